@@ -1,0 +1,1 @@
+"""The byte path: transcript, cursors, pump and endpoints."""

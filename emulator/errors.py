@@ -1,0 +1,91 @@
+"""Every exception that the emulator raises, by whose fault it is.
+
+    EmulatorError                 never raised itself
+    ├── SpecError                 the caller's: a value or a file is wrong (also ValueError)
+    ├── StateError                the caller's: the right call at the wrong time
+    ├── MissingPrerequisite       something that can be installed is not there
+    └── LabError                  the lab's: a verdict of BROKEN, never of FAILED
+        ├── LaunchError           QEMU did not start: argv, exit and stderr are in the text
+        ├── MachineGone           QEMU ended although nobody asked it to
+        ├── ControlError          QMP refused, closed or did not answer in time
+        ├── ConsoleClosed         the console ended, or was closed, while somebody used it
+        ├── ImageError            an image can't be built, fetched or verified
+        └── DeadlineExceeded      the lab itself took too long (guests raise harness errors)
+"""
+
+from __future__ import annotations
+
+
+class EmulatorError(Exception):
+    """Root of the tree; catch it, never raise it."""
+
+
+class SpecError(EmulatorError, ValueError):
+    """A value that the caller gave is wrong; the text says what, where and what would be right."""
+
+
+class StateError(EmulatorError, RuntimeError):
+    """A call came in the wrong state; the text says which state was seen and which is needed."""
+
+
+class MissingPrerequisite(EmulatorError):
+    """A program, file or device is missing.
+
+    Attributes:
+        missing: what is missing, in the reader's words ("qemu-system-x86_64").
+        remedy: the command or act that mends it ("apt-get install qemu-system-x86").
+    """
+
+    def __init__(self, missing: str, *, remedy: str) -> None:
+        super().__init__(f"{missing} is missing; {remedy}")
+        self.missing = missing
+        self.remedy = remedy
+
+
+class LabError(EmulatorError):
+    """The lab failed, so nothing can be said of the guest."""
+
+
+class LaunchError(LabError):
+    """QEMU did not start.
+
+    Attributes:
+        argv: the command line.
+        exit_code: exit code, negative for a signal, None while it was still running.
+        stderr: the end of what it wrote, as bytes.
+    """
+
+    def __init__(self, reason: str, *, argv: tuple[str, ...], exit_code: int | None, stderr: bytes) -> None:
+        shown = stderr[-2000:].decode("utf-8", "backslashreplace").strip()
+        super().__init__(f"{reason} (exit {exit_code}): {shown or 'no message on stderr'}\n  argv: {' '.join(argv)}")
+        self.argv = argv
+        self.exit_code = exit_code
+        self.stderr = stderr
+
+
+class MachineGone(LabError):
+    """QEMU ended although nobody asked it to.
+
+    Attributes:
+        exit_code: exit code, negative for a signal, None if unknown.
+    """
+
+    def __init__(self, reason: str, *, exit_code: int | None = None) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
+
+
+class ControlError(LabError):
+    """QMP refused a command, closed, or did not answer before the deadline."""
+
+
+class ConsoleClosed(LabError):
+    """The console ended while somebody read from it or wrote to it."""
+
+
+class ImageError(LabError):
+    """An image can't be built, fetched or verified; nothing half-made is left in the store."""
+
+
+class DeadlineExceeded(LabError):
+    """The lab itself took longer than its deadline."""

@@ -1,0 +1,1 @@
+"""Guest images: a catalog, a deterministic builder and a verified store."""

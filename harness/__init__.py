@@ -1,0 +1,1 @@
+"""What a tester holds: sessions, stimuli, scenarios, matrices, verdicts and reports."""
