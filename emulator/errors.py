@@ -1,16 +1,16 @@
 """Every exception that the emulator raises, by whose fault it is.
 
-    EmulatorError                 never raised itself
-    ├── SpecError                 the caller's: a value or a file is wrong (also ValueError)
-    ├── StateError                the caller's: the right call at the wrong time
-    ├── MissingPrerequisite       something that can be installed is not there
-    └── LabError                  the lab's: a verdict of BROKEN, never of FAILED
-        ├── LaunchError           QEMU did not start: argv, exit and stderr are in the text
-        ├── MachineGone           QEMU ended although nobody asked it to
-        ├── ControlError          QMP refused, closed or did not answer in time
-        ├── ConsoleClosed         the console ended, or was closed, while somebody used it
-        ├── ImageError            an image can't be built, fetched or verified
-        └── DeadlineExceeded      the lab itself took too long (guests raise harness errors)
+EmulatorError                 never raised itself
+├── SpecError                 the caller's: a value or a file is wrong (also ValueError)
+├── StateError                the caller's: the right call at the wrong time
+├── MissingPrerequisite       something that can be installed is not there
+└── LabError                  the lab's: a verdict of BROKEN, never of FAILED
+    ├── LaunchError           QEMU did not start: argv, exit and stderr are in the text
+    ├── MachineGone           QEMU ended although nobody asked it to
+    ├── ControlError          QMP refused, closed or did not answer in time
+    ├── ConsoleClosed         the console ended, or was closed, while somebody used it
+    ├── ImageError            an image can't be built, fetched or verified
+    └── DeadlineExceeded      the lab itself took too long (guests raise harness errors)
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class LaunchError(LabError):
 
     def __init__(self, reason: str, *, argv: tuple[str, ...], exit_code: int | None, stderr: bytes) -> None:
         shown = stderr[-2000:].decode("utf-8", "backslashreplace").strip()
-        super().__init__(f"{reason} (exit {exit_code}): {shown or 'no message on stderr'}\n  argv: {' '.join(argv)}")
+        super().__init__(
+            f"{reason} (exit {exit_code}): {shown or 'no message on stderr'}\n  argv: {' '.join(argv)}"
+        )
         self.argv = argv
         self.exit_code = exit_code
         self.stderr = stderr

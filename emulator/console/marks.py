@@ -1,0 +1,57 @@
+"""Points on the timeline that are not bytes (QMP owns the word "event")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class MarkKind(StrEnum):
+    """Who set a mark."""
+
+    MACHINE = "machine"  # the process: started, running, off, gone
+    QMP = "qmp"  # an event of QEMU, under QEMU's own name
+    STIMULUS = "stimulus"  # something was injected
+    STAGE = "stage"  # the guest reached a stage
+    STEP = "step"  # a scenario step began or ended
+    FINDING = "finding"  # a signature was seen
+    LINK = "link"  # a person or program attached or left
+    LAB = "lab"  # the lab speaks of itself: truncated, stalled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """One point on the timeline.
+
+    Attributes:
+        kind: who set it.
+        name: what happened, a short word such as `RESET` or `nmi`.
+        at: seconds since the transcript's epoch.
+        offset: how many bytes the guest had written by then.
+        detail: more facts, JSON-ready.
+    """
+
+    kind: MarkKind
+    name: str
+    at: float
+    offset: int
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A run of guest output that arrived together: bytes `[start, end)` at `at` seconds."""
+
+    at: float
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """Bytes that were sent to the guest at `at` seconds, when it had written `offset` bytes."""
+
+    at: float
+    offset: int
+    data: bytes

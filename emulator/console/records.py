@@ -1,0 +1,171 @@
+"""Split a console's byte stream into kernel records and the rest.
+
+The kernel prints its records straight to the UART, in the middle of whatever a program is
+writing: `lo[    2.948528] scsi host0\r\ngin: ` is the prompt `login: ` and one record
+(spec/peers.md 4.1). Waits match on the rest, rejoined.
+
+A record is `[%5lu.%06lu]` (kernel/printk, `print_time`), perhaps with `<level>` before and the
+caller `[ T12]` behind it, up to and with its line end. The kernel writes no line end *before* a
+record, so one that stands there belongs to the text before. What a program prints in the same
+form (`dmesg`) can't be told from the kernel and counts as kernel text.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Literal
+
+_HEAD = re.compile(rb"(?:<\d{1,3}>)?\[(?:\d{5,10}|(?=[ \d]{5}\.) {1,4}\d{1,4})\.\d{6}\]")
+_MAY_BEGIN = re.compile(rb"(?:<\d{0,3}|(?:<\d{1,3}>)?(?:\[ {0,4}(?:\d{1,10}(?:\.\d{0,6})?)?)|<\d{1,3}>)\Z")
+_LONGEST_HEAD = 24  # <123>[1234567890.123456]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A run of bytes of one origin: `[start, end)` in raw stream offsets."""
+
+    kind: Literal["kernel", "user"]
+    start: int
+    end: int
+
+
+class RecordSplitter:
+    """Tell kernel records from the rest, byte stream in, segments out.
+
+    The segments of all calls tile the stream without gap or overlap. Chunking changes only how
+    one run is cut into adjacent segments of the same kind, never which byte is of which kind.
+    """
+
+    def __init__(self, *, start: int = 0) -> None:
+        self._held = b""
+        self._offset = start  # raw offset of the first held byte
+        self._in_record = False
+
+    def feed(self, chunk: bytes) -> list[Segment]:
+        """Take the next bytes and return what is decided; the tail that may begin a record is held."""
+        data = self._held + chunk
+        segments: list[Segment] = []
+        position = 0
+        while position < len(data):
+            end, kind = self._next_run(data, position)
+            if end == position:
+                break
+            segments.append(Segment(kind=kind, start=self._offset + position, end=self._offset + end))
+            position = end
+        self._held = data[position:]
+        self._offset += position
+        return segments
+
+    def pending(self) -> bytes:
+        """Return the held bytes: user text unless the next bytes make a record of them."""
+        return self._held
+
+    def flush(self) -> list[Segment]:
+        """Give the held bytes as user text: nothing more will come, or nobody wants to wait."""
+        if not self._held:
+            return []
+        start, self._offset, self._held = self._offset, self._offset + len(self._held), b""
+        return [Segment(kind="user", start=start, end=self._offset)]
+
+    def _next_run(self, data: bytes, position: int) -> tuple[int, Literal["kernel", "user"]]:
+        """Return where the run at `position` ends; the same position if the tail must be held."""
+        if self._in_record:
+            newline = data.find(b"\n", position)
+            self._in_record = newline < 0
+            return (len(data) if newline < 0 else newline + 1), "kernel"
+        head = _HEAD.search(data, position)
+        if head is None:
+            tail = _MAY_BEGIN.search(data, max(position, len(data) - _LONGEST_HEAD))
+            return (len(data) if tail is None else tail.start()), "user"
+        if head.start() > position:
+            return head.start(), "user"
+        self._in_record = True
+        newline = data.find(b"\n", head.end())
+        self._in_record = newline < 0
+        return (len(data) if newline < 0 else newline + 1), "kernel"
+
+
+class UserView:
+    """The user text of a console, rejoined, with the way back to raw offsets.
+
+    Append-only; 16 bytes of memory for each run besides the text itself.
+    """
+
+    def __init__(self, *, start: int = 0) -> None:
+        self._splitter = RecordSplitter(start=start)
+        self._raw_offset = start  # of the first byte of _tail
+        self._tail = b""
+        self._text = bytearray()
+        self._user_starts = array("Q")
+        self._raw_starts = array("Q")
+
+    def feed(self, chunk: bytes) -> int:
+        """Take the next raw bytes; return how many bytes of user text they added."""
+        self._tail += chunk
+        return self._take(self._splitter.feed(chunk))
+
+    def flush(self) -> int:
+        """Take held bytes as user text; return how many there were."""
+        return self._take(self._splitter.flush())
+
+    def pending(self) -> bytes:
+        """Return the bytes that are neither user text nor kernel text yet."""
+        return self._splitter.pending()
+
+    def __len__(self) -> int:
+        return len(self._text)
+
+    def read(self, start: int, end: int | None = None) -> bytes:
+        """Return the user text `[start, end)`, to its end if `end` is None."""
+        return bytes(self._text[start:end])
+
+    def raw_span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the raw span from user byte `start` to the one before `end`.
+
+        Kernel records between the two are inside the span. An empty span gives an empty span, at the
+        byte `start`, or behind the last byte if there is none.
+
+        Raises:
+            IndexError: the span is not inside the text.
+        """
+        if not 0 <= start <= end <= len(self._text):
+            raise IndexError(f"user span [{start}, {end}) is not inside the text of {len(self._text)} bytes")
+        last = self._raw(end - 1) + 1 if end else self._first_raw()
+        if start == end:
+            return (last, last) if start == len(self._text) else (self._raw(start),) * 2
+        return self._raw(start), last
+
+    def user_offset(self, raw: int) -> int:
+        """Return the user offset of the first user byte at or behind the raw offset `raw`."""
+        run = bisect_right(self._raw_starts, raw) - 1
+        if run < 0:
+            return 0
+        after = self._user_starts[run + 1] if run + 1 < len(self._user_starts) else len(self._text)
+        return min(self._user_starts[run] + raw - self._raw_starts[run], after)
+
+    def _raw(self, user: int) -> int:
+        run = bisect_right(self._user_starts, user) - 1
+        return self._raw_starts[run] + user - self._user_starts[run]
+
+    def _first_raw(self) -> int:
+        return self._raw_starts[0] if self._raw_starts else self._raw_offset
+
+    def _take(self, segments: list[Segment]) -> int:
+        before = len(self._text)
+        for segment in segments:
+            if segment.kind == "user":
+                self._append(segment)
+        if segments:
+            self._tail = self._tail[segments[-1].end - self._raw_offset :]
+            self._raw_offset = segments[-1].end
+        return len(self._text) - before
+
+    def _append(self, segment: Segment) -> None:
+        end_of_last = self._raw(len(self._text) - 1) + 1 if self._text else None
+        if end_of_last != segment.start:
+            self._user_starts.append(len(self._text))
+            self._raw_starts.append(segment.start)
+        self._text += self._tail[segment.start - self._raw_offset : segment.end - self._raw_offset]

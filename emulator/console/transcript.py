@@ -1,0 +1,331 @@
+"""The evidence: every byte both ways, with stamps and marks on one timeline, append-only.
+
+On disk a transcript is two files: `console.bin`, the guest's bytes and nothing else, and `timeline.jsonl`,
+one JSON object a line: `{"t", "out": [start, end]}`, `{"t", "at", "in": base64}` or
+`{"t", "at", "mark", "name", "detail"}`; the first line is `{"version": 1, "console": NAME}`, the last
+one `{"t", "closed": REASON}`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, Self
+
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.marks import Chunk, Mark, MarkKind, Typed
+from emulator.errors import LabError, SpecError
+
+VERSION = 1
+CONSOLE_FILE = "console.bin"
+TIMELINE_FILE = "timeline.jsonl"
+
+
+class Sink(Protocol):
+    """Where a transcript is kept while it grows; every call may raise OSError."""
+
+    def output(self, data: bytes, chunk: Chunk) -> None:
+        """Keep what the guest wrote."""
+
+    def record(self, line: Mapping[str, object]) -> None:
+        """Keep a line of the timeline."""
+
+    def close(self) -> None:
+        """Flush and close."""
+
+
+class DirectorySink:
+    """Write a transcript into a directory, unbuffered: what was appended survives `kill -9`."""
+
+    def __init__(self, directory: Path, *, console: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._console: BinaryIO = (directory / CONSOLE_FILE).open("wb", buffering=0)
+        try:
+            self._timeline: BinaryIO = (directory / TIMELINE_FILE).open("wb", buffering=0)
+        except OSError:
+            self._console.close()
+            raise
+        self.record({"version": VERSION, "console": console})
+
+    def output(self, data: bytes, chunk: Chunk) -> None:
+        """Append `data` to `console.bin` and its stamp to the timeline."""
+        written = 0
+        while written < len(data):
+            written += self._console.write(data[written:])
+        self.record({"t": round(chunk.at, 6), "out": [chunk.start, chunk.end]})
+
+    def record(self, line: Mapping[str, object]) -> None:
+        """Append one JSON line to the timeline."""
+        self._timeline.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+
+    def close(self) -> None:
+        """Close both files; calling it again does nothing."""
+        self._console.close()
+        self._timeline.close()
+
+
+class Transcript:
+    """Append-only record of one console; any thread may call anything.
+
+    Attributes:
+        name: the console's name ("ttyS0").
+        clock: where stamps come from.
+        epoch: `clock.monotonic()` of stamp 0.
+    """
+
+    def __init__(
+        self,
+        name: str = "ttyS0",
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        sink: Sink | None = None,
+        epoch: float | None = None,
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self.epoch = clock.monotonic() if epoch is None else epoch
+        self._sink = sink
+        self._changed = threading.Condition()
+        self._data = bytearray()
+        self._chunks: list[Chunk] = []
+        self._typed: list[Typed] = []
+        self._marks: list[Mark] = []
+        self._version = 0
+        self._closed: str | None = None
+        self._truncated: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close("left")
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def append(self, data: bytes) -> None:
+        """Add what the guest wrote; empty `data` adds nothing.
+
+        Raises:
+            LabError: the transcript is closed.
+        """
+        if not data:
+            return
+        with self._changed:
+            self._require_open()
+            start = len(self._data)
+            self._data += data
+            chunk = Chunk(at=self._now(), start=start, end=start + len(data))
+            self._chunks.append(chunk)
+            self._keep(lambda sink: sink.output(data, chunk))
+            self._notify()
+
+    def append_typed(self, data: bytes) -> None:
+        """Add what was sent to the guest.
+
+        Raises:
+            LabError: the transcript is closed.
+        """
+        with self._changed:
+            self._require_open()
+            typed = Typed(at=self._now(), offset=len(self._data), data=bytes(data))
+            self._typed.append(typed)
+            line = {"t": round(typed.at, 6), "at": typed.offset, "in": base64.b64encode(data).decode()}
+            self._keep(lambda sink: sink.record(line))
+            self._notify()
+
+    def mark(self, kind: MarkKind, name: str, detail: Mapping[str, object] | None = None) -> Mark:
+        """Set a mark at this moment and return it; after `close` it is returned but not kept."""
+        with self._changed:
+            mark = Mark(
+                kind=kind, name=name, at=self._now(), offset=len(self._data), detail=dict(detail or {})
+            )
+            if self._closed is None:
+                self._marks.append(mark)
+                self._keep(lambda sink: sink.record(_mark_line(mark)))
+                self._notify()
+            return mark
+
+    def close(self, reason: str) -> None:
+        """End the transcript; waiting threads wake; calling it again does nothing."""
+        with self._changed:
+            if self._closed is not None:
+                return
+            self._keep(lambda sink: sink.record({"t": round(self._now(), 6), "closed": reason}))
+            self._keep(lambda sink: sink.close())
+            self._closed = reason
+            self._notify()
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def version(self) -> int:
+        """A number that grows with every change."""
+        return self._version
+
+    @property
+    def closed(self) -> str | None:
+        """Why the transcript ended, or None while it grows."""
+        return self._closed
+
+    @property
+    def truncated(self) -> str | None:
+        """Why the kept copy is not whole (a full disk), or None; a truncated transcript proves nothing."""
+        return self._truncated
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """All marks so far, in order."""
+        with self._changed:
+            return tuple(self._marks)
+
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """All stamps of guest output so far, in order; they tile `[0, len(self))`."""
+        with self._changed:
+            return tuple(self._chunks)
+
+    @property
+    def typed(self) -> tuple[Typed, ...]:
+        """All that was sent so far, in order."""
+        with self._changed:
+            return tuple(self._typed)
+
+    def marks_since(self, index: int) -> tuple[Mark, ...]:
+        """Return the marks from number `index` on."""
+        with self._changed:
+            return tuple(self._marks[index:])
+
+    def read(self, start: int = 0, end: int | None = None) -> bytes:
+        """Return the guest's bytes `[start, end)`, as far as they exist."""
+        with self._changed:
+            return bytes(self._data[start:end])
+
+    def now(self) -> float:
+        """Return the present moment in seconds since the epoch."""
+        return self._now()
+
+    def wait_change(self, version: int, deadline: Deadline) -> int:
+        """Wait until `self.version` differs from `version`, or the deadline; return the version then.
+
+        A closed transcript returns at once: nothing will change any more.
+        """
+        with self._changed:
+            while self._version == version and self._closed is None:
+                remaining = deadline.remaining()
+                if remaining <= 0:
+                    break
+                self._changed.wait(remaining)
+            return self._version
+
+    @classmethod
+    def _restore(cls, name: str, data: bytes, kept: _Kept) -> Self:
+        transcript = cls(name, epoch=0.0)
+        transcript._data += data
+        transcript._chunks, transcript._typed, transcript._marks = kept.chunks, kept.typed, kept.marks
+        transcript._closed, transcript._truncated = kept.closed, kept.truncated
+        return transcript
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        return self.clock.monotonic() - self.epoch
+
+    def _notify(self) -> None:
+        self._version += 1
+        self._changed.notify_all()
+
+    def _require_open(self) -> None:
+        if self._closed is not None:
+            raise LabError(f"transcript of {self.name} is closed ({self._closed}); nothing can be added")
+
+    def _keep(self, write: Callable[[Sink], None]) -> None:
+        """Write to the sink; a sink that fails is given up, and the transcript says so."""
+        if self._sink is None:
+            return
+        try:
+            write(self._sink)
+        except OSError as error:
+            self._sink = None
+            self._truncated = f"kept copy of {self.name} ends at byte {len(self._data)}: {error.strerror}"
+            self._marks.append(
+                Mark(
+                    kind=MarkKind.LAB,
+                    name="truncated",
+                    at=self._now(),
+                    offset=len(self._data),
+                    detail={"reason": self._truncated},
+                )
+            )
+
+
+def _mark_line(mark: Mark) -> dict[str, object]:
+    return {
+        "t": round(mark.at, 6),
+        "at": mark.offset,
+        "mark": mark.kind.value,
+        "name": mark.name,
+        "detail": dict(mark.detail),
+    }
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What a timeline file says; `truncated` until its last line is seen."""
+
+    chunks: list[Chunk] = field(default_factory=list)
+    typed: list[Typed] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    closed: str = "cut off"
+    truncated: str | None = "the timeline has no end"
+
+    def apply(self, line: dict[str, Any]) -> None:
+        at = float(line["t"])
+        if "out" in line:
+            start, end = line["out"]
+            self.chunks.append(Chunk(at=at, start=start, end=end))
+        elif "in" in line:
+            self.typed.append(Typed(at=at, offset=line["at"], data=base64.b64decode(line["in"])))
+        elif "mark" in line:
+            kind = MarkKind(line["mark"])
+            mark = Mark(kind=kind, name=line["name"], at=at, offset=line["at"], detail=line["detail"])
+            self.marks.append(mark)
+        else:
+            self.closed, self.truncated = line["closed"], None
+
+
+def load_transcript(directory: Path) -> Transcript:
+    """Read a kept transcript back; it is closed, and `truncated` where its files do not agree.
+
+    Raises:
+        SpecError: the directory holds no transcript of this version.
+    """
+    try:
+        data = (directory / CONSOLE_FILE).read_bytes()
+        lines = (directory / TIMELINE_FILE).read_bytes().splitlines()
+        head = json.loads(lines[0]) if lines else {}
+    except (OSError, ValueError) as error:
+        raise SpecError(f"{directory}: no transcript here: {error}") from error
+    if head.get("version") != VERSION:
+        raise SpecError(f"{directory / TIMELINE_FILE}: version {head.get('version')!r}, need {VERSION}")
+    return Transcript._restore(str(head["console"]), data, _read_timeline(lines[1:], len(data)))  # noqa: SLF001
+
+
+def _read_timeline(lines: list[bytes], size: int) -> _Kept:
+    kept = _Kept()
+    for line in lines:
+        try:
+            kept.apply(json.loads(line))
+        except (ValueError, KeyError, TypeError):
+            kept.truncated = "a line of the timeline is cut"
+            break
+    stamped = kept.chunks[-1].end if kept.chunks else 0
+    if stamped != size:
+        kept.truncated = f"{size} bytes kept, {stamped} stamped"
+    return kept
