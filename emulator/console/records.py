@@ -134,9 +134,8 @@ class UserView:
         if not 0 <= start <= end <= len(self._text):
             raise IndexError(f"user span [{start}, {end}) is not inside the text of {len(self._text)} bytes")
         last = self._raw(end - 1) + 1 if end else self._first_raw()
-        if start == end:
-            return (last, last) if start == len(self._text) else (self._raw(start),) * 2
-        return self._raw(start), last
+        first = self._raw(start) if start < len(self._text) else last
+        return first, max(first, last)
 
     def user_offset(self, raw: int) -> int:
         """Return the user offset of the first user byte at or behind the raw offset `raw`."""

@@ -1,0 +1,93 @@
+"""What the scanner finds: a kind, a title and an exact byte span of the raw stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What went wrong, in the words of syzkaller's corpus (its `TYPE:` header).
+
+    Text that syzkaller does not know (loaders, rescue shells, Windows) has words of ours below
+    the corpus' own. The finer difference, such as soft lockup against RCU stall (both `HANG`),
+    is the finding's rule id.
+    """
+
+    ATOMIC_SLEEP = "ATOMIC_SLEEP"
+    BUG = "BUG"
+    DOS = "DoS"
+    HANG = "HANG"
+    KASAN_INVALID_FREE = "KASAN-INVALID-FREE"
+    KASAN_NULL_READ = "KASAN-NULL-POINTER-DEREFERENCE-READ"
+    KASAN_NULL_WRITE = "KASAN-NULL-POINTER-DEREFERENCE-WRITE"
+    KASAN_READ = "KASAN-READ"
+    KASAN_UNKNOWN = "KASAN-UNKNOWN"
+    KASAN_USE_AFTER_FREE_READ = "KASAN-USE-AFTER-FREE-READ"
+    KASAN_USE_AFTER_FREE_WRITE = "KASAN-USE-AFTER-FREE-WRITE"
+    KASAN_WRITE = "KASAN-WRITE"
+    KCSAN_ASSERT = "KCSAN-ASSERT"
+    KCSAN_DATA_RACE = "KCSAN-DATARACE"
+    KCSAN_UNKNOWN = "KCSAN-UNKNOWN"
+    KFENCE_INVALID_FREE = "KFENCE-INVALID-FREE"
+    KFENCE_MEMORY_CORRUPTION = "KFENCE-MEMORY-CORRUPTION"
+    KFENCE_READ = "KFENCE-READ"
+    KFENCE_UNKNOWN = "KFENCE-UNKNOWN"
+    KFENCE_USE_AFTER_FREE_READ = "KFENCE-USE-AFTER-FREE-READ"
+    KFENCE_USE_AFTER_FREE_WRITE = "KFENCE-USE-AFTER-FREE-WRITE"
+    KFENCE_WRITE = "KFENCE-WRITE"
+    KMSAN_INFO_LEAK = "KMSAN-INFO-LEAK"
+    KMSAN_UNINIT_VALUE = "KMSAN-UNINIT-VALUE"
+    KMSAN_UNKNOWN = "KMSAN-UNKNOWN"
+    KMSAN_USE_AFTER_FREE = "KMSAN-USE-AFTER-FREE-READ"
+    LEAK = "LEAK"
+    LOCKDEP = "LOCKDEP"
+    MEMORY_SAFETY_BUG = "MEMORY_SAFETY_BUG"
+    NULL_POINTER_DEREFERENCE = "NULL-POINTER-DEREFERENCE"
+    REBOOT = "REBOOT"
+    REFCOUNT_WARNING = "REFCOUNT_WARNING"
+    UBSAN = "UBSAN"
+    UNKNOWN = "UNKNOWN"  # the corpus leaves the header out
+    WARNING = "WARNING"
+    # Not in the corpus:
+    BOOTLOADER_PROMPT = "BOOTLOADER_PROMPT"
+    BUGCHECK = "BUGCHECK"
+    EMERGENCY_SHELL = "EMERGENCY_SHELL"
+    INITRAMFS_SHELL = "INITRAMFS_SHELL"
+    NMI_UNKNOWN = "NMI_UNKNOWN"
+    OOM = "OOM"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that went wrong in one boot.
+
+    Attributes:
+        rule: id of the rule that fired ("panic", "rcu-stall"); stable, for scenarios to name.
+        kind: coarse kind.
+        title: short title without numbers or addresses, the same for the same fault.
+        alt_titles: further titles under which the same fault may be filed.
+        corrupted: the text is cut off or interleaved so badly that no verdict may rest on the title.
+        corrupted_reason: why, empty if not corrupted.
+        suppressed: known noise: found, but not to be reported.
+        start: first byte of the trigger line, as offset in the raw stream.
+        end: one past the last byte of the report.
+        fatal: the guest will not go on.
+    """
+
+    rule: str
+    kind: Kind
+    title: str
+    alt_titles: tuple[str, ...] = ()
+    corrupted: bool = False
+    corrupted_reason: str = ""
+    suppressed: bool = False
+    start: int
+    end: int
+    fatal: bool = False
+
+
+def fatal_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings after which the guest will not go on, in stream order."""
+    return tuple(finding for finding in findings if finding.fatal and not finding.suppressed)
