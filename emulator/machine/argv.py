@@ -1,0 +1,260 @@
+"""From a spec to QEMU's command line, and nothing else: same input, same argv.
+
+The argv starts QEMU paused (`-S`) with nothing that was not asked for; whoever launches it connects
+the console first and then says `cont` (spec/qemu.md 3: what is printed before that is lost).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from emulator.errors import SpecError
+from emulator.machine.spec import Device, Disk, DiskBus, Firmware, MachineSpec, MachineType
+
+CONSOLE_CHARDEV = "ttyS0"
+"""Id of the console's chardev: the one to name in QMP `chardev-send-break`."""
+BULK_CHARDEV = "hvc0"
+QMP_CHARDEV = "qmp"
+
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+TCG_CACHE_MIB = 128
+"""MiB of translated code: 16 cost 4.5 s for a boot instead of 3.2 s, more than 64 gained nothing (spec/qemu.md 2)."""
+
+_VERSION = re.compile(r"QEMU emulator version (\d+)\.(\d+)\.(\d+)")
+_CX16_MEASURED_GOOD = (10, 0)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class QemuVersion:
+    """A version of QEMU; versions compare in the order of release."""
+
+    major: int
+    minor: int
+    micro: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> QemuVersion | None:
+        """Return the version in the output of `--version`, None if there is none."""
+        found = _VERSION.search(text)
+        return None if found is None else cls(*(int(part) for part in found.groups()))
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.micro}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuModel:
+    """A CPU to show to the guest.
+
+    Attributes:
+        name: the value of `-cpu`.
+        reason: why this one, for the report.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirmwareFiles:
+    """OVMF on the host.
+
+    Attributes:
+        code: the firmware, shared and read only.
+        vars_template: the empty variable store, to be copied for each machine.
+    """
+
+    code: Path
+    vars_template: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """How a machine's lines reach ttylab.
+
+    Attributes:
+        console_path: a tty for QEMU to open as ttyS0's far end: the slave of a pty that ttylab made.
+        qmp_fd: number, in the child, of a connected unix socket that speaks QMP.
+        console_logfile: where QEMU itself writes what the guest prints; a witness.
+        bulk_fd: number, in the child, of a connected unix socket for hvc0.
+        vars_file: this machine's own copy of the OVMF variable store.
+    """
+
+    console_path: Path
+    qmp_fd: int
+    console_logfile: Path | None = None
+    bulk_fd: int | None = None
+    vars_file: Path | None = None
+
+
+def cpu_model(version: QemuVersion, accelerator: Literal["tcg", "kvm"]) -> CpuModel:
+    """Choose the CPU that is known to run every guest.
+
+    The cx16 fact: spec/qemu.md 2; 6 of 30 boots of 6.12 under QEMU 7.2, 0 of 30 under 10.0 and 11.
+    Versions between were not measured, so they are treated like 7.2.
+    """
+    if accelerator == "kvm":
+        return CpuModel(name="host", reason="KVM runs the host's own CPU")
+    if (version.major, version.minor) >= _CX16_MEASURED_GOOD:
+        return CpuModel(name="qemu64,-svm", reason="svm is masked so that kvm_amd stays out of the guest")
+    return CpuModel(
+        name="qemu64,-svm,-cx16",
+        reason=f"cx16 is masked: TCG of QEMU {version} breaks cmpxchg16b and kernels from 6.12 on oops with it"
+        " (a lab fault); svm is masked so that kvm_amd stays out of the guest",
+    )
+
+
+def build_argv(
+    spec: MachineSpec,
+    *,
+    qemu: Path | str,
+    accelerator: Literal["tcg", "kvm"],
+    wiring: Wiring,
+    version: QemuVersion,
+    firmware: FirmwareFiles | None = None,
+) -> tuple[str, ...]:
+    """Return the command line of `spec`; QEMU starts paused and waits for `cont`.
+
+    Args:
+        spec: the machine.
+        qemu: the program; it becomes the first word.
+        accelerator: what the probe chose for the spec's `accelerator`.
+        wiring: where its lines end.
+        version: the program's version.
+        firmware: OVMF's files; needed exactly when the spec asks for ovmf.
+
+    Raises:
+        SpecError: the wiring or the firmware lacks what the spec needs, or has what it does not.
+    """
+    _check_wiring(spec, wiring, firmware=firmware)
+    return (
+        str(qemu),
+        *_board(spec),
+        *_processor(spec, accelerator=accelerator, version=version),
+        *_lines(spec, wiring),
+        *_firmware(wiring, firmware),
+        *_devices(spec),
+        *(word for index, disk in enumerate(spec.disks) for word in _disk(disk, index=index, spec=spec)),
+        *_kernel(spec),
+    )
+
+
+def escaped(value: Path | str) -> str:
+    """Return `value` for use inside a comma-separated option: QEMU reads ',,' as one comma."""
+    return str(value).replace(",", ",,")
+
+
+def _check_wiring(spec: MachineSpec, wiring: Wiring, *, firmware: FirmwareFiles | None) -> None:
+    uefi = spec.firmware is Firmware.OVMF
+    wanted = {
+        "firmware files": (firmware is not None, uefi),
+        "wiring.vars_file": (wiring.vars_file is not None, uefi),
+        "wiring.bulk_fd": (wiring.bulk_fd is not None, spec.bulk_console),
+    }
+    for name, (given, needed) in wanted.items():
+        if given != needed:
+            state = "missing" if needed else "given"
+            raise SpecError(
+                f"{name}: {state} for machine {spec.name} with firmware {spec.firmware}, "
+                f"bulk_console {spec.bulk_console}"
+            )
+
+
+def _board(spec: MachineSpec) -> tuple[str, ...]:
+    board = str(spec.machine)
+    if spec.firmware_on_serial:
+        # SeaBIOS and early GRUB print on serial only then (spec/qemu.md 2).
+        board += ",graphics=off"
+    # VGA stays although nobody looks at it: `screendump` takes the guest's real screen from it.
+    screen = () if spec.machine is MachineType.MICROVM else ("-vga", "std", "-boot", "menu=off")
+    return (
+        *("-name", f"guest={spec.name},debug-threads=on"),
+        *("-S", "-nodefaults", "-no-user-config"),
+        *("-sandbox", SANDBOX),
+        *("-machine", board),
+        *("-m", f"{spec.memory_mib}M"),
+        *("-smp", str(spec.vcpus)),
+        *("-rtc", "base=utc"),
+        *("-display", "none"),
+        *screen,
+    )
+
+
+def _processor(
+    spec: MachineSpec, *, accelerator: Literal["tcg", "kvm"], version: QemuVersion
+) -> tuple[str, ...]:
+    model = cpu_model(version, accelerator).name
+    # One thread for all vCPUs: with two, thread=multi costs 6.2 CPU s for a boot instead of 2.5 (spec/qemu.md 2).
+    accel = "kvm" if accelerator == "kvm" else f"tcg,thread=single,tb-size={TCG_CACHE_MIB}"
+    seed = () if spec.seed is None else ("-seed", str(spec.seed))
+    return ("-accel", accel, "-cpu", model, *seed)
+
+
+def _lines(spec: MachineSpec, wiring: Wiring) -> tuple[str, ...]:
+    log = ""
+    if wiring.console_logfile is not None:
+        log = f",logfile={escaped(wiring.console_logfile)},logappend=on"
+    bulk: tuple[str, ...] = ()
+    if wiring.bulk_fd is not None:
+        bulk = (
+            *("-chardev", f"socket,id={BULK_CHARDEV},fd={wiring.bulk_fd}"),
+            *("-device", _virtio(spec, "virtio-serial")),
+            *("-device", f"virtconsole,chardev={BULK_CHARDEV}"),
+        )
+    return (
+        *("-chardev", f"socket,id={QMP_CHARDEV},fd={wiring.qmp_fd}"),
+        *("-mon", f"chardev={QMP_CHARDEV},mode=control"),
+        *("-chardev", f"serial,id={CONSOLE_CHARDEV},path={escaped(wiring.console_path)}{log}"),
+        *("-serial", f"chardev:{CONSOLE_CHARDEV}"),
+        *bulk,
+    )
+
+
+def _firmware(wiring: Wiring, firmware: FirmwareFiles | None) -> tuple[str, ...]:
+    if firmware is None or wiring.vars_file is None:
+        return ()
+    flash = "if=pflash,format=raw"
+    return (
+        *("-drive", f"{flash},unit=0,readonly=on,file={escaped(firmware.code)}"),
+        *("-drive", f"{flash},unit=1,file={escaped(wiring.vars_file)}"),
+    )
+
+
+def _devices(spec: MachineSpec) -> tuple[str, ...]:
+    # rng-builtin obeys -seed and opens no file of the host.
+    words = ["-object", "rng-builtin,id=rng0", "-device", f"{_virtio(spec, 'virtio-rng')},rng=rng0"]
+    if spec.machine is MachineType.MICROVM:
+        words += ["-device", "i8042"]  # the other boards have their keyboard built in
+    if Device.PVPANIC in spec.devices:
+        # By default QEMU ends at the guest's panic, before the panic's text is out (spec/qemu.md 4).
+        words += ["-device", "pvpanic", "-action", "panic=none"]
+    if Device.I6300ESB in spec.devices:
+        words += ["-device", "i6300esb", "-action", f"watchdog={spec.watchdog_action}"]
+    return tuple(words)
+
+
+def _disk(disk: Disk, *, index: int, spec: MachineSpec) -> tuple[str, ...]:
+    drive = f"if=none,id=disk{index},format={disk.format},file={escaped(disk.path)}"
+    drive += ",readonly=on" if disk.read_only else ""
+    drive += ",snapshot=on" if disk.discard_writes else ""
+    device = _virtio(spec, "virtio-blk") if disk.bus is DiskBus.VIRTIO else "ide-hd"
+    return ("-drive", drive, "-device", f"{device},drive=disk{index}")
+
+
+def _kernel(spec: MachineSpec) -> tuple[str, ...]:
+    # These three take their value as it is: no escaping (QEMU 7.2, vl.c).
+    words: list[str] = []
+    if spec.kernel is not None:
+        words += ["-kernel", str(spec.kernel)]
+    if spec.initrd is not None:
+        words += ["-initrd", str(spec.initrd)]
+    if spec.command_line:
+        words += ["-append", " ".join(spec.command_line)]
+    return tuple(words)
+
+
+def _virtio(spec: MachineSpec, name: str) -> str:
+    return f"{name}-device" if spec.machine is MachineType.MICROVM else f"{name}-pci"
