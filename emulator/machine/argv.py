@@ -21,7 +21,7 @@ QMP_CHARDEV = "qmp"
 
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 TCG_CACHE_MIB = 128
-"""MiB of translated code: 16 cost 4.5 s for a boot instead of 3.2 s, more than 64 gained nothing (spec/qemu.md 2)."""
+"""MiB of translated code: with 16 a boot takes 4.5 s, with 64 or more 3.2 s (spec/qemu.md 2)."""
 
 _VERSION = re.compile(r"QEMU emulator version (\d+)\.(\d+)\.(\d+)")
 _CX16_MEASURED_GOOD = (10, 0)
@@ -102,8 +102,8 @@ def cpu_model(version: QemuVersion, accelerator: Literal["tcg", "kvm"]) -> CpuMo
         return CpuModel(name="qemu64,-svm", reason="svm is masked so that kvm_amd stays out of the guest")
     return CpuModel(
         name="qemu64,-svm,-cx16",
-        reason=f"cx16 is masked: TCG of QEMU {version} breaks cmpxchg16b and kernels from 6.12 on oops with it"
-        " (a lab fault); svm is masked so that kvm_amd stays out of the guest",
+        reason=f"cx16 is masked: TCG of QEMU {version} breaks cmpxchg16b, and kernels from 6.12 on oops "
+        "with it (a lab fault); svm is masked so that kvm_amd stays out of the guest",
     )
 
 
@@ -187,7 +187,7 @@ def _processor(
     spec: MachineSpec, *, accelerator: Literal["tcg", "kvm"], version: QemuVersion
 ) -> tuple[str, ...]:
     model = cpu_model(version, accelerator).name
-    # One thread for all vCPUs: with two, thread=multi costs 6.2 CPU s for a boot instead of 2.5 (spec/qemu.md 2).
+    # One thread for all vCPUs: 2 with thread=multi cost 6.2 CPU s for a boot, not 2.5 (spec/qemu.md 2).
     accel = "kvm" if accelerator == "kvm" else f"tcg,thread=single,tb-size={TCG_CACHE_MIB}"
     seed = () if spec.seed is None else ("-seed", str(spec.seed))
     return ("-accel", accel, "-cpu", model, *seed)

@@ -20,7 +20,7 @@ MAX_VCPUS = 4
 MEMORY_MIB_MIN = 128
 MEMORY_MIB_MAX = 4096
 COMMAND_LINE_MAX = 2047
-"""Bytes, without the NUL: COMMAND_LINE_SIZE of Linux on x86; the kernel cuts what is longer without a word."""
+"""Bytes without the NUL: COMMAND_LINE_SIZE of Linux on x86, which silently cuts what is longer."""
 SEED_MAX = 2**64 - 1
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -192,10 +192,8 @@ class MachineSpec:
         _require_type("firmware_on_serial", self.firmware_on_serial, bool)
         _require_members("devices", self.devices, frozenset, member=Device)
         _require_members("disks", self.disks, tuple, member=Disk)
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise _wrong(
-                "name", self.name, allowed="1-64 letters, digits, '.', '_' and '-', a letter or digit first"
-            )
+        if not _NAME.fullmatch(str(self.name)):
+            raise _wrong("name", self.name, allowed="1-64 of A-Z a-z 0-9 . _ -, a letter or digit first")
         _require_int("vcpus", self.vcpus, span=range(1, MAX_VCPUS + 1))
         _require_int("memory_mib", self.memory_mib, span=range(MEMORY_MIB_MIN, MEMORY_MIB_MAX + 1))
         if self.seed is not None:
