@@ -1,0 +1,80 @@
+"""Every exception that the harness raises, by whose fault it is.
+
+    HarnessError                   never raised itself
+    ├── GuestError                 the guest's fault: a verdict of FAILED (also AssertionError)
+    │   ├── ExpectTimeout          what was awaited did not come
+    │   ├── GuestDied              the guest showed that it will not go on
+    │   ├── GuestLeft              the guest reset or switched off unasked
+    │   ├── NoEffect               a stimulus was injected and changed nothing
+    │   ├── CommandFailed          a command in the guest ended with another status
+    │   └── WrongOutput            the guest showed what it must not
+    ├── Unsupported                the target can't do what is asked: a verdict of SKIPPED
+    └── ReportError                a report can't be made or read; results stay as they are
+
+The caller's and the lab's faults are `emulator.errors`' SpecError, StateError and LabError.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.alarms import Alarm
+
+
+class HarnessError(Exception):
+    """Root of the tree; catch it, never raise it."""
+
+
+class GuestError(HarnessError, AssertionError):
+    """The guest did wrong; being an AssertionError, it shows as *failed* in Allure (design.md, fact 14)."""
+
+
+class ExpectTimeout(GuestError):
+    """What was awaited did not come before the deadline."""
+
+
+class GuestDied(GuestError):
+    """The guest showed that it will not go on.
+
+    Attributes:
+        alarm: the evidence, with its place in the transcript.
+    """
+
+    def __init__(self, message: str, *, alarm: Alarm) -> None:
+        super().__init__(message)
+        self.alarm = alarm
+
+
+class GuestLeft(GuestDied):
+    """The guest reset or switched off although nobody asked it to."""
+
+
+class NoEffect(GuestError):
+    """A stimulus was injected, and the guest showed nothing of it."""
+
+
+class CommandFailed(GuestError):
+    """A command in the guest ended with another status than expected.
+
+    Attributes:
+        status: its exit status.
+        output: what it wrote.
+    """
+
+    def __init__(self, message: str, *, status: int, output: bytes) -> None:
+        super().__init__(message)
+        self.status = status
+        self.output = output
+
+
+class WrongOutput(GuestError):
+    """The guest showed what it must not."""
+
+
+class Unsupported(HarnessError):
+    """This target can't do what is asked; the text says why."""
+
+
+class ReportError(HarnessError):
+    """A report can't be made or read."""

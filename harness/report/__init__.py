@@ -1,0 +1,1 @@
+"""Results that people and programs read."""
