@@ -1,0 +1,221 @@
+"""The command line: a table of commands that are imported only when one of them is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from emulator.errors import EmulatorError, SpecError, StateError
+
+EXIT_PASSED = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_BROKEN = 3
+EXIT_INTERRUPTED = 130
+
+EXAMPLES = """Examples:
+
+  ttylab run                      run the default matrix, write the report
+
+  ttylab run -k "nmi and q35"     only the cells whose id matches
+
+  ttylab scenarios list           what can be run
+
+  ttylab boot bookworm            boot a guest and type on its console
+
+  ttylab scan console.txt         find panics and their like in a log
+
+  ttylab doctor                   what this machine can do and what not
+
+Exit codes: 0 all passed, 1 something failed, 2 usage, 3 the lab is broken.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One line of the command table.
+
+    Attributes:
+        target: "module:attribute" of a function, or of a Typer app.
+        summary: what the overview says of it.
+        group: the attribute is a Typer app whose commands are typed after the name.
+        raw: every argument, `--` too, is handed on to another program.
+    """
+
+    target: str
+    summary: str
+    group: bool = False
+    raw: bool = False
+
+
+COMMANDS: dict[str, Command] = {
+    "run": Command(target="harness.commands.run:run", summary="Run a matrix of scenarios on real guests."),
+    "test": Command(
+        target="harness.commands.selftest:selftest", summary="Run ttylab's own tests (tox).", raw=True
+    ),
+    "scenarios": Command(
+        target="harness.commands.scenarios:app", summary="List and describe the scenarios.", group=True
+    ),
+    "images": Command(
+        target="harness.commands.images:app",
+        summary="List, build, verify and prune guest images.",
+        group=True,
+    ),
+    "boot": Command(
+        target="harness.commands.boot:boot", summary="Boot a guest and attach this terminal to it."
+    ),
+    "attach": Command(
+        target="harness.commands.attach:attach", summary="Join the console of a running machine or of a port."
+    ),
+    "repro": Command(
+        target="harness.commands.repro:repro", summary="Boot one cell again exactly as a run did."
+    ),
+    "scan": Command(target="harness.commands.scan:scan", summary="Find failure signatures in console logs."),
+    "doctor": Command(
+        target="harness.commands.doctor:doctor", summary="Explain what this machine can do and why."
+    ),
+    "bench": Command(target="harness.commands.bench:bench", summary="Measure ttylab against its baselines."),
+    "gc": Command(target="harness.commands.gc:gc", summary="End and remove what a killed run left behind."),
+}
+
+
+class LazyCommand(TyperCommand):
+    """A name and a summary that become the real command once it is called or asked for help."""
+
+    def __init__(self, name: str, command: Command) -> None:
+        super().__init__(name=name, callback=None, help=command.summary)
+        self._command = command
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Parse `args` as the real command does; the context belongs to the real command."""
+        real = load_command(self.name or "", self._command)
+        if self._command.raw and args != ["--help"]:
+            args = ["--", *args]
+        return real.make_context(info_name, args, parent=parent, **extra)
+
+
+class LazyGroup(TyperGroup):
+    """The table of commands as a Typer group, in the table's order."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names without importing anything."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the stand-in for `cmd_name`, or None."""
+        del ctx
+        command = COMMANDS.get(cmd_name)
+        return None if command is None else LazyCommand(cmd_name, command)
+
+
+def load_command(name: str, command: Command) -> Any:
+    """Import the real command.
+
+    Raises:
+        StateError: this version has no such module yet.
+    """
+    module_name, _, attribute = command.target.partition(":")
+    try:
+        target = getattr(import_module(module_name), attribute)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise
+        raise StateError(f"this version has no command {name!r}: {module_name} is not part of it") from error
+    if command.group:
+        return typer.main.get_group(target)
+    if not isinstance(target, typer.Typer):
+        app = typer.Typer(add_completion=False)
+        app.command(name)(target)
+        target = app
+    return typer.main.get_command(target)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata  # noqa: PLC0415 - costs 20 ms that only this option needs
+
+        typer.echo(f"ttylab {metadata.version('ttylab')}")
+        raise typer.Exit
+
+
+def _set_debug(wanted: bool) -> None:
+    if wanted:
+        os.environ["TTYLAB_DEBUG"] = "1"  # workers of a run inherit it
+
+
+app = typer.Typer(cls=LazyGroup, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True, epilog=EXAMPLES)
+def root(
+    ctx: typer.Context,
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", callback=_set_debug, help="Show tracebacks (or TTYLAB_DEBUG=1).")
+    ] = False,
+) -> None:
+    """A hardware-in-the-loop lab for serial consoles: real guests, real ttys, verdicts with evidence."""
+    del version, debug
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+        raise typer.Exit(EXIT_USAGE)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Return the exit code that says whose fault `error` is."""
+    if isinstance(error, typer.TyperException):
+        return error.exit_code
+    if isinstance(error, SpecError | StateError):
+        return EXIT_USAGE
+    if isinstance(error, AssertionError):  # a guest's fault is an AssertionError (design.md, fact 14)
+        return EXIT_FAILED
+    return EXIT_BROKEN
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the process's exit code; errors become one line on stderr."""
+    try:
+        result = typer.main.get_command(app).main(args=arguments, prog_name="ttylab", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        result = EXIT_INTERRUPTED
+    except (EmulatorError, typer.TyperException, OSError) as error:
+        return _report(error)
+    except Exception as error:  # noqa: BLE001 - a defect of ttylab: exit 1 would say that a guest failed
+        traceback.print_exception(error)
+        return exit_code_of(error)
+    if result == EXIT_INTERRUPTED:
+        _say("interrupted")
+    return result if isinstance(result, int) else EXIT_PASSED
+
+
+def _report(error: Exception) -> int:
+    if isinstance(error, BrokenPipeError):  # `ttylab … | head` is no failure; nothing can be said any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    if os.environ.get("TTYLAB_DEBUG"):
+        traceback.print_exception(error)
+    text = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+    if text:  # empty when Typer has shown the help instead
+        hint = "; see ttylab --help" if isinstance(error, typer.TyperException) else ""
+        _say(f"error: {text.rstrip('.')}{hint}")
+    return exit_code_of(error)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"ttylab: {text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
