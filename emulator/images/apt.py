@@ -1,0 +1,216 @@
+"""Finds and fetches Debian packages through an apt of our own: own sources, own lists, no system state.
+
+apt checks the signature of InRelease, the hashes of the index below it, and the hash of each package
+below that; this module checks the package's hash once more, so the store's claim rests on its own reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from emulator.errors import ImageError, MissingPrerequisite
+from emulator.images.catalog import CatalogEntry
+
+_APT_BOUND_S = 600.0
+# The machine's way to the network stays; its sources, preferences and hooks do not.
+_INHERITED = re.compile(r"^Acquire::(https?|Check-Valid-Until|Check-Date|ForceIPv[46]|Retries)\b")
+_PACKAGE_OF_KERNEL = re.compile(r"^linux-(image|binary|modules|base)-(.*-)?amd64$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A Debian package.
+
+    Attributes:
+        name: its name.
+        version: its Debian version.
+        sha256: of the .deb.
+        architecture: "amd64" or "all".
+    """
+
+    name: str
+    version: str
+    sha256: str
+    architecture: str = "amd64"
+
+    @property
+    def file_name(self) -> str:
+        """Return the name that apt gives to the .deb."""
+        return f"{self.name}_{self.version.replace(':', '%3a')}_{self.architecture}.deb"
+
+
+class AptSuite:
+    """One Debian suite, seen through a private apt configuration.
+
+    Args:
+        directory: where configuration and lists live; made if missing.
+        entry: whose suite, mirror and keyring are used.
+    """
+
+    def __init__(self, directory: Path, entry: CatalogEntry) -> None:
+        if not entry.keyring.exists():
+            raise MissingPrerequisite(str(entry.keyring), remedy="apt-get install debian-archive-keyring")
+        self._entry = entry
+        self._directory = directory
+        self._config = directory / "apt.conf"
+        for name in ("lists/partial", "cache/archives/partial", "empty.d"):
+            (directory / name).mkdir(parents=True, exist_ok=True)
+        (directory / "status").touch()
+        (directory / "ttylab.sources").write_text(self._sources(), encoding="utf-8")
+        self._config.write_text(self._settings(_inherited_settings()), encoding="utf-8")
+
+    def update(self) -> None:
+        """Fetch the suite's index.
+
+        Raises:
+            ImageError: no network, or the archive's signature or hashes are wrong.
+        """
+        self._run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
+
+    def resolve(self) -> list[Package]:
+        """Return the packages of the kernel and of busybox, sorted by name.
+
+        Raises:
+            ImageError: the suite has no such kernel.
+        """
+        found: dict[str, Package] = {}
+        waiting = [self._kernel_root(), "busybox-static"]
+        while waiting:
+            stanzas = self._show(waiting)
+            for stanza in stanzas:
+                found[stanza["Package"]] = _package(stanza)
+            names = {name for stanza in stanzas for name in _kernel_depends(stanza)}
+            waiting = sorted(names - found.keys())
+        return [found[name] for name in sorted(found)]
+
+    def fetch(self, package: Package, pool: Path) -> Path:
+        """Return the .deb in `pool`, fetched if it is not there.
+
+        Raises:
+            ImageError: it can't be fetched, or its hash is not the index's.
+        """
+        target = pool / package.file_name
+        if target.exists() and _sha256(target) == package.sha256:
+            return target
+        pool.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=pool, prefix=".fetch-") as name:
+            self._run("apt-get", "-q", "download", f"{package.name}={package.version}", cwd=Path(name))
+            files = list(Path(name).iterdir())
+            if len(files) != 1 or _sha256(files[0]) != package.sha256:
+                raise ImageError(
+                    f"{package.name} {package.version}: the download is not the package of the index"
+                )
+            files[0].replace(target)
+        return target
+
+    def _kernel_root(self) -> str:
+        root = self._entry.kernel_package
+        return root if self._entry.kernel == "newest" else f"{root}={self._entry.kernel}"
+
+    def _show(self, names: Iterable[str]) -> list[dict[str, str]]:
+        return parse_stanzas(self._run("apt-cache", "show", "--no-all-versions", *names))
+
+    def _sources(self) -> str:
+        entry = self._entry
+        lines = ["Types: deb", f"URIs: {entry.mirror}", f"Suites: {entry.suite}", "Components: main"]
+        lines.append(f"Signed-By: {entry.keyring}")
+        if not entry.check_valid_until:
+            lines.append("Check-Valid-Until: no")
+        return "\n".join(lines) + "\n"
+
+    def _settings(self, inherited: str) -> str:
+        here = self._directory
+        return inherited + "\n".join(
+            (
+                f'Dir::State "{here}";',
+                f'Dir::State::lists "{here}/lists";',
+                f'Dir::State::status "{here}/status";',
+                f'Dir::Cache "{here}/cache";',
+                f'Dir::Etc::sourcelist "{here}/ttylab.sources";',
+                f'Dir::Etc::sourceparts "{here}/empty.d";',
+                'Dir::Etc::main "/dev/null";',
+                f'Dir::Etc::parts "{here}/empty.d";',
+                'Dir::Etc::preferences "/dev/null";',
+                f'Dir::Etc::preferencesparts "{here}/empty.d";',
+                'APT::Architecture "amd64";',
+                'APT::Architectures { "amd64"; };',
+                'APT::Sandbox::User "";',
+                'Acquire::Languages "none";',
+                'Acquire::PDiffs "false";',
+                'Acquire::GzipIndexes "true";',
+                'Acquire::Retries "2";',
+                'Acquire::http::Timeout "20";',
+                "",
+            )
+        )
+
+    def _run(self, *argv: str, cwd: Path | None = None) -> str:
+        environment = os.environ | {"APT_CONFIG": str(self._config), "LC_ALL": "C"}
+        return _output(argv, environment=environment, cwd=cwd)
+
+
+def parse_stanzas(text: str) -> list[dict[str, str]]:
+    """Return the paragraphs of a Debian control file; continuation lines are dropped."""
+    paragraphs = (paragraph.splitlines() for paragraph in text.split("\n\n") if paragraph.strip())
+    return [
+        {
+            key: value.strip()
+            for key, colon, value in (line.partition(":") for line in lines)
+            if colon and key[:1].strip()
+        }
+        for lines in paragraphs
+    ]
+
+
+def _kernel_depends(stanza: dict[str, str]) -> list[str]:
+    """Return the kernel's own parts among the dependencies, as apt-cache arguments."""
+    names = [relation.split()[0] for relation in stanza.get("Depends", "").split(",") if relation.strip()]
+    return [name for name in names if _PACKAGE_OF_KERNEL.match(name)]
+
+
+def _package(stanza: dict[str, str]) -> Package:
+    return Package(
+        name=stanza["Package"],
+        version=stanza["Version"],
+        sha256=stanza["SHA256"],
+        architecture=stanza["Architecture"],
+    )
+
+
+def _inherited_settings() -> str:
+    lines = _output(("apt-config", "dump"), environment=dict(os.environ), cwd=None).splitlines(keepends=True)
+    return "".join(line for line in lines if _INHERITED.match(line))
+
+
+def _output(argv: tuple[str, ...], *, environment: dict[str, str], cwd: Path | None) -> str:
+    try:
+        done = subprocess.run(
+            argv, env=environment, cwd=cwd, capture_output=True, timeout=_APT_BOUND_S, check=False
+        )
+    except FileNotFoundError as error:
+        raise MissingPrerequisite(
+            argv[0], remedy="images are built on Debian or Ubuntu, which have it"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ImageError(f"{argv[0]} {argv[-1]}: no end after {_APT_BOUND_S:.0f} s") from error
+    if done.returncode != 0:
+        raise ImageError(f"{argv[0]} {argv[-1]} failed: {_first_error(done.stderr)}")
+    return done.stdout.decode("utf-8", "replace")
+
+
+def _first_error(stderr: bytes) -> str:
+    lines = stderr.decode("utf-8", "replace").splitlines()
+    errors = [line[2:].strip() for line in lines if line.startswith("E:")]
+    return (errors or lines or ["no message"])[0]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,123 @@
+"""The catalog of guest images: images/catalog.toml, validated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from emulator.errors import SpecError
+from emulator.toml_file import load_toml
+
+Suite = Literal["bullseye", "bookworm", "trixie", "sid"]
+Flavour = Literal["cloud", "generic"]
+_VERSION = r"^(newest|[0-9][A-Za-z0-9.+~:-]*)$"
+_IMAGE_NAME = r"^[a-z][a-z0-9-]{0,30}$"
+
+
+class _ImageTable(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    suite: Suite
+    flavour: Flavour
+    kernel: str = Field(default="newest", pattern=_VERSION)
+    check_valid_until: bool = True
+
+
+class _CatalogTable(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    mirror: str = Field(pattern=r"^https?://[^\s]+$")
+    keyring: str = Field(pattern=r"^/[^\s]+$")
+    images: dict[str, _ImageTable] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogEntry:
+    """What an image is made of.
+
+    Attributes:
+        name: the image's name.
+        suite: Debian suite that kernel and busybox come from.
+        flavour: "cloud" (few drivers) or "generic" (all drivers).
+        kernel: Debian version of the kernel, or "newest" of the suite.
+        check_valid_until: whether apt refuses an index whose time has run out.
+        mirror: URL of the archive.
+        keyring: file with the archive's keys on this machine.
+    """
+
+    name: str
+    suite: Suite
+    flavour: Flavour
+    kernel: str
+    check_valid_until: bool
+    mirror: str
+    keyring: Path
+
+    @property
+    def kernel_package(self) -> str:
+        """Return the package that depends on the kernel of this flavour."""
+        return "linux-image-cloud-amd64" if self.flavour == "cloud" else "linux-image-amd64"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """All images by name.
+
+    Attributes:
+        path: the file that it was read from.
+        entries: the images, in the order of their names.
+    """
+
+    path: Path
+    entries: Mapping[str, CatalogEntry]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names, sorted."""
+        return tuple(self.entries)
+
+    def entry(self, name: str) -> CatalogEntry:
+        """Return the image called `name`.
+
+        Raises:
+            SpecError: there is none; the text lists those there are.
+        """
+        if name not in self.entries:
+            raise SpecError(f"unknown image {name!r}; {self.path} has: {', '.join(self.names)}")
+        return self.entries[name]
+
+
+def data_directory() -> Path:
+    """Return the directory of catalog.toml and linux/: in the checkout, or inside the installed package."""
+    installed = Path(__file__).parent / "data"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "images"
+
+
+def load_catalog(path: Path | None = None) -> Catalog:
+    """Return the catalog in `path`, or the shipped one.
+
+    Raises:
+        SpecError: unreadable, an unknown key, a wrong type or value, an unfit image name.
+    """
+    path = path or data_directory() / "catalog.toml"
+    table = load_toml(path, _CatalogTable)
+    entries = {name: _entry(name, table, path=path) for name in sorted(table.images)}
+    return Catalog(path=path, entries=entries)
+
+
+def _entry(name: str, table: _CatalogTable, *, path: Path) -> CatalogEntry:
+    if not re.fullmatch(_IMAGE_NAME, name):
+        raise SpecError(f"{path}: key 'images.{name}': an image's name is lower-case letters, digits and '-'")
+    image = table.images[name]
+    return CatalogEntry(
+        name=name,
+        suite=image.suite,
+        flavour=image.flavour,
+        kernel=image.kernel,
+        check_valid_until=image.check_valid_until,
+        mirror=table.mirror,
+        keyring=Path(table.keyring),
+    )

@@ -1,0 +1,158 @@
+"""The value that the store hands out: one guest image on disk, and its manifest as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from emulator.errors import ImageError, SpecError
+from emulator.images.apt import Package
+from emulator.toml_file import parse_table
+
+FORMAT = 1
+FILES = ("bzimage", "vmlinux", "initrd")
+
+
+class _PackageTable(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    version: str
+    sha256: str
+    architecture: str
+
+
+class _ManifestTable(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    format: int
+    name: str
+    suite: str
+    flavour: str
+    kernel_request: str
+    kernel_version: str
+    kernel_release: str
+    modules: list[str]
+    packages: list[_PackageTable]
+    recipe: str
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What was built, from what; the same input gives the same manifest.
+
+    Attributes:
+        name: image name.
+        suite: Debian suite.
+        flavour: kernel flavour.
+        kernel_request: the catalog's "kernel".
+        kernel_version: Debian version of the kernel.
+        kernel_release: `uname -r`.
+        modules: features that the guest offers, sorted.
+        packages: what it was made from, sorted by name.
+        recipe: hash of the recipe.
+        sha256: of each file, by its name in `FILES`.
+    """
+
+    name: str
+    suite: str
+    flavour: str
+    kernel_request: str
+    kernel_version: str
+    kernel_release: str
+    modules: tuple[str, ...]
+    packages: tuple[Package, ...]
+    recipe: str
+    sha256: Mapping[str, str]
+
+    def to_json(self) -> str:
+        """Return the manifest's file."""
+        table = asdict(self) | {"format": FORMAT, "sha256": dict(self.sha256)}
+        return json.dumps(table, indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, origin: str) -> Manifest:
+        """Return the manifest that `to_json` wrote.
+
+        Raises:
+            ImageError: it is damaged.
+        """
+        try:
+            table = parse_table(json.loads(text), _ManifestTable, origin=origin)
+        except (ValueError, SpecError) as error:
+            raise ImageError(f"damaged manifest: {error}") from error
+        fields = table.model_dump(exclude={"format", "packages", "modules"})
+        packages = tuple(Package(**package.model_dump()) for package in table.packages)
+        return cls(**fields, packages=packages, modules=tuple(table.modules))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A guest image that can be booted.
+
+    Attributes:
+        name: "bookworm".
+        suite: Debian suite.
+        flavour: "cloud" or "generic".
+        kernel_version: Debian version, "6.1.176-1".
+        kernel_release: `uname -r`, "6.1.0-50-cloud-amd64".
+        bzimage: kernel for firmware that boots EFI or Linux images.
+        vmlinux: the same kernel uncompressed, with the PVH entry that SeaBIOS and qboot start.
+        initrd: initramfs.
+        sha256: of bzimage, vmlinux and initrd.
+        packages: Debian packages that it was made from.
+        modules: features of the guest, loadable or built in ("i6300esb", "pvpanic", "spin").
+        directory: where the files are.
+    """
+
+    name: str
+    suite: str
+    flavour: str
+    kernel_version: str
+    kernel_release: str
+    bzimage: Path
+    vmlinux: Path
+    initrd: Path
+    sha256: Mapping[str, str]
+    packages: tuple[Package, ...]
+    modules: frozenset[str]
+    directory: Path
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of the three files together."""
+        return sum(path.stat().st_size for path in (self.bzimage, self.vmlinux, self.initrd))
+
+    def provenance(self) -> dict[str, object]:
+        """Return, ready for JSON, what the guest was made from: for reports."""
+        return {
+            "name": self.name,
+            "suite": self.suite,
+            "flavour": self.flavour,
+            "kernel_version": self.kernel_version,
+            "kernel_release": self.kernel_release,
+            "sha256": dict(self.sha256),
+            "packages": [asdict(package) for package in self.packages],
+            "modules": sorted(self.modules),
+        }
+
+
+def image_of(manifest: Manifest, directory: Path) -> Image:
+    """Return the image that `manifest` describes and whose files are in `directory`."""
+    return Image(
+        name=manifest.name,
+        suite=manifest.suite,
+        flavour=manifest.flavour,
+        kernel_version=manifest.kernel_version,
+        kernel_release=manifest.kernel_release,
+        bzimage=directory / "bzimage",
+        vmlinux=directory / "vmlinux",
+        initrd=directory / "initrd",
+        sha256=manifest.sha256,
+        packages=manifest.packages,
+        modules=frozenset(manifest.modules),
+        directory=directory,
+    )

@@ -1,0 +1,155 @@
+"""Puts the guest's initramfs together: the files of images/linux, busybox, the kernel's modules. Pure but for reading the recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from emulator.errors import ImageError, SpecError
+from emulator.images import cpio
+from emulator.images.catalog import CatalogEntry, data_directory
+from emulator.images.kmod import Module, load_order
+
+# Part of every image's key: to be raised when the builder makes other bytes from the same recipe.
+BUILDER = 1
+_EXECUTABLE = ("init", "etc/acpi/")
+_PRIVATE = ("etc/shadow",)
+_EMPTY_DIRECTORIES = (
+    "bin",
+    "dev",
+    "home/tester",
+    "proc",
+    "root",
+    "run",
+    "sys",
+    "tmp",
+    "var/log",
+    "lib/modules",
+)
+_APPLET_TABLE = re.compile(rb"\[\0\[\[\0(?:[a-z0-9_.-]+\0)+")
+_NEEDED_APPLETS = frozenset(
+    {"acpid", "getty", "init", "insmod", "login", "mount", "poweroff", "reboot", "sh", "stty"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """The guest's own files.
+
+    Attributes:
+        files: content by path in the guest; `@IMAGE@` stands for the image's name.
+        modules: names of the modules to load, in order.
+    """
+
+    files: Mapping[str, bytes]
+    modules: tuple[str, ...]
+
+    def digest(self, entry: CatalogEntry) -> str:
+        """Return the key of the image that `entry` and this recipe make; 64 hexadecimal digits."""
+        state = hashlib.sha256(
+            f"{BUILDER} {entry.name} {entry.suite} {entry.flavour} {entry.kernel}".encode()
+        )
+        state.update(" ".join(self.modules).encode())
+        for path in sorted(self.files):
+            state.update(b"\0%s\0%d\0" % (path.encode(), len(self.files[path])) + self.files[path])
+        return state.hexdigest()
+
+
+def load_recipe(directory: Path | None = None) -> Recipe:
+    """Return the recipe in `directory`, or the shipped one.
+
+    Raises:
+        SpecError: there is no recipe.
+    """
+    directory = directory or data_directory() / "linux"
+    try:
+        modules = _module_names((directory / "modules.txt").read_text(encoding="utf-8"))
+        paths = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "modules.txt")
+        files = {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
+    except OSError as error:
+        raise SpecError(f"{directory}: no guest recipe: {error.strerror}") from error
+    return Recipe(files=files, modules=modules)
+
+
+def guest_nodes(
+    recipe: Recipe, *, image: str, busybox: bytes, modules: Iterable[Module], spin: bytes | None
+) -> list[cpio.Node]:
+    """Return what the initramfs of `image` holds.
+
+    Args:
+        recipe: the guest's own files.
+        image: name of the image; the guest's host name.
+        busybox: a static busybox.
+        modules: modules in loading order.
+        spin: the module that hangs a processor; None leaves it out.
+
+    Raises:
+        ImageError: the busybox lacks a program that the guest needs.
+    """
+    loaded = list(modules)
+    nodes = [cpio.directory(path) for path in _EMPTY_DIRECTORIES]
+    nodes += [
+        cpio.character_device("dev/console", 5, 1),
+        cpio.symlink("sbin", "bin"),
+        cpio.symlink("usr", "."),
+    ]
+    nodes += [_own_file(path, data, image) for path, data in recipe.files.items()]
+    nodes.append(cpio.file("bin/busybox", silence_cursor_query(busybox), 0o755))
+    nodes += [cpio.symlink(f"bin/{name}", "busybox") for name in find_applets(busybox) if name != "busybox"]
+    nodes += [cpio.file(f"lib/modules/{module.name}.ko", module.data) for module in loaded]
+    nodes.append(cpio.file("lib/modules/order", "".join(f"{module.name}\n" for module in loaded).encode()))
+    if spin is not None:
+        nodes.append(cpio.file("lib/modules/spin.ko", spin))
+    return nodes
+
+
+def features(
+    recipe: Recipe, *, loadable: Mapping[str, Module], builtin: frozenset[str]
+) -> tuple[list[Module], set[str]]:
+    """Return the modules to load, and which of the recipe's names the guest then offers.
+
+    Raises:
+        ImageError: a module's dependency is missing.
+    """
+    order = load_order(recipe.modules, loadable)
+    offered = {name for name in recipe.modules if name in loadable or name in builtin}
+    return order, offered
+
+
+def find_applets(busybox: bytes) -> list[str]:
+    """Return the names that a busybox binary answers to, from the table in it.
+
+    The table is a run of NUL-terminated names that begins with "[" and "[["; reading it saves running
+    a foreign binary on the machine that builds.
+
+    Raises:
+        ImageError: there is no table, or a needed name is not in it.
+    """
+    table = _APPLET_TABLE.search(busybox)
+    names = table[0].decode().rstrip("\0").split("\0") if table else []
+    missing = _NEEDED_APPLETS - set(names)
+    if missing:
+        raise ImageError(f"busybox lacks: {', '.join(sorted(missing))}")
+    return names
+
+
+def silence_cursor_query(busybox: bytes) -> bytes:
+    """Return `busybox` with a shell that does not ask the terminal where the cursor is.
+
+    ash writes ESC [ 6 n behind every prompt, and each attached terminal answers into the guest's
+    command line. No setting turns it off (busybox 1.30 to 1.38, lineedit.c); an empty string does.
+    """
+    return busybox.replace(b"\x1b[6n\0", b"\0[6n\0")
+
+
+def _module_names(text: str) -> tuple[str, ...]:
+    names = (line.partition("#")[0].strip() for line in text.splitlines())
+    return tuple(name for name in names if name)
+
+
+def _own_file(path: str, data: bytes, image: str) -> cpio.Node:
+    mode = 0o755 if path.startswith(_EXECUTABLE) else 0o600 if path in _PRIVATE else 0o644
+    return cpio.file(path, data.replace(b"@IMAGE@", image.encode()), mode)
