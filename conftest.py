@@ -1,0 +1,37 @@
+"""Rules for every test of this checkout."""
+
+import os
+from collections.abc import Generator, Mapping
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+Report = pytest.TestReport | pytest.CollectReport
+
+
+def demands_everything(environment: Mapping[str, str]) -> bool:
+    """Tell whether a test that does not run is a failure: in CI, and wherever REQUIRE_ALL is set."""
+    return environment.get("REQUIRE_ALL", environment.get("CI", "")).lower() not in {"", "0", "false"}
+
+
+def refuse_skip(report: Report) -> None:
+    """Turn a skipped report into a failed one that keeps the reason."""
+    if report.skipped and demands_everything(os.environ):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"REQUIRE_ALL or CI is set, so nothing may be skipped; this was: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    refuse_skip(report)
+    return report
