@@ -1,0 +1,98 @@
+"""One point of a matrix: a guest image on a machine, doing one scenario; pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from emulator.errors import SpecError
+from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
+
+_NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
+_SHAPE = "IMAGE.MACHINE.FIRMWARE.VCPUS.SCENARIO"
+_E = TypeVar("_E", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What runs as one test.
+
+    Attributes:
+        image: name in the catalog.
+        machine: the board.
+        firmware: what starts the kernel.
+        vcpus: 1 to 4.
+        scenario: name in the library; without dots, so that an id can be taken apart.
+
+    Raises:
+        SpecError: a name that no image or scenario can have, or a wrong number of CPUs.
+    """
+
+    image: str
+    machine: MachineType
+    firmware: Firmware
+    vcpus: int
+    scenario: str
+
+    def __post_init__(self) -> None:
+        """Refuse what would make an id ambiguous."""
+        if not _NAME.fullmatch(self.image):
+            raise SpecError(f"image is {self.image!r}; allowed: lower-case letters, digits, '-' and '.'")
+        if not _NAME.fullmatch(self.scenario) or "." in self.scenario:
+            raise SpecError(f"scenario is {self.scenario!r}; allowed: lower-case letters, digits and '-'")
+        if self.vcpus not in range(1, MAX_VCPUS + 1):
+            raise SpecError(f"vcpus is {self.vcpus!r}; allowed: 1 to {MAX_VCPUS}")
+
+    @property
+    def id(self) -> str:
+        """Stable name: in reports, in pytest's node ids, for `ttylab repro`."""
+        return f"{self.image}.{self.machine}.{self.firmware}.{self.vcpus}.{self.scenario}"
+
+
+def parse_cell_id(text: str, *, images: Collection[str] = (), scenarios: Collection[str] = ()) -> Cell:
+    """Return the cell whose id is `text`.
+
+    Args:
+        text: an id.
+        images: the images there are; empty lets any name pass.
+        scenarios: the scenarios there are; empty lets any name pass.
+
+    Raises:
+        SpecError: not an id, or a part that does not exist; the text names the closest that does.
+    """
+    parts = text.rsplit(".", 4)
+    if len(parts) != 5:
+        raise SpecError(f"cell id {text!r} has {len(parts)} parts; it reads {_SHAPE}")
+    image, machine, firmware, vcpus, scenario = parts
+    where = f"cell id {text!r}"
+    if re.fullmatch(r"[1-9]", vcpus) is None:
+        raise SpecError(f"{where}: vcpus is {vcpus!r}; allowed: 1 to {MAX_VCPUS}")
+    return Cell(
+        image=_known("image", image, images, where=where),
+        machine=_member("machine", machine, MachineType, where=where),
+        firmware=_member("firmware", firmware, Firmware, where=where),
+        vcpus=int(vcpus),
+        scenario=_known("scenario", scenario, scenarios, where=where),
+    )
+
+
+def unknown_name(axis: str, value: str, known: Collection[str]) -> SpecError:
+    """Return the error about a name that is not in `known`; it says which names come close."""
+    close = difflib.get_close_matches(value, sorted(known), n=3)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return SpecError(f"unknown {axis} {value!r}; {hint}allowed: {', '.join(sorted(known))}")
+
+
+def _member(axis: str, value: str, enum: type[_E], *, where: str) -> _E:
+    _known(axis, value, [str(member) for member in enum], where=where)
+    return enum(value)
+
+
+def _known(axis: str, value: str, known: Collection[str], *, where: str) -> str:
+    if known and value not in known:
+        raise SpecError(f"{where}: {unknown_name(axis, value, known)}")
+    return value

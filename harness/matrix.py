@@ -1,0 +1,231 @@
+"""Matrices: TOML files that say which cells run, and which do not and why.
+
+    [matrix]
+    name = "push"
+    description = "what every push must pass"
+    timeout_s = 180                       # for one cell
+
+    [[block]]                             # the product of its axes; several blocks unite
+    images = ["bookworm"]                 # or "all"; so for every axis but vcpus
+    machines = ["pc", "q35"]
+    firmwares = ["seabios"]
+    vcpus = [1, 2]
+    scenarios = ["nmi-panic"]             # and, or instead,
+    tags = ["sysrq"]                      # every scenario with one of these tags
+
+    [[exclude]]                           # cells that have all of the named values
+    machines = ["microvm"]
+    tags = ["reset"]
+    reason = "…"
+
+Cells that can't exist are excluded by themselves, with a reason (`harness.fit`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from emulator.errors import SpecError
+from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
+from emulator.toml_file import load_toml
+from harness.cell import Cell, parse_cell_id, unknown_name
+from harness.fit import misfit
+from harness.scenario import Scenario
+from harness.selection import parse_shard, select, shard
+
+__all__ = ["Cell", "Excluded", "Matrix", "load_matrix", "parse_cell_id", "parse_shard", "select", "shard"]
+
+ALL: Literal["all"] = "all"
+_Names: TypeAlias = Literal["all"] | Annotated[list[str], Field(min_length=1)]
+_Vcpus: TypeAlias = Annotated[list[Annotated[int, Field(ge=1, le=MAX_VCPUS)]], Field(min_length=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Head(_Table):
+    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    description: str = Field(min_length=1)
+    timeout_s: float = Field(default=180.0, gt=0, le=3600)
+
+
+class _Block(_Table):
+    images: _Names
+    machines: _Names
+    firmwares: _Names
+    vcpus: _Vcpus
+    scenarios: _Names | None = None
+    tags: list[str] = []
+
+
+class _Exclude(_Table):
+    images: _Names | None = None
+    machines: _Names | None = None
+    firmwares: _Names | None = None
+    vcpus: _Vcpus | None = None
+    scenarios: _Names | None = None
+    tags: list[str] = []
+    reason: str = Field(min_length=1)
+
+
+class _File(_Table):
+    matrix: _Head
+    block: list[_Block] = Field(min_length=1)
+    exclude: list[_Exclude] = []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excluded:
+    """A cell that does not run.
+
+    Attributes:
+        cell: the cell.
+        reason: why, in one line.
+    """
+
+    cell: Cell
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """What a run does.
+
+    Attributes:
+        name: short name.
+        description: what it is for.
+        timeout_s: seconds that one cell may take.
+        cells: what runs, in the order of the ids.
+        excluded: what does not, in the order of the ids.
+    """
+
+    name: str
+    description: str
+    timeout_s: float
+    cells: tuple[Cell, ...]
+    excluded: tuple[Excluded, ...]
+
+
+def load_matrix(
+    path: Path, *, images: Mapping[str, frozenset[str]], scenarios: Mapping[str, Scenario]
+) -> Matrix:
+    """Return the matrix in `path`.
+
+    Args:
+        path: a TOML file.
+        images: the images there are, and what features each offers ("i6300esb").
+        scenarios: the library.
+
+    Raises:
+        SpecError: the file is wrong, names what does not exist, excludes nothing, or leaves no cell.
+    """
+    table = load_toml(path, _File)
+    known = _Known(images=images, scenarios=scenarios)
+    wanted = {
+        cell.id: cell
+        for number, block in enumerate(table.block)
+        for cell in known.cells(block, f"{path}: block.{number}")
+    }
+    reasons = {id_: reason for id_, cell in wanted.items() if (reason := known.misfit(cell))}
+    possible = [cell for id_, cell in wanted.items() if id_ not in reasons]
+    reasons |= _explicit(table.exclude, possible, known=known, path=path)
+    cells = tuple(wanted[id_] for id_ in sorted(wanted) if id_ not in reasons)
+    if not cells:
+        raise SpecError(f"{path}: no cell is left; {len(reasons)} are excluded")
+    excluded = tuple(Excluded(cell=wanted[id_], reason=reasons[id_]) for id_ in sorted(reasons))
+    head = table.matrix
+    return Matrix(
+        name=head.name, description=head.description, timeout_s=head.timeout_s, cells=cells, excluded=excluded
+    )
+
+
+def _explicit(
+    rules: Iterable[_Exclude], possible: Collection[Cell], *, known: _Known, path: Path
+) -> dict[str, str]:
+    """Return the reasons of the [[exclude]] tables by cell id, the same for any order of the tables."""
+    found: dict[str, set[str]] = {}
+    for number, rule in enumerate(rules):
+        where = f"{path}: exclude.{number}"
+        matching = known.matching(rule, possible, where=where)
+        if not matching:
+            raise SpecError(f"{where} ({rule.reason!r}) matches no cell that could run; remove it")
+        for cell in matching:
+            found.setdefault(cell.id, set()).add(rule.reason)
+    return {id_: "; ".join(sorted(reasons)) for id_, reasons in found.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """The names that exist, to resolve a file's words with."""
+
+    images: Mapping[str, frozenset[str]]
+    scenarios: Mapping[str, Scenario]
+
+    def cells(self, block: _Block, where: str) -> Iterator[Cell]:
+        """Yield the product of the block's axes."""
+        if block.scenarios is None and not block.tags:
+            raise SpecError(f"{where}: key 'scenarios' is missing; give scenarios or tags, or both")
+        names, machines, firmwares = self._axes(block, where=where)
+        chosen = self._scenarios(block, where=where)
+        for image, machine, firmware, vcpus, scenario in product(
+            sorted(names), sorted(machines), sorted(firmwares), block.vcpus, sorted(chosen)
+        ):
+            yield Cell(
+                image=image,
+                machine=MachineType(machine),
+                firmware=Firmware(firmware),
+                vcpus=vcpus,
+                scenario=scenario,
+            )
+
+    def matching(self, rule: _Exclude, cells: Iterable[Cell], *, where: str) -> list[Cell]:
+        """Return the cells that have a value of every axis that the rule names."""
+        names, machines, firmwares = self._axes(rule, where=where)
+        any_scenario = rule.scenarios is None and not rule.tags
+        chosen = frozenset(self.scenarios) if any_scenario else self._scenarios(rule, where=where)
+        return [
+            cell
+            for cell in cells
+            if cell.image in names
+            and cell.machine in machines
+            and cell.firmware in firmwares
+            and (rule.vcpus is None or cell.vcpus in rule.vcpus)
+            and cell.scenario in chosen
+        ]
+
+    def misfit(self, cell: Cell) -> str | None:
+        """Return why the cell can't be, or None."""
+        return misfit(cell, self.scenarios[cell.scenario], self.images[cell.image])
+
+    def _axes(
+        self, table: _Block | _Exclude, *, where: str
+    ) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+        return (
+            _resolve("images", table.images, self.images, where=where),
+            _resolve("machines", table.machines, list(MachineType), where=where),
+            _resolve("firmwares", table.firmwares, list(Firmware), where=where),
+        )
+
+    def _scenarios(self, table: _Block | _Exclude, *, where: str) -> frozenset[str]:
+        named = frozenset[str]()
+        if table.scenarios is not None:
+            named = _resolve("scenarios", table.scenarios, self.scenarios, where=where)
+        tags = frozenset[str]().union(*(scenario.tags for scenario in self.scenarios.values()))
+        wanted = _resolve("tags", table.tags, tags, where=where)
+        return named | {name for name, scenario in self.scenarios.items() if scenario.tags & wanted}
+
+
+def _resolve(key: str, given: _Names | None, known: Collection[str], *, where: str) -> frozenset[str]:
+    if given is None or given == ALL:
+        return frozenset(str(name) for name in known)
+    for name in given:
+        if name not in known:
+            raise SpecError(f"{where}: key {key!r}: {unknown_name('value', name, [str(k) for k in known])}")
+    return frozenset(given)

@@ -1,0 +1,42 @@
+"""The scenarios that ttylab ships, one module for each theme."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from emulator.errors import SpecError
+from harness.cell import unknown_name
+from harness.scenario import Scenario
+from harness.scenarios import boot, nmi, sysrq
+
+__all__ = ["LIBRARY", "find_scenario", "library_of"]
+
+
+def library_of(scenarios: Iterable[Scenario]) -> Mapping[str, Scenario]:
+    """Return the scenarios by name, sorted.
+
+    Raises:
+        SpecError: two have one name.
+    """
+    library: dict[str, Scenario] = {}
+    for scenario in sorted(scenarios, key=lambda scenario: scenario.name):
+        if scenario.name in library:
+            raise SpecError(f"scenario {scenario.name!r} is there twice")
+        library[scenario.name] = scenario
+    return MappingProxyType(library)
+
+
+LIBRARY: Mapping[str, Scenario] = library_of((*boot.SCENARIOS, *nmi.SCENARIOS, *sysrq.SCENARIOS))
+"""Every shipped scenario by its name, sorted."""
+
+
+def find_scenario(name: str) -> Scenario:
+    """Return the scenario called `name`.
+
+    Raises:
+        SpecError: there is none; the text names those that come close.
+    """
+    if name not in LIBRARY:
+        raise unknown_name("scenario", name, LIBRARY)
+    return LIBRARY[name]
