@@ -6,6 +6,7 @@
     │   ├── GuestDied              the guest showed that it will not go on
     │   ├── GuestLeft              the guest reset or switched off unasked
     │   ├── NoEffect               a stimulus was injected and changed nothing
+    │   ├── UnwantedEffect         a stimulus that must change nothing did change something
     │   ├── CommandFailed          a command in the guest ended with another status
     │   └── WrongOutput            the guest showed what it must not
     ├── Unsupported                the target can't do what is asked: a verdict of SKIPPED
@@ -52,6 +53,10 @@ class GuestLeft(GuestDied):
 
 class NoEffect(GuestError):
     """A stimulus was injected, and the guest showed nothing of it."""
+
+
+class UnwantedEffect(GuestError):
+    """A stimulus that must change nothing had an effect on the guest."""
 
 
 class CommandFailed(GuestError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,6 +207,14 @@ class Transcript:
         """Return the guest's bytes `[start, end)`, as far as they exist."""
         with self._changed:
             return bytes(self._data[start:end])
+
+    def arrival(self, offset: int) -> float:
+        """Return when guest byte `offset` arrived, in seconds since the epoch; the present if it has not."""
+        with self._changed:
+            index = bisect_right(self._chunks, offset, key=lambda chunk: chunk.start) - 1
+            if index < 0 or offset >= self._chunks[index].end:
+                return self._now()
+            return self._chunks[index].at
 
     def now(self) -> float:
         """Return the present moment in seconds since the epoch."""

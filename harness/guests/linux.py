@@ -1,0 +1,169 @@
+"""Drive a Linux guest over its console: come to a prompt, run commands, prove life."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from emulator.clock import Deadline
+from emulator.console.marks import MarkKind
+from harness.errors import CommandFailed, WrongOutput
+from harness.scenario import View
+from harness.session import Match, Session
+from harness.stages import Stage, is_behind
+
+_KERNEL = re.compile(rb"Linux version [^\r\n]*\n")
+_RESTARTS = frozenset({"RESET", "off", "started"})
+"""Marks of the machine after which a guest begins anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinuxProfile:
+    """What a guest's prompts look like and who may log in.
+
+    Attributes:
+        user, password: an account with password authentication (user document, U7).
+        login, password_prompt, refused, prompt: patterns, matched on user text.
+    """
+
+    user: bytes = b"root"
+    password: bytes = b"ttylab"
+    login: bytes = rb"[^\r\n]*login: "
+    password_prompt: bytes = rb"Password: "
+    refused: bytes = rb"Login incorrect"
+    prompt: bytes = rb"[\w.-]+@[\w.-]+:[^\r\n#$]*[#$] "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """How a command ended.
+
+    Attributes:
+        status: its exit status.
+        output: what it wrote, without kernel records; line ends as the terminal made them.
+        start, end: raw span of the output in the transcript.
+    """
+
+    status: int
+    output: bytes
+    start: int
+    end: int
+
+
+class LinuxGuest:
+    """The guest behind a session, for the session's thread.
+
+    Attributes:
+        session: its dialogue.
+        profile: its prompts and account.
+        stage: the last stage that was seen.
+    """
+
+    def __init__(self, session: Session, profile: LinuxProfile | None = None) -> None:
+        self.session = session
+        self.profile = profile or LinuxProfile()
+        self.stage = Stage.FIRMWARE
+        self._count = 0
+        self._marks_seen = 0
+
+    def reach(self, stage: Stage, deadline: Deadline) -> None:
+        """Wait for `stage`, logging in where it is SHELL.
+
+        Raises:
+            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+            WrongOutput: the guest refused the account.
+        """
+        self._notice_restart()
+        if stage in {Stage.FIRMWARE, Stage.LOADER}:
+            return
+        if stage is Stage.KERNEL:
+            self.session.expect(_KERNEL, deadline)
+            self._arrive(Stage.KERNEL)
+            return
+        if is_behind(self.stage, Stage.LOGIN):
+            self.session.expect(self.profile.login, deadline, view=View.USER)
+            self._arrive(Stage.LOGIN)
+        if stage is Stage.SHELL and self.stage is Stage.LOGIN:
+            self.log_in(deadline)
+
+    def restarted(self) -> None:
+        """Forget the stage: the guest was reset or switched off."""
+        self.stage = Stage.FIRMWARE
+        self._marks_seen = len(self.session.transcript.marks)
+
+    def notice(self, match: Match) -> None:
+        """Take note of a stage that shows in what somebody else awaited and consumed."""
+        if b"Linux version " in match.data:
+            self._arrive(Stage.KERNEL)
+        if re.search(self.profile.login + rb"\Z", match.data):
+            self._arrive(Stage.LOGIN)
+
+    def log_in(self, deadline: Deadline) -> None:
+        """Answer the login prompt that was just seen; the shell's prompt is consumed.
+
+        Raises:
+            WrongOutput: the guest refused the account.
+            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        """
+        session, profile = self.session, self.profile
+        session.send_line(profile.user, deadline)
+        session.expect(profile.password_prompt, deadline, view=View.USER)
+        session.send_line(profile.password, deadline, echo=False)
+        match = session.expect([profile.prompt, profile.refused], deadline, view=View.USER)
+        if match.index == 1:
+            raise WrongOutput(f"{session.transcript.name}: the guest refused the account {profile.user!r}")
+        self._arrive(Stage.SHELL)
+
+    def run(self, command: str, deadline: Deadline) -> CommandResult:
+        """Run one line of shell and wait for its end.
+
+        The end is told by a marker that the typed line does not contain, so neither the echo nor
+        kernel text in between can be taken for it.
+
+        Raises:
+            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        """
+        self._count += 1
+        word = f"ttylab-{self._count:04d}"
+        separator = " " if command.rstrip().endswith("&") else "; "
+        self.session.send_line(f'{command}{separator}echo "{word[:4]}""{word[4:]}:$?:"'.encode(), deadline)
+        start = self.session.position
+        end = self.session.expect(word.encode() + rb":(\d+):\r*\n", deadline, view=View.USER)
+        self.session.expect(self.profile.prompt, deadline, view=View.USER)
+        return CommandResult(status=int(end.groups[0] or b"0"), output=end.before, start=start, end=end.start)
+
+    def check_output(self, command: str, deadline: Deadline) -> bytes:
+        """Run `command` and return its output.
+
+        Raises:
+            CommandFailed: its status is not 0.
+            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `run`.
+        """
+        result = self.run(command, deadline)
+        if result.status != 0:
+            message = f"{self.session.transcript.name}: {command!r} ended with status {result.status}, need 0"
+            raise CommandFailed(message, status=result.status, output=result.output)
+        return result.output
+
+    def prove_life(self, deadline: Deadline) -> None:
+        """Let the guest compute a number that was not asked before.
+
+        Raises:
+            WrongOutput: another number came back.
+            CommandFailed, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `check_output`.
+        """
+        factor = 7919 + self._count
+        output = self.check_output(f"echo $(({factor} * 104729))", deadline)
+        if output.strip() != str(factor * 104729).encode():
+            raise WrongOutput(f"{self.session.transcript.name}: the guest computed {output!r}")
+
+    def _notice_restart(self) -> None:
+        """Forget the stage if the machine restarted since it was reached."""
+        marks = self.session.transcript.marks_since(self._marks_seen)
+        if self.stage is not Stage.FIRMWARE and any(mark.name in _RESTARTS for mark in marks):
+            self.restarted()
+
+    def _arrive(self, stage: Stage) -> None:
+        self.stage = stage
+        self.session.transcript.mark(MarkKind.STAGE, stage.value)
+        self._marks_seen = len(self.session.transcript.marks)

@@ -1,0 +1,272 @@
+"""Judge a played scenario from its transcript alone: pure, so what is read back gives the same verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from emulator.console.marks import Mark, MarkKind
+from emulator.console.records import UserView
+from emulator.console.transcript import Transcript
+from harness.alarms import Alarm, alarm_of_finding, alarm_of_mark, unexpected
+from harness.scenario import Effect, Expect, Inject, Outcome, Run, Scenario, Shows, Step, View, describe_step
+from harness.signatures.model import Finding
+from harness.verdict import Evidence, Injection, Reason, Status, Verdict
+
+_STATUS = {"failed": Status.FAILED, "broken": Status.BROKEN, "skipped": Status.SKIPPED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayedStep:
+    """What the transcript says of one step.
+
+    Attributes:
+        index: its number.
+        step: what it was.
+        begin: the mark at its begin; None if it was not begun.
+        end: the mark at its end; None if it never ended.
+        stimuli: the marks of what it injected.
+    """
+
+    index: int
+    step: Step
+    begin: Mark | None
+    end: Mark | None
+    stimuli: tuple[Mark, ...]
+
+    @property
+    def outcome(self) -> str:
+        """Return "done", "failed", "broken", "skipped" or "not-run"; "broken" if it never ended."""
+        if self.begin is None:
+            return "not-run"
+        return "broken" if self.end is None else str(self.end.detail["outcome"])
+
+
+def played_steps(scenario: Scenario, marks: Iterable[Mark]) -> tuple[PlayedStep, ...]:
+    """Return what the marks say of each step of `scenario`, in order."""
+    begins: dict[int, Mark] = {}
+    ends: dict[int, Mark] = {}
+    stimuli: dict[int, list[Mark]] = {}
+    current = -1
+    for mark in marks:
+        if mark.kind is MarkKind.STEP:
+            current = int(str(mark.detail["index"]))
+            (begins if mark.name == "begin" else ends)[current] = mark
+        elif mark.kind is MarkKind.STIMULUS and current not in ends:
+            stimuli.setdefault(current, []).append(mark)
+    return tuple(
+        PlayedStep(
+            index=index,
+            step=step,
+            begin=begins.get(index),
+            end=ends.get(index),
+            stimuli=tuple(stimuli.get(index, ())),
+        )
+        for index, step in enumerate(scenario.steps)
+    )
+
+
+def judge(scenario: Scenario, transcript: Transcript, findings: Iterable[Finding]) -> Verdict:
+    """Return the verdict on a played scenario.
+
+    A step counts as done only where the transcript shows what it demands; what the runner says of
+    a failure is taken over with its reason. `findings` are those of the whole transcript.
+    """
+    bench = _Bench(transcript)
+    steps = played_steps(scenario, transcript.marks)
+    for played in steps:
+        verdict = bench.try_step(played)
+        if verdict is not None:
+            return bench.close(verdict)
+    if transcript.truncated is not None:
+        return bench.close(
+            Verdict(status=Status.BROKEN, reason=Reason.TRUNCATED, message=transcript.truncated)
+        )
+    return bench.close(_last_word(scenario, steps, transcript, findings))
+
+
+def unexpected_alarms(
+    scenario: Scenario, steps: tuple[PlayedStep, ...], marks: Iterable[Mark], findings: Iterable[Finding]
+) -> list[Alarm]:
+    """Return the findings and alarming marks that no step up to their place allows, by offset."""
+    alarms = [alarm_of_finding(finding) for finding in findings if not finding.suppressed]
+    last = max((p.end.at for p in steps if p.end is not None), default=0.0)
+    alarms += [alarm for mark in marks if mark.at <= last for alarm in [alarm_of_mark(mark)] if alarm]
+    alarms.sort(key=lambda alarm: alarm.start)
+    bad: list[Alarm] = []
+    for alarm in alarms:
+        begun = [p.index for p in steps if p.begin is not None and p.begin.offset <= alarm.start]
+        bad += unexpected([alarm], scenario.allowed(max(begun, default=0)))
+    return bad
+
+
+def _last_word(
+    scenario: Scenario, steps: tuple[PlayedStep, ...], transcript: Transcript, findings: Iterable[Finding]
+) -> Verdict:
+    bad = unexpected_alarms(scenario, steps, transcript.marks, findings)
+    if bad:
+        proof = tuple(
+            Evidence(says=alarm.title, start=alarm.start, end=alarm.end, at=transcript.arrival(alarm.start))
+            for alarm in bad
+        )
+        message = f"all steps done, but the console shows: {bad[0].title}"
+        return Verdict(status=Status.FAILED, reason=Reason.FINDING, message=message, evidence=proof)
+    return Verdict(status=Status.PASSED)
+
+
+@dataclass(slots=True)
+class _Bench:
+    """Collects evidence while step after step is tried."""
+
+    transcript: Transcript
+    evidence: list[Evidence] = field(default_factory=list)
+    injections: list[Injection] = field(default_factory=list)
+    _view: UserView | None = None
+
+    def close(self, verdict: Verdict) -> Verdict:
+        """Return `verdict` with all that was collected before it."""
+        return Verdict(
+            status=verdict.status,
+            reason=verdict.reason,
+            message=verdict.message,
+            step=verdict.step,
+            evidence=(*self.evidence, *verdict.evidence),
+            injections=tuple(self.injections),
+        )
+
+    def try_step(self, played: PlayedStep) -> Verdict | None:
+        """Return the verdict that this step decides, or None if it is proven."""
+        text = describe_step(played.step)
+        if played.begin is None or played.end is None:
+            message = f"step {played.index} ({text}) " + (
+                "was not begun" if played.begin is None else "never ended"
+            )
+            return Verdict(status=Status.BROKEN, reason=Reason.LAB, message=message, step=played.index)
+        detail = played.end.detail
+        self._note_injection(played)
+        if played.outcome != "done":
+            return _blamed(played, detail, self.transcript)
+        if self._prove(played, played.end):
+            return None
+        message = f"step {played.index} ({text}) is said to be done, but the transcript does not show it"
+        return Verdict(status=Status.BROKEN, reason=Reason.NO_EVIDENCE, message=message, step=played.index)
+
+    def _prove(self, played: PlayedStep, end: Mark) -> bool:
+        step = played.step
+        if isinstance(step, Inject):
+            if not played.stimuli:
+                return False
+            start = played.stimuli[-1]
+            if step.outcome is Outcome.NO_EFFECT:
+                return self._prove_nothing(step, start, end)
+            return self._prove_effects(step.effects, start, end)
+        if isinstance(step, Expect):
+            return played.begin is not None and self._prove_effects(step.effects, played.begin, end)
+        if isinstance(step, Run) and not self._prove_run(step, end):
+            return False
+        self._cite(describe_step(step), end.offset, end.offset, end.at)
+        return True
+
+    def _prove_effects(self, effects: tuple[Effect, ...], start: Mark, end: Mark) -> bool:
+        position = start.offset
+        for effect in effects:
+            if isinstance(effect, Shows):
+                span = self._find(effect, position, end.offset)
+                if span is None:
+                    return False
+                position = span[1]
+                self._cite(effect.says, *span, self.transcript.arrival(span[0]))
+            else:
+                mark = self._signal(effect.name, start.at, end.at)
+                if mark is None:
+                    return False
+                self._cite(effect.says, mark.offset, mark.offset, mark.at)
+        return True
+
+    def _prove_nothing(self, step: Inject, start: Mark, end: Mark) -> bool:
+        if any(self._find(shows, start.offset, end.offset) for shows in step.unless):
+            return False
+        self._cite(f"{step.stimulus.name} has no effect", start.offset, end.offset, end.at)
+        return True
+
+    def _prove_run(self, step: Run, end: Mark) -> bool:
+        span = end.detail.get("output")
+        if not isinstance(span, list) or (
+            step.status is not None and end.detail.get("status") != step.status
+        ):
+            return False
+        return step.shows is None or self._find(step.shows, span[0], span[1], view=View.USER) is not None
+
+    def _find(
+        self, shows: Shows, start: int, end: int, *, view: View | None = None
+    ) -> tuple[int, int] | None:
+        if (view or shows.view) is View.RAW:
+            match = shows.compiled().search(self.transcript.read(start, end))
+            return None if match is None else (start + match.start(), start + match.end())
+        text = self._user_view()
+        first = text.user_offset(start)
+        match = shows.compiled().search(text.read(first, text.user_offset(end)))
+        return None if match is None else text.raw_span(first + match.start(), first + match.end())
+
+    def _user_view(self) -> UserView:
+        if self._view is None:
+            self._view = UserView()
+            self._view.feed(self.transcript.read())
+            self._view.flush()
+        return self._view
+
+    def _signal(self, name: str, start: float, end: float) -> Mark | None:
+        kinds = {MarkKind.QMP, MarkKind.MACHINE}
+        marks = (
+            m for m in self.transcript.marks if m.kind in kinds and m.name == name and start <= m.at <= end
+        )
+        return next(marks, None)
+
+    def _note_injection(self, played: PlayedStep) -> None:
+        if not isinstance(played.step, Inject) or not played.stimuli or played.end is None:
+            return
+        stimulus, effect = played.stimuli[-1], self._first_effect(played)
+        outcome = Outcome.NO_EFFECT if effect is None else Outcome.EFFECTIVE
+        latency = None if effect is None else max(0.0, effect - stimulus.at)
+        self.injections.append(
+            Injection(stimulus=stimulus.name, at=stimulus.at, outcome=outcome, latency_s=latency)
+        )
+
+    def _first_effect(self, played: PlayedStep) -> float | None:
+        """Return when the first effect of an injection shows, or None."""
+        step, end = played.step, played.end
+        if not isinstance(step, Inject) or end is None:
+            return None
+        start = played.stimuli[-1]
+        times: list[float] = []
+        for effect in step.effects[:1] or step.unless:
+            if isinstance(effect, Shows):
+                span = self._find(effect, start.offset, end.offset)
+                times += [] if span is None else [self.transcript.arrival(span[0])]
+            else:
+                mark = self._signal(effect.name, start.at, end.at)
+                times += [] if mark is None else [mark.at]
+        return min(times, default=None)
+
+    def _cite(self, says: str, start: int, end: int, at: float) -> None:
+        self.evidence.append(Evidence(says=says, start=start, end=end, at=at))
+
+
+def _blamed(played: PlayedStep, detail: Mapping[str, object], transcript: Transcript) -> Verdict:
+    """Return the verdict that the runner's end mark names."""
+    alarm = detail.get("alarm")
+    proof: tuple[Evidence, ...] = ()
+    if isinstance(alarm, dict):
+        start = int(alarm["start"])
+        proof = (
+            Evidence(
+                says=str(alarm["title"]), start=start, end=int(alarm["end"]), at=transcript.arrival(start)
+            ),
+        )
+    return Verdict(
+        status=_STATUS[played.outcome],
+        reason=Reason(str(detail["reason"])),
+        message=str(detail["message"]),
+        step=played.index,
+        evidence=proof,
+    )

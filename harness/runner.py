@@ -1,0 +1,185 @@
+"""Play a scenario on a target: do its steps, wait for their effects, mark all of it on the timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.marks import MarkKind
+from emulator.errors import EmulatorError
+from harness.errors import (
+    CommandFailed,
+    ExpectTimeout,
+    GuestDied,
+    GuestError,
+    GuestLeft,
+    NoEffect,
+    Unsupported,
+    UnwantedEffect,
+    WrongOutput,
+)
+from harness.guests.linux import LinuxGuest, LinuxProfile
+from harness.inject import inject
+from harness.scenario import (
+    Alive,
+    Effect,
+    Expect,
+    Inject,
+    Outcome,
+    Reach,
+    Run,
+    Scenario,
+    Send,
+    Shows,
+    Step,
+    describe_step,
+)
+from harness.session import Session
+from harness.stimulus import Button, Press
+from harness.targets import Target
+from harness.verdict import Reason
+
+_RESTARTS = frozenset({Button.RESET, Button.POWER_OFF, Button.POWER_ON})
+_SETTLE_S = 0.3
+"""Quiet after which a dying guest's text is taken for whole, in seconds."""
+_SETTLE_MOST_S = 2.0
+
+
+@dataclass(slots=True)
+class Player:
+    """Plays one scenario once.
+
+    Attributes:
+        scenario: what to play.
+        target: on what; it must be powered on.
+        time_scale: factor on every step's time, for slow hosts.
+        on_step: called with each step's number and text as it begins.
+    """
+
+    scenario: Scenario
+    target: Target
+    profile: LinuxProfile
+    clock: Clock = SYSTEM_CLOCK
+    time_scale: float = 1.0
+    on_step: Callable[[int, str], None] = lambda _index, _text: None
+
+    def play(self) -> None:
+        """Do the steps in order, up to the first that fails; every outcome is a mark, none is raised.
+
+        KeyboardInterrupt passes through.
+        """
+        session = Session(self.target.channel)
+        guest = LinuxGuest(session, self.profile)
+        for index, step in enumerate(self.scenario.steps):
+            if not self._play_step(index, step, guest):
+                session.wait_quiet(_SETTLE_S, Deadline.after(_SETTLE_MOST_S, self.clock))
+                return
+
+    def _play_step(self, index: int, step: Step, guest: LinuxGuest) -> bool:
+        text = describe_step(step)
+        self.on_step(index, text)
+        transcript = guest.session.transcript
+        transcript.mark(MarkKind.STEP, "begin", {"index": index, "step": text})
+        detail: dict[str, object] = {"index": index, "outcome": "done"}
+        try:
+            with guest.session.expecting(*self.scenario.allowed(index)):
+                detail |= self._perform(step, guest)
+                guest.session.check()
+        except (GuestError, Unsupported, EmulatorError) as error:
+            detail |= _blame(error)
+        transcript.mark(MarkKind.STEP, "end", detail)
+        return detail["outcome"] == "done"
+
+    def _perform(self, step: Step, guest: LinuxGuest) -> dict[str, object]:
+        deadline = Deadline.after(step.within_s * self.time_scale, self.clock)
+        match step:
+            case Reach():
+                guest.reach(step.stage, deadline)
+            case Run():
+                return _run(step, guest, deadline)
+            case Send():
+                guest.session.send_line(step.line.encode(), deadline)
+            case Alive():
+                guest.prove_life(deadline)
+            case Expect():
+                marks = len(guest.session.transcript.marks)
+                _await_effects(step.effects, guest, deadline, since=marks)
+            case Inject():
+                self._inject(step, guest, deadline)
+        return {}
+
+    def _inject(self, step: Inject, guest: LinuxGuest, deadline: Deadline) -> None:
+        for attempt in range(1, step.attempts + 1):
+            guest.session.skip()
+            since = len(guest.session.transcript.marks)
+            share = deadline.remaining() / (step.attempts - attempt + 1)
+            inject(step.stimulus, self.target, guest.session, deadline)
+            if isinstance(step.stimulus, Press) and step.stimulus.button in _RESTARTS:
+                guest.restarted()
+            if step.outcome is Outcome.NO_EFFECT:
+                _await_nothing(step, guest, self.clock)
+                return
+            try:
+                _await_effects(step.effects, guest, deadline.sooner(share), since=since)
+            except ExpectTimeout as error:
+                if attempt == step.attempts:
+                    raise NoEffect(f"{step.stimulus.name} had no effect: {error}") from error
+            else:
+                return
+
+
+def _run(step: Run, guest: LinuxGuest, deadline: Deadline) -> dict[str, object]:
+    result = guest.run(step.command, deadline)
+    if step.status is not None and result.status != step.status:
+        message = f"{step.command!r} ended with status {result.status}, need {step.status}"
+        raise CommandFailed(message, status=result.status, output=result.output)
+    if step.shows is not None and not step.shows.compiled().search(result.output):
+        raise WrongOutput(f"{step.command!r} did not show {step.shows.says}")
+    return {"status": result.status, "output": [result.start, result.end]}
+
+
+def _await_effects(effects: tuple[Effect, ...], guest: LinuxGuest, deadline: Deadline, *, since: int) -> None:
+    session = guest.session
+    for effect in effects:
+        if isinstance(effect, Shows):
+            guest.notice(session.expect(effect.compiled(), deadline, view=effect.view))
+        else:
+            session.wait_mark(frozenset({effect.name}), deadline, since=since)
+
+
+def _await_nothing(step: Inject, guest: LinuxGuest, clock: Clock) -> None:
+    patterns = [shows.compiled() for shows in step.unless]
+    quiet = Deadline.after(step.quiet_s, clock)
+    try:
+        match = guest.session.expect(patterns, quiet, view=step.unless[0].view)
+    except ExpectTimeout:
+        return
+    raise UnwantedEffect(f"{step.stimulus.name} had an effect: {step.unless[match.index].says}")
+
+
+_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+    (GuestLeft, Reason.LEFT),
+    (GuestDied, Reason.DIED),
+    (NoEffect, Reason.NO_EFFECT),
+    (UnwantedEffect, Reason.UNWANTED_EFFECT),
+    (ExpectTimeout, Reason.TIMEOUT),
+    (CommandFailed, Reason.COMMAND),
+    (WrongOutput, Reason.COMMAND),
+    (Unsupported, Reason.UNSUPPORTED),
+    (EmulatorError, Reason.LAB),
+)
+
+
+def _blame(error: Exception) -> dict[str, object]:
+    """Return what the end mark of a step says of `error`: whose fault, why, and what stood there."""
+    outcome = "broken"
+    if isinstance(error, GuestError):
+        outcome = "failed"
+    elif isinstance(error, Unsupported):
+        outcome = "skipped"
+    reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
+    detail: dict[str, object] = {"outcome": outcome, "reason": reason.value, "message": str(error)}
+    if isinstance(error, GuestDied):
+        detail["alarm"] = {"title": error.alarm.title, "start": error.alarm.start, "end": error.alarm.end}
+    return detail

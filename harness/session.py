@@ -1,0 +1,305 @@
+"""pexpect over a transcript: every wait is armed with death, every match is a value with byte spans."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pexpect
+from pexpect.spawnbase import SpawnBase
+
+from emulator.clock import Deadline
+from emulator.console.channel import Channel
+from emulator.console.marks import Mark
+from emulator.console.transcript import Transcript
+from emulator.errors import ConsoleClosed, MachineGone
+from harness.alarms import GONE, OFF, RESET, SHUTDOWN, Alarm
+from harness.errors import ExpectTimeout, GuestDied, GuestLeft
+from harness.listener import Listener
+from harness.scenario import View
+from harness.tail import show_tail
+
+MAXREAD = 65536
+SEARCH_WINDOW = 2 * MAXREAD
+"""Smaller than twice MAXREAD silently loses matches (spec/parts.md, finding 2)."""
+FIFO_BYTES = 16
+"""What a 16550 holds: more than that unechoed may be lost on its way."""
+ECHO_S = 5.0
+"""Seconds that an echo may take; a terminal gives it in milliseconds."""
+
+_BETWEEN_ECHOES = rb"(?:\r|\n|\x08|\x1b\[[0-9;?]*[A-Za-z])*"
+"""What a line editor may put between two echoed bytes where the line wraps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """What an expectation found.
+
+    Attributes:
+        index: number of the pattern that matched.
+        data: the matched bytes, in the view that was searched.
+        before: the bytes between the session's place and the match, in that view.
+        groups: the pattern's groups.
+        start: raw offset of the first matched byte in the transcript.
+        end: one past the last.
+    """
+
+    index: int
+    data: bytes
+    before: bytes
+    groups: tuple[bytes | None, ...]
+    start: int
+    end: int
+
+
+class Session:
+    """One dialogue with a console, for the thread that owns it.
+
+    Attributes:
+        channel: the console.
+        listener: what raises alarms.
+        position: raw offset up to which output has been consumed.
+    """
+
+    def __init__(self, channel: Channel, *, start: int = 0) -> None:
+        self.channel = channel
+        self.listener = Listener(channel.transcript, start=start)
+        self.position = start
+        self._allowed: frozenset[str] = frozenset()
+
+    @property
+    def transcript(self) -> Transcript:
+        """The console's transcript."""
+        return self.channel.transcript
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The alarms that do not end a wait now."""
+        return self._allowed
+
+    @contextmanager
+    def expecting(self, *names: str) -> Iterator[None]:
+        """Allow alarms by name within the block: rule ids of signatures, or `harness.alarms.NAMES`."""
+        before = self._allowed
+        self._allowed = before | frozenset(names)
+        try:
+            yield
+            self.listener.update()
+            self.listener.first_unexpected(self._allowed)
+        finally:
+            self._allowed = before
+
+    def skip(self) -> None:
+        """Consume all output so far without looking for anything in it."""
+        self.position = len(self.transcript)
+
+    def check(self) -> None:
+        """Look at what has come so far.
+
+        Raises:
+            GuestDied: there is an alarm that nobody allowed (GuestLeft for a reset or power-off).
+            MachineGone: the machine ended unasked.
+        """
+        self.listener.update()
+        self._raise_alarm("checking")
+
+    def expect(
+        self,
+        patterns: bytes | re.Pattern[bytes] | Sequence[bytes | re.Pattern[bytes]],
+        deadline: Deadline,
+        *,
+        view: View = View.RAW,
+    ) -> Match:
+        """Wait for the first of `patterns` behind the session's place, and consume up to its end.
+
+        A pattern should end in something that the guest surely sends: `[0-9]+` at the end matches
+        what the chunking gives (design.md, fact 5).
+
+        Raises:
+            ExpectTimeout: none came before the deadline; nothing is consumed.
+            GuestDied: an alarm came first (GuestLeft for a reset or power-off); nothing is consumed.
+            MachineGone: the machine ended unasked.
+            ConsoleClosed: the transcript ended.
+        """
+        wanted = _compiled(patterns)
+        spawn = _CursorSpawn(self, deadline, view=view)
+        try:
+            index = spawn.expect(wanted, timeout=max(deadline.remaining(), 0.001))
+        except pexpect.TIMEOUT:
+            raise self._late(wanted, deadline) from None
+        except pexpect.EOF:
+            raise ConsoleClosed(
+                f"{self._where()}: awaited {_shown(wanted)}, but the console ended: {self.transcript.closed}"
+            ) from None
+        match = spawn.to_match(index)
+        self.position = match.end
+        return match
+
+    def wait_mark(self, names: frozenset[str], deadline: Deadline, *, since: int) -> Mark:
+        """Wait for a QMP or machine mark with one of `names`, from mark number `since` on.
+
+        Raises:
+            ExpectTimeout: none came before the deadline.
+            GuestDied: an alarm came that is neither allowed nor among what marks of `names` raise.
+        """
+        while True:
+            version = self.transcript.version
+            for mark in self.transcript.marks_since(since):
+                if mark.name in names and mark.kind.value in {"qmp", "machine"}:
+                    return mark
+            self.check()
+            if deadline.expired() or self.transcript.closed is not None:
+                raise ExpectTimeout(
+                    f"{self._where()}: awaited {' or '.join(sorted(names))}, which did not come"
+                )
+            self.transcript.wait_change(version, deadline)
+
+    def send(self, data: bytes, deadline: Deadline, *, echo: bool = True) -> None:
+        """Type `data`, no faster than a UART takes it.
+
+        With `echo` each run of FIFO_BYTES waits for its echo, which is consumed; without, bytes are
+        handed over at once (passwords, full-screen programs, a flooded console).
+
+        Raises:
+            ExpectTimeout: an echo did not come within ECHO_S.
+            GuestDied, MachineGone, ConsoleClosed: as `expect`.
+        """
+        if not echo:
+            self.check()
+            self.channel.write(data, deadline)
+            return
+        for start in range(0, len(data), FIFO_BYTES):
+            run = data[start : start + FIFO_BYTES]
+            self.channel.write(run, deadline)
+            pattern = _echo_of(run)
+            if pattern is not None:
+                self.expect(pattern, deadline.sooner(ECHO_S), view=View.USER)
+
+    def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
+        """Type `line` and Enter; raises as `send`."""
+        self.send(line + b"\r", deadline, echo=echo)
+
+    def wait_quiet(self, seconds: float, deadline: Deadline) -> bool:
+        """Wait until the guest has written nothing for `seconds`; False if the deadline comes first."""
+        while True:
+            size = len(self.transcript)
+            pause = Deadline.after(seconds, deadline.clock)
+            version = self.transcript.version
+            while not pause.expired() and len(self.transcript) == size and self.transcript.closed is None:
+                version = self.transcript.wait_change(version, pause)
+            if len(self.transcript) == size:
+                return True
+            if deadline.expired():
+                return False
+
+    # -- for the spawn below -------------------------------------------------------------------
+
+    def readable(self, start: int, view: View) -> int:
+        """Return up to where (in `view`) bytes may be read now: an alarm's end, or all that came."""
+        alarm = self.listener.first_unexpected(self._allowed)
+        if view is View.RAW:
+            return self.listener.heard if alarm is None else max(start, alarm.end)
+        everything = len(self.listener.view)
+        return everything if alarm is None else max(start, self.listener.view.user_offset(alarm.end))
+
+    def raise_alarm(self) -> None:
+        """Raise if there is an alarm that nobody allowed; as `check` without looking anew."""
+        self._raise_alarm("waiting")
+
+    def _raise_alarm(self, doing: str) -> None:
+        alarm = self.listener.first_unexpected(self._allowed)
+        if alarm is not None:
+            raise _death(alarm, f"{self._where()}, {doing}: {alarm.title}", self.transcript)
+
+    def _late(self, wanted: list[re.Pattern[bytes]], deadline: Deadline) -> ExpectTimeout:
+        error = ExpectTimeout(
+            f"{self._where()}: awaited {_shown(wanted)}, which did not come"
+            f" by {deadline.at - self.transcript.epoch:.1f} s; last came {show_tail(self.transcript, 1)!r}"
+        )
+        error.add_note(show_tail(self.transcript, 15))
+        return error
+
+    def _where(self) -> str:
+        return f"{self.transcript.name} at byte {len(self.transcript)}, {self.transcript.now():.1f} s"
+
+
+class _CursorSpawn(SpawnBase):  # type: ignore[misc]  # pexpect's stubs leave SpawnBase untyped here
+    """pexpect's view of a session: reads from its place, ends where an alarm stands."""
+
+    def __init__(self, session: Session, deadline: Deadline, *, view: View) -> None:
+        super().__init__(timeout=None, maxread=MAXREAD, searchwindowsize=SEARCH_WINDOW)
+        self.delayafterread = None
+        self._session = session
+        self._deadline = deadline
+        self._view = view
+        session.listener.update()
+        self._base = (
+            session.position if view is View.RAW else session.listener.view.user_offset(session.position)
+        )
+        self._next = self._base
+
+    def read_nonblocking(self, size: int = 1, timeout: float | None = None) -> bytes:
+        """Return what is there, or wait; pexpect's name, though it does block."""
+        del timeout  # the deadline is the session's
+        session = self._session
+        while True:
+            version = session.transcript.version
+            closed = session.transcript.closed is not None
+            session.listener.update()
+            end = min(session.readable(self._next, self._view), self._next + size)
+            if end > self._next:
+                return self._take(end)
+            session.raise_alarm()
+            if closed:
+                raise pexpect.EOF("the transcript is closed")
+            if self._deadline.expired():
+                raise pexpect.TIMEOUT("the deadline has come")
+            session.transcript.wait_change(version, self._deadline)
+
+    def to_match(self, index: int) -> Match:
+        """Return the last match with raw offsets."""
+        before, found = bytes(self.before), self.match
+        start = self._base + len(before)
+        end = start + len(found.group())
+        span = (start, end) if self._view is View.RAW else self._session.listener.view.raw_span(start, end)
+        return Match(
+            index=index, data=found.group(), before=before, groups=found.groups(), start=span[0], end=span[1]
+        )
+
+    def _take(self, end: int) -> bytes:
+        source = self._session.transcript if self._view is View.RAW else self._session.listener.view
+        data = source.read(self._next, end)
+        self._next = end
+        return data
+
+
+def _compiled(
+    patterns: bytes | re.Pattern[bytes] | Sequence[bytes | re.Pattern[bytes]],
+) -> list[re.Pattern[bytes]]:
+    several = [patterns] if isinstance(patterns, (bytes, re.Pattern)) else list(patterns)
+    return [re.compile(one, re.DOTALL) if isinstance(one, bytes) else one for one in several]
+
+
+def _shown(wanted: list[re.Pattern[bytes]]) -> str:
+    return " or ".join(repr(one.pattern)[1:] for one in wanted)
+
+
+def _echo_of(run: bytes) -> bytes | None:
+    """Return the pattern of `run` echoed by a terminal; None where nothing certain is echoed."""
+    if run in (b"\r", b"\n"):
+        return rb"\r\n"
+    shown = [re.escape(bytes([byte])) for byte in run.rstrip(b"\r\n") if 0x20 <= byte < 0x7F]
+    if not shown:
+        return None
+    return _BETWEEN_ECHOES.join(shown) + (rb"\s*?\r\n" if run[-1:] in b"\r\n" else b"")
+
+
+def _death(alarm: Alarm, message: str, transcript: Transcript) -> Exception:
+    if alarm.name == GONE:
+        return MachineGone(message)
+    kind = GuestLeft if alarm.name in {RESET, SHUTDOWN, OFF} else GuestDied
+    error = kind(message, alarm=alarm)
+    error.add_note(show_tail(transcript, 15))
+    return error
