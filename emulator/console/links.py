@@ -1,0 +1,221 @@
+"""`console.sock`: how `ttylab attach` joins a running machine.
+
+A client sends one JSON line, `{"mode": "read"|"write", "from": "start"|"end"|OFFSET}`, and gets one
+back, `{"console": NAME, "from": OFFSET}` or `{"error": TEXT}` and the end. Then bytes, both ways;
+what a client with mode "read" types is ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from emulator.console.cursor import Cursor
+from emulator.console.link_flow import INPUT_SIZE, LinkFlow
+from emulator.console.loop import Loop
+from emulator.console.marks import MarkKind
+from emulator.console.outgoing import OutgoingQueue
+from emulator.console.transcript import Transcript
+from emulator.errors import SpecError
+
+CONSOLE_SOCKET = "console.sock"
+LINE_MAX = 65536
+HEADER_S = 5.0  # from connecting to the end of the first line
+CLIENTS_MAX = 64
+
+
+def read_greeting(line: bytes, length: int) -> tuple[bool, int]:
+    """Return whether the client may type, and the offset where it starts, of `length` bytes so far.
+
+    Raises:
+        SpecError: the line is not such an object.
+    """
+    try:
+        greeting: Any = json.loads(line)
+    except ValueError:
+        raise SpecError("the first line is not JSON") from None
+    if not isinstance(greeting, dict) or greeting.keys() - {"mode", "from"}:
+        raise SpecError('the first line is not {"mode": …, "from": …}')
+    mode, start = greeting.get("mode", "read"), greeting.get("from", "end")
+    if mode not in {"read", "write"}:
+        raise SpecError(f'mode is {mode!r}; allowed: "read", "write"')
+    if start in {"start", "end"} if isinstance(start, str) else False:
+        return mode == "write", 0 if start == "start" else length
+    if not isinstance(start, int) or isinstance(start, bool) or not 0 <= start <= length:
+        raise SpecError(f'from is {start!r}; allowed: "start", "end", 0 to {length}')
+    return mode == "write", start
+
+
+class _Client:
+    """The port on one attached client."""
+
+    def __init__(self, link: socket.socket, listener: _Listener) -> None:
+        link.settimeout(0.0)
+        self._socket = link
+        self._listener = listener
+        self._flow = LinkFlow(Cursor(listener.transcript), listener.queue)
+        self._header: bytes | None = b""  # what came of the first line, None once it is whole
+        self._header_due = listener.clock.monotonic() + HEADER_S
+        self._may_type = False
+        self._full = False
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def due(self) -> float | None:
+        return None if self._header is None else self._header_due
+
+    def prepare(self) -> int:
+        if self._header is not None:
+            if self._listener.clock.monotonic() >= self._header_due:
+                self._refuse(f"no first line within {HEADER_S:g} s")
+            return selectors.EVENT_READ
+        if not self._full:
+            self._full = self._flow.push(self._write)
+        events = selectors.EVENT_READ if self._flow.hungry() else 0
+        return events | (selectors.EVENT_WRITE if self._full else 0)
+
+    def serve(self, events: int) -> None:
+        if events & selectors.EVENT_WRITE:
+            self._full = False
+        if events & selectors.EVENT_READ:
+            self._read()
+
+    def close(self) -> None:
+        self._socket.close()
+        self._listener.clients -= 1
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(INPUT_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._leave()
+        elif self._header is not None:
+            self._greet(self._header + data)
+        elif self._may_type:
+            self._flow.type(data)
+
+    def _greet(self, received: bytes) -> None:
+        line, newline, typed = received.partition(b"\n")
+        if len(line) > LINE_MAX:
+            self._refuse(f"the first line is longer than {LINE_MAX} bytes")
+        elif not newline:
+            self._header = received
+        else:
+            self._attach(line, typed)
+
+    def _attach(self, line: bytes, typed: bytes) -> None:
+        transcript = self._listener.transcript
+        try:
+            self._may_type, self._flow.cursor.position = read_greeting(line, len(transcript))
+        except SpecError as error:
+            self._refuse(str(error))
+            return
+        self._header = None
+        self._answer({"console": transcript.name, "from": self._flow.cursor.position})
+        transcript.mark(MarkKind.LINK, "attached", {"may_type": self._may_type})
+        if typed and self._may_type:
+            self._flow.type(typed)
+
+    def _refuse(self, reason: str) -> None:
+        self._answer({"error": reason})
+        self._listener.loop.remove(self)
+
+    def _answer(self, answer: dict[str, object]) -> None:
+        # A fresh socket's buffer takes a line whole; a peer that has left is seen at the next read.
+        self._write(json.dumps(answer).encode() + b"\n")
+
+    def _leave(self) -> None:
+        if self._header is None:
+            self._listener.transcript.mark(MarkKind.LINK, "left", {"may_type": self._may_type})
+        self._listener.loop.remove(self)
+
+    def _write(self, data: bytes) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:  # it has left: the next read says so, until then its output goes nowhere
+            return len(data)
+
+
+class _Listener:
+    """The port on `console.sock`."""
+
+    def __init__(
+        self, listener: socket.socket, transcript: Transcript, queue: OutgoingQueue, *, loop: Loop
+    ) -> None:
+        self.transcript = transcript
+        self.queue = queue
+        self.loop = loop
+        self.clock = transcript.clock
+        self.clients = 0
+        self._socket = listener
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def due(self) -> float | None:
+        return None
+
+    def prepare(self) -> int:
+        return selectors.EVENT_READ if self.clients < CLIENTS_MAX else 0
+
+    def serve(self, events: int) -> None:
+        if not events:
+            return
+        try:
+            link, _ = self._socket.accept()
+        except OSError:  # it left before it was let in, or the process is out of descriptors
+            return
+        self.clients += 1
+        self.loop.add(_Client(link, self))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@contextmanager
+def open_links(
+    directory: Path, transcript: Transcript, queue: OutgoingQueue, *, loop: Loop
+) -> Iterator[Path]:
+    """Serve `console.sock` in `directory` (made 0700) on the pump's thread.
+
+    Raises:
+        SpecError: the path is longer than a unix socket's address may be.
+    """
+    with listen_unix(directory / CONSOLE_SOCKET) as listener:
+        loop.add(_Listener(listener, transcript, queue, loop=loop))
+        yield directory / CONSOLE_SOCKET
+
+
+@contextmanager
+def listen_unix(path: Path) -> Iterator[socket.socket]:
+    """Listen on a unix socket (0600, in a directory 0700) that is unlinked at the end.
+
+    Raises:
+        SpecError: the path is longer than a unix socket's address may be.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        try:
+            listener.bind(os.fspath(path))
+        except OSError as error:  # "AF_UNIX path too long", or another process serves here
+            raise SpecError(f"{path}: can't listen here: {error}") from error
+        stack.callback(path.unlink, missing_ok=True)
+        path.chmod(0o600)
+        listener.settimeout(0.0)
+        listener.listen(16)
+        yield listener

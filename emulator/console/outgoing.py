@@ -1,0 +1,100 @@
+"""Bytes on their way to the far end: a queue that knows exactly how many of them went."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from emulator.clock import Deadline
+from emulator.errors import ConsoleClosed, DeadlineExceeded
+
+_WRITE_SIZE = 4096
+
+
+class Outgoing:
+    """One run of bytes that was asked to be sent.
+
+    Attributes:
+        data: the bytes.
+        sent: how many of them the far end's kernel has taken.
+        failure: why the rest will never go, or None.
+    """
+
+    __slots__ = ("data", "failure", "sent")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.sent = 0
+        self.failure: str | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether nothing more will happen to it."""
+        return self.sent == len(self.data) or self.failure is not None
+
+
+class OutgoingQueue:
+    """First in, first out; any thread puts and waits, the pump alone hands over."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._changed = threading.Condition()
+        self._items: deque[Outgoing] = deque()
+        self._closed: str | None = None
+
+    def put(self, data: bytes) -> Outgoing:
+        """Ask for `data` to be sent."""
+        item = Outgoing(data)
+        with self._changed:
+            if self._closed is not None:
+                item.failure = self._closed
+            elif data:
+                self._items.append(item)
+        return item
+
+    def hand_over(self, write: Callable[[bytes], int], note: Callable[[bytes], None]) -> bool:
+        """Write until all is gone or nothing more fits; return whether something is left.
+
+        What was taken is noted before anybody who waits for it hears of it.
+        """
+        with self._changed:
+            while self._items:
+                item = self._items[0]
+                piece = item.data[item.sent : item.sent + _WRITE_SIZE]
+                taken = write(piece)
+                if not taken:
+                    return True
+                note(piece[:taken])
+                item.sent += taken
+                if item.settled:
+                    self._items.popleft()
+                    self._changed.notify_all()
+            return False
+
+    def close(self, reason: str) -> None:
+        """Give up everything that waits, and everything that comes later."""
+        with self._changed:
+            if self._closed is None:
+                self._closed = reason
+            for item in self._items:
+                item.failure = self._closed
+            self._items.clear()
+            self._changed.notify_all()
+
+    def wait(self, item: Outgoing, deadline: Deadline) -> None:
+        """Wait until `item` is gone; what is left of it at the deadline will not be sent.
+
+        Raises:
+            ConsoleClosed: the far end is gone.
+            DeadlineExceeded: the far end took no more.
+        """
+        with self._changed:
+            while not item.settled and (remaining := deadline.remaining()) > 0:
+                self._changed.wait(remaining)
+            said = f"{item.sent} of {len(item.data)} bytes were handed over on {self._name}"
+            if item.failure is not None:
+                raise ConsoleClosed(f"{self._name} is closed ({item.failure}); {said}")
+            if not item.settled:
+                self._items.remove(item)
+                raise DeadlineExceeded(f"the far end of {self._name} takes no more input; {said}")

@@ -1,0 +1,315 @@
+"""The pump: one thread per console that always reads, and the console that stands on it."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.control_link import CONTROL_SOCKET, ControlHandler, open_control_link
+from emulator.console.links import open_links
+from emulator.console.loop import Loop
+from emulator.console.marks import MarkKind
+from emulator.console.outgoing import OutgoingQueue
+from emulator.console.pty_endpoint import PtyEndpoint, open_endpoint
+from emulator.console.raw_pty import open_raw_pty
+from emulator.console.transcript import Sink, Transcript
+from emulator.console.wires import PtyWire, SocketWire, Wire
+from emulator.errors import DeadlineExceeded, LabError, StateError
+
+_BURST = 1 << 20  # bytes read in one turn before links get theirs
+_SHORT = 4095  # a tty gives at most this much at once: less means that nothing is left
+
+
+class FarEnd:
+    """The port on the far end: reads into the transcript, writes from the queue.
+
+    Attributes:
+        transcript: where everything is noted.
+        gone: whether the far end has hung up.
+        queue: what waits to be sent.
+    """
+
+    def __init__(self, wire: Wire, transcript: Transcript) -> None:
+        self.gone = False
+        self.queue = OutgoingQueue(transcript.name)
+        self._wire = wire
+        self.transcript = transcript
+        self._full = False
+        self._drained = threading.Condition()
+        self._asked = 0  # number of the newest drain
+        self._answered = 0  # number of the newest drain that is done
+        self._discarding = False
+
+    def fileno(self) -> int:
+        """Return the wire's descriptor."""
+        return self._wire.fileno()
+
+    def due(self) -> float | None:
+        """Return the past while somebody waits for the wire to be empty."""
+        return 0.0 if self._asked > self._answered else None
+
+    def prepare(self) -> int:
+        """Hand over what waits; answer those who wait for the wire to be empty."""
+        asked = self._asked
+        if asked > self._answered and (self._read_all() or self.gone):
+            self._answer(asked)
+        if self.gone:
+            return 0
+        if not self._full:
+            self._full = self._hand_over()
+        return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._full else 0)
+
+    def serve(self, events: int) -> None:
+        """Let bytes gather, then read them; note that there is room again."""
+        if events & selectors.EVENT_WRITE:
+            self._full = False
+        if events & selectors.EVENT_READ:
+            if self._wire.linger_s:
+                self.transcript.clock.sleep(self._wire.linger_s)
+            self._read_all(short=_SHORT)
+
+    def close(self) -> None:
+        """Give up what still waits; the wire belongs to who made it."""
+        self.fail("the console was closed")
+
+    def fail(self, reason: str) -> None:
+        """Wake everybody who waits: nothing will happen any more."""
+        self.queue.close(reason)
+        with self._drained:
+            self._answered = self._asked
+            self._drained.notify_all()
+
+    def fail_with(self, error: BaseException) -> None:
+        """Say that the pump ended before its time, and why, wherever somebody looks."""
+        self.fail(f"the pump failed: {error!r}")
+        self.transcript.close(f"the pump failed: {error!r}")
+
+    def ask_drain(self, *, discard: bool = False) -> int:
+        """Ask for everything that is on the wire now, and perhaps to drop what nobody read; any thread."""
+        with self._drained:
+            self._asked += 1
+            self._discarding = self._discarding or discard
+            return self._asked
+
+    def wait_drained(self, number: int, deadline: Deadline) -> bool:
+        """Wait for the answer to `ask_drain`; False at the deadline."""
+        with self._drained:
+            while self._answered < number and (remaining := deadline.remaining()) > 0:
+                self._drained.wait(remaining)
+            return self._answered >= number
+
+    def _answer(self, number: int) -> None:
+        with self._drained:
+            if self._discarding:
+                self._wire.discard_unread()
+                self._discarding = False
+            self._answered = number
+            self._drained.notify_all()
+
+    def _read_all(self, *, short: int = 0) -> bool:
+        """Read until nothing is left, and return True, or a burst was read, and return False."""
+        total = 0
+        while not self.gone and total < _BURST:
+            data = self._wire.read()
+            if data is None:
+                return True
+            if not data:
+                self._hang_up("the far end hung up")
+            else:
+                self._note(self.transcript.append, data)
+                total += len(data)
+                if len(data) < short:
+                    return True
+        return False
+
+    def _hand_over(self) -> bool:
+        try:
+            return self.queue.hand_over(
+                self._wire.write, lambda data: self._note(self.transcript.append_typed, data)
+            )
+        except OSError as error:
+            self._hang_up(f"the far end is gone: {error.strerror}")
+            return False
+
+    def _note(self, append: Callable[[bytes], None], data: bytes) -> None:
+        # Where the owner closed the transcript first, the wire is read on all the same: a full
+        # console keeps QEMU from exiting (spec/qemu.md 8).
+        with suppress(LabError):
+            append(data)
+
+    def _hang_up(self, reason: str) -> None:
+        self.gone = True
+        self.queue.close(reason)
+        self.transcript.mark(MarkKind.LAB, "far-end-gone", {"reason": reason})
+
+
+class Console:
+    """A live console: a transcript that always grows, a way to write, an endpoint for others.
+
+    Any thread may call anything.
+
+    Attributes:
+        transcript: all that came and went.
+        endpoint: ttylab's own pty for people and programs.
+    """
+
+    def __init__(self, *, far_end: FarEnd, loop: Loop, endpoint: PtyEndpoint, path: Path | None) -> None:
+        self.transcript = far_end.transcript
+        self.endpoint = endpoint
+        self._far_end = far_end
+        self._loop = loop
+        self._path = path
+
+    @property
+    def path(self) -> Path:
+        """What the far end opens.
+
+        Raises:
+            StateError: the far end has no path.
+        """
+        if self._path is None:
+            raise StateError(f"{self.transcript.name} is not wired by a pty; it has no path")
+        return self._path
+
+    @property
+    def far_end_gone(self) -> bool:
+        """Whether the far end hung up; a pty never says so, since the next far end may come."""
+        return self._far_end.gone
+
+    @property
+    def turns(self) -> int:
+        """How often the pump woke up; for benchmarks."""
+        return self._loop.turns
+
+    def write(self, data: bytes, deadline: Deadline) -> None:
+        """Hand `data` to the far end and note it in the transcript; returns once all of it is handed over.
+
+        Raises:
+            ConsoleClosed: the far end is gone; how many bytes were handed over is in the text.
+            DeadlineExceeded: the far end took no more (a stopped QEMU); the same.
+            LabError: the pump failed.
+        """
+        self.raise_failure()
+        item = self._far_end.queue.put(data)
+        self._loop.wake()
+        self._far_end.queue.wait(item, deadline)
+
+    def drain(self, deadline: Deadline) -> None:
+        """Return when everything that the far end wrote so far is in the transcript.
+
+        Raises:
+            DeadlineExceeded: the far end writes faster than it can be read.
+            LabError: the pump failed.
+        """
+        self._drain(deadline, discard=False)
+
+    def detach_far_end(self, deadline: Deadline) -> None:
+        """Drain after the far end's end, and drop typed bytes that it did not read.
+
+        Otherwise the next QEMU on this console would find them in its first milliseconds.
+
+        Raises:
+            DeadlineExceeded: somebody else still writes.
+            LabError: the pump failed.
+        """
+        self._drain(deadline, discard=True)
+
+    def raise_failure(self) -> None:
+        """Raise what ended the pump before its time, if anything did.
+
+        Raises:
+            LabError: the pump failed.
+        """
+        if self._loop.failure is not None:
+            name, failure = self.transcript.name, self._loop.failure
+            raise LabError(f"the pump of {name} failed: {failure!r}") from failure
+
+    def _drain(self, deadline: Deadline, *, discard: bool) -> None:
+        self.raise_failure()
+        number = self._far_end.ask_drain(discard=discard)
+        if self._loop.wake() and not self._far_end.wait_drained(number, deadline):
+            raise DeadlineExceeded(f"{self.transcript.name} could not be drained in time")
+        self.raise_failure()
+
+
+@contextmanager
+def open_console(
+    name: str = "ttyS0",
+    *,
+    sink: Sink | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    epoch: float | None = None,
+    links_dir: Path | None = None,
+    on_control: ControlHandler | None = None,
+) -> Iterator[Console]:
+    """Open a console on a new pty; the far end opens its slave, `console.path`.
+
+    The console outlives its far ends: a machine may be powered off and on. At the end of the
+    `with` the transcript is closed and complete.
+
+    Raises:
+        LabError: the pump failed; raised at the end, unless something else is raised already.
+    """
+    with open_raw_pty() as pty:
+        transcript = Transcript(name, clock=clock, sink=sink, epoch=epoch)
+        with run_console(
+            PtyWire(pty), transcript, path=pty.path, links_dir=links_dir, on_control=on_control
+        ) as console:
+            yield console
+
+
+@contextmanager
+def open_socket_console(
+    link: socket.socket,
+    name: str = "hvc0",
+    *,
+    sink: Sink | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    epoch: float | None = None,
+    links_dir: Path | None = None,
+    on_control: ControlHandler | None = None,
+) -> Iterator[Console]:
+    """Open a console on a connected stream socket, which stays the caller's to close.
+
+    Raises:
+        LabError: the pump failed; raised at the end, unless something else is raised already.
+    """
+    transcript = Transcript(name, clock=clock, sink=sink, epoch=epoch)
+    with run_console(SocketWire(link), transcript, links_dir=links_dir, on_control=on_control) as console:
+        yield console
+
+
+@contextmanager
+def run_console(
+    wire: Wire,
+    transcript: Transcript,
+    *,
+    path: Path | None = None,
+    links_dir: Path | None = None,
+    on_control: ControlHandler | None = None,
+) -> Iterator[Console]:
+    """Pump `wire` into `transcript` for the time of the `with`; both end with it.
+
+    Raises:
+        LabError: the pump failed; raised at the end, unless something else is raised already.
+    """
+    with ExitStack() as stack:
+        stack.callback(transcript.close, "the console was closed")
+        far_end = FarEnd(wire, transcript)
+        loop = Loop(transcript.name, clock=transcript.clock, on_failure=far_end.fail_with)
+        loop.add(far_end)
+        endpoint = stack.enter_context(open_endpoint(transcript, far_end.queue, loop=loop))
+        if links_dir is not None:
+            stack.enter_context(open_links(links_dir, transcript, far_end.queue, loop=loop))
+            if on_control is not None:
+                stack.enter_context(open_control_link(links_dir / CONTROL_SOCKET, on_control))
+        console = Console(far_end=far_end, loop=loop, endpoint=endpoint, path=path)
+        with loop.running():
+            yield console
+            far_end.ask_drain()  # what the far end wrote last still comes in
+    console.raise_failure()
