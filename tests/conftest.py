@@ -4,7 +4,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# A loaded machine is no finding: no deadline, no complaint about slow generation. CI draws the same examples every time.
+# A loaded machine is no finding, so neither deadline nor complaint about slowness.
+# CI draws the same examples each time.
 settings.register_profile(
     "ttylab",
     deadline=None,
