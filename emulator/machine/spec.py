@@ -128,6 +128,11 @@ class Disk:
         _require_type("disk.bus", self.bus, DiskBus)
         _require_type("disk.read_only", self.read_only, bool)
         _require_type("disk.discard_writes", self.discard_writes, bool)
+        if self.read_only and self.bus is DiskBus.SATA:
+            # QEMU 7.2: "-device ide-hd: Block node is read-only".
+            raise _wrong(
+                "disk.read_only", value=True, allowed="false on sata; discard_writes protects the file"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
