@@ -1,0 +1,45 @@
+"""The only place that makes text of guest bytes, for terminals and pages."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\\\\]")
+
+
+def escape(data: bytes) -> str:
+    r"""Return `data` as one line of text that no terminal obeys.
+
+    UTF-8 stays readable; control characters (C0, DEL, C1), marks that turn the direction of
+    writing, and bytes that are not UTF-8 become `\n`, `\x1b`, `\u202e`; a backslash is doubled, so two
+    different byte strings never look alike.
+    """
+    text = data.decode("utf-8", "surrogateescape")
+    return re.sub("[\udc80-\udcff]", _byte, _CONTROL.sub(_visible, text))
+
+
+def _visible(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
+
+
+def _byte(match: re.Match[str]) -> str:
+    return f"\\x{ord(match[0]) - 0xDC00:02x}"
+
+
+def decode_chunks(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Return the text of each chunk for a terminal emulator; nothing is escaped.
+
+    A character that is cut by a chunk's end belongs to the chunk that completes it; bytes that are not
+    UTF-8 become U+FFFD. What is left at the end comes as one more text.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for chunk in chunks:
+        yield decoder.decode(chunk)
+    yield decoder.decode(b"", final=True)
+
+
+def encodable(text: str) -> str:
+    r"""Return `text` with every character that UTF-8 can't carry (a lone surrogate) written as `\udc80`."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
