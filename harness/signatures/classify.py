@@ -1,0 +1,153 @@
+"""Name a report: from its lines to title, kind and whether they can be trusted."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.report.text import escape
+from harness.signatures.frames import find_frame, has_trace
+from harness.signatures.lines import Line, split_lines
+from harness.signatures.model import Finding, Kind
+from harness.signatures.rules import Form, Rule, RuleSet
+
+LONGEST_REPORT_LINES = 400
+LONGEST_TITLE = 120  # characters
+
+_REPORT_END = re.compile(rb"^---\[ end (?:trace|Kernel panic)")
+_NUMBERS = (
+    (re.compile(r"\b(?:0x[0-9a-f]+|[0-9a-f]{8,16})\b"), "ADDR"),
+    (re.compile(r"(?<![A-Za-z0-9_])\d+"), "NUM"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A trigger and the bytes that follow it.
+
+    Attributes:
+        rule: the rule that fired.
+        start: raw offset of the first byte of `data`.
+        trigger: raw offset of the line that fired.
+        data: from `start` to where the report ends at the latest.
+        complete: no more bytes will come; before that a title may lack its function.
+        follows: something else was found in this boot before.
+    """
+
+    rule: Rule
+    start: int
+    trigger: int
+    data: bytes
+    complete: bool
+    follows: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Name:
+    """A title, others for the same fault, and the reason not to trust them."""
+
+    title: str
+    alt: tuple[str, ...] = ()
+    corrupted: str = ""
+
+
+def classify(report: Report, rules: RuleSet) -> Finding:
+    """Return the finding of `report`; pure, the same bytes give the same finding."""
+    lines = report_lines(report)
+    text = b"\n".join(line.text for line in lines)
+    form, match = _first_form(report.rule, text)
+    name = _name(report, rules, text=text, form=form, match=match)
+    suppressed = (form is not None and form.consequence and report.follows) or _is_noise(rules, name.title, text)
+    fatal = report.rule.fatal if form is None or form.fatal is None else form.fatal
+    return Finding(
+        rule=report.rule.id,
+        kind=report.rule.kind if form is None or form.kind is None else form.kind,
+        title=name.title,
+        alt_titles=name.alt,
+        corrupted=bool(name.corrupted),
+        corrupted_reason=name.corrupted,
+        suppressed=suppressed,
+        start=report.start,
+        end=max(report.start, lines[-1].end if lines else report.start),
+        fatal=fatal,
+    )
+
+
+def report_lines(report: Report) -> list[Line]:
+    """Return the lines that belong to the report: of one printer, up to its end mark."""
+    context = b""
+    chosen: list[Line] = []
+    for line in split_lines(report.data, offset=report.start):
+        if line.start <= report.trigger <= line.end:
+            context = line.context
+        elif line.start > report.trigger and line.context != context:
+            continue
+        chosen.append(line)
+        if _REPORT_END.match(line.text) or len(chosen) >= LONGEST_REPORT_LINES:
+            break
+    return [line for line in chosen if line.context == context or line.start >= report.trigger]
+
+
+def _first_form(rule: Rule, text: bytes) -> tuple[Form | None, re.Match[bytes] | None]:
+    for form in rule.forms:
+        match = form.match.search(text)
+        if match is not None:
+            return form, match
+    return None, None
+
+
+def _name(
+    report: Report, rules: RuleSet, *, text: bytes, form: Form | None, match: re.Match[bytes] | None
+) -> _Name:
+    if form is None or match is None:
+        corrupted = "the trigger line is none that the rule knows" if report.rule.forms else ""
+        return _Name(title=report.rule.title, corrupted=corrupted if report.complete else "")
+    groups = [plain_title(escape(group or b"")) for group in match.groups()]
+    frame = None if form.frame is None else find_frame(text, form.frame)
+    corrupted = _corrupted(form, frame, text) if report.complete else ""
+    if form.frame is not None and frame is None and not report.complete:
+        return _Name(title=_fill(re.sub(r" (?:in|at) \{frame\}.*", "", form.title), groups, ""))
+    named = frame or b"corrupted"
+    plain = _rename(rules, named)
+    titles = [_fill(t, groups, escape(n)) for n in (plain, named) for t in (form.title, *form.alt)]
+    alt = tuple(dict.fromkeys(title for title in titles if title != titles[0]))
+    return _Name(title=titles[0], alt=alt, corrupted=corrupted)
+
+
+def _corrupted(form: Form, frame: bytes | None, text: bytes) -> str:
+    if form.corrupted:
+        return form.corrupted
+    if form.frame is not None and frame is None:
+        return "no function to blame in the report"
+    if form.needs_trace and not has_trace(text):
+        return "the report has no call trace"
+    return ""
+
+
+def _fill(template: str, groups: list[str], frame: str) -> str:
+    title = template.replace("{frame}", frame)
+    for number, group in enumerate(groups):
+        title = title.replace(f"{{{number}}}", group)
+    return title[:LONGEST_TITLE].strip()
+
+
+def _rename(rules: RuleSet, name: bytes) -> bytes:
+    for pattern, to in rules.renames:
+        if pattern.search(name):
+            renamed: bytes = pattern.sub(to.encode("ascii"), name)
+            return renamed
+    return name
+
+
+def plain_title(text: str) -> str:
+    """Return `text` with addresses and numbers replaced, so that the same fault has one title."""
+    for pattern, word in _NUMBERS:
+        text = pattern.sub(word, text)
+    return text
+
+
+def _is_noise(rules: RuleSet, title: str, text: bytes) -> bool:
+    return bool(rules.suppress.search(title.encode("utf-8", "replace")) or rules.suppress.search(text[:4096]))
+
+
+__all__ = ["Kind", "Report", "classify", "plain_title", "report_lines"]

@@ -1,0 +1,72 @@
+"""Find the function to blame in the text of a report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from harness.signatures.rules import FrameRecipe
+
+LONGEST_TRACE = 150  # lines
+
+_TRACE_HEAD = re.compile(rb"(?m)^\s*(?:Call [Tt]race|[Bb]acktrace|[Ss]tack backtrace|Stack trace)\s*:")
+_TRACE_END = re.compile(
+    rb"^(?:---\[|Allocated by|Freed by|Allocated:|Freed:|The buggy address|Kernel Offset|Rebooting in|Kernel panic"
+    rb"|Last potentially related|Showing all locks|NMI backtrace for|Sending NMI|INFO: |BUG: |WARNING: |======)"
+)
+# One frame: x86, arm64, RISC-V, s390 and MIPS print `[<address>] func+0x1/0x2`, ARM `(callee) from [<…>] (caller+…)`,
+# a symbolized log `func file.c:12 [inline]`.
+_FRAME = re.compile(
+    rb"^\s*(?:<[A-Z/ ]+>\s*)*\(?(?:\[<?\s*(?:[0-9a-f]+|inline)\s*>?\]\s*)*\(?(\?\s+)?([A-Za-z_][\w.]*)"
+    rb"(?:\+0x[0-9a-f]+/0x[0-9a-f]+|\)? from \[| [\w./+-]+\.[chSs]:\d+)"
+)
+_SUFFIX = re.compile(rb"\.(?:constprop|isra|part|cold|llvm|lto_priv|localalias)\b.*|\.\d+$")
+
+
+def find_frame(text: bytes, recipe: FrameRecipe) -> bytes | None:
+    """Return the first function of the recipe's places that may be blamed, without compiler suffixes."""
+    for place in recipe.places:
+        for name in _candidates(text, place, recipe):
+            plain = plain_name(name)
+            if not recipe.skip.search(plain):
+                return plain
+    return None
+
+
+def trace_frames(text: bytes) -> Iterator[bytes]:
+    """Give the functions of the first call trace, innermost first, without the kernel's guesses (`? func`)."""
+    head = _TRACE_HEAD.search(text)
+    if head is None:
+        return
+    lines = text[head.end() :].split(b"\n", LONGEST_TRACE + 1)[1 : LONGEST_TRACE + 1]
+    yield from _frames(lines)
+
+
+def has_trace(text: bytes) -> bool:
+    """Tell whether a call trace with at least one function is there."""
+    return next(trace_frames(text), None) is not None
+
+
+def plain_name(name: bytes) -> bytes:
+    """Return a function's name without what the compiler added (`.constprop.0`, `.part.3`)."""
+    return _SUFFIX.sub(b"", name).rstrip(b".")
+
+
+def _candidates(text: bytes, place: object, recipe: FrameRecipe) -> Iterator[bytes]:
+    if place == "trace":
+        yield from trace_frames(text)
+    elif place == "anchor":
+        yield from (name for name in trace_frames(text) if recipe.anchor.search(plain_name(name)))
+    elif place == "list":
+        yield from _frames(text[max(0, text.find(b"BUG: ")) :].split(b"\n", LONGEST_TRACE)[1:])
+    else:
+        yield from (match[1] for match in place.finditer(text))  # type: ignore[attr-defined]
+
+
+def _frames(lines: list[bytes]) -> Iterator[bytes]:
+    for line in lines:
+        if _TRACE_END.match(line):
+            return
+        frame = _FRAME.match(line)
+        if frame is not None and frame[1] is None:
+            yield frame[2]

@@ -1,0 +1,254 @@
+"""Scan a console while it runs: bytes in, findings out, exact to the byte, whatever the chunks."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from emulator.errors import StateError
+from harness.signatures.classify import Report, classify
+from harness.signatures.lines import LONGEST_LINE, Line, parse_line, split_lines
+from harness.signatures.model import Finding
+from harness.signatures.rules import Rule, RuleSet, shipped_rules
+
+LONGEST_REPORT = 64 << 10  # bytes that are kept of a report
+LONGEST_OPENING = 1024  # bytes before a trigger in which its report may begin
+ABSORB_REACH = 4096  # bytes in which a report's own further triggers are no findings
+MOST_FINDINGS = 500  # of one boot; a guest that warns for ever can't fill the memory
+
+OPENING_LINES = 12
+
+
+@dataclass(slots=True, kw_only=True)
+class _Open:
+    """A report that is being collected, or was."""
+
+    rule: Rule
+    start: int
+    trigger: int
+    follows: bool
+    context: bytes
+    data: bytearray
+    limit: int  # raw offset at which it ends at the latest
+    closed: bool = False
+    complete: bool = False
+    final: Finding | None = None
+
+    def take(self, data: bytes, *, offset: int) -> None:
+        """Take what of `data` (complete lines, at raw `offset`) continues the report."""
+        if self.complete:
+            return
+        begin = self.start + len(self.data) - offset
+        self.data += data[begin : max(begin, self.limit - offset)]
+        # Unless it is closed, a later trigger may still end it: its own report may begin a little before.
+        reach = self.limit if self.closed else self.limit + LONGEST_OPENING
+        self.complete = offset + len(data) >= reach
+
+    def close_at(self, offset: int) -> None:
+        """Say that nothing from raw `offset` on belongs to the report."""
+        self.limit, self.closed = min(self.limit, offset), True
+        del self.data[max(0, self.limit - self.start) :]
+
+    def finding(self, rules: RuleSet) -> Finding:
+        """Return what is known of it now; computed once when the report is complete."""
+        if self.final is not None:
+            return self.final
+        report = Report(
+            rule=self.rule,
+            start=self.start,
+            trigger=self.trigger,
+            data=bytes(self.data),
+            complete=self.complete,
+            follows=self.follows,
+        )
+        finding = classify(report, rules)
+        if self.complete:
+            self.final = finding
+            self.data.clear()
+        return finding
+
+
+class Scanner:
+    """Find what went wrong on one console.
+
+    Everything that is known after `finish` depends on the bytes and on the offsets given to `cut`, not on
+    the chunks. Memory: 64 KiB for each of the latest reports and 9 KiB of text.
+    """
+
+    def __init__(self, rules: RuleSet | None = None, *, start: int = 0) -> None:
+        self._rules = rules or shipped_rules()
+        self._start = start  # raw offset of the first byte of _tail
+        self._tail = b""  # the line that has not ended yet
+        self._past = b""  # the end of what came before it
+        self._boots: list[tuple[Finding, ...]] = []  # those that are over
+        self._boot: list[_Open] = []
+        self._known: set[str] = set()  # rules that have fired in this boot and fire once
+        self._armed: set[str] = set()  # rules whose `after` has been seen in this boot
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings in stream order; the title of one whose report still runs may get better."""
+        return tuple(finding for boot in self._boots for finding in boot) + self.boot_findings
+
+    @property
+    def boot_findings(self) -> tuple[Finding, ...]:
+        """The findings since the last cut."""
+        return tuple(sorted((r.finding(self._rules) for r in self._boot), key=lambda f: (f.start, f.end)))
+
+    def feed(self, chunk: bytes) -> list[Finding]:
+        """Take the next bytes; return what they newly show, as soon as the decisive line is complete.
+
+        A prompt counts without its line end. Titles are provisional: `findings` has the better ones.
+        """
+        data = self._tail + chunk
+        whole = self._whole(data)
+        new = self._take_lines(data[:whole])
+        self._tail = data[whole:]
+        new += self._scan(self._tail, complete=False)
+        return [report.finding(self._rules) for report in new]
+
+    def cut(self, offset: int) -> tuple[Finding, ...]:
+        """Begin a new boot at the raw offset; return the final findings of the one before.
+
+        Raises:
+            StateError: `offset` is not in the line that was fed last, nor at its end.
+        """
+        end = self._start + len(self._tail)
+        if not self._start <= offset <= end:
+            raise StateError(f"a cut at {offset} is too late; the scanner can cut from {self._start} to {end}")
+        before, rest = self._tail[: offset - self._start], self._tail[offset - self._start :]
+        self._close(before)
+        closed = self.boot_findings
+        self._boots.append(closed)
+        self._boot, self._past = [], b""
+        self._known.clear()
+        self._armed.clear()
+        self.feed(rest)
+        return closed
+
+    def finish(self) -> tuple[Finding, ...]:
+        """Take the last line as complete and return the final findings."""
+        self._close(self._tail)
+        return self.findings
+
+    def _close(self, last_line: bytes) -> None:
+        self._tail = b""
+        self._take_lines(last_line)
+        for report in self._boot:
+            report.close_at(self._start)
+            report.complete = True
+
+    def _whole(self, data: bytes) -> int:
+        """Return how many bytes of `data` are complete lines; a line that never ends is cut."""
+        whole = data.rfind(b"\n") + 1
+        return whole + (len(data) - whole) // LONGEST_LINE * LONGEST_LINE
+
+    def _take_lines(self, data: bytes) -> list[_Open]:
+        if not data:
+            return []
+        new = self._scan(data, complete=True)
+        for report in self._boot:
+            report.take(data, offset=self._start)
+        self._past = (self._past + data)[-LONGEST_OPENING:]
+        self._start += len(data)
+        return new
+
+    def _scan(self, data: bytes, *, complete: bool) -> list[_Open]:
+        hits = self._rules.screen_hits(data) if data else frozenset()
+        if not hits:
+            return []
+        rules = [rule for rule in self._rules.rules if rule.id in hits]
+        new: list[_Open] = []
+        for line in self._lines_with(hits, data):
+            for rule in self._fitting(line, rules, complete=complete):
+                report = self._open(rule, line, data)
+                new += [] if report is None else [report]
+        return new
+
+    def _lines_with(self, hits: frozenset[str], data: bytes) -> Iterator[Line]:
+        """Give the logical lines of those physical lines in which a hit stands."""
+        done = 0
+        for match in self._rules.hit_pattern(hits).finditer(data):
+            if match.start() < done:
+                continue
+            begin = max(done, data.rfind(b"\n", 0, match.start()) + 1)
+            done = data.find(b"\n", max(match.start(), match.end() - 1)) + 1 or len(data)
+            for piece in range(begin, done, LONGEST_LINE):
+                until = min(done, piece + LONGEST_LINE)
+                yield from split_lines(data[piece:until], offset=self._start + piece)
+
+    def _fitting(self, line: Line, rules: list[Rule], *, complete: bool) -> list[Rule]:
+        """Return the rules that fire on `line`: every prompt, else the first of the others."""
+        prompts = [rule for rule in rules if rule.prompt and rule.trigger.search(line.shown)]
+        fitting = [rule for rule in prompts if rule.after is None or rule.id in self._armed]
+        if complete:
+            armed = [rule.id for rule in rules if rule.after is not None and rule.after.search(line.shown)]
+            self._armed.update(armed)
+            if not fitting:
+                fitting = self._first_plain(line, rules)
+        return [rule for rule in fitting if rule.id not in self._known]
+
+    @staticmethod
+    def _first_plain(line: Line, rules: list[Rule]) -> list[Rule]:
+        for rule in rules:
+            if not rule.prompt and rule.trigger.search(line.text):
+                return [] if rule.never.search(line.text) else [rule]
+        return []
+
+    def _open(self, rule: Rule, line: Line, data: bytes) -> _Open | None:
+        """Begin a report, unless the line belongs to one that runs, or there are too many."""
+        if any(_absorbs(report, rule, line) for report in self._boot) or len(self._boot) >= MOST_FINDINGS:
+            return None
+        if rule.once or rule.prompt:
+            self._known.add(rule.id)
+        before = (self._past + data[: line.start - self._start])[-LONGEST_OPENING:]
+        after = self._boot[-1].trigger if self._boot else -1
+        start = line.start if rule.opens is None else _opening(rule, line, before, after=after)
+        for report in self._boot:
+            if report.context == line.context and not rule.continues:
+                report.close_at(start if start > report.trigger else line.start)
+        report = _Open(
+            rule=rule,
+            start=start,
+            trigger=line.start,
+            follows=bool(self._boot),
+            context=line.context,
+            limit=start + LONGEST_REPORT,
+            data=bytearray(before[start - line.start :] if start < line.start else b""),
+        )
+        if rule.prompt:
+            report.final, report.complete = _prompt(rule, line, data, offset=self._start), True
+        self._boot.append(report)
+        return report
+
+
+def _absorbs(report: _Open, rule: Rule, line: Line) -> bool:
+    """Tell whether `line` is a further trigger of the same fault."""
+    near = line.start - report.trigger < ABSORB_REACH
+    same = report.context == line.context or not (report.context and line.context)
+    return near and same and rule.id in report.rule.absorbs
+
+
+def _opening(rule: Rule, line: Line, before: bytes, *, after: int) -> int:
+    """Return where the report of `line` begins: at the last line of `before` that opens one."""
+    lines = list(split_lines(before, offset=line.start - len(before)))[-OPENING_LINES:]
+    mine = (at for at in reversed(lines) if at.context == line.context and at.start > after)
+    opened = (at.start for at in mine if rule.opens.search(at.text))
+    return next(opened, line.start)
+
+
+def _prompt(rule: Rule, line: Line, data: bytes, *, offset: int) -> Finding:
+    """Return the finding of a prompt: its span ends where the prompt does, whatever is typed behind it."""
+    raw = data[line.start - offset : line.end - offset]
+    fires = bisect_left(
+        range(len(raw)), 1, key=lambda end: bool(rule.trigger.search(parse_line(raw[:end], offset=0).shown))
+    )
+    return Finding(
+        rule=rule.id,
+        kind=rule.kind,
+        title=rule.title,
+        start=line.start,
+        end=line.start + fires,
+        fatal=rule.fatal,
+    )
