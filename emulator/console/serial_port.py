@@ -1,0 +1,165 @@
+"""A console on a real port: any pyserial URL, with BREAK where the line can carry one."""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import cast
+
+import serial
+
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.control_link import ControlHandler
+from emulator.console.pty_endpoint import PtyEndpoint
+from emulator.console.pump import Console, run_console
+from emulator.console.serial_wires import READ_PATIENCE_S, DescriptorWire, ThreadWire
+from emulator.console.transcript import Sink, Transcript
+from emulator.errors import ConsoleClosed, SpecError, StateError
+
+BREAK_S = 0.25  # at any speed longer than a character, which is what makes it a BREAK
+_PTY_MAJORS = range(136, 144)  # UNIX98 pty slaves, Documentation/admin-guide/devices.txt
+
+
+class SerialConsole:
+    """A console whose far end is at the other side of a serial port.
+
+    Attributes:
+        url: what was opened.
+        transcript: all that came and went.
+        endpoint: ttylab's own pty for people and programs.
+        line_capable_of_break: whether `send_break` reaches the far end.
+        break_obstacle: why it does not, or None.
+    """
+
+    def __init__(self, url: str, port: serial.Serial, console: Console) -> None:
+        self.url = url
+        self.transcript: Transcript = console.transcript
+        self.endpoint: PtyEndpoint = console.endpoint
+        self.break_obstacle = _find_break_obstacle(url, port)
+        self.line_capable_of_break = self.break_obstacle is None
+        self._port = port
+        self._console = console
+
+    @property
+    def far_end_gone(self) -> bool:
+        """Whether the device was unplugged, or the peer closed."""
+        return self._console.far_end_gone
+
+    def write(self, data: bytes, deadline: Deadline) -> None:
+        """Hand `data` to the port and note it in the transcript; returns once all of it is handed over.
+
+        Raises:
+            ConsoleClosed: the port is gone; how many bytes were handed over is in the text.
+            DeadlineExceeded: the port took no more; the same.
+            LabError: the pump failed.
+        """
+        self._console.write(data, deadline)
+
+    def drain(self, deadline: Deadline) -> None:
+        """Return when everything that has arrived so far is in the transcript.
+
+        Raises:
+            DeadlineExceeded: the far end writes faster than it can be read.
+            LabError: the pump failed.
+        """
+        self._console.drain(deadline)
+
+    def send_break(self, deadline: Deadline) -> None:
+        """Hold the line in BREAK for BREAK_S.
+
+        Raises:
+            StateError: the line can't carry one, and would not say so.
+            ConsoleClosed: the port is gone, or did not confirm; the line may be in BREAK.
+        """
+        if self.break_obstacle is not None:
+            raise StateError(f"{self.url} can't send a BREAK: {self.break_obstacle}")
+        try:
+            self._port.break_condition = True
+            deadline.clock.sleep(BREAK_S)
+            self._port.break_condition = False
+        except (OSError, ValueError) as error:  # ValueError: an RFC 2217 server that did not confirm
+            raise ConsoleClosed(f"{self.url} did not take a BREAK: {error}") from error
+
+
+@contextmanager
+def open_serial_console(
+    url: str,
+    *,
+    baudrate: int = 115200,
+    name: str | None = None,
+    sink: Sink | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    epoch: float | None = None,
+    links_dir: Path | None = None,
+    on_control: ControlHandler | None = None,
+) -> Iterator[SerialConsole]:
+    """Open a console on a device path, `socket://HOST:PORT`, `rfc2217://HOST:PORT` or another pyserial URL.
+
+    The transcript is named `name`, or after the URL.
+
+    Raises:
+        SpecError: there is no such port, it can't be opened, or somebody else has it.
+        LabError: the pump failed; raised at the end, unless something else is raised already.
+    """
+    with ExitStack() as stack:
+        port = _open_port(url, baudrate)
+        stack.callback(port.close)
+        wire = _choose_wire(port, stack)
+        transcript = Transcript(name or url, clock=clock, sink=sink, epoch=epoch)
+        console = stack.enter_context(
+            run_console(wire, transcript, links_dir=links_dir, on_control=on_control)
+        )
+        yield SerialConsole(url, port, console)
+
+
+def _open_port(url: str, baudrate: int) -> serial.Serial:
+    try:
+        port = cast(  # whatever the handler gives has at least these methods
+            "serial.Serial",
+            serial.serial_for_url(url, do_not_open=True, baudrate=baudrate, timeout=READ_PATIENCE_S),
+        )
+    except (ValueError, OSError) as error:
+        raise SpecError(f"port {url!r}: {error}") from error
+    try:
+        port.exclusive = True  # a second lab on the same board must not get half of the bytes
+        with warnings.catch_warnings():
+            # pyserial 3.5 calls Thread.setDaemon for rfc2217; whoever turns warnings into errors
+            # would be refused the port.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            port.open()
+    except (ValueError, OSError, NotImplementedError) as error:
+        port.close()
+        raise SpecError(f"port {url!r} can't be opened: {error}") from error
+    return port
+
+
+def _choose_wire(port: serial.Serial, stack: ExitStack) -> DescriptorWire | ThreadWire:
+    if _find_descriptor(port) is not None:
+        return DescriptorWire(port)
+    wire = ThreadWire(port)
+    stack.callback(wire.close)
+    return wire
+
+
+def _find_descriptor(port: serial.Serial) -> int | None:
+    try:
+        return port.fileno()
+    except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError
+        return None
+
+
+def _find_break_obstacle(url: str, port: serial.Serial) -> str | None:
+    """Return why a BREAK would silently do nothing (spec/parts.md, findings 3 and 4, pyserial 3.5)."""
+    descriptor = _find_descriptor(port)
+    if descriptor is None:
+        return None if url.lower().startswith("rfc2217://") else "this kind of port has no line to hold"
+    status = os.fstat(descriptor)
+    if stat.S_ISSOCK(status.st_mode):
+        return "a plain TCP connection carries no BREAK; use rfc2217://"
+    if os.major(status.st_rdev) in _PTY_MAJORS:
+        return "a pty carries no BREAK"
+    return None
