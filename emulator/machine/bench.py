@@ -1,0 +1,158 @@
+"""What a machine stands on: program, directories, ledger entry and thread, made and undone in order."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from emulator.clock import Clock, utc_now
+from emulator.console.control_link import CONTROL_SOCKET
+from emulator.console.links import CONSOLE_SOCKET
+from emulator.console.transcript import DirectorySink
+from emulator.errors import LabError
+from emulator.machine.argv import FirmwareFiles
+from emulator.machine.firmware import find_ovmf
+from emulator.machine.ledger import Entry, Ledger
+from emulator.machine.power import Launch
+from emulator.machine.probe import Choice, choose_accelerator
+from emulator.machine.procfs import Identity
+from emulator.machine.qemu_binary import QemuBinary, find_qemu
+from emulator.machine.qmp import LoopThread
+from emulator.machine.run_dir import (
+    ARGV_FILE,
+    make_temp_dir,
+    prepare_run_dir,
+    remove_temp_dir,
+    temp_dir_path,
+    write_json,
+)
+from emulator.machine.spec import Firmware, MachineSpec
+from emulator.machine.teardown import Teardown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What a machine stands on.
+
+    Attributes:
+        qemu: the program.
+        accelerator: who executes guest code, and why.
+        firmware: OVMF's files, if the spec wants them.
+        clock: the clock of the transcript and of all deadlines.
+        run_dir: where evidence goes.
+        loop: the thread that owns the process.
+        ledger: where the machine is entered.
+        entry: its entry while it is off.
+    """
+
+    qemu: QemuBinary
+    accelerator: Choice
+    firmware: FirmwareFiles | None
+    clock: Clock
+    run_dir: Path
+    loop: LoopThread
+    ledger: Ledger
+    entry: Entry
+
+    @property
+    def temp_dir(self) -> Path:
+        """Where links and sockets are."""
+        return Path(self.entry.temp_dir)
+
+    def open_sink(self, directory: Path, *, console: str) -> DirectorySink:
+        """Open the kept copy of a console's transcript.
+
+        Raises:
+            LabError: the directory can't be written.
+        """
+        try:
+            return DirectorySink(directory, console=console)
+        except OSError as error:
+            raise LabError(f"transcript of {console} in {directory}: {error.strerror}") from error
+
+    def write_launch(self, spec: MachineSpec, launch: Launch) -> None:
+        """Write what is about to be spawned: the latest power cycle's `argv.json`.
+
+        Raises:
+            LabError: it can't be written.
+        """
+        facts = {
+            "argv": list(launch.argv),
+            "sha256": launch.sha256,
+            "spec": spec.to_dict(),
+            "qemu": {"path": str(self.qemu.path), "version": str(self.qemu.version)},
+            "accelerator": {"name": self.accelerator.accelerator, "reason": self.accelerator.reason},
+            "id": self.entry.id,
+            "label": self.entry.label,
+            "written_utc": utc_now().isoformat(),
+        }
+        write_json(self.run_dir / ARGV_FILE, facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What the caller of `open_machine` chose; None takes what the host has."""
+
+    run_dir: Path
+    qemu: QemuBinary | None
+    accelerator: Choice | None
+    clock: Clock
+    label: str
+
+
+def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench:
+    """Make all that a machine stands on; `teardown` undoes it.
+
+    Raises:
+        MissingPrerequisite: QEMU or its firmware is not installed.
+        LabError: a directory or the ledger can't be written.
+    """
+    qemu = opening.qemu or find_qemu()
+    accelerator = opening.accelerator or choose_accelerator(spec.accelerator, qemu=qemu)
+    firmware = find_ovmf() if spec.firmware is Firmware.OVMF else None
+    run_dir = prepare_run_dir(opening.run_dir)
+    ledger = Ledger()
+    entry = _new_entry(spec, run_dir=run_dir, label=opening.label)
+    teardown.push(lambda: _forget(ledger, entry))
+    ledger.write(entry)
+    make_temp_dir(Path(entry.temp_dir))
+    loop = teardown.enter(LoopThread(f"machine-{entry.id}"))
+    return Bench(
+        qemu=qemu,
+        accelerator=accelerator,
+        firmware=firmware,
+        clock=opening.clock,
+        run_dir=run_dir,
+        loop=loop,
+        ledger=ledger,
+        entry=entry,
+    )
+
+
+def _new_entry(spec: MachineSpec, *, run_dir: Path, label: str) -> Entry:
+    owner = Identity.of(os.getpid())
+    if owner is None:
+        raise LabError("/proc does not show this process; ttylab needs Linux with /proc mounted")
+    machine_id = secrets.token_hex(6)
+    temp_dir = temp_dir_path(machine_id)
+    return Entry(
+        id=machine_id,
+        label=label,
+        name=spec.name,
+        owner_pid=owner.pid,
+        owner_start=owner.start_ticks,
+        boot_id=owner.boot_id,
+        run_dir=str(run_dir),
+        temp_dir=str(temp_dir),
+        console_socket=str(temp_dir / CONSOLE_SOCKET),
+        control_socket=str(temp_dir / CONTROL_SOCKET),
+        started_utc=utc_now().isoformat(),
+    )
+
+
+def _forget(ledger: Ledger, entry: Entry) -> None:
+    # The entry goes last: what can't be removed now is still known to `ttylab gc`.
+    remove_temp_dir(Path(entry.temp_dir))
+    ledger.remove(entry.id)

@@ -1,0 +1,184 @@
+"""Which machines this user has: one file per machine, so that nothing is forgotten after `kill -9`.
+
+An entry is written before anything exists that it names, and removed after all of it is gone.
+Any number of processes may read and write at once: files are replaced whole, and one that
+vanishes under a reader has simply ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import platformdirs
+
+from emulator.errors import LabError, SpecError
+from emulator.machine.procfs import Identity
+from emulator.machine.run_dir import write_json
+
+STATE_VARIABLE = "TTYLAB_STATE"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One machine as the ledger knows it; paths are text, empty while unknown.
+
+    Attributes:
+        id: unique name of the machine.
+        label: what the user calls it: a cell id, an image.
+        name: the spec's name.
+        pid: QEMU's process id, None while it is off.
+        pid_start: when that process started, in clock ticks since boot.
+        owner_pid: the process that holds the machine.
+        owner_start: when that one started.
+        boot_id: the host's boot that the pids belong to.
+        run_dir: the evidence; never removed.
+        temp_dir: links and sockets; removed with the machine.
+        console: the pty endpoint for people and programs.
+        console_socket: unix socket that carries the console.
+        control_socket: unix socket that takes requests.
+        argv_sha256: hash of the latest command line.
+        started_utc: when the machine was made, ISO 8601.
+    """
+
+    id: str
+    label: str
+    name: str
+    pid: int | None = None
+    pid_start: int | None = None
+    owner_pid: int
+    owner_start: int
+    boot_id: str
+    run_dir: str
+    temp_dir: str
+    console: str = ""
+    console_socket: str = ""
+    control_socket: str = ""
+    argv_sha256: str = ""
+    started_utc: str
+
+    @property
+    def owner(self) -> Identity:
+        """The process that holds the machine."""
+        return Identity(pid=self.owner_pid, start_ticks=self.owner_start, boot_id=self.boot_id)
+
+    @property
+    def qemu(self) -> Identity | None:
+        """QEMU's process, None while the machine is off."""
+        if self.pid is None or self.pid_start is None:
+            return None
+        return Identity(pid=self.pid, start_ticks=self.pid_start, boot_id=self.boot_id)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the entry as a value that json can write."""
+        return {"version": VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, value: object) -> Entry:
+        """Read what `to_dict` returned.
+
+        Raises:
+            SpecError: it is not an entry of this version; the text says why.
+        """
+        if not isinstance(value, dict) or value.get("version") != VERSION:
+            raise SpecError(f"not an entry of version {VERSION}")
+        given = {name: part for name, part in value.items() if name != "version"}
+        if set(given) != set(_TYPES):
+            raise SpecError(f"keys differ: {' '.join(sorted(set(given) ^ set(_TYPES)))}")
+        for name, part in given.items():
+            if not isinstance(part, _TYPES[name]) or isinstance(part, bool):
+                raise SpecError(f"{name} is {part!r}")
+        return cls(**given)
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "int | None": (int, type(None))}
+_TYPES: Mapping[str, tuple[type, ...]] = {field.name: _KINDS[str(field.type)] for field in fields(Entry)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corrupt:
+    """A file of the ledger that is no entry."""
+
+    path: Path
+    reason: str
+
+
+class Ledger:
+    """The entries of one user in one directory."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = (state_dir() if directory is None else directory) / "machines"
+
+    def write(self, entry: Entry) -> None:
+        """Write or replace an entry.
+
+        Raises:
+            LabError: it can't be written; the old entry is unchanged.
+        """
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise LabError(f"ledger {self.directory} can't be made: {error.strerror}") from error
+        write_json(self.path(entry.id), entry.to_dict())
+
+    def remove(self, machine_id: str) -> bool:
+        """Remove an entry; return False if it was gone already."""
+        try:
+            self.path(machine_id).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def path(self, machine_id: str) -> Path:
+        """Return the file of a machine."""
+        return self.directory / f"{machine_id}.json"
+
+    def read(self) -> tuple[Entry | Corrupt, ...]:
+        """Return all entries in the order of their ids, corrupt files among them."""
+        found = (_read(path) for path in sorted(self.directory.glob("*.json")))
+        return tuple(one for one in found if one is not None)
+
+    def partial_files(self) -> tuple[Path, ...]:
+        """Return half-written files whose writer is dead."""
+        paths = sorted(self.directory.glob(".*.partial"))
+        return tuple(path for path in paths if not _writer_lives(path))
+
+
+def state_dir() -> Path:
+    """Return where ttylab keeps what must not outlive the host's boot by much.
+
+    TTYLAB_STATE, else XDG_RUNTIME_DIR/ttylab, else the user's state directory.
+    """
+    if chosen := os.environ.get(STATE_VARIABLE):
+        return Path(chosen)
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        return Path(runtime) / "ttylab"
+    return Path(platformdirs.user_state_dir("ttylab", appauthor=False))
+
+
+def list_machines(ledger: Ledger | None = None) -> tuple[Entry, ...]:
+    """Return the machines whose owner lives, in the order of their start."""
+    entries = [one for one in (ledger or Ledger()).read() if isinstance(one, Entry) and one.owner.alive()]
+    return tuple(sorted(entries, key=lambda entry: (entry.started_utc, entry.id)))
+
+
+def _read(path: Path) -> Entry | Corrupt | None:
+    try:
+        entry = Entry.from_dict(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Corrupt(path=path, reason=str(error.strerror))
+    except ValueError as error:
+        return Corrupt(path=path, reason=str(error))
+    return entry if entry.id == path.stem else Corrupt(path=path, reason=f"id is {entry.id!r}")
+
+
+def _writer_lives(path: Path) -> bool:
+    pid = path.name.split(".")[-2]
+    return pid.isdigit() and (Path("/proc") / pid).exists()

@@ -1,0 +1,375 @@
+"""A machine: a console that stays, and any number of power cycles on it."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.pump import Console, open_console, open_socket_console
+from emulator.console.transcript import Transcript
+from emulator.errors import StateError
+from emulator.machine.argv import CONSOLE_CHARDEV, Wiring, build_argv
+from emulator.machine.bench import Bench, Opening, open_bench
+from emulator.machine.capability import Capability, capabilities
+from emulator.machine.power import LAST_WORDS_S, Launch, MachineState, PowerCycle, argv_sha256
+from emulator.machine.probe import Choice
+from emulator.machine.process import Exit, stderr_tail
+from emulator.machine.procfs import Identity
+from emulator.machine.qemu_binary import QemuBinary
+from emulator.machine.requests import answer_request
+from emulator.machine.run_dir import BULK_DIRECTORY, STDERR_FILE
+from emulator.machine.spec import MachineSpec
+from emulator.machine.teardown import Teardown
+
+START_S = 30.0
+CLOSE_S = 8.0
+
+
+class Machine:
+    """A virtual machine and its console; made by `open_machine`. Any thread may call anything.
+
+    Implements `capability.Control`.
+
+    Attributes:
+        spec: what it is.
+        console: ttyS0; it stays the same when the power is cut.
+        bulk: hvc0 of the present or latest power cycle, None without one.
+        argv: the present or latest command line, empty before the first.
+    """
+
+    def __init__(self, spec: MachineSpec, bench: Bench, *, console: Console) -> None:
+        self.spec = spec
+        self.console = console
+        self.bulk: Console | None = None
+        self.argv: tuple[str, ...] = ()
+        self._bench = bench
+        self._cycle: PowerCycle | None = None
+        self._cycles = 0
+        self._bulk_stack = ExitStack()
+        self._power = threading.RLock()
+        self._closed = False
+
+    # -- what it is ----------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The machine's name in the ledger."""
+        return self._bench.entry.id
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What can be done to it."""
+        return capabilities(self.spec)
+
+    @property
+    def transcript(self) -> Transcript:
+        """All that came and went on ttyS0, and the marks."""
+        return self.console.transcript
+
+    @property
+    def run_dir(self) -> Path:
+        """Where its evidence is kept."""
+        return self._bench.run_dir
+
+    @property
+    def state(self) -> MachineState:
+        """What it is doing; OFF means that there is no process."""
+        return MachineState.OFF if self._cycle is None else self._cycle.state
+
+    @property
+    def pid(self) -> int | None:
+        """QEMU's process id, None while it is off."""
+        return None if self._cycle is None else self._cycle.pid
+
+    @property
+    def exit(self) -> Exit | None:
+        """How the latest power cycle ended; None while it is on or was never on."""
+        return None if self._cycle is None else self._cycle.exit
+
+    @property
+    def stderr(self) -> bytes:
+        """The end of what QEMU wrote on stderr in all power cycles."""
+        return stderr_tail(self.run_dir / STDERR_FILE)
+
+    # -- power ---------------------------------------------------------------------------------
+
+    def power_on(self, deadline: Deadline) -> None:
+        """Give power: spawn QEMU paused, shake hands, let it run.
+
+        After a failure the machine is off.
+
+        Raises:
+            StateError: it is on, or closed.
+            LaunchError: QEMU did not start; argv, exit code and stderr are in the text.
+            LabError: the run directory or the ledger can't be written.
+        """
+        with self._power:
+            if self._closed:
+                raise StateError(f"power_on: machine {self.spec.name} is closed")
+            if self.state is not MachineState.OFF:
+                raise StateError(f"power_on: machine {self.spec.name} is {self.state}; it must be off")
+            with ExitStack() as stack:
+                cycle = self._prepare(stack)
+                try:
+                    self._bench.write_launch(self.spec, cycle.launch)
+                    pid = cycle.spawn(deadline)
+                    stack.close()  # QEMU's ends are QEMU's alone, or its end would not be seen
+                    self._enter(pid)
+                    cycle.greet(deadline)
+                    cycle.execute("cont", deadline=deadline)
+                except BaseException:
+                    cycle.end(Deadline.after(0, self._bench.clock))
+                    raise
+
+    def power_off(self, deadline: Deadline) -> None:
+        """Cut the power; QEMU has ended and the transcript has its last bytes when this returns.
+
+        Raises:
+            StateError: it is off.
+            ControlError: the process survived even SIGKILL.
+        """
+        with self._power:
+            self._cycle_for("power_off").end(deadline)
+
+    def close(self) -> None:
+        """Cut the power if it is on, and close hvc0; calling it again does nothing.
+
+        Raises:
+            ControlError: the process survived even SIGKILL.
+        """
+        with self._power, self._bulk_stack:
+            self._closed = True
+            if self._cycle is not None and not self._cycle.ended.is_set():
+                self._cycle.end(Deadline.after(CLOSE_S, self._bench.clock))
+
+    # -- control -------------------------------------------------------------------------------
+
+    def pause(self, deadline: Deadline) -> None:
+        """Stop the guest's CPUs.
+
+        Raises:
+            StateError: it is off.
+            ControlError: QMP failed.
+        """
+        self.query("stop", deadline=deadline)
+
+    def resume(self, deadline: Deadline) -> None:
+        """Let the guest's CPUs run.
+
+        Raises:
+            StateError: it is off.
+            ControlError: QMP failed.
+        """
+        self.query("cont", deadline=deadline)
+
+    def nmi(self, deadline: Deadline) -> None:
+        """Raise a non-maskable interrupt on every CPU."""
+        self._act(Capability.NMI, "inject-nmi", deadline=deadline)
+
+    def send_break(self, deadline: Deadline) -> None:
+        """Hold ttyS0 in BREAK once; a byte typed in the last 2 ms swallows it (design.md, fact 8)."""
+        arguments = {"id": CONSOLE_CHARDEV}
+        self._act(Capability.SERIAL_BREAK, "chardev-send-break", arguments, deadline=deadline)
+
+    def press_keys(self, keys: tuple[str, ...], deadline: Deadline) -> None:
+        """Press keys together, in QEMU's qcode names."""
+        arguments = {"keys": [{"type": "qcode", "data": key} for key in keys]}
+        self._act(Capability.KEYBOARD, "send-key", arguments, deadline=deadline)
+
+    def reset(self, deadline: Deadline) -> None:
+        """Push the reset button."""
+        self._act(Capability.RESET, "system_reset", deadline=deadline)
+
+    def power_button(self, deadline: Deadline) -> None:
+        """Push the power button: ACPI asks the guest."""
+        self._act(Capability.POWER_BUTTON, "system_powerdown", deadline=deadline)
+
+    def query(
+        self, command: str, arguments: Mapping[str, object] | None = None, *, deadline: Deadline
+    ) -> object:
+        """Execute a QMP command and return its result.
+
+        Raises:
+            StateError: it is off.
+            ControlError: QEMU refused, QMP is closed, or no answer came before the deadline.
+            MachineGone: QEMU ended before the answer.
+        """
+        return self._cycle_for(command).execute(command, arguments, deadline=deadline)
+
+    def screendump(self, path: Path, deadline: Deadline) -> None:
+        """Write what the guest's screen shows to `path`: PNG if it ends in .png, else PPM.
+
+        Raises:
+            StateError: it is off.
+            ControlError: QMP failed, or the machine has no screen.
+        """
+        kind = "png" if path.suffix == ".png" else "ppm"
+        self.query("screendump", {"filename": str(path.resolve()), "format": kind}, deadline=deadline)
+
+    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what a client of `control.sock` asks and return the answer for it."""
+        return answer_request(self, self.transcript, request)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _act(
+        self,
+        capability: Capability,
+        command: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        deadline: Deadline,
+    ) -> None:
+        if capability not in self.capabilities:
+            raise StateError(f"{command}: machine {self.spec.name} ({self.spec.machine}) has no {capability}")
+        self.query(command, arguments, deadline=deadline)
+
+    def _cycle_for(self, what: str) -> PowerCycle:
+        if self._cycle is None or self._cycle.state is MachineState.OFF:
+            raise StateError(f"{what}: machine {self.spec.name} is off; it must be on")
+        return self._cycle
+
+    def _prepare(self, stack: ExitStack) -> PowerCycle:
+        """Wire a new power cycle; `stack` gets QEMU's ends of the sockets."""
+        self._bulk_stack.close()
+        self._cycles += 1
+        bulk_fd = self._open_bulk(stack) if self.spec.bulk_console else None
+        ours, theirs = socket.socketpair()
+        stack.callback(theirs.close)
+        with ExitStack() as undo:
+            undo.callback(ours.close)
+            self.argv = self._build_argv(theirs.fileno(), bulk_fd=bulk_fd)
+            undo.pop_all()
+        launch = Launch(
+            argv=self.argv,
+            pass_fds=[theirs.fileno(), *([] if bulk_fd is None else [bulk_fd])],
+            stderr_path=self.run_dir / STDERR_FILE,
+            marker=self.id,
+        )
+        self._cycle = PowerCycle(
+            launch, ours, loop=self._bench.loop, transcript=self.transcript, on_end=self._detach
+        )
+        return self._cycle
+
+    def _build_argv(self, qmp_fd: int, *, bulk_fd: int | None) -> tuple[str, ...]:
+        wiring = Wiring(
+            console_path=self.console.path, qmp_fd=qmp_fd, bulk_fd=bulk_fd, vars_file=self._vars_file()
+        )
+        return build_argv(
+            self.spec,
+            qemu=self._bench.qemu.path,
+            accelerator=self._bench.accelerator.accelerator,
+            wiring=wiring,
+            version=self._bench.qemu.version,
+            firmware=self._bench.firmware,
+        )
+
+    def _vars_file(self) -> Path | None:
+        """Return this machine's own variable store; it keeps its content when the power is cut."""
+        if self._bench.firmware is None:
+            return None
+        path = self._bench.temp_dir / "ovmf-vars.fd"
+        if not path.exists():
+            shutil.copyfile(self._bench.firmware.vars_template, path)
+        return path
+
+    def _open_bulk(self, stack: ExitStack) -> int:
+        ours, theirs = socket.socketpair()
+        stack.callback(theirs.close)
+        self._bulk_stack.callback(ours.close)
+        name = BULK_DIRECTORY if self._cycles == 1 else f"{BULK_DIRECTORY}.{self._cycles}"
+        console = open_socket_console(
+            ours,
+            sink=self._bench.open_sink(self.run_dir / name, console="hvc0"),
+            clock=self._bench.clock,
+            epoch=self.transcript.epoch,
+        )
+        self.bulk = self._bulk_stack.enter_context(console)
+        return theirs.fileno()
+
+    def _enter(self, pid: int) -> None:
+        identity = Identity.of(pid)
+        entry = replace(
+            self._bench.entry,
+            pid=pid,
+            pid_start=None if identity is None else identity.start_ticks,
+            argv_sha256=argv_sha256(self.argv),
+        )
+        self._bench.ledger.write(entry)
+
+    def _detach(self) -> None:
+        """Take the last bytes of a QEMU that has ended; on the loop's thread."""
+        deadline = Deadline.after(LAST_WORDS_S, self._bench.clock)
+        if self.bulk is not None:
+            self.bulk.drain(deadline)
+        self.console.detach_far_end(deadline)
+        self._bench.ledger.write(self._bench.entry)
+
+
+@contextmanager
+def open_machine(
+    spec: MachineSpec,
+    *,
+    run_dir: Path,
+    qemu: QemuBinary | None = None,
+    accelerator: Choice | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    label: str = "",
+    start: bool = True,
+) -> Iterator[Machine]:
+    """Open a machine for the time of the `with`; at its end nothing of it is left but `run_dir`.
+
+    Args:
+        spec: what it is.
+        run_dir: where transcript, argv and stderr go; made with mode 0700.
+        qemu: the program, by default the one on PATH.
+        accelerator: who executes guest code, by default what the probe chooses.
+        clock: where stamps come from.
+        label: what `ttylab attach` shows: a cell id, an image.
+        start: whether it is powered on already; `power_on` does it otherwise.
+
+    Raises:
+        MissingPrerequisite: QEMU, its firmware or setpriv is not installed.
+        LaunchError: QEMU did not start.
+        LabError: a directory can't be made or written.
+    """
+    with Teardown(f"closing machine {spec.name}") as teardown:
+        machine = _build(
+            spec,
+            teardown,
+            Opening(run_dir=run_dir, qemu=qemu, accelerator=accelerator, clock=clock, label=label),
+        )
+        if start:
+            machine.power_on(Deadline.after(START_S, clock))
+        yield machine
+
+
+def _build(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Machine:
+    bench = open_bench(spec, teardown, opening)
+    machines: list[Machine] = []
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        return machines[0].answer(request)
+
+    console = teardown.enter(
+        open_console(
+            "ttyS0",
+            sink=bench.open_sink(bench.run_dir, console="ttyS0"),
+            clock=bench.clock,
+            links_dir=bench.temp_dir,
+            on_control=answer,
+        )
+    )
+    bench = replace(bench, entry=replace(bench.entry, console=str(console.endpoint.path)))
+    bench.ledger.write(bench.entry)
+    machine = Machine(spec, bench, console=console)
+    machines.append(machine)
+    teardown.push(machine.close)
+    return machine

@@ -1,0 +1,304 @@
+"""One life of QEMU, from power-on to the end: process, QMP and marks together."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from emulator.clock import Deadline
+from emulator.console.marks import MarkKind
+from emulator.console.transcript import Transcript
+from emulator.errors import ControlError, LabError, LaunchError, MachineGone
+from emulator.machine.process import Exit, QemuProcess, judge_exit
+from emulator.machine.procfs import describe_state, read_stat
+from emulator.machine.qmp import LoopThread, QmpLink
+
+QUIT_GRACE_S = 3.0
+TERM_GRACE_S = 2.0
+KILL_GRACE_S = 10.0
+LAST_WORDS_S = 5.0
+"""How long the console may take to give up its last bytes after QEMU's end."""
+REFUSAL_S = 5.0
+"""How long a QEMU that closed QMP before its greeting may take to end."""
+LOST_GRACE_S = 1.0
+"""How long QEMU may live after it closed QMP before that is called a fault."""
+
+
+class MachineState(StrEnum):
+    """What a machine is doing; `off` means that there is no process."""
+
+    OFF = "off"
+    PAUSED = "paused"
+    RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What it takes to spawn QEMU.
+
+    Attributes:
+        argv: the command line.
+        pass_fds: descriptors that it names.
+        stderr_path: where its stderr is appended.
+        marker: the machine's id.
+    """
+
+    argv: tuple[str, ...]
+    pass_fds: Sequence[int]
+    stderr_path: Path
+    marker: str
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the command line."""
+        return argv_sha256(self.argv)
+
+
+def argv_sha256(argv: Sequence[str]) -> str:
+    """Return the hash of a command line: of its words, each ended by a NUL."""
+    return hashlib.sha256(
+        b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in argv)
+    ).hexdigest()
+
+
+class PowerCycle:
+    """A QEMU that is spawned once and ends once.
+
+    What changes, changes on the loop's thread; any other thread may read it and call what is not a
+    coroutine.
+
+    Attributes:
+        launch: what was spawned.
+        process: the process, None until it is spawned.
+        state: what QEMU last said of the guest.
+        exit: how it ended, None before.
+        ended: set when it has ended, its last bytes are in the transcript and its mark is set.
+    """
+
+    def __init__(
+        self,
+        launch: Launch,
+        qmp_socket: socket.socket,
+        *,
+        loop: LoopThread,
+        transcript: Transcript,
+        on_end: Callable[[], None],
+    ) -> None:
+        self.launch = launch
+        self.process: QemuProcess | None = None
+        self.state = MachineState.OFF
+        self.exit: Exit | None = None
+        self.ended = threading.Event()
+        self._socket = qmp_socket
+        self._link = QmpLink(qmp_socket, on_event=self._note_event)
+        self._loop = loop
+        self._transcript = transcript
+        self._on_end = on_end
+        self._dead = asyncio.Event()
+        self._shutdown: Mapping[str, object] | None = None
+        self._asked = False
+        self._started = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def pid(self) -> int | None:
+        """QEMU's process id, None before it is spawned and after its end."""
+        return None if self.process is None or self.state is MachineState.OFF else self.process.pid
+
+    # -- beginning -----------------------------------------------------------------------------
+
+    def spawn(self, deadline: Deadline) -> int:
+        """Spawn QEMU, paused, and return its pid.
+
+        Raises:
+            LaunchError: the kernel refused; there is no process.
+        """
+        work = self._spawn()
+        return self._loop.run(work, what="QEMU was not spawned", deadline=deadline)
+
+    def greet(self, deadline: Deadline) -> None:
+        """Shake hands on QMP and set the mark "started".
+
+        Raises:
+            LaunchError: QEMU ended or did not answer; it is dead in both cases.
+        """
+        try:
+            self._loop.run(self._greet(), what="QEMU did not speak QMP", deadline=deadline)
+        except (ControlError, TimeoutError) as error:
+            # A QEMU that dislikes its argv closes QMP a moment before it ends.
+            state = "" if isinstance(error, ControlError) else f", it is {describe_state(self._pid())}"
+            refused = isinstance(error, ControlError) and self.ended.wait(REFUSAL_S)
+            self.end(Deadline.after(0, deadline.clock))
+            raise self._launch_error("QEMU refused to start" if refused else f"{error}{state}") from error
+        except BaseException:
+            self.end(Deadline.after(0, deadline.clock))
+            raise
+
+    def execute(
+        self, command: str, arguments: Mapping[str, object] | None = None, *, deadline: Deadline
+    ) -> object:
+        """Execute a QMP command and return its result.
+
+        Raises:
+            ControlError: QEMU refused, QMP is closed, or no answer came before the deadline.
+            MachineGone: QEMU ended before the answer.
+        """
+        try:
+            work = self._link.execute(command, arguments)
+            return self._loop.run(work, what=f"QMP did not answer {command!r}", deadline=deadline)
+        except TimeoutError as error:
+            pid = self._pid()
+            raise ControlError(f"{error}; QEMU ({pid}) is {describe_state(pid)}") from error
+        except ControlError as error:
+            if self._link.lost is None:
+                raise
+            if self.ended.wait(LOST_GRACE_S) and self.exit is not None:
+                raise MachineGone(
+                    f"QEMU ended before it answered {command!r}: {self.exit.reason}", exit_code=self.exit.code
+                ) from error
+            raise ControlError(
+                f"{command!r} can't be sent: QMP is closed ({self._link.lost}), QEMU ({self._pid()}) lives"
+            ) from error
+
+    # -- end -----------------------------------------------------------------------------------
+
+    def end(self, deadline: Deadline) -> None:
+        """End QEMU: `quit`, then SIGTERM, then SIGKILL, each with its own bound; wait for the end.
+
+        The deadline bounds the polite part; SIGKILL has 10 s of its own. Nothing is closed before
+        QEMU has ended: it can't exit while its console is full (spec/qemu.md 8).
+
+        Raises:
+            ControlError: the process survived SIGKILL (state D).
+        """
+        self._asked = True
+        if not self._loop.run(
+            self._is_spawned(),
+            what="the machine's thread did not answer",
+            deadline=Deadline.after(KILL_GRACE_S),
+        ):
+            self._socket.close()
+            return
+        try:
+            for step, grace in ((self._quit, QUIT_GRACE_S), (self._terminate, TERM_GRACE_S)):
+                patience = deadline.sooner(grace)
+                if self._is_stopped() or patience.expired():
+                    continue
+                step(patience)
+                if self.ended.wait(patience.remaining()):
+                    return
+        finally:
+            if not self.ended.is_set():
+                self._kill()
+
+    def _quit(self, deadline: Deadline) -> None:
+        if self._link.lost is None:
+            with suppress(LabError, TimeoutError):
+                self._loop.run(self._link.execute("quit"), what="quit", deadline=deadline)
+
+    def _terminate(self, deadline: Deadline) -> None:
+        self._loop.run(self._signal(signal.SIGTERM), what="SIGTERM was not sent", deadline=deadline)
+
+    def _kill(self) -> None:
+        deadline = Deadline.after(KILL_GRACE_S)
+        self._loop.run(self._signal(signal.SIGKILL), what="SIGKILL was not sent", deadline=deadline)
+        if self.process is not None and not self.ended.wait(deadline.remaining()):
+            pid = self.process.pid
+            raise ControlError(f"QEMU ({pid}) survived SIGKILL for {KILL_GRACE_S} s: {describe_state(pid)}")
+
+    def _is_stopped(self) -> bool:
+        # A stopped process answers neither QMP nor SIGTERM: only SIGKILL reaches it.
+        stat = None if self.process is None else read_stat(self.process.pid)
+        return stat is not None and stat.state in "Tt"
+
+    # -- on the loop ---------------------------------------------------------------------------
+
+    async def _spawn(self) -> int:
+        launch = self.launch
+        self.process = QemuProcess.spawn(
+            launch.argv, pass_fds=launch.pass_fds, stderr_path=launch.stderr_path, marker=launch.marker
+        )
+        self.state = MachineState.PAUSED
+        asyncio.get_running_loop().add_reader(self.process.pidfd, self._note_death, self.process.pidfd)
+        self._tasks.append(asyncio.create_task(self._finish(self.process)))
+        return self.process.pid
+
+    def _note_death(self, pidfd: int) -> None:
+        asyncio.get_running_loop().remove_reader(pidfd)  # it stays readable for ever
+        self._dead.set()
+
+    async def _is_spawned(self) -> bool:
+        return self.process is not None  # on the loop, so after a spawn whose caller was interrupted
+
+    async def _greet(self) -> None:
+        await self._link.connect()
+        self._tasks.append(asyncio.create_task(self._report_lost_link()))
+        self._started = True
+        self._transcript.mark(
+            MarkKind.MACHINE, "started", {"pid": self._pid(), "argv_sha256": self.launch.sha256}
+        )
+
+    async def _signal(self, number: signal.Signals) -> None:
+        if self.process is not None and self.process.exit_code is None:
+            self.process.send_signal(number)
+
+    async def _finish(self, process: QemuProcess) -> None:
+        await self._dead.wait()
+        code = process.reap()
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._link.wait_lost(), LOST_GRACE_S)
+            self._socket.close()
+            self._on_end()
+        except (LabError, OSError) as error:
+            self._transcript.mark(MarkKind.LAB, "end-incomplete", {"reason": str(error)})
+        finally:
+            self.exit = judge_exit(code, shutdown=self._shutdown, asked=self._asked)
+            self.state = MachineState.OFF
+            self._mark_end(self.exit, process)
+            self.ended.set()
+
+    async def _report_lost_link(self) -> None:
+        await self._link.wait_lost()
+        try:
+            await asyncio.wait_for(self._dead.wait(), LOST_GRACE_S)
+        except TimeoutError:
+            detail = {"reason": self._link.lost, "pid": self._pid()}
+            self._transcript.mark(MarkKind.LAB, "qmp-lost", detail)
+
+    def _note_event(self, name: str, data: Mapping[str, object]) -> None:
+        self._transcript.mark(MarkKind.QMP, name, data)
+        if name == "SHUTDOWN":
+            self._shutdown = data
+        elif name in _STATES:
+            self.state = _STATES[name]
+            self._transcript.mark(MarkKind.MACHINE, self.state.value)
+
+    def _mark_end(self, how: Exit, process: QemuProcess) -> None:
+        if not self._started:
+            return  # LaunchError tells it all
+        detail: dict[str, object] = {"reason": how.reason, "exit_code": how.code, "signal": how.signal}
+        if not how.expected:
+            detail["stderr"] = process.stderr.decode("utf-8", "backslashreplace")
+        self._transcript.mark(MarkKind.MACHINE, "off" if how.expected else "gone", detail)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _pid(self) -> int:
+        return 0 if self.process is None else self.process.pid
+
+    def _launch_error(self, reason: str) -> LaunchError:
+        code = None if self.exit is None else self.exit.code
+        stderr = b"" if self.process is None else self.process.stderr
+        return LaunchError(reason, argv=self.launch.argv, exit_code=code, stderr=stderr)
+
+
+_STATES = {"RESUME": MachineState.RUNNING, "STOP": MachineState.PAUSED}

@@ -1,0 +1,177 @@
+"""One child process, from spawn to reaped: started so that it dies with us, signalled without a race."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from emulator.errors import LaunchError, MissingPrerequisite
+
+MARKER_VARIABLE = "TTYLAB_MACHINE"
+"""Environment variable of the child that holds the machine's id: how `ttylab gc` knows it."""
+STDERR_TAIL = 2000
+_PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a QEMU ended.
+
+    Attributes:
+        code: exit code, negative for a signal.
+        reason: QEMU's own word from its SHUTDOWN event ("guest-shutdown", "host-qmp-quit"), else
+            "killed by signal 9" or "exit code 1".
+        expected: whether ttylab asked for it or the guest switched itself off.
+    """
+
+    code: int
+    reason: str
+    expected: bool
+
+    @property
+    def signal(self) -> int | None:
+        """The signal that ended it, if one did."""
+        return -self.code if self.code < 0 else None
+
+
+def judge_exit(code: int, *, shutdown: Mapping[str, object] | None, asked: bool) -> Exit:
+    """Say how a QEMU ended, from what is known after it.
+
+    Args:
+        code: exit code, negative for a signal.
+        shutdown: data of QMP's SHUTDOWN event, None if none came.
+        asked: whether ttylab had begun to end it.
+    """
+    if code < 0:
+        return Exit(code=code, reason=f"killed by signal {-code}", expected=asked)
+    if shutdown is None or code != 0:
+        return Exit(code=code, reason=f"exit code {code}", expected=asked and code == 0)
+    by_guest = shutdown.get("guest") is True
+    return Exit(code=code, reason=str(shutdown.get("reason", "shutdown")), expected=asked or by_guest)
+
+
+class QemuProcess:
+    """A spawned QEMU; made by `spawn`, ended by its own will or by a signal, then reaped once.
+
+    The kernel sends the parent-death signal when the *thread* that forked ends (prctl(2)), so call
+    `spawn` from a thread that lives as long as the machine.
+
+    Attributes:
+        argv: QEMU's command line.
+        pid: its process id.
+        pidfd: readable from the moment it ends until `close`.
+    """
+
+    def __init__(self, child: subprocess.Popen[bytes], *, argv: tuple[str, ...], stderr_path: Path) -> None:
+        self.argv = argv
+        self.pid = child.pid
+        self.pidfd = os.pidfd_open(child.pid)
+        self._child = child
+        self._stderr_path = stderr_path
+
+    @classmethod
+    def spawn(
+        cls, argv: Sequence[str], *, pass_fds: Sequence[int], stderr_path: Path, marker: str
+    ) -> QemuProcess:
+        """Start `argv` in a process group of its own, with the parent-death signal set to SIGKILL.
+
+        Not in a session of its own: QEMU 7.2 opens the console's slave without O_NOCTTY, so as a session
+        leader it would own the pty, and its end would hang the pty up with the last bytes in it.
+
+        Args:
+            argv: QEMU's command line.
+            pass_fds: descriptors that the child inherits under the same numbers.
+            stderr_path: file to which its stderr is appended.
+            marker: value of `MARKER_VARIABLE` in the child.
+
+        Raises:
+            MissingPrerequisite: setpriv is not installed.
+            LaunchError: the kernel refused; nothing is left.
+        """
+        words = (*_parent_death_words(), *argv)
+        try:
+            child = _popen(words, pass_fds=pass_fds, stderr_path=stderr_path, marker=marker)
+        except OSError as error:
+            raise LaunchError(
+                f"QEMU could not be started: {error.strerror}", argv=tuple(argv), exit_code=None, stderr=b""
+            ) from error
+        with ExitStack() as undo:
+            undo.callback(child.wait)
+            undo.callback(child.kill)
+            process = cls(child, argv=tuple(argv), stderr_path=stderr_path)
+            process._forbid_core()
+            undo.pop_all()
+        return process
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code once reaped, negative for a signal; None before."""
+        return self._child.returncode
+
+    @property
+    def stderr(self) -> bytes:
+        """The end of what QEMU wrote on stderr; empty if that can't be read."""
+        return stderr_tail(self._stderr_path)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal; a process that has ended gets none."""
+        try:
+            signal.pidfd_send_signal(self.pidfd, number)
+        except ProcessLookupError:
+            return
+
+    def reap(self) -> int:
+        """Take the exit code and close the pidfd; blocks until the process has ended."""
+        code = self._child.wait()
+        os.close(self.pidfd)
+        return code
+
+    def _forbid_core(self) -> None:
+        try:
+            resource.prlimit(self.pid, resource.RLIMIT_CORE, (0, 0))
+        except (ProcessLookupError, PermissionError):
+            return  # it ended at once, or the host forbids prlimit: a core file is a nuisance, no fault
+
+
+def stderr_tail(path: Path) -> bytes:
+    """Return the last bytes of a file, empty if it can't be read."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - STDERR_TAIL))
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _parent_death_words() -> tuple[str, ...]:
+    # Without it 1-2 QEMUs outlived a killed worker each time, with it none (spec/qemu.md 8).
+    program = shutil.which("setpriv")
+    if program is None:
+        raise MissingPrerequisite("setpriv", remedy="apt-get install util-linux")
+    return (program, "--pdeathsig", "KILL", "--")
+
+
+def _popen(
+    words: Sequence[str], *, pass_fds: Sequence[int], stderr_path: Path, marker: str
+) -> subprocess.Popen[bytes]:
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    handle = os.open(stderr_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=handle,
+            stderr=handle,
+            pass_fds=tuple(pass_fds),
+            process_group=0,  # Ctrl-C at our terminal is for us alone
+            env={**environment, MARKER_VARIABLE: marker},
+        )
+    finally:
+        os.close(handle)
