@@ -109,7 +109,8 @@ def _name(
         return _Name(title=_fill(re.sub(r" (?:in|at) \{frame\}.*", "", form.title), groups, ""))
     named = frame or b"corrupted"
     plain = _rename(rules, named)
-    titles = [_fill(t, groups, escape(n)) for n in (plain, named) for t in (form.title, *form.alt)]
+    names = (plain, named, b"corrupted") if corrupted else (plain, named)
+    titles = [_fill(t, groups, escape(n)) for n in names for t in (form.title, *form.alt)]
     alt = tuple(dict.fromkeys(title for title in titles if title != titles[0]))
     return _Name(title=titles[0], alt=alt, corrupted=corrupted)
 

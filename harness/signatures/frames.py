@@ -56,11 +56,16 @@ def _candidates(text: bytes, place: object, recipe: FrameRecipe) -> Iterator[byt
     if place == "trace":
         yield from trace_frames(text)
     elif place == "anchor":
-        yield from (name for name in trace_frames(text) if recipe.anchor.search(plain_name(name)))
+        yield from (name for name in _all_frames(text) if recipe.anchor.search(plain_name(name)))
     elif place == "list":
         yield from _frames(text[max(0, text.find(b"BUG: ")) :].split(b"\n", LONGEST_TRACE)[1:])
     else:
         yield from (match[1] for match in place.finditer(text))  # type: ignore[attr-defined]
+
+
+def _all_frames(text: bytes) -> Iterator[bytes]:
+    frames = (_FRAME.match(line) for line in text.split(b"\n"))
+    return (frame[2] for frame in frames if frame is not None and frame[1] is None)
 
 
 def _frames(lines: list[bytes]) -> Iterator[bytes]:
