@@ -53,7 +53,10 @@ class Player:
     Attributes:
         scenario: what to play.
         target: on what; it must be powered on.
+        profile: the guest's prompts and account.
+        clock: what every wait is measured with.
         time_scale: factor on every step's time, for slow hosts.
+        time_limit_s: seconds that all steps together may take.
         on_step: called with each step's number and text as it begins.
     """
 
@@ -62,6 +65,7 @@ class Player:
     profile: LinuxProfile
     clock: Clock = SYSTEM_CLOCK
     time_scale: float = 1.0
+    time_limit_s: float = 600.0
     on_step: Callable[[int, str], None] = lambda _index, _text: None
 
     def play(self) -> None:
@@ -71,12 +75,13 @@ class Player:
         """
         session = Session(self.target.channel)
         guest = LinuxGuest(session, self.profile)
+        limit = Deadline.after(self.time_limit_s * self.time_scale, self.clock)
         for index, step in enumerate(self.scenario.steps):
-            if not self._play_step(index, step, guest):
+            if not self._play_step(index, step, guest, limit):
                 session.wait_quiet(_SETTLE_S, Deadline.after(_SETTLE_MOST_S, self.clock))
                 return
 
-    def _play_step(self, index: int, step: Step, guest: LinuxGuest) -> bool:
+    def _play_step(self, index: int, step: Step, guest: LinuxGuest, limit: Deadline) -> bool:
         text = describe_step(step)
         self.on_step(index, text)
         transcript = guest.session.transcript
@@ -84,15 +89,14 @@ class Player:
         detail: dict[str, object] = {"index": index, "outcome": "done"}
         try:
             with guest.session.expecting(*self.scenario.allowed(index)):
-                detail |= self._perform(step, guest)
+                detail |= self._perform(step, guest, limit.sooner(step.within_s * self.time_scale))
                 guest.session.check()
         except (GuestError, Unsupported, EmulatorError) as error:
             detail |= _blame(error)
         transcript.mark(MarkKind.STEP, "end", detail)
         return detail["outcome"] == "done"
 
-    def _perform(self, step: Step, guest: LinuxGuest) -> dict[str, object]:
-        deadline = Deadline.after(step.within_s * self.time_scale, self.clock)
+    def _perform(self, step: Step, guest: LinuxGuest, deadline: Deadline) -> dict[str, object]:
         match step:
             case Reach():
                 guest.reach(step.stage, deadline)

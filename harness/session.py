@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pexpect
 from pexpect.spawnbase import SpawnBase
@@ -14,7 +15,7 @@ from emulator.clock import Deadline
 from emulator.console.channel import Channel
 from emulator.console.marks import Mark
 from emulator.console.transcript import Transcript
-from emulator.errors import ConsoleClosed, MachineGone
+from emulator.errors import ConsoleClosed, MachineGone, StateError
 from harness.alarms import GONE, OFF, RESET, SHUTDOWN, Alarm
 from harness.errors import ExpectTimeout, GuestDied, GuestLeft
 from harness.listener import Listener
@@ -31,6 +32,12 @@ ECHO_S = 5.0
 
 _BETWEEN_ECHOES = rb"(?:\r|\n|\x08|\x1b\[[0-9;?]*[A-Za-z])*"
 """What a line editor may put between two echoed bytes where the line wraps."""
+
+
+if TYPE_CHECKING:
+    _BytesSpawn = SpawnBase[bytes]
+else:  # generic in its stubs only
+    _BytesSpawn = SpawnBase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +133,7 @@ class Session:
         wanted = _compiled(patterns)
         spawn = _CursorSpawn(self, deadline, view=view)
         try:
-            index = spawn.expect(wanted, timeout=max(deadline.remaining(), 0.001))
+            index = spawn.expect([*wanted], timeout=max(deadline.remaining(), 0.001))
         except pexpect.TIMEOUT:
             raise self._late(wanted, deadline) from None
         except pexpect.EOF:
@@ -225,7 +232,7 @@ class Session:
         return f"{self.transcript.name} at byte {len(self.transcript)}, {self.transcript.now():.1f} s"
 
 
-class _CursorSpawn(SpawnBase):  # type: ignore[misc]  # pexpect's stubs leave SpawnBase untyped here
+class _CursorSpawn(_BytesSpawn):
     """pexpect's view of a session: reads from its place, ends where an alarm stands."""
 
     def __init__(self, session: Session, deadline: Deadline, *, view: View) -> None:
@@ -259,13 +266,24 @@ class _CursorSpawn(SpawnBase):  # type: ignore[misc]  # pexpect's stubs leave Sp
             session.transcript.wait_change(version, self._deadline)
 
     def to_match(self, index: int) -> Match:
-        """Return the last match with raw offsets."""
-        before, found = bytes(self.before), self.match
+        """Return the last match with raw offsets.
+
+        Raises:
+            StateError: nothing has matched.
+        """
+        before, found = self.before, self.match
+        if before is None or not isinstance(found, re.Match):
+            raise StateError("to_match: no pattern has matched")
         start = self._base + len(before)
         end = start + len(found.group())
         span = (start, end) if self._view is View.RAW else self._session.listener.view.raw_span(start, end)
         return Match(
-            index=index, data=found.group(), before=before, groups=found.groups(), start=span[0], end=span[1]
+            index=index,
+            data=found.group(),
+            before=before,
+            groups=found.groups(),
+            start=span[0],
+            end=span[1],
         )
 
     def _take(self, end: int) -> bytes:

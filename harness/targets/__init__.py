@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emulator.console.channel import Channel
-from emulator.machine.capability import Capability, Control
+from emulator.machine.capability import Capability
+from emulator.machine.control import Control
 from harness.errors import Unsupported
 
 

@@ -1,0 +1,151 @@
+"""Run one cell: boot its machine, play its scenario, judge, keep the result beside the transcript."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from emulator.clock import Deadline, utc_now
+from emulator.console.transcript import Transcript, load_transcript
+from emulator.errors import EmulatorError, SpecError
+from emulator.machine.machine import open_machine
+from emulator.machine.run_dir import ARGV_FILE
+from emulator.machine.spec import MachineSpec
+from harness.cell import Cell
+from harness.cell_result import Circumstances, broken_result, judged_result, skipped_result
+from harness.cell_spec import guest_spec
+from harness.errors import Unsupported
+from harness.guests.linux import LinuxProfile
+from harness.lab import Lab
+from harness.report.model import RESULT_FILE, CellResult
+from harness.report.run_file import write_cell
+from harness.runner import Player
+from harness.scenario import Scenario
+from harness.targets import Target
+
+CELLS = "cells"
+"""Directory of the cells' directories inside a run's directory."""
+
+
+@dataclass(slots=True)
+class CellRun:
+    """One cell about to be run.
+
+    Attributes:
+        cell: which.
+        scenario: what it plays.
+        lab: on which bench.
+        worker: who runs it, for the report.
+        time_limit_s: seconds that its steps may take together.
+    """
+
+    cell: Cell
+    scenario: Scenario
+    lab: Lab
+    worker: str = "main"
+    time_limit_s: float = 180.0
+
+    @property
+    def directory(self) -> Path:
+        """Where its evidence goes."""
+        return self.lab.run_dir / CELLS / self.cell.id
+
+    def run(self) -> CellResult:
+        """Run the cell and write its result; the guest's and the lab's faults are in it, none is raised.
+
+        Raises:
+            SpecError: the cell can't be made into a machine.
+            ReportError: the result can't be written.
+        """
+        started = self.lab.clock.monotonic()
+        around = Circumstances(
+            started_utc=utc_now().isoformat(timespec="seconds"),
+            duration_s=0.0,
+            worker=self.worker,
+            directory=f"{CELLS}/{self.cell.id}",
+        )
+        try:
+            image = self.lab.image(self.cell.image)
+            spec = guest_spec(self.cell, self.scenario, image)
+            choice = self.lab.choice(self.cell.machine)
+            around = replace(
+                around,
+                image=image.provenance(),
+                accelerator=choice.accelerator,
+                qemu=str(self.lab.qemu.version),
+                seed=spec.seed,
+            )
+            result = self._play(spec, around, started)
+        except Unsupported as error:
+            result = skipped_result(self.cell, self.scenario, Transcript(), around, message=str(error))
+        except SpecError:
+            raise
+        except EmulatorError as error:
+            around = replace(around, duration_s=self.lab.clock.monotonic() - started, argv=self._argv())
+            transcript = kept_transcript(self.directory)
+            result = broken_result(self.cell, self.scenario, transcript, around, message=str(error))
+        write_cell(result, self.lab.run_dir)
+        return result
+
+    def _play(self, spec: MachineSpec, around: Circumstances, started: float) -> CellResult:
+        opened = open_machine(
+            spec,
+            run_dir=self.directory,
+            qemu=self.lab.qemu,
+            accelerator=self.lab.choice(self.cell.machine),
+            clock=self.lab.clock,
+            label=self.cell.id,
+            start=False,
+        )
+        with opened as machine:
+            target = Target(name=self.cell.id, channel=machine.console, control=machine)
+            target.require(self.scenario.needs)
+            machine.power_on(Deadline.after(30.0, self.lab.clock))
+            Player(
+                scenario=self.scenario,
+                target=target,
+                profile=LinuxProfile(),
+                clock=self.lab.clock,
+                time_scale=self.lab.time_scale,
+                time_limit_s=self.time_limit_s,
+            ).play()
+            transcript, argv = machine.transcript, machine.argv
+        around = replace(around, duration_s=self.lab.clock.monotonic() - started, argv=argv)
+        return judged_result(self.cell, self.scenario, transcript, around)
+
+    def _argv(self) -> list[str]:
+        with suppress(OSError, ValueError, KeyError):
+            return [str(part) for part in json.loads((self.directory / ARGV_FILE).read_bytes())["argv"]]
+        return []
+
+
+def kept_transcript(directory: Path) -> Transcript:
+    """Return what is kept of a cell's transcript; an empty one where nothing is."""
+    try:
+        return load_transcript(directory)
+    except SpecError:
+        empty = Transcript()
+        empty.close("nothing was kept")
+        return empty
+
+
+def lost_cell(cell: Cell, scenario: Scenario, run_dir: Path, *, message: str) -> CellResult:
+    """Return the result of a cell whose worker died: BROKEN, with all that its transcript still tells."""
+    directory = run_dir / CELLS / cell.id
+    transcript = kept_transcript(directory)
+    around = Circumstances(
+        started_utc=utc_now().isoformat(timespec="seconds"),
+        duration_s=transcript.chunks[-1].at if transcript.chunks else 0.0,
+        worker="lost",
+        directory=f"{CELLS}/{cell.id}",
+    )
+    return broken_result(cell, scenario, transcript, around, message=message)
+
+
+def read_result(run_dir: Path, cell_id: str) -> CellResult | None:
+    """Return the result that a worker wrote, or None."""
+    with suppress(OSError, ValueError):
+        return CellResult.model_validate_json((run_dir / CELLS / cell_id / RESULT_FILE).read_bytes())
+    return None

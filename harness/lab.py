@@ -1,0 +1,53 @@
+"""What every cell of a run shares: images, QEMU and the accelerator's verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from emulator.clock import SYSTEM_CLOCK, Clock
+from emulator.images import Image, ImageStore
+from emulator.machine.probe import Choice, choose_accelerator
+from emulator.machine.qemu_binary import QemuBinary, find_qemu
+from emulator.machine.spec import Accelerator, MachineType
+
+
+@dataclass
+class Lab:
+    """The bench of one process; what it finds out it finds out once.
+
+    Attributes:
+        run_dir: where the run's evidence goes.
+        accelerator: what is asked for.
+        time_scale: factor on every wait, for slow hosts.
+    """
+
+    run_dir: Path
+    accelerator: Accelerator = Accelerator.AUTO
+    time_scale: float = 1.0
+    clock: Clock = SYSTEM_CLOCK
+    _choices: dict[MachineType, Choice] = field(default_factory=dict)
+    _images: dict[str, Image] = field(default_factory=dict)
+
+    @cached_property
+    def store(self) -> ImageStore:
+        """The image store of this user."""
+        return ImageStore()
+
+    @cached_property
+    def qemu(self) -> QemuBinary:
+        """The QEMU on PATH; raises MissingPrerequisite."""
+        return find_qemu()
+
+    def image(self, name: str) -> Image:
+        """Return an image, built if need be; raises as `ImageStore.ensure`."""
+        if name not in self._images:
+            self._images[name] = self.store.ensure(name)
+        return self._images[name]
+
+    def choice(self, machine: MachineType) -> Choice:
+        """Return who executes guest code on `machine`, and why."""
+        if machine not in self._choices:
+            self._choices[machine] = choose_accelerator(self.accelerator, qemu=self.qemu, machine=machine)
+        return self._choices[machine]
