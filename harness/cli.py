@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from emulator.errors import EmulatorError, SpecError, StateError
+from harness.errors import GuestError, HarnessError
 
 EXIT_PASSED = 0
 EXIT_FAILED = 1
@@ -179,7 +180,7 @@ def exit_code_of(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, SpecError | StateError):
         return EXIT_USAGE
-    if isinstance(error, AssertionError):  # a guest's fault is an AssertionError (design.md, fact 14)
+    if isinstance(error, GuestError):
         return EXIT_FAILED
     return EXIT_BROKEN
 
@@ -190,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = typer.main.get_command(app).main(args=arguments, prog_name="ttylab", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         result = EXIT_INTERRUPTED
-    except (EmulatorError, typer.TyperException, OSError) as error:
+    except (EmulatorError, HarnessError, typer.TyperException, OSError) as error:
         return _report(error)
     except Exception as error:  # noqa: BLE001 - a defect of ttylab: exit 1 would say that a guest failed
         traceback.print_exception(error)

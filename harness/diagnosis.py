@@ -1,0 +1,156 @@
+"""What `ttylab doctor` makes of a machine: facts in, findings out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+MIB = 1 << 20
+GIB = 1 << 30
+GUEST_MEMORY = (
+    400 * MIB
+)  # a 256 MB guest with QEMU's own share (spec/qemu.md 2: 147-194 MiB PSS, no more than this)
+LEAST_DISK = 512 * MIB
+AMPLE_DISK = 2 * GIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A part that is not usable.
+
+    Attributes:
+        problem: what is wrong, in one line.
+        remedy: the command or act that mends it.
+    """
+
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was seen on the machine; a text says what is there, a `Fault` what is not.
+
+    Attributes:
+        qemu: version and path.
+        accelerator: who executes guest code, and why.
+        ovmf: the UEFI firmware's path.
+        setpriv: the path of the program that ties QEMU's life to ours.
+        image_tools: what images are built with.
+        report: Node and the report generator.
+        images_built: names of the images that are ready.
+        images_missing: names of those that a run builds first.
+        cache: the directory that holds them.
+        disk_free: bytes free there.
+        memory: bytes that programs may still take.
+        cores: processors that we may use.
+        leftovers: machines that outlived their owner.
+    """
+
+    qemu: str | Fault
+    accelerator: str | Fault
+    ovmf: str | Fault
+    setpriv: str | Fault
+    image_tools: str | Fault
+    report: str | Fault
+    images_built: tuple[str, ...]
+    images_missing: tuple[str, ...]
+    cache: str
+    disk_free: int
+    memory: int
+    cores: int
+    leftovers: int
+
+
+class State(StrEnum):
+    """How a part is."""
+
+    OK = "ok"
+    NOTE = "note"
+    """A run is possible; this says what it lacks."""
+    MISSING = "missing"
+    """No run of the default matrix is possible."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What is said of one part.
+
+    Attributes:
+        part: its name.
+        state: how it is.
+        detail: what was seen, in one line.
+        remedy: what mends it; empty when there is nothing to mend.
+    """
+
+    part: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+def diagnose(facts: Facts) -> tuple[Finding, ...]:
+    """Return one finding for each part, in the order in which a reader would mend them."""
+    tools_needed = bool(facts.images_missing)
+    return (
+        _part("QEMU", facts.qemu),
+        _part("accelerator", facts.accelerator),
+        _part("UEFI firmware", facts.ovmf),
+        _part("setpriv", facts.setpriv),
+        _part("image tools", facts.image_tools, fault=State.MISSING if tools_needed else State.NOTE),
+        _images(facts),
+        _disk(facts),
+        _guests_at_once(facts),
+        _part("HTML report", facts.report, fault=State.NOTE),
+        _leftovers(facts),
+    )
+
+
+def run_is_possible(findings: tuple[Finding, ...]) -> bool:
+    """Tell whether the default matrix can run."""
+    return all(finding.state is not State.MISSING for finding in findings)
+
+
+def _part(part: str, seen: str | Fault, *, fault: State = State.MISSING) -> Finding:
+    if isinstance(seen, Fault):
+        return Finding(part=part, state=fault, detail=seen.problem, remedy=seen.remedy)
+    return Finding(part=part, state=State.OK, detail=seen)
+
+
+def _images(facts: Facts) -> Finding:
+    built = f"{len(facts.images_built)} built"
+    if not facts.images_missing:
+        return Finding(part="images", state=State.OK, detail=f"{built}: {', '.join(facts.images_built)}")
+    return Finding(
+        part="images",
+        state=State.NOTE,
+        detail=f"{built}; the next run builds {', '.join(facts.images_missing)}",
+        remedy="ttylab images build --all",
+    )
+
+
+def _disk(facts: Facts) -> Finding:
+    free = f"{facts.disk_free / GIB:.1f} GiB free in {facts.cache}"
+    remedy = "free some space there, or set TTYLAB_CACHE to a directory that has it"
+    if facts.disk_free < LEAST_DISK:
+        return Finding(part="disk", state=State.MISSING, detail=free, remedy=remedy)
+    if facts.disk_free < AMPLE_DISK:
+        return Finding(part="disk", state=State.NOTE, detail=f"{free}: little", remedy=remedy)
+    return Finding(part="disk", state=State.OK, detail=free)
+
+
+def _guests_at_once(facts: Facts) -> Finding:
+    by_memory = facts.memory // GUEST_MEMORY
+    seen = f"{facts.cores} cores and {facts.memory / GIB:.1f} GiB of free memory: room for {by_memory} guests"
+    if by_memory < 1:
+        return Finding(
+            part="budget", state=State.MISSING, detail=seen, remedy="end programs that hold memory"
+        )
+    return Finding(part="budget", state=State.OK, detail=seen)
+
+
+def _leftovers(facts: Facts) -> Finding:
+    if not facts.leftovers:
+        return Finding(part="leftovers", state=State.OK, detail="none of a killed run")
+    detail = f"{facts.leftovers} of a killed run"
+    return Finding(part="leftovers", state=State.NOTE, detail=detail, remedy="ttylab gc")

@@ -1,0 +1,84 @@
+"""What the doctor says of a machine."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.diagnosis import (
+    AMPLE_DISK,
+    GUEST_MEMORY,
+    LEAST_DISK,
+    Facts,
+    Fault,
+    State,
+    diagnose,
+    run_is_possible,
+)
+
+HEALTHY = Facts(
+    qemu="QEMU 7.2.22, /usr/bin/qemu-system-x86_64",
+    accelerator="tcg: kvm stopped in long mode",
+    ovmf="OVMF_CODE_4M.fd",
+    setpriv="/usr/bin/setpriv",
+    image_tools="apt-get, dpkg-deb",
+    report="Node 24, Allure 3",
+    images_built=("bookworm", "trixie"),
+    images_missing=(),
+    cache="cache/images",
+    disk_free=AMPLE_DISK,
+    memory=8 * GUEST_MEMORY,
+    cores=2,
+    leftovers=0,
+)
+BROKEN = Fault(problem="it is not here", remedy="apt-get install it")
+
+
+def test_healthy_machine_can_run_and_needs_nothing() -> None:
+    findings = diagnose(HEALTHY)
+    assert run_is_possible(findings)
+    assert {(finding.state, finding.remedy) for finding in findings} == {(State.OK, "")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"qemu": BROKEN}, "QEMU"),
+        ({"accelerator": BROKEN}, "accelerator"),
+        ({"ovmf": BROKEN}, "UEFI firmware"),
+        ({"setpriv": BROKEN}, "setpriv"),
+        ({"image_tools": BROKEN, "images_missing": ("sid",)}, "image tools"),
+        ({"disk_free": LEAST_DISK - 1}, "disk"),
+        ({"memory": GUEST_MEMORY - 1}, "budget"),
+    ],
+)
+def test_no_run_is_possible_without(changes: dict[str, object], part: str) -> None:
+    findings = diagnose(replace(HEALTHY, **changes))
+    assert not run_is_possible(findings)
+    (missing,) = [finding for finding in findings if finding.state is State.MISSING]
+    assert missing.part == part
+    assert missing.remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "part", "remedy"),
+    [
+        ({"report": BROKEN}, "HTML report", "apt-get install it"),
+        ({"image_tools": BROKEN}, "image tools", "apt-get install it"),
+        ({"images_missing": ("sid",)}, "images", "ttylab images build --all"),
+        ({"disk_free": AMPLE_DISK - 1}, "disk", "TTYLAB_CACHE"),
+        ({"leftovers": 2}, "leftovers", "ttylab gc"),
+    ],
+)
+def test_a_run_is_possible_but_something_is_said_of(
+    changes: dict[str, object], part: str, remedy: str
+) -> None:
+    findings = diagnose(replace(HEALTHY, **changes))
+    assert run_is_possible(findings)
+    (note,) = [finding for finding in findings if finding.state is State.NOTE]
+    assert note.part == part
+    assert remedy in note.remedy
+
+
+def test_fault_is_told_in_its_own_words() -> None:
+    finding = diagnose(replace(HEALTHY, qemu=BROKEN))[0]
+    assert (finding.detail, finding.remedy) == ("it is not here", "apt-get install it")
