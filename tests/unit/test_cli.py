@@ -91,8 +91,9 @@ def test_errors_become_one_line_and_the_exit_code_of_whose_fault_it_is(
     assert capfd.readouterr().err == f"ttylab: error: {error}\n"
 
 
+@pytest.mark.parametrize("error", [KeyError("defect"), AssertionError("defect")])
 def test_defect_shows_its_traceback_and_is_no_failed_guest(
-    install, capfd: pytest.CaptureFixture[str]
+    install, capfd: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     install(raiser(error))
     assert cli.main(["made-up"]) == cli.EXIT_BROKEN
