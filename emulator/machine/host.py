@@ -1,0 +1,81 @@
+"""How much of the host a run may use, and how many machines that carries."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+MIB = 2**20
+OVERSUBSCRIBE = 2.0
+"""Machines per core: on 2 cores 1, 2, 4 and 8 cold boots at once gave 26, 36, 41 and 43 boots/min
+(spec/qemu.md 2), so beyond two per core only memory is spent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostBudget:
+    """What this process may use.
+
+    Attributes:
+        cores: cores, in fractions where a cgroup says so.
+        memory_mib: MiB that are free now.
+    """
+
+    cores: float
+    memory_mib: int
+
+
+def read_host_budget(root: Path = Path("/")) -> HostBudget:
+    """Read what affinity and cgroup v2 leave of the host; `root` is where /proc and /sys are."""
+    cores = float(len(os.sched_getaffinity(0)))
+    memory = psutil.virtual_memory().available
+    for group in _cgroups(root):
+        cores = min(cores, _cpu_max(group, cores))
+        memory = min(memory, _memory_left(group, memory))
+    return HostBudget(cores=cores, memory_mib=memory // MIB)
+
+
+def worker_count(
+    cores: float,
+    memory_mib: int,
+    *,
+    per_machine_mib: int,
+    per_machine_cores: int = 1,
+    oversubscribe: float = OVERSUBSCRIBE,
+) -> int:
+    """Return how many machines to run at once: at least 1, so that a small host is slow, not refused."""
+    by_cores = int(cores * oversubscribe / per_machine_cores)
+    return max(1, min(by_cores, memory_mib // per_machine_mib))
+
+
+def _cgroups(root: Path) -> list[Path]:
+    """Return this process's cgroup and its parents: the tightest limit counts."""
+    mount = root / "sys/fs/cgroup"
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        if line.startswith("0::/"):
+            own = mount / line.removeprefix("0::/")
+            return [own, *(parent for parent in own.parents if parent.is_relative_to(mount))]
+    return []
+
+
+def _cpu_max(group: Path, otherwise: float) -> float:
+    match _text(group / "cpu.max").split():
+        case [quota, period] if quota.isdigit() and period.isdigit():
+            return int(quota) / int(period)
+        case _:
+            return otherwise
+
+
+def _memory_left(group: Path, otherwise: int) -> int:
+    limit = _text(group / "memory.max").strip()
+    used = _text(group / "memory.current").strip()
+    return max(0, int(limit) - int(used)) if limit.isdigit() and used.isdigit() else otherwise
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""  # no such controller here: then there is no such limit

@@ -1,0 +1,192 @@
+"""Tell whether KVM runs guests, by running one.
+
+`/dev/kvm` proves nothing: it may open, make vCPUs, run firmware, and then hang every stock kernel
+(spec/qemu.md 1). So a ROM of ours (`probe_rom/probe.S`) goes through what a kernel needs, says one
+letter per stage, and leaves with exit code 33. The answer is kept for this boot of the host.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from emulator.clock import Clock, Deadline
+from emulator.errors import MissingPrerequisite
+from emulator.machine.bounded import Finished, run_bounded
+from emulator.machine.probe_cache import (
+    HostIdentity,
+    ProbeVerdict,
+    cache_key,
+    read_host_identity,
+    recall,
+    remember,
+)
+from emulator.machine.qemu_binary import QemuBinary
+from emulator.machine.spec import Accelerator, MachineType
+
+BOUND_S = 1.0
+"""For KVM to show itself: a good one needs 0.1 s, TCG 0.04 s (QEMU 7.2, busy host)."""
+EXIT_DONE = 33
+ROM_SIZE = 64 * 1024
+_HLT = b"\xf4"
+
+STAGES = {
+    "R": "real mode",
+    "P": "protected mode",
+    "L": "long mode with paging",
+    "X": "an exception through the IDT",
+    "T": "a timer interrupt",
+    "U": "ring 3",
+    "S": "a syscall",
+    "B": "sysret to ring 3",
+}
+"""What works once the ROM has written the letter, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The accelerator to use.
+
+    Attributes:
+        accelerator: the value for `build_argv`.
+        reason: why, for the report.
+    """
+
+    accelerator: Literal["tcg", "kvm"]
+    reason: str
+
+
+def rom_image(tail: bytes | None = None) -> bytes:
+    """Return the 64 KiB ROM: `tail` (default: the built probe) at its end, hlt before it."""
+    code = _built_rom() if tail is None else tail
+    return code.rjust(ROM_SIZE, _HLT)
+
+
+def judge_probe(finished: Finished, *, seconds: float) -> ProbeVerdict:
+    """Tell from what the ROM wrote, and how QEMU ended, whether guests run; pure."""
+    stages = "".join(letter for letter in finished.stdout.decode("latin-1") if letter in STAGES)
+    if finished.exit_code == EXIT_DONE and stages == "".join(STAGES):
+        return ProbeVerdict(
+            usable=True, stages=stages, reason="reached ring 3 and came back", seconds=seconds
+        )
+    end = _end_of(finished, seconds)
+    return ProbeVerdict(usable=False, stages=stages, reason=f"{_progress(stages)}: {end}", seconds=seconds)
+
+
+def probe_accelerator(
+    qemu: QemuBinary,
+    *,
+    machine: MachineType,
+    clock: Clock,
+    cache_dir: Path,
+    kvm_device: Path = Path("/dev/kvm"),
+    host: HostIdentity | None = None,
+) -> ProbeVerdict:
+    """Tell whether KVM runs guests on a board, within 2 s; remembered for this boot of the host.
+
+    Raises:
+        OSError: the cache directory can't be written, or `setpriv` is missing.
+    """
+    if not os.access(kvm_device, os.R_OK | os.W_OK):
+        state = "not accessible to this user" if kvm_device.exists() else "absent"
+        return ProbeVerdict(usable=False, stages="", reason=f"{kvm_device} is {state}", seconds=0.0)
+    identity = host or read_host_identity()
+    key = cache_key(identity, machine=machine, qemu=str(qemu.version), rom=_built_rom())
+    known = recall(cache_dir, key=key)
+    if known is not None:
+        return known
+    verdict = run_probe(qemu, machine=machine, accelerator="kvm", clock=clock)
+    remember(cache_dir, verdict, key=key)
+    return verdict
+
+
+def run_probe(
+    qemu: QemuBinary,
+    *,
+    machine: MachineType,
+    accelerator: Literal["tcg", "kvm"],
+    clock: Clock,
+    rom: bytes | None = None,
+) -> ProbeVerdict:
+    """Run the ROM once, for a second at most, and judge it."""
+    started = clock.monotonic()
+    with TemporaryDirectory(prefix="ttylab-probe-") as directory:
+        image = Path(directory) / "probe.rom"
+        image.write_bytes(rom_image() if rom is None else rom)
+        argv = _probe_argv(qemu.path, image, machine=machine, accelerator=accelerator)
+        finished = run_bounded(argv, deadline=Deadline.after(BOUND_S, clock))
+    return judge_probe(finished, seconds=clock.monotonic() - started)
+
+
+def choose_accelerator(
+    requested: Accelerator,
+    *,
+    qemu: QemuBinary,
+    machine: MachineType,
+    clock: Clock,
+    cache_dir: Path,
+    kvm_device: Path = Path("/dev/kvm"),
+) -> Choice:
+    """Turn what was asked for into what works.
+
+    Raises:
+        MissingPrerequisite: kvm was asked for by name and runs no guest here.
+    """
+    if requested is Accelerator.TCG:
+        return Choice(accelerator="tcg", reason="TCG was asked for")
+    verdict = probe_accelerator(
+        qemu, machine=machine, clock=clock, cache_dir=cache_dir, kvm_device=kvm_device
+    )
+    if verdict.usable:
+        return Choice(accelerator="kvm", reason=f"KVM {verdict.reason}")
+    if requested is Accelerator.KVM:
+        raise MissingPrerequisite(f"a KVM that runs guests ({verdict.reason})", remedy="use auto or tcg")
+    return Choice(accelerator="tcg", reason=f"KVM is not usable: {verdict.reason}")
+
+
+def _built_rom() -> bytes:
+    return (resources.files("emulator.machine") / "probe_rom" / "probe.bin").read_bytes()
+
+
+def _probe_argv(
+    program: Path, image: Path, *, machine: MachineType, accelerator: Literal["tcg", "kvm"]
+) -> list[str]:
+    board = "microvm,acpi=off" if machine is MachineType.MICROVM else str(machine)
+    return [
+        str(program),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-machine", board, "-accel", accelerator, "-m", "16"),
+        *("-cpu", "host" if accelerator == "kvm" else "qemu64"),
+        *("-bios", str(image)),
+        *("-chardev", "stdio,id=letters,signal=off"),
+        *("-device", "isa-debugcon,iobase=0x402,chardev=letters"),
+        *("-device", "isa-debug-exit,iobase=0xf4,iosize=4"),
+    ]
+
+
+def _progress(stages: str) -> str:
+    """Say where a run ended that wrote `stages`."""
+    expected = "".join(STAGES)
+    if not stages:
+        return "no guest code ran"
+    if stages == expected:
+        return "all stages ran, but the guest could not leave"
+    if not expected.startswith(stages):
+        return f"the guest went astray (stages {stages})"
+    return f"got to {STAGES[stages[-1]]}, failed before {STAGES[expected[len(stages)]]}"
+
+
+def _end_of(finished: Finished, seconds: float) -> str:
+    message = finished.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
+    said = f" ({message[0][:200]})" if message else ""
+    if finished.exit_code is None:
+        return f"stuck, killed after {seconds:.1f} s{said}"
+    if finished.exit_code == 0:
+        return f"the CPU reset itself{said}"
+    # setpriv passes exit codes on; a signal is negative because QEMU replaces setpriv.
+    end = f"signal {-finished.exit_code}" if finished.exit_code < 0 else f"exit code {finished.exit_code}"
+    return f"QEMU ended with {end}{said}"
