@@ -1,9 +1,8 @@
 """Guest images: a catalog, a deterministic builder and a verified store."""
 
-from emulator.images.apt import Package
-from emulator.images.build import Progress
 from emulator.images.catalog import Catalog, CatalogEntry, load_catalog
 from emulator.images.image import Image
+from emulator.images.package import Package, Progress
 from emulator.images.store import ImageStore, default_root, ensure_image
 
 __all__ = [

@@ -6,17 +6,17 @@ below that; this module checks the package's hash once more, so the store's clai
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from emulator.errors import ImageError, MissingPrerequisite
 from emulator.images.catalog import CatalogEntry
+from emulator.images.package import Package, Progress
+from emulator.images.seal import hash_file
 
 _APT_BOUND_S = 600.0
 # The machine's way to the network stays; its sources, preferences and hooks do not.
@@ -24,26 +24,24 @@ _INHERITED = re.compile(r"^Acquire::(https?|Check-Valid-Until|Check-Date|ForceIP
 _PACKAGE_OF_KERNEL = re.compile(r"^linux-(image|binary|modules|base)-(.*-)?amd64$")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
-    """A Debian package.
+def fetch_packages(entry: CatalogEntry, pool: Path, progress: Progress) -> list[tuple[Package, Path]]:
+    """Return the packages that `entry` is made from, and where they are in `pool`.
 
-    Attributes:
-        name: its name.
-        version: its Debian version.
-        sha256: of the .deb.
-        architecture: "amd64" or "all".
+    Raises:
+        ImageError: no network, no such kernel, or what came is not what the archive's keys vouch for.
+        MissingPrerequisite: apt or the archive's keys are missing.
     """
-
-    name: str
-    version: str
-    sha256: str
-    architecture: str = "amd64"
-
-    @property
-    def file_name(self) -> str:
-        """Return the name that apt gives to the .deb."""
-        return f"{self.name}_{self.version.replace(':', '%3a')}_{self.architecture}.deb"
+    pool.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=pool, prefix=".apt-") as name:
+        progress(f"reading the index of {entry.suite}", 0.0)
+        suite = AptSuite(Path(name), entry)
+        suite.update()
+        packages = suite.resolve()
+        debs: list[tuple[Package, Path]] = []
+        for count, package in enumerate(packages):
+            progress(f"fetching {package.name} {package.version}", 0.1 + 0.3 * count / len(packages))
+            debs.append((package, suite.fetch(package, pool)))
+    return debs
 
 
 class AptSuite:
@@ -97,13 +95,12 @@ class AptSuite:
             ImageError: it can't be fetched, or its hash is not the index's.
         """
         target = pool / package.file_name
-        if target.exists() and _sha256(target) == package.sha256:
+        if target.exists() and hash_file(target) == package.sha256:
             return target
-        pool.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=pool, prefix=".fetch-") as name:
             self._run("apt-get", "-q", "download", f"{package.name}={package.version}", cwd=Path(name))
             files = list(Path(name).iterdir())
-            if len(files) != 1 or _sha256(files[0]) != package.sha256:
+            if len(files) != 1 or hash_file(files[0]) != package.sha256:
                 raise ImageError(
                     f"{package.name} {package.version}: the download is not the package of the index"
                 )
@@ -209,8 +206,3 @@ def _first_error(stderr: bytes) -> str:
     lines = stderr.decode("utf-8", "replace").splitlines()
     errors = [line[2:].strip() for line in lines if line.startswith("E:")]
     return (errors or lines or ["no message"])[0]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -10,15 +10,15 @@ from pathlib import Path, PurePosixPath
 
 from emulator.errors import ImageError
 from emulator.images import cpio
-from emulator.images.apt import Package
 from emulator.images.bzimage import extract_vmlinux
 from emulator.images.catalog import CatalogEntry
 from emulator.images.deb import read_files
 from emulator.images.image import FILES, Manifest
 from emulator.images.kmod import Module, module_name, parse_module
+from emulator.images.package import Package, Progress
 from emulator.images.recipe import Recipe, features, guest_nodes
+from emulator.images.spin import DONOR, NAME, make_spin_module
 
-Progress = Callable[[str, float], None]
 _VMLINUZ = re.compile(r"^(usr/)?(boot/vmlinuz-(?P<boot>.+)|lib/modules/(?P<lib>[^/]+)/vmlinuz)$")
 _BUILTIN = re.compile(r"^(usr/)?lib/modules/[^/]+/modules\.builtin$")
 _BUSYBOX = re.compile(r"^(usr/)?bin/busybox$")
@@ -56,9 +56,10 @@ def build_image(
     progress("unpacking the kernel", 0.7)
     vmlinux = extract_vmlinux(kernel.bzimage)
     progress("writing the initramfs", 0.85)
+    spin = make_spin_module(kernel.modules[DONOR].data) if DONOR in kernel.modules else None
     order, offered = features(recipe, loadable=kernel.modules, builtin=kernel.builtin)
     busybox = _only(_read(debs, _BUSYBOX.match, prefix="busybox-static"), "busybox")
-    nodes = guest_nodes(recipe, image=entry.name, busybox=busybox, modules=order, spin=None)
+    nodes = guest_nodes(recipe, image=entry.name, busybox=busybox, modules=order, spin=spin)
     contents = dict(zip(FILES, (kernel.bzimage, vmlinux, cpio.write_initramfs(nodes)), strict=True))
     manifest = Manifest(
         name=entry.name,
@@ -67,7 +68,7 @@ def build_image(
         kernel_request=entry.kernel,
         kernel_version=kernel.package.version,
         kernel_release=kernel.release,
-        modules=tuple(sorted(offered)),
+        modules=tuple(sorted(offered | ({NAME} if spin else set()))),
         packages=tuple(package for package, _ in debs),
         recipe=recipe.digest(entry),
         sha256={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},

@@ -45,5 +45,5 @@ def _read_stream(stream: IO[bytes] | None, wanted: Callable[[str], bool]) -> dic
             content = archive.extractfile(member) if member.isfile() and wanted(path) else None
             if content is not None:
                 files[path] = content.read()
-            archive.members.clear()  # a stream can't go back: keep memory flat
+            archive.members = []  # type: ignore[attr-defined]  # a stream can't go back: keep memory flat
     return files

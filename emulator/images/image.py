@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from emulator.errors import ImageError, SpecError
-from emulator.images.apt import Package
+from emulator.images.package import Package
 from emulator.toml_file import parse_table
 
 FORMAT = 1

@@ -85,7 +85,7 @@ def _unpack(path: str, packed: bytes) -> bytes:
 
 
 def _modinfo(data: bytes, key: bytes) -> str:
-    """Return a value of the .modinfo section; its strings stand between NUL bytes, so no ELF parser is needed."""
+    """Return a value of .modinfo, whose strings stand between NUL bytes: no ELF parser is needed."""
     start = data.find(b"\0" + key + b"=")
     if start < 0:
         return ""

@@ -1,4 +1,4 @@
-"""Puts the guest's initramfs together: the files of images/linux, busybox, the kernel's modules. Pure but for reading the recipe."""
+"""Puts the guest's initramfs together: the files of images/linux, busybox, the kernel's modules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emulator.images.catalog import CatalogEntry, data_directory
 from emulator.images.kmod import Module, load_order
 
 # Part of every image's key: to be raised when the builder makes other bytes from the same recipe.
-BUILDER = 1
+BUILDER = 2
 _EXECUTABLE = ("init", "etc/acpi/")
 _PRIVATE = ("etc/shadow",)
 _EMPTY_DIRECTORIES = (
