@@ -110,7 +110,7 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
         LabError: a directory or the ledger can't be written.
     """
     qemu = opening.qemu or find_qemu()
-    accelerator = opening.accelerator or choose_accelerator(spec.accelerator, qemu=qemu)
+    accelerator = opening.accelerator or choose_accelerator(spec.accelerator, qemu=qemu, machine=spec.machine)
     firmware = find_ovmf() if spec.firmware is Firmware.OVMF else None
     run_dir = prepare_run_dir(opening.run_dir)
     ledger = Ledger()
