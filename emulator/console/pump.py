@@ -62,11 +62,11 @@ class FarEnd:
             return 0
         if not self._full:
             self._full = self._hand_over()
-        return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._full else 0)
+        return selectors.EVENT_READ | (self._wire.room_event if self._full else 0)
 
     def serve(self, events: int) -> None:
         """Let bytes gather, then read them; note that there is room again."""
-        if events & selectors.EVENT_WRITE:
+        if events & self._wire.room_event:
             self._full = False
         if events & selectors.EVENT_READ:
             if self._wire.linger_s:

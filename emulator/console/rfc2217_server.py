@@ -24,7 +24,7 @@ from emulator.console.cursor import Cursor
 from emulator.console.marks import MarkKind
 from emulator.errors import EmulatorError, LabError, SpecError
 
-_TAKE_S = 5.0  # how long a far end may refuse input before its client is let go
+_TAKE_S = 2.0  # how long a far end may refuse input (beyond the kernel's 20 kB) before its client is let go
 _JOIN_S = 30.0
 _OUTPUT_S = 3600.0  # an idle client's output thread wakes this often
 _IAC = b"\xff"

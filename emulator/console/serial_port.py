@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import cast
 
 import serial
 
@@ -107,8 +106,8 @@ def open_serial_console(
     """
     with ExitStack() as stack:
         port = _open_port(url, baudrate)
-        stack.callback(port.close)
         wire = _choose_wire(port, stack)
+        stack.callback(port.close)  # before the wire: it ends what its threads wait for
         transcript = Transcript(name or url, clock=clock, sink=sink, epoch=epoch)
         console = stack.enter_context(
             run_console(wire, transcript, links_dir=links_dir, on_control=on_control)
@@ -118,10 +117,7 @@ def open_serial_console(
 
 def _open_port(url: str, baudrate: int) -> serial.Serial:
     try:
-        port = cast(  # whatever the handler gives has at least these methods
-            "serial.Serial",
-            serial.serial_for_url(url, do_not_open=True, baudrate=baudrate, timeout=READ_PATIENCE_S),
-        )
+        port = serial.serial_for_url(url, do_not_open=True, baudrate=baudrate, timeout=READ_PATIENCE_S)
     except (ValueError, OSError) as error:
         raise SpecError(f"port {url!r}: {error}") from error
     try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
+import selectors
 import threading
 from collections import deque
+from contextlib import suppress
 
 import serial
 
@@ -23,6 +26,8 @@ class DescriptorWire:
     pyserial's own `read` costs 1.9 s of CPU on a megabyte (spec/qemu.md 3), and its `write` says
     nothing of how many bytes went.
     """
+
+    room_event = selectors.EVENT_WRITE
 
     def __init__(self, port: serial.Serial) -> None:
         self._descriptor = port.fileno()
@@ -66,63 +71,93 @@ class DescriptorWire:
 
 
 class ThreadWire:
-    """A port without a descriptor (`rfc2217://`, `loop://`): a thread reads, the pump takes."""
+    """A port without a descriptor (`rfc2217://`, `loop://`): two threads wait, the pump never does."""
 
     linger_s = 0.0
+    room_event = selectors.EVENT_READ  # the writer says through the same descriptor that it is free
 
     def __init__(self, port: serial.Serial) -> None:
         self._port = port
         self._received: deque[bytes] = deque()
         self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name=f"read-{port.port}")
-        self._thread.start()
+        self._changed = threading.Condition()
+        self._sending: bytes | None = None
+        self._ended = False
+        self._threads = [
+            threading.Thread(target=target, name=f"{word}-{port.port}")
+            for word, target in (("read", self._receive), ("write", self._send))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable while something has come."""
+        """Return a descriptor that is readable when something has come or gone."""
         return self._ready
 
     def read(self) -> bytes | None:
         """Return what the thread has read, None for nothing, b"" when the port is gone."""
-        try:
+        with suppress(BlockingIOError):
             os.eventfd_read(self._ready)
-        except BlockingIOError:
-            return None
-        gathered = [self._received.popleft() for _ in range(len(self._received))]
-        data = b"".join(gathered)
-        if data and not gathered[-1]:  # the end came with the last bytes: say so the next time
-            self._give(b"")
-        return data if gathered else None
+        data = b"".join(self._received.popleft() for _ in range(len(self._received)))
+        return data or (b"" if self._ended and not self._received else None)
 
     def write(self, data: bytes) -> int:
-        """Hand over a piece; a peer that takes nothing holds this for pyserial's own 5 s.
+        """Give the writer its next piece, if it has sent the one before.
 
         Raises:
-            OSError: the port is gone.
+            OSError: the port is gone; the last piece may be lost with it.
         """
-        return self._port.write(data[:_WRITE_SIZE]) or 0
+        with self._changed:
+            if self._ended:
+                raise ConnectionResetError(errno.ECONNRESET, f"{self._port.port} is gone")
+            if self._sending is not None:
+                return 0
+            self._sending = data[:_WRITE_SIZE]
+            self._changed.notify_all()
+            return len(self._sending)
 
     def discard_unread(self) -> None:
         """Do nothing: what went out is on the line."""
 
     def close(self) -> None:
-        """Join the thread; the port belongs to who opened it."""
-        self._stopping = True
-        self._thread.join(_JOIN_S)
-        if self._thread.is_alive():
-            raise LabError(f"the reader of {self._port.port} did not end within {_JOIN_S:g} s")
+        """Join the threads, after the port was closed under them.
+
+        Raises:
+            LabError: one of them does not end.
+        """
+        self._end()
+        for thread in self._threads:
+            thread.join(_JOIN_S)
+            if thread.is_alive():
+                raise LabError(f"{thread.name} did not end within {_JOIN_S:g} s")
         os.close(self._ready)
 
-    def _run(self) -> None:
-        while not self._stopping:
-            try:
+    def _receive(self) -> None:
+        # pyserial raises whatever comes when a port is closed under it; SerialException is an OSError.
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            while not self._ended:
                 data = self._port.read(max(1, min(self._port.in_waiting, READ_SIZE)))
-            except (OSError, ValueError):  # SerialException is an OSError
-                self._give(b"")
-                return
-            if data:
-                self._give(data)
+                if data:
+                    self._received.append(data)
+                    os.eventfd_write(self._ready, 1)
+        self._end()
 
-    def _give(self, data: bytes) -> None:
-        self._received.append(data)
+    def _send(self) -> None:
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            while (data := self._next_piece()) is not None:
+                self._port.write(data)
+                self._sending = None
+                os.eventfd_write(self._ready, 1)
+        self._end()
+
+    def _next_piece(self) -> bytes | None:
+        with self._changed:
+            while self._sending is None and not self._ended:
+                self._changed.wait()
+            return None if self._ended else self._sending
+
+    def _end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
         os.eventfd_write(self._ready, 1)

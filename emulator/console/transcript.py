@@ -13,9 +13,11 @@ import json
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, Protocol, Self
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import Chunk, Mark, MarkKind, Typed
@@ -44,29 +46,32 @@ class DirectorySink:
 
     def __init__(self, directory: Path, *, console: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._console: BinaryIO = (directory / CONSOLE_FILE).open("wb", buffering=0)
-        try:
-            self._timeline: BinaryIO = (directory / TIMELINE_FILE).open("wb", buffering=0)
-        except OSError:
-            self._console.close()
-            raise
-        self.record({"version": VERSION, "console": console})
+        with ExitStack() as stack:
+            self._console = stack.enter_context((directory / CONSOLE_FILE).open("wb", buffering=0))
+            self._timeline = stack.enter_context((directory / TIMELINE_FILE).open("wb", buffering=0))
+            self.record({"version": VERSION, "console": console})
+            stack.pop_all()
 
     def output(self, data: bytes, chunk: Chunk) -> None:
         """Append `data` to `console.bin` and its stamp to the timeline."""
-        written = 0
-        while written < len(data):
-            written += self._console.write(data[written:])
+        _write_all(self._console, data)
         self.record({"t": round(chunk.at, 6), "out": [chunk.start, chunk.end]})
 
     def record(self, line: Mapping[str, object]) -> None:
         """Append one JSON line to the timeline."""
-        self._timeline.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        _write_all(self._timeline, json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
     def close(self) -> None:
         """Close both files; calling it again does nothing."""
         self._console.close()
         self._timeline.close()
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """Write all of `data`: a file without a buffer writes less where the disk becomes full."""
+    written = 0
+    while written < len(data):
+        written += file.write(data[written:])
 
 
 class Transcript:
@@ -261,6 +266,8 @@ class Transcript:
         try:
             write(self._sink)
         except OSError as error:
+            with suppress(OSError):
+                self._sink.close()
             self._sink = None
             self._truncated = f"kept copy of {self.name} ends at byte {len(self._data)}: {error.strerror}"
             self._marks.append(
@@ -321,9 +328,9 @@ def load_transcript(directory: Path) -> Transcript:
         head = json.loads(lines[0]) if lines else {}
     except (OSError, ValueError) as error:
         raise SpecError(f"{directory}: no transcript here: {error}") from error
-    if head.get("version") != VERSION:
-        raise SpecError(f"{directory / TIMELINE_FILE}: version {head.get('version')!r}, need {VERSION}")
-    return Transcript._restore(str(head["console"]), data, _read_timeline(lines[1:], len(data)))  # noqa: SLF001
+    if not isinstance(head, dict) or head.get("version") != VERSION:
+        raise SpecError(f"{directory / TIMELINE_FILE}: the first line is {head!r}, need version {VERSION}")
+    return Transcript._restore(str(head.get("console")), data, _read_timeline(lines[1:], len(data)))  # noqa: SLF001
 
 
 def _read_timeline(lines: list[bytes], size: int) -> _Kept:
@@ -331,10 +338,14 @@ def _read_timeline(lines: list[bytes], size: int) -> _Kept:
     for line in lines:
         try:
             kept.apply(json.loads(line))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             kept.truncated = "a line of the timeline is cut"
             break
-    stamped = kept.chunks[-1].end if kept.chunks else 0
+    stamped = 0
+    for chunk in kept.chunks:
+        if chunk.start != stamped or chunk.end <= chunk.start:
+            kept.truncated = f"stamps do not tile: [{chunk.start}, {chunk.end}) follows {stamped}"
+        stamped = chunk.end
     if stamped != size:
         kept.truncated = f"{size} bytes kept, {stamped} stamped"
     return kept

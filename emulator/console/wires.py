@@ -7,6 +7,7 @@ QEMU 7.2). On a socket the same pause throttles the guest, since every byte is a
 
 from __future__ import annotations
 
+import selectors
 import socket
 from typing import Protocol
 
@@ -21,9 +22,11 @@ class Wire(Protocol):
 
     Attributes:
         linger_s: how long to let bytes gather before a read, in seconds.
+        room_event: the selector event of the descriptor that says that more may fit.
     """
 
     linger_s: float
+    room_event: int
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when there is something to read."""
@@ -44,6 +47,8 @@ class Wire(Protocol):
 
 class PtyWire:
     """A pty of our own whose slave the far end opens; it outlives any number of far ends."""
+
+    room_event = selectors.EVENT_WRITE
 
     def __init__(self, pty: RawPty, *, linger_s: float = TTY_LINGER_S) -> None:
         self.linger_s = linger_s
@@ -71,6 +76,7 @@ class SocketWire:
     """A connected stream socket; it ends with its far end."""
 
     linger_s = 0.0
+    room_event = selectors.EVENT_WRITE
 
     def __init__(self, link: socket.socket) -> None:
         link.settimeout(0.0)
