@@ -19,7 +19,7 @@ _OVMF = (
 _VARS_NAME = "ovmf-vars.fd"
 
 
-def find_firmware(root: Path = Path("/")) -> FirmwareFiles:
+def find_ovmf(root: Path = Path("/")) -> FirmwareFiles:
     """Return OVMF's files, the code and the variable store of the same build.
 
     Raises:

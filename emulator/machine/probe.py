@@ -8,13 +8,16 @@ letter per stage, and leaves with exit code 33. The answer is kept for this boot
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from emulator.clock import Clock, Deadline
+from platformdirs import user_cache_path
+
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.errors import MissingPrerequisite
 from emulator.machine.bounded import Finished, run_bounded
 from emulator.machine.probe_cache import (
@@ -81,26 +84,30 @@ def probe_accelerator(
     qemu: QemuBinary,
     *,
     machine: MachineType,
-    clock: Clock,
-    cache_dir: Path,
+    clock: Clock = SYSTEM_CLOCK,
+    cache_dir: Path | None = None,
     kvm_device: Path = Path("/dev/kvm"),
     host: HostIdentity | None = None,
 ) -> ProbeVerdict:
     """Tell whether KVM runs guests on a board, within 2 s; remembered for this boot of the host.
 
+    `cache_dir` is the user's by default; where it can't be written, the next call probes again.
+
     Raises:
-        OSError: the cache directory can't be written, or `setpriv` is missing.
+        OSError: no temporary file can be written, or `setpriv` is missing.
     """
     if not os.access(kvm_device, os.R_OK | os.W_OK):
         state = "not accessible to this user" if kvm_device.exists() else "absent"
         return ProbeVerdict(usable=False, stages="", reason=f"{kvm_device} is {state}", seconds=0.0)
     identity = host or read_host_identity()
     key = cache_key(identity, machine=machine, qemu=str(qemu.version), rom=_built_rom())
-    known = recall(cache_dir, key=key)
+    directory = cache_dir or user_cache_path("ttylab") / "probe"
+    known = recall(directory, key=key)
     if known is not None:
         return known
     verdict = run_probe(qemu, machine=machine, accelerator="kvm", clock=clock)
-    remember(cache_dir, verdict, key=key)
+    with suppress(OSError):
+        remember(directory, verdict, key=key)
     return verdict
 
 
@@ -127,8 +134,8 @@ def choose_accelerator(
     *,
     qemu: QemuBinary,
     machine: MachineType,
-    clock: Clock,
-    cache_dir: Path,
+    clock: Clock = SYSTEM_CLOCK,
+    cache_dir: Path | None = None,
     kvm_device: Path = Path("/dev/kvm"),
 ) -> Choice:
     """Turn what was asked for into what works.
