@@ -15,7 +15,8 @@ from harness.report.text import escape
 
 _TOKEN = re.compile(
     rb"(?P<sgr>\x1b\[[0-9;:]{0,64}m)"
-    rb"|(?P<control>\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b\][^\x07\x1b\n]{0,256}(?:\x07|\x1b\\)|\x1b.?|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f])"
+    rb"|(?P<control>\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b\][^\x07\x1b\n]{0,256}(?:\x07|\x1b\\)|\x1b.?"
+    rb"|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f])"
     rb"|(?P<text>[^\x00-\x08\x0b-\x1f\x7f\n]+)",
     re.DOTALL,
 )
@@ -70,16 +71,17 @@ def _apply_code(style: Style, code: int) -> Style:
         return PLAIN
     if code in _SET:
         return replace(style, flags=style.flags | {_SET[code]})
-    if code in _UNSET:
-        return replace(style, flags=style.flags - _UNSET[code])
     decade, colour = divmod(code, 10)
     if decade in {3, 9} and colour < 8:
         return replace(style, front=_colour("f", colour, bright=decade == 9))
     if decade in {4, 10} and colour < 8:
         return replace(style, back=_colour("b", colour, bright=decade == 10))
-    if code in {39, 49}:
-        return replace(style, front="") if code == 39 else replace(style, back="")
-    return style
+    return replace(
+        style,
+        flags=style.flags - _UNSET.get(code, set()),
+        front="" if code == 39 else style.front,
+        back="" if code == 49 else style.back,
+    )
 
 
 def _extended(style: Style, codes: list[int]) -> tuple[Style, int]:

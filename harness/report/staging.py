@@ -52,7 +52,9 @@ def staged_directory_beside(target: Path) -> Iterator[Path]:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-", ignore_cleanup_errors=True) as name:
+        with TemporaryDirectory(
+            dir=target.parent, prefix=f".{target.name}-", ignore_cleanup_errors=True
+        ) as name:
             yield Path(name)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)

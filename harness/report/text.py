@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\\\\]")
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff]")
 
 
 def escape(data: bytes) -> str:
@@ -43,3 +44,12 @@ def decode_chunks(chunks: Iterable[bytes]) -> Iterator[str]:
 def encodable(text: str) -> str:
     r"""Return `text` with every character that UTF-8 can't carry (a lone surrogate) written as `\udc80`."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def visible(text: str, *, keep: str = "") -> str:
+    r"""Return `text` with every control character, and whatever XML 1.0 forbids, written as `\x1b`.
+
+    For what the harness says: messages and titles, which may quote a guest. Backslashes stay single;
+    the characters in `keep` (a line end, perhaps) stay as they are.
+    """
+    return _UNFIT.sub(lambda match: match[0] if match[0] in keep else _visible(match), encodable(text))

@@ -1,0 +1,121 @@
+"""What changed between two runs: verdicts of cells, and the speed of boots."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from harness.report.model import CellResult, RunResult
+
+SLOWER = 1.25
+"""How many times longer a stage must take to be named; less is noise of a shared host."""
+SLOWER_S = 0.2
+"""Seconds that it must take longer, too."""
+_BAD = frozenset({"failed", "broken"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A cell in both runs; `was` and `now` are its verdicts."""
+
+    cell: str
+    was: str
+    now: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slowdown:
+    """A stage of the first boot that takes longer, as medians over the cells of one target.
+
+    Attributes:
+        target: image, machine, firmware and vCPUs.
+        stage: the stage that is left at last.
+        was_s: seconds from the stage before to this one, in the old run.
+        now_s: the same in the new run.
+        cells: how many cells of the new run were measured.
+    """
+
+    target: str
+    stage: str
+    was_s: float
+    now_s: float
+    cells: int
+
+    @property
+    def ratio(self) -> float:
+        """How many times longer it takes."""
+        return self.now_s / self.was_s if self.was_s else float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two runs side by side; cells are sorted by id, slowdowns by ratio."""
+
+    old_id: str
+    old_started: str
+    newly_failing: tuple[Change, ...]
+    fixed: tuple[Change, ...]
+    still_failing: tuple[Change, ...]
+    added: tuple[str, ...]
+    vanished: tuple[str, ...]
+    slower: tuple[Slowdown, ...]
+
+
+def compare_runs(old: RunResult, new: RunResult) -> Comparison:
+    """Return what is different in `new`; a cell that was skipped before and fails now is newly failing."""
+    before = {result.cell.id: result for result in old.cells}
+    after = {result.cell.id: result for result in new.cells}
+    pairs = [(before[name], after[name]) for name in sorted(before.keys() & after.keys())]
+    return Comparison(
+        old_id=old.run_id,
+        old_started=old.started_utc,
+        newly_failing=_changes(pairs, was_bad=False, is_bad=True),
+        fixed=tuple(
+            change for change in _changes(pairs, was_bad=True, is_bad=False) if change.now == "passed"
+        ),
+        still_failing=_changes(pairs, was_bad=True, is_bad=True),
+        added=tuple(sorted(after.keys() - before.keys())),
+        vanished=tuple(sorted(before.keys() - after.keys())),
+        slower=tuple(sorted(_slower(old, new), key=lambda each: (-each.ratio, each.target, each.stage))),
+    )
+
+
+def _changes(
+    pairs: list[tuple[CellResult, CellResult]], *, was_bad: bool, is_bad: bool
+) -> tuple[Change, ...]:
+    return tuple(
+        Change(cell=now.cell.id, was=was.status, now=now.status, message=now.message)
+        for was, now in pairs
+        if (was.status in _BAD) is was_bad and (now.status in _BAD) is is_bad
+    )
+
+
+def _slower(old: RunResult, new: RunResult) -> Iterator[Slowdown]:
+    before, after = _durations(old), _durations(new)
+    for (target, stage), seconds in after.items():
+        if (target, stage) not in before:
+            continue
+        was, now = median(before[target, stage]), median(seconds)
+        if now >= was * SLOWER and now - was >= SLOWER_S:
+            yield Slowdown(target=target, stage=stage, was_s=was, now_s=now, cells=len(seconds))
+
+
+def _durations(run: RunResult) -> Mapping[tuple[str, str], list[float]]:
+    """Return the seconds that each stage took to come, by target and stage, over the first boots."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for result in run.cells:
+        before = 0.0
+        for stage in result.stages:
+            if stage.boot == 0:
+                found[target_of(result), stage.stage].append(stage.at - before)
+                before = stage.at
+    return found
+
+
+def target_of(result: CellResult) -> str:
+    """Return what a cell ran on, in words."""
+    cell = result.cell
+    return f"{cell.image} {cell.machine} {cell.firmware} {cell.vcpus} vCPU{'s' if cell.vcpus > 1 else ''}"

@@ -1,0 +1,136 @@
+"""A transcript as rows of HTML: what the guest wrote, what was typed, and every mark, by time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape as quote
+from typing import TypeVar
+
+from emulator.console.marks import Mark, MarkKind, Typed
+from emulator.console.transcript import Transcript
+from harness.report.ansi import Line, render_lines
+from harness.report.text import escape, visible
+
+LIMIT = 1_000_000
+"""Bytes of a transcript that a page shows whole; of longer ones it shows both ends."""
+_HEAD, _TAIL = 200_000, 500_000
+_BEFORE, _AFTER = 4000, 1200  # bytes around the decisive place that an excerpt looks at
+_LINES_BEFORE, _LINES_AFTER = 12, 4
+_Note = TypeVar("_Note", Mark, Typed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Bytes `[start, end)` to show in another light; `css` says in which ("hit", "found", "expected")."""
+
+    start: int
+    end: int
+    css: str
+
+
+def render_console(transcript: Transcript, spans: Sequence[Span] = (), *, limit: int = LIMIT) -> str:
+    """Return the whole transcript as rows; what lies between both ends of a long one is left out, and says so."""
+    size = len(transcript)
+    if size <= limit:
+        return "".join(_rows(transcript, 0, size, spans))
+    head = _line_start(transcript, min(_HEAD, limit // 3))
+    tail = _line_start(transcript, size - min(_TAIL, limit // 2))
+    gap = f'<span class="gap">{tail - head} of {size} bytes are left out here; console.bin has them</span>'
+    return "".join([*_rows(transcript, 0, head, spans), gap, *_rows(transcript, tail, size, spans)])
+
+
+def render_excerpt(transcript: Transcript, focus: Span, spans: Sequence[Span] = ()) -> str:
+    """Return the rows around `focus`: a dozen lines before it and a few behind."""
+    start = _line_start(transcript, max(0, focus.start - _BEFORE))
+    end = min(len(transcript), focus.end + _AFTER)
+    lines = list(render_lines(transcript.read(start, end), start=start))
+    if not lines:
+        return "".join(_rows(transcript, start, end, spans))
+    first = next((n for n, line in enumerate(lines) if line.end > focus.start), len(lines) - 1)
+    last = max((n for n, line in enumerate(lines) if line.start < focus.end), default=first)
+    shown = lines[max(0, first - _LINES_BEFORE) : max(first, last) + _LINES_AFTER + 1]
+    return "".join(_rows(transcript, shown[0].start, shown[-1].end, spans))
+
+
+def _line_start(transcript: Transcript, offset: int) -> int:
+    """Return the end of the last line that ends before `offset`; `offset` itself in a very long line."""
+    if offset <= 0:
+        return 0
+    before = max(0, offset - 65536)
+    newline = transcript.read(before, offset).rfind(b"\n")
+    return offset if newline < 0 else before + newline + 1
+
+
+def _rows(transcript: Transcript, start: int, end: int, spans: Sequence[Span]) -> Iterator[str]:
+    """Yield the rows of `[start, end)`; a mark inside a line stands behind the line."""
+    notes = _notes(transcript, start, end)
+    pending = next(notes, None)
+    for line in _stamped(transcript, start, end):
+        while pending is not None and pending[0] <= line[1].start:
+            yield pending[1]
+            pending = next(notes, None)
+        yield _row(*line, spans)
+    while pending is not None:
+        yield pending[1]
+        pending = next(notes, None)
+
+
+def _stamped(transcript: Transcript, start: int, end: int) -> Iterator[tuple[float, Line]]:
+    chunks = transcript.chunks
+    index = 0
+    for line in render_lines(transcript.read(start, end), start=start):
+        while index + 1 < len(chunks) and chunks[index + 1].start <= line.start:
+            index += 1
+        yield (chunks[index].at if chunks else 0.0), line
+
+
+def _row(at: float, line: Line, spans: Sequence[Span]) -> str:
+    looks = {span.css for span in spans if span.start < line.end and span.end > line.start}
+    css = " ".join(["l", *sorted(looks)])
+    anchor = f' id="b{line.start}"' if looks else ""
+    return f'<span class="{css}"{anchor} data-t="{at:8.3f}">{line.html}</span>'
+
+
+def _notes(transcript: Transcript, start: int, end: int) -> Iterator[tuple[int, str]]:
+    """Yield offset and row of what was typed and marked in `[start, end]`, in order of time."""
+    notes: list[tuple[float, int, str]] = [
+        (typed.at, typed.offset, _typed_row(typed)) for typed in _within(transcript.typed, start, end)
+    ]
+    notes += [(mark.at, mark.offset, _mark_row(mark)) for mark in _within(transcript.marks, start, end)]
+    for _, offset, row in sorted(notes, key=lambda note: note[:2]):
+        yield offset, row
+
+
+def _within(notes: Iterable[_Note], start: int, end: int) -> Iterator[_Note]:
+    return (note for note in notes if start <= note.offset <= end)
+
+
+def _typed_row(typed: Typed) -> str:
+    return _note_row("typed", typed.at, quote(escape(typed.data)))
+
+
+def _mark_row(mark: Mark) -> str:
+    text = quote(visible(_sentence(mark)))
+    return _note_row(mark.kind.value, mark.at, text)
+
+
+def _note_row(kind: str, at: float, html: str) -> str:
+    return f'<span class="m {kind}" data-t="{at:8.3f}"><b>{kind}</b> {html}</span>'
+
+
+def _sentence(mark: Mark) -> str:
+    detail = dict(mark.detail)
+    if mark.kind is MarkKind.STEP and isinstance(index := detail.pop("index", None), int):
+        verb = {"begin": "begins", "end": "ends"}.get(mark.name, mark.name)
+        said = [f"{index + 1} {verb}", *(str(value) for value in detail.values())]
+        return ": ".join(said)
+    return " ".join([mark.name, *(f"{key}={value}" for key, value in detail.items())])
+
+
+def focus_of(spans: Sequence[Span], transcript: Transcript) -> Span:
+    """Return the place that a reader must see first: the last hit, else the first find, else the end."""
+    hits = [span for span in spans if span.css == "hit"]
+    finds = [span for span in spans if span.css == "found"]
+    size = len(transcript)
+    return (hits[-1:] or finds[:1] or [Span(start=size, end=size, css="")])[0]
