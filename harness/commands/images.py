@@ -1,0 +1,138 @@
+"""`ttylab images`: list, build, verify and prune guest images."""
+
+from __future__ import annotations
+
+import json as json_format
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from emulator.errors import ImageError, SpecError
+from emulator.images import CatalogEntry, Image, ImageStore
+
+app = typer.Typer(
+    help="Guest images: Debian kernels with a small initramfs, built here and kept outside the checkout.\n\n"
+    "Examples: `ttylab images list`, `ttylab images build bookworm`, `ttylab images build --all`, "
+    "`ttylab images verify`, `ttylab images prune`.",
+    no_args_is_help=True,
+)
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Images of the catalog.")]
+
+
+@app.command("list")
+def list_images(
+    *,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON array, an object for each image.")
+    ] = False,
+) -> None:
+    """List the images of the catalog, and what has been built of them.
+
+    Examples: `ttylab images list`, `ttylab images list --json`.
+    """
+    store = ImageStore()
+    built = {image.name: image for image in store.list()}
+    entries = [(entry, built.get(name)) for name, entry in store.catalog.entries.items()]
+    if json:
+        typer.echo(json_format.dumps([as_object(entry, image) for entry, image in entries], indent=2))
+    else:
+        Console().print(_table(entries))
+
+
+@app.command()
+def build(
+    names: Names = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every image of the catalog.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build also what is there already.")] = False,
+) -> None:
+    """Fetch Debian's packages, check them, and make images of them.
+
+    What is built already is left as it is, and needs no network. The kernel is the newest of the
+    image's suite when it is first built, and stays until `ttylab images prune --all`.
+
+    Examples: `ttylab images build bookworm trixie`, `ttylab images build --all`.
+    """
+    store = ImageStore()
+    if every == bool(names):
+        raise SpecError(f"name images, or say --all; there are: {', '.join(store.catalog.names)}")
+    wanted = store.catalog.names if every else tuple(names or ())
+    for name in wanted:
+        store.catalog.entry(name)
+    columns = (TextColumn("{task.fields[image]:18}"), BarColumn(24), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bars:
+        for name in wanted:
+            _build_one(store, name, bars=bars, rebuild=rebuild)
+
+
+@app.command()
+def verify(names: Names = None) -> None:
+    """Read every byte of images and packages again, and compare the hashes.
+
+    Without names: whatever is built. Exit code 3 if something is wrong.
+
+    Examples: `ttylab images verify`, `ttylab images verify bookworm`.
+    """
+    store = ImageStore()
+    problems: list[str] = []
+    for name in names or [image.name for image in store.list()]:
+        found = store.verify(name)
+        typer.echo("\n".join(found) if found else f"{name}: ok")
+        problems += found
+    if problems:
+        raise ImageError(f"wrong images ({len(problems)}); the first: {problems[0]}")
+
+
+@app.command()
+def prune(
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Remove the images of the catalog too.")] = False,
+) -> None:
+    """Remove older builds, packages that no image needs, and what interrupted builds left.
+
+    Examples: `ttylab images prune`, `ttylab images prune --all`.
+    """
+    removed = ImageStore().prune(keep=() if every else None)
+    typer.echo("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
+
+
+def as_object(entry: CatalogEntry, image: Image | None) -> dict[str, object]:
+    """Return what `--json` prints of one image; programs rely on these keys."""
+    return {
+        "name": entry.name,
+        "suite": entry.suite,
+        "flavour": entry.flavour,
+        "kernel_version": image.kernel_version if image else None,
+        "kernel_release": image.kernel_release if image else None,
+        "built": image is not None,
+        "sha256": dict(image.sha256) if image else {},
+        "packages": [asdict(package) for package in image.packages] if image else [],
+        "modules": sorted(image.modules) if image else [],
+        "size": image.size if image else 0,
+    }
+
+
+def _build_one(store: ImageStore, name: str, *, bars: Progress, rebuild: bool) -> None:
+    task = bars.add_task("starting", total=1.0, image=name)
+
+    def show(stage: str, fraction: float) -> None:
+        bars.update(task, description=stage, completed=fraction)
+
+    image = store.ensure(name, show, rebuild=rebuild)
+    bars.update(task, description=f"Linux {image.kernel_release} ({image.size / 1e6:.0f} MB)")
+
+
+def _table(entries: list[tuple[CatalogEntry, Image | None]]) -> Table:
+    table = Table("image", "suite", "flavour", "Linux", "version", "MB", box=None, pad_edge=False)
+    for entry, image in entries:
+        kernel = (
+            (image.kernel_release, image.kernel_version, f"{image.size / 1e6:.0f}")
+            if image
+            else ("not built", entry.kernel, "")
+        )
+        table.add_row(entry.name, entry.suite, entry.flavour, *kernel)
+    return table
