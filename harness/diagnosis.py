@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-MIB = 1 << 20
 GIB = 1 << 30
-GUEST_MEMORY = (
-    400 * MIB
-)  # a 256 MB guest with QEMU's own share (spec/qemu.md 2: 147-194 MiB PSS, no more than this)
-LEAST_DISK = 512 * MIB
+GUEST_MIB = 400  # a 256 MB guest with QEMU's own share; 147-194 MiB were measured (spec/qemu.md 2)
+LEAST_DISK = GIB // 2
 AMPLE_DISK = 2 * GIB
 
 
@@ -42,8 +39,8 @@ class Facts:
         images_missing: names of those that a run builds first.
         cache: the directory that holds them.
         disk_free: bytes free there.
-        memory: bytes that programs may still take.
-        cores: processors that we may use.
+        cores: what affinity and cgroups leave us, in fractions where a cgroup says so.
+        memory_mib: MiB that programs may still take.
         leftovers: machines that outlived their owner.
     """
 
@@ -57,8 +54,8 @@ class Facts:
     images_missing: tuple[str, ...]
     cache: str
     disk_free: int
-    memory: int
-    cores: int
+    cores: float
+    memory_mib: int
     leftovers: int
 
 
@@ -140,9 +137,9 @@ def _disk(facts: Facts) -> Finding:
 
 
 def _guests_at_once(facts: Facts) -> Finding:
-    by_memory = facts.memory // GUEST_MEMORY
-    seen = f"{facts.cores} cores and {facts.memory / GIB:.1f} GiB of free memory: room for {by_memory} guests"
-    if by_memory < 1:
+    guests = facts.memory_mib // GUEST_MIB
+    seen = f"{facts.cores:g} cores; {facts.memory_mib} MiB of memory are free, enough for {guests} guests"
+    if guests < 1:
         return Finding(
             part="budget", state=State.MISSING, detail=seen, remedy="end programs that hold memory"
         )

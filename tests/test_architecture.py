@@ -97,7 +97,7 @@ def covers(allowed: str, name: str) -> bool:
 
 
 def package_of(name: str, known: Mapping[str, Module]) -> str:
-    """Return the package below the top level that `name` is part of, else `name` itself."""
+    """Return the package below the top level that `name` is, or is part of, else `name` itself."""
     parent = name.rpartition(".")[0]
     return parent if parent in known and parent not in PACKAGES else name
 
@@ -105,7 +105,10 @@ def package_of(name: str, known: Mapping[str, Module]) -> str:
 def row_for(module: Module, known: Mapping[str, Module]) -> str:
     """Return the table row that describes `module` as it is, for a reader to judge and paste."""
     imported = imports_of(module, known)
-    first_party = sorted({package_of(name, known) for name in imported if name.split(".")[0] in PACKAGES})
+    own = package_of(module.name, known)
+    first_party = sorted(
+        {package_of(name, known) for name in imported if name.split(".")[0] in PACKAGES} - {own}
+    )
     pure = "no" if any(name.split(".")[0] in IMPURE for name in imported) else "yes"
     return f"| `{module.name}` | {pure} | {', '.join(f'`{name}`' for name in first_party) or '-'} |"
 
@@ -125,7 +128,8 @@ def complaints_of_imports(modules: Mapping[str, Module], table: Mapping[str, Row
                 continue
             if name.startswith("emulator") and imported.startswith("harness"):
                 yield f"{name} imports {imported}: the emulator never imports the harness"
-            if not any(covers(allowed, imported) for allowed in table[name].may_import):
+            allowed_names = (package_of(name, modules), *table[name].may_import)
+            if not any(covers(allowed, imported) for allowed in allowed_names):
                 yield f"{name} imports {imported}, which its row in ARCHITECTURE.md does not allow"
 
 
@@ -284,6 +288,11 @@ def test_imports_say_no(importer: str, statement: str, allowed: tuple[str, ...],
     table = {importer.replace("__", "."): Row(pure=False, may_import=allowed)}
     (found,) = complaints_of_imports(tree, table)
     assert complaint in found
+
+
+def test_imports_allow_the_modules_of_the_same_package() -> None:
+    tree = made_up(emulator__console="", emulator__console__pump="import emulator.console.marks")
+    assert list(complaints_of_imports(tree, {"emulator.console.pump": Row(pure=False, may_import=())})) == []
 
 
 def test_imports_allow_a_submodule_of_an_allowed_package() -> None:

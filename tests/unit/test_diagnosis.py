@@ -6,7 +6,7 @@ import pytest
 
 from harness.diagnosis import (
     AMPLE_DISK,
-    GUEST_MEMORY,
+    GUEST_MIB,
     LEAST_DISK,
     Facts,
     Fault,
@@ -26,8 +26,8 @@ HEALTHY = Facts(
     images_missing=(),
     cache="cache/images",
     disk_free=AMPLE_DISK,
-    memory=8 * GUEST_MEMORY,
-    cores=2,
+    cores=2.0,
+    memory_mib=8 * GUEST_MIB,
     leftovers=0,
 )
 BROKEN = Fault(problem="it is not here", remedy="apt-get install it")
@@ -48,7 +48,7 @@ def test_healthy_machine_can_run_and_needs_nothing() -> None:
         ({"setpriv": BROKEN}, "setpriv"),
         ({"image_tools": BROKEN, "images_missing": ("sid",)}, "image tools"),
         ({"disk_free": LEAST_DISK - 1}, "disk"),
-        ({"memory": GUEST_MEMORY - 1}, "budget"),
+        ({"memory_mib": GUEST_MIB - 1}, "budget"),
     ],
 )
 def test_no_run_is_possible_without(changes: dict[str, object], part: str) -> None:

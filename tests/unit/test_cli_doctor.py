@@ -1,0 +1,77 @@
+"""`ttylab doctor`: what it prints, and its exit code."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness import cli
+from harness.commands import doctor
+from harness.diagnosis import Facts, Fault, State, diagnose
+
+HEALTHY = Facts(
+    qemu="7.2.22, qemu-system-x86_64",
+    accelerator="tcg: KVM is not usable",
+    ovmf="OVMF_CODE_4M.fd",
+    setpriv="setpriv",
+    image_tools="apt-get",
+    report="Node and Allure",
+    images_built=("bookworm",),
+    images_missing=(),
+    cache="cache",
+    disk_free=1 << 40,
+    cores=2.0,
+    memory_mib=4096,
+    leftovers=0,
+)
+NO_QEMU = replace(
+    HEALTHY, qemu=Fault(problem="QEMU [x] is missing", remedy="apt-get install qemu-system-x86")
+)
+
+
+def shown(facts: Facts, *, terminal: bool) -> str:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=110, color_system=None)
+    doctor.show(diagnose(facts), console)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_doctor_shows_every_part_and_what_mends_it(terminal: bool) -> None:
+    text = shown(NO_QEMU, terminal=terminal)
+    assert [finding.part for finding in diagnose(NO_QEMU) if finding.part not in text] == []
+    assert "QEMU [x] is missing" in text
+    assert "apt-get install qemu-system-x86" in text
+
+
+def test_doctor_prints_one_line_a_part_when_nobody_looks() -> None:
+    assert len(shown(NO_QEMU, terminal=False).splitlines()) == len(diagnose(NO_QEMU))
+
+
+@pytest.mark.parametrize(("facts", "code"), [(HEALTHY, cli.EXIT_PASSED), (NO_QEMU, cli.EXIT_BROKEN)])
+def test_exit_code_says_whether_a_run_is_possible(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], facts: Facts, code: int
+) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda: facts)
+    assert cli.main(["doctor", "--json"]) == code
+    answer = json.loads(capfd.readouterr().out)
+    assert answer["possible"] == (code == cli.EXIT_PASSED)
+    assert set(answer["findings"][0]) == {"part", "state", "detail", "remedy"}
+
+
+def test_examination_goes_on_where_everything_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {
+        "PATH": str(tmp_path),
+        "TTYLAB_CACHE": str(tmp_path / "a/b"),
+        "HOME": str(tmp_path),
+    }.items():
+        monkeypatch.setenv(name, value)
+    findings = {finding.part: finding for finding in diagnose(doctor.examine())}
+    missing = {part for part, finding in findings.items() if finding.state is State.MISSING}
+    assert {"QEMU", "accelerator", "setpriv", "image tools"} <= missing
+    assert findings["images"].detail.startswith("0 built; the next run builds ")
+    assert not (tmp_path / "a").exists()  # looking changes nothing
