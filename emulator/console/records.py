@@ -1,4 +1,4 @@
-"""Split a console's byte stream into kernel records and the rest.
+r"""Split a console's byte stream into kernel records and the rest.
 
 The kernel prints its records straight to the UART, in the middle of whatever a program is
 writing: `lo[    2.948528] scsi host0\r\ngin: ` is the prompt `login: ` and one record

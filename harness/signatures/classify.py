@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.report.text import escape
 from harness.signatures.frames import find_frame, has_trace
 from harness.signatures.lines import Line, split_lines
-from harness.signatures.model import Finding, Kind
+from harness.signatures.model import Finding
 from harness.signatures.rules import Form, Rule, RuleSet
 
 LONGEST_REPORT_LINES = 400
@@ -57,7 +57,9 @@ def classify(report: Report, rules: RuleSet) -> Finding:
     text = b"\n".join(line.text for line in lines)
     form, match = _first_form(report.rule, text)
     name = _name(report, rules, text=text, form=form, match=match)
-    suppressed = (form is not None and form.consequence and report.follows) or _is_noise(rules, name.title, text)
+    suppressed = (form is not None and form.consequence and report.follows) or _is_noise(
+        rules, name.title, text
+    )
     fatal = report.rule.fatal if form is None or form.fatal is None else form.fatal
     return Finding(
         rule=report.rule.id,
@@ -77,13 +79,14 @@ def report_lines(report: Report) -> list[Line]:
     """Return the lines that belong to the report: of one printer, up to its end mark."""
     context = b""
     chosen: list[Line] = []
+    longest = LONGEST_REPORT_LINES if report.rule.forms else 1
     for line in split_lines(report.data, offset=report.start):
         if line.start <= report.trigger <= line.end:
             context = line.context
         elif line.start > report.trigger and line.context != context:
             continue
         chosen.append(line)
-        if _REPORT_END.match(line.text) or len(chosen) >= LONGEST_REPORT_LINES:
+        if line.start >= report.trigger and (_REPORT_END.match(line.text) or len(chosen) >= longest):
             break
     return [line for line in chosen if line.context == context or line.start >= report.trigger]
 
@@ -149,6 +152,3 @@ def plain_title(text: str) -> str:
 
 def _is_noise(rules: RuleSet, title: str, text: bytes) -> bool:
     return bool(rules.suppress.search(title.encode("utf-8", "replace")) or rules.suppress.search(text[:4096]))
-
-
-__all__ = ["Kind", "Report", "classify", "plain_title", "report_lines"]

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.signatures.rules import FrameRecipe
+from harness.signatures.rules import FrameRecipe, Pattern
 
 LONGEST_TRACE = 150  # lines
 
 _TRACE_HEAD = re.compile(rb"(?m)^\s*(?:Call [Tt]race|[Bb]acktrace|[Ss]tack backtrace|Stack trace)\s*:")
 _TRACE_END = re.compile(
-    rb"^(?:---\[|Allocated by|Freed by|Allocated:|Freed:|The buggy address|Kernel Offset|Rebooting in|Kernel panic"
-    rb"|Last potentially related|Showing all locks|NMI backtrace for|Sending NMI|INFO: |BUG: |WARNING: |======)"
+    rb"^(?:---\[|Allocated by|Freed by|Allocated:|Freed:|The buggy address|Kernel Offset|Rebooting in"
+    rb"|Kernel panic|Last potentially related|Showing all locks|NMI backtrace for|Sending NMI"
+    rb"|INFO: |BUG: |WARNING: |======)"
 )
-# One frame: x86, arm64, RISC-V, s390 and MIPS print `[<address>] func+0x1/0x2`, ARM `(callee) from [<…>] (caller+…)`,
-# a symbolized log `func file.c:12 [inline]`.
+# One frame: x86, arm64, RISC-V, s390 and MIPS print `[<address>] func+0x1/0x2`, ARM
+# `(callee) from [<address>] (caller+0x1/0x2)`, a symbolized log `func file.c:12 [inline]`.
 _FRAME = re.compile(
     rb"^\s*(?:<[A-Z/ ]+>\s*)*\(?(?:\[<?\s*(?:[0-9a-f]+|inline)\s*>?\]\s*)*\(?(\?\s+)?([A-Za-z_][\w.]*)"
     rb"(?:\+0x[0-9a-f]+/0x[0-9a-f]+|\)? from \[| [\w./+-]+\.[chSs]:\d+)"
@@ -34,7 +35,7 @@ def find_frame(text: bytes, recipe: FrameRecipe) -> bytes | None:
 
 
 def trace_frames(text: bytes) -> Iterator[bytes]:
-    """Give the functions of the first call trace, innermost first, without the kernel's guesses (`? func`)."""
+    """Give the functions of the first call trace, innermost first, without guesses (`? func`)."""
     head = _TRACE_HEAD.search(text)
     if head is None:
         return
@@ -52,15 +53,15 @@ def plain_name(name: bytes) -> bytes:
     return _SUFFIX.sub(b"", name).rstrip(b".")
 
 
-def _candidates(text: bytes, place: object, recipe: FrameRecipe) -> Iterator[bytes]:
+def _candidates(text: bytes, place: Pattern | str, recipe: FrameRecipe) -> Iterator[bytes]:
     if place == "trace":
         yield from trace_frames(text)
     elif place == "anchor":
         yield from (name for name in _all_frames(text) if recipe.anchor.search(plain_name(name)))
     elif place == "list":
         yield from _frames(text[max(0, text.find(b"BUG: ")) :].split(b"\n", LONGEST_TRACE)[1:])
-    else:
-        yield from (match[1] for match in place.finditer(text))  # type: ignore[attr-defined]
+    elif not isinstance(place, str):
+        yield from (match[1] for match in place.finditer(text))
 
 
 def _all_frames(text: bytes) -> Iterator[bytes]:

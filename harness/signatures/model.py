@@ -70,7 +70,8 @@ class Finding:
         alt_titles: further titles under which the same fault may be filed.
         corrupted: the text is cut off or interleaved so badly that no verdict may rest on the title.
         corrupted_reason: why, empty if not corrupted.
-        suppressed: known noise: found, but not to be reported.
+        suppressed: known noise, or only the consequence of an earlier finding of the boot (the panic after an
+            oops): found, but not to be reported.
         start: first byte of the trigger line, as offset in the raw stream.
         end: one past the last byte of the report.
         fatal: the guest will not go on.
@@ -88,6 +89,20 @@ class Finding:
     fatal: bool = False
 
 
+# Rules whose finding ends any wait that does not expect it: the guest will not go on, or is in no state to
+# be judged. A prompt that a person may want (`grub>`) is among them: a scenario that works in it says so.
+ALWAYS_ARMED = frozenset({
+    "bugcheck", "corrupted-list", "double-fault", "dracut-shell", "emergency-mode", "gpf", "grub-rescue",
+    "grub-shell", "hard-lockup", "hung-task", "init-frozen", "initramfs-shell", "internal-error", "kasan",
+    "kernel-bug", "maintenance-login", "no-boot-device", "null-deref", "oops", "paging-request", "panic",
+    "rcu-stall", "sac-crash-prompt", "soft-lockup", "stack-guard", "stack-overflow", "trap", "uefi-shell",
+    "unhandled-fault", "usercopy",
+})  # fmt: skip
+
+
 def fatal_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return the findings after which the guest will not go on, in stream order."""
-    return tuple(finding for finding in findings if finding.fatal and not finding.suppressed)
+    """Return the findings after which the guest will not go on.
+
+    Suppressed ones too: noise for a report, such as the panic that follows an oops, is still the end.
+    """
+    return tuple(finding for finding in findings if finding.fatal)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import re2
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +24,29 @@ _MACROS = {
     "{{ADDR}}": r"(?:0x)?[0-9a-f]{4,16}",
     "{{TASK}}": r"[^\n]{1,40}?",
 }
+
+
+_ANCHOR = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[$^]")  # what is escaped or in a class is none
+
+
+class Pattern(Protocol):
+    """What is used of a compiled RE2 pattern; the package has no types of its own."""
+
+    def search(self, text: bytes) -> re.Match[bytes] | None:
+        """Return the first match."""
+
+    def finditer(self, text: bytes) -> Iterator[re.Match[bytes]]:
+        """Give all matches."""
+
+    def sub(self, repl: bytes, text: bytes) -> bytes:
+        """Return `text` with its matches replaced."""
+
+
+class Screen(Protocol):
+    """What is used of a compiled RE2 set: many patterns in one pass."""
+
+    def Match(self, text: bytes) -> list[int] | None:  # noqa: N802 - the package's own name
+        """Return the numbers of the patterns that match."""
 
 
 class _Table(BaseModel):
@@ -92,7 +116,7 @@ class RuleFile(_Table):
 class Form:
     """A compiled form."""
 
-    match: Any
+    match: Pattern
     title: str
     alt: tuple[str, ...]
     kind: Kind | None
@@ -107,9 +131,9 @@ class Form:
 class FrameRecipe:
     """Compiled places: a pattern with one group, or the literal words "trace", "anchor" and "list"."""
 
-    places: tuple[Any, ...]
-    skip: Any
-    anchor: Any
+    places: tuple[Pattern | str, ...]
+    skip: Pattern
+    anchor: Pattern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,16 +141,16 @@ class Rule:
     """A compiled rule."""
 
     id: str
-    trigger: Any
+    trigger: Pattern
     loose: tuple[str, ...]
-    never: Any
+    never: Pattern
     title: str
     kind: Kind
     fatal: bool
     prompt: bool
     once: bool
-    after: Any
-    opens: Any
+    after: Pattern | None
+    opens: Pattern | None
     absorbs: frozenset[str]
     continues: bool
     see: str
@@ -146,16 +170,16 @@ class RuleSet:
     """
 
     rules: tuple[Rule, ...]
-    suppress: Any
-    renames: tuple[tuple[Any, str], ...]
-    screen: Any
+    suppress: Pattern
+    renames: tuple[tuple[Pattern, str], ...]
+    screen: Screen
     screened: tuple[tuple[str, str], ...]
 
     def screen_hits(self, data: bytes) -> frozenset[str]:
         """Return the ids of the rules that may have something to do with `data`; almost always none."""
         return frozenset(self.screened[index][0] for index in self.screen.Match(data) or ())
 
-    def hit_pattern(self, hits: frozenset[str]) -> Any:
+    def hit_pattern(self, hits: frozenset[str]) -> Pattern:
         """Return a pattern that stands wherever one of those rules may fire or be armed."""
         return _compiled_union(tuple(sorted(pattern for rule, pattern in self.screened if rule in hits)))
 
@@ -176,7 +200,9 @@ def load_rules(paths: Iterable[Path]) -> RuleSet:
     tables = [(path, load_toml(path, RuleFile)) for path in paths]
     skip = [pattern for _, table in tables for pattern in table.skip]
     recipes = {
-        frame.id: _recipe(frame, common_skip=skip, origin=path) for path, table in tables for frame in table.frame
+        frame.id: _recipe(frame, common_skip=skip, origin=path)
+        for path, table in tables
+        for frame in table.frame
     }
     rules = [_rule(rule, recipes=recipes, origin=path) for path, table in tables for rule in table.rule]
     _check_ids(rules)
@@ -194,20 +220,21 @@ def load_rules(paths: Iterable[Path]) -> RuleSet:
     )
 
 
-def compile_pattern(pattern: str, *, origin: str) -> Any:
+def compile_pattern(pattern: str, *, origin: str) -> Pattern:
     """Return `pattern` compiled by RE2 for bytes, linear in time on any guest text.
 
     Raises:
         SpecError: RE2 refuses the pattern.
     """
     try:
-        return re2.compile(_expand(pattern), _options())
+        compiled: Pattern = re2.compile(_expand(pattern), _options())
     except re2.error as error:
         raise SpecError(f"{origin}: {pattern!r} is not an RE2 pattern: {error}") from error
+    return compiled
 
 
 @lru_cache(maxsize=256)
-def _compiled_union(patterns: tuple[str, ...]) -> Any:
+def _compiled_union(patterns: tuple[str, ...]) -> Pattern:
     return _any_of(list(patterns), origin="screen")
 
 
@@ -218,11 +245,11 @@ def _expand(pattern: str) -> bytes:
 
 
 def _loose(pattern: str) -> str:
-    """Return a pattern for raw text, where stamps and escapes may stand before the line's text."""
-    return pattern.removeprefix("^").removesuffix("$")
+    """Return a pattern for raw text, where stamps and escapes stand before the line's text: no anchors."""
+    return _ANCHOR.sub(lambda part: "" if part[0] in {"^", "$"} else part[0], pattern)
 
 
-def _options() -> Any:
+def _options() -> re2.Options:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.log_errors = False
@@ -230,8 +257,10 @@ def _options() -> Any:
     return options
 
 
-def _any_of(patterns: list[str], *, origin: str) -> Any:
-    return compile_pattern("|".join(f"(?:{p})" for p in patterns) if patterns else r"[^\x00-\xff]", origin=origin)
+def _any_of(patterns: list[str], *, origin: str) -> Pattern:
+    return compile_pattern(
+        "|".join(f"(?:{p})" for p in patterns) if patterns else r"[^\x00-\xff]", origin=origin
+    )
 
 
 def _recipe(table: FrameTable, *, common_skip: list[str], origin: Path) -> FrameRecipe:
@@ -300,9 +329,10 @@ def _check_ids(rules: list[Rule]) -> None:
             raise SpecError(f"rule {rule.id!r} absorbs {', '.join(sorted(unknown))}, which no file has")
 
 
-def _screen(screened: tuple[tuple[str, str], ...]) -> Any:
+def _screen(screened: tuple[tuple[str, str], ...]) -> Screen:
     screen = re2.Set.SearchSet(_options())
     for _, pattern in screened:
         screen.Add(_expand(pattern))
     screen.Compile()
-    return screen
+    compiled: Screen = screen
+    return compiled

@@ -10,7 +10,7 @@ from emulator.errors import StateError
 from harness.signatures.classify import Report, classify
 from harness.signatures.lines import LONGEST_LINE, Line, parse_line, split_lines
 from harness.signatures.model import Finding
-from harness.signatures.rules import Rule, RuleSet, shipped_rules
+from harness.signatures.rules import Pattern, Rule, RuleSet, shipped_rules
 
 LONGEST_REPORT = 64 << 10  # bytes that are kept of a report
 LONGEST_OPENING = 1024  # bytes before a trigger in which its report may begin
@@ -116,7 +116,9 @@ class Scanner:
         """
         end = self._start + len(self._tail)
         if not self._start <= offset <= end:
-            raise StateError(f"a cut at {offset} is too late; the scanner can cut from {self._start} to {end}")
+            raise StateError(
+                f"a cut at {offset} is too late; the scanner can cut from {self._start} to {end}"
+            )
         before, rest = self._tail[: offset - self._start], self._tail[offset - self._start :]
         self._close(before)
         closed = self.boot_findings
@@ -204,7 +206,7 @@ class Scanner:
             self._known.add(rule.id)
         before = (self._past + data[: line.start - self._start])[-LONGEST_OPENING:]
         after = self._boot[-1].trigger if self._boot else -1
-        start = line.start if rule.opens is None else _opening(rule, line, before, after=after)
+        start = line.start if rule.opens is None else _opening(rule.opens, line, before, after=after)
         for report in self._boot:
             if report.context == line.context and not rule.continues:
                 report.close_at(start if start > report.trigger else line.start)
@@ -230,11 +232,11 @@ def _absorbs(report: _Open, rule: Rule, line: Line) -> bool:
     return near and same and rule.id in report.rule.absorbs
 
 
-def _opening(rule: Rule, line: Line, before: bytes, *, after: int) -> int:
+def _opening(opens: Pattern, line: Line, before: bytes, *, after: int) -> int:
     """Return where the report of `line` begins: at the last line of `before` that opens one."""
     lines = list(split_lines(before, offset=line.start - len(before)))[-OPENING_LINES:]
     mine = (at for at in reversed(lines) if at.context == line.context and at.start > after)
-    opened = (at.start for at in mine if rule.opens.search(at.text))
+    opened = (at.start for at in mine if opens.search(at.text))
     return next(opened, line.start)
 
 

@@ -1,0 +1,90 @@
+"""`ttylab scan`: find panics and their like in console logs that are already written."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from emulator.errors import SpecError
+from harness.report.text import escape
+from harness.signatures import Finding, Scanner
+
+CHUNK = 1 << 20  # bytes
+
+
+def scan(
+    files: Annotated[list[Path], typer.Argument(help="Console logs; `-` reads the standard input.")],
+    *,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON array, an object for each file.")
+    ] = False,
+) -> None:
+    """Find what went wrong in FILES. Exit code 1 if anything did, 0 if not, 2 if a file can't be read.
+
+    Examples: `ttylab scan console.txt`, `ttylab scan --json run/*/console.log`.
+    """
+    found = [(file, scan_file(file)) for file in files]
+    if json:
+        sys.stdout.write(
+            json_format.dumps([as_object(file, findings) for file, findings in found], indent=2) + "\n"
+        )
+    else:
+        sys.stdout.writelines(line + "\n" for file, findings in found for line in as_lines(file, findings))
+    if any(not finding.suppressed for _, findings in found for finding in findings):
+        raise typer.Exit(1)
+
+
+def scan_file(file: Path) -> tuple[Finding, ...]:
+    """Return the findings of one log.
+
+    Raises:
+        SpecError: the file can't be read.
+    """
+    try:
+        if str(file) == "-":
+            return _scan_stream(sys.stdin.buffer)
+        with file.open("rb") as stream:
+            return _scan_stream(stream)
+    except OSError as error:
+        raise SpecError(f"{escape(bytes(file))}: can't be read: {error.strerror}") from error
+
+
+def _scan_stream(stream: BinaryIO) -> tuple[Finding, ...]:
+    scanner = Scanner()
+    while chunk := stream.read(CHUNK):
+        scanner.feed(chunk)
+    return scanner.finish()
+
+
+def as_object(file: Path, findings: tuple[Finding, ...]) -> dict[str, Any]:
+    """Return what `--json` prints of one file; programs rely on these keys."""
+    keys = ("title", "alt_titles", "kind", "corrupted", "suppressed", "start", "end")
+    return {
+        "file": str(file),
+        "findings": [{key: getattr(finding, key) for key in keys} for finding in findings],
+    }
+
+
+def as_lines(file: Path, findings: tuple[Finding, ...]) -> list[str]:
+    """Return what a person reads of one file; titles hold no control characters (report/text.py)."""
+    name = escape(bytes(file))
+    if not findings:
+        return [f"{name}: nothing found"]
+    return [
+        f"{name}:{finding.start}-{finding.end}: {finding.kind}: {finding.title}{_remarks(finding)}"
+        for finding in findings
+    ]
+
+
+def _remarks(finding: Finding) -> str:
+    remarks = [
+        "fatal" * finding.fatal,
+        f"corrupted: {finding.corrupted_reason}" * finding.corrupted,
+        "suppressed" * finding.suppressed,
+    ]
+    said = ", ".join(remark for remark in remarks if remark)
+    return f" ({said})" if said else ""

@@ -1,0 +1,90 @@
+"""Tests of harness/signatures/rules.py: what a rule file may say, and how it is refused."""
+
+import pytest
+
+from emulator.errors import SpecError
+from harness.signatures import Scanner, load_rules, shipped_rules
+
+RULE = """
+[[rule]]
+id = "boom"
+trigger = 'BOOM (\\d+)'
+title = "boom"
+kind = "BUG"
+see = "nowhere"
+"""
+
+
+@pytest.fixture
+def rules_of(tmp_path):
+    def write(text):
+        path = tmp_path / "own.toml"
+        path.write_text(text)
+        return load_rules([path])
+
+    return write
+
+
+def test_rules_of_ones_own_find_what_they_say(rules_of):
+    scanner = Scanner(rules_of(RULE))
+    assert [finding.title for finding in scanner.feed(b"[    1.0] BOOM 12\r\n")] == ["boom"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (RULE.replace('"BUG"', '"BUGS"'), "unknown kind 'BUGS'; allowed: ATOMIC_SLEEP"),
+        (RULE.replace("(\\d+)", "(\\d+"), "is not an RE2 pattern"),
+        (RULE.replace("BOOM", "(?=BOOM)"), "is not an RE2 pattern"),
+        (RULE.replace('"boom"\ntrigger', '"Boom!"\ntrigger'), "rule.0.id"),
+        (RULE.replace("see = ", "sea = "), "sea"),
+        (RULE + RULE, "rule 'boom' is there twice"),
+        (RULE + 'absorbs = ["bang"]', "rule 'boom' absorbs bang, which no file has"),
+        (
+            RULE + "[[rule.form]]\nmatch = 'x'\ntitle = 'x'\nframe = 'nosuch'",
+            "no frame 'nosuch'; there are: ",
+        ),
+        (RULE + "fatal = 1", "rule.0.fatal"),
+    ],
+)
+def test_rule_file_is_refused_with_its_place(rules_of, text, complaint):
+    with pytest.raises(SpecError) as caught:
+        rules_of(text)
+    assert complaint in str(caught.value)
+
+
+def test_shipped_rules_all_say_where_they_are_explained():
+    assert all(rule.see for rule in shipped_rules().rules)
+
+
+def test_form_takes_groups_and_the_function_into_its_title(rules_of):
+    rules = rules_of(
+        RULE
+        + """
+[[rule.form]]
+match = 'BOOM (\\d+) of (\\w+)'
+title = "boom {0} of {1} in {frame}"
+alt = ["bang in {frame}"]
+frame = "trace"
+[[frame]]
+id = "trace"
+places = ["trace"]
+skip = ['^innocent$']
+[[rename]]
+match = '^__do_(\\w+)$'
+to = '\\1'
+"""
+    )
+    scanner = Scanner(rules)
+    scanner.feed(
+        b"BOOM 12 of it\nCall Trace:\n innocent+0x1/0x2\n ? guess+0x1/0x2\n __do_work.part.0+0x1/0x2\n"
+    )
+    (finding,) = scanner.finish()
+    assert finding.title == "boom NUM of it in work"
+    assert finding.alt_titles == ("bang in work", "boom NUM of it in __do_work", "bang in __do_work")
+
+
+def test_suppressed_noise_is_found_and_marked(rules_of):
+    scanner = Scanner(rules_of("suppress = ['^boom$']\n" + RULE))
+    (finding,) = scanner.feed(b"BOOM 1\n")
+    assert finding.suppressed
