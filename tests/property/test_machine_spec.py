@@ -1,0 +1,115 @@
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.machine.argv import FirmwareFiles, QemuVersion, Wiring, build_argv
+from emulator.machine.spec import (
+    Accelerator,
+    Device,
+    Disk,
+    DiskBus,
+    DiskFormat,
+    Firmware,
+    MachineSpec,
+    MachineType,
+    WatchdogAction,
+)
+
+TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1, max_size=12)
+PATHS = TEXT.map(lambda text: Path("/") / text.lstrip("/"))
+WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=1000), min_size=1, max_size=8)
+DISKS = st.builds(
+    Disk,
+    path=PATHS,
+    format=st.sampled_from(DiskFormat),
+    bus=st.sampled_from(DiskBus),
+    discard_writes=st.booleans(),
+)
+OVMF = FirmwareFiles(code=Path("/code"), vars_template=Path("/vars"))
+ONCE = ("-name", "-machine", "-accel", "-cpu", "-m", "-smp", "-S", "-mon", "-serial", "-kernel", "-append")
+
+
+@st.composite
+def specs(draw):
+    machine = draw(st.sampled_from(MachineType))
+    spec = MachineSpec(
+        name=draw(st.from_regex(r"[a-z0-9][a-z0-9._-]{0,10}", fullmatch=True)),
+        machine=machine,
+        vcpus=draw(st.integers(1, 4)),
+        memory_mib=draw(st.integers(128, 4096)),
+        accelerator=draw(st.sampled_from(Accelerator)),
+        kernel=draw(PATHS),
+        initrd=draw(st.none() | PATHS),
+        command_line=tuple(draw(st.lists(WORDS, max_size=5))),
+        watchdog_action=draw(st.sampled_from(WatchdogAction)),
+        seed=draw(st.none() | st.integers(0, 2**64 - 1)),
+    )
+    if machine is MachineType.MICROVM:
+        return spec
+    return replace(
+        spec,
+        firmware=draw(st.sampled_from(Firmware)),
+        devices=frozenset(draw(st.lists(st.sampled_from(Device)))),
+        disks=tuple(draw(st.lists(DISKS, max_size=3))),
+        bulk_console=draw(st.booleans()),
+    )
+
+
+def argv_of(spec, *, console_path=Path("/dev/pts/1")):
+    uefi = spec.firmware is Firmware.OVMF
+    wiring = Wiring(
+        console_path=console_path,
+        qmp_fd=3,
+        bulk_fd=4 if spec.bulk_console else None,
+        vars_file=Path("/run/vars") if uefi else None,
+    )
+    return build_argv(
+        spec,
+        qemu="qemu",
+        accelerator="tcg",
+        wiring=wiring,
+        version=QemuVersion(7, 2),
+        firmware=OVMF if uefi else None,
+    )
+
+
+def split_option(option):
+    """Cut an option at its commas as QEMU does: ',,' is one comma of a value."""
+    return [part.replace("\0", ",") for part in option.replace(",,", "\0").split(",")]
+
+
+@given(specs())
+def test_json_gives_an_equal_spec_and_the_same_argv(spec):
+    again = MachineSpec.from_json(spec.to_json())
+    assert again == spec
+    assert argv_of(again) == argv_of(spec)
+
+
+@given(specs())
+def test_argv_names_each_single_thing_once(spec):
+    argv = argv_of(replace(spec, command_line=()))
+    options = [word for word in argv if word in ONCE]
+    assert len(options) == len(set(options))
+    values = [value for name, value in pairwise(argv) if name in {"-chardev", "-object", "-drive"}]
+    ids = [part for value in values for part in split_option(value) if part.startswith("id=")]
+    assert len(ids) == len(set(ids))
+
+
+@given(specs(), PATHS)
+def test_argv_keeps_every_path_when_qemu_splits_it(spec, console):
+    argv = argv_of(spec, console_path=console)
+    given_parts = [part for word in argv for part in split_option(word)]
+    assert f"path={console}" in given_parts
+    assert all(f"file={disk.path}" in given_parts for disk in spec.disks)
+    assert str(spec.kernel) in argv
+
+
+@given(specs(), st.permutations(list(Device)))
+def test_argv_does_not_hang_on_the_order_of_devices(spec, order):
+    if spec.machine is not MachineType.MICROVM:
+        assert argv_of(replace(spec, devices=frozenset(order))) == argv_of(
+            replace(spec, devices=frozenset(reversed(order)))
+        )

@@ -1,0 +1,155 @@
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from emulator.errors import SpecError
+from emulator.machine.spec import (
+    COMMAND_LINE_MAX,
+    Device,
+    Disk,
+    DiskBus,
+    DiskFormat,
+    Firmware,
+    MachineSpec,
+    MachineType,
+    kernel_for,
+)
+
+KERNEL = Path("/images/vmlinux")
+PC = MachineSpec(name="m", machine=MachineType.PC, kernel=KERNEL, initrd=Path("/images/initrd"))
+MICROVM = MachineSpec(name="m", machine=MachineType.MICROVM, kernel=KERNEL)
+DISK = Disk(path=Path("/images/disk.raw"))
+
+
+@dataclass(frozen=True)
+class Kernel:
+    bzimage: Path = Path("/k/bzImage")
+    vmlinux: Path = Path("/k/vmlinux")
+
+
+def test_kernel_for_is_the_elf_under_seabios_and_the_bzimage_under_ovmf():
+    assert kernel_for(Kernel(), Firmware.SEABIOS) == Kernel.vmlinux
+    assert kernel_for(Kernel(), Firmware.OVMF) == Kernel.bzimage
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"name": ""}, "name is ''; allowed: 1-64"),
+        ({"name": "a,b"}, "name is 'a,b'"),
+        ({"name": "x" * 65}, "name is"),
+        ({"machine": "pc"}, "machine is 'pc'; allowed: pc q35 microvm"),
+        ({"firmware": "uefi"}, "firmware is 'uefi'; allowed: seabios ovmf"),
+        ({"accelerator": None}, "accelerator is None; allowed: auto tcg kvm"),
+        ({"watchdog_action": "bark"}, "watchdog_action is 'bark'; allowed: reset shutdown"),
+        ({"vcpus": 0}, "vcpus is 0; allowed: 1 to 4"),
+        ({"vcpus": 5}, "vcpus is 5; allowed: 1 to 4"),
+        ({"vcpus": True}, "vcpus is True; allowed: 1 to 4"),
+        ({"memory_mib": 127}, "memory_mib is 127; allowed: 128 to 4096"),
+        ({"memory_mib": 4097}, "memory_mib is 4097"),
+        ({"memory_mib": 256.0}, "memory_mib is 256.0"),
+        ({"seed": -1}, "seed is -1; allowed: 0 to"),
+        ({"seed": 2**64}, "seed is 18446744073709551616"),
+        ({"kernel": Path("vmlinux")}, "kernel is vmlinux; allowed: an absolute path"),
+        ({"kernel": "/vmlinux"}, "kernel is '/vmlinux'"),
+        ({"initrd": Path("/a\0b")}, "initrd is /a\0b"),
+        ({"kernel": None}, "initrd is /images/initrd; allowed: none unless there is a kernel"),
+        ({"kernel": None, "initrd": None, "command_line": ("quiet",)}, "command_line is ('quiet',)"),
+        ({"command_line": "quiet"}, "command_line is 'quiet'; allowed: a tuple"),
+        ({"command_line": ("",)}, "command_line is ('',); allowed: a tuple of non-empty str"),
+        ({"command_line": ("a\nb",)}, "without NUL, line feed"),
+        ({"command_line": ("a\0b",)}, "without NUL, line feed"),
+        ({"command_line": ("é" * 1024,)}, f"{COMMAND_LINE_MAX} bytes"),
+        ({"devices": {Device.PVPANIC}}, "allowed: a frozenset of Device"),
+        ({"devices": frozenset({"pvpanic"})}, "allowed: a frozenset of Device"),
+        ({"disks": (Path("/d"),)}, "allowed: a tuple of Disk"),
+        ({"bulk_console": 1}, "bulk_console is 1; allowed: true, false"),
+        ({"firmware_on_serial": None}, "firmware_on_serial is None"),
+        ({"firmware": Firmware.OVMF, "firmware_on_serial": True}, "firmware_on_serial is True"),
+    ],
+)
+def test_spec_names_field_value_and_what_is_allowed_when_refused(changes, text):
+    with pytest.raises(SpecError) as refused:
+        replace(PC, **changes)
+    assert text in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"kernel": None}, "kernel is None; allowed: a path on microvm"),
+        ({"firmware": Firmware.OVMF}, "firmware is ovmf; allowed: seabios on microvm"),
+        ({"devices": frozenset({Device.I6300ESB})}, "none on microvm"),
+        ({"devices": frozenset({Device.PVPANIC})}, "none on microvm"),
+        ({"disks": (DISK,)}, "none on microvm"),
+        ({"bulk_console": True}, "false on microvm"),
+        ({"firmware_on_serial": True}, "false on microvm"),
+    ],
+)
+def test_spec_refuses_what_a_microvm_lacks(changes, text):
+    with pytest.raises(SpecError) as refused:
+        replace(MICROVM, **changes)
+    assert text in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"path": Path("disk.raw")}, "disk.path is disk.raw"),
+        ({"format": "vhd"}, "disk.format is 'vhd'; allowed: raw qcow2"),
+        ({"bus": "scsi"}, "disk.bus is 'scsi'; allowed: virtio sata"),
+        ({"read_only": "yes"}, "disk.read_only is 'yes'"),
+        ({"discard_writes": 0}, "disk.discard_writes is 0"),
+        ({"bus": DiskBus.SATA, "read_only": True}, "false on sata"),
+    ],
+)
+def test_disk_names_field_value_and_what_is_allowed_when_refused(changes, text):
+    with pytest.raises(SpecError) as refused:
+        replace(DISK, **changes)
+    assert text in str(refused.value)
+
+
+def test_spec_takes_commas_and_spaces_in_paths():
+    assert replace(PC, kernel=Path("/a, b/vm,linux")).kernel == Path("/a, b/vm,linux")
+
+
+def test_spec_takes_a_command_line_of_the_greatest_length():
+    assert replace(PC, command_line=("x" * COMMAND_LINE_MAX,))
+
+
+def test_to_json_gives_an_equal_spec_when_read_back():
+    spec = replace(
+        PC,
+        devices=frozenset(Device),
+        disks=(Disk(path=Path("/d,1"), format=DiskFormat.QCOW2, discard_writes=True), DISK),
+        command_line=("console=ttyS0", 'dyndbg="file a +p"'),
+        seed=2**64 - 1,
+        bulk_console=True,
+    )
+    assert MachineSpec.from_json(spec.to_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"machine": "isapc"}, "machine is 'isapc'; allowed: pc q35 microvm"),
+        ({"firmware": 3}, "firmware is 3; allowed: seabios ovmf"),
+        ({"kernel": 3}, "kernel is 3; allowed: a path"),
+        ({"command_line": "quiet"}, "command_line is 'quiet'; allowed: a list"),
+        ({"devices": ["fan"]}, "devices is 'fan'; allowed: i6300esb pvpanic"),
+        ({"disks": [{}]}, "disk is {}; allowed: an object with exactly the keys path"),
+        ({"vcpus": "2"}, "vcpus is '2'"),
+        ({"colour": "red"}, "allowed: an object with exactly the keys name"),
+    ],
+)
+def test_from_dict_names_what_is_wrong(changes, text):
+    with pytest.raises(SpecError) as refused:
+        MachineSpec.from_dict({**PC.to_dict(), **changes})
+    assert text in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}"])
+def test_from_json_refuses_what_is_no_spec(text):
+    with pytest.raises(SpecError, match="machine spec is"):
+        MachineSpec.from_json(text)
