@@ -8,7 +8,9 @@
     │   ├── NoEffect               a stimulus was injected and changed nothing
     │   ├── UnwantedEffect         a stimulus that must change nothing did change something
     │   ├── CommandFailed          a command in the guest ended with another status
-    │   └── WrongOutput            the guest showed what it must not
+    │   ├── WrongOutput            the guest showed what it must not
+    │   └── CellFailed             a cell of a matrix failed; the verdict is in the text
+    ├── CellBroken                 the lab failed to play a cell; the verdict is in the text
     ├── Unsupported                the target can't do what is asked: a verdict of SKIPPED
     └── ReportError                a report can't be made or read; results stay as they are
 
@@ -75,6 +77,14 @@ class CommandFailed(GuestError):
 
 class WrongOutput(GuestError):
     """The guest showed what it must not."""
+
+
+class CellFailed(GuestError):
+    """A cell of a matrix has the verdict FAILED."""
+
+
+class CellBroken(HarnessError):
+    """A cell of a matrix has the verdict BROKEN."""
 
 
 class Unsupported(HarnessError):

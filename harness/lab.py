@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.images import Image, ImageStore
+from emulator.machine.host import read_host_budget, worker_count
 from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.spec import Accelerator, MachineType
@@ -51,3 +52,14 @@ class Lab:
         if machine not in self._choices:
             self._choices[machine] = choose_accelerator(self.accelerator, qemu=self.qemu, machine=machine)
         return self._choices[machine]
+
+
+CELL_MIB = 450
+"""Memory of a cell at work: 147-194 MiB of QEMU with a 256 MiB guest (spec/qemu.md 2), pages that a
+guest may yet touch, and a worker."""
+
+
+def cell_workers() -> int:
+    """Return how many cells to run at once on this host, by its cores and memory."""
+    budget = read_host_budget()
+    return worker_count(budget.cores, budget.memory_mib, per_machine_mib=CELL_MIB)

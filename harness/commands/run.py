@@ -1,0 +1,139 @@
+"""`ttylab run`: a matrix of scenarios on real guests, in parallel, with a report at the end."""
+
+from __future__ import annotations
+
+import json as json_format
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from emulator.errors import SpecError
+from harness.cell import Cell
+
+DEFAULT_MATRIX = Path("ci/push.toml")
+
+EXAMPLES = """Examples:
+
+  ttylab run                             the default matrix, ci/push.toml
+
+  ttylab run ci/nightly.toml             another one
+
+  ttylab run -k "nmi and q35"            cells whose id matches, as pytest's -k
+
+  ttylab run --shard 2/5                 a fifth of them, for CI on several machines
+
+  ttylab run --list                      what would run, and what not and why
+
+  ttylab run --list --json               the same for programs
+
+  ttylab run --json result.json          write the run result to a file too
+"""
+
+
+class RunCommand(TyperCommand):
+    """`run`, with a --json that may stand without a value ("-", standard output)."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give a bare --json the value "-"."""
+        return super().parse_args(ctx, with_json_value(args))
+
+
+def with_json_value(args: Iterable[str]) -> list[str]:
+    """Return `args` with "-" behind every --json that is last or followed by another option."""
+    given = list(args)
+    filled: list[str] = []
+    for index, word in enumerate(given):
+        filled.append(word)
+        following = given[index + 1] if index + 1 < len(given) else "--"
+        if word == "--json" and following.startswith("-") and following != "-":
+            filled.append("-")
+    return filled
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("run", cls=RunCommand, epilog=EXAMPLES)
+def run(
+    matrix: Annotated[Path, typer.Argument(help="A matrix file.")] = DEFAULT_MATRIX,
+    *,
+    expression: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only cells whose id matches.")] = "",
+    shard: Annotated[str, typer.Option(metavar="I/N", help="Only part I of N.")] = "",
+    jobs: Annotated[
+        str, typer.Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")
+    ] = "auto",
+    listing: Annotated[bool, typer.Option("--list", help="Show the cells, run nothing.")] = False,
+    json: Annotated[str, typer.Option("--json", metavar="[FILE]", help="Write JSON to FILE, or -.")] = "",
+    run_dir: Annotated[Path | None, typer.Option(help="Where evidence goes; default results/ID.")] = None,
+    time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
+    compare: Annotated[Path | None, typer.Option(help="An earlier run to compare with.")] = None,
+    allure: Annotated[bool, typer.Option(help="Make the Allure report too.")] = True,
+) -> None:
+    """Run a matrix of scenarios on real guests and write the report.
+
+    Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
+    """
+    from harness.known_matrix import read_matrix  # noqa: PLC0415
+    from harness.run_recorder import new_run_id  # noqa: PLC0415
+    from harness.selection import parse_shard, select  # noqa: PLC0415
+    from harness.selection import shard as take_shard  # noqa: PLC0415
+
+    if jobs != "auto" and not (jobs.isdigit() and int(jobs) > 0):
+        raise SpecError(f"--jobs is {jobs!r}; allowed: auto, or a number from 1 on")
+    table = read_matrix(matrix)
+    cells = take_shard(table.cells, *parse_shard(shard)) if shard else table.cells
+    cells = select(cells, expression)
+    if listing:
+        _show(cells, [(one.cell, one.reason) for one in table.excluded], as_json=bool(json))
+        return
+    if not cells:
+        raise SpecError(
+            f"{matrix}: no cell matches -k {expression!r}" + (f" in shard {shard}" if shard else "")
+        )
+    run_dir = (run_dir or Path("results") / new_run_id()).absolute()
+    _become_pytest(
+        [
+            str(matrix),
+            *_given("-k", expression),
+            *_given("--shard", shard),
+            *_given("--run-dir", run_dir),
+            *_given("--run-json", json),
+            *_given("--compare", compare),
+            f"--time-scale={time_scale}",
+            *([f"--alluredir={run_dir / 'allure-results'}", "--allure-html"] if allure else []),
+            *("-n", jobs, "--dist", "load", "--maxschedchunk", "1"),
+        ]
+    )
+
+
+def _given(option: str, value: object) -> list[str]:
+    return (
+        []
+        if value in {"", None}
+        else [f"{option}={value}" if option.startswith("--") else option + str(value)]
+    )
+
+
+def _become_pytest(arguments: list[str]) -> None:
+    """Replace this process by pytest: nobody is left to outlive the run if it is killed."""
+    fixed = ["-p", "harness.progress", "-p", "no:cacheprovider"]
+    os.execv(  # noqa: S606  # no shell is wanted
+        sys.executable, [sys.executable, "-P", "-m", "pytest", *fixed, *arguments]
+    )
+
+
+def _show(cells: Iterable[Cell], excluded: list[tuple[Cell, str]], *, as_json: bool) -> None:
+    from harness.cell_result import cell_record  # noqa: PLC0415
+
+    if as_json:
+        typer.echo(json_format.dumps([cell_record(cell).model_dump() for cell in cells], indent=1))
+        return
+    for cell in cells:
+        typer.echo(cell.id)
+    for cell, reason in excluded:
+        typer.echo(f"# not run: {cell.id}: {reason}")

@@ -1,0 +1,91 @@
+"""What a test may ask for: a lab, a machine of its own, a console session, a guest at its prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emulator.clock import Deadline
+from emulator.machine.machine import Machine, open_machine
+from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType, kernel_for
+from harness.cell_spec import CONSOLE_ARGS, FAST_ARGS
+from harness.guests.linux import LinuxGuest
+from harness.lab import Lab
+from harness.scenario import BOOT_S
+from harness.session import Session
+from harness.stages import Stage
+from harness.targets import Target
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """The bench: guest images, QEMU, the accelerator's verdict, the run's directory."""
+    chosen = request.config.getoption("run_dir")
+    run_dir = Path(chosen).absolute() if chosen else tmp_path_factory.mktemp("ttylab")
+    return Lab(run_dir=run_dir, time_scale=request.config.getoption("time_scale"))
+
+
+@pytest.fixture
+def machine_spec(request: pytest.FixtureRequest, lab: Lab) -> MachineSpec:
+    """What `machine` boots, from the markers `image`, `board`, `kernel_args` and `devices`.
+
+    Override it for anything else.
+    """
+    image_mark = request.node.get_closest_marker("image")
+    image = lab.image(image_mark.args[0] if image_mark else "bookworm")
+    board_mark = request.node.get_closest_marker("board")
+    board = board_mark.kwargs if board_mark else {}
+    firmware = Firmware(board.get("firmware", "seabios"))
+    words = [word for mark in request.node.iter_markers("kernel_args") for word in mark.args]
+    parts = [part for mark in request.node.iter_markers("devices") for part in mark.args]
+    return MachineSpec(
+        name=image.name,
+        machine=MachineType(board.get("machine", "pc")),
+        firmware=firmware,
+        vcpus=board.get("vcpus", 1),
+        memory_mib=board.get("memory_mib", 256),
+        kernel=kernel_for(image, firmware),
+        initrd=image.initrd,
+        command_line=(*CONSOLE_ARGS, *FAST_ARGS, *words),
+        devices=frozenset(Device(part) for part in parts),
+        bulk_console=board.get("bulk_console", False),
+    )
+
+
+@pytest.fixture
+def machine(
+    machine_spec: MachineSpec, lab: Lab, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Machine]:
+    """A machine of this test's own, powered on; NMI, reset and power are its methods."""
+    choice = lab.choice(machine_spec.machine)
+    opened = open_machine(
+        machine_spec,
+        run_dir=tmp_path / "machine",
+        qemu=lab.qemu,
+        accelerator=choice,
+        label=request.node.nodeid,
+    )
+    with opened as running:
+        yield running
+
+
+@pytest.fixture
+def target(machine: Machine) -> Target:
+    """The machine as scenarios see it: a console with a control beside it."""
+    return Target(name=machine.spec.name, channel=machine.console, control=machine)
+
+
+@pytest.fixture
+def console(machine: Machine) -> Session:
+    """A dialogue with ttyS0 from its first byte; every wait is armed with the guest's death."""
+    return Session(machine.console)
+
+
+@pytest.fixture
+def guest(console: Session, lab: Lab) -> LinuxGuest:
+    """A Linux guest that has booted and is logged in: `guest.run("uname -r", deadline)`."""
+    driver = LinuxGuest(console)
+    driver.reach(Stage.SHELL, Deadline.after(BOOT_S * lab.time_scale))
+    return driver

@@ -1,0 +1,84 @@
+"""Matrix files as pytest modules: each cell is an item `ci/push.toml::test_cell[ID]`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from emulator.errors import EmulatorError, SpecError
+from harness import cell_test
+from harness.cell import Cell
+from harness.known_matrix import read_matrix
+from harness.matrix import Matrix, parse_shard, shard
+from harness.scenarios import LIBRARY
+
+
+def is_matrix_file(path: Path) -> bool:
+    """Tell whether `path` is a TOML file with a [matrix] table."""
+    if path.suffix != ".toml":
+        return False
+    try:
+        return "matrix" in tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+
+
+class MatrixFile(pytest.Module):
+    """A matrix file; its tests are those of `cell_test`, once for each cell."""
+
+    def _getobj(self) -> ModuleType:
+        return cell_test
+
+    def matrix(self) -> Matrix:
+        """Return what the file says.
+
+        Raises:
+            pytest.UsageError: it is wrong, or an image is not built.
+        """
+        return usable_matrix(self.path)
+
+
+def usable_matrix(path: Path) -> Matrix:
+    """Return the matrix in `path`.
+
+    Raises:
+        pytest.UsageError: it is wrong, or an image is not built.
+    """
+    try:
+        return read_matrix(path)
+    except EmulatorError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def cells_of(file: MatrixFile, shard_text: str) -> tuple[Cell, ...]:
+    """Return the file's cells, or those of a shard ("2/5"; "" for all).
+
+    Raises:
+        pytest.UsageError: there is no such shard.
+    """
+    cells = file.matrix().cells
+    try:
+        return shard(cells, *parse_shard(shard_text)) if shard_text else cells
+    except SpecError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def cell_params(cells: Iterable[Cell]) -> list[object]:
+    """Return the cells as pytest parameters, marked with their scenarios' tags."""
+    return [
+        pytest.param(
+            cell,
+            id=cell.id,
+            marks=[getattr(pytest.mark, mark_name(tag)) for tag in sorted(LIBRARY[cell.scenario].tags)],
+        )
+        for cell in cells
+    ]
+
+
+def mark_name(tag: str) -> str:
+    """Return a tag as the name of a pytest marker."""
+    return tag.replace("-", "_")

@@ -1,0 +1,161 @@
+"""Live progress of a run in place of pytest's own lines: a bar on a terminal, a line a cell elsewhere.
+
+Loaded with `-p harness.progress`; `ttylab run` does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+
+import pytest
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from emulator.clock import SYSTEM_CLOCK
+from harness.cell_test import STATUS_PROPERTY
+from harness.record_hooks import RECORD, RecordHooks
+
+_CELL = re.compile(r"\[(?P<id>[^\]]+)\]$")
+_STYLES: Mapping[str, str] = {
+    "passed": "green",
+    "failed": "red bold",
+    "broken": "magenta bold",
+    "skipped": "yellow",
+}
+_SHOWN_RUNNING = 8
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the terminal over, on the controller only."""
+    if hasattr(config, "workerinput") or not config.pluginmanager.hasplugin(RECORD):
+        return
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        config.pluginmanager.unregister(reporter)
+    config.pluginmanager.register(
+        RunProgress(config, Console(stderr=True, highlight=False)), "ttylab-progress"
+    )
+
+
+def is_live(console: Console) -> bool:
+    """Tell whether a bar that redraws itself is wanted: on a terminal that is no CI log."""
+    return console.is_terminal and not os.environ.get("CI")
+
+
+class RunProgress:
+    """What a person sees while cells run; written to stderr."""
+
+    def __init__(self, config: pytest.Config, console: Console) -> None:
+        self._config = config
+        self._console = console
+        self._running: dict[str, float] = {}
+        self._done = 0
+        self._total = 0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._task = self._bar.add_task("cells", total=None)
+        self._live = (
+            Live(self._picture(), console=console, refresh_per_second=4) if is_live(console) else None
+        )
+
+    def pytest_sessionstart(self) -> None:
+        """Begin to draw."""
+        if self._live is not None:
+            self._live.start()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Learn how many cells there are, without workers."""
+        self._expect(len(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Learn how many cells there are, with workers."""
+        self._expect(len(ids))
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Show a cell as running."""
+        self._running[nodeid] = SYSTEM_CLOCK.monotonic()
+        self._draw()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Show a cell's end."""
+        if report.when == "call" or report.failed or report.skipped:
+            self._end(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Show what can't be collected."""
+        if report.failed:
+            self._console.print(Text(f"{report.nodeid}: {report.longreprtext}", style="red"))
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Show a defect of pytest, a plug-in or ttylab."""
+        self._console.print(Text(str(excrepr), style="red"))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """End the drawing and say how the run ended; the last line is for programs that read CI logs."""
+        if self._live is not None:
+            self._live.stop()
+        hooks = self._config.pluginmanager.getplugin(RECORD)
+        if not isinstance(hooks, RecordHooks):
+            return
+        for line in hooks.last_words():
+            self._console.print(Text(line), soft_wrap=True)
+        sys.stderr.flush()
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _expect(self, total: int) -> None:
+        self._total = total
+        self._bar.update(self._task, total=total)
+
+    def _end(self, report: pytest.TestReport) -> None:
+        began = self._running.pop(report.nodeid, None)
+        if began is None:
+            return
+        self._done += 1
+        self._bar.update(self._task, completed=self._done)
+        outcome = _outcome(report)
+        seconds = SYSTEM_CLOCK.monotonic() - began
+        line = Text.assemble(
+            f"[{self._done:>3}/{self._total}] ",
+            (f"{outcome:7}", _STYLES[outcome]),
+            f" {_cell_id(report.nodeid)} {seconds:.1f} s",
+        )
+        if self._live is None or report.failed:
+            self._console.print(line, soft_wrap=True)
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._live is not None:
+            self._live.update(self._picture())
+
+    def _picture(self) -> Group:
+        now = SYSTEM_CLOCK.monotonic()
+        running = [
+            Text(f"  {now - began:5.1f} s  {_cell_id(nodeid)}", style="dim")
+            for nodeid, began in list(self._running.items())[:_SHOWN_RUNNING]
+        ]
+        return Group(*running, self._bar)
+
+
+def _outcome(report: pytest.TestReport) -> str:
+    """Return the cell's verdict, or what pytest says where there is none (its worker died)."""
+    verdict = dict(report.user_properties).get(STATUS_PROPERTY)
+    return str(verdict or ("broken" if report.failed else report.outcome))
+
+
+def _cell_id(nodeid: str) -> str:
+    found = _CELL.search(nodeid)
+    return nodeid if found is None else found["id"]

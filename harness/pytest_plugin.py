@@ -1,0 +1,119 @@
+"""ttylab as a pytest plug-in: matrix files as tests, fixtures for machines, a run result at the end.
+
+pytest -n auto ci/push.toml            the default matrix, as `ttylab run` runs it
+pytest ci/push.toml -k "nmi and q35"   some cells
+pytest ci/push.toml -m sysrq           by a scenario's tag
+pytest --fixtures                      what a test of your own may ask for
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from harness.fixtures import console, guest, lab, machine, machine_spec, target
+
+__all__ = ["console", "guest", "lab", "machine", "machine_spec", "target"]
+
+_MARKERS = (
+    "image(name): boot this image (default bookworm)",
+    "board(machine='pc', firmware='seabios', vcpus=1, memory_mib=256): the machine to boot",
+    "kernel_args(*args): add to the guest's command line",
+    "devices(*names): give the machine these parts (i6300esb, pvpanic)",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ttylab's options."""
+    group = parser.getgroup("ttylab", "serial console lab")
+    group.addoption("--shard", default="", metavar="I/N", help="run part I of N of a matrix (2/5)")
+    group.addoption(
+        "--run-dir", default="", metavar="DIR", help="where the run's evidence goes (default results/ID)"
+    )
+    group.addoption(
+        "--run-json", default="", metavar="FILE", help="write the run result here too (- for stdout)"
+    )
+    group.addoption(
+        "--allure-html", action="store_true", help="make the HTML report of --alluredir at the end"
+    )
+    group.addoption(
+        "--compare", default="", metavar="RUN", help="an earlier run to compare with in the report"
+    )
+    group.addoption(
+        "--time-scale", type=float, default=1.0, metavar="X", help="multiply every wait, for slow hosts"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register markers; on the controller, begin a record if a matrix is asked for."""
+    from harness.scenarios import LIBRARY  # noqa: PLC0415  # not at start-up of every pytest
+
+    for line in _MARKERS:
+        config.addinivalue_line("markers", line)
+    for tag in sorted(frozenset().union(*(scenario.tags for scenario in LIBRARY.values()))):
+        config.addinivalue_line("markers", f"{tag.replace('-', '_')}: cells of scenarios with this tag")
+    if not is_worker(config) and _asked_matrices(config):
+        _begin_record(config)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Tell whether this process is an xdist worker."""
+    return hasattr(config, "workerinput")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect matrix files."""
+    from harness.matrix_items import MatrixFile, is_matrix_file  # noqa: PLC0415
+
+    if not is_matrix_file(file_path):
+        return None
+    file: pytest.Collector = MatrixFile.from_parent(parent, path=file_path)
+    return file
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a matrix file's test its cells."""
+    from harness.matrix_items import MatrixFile, cell_params, cells_of  # noqa: PLC0415
+
+    file = metafunc.definition.getparent(MatrixFile)
+    if file is not None and "cell" in metafunc.fixturenames:
+        metafunc.parametrize("cell", cell_params(cells_of(file, metafunc.config.getoption("shard"))))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Let `-n auto` follow this host's cores and memory where machines are run; else xdist decides."""
+    from harness.lab import cell_workers  # noqa: PLC0415
+
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") or not _asked_matrices(config):
+        return None
+    return cell_workers()
+
+
+def _asked_matrices(config: pytest.Config) -> list[Path]:
+    """Return the matrix files that were named on the command line."""
+    from harness.matrix_items import is_matrix_file  # noqa: PLC0415
+
+    paths = (config.invocation_params.dir / str(arg).partition("::")[0] for arg in config.args)
+    return [path for path in dict.fromkeys(paths) if is_matrix_file(path)]
+
+
+def _begin_record(config: pytest.Config) -> None:
+    from harness.matrix_items import usable_matrix  # noqa: PLC0415
+    from harness.record_hooks import RECORD, RecordHooks  # noqa: PLC0415
+    from harness.run_recorder import RunRecorder, new_run_id  # noqa: PLC0415
+
+    chosen = config.option.run_dir or config.invocation_params.dir / "results" / new_run_id()
+    run_dir = Path(chosen).absolute()
+    # xdist hands every option on to its workers.
+    config.option.run_dir = str(run_dir)
+    recorder = RunRecorder(
+        run_dir=run_dir,
+        workers=max(1, len(config.getoption("tx", []) or [])),
+        version=version("ttylab"),
+        matrices=tuple(usable_matrix(path) for path in _asked_matrices(config)),
+    )
+    config.pluginmanager.register(RecordHooks(recorder, config), RECORD)
