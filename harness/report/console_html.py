@@ -30,7 +30,7 @@ class Span:
 
 
 def render_console(transcript: Transcript, spans: Sequence[Span] = (), *, limit: int = LIMIT) -> str:
-    """Return the whole transcript as rows; what lies between both ends of a long one is left out, and says so."""
+    """Return the whole transcript as rows; of one longer than `limit` both ends, and how much is left out."""
     size = len(transcript)
     if size <= limit:
         return "".join(_rows(transcript, 0, size, spans))

@@ -1,0 +1,205 @@
+"""Write the HTML report of a run: an overview and a page for each cell, all offline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from emulator.console.transcript import Transcript, load_transcript
+from emulator.errors import SpecError
+from harness.report.ansi import plain
+from harness.report.cast import render_cast
+from harness.report.comparison import compare_runs
+from harness.report.console_html import focus_of, render_console
+from harness.report.model import CellResult, RunResult
+from harness.report.node_setup import node_modules
+from harness.report.staging import staged_tree
+from harness.report.templating import policy, render_page, source
+from harness.report.views import (
+    CellView,
+    bad_first,
+    facts_of,
+    headline,
+    spans_of,
+    view_cell,
+    view_grid,
+    view_images,
+)
+
+REPORT_DIRECTORY = "report"
+PLAYED = 400_000
+"""Bytes of a transcript that a recording holds."""
+_LINKS = (
+    ("Allure report", "allure-report/index.html"),
+    ("run.json", "run.json"),
+    ("junit.xml", "junit.xml"),
+)
+_PLAYER = Path("asciinema-player") / "dist" / "bundle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Player:
+    """The player of recordings: what its page takes from npm."""
+
+    script: str
+    style: str
+
+
+def write_report(
+    run: RunResult, run_dir: Path, *, old: RunResult | None = None, notes: Sequence[str] = ()
+) -> Path:
+    """Write the report into `run_dir`/report and return its index.html.
+
+    Args:
+        run: what to report.
+        run_dir: the run's directory; cells without files there are reported as such.
+        old: an earlier run to compare with.
+        notes: lines about what is missing in the report, shown in its head.
+
+    Raises:
+        ReportError: it can't be written; an older report stays as it was.
+    """
+    player = find_player()
+    missing = (
+        () if player else ("recordings can't be played here: the player's npm package is not installed",)
+    )
+    with staged_tree(run_dir / REPORT_DIRECTORY) as new:
+        (new / "cells").mkdir()
+        cells = [
+            _write_cell(run, result, run_dir, pages=new / "cells", player=player) for result in run.cells
+        ]
+        (new / "index.html").write_bytes(_index(run, run_dir, cells, old=old, notes=(*missing, *notes)))
+    return run_dir / REPORT_DIRECTORY / "index.html"
+
+
+def find_player() -> Player | None:
+    """Return the player, or None if its npm package is not installed."""
+    modules = node_modules()
+    if modules is None:
+        return None
+    try:
+        script = (modules / _PLAYER / "asciinema-player.min.js").read_text(encoding="utf-8")
+        style = (modules / _PLAYER / "asciinema-player.css").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    if "</script" in script or "</style" in style:
+        return None
+    return Player(script=script, style=style)
+
+
+def _index(
+    run: RunResult, run_dir: Path, cells: list[CellView], *, old: RunResult | None, notes: Sequence[str]
+) -> bytes:
+    return render_page(
+        "index.html",
+        {
+            "run": run,
+            "headline": headline(run),
+            "facts": facts_of(run),
+            "links": [(name, f"../{path}") for name, path in _LINKS if (run_dir / path).exists()],
+            "notes": notes,
+            "cells": bad_first(cells),
+            "grid": view_grid(cells),
+            "images": view_images(run),
+            "comparison": compare_runs(old, run) if old else None,
+        },
+    )
+
+
+def _write_cell(
+    run: RunResult, result: CellResult, run_dir: Path, *, pages: Path, player: Player | None
+) -> CellView:
+    transcript, lost = read_transcript(run_dir / result.directory)
+    played = player is not None and transcript is not None and result.status in {"failed", "broken"}
+    view = view_cell(result, transcript, lost=lost, player=played)
+    if transcript is not None:
+        cast = render_cast(transcript, title=result.cell.id, limit=PLAYED)
+        if player is not None and played:
+            (pages / f"{view.page}.play.html").write_bytes(_play_page(view, cast, player))
+        else:
+            (pages / f"{view.page}.cast").write_text(cast, encoding="utf-8")
+    (pages / f"{view.page}.html").write_bytes(
+        _cell_page(run, view, transcript, files=run_dir / result.directory)
+    )
+    return view
+
+
+def read_transcript(directory: Path) -> tuple[Transcript | None, str]:
+    """Return a cell's transcript, or None and why there is none."""
+    try:
+        return load_transcript(directory), ""
+    except SpecError:
+        return None, "no transcript was kept"
+
+
+def _cell_page(run: RunResult, view: CellView, transcript: Transcript | None, *, files: Path) -> bytes:
+    result = view.result
+    spans = spans_of(result)
+    decisive = ""
+    if transcript is not None and (focus := focus_of(spans, transcript)) in spans:
+        start = transcript.read(max(0, focus.start - 65536), focus.start).rfind(b"\n") + 1
+        decisive = f"b{max(0, focus.start - 65536) + start}"
+    return render_page(
+        "cell.html",
+        {
+            "run": run,
+            "cell": view,
+            "console": Markup(render_console(transcript, spans)) if transcript else "",  # noqa: S704 - escaped there
+            "decisive": decisive,
+            "cast": transcript is not None,
+            "files": f"../../{result.directory}",
+            "argv": _argv(result, files),
+            "stderr": plain(_read(files / "qemu.stderr")),
+            "images": view_images(run.model_copy(update={"cells": [result]})) if result.image else [],
+        },
+    )
+
+
+def _play_page(view: CellView, cast: str, player: Player) -> bytes:
+    options = {
+        "fit": "width",
+        "idleTimeLimit": 2,
+        "preload": True,
+        "poster": "npt:0:01",
+        "theme": "asciinema",
+    }
+    data = json.dumps({"data": cast, "options": options}).replace("<", "\\u003c")
+    return render_page(
+        "play.html",
+        {
+            "result": view.result,
+            "page": view.page,
+            "player": Markup(player.script),  # noqa: S704 - the package's own file
+            "player_style": Markup(player.style),  # noqa: S704 - as above
+            "cast": Markup(data),  # noqa: S704 - no "<" is left in it
+            "policy": policy(player.script, source("play.js"), wasm=True),
+        },
+        scripts=("play.js",),
+    )
+
+
+def _argv(result: CellResult, files: Path) -> str:
+    """Return QEMU's command line, one option a line."""
+    try:
+        words = json.loads(_read(files / "argv.json") or b"null")
+    except ValueError:
+        words = None
+    listed = result.argv or (words if isinstance(words, list) else [])
+    lines: list[str] = []
+    for word in map(str, listed):
+        if lines and not word.startswith("-") and len(lines) > 1 and " " not in lines[-1]:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return "\n".join(lines) or "not known"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,231 @@
+"""What the pages show, taken from the run result and transcripts; the templates only lay it out."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from emulator.console.transcript import Transcript
+from harness.report.comparison import target_of
+from harness.report.console_html import Span, focus_of, render_excerpt
+from harness.report.model import CellResult, RunResult
+from harness.report.text import visible
+from harness.report.timeline import render_timeline
+
+STATUSES = ("failed", "broken", "skipped", "passed")
+SYMBOLS = {"passed": "✓", "failed": "✗", "broken": "!", "skipped": "-"}
+MEANINGS = {
+    "passed": "passed",
+    "failed": "failed: the guest's fault",
+    "broken": "broken: the lab's fault, nothing is known of the guest",
+    "skipped": "skipped: the target can't do it",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellView:
+    """A cell as the pages show it.
+
+    Attributes:
+        result: its record.
+        page: name of its page, without directory and suffix.
+        target: what it ran on.
+        symbol: sign of its verdict.
+        boot_s: seconds of the first boot to its last stage, or None.
+        excerpt: rows of the transcript around the decisive place, as HTML; empty if there is no transcript.
+        timeline: SVG.
+        lost: why there is no transcript, or why it is not whole; empty if it is.
+        player: whether there is a page that plays its recording.
+    """
+
+    result: CellResult
+    page: str
+    target: str
+    symbol: str
+    boot_s: float | None
+    excerpt: str
+    timeline: str
+    lost: str
+    player: bool
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether somebody must look at it."""
+        return self.result.status in {"failed", "broken"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageView:
+    """An image that the run used, as its provenance names it."""
+
+    name: str
+    kernel: str
+    version: str
+    digests: Mapping[str, str]
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridView:
+    """Scenarios by targets; `rows` maps a scenario to one cell, or None, for each of `targets`."""
+
+    targets: tuple[tuple[str, str, str, str], ...]
+    rows: tuple[tuple[str, tuple[CellView | None, ...]], ...]
+
+
+def view_cell(
+    result: CellResult, transcript: Transcript | None, *, lost: str = "", player: bool = False
+) -> CellView:
+    """Return what the pages show of a cell; only bad cells get an excerpt and a timeline for the overview."""
+    is_bad = result.status in {"failed", "broken"}
+    excerpt = ""
+    if is_bad and transcript is not None and len(transcript):
+        spans = spans_of(result)
+        excerpt = render_excerpt(transcript, focus_of(spans, transcript), spans)
+    return CellView(
+        result=result,
+        page=page_of(result.cell.id),
+        target=target_of(result),
+        symbol=SYMBOLS[result.status],
+        boot_s=_boot_s(result),
+        excerpt=excerpt,
+        timeline=render_timeline(result, transcript),
+        lost=lost or (transcript.truncated or "" if transcript else ""),
+        player=player,
+    )
+
+
+def spans_of(result: CellResult) -> tuple[Span, ...]:
+    """Return the places of a transcript that matter: the evidence, and what was found."""
+    found = [
+        Span(start=each.start, end=each.end, css="expected" if each.expected or each.suppressed else "found")
+        for each in result.findings
+    ]
+    return (*found, *(Span(start=each.start, end=each.end, css="hit") for each in result.evidence))
+
+
+def page_of(cell_id: str) -> str:
+    """Return a file name for a cell's page; ids that are no file names get a hash in place of what is odd."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,180}", cell_id):
+        return cell_id
+    digest = hashlib.sha256(cell_id.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', cell_id)[:120].lstrip('.-') or 'cell'}-{digest}"
+
+
+def _boot_s(result: CellResult) -> float | None:
+    moments = [stage.at for stage in result.stages if stage.boot == 0]
+    return max(moments) if moments else None
+
+
+def bad_first(cells: Iterable[CellView]) -> list[CellView]:
+    """Return the cells in order of how much they ask for a look, then by id."""
+    return sorted(cells, key=lambda cell: (STATUSES.index(cell.result.status), cell.result.cell.id))
+
+
+def view_grid(cells: Sequence[CellView]) -> GridView:
+    """Return scenarios by targets."""
+    places = {_place(cell): cell for cell in cells}
+    targets = sorted({target for target, _ in places})
+    scenarios = sorted({scenario for _, scenario in places})
+    return GridView(
+        targets=tuple(
+            (image, machine, firmware, _cpus(vcpus)) for image, machine, firmware, vcpus in targets
+        ),
+        rows=tuple(
+            (scenario, tuple(places.get((target, scenario)) for target in targets)) for scenario in scenarios
+        ),
+    )
+
+
+def _place(cell: CellView) -> tuple[tuple[str, str, str, int], str]:
+    record = cell.result.cell
+    return (record.image, record.machine, record.firmware, record.vcpus), record.scenario
+
+
+def _cpus(count: int) -> str:
+    return f"{count} vCPU{'s' if count > 1 else ''}"
+
+
+def view_images(run: RunResult) -> list[ImageView]:
+    """Return the images of the run, one line for each that differs in anything."""
+    found: dict[tuple[str, str], ImageView] = {}
+    for result in run.cells:
+        facts = result.image
+        view = ImageView(
+            name=str(facts.get("name", result.cell.image)),
+            kernel=str(facts.get("kernel_release", "")),
+            version=str(facts.get("kernel_version", "")),
+            digests=_texts(facts.get("sha256")),
+            packages=tuple(_package(each) for each in _items(facts.get("packages"))),
+        )
+        found.setdefault((view.name, str(sorted(view.digests.items()))), view)
+    return [found[key] for key in sorted(found)]
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {str(key): str(each) for key, each in value.items()} if isinstance(value, Mapping) else {}
+
+
+def _items(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _package(value: object) -> str:
+    facts = _texts(value)
+    return f"{facts.get('name', value)} {facts.get('version', '')}".strip()
+
+
+def headline(run: RunResult) -> str:
+    """Return the run's end in one sentence."""
+    bad = [
+        f"{run.summary.get(status, 0)} {status}" for status in ("failed", "broken") if run.summary.get(status)
+    ]
+    total = len(run.cells)
+    if run.interrupted:
+        return f"Interrupted after {total} cells" + (f": {', '.join(bad)}" if bad else "")
+    if bad:
+        return f"{' and '.join(bad)} of {total} cells"
+    passed = run.summary.get("passed", 0)
+    if passed == total and total:
+        return f"All {total} cells passed"
+    return f"{passed} of {total} cells passed, the others were skipped" if total else "No cell ran"
+
+
+def facts_of(run: RunResult) -> list[tuple[str, str]]:
+    """Return what a reader asks first of a run, as names and values."""
+    facts = [
+        ("started", run.started_utc[:19].replace("T", " ") + " UTC"),
+        ("took", duration(run.duration_s)),
+        ("matrix", run.matrix),
+        ("workers", str(run.workers)),
+        ("accelerator", ", ".join(sorted({each.accelerator for each in run.cells} - {""})) or "unknown"),
+        ("QEMU", ", ".join(sorted({each.qemu for each in run.cells} - {""})) or "unknown"),
+        ("ttylab", run.ttylab),
+    ]
+    facts += [(f"host {key}", _fact(value)) for key, value in run.host.items()]
+    return [(name, visible(value)) for name, value in facts]
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_fact(each)}" for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_fact, value))
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """Return `seconds` for people."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
+
+def latency(seconds: float | None) -> str:
+    """Return a latency for people, in ms below a second."""
+    if seconds is None:
+        return "no effect seen"
+    return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
