@@ -132,8 +132,10 @@ def draw_bars(canvas: Canvas, name: str, bars: Sequence[Bar]) -> None:
 def _shortened(label: str, room: int) -> str:
     if len(label) <= room:
         return label
-    number, _, _ = label.partition(" ")
-    return label[: room - 1] + "…" if room > 4 else number[:room]
+    first, _, rest = label.partition(" ")
+    if rest and room > 5:
+        return label[: room - 1] + "…"
+    return first if len(first) <= room else ""
 
 
 def draw_points(canvas: Canvas, name: str, points: Sequence[Point]) -> None:

@@ -1,0 +1,111 @@
+"""The run result as JUnit XML, for CI systems; valid XML whatever the guest wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from emulator.console.transcript import CONSOLE_FILE
+from harness.report.ansi import plain
+from harness.report.comparison import target_of
+from harness.report.model import CellResult, RunResult
+from harness.report.staging import write_whole
+from harness.report.text import visible
+
+JUNIT_FILE = "junit.xml"
+_TAIL = 8000
+"""Bytes of each transcript's end that go into the file."""
+
+
+def write_junit(run: RunResult, run_dir: Path) -> Path:
+    """Write junit.xml into `run_dir`, with the ends of the transcripts found there; return the file.
+
+    Raises:
+        ReportError: it can't be written; an older file stays as it was.
+    """
+    tails = {result.cell.id: _tail(run_dir / result.directory / CONSOLE_FILE) for result in run.cells}
+    write_whole(run_dir / JUNIT_FILE, render_junit(run, tails))
+    return run_dir / JUNIT_FILE
+
+
+def render_junit(run: RunResult, tails: dict[str, bytes]) -> bytes:
+    """Return the XML; `tails` holds the last bytes of each cell's console by cell id."""
+    counts = {
+        "tests": str(len(run.cells)),
+        "failures": str(_count(run, "failed")),
+        "errors": str(_count(run, "broken")),
+        "skipped": str(_count(run, "skipped")),
+        "time": f"{run.duration_s:.3f}",
+    }
+    root = ET.Element("testsuites", counts)
+    suite = ET.SubElement(
+        root, "testsuite", {"name": "ttylab", **counts, "timestamp": visible(run.started_utc)}
+    )
+    _properties(suite, {"run": run.run_id, "matrix": run.matrix, "ttylab": run.ttylab})
+    for result in run.cells:
+        _add_case(suite, result, tails.get(result.cell.id, b""))
+    ET.indent(root)
+    xml: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return xml + b"\n"
+
+
+def _count(run: RunResult, status: str) -> int:
+    return sum(result.status == status for result in run.cells)
+
+
+def _add_case(suite: ET.Element, result: CellResult, tail: bytes) -> None:
+    case = ET.SubElement(
+        suite,
+        "testcase",
+        {
+            "classname": visible(f"ttylab.{result.cell.scenario}"),
+            "name": visible(result.cell.id),
+            "time": f"{result.duration_s:.3f}",
+        },
+    )
+    _properties(
+        case,
+        {
+            "title": result.title,
+            "target": target_of(result),
+            "severity": result.severity,
+            "repro": result.repro,
+            "accelerator": result.accelerator,
+            "qemu": result.qemu,
+        },
+    )
+    _add_outcome(case, result)
+    if tail:
+        ET.SubElement(case, "system-out").text = visible(plain(tail), keep="\n")
+
+
+def _add_outcome(case: ET.Element, result: CellResult) -> None:
+    tag = {"failed": "failure", "broken": "error", "skipped": "skipped"}.get(result.status)
+    if tag is None:
+        return
+    outcome = ET.SubElement(case, tag, {"message": visible(result.message)})
+    if tag == "skipped":
+        return
+    outcome.set("type", result.reason)
+    lines = [
+        result.message,
+        *(f"evidence at {each.at:.3f} s: {each.says}" for each in result.evidence),
+        result.repro,
+    ]
+    outcome.text = visible("\n".join(lines), keep="\n")
+
+
+def _properties(parent: ET.Element, values: dict[str, str]) -> None:
+    properties = ET.SubElement(parent, "properties")
+    for name, value in values.items():
+        ET.SubElement(properties, "property", {"name": name, "value": visible(value)})
+
+
+def _tail(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - _TAIL))
+            return file.read()
+    except OSError:
+        return b""
