@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,7 @@ class CellRun:
         lab: on which bench.
         worker: who runs it, for the report.
         time_limit_s: seconds that its steps may take together.
+        on_step: called with each step's number and text as it begins.
     """
 
     cell: Cell
@@ -46,6 +48,7 @@ class CellRun:
     lab: Lab
     worker: str = "main"
     time_limit_s: float = 180.0
+    on_step: Callable[[int, str], None] = lambda _index, _text: None
 
     @property
     def directory(self) -> Path:
@@ -110,6 +113,7 @@ class CellRun:
                 clock=self.lab.clock,
                 time_scale=self.lab.time_scale,
                 time_limit_s=self.time_limit_s,
+                on_step=self.on_step,
             ).play()
             transcript, argv = machine.transcript, machine.argv
         around = replace(around, duration_s=self.lab.clock.monotonic() - started, argv=argv)

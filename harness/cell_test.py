@@ -13,7 +13,6 @@ from harness.lab import Lab
 from harness.report.model import CellResult
 from harness.scenarios import find_scenario
 
-
 STATUS_PROPERTY = "verdict"
 """Name of the test property that carries a cell's status to the controller and into JUnit."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -77,6 +76,11 @@ class Machine:
     def run_dir(self) -> Path:
         """Where its evidence is kept."""
         return self._bench.run_dir
+
+    @property
+    def links_dir(self) -> Path:
+        """Where `console.sock` and `control.sock` are served; gone with the machine."""
+        return self._bench.temp_dir
 
     @property
     def state(self) -> MachineState:
@@ -260,7 +264,7 @@ class Machine:
 
     def _build_argv(self, qmp_fd: int, *, bulk_fd: int | None) -> tuple[str, ...]:
         wiring = Wiring(
-            console_path=self.console.path, qmp_fd=qmp_fd, bulk_fd=bulk_fd, vars_file=self._vars_file()
+            console_path=self.console.path, qmp_fd=qmp_fd, bulk_fd=bulk_fd, vars_file=self._bench.vars_file
         )
         return build_argv(
             self.spec,
@@ -270,15 +274,6 @@ class Machine:
             version=self._bench.qemu.version,
             firmware=self._bench.firmware,
         )
-
-    def _vars_file(self) -> Path | None:
-        """Return this machine's own variable store; it keeps its content when the power is cut."""
-        if self._bench.firmware is None:
-            return None
-        path = self._bench.temp_dir / "ovmf-vars.fd"
-        if not path.exists():
-            shutil.copyfile(self._bench.firmware.vars_template, path)
-        return path
 
     def _open_bulk(self, stack: ExitStack) -> int:
         ours, theirs = socket.socketpair()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from emulator.console.channel import Channel
 from emulator.machine.capability import Capability
@@ -18,11 +19,13 @@ class Target:
         name: for messages ("bookworm on q35", "rfc2217://lab:7001").
         channel: the console.
         control: what can be done.
+        obstacles: why a capability is absent, where more can be said than that it is.
     """
 
     name: str
     channel: Channel
     control: Control
+    obstacles: Mapping[Capability, str] = field(default_factory=dict)
 
     def require(self, needs: frozenset[Capability]) -> None:
         """Check that the target can do all of `needs`.
@@ -32,7 +35,12 @@ class Target:
         """
         missing = needs - self.control.capabilities
         if missing:
-            raise Unsupported(f"{self.name} can't do {', '.join(sorted(missing))}")
+            shown = ", ".join(self._explain(one) for one in sorted(missing))
+            raise Unsupported(f"{self.name} can't do {shown}")
+
+    def _explain(self, capability: Capability) -> str:
+        why = self.obstacles.get(capability)
+        return capability.value if why is None else f"{capability.value} ({why})"
 
 
 __all__ = ["Target"]

@@ -1,0 +1,54 @@
+"""From what is typed after `ttylab boot` to a machine; pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeVar
+
+from emulator.errors import SpecError
+from emulator.images import Image
+from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType, kernel_for
+from harness.cell_spec import CONSOLE_ARGS, FAST_ARGS
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+def interactive_spec(
+    image: Image,
+    *,
+    machine: str,
+    firmware: str,
+    vcpus: int,
+    memory_mib: int,
+    append: tuple[str, ...],
+    devices: tuple[str, ...],
+) -> MachineSpec:
+    """Return the machine that the words describe.
+
+    Raises:
+        SpecError: a word is wrong; the text names it and what is allowed.
+    """
+    chosen = word(Firmware, "firmware", firmware)
+    return MachineSpec(
+        name=image.name,
+        machine=word(MachineType, "machine", machine),
+        firmware=chosen,
+        vcpus=vcpus,
+        memory_mib=memory_mib,
+        kernel=kernel_for(image, chosen),
+        initrd=image.initrd,
+        command_line=(*CONSOLE_ARGS, *FAST_ARGS, *append),
+        devices=frozenset(word(Device, "device", one) for one in devices),
+    )
+
+
+def word(enum: type[_E], field: str, value: str) -> _E:
+    """Return the member of `enum` that `value` names.
+
+    Raises:
+        SpecError: there is none; the text names those there are.
+    """
+    try:
+        return enum(value)
+    except ValueError:
+        raise SpecError(f"{field} is {value!r}; allowed: {', '.join(enum)}") from None

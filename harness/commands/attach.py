@@ -1,0 +1,74 @@
+"""`ttylab attach`: join the console of a running machine, or of a serial port."""
+
+from __future__ import annotations
+
+import json as json_format
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLES = """Examples:
+
+  ttylab attach                     the only running machine, read only
+
+  ttylab attach nmi-panic --write   a cell of a running matrix, and type into it
+
+  ttylab attach --list              what runs
+
+  ttylab attach --port /dev/ttyUSB0 a real port; also socket://HOST:PORT, rfc2217://HOST:PORT
+"""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("attach", epilog=EXAMPLES)
+def attach(
+    name: Annotated[str, typer.Argument(help="Id of the machine, or a part of its label.")] = "",
+    *,
+    write: Annotated[bool, typer.Option("--write", help="Type into the guest too.")] = False,
+    port: Annotated[str, typer.Option(metavar="URL", help="A serial port instead of a machine.")] = "",
+    baudrate: Annotated[int, typer.Option(help="Of the port.")] = 115200,
+    from_end: Annotated[bool, typer.Option("--from-end", help="Do not replay what came before.")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="Show the running machines.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --list: one JSON array.")] = False,
+) -> None:
+    """Join a console; read only unless --write is given. A port can always be typed into."""
+    from emulator.machine.ledger import list_machines  # noqa: PLC0415
+    from harness.attach import choose_machine  # noqa: PLC0415
+    from harness.interactive import links_of  # noqa: PLC0415
+    from harness.terminal import Terminal, greet  # noqa: PLC0415
+
+    if port:
+        _attach_port(port, baudrate)
+        return
+    machines = list_machines()
+    if listing or json:
+        typer.echo(
+            json_format.dumps([asdict(one) for one in machines], indent=1)
+            if json
+            else "\n".join(f"{one.id}  {one.label}  {one.console}" for one in machines) or "No machine runs."
+        )
+        return
+    entry = choose_machine(machines, name)
+    greet(f"{entry.label} ({entry.id})", writable=write)
+    Terminal(links=links_of(entry), writable=write, start="end" if from_end else "start").run()
+
+
+def _attach_port(url: str, baudrate: int) -> None:
+    from emulator.console.serial_port import open_serial_console  # noqa: PLC0415
+    from harness.interactive import links_in  # noqa: PLC0415
+    from harness.targets.serial_port import SerialControl  # noqa: PLC0415
+    from harness.terminal import Terminal, greet  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="ttylab-port-") as scratch:
+        control = SerialControl()
+        opened = open_serial_console(
+            url, baudrate=baudrate, links_dir=Path(scratch), on_control=control.answer
+        )
+        with opened as console:
+            control.connect(console)
+            greet(f"{url} at {baudrate} baud", writable=True)
+            Terminal(links=links_in(Path(scratch)), writable=True).run()

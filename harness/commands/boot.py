@@ -1,0 +1,53 @@
+"""`ttylab boot`: a guest of one's own, and this terminal on its console."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLES = """Examples:
+
+  ttylab boot bookworm                        boot and log in as root, password ttylab
+
+  ttylab boot sid --machine q35 --firmware ovmf --vcpus 2
+
+  ttylab boot bookworm --append "sysctl.kernel.sysrq=1 panic=5"
+
+Ctrl-] opens a menu: NMI, SysRq, reset, power, help, quit. A second terminal joins with `ttylab attach`.
+"""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("boot", epilog=EXAMPLES)
+def boot(
+    image: Annotated[str, typer.Argument(help="Image to boot; see ttylab images list.")],
+    *,
+    machine: Annotated[str, typer.Option(help="pc, q35 or microvm.")] = "pc",
+    firmware: Annotated[str, typer.Option(help="seabios or ovmf.")] = "seabios",
+    vcpus: Annotated[int, typer.Option(help="1 to 4.")] = 1,
+    memory: Annotated[int, typer.Option(help="MiB.")] = 256,
+    append: Annotated[str, typer.Option(help="More kernel parameters.")] = "",
+    device: Annotated[list[str] | None, typer.Option(help="i6300esb or pvpanic; may be repeated.")] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Keep the transcript here.")] = None,
+) -> None:
+    """Boot a guest and attach this terminal to its serial console; the guest ends with the command."""
+    from harness.boot_spec import interactive_spec  # noqa: PLC0415
+    from harness.interactive import run_interactive  # noqa: PLC0415
+    from harness.lab import Lab  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="ttylab-boot-") as scratch:
+        lab = Lab(run_dir=run_dir or Path(scratch))
+        spec = interactive_spec(
+            lab.image(image),
+            machine=machine,
+            firmware=firmware,
+            vcpus=vcpus,
+            memory_mib=memory,
+            append=tuple(append.split()),
+            devices=tuple(device or ()),
+        )
+        run_interactive(spec, lab, label=f"boot {image}")

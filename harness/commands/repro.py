@@ -1,0 +1,74 @@
+"""`ttylab repro`: boot one cell again with the same argv, image hashes and seed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLES = """Examples:
+
+  ttylab repro bookworm.pc.seabios.1.nmi-panic                as the newest run had it
+
+  ttylab repro bookworm.pc.seabios.1.nmi-panic --run results/20261123-051500-4f2a
+
+  ttylab repro bookworm.pc.seabios.1.nmi-panic --interactive  boot its machine, type yourself
+"""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("repro", epilog=EXAMPLES)
+def repro(
+    cell_id: Annotated[str, typer.Argument(metavar="CELL", help="Id of a cell, as reports show it.")],
+    *,
+    run: Annotated[Path | None, typer.Option(help="The run to reproduce; default the newest.")] = None,
+    interactive: Annotated[bool, typer.Option(help="Attach this terminal, play nothing.")] = False,
+    changed: Annotated[bool, typer.Option("--changed", help="Go on although the image differs.")] = False,
+    time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
+) -> int:
+    """Boot one cell again exactly as a run did, and play its scenario.
+
+    Exit code as `ttylab run`; 2 if the image or the machine is no longer the recorded one.
+    """
+    from emulator.errors import SpecError  # noqa: PLC0415
+    from emulator.images import load_catalog  # noqa: PLC0415
+    from harness.cell import parse_cell_id  # noqa: PLC0415
+    from harness.cell_run import CellRun  # noqa: PLC0415
+    from harness.cell_spec import guest_spec  # noqa: PLC0415
+    from harness.interactive import run_interactive  # noqa: PLC0415
+    from harness.lab import Lab  # noqa: PLC0415
+    from harness.repro import RESULTS, differences, find_record, recorded_spec  # noqa: PLC0415
+    from harness.run_recorder import new_run_id  # noqa: PLC0415
+    from harness.scenarios import LIBRARY, find_scenario  # noqa: PLC0415
+
+    cell = parse_cell_id(cell_id, images=load_catalog().names, scenarios=LIBRARY)
+    scenario = find_scenario(cell.scenario)
+    lab = Lab(run_dir=(RESULTS / f"repro-{new_run_id()}").absolute(), time_scale=time_scale)
+    image = lab.image(cell.image)
+    spec = guest_spec(cell, scenario, image)
+    record = find_record(cell, run)
+    if record is None:
+        sys.stderr.write(f"ttylab: no run here has {cell.id}; booting it as it is defined now\n")
+    else:
+        found = differences(record[1], recorded_spec(record[0], cell), image=image, now=spec)
+        if found and not changed:
+            raise SpecError(f"{record[0].name} ran another machine: {'; '.join(found)} (--changed goes on)")
+        sys.stderr.write(f"ttylab: as in {record[0].name}: {record[1].status} {record[1].message}\n")
+    if interactive:
+        run_interactive(spec, lab, label=f"repro {cell.id}")
+        return 0
+    result = CellRun(cell=cell, scenario=scenario, lab=lab, on_step=_say_step).run()
+    _say_result(result.status, result.message, lab.run_dir / result.directory)
+    return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
+
+
+def _say_step(number: int, text: str) -> None:
+    sys.stderr.write(f"  {number:2} {text}\n")
+
+
+def _say_result(status: str, message: str, directory: Path) -> None:
+    typer.echo(f"{status.upper()}{': ' + message if message else ''}")
+    typer.echo(f"transcript: {directory / 'console.bin'}")

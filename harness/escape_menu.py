@@ -1,0 +1,98 @@
+"""The escape menu of an attached terminal: typed bytes in, text to send and acts out; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+ESCAPE = 0x1D
+"""Ctrl-], as telnet and virsh have it."""
+
+
+class Act(StrEnum):
+    """What the menu can do; the values of those for the machine are the words of its control socket."""
+
+    NMI = "nmi"
+    RESET = "reset"
+    POWER_BUTTON = "power_button"
+    POWER_OFF = "power_off"
+    POWER_ON = "power_on"
+    BREAK = "break"
+    HELP = "help"
+    QUIT = "quit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SysRqKey:
+    """Ask for a system request by BREAK and this byte."""
+
+    key: bytes
+
+
+Wish: TypeAlias = bytes | Act | SysRqKey
+
+_KEYS: Mapping[int, tuple[Act, str]] = {
+    ord("n"): (Act.NMI, "inject an NMI"),
+    ord("r"): (Act.RESET, "reset (hard)"),
+    ord("p"): (Act.POWER_BUTTON, "press the power button"),
+    ord("o"): (Act.POWER_OFF, "cut the power"),
+    ord("O"): (Act.POWER_ON, "give power again"),
+    ord("b"): (Act.BREAK, "send a serial BREAK"),
+    ord("?"): (Act.HELP, "this help"),
+    ord("h"): (Act.HELP, "this help"),
+    ord("q"): (Act.QUIT, "quit"),
+}
+
+
+def help_text(*, writable: bool) -> str:
+    """Return the menu as lines for a terminal in raw mode."""
+    lines = ["", "Ctrl-] and then:"]
+    for key, (act, says) in _KEYS.items():
+        if key != ord("h") and (writable or act in {Act.HELP, Act.QUIT}):
+            lines.append(f"  {chr(key)}  {says}")
+    if writable:
+        lines += [
+            "  s  system request: the next key is the request (h: the guest's own help)",
+            "  Ctrl-]  send Ctrl-]",
+        ]
+    else:
+        lines.append("  (read only; attach with --write to type)")
+    return "\r\n".join([*lines, ""])
+
+
+class EscapeMenu:
+    """Takes what is typed, byte by byte; keeps its state between calls."""
+
+    def __init__(self) -> None:
+        self._state = "text"
+
+    def feed(self, typed: bytes) -> list[Wish]:
+        """Return what `typed` asks for, in order; text that belongs together stays together."""
+        wishes: list[Wish] = []
+        text = bytearray()
+        for byte in typed:
+            if self._state == "text" and byte != ESCAPE:
+                text.append(byte)
+                continue
+            if text:
+                wishes.append(bytes(text))
+                text.clear()
+            wishes += self._step(byte)
+        return [*wishes, bytes(text)] if text else wishes
+
+    def _step(self, byte: int) -> list[Wish]:
+        state, self._state = self._state, "text"
+        if state == "text":
+            self._state = "menu"
+            return []
+        if state == "sysrq":
+            return [SysRqKey(key=bytes([byte]))]
+        if byte == ESCAPE:
+            return [bytes([byte])]
+        if byte == ord("s"):
+            self._state = "sysrq"
+            return []
+        act = _KEYS.get(byte)
+        return [Act.HELP if act is None else act[0]]
