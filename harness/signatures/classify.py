@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from harness.report.text import escape
-from harness.signatures.frames import find_frame, has_trace
+from harness.signatures.frames import find_frame, has_trace, trace_frames
 from harness.signatures.lines import Line, split_lines
 from harness.signatures.model import Finding
 from harness.signatures.rules import Form, Rule, RuleSet
@@ -107,7 +107,7 @@ def _name(
         return _Name(title=report.rule.title, corrupted=corrupted if report.complete else "")
     groups = [plain_title(escape(group or b"")) for group in match.groups()]
     frame = None if form.frame is None else find_frame(text, form.frame)
-    corrupted = _corrupted(form, frame, text) if report.complete else ""
+    corrupted = _corrupted(rules, form, frame=frame, text=text) if report.complete else ""
     if form.frame is not None and frame is None and not report.complete:
         return _Name(title=_fill(re.sub(r" (?:in|at) \{frame\}.*", "", form.title), groups, ""))
     named = frame or b"corrupted"
@@ -118,13 +118,15 @@ def _name(
     return _Name(title=titles[0], alt=alt, corrupted=corrupted)
 
 
-def _corrupted(form: Form, frame: bytes | None, text: bytes) -> str:
+def _corrupted(rules: RuleSet, form: Form, *, frame: bytes | None, text: bytes) -> str:
     if form.corrupted:
         return form.corrupted
     if form.frame is not None and frame is None:
         return "no function to blame in the report"
     if form.needs_trace and not has_trace(text):
         return "the report has no call trace"
+    if form.needs_trace and any(rules.foreign.search(name) for name in trace_frames(text)):
+        return "another report's call trace stands in it"
     return ""
 
 

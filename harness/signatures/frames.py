@@ -16,10 +16,12 @@ _TRACE_END = re.compile(
     rb"|INFO: |BUG: |WARNING: |======)"
 )
 # One frame: x86, arm64, RISC-V, s390 and MIPS print `[<address>] func+0x1/0x2`, ARM
-# `(callee) from [<address>] (caller+0x1/0x2)`, a symbolized log `func file.c:12 [inline]`.
+# `(callee) from [<address>] (caller+0x1/0x2)`. Inlined functions, which a symbolized log shows, don't count:
+# whether there are any depends on the compiler.
 _FRAME = re.compile(
-    rb"^\s*(?:<[A-Z/ ]+>\s*)*\(?(?:\[<?\s*(?:[0-9a-f]+|inline)\s*>?\]\s*)*\(?(\?\s+)?([A-Za-z_][\w.]*)"
-    rb"(?:\+0x[0-9a-f]+/0x[0-9a-f]+|\)? from \[| [\w./+-]+\.[chSs]:\d+)"
+    rb"^\s*(?:<[A-Z/ ]+>\s*)*(?:\(?[\w.+/]+\)? from )?"
+    rb"\(?(?:\[<?[0-9a-f]+>?\]\s*)*(?:\([\w.+/]+\) from \[<[0-9a-f]+>\] )?\(?"
+    rb"(\?\s+)?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+"
 )
 _SUFFIX = re.compile(rb"\.(?:constprop|isra|part|cold|llvm|lto_priv|localalias)\b.*|\.\d+$")
 
@@ -61,7 +63,8 @@ def _candidates(text: bytes, place: Pattern | str, recipe: FrameRecipe) -> Itera
     elif place == "list":
         yield from _frames(text[max(0, text.find(b"BUG: ")) :].split(b"\n", LONGEST_TRACE)[1:])
     elif not isinstance(place, str):
-        yield from (match[1] for match in place.finditer(text))
+        match = place.search(text)
+        yield from () if match is None else (match[1],)
 
 
 def _all_frames(text: bytes) -> Iterator[bytes]:

@@ -109,6 +109,7 @@ class RuleFile(_Table):
     frame: list[FrameTable] = []
     skip: list[str] = []
     suppress: list[str] = []
+    foreign: list[str] = []
     rename: list[RenameTable] = []
 
 
@@ -164,6 +165,7 @@ class RuleSet:
     Attributes:
         rules: in the order of the files; the first whose trigger fits a line names it.
         suppress: titles and report lines that are known noise, one pattern.
+        foreign: functions that say that a trace belongs to another report, one pattern.
         renames: patterns and names for functions that are one for a reader.
         screen: says which of `screened` may stand somewhere in a piece of text.
         screened: a rule's id and a pattern that it needs, for each pattern of `screen`.
@@ -171,6 +173,7 @@ class RuleSet:
 
     rules: tuple[Rule, ...]
     suppress: Pattern
+    foreign: Pattern
     renames: tuple[tuple[Pattern, str], ...]
     screen: Screen
     screened: tuple[tuple[str, str], ...]
@@ -210,6 +213,7 @@ def load_rules(paths: Iterable[Path]) -> RuleSet:
     return RuleSet(
         rules=tuple(rules),
         suppress=_any_of([p for _, table in tables for p in table.suppress], origin="suppress"),
+        foreign=_any_of([p for _, table in tables for p in table.foreign], origin="foreign"),
         renames=tuple(
             (compile_pattern(rename.match, origin=f"{path}: rename"), rename.to)
             for path, table in tables

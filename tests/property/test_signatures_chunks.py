@@ -71,10 +71,10 @@ def test_no_bytes_raise(data):
     )
 
 
-@given(data=STREAMS)
+@given(data=STREAMS.filter(lambda data: b"INFO: rcu" not in data))  # fires once in a boot: the first of two
 def test_scanning_again_from_the_start_finds_the_same(data):
     for finding in scan([data])[0]:
-        if finding.rule not in {"grub-shell", "panic"}:  # these look at what came before
+        if finding.rule != "grub-shell":  # needs a line from before
             again, _ = scan([data[finding.start :]], start=finding.start)
             assert (finding.rule, finding.start, finding.title) in {(f.rule, f.start, f.title) for f in again}
 
