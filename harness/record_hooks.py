@@ -12,10 +12,11 @@ import pytest
 from emulator.errors import EmulatorError
 from harness.errors import HarnessError
 from harness.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
-from harness.report.allure import generate_html, write_crashed_cell
+from harness.report.allure import write_crashed_cell, write_environment
+from harness.report.allure_html import ALLURE_REPORT_DIRECTORY, generate_html
 from harness.report.junit import write_junit
 from harness.report.model import RunResult, load_run
-from harness.report.page import write_pages
+from harness.report.page import write_report
 from harness.report.run_file import write_run
 from harness.run_recorder import RunRecorder
 
@@ -70,8 +71,8 @@ class RecordHooks:
         self._try(lambda run: write_run(run, self.recorder.run_dir))
         self._try(self._write_json)
         self._try(lambda run: write_junit(run, self.recorder.run_dir))
-        self._try(self._write_pages)
         self._try(self._write_allure)
+        self._try(self._write_pages)
         session.exitstatus = exit_code(self.result, complaints=self.complaints)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -104,7 +105,7 @@ class RecordHooks:
 
     def _write_pages(self, result: RunResult) -> None:
         earlier = load_run(Path(self._options.compare)) if self._options.compare else None
-        write_pages(result, self.recorder.run_dir, earlier=earlier)
+        write_report(result, self.recorder.run_dir, old=earlier, notes=self.complaints)
 
     def _write_allure(self, result: RunResult) -> None:
         if not self._options.allure_report_dir:
@@ -113,8 +114,9 @@ class RecordHooks:
         for cell in result.cells:
             if cell.cell.id in self.recorder.died:
                 write_crashed_cell(directory, cell, self.recorder.run_dir)
+        write_environment(directory, result)
         if self._options.allure_html:
-            generate_html([directory], self.recorder.run_dir / "report" / "allure")
+            generate_html([directory], self.recorder.run_dir / ALLURE_REPORT_DIRECTORY)
 
     def _select(self, node_ids: list[str]) -> None:
         found = (_CELL.search(node_id) for node_id in node_ids)
