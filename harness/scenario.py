@@ -107,9 +107,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """Type a line into the guest's shell and go on at once: it need not end."""
+    """Type a line into the guest and go on at once: it need not end.
+
+    Attributes:
+        line: what is typed; Enter follows.
+        echo: whether the guest shows what is typed; a password prompt does not.
+    """
 
     line: str
+    echo: bool = True
     within_s: float = REACTION_S
     allows: frozenset[str] = frozenset()
 
@@ -191,6 +197,7 @@ class Scenario:
         tags: words to select by (`pytest -m`, `-k`).
         kernel_args: added to the guest's command line.
         devices: parts that the machine must have.
+        requires: what the machine must be able to do beyond what the stimuli need.
         modules: features that the image must offer ("i6300esb").
         watchdog_action: what the machine does when its watchdog expires.
         min_vcpus: how many CPUs it takes.
@@ -205,6 +212,7 @@ class Scenario:
     tags: frozenset[str] = frozenset()
     kernel_args: tuple[str, ...] = ()
     devices: frozenset[Device] = frozenset()
+    requires: frozenset[Capability] = frozenset()
     modules: frozenset[str] = frozenset()
     watchdog_action: WatchdogAction = WatchdogAction.RESET
     min_vcpus: int = 1
@@ -220,7 +228,7 @@ class Scenario:
     @property
     def needs(self) -> frozenset[Capability]:
         """What a target must be able to do for this scenario."""
-        needed = frozenset[Capability]()
+        needed = self.requires
         for step in self.steps:
             if isinstance(step, Inject):
                 needed |= step.stimulus.needs
@@ -239,7 +247,7 @@ def describe_step(step: Step) -> str:  # noqa: PLR0911  # one return for each ki
         case Run():
             return f"run: {step.command}"
         case Send():
-            return f"type: {step.line}"
+            return f"type: {step.line}" if step.echo else "type a password"
         case Inject() if step.outcome is Outcome.NO_EFFECT:
             return f"inject {step.stimulus.name}: must have no effect"
         case Inject():

@@ -8,7 +8,18 @@ from types import MappingProxyType
 from emulator.errors import SpecError
 from harness.cell import unknown_name
 from harness.scenario import Scenario
-from harness.scenarios import boot, nmi, sysrq
+from harness.scenarios import (
+    boot,
+    console_load,
+    devices,
+    nmi,
+    power,
+    reset,
+    smp,
+    sysrq,
+    sysrq_end,
+    sysrq_ways,
+)
 
 __all__ = ["LIBRARY", "find_scenario", "library_of"]
 
@@ -27,7 +38,11 @@ def library_of(scenarios: Iterable[Scenario]) -> Mapping[str, Scenario]:
     return MappingProxyType(library)
 
 
-LIBRARY: Mapping[str, Scenario] = library_of((*boot.SCENARIOS, *nmi.SCENARIOS, *sysrq.SCENARIOS))
+LIBRARY: Mapping[str, Scenario] = library_of(
+    scenario
+    for theme in (boot, console_load, devices, nmi, power, reset, smp, sysrq, sysrq_end, sysrq_ways)
+    for scenario in theme.SCENARIOS
+)
 """Every shipped scenario by its name, sorted."""
 
 

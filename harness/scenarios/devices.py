@@ -1,0 +1,97 @@
+"""Parts of the machine that watch the guest: the watchdog and the panic device."""
+
+from __future__ import annotations
+
+from emulator.machine.spec import Device, WatchdogAction
+from harness.scenario import Alive, Expect, Inject, Reach, Run, Scenario, Send, Severity, Signals
+from harness.scenarios import phrases
+from harness.stages import Stage
+from harness.stimulus import SysRq
+
+_WATCHDOG = frozenset({"watchdog"})
+_PANIC_EVENT = frozenset({"panic-event"})
+_EXPIRES = Signals(name="WATCHDOG", says="the watchdog expires")
+_PANICKED = Signals(name="GUEST_PANICKED", says="the machine is told of the panic")
+_STARVE = Send(line="watchdog -T 2 -t 600 /dev/watchdog")
+"""Arms the watchdog for 2 s and feeds it every 10 minutes."""
+
+SCENARIOS = (
+    Scenario(
+        name="watchdog-reset",
+        title="A watchdog that is not fed restarts the machine",
+        description=(
+            "Arms the i6300esb watchdog for two seconds and does not feed it. It must expire and restart "
+            "the machine, and the guest must come back: the cure of a server that nobody is watching."
+        ),
+        steps=(
+            Reach(stage=Stage.SHELL),
+            _STARVE,
+            Expect(effects=(_EXPIRES, phrases.RESTARTS), allows=_WATCHDOG | phrases.RESET),
+            Reach(stage=Stage.SHELL),
+            Alive(),
+        ),
+        severity=Severity.CRITICAL,
+        tags=_WATCHDOG | {"reset"},
+        devices=frozenset({Device.I6300ESB}),
+        modules=frozenset({"i6300esb"}),
+    ),
+    Scenario(
+        name="watchdog-fed",
+        title="A watchdog that is fed leaves the machine alone",
+        description=(
+            "Arms the i6300esb watchdog for two seconds and feeds it twice a second for six. Nothing may "
+            "happen: a watchdog that bites a healthy server is worse than none."
+        ),
+        steps=(
+            Reach(stage=Stage.SHELL),
+            Run(command="watchdog -T 2 -t 500ms /dev/watchdog; sleep 6"),
+            Alive(),
+        ),
+        tags=_WATCHDOG,
+        devices=frozenset({Device.I6300ESB}),
+        modules=frozenset({"i6300esb"}),
+    ),
+    Scenario(
+        name="watchdog-nmi",
+        title="A watchdog that sends an NMI makes the kernel panic",
+        description=(
+            "Arms the watchdog of a machine that answers its expiry with an NMI, in a guest told to panic on "
+            "one. A hang then leaves a crash report on the console instead of a mute restart."
+        ),
+        steps=(
+            Reach(stage=Stage.SHELL),
+            _STARVE,
+            Expect(
+                effects=(_EXPIRES, phrases.panic("NMI: Not continuing"), phrases.PANIC_WHOLE),
+                allows=_WATCHDOG | phrases.NMI | phrases.PANIC,
+            ),
+        ),
+        tags=_WATCHDOG | {"nmi", "panic"},
+        kernel_args=("unknown_nmi_panic=1", phrases.HALT_ON_PANIC),
+        devices=frozenset({Device.I6300ESB}),
+        watchdog_action=WatchdogAction.INJECT_NMI,
+        modules=frozenset({"i6300esb"}),
+    ),
+    Scenario(
+        name="panic-event",
+        title="The machine is told of a panic, and the panic is on the console too",
+        description=(
+            "Crashes a guest that has the pvpanic device. The host must get the panic as an event, which a "
+            "cloud can act on, and the console must still carry the whole text."
+        ),
+        steps=(
+            Reach(stage=Stage.SHELL),
+            Inject(
+                stimulus=SysRq(key="c"),
+                effects=(phrases.panic("sysrq triggered crash"), phrases.PANIC_WHOLE, _PANICKED),
+                attempts=3,
+                allows=phrases.PANIC | _PANIC_EVENT,
+            ),
+        ),
+        severity=Severity.CRITICAL,
+        tags=frozenset({"panic", "sysrq"}),
+        kernel_args=(phrases.FREE_SYSRQ, phrases.HALT_ON_PANIC),
+        devices=frozenset({Device.PVPANIC}),
+        modules=frozenset({"pvpanic"}),
+    ),
+)

@@ -1,0 +1,48 @@
+"""What Linux prints and QEMU signals: effects that several scenarios wait for.
+
+Every text was seen on Debian's 5.10, 6.1, 6.12 and 7.2 kernels under QEMU 7.2. Patterns end in what
+the guest surely sends (design.md, fact 5).
+"""
+
+from __future__ import annotations
+
+from harness.scenario import Shows, Signals, View
+
+LINE_END = r"[^\n]*\n"
+"""The rest of a line."""
+
+FREE_SYSRQ = "sysctl.kernel.sysrq=1"
+"""Kernel argument that allows every system request; Debian's default is the mask 438."""
+HALT_ON_PANIC = "panic=0"
+REBOOT_ON_PANIC = "panic=1"
+
+PANIC = frozenset({"panic"})
+RESET = frozenset({"reset"})
+OFF = frozenset({"shutdown", "off"})
+NMI = frozenset({"nmi-unknown"})
+
+
+def line(text: str, says: str) -> Shows:
+    """Return the effect that a line with the regular expression `text` is printed, to its end."""
+    return Shows(pattern=text + LINE_END, says=says)
+
+
+def panic(about: str) -> Shows:
+    """Return the effect that the kernel panics about `about`."""
+    return line(f"Kernel panic - not syncing: {about}", "the kernel panics")
+
+
+# 5.10 prints no "---[ end Kernel panic" for a panic in NMI context: this is its last line.
+PANIC_WHOLE = line("Kernel Offset: ", "the panic is printed to its end")
+REBOOT_COUNTDOWN = line(r"Rebooting in 1 seconds\.\.", "the kernel says that it will reboot")
+KERNEL_STARTS = line("Linux version ", "a kernel starts anew")
+LOGIN_AGAIN = Shows(pattern=r"login: ", says="a new login prompt", view=View.USER)
+RESTARTS = Signals(name="RESET", says="the machine restarts")
+POWERS_DOWN = line("reboot: Power down", "the kernel powers down")
+SHUTS_DOWN = Signals(name="SHUTDOWN", says="the machine shuts down")
+SWITCHES_OFF = Signals(name="off", says="the machine is off")
+
+SYSRQ_HELP = line(r"sysrq: HELP : loglevel\(0-9\) ", "the kernel lists its keys")
+SYSRQ_ANY = Shows(pattern=r"sysrq: ", says="the kernel takes a system request")
+NMI_NOTED = line(r"NMI(?: received for unknown reason|: PCI system error)", "the kernel notes the NMI")
+NMI_DAZED = line("Dazed and confused, but trying to continue", "the kernel goes on")

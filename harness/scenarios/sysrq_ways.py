@@ -1,0 +1,137 @@
+"""Other ways to a system request, and masks that forbid it."""
+
+from __future__ import annotations
+
+from harness.scenario import Alive, Inject, Outcome, Reach, Run, Scenario, Severity, Shows
+from harness.scenarios import phrases
+from harness.scenarios.sysrq import ATTEMPTS
+from harness.stages import Stage
+from harness.stimulus import SysRq, Via
+
+_SYSRQ = frozenset({"sysrq"})
+_MEMORY = (
+    phrases.line("sysrq: Show Memory", "the kernel says: Show Memory"),
+    phrases.line("[0-9]+ pages RAM", "the report is printed"),
+)
+_MEMORY_SHOWN = Shows(pattern=r"Mem-Info:", says="the memory report is printed")
+_DISABLED = phrases.line(r"sysrq: This sysrq operation is disabled\.", "the kernel refuses")
+
+SCENARIOS = (
+    Scenario(
+        name="sysrq-keyboard",
+        title="Alt + SysRq + h on the keyboard prints the list of system requests",
+        description=(
+            "Presses the keys on the machine's keyboard and reads the answer on the serial console. The way "
+            "of somebody with a remote screen and keyboard; console and keyboard must reach the same kernel."
+        ),
+        steps=(
+            Reach(stage=Stage.SHELL),
+            Inject(
+                stimulus=SysRq(key="h", via=Via.KEYBOARD), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS
+            ),
+            Alive(),
+        ),
+        tags=_SYSRQ | {"keyboard"},
+        kernel_args=(phrases.FREE_SYSRQ,),
+    ),
+    Scenario(
+        name="sysrq-keyboard-sync",
+        title="Alt + SysRq + s on the keyboard writes all data to the disks",
+        description=(
+            "Presses the keys on the machine's keyboard and sees on the serial console that the emergency "
+            "sync is complete: a request with a consequence, not only a text."
+        ),
+        steps=(
+            Reach(stage=Stage.SHELL),
+            Inject(
+                stimulus=SysRq(key="s", via=Via.KEYBOARD),
+                effects=(phrases.line("Emergency Sync complete", "all is written"),),
+                attempts=ATTEMPTS,
+            ),
+            Alive(),
+        ),
+        tags=_SYSRQ | {"keyboard"},
+        kernel_args=(phrases.FREE_SYSRQ,),
+    ),
+    Scenario(
+        name="sysrq-proc",
+        title="m written to /proc/sysrq-trigger shows the use of memory",
+        description=(
+            "Types the request into a root shell and reads the report on the same console. Shows that the "
+            "kernel's answer does not depend on the way of the request."
+        ),
+        steps=(
+            Reach(stage=Stage.SHELL),
+            Inject(stimulus=SysRq(key="m", via=Via.PROC), effects=_MEMORY),
+            Alive(),
+        ),
+        tags=_SYSRQ,
+    ),
+    Scenario(
+        name="sysrq-masked-all",
+        title="With kernel.sysrq=0 a BREAK and its key change nothing",
+        description=(
+            "Forbids all requests, sends BREAK and h, and watches a silent console: no text, no harm. "
+            "Written to /proc the same request still works, since root may do all. Many hardened servers "
+            "are set so; the button must then be seen to do nothing."
+        ),
+        steps=(
+            Reach(stage=Stage.SHELL),
+            Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
+            Inject(
+                stimulus=SysRq(key="c"),
+                outcome=Outcome.NO_EFFECT,
+                unless=(phrases.SYSRQ_ANY, Shows(pattern=r"Kernel panic", says="the kernel panics")),
+            ),
+            Alive(),
+            Inject(stimulus=SysRq(key="h", via=Via.PROC), effects=(phrases.SYSRQ_HELP,)),
+            Alive(),
+        ),
+        severity=Severity.CRITICAL,
+        tags=_SYSRQ | {"masked"},
+        kernel_args=("sysctl.kernel.sysrq=0",),
+    ),
+    Scenario(
+        name="sysrq-masked-176",
+        title="With kernel.sysrq=176 only sync, remount and reboot are obeyed",
+        description=(
+            "Sets the mask that Ubuntu ships: sync (16), remount (32) and reboot (128). m must show no "
+            "memory report and c must not crash, each answered with a refusal, while s is done. The mask "
+            "decides what an operator can still do over the line."
+        ),
+        steps=(
+            Reach(stage=Stage.SHELL),
+            Inject(stimulus=SysRq(key="m"), outcome=Outcome.NO_EFFECT, unless=(_MEMORY_SHOWN,)),
+            Inject(stimulus=SysRq(key="c"), effects=(_DISABLED,), attempts=ATTEMPTS),
+            Alive(),
+            Inject(
+                stimulus=SysRq(key="s"),
+                effects=(phrases.line("Emergency Sync complete", "all is written"),),
+                attempts=ATTEMPTS,
+            ),
+            Alive(),
+        ),
+        severity=Severity.CRITICAL,
+        tags=_SYSRQ | {"masked"},
+        kernel_args=("sysctl.kernel.sysrq=176",),
+    ),
+    Scenario(
+        name="sysrq-masked-runtime",
+        title="A mask set in the running guest counts from the next request on",
+        description=(
+            "Reads the help by BREAK, forbids requests by sysctl, sends the same BREAK and key in vain, and "
+            "allows them again. The setting must take hold at once in both directions."
+        ),
+        steps=(
+            Reach(stage=Stage.SHELL),
+            Inject(stimulus=SysRq(key="h"), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
+            Run(command="sysctl -w kernel.sysrq=0"),
+            Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
+            Run(command="sysctl -w kernel.sysrq=1"),
+            Inject(stimulus=SysRq(key="h"), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
+            Alive(),
+        ),
+        tags=_SYSRQ | {"masked"},
+        kernel_args=(phrases.FREE_SYSRQ,),
+    ),
+)
