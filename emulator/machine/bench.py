@@ -13,7 +13,7 @@ from emulator.console.links import CONSOLE_SOCKET
 from emulator.console.transcript import DirectorySink
 from emulator.errors import LabError
 from emulator.machine.argv import FirmwareFiles
-from emulator.machine.firmware import find_ovmf
+from emulator.machine.firmware import find_ovmf, open_private_vars
 from emulator.machine.ledger import Entry, Ledger
 from emulator.machine.power import Launch
 from emulator.machine.probe import Choice, choose_accelerator
@@ -40,6 +40,7 @@ class Bench:
         qemu: the program.
         accelerator: who executes guest code, and why.
         firmware: OVMF's files, if the spec wants them.
+        vars_file: its own variable store, which keeps its content when the power is cut.
         clock: the clock of the transcript and of all deadlines.
         run_dir: where evidence goes.
         loop: the thread that owns the process.
@@ -50,6 +51,7 @@ class Bench:
     qemu: QemuBinary
     accelerator: Choice
     firmware: FirmwareFiles | None
+    vars_file: Path | None
     clock: Clock
     run_dir: Path
     loop: LoopThread
@@ -110,7 +112,9 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
         LabError: a directory or the ledger can't be written.
     """
     qemu = opening.qemu or find_qemu()
-    accelerator = opening.accelerator or choose_accelerator(spec.accelerator, qemu=qemu, machine=spec.machine)
+    accelerator = opening.accelerator or choose_accelerator(
+        spec.accelerator, qemu=qemu, machine=spec.machine, clock=opening.clock
+    )
     firmware = find_ovmf() if spec.firmware is Firmware.OVMF else None
     run_dir = prepare_run_dir(opening.run_dir)
     ledger = Ledger()
@@ -118,11 +122,13 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
     teardown.push(lambda: _forget(ledger, entry))
     ledger.write(entry)
     make_temp_dir(Path(entry.temp_dir))
+    vars_file = None if firmware is None else _open_vars(firmware, teardown, Path(entry.temp_dir))
     loop = teardown.enter(LoopThread(f"machine-{entry.id}"))
     return Bench(
         qemu=qemu,
         accelerator=accelerator,
         firmware=firmware,
+        vars_file=vars_file,
         clock=opening.clock,
         run_dir=run_dir,
         loop=loop,
@@ -150,6 +156,13 @@ def _new_entry(spec: MachineSpec, *, run_dir: Path, label: str) -> Entry:
         control_socket=str(temp_dir / CONTROL_SOCKET),
         started_utc=utc_now().isoformat(),
     )
+
+
+def _open_vars(firmware: FirmwareFiles, teardown: Teardown, directory: Path) -> Path:
+    try:
+        return teardown.enter(open_private_vars(firmware, run_dir=directory))
+    except OSError as error:
+        raise LabError(f"variable store of OVMF in {directory}: {error.strerror}") from error
 
 
 def _forget(ledger: Ledger, entry: Entry) -> None:

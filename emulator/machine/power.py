@@ -131,7 +131,9 @@ class PowerCycle:
             LaunchError: QEMU ended or did not answer; it is dead in both cases.
         """
         try:
-            self._loop.run(self._greet(), what="QEMU did not speak QMP", deadline=deadline)
+            self._loop.run(
+                self._greet(deadline), what="the machine's thread did not answer", deadline=_longer(deadline)
+            )
         except (ControlError, TimeoutError) as error:
             # A QEMU that dislikes its argv closes QMP a moment before it ends.
             state = "" if isinstance(error, ControlError) else f", it is {describe_state(self._pid())}"
@@ -238,8 +240,8 @@ class PowerCycle:
     async def _is_spawned(self) -> bool:
         return self.process is not None  # on the loop, so after a spawn whose caller was interrupted
 
-    async def _greet(self) -> None:
-        await self._link.connect()
+    async def _greet(self, deadline: Deadline) -> None:
+        await self._link.connect(deadline)
         self._tasks.append(asyncio.create_task(self._report_lost_link()))
         self._started = True
         self._transcript.mark(
@@ -256,7 +258,7 @@ class PowerCycle:
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._link.wait_lost(), LOST_GRACE_S)
-            self._socket.close()
+            await self._link.close()
             self._on_end()
         except (LabError, OSError) as error:
             self._transcript.mark(MarkKind.LAB, "end-incomplete", {"reason": str(error)})
@@ -299,6 +301,11 @@ class PowerCycle:
         code = None if self.exit is None else self.exit.code
         stderr = b"" if self.process is None else self.process.stderr
         return LaunchError(reason, argv=self.launch.argv, exit_code=code, stderr=stderr)
+
+
+def _longer(deadline: Deadline) -> Deadline:
+    """Return a deadline by which what ends at `deadline` by itself must have ended."""
+    return Deadline(deadline.at + LOST_GRACE_S, deadline.clock)
 
 
 _STATES = {"RESUME": MachineState.RUNNING, "STOP": MachineState.PAUSED}

@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, Self, TypeVar
 
 from qemu.qmp import EventListener, ExecInterruptedError, ExecuteError, Message, QMPClient, QMPError, Runstate
@@ -108,21 +109,29 @@ class QmpLink:
         self._socket = sock
         self._client = QMPClient()
         self._client.register_listener(_Tap(on_event))
+        self._attempt: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
 
-    async def connect(self) -> None:
-        """Take the greeting and negotiate.
+    async def connect(self, deadline: Deadline) -> None:
+        """Take the greeting and negotiate; after a failure the socket is closed.
 
         Raises:
-            ControlError: the far end closed or speaks no QMP; the socket is closed.
+            ControlError: the far end closed or speaks no QMP.
+            TimeoutError: it said nothing before the deadline.
         """
+        seconds = deadline.remaining()
+        self._attempt = asyncio.create_task(self._begin())
+        done, _ = await asyncio.wait({self._attempt}, timeout=seconds)
+        if not done:
+            self.sever()  # not cancelled: qemu.qmp 0.0.6 calls that a bug of its own and logs it
         try:
-            await self._client.connect(self._socket)
-        except QMPError as error:
+            await self._attempt
+        except (OSError, QMPError) as error:
             self.lost = str(error)
             self._socket.close()
+            if not done:
+                raise TimeoutError(f"no QMP greeting within {seconds:.1f} s") from error
             raise ControlError(f"QMP: {error}") from error
-        self._watch = asyncio.create_task(self._until_lost())
 
     async def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Execute a command and return its result.
@@ -140,12 +149,26 @@ class QmpLink:
 
     async def wait_lost(self) -> None:
         """Return when the session has ended and all events before its end were handed on."""
+        if self._attempt is not None:
+            await asyncio.wait({self._attempt})
+            self._attempt.exception()  # whoever called `connect` may be gone: seen here at the latest
         if self._watch is not None:
-            await asyncio.shield(self._watch)
+            await asyncio.wait({self._watch})
 
     def sever(self) -> None:
-        """Cut the connection, as a fault; the session then ends by itself."""
-        self._socket.shutdown(socket.SHUT_RDWR)
+        """Cut the connection, as a fault does; the session then ends by itself."""
+        with suppress(OSError):  # it is cut already
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    async def close(self) -> None:
+        """End the session and close the socket; calling it again does nothing."""
+        self.sever()
+        await self.wait_lost()
+        self._socket.close()
+
+    async def _begin(self) -> None:
+        await self._client.connect(self._socket)
+        self._watch = asyncio.create_task(self._until_lost())
 
     async def _until_lost(self) -> None:
         while self._client.runstate is Runstate.RUNNING:
