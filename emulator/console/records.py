@@ -18,7 +18,11 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
-_HEAD = re.compile(rb"(?:<\d{1,3}>)?\[(?:\d{5,10}|(?=[ \d]{5}\.) {1,4}\d{1,4})\.\d{6}\]")
+_STAMP = rb"\[(?:\d{5,10}|(?=[ \d]{5}\.) {1,4}\d{1,4})\.\d{6}\]"
+_BRACKET = re.compile(_STAMP)  # begins with a plain character, so that text without it passes at memory speed
+_LEVEL = re.compile(rb"<\d{1,3}>\Z")
+_LONGEST_LEVEL = 5
+_RECORDS = re.compile(rb"(?:(?:<\d{1,3}>)?" + _STAMP + rb"[^\n]*\n)+")
 _MAY_BEGIN = re.compile(rb"(?:<\d{0,3}|(?:<\d{1,3}>)?(?:\[ {0,4}(?:\d{1,10}(?:\.\d{0,6})?)?)|<\d{1,3}>)\Z")
 _LONGEST_HEAD = 24  # <123>[1234567890.123456]
 
@@ -76,16 +80,24 @@ class RecordSplitter:
             newline = data.find(b"\n", position)
             self._in_record = newline < 0
             return (len(data) if newline < 0 else newline + 1), "kernel"
-        head = _HEAD.search(data, position)
+        head = self._next_head(data, position)
         if head is None:
             tail = _MAY_BEGIN.search(data, max(position, len(data) - _LONGEST_HEAD))
             return (len(data) if tail is None else tail.start()), "user"
-        if head.start() > position:
-            return head.start(), "user"
-        self._in_record = True
-        newline = data.find(b"\n", head.end())
-        self._in_record = newline < 0
-        return (len(data) if newline < 0 else newline + 1), "kernel"
+        if head > position:
+            return head, "user"
+        records = _RECORDS.match(data, position)
+        self._in_record = records is None
+        return (len(data) if records is None else records.end()), "kernel"
+
+    @staticmethod
+    def _next_head(data: bytes, position: int) -> int | None:
+        """Return where the next record begins, its level included."""
+        bracket = _BRACKET.search(data, position)
+        if bracket is None:
+            return None
+        level = _LEVEL.search(data, max(position, bracket.start() - _LONGEST_LEVEL), bracket.start())
+        return bracket.start() if level is None else level.start()
 
 
 class UserView:
