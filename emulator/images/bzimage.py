@@ -107,7 +107,14 @@ _DECODERS: tuple[tuple[bytes, str, Callable[[bytes], bytes]], ...] = (
     (b"\xfd7zXZ\x00", "xz", _xz),
     (b"\x1f\x8b", "gzip", _gzip),
 )
-_DECODE_ERRORS = (ValueError, RuntimeError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+_DECODE_ERRORS: tuple[type[Exception], ...] = (
+    ValueError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    lz4.block.LZ4BlockError,
+    zstandard.ZstdError,
+)
 
 
 def _find_pvh_note(elf: bytes) -> bool:

@@ -17,18 +17,7 @@ from emulator.images.kmod import Module, load_order
 BUILDER = 2
 _EXECUTABLE = ("init", "etc/acpi/")
 _PRIVATE = ("etc/shadow",)
-_EMPTY_DIRECTORIES = (
-    "bin",
-    "dev",
-    "home/tester",
-    "proc",
-    "root",
-    "run",
-    "sys",
-    "tmp",
-    "var/log",
-    "lib/modules",
-)
+_EMPTY_DIRECTORIES = ("bin", "dev", "home/tester", "proc", "run", "sys", "tmp", "var/log", "lib/modules")
 _APPLET_TABLE = re.compile(rb"\[\0\[\[\0(?:[a-z0-9_.-]+\0)+")
 _NEEDED_APPLETS = frozenset(
     {"acpid", "getty", "init", "insmod", "login", "mount", "poweroff", "reboot", "sh", "stty"}
@@ -90,7 +79,7 @@ def guest_nodes(
         ImageError: the busybox lacks a program that the guest needs.
     """
     loaded = list(modules)
-    nodes = [cpio.directory(path) for path in _EMPTY_DIRECTORIES]
+    nodes = [cpio.directory(path) for path in _EMPTY_DIRECTORIES] + [cpio.directory("root", 0o700)]
     nodes += [
         cpio.character_device("dev/console", 5, 1),
         cpio.symlink("sbin", "bin"),
