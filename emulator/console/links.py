@@ -43,9 +43,9 @@ def read_greeting(line: bytes, length: int) -> tuple[bool, int]:
     if not isinstance(greeting, dict) or greeting.keys() - {"mode", "from"}:
         raise SpecError('the first line is not {"mode": …, "from": …}')
     mode, start = greeting.get("mode", "read"), greeting.get("from", "end")
-    if mode not in {"read", "write"}:
+    if mode not in ("read", "write"):
         raise SpecError(f'mode is {mode!r}; allowed: "read", "write"')
-    if start in {"start", "end"} if isinstance(start, str) else False:
+    if start in ("start", "end"):
         return mode == "write", 0 if start == "start" else length
     if not isinstance(start, int) or isinstance(start, bool) or not 0 <= start <= length:
         raise SpecError(f'from is {start!r}; allowed: "start", "end", 0 to {length}')

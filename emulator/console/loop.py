@@ -7,7 +7,7 @@ import selectors
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Protocol
+from typing import Protocol, Self
 
 from emulator.clock import Clock
 from emulator.errors import LabError
@@ -61,7 +61,7 @@ class Loop:
             self._resources = stack.pop_all()
 
     def add(self, port: Port) -> None:
-        """Serve `port` from now on and close it at the end; before `running`, or on the loop's thread."""
+        """Serve `port` from now on, close it at the end; before `running`, or on the loop's thread."""
         self._ports.append(port)
 
     def remove(self, port: Port) -> None:
@@ -78,18 +78,28 @@ class Loop:
                 os.eventfd_write(self._wake, 1)
             return not self._ended
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._open:
+            self._ended = True
+            with self._resources:
+                for port in self._ports:
+                    port.close()
+
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run the thread for the time of the `with`; at its end every port is closed.
+        """Run the thread for the time of this `with`, inside the loop's own, which closes every port.
 
         Raises:
             LabError: the thread does not end.
         """
-        with ExitStack() as stack:
-            stack.callback(self._release)
-            self._thread.start()
-            stack.callback(self._stop)
+        self._thread.start()
+        try:
             yield
+        finally:
+            self._stop()
 
     def _stop(self) -> None:
         self._stopping = True
@@ -97,13 +107,6 @@ class Loop:
         self._thread.join(_JOIN_S)
         if self._thread.is_alive():
             raise LabError(f"{self._thread.name} did not end within {_JOIN_S:g} s")
-
-    def _release(self) -> None:
-        with self._open:
-            self._ended = True
-            with self._resources:
-                for port in self._ports:
-                    port.close()
 
     def _run(self) -> None:
         try:

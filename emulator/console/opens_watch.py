@@ -34,7 +34,7 @@ class OpensWatch:
         return self._descriptor
 
     def read(self) -> list[int]:
-        """Return +1 for each opening and -1 for each closing since the last call, in order."""
+        """Return +1 for openings and -1 for closings since the last call; equal neighbours may be one."""
         try:
             data = os.read(self._descriptor, 65536)
         except BlockingIOError:

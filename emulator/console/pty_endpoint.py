@@ -22,6 +22,7 @@ from emulator.console.raw_pty import RawPty, open_raw_pty
 from emulator.console.transcript import Transcript
 
 SETTLE_S = 0.05  # from opening to the first byte: time for a program to flush and set its modes
+RECHECK_S = 0.1  # after somebody left: finds a user whose coming could not be told from our own
 
 
 class PtyEndpoint:
@@ -31,13 +32,15 @@ class PtyEndpoint:
         path: what users open.
     """
 
-    def __init__(self, pty: RawPty, flow: LinkFlow, *, watched: bool) -> None:
+    def __init__(self, pty: RawPty, flow: LinkFlow, *, watch: OpensWatch | None) -> None:
         self.path: Path = pty.path
         self._pty = pty
         self._flow = flow
-        self._clock = flow.cursor.transcript.clock
-        self._users = 0 if watched else 1
-        self._settled_at = 0.0
+        self._watch = watch
+        self._transcript = flow.cursor.transcript
+        self._attached = watch is None
+        self._settled_at: float | None = None
+        self._recheck_at: float | None = None
         self._full = False
 
     def fileno(self) -> int:
@@ -45,14 +48,18 @@ class PtyEndpoint:
         return self._pty.master
 
     def due(self) -> float | None:
-        """Return when a user who has just come may be written to."""
-        return self._settled_at if self._users and self._settled_at else None
+        """Return when a user who has just come may be written to, or is looked for again."""
+        return min((at for at in (self._settled_at, self._recheck_at) if at is not None), default=None)
 
     def prepare(self) -> int:
         """Show what is new; take input only while the far end takes it (never drop a byte)."""
-        if self._settled_at and self._clock.monotonic() >= self._settled_at:
-            self._settled_at = 0.0
-        if self._users and not self._settled_at and not self._full:
+        now = self._transcript.clock.monotonic()
+        if self._recheck_at is not None and now >= self._recheck_at:
+            self._look_for_users()
+            self._recheck_at = None
+        if self._settled_at is not None and now >= self._settled_at:
+            self._settled_at = None
+        if self._attached and self._settled_at is None and not self._full:
             self._full = self._flow.push(self._pty.write)
         events = selectors.EVENT_READ if self._flow.hungry() else 0
         return events | (selectors.EVENT_WRITE if self._full else 0)
@@ -67,26 +74,42 @@ class PtyEndpoint:
     def close(self) -> None:
         """Do nothing: the pty belongs to who made it."""
 
-    def count(self, changes: list[int]) -> None:
-        """Take note of openings (+1) and closings (-1)."""
-        before = self._users
-        for change in changes:
-            self._users = max(0, self._users + change)
-        if self._users and not before:
-            self._settled_at = self._clock.monotonic() + SETTLE_S
-            self._mark("endpoint-opened")
-        elif before and not self._users:
-            self._pty.make_raw()
-            self._flow.cursor.position -= self._pty.take_back()
-            self._full = False
+    def users_moved(self, changes: list[int]) -> None:
+        """Take note of openings (+1) and closings (-1).
+
+        inotify merges equal neighbours, so they can't be counted; but whoever opened last is
+        there until a closing follows.
+        """
+        if 1 in changes:
+            self._attach()
+        if changes and changes[-1] < 0:
+            self._look_for_users()
+            self._recheck_at = self._transcript.clock.monotonic() + RECHECK_S
+
+    def _look_for_users(self) -> None:
+        self._flow.cursor.position -= self._pty.take_back()
+        self._full = False
+        if self._pty.has_users():
+            self._attach()
+        elif self._attached:
+            self._attached, self._settled_at = False, None
             self._mark("endpoint-closed")
+        if self._watch is not None:
+            # Our own closing and opening. Should a user's be among them, the recheck finds him.
+            self._watch.read()
+
+    def _attach(self) -> None:
+        if not self._attached:
+            self._attached = True
+            self._settled_at = self._transcript.clock.monotonic() + SETTLE_S
+            self._mark("endpoint-opened")
 
     def _mark(self, name: str) -> None:
-        self._flow.cursor.transcript.mark(MarkKind.LINK, name, {"path": str(self.path)})
+        self._transcript.mark(MarkKind.LINK, name, {"path": str(self.path)})
 
 
-class _Users:
-    """The port that counts the endpoint's users."""
+class _Door:
+    """The port that tells the endpoint of comings and goings."""
 
     def __init__(self, watch: OpensWatch, endpoint: PtyEndpoint) -> None:
         self._watch = watch
@@ -103,7 +126,7 @@ class _Users:
 
     def serve(self, events: int) -> None:
         if events:
-            self._endpoint.count(self._watch.read())
+            self._endpoint.users_moved(self._watch.read())
 
     def close(self) -> None:
         self._watch.close()
@@ -120,8 +143,8 @@ def open_endpoint(transcript: Transcript, queue: OutgoingQueue, *, loop: Loop) -
             watch = OpensWatch(pty.path)
         except OSError:
             watch = None
-        endpoint = PtyEndpoint(pty, LinkFlow(Cursor(transcript), queue), watched=watch is not None)
-        if watch is not None:  # before the endpoint: a user who left must not be written to
-            loop.add(_Users(watch, endpoint))
+        endpoint = PtyEndpoint(pty, LinkFlow(Cursor(transcript), queue), watch=watch)
+        if watch is not None:
+            loop.add(_Door(watch, endpoint))
         loop.add(endpoint)
         yield endpoint

@@ -301,7 +301,9 @@ def run_console(
     with ExitStack() as stack:
         stack.callback(transcript.close, "the console was closed")
         far_end = FarEnd(wire, transcript)
-        loop = Loop(transcript.name, clock=transcript.clock, on_failure=far_end.fail_with)
+        loop = stack.enter_context(
+            Loop(transcript.name, clock=transcript.clock, on_failure=far_end.fail_with)
+        )
         loop.add(far_end)
         endpoint = stack.enter_context(open_endpoint(transcript, far_end.queue, loop=loop))
         if links_dir is not None:

@@ -8,6 +8,7 @@ leader that made the slave its controlling terminal takes our descriptor down wi
 from __future__ import annotations
 
 import os
+import select
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,13 +76,28 @@ class RawPty:
                 return taken
             taken += len(data)
 
+    def has_users(self) -> bool:
+        """Tell whether anybody but us has the slave open.
+
+        The kernel tells only whether the slave is open at all, so ours is closed for a moment.
+        Where nobody else has it, what is in it is lost (`take_back` first), and it is raw again.
+        """
+        os.close(self.slave)
+        poll = select.poll()
+        poll.register(self.master, 0)
+        alone = bool(poll.poll(0))  # POLLHUP
+        self.slave = self._open_slave()
+        if alone:
+            self._set_raw()
+        return not alone
+
     def heal(self) -> None:
         """Open the slave again after a hang-up.
 
         Raises:
             OSError: the slave is gone for good.
         """
-        slave = os.open(self.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        slave = self._open_slave()
         os.close(self.slave)
         self.slave = slave
         self._set_raw()
@@ -90,6 +106,9 @@ class RawPty:
         """Close both ends; those who still have the slave open see a hang-up."""
         os.close(self.master)
         os.close(self.slave)
+
+    def _open_slave(self) -> int:
+        return os.open(self.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
 
     def _set_raw(self) -> None:
         attributes = termios.tcgetattr(self.slave)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import selectors
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -89,6 +90,8 @@ class _Client:
                 clock = self._console.transcript.clock
                 self._console.write(typed, Deadline.after(_TAKE_S, clock))
         except (OSError, LabError):
+            return False
+        except (KeyError, TypeError, ValueError, struct.error):  # PortManager trusts what it is sent
             return False
         return bool(data)
 

@@ -340,7 +340,7 @@ def _read_timeline(lines: list[bytes], size: int) -> _Kept:
             kept.apply(json.loads(line))
         except (ValueError, KeyError, TypeError, OverflowError):
             kept.truncated = "a line of the timeline is cut"
-            break
+            return kept
     stamped = 0
     for chunk in kept.chunks:
         if chunk.start != stamped or chunk.end <= chunk.start:

@@ -1,0 +1,204 @@
+"""Serial ports by URL: which can be opened, which can carry a BREAK, and the RFC 2217 server."""
+
+import os
+import socket
+import struct
+import threading
+from contextlib import ExitStack
+
+import pytest
+
+from emulator.clock import Deadline, FakeClock
+from emulator.console.marks import MarkKind
+from emulator.console.pump import Console, open_console
+from emulator.console.rfc2217_server import open_rfc2217_server
+from emulator.console.serial_port import SerialConsole, open_serial_console
+from emulator.errors import ControlError, SpecError, StateError
+
+IAC, DO, SB, SE = b"\xff", b"\xfd", b"\xfa", b"\xf0"
+
+
+def soon() -> Deadline:
+    return Deadline.after(60)
+
+
+@pytest.fixture
+def console():
+    with open_console() as console:
+        yield console
+
+
+def wait_mark(console: Console | SerialConsole, name: str) -> None:
+    transcript, deadline = console.transcript, soon()
+    while True:
+        version = transcript.version
+        if name in [mark.name for mark in transcript.marks]:
+            return
+        assert not deadline.expired(), transcript.marks
+        transcript.wait_change(version, deadline)
+
+
+def ask_break(address: tuple[str, int]) -> None:
+    with open_serial_console("rfc2217://{}:{}".format(*address)) as port:
+        assert port.line_capable_of_break
+        port.send_break(Deadline.after(60, FakeClock()))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nope://somewhere",
+        "socket://no-port-here",
+        "socket://127.0.0.1:1",
+        "rfc2217://127.0.0.1:1",
+        "rfc2217://",
+        "no-such-device",
+        "",
+    ],
+)
+def test_port_that_cannot_be_opened_is_named(url):
+    with pytest.raises(SpecError) as caught, open_serial_console(url):
+        pass
+    assert repr(url) in str(caught.value)
+
+
+def test_device_that_somebody_has_is_refused(console):
+    path = str(console.endpoint.path)
+    with (
+        open_serial_console(path),
+        pytest.raises(SpecError, match="can't be opened"),
+        open_serial_console(path),
+    ):
+        pass
+
+
+def test_pty_says_that_it_carries_no_break(console):
+    with open_serial_console(str(console.endpoint.path)) as port:
+        assert (port.line_capable_of_break, port.break_obstacle) == (False, "a pty carries no BREAK")
+        with pytest.raises(StateError, match="a pty carries no BREAK"):
+            port.send_break(soon())
+
+
+def test_socket_says_that_it_carries_no_break():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = "socket://{}:{}".format(*server.getsockname())
+        with open_serial_console(url) as port, pytest.raises(StateError, match="use rfc2217://"):
+            port.send_break(soon())
+
+
+def test_socket_port_ends_with_its_peer():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = "socket://{}:{}".format(*server.getsockname())
+        with open_serial_console(url) as port:
+            peer, _ = server.accept()
+            port.write(b"ping", soon())
+            assert peer.recv(4) == b"ping"
+            peer.sendall(b"pong")
+            peer.close()
+            wait_mark(port, "far-end-gone")
+            assert (port.transcript.read(), port.far_end_gone) == (b"pong", True)
+
+
+def test_loop_port_gives_back_what_was_typed():
+    with open_serial_console("loop://") as port:
+        port.write(b"echo", soon())
+        while len(port.transcript) < 4:
+            port.transcript.wait_change(port.transcript.version, soon())
+        assert port.transcript.read() == b"echo"
+        assert port.break_obstacle == "this kind of port has no line to hold"
+
+
+def test_port_is_named_as_asked(console):
+    with open_serial_console(str(console.endpoint.path), name="board 3") as port:
+        assert port.transcript.name == "board 3"
+
+
+def test_break_over_rfc2217_becomes_a_call(console):
+    calls = []
+    with open_rfc2217_server(console, on_break=lambda: calls.append("break")) as address:
+        ask_break(address)
+        ask_break(address)
+    assert calls == ["break", "break"]
+
+
+def test_break_that_fails_is_marked(console):
+    def fail():
+        raise ControlError("QMP refused")
+
+    with open_rfc2217_server(console, on_break=fail) as address:
+        ask_break(address)
+    marks = [(mark.name, mark.detail) for mark in console.transcript.marks if mark.kind is MarkKind.LAB]
+    assert marks == [("break-failed", {"reason": "QMP refused"})]
+
+
+def test_break_that_nobody_takes_is_marked(console):
+    with open_rfc2217_server(console) as address:
+        ask_break(address)
+        wait_mark(console, "break-failed")
+
+
+def test_rfc2217_port_carries_every_byte_both_ways(console):
+    everything = bytes(range(256))
+    far = os.open(console.path, os.O_RDWR | os.O_NOCTTY)
+    with (
+        open_rfc2217_server(console) as address,
+        open_serial_console("rfc2217://{}:{}".format(*address)) as port,
+    ):
+        port.write(everything, soon())
+        assert os.read(far, 1000) == everything
+        os.write(far, everything)
+        while len(port.transcript) < 256:
+            port.transcript.wait_change(port.transcript.version, soon())
+        assert port.transcript.read() == everything
+    os.close(far)
+
+
+def test_second_client_is_turned_away_and_may_come_later(console):
+    with open_rfc2217_server(console) as address:
+        with (
+            open_serial_console("rfc2217://{}:{}".format(*address)),
+            socket.create_connection(address) as second,
+        ):
+            second.settimeout(60)
+            assert second.recv(1) == b""
+        wait_mark(console, "left")
+        ask_break(address)
+
+
+def test_server_ends_while_its_client_stalls(console):
+    far = os.open(console.path, os.O_RDWR | os.O_NOCTTY)
+    with ExitStack() as stack:
+        address = stack.enter_context(open_rfc2217_server(console))
+        client = stack.enter_context(socket.create_connection(address))
+        assert client.recv(1) == IAC
+        wait_mark(console, "attached")
+        data = bytes(1_000_000)
+        for _ in range(8):
+            thread = threading.Thread(target=write_all, args=(far, data))
+            thread.start()
+            thread.join()
+        stack.pop_all().close()  # the server goes last
+    os.close(far)
+    client.close()
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def test_server_survives_garbage(console):
+    with open_rfc2217_server(console) as address:
+        with socket.create_connection(address) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(IAC + SB + b"\x2c\x01" + IAC + SE + IAC + SE + os.urandom(2000))
+        wait_mark(console, "left")
+        ask_break(address)
+
+
+def test_server_says_where_it_cannot_listen(console):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        host, port = taken.getsockname()
+        with pytest.raises(SpecError, match=f"{host}:{port}"):
+            open_rfc2217_server(console, host=host, port=port).__enter__()

@@ -1,0 +1,205 @@
+"""The transcript: what it keeps, what it says when it can't, who wakes."""
+
+import errno
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from emulator.clock import Deadline, FakeClock
+from emulator.console.marks import Chunk, MarkKind, Typed
+from emulator.console.transcript import (
+    CONSOLE_FILE,
+    TIMELINE_FILE,
+    DirectorySink,
+    Transcript,
+    load_transcript,
+)
+from emulator.errors import LabError, SpecError
+
+
+class FullDisk:
+    """A sink that has room for so many calls."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.closed = False
+
+    def _use(self) -> None:
+        self.room -= 1
+        if self.room < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def output(self, data, chunk) -> None:
+        self._use()
+
+    def record(self, line) -> None:
+        self._use()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def write_transcript(directory: Path) -> Transcript:
+    clock = FakeClock(100.0)
+    sink = DirectorySink(directory, console="ttyS0")
+    with Transcript("ttyS0", clock=clock, sink=sink) as transcript:
+        transcript.append(b"login: ")
+        clock.advance(0.5)
+        transcript.append_typed(b"root\r\x00\xff")
+        transcript.mark(MarkKind.STAGE, "login", {"why": "prompt"})
+        clock.advance(0.25)
+        transcript.append(b"\xff\x00\r\n# ")
+        transcript.close("powered off")
+    return transcript
+
+
+def edit_timeline(directory: Path, edit) -> None:
+    path = directory / TIMELINE_FILE
+    path.write_bytes(b"\n".join(edit(path.read_bytes().splitlines())) + b"\n")
+
+
+def test_transcript_stamps_chunks_by_its_own_clock():
+    clock = FakeClock(7.0)
+    transcript = Transcript(clock=clock)
+    clock.advance(2.0)
+    transcript.append(b"abc")
+    assert transcript.chunks == (Chunk(at=2.0, start=0, end=3),)
+
+
+def test_transcript_notes_where_the_guest_was_when_bytes_were_typed():
+    transcript = Transcript(clock=FakeClock())
+    transcript.append(b"$ ")
+    transcript.append_typed(b"ls\r")
+    assert transcript.typed == (Typed(at=0.0, offset=2, data=b"ls\r"),)
+
+
+def test_transcript_adds_nothing_for_empty_output():
+    transcript = Transcript()
+    before = transcript.version
+    transcript.append(b"")
+    assert (transcript.chunks, transcript.version) == ((), before)
+
+
+@pytest.mark.parametrize("add", [lambda t: t.append(b"x"), lambda t: t.append_typed(b"x")])
+def test_transcript_refuses_bytes_when_closed(add):
+    transcript = Transcript()
+    transcript.close("powered off")
+    with pytest.raises(LabError, match="powered off"):
+        add(transcript)
+
+
+def test_transcript_drops_marks_when_closed():
+    transcript = Transcript()
+    transcript.close("over")
+    mark = transcript.mark(MarkKind.QMP, "RESET")
+    assert (mark.name, transcript.marks) == ("RESET", ())
+
+
+def test_transcript_keeps_its_first_reason_when_closed_twice():
+    transcript = Transcript()
+    transcript.close("first")
+    transcript.close("second")
+    assert transcript.closed == "first"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.append(b"x"),
+        lambda t: t.append_typed(b"x"),
+        lambda t: t.mark(MarkKind.LAB, "x"),
+        lambda t: t.close("x"),
+    ],
+)
+def test_wait_change_wakes_when_something_happens(change):
+    transcript = Transcript()
+    version = transcript.version
+    thread = threading.Thread(target=change, args=(transcript,))
+    thread.start()
+    assert transcript.wait_change(version, Deadline.after(30)) != version
+    thread.join()
+
+
+def test_wait_change_returns_the_same_version_at_the_deadline():
+    transcript = Transcript()
+    assert transcript.wait_change(transcript.version, Deadline.after(0)) == transcript.version
+
+
+def test_wait_change_returns_at_once_when_closed():
+    transcript = Transcript()
+    transcript.close("over")
+    assert transcript.wait_change(transcript.version, Deadline.after(1e9)) == transcript.version
+
+
+def test_loaded_transcript_equals_the_kept_one(tmp_path):
+    kept = write_transcript(tmp_path)
+    loaded = load_transcript(tmp_path)
+    assert loaded.read() == kept.read() == (tmp_path / CONSOLE_FILE).read_bytes()
+    assert (loaded.chunks, loaded.typed, loaded.marks) == (kept.chunks, kept.typed, kept.marks)
+    assert (loaded.name, loaded.closed, loaded.truncated) == ("ttyS0", "powered off", None)
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        (lambda lines: lines[:-1], "no end"),
+        (lambda lines: [*lines[:-1], lines[-1][:7]], "is cut"),
+        (lambda lines: [*lines[:2], b"\x00\xffgarbage", *lines[2:]], "is cut"),
+        (lambda lines: [*lines[:2], b"[]", *lines[2:]], "is cut"),
+        (lambda lines: [*lines[:2], b'{"t": 1e999, "mark": "nobody"}', *lines[2:]], "is cut"),
+        (lambda lines: [lines[0], *lines[2:]], "do not tile"),
+        (lambda lines: [*lines[:-2], lines[-1]], "7 stamped"),
+    ],
+)
+def test_loaded_transcript_is_truncated_when_its_timeline_is_damaged(tmp_path, edit, why):
+    write_transcript(tmp_path)
+    edit_timeline(tmp_path, edit)
+    assert why in str(load_transcript(tmp_path).truncated)
+
+
+def test_loaded_transcript_is_truncated_when_bytes_are_missing(tmp_path):
+    write_transcript(tmp_path)
+    (tmp_path / CONSOLE_FILE).write_bytes(b"log")
+    assert load_transcript(tmp_path).truncated == "3 bytes kept, 13 stamped"
+
+
+@pytest.mark.parametrize("head", [b"", b"[1]", b'{"version": 99, "console": "x"}', b"\xff\xfe", b"7"])
+def test_load_refuses_a_directory_that_holds_no_transcript(tmp_path, head):
+    write_transcript(tmp_path)
+    edit_timeline(tmp_path, lambda lines: [head])
+    with pytest.raises(SpecError, match=str(tmp_path)):
+        load_transcript(tmp_path)
+
+
+def test_load_refuses_an_empty_directory(tmp_path):
+    with pytest.raises(SpecError, match="no transcript here"):
+        load_transcript(tmp_path)
+
+
+def test_transcript_goes_on_in_memory_when_the_disk_is_full():
+    sink = FullDisk(room=1)
+    transcript = Transcript(sink=sink)
+    transcript.append(b"kept")
+    transcript.append(b"lost")
+    transcript.append(b"on")
+    assert transcript.read() == b"keptloston"
+    assert str(transcript.truncated) == "kept copy of ttyS0 ends at byte 8: No space left on device"
+    assert [(mark.kind, mark.name) for mark in transcript.marks] == [(MarkKind.LAB, "truncated")]
+    assert sink.closed
+
+
+def test_sink_writes_one_json_object_a_line(tmp_path):
+    write_transcript(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / TIMELINE_FILE).read_bytes().splitlines()]
+    assert lines[0] == {"version": 1, "console": "ttyS0"}
+    assert lines[1] == {"t": 0.0, "out": [0, 7]}
+    assert lines[-1] == {"t": 0.75, "closed": "powered off"}
+
+
+def test_sink_loses_nothing_that_was_appended_before_the_process_died(tmp_path):
+    transcript = Transcript(sink=DirectorySink(tmp_path, console="ttyS0"))
+    transcript.append(b"last words")
+    assert load_transcript(tmp_path).read() == b"last words"
+    transcript.close("test over")
