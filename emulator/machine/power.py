@@ -190,7 +190,8 @@ class PowerCycle:
             self._socket.close()
             return
         try:
-            for step, grace in ((self._quit, QUIT_GRACE_S), (self._terminate, TERM_GRACE_S)):
+            polite = [(self._quit, QUIT_GRACE_S)] if self._link.lost is None else []
+            for step, grace in (*polite, (self._terminate, TERM_GRACE_S)):
                 patience = deadline.sooner(grace)
                 if self._is_stopped() or patience.expired():
                     continue
@@ -202,9 +203,8 @@ class PowerCycle:
                 self._kill()
 
     def _quit(self, deadline: Deadline) -> None:
-        if self._link.lost is None:
-            with suppress(LabError, TimeoutError):
-                self._loop.run(self._link.execute("quit"), what="quit", deadline=deadline)
+        with suppress(LabError, TimeoutError):
+            self._loop.run(self._link.execute("quit"), what="quit", deadline=deadline)
 
     def _terminate(self, deadline: Deadline) -> None:
         self._loop.run(self._signal(signal.SIGTERM), what="SIGTERM was not sent", deadline=deadline)

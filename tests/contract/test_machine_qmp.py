@@ -138,7 +138,7 @@ def test_link_hands_on_an_event_before_the_answer_that_follows_it(session):
 
 
 def test_link_raises_what_qemu_refused_and_lives_on(session):
-    with pytest.raises(ControlError, match="QEMU refused 'no-such-command': .*not .*found"):
+    with pytest.raises(ControlError, match=r"QEMU refused 'no-such-command': .*not .*found"):
         session.run(session.link.execute("no-such-command"))
     assert session.link.lost is None
     assert session.run(session.link.execute("query-status"))

@@ -1,7 +1,6 @@
 """The life of a machine on a real QEMU; the guests are boot sectors, which cost next to nothing."""
 
 import json
-import os
 import socket
 import stat
 import threading
@@ -21,9 +20,9 @@ from emulator.machine import (
     MachineType,
     boot_starts,
     list_machines,
+    open_machine,
 )
-from emulator.machine import open_machine
-from emulator.machine.spec import Disk
+from emulator.machine.spec import Disk, Firmware
 
 pytestmark = pytest.mark.qemu
 
@@ -83,6 +82,10 @@ def names(machine, kind=MarkKind.MACHINE):
     return [mark.name for mark in machine.transcript.marks if mark.kind is kind]
 
 
+def open_descriptors():
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
 def test_machine_shows_the_first_and_the_last_byte_of_its_guest(open_):
     with open_(printing(30_000) + SWITCH_OFF) as machine:
         wait_for(machine, lambda: machine.state is MachineState.OFF)
@@ -94,7 +97,7 @@ def test_machine_shows_the_first_and_the_last_byte_of_its_guest(open_):
 
 
 def test_machine_keeps_evidence_and_leaves_nothing_else(open_, tmp_path):
-    before = (threading.active_count(), sorted(os.listdir("/proc/self/fd")))
+    before = (threading.active_count(), open_descriptors())
     with open_(printing(5), label="a cell") as machine:
         wait_for(machine, lambda: len(machine.transcript) == 5)
         (entry,) = list_machines()
@@ -106,7 +109,7 @@ def test_machine_keeps_evidence_and_leaves_nothing_else(open_, tmp_path):
     assert not Path(f"/proc/{entry.pid}").exists()
     assert not Path(entry.temp_dir).exists()
     assert Ledger().read() == ()
-    assert (threading.active_count(), sorted(os.listdir("/proc/self/fd"))) == before
+    assert (threading.active_count(), open_descriptors()) == before
     kept = load_transcript(tmp_path / "run")
     assert (kept.read(), kept.truncated) == (b"xxxxx", None)
     facts = json.loads((tmp_path / "run/argv.json").read_text())
@@ -190,6 +193,19 @@ def test_machine_marks_a_reset_by_the_guest(open_):
         wait_for(machine, lambda: "RESET" in names(machine, MarkKind.QMP))
         reset = next(mark for mark in machine.transcript.marks if mark.name == "RESET")
         assert reset.detail == {"guest": True, "reason": "guest-reset"}
+
+
+def test_machine_keeps_its_firmware_variables_while_the_power_is_cut(tmp_path):
+    spec = MachineSpec(name="uefi", machine=MachineType.Q35, firmware=Firmware.OVMF)
+    with open_machine(spec, run_dir=tmp_path / "run") as machine:
+        (entry,) = list_machines()
+        store = Path(entry.temp_dir) / "ovmf-vars.fd"
+        before = store.stat().st_ino
+        machine.power_off(soon())
+        machine.power_on(soon())
+        assert f"file={store}" in " ".join(machine.argv)
+        assert store.stat().st_ino == before
+    assert not store.exists()
 
 
 def test_machine_shows_its_screen(open_, tmp_path):

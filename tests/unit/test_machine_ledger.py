@@ -22,8 +22,8 @@ from emulator.machine.run_dir import (
     temp_dir_path,
     write_json,
 )
-from harness.commands.gc import gc
 from harness.cli import app
+from harness.commands.gc import gc
 
 
 @pytest.fixture

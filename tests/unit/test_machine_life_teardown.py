@@ -30,26 +30,29 @@ def test_teardown_undoes_in_reverse_and_leaves_entered_managers():
     assert done == ["last", "manager", "first"]
 
 
+def run(*steps, body=lambda: None):
+    with Teardown("test") as teardown:
+        for step in steps:
+            teardown.push(step)
+        body()
+
+
 def test_teardown_raises_one_failure_as_it_is_after_all_steps():
     done = []
-    with pytest.raises(Boom, match="one"), Teardown("test") as teardown:
-        teardown.push(lambda: done.append("first"))
-        teardown.push(lambda: fail("one"))
+    with pytest.raises(Boom, match="one"):
+        run(lambda: done.append("first"), lambda: fail("one"))
     assert done == ["first"]
 
 
 def test_teardown_raises_several_failures_as_a_group():
     with pytest.raises(BaseExceptionGroup, match="test failed in 2 steps") as caught:
-        with Teardown("test") as teardown:
-            teardown.push(lambda: fail("one"))
-            teardown.push(lambda: fail("two"))
+        run(lambda: fail("one"), lambda: fail("two"))
     assert [str(each) for each in caught.value.exceptions] == ["two", "one"]
 
 
 def test_teardown_never_replaces_what_left_the_block():
-    with pytest.raises(KeyError) as caught, Teardown("test") as teardown:
-        teardown.push(lambda: fail("one"))
-        raise KeyError
+    with pytest.raises(KeyError) as caught:
+        run(lambda: fail("one"), body=lambda: {}["missing"])
     assert caught.value.__notes__ == ["test also failed: Boom: one"]
 
 
@@ -59,7 +62,6 @@ def test_teardown_goes_on_after_an_interrupt():
     def interrupted():
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), Teardown("test") as teardown:
-        teardown.push(lambda: done.append("first"))
-        teardown.push(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(lambda: done.append("first"), interrupted)
     assert done == ["first"]

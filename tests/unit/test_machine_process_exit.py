@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,9 +81,8 @@ def test_process_is_found_by_its_marker_and_dumps_no_core(tmp_path):
     process = spawn(["sleep", "30"], tmp_path, marker="marker-of-this-test")
     try:
         assert find_marked("TTYLAB_MACHINE", "marker-of-this-test") == process.pid
-        limits = (f"/proc/{process.pid}/limits", "Max core file size")
-        with open(limits[0], encoding="ascii") as file:
-            (line,) = [line for line in file if line.startswith(limits[1])]
+        limits = Path(f"/proc/{process.pid}/limits").read_text(encoding="ascii").splitlines()
+        (line,) = [line for line in limits if line.startswith("Max core file size")]
         assert line.split()[4:6] == ["0", "0"]
     finally:
         process.send_signal(9)
