@@ -79,6 +79,7 @@ COMMANDS: dict[str, Command] = {
     "repro": Command(
         target="harness.commands.repro:repro", summary="Boot one cell again exactly as a run did."
     ),
+    "report": Command(target="harness.commands.report:report", summary="Make a run's reports anew."),
     "scan": Command(target="harness.commands.scan:scan", summary="Find failure signatures in console logs."),
     "doctor": Command(
         target="harness.commands.doctor:doctor", summary="Explain what this machine can do and why."

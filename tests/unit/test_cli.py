@@ -133,6 +133,12 @@ def test_command_that_this_version_lacks_is_told_so(
     assert "has no command 'future'" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_command_of_the_table_has_help_of_its_own(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([name, "--help"]) == cli.EXIT_PASSED
+    assert f"Usage: ttylab {name}" in capfd.readouterr().out
+
+
 def test_group_of_one_command_still_wants_the_commands_name(
     install, capfd: pytest.CaptureFixture[str]
 ) -> None:
