@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from emulator.errors import ImageError
@@ -81,16 +82,8 @@ def build_image(
 
 def _read_kernel(debs: Sequence[tuple[Package, Path]], recipe: Recipe) -> _Kernel:
     packages = [(package, path) for package, path in debs if package.name.startswith("linux-")]
-    wanted = set(recipe.modules)
-    files = _read(packages, lambda path: _is_kernel_file(path, wanted), prefix="linux-")
-    modules = _modules(files)
-    missing = {name for module in modules.values() for name in module.depends} - modules.keys()
-    while missing:
-        more = _modules(_read(packages, lambda path: _is_module(path, missing), prefix="linux-"))  # noqa: B023
-        if not more:
-            raise ImageError(f"the kernel package lacks the modules {', '.join(sorted(missing))}")
-        modules |= more
-        missing = {name for module in more.values() for name in module.depends} - modules.keys()
+    wanted = frozenset(recipe.modules)
+    files = _read(packages, partial(_is_kernel_file, wanted=wanted), prefix="linux-")
     path, bzimage = _only_item(files, _VMLINUZ.match, "kernel")
     match = _VMLINUZ.match(path)
     release = (match["boot"] or match["lib"]) if match else ""
@@ -99,16 +92,28 @@ def _read_kernel(debs: Sequence[tuple[Package, Path]], recipe: Recipe) -> _Kerne
         release=release,
         bzimage=bzimage,
         builtin=frozenset(module_name(line) for line in builtin.decode().splitlines()),
-        modules=modules,
+        modules=_with_dependencies(_modules(files), packages),
         package=_kernel_package(packages, release),
     )
 
 
-def _is_kernel_file(path: str, wanted: set[str]) -> bool:
+def _with_dependencies(
+    modules: dict[str, Module], packages: Sequence[tuple[Package, Path]]
+) -> dict[str, Module]:
+    """Read the packages again for what the recipe's modules depend on and the recipe does not name."""
+    while missing := frozenset(name for each in modules.values() for name in each.depends) - modules.keys():
+        more = _modules(_read(packages, partial(_is_module, wanted=missing), prefix="linux-"))
+        if not more:
+            raise ImageError(f"the kernel package lacks the modules {', '.join(sorted(missing))}")
+        modules = modules | more
+    return modules
+
+
+def _is_kernel_file(path: str, wanted: frozenset[str]) -> bool:
     return bool(_VMLINUZ.match(path) or _BUILTIN.match(path)) or _is_module(path, wanted)
 
 
-def _is_module(path: str, wanted: set[str]) -> bool:
+def _is_module(path: str, wanted: frozenset[str]) -> bool:
     return ".ko" in PurePosixPath(path).suffixes and module_name(path) in wanted
 
 

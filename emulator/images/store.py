@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
@@ -105,7 +105,8 @@ class ImageStore:
                 problems = find_wrong_files(manifest, directory)
                 if problems:
                     raise ImageError(f"image {name} is damaged: {problems[0]}; {remedy}")
-                seal(directory)
+                with suppress(OSError):  # a store that is shared read-only is hashed on every open
+                    seal(directory)
         except OSError as error:
             raise ImageError(f"image {name}: {error.filename}: {error.strerror}; {remedy}") from error
         return image_of(manifest, directory)
