@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pathlib import Path
 
-from emulator.machine.capability import Capability
-from emulator.machine.spec import Device, Firmware, MachineType
+from emulator.errors import SpecError
+from emulator.machine.capability import capabilities
+from emulator.machine.spec import MachineSpec
 from harness.cell import Cell
 from harness.scenario import Scenario
 
-_EVERY_MACHINE = frozenset(
-    {
-        Capability.NMI,
-        Capability.SERIAL_BREAK,
-        Capability.KEYBOARD,
-        Capability.RESET,
-        Capability.POWER_BUTTON,
-        Capability.POWER_CYCLE,
-        Capability.BULK_CONSOLE,
-    }
-)
-
-CAPABILITIES: Mapping[MachineType, frozenset[Capability]] = {
-    MachineType.PC: _EVERY_MACHINE | {Capability.WATCHDOG, Capability.PANIC_EVENT},
-    MachineType.Q35: _EVERY_MACHINE | {Capability.WATCHDOG, Capability.PANIC_EVENT},
-    MachineType.MICROVM: _EVERY_MACHINE - {Capability.KEYBOARD},
-}
-"""What QEMU 7.2 can do to each board, once it has the parts that a scenario asks for."""
-
-_DEVICE_NEEDS = {Device.I6300ESB: Capability.WATCHDOG, Device.PVPANIC: Capability.PANIC_EVENT}
+_ANY_KERNEL = Path("/kernel")
 
 
 def misfit(cell: Cell, scenario: Scenario, features: frozenset[str]) -> str | None:
@@ -39,15 +21,22 @@ def misfit(cell: Cell, scenario: Scenario, features: frozenset[str]) -> str | No
         scenario: the scenario that it names.
         features: what its image offers ("i6300esb", "spin").
     """
-    if cell.machine is MachineType.MICROVM and cell.firmware is Firmware.OVMF:
-        return "microvm has no flash for OVMF"
     if cell.vcpus < scenario.min_vcpus:
-        return f"{scenario.name} takes {scenario.min_vcpus} vCPUs, the cell has {cell.vcpus}"
-    wanted = scenario.needs | {_DEVICE_NEEDS[device] for device in scenario.devices}
-    missing = wanted - CAPABILITIES[cell.machine]
-    if missing:
-        return f"{cell.machine} can't do {', '.join(sorted(missing))}"
+        return f"{scenario.name} takes {scenario.min_vcpus} vCPUs or more"
     absent = scenario.modules - features
     if absent:
-        return f"the kernel of {cell.image} has no {', '.join(sorted(absent))}"
-    return None
+        return f"the guest has no {', '.join(sorted(absent))}"
+    try:
+        spec = MachineSpec(
+            name=cell.scenario[:64],
+            machine=cell.machine,
+            firmware=cell.firmware,
+            vcpus=cell.vcpus,
+            kernel=_ANY_KERNEL,
+            command_line=scenario.kernel_args,
+            devices=scenario.devices,
+        )
+    except SpecError as error:
+        return f"no such machine: {error}"
+    missing = scenario.needs - capabilities(spec)
+    return f"{cell.machine} can't do: {', '.join(sorted(missing))}" if missing else None

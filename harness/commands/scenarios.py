@@ -1,0 +1,91 @@
+"""`ttylab scenarios`: what can be run, in words for people and for programs."""
+
+from __future__ import annotations
+
+import json as json_format
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from harness.scenario import Scenario, describe_step
+from harness.scenarios import LIBRARY, find_scenario
+
+app = typer.Typer(
+    help="The scenarios that ttylab ships.\n\n"
+    "Examples: `ttylab scenarios list`, `ttylab scenarios list --json`, `ttylab scenarios show nmi-panic`.",
+    no_args_is_help=True,
+)
+
+
+@app.command("list")
+def list_scenarios(
+    *,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON array, an object for each scenario.")
+    ] = False,
+) -> None:
+    """List all scenarios with their titles.
+
+    Examples: `ttylab scenarios list`, `ttylab scenarios list --json`.
+    """
+    if json:
+        typer.echo(json_format.dumps([as_object(scenario) for scenario in LIBRARY.values()], indent=2))
+    else:
+        Console().print(_table(LIBRARY.values()))
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A scenario of the list.")]) -> None:
+    """Describe one scenario: why it matters, what is done, what must be seen.
+
+    Example: `ttylab scenarios show nmi-panic`.
+    """
+    typer.echo(render_scenario(find_scenario(name)))
+
+
+def as_object(scenario: Scenario) -> dict[str, object]:
+    """Return what programs read of a scenario; every set becomes a sorted list."""
+    return {
+        "name": scenario.name,
+        "title": scenario.title,
+        "severity": scenario.severity.value,
+        "tags": sorted(scenario.tags),
+        "needs": sorted(scenario.needs),
+        "description": scenario.description,
+        "steps": [describe_step(step) for step in scenario.steps],
+    }
+
+
+def render_scenario(scenario: Scenario) -> str:
+    """Return all about a scenario as text of several lines."""
+    facts = {
+        "severity": scenario.severity.value,
+        "tags": ", ".join(sorted(scenario.tags)),
+        "machine must do": ", ".join(sorted(scenario.needs)),
+        "machine has": ", ".join(sorted(scenario.devices)),
+        "guest has": ", ".join(sorted(scenario.modules)),
+        "vCPUs": f"{scenario.min_vcpus} or more" if scenario.min_vcpus > 1 else "",
+        "kernel arguments": " ".join(scenario.kernel_args),
+    }
+    steps = [f"  {number}. {describe_step(step)}" for number, step in enumerate(scenario.steps, start=1)]
+    return "\n".join(
+        [
+            f"{scenario.name}: {scenario.title}",
+            "",
+            scenario.description,
+            "",
+            *steps,
+            "",
+            *(f"{key + ':':18}{value}" for key, value in facts.items() if value),
+        ]
+    )
+
+
+def _table(scenarios: Iterable[Scenario]) -> Table:
+    table = Table("name", "severity", "title", box=None, pad_edge=False)
+    for scenario in scenarios:
+        table.add_row(scenario.name, scenario.severity.value, scenario.title)
+    return table
