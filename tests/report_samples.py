@@ -95,7 +95,8 @@ def make_cell(
     place = data.find(PANIC)
     evidence = [EvidenceRecord(says="the kernel panicked", start=place, end=place + len(PANIC) - 2, at=2.2)]
     finding = FindingRecord(
-        rule="panic", kind="BUG", title="kernel panic: NMI: Not continuing", start=place, end=place + len(PANIC),
+        rule="panic", kind="BUG", title="kernel panic: NMI: Not continuing",
+        start=place, end=place + len(PANIC),
         fatal=True, corrupted=False, suppressed=False, expected=status == "passed",
     )  # fmt: skip
     ok = status == "passed"
@@ -121,7 +122,9 @@ def make_cell(
         "steps": [
             StepRecord(text=STEPS[0], begin=0.0, end=2.0, outcome="done"),
             StepRecord(text=STEPS[1], begin=2.0, end=2.3, outcome="done" if ok else "failed"),
-            StepRecord(text=STEPS[2], begin=2.3, end=2.6 if ok else None, outcome="done" if ok else "not-run"),
+            StepRecord(text=STEPS[2], begin=2.3, end=2.6, outcome="done")
+            if ok
+            else StepRecord(text=STEPS[2], begin=2.3, end=None, outcome="not-run"),
         ],
         "started_utc": "2026-03-01T10:00:00.000000+00:00",
         "duration_s": 2.75,
@@ -137,7 +140,7 @@ def make_cell(
             "kernel_version": "6.1.176-1",
             "kernel_release": "6.1.0-50-cloud-amd64",
             "sha256": {"bzimage": "ab" * 32, "vmlinux": "cd" * 32, "initrd": "ef" * 32},
-            "packages": [{"name": "busybox-static", "version": "1.35", "sha256": "01" * 32, "architecture": "amd64"}],
+            "packages": [{"name": "busybox-static", "version": "1.35", "sha256": "01" * 32}],
             "modules": ["i6300esb"],
         },
         "accelerator": "tcg",

@@ -9,11 +9,8 @@ import typer
 
 from emulator.errors import SpecError
 from harness.errors import ReportError
-from harness.report.allure import RESULTS_DIRECTORY
-from harness.report.allure_html import ALLURE_REPORT_DIRECTORY, generate_html
-from harness.report.junit import write_junit
 from harness.report.model import load_run
-from harness.report.page import write_report
+from harness.report.reports import page_of_run, write_reports
 
 
 def report(
@@ -32,20 +29,10 @@ def report(
         raise SpecError(f"{run_dir}: no directory of a run")
     run = load_run(run_dir)
     old = load_run(compare) if compare else None
-    write_junit(run, run_dir)
-    notes = _write_allure(run_dir) if allure else []
-    page = write_report(run, run_dir, old=old, notes=notes)
+    notes = write_reports(run, run_dir, old=old, allure=allure)
+    for note in notes:
+        typer.echo(f"ttylab: {note}", err=True)
+    page = page_of_run(run_dir)
+    if not page.is_file():
+        raise ReportError("the HTML report could not be made (above)")
     typer.echo(page.absolute().as_uri())
-
-
-def _write_allure(run_dir: Path) -> list[str]:
-    """Make Allure's report; return why it could not be made, which spoils no other report."""
-    results = run_dir / RESULTS_DIRECTORY
-    if not results.is_dir():
-        return []
-    try:
-        generate_html([results], run_dir / ALLURE_REPORT_DIRECTORY)
-    except ReportError as error:
-        typer.echo(f"ttylab: {error}", err=True)
-        return [str(error)]
-    return []

@@ -148,7 +148,7 @@ def _cell_page(run: RunResult, view: CellView, transcript: Transcript | None, *,
         {
             "run": run,
             "cell": view,
-            "console": Markup(render_console(transcript, spans)) if transcript else "",  # noqa: S704 - escaped there
+            "console": Markup(render_console(transcript, spans)) if transcript is not None else "",  # noqa: S704 - escaped there
             "decisive": decisive,
             "cast": transcript is not None,
             "files": f"../../{result.directory}",

@@ -23,8 +23,8 @@ def render_timeline(result: CellResult, transcript: Transcript | None) -> str:
         result: the cell's record.
         transcript: its console, or None if it is lost: then the lanes made from it are left out.
     """
-    chunks = transcript.chunks if transcript else ()
-    marks = transcript.marks if transcript else ()
+    chunks = transcript.chunks if transcript is not None else ()
+    marks = transcript.marks if transcript is not None else ()
     canvas = Canvas(end=_end(result, chunks, marks))
     boots = _boots(result.stages, canvas.end)
     draw_bars(canvas, "boots", boots if len(boots) > 1 else [])
@@ -67,7 +67,7 @@ def _boots(stages: Sequence[StageRecord], end: float) -> list[Bar]:
             label=f"boot {boot + 1}",
             says=f"boot {boot + 1}: {at:.2f} to {until:.2f} s",
         )
-        for index, ((boot, at), until) in enumerate(zip(starts, ends, strict=True))
+        for index, ((boot, at), until) in enumerate(zip(starts, ends, strict=False))
     ]
 
 

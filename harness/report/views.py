@@ -92,7 +92,7 @@ def view_cell(
         boot_s=_boot_s(result),
         excerpt=excerpt,
         timeline=render_timeline(result, transcript),
-        lost=lost or (transcript.truncated or "" if transcript else ""),
+        lost=lost or ("" if transcript is None else transcript.truncated or ""),
         player=player,
     )
 
@@ -205,7 +205,7 @@ def facts_of(run: RunResult) -> list[tuple[str, str]]:
         ("ttylab", run.ttylab),
     ]
     facts += [(f"host {key}", _fact(value)) for key, value in run.host.items()]
-    return [(name, visible(value)) for name, value in facts]
+    return [(visible(name), visible(value)) for name, value in facts]
 
 
 def _fact(value: object) -> str:

@@ -1,0 +1,53 @@
+"""All reports of a run, each made even if another can't be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.errors import ReportError
+from harness.report.allure import RESULTS_DIRECTORY, write_environment
+from harness.report.allure_html import ALLURE_REPORT_DIRECTORY, generate_html
+from harness.report.junit import write_junit
+from harness.report.model import RunResult
+from harness.report.page import REPORT_DIRECTORY, write_report
+
+
+def write_reports(
+    run: RunResult,
+    run_dir: Path,
+    *,
+    old: RunResult | None = None,
+    history: Path | None = None,
+    allure: bool = True,
+) -> list[str]:
+    """Write JUnit, Allure's report and the HTML report; return why one could not be made, a line each.
+
+    Args:
+        run: what to report; run.json is not written here (`run_file.write_run`).
+        run_dir: the run's directory.
+        old: an earlier run to compare with.
+        history: Allure's file of earlier runs, to which this run is added.
+        allure: whether to make Allure's report, where there are Allure results.
+    """
+    notes: list[str] = []
+    results = run_dir / RESULTS_DIRECTORY
+    _try(lambda: write_junit(run, run_dir), notes)
+    if allure and results.is_dir():
+        _try(lambda: write_environment(results, run), notes)
+        out = run_dir / ALLURE_REPORT_DIRECTORY
+        _try(lambda: generate_html([results], out, name=f"ttylab {run.run_id}", history=history), notes)
+    _try(lambda: write_report(run, run_dir, old=old, notes=tuple(notes)), notes)
+    return notes
+
+
+def page_of_run(run_dir: Path) -> Path:
+    """Return where the HTML report of a run is."""
+    return run_dir / REPORT_DIRECTORY / "index.html"
+
+
+def _try(make: Callable[[], object], notes: list[str]) -> None:
+    try:
+        make()
+    except ReportError as error:
+        notes.append(str(error))
