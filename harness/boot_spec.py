@@ -37,6 +37,7 @@ def interactive_spec(
         memory_mib=memory_mib,
         kernel=kernel_for(image, chosen),
         initrd=image.initrd,
+        tell_tsc=True,
         command_line=(*CONSOLE_ARGS, *FAST_ARGS, *append),
         devices=frozenset(word(Device, "device", one) for one in devices),
     )

@@ -27,6 +27,7 @@ def guest_spec(cell: Cell, scenario: Scenario, image: Image) -> MachineSpec:
         vcpus=cell.vcpus,
         kernel=kernel_for(image, cell.firmware),
         initrd=image.initrd,
+        tell_tsc=True,
         command_line=(*CONSOLE_ARGS, *FAST_ARGS, *scenario.kernel_args),
         devices=scenario.devices,
         watchdog_action=scenario.watchdog_action,

@@ -48,6 +48,7 @@ def machine_spec(request: pytest.FixtureRequest, lab: Lab) -> MachineSpec:
         memory_mib=board.get("memory_mib", 256),
         kernel=kernel_for(image, firmware),
         initrd=image.initrd,
+        tell_tsc=True,
         command_line=(*CONSOLE_ARGS, *FAST_ARGS, *words),
         devices=frozenset(Device(part) for part in parts),
         bulk_console=board.get("bulk_console", False),

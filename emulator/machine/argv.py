@@ -115,6 +115,7 @@ def build_argv(
     wiring: Wiring,
     version: QemuVersion,
     firmware: FirmwareFiles | None = None,
+    tsc_khz: int | None = None,
 ) -> tuple[str, ...]:
     """Return the command line of `spec`; QEMU starts paused and waits for `cont`.
 
@@ -125,6 +126,7 @@ def build_argv(
         wiring: where its lines end.
         version: the program's version.
         firmware: OVMF's files; needed exactly when the spec asks for ovmf.
+        tsc_khz: the host's TSC frequency, for a spec that tells it; None where it is not known.
 
     Raises:
         SpecError: the wiring or the firmware lacks what the spec needs, or has what it does not.
@@ -138,7 +140,7 @@ def build_argv(
         *_firmware(wiring, firmware),
         *_devices(spec),
         *(word for index, disk in enumerate(spec.disks) for word in _disk(disk, index=index)),
-        *_kernel(spec),
+        *_kernel(spec, tsc_khz=tsc_khz if accelerator == "tcg" else None),
     )
 
 
@@ -248,13 +250,14 @@ def _disk(disk: Disk, *, index: int) -> tuple[str, ...]:
     return ("-drive", drive, "-device", f"{device},drive=disk{index}")
 
 
-def _kernel(spec: MachineSpec) -> tuple[str, ...]:
+def _kernel(spec: MachineSpec, *, tsc_khz: int | None) -> tuple[str, ...]:
     # These three take their value as it is: no escaping (QEMU 7.2, vl.c).
     words: list[str] = []
     if spec.kernel is not None:
         words += ["-kernel", str(spec.kernel)]
     if spec.initrd is not None:
         words += ["-initrd", str(spec.initrd)]
-    if spec.command_line:
-        words += ["-append", " ".join(spec.command_line)]
+    told = (f"tsc_early_khz={tsc_khz}",) if spec.tell_tsc and tsc_khz is not None else ()
+    if spec.command_line or told:
+        words += ["-append", " ".join((*spec.command_line, *told))]
     return tuple(words)

@@ -26,6 +26,7 @@ from emulator.machine.requests import answer_request
 from emulator.machine.run_dir import BULK_DIRECTORY, STDERR_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.machine.teardown import Teardown
+from emulator.machine.tsc import measure_tsc_khz
 
 START_S = 30.0
 CLOSE_S = 8.0
@@ -273,6 +274,7 @@ class Machine:
             wiring=wiring,
             version=self._bench.qemu.version,
             firmware=self._bench.firmware,
+            tsc_khz=measure_tsc_khz() if self.spec.tell_tsc else None,
         )
 
     def _open_bulk(self, stack: ExitStack) -> int:

@@ -154,6 +154,7 @@ class MachineSpec:
         watchdog_action: what happens when the i6300esb expires.
         bulk_console: whether there is an hvc0, for megabytes that ttyS0 would take minutes for.
         firmware_on_serial: whether SeaBIOS and early GRUB print on ttyS0 too.
+        tell_tsc: whether a Linux kernel is told the TSC's frequency under TCG (see `machine.tsc`).
         seed: seed of QEMU's random numbers, so of the guest's virtio-rng; None takes the host's.
 
     Raises:
@@ -174,6 +175,7 @@ class MachineSpec:
     watchdog_action: WatchdogAction = WatchdogAction.RESET
     bulk_console: bool = False
     firmware_on_serial: bool = False
+    tell_tsc: bool = False
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -195,6 +197,7 @@ class MachineSpec:
         _require_type("watchdog_action", self.watchdog_action, WatchdogAction)
         _require_type("bulk_console", self.bulk_console, bool)
         _require_type("firmware_on_serial", self.firmware_on_serial, bool)
+        _require_type("tell_tsc", self.tell_tsc, bool)
         _require_members("devices", self.devices, frozenset, member=Device)
         _require_members("disks", self.disks, tuple, member=Disk)
         if not _NAME.fullmatch(str(self.name)):
@@ -211,6 +214,8 @@ class MachineSpec:
             _require_path("initrd", self.initrd)
         if self.kernel is None and self.initrd is not None:
             raise _wrong("initrd", self.initrd, allowed="none unless there is a kernel")
+        if self.kernel is None and self.tell_tsc:
+            raise _wrong("tell_tsc", value=True, allowed="false unless there is a kernel")
         if self.kernel is None and self.command_line:
             raise _wrong("command_line", self.command_line, allowed="none unless there is a kernel")
 

@@ -169,3 +169,16 @@ def test_version_is_none_when_there_is_none(said):
 def test_versions_compare_in_the_order_of_release():
     assert QemuVersion(7, 2, 22) > QemuVersion(7, 2) > QemuVersion(7, 1, 30)
     assert QemuVersion(10, 0) > QemuVersion(9, 2)
+
+
+def test_build_argv_tells_linux_the_tsc_only_under_tcg_and_only_when_asked():
+    def appended(accelerator, *, tell_tsc):
+        spec = spec_of(MachineType.PC, tell_tsc=tell_tsc)
+        words = build_argv(
+            spec, qemu="qemu", accelerator=accelerator, wiring=WIRING, version=QEMU_7, tsc_khz=2_596_100
+        )
+        return words[words.index("-append") + 1]
+
+    assert appended("tcg", tell_tsc=True).endswith(" tsc_early_khz=2596100")
+    assert "tsc_early_khz" not in appended("kvm", tell_tsc=True)
+    assert "tsc_early_khz" not in appended("tcg", tell_tsc=False)
