@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from emulator.clock import Deadline
-from emulator.errors import ControlError
+from emulator.errors import ControlError, LabError
 from emulator.machine.qmp import LoopThread, QmpLink
 
 GREETING = {
@@ -204,3 +204,20 @@ def test_loop_thread_ends_with_its_block_though_work_is_pending():
     with LoopThread("short-lived") as loop, pytest.raises(TimeoutError):
         loop.run(forever(), what="nothing", deadline=Deadline.after(0.01))
     assert "short-lived" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_loop_thread_says_so_when_it_does_not_end(monkeypatch):
+    monkeypatch.setattr("emulator.machine.qmp.JOIN_S", 0.01)
+    release = threading.Event()
+
+    async def stuck():
+        release.wait()
+
+    loop = LoopThread("stuck")
+    with loop:
+        with pytest.raises(TimeoutError):
+            loop.run(stuck(), what="nothing", deadline=Deadline.after(0.01))
+        with pytest.raises(LabError, match=r"thread stuck did not end within 0\.01 s"):
+            loop.close()
+        monkeypatch.undo()
+        release.set()

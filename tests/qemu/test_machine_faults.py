@@ -224,6 +224,17 @@ def test_ladder_goes_straight_to_sigkill_when_the_deadline_has_passed(run_dir):
         assert (machine.exit.reason, machine.exit.expected) == ("killed by signal 9", True)
 
 
+def test_ladder_says_so_when_the_process_survives_even_sigkill(run_dir, monkeypatch):
+    async def no_signal(self, number):
+        pass
+
+    with open_machine(SPEC, run_dir=run_dir) as machine, monkeypatch.context() as patch:
+        patch.setattr(PowerCycle, "_signal", no_signal)
+        patch.setattr("emulator.machine.power.KILL_GRACE_S", 0.1)
+        with pytest.raises(ControlError, match=rf"QEMU \({machine.pid}\) survived SIGKILL for 0\.1 s: alive"):
+            machine.power_off(Deadline.after(0))
+
+
 def test_silent_guest_has_a_whole_transcript_of_nothing(run_dir):
     with open_machine(replace(SPEC, firmware_on_serial=False), run_dir=run_dir) as machine:
         assert machine.transcript.read() == b""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import stat
 import subprocess
 import sys
@@ -185,8 +186,9 @@ def test_garbage_spares_a_process_that_only_has_the_pid(ledger, sleeper):
 
 
 def test_garbage_finds_a_process_that_was_not_entered_yet(ledger, sleeper):
-    child = sleeper(TTYLAB_MACHINE="0a1b2c")
-    ledger.write(orphan())
+    unique = secrets.token_hex(6)  # others may run this test on the same host
+    child = sleeper(TTYLAB_MACHINE=unique)
+    ledger.write(orphan(id=unique))
     assert collect_garbage()[0].acts == (f"kill QEMU {child.pid}", "remove the ledger entry")
     assert child.wait() == -9
 

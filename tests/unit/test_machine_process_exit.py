@@ -1,6 +1,7 @@
 """How an exit is judged, and what /proc says of a process."""
 
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -78,16 +79,17 @@ def test_process_keeps_the_end_of_stderr_and_the_exit_code(tmp_path):
 
 
 def test_process_is_found_by_its_marker_and_dumps_no_core(tmp_path):
-    process = spawn(["sleep", "30"], tmp_path, marker="marker-of-this-test")
+    unique = secrets.token_hex(6)  # others may run this test on the same host
+    process = spawn(["sleep", "30"], tmp_path, marker=unique)
     try:
-        assert find_marked("TTYLAB_MACHINE", "marker-of-this-test") == process.pid
+        assert find_marked("TTYLAB_MACHINE", unique) == process.pid
         limits = Path(f"/proc/{process.pid}/limits").read_text(encoding="ascii").splitlines()
         (line,) = [line for line in limits if line.startswith("Max core file size")]
         assert line.split()[4:6] == ["0", "0"]
     finally:
         process.send_signal(9)
         assert process.reap() == -9
-    assert find_marked("TTYLAB_MACHINE", "marker-of-this-test") is None
+    assert find_marked("TTYLAB_MACHINE", unique) is None
 
 
 def test_process_says_so_when_the_program_is_missing(tmp_path):
