@@ -84,6 +84,7 @@ class Scanner:
         self._boots: list[tuple[Finding, ...]] = []  # those that are over
         self._boot: list[_Open] = []
         self._known: set[str] = set()  # rules that have fired in this boot and fire once
+        self._last = -1  # start of the line on which a rule fired last in this boot
         self._armed: set[str] = set()  # rules whose `after` has been seen in this boot
 
     @property
@@ -123,7 +124,7 @@ class Scanner:
         self._close(before)
         closed = self.boot_findings
         self._boots.append(closed)
-        self._boot, self._past = [], b""
+        self._boot, self._past, self._last = [], b"", -1
         self._known.clear()
         self._armed.clear()
         self.feed(rest)
@@ -189,7 +190,7 @@ class Scanner:
             self._armed.update(armed)
             if not fitting:
                 fitting = self._first_plain(line, rules)
-        return [rule for rule in fitting if rule.id not in self._known]
+        return fitting
 
     @staticmethod
     def _first_plain(line: Line, rules: list[Rule]) -> list[Rule]:
@@ -200,22 +201,28 @@ class Scanner:
 
     def _open(self, rule: Rule, line: Line, data: bytes) -> _Open | None:
         """Begin a report, unless the line belongs to one that runs, or there are too many."""
-        if any(_absorbs(report, rule, line) for report in self._boot) or len(self._boot) >= MOST_FINDINGS:
+        after, self._last = self._last, line.start
+        # A prompt counts before its line is complete, so who prints the rest of the line must not matter.
+        context = b"" if rule.prompt else line.context
+        if (
+            rule.id in self._known
+            or len(self._boot) >= MOST_FINDINGS
+            or any(_absorbs(report, rule, at=line.start, context=context) for report in self._boot)
+        ):
             return None
         if rule.once or rule.prompt:
             self._known.add(rule.id)
         before = (self._past + data[: line.start - self._start])[-LONGEST_OPENING:]
-        after = self._boot[-1].trigger if self._boot else -1
         start = line.start if rule.opens is None else _opening(rule.opens, line, before, after=after)
         for report in self._boot:
-            if report.context == line.context and not rule.continues:
+            if report.context == context and not rule.continues:
                 report.close_at(start if start > report.trigger else line.start)
         report = _Open(
             rule=rule,
             start=start,
             trigger=line.start,
             follows=bool(self._boot),
-            context=line.context,
+            context=context,
             limit=start + LONGEST_REPORT,
             data=bytearray(before[start - line.start :] if start < line.start else b""),
         )
@@ -225,10 +232,10 @@ class Scanner:
         return report
 
 
-def _absorbs(report: _Open, rule: Rule, line: Line) -> bool:
-    """Tell whether `line` is a further trigger of the same fault."""
-    near = line.start - report.trigger < ABSORB_REACH
-    same = report.context == line.context or not (report.context and line.context)
+def _absorbs(report: _Open, rule: Rule, *, at: int, context: bytes) -> bool:
+    """Tell whether a trigger of `rule` is a further one of the report's own fault."""
+    near = at - report.trigger < ABSORB_REACH
+    same = report.context == context or not (report.context and context)
     return near and same and rule.id in report.rule.absorbs
 
 
