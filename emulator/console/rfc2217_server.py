@@ -173,12 +173,12 @@ class _Server:
         if self._client is not None:
             link.close()
             return
-        link.settimeout(None)
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._attach(link)
 
     def _attach(self, link: socket.socket) -> None:
         try:
+            link.settimeout(None)
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client = _Client(link, self._console, self._line)
         except OSError:  # it left while options were offered
             link.close()
