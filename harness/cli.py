@@ -45,47 +45,39 @@ class Command:
     """One line of the command table.
 
     Attributes:
-        target: "module:attribute" of a function, or of a Typer app.
+        module: where it is: a Typer app called `app`, else a function called like the command.
         summary: what the overview says of it.
         group: the attribute is a Typer app whose commands are typed after the name.
         raw: every argument, `--` too, is handed on to another program.
     """
 
-    target: str
+    module: str
     summary: str
     group: bool = False
     raw: bool = False
 
 
 COMMANDS: dict[str, Command] = {
-    "run": Command(target="harness.commands.run:run", summary="Run a matrix of scenarios on real guests."),
-    "test": Command(
-        target="harness.commands.selftest:selftest", summary="Run ttylab's own tests (tox).", raw=True
-    ),
+    "run": Command(module="harness.commands.run", summary="Run a matrix of scenarios on real guests."),
+    "test": Command(module="harness.commands.test", summary="Run ttylab's own tests (tox).", raw=True),
     "scenarios": Command(
-        target="harness.commands.scenarios:app", summary="List and describe the scenarios.", group=True
+        module="harness.commands.scenarios", summary="List and describe the scenarios.", group=True
     ),
     "images": Command(
-        target="harness.commands.images:app",
+        module="harness.commands.images",
         summary="List, build, verify and prune guest images.",
         group=True,
     ),
-    "boot": Command(
-        target="harness.commands.boot:boot", summary="Boot a guest and attach this terminal to it."
-    ),
+    "boot": Command(module="harness.commands.boot", summary="Boot a guest and attach this terminal to it."),
     "attach": Command(
-        target="harness.commands.attach:attach", summary="Join the console of a running machine or of a port."
+        module="harness.commands.attach", summary="Join the console of a running machine or of a port."
     ),
-    "repro": Command(
-        target="harness.commands.repro:repro", summary="Boot one cell again exactly as a run did."
-    ),
-    "report": Command(target="harness.commands.report:report", summary="Make a run's reports anew."),
-    "scan": Command(target="harness.commands.scan:scan", summary="Find failure signatures in console logs."),
-    "doctor": Command(
-        target="harness.commands.doctor:doctor", summary="Explain what this machine can do and why."
-    ),
-    "bench": Command(target="harness.commands.bench:bench", summary="Measure ttylab against its baselines."),
-    "gc": Command(target="harness.commands.gc:gc", summary="End and remove what a killed run left behind."),
+    "repro": Command(module="harness.commands.repro", summary="Boot one cell again exactly as a run did."),
+    "report": Command(module="harness.commands.report", summary="Make a run's reports anew."),
+    "scan": Command(module="harness.commands.scan", summary="Find failure signatures in console logs."),
+    "doctor": Command(module="harness.commands.doctor", summary="Explain what this machine can do and why."),
+    "bench": Command(module="harness.commands.bench", summary="Measure ttylab against its baselines."),
+    "gc": Command(module="harness.commands.gc", summary="End and remove what a killed run left behind."),
 }
 
 
@@ -125,20 +117,20 @@ def load_command(name: str, command: Command) -> Any:
     Raises:
         StateError: this version has no such module yet.
     """
-    module_name, _, attribute = command.target.partition(":")
     try:
-        target = getattr(import_module(module_name), attribute)
+        module = import_module(command.module)
     except ModuleNotFoundError as error:
-        if error.name != module_name:
+        if error.name != command.module:
             raise
-        raise StateError(f"this version has no command {name!r}: {module_name} is not part of it") from error
-    if command.group:
-        return typer.main.get_group(target)
-    if not isinstance(target, typer.Typer):
+        raise StateError(
+            f"this version has no command {name!r}: {command.module} is not part of it"
+        ) from error
+    app = getattr(module, "app", None)
+    if app is None:
         app = typer.Typer(add_completion=False)
-        app.command(name)(target)
-        target = app
-    return typer.main.get_command(target)
+        app.command(name)(getattr(module, name))
+    app.rich_markup_mode = None
+    return typer.main.get_group(app) if command.group else typer.main.get_command(app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -154,7 +146,13 @@ def _set_debug(wanted: bool) -> None:
         os.environ["TTYLAB_DEBUG"] = "1"  # workers of a run inherit it
 
 
-app = typer.Typer(cls=LazyGroup, rich_markup_mode="rich", pretty_exceptions_enable=False)
+# Plain help: rich would take four times as long to import as all that `--help` needs.
+app = typer.Typer(
+    cls=LazyGroup,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 110},
+)
 
 
 @app.callback(invoke_without_command=True, epilog=EXAMPLES)

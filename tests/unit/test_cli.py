@@ -17,10 +17,10 @@ def install(monkeypatch: pytest.MonkeyPatch):
 
     def install_command(attribute: object, *, group: bool = False, raw: bool = False) -> None:
         module = ModuleType("made_up_command")
-        module.it = attribute
+        setattr(module, "app" if isinstance(attribute, typer.Typer) else "made-up", attribute)
         monkeypatch.setitem(sys.modules, "made_up_command", module)
         command = cli.Command(
-            target="made_up_command:it", summary="Do what the test says.", group=group, raw=raw
+            module="made_up_command", summary="Do what the test says.", group=group, raw=raw
         )
         monkeypatch.setattr(cli, "COMMANDS", {"made-up": command})
 
@@ -127,7 +127,7 @@ def test_exit_code_of_a_command_is_the_exit_code(install, code: int) -> None:
 def test_command_that_this_version_lacks_is_told_so(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    command = cli.Command(target="harness.commands.from_the_future:run", summary="Not yet.")
+    command = cli.Command(module="harness.commands.from_the_future", summary="Not yet.")
     monkeypatch.setattr(cli, "COMMANDS", {"future": command})
     assert cli.main(["future"]) == cli.EXIT_USAGE
     assert "has no command 'future'" in capfd.readouterr().err

@@ -13,13 +13,18 @@ from emulator.errors import StateError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
+app = typer.Typer(add_completion=False)
+
 
 def tox_command(arguments: list[str]) -> list[str]:
     """Return the argv that tests this checkout; `arguments` are tox's own."""
     return [sys.executable, "-m", "tox", "-c", str(CHECKOUT / "tox.ini"), *arguments]
 
 
-def selftest(arguments: Annotated[list[str] | None, typer.Argument(help="Arguments of tox.")] = None) -> None:
+@app.command("test")
+def run_tests(
+    arguments: Annotated[list[str] | None, typer.Argument(help="Arguments of tox.")] = None,
+) -> None:
     """Run ttylab's own tests; everything after `test` goes to tox, and after `--` to pytest.
 
     Examples: `ttylab test`, `ttylab test -e lint`, `ttylab test -- -k transcript`.
