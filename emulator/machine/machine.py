@@ -113,6 +113,7 @@ class Machine:
         Raises:
             StateError: it is on, or closed.
             LaunchError: QEMU did not start; argv, exit code and stderr are in the text.
+            MachineGone: it ended before its guest ran.
             LabError: the run directory or the ledger can't be written.
         """
         with self._power:

@@ -16,7 +16,7 @@ from pathlib import Path
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
-from emulator.errors import ControlError, LabError, LaunchError, MachineGone
+from emulator.errors import ControlError, DeadlineExceeded, LabError, LaunchError, MachineGone
 from emulator.machine.process import Exit, QemuProcess, judge_exit
 from emulator.machine.procfs import describe_state, read_stat
 from emulator.machine.qmp import LoopThread, QmpLink
@@ -120,6 +120,7 @@ class PowerCycle:
 
         Raises:
             LaunchError: the kernel refused; there is no process.
+            DeadlineExceeded: the machine's thread is stuck.
         """
         work = self._spawn()
         return self._loop.run(work, what="QEMU was not spawned", deadline=deadline)
@@ -134,7 +135,7 @@ class PowerCycle:
             self._loop.run(
                 self._greet(deadline), what="the machine's thread did not answer", deadline=_longer(deadline)
             )
-        except (ControlError, TimeoutError) as error:
+        except (ControlError, DeadlineExceeded) as error:
             # A QEMU that dislikes its argv closes QMP a moment before it ends.
             state = "" if isinstance(error, ControlError) else f", it is {describe_state(self._pid())}"
             refused = isinstance(error, ControlError) and self.ended.wait(REFUSAL_S)
@@ -156,7 +157,7 @@ class PowerCycle:
         try:
             work = self._link.execute(command, arguments)
             return self._loop.run(work, what=f"QMP did not answer {command!r}", deadline=deadline)
-        except TimeoutError as error:
+        except DeadlineExceeded as error:
             pid = self._pid()
             raise ControlError(f"{error}; QEMU ({pid}) is {describe_state(pid)}") from error
         except ControlError as error:
@@ -180,6 +181,7 @@ class PowerCycle:
 
         Raises:
             ControlError: the process survived SIGKILL (state D).
+            DeadlineExceeded: the machine's thread is stuck.
         """
         self._asked = True
         if not self._loop.run(
@@ -203,7 +205,7 @@ class PowerCycle:
                 self._kill()
 
     def _quit(self, deadline: Deadline) -> None:
-        with suppress(LabError, TimeoutError):
+        with suppress(LabError):
             self._loop.run(self._link.execute("quit"), what="quit", deadline=deadline)
 
     def _terminate(self, deadline: Deadline) -> None:

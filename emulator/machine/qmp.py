@@ -15,7 +15,7 @@ from qemu.qmp import EventListener, ExecInterruptedError, ExecuteError, Message,
 from qemu.qmp import StateError as QmpStateError
 
 from emulator.clock import Deadline
-from emulator.errors import ControlError, LabError
+from emulator.errors import ControlError, DeadlineExceeded, LabError
 
 T = TypeVar("T")
 OnEvent = Callable[[str, Mapping[str, object]], None]
@@ -63,7 +63,7 @@ class LoopThread:
         Never call it from the loop's own thread.
 
         Raises:
-            TimeoutError: the deadline passed; the text names `what` and the seconds.
+            DeadlineExceeded: the deadline passed; the text names `what` and the seconds.
         """
         seconds = deadline.remaining()
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -72,7 +72,7 @@ class LoopThread:
         except concurrent.futures.TimeoutError as error:
             if future.done() and not future.cancelled():
                 raise  # `work` itself raised it
-            raise TimeoutError(f"{what} within {seconds:.1f} s") from error
+            raise DeadlineExceeded(f"{what} within {seconds:.1f} s") from error
         finally:
             future.cancel()
 
@@ -117,7 +117,7 @@ class QmpLink:
 
         Raises:
             ControlError: the far end closed or speaks no QMP.
-            TimeoutError: it said nothing before the deadline.
+            DeadlineExceeded: it said nothing before the deadline.
         """
         seconds = deadline.remaining()
         self._attempt = asyncio.create_task(self._begin())
@@ -130,7 +130,7 @@ class QmpLink:
             self.lost = str(error)
             self._socket.close()
             if not done:
-                raise TimeoutError(f"no QMP greeting within {seconds:.1f} s") from error
+                raise DeadlineExceeded(f"no QMP greeting within {seconds:.1f} s") from error
             raise ControlError(f"QMP: {error}") from error
 
     async def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:

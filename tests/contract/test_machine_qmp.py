@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from emulator.clock import Deadline
-from emulator.errors import ControlError, LabError
+from emulator.errors import ControlError, DeadlineExceeded, LabError
 from emulator.machine.qmp import LoopThread, QmpLink
 
 GREETING = {
@@ -171,7 +171,7 @@ def test_link_ends_a_pending_command_when_it_is_lost():
 
 def test_link_times_out_when_no_answer_comes_and_lives_on():
     with fake_qemu() as sock, open_session(sock) as session:
-        with pytest.raises(TimeoutError, match=r"no answer within 0\.\d s"):
+        with pytest.raises(DeadlineExceeded, match=r"no answer within 0\.\d s"):
             session.run(session.link.execute("never-answered"), Deadline.after(0.05))
         assert session.run(session.link.execute("query-status"))
 
@@ -192,7 +192,7 @@ def test_link_gives_up_on_a_far_end_that_never_greets():
     ours, theirs = socket.socketpair()
     with ours, theirs, LoopThread("test") as loop:
         link = QmpLink(ours, on_event=lambda *_: None)
-        with pytest.raises(TimeoutError, match=r"no QMP greeting within 0\.\d s"):
+        with pytest.raises(DeadlineExceeded, match=r"no QMP greeting within 0\.\d s"):
             loop.run(link.connect(Deadline.after(0.05)), what="no answer", deadline=soon())
         assert link.lost
 
@@ -201,7 +201,7 @@ def test_loop_thread_ends_with_its_block_though_work_is_pending():
     async def forever():
         await asyncio.Event().wait()
 
-    with LoopThread("short-lived") as loop, pytest.raises(TimeoutError):
+    with LoopThread("short-lived") as loop, pytest.raises(DeadlineExceeded):
         loop.run(forever(), what="nothing", deadline=Deadline.after(0.01))
     assert "short-lived" not in [thread.name for thread in threading.enumerate()]
 
@@ -215,7 +215,7 @@ def test_loop_thread_says_so_when_it_does_not_end(monkeypatch):
 
     loop = LoopThread("stuck")
     with loop:
-        with pytest.raises(TimeoutError):
+        with pytest.raises(DeadlineExceeded):
             loop.run(stuck(), what="nothing", deadline=Deadline.after(0.01))
         with pytest.raises(LabError, match=r"thread stuck did not end within 0\.01 s"):
             loop.close()
