@@ -10,7 +10,7 @@ from harness.report.ansi import render_lines, tame
 from harness.report.text import escape
 
 BYTES = st.binary(max_size=300) | st.lists(
-    st.sampled_from(b"\x1b [ 31m ]0; \x07 <b> \xe2\x80 \x9b m &".split() + [b"\n", b"\r"])
+    st.sampled_from([*b"\x1b [ 31m ]0; \x07 <b> \xe2\x80 \x9b m &".split(), b"\n", b"\r"])
 ).map(b"".join)
 TAG = re.compile(r'<span class="[a-z -]+">|</span>|<i class="ctl">|</i>')
 
