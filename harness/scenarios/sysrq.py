@@ -207,7 +207,7 @@ _REQUESTS = (
         title="BREAK + u makes all file systems read-only",
         description=(
             "Sends u and waits until the kernel says that the remount is complete. After it a reset can "
-            "damage no file system."
+            "damage no file system, however the server hangs."
         ),
         effects=(
             _says("Emergency Remount R/O"),
