@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from emulator.images import ImageStore
+from emulator.images import load_catalog
 from harness.matrix import Matrix, load_matrix
 from harness.scenarios import LIBRARY
 
 
 def image_features() -> Mapping[str, frozenset[str]]:
-    """Return what each image of the catalog offers.
-
-    Raises:
-        ImageError: one is not built; what it offers is known from then on.
-    """
-    store = ImageStore()
-    return {name: store.open(name).modules for name in store.catalog.names}
+    """Return what each image of the catalog offers; nothing need be built for that."""
+    return {name: entry.offers for name, entry in load_catalog().entries.items()}
 
 
 def read_matrix(path: Path) -> Matrix:
@@ -25,6 +20,5 @@ def read_matrix(path: Path) -> Matrix:
 
     Raises:
         SpecError: as `load_matrix`.
-        ImageError: as `image_features`.
     """
     return load_matrix(path, images=image_features(), scenarios=LIBRARY)

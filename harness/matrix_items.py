@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from emulator.errors import EmulatorError, SpecError
+from emulator.errors import SpecError
 from harness import cell_test
 from harness.cell import Cell
 from harness.known_matrix import read_matrix
@@ -37,7 +37,7 @@ class MatrixFile(pytest.Module):
         """Return what the file says.
 
         Raises:
-            pytest.UsageError: it is wrong, or an image is not built.
+            pytest.UsageError: it is wrong.
         """
         return usable_matrix(self.path)
 
@@ -46,11 +46,11 @@ def usable_matrix(path: Path) -> Matrix:
     """Return the matrix in `path`.
 
     Raises:
-        pytest.UsageError: it is wrong, or an image is not built.
+        pytest.UsageError: it is wrong.
     """
     try:
         return read_matrix(path)
-    except EmulatorError as error:
+    except SpecError as error:
         raise pytest.UsageError(str(error)) from error
 
 

@@ -59,6 +59,11 @@ def build_image(
     progress("writing the initramfs", 0.85)
     spin = make_spin_module(kernel.modules[DONOR].data) if DONOR in kernel.modules else None
     order, offered = features(recipe, loadable=kernel.modules, builtin=kernel.builtin)
+    offered |= {NAME} if spin else set()
+    if lacking := entry.offers - offered:
+        raise ImageError(
+            f"image {entry.name} lacks what the catalog says it offers: {', '.join(sorted(lacking))}"
+        )
     busybox = _only(_read(debs, _BUSYBOX.match, prefix="busybox-static"), "busybox")
     nodes = guest_nodes(recipe, image=entry.name, busybox=busybox, modules=order, spin=spin)
     contents = dict(zip(FILES, (kernel.bzimage, vmlinux, cpio.write_initramfs(nodes)), strict=True))
@@ -69,7 +74,7 @@ def build_image(
         kernel_request=entry.kernel,
         kernel_version=kernel.package.version,
         kernel_release=kernel.release,
-        modules=tuple(sorted(offered | ({NAME} if spin else set()))),
+        modules=tuple(sorted(offered)),
         packages=tuple(package for package, _ in debs),
         recipe=recipe.digest(entry),
         sha256={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},

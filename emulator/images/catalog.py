@@ -24,6 +24,7 @@ class _ImageTable(BaseModel):
     suite: Suite
     flavour: Flavour
     kernel: str = Field(default="newest", pattern=_VERSION)
+    offers: list[str] = []
     check_valid_until: bool = True
 
 
@@ -43,6 +44,7 @@ class CatalogEntry:
         suite: Debian suite that kernel and busybox come from.
         flavour: "cloud" (few drivers) or "generic" (all drivers).
         kernel: Debian version of the kernel, or "newest" of the suite.
+        offers: features that a scenario may ask for ("i6300esb"), before the image is built.
         check_valid_until: whether apt refuses an index whose time has run out.
         mirror: URL of the archive.
         keyring: file with the archive's keys on this machine.
@@ -52,6 +54,7 @@ class CatalogEntry:
     suite: Suite
     flavour: Flavour
     kernel: str
+    offers: frozenset[str]
     check_valid_until: bool
     mirror: str
     keyring: Path
@@ -117,6 +120,7 @@ def _entry(name: str, table: _CatalogTable, *, path: Path) -> CatalogEntry:
         suite=image.suite,
         flavour=image.flavour,
         kernel=image.kernel,
+        offers=frozenset(image.offers),
         check_valid_until=image.check_valid_until,
         mirror=table.mirror,
         keyring=Path(table.keyring),

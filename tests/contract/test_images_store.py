@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from emulator.errors import ImageError, MissingPrerequisite, SpecError
-from emulator.images import CatalogEntry, ImageStore, Package, Progress, load_catalog
+from emulator.images import Catalog, CatalogEntry, ImageStore, Package, Progress, load_catalog
 from emulator.images import store as store_module
 from emulator.images.deb import read_files
 from harness.commands import images as commands
@@ -100,9 +100,23 @@ def archive() -> Archive:
     return Archive()
 
 
+def modest_catalog(*offers: str) -> Catalog:
+    """The shipped catalog, offering no more than what CONTENT holds."""
+    shipped = load_catalog()
+    entries = {name: replace(entry, offers=frozenset(offers)) for name, entry in shipped.entries.items()}
+    return replace(shipped, entries=entries)
+
+
 @pytest.fixture
 def store(tmp_path: Path, archive: Archive) -> ImageStore:
-    return ImageStore(tmp_path / "images", fetch=archive)
+    return ImageStore(tmp_path / "images", catalog=modest_catalog("virtio_console"), fetch=archive)
+
+
+def test_store_refuses_an_image_that_lacks_what_the_catalog_offers(tmp_path: Path, archive: Archive) -> None:
+    store = ImageStore(tmp_path / "images", catalog=modest_catalog("i6300esb"), fetch=archive)
+    with pytest.raises(ImageError, match="lacks what the catalog says it offers: i6300esb"):
+        store.ensure("bookworm")
+    assert not store.directory("bookworm").exists()
 
 
 def everything_below(root: Path) -> set[str]:
@@ -129,7 +143,10 @@ def test_store_loads_dependencies_that_the_recipe_does_not_name(store: ImageStor
 
 
 def test_store_builds_the_same_bytes_twice(tmp_path: Path):
-    images = [ImageStore(tmp_path / name, fetch=Archive()).ensure("bookworm") for name in "ab"]
+    images = [
+        ImageStore(tmp_path / name, catalog=modest_catalog(), fetch=Archive()).ensure("bookworm")
+        for name in "ab"
+    ]
     contents = [
         {path.name: path.read_bytes() for path in image.directory.iterdir() if path.name != "seal.json"}
         for image in images
@@ -154,7 +171,9 @@ def test_store_rebuilds_a_changed_recipe_without_the_archive(
     first = store.ensure("bookworm")
     changed = store_module.load_recipe()
     changed = replace(changed, files={**changed.files, "etc/motd": b"hello\n"})
-    second = ImageStore(store.root, fetch=archive, recipe=changed).ensure("bookworm")
+    second = ImageStore(store.root, catalog=modest_catalog(), fetch=archive, recipe=changed).ensure(
+        "bookworm"
+    )
     assert archive.asked == 1
     assert second.sha256["initrd"] != first.sha256["initrd"]
     assert store.open("bookworm") == first
@@ -270,7 +289,7 @@ def test_store_clears_away_what_a_killed_build_left(store: ImageStore):
 def test_store_refuses_a_root_that_can_not_be_written(tmp_path: Path, archive: Archive):
     (tmp_path / "file").touch()
     with pytest.raises(ImageError, match="can't be written"):
-        ImageStore(tmp_path / "file" / "images", fetch=archive).ensure("bookworm")
+        ImageStore(tmp_path / "file" / "images", catalog=modest_catalog(), fetch=archive).ensure("bookworm")
 
 
 @pytest.mark.parametrize(
@@ -288,7 +307,9 @@ def test_store_refuses_a_root_that_can_not_be_written(tmp_path: Path, archive: A
 def test_store_refuses_packages_that_lack_a_part(tmp_path: Path, package: str, path: str, complaint: str):
     files = {name: data for name, data in CONTENT[package].items() if name != path}
     with pytest.raises(ImageError, match=complaint):
-        ImageStore(tmp_path, fetch=Archive({**CONTENT, package: files})).ensure("bookworm")
+        ImageStore(tmp_path, catalog=modest_catalog(), fetch=Archive({**CONTENT, package: files})).ensure(
+            "bookworm"
+        )
 
 
 def test_store_prunes_what_no_image_needs_and_keeps_the_rest(store: ImageStore):
