@@ -36,12 +36,14 @@ class Alarm:
         title: what happened, for people.
         start: offset of its first byte in the guest's output.
         end: one past its last byte; equal to `start` where it is a mark.
+        at: the mark's moment, in seconds since the transcript's epoch; None where it is a finding.
     """
 
     name: str
     title: str
     start: int
     end: int
+    at: float | None = None
 
 
 def alarm_of_finding(finding: Finding) -> Alarm:
@@ -57,7 +59,7 @@ def alarm_of_mark(mark: Mark) -> Alarm | None:
         return None
     facts = ", ".join(f"{key} {value}" for key, value in mark.detail.items() if not isinstance(value, dict))
     title = f"{mark.kind.value} {mark.name}" + (f" ({facts})" if facts else "")
-    return Alarm(name=name, title=title, start=mark.offset, end=mark.offset)
+    return Alarm(name=name, title=title, start=mark.offset, end=mark.offset, at=mark.at)
 
 
 def unexpected(alarms: Iterable[Alarm], allowed: frozenset[str]) -> list[Alarm]:

@@ -18,7 +18,7 @@ from harness.cell import Cell
 from harness.cell_result import Circumstances, broken_result, judged_result, skipped_result
 from harness.cell_spec import guest_spec
 from harness.errors import Unsupported
-from harness.guests.linux import LinuxProfile
+from harness.guests.profile import LinuxProfile
 from harness.lab import Lab
 from harness.report.model import RESULT_FILE, CellResult
 from harness.report.run_file import write_cell
@@ -63,6 +63,7 @@ class CellRun:
             ReportError: the result can't be written.
         """
         started = self.lab.clock.monotonic()
+        (self.directory / RESULT_FILE).unlink(missing_ok=True)  # of an earlier run in this directory
         around = Circumstances(
             started_utc=utc_now().isoformat(timespec="seconds"),
             duration_s=0.0,

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from emulator.console.marks import Mark, MarkKind
 from emulator.console.records import UserView
 from emulator.console.transcript import Transcript
+from emulator.machine.boots import boot_starts
 from harness.alarms import Alarm, alarm_of_finding, alarm_of_mark, unexpected
-from harness.scenario import Effect, Expect, Inject, Outcome, Run, Scenario, Shows, Step, View, describe_step
+from harness.guests.profile import KERNEL, MARKER, LinuxProfile
+from harness.scenario import (
+    Alive,
+    Effect,
+    Expect,
+    Inject,
+    Outcome,
+    Reach,
+    Run,
+    Scenario,
+    Send,
+    Shows,
+    Step,
+    View,
+    describe_step,
+)
 from harness.signatures.model import Finding
+from harness.stages import Stage
 from harness.verdict import Evidence, Injection, Reason, Status, Verdict
 
 _STATUS = {"failed": Status.FAILED, "broken": Status.BROKEN, "skipped": Status.SKIPPED}
+_SUM = re.compile(rb"\$\(\((\d+) \* (\d+)\)\)")
+"""What `LinuxGuest.prove_life` asks a shell to compute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +45,8 @@ class PlayedStep:
         step: what it was.
         begin: the mark at its begin; None if it was not begun.
         end: the mark at its end; None if it never ended.
-        stimuli: the marks of what it injected.
+        stimuli: the marks of what it injected; what somebody else did through the machine's control
+            socket meanwhile is not among them.
     """
 
     index: int
@@ -52,7 +73,7 @@ def played_steps(scenario: Scenario, marks: Iterable[Mark]) -> tuple[PlayedStep,
         if mark.kind is MarkKind.STEP:
             current = int(str(mark.detail["index"]))
             (begins if mark.name == "begin" else ends)[current] = mark
-        elif mark.kind is MarkKind.STIMULUS and current not in ends:
+        elif mark.kind is MarkKind.STIMULUS and current not in ends and "by" not in mark.detail:
             stimuli.setdefault(current, []).append(mark)
     return tuple(
         PlayedStep(
@@ -66,22 +87,32 @@ def played_steps(scenario: Scenario, marks: Iterable[Mark]) -> tuple[PlayedStep,
     )
 
 
-def judge(scenario: Scenario, transcript: Transcript, findings: Iterable[Finding]) -> Verdict:
+def judge(
+    scenario: Scenario,
+    transcript: Transcript,
+    findings: Iterable[Finding],
+    *,
+    profile: LinuxProfile | None = None,
+) -> Verdict:
     """Return the verdict on a played scenario.
 
     A step counts as done only where the transcript shows what it demands; what the runner says of
-    a failure is taken over with its reason. `findings` are those of the whole transcript.
+    a failure is taken over with its reason. A transcript that is not whole proves neither.
+
+    Args:
+        scenario: what was played.
+        transcript: what came of it.
+        findings: those of the whole transcript.
+        profile: the guest's prompts.
     """
-    bench = _Bench(transcript)
+    bench = _Bench(transcript, profile or LinuxProfile())
+    if transcript.truncated is not None:
+        return Verdict(status=Status.BROKEN, reason=Reason.TRUNCATED, message=transcript.truncated)
     steps = played_steps(scenario, transcript.marks)
     for played in steps:
         verdict = bench.try_step(played)
         if verdict is not None:
             return bench.close(verdict)
-    if transcript.truncated is not None:
-        return bench.close(
-            Verdict(status=Status.BROKEN, reason=Reason.TRUNCATED, message=transcript.truncated)
-        )
     return bench.close(_last_word(scenario, steps, transcript, findings))
 
 
@@ -95,9 +126,26 @@ def unexpected_alarms(
     alarms.sort(key=lambda alarm: alarm.start)
     bad: list[Alarm] = []
     for alarm in alarms:
-        begun = [p.index for p in steps if p.begin is not None and p.begin.offset <= alarm.start]
+        begun = [p.index for p in steps if p.begin is not None and _is_behind(alarm, p.begin)]
         bad += unexpected([alarm], scenario.allowed(max(begun, default=0)))
     return bad
+
+
+def _is_behind(alarm: Alarm, mark: Mark) -> bool:
+    return mark.offset <= alarm.start if alarm.at is None else mark.at <= alarm.at
+
+
+def _stamp(seconds: float) -> float:
+    """Return a moment as the timeline file keeps it, so that a kept transcript gives the same verdict."""
+    return round(seconds, 6)
+
+
+def _moment(transcript: Transcript, offset: int, at: object = None) -> float:
+    """Return when an alarm came: a mark's moment `at`, else when its first byte arrived."""
+    if isinstance(at, float | int):
+        return _stamp(at)
+    size = len(transcript)
+    return _stamp(transcript.arrival(min(offset, size - 1))) if size else 0.0
 
 
 def _last_word(
@@ -106,7 +154,12 @@ def _last_word(
     bad = unexpected_alarms(scenario, steps, transcript.marks, findings)
     if bad:
         proof = tuple(
-            Evidence(says=alarm.title, start=alarm.start, end=alarm.end, at=transcript.arrival(alarm.start))
+            Evidence(
+                says=alarm.title,
+                start=alarm.start,
+                end=alarm.end,
+                at=_moment(transcript, alarm.start, alarm.at),
+            )
             for alarm in bad
         )
         message = f"all steps done, but the console shows: {bad[0].title}"
@@ -119,6 +172,7 @@ class _Bench:
     """Collects evidence while step after step is tried."""
 
     transcript: Transcript
+    profile: LinuxProfile
     evidence: list[Evidence] = field(default_factory=list)
     injections: list[Injection] = field(default_factory=list)
     _view: UserView | None = None
@@ -146,29 +200,64 @@ class _Bench:
         self._note_injection(played)
         if played.outcome != "done":
             return _blamed(played, detail, self.transcript)
-        if self._prove(played, played.end):
+        if self._prove(played, played.begin, played.end):
             return None
         message = f"step {played.index} ({text}) is said to be done, but the transcript does not show it"
         return Verdict(status=Status.BROKEN, reason=Reason.NO_EVIDENCE, message=message, step=played.index)
 
-    def _prove(self, played: PlayedStep, end: Mark) -> bool:
-        step = played.step
-        if isinstance(step, Inject):
-            if not played.stimuli:
-                return False
-            start = played.stimuli[-1]
-            if step.outcome is Outcome.NO_EFFECT:
-                return self._prove_nothing(step, start, end)
-            return self._prove_effects(step.effects, start, end)
-        if isinstance(step, Expect):
-            return played.begin is not None and self._prove_effects(step.effects, played.begin, end)
-        if isinstance(step, Run) and not self._prove_run(step, end):
+    def _prove(self, played: PlayedStep, begin: Mark, end: Mark) -> bool:  # noqa: PLR0911  # one for each kind
+        match played.step:
+            case Inject() as step:
+                if not played.stimuli:
+                    return False
+                start = played.stimuli[-1]
+                if step.outcome is Outcome.NO_EFFECT:
+                    return self._prove_nothing(step, start, end)
+                return self._prove_effects(step.effects, start, end)
+            case Expect() as step:
+                return self._prove_effects(step.effects, begin, end)
+            case Run() as step:
+                return self._prove_run(step, end)
+            case Reach() as step:
+                return self._prove_reach(step, end)
+            case Alive():
+                return self._prove_alive(begin, end)
+            case Send() as step:
+                return self._prove_typed(step, begin, end)
+
+    def _prove_reach(self, step: Reach, end: Mark) -> bool:
+        boots = boot_starts(mark for mark in self.transcript.marks if mark.at <= end.at)
+        start = boots[-1].offset if boots else 0
+        if step.stage in {Stage.FIRMWARE, Stage.LOADER}:  # nothing is waited for: the machine is on
+            self._cite(describe_step(step), start, start, boots[-1].at if boots else end.at)
+            return bool(boots) or end.offset > 0
+        if step.stage is Stage.KERNEL:
+            return self._cite_found(step, re.compile(KERNEL), start, end.offset, view=View.RAW)
+        login = re.compile(self.profile.login)
+        if step.stage is Stage.LOGIN:
+            return self._cite_found(step, login, start, end.offset)
+        while (asked := self._search(login, start, end.offset)) is not None:
+            start = asked[1]
+        return self._cite_found(step, re.compile(self.profile.prompt), start, end.offset)
+
+    def _prove_alive(self, begin: Mark, end: Mark) -> bool:
+        asked = _SUM.search(self._typed_between(begin, end))
+        if asked is None:
+            return False
+        answer = re.compile(rb"(?<![0-9])%d\r*\n" % (int(asked[1]) * int(asked[2])))
+        return self._cite_found(Alive(), answer, _consumed(begin), end.offset)
+
+    def _prove_typed(self, step: Send, begin: Mark, end: Mark) -> bool:
+        if step.line.encode() + b"\r" not in self._typed_between(begin, end):
             return False
         self._cite(describe_step(step), end.offset, end.offset, end.at)
         return True
 
+    def _typed_between(self, begin: Mark, end: Mark) -> bytes:
+        return b"".join(typed.data for typed in self.transcript.typed if begin.at <= typed.at <= end.at)
+
     def _prove_effects(self, effects: tuple[Effect, ...], start: Mark, end: Mark) -> bool:
-        position = start.offset
+        position = _consumed(start)
         for effect in effects:
             if isinstance(effect, Shows):
                 span = self._find(effect, position, end.offset)
@@ -190,22 +279,37 @@ class _Bench:
         return True
 
     def _prove_run(self, step: Run, end: Mark) -> bool:
-        span = end.detail.get("output")
-        if not isinstance(span, list) or (
-            step.status is not None and end.detail.get("status") != step.status
-        ):
+        span, status = end.detail.get("output"), end.detail.get("status")
+        if not isinstance(span, list) or not isinstance(status, int) or step.status not in {None, status}:
             return False
-        return step.shows is None or self._find(step.shows, span[0], span[1], view=View.USER) is not None
+        text = self._user_view()
+        behind = text.read(text.user_offset(span[1]), text.user_offset(end.offset))
+        if not re.match(MARKER + rb":%d:" % status, behind):
+            return False
+        self._cite(describe_step(step), span[0], span[1], end.at)
+        return step.shows is None or self._search(step.shows.compiled(), *span) is not None
 
-    def _find(
-        self, shows: Shows, start: int, end: int, *, view: View | None = None
+    def _cite_found(
+        self, step: Step, pattern: re.Pattern[bytes], start: int, end: int, *, view: View = View.USER
+    ) -> bool:
+        span = self._search(pattern, start, end, view=view)
+        if span is not None:
+            self._cite(describe_step(step), *span, self.transcript.arrival(span[0]))
+        return span is not None
+
+    def _find(self, shows: Shows, start: int, end: int) -> tuple[int, int] | None:
+        return self._search(shows.compiled(), start, end, view=shows.view)
+
+    def _search(
+        self, pattern: re.Pattern[bytes], start: int, end: int, *, view: View = View.USER
     ) -> tuple[int, int] | None:
-        if (view or shows.view) is View.RAW:
-            match = shows.compiled().search(self.transcript.read(start, end))
+        """Return the raw span of the first match in the raw span `[start, end)`, or None."""
+        if view is View.RAW:
+            match = pattern.search(self.transcript.read(start, end))
             return None if match is None else (start + match.start(), start + match.end())
         text = self._user_view()
         first = text.user_offset(start)
-        match = shows.compiled().search(text.read(first, text.user_offset(end)))
+        match = pattern.search(text.read(first, text.user_offset(end)))
         return None if match is None else text.raw_span(first + match.start(), first + match.end())
 
     def _user_view(self) -> UserView:
@@ -227,10 +331,9 @@ class _Bench:
             return
         stimulus, effect = played.stimuli[-1], self._first_effect(played)
         outcome = Outcome.NO_EFFECT if effect is None else Outcome.EFFECTIVE
-        latency = None if effect is None else max(0.0, effect - stimulus.at)
-        self.injections.append(
-            Injection(stimulus=stimulus.name, at=stimulus.at, outcome=outcome, latency_s=latency)
-        )
+        at = _stamp(stimulus.at)
+        latency = None if effect is None else _stamp(max(0.0, _stamp(effect) - at))
+        self.injections.append(Injection(stimulus=stimulus.name, at=at, outcome=outcome, latency_s=latency))
 
     def _first_effect(self, played: PlayedStep) -> float | None:
         """Return when the first effect of an injection shows, or None."""
@@ -249,7 +352,12 @@ class _Bench:
         return min(times, default=None)
 
     def _cite(self, says: str, start: int, end: int, at: float) -> None:
-        self.evidence.append(Evidence(says=says, start=start, end=end, at=at))
+        self.evidence.append(Evidence(says=says, start=start, end=end, at=_stamp(at)))
+
+
+def _consumed(mark: Mark) -> int:
+    """Return from where what a step awaits may stand: behind all that was consumed before it."""
+    return int(str(mark.detail.get("from", mark.offset)))
 
 
 def _blamed(played: PlayedStep, detail: Mapping[str, object], transcript: Transcript) -> Verdict:
@@ -258,11 +366,8 @@ def _blamed(played: PlayedStep, detail: Mapping[str, object], transcript: Transc
     proof: tuple[Evidence, ...] = ()
     if isinstance(alarm, dict):
         start = int(alarm["start"])
-        proof = (
-            Evidence(
-                says=str(alarm["title"]), start=start, end=int(alarm["end"]), at=transcript.arrival(start)
-            ),
-        )
+        at = _moment(transcript, start, alarm.get("at"))
+        proof = (Evidence(says=str(alarm["title"]), start=start, end=int(alarm["end"]), at=at),)
     return Verdict(
         status=_STATUS[played.outcome],
         reason=Reason(str(detail["reason"])),

@@ -14,6 +14,8 @@ from harness.cell_run import CELLS, read_result
 from harness.report.model import CellResult
 
 RESULTS = Path("results")
+REPRO_PREFIX = "repro-"
+"""What begins the names of reproductions' own directories, which are no runs to reproduce."""
 
 
 def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
@@ -27,7 +29,8 @@ def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
         if result is None:
             raise SpecError(f"{run}: no result of {cell.id} there")
         return run, result
-    for candidate in sorted(RESULTS.glob("*/"), reverse=True):
+    runs = (path for path in RESULTS.glob("*/") if not path.name.startswith(REPRO_PREFIX))
+    for candidate in sorted(runs, reverse=True):
         result = read_result(candidate, cell.id)
         if result is not None:
             return candidate, result

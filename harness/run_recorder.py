@@ -85,7 +85,7 @@ class RunRecorder:
 
     def _cell_result(self, cell: Cell) -> CellResult:
         result = read_result(self.run_dir, cell.id)
-        if result is not None:
+        if result is not None and result.started_utc >= self._started_utc:  # else of an earlier run
             return result
         scenario = find_scenario(cell.scenario)
         if cell.id in self.died:

@@ -19,7 +19,8 @@ from harness.errors import (
     UnwantedEffect,
     WrongOutput,
 )
-from harness.guests.linux import LinuxGuest, LinuxProfile
+from harness.guests.linux import LinuxGuest
+from harness.guests.profile import LinuxProfile
 from harness.inject import inject
 from harness.scenario import (
     Alive,
@@ -85,7 +86,9 @@ class Player:
         text = describe_step(step)
         self.on_step(index, text)
         transcript = guest.session.transcript
-        transcript.mark(MarkKind.STEP, "begin", {"index": index, "step": text})
+        # What came before this moment and nobody has consumed is still to be seen by this step.
+        begin = {"index": index, "step": text, "from": guest.session.position}
+        transcript.mark(MarkKind.STEP, "begin", begin)
         detail: dict[str, object] = {"index": index, "outcome": "done"}
         try:
             with guest.session.expecting(*self.scenario.allowed(index)):
@@ -115,14 +118,17 @@ class Player:
 
     def _inject(self, step: Inject, guest: LinuxGuest, deadline: Deadline) -> None:
         for attempt in range(1, step.attempts + 1):
-            guest.session.skip()
-            since = len(guest.session.transcript.marks)
+            session = guest.session
+            session.skip()
             share = deadline.remaining() / (step.attempts - attempt + 1)
-            inject(step.stimulus, self.target, guest.session, deadline)
+            mark = inject(step.stimulus, self.target, session, deadline)
+            # What came before the mark is no effect of it.
+            session.position = max(session.position, mark.offset)
+            since = session.transcript.marks.index(mark)
             if isinstance(step.stimulus, Press) and step.stimulus.button in _RESTARTS:
                 guest.restarted()
             if step.outcome is Outcome.NO_EFFECT:
-                _await_nothing(step, guest, self.clock)
+                _await_nothing(step, guest, Deadline.after(step.quiet_s * self.time_scale, self.clock))
                 return
             try:
                 _await_effects(step.effects, guest, deadline.sooner(share), since=since)
@@ -152,14 +158,14 @@ def _await_effects(effects: tuple[Effect, ...], guest: LinuxGuest, deadline: Dea
             session.wait_mark(frozenset({effect.name}), deadline, since=since)
 
 
-def _await_nothing(step: Inject, guest: LinuxGuest, clock: Clock) -> None:
-    patterns = [shows.compiled() for shows in step.unless]
-    quiet = Deadline.after(step.quiet_s, clock)
-    try:
-        match = guest.session.expect(patterns, quiet, view=step.unless[0].view)
-    except ExpectTimeout:
-        return
-    raise UnwantedEffect(f"{step.stimulus.name} had an effect: {step.unless[match.index].says}")
+def _await_nothing(step: Inject, guest: LinuxGuest, quiet: Deadline) -> None:
+    for view in dict.fromkeys(shows.view for shows in step.unless):
+        unwanted = [shows for shows in step.unless if shows.view is view]
+        try:  # a second view is searched once the quiet is over, from the same place
+            match = guest.session.expect([shows.compiled() for shows in unwanted], quiet, view=view)
+        except ExpectTimeout:
+            continue
+        raise UnwantedEffect(f"{step.stimulus.name} had an effect: {unwanted[match.index].says}")
 
 
 _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
@@ -185,5 +191,6 @@ def _blame(error: Exception) -> dict[str, object]:
     reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
     detail: dict[str, object] = {"outcome": outcome, "reason": reason.value, "message": str(error)}
     if isinstance(error, GuestDied):
-        detail["alarm"] = {"title": error.alarm.title, "start": error.alarm.start, "end": error.alarm.end}
+        alarm = error.alarm
+        detail["alarm"] = {"title": alarm.title, "start": alarm.start, "end": alarm.end, "at": alarm.at}
     return detail

@@ -13,7 +13,7 @@ from pexpect.spawnbase import SpawnBase
 
 from emulator.clock import Deadline
 from emulator.console.channel import Channel
-from emulator.console.marks import Mark
+from emulator.console.marks import Mark, MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, MachineGone, StateError
 from harness.alarms import GONE, OFF, RESET, SHUTDOWN, Alarm
@@ -93,9 +93,9 @@ class Session:
         self._allowed = before | frozenset(names)
         try:
             yield
-            self.listener.update()
-            self.listener.first_unexpected(self._allowed)
         finally:
+            self.listener.update()
+            self.listener.first_unexpected(self._allowed)  # what is allowed here stays so
             self._allowed = before
 
     def skip(self) -> None:
@@ -110,7 +110,7 @@ class Session:
             MachineGone: the machine ended unasked.
         """
         self.listener.update()
-        self._raise_alarm("checking")
+        self.raise_alarm("checking")
 
     def expect(
         self,
@@ -127,15 +127,17 @@ class Session:
         Raises:
             ExpectTimeout: none came before the deadline; nothing is consumed.
             GuestDied: an alarm came first (GuestLeft for a reset or power-off); nothing is consumed.
+                What stands before the alarm in the stream still matches, what stands behind it never.
             MachineGone: the machine ended unasked.
             ConsoleClosed: the transcript ended.
         """
         wanted = _compiled(patterns)
-        spawn = _CursorSpawn(self, deadline, view=view)
+        began = self.transcript.now()
+        spawn = _CursorSpawn(self, deadline, view=view, awaited=_shown(wanted))
         try:
-            index = spawn.expect([*wanted], timeout=max(deadline.remaining(), 0.001))
+            index = spawn.expect([*wanted], timeout=None)  # the deadline is kept by the spawn
         except pexpect.TIMEOUT:
-            raise self._late(wanted, deadline) from None
+            raise self._late(_shown(wanted), began) from None
         except pexpect.EOF:
             raise ConsoleClosed(
                 f"{self._where()}: awaited {_shown(wanted)}, but the console ended: {self.transcript.closed}"
@@ -147,20 +149,29 @@ class Session:
     def wait_mark(self, names: frozenset[str], deadline: Deadline, *, since: int) -> Mark:
         """Wait for a QMP or machine mark with one of `names`, from mark number `since` on.
 
+        The alarm that this mark itself may raise does not end this wait, but it stays for later
+        ones unless it is allowed.
+
         Raises:
             ExpectTimeout: none came before the deadline.
-            GuestDied: an alarm came that is neither allowed nor among what marks of `names` raise.
+            GuestDied: another alarm came first (GuestLeft for a reset or power-off).
+            MachineGone: the machine ended unasked.
+            ConsoleClosed: the transcript ended.
         """
+        awaited, began = " or ".join(sorted(names)), self.transcript.now()
         while True:
-            version = self.transcript.version
-            for mark in self.transcript.marks_since(since):
-                if mark.name in names and mark.kind.value in {"qmp", "machine"}:
-                    return mark
-            self.check()
-            if deadline.expired() or self.transcript.closed is not None:
-                raise ExpectTimeout(
-                    f"{self._where()}: awaited {' or '.join(sorted(names))}, which did not come"
-                )
+            version, late = self.transcript.version, deadline.expired()
+            closed = self.transcript.closed
+            self.listener.update()
+            mark = next((m for m in self.transcript.marks_since(since) if _is_signal(m, names)), None)
+            alarm = self.listener.first_unexpected(self._allowed)
+            if mark is not None and (alarm is None or alarm.start >= mark.offset):
+                return mark
+            self.raise_alarm(f"awaiting {awaited}")
+            if closed is not None:
+                raise ConsoleClosed(f"{self._where()}: awaited {awaited}, but the console ended: {closed}")
+            if late:
+                raise self._late(awaited, began)
             self.transcript.wait_change(version, deadline)
 
     def send(self, data: bytes, deadline: Deadline, *, echo: bool = True) -> None:
@@ -193,10 +204,11 @@ class Session:
         while True:
             size = len(self.transcript)
             pause = Deadline.after(seconds, deadline.clock)
+            most = deadline.sooner(seconds)
             version = self.transcript.version
-            while not pause.expired() and len(self.transcript) == size and self.transcript.closed is None:
-                version = self.transcript.wait_change(version, pause)
-            if len(self.transcript) == size:
+            while not most.expired() and len(self.transcript) == size and self.transcript.closed is None:
+                version = self.transcript.wait_change(version, most)
+            if len(self.transcript) == size and (pause.expired() or self.transcript.closed is not None):
                 return True
             if deadline.expired():
                 return False
@@ -204,26 +216,23 @@ class Session:
     # -- for the spawn below -------------------------------------------------------------------
 
     def readable(self, start: int, view: View) -> int:
-        """Return up to where (in `view`) bytes may be read now: an alarm's end, or all that came."""
+        """Return up to where (in `view`) bytes may be read now: an alarm's start, or all that came."""
         alarm = self.listener.first_unexpected(self._allowed)
         if view is View.RAW:
-            return self.listener.heard if alarm is None else max(start, alarm.end)
+            return self.listener.heard if alarm is None else max(start, alarm.start)
         everything = len(self.listener.view)
-        return everything if alarm is None else max(start, self.listener.view.user_offset(alarm.end))
+        return everything if alarm is None else max(start, self.listener.view.user_offset(alarm.start))
 
-    def raise_alarm(self) -> None:
+    def raise_alarm(self, doing: str) -> None:
         """Raise if there is an alarm that nobody allowed; as `check` without looking anew."""
-        self._raise_alarm("waiting")
-
-    def _raise_alarm(self, doing: str) -> None:
         alarm = self.listener.first_unexpected(self._allowed)
         if alarm is not None:
             raise _death(alarm, f"{self._where()}, {doing}: {alarm.title}", self.transcript)
 
-    def _late(self, wanted: list[re.Pattern[bytes]], deadline: Deadline) -> ExpectTimeout:
+    def _late(self, awaited: str, began: float) -> ExpectTimeout:
         error = ExpectTimeout(
-            f"{self._where()}: awaited {_shown(wanted)}, which did not come"
-            f" by {deadline.at - self.transcript.epoch:.1f} s; last came {show_tail(self.transcript, 1)!r}"
+            f"{self._where()}: awaited {awaited}, which did not come"
+            f" in {self.transcript.now() - began:.1f} s; last came {show_tail(self.transcript, 1)!r}"
         )
         error.add_note(show_tail(self.transcript, 15))
         return error
@@ -233,14 +242,19 @@ class Session:
 
 
 class _CursorSpawn(_BytesSpawn):
-    """pexpect's view of a session: reads from its place, ends where an alarm stands."""
+    """pexpect's view of a session: reads from its place, ends where an alarm stands.
 
-    def __init__(self, session: Session, deadline: Deadline, *, view: View) -> None:
+    pexpect's own timeout is not used: it runs on another clock, and gives up with bytes unread.
+    """
+
+    def __init__(self, session: Session, deadline: Deadline, *, view: View, awaited: str) -> None:
         super().__init__(timeout=None, maxread=MAXREAD, searchwindowsize=SEARCH_WINDOW)
         self.delayafterread = None
         self._session = session
         self._deadline = deadline
         self._view = view
+        self._awaited = awaited
+        self._last: int | None = None
         session.listener.update()
         self._base = (
             session.position if view is View.RAW else session.listener.view.user_offset(session.position)
@@ -252,16 +266,19 @@ class _CursorSpawn(_BytesSpawn):
         del timeout  # the deadline is the session's
         session = self._session
         while True:
-            version = session.transcript.version
+            version, late = session.transcript.version, self._deadline.expired()
             closed = session.transcript.closed is not None
             session.listener.update()
-            end = min(session.readable(self._next, self._view), self._next + size)
+            end = session.readable(self._next, self._view)
+            if late:
+                # What came in time still counts; a flood must not carry the wait past its deadline.
+                end = self._last = end if self._last is None else min(end, self._last)
             if end > self._next:
-                return self._take(end)
-            session.raise_alarm()
+                return self._take(min(end, self._next + size))
+            session.raise_alarm(f"awaiting {self._awaited}")
             if closed:
                 raise pexpect.EOF("the transcript is closed")
-            if self._deadline.expired():
+            if late:
                 raise pexpect.TIMEOUT("the deadline has come")
             session.transcript.wait_change(version, self._deadline)
 
@@ -305,19 +322,29 @@ def _shown(wanted: list[re.Pattern[bytes]]) -> str:
 
 
 def _echo_of(run: bytes) -> bytes | None:
-    """Return the pattern of `run` echoed by a terminal; None where nothing certain is echoed."""
+    """Return the pattern of `run` echoed by a terminal; None where nothing certain is echoed.
+
+    How a control character or a byte of UTF-8 is shown is the guest's affair.
+    """
     if run in (b"\r", b"\n"):
         return rb"\r\n"
-    shown = [re.escape(bytes([byte])) for byte in run.rstrip(b"\r\n") if 0x20 <= byte < 0x7F]
-    if not shown:
+    plain = [word for word in re.split(rb"[^\x20-\x7e]+", run) if word]
+    if not plain:
         return None
-    return _BETWEEN_ECHOES.join(shown) + (rb"\s*?\r\n" if run[-1:] in b"\r\n" else b"")
+    shown = [_BETWEEN_ECHOES.join(re.escape(bytes([byte])) for byte in word) for word in plain]
+    return rb".{0,40}?".join(shown) + (rb"\s*?\r\n" if run[-1:] in b"\r\n" else b"")
+
+
+def _is_signal(mark: Mark, names: frozenset[str]) -> bool:
+    return mark.name in names and mark.kind in {MarkKind.QMP, MarkKind.MACHINE}
 
 
 def _death(alarm: Alarm, message: str, transcript: Transcript) -> Exception:
-    if alarm.name == GONE:
-        return MachineGone(message)
-    kind = GuestLeft if alarm.name in {RESET, SHUTDOWN, OFF} else GuestDied
-    error = kind(message, alarm=alarm)
+    left = alarm.name in {RESET, SHUTDOWN, OFF}
+    error: Exception = (
+        MachineGone(message)
+        if alarm.name == GONE
+        else (GuestLeft if left else GuestDied)(message, alarm=alarm)
+    )
     error.add_note(show_tail(transcript, 15))
     return error

@@ -40,13 +40,13 @@ def repro(
     from harness.cell_spec import guest_spec  # noqa: PLC0415
     from harness.interactive import run_interactive  # noqa: PLC0415
     from harness.lab import Lab  # noqa: PLC0415
-    from harness.repro import RESULTS, differences, find_record, recorded_spec  # noqa: PLC0415
+    from harness.repro import REPRO_PREFIX, RESULTS, differences, find_record, recorded_spec  # noqa: PLC0415
     from harness.run_recorder import new_run_id  # noqa: PLC0415
     from harness.scenarios import LIBRARY, find_scenario  # noqa: PLC0415
 
     cell = parse_cell_id(cell_id, images=load_catalog().names, scenarios=LIBRARY)
     scenario = find_scenario(cell.scenario)
-    lab = Lab(run_dir=(RESULTS / f"repro-{new_run_id()}").absolute(), time_scale=time_scale)
+    lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale)
     image = lab.image(cell.image)
     spec = guest_spec(cell, scenario, image)
     record = find_record(cell, run)
