@@ -21,7 +21,8 @@ from harness.report.run_file import write_run
 from harness.run_recorder import RunRecorder
 
 _CELL = re.compile(r"::test_cell\[(?P<id>[^\]]+)\]$")
-
+_ENDS = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}
+"""Ends that cells decide; a defect of pytest or a plug-in keeps pytest's own code."""
 
 RECORD = "ttylab-record"
 """Name under which the plug-in registers its RecordHooks."""
@@ -34,12 +35,14 @@ class RecordHooks:
         recorder: what is fed.
         result: the run, once it has ended.
         complaints: what could not be reported, for the end of the run.
+        others_failed: whether a test that is no cell failed.
     """
 
     def __init__(self, recorder: RunRecorder, config: pytest.Config) -> None:
         self.recorder = recorder
         self.result: RunResult | None = None
         self.complaints: list[str] = []
+        self.others_failed = False
         self._options = config.option
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -58,6 +61,10 @@ class RecordHooks:
         if found is not None:
             self.recorder.died[found["id"]] = "the worker that ran this cell died (killed, or out of memory)"
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note that a test beside the matrix failed."""
+        self.others_failed |= report.failed and _CELL.search(report.nodeid) is None
+
     def pytest_keyboard_interrupt(self) -> None:
         """Note that the run was ended by hand."""
         self.recorder.interrupted = True
@@ -73,7 +80,9 @@ class RecordHooks:
         self._try(lambda run: write_junit(run, self.recorder.run_dir))
         self._try(self._write_allure)
         self._try(self._write_pages)
-        session.exitstatus = exit_code(self.result, complaints=self.complaints)
+        if session.exitstatus in _ENDS:
+            ours = exit_code(self.result, complaints=self.complaints)
+            session.exitstatus = ours or (EXIT_FAILED if self.others_failed else EXIT_PASSED)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say where everything is, and how each failure is reproduced."""
@@ -96,6 +105,8 @@ class RecordHooks:
             write(self.result)
         except (HarnessError, EmulatorError, OSError) as error:
             self.complaints.append(f"report: {error}")
+        except Exception as error:  # noqa: BLE001  # a defect; the run's end must still be told
+            self.complaints.append(f"report: {error!r}")
 
     def _write_json(self, result: RunResult) -> None:
         if self._options.run_json == "-":

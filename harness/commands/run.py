@@ -23,7 +23,7 @@ EXAMPLES = """Examples:
 
   ttylab run ci/nightly.toml             another one
 
-  ttylab run -k "nmi and q35"            cells whose id matches, as pytest's -k
+  ttylab run -k "nmi and q35"            cells whose id or tags match, as pytest's -k
 
   ttylab run --shard 2/5                 a fifth of them, for CI on several machines
 
@@ -62,7 +62,9 @@ app = typer.Typer(add_completion=False)
 def run(
     matrix: Annotated[Path, typer.Argument(help="A matrix file.")] = DEFAULT_MATRIX,
     *,
-    expression: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only cells whose id matches.")] = "",
+    expression: Annotated[
+        str, typer.Option("-k", metavar="EXPR", help="Only cells whose id or tags match.")
+    ] = "",
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only part I of N.")] = "",
     jobs: Annotated[
         str, typer.Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")
@@ -87,7 +89,7 @@ def run(
         raise SpecError(f"--jobs is {jobs!r}; allowed: auto, or a number from 1 on")
     table = read_matrix(matrix)
     cells = take_shard(table.cells, *parse_shard(shard)) if shard else table.cells
-    cells = select(cells, expression)
+    cells = select(cells, expression, tags=words_of_scenarios(matrix))
     if listing:
         _show(cells, [(one.cell, one.reason) for one in table.excluded], as_json=bool(json))
         return
@@ -109,6 +111,15 @@ def run(
             *("-n", jobs, "--dist", "load", "--maxschedchunk", "1"),
         ]
     )
+
+
+def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
+    """Return the words besides the id that pytest's -k finds in a cell, by scenario."""
+    from harness.matrix_items import mark_name  # noqa: PLC0415
+    from harness.scenarios import LIBRARY  # noqa: PLC0415
+
+    common = {matrix.name, "test_cell", "parametrize"}
+    return {name: common | {mark_name(tag) for tag in one.tags} for name, one in LIBRARY.items()}
 
 
 def _given(option: str, value: object) -> list[str]:
