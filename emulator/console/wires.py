@@ -1,8 +1,10 @@
 """What a pump reads and writes: one interface over ptys, sockets and serial ports.
 
 QEMU writes an emulated UART byte by byte. A pump that reads a tty as soon as there is something
-spends 1.9 s of CPU on a megabyte, one that lingers 2 ms first spends 0.13 s (spec/qemu.md 3,
-QEMU 7.2). On a socket the same pause throttles the guest, since every byte is a buffer of its own.
+wakes 190,000 times and spends 2.2 s of CPU on a megabyte; one that lingers 2 ms first wakes 2,000
+times and spends 0.1 s, at the same speed of the guest. On a socket every byte is a buffer of its
+own: without a pause 2.9 s of CPU, with one the guest is slowed to a third (measured on QEMU 7.2,
+TCG, `cat` of 380 kB on ttyS0).
 """
 
 from __future__ import annotations
