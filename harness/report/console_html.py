@@ -41,16 +41,16 @@ def render_console(transcript: Transcript, spans: Sequence[Span] = (), *, limit:
 
 
 def render_excerpt(transcript: Transcript, focus: Span, spans: Sequence[Span] = ()) -> str:
-    """Return the rows around `focus`: a dozen lines before it and a few behind."""
+    """Return the rows around `focus`, without anchors: a dozen lines before it and a few behind."""
     start = _line_start(transcript, max(0, focus.start - _BEFORE))
     end = min(len(transcript), focus.end + _AFTER)
     lines = list(render_lines(transcript.read(start, end), start=start))
     if not lines:
-        return "".join(_rows(transcript, start, end, spans))
+        return "".join(_rows(transcript, start, end, spans, anchors=False))
     first = next((n for n, line in enumerate(lines) if line.end > focus.start), len(lines) - 1)
     last = max((n for n, line in enumerate(lines) if line.start < focus.end), default=first)
     shown = lines[max(0, first - _LINES_BEFORE) : max(first, last) + _LINES_AFTER + 1]
-    return "".join(_rows(transcript, shown[0].start, shown[-1].end, spans))
+    return "".join(_rows(transcript, shown[0].start, shown[-1].end, spans, anchors=False))
 
 
 def _line_start(transcript: Transcript, offset: int) -> int:
@@ -62,7 +62,9 @@ def _line_start(transcript: Transcript, offset: int) -> int:
     return offset if newline < 0 else before + newline + 1
 
 
-def _rows(transcript: Transcript, start: int, end: int, spans: Sequence[Span]) -> Iterator[str]:
+def _rows(
+    transcript: Transcript, start: int, end: int, spans: Sequence[Span], *, anchors: bool = True
+) -> Iterator[str]:
     """Yield the rows of `[start, end)`; a mark inside a line stands behind the line."""
     notes = _notes(transcript, start, end)
     pending = next(notes, None)
@@ -70,7 +72,7 @@ def _rows(transcript: Transcript, start: int, end: int, spans: Sequence[Span]) -
         while pending is not None and pending[0] <= line[1].start:
             yield pending[1]
             pending = next(notes, None)
-        yield _row(*line, spans)
+        yield _row(*line, spans, anchors=anchors)
     while pending is not None:
         yield pending[1]
         pending = next(notes, None)
@@ -85,11 +87,17 @@ def _stamped(transcript: Transcript, start: int, end: int) -> Iterator[tuple[flo
         yield (chunks[index].at if chunks else 0.0), line
 
 
-def _row(at: float, line: Line, spans: Sequence[Span]) -> str:
+def _row(at: float, line: Line, spans: Sequence[Span], *, anchors: bool) -> str:
     looks = {span.css for span in spans if span.start < line.end and span.end > line.start}
     css = " ".join(["l", *sorted(looks)])
-    anchor = f' id="b{line.start}"' if looks else ""
-    return f'<span class="{css}"{anchor} data-t="{at:8.3f}">{line.html}</span>'
+    begins = sorted({span.start for span in spans if line.start <= span.start < min(line.end, span.end)})
+    places = "".join(f'<a id="{anchor_of(start)}"></a>' for start in begins) if anchors else ""
+    return f'<span class="{css}" data-t="{at:8.3f}">{places}{line.html}</span>'
+
+
+def anchor_of(start: int) -> str:
+    """Return the id of the place in a rendered console where a span begins at byte `start`."""
+    return f"b{start}"
 
 
 def _notes(transcript: Transcript, start: int, end: int) -> Iterator[tuple[int, str]]:
@@ -123,8 +131,8 @@ def _sentence(mark: Mark) -> str:
     detail = dict(mark.detail)
     if mark.kind is MarkKind.STEP and isinstance(index := detail.pop("index", None), int):
         verb = {"begin": "begins", "end": "ends"}.get(mark.name, mark.name)
-        said = [f"{index + 1} {verb}", *(str(value) for value in detail.values())]
-        return ": ".join(said)
+        said = detail.get("step", detail.get("outcome"))
+        return f"{index + 1} {verb}" + (f": {said}" if said is not None else "")
     return " ".join([mark.name, *(f"{key}={value}" for key, value in detail.items())])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from emulator.errors import SpecError
 from harness.report.ansi import plain
 from harness.report.cast import render_cast
 from harness.report.comparison import compare_runs
-from harness.report.console_html import focus_of, render_console
+from harness.report.console_html import anchor_of, focus_of, render_console
 from harness.report.model import CellResult, RunResult
 from harness.report.node_setup import node_modules
 from harness.report.staging import staged_tree
@@ -139,17 +140,17 @@ def read_transcript(directory: Path) -> tuple[Transcript | None, str]:
 def _cell_page(run: RunResult, view: CellView, transcript: Transcript | None, *, files: Path) -> bytes:
     result = view.result
     spans = spans_of(result)
-    decisive = ""
-    if transcript is not None and (focus := focus_of(spans, transcript)) in spans:
-        start = transcript.read(max(0, focus.start - 65536), focus.start).rfind(b"\n") + 1
-        decisive = f"b{max(0, focus.start - 65536) + start}"
+    console = render_console(transcript, spans) if transcript is not None else ""
+    anchors = frozenset(re.findall(r'<a id="(b\d+)">', console))
+    decisive = anchor_of(focus_of(spans, transcript).start) if transcript is not None else ""
     return render_page(
         "cell.html",
         {
             "run": run,
             "cell": view,
-            "console": Markup(render_console(transcript, spans)) if transcript is not None else "",  # noqa: S704 - escaped there
-            "decisive": decisive,
+            "console": Markup(console),  # noqa: S704 - escaped there
+            "anchors": anchors,
+            "decisive": decisive if decisive in anchors else "",
             "cast": transcript is not None,
             "files": f"../../{result.directory}",
             "argv": _argv(result, files),

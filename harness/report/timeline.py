@@ -15,6 +15,8 @@ from emulator.console.transcript import Transcript
 from harness.report.model import CellResult, InjectionRecord, StageRecord
 from harness.report.svg import Bar, Canvas, Point, draw_bars, draw_output, draw_points
 
+_SAID_BY_RUNNING = frozenset({"started", "RESUME"})  # within milliseconds before the mark "running"
+
 
 def render_timeline(result: CellResult, transcript: Transcript | None) -> str:
     """Return the timeline as one `<svg>` element that may stand in HTML or in a file of its own.
@@ -140,7 +142,7 @@ def _events(marks: Sequence[Mark]) -> list[Point]:
     """Return QMP events and changes of power; equal ones within 100 ms count as one (design.md, fact 8)."""
     points: list[Point] = []
     for mark in marks:
-        if mark.kind not in {MarkKind.QMP, MarkKind.MACHINE}:
+        if mark.kind not in {MarkKind.QMP, MarkKind.MACHINE} or mark.name in _SAID_BY_RUNNING:
             continue
         if any(point.label == mark.name and mark.at - point.at < 0.1 for point in points):
             continue

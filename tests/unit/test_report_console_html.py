@@ -6,7 +6,7 @@ from emulator.console.marks import MarkKind
 from harness.report.console_html import Span, focus_of, render_console, render_excerpt
 from tests.report_samples import Guest, make_guest
 
-ROW = re.compile(r'<span class="(?P<css>[^"]*)"(?: id="[^"]*")?(?: data-t="\s*(?P<at>[\d.]+)")?>')
+ROW = re.compile(r'<span class="(?P<css>[^"]*)"(?: data-t="\s*(?P<at>[\d.]+)")?>')
 
 
 def rows(html: str) -> list[str]:
@@ -28,8 +28,14 @@ def test_console_shows_a_mark_inside_a_line_behind_it() -> None:
 
 
 def test_console_says_steps_in_words() -> None:
-    guest = Guest().marks(MarkKind.STEP, "begin", {"index": 1, "step": "reach <shell>"})
-    assert "<b>step</b> 2 begins: reach &lt;shell&gt;" in render_console(guest.transcript)
+    guest = Guest().marks(MarkKind.STEP, "begin", {"index": 1, "step": "reach <shell>", "from": 0})
+    guest.marks(MarkKind.STEP, "end", {"index": 1, "outcome": "done"}).marks(
+        MarkKind.STEP, "end", {"index": 2}
+    )
+    html = render_console(guest.transcript)
+    assert "<b>step</b> 2 begins: reach &lt;shell&gt;</span>" in html
+    assert "<b>step</b> 2 ends: done</span>" in html
+    assert "<b>step</b> 3 ends</span>" in html
 
 
 def test_console_gives_each_line_the_time_of_its_first_byte() -> None:
@@ -44,6 +50,17 @@ def test_console_lights_up_the_lines_of_a_span_and_no_others() -> None:
     assert rows(html) == ["l", "l hit", "l hit"]
     empty = render_console(guest.transcript, [Span(start=4, end=4, css="hit")])
     assert rows(empty) == ["l", "l", "l"]
+
+
+def test_console_has_an_anchor_where_each_span_begins_and_an_excerpt_none() -> None:
+    guest = Guest().says(b"one\ntwo\n")
+    spans = [
+        Span(start=5, end=6, css="found"),
+        Span(start=5, end=8, css="hit"),
+        Span(start=4, end=4, css="hit"),
+    ]
+    assert re.findall(r'<a id="([^"]+)">', render_console(guest.transcript, spans)) == ["b5"]
+    assert "<a" not in render_excerpt(guest.transcript, spans[1], spans)
 
 
 def test_console_of_a_flood_shows_both_ends_and_says_what_is_left_out() -> None:

@@ -85,6 +85,13 @@ def test_timeline_counts_equal_events_at_one_moment_once() -> None:
     assert texts(render_timeline(make_cell(), guest.transcript)).count("RESET") == 2
 
 
+def test_timeline_says_once_that_a_machine_runs() -> None:
+    guest = Guest().marks(MarkKind.MACHINE, "started").marks(MarkKind.QMP, "RESUME")
+    shown = texts(render_timeline(make_cell(), guest.marks(MarkKind.MACHINE, "running").transcript))
+    assert "running" in shown
+    assert not {"started", "RESUME"} & set(shown)
+
+
 def test_timeline_leaves_out_labels_that_have_no_room_but_keeps_the_points() -> None:
     injections = [
         InjectionRecord(stimulus=f"sysrq-{n} by break", at=1.0 + n / 1000, outcome="effective", latency_s=0.1)
