@@ -106,7 +106,7 @@ class Player:
             case Run():
                 return _run(step, guest, deadline)
             case Send():
-                guest.session.send_line(step.line.encode(), deadline)
+                guest.session.send_line(step.line.encode(), deadline, echo=step.echo)
             case Alive():
                 guest.prove_life(deadline)
             case Expect():

@@ -132,19 +132,7 @@ class Session:
             ConsoleClosed: the transcript ended.
         """
         wanted = _compiled(patterns)
-        began = self.transcript.now()
-        spawn = _CursorSpawn(self, deadline, view=view, awaited=_shown(wanted))
-        try:
-            index = spawn.expect([*wanted], timeout=None)  # the deadline is kept by the spawn
-        except pexpect.TIMEOUT:
-            raise self._late(_shown(wanted), began) from None
-        except pexpect.EOF:
-            raise ConsoleClosed(
-                f"{self._where()}: awaited {_shown(wanted)}, but the console ended: {self.transcript.closed}"
-            ) from None
-        match = spawn.to_match(index)
-        self.position = match.end
-        return match
+        return self._expect(wanted, deadline, view=view, awaited=_shown(wanted))
 
     def wait_mark(self, names: frozenset[str], deadline: Deadline, *, since: int) -> Mark:
         """Wait for a QMP or machine mark with one of `names`, from mark number `since` on.
@@ -193,7 +181,8 @@ class Session:
             self.channel.write(run, deadline)
             pattern = _echo_of(run)
             if pattern is not None:
-                self.expect(pattern, deadline.sooner(ECHO_S), view=View.USER)
+                soon, awaited = deadline.sooner(ECHO_S), f"the echo of {run!r}"
+                self._expect([re.compile(pattern)], soon, view=View.USER, awaited=awaited)
 
     def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
         """Type `line` and Enter; raises as `send`."""
@@ -212,6 +201,23 @@ class Session:
                 return True
             if deadline.expired():
                 return False
+
+    def _expect(
+        self, wanted: list[re.Pattern[bytes]], deadline: Deadline, *, view: View, awaited: str
+    ) -> Match:
+        began = self.transcript.now()
+        spawn = _CursorSpawn(self, deadline, view=view, awaited=awaited)
+        try:
+            index = spawn.expect([*wanted], timeout=None)  # the deadline is kept by the spawn
+        except pexpect.TIMEOUT:
+            raise self._late(awaited, began) from None
+        except pexpect.EOF:
+            raise ConsoleClosed(
+                f"{self._where()}: awaited {awaited}, but the console ended: {self.transcript.closed}"
+            ) from None
+        match = spawn.to_match(index)
+        self.position = match.end
+        return match
 
     # -- for the spawn below -------------------------------------------------------------------
 
@@ -332,7 +338,7 @@ def _echo_of(run: bytes) -> bytes | None:
     if not plain:
         return None
     shown = [_BETWEEN_ECHOES.join(re.escape(bytes([byte])) for byte in word) for word in plain]
-    return rb".{0,40}?".join(shown) + (rb"\s*?\r\n" if run[-1:] in b"\r\n" else b"")
+    return rb"[^\r\n]{0,40}?".join(shown) + (rb"\s*?\r\n" if run[-1:] in b"\r\n" else b"")
 
 
 def _is_signal(mark: Mark, names: frozenset[str]) -> bool:
