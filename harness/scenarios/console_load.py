@@ -94,6 +94,7 @@ SCENARIOS = (
                     phrases.line("sysrq: Kill All Tasks", "the kernel kills the flood"),
                     phrases.LOGIN_AGAIN,
                 ),
+                attempts=ATTEMPTS,
             ),
             Reach(stage=Stage.SHELL),
             Alive(),
