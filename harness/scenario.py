@@ -247,7 +247,7 @@ def describe_step(step: Step) -> str:  # noqa: PLR0911  # one return for each ki
         case Run():
             return f"run: {step.command}"
         case Send():
-            return f"type: {step.line}" if step.echo else "type a password"
+            return f"type: {step.line or 'Enter'}" if step.echo else "type a password"
         case Inject() if step.outcome is Outcome.NO_EFFECT:
             return f"inject {step.stimulus.name}: must have no effect"
         case Inject():

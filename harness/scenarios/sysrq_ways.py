@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from harness.scenario import Alive, Inject, Outcome, Reach, Run, Scenario, Severity, Shows
+from harness.scenario import (
+    Alive,
+    Expect,
+    Inject,
+    Outcome,
+    Reach,
+    Run,
+    Scenario,
+    Send,
+    Severity,
+    Shows,
+    View,
+)
 from harness.scenarios import phrases
 from harness.scenarios.sysrq import ATTEMPTS
 from harness.stages import Stage
@@ -14,6 +26,8 @@ _MEMORY = (
     phrases.line("[0-9]+ pages RAM", "the report is printed"),
 )
 _MEMORY_SHOWN = Shows(pattern=r"Mem-Info:", says="the memory report is printed")
+_TYPED = Shows(pattern=r"hc: not found\r?\n", says="the keys came as if typed", view=View.USER)
+"""With kernel.sysrq=0 the kernel hands the key on to the terminal (serial_core.h, uart_handle_sysrq_char)."""
 _DISABLED = phrases.line(r"sysrq: This sysrq operation is disabled\.", "the kernel refuses")
 
 SCENARIOS = (
@@ -71,9 +85,9 @@ SCENARIOS = (
         name="sysrq-masked-all",
         title="With kernel.sysrq=0 a BREAK and its key change nothing",
         description=(
-            "Forbids all requests, sends BREAK and h, and watches a silent console: no text, no harm. "
-            "Written to /proc the same request still works, since root may do all. Many hardened servers "
-            "are set so; the button must then be seen to do nothing."
+            "Forbids all requests, sends BREAK and h, then BREAK and c: no text of the kernel, no crash; "
+            "both keys reach the shell as if typed. Written to /proc the same request still works, since "
+            "root may do all. Many hardened servers are set so, and it must be seen that nothing happens."
         ),
         steps=(
             Reach(stage=Stage.SHELL),
@@ -83,6 +97,8 @@ SCENARIOS = (
                 outcome=Outcome.NO_EFFECT,
                 unless=(phrases.SYSRQ_ANY, Shows(pattern=r"Kernel panic", says="the kernel panics")),
             ),
+            Send(line=""),
+            Expect(effects=(_TYPED,)),
             Alive(),
             Inject(stimulus=SysRq(key="h", via=Via.PROC), effects=(phrases.SYSRQ_HELP,)),
             Alive(),
@@ -127,6 +143,7 @@ SCENARIOS = (
             Inject(stimulus=SysRq(key="h"), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
             Run(command="sysctl -w kernel.sysrq=0"),
             Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
+            Send(line=""),  # ends the line that the key was typed into
             Run(command="sysctl -w kernel.sysrq=1"),
             Inject(stimulus=SysRq(key="h"), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
             Alive(),
