@@ -68,11 +68,12 @@ def _rows(
     """Yield the rows of `[start, end)`; a mark inside a line stands behind the line."""
     notes = _notes(transcript, start, end)
     pending = next(notes, None)
+    lights = _Lights(spans)
     for line in _stamped(transcript, start, end):
         while pending is not None and pending[0] <= line[1].start:
             yield pending[1]
             pending = next(notes, None)
-        yield _row(*line, spans, anchors=anchors)
+        yield _row(*line, lights.on(line[1]), anchors=anchors)
     while pending is not None:
         yield pending[1]
         pending = next(notes, None)
@@ -87,10 +88,25 @@ def _stamped(transcript: Transcript, start: int, end: int) -> Iterator[tuple[flo
         yield (chunks[index].at if chunks else 0.0), line
 
 
+class _Lights:
+    """Which spans touch a line, for lines in order: a flood has thousands of both."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        lasting = [span for span in spans if span.end > span.start]
+        self._waiting = sorted(lasting, key=lambda span: span.start, reverse=True)
+        self._lit: list[Span] = []
+
+    def on(self, line: Line) -> list[Span]:
+        while self._waiting and self._waiting[-1].start < line.end:
+            self._lit.append(self._waiting.pop())
+        if self._lit:
+            self._lit = [span for span in self._lit if span.end > line.start]
+        return self._lit
+
+
 def _row(at: float, line: Line, spans: Sequence[Span], *, anchors: bool) -> str:
-    looks = {span.css for span in spans if span.start < line.end and span.end > line.start}
-    css = " ".join(["l", *sorted(looks)])
-    begins = sorted({span.start for span in spans if line.start <= span.start < min(line.end, span.end)})
+    css = " ".join(["l", *sorted({span.css for span in spans})])
+    begins = sorted({span.start for span in spans if span.start >= line.start})
     places = "".join(f'<a id="{anchor_of(start)}"></a>' for start in begins) if anchors else ""
     return f'<span class="{css}" data-t="{at:8.3f}">{places}{line.html}</span>'
 

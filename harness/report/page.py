@@ -139,7 +139,7 @@ def read_transcript(directory: Path) -> tuple[Transcript | None, str]:
 
 def _cell_page(run: RunResult, view: CellView, transcript: Transcript | None, *, files: Path) -> bytes:
     result = view.result
-    spans = spans_of(result)
+    spans = [span for span in spans_of(result) if span.end > span.start]
     console = render_console(transcript, spans) if transcript is not None else ""
     anchors = frozenset(re.findall(r'<a id="(b\d+)">', console))
     decisive = anchor_of(focus_of(spans, transcript).start) if transcript is not None else ""

@@ -48,7 +48,7 @@ def test_console_lights_up_the_lines_of_a_span_and_no_others() -> None:
     guest = Guest().says(b"one\n", b"two\n", b"three\n")
     html = render_console(guest.transcript, [Span(start=5, end=9, css="hit")])
     assert rows(html) == ["l", "l hit", "l hit"]
-    empty = render_console(guest.transcript, [Span(start=4, end=4, css="hit")])
+    empty = render_console(guest.transcript, [Span(start=5, end=5, css="hit")])
     assert rows(empty) == ["l", "l", "l"]
 
 
