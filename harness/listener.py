@@ -18,7 +18,8 @@ class Listener:
     """Follow one transcript for one session; the owner's thread calls everything.
 
     Attributes:
-        transcript: what is followed; bytes and marks before `start` count as known.
+        transcript: what is followed. Where it is joined at a later `start`, what stands before counts as
+            known, the marks that already stand there too.
         view: the guest's output without kernel records.
     """
 
@@ -26,9 +27,8 @@ class Listener:
         self.transcript = transcript
         self.view = UserView(start=start)
         self._scanner = Scanner(start=start)
-        self._start = start
         self._heard = start
-        self._marks_seen = 0
+        self._marks_seen = sum(mark.offset <= start for mark in transcript.marks) if start else 0
         self._boot: Mark | None = None
         self._alarms: list[Alarm] = []
         self._passed = 0
@@ -45,8 +45,7 @@ class Listener:
         size = len(self.transcript)
         for mark in self.transcript.marks_since(self._marks_seen):
             self._marks_seen += 1
-            if mark.offset >= self._start:
-                self._take_mark(mark)
+            self._take_mark(mark)
         self._hear(size)
 
     def first_unexpected(self, allowed: frozenset[str]) -> Alarm | None:

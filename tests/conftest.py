@@ -1,6 +1,7 @@
 """Settings that all tests share."""
 
 import os
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
@@ -13,3 +14,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ttylab")
+
+
+def pytest_report_header() -> str:
+    """Say what is left out: the logs of others are no part of a clone."""
+    corpus = Path(os.environ.get("TTYLAB_CORPUS") or Path(__file__).parents[2] / "shared" / "corpus")
+    here = corpus.is_dir() or bool(os.environ.get("CI"))
+    return f"corpus: {corpus if here else 'not beside this checkout, tests/corpus is left out'}"

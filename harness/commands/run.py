@@ -80,37 +80,47 @@ def run(
 
     Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
     """
-    from harness.known_matrix import read_matrix  # noqa: PLC0415
     from harness.run_recorder import new_run_id  # noqa: PLC0415
-    from harness.selection import parse_shard, select  # noqa: PLC0415
-    from harness.selection import shard as take_shard  # noqa: PLC0415
 
     if jobs != "auto" and not (jobs.isdigit() and int(jobs) > 0):
         raise SpecError(f"--jobs is {jobs!r}; allowed: auto, or a number from 1 on")
-    table = read_matrix(matrix)
-    cells = take_shard(table.cells, *parse_shard(shard)) if shard else table.cells
-    cells = select(cells, expression, tags=words_of_scenarios(matrix))
+    cells, excluded = choose_cells(matrix, expression=expression, shard=shard)
     if listing:
-        _show(cells, [(one.cell, one.reason) for one in table.excluded], as_json=bool(json))
+        _show(cells, excluded, as_json=bool(json))
         return
     if not cells:
-        raise SpecError(
-            f"{matrix}: no cell matches -k {expression!r}" + (f" in shard {shard}" if shard else "")
-        )
+        where = f" in shard {shard}" if shard else ""
+        raise SpecError(f"{matrix}: no cell matches -k {expression!r}{where}")
     run_dir = (run_dir or Path("results") / new_run_id()).absolute()
+    options = {"--shard": shard, "--run-dir": run_dir, "--run-json": json, "--compare": compare}
     _become_pytest(
         [
             str(matrix),
-            *_given("-k", expression),
-            *_given("--shard", shard),
-            *_given("--run-dir", run_dir),
-            *_given("--run-json", json),
-            *_given("--compare", compare),
+            *(["-k", expression] if expression else []),
+            *(f"{option}={value}" for option, value in options.items() if value),
             f"--time-scale={time_scale}",
             *([f"--alluredir={run_dir / 'allure-results'}", "--allure-html"] if allure else []),
             *("-n", jobs, "--dist", "load", "--maxschedchunk", "1"),
         ]
     )
+
+
+def choose_cells(
+    path: Path, *, expression: str, shard: str
+) -> tuple[tuple[Cell, ...], list[tuple[Cell, str]]]:
+    """Return the cells that a run would play, and those that the matrix excludes with the reasons.
+
+    Raises:
+        SpecError: the matrix, the shard or the expression is wrong.
+    """
+    from harness.known_matrix import read_matrix  # noqa: PLC0415
+    from harness.selection import parse_shard, select  # noqa: PLC0415
+    from harness.selection import shard as take_shard  # noqa: PLC0415
+
+    matrix = read_matrix(path)
+    cells = take_shard(matrix.cells, *parse_shard(shard)) if shard else matrix.cells
+    chosen = select(cells, expression, tags=words_of_scenarios(path))
+    return chosen, [(one.cell, one.reason) for one in matrix.excluded]
 
 
 def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
@@ -120,14 +130,6 @@ def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
 
     common = {matrix.name, "test_cell", "parametrize"}
     return {name: common | {mark_name(tag) for tag in one.tags} for name, one in LIBRARY.items()}
-
-
-def _given(option: str, value: object) -> list[str]:
-    return (
-        []
-        if value in {"", None}
-        else [f"{option}={value}" if option.startswith("--") else option + str(value)]
-    )
 
 
 def _become_pytest(arguments: list[str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import select
 import socket
@@ -61,7 +62,7 @@ def run_ttylab(spec: MachineSpec) -> float:
         with session.expecting("panic", "nmi-unknown", "reset"):
             injected = SYSTEM_CLOCK.monotonic()
             machine.nmi(deadline)
-            session.expect(PANIC_END, deadline)
+            session.expect(re.escape(PANIC_END), deadline)
             seen = SYSTEM_CLOCK.monotonic() - injected
             machine.reset(deadline)
             session.expect(_PROMPT, deadline)
