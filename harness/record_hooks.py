@@ -12,11 +12,9 @@ import pytest
 from emulator.errors import EmulatorError
 from harness.errors import HarnessError
 from harness.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
-from harness.report.allure import write_crashed_cell, write_environment
-from harness.report.allure_html import ALLURE_REPORT_DIRECTORY, generate_html
-from harness.report.junit import write_junit
+from harness.report.allure import write_crashed_cell
 from harness.report.model import RunResult, load_run
-from harness.report.page import write_report
+from harness.report.reports import page_of_run, write_reports
 from harness.report.run_file import write_run
 from harness.run_recorder import RunRecorder
 
@@ -24,6 +22,8 @@ _CELL = re.compile(r"::test_cell\[(?P<id>[^\]]+)\]$")
 _ENDS = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}
 """Ends that cells decide; a defect of pytest or a plug-in keeps pytest's own code."""
 
+HISTORY_FILE = "allure-history.jsonl"
+"""Allure's memory of the runs in one results directory, beside them."""
 RECORD = "ttylab-record"
 """Name under which the plug-in registers its RecordHooks."""
 
@@ -77,9 +77,8 @@ class RecordHooks:
         self.result = self.recorder.result()
         self._try(lambda run: write_run(run, self.recorder.run_dir))
         self._try(self._write_json)
-        self._try(lambda run: write_junit(run, self.recorder.run_dir))
-        self._try(self._write_allure)
-        self._try(self._write_pages)
+        self._try(self._complete_allure)
+        self._try(self._write_reports)
         if session.exitstatus in _ENDS:
             ours = exit_code(self.result, complaints=self.complaints)
             session.exitstatus = ours or (EXIT_FAILED if self.others_failed else EXIT_PASSED)
@@ -114,20 +113,22 @@ class RecordHooks:
         elif self._options.run_json:
             write_run(result, Path(self._options.run_json))
 
-    def _write_pages(self, result: RunResult) -> None:
-        earlier = load_run(Path(self._options.compare)) if self._options.compare else None
-        write_report(result, self.recorder.run_dir, old=earlier, notes=self.complaints)
-
-    def _write_allure(self, result: RunResult) -> None:
-        if not self._options.allure_report_dir:
-            return
-        directory = Path(self._options.allure_report_dir)
-        for cell in result.cells:
+    def _complete_allure(self, result: RunResult) -> None:
+        """Add the cells whose worker died before it could write them (allure-python#825)."""
+        directory = self._options.allure_report_dir
+        for cell in result.cells if directory else ():
             if cell.cell.id in self.recorder.died:
-                write_crashed_cell(directory, cell, self.recorder.run_dir)
-        write_environment(directory, result)
-        if self._options.allure_html:
-            generate_html([directory], self.recorder.run_dir / ALLURE_REPORT_DIRECTORY)
+                write_crashed_cell(Path(directory), cell, self.recorder.run_dir)
+
+    def _write_reports(self, result: RunResult) -> None:
+        run_dir = self.recorder.run_dir
+        self.complaints += write_reports(
+            result,
+            run_dir,
+            old=load_run(Path(self._options.compare)) if self._options.compare else None,
+            history=run_dir.parent / HISTORY_FILE,
+            allure=self._options.allure_html,
+        )
 
     def _select(self, node_ids: list[str]) -> None:
         found = (_CELL.search(node_id) for node_id in node_ids)
@@ -152,5 +153,5 @@ def summary_lines(result: RunResult, run_dir: Path) -> list[str]:
             lines.append(f"        reproduce: {cell.repro}")
     counts = ", ".join(f"{count} {word}" for word, count in result.summary.items() if count)
     lines.append(f"{counts} in {result.duration_s:.1f} s" + (" (interrupted)" if result.interrupted else ""))
-    lines.append(f"report: {run_dir / 'report' / 'index.html'}")
+    lines.append(f"report: {page_of_run(run_dir)}")
     return lines
