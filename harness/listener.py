@@ -9,6 +9,7 @@ from emulator.console.records import UserView
 from emulator.console.transcript import Transcript
 from emulator.machine.boots import boot_starts
 from harness.alarms import Alarm, alarm_of_finding, alarm_of_mark, unexpected
+from harness.signatures.model import ALWAYS_ARMED
 from harness.signatures.scanner import Scanner
 
 _PIECE = 65536
@@ -79,8 +80,8 @@ class Listener:
             self._heard += len(data)
             self.view.feed(data)
             for finding in self._scanner.feed(data):
-                # A suppressed one too: the panic that follows an allowed oops is still the end.
-                if finding.fatal:
+                # Fatal ones even if suppressed: the panic that follows an allowed oops is still the end.
+                if finding.fatal or (finding.rule in ALWAYS_ARMED and not finding.suppressed):
                     self._raise(alarm_of_finding(finding))
 
     def _raise(self, alarm: Alarm | None) -> None:

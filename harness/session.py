@@ -30,8 +30,10 @@ FIFO_BYTES = 16
 ECHO_S = 5.0
 """Seconds that an echo may take; a terminal gives it in milliseconds."""
 
-_BETWEEN_ECHOES = rb"(?:\r|\n|\x08|\x1b\[[0-9;?]*[A-Za-z])*"
-"""What a line editor may put between two echoed bytes where the line wraps."""
+_BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|\x1b\[[0-9;?]*[A-Za-z])*"
+"""What a line editor may put between two echoed bytes where the line wraps (readline: space and CR)."""
+_SOME_ECHO = rb"[^\r\n]{0,40}?"
+"""How a guest shows what is not plain ASCII."""
 
 
 if TYPE_CHECKING:
@@ -338,7 +340,7 @@ def _echo_of(run: bytes) -> bytes | None:
     if not plain:
         return None
     shown = [_BETWEEN_ECHOES.join(re.escape(bytes([byte])) for byte in word) for word in plain]
-    return rb"[^\r\n]{0,40}?".join(shown) + (rb"\s*?\r\n" if run[-1:] in b"\r\n" else b"")
+    return _SOME_ECHO.join(shown) + (_SOME_ECHO + rb"\s*?\r\n" if run[-1:] in b"\r\n" else b"")
 
 
 def _is_signal(mark: Mark, names: frozenset[str]) -> bool:
