@@ -46,21 +46,22 @@ def test_select_matches_tags_of_the_scenario_too():
 
 
 @pytest.mark.parametrize(
-    ("expression", "message"),
+    ("expression", "column"),
     [
-        ("nmi and", "expected a word, 'not' or '(' at column 8, got 'the end'"),
-        ("(nmi", "expected ')' at column 5, got 'the end'"),
-        ("nmi reset", "expected 'and', 'or' or the end at column 5, got 'reset'"),
-        ("nmi)", "expected 'and', 'or' or the end at column 4, got ')'"),
-        ("or nmi", "expected a word, 'not' or '(' at column 1, got 'or'"),
-        ("nmi & reset", "unexpected character at column 5"),
-        ("nmi,reset", "unexpected character at column 4"),
+        ("nmi and", 8),
+        ("(nmi", 5),
+        ("nmi reset", 5),
+        ("nmi)", 4),
+        ("or nmi", 1),
+        ("nmi & reset", 5),
+        ("nmi,reset", 4),
     ],
 )
-def test_select_refuses_what_is_no_expression_and_says_where(expression, message):
+def test_select_refuses_what_is_no_expression_and_says_where(expression, column):
     with pytest.raises(SpecError) as caught:
         select(CELLS, expression)
-    assert message in str(caught.value)
+    assert repr(expression) in str(caught.value)
+    assert f"at column {column}" in str(caught.value)
 
 
 words = st.sampled_from(
