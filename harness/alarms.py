@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from emulator.console.marks import Mark, MarkKind
+from emulator.console.records import RecordSplitter
+from emulator.console.transcript import Transcript
 from harness.signatures.model import Finding
 
 RESET = "reset"
@@ -46,9 +48,16 @@ class Alarm:
     at: float | None = None
 
 
-def alarm_of_finding(finding: Finding) -> Alarm:
-    """Return the alarm that a finding raises."""
-    return Alarm(name=finding.rule, title=finding.title, start=finding.start, end=finding.end)
+def alarm_of_finding(finding: Finding, transcript: Transcript) -> Alarm:
+    """Return the alarm that a finding raises.
+
+    A finding begins with its line; the alarm begins where the kernel began to write, so that a prompt
+    which stood in that line before still counts as seen before.
+    """
+    line = transcript.read(finding.start, finding.end).partition(b"\n")[0] + b"\n"
+    segments = RecordSplitter(start=finding.start).feed(line)
+    start = next((one.start for one in segments if one.kind == "kernel"), finding.start)
+    return Alarm(name=finding.rule, title=finding.title, start=start, end=finding.end)
 
 
 def alarm_of_mark(mark: Mark) -> Alarm | None:

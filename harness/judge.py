@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import dropwhile, takewhile
 
 from emulator.console.marks import Mark, MarkKind
 from emulator.console.records import UserView
@@ -117,22 +118,28 @@ def judge(
 
 
 def unexpected_alarms(
-    scenario: Scenario, steps: tuple[PlayedStep, ...], marks: Iterable[Mark], findings: Iterable[Finding]
+    scenario: Scenario, steps: tuple[PlayedStep, ...], transcript: Transcript, findings: Iterable[Finding]
 ) -> list[Alarm]:
-    """Return the findings and alarming marks that no step up to their place allows, by offset."""
-    alarms = [alarm_of_finding(finding) for finding in findings if not finding.suppressed]
-    last = max((p.end.at for p in steps if p.end is not None), default=0.0)
-    alarms += [alarm for mark in marks if mark.at <= last for alarm in [alarm_of_mark(mark)] if alarm]
-    alarms.sort(key=lambda alarm: alarm.start)
+    """Return the findings and alarming marks that no step up to their place allows, by offset.
+
+    Marks behind the last step do not count: that is how a machine ends.
+    """
     bad: list[Alarm] = []
-    for alarm in alarms:
-        begun = [p.index for p in steps if p.begin is not None and _is_behind(alarm, p.begin)]
-        bad += unexpected([alarm], scenario.allowed(max(begun, default=0)))
-    return bad
-
-
-def _is_behind(alarm: Alarm, mark: Mark) -> bool:
-    return mark.offset <= alarm.start if alarm.at is None else mark.at <= alarm.at
+    for finding in findings:
+        if not finding.suppressed:
+            alarm = alarm_of_finding(finding, transcript)
+            begun = [p.index for p in steps if p.begin is not None and p.begin.offset <= alarm.start]
+            bad += unexpected([alarm], scenario.allowed(max(begun, default=0)))
+    current, waiting = 0, list[Alarm]()
+    for mark in transcript.marks:
+        if mark.kind is MarkKind.STEP:
+            current = int(str(mark.detail["index"]))
+            if mark.name == "end":
+                bad += waiting
+                waiting.clear()
+        elif (told := alarm_of_mark(mark)) is not None:
+            waiting += unexpected([told], scenario.allowed(current))
+    return sorted(bad, key=lambda alarm: alarm.start)
 
 
 def _stamp(seconds: float) -> float:
@@ -151,7 +158,7 @@ def _moment(transcript: Transcript, offset: int, at: object = None) -> float:
 def _last_word(
     scenario: Scenario, steps: tuple[PlayedStep, ...], transcript: Transcript, findings: Iterable[Finding]
 ) -> Verdict:
-    bad = unexpected_alarms(scenario, steps, transcript.marks, findings)
+    bad = unexpected_alarms(scenario, steps, transcript, findings)
     if bad:
         proof = tuple(
             Evidence(
@@ -226,7 +233,7 @@ class _Bench:
                 return self._prove_typed(step, begin, end)
 
     def _prove_reach(self, step: Reach, end: Mark) -> bool:
-        boots = boot_starts(mark for mark in self.transcript.marks if mark.at <= end.at)
+        boots = boot_starts(self._marks_until(end))
         start = boots[-1].offset if boots else 0
         if step.stage in {Stage.FIRMWARE, Stage.LOADER}:  # nothing is waited for: the machine is on
             self._cite(describe_step(step), start, start, boots[-1].at if boots else end.at)
@@ -266,7 +273,7 @@ class _Bench:
                 position = span[1]
                 self._cite(effect.says, *span, self.transcript.arrival(span[0]))
             else:
-                mark = self._signal(effect.name, start.at, end.at)
+                mark = self._signal(effect.name, start, end)
                 if mark is None:
                     return False
                 self._cite(effect.says, mark.offset, mark.offset, mark.at)
@@ -319,12 +326,14 @@ class _Bench:
             self._view.flush()
         return self._view
 
-    def _signal(self, name: str, start: float, end: float) -> Mark | None:
+    def _signal(self, name: str, start: Mark, end: Mark) -> Mark | None:
         kinds = {MarkKind.QMP, MarkKind.MACHINE}
-        marks = (
-            m for m in self.transcript.marks if m.kind in kinds and m.name == name and start <= m.at <= end
-        )
-        return next(marks, None)
+        since = dropwhile(lambda mark: mark is not start, self._marks_until(end))
+        return next((mark for mark in since if mark.kind in kinds and mark.name == name), None)
+
+    def _marks_until(self, end: Mark) -> Iterable[Mark]:
+        # By their order: stamps of a kept transcript are rounded, and may be equal.
+        return takewhile(lambda mark: mark is not end, self.transcript.marks)
 
     def _note_injection(self, played: PlayedStep) -> None:
         if not isinstance(played.step, Inject) or not played.stimuli or played.end is None:
@@ -347,7 +356,7 @@ class _Bench:
                 span = self._find(effect, start.offset, end.offset)
                 times += [] if span is None else [self.transcript.arrival(span[0])]
             else:
-                mark = self._signal(effect.name, start.at, end.at)
+                mark = self._signal(effect.name, start, end)
                 times += [] if mark is None else [mark.at]
         return min(times, default=None)
 

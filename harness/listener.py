@@ -82,7 +82,7 @@ class Listener:
             for finding in self._scanner.feed(data):
                 # Fatal ones even if suppressed: the panic that follows an allowed oops is still the end.
                 if finding.fatal or (finding.rule in ALWAYS_ARMED and not finding.suppressed):
-                    self._raise(alarm_of_finding(finding))
+                    self._raise(alarm_of_finding(finding, self.transcript))
 
     def _raise(self, alarm: Alarm | None) -> None:
         if alarm is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-KERNEL = rb"Linux version [^\r\n]*\n"
+KERNEL = rb"Linux version [^\n]*\n"
 """The kernel's first line."""
 MARKER = rb"ttylab-\d{4,}"
 """What the driver lets the shell print behind a command's output, followed by `:STATUS:`."""
