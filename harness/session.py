@@ -14,6 +14,7 @@ from pexpect.spawnbase import SpawnBase
 from emulator.clock import Deadline
 from emulator.console.channel import Channel
 from emulator.console.marks import Mark, MarkKind
+from emulator.console.records import held_tail
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, MachineGone, StateError
 from harness.alarms import GONE, OFF, RESET, SHUTDOWN, Alarm
@@ -178,8 +179,7 @@ class Session:
             self.check()
             self.channel.write(data, deadline)
             return
-        for start in range(0, len(data), FIFO_BYTES):
-            run = data[start : start + FIFO_BYTES]
+        for run in _runs(data):
             self.channel.write(run, deadline)
             pattern = _echo_of(run)
             if pattern is not None:
@@ -329,6 +329,17 @@ def _shown(wanted: list[re.Pattern[bytes]]) -> str:
     return " or ".join(repr(one.pattern)[1:] for one in wanted)
 
 
+def _runs(data: bytes) -> Iterator[bytes]:
+    """Cut `data` into runs of at most FIFO_BYTES whose echo can be told from a kernel record's head."""
+    while data:
+        run = data[:FIFO_BYTES]
+        held = held_tail(run)
+        if 0 < held < len(run):
+            run = run[:-held]  # "if [" ends in what may begin a record; the next run shows that it does not
+        yield run
+        data = data[len(run) :]
+
+
 def _echo_of(run: bytes) -> bytes | None:
     """Return the pattern of `run` echoed by a terminal; None where nothing certain is echoed.
 
@@ -337,8 +348,8 @@ def _echo_of(run: bytes) -> bytes | None:
     if run in (b"\r", b"\n"):
         return rb"\r\n"
     plain = [word for word in re.split(rb"[^\x20-\x7e]+", run) if word]
-    if not plain:
-        return None
+    if not plain or held_tail(run):
+        return None  # a bare "[": its echo can't be told from a record's head before more comes
     shown = [_BETWEEN_ECHOES.join(re.escape(bytes([byte])) for byte in word) for word in plain]
     return _SOME_ECHO.join(shown) + (_SOME_ECHO + rb"\s*?\r\n" if run[-1:] in b"\r\n" else b"")
 

@@ -27,6 +27,12 @@ _MAY_BEGIN = re.compile(rb"(?:<\d{0,3}|(?:<\d{1,3}>)?(?:\[ {0,4}(?:\d{1,10}(?:\.
 _LONGEST_HEAD = 24  # <123>[1234567890.123456]
 
 
+def held_tail(data: bytes) -> int:
+    """Return how many bytes at the end of `data` a splitter holds back: they may begin a record."""
+    tail = _MAY_BEGIN.search(data, max(0, len(data) - _LONGEST_HEAD))
+    return 0 if tail is None else len(data) - tail.start()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """A run of bytes of one origin: `[start, end)` in raw stream offsets."""
@@ -82,8 +88,7 @@ class RecordSplitter:
             return (len(data) if newline < 0 else newline + 1), "kernel"
         head = self._next_head(data, position)
         if head is None:
-            tail = _MAY_BEGIN.search(data, max(position, len(data) - _LONGEST_HEAD))
-            return (len(data) if tail is None else tail.start()), "user"
+            return max(position, len(data) - held_tail(data)), "user"
         if head > position:
             return head, "user"
         records = _RECORDS.match(data, position)

@@ -131,6 +131,14 @@ def test_send_waits_for_the_echo_of_each_sixteen_bytes(guest, session):
     assert session.transcript.read(0, session.position).endswith(b"GHIJ\r\n")
 
 
+@pytest.mark.parametrize(
+    "line", [b"if [ -d /proc ]; then echo 1 <2> x; fi", b"a[", b"0123456789abcd[ 12345.6 ]", b"[ 1"]
+)
+def test_send_is_not_held_up_by_text_that_may_begin_a_kernel_record(guest, session, line):
+    session.send_line(line, after(session, 5))
+    assert b"".join(typed.data for typed in guest.transcript.typed) == line + b"\r"
+
+
 def test_send_goes_on_when_the_line_editor_wraps(guest, session):
     chunks = iter([b"\r\n", b" \x08"])
     guest.cut = lambda data: (data, next(chunks, b"")) if data in {b"7", b"c"} else (data,)
