@@ -63,7 +63,6 @@ class FakeGuest:
     transcript: ScriptedTranscript = field(default_factory=ScriptedTranscript)
     cut: Callable[[bytes], Iterable[bytes]] = whole
     commands: Mapping[bytes, tuple[bytes, int]] = field(default_factory=dict)
-    reactions: dict[str, Callable[[], object]] = field(default_factory=dict)
     password: bytes = b"ttylab"
     deaf: bool = False  # takes no input: nothing is echoed
     state: str = "off"
@@ -91,8 +90,7 @@ class FakeGuest:
         self.state, self.line = "login", b""
 
     def take(self, byte: bytes) -> None:
-        if self.state in self.reactions:
-            self.reactions[self.state]()
+        if self.state == "off":
             return
         if byte != b"\r":
             self.line += byte
@@ -159,6 +157,7 @@ class FakeControl:
 
     def reset(self, deadline: Deadline) -> None:
         self._do("reset")
+        self.guest.state = "off"
         self.guest.transcript.mark(MarkKind.QMP, "RESET", {"guest": False})
         self.guest.transcript.later(2.0, self.guest.boot)
 

@@ -107,7 +107,6 @@ def test_player_tries_again_what_may_be_lost():
             guest.transcript.later(0.01, lambda: guest.say(HELP))
 
     control.reactions["send_break"] = lose_twice
-    guest.reactions["shell-break"] = lambda: None
     verdict = play(scenario(SHELL, Inject(stimulus=SysRq(key="h"), effects=(HELPS,), attempts=3)), target)
     assert verdict.status is Status.PASSED
     assert control.done.count("send_break") == 3
