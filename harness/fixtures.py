@@ -14,6 +14,7 @@ from harness.cell_spec import CONSOLE_ARGS, FAST_ARGS
 from harness.guests.linux import LinuxGuest
 from harness.lab import Lab
 from harness.scenario import BOOT_S
+from harness.screen import Screen
 from harness.session import Session
 from harness.stages import Stage
 from harness.targets import Target
@@ -82,6 +83,12 @@ def target(machine: Machine) -> Target:
 def console(machine: Machine) -> Session:
     """A dialogue with ttyS0 from its first byte; every wait is armed with the guest's death."""
     return Session(machine.console)
+
+
+@pytest.fixture
+def screen(console: Session) -> Screen:
+    """What an 80x24 terminal on ttyS0 shows, for menus: `screen.wait_for("GNU GRUB", deadline)`."""
+    return Screen(console)
 
 
 @pytest.fixture

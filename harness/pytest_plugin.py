@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.fixtures import console, guest, lab, machine, machine_spec, target
+from harness.fixtures import console, guest, lab, machine, machine_spec, screen, target
 
-__all__ = ["console", "guest", "lab", "machine", "machine_spec", "target"]
+__all__ = ["console", "guest", "lab", "machine", "machine_spec", "screen", "target"]
 
 _MARKERS = (
     "image(name): boot this image (default bookworm)",
