@@ -52,6 +52,17 @@ class Cell:
         """Stable name: in reports, in pytest's node ids, for `ttylab repro`."""
         return f"{self.image}.{self.machine}.{self.firmware}.{self.vcpus}.{self.scenario}"
 
+    def words(self) -> dict[str, str | int]:
+        """Return the fixed words for a cell, as `ttylab run --list --json` prints them."""
+        return {
+            "id": self.id,
+            "image": self.image,
+            "machine": self.machine.value,
+            "firmware": self.firmware.value,
+            "vcpus": self.vcpus,
+            "scenario": self.scenario,
+        }
+
 
 def parse_cell_id(text: str, *, images: Collection[str] = (), scenarios: Collection[str] = ()) -> Cell:
     """Return the cell whose id is `text`.

@@ -53,14 +53,7 @@ class Circumstances:
 
 def cell_record(cell: Cell) -> CellRecord:
     """Return the fixed words for a cell."""
-    return CellRecord(
-        id=cell.id,
-        image=cell.image,
-        machine=cell.machine.value,
-        firmware=cell.firmware.value,
-        vcpus=cell.vcpus,
-        scenario=cell.scenario,
-    )
+    return CellRecord.model_validate(cell.words())
 
 
 def judged_result(
@@ -133,7 +126,7 @@ def _findings(
     scenario: Scenario, steps: tuple[PlayedStep, ...], transcript: Transcript, findings: Iterable[Finding]
 ) -> list[FindingRecord]:
     kept = list(findings)
-    bad = {(a.name, a.start) for a in unexpected_alarms(scenario, steps, transcript.marks, kept)}
+    bad = {(alarm.name, alarm.end) for alarm in unexpected_alarms(scenario, steps, transcript, kept)}
     return [
         FindingRecord(
             rule=one.rule,
@@ -144,7 +137,7 @@ def _findings(
             fatal=one.fatal,
             corrupted=one.corrupted,
             suppressed=one.suppressed,
-            expected=(one.rule, one.start) not in bad,
+            expected=(one.rule, one.end) not in bad,
         )
         for one in kept
     ]

@@ -15,12 +15,13 @@ from typer.core import TyperCommand, TyperGroup
 
 from emulator.errors import EmulatorError, SpecError, StateError
 from harness.errors import GuestError, HarnessError
+from harness.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED, EXIT_USAGE
 
-EXIT_PASSED = 0
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_BROKEN = 3
-EXIT_INTERRUPTED = 130
+NO_HELP = {"help": False}
+"""Default of --help. Typer's own is None, which it has pydantic convert: that import takes longer than
+all the rest of a start (Typer 0.29)."""
+COMPLETION_VARIABLE = "_TTYLAB_COMPLETE"
+"""Set by the shell when it asks for completions; Typer's name for it."""
 
 EXAMPLES = """Examples:
 
@@ -93,7 +94,8 @@ class LazyCommand(TyperCommand):
         real = load_command(self.name or "", self._command)
         if self._command.raw and args != ["--help"]:
             args = ["--", *args]
-        return real.make_context(info_name, args, parent=parent, **extra)
+        defaults = NO_HELP | dict.fromkeys(getattr(real, "commands", ()), NO_HELP)
+        return real.make_context(info_name, args, parent=parent, default_map=defaults, **extra)
 
 
 class LazyGroup(TyperGroup):
@@ -146,16 +148,25 @@ def _set_debug(wanted: bool) -> None:
         os.environ["TTYLAB_DEBUG"] = "1"  # workers of a run inherit it
 
 
-# Plain help: rich would take four times as long to import as all that `--help` needs.
-app = typer.Typer(
-    cls=LazyGroup,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"max_content_width": 110},
-)
+def root_command(arguments: Sequence[str]) -> Any:
+    """Return the command that parses `arguments`.
+
+    Typer's options for completion are there only if no command comes first: unset, they are None too
+    (see NO_HELP).
+    """
+    options_first = not arguments or arguments[0].startswith("-")
+    # Plain help: rich would take four times as long to import as all that `--help` needs.
+    app = typer.Typer(
+        cls=LazyGroup,
+        add_completion=options_first or COMPLETION_VARIABLE in os.environ,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"max_content_width": 110, "default_map": NO_HELP},
+    )
+    app.callback(invoke_without_command=True, epilog=EXAMPLES)(root)
+    return typer.main.get_command(app)
 
 
-@app.callback(invoke_without_command=True, epilog=EXAMPLES)
 def root(
     ctx: typer.Context,
     *,
@@ -186,8 +197,9 @@ def exit_code_of(error: BaseException) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit code; errors become one line on stderr."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        result = typer.main.get_command(app).main(args=arguments, prog_name="ttylab", standalone_mode=False)
+        result = root_command(given).main(args=given, prog_name="ttylab", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         result = EXIT_INTERRUPTED
     except (EmulatorError, HarnessError, typer.TyperException, OSError) as error:

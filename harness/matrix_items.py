@@ -15,6 +15,7 @@ from harness.cell import Cell
 from harness.known_matrix import read_matrix
 from harness.matrix import Matrix, parse_shard, shard
 from harness.scenarios import LIBRARY
+from harness.selection import mark_name
 
 
 def is_matrix_file(path: Path) -> bool:
@@ -77,8 +78,3 @@ def cell_params(cells: Iterable[Cell]) -> list[object]:
         )
         for cell in cells
     ]
-
-
-def mark_name(tag: str) -> str:
-    """Return a tag as the name of a pytest marker."""
-    return tag.replace("-", "_")

@@ -11,9 +11,7 @@ from harness.cell import Cell
 
 Predicate: TypeAlias = Callable[[Collection[str]], bool]
 
-_TOKEN = re.compile(r"[ \t]*(?:(?P<word>[\w:+\-.\[\]\\/]+)|(?P<sign>[()])|(?P<bad>.)|$)", re.DOTALL)
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
-_END = ""
 
 
 def select(
@@ -38,12 +36,35 @@ def select(
 
 
 def compile_expression(expression: str) -> Predicate:
-    """Return a function that tells whether names match; the grammar is that of pytest's `-k`.
+    """Return a function that tells whether names match, compiled by pytest itself.
+
+    Its compiler is private to pytest, but the only one that can't disagree with the run that follows;
+    pytest's version is bounded in pyproject.toml.
 
     Raises:
         SpecError: no such expression; the text says at which column.
     """
-    return _Parser(expression).parse()
+    from _pytest.mark.expression import Expression  # noqa: PLC0415 - half a start
+
+    try:
+        compiled = Expression.compile(expression)
+    except SyntaxError as error:
+        raise SpecError(f"expression {expression!r}: column {error.offset}: {error.msg}") from error
+
+    def is_match(names: Collection[str]) -> bool:
+        def has(word: str, /, **arguments: object) -> bool:
+            if arguments:  # the grammar is also that of -m, where a marker may have some
+                raise SpecError(f"expression {expression!r}: {word!r} can't have arguments")
+            return any(word.lower() in name.lower() for name in names)
+
+        return compiled.evaluate(has)
+
+    return is_match
+
+
+def mark_name(tag: str) -> str:
+    """Return a scenario's tag as the name of a pytest marker."""
+    return tag.replace("-", "_")
 
 
 def shard(cells: Iterable[Cell], index: int, count: int) -> tuple[Cell, ...]:
@@ -72,68 +93,3 @@ def parse_shard(text: str) -> tuple[int, int]:
     index, count = int(found[1]), int(found[2])
     shard((), index, count)
     return index, count
-
-
-class _Parser:
-    """Recursive descent over the expression; each method returns what it has read as a predicate."""
-
-    def __init__(self, expression: str) -> None:
-        self._expression = expression
-        self._tokens = list(self._lex())
-
-    def parse(self) -> Predicate:
-        found = self._either()
-        if self._tokens[0][0] != _END:
-            raise self._error("'and', 'or' or the end")
-        return found
-
-    def _lex(self) -> Iterable[tuple[str, int]]:
-        position = 0
-        while position < len(self._expression):
-            match = _TOKEN.match(self._expression, position)
-            if match is None or match["bad"]:
-                column = position + 1 if match is None else match.start("bad") + 1
-                raise SpecError(f"expression {self._expression!r}: unexpected character at column {column}")
-            position = match.end()
-            if token := match["word"] or match["sign"]:
-                yield token, match.end() - len(token) + 1
-        yield _END, len(self._expression) + 1
-
-    def _either(self) -> Predicate:
-        sides = [self._both()]
-        while self._take("or"):
-            sides.append(self._both())
-        return lambda names: any(side(names) for side in sides)
-
-    def _both(self) -> Predicate:
-        sides = [self._single()]
-        while self._take("and"):
-            sides.append(self._single())
-        return lambda names: all(side(names) for side in sides)
-
-    def _single(self) -> Predicate:
-        if self._take("not"):
-            denied = self._single()
-            return lambda names: not denied(names)
-        if self._take("("):
-            inner = self._either()
-            if not self._take(")"):
-                raise self._error("')'")
-            return inner
-        if self._tokens[0][0] in {_END, "and", "or", ")"}:
-            raise self._error("a word, 'not' or '('")
-        word = self._tokens.pop(0)[0].lower()
-        return lambda names: any(word in name.lower() for name in names)
-
-    def _take(self, token: str) -> bool:
-        if self._tokens[0][0] != token:
-            return False
-        del self._tokens[0]
-        return True
-
-    def _error(self, expected: str) -> SpecError:
-        seen, column = self._tokens[0]
-        return SpecError(
-            f"expression {self._expression!r}: expected {expected} at column {column}, "
-            f"got {seen or 'the end'!r}"
-        )

@@ -5,6 +5,8 @@
 
 A directory appears by one rename, complete, and is never written again; so a running guest, a second
 checkout with another recipe, and an interrupted build can't disturb each other.
+
+What only a build needs (apt, packages, the lock) is imported by it: who lists images need not wait.
 """
 
 from __future__ import annotations
@@ -17,12 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from filelock import FileLock, Timeout
-from platformdirs import user_cache_path
-
 from emulator.errors import ImageError
-from emulator.images.apt import fetch_packages
-from emulator.images.build import build_image
 from emulator.images.catalog import Catalog, CatalogEntry, load_catalog
 from emulator.images.image import Image, Manifest, image_of
 from emulator.images.package import Package, Progress
@@ -57,12 +54,12 @@ class ImageStore:
         *,
         catalog: Catalog | None = None,
         recipe: Recipe | None = None,
-        fetch: Fetch = fetch_packages,
+        fetch: Fetch | None = None,
     ) -> None:
         self.root = (root or default_root()).absolute()
         self.catalog = catalog or load_catalog()
         self._recipe = recipe or load_recipe()
-        self._fetch = fetch
+        self._fetch = fetch or _fetch_from_debian
 
     def ensure(self, name: str, progress: Progress | None = None, *, rebuild: bool = False) -> Image:
         """Return the image, built first if it is not there; needs no network once it is built.
@@ -168,6 +165,8 @@ class ImageStore:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
+        from filelock import FileLock, Timeout  # noqa: PLC0415
+
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with FileLock(self.root / ".lock", timeout=_LOCK_BOUND_S):
@@ -178,6 +177,8 @@ class ImageStore:
             raise ImageError(f"{self.root}: can't be written: {error.strerror}") from error
 
     def _build(self, entry: CatalogEntry, progress: Progress) -> None:
+        from emulator.images.build import build_image  # noqa: PLC0415
+
         target = self.directory(entry.name)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -224,12 +225,22 @@ class ImageStore:
 def default_root() -> Path:
     """Return the store's directory when none is given."""
     cache = os.environ.get("TTYLAB_CACHE")
-    return (Path(cache) if cache else user_cache_path("ttylab", appauthor=False)) / "images"
+    if cache:
+        return Path(cache) / "images"
+    from platformdirs import user_cache_path  # noqa: PLC0415
+
+    return user_cache_path("ttylab", appauthor=False) / "images"
 
 
 def ensure_image(name: str, progress: Progress | None = None) -> Image:
     """Return an image of the default store, built first if it is not there; see `ImageStore.ensure`."""
     return ImageStore().ensure(name, progress)
+
+
+def _fetch_from_debian(entry: CatalogEntry, pool: Path, progress: Progress) -> Sequence[tuple[Package, Path]]:
+    from emulator.images.apt import fetch_packages  # noqa: PLC0415
+
+    return fetch_packages(entry, pool, progress)
 
 
 def _silent(_stage: str, _fraction: float) -> None:

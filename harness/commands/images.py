@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json as json_format
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from emulator.errors import ImageError, SpecError
 from emulator.images import CatalogEntry, Image, ImageStore
+
+if TYPE_CHECKING:
+    from rich.progress import Progress  # what draws is loaded where it draws: it takes as long as the rest
 
 app = typer.Typer(
     help="Guest images: Debian kernels with a small initramfs, built here and kept outside the checkout.\n\n"
     "Examples: `ttylab images list`, `ttylab images build bookworm`, `ttylab images build --all`, "
     "`ttylab images verify`, `ttylab images prune`.",
     no_args_is_help=True,
+    add_completion=False,
 )
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Images of the catalog.")]
 
@@ -40,7 +41,7 @@ def list_images(
     if json:
         typer.echo(json_format.dumps([as_object(entry, image) for entry, image in entries], indent=2))
     else:
-        Console().print(_table(entries))
+        _show_table(entries)
 
 
 @app.command()
@@ -63,8 +64,7 @@ def build(
     wanted = store.catalog.names if every else tuple(names or ())
     for name in wanted:
         store.catalog.entry(name)
-    columns = (TextColumn("{task.fields[image]:18}"), BarColumn(24), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bars:
+    with _progress() as bars:
         for name in wanted:
             _build_one(store, name, bars=bars, rebuild=rebuild)
 
@@ -126,7 +126,18 @@ def _build_one(store: ImageStore, name: str, *, bars: Progress, rebuild: bool) -
     bars.update(task, description=f"Linux {image.kernel_release} ({image.size / 1e6:.0f} MB)")
 
 
-def _table(entries: list[tuple[CatalogEntry, Image | None]]) -> Table:
+def _progress() -> Progress:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.fields[image]:18}"), BarColumn(24), TimeElapsedColumn())
+    return Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True))
+
+
+def _show_table(entries: list[tuple[CatalogEntry, Image | None]]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table("image", "suite", "flavour", "Linux", "version", "MB", box=None, pad_edge=False)
     for entry, image in entries:
         kernel = (
@@ -135,4 +146,4 @@ def _table(entries: list[tuple[CatalogEntry, Image | None]]) -> Table:
             else ("not built", entry.kernel, "")
         )
         table.add_row(entry.name, entry.suite, entry.flavour, *kernel)
-    return table
+    Console().print(table)

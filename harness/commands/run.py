@@ -80,8 +80,6 @@ def run(
 
     Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
     """
-    from harness.run_recorder import new_run_id  # noqa: PLC0415
-
     if jobs != "auto" and not (jobs.isdigit() and int(jobs) > 0):
         raise SpecError(f"--jobs is {jobs!r}; allowed: auto, or a number from 1 on")
     cells, excluded = choose_cells(matrix, expression=expression, shard=shard)
@@ -91,6 +89,8 @@ def run(
     if not cells:
         where = f" in shard {shard}" if shard else ""
         raise SpecError(f"{matrix}: no cell matches -k {expression!r}{where}")
+    from harness.run_recorder import new_run_id  # noqa: PLC0415 - and with it all that runs guests
+
     run_dir = (run_dir or Path("results") / new_run_id()).absolute()
     options = {"--shard": shard, "--run-dir": run_dir, "--run-json": json, "--compare": compare}
     _become_pytest(
@@ -125,8 +125,8 @@ def choose_cells(
 
 def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
     """Return the words besides the id that pytest's -k finds in a cell, by scenario."""
-    from harness.matrix_items import mark_name  # noqa: PLC0415
     from harness.scenarios import LIBRARY  # noqa: PLC0415
+    from harness.selection import mark_name  # noqa: PLC0415
 
     common = {matrix.name, "test_cell", "parametrize"}
     return {name: common | {mark_name(tag) for tag in one.tags} for name, one in LIBRARY.items()}
@@ -141,10 +141,8 @@ def _become_pytest(arguments: list[str]) -> None:
 
 
 def _show(cells: Iterable[Cell], excluded: list[tuple[Cell, str]], *, as_json: bool) -> None:
-    from harness.cell_result import cell_record  # noqa: PLC0415
-
     if as_json:
-        typer.echo(json_format.dumps([cell_record(cell).model_dump() for cell in cells], indent=1))
+        typer.echo(json_format.dumps([cell.words() for cell in cells], indent=1))
         return
     for cell in cells:
         typer.echo(cell.id)

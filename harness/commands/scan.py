@@ -5,13 +5,15 @@ from __future__ import annotations
 import json as json_format
 import sys
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from emulator.errors import SpecError
 from harness.report.text import escape
-from harness.signatures import Finding, Scanner
+
+if TYPE_CHECKING:
+    from harness.signatures import Finding
 
 CHUNK = 1 << 20  # bytes
 
@@ -54,6 +56,8 @@ def scan_file(file: Path) -> tuple[Finding, ...]:
 
 
 def _scan_stream(stream: BinaryIO) -> tuple[Finding, ...]:
+    from harness.signatures import Scanner  # noqa: PLC0415 - the rules take long to read
+
     scanner = Scanner()
     while chunk := stream.read(CHUNK):
         scanner.feed(chunk)

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from harness.scenario import Scenario, describe_step
 from harness.scenarios import LIBRARY, find_scenario
@@ -17,6 +15,7 @@ app = typer.Typer(
     help="The scenarios that ttylab ships.\n\n"
     "Examples: `ttylab scenarios list`, `ttylab scenarios list --json`, `ttylab scenarios show nmi-panic`.",
     no_args_is_help=True,
+    add_completion=False,
 )
 
 
@@ -34,7 +33,7 @@ def list_scenarios(
     if json:
         typer.echo(json_format.dumps([as_object(scenario) for scenario in LIBRARY.values()], indent=2))
     else:
-        Console().print(_table(LIBRARY.values()))
+        _show_table(LIBRARY.values())
 
 
 @app.command()
@@ -84,8 +83,11 @@ def render_scenario(scenario: Scenario) -> str:
     )
 
 
-def _table(scenarios: Iterable[Scenario]) -> Table:
+def _show_table(scenarios: Iterable[Scenario]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - programs that read JSON need not wait for it
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table("name", "severity", "title", box=None, pad_edge=False)
     for scenario in scenarios:
         table.add_row(scenario.name, scenario.severity.value, scenario.title)
-    return table
+    Console().print(table)

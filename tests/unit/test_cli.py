@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from emulator.errors import LabError, MissingPrerequisite, SpecError, StateError
-from harness import cli
+from harness import cli, exit_codes
 from harness.errors import ReportError, WrongOutput
 
 
@@ -35,7 +35,7 @@ def raiser(error: BaseException):
 
 
 def test_help_names_every_command_and_shows_examples(capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["--help"]) == cli.EXIT_PASSED
+    assert cli.main(["--help"]) == exit_codes.EXIT_PASSED
     shown = capfd.readouterr().out
     assert [name for name in cli.COMMANDS if f" {name} " not in shown] == []
     assert "Examples:" in shown
@@ -43,13 +43,13 @@ def test_help_names_every_command_and_shows_examples(capfd: pytest.CaptureFixtur
 
 
 def test_no_command_shows_the_help_and_is_a_usage_error(capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([]) == cli.EXIT_USAGE
+    assert cli.main([]) == exit_codes.EXIT_USAGE
     assert "Usage:" in capfd.readouterr().out
 
 
 def test_help_of_the_table_imports_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "load_command", raiser(AssertionError("imported")))
-    assert cli.main(["--help"]) == cli.EXIT_PASSED
+    assert cli.main(["--help"]) == exit_codes.EXIT_PASSED
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
     install, capfd: pytest.CaptureFixture[str], arguments: list[str], complaint: str
 ) -> None:
     install(lambda: None)
-    assert cli.main(arguments) == cli.EXIT_USAGE
+    assert cli.main(arguments) == exit_codes.EXIT_USAGE
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("ttylab: error: ")
     assert complaint in line
@@ -74,13 +74,13 @@ def test_wrong_usage_is_one_line_and_exit_2(
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (SpecError("no such image"), cli.EXIT_USAGE),
-        (StateError("already on"), cli.EXIT_USAGE),
-        (MissingPrerequisite("QEMU", remedy="install it"), cli.EXIT_BROKEN),
-        (LabError("QEMU left"), cli.EXIT_BROKEN),
-        (OSError(28, "No space left on device"), cli.EXIT_BROKEN),
-        (ReportError("unreadable"), cli.EXIT_BROKEN),
-        (WrongOutput("panic"), cli.EXIT_FAILED),
+        (SpecError("no such image"), exit_codes.EXIT_USAGE),
+        (StateError("already on"), exit_codes.EXIT_USAGE),
+        (MissingPrerequisite("QEMU", remedy="install it"), exit_codes.EXIT_BROKEN),
+        (LabError("QEMU left"), exit_codes.EXIT_BROKEN),
+        (OSError(28, "No space left on device"), exit_codes.EXIT_BROKEN),
+        (ReportError("unreadable"), exit_codes.EXIT_BROKEN),
+        (WrongOutput("panic"), exit_codes.EXIT_FAILED),
     ],
 )
 def test_errors_become_one_line_and_the_exit_code_of_whose_fault_it_is(
@@ -96,7 +96,7 @@ def test_defect_shows_its_traceback_and_is_no_failed_guest(
     install, capfd: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     install(raiser(error))
-    assert cli.main(["made-up"]) == cli.EXIT_BROKEN
+    assert cli.main(["made-up"]) == exit_codes.EXIT_BROKEN
     assert "Traceback" in capfd.readouterr().err
 
 
@@ -106,7 +106,7 @@ def test_debug_shows_the_traceback_of_an_expected_error(
 ) -> None:
     monkeypatch.setenv("TTYLAB_DEBUG", "" if "--debug" in arguments else "1")
     install(raiser(LabError("QEMU left")))
-    assert cli.main(arguments) == cli.EXIT_BROKEN
+    assert cli.main(arguments) == exit_codes.EXIT_BROKEN
     shown = capfd.readouterr().err
     assert "Traceback" in shown
     assert shown.endswith("ttylab: error: QEMU left\n")
@@ -114,7 +114,7 @@ def test_debug_shows_the_traceback_of_an_expected_error(
 
 def test_interrupt_is_one_line_and_exit_130(install, capfd: pytest.CaptureFixture[str]) -> None:
     install(raiser(KeyboardInterrupt()))
-    assert cli.main(["made-up"]) == cli.EXIT_INTERRUPTED
+    assert cli.main(["made-up"]) == exit_codes.EXIT_INTERRUPTED
     assert capfd.readouterr().err == "ttylab: interrupted\n"
 
 
@@ -129,13 +129,13 @@ def test_command_that_this_version_lacks_is_told_so(
 ) -> None:
     command = cli.Command(module="harness.commands.from_the_future", summary="Not yet.")
     monkeypatch.setattr(cli, "COMMANDS", {"future": command})
-    assert cli.main(["future"]) == cli.EXIT_USAGE
+    assert cli.main(["future"]) == exit_codes.EXIT_USAGE
     assert "has no command 'future'" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_command_of_the_table_has_help_of_its_own(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([name, "--help"]) == cli.EXIT_PASSED
+    assert cli.main([name, "--help"]) == exit_codes.EXIT_PASSED
     assert f"Usage: ttylab {name}" in capfd.readouterr().out
 
 
@@ -149,7 +149,7 @@ def test_group_of_one_command_still_wants_the_commands_name(
         typer.echo("listed")
 
     install(app, group=True)
-    assert cli.main(["made-up", "list"]) == cli.EXIT_PASSED
+    assert cli.main(["made-up", "list"]) == exit_codes.EXIT_PASSED
     assert capfd.readouterr().out == "listed\n"
 
 
@@ -158,7 +158,7 @@ def test_raw_command_gets_every_argument_unread(install, capfd: pytest.CaptureFi
         typer.echo(" ".join(arguments))
 
     install(show, raw=True)
-    assert cli.main(["made-up", "-e", "lint", "--", "-k", "nmi"]) == cli.EXIT_PASSED
+    assert cli.main(["made-up", "-e", "lint", "--", "-k", "nmi"]) == exit_codes.EXIT_PASSED
     assert capfd.readouterr().out == "-e lint -- -k nmi\n"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import cli
+from harness import cli, examination, exit_codes
 from harness.commands import doctor
 from harness.diagnosis import Facts, Fault, State, diagnose
 
@@ -50,14 +50,16 @@ def test_doctor_prints_one_line_a_part_when_nobody_looks() -> None:
     assert len(shown(NO_QEMU, terminal=False).splitlines()) == len(diagnose(NO_QEMU))
 
 
-@pytest.mark.parametrize(("facts", "code"), [(HEALTHY, cli.EXIT_PASSED), (NO_QEMU, cli.EXIT_BROKEN)])
+@pytest.mark.parametrize(
+    ("facts", "code"), [(HEALTHY, exit_codes.EXIT_PASSED), (NO_QEMU, exit_codes.EXIT_BROKEN)]
+)
 def test_exit_code_says_whether_a_run_is_possible(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], facts: Facts, code: int
 ) -> None:
-    monkeypatch.setattr(doctor, "examine", lambda: facts)
+    monkeypatch.setattr(examination, "examine", lambda: facts)
     assert cli.main(["doctor", "--json"]) == code
     answer = json.loads(capfd.readouterr().out)
-    assert answer["possible"] == (code == cli.EXIT_PASSED)
+    assert answer["possible"] == (code == exit_codes.EXIT_PASSED)
     assert set(answer["findings"][0]) == {"part", "state", "detail", "remedy"}
 
 
@@ -70,7 +72,7 @@ def test_examination_goes_on_where_everything_is_missing(
         "HOME": str(tmp_path),
     }.items():
         monkeypatch.setenv(name, value)
-    findings = {finding.part: finding for finding in diagnose(doctor.examine())}
+    findings = {finding.part: finding for finding in diagnose(examination.examine())}
     missing = {part for part, finding in findings.items() if finding.state is State.MISSING}
     assert {"QEMU", "accelerator", "setpriv", "image tools"} <= missing
     assert findings["images"].detail.startswith("0 built; the next run builds ")

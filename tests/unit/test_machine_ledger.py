@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from emulator.errors import LabError, SpecError
 from emulator.machine.garbage import collect_garbage
@@ -23,7 +22,7 @@ from emulator.machine.run_dir import (
     temp_dir_path,
     write_json,
 )
-from harness.cli import app
+from harness.cli import main
 from harness.commands.gc import gc
 
 
@@ -203,16 +202,17 @@ def test_garbage_removes_half_written_files_of_dead_writers(ledger):
     assert alive.exists()
 
 
-def test_gc_command_says_what_it_did(ledger, tmp_path):
+def test_gc_command_says_what_it_did(ledger, tmp_path, capsys):
     temp = tmp_path / "ttylab-0a1b2c"
     make_temp_dir(temp)
     ledger.write(orphan(temp_dir=str(temp)))
-    shown = CliRunner().invoke(app, ["gc", "--dry-run"])
-    assert f"would remove {temp}" in shown.output
-    done = CliRunner().invoke(app, ["gc", "--json"])
-    (found,) = json.loads(done.output)
+    assert main(["gc", "--dry-run"]) == 0
+    assert f"would remove {temp}" in capsys.readouterr().out
+    assert main(["gc", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
     assert found["acts"] == [f"remove {temp}", "remove the ledger entry"]
-    assert CliRunner().invoke(app, ["gc"]).output == "Nothing is left behind.\n"
+    assert main(["gc"]) == 0
+    assert capsys.readouterr().out == "Nothing is left behind.\n"
 
 
 def test_gc_command_breaks_when_something_stays(ledger, tmp_path, capsys):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness import cli
+from harness import cli, exit_codes
 from harness.commands.scenarios import as_object, render_scenario
 from harness.scenarios import LIBRARY
 
@@ -12,7 +12,7 @@ KEYS = {"name", "title", "severity", "tags", "needs", "description", "steps"}
 
 
 def test_list_prints_one_json_object_for_each_scenario_and_nothing_else(capfd: pytest.CaptureFixture[str]):
-    assert cli.main(["scenarios", "list", "--json"]) == cli.EXIT_PASSED
+    assert cli.main(["scenarios", "list", "--json"]) == exit_codes.EXIT_PASSED
     out, err = capfd.readouterr()
     shown = json.loads(out)
     assert [one["name"] for one in shown] == list(LIBRARY)
@@ -21,13 +21,13 @@ def test_list_prints_one_json_object_for_each_scenario_and_nothing_else(capfd: p
 
 
 def test_list_names_every_scenario(capfd: pytest.CaptureFixture[str]):
-    assert cli.main(["scenarios", "list"]) == cli.EXIT_PASSED
+    assert cli.main(["scenarios", "list"]) == exit_codes.EXIT_PASSED
     out = capfd.readouterr().out
     assert [name for name in LIBRARY if f"{name} " not in out] == []
 
 
 def test_show_describes_a_scenario(capfd: pytest.CaptureFixture[str]):
-    assert cli.main(["scenarios", "show", "nmi-hung"]) == cli.EXIT_PASSED
+    assert cli.main(["scenarios", "show", "nmi-hung"]) == exit_codes.EXIT_PASSED
     out = capfd.readouterr().out
     assert LIBRARY["nmi-hung"].description in out
     assert "inject nmi: the kernel panics" in out
@@ -35,7 +35,7 @@ def test_show_describes_a_scenario(capfd: pytest.CaptureFixture[str]):
 
 
 def test_show_refuses_an_unknown_name(capfd: pytest.CaptureFixture[str]):
-    assert cli.main(["scenarios", "show", "nmi-panik"]) == cli.EXIT_USAGE
+    assert cli.main(["scenarios", "show", "nmi-panik"]) == exit_codes.EXIT_USAGE
     assert "did you mean nmi-panic" in capfd.readouterr().err
 
 
