@@ -1,0 +1,174 @@
+"""What every target does: the same tests on a machine, on its pty by pyserial, and behind RFC 2217.
+
+Each target has a guest of its own, booted once; the tests use it in their order, and the last one kills it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from emulator.clock import Deadline
+from emulator.console.rfc2217_server import open_rfc2217_server
+from emulator.console.serial_port import open_serial_console
+from emulator.machine import MachineSpec, MachineType, open_machine
+from emulator.machine.capability import Capability
+from emulator.machine.machine import Machine
+from emulator.machine.spec import Firmware, kernel_for
+from harness.boot_stages import boot_offsets
+from harness.cell_spec import CONSOLE_ARGS, FAST_ARGS
+from harness.errors import GuestDied, Unsupported
+from harness.guests.linux import LinuxGuest
+from harness.guests.profile import LinuxProfile
+from harness.judge import judge
+from harness.runner import Player
+from harness.scenario import Inject, Scenario, Shows
+from harness.session import Session
+from harness.signatures.whole import scan_boots
+from harness.stages import Stage
+from harness.stimulus import Nmi, SysRq
+from harness.targets import Target
+from harness.targets.serial_port import serial_target
+from harness.verdict import Reason, Status
+
+pytestmark = pytest.mark.qemu
+
+PATIENCE_S = 120.0
+HELPS = Shows(pattern=r"sysrq: HELP : loglevel\(0-9\) [^\n]*\n", says="the kernel lists its keys")
+
+
+def soon() -> Deadline:
+    return Deadline.after(PATIENCE_S)
+
+
+def open_machine_target(machine: Machine, stack: ExitStack) -> Target:
+    return Target(name="machine", channel=machine.console, control=machine)
+
+
+def open_pty_target(machine: Machine, stack: ExitStack) -> Target:
+    return serial_target(stack.enter_context(open_serial_console(str(machine.console.endpoint.path))))
+
+
+def open_rfc2217_target(machine: Machine, stack: ExitStack) -> Target:
+    server = open_rfc2217_server(machine.console, on_break=lambda: machine.send_break(soon()))
+    host, port = stack.enter_context(server)
+    return serial_target(stack.enter_context(open_serial_console(f"rfc2217://{host}:{port}")))
+
+
+@dataclass(kw_only=True)
+class Rig:
+    """A target with a logged-in guest, and what its line can't do."""
+
+    target: Target
+    guest: LinuxGuest
+    obstacle: str | None
+
+
+OBSTACLES = {"machine": None, "pty": "a pty carries no BREAK", "rfc2217": None}
+OPENERS: dict[str, Callable[[Machine, ExitStack], Target]] = {
+    "machine": open_machine_target,
+    "pty": open_pty_target,
+    "rfc2217": open_rfc2217_target,
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(f"target-{name}")) for name in OPENERS],
+)
+def rig(request, lab, tmp_path_factory) -> Iterator[Rig]:
+    image = lab.image("bookworm")
+    spec = MachineSpec(
+        name=f"contract-{request.param}",
+        machine=MachineType.PC,
+        memory_mib=256,
+        kernel=kernel_for(image, Firmware.SEABIOS),
+        initrd=image.initrd,
+        command_line=(*CONSOLE_ARGS, *FAST_ARGS),
+    )
+    opened = open_machine(
+        spec,
+        run_dir=tmp_path_factory.mktemp(request.param),
+        qemu=lab.qemu,
+        accelerator=lab.choice(spec.machine),
+        start=False,
+    )
+    with ExitStack() as stack:
+        machine = stack.enter_context(opened)
+        target = OPENERS[request.param](machine, stack)
+        machine.power_on(soon())
+        guest = LinuxGuest(Session(target.channel))
+        guest.reach(Stage.SHELL, soon())
+        yield Rig(target=target, guest=guest, obstacle=OBSTACLES[request.param])
+
+
+def play(rig: Rig, *steps):
+    """Play steps on a guest that is at its prompt; the scenario's transcript is the whole of it."""
+    made = Scenario(name="contract", title="Contract", description="For a test.", steps=steps)
+    transcript = rig.target.channel.transcript
+    Player(scenario=made, target=rig.target, profile=LinuxProfile()).play()
+    return judge(made, transcript, scan_boots(transcript.read(), boot_offsets(transcript)))
+
+
+def test_target_shows_the_boot_and_takes_a_login(rig):
+    assert rig.guest.stage is Stage.SHELL
+    assert rig.target.channel.transcript.read().count(b"login: ") == 1
+
+
+def test_target_runs_commands_and_returns_their_output(rig):
+    result = rig.guest.run("echo one; echo two >&2; false", soon())
+    assert (result.status, result.output) == (1, b"one\r\ntwo\r\n")
+    assert rig.target.channel.transcript.read(result.start, result.end) == b"one\r\ntwo\r\n"
+    long = "x" * 300  # wider than the guest's terminal, and many times its FIFO
+    assert rig.guest.check_output(f"echo {long}", soon()) == long.encode() + b"\r\n"
+
+
+def test_target_proves_life(rig):
+    rig.guest.prove_life(soon())
+
+
+def test_target_makes_a_system_request_by_break_where_its_line_carries_one(rig):
+    verdict = play(rig, Inject(stimulus=SysRq(key="h"), effects=(HELPS,), attempts=3))
+    if rig.obstacle is None:
+        assert (verdict.status, verdict.message) == (Status.PASSED, "")
+        assert verdict.injections[0].latency_s is not None
+    else:
+        assert (verdict.status, verdict.reason) == (Status.SKIPPED, Reason.UNSUPPORTED)
+        assert rig.obstacle in verdict.message
+
+
+def test_target_says_what_it_cannot_do(rig):
+    rig.target.require(frozenset())
+    missing = frozenset(Capability) - rig.target.control.capabilities
+    assert missing
+    with pytest.raises(Unsupported, match=f"can't do .*{min(missing)}"):
+        rig.target.require(missing)
+
+
+def test_target_without_nmi_skips_it(rig):
+    if Capability.NMI in rig.target.control.capabilities:
+        noted = Shows(pattern=r"NMI received for unknown reason[^\n]*\n", says="the kernel notes the NMI")
+        step = Inject(stimulus=Nmi(), effects=(noted,), allows=frozenset({"nmi-unknown"}))
+        assert play(rig, step).message == ""
+    else:
+        assert play(rig, Inject(stimulus=Nmi(), effects=(HELPS,))).status is Status.SKIPPED
+
+
+def test_target_is_alive_after_all_this(rig):
+    rig.guest.session.listener.forgive()  # a noted NMI is a finding
+    rig.guest.prove_life(soon())
+
+
+def test_panic_ends_a_wait_long_before_its_deadline(rig):
+    session = rig.guest.session
+    deadline = soon()
+    session.send_line(b"echo c > /proc/sysrq-trigger", deadline, echo=False)
+    with pytest.raises(GuestDied, match="sysrq triggered crash") as caught:
+        session.expect(rb"this never comes", deadline)
+    seen, alarm = session.transcript.now(), caught.value.alarm
+    assert alarm.name == "panic"
+    assert session.transcript.arrival(alarm.start) <= seen
+    assert deadline.remaining() > PATIENCE_S / 2
+    with pytest.raises(GuestDied):
+        session.expect(rb"root@", soon())
