@@ -30,9 +30,9 @@ _SUM = re.compile(rb"echo \$\(\((\d+) \* (\d+)\)\)")
 class ScriptedTranscript(Transcript):
     """A transcript on a FakeClock, with an agenda instead of a guest that works by itself."""
 
-    def __init__(self, *, sink: Sink | None = None) -> None:
-        self.fake = FakeClock()
-        super().__init__(clock=self.fake, sink=sink, epoch=0.0)
+    def __init__(self, *, sink: Sink | None = None, clock: FakeClock | None = None) -> None:
+        self.fake = clock or FakeClock()
+        super().__init__(clock=self.fake, sink=sink)
         self._agenda: list[tuple[float, int, Callable[[], object]]] = []
         self._planned = 0
 
