@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -46,8 +47,25 @@ def _complaint(detail: dict[str, object], model: type[BaseModel]) -> str:
     location = detail["loc"]
     key = ".".join(str(part) for part in location) if isinstance(location, tuple) else str(location)
     if detail["type"] == "extra_forbidden":
-        allowed = ", ".join(sorted(model.model_fields))
-        return f"unknown key {key!r}; allowed at the top level: {allowed}"
+        table = _table_at(location[:-1], model) if isinstance(location, tuple) else model
+        allowed = ", ".join(sorted(table.model_fields))
+        return f"unknown key {key!r} with the value {detail['input']!r}; allowed: {allowed}"
     if detail["type"] == "missing":
         return f"key {key!r} is missing"
     return f"key {key!r} has the value {detail['input']!r}: {detail['msg']}"
+
+
+def _table_at(location: tuple[object, ...], model: type[BaseModel]) -> type[BaseModel]:
+    """Return the model of the table at `location`; indices and the keys of free tables name no field."""
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is not None:
+            model = next(_models_in(field.annotation), model)
+    return model
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)

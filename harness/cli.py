@@ -99,18 +99,11 @@ class LazyCommand(TyperCommand):
 
 
 class LazyGroup(TyperGroup):
-    """The table of commands as a Typer group, in the table's order."""
+    """The table of commands as a Typer group, in the table's order, with nothing imported."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names without importing anything."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the stand-in for `cmd_name`, or None."""
-        del ctx
-        command = COMMANDS.get(cmd_name)
-        return None if command is None else LazyCommand(cmd_name, command)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = {name: LazyCommand(name, command) for name, command in COMMANDS.items()}
 
 
 def load_command(name: str, command: Command) -> Any:
@@ -218,11 +211,21 @@ def _report(error: Exception) -> int:
         return EXIT_FAILED
     if os.environ.get("TTYLAB_DEBUG"):
         traceback.print_exception(error)
-    text = error.format_message() if isinstance(error, typer.TyperException) else str(error)
-    if text:  # empty when Typer has shown the help instead
-        hint = "; see ttylab --help" if isinstance(error, typer.TyperException) else ""
-        _say(f"error: {text.rstrip('.')}{hint}")
+    if isinstance(error, typer.TyperException):
+        _say_misuse(error)
+    else:
+        _say(f"error: {str(error).rstrip('.')}")
     return exit_code_of(error)
+
+
+def _say_misuse(error: typer.TyperException) -> None:
+    context = getattr(error, "ctx", None)
+    text = error.format_message()
+    if context is not None and text == context.get_help():  # a group's name alone
+        sys.stderr.write(f"{text}\n")
+    else:
+        where = "ttylab" if context is None else context.command_path
+        _say(f"error: {text.rstrip('.')} ({where} --help says more)")
 
 
 def _say(text: str) -> None:

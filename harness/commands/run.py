@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json as json_format
-import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -89,12 +87,16 @@ def run(
     if not cells:
         where = f" in shard {shard}" if shard else ""
         raise SpecError(f"{matrix}: no cell matches -k {expression!r}{where}")
+    from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
+    from harness.pytest_process import become_pytest  # noqa: PLC0415
     from harness.run_recorder import new_run_id  # noqa: PLC0415 - and with it all that runs guests
 
+    find_qemu()  # once, before every cell says that there is none
     run_dir = (run_dir or Path("results") / new_run_id()).absolute()
     options = {"--shard": shard, "--run-dir": run_dir, "--run-json": json, "--compare": compare}
-    _become_pytest(
+    become_pytest(
         [
+            *("-p", "harness.progress", "-p", "no:cacheprovider"),
             str(matrix),
             *(["-k", expression] if expression else []),
             *(f"{option}={value}" for option, value in options.items() if value),
@@ -130,14 +132,6 @@ def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
 
     common = {matrix.name, "test_cell", "parametrize"}
     return {name: common | {mark_name(tag) for tag in one.tags} for name, one in LIBRARY.items()}
-
-
-def _become_pytest(arguments: list[str]) -> None:
-    """Replace this process by pytest: nobody is left to outlive the run if it is killed."""
-    fixed = ["-p", "harness.progress", "-p", "no:cacheprovider"]
-    os.execv(  # noqa: S606  # no shell is wanted
-        sys.executable, [sys.executable, "-P", "-m", "pytest", *fixed, *arguments]
-    )
 
 
 def _show(cells: Iterable[Cell], excluded: list[tuple[Cell, str]], *, as_json: bool) -> None:

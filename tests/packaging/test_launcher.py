@@ -27,7 +27,7 @@ case "$*" in
     cp "$0" "$3/bin/python"
     printf '#!/bin/sh\\necho "uv $*" >>"$CALLS"; exit "${UV_FAILS:-0}"\\n' >"$3/bin/uv"
     chmod +x "$3/bin/uv" "$3/bin/python" ;;
-"-P -m harness.cli "*) echo "ran: $*" ;;
+"-P -m harness "*) echo "ran: $*" ;;
 esac
 """
 NOTE_CALL = 'echo "{name} $*" >>"$CALLS"\n'
@@ -91,7 +91,7 @@ def test_launcher_is_executable_and_is_plain_sh() -> None:
 def test_first_use_says_what_it_installs_and_then_runs_the_command(checkout: Checkout) -> None:
     done = checkout.run("doctor", "--json")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "ran: -P -m harness.cli doctor --json\n"
+    assert done.stdout == "ran: -P -m harness doctor --json\n"
     assert "this will install:" in done.stderr
     assert "2 packages of requirements.lock" in done.stderr
     order = [call for call in checkout.calls if "venv" in call.split()[:3] or "install" in call]
@@ -105,7 +105,7 @@ def test_second_use_installs_nothing_and_says_nothing(checkout: Checkout) -> Non
     checkout.forget_calls()
     done = checkout.run("doctor")
     assert (done.returncode, done.stderr) == (0, "")
-    assert checkout.calls == ["python -P -m harness.cli doctor"]
+    assert checkout.calls == ["python -P -m harness doctor"]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_two_at_once_set_up_one_after_the_other(checkout: Checkout) -> None:
     ]
     ended = [process.communicate(timeout=60) for process in started]
     assert [process.returncode for process in started] == [0, 0, 0]
-    assert [stdout for stdout, _ in ended] == ["ran: -P -m harness.cli doctor\n"] * 3
+    assert [stdout for stdout, _ in ended] == ["ran: -P -m harness doctor\n"] * 3
     assert sum("-m venv" in call for call in checkout.calls) == 1
 
 
@@ -241,5 +241,5 @@ def test_run_makes_sure_of_its_images_first(
     checkout: Checkout, arguments: list[str], *, builds: bool
 ) -> None:
     done = checkout.run(*arguments)
-    assert ("python -P -m harness.cli images build --all" in checkout.calls) == builds
-    assert done.stdout == f"ran: -P -m harness.cli {' '.join(arguments)}\n"
+    assert ("python -P -m harness images build --all" in checkout.calls) == builds
+    assert done.stdout == f"ran: -P -m harness {' '.join(arguments)}\n"

@@ -1,0 +1,22 @@
+"""Start `ttylab`: Ctrl-C ends it in one line from its first moment on, also while it imports."""
+
+from __future__ import annotations
+
+import sys
+
+from harness.exit_codes import EXIT_INTERRUPTED
+
+
+def main() -> int:
+    """Run one command and return the process's exit code."""
+    try:
+        from harness.cli import main as run  # noqa: PLC0415 - inside the try, as it takes most of a start
+
+        return run()
+    except KeyboardInterrupt:
+        sys.stderr.write("ttylab: interrupted\n")
+        return EXIT_INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
