@@ -1,0 +1,77 @@
+"""Ctrl-C in the middle of a run: one clean summary, exit code 130, and nothing left running."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from emulator.clock import Deadline
+from harness.exit_codes import EXIT_INTERRUPTED
+from harness.report.model import load_run
+
+pytestmark = pytest.mark.qemu
+
+MATRIX = """
+[matrix]
+name = "small"
+description = "for a test"
+
+[[block]]
+images = ["bookworm"]
+machines = ["pc", "q35"]
+firmwares = ["seabios"]
+vcpus = [1, 2]
+scenarios = ["boot-login"]
+"""
+
+
+def cli(*words: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "harness.cli", *words]
+
+
+def running(environment) -> list[dict]:
+    listed = subprocess.run(
+        cli("attach", "--list", "--json"), env=environment, check=True, capture_output=True, timeout=60
+    )
+    return [entry for entry in json.loads(listed.stdout) if entry["pid"]]
+
+
+def end(process: subprocess.Popen) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path):
+    environment = os.environ | {"TTYLAB_STATE": str(tmp_path / "state")}
+    matrix = tmp_path / "small.toml"
+    matrix.write_text(MATRIX)
+    run_dir = tmp_path / "run"
+    words = cli("run", str(matrix), "-n", "2", "--run-dir", str(run_dir), "--no-allure")
+    with ExitStack() as stack:
+        process = subprocess.Popen(
+            words, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+        stack.callback(end, process)
+        deadline, machines = Deadline.after(60), []
+        while len(machines) < 2 and not deadline.expired():
+            machines = running(environment)
+        assert len(machines) == 2
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, said = process.communicate(timeout=60)
+    lines = said.decode().splitlines()
+    assert process.returncode == EXIT_INTERRUPTED, lines
+    assert not any("Traceback" in line or "INTERNALERROR" in line for line in lines), lines
+    assert lines[-1] == f"report: {run_dir}/report/index.html"
+    assert lines[-2].endswith("(interrupted)")
+    run = load_run(run_dir)
+    assert run.interrupted
+    assert len(run.cells) == 4
+    assert {cell.status for cell in run.cells} <= {"passed", "skipped"}
+    assert running(environment) == []
+    assert not [entry["pid"] for entry in machines if Path(f"/proc/{entry['pid']}").exists()]
