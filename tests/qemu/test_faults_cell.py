@@ -1,0 +1,161 @@
+"""A cell on a lab that breaks: verdict, reason, what stays; the guests are boot sectors or no kernels."""
+
+import os
+import signal
+from dataclasses import replace
+from functools import cached_property
+
+import pytest
+
+from emulator.errors import ImageError, MissingPrerequisite
+from emulator.images import Image
+from emulator.machine import Firmware, Ledger, MachineSpec, MachineType, list_machines
+from emulator.machine.spec import Accelerator, Disk
+from harness.cell import Cell
+from harness.cell_run import CellRun, read_result
+from harness.lab import Lab
+from harness.scenario import Expect, Inject, Scenario, Shows
+from harness.stimulus import Nmi
+
+pytestmark = pytest.mark.qemu
+
+IDLE = bytes.fromhex("fa f4 eb fd")  # cli; hlt; jmp
+FLOOD = bytes.fromhex(
+    "ba fd 03 ec a8 20 74 fb ba f8 03 b0 78 ee eb f0"
+)  # COM1: wait until it is free, send "x"
+CELL = Cell(image="sector", machine=MachineType.PC, firmware=Firmware.SEABIOS, vcpus=1, scenario="fault")
+WORD = Shows(pattern="never[.]", says="a word that never comes")
+
+
+def playing(*steps):
+    return Scenario(name="fault", title="t", description="d", steps=steps)
+
+
+WAIT = playing(Expect(effects=(WORD,), within_s=300))
+
+
+class Bench(Lab):
+    """A lab with one image, whose files are no kernels."""
+
+    fault: Exception | None = None
+
+    def image(self, name):
+        if self.fault is not None:
+            raise self.fault
+        files = {file: self.run_dir / file for file in ("bzimage", "vmlinux", "initrd")}
+        for path in files.values():
+            path.write_bytes(b"no kernel" * 100)
+        return Image(
+            name=name,
+            suite="sid",
+            flavour="cloud",
+            kernel_version="1",
+            kernel_release="1",
+            sha256={},
+            packages=(),
+            modules=frozenset(),
+            directory=self.run_dir,
+            **files,
+        )
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    monkeypatch.setenv("TTYLAB_STATE", str(tmp_path / "state"))
+    (tmp_path / "run").mkdir()
+    return Bench(run_dir=tmp_path / "run", accelerator=Accelerator.TCG)
+
+
+@pytest.fixture
+def sector(tmp_path, monkeypatch):
+    """Make every cell boot a boot sector instead of its image."""
+
+    def boot(code):
+        path = tmp_path / "sector.img"
+        path.write_bytes((code.ljust(510, b"\0") + b"\x55\xaa").ljust(1 << 20, b"\0"))
+        disks = (Disk(path=path, read_only=True),)
+        spec = MachineSpec(name="sector", machine=MachineType.PC, memory_mib=128, disks=disks)
+        monkeypatch.setattr("harness.cell_run.guest_spec", lambda *_: spec)
+
+    return boot
+
+
+def run(bench, scenario, *, at_step=lambda: None, cell=CELL):
+    result = CellRun(cell=cell, scenario=scenario, lab=bench, on_step=lambda *_: at_step()).run()
+    assert list_machines() == ()
+    assert Ledger().read() == ()
+    assert read_result(bench.run_dir, cell.id) == result
+    return result
+
+
+def signal_qemu(number):
+    (entry,) = list_machines()
+    os.kill(entry.pid, number)
+
+
+def test_cell_is_broken_at_once_when_qemu_is_killed_in_a_wait(bench, sector):
+    sector(IDLE)
+    result = run(bench, WAIT, at_step=lambda: signal_qemu(signal.SIGKILL))
+    assert (result.status, result.reason) == ("broken", "lab")
+    assert "killed by signal 9" in result.message
+    assert result.duration_s < WAIT.steps[0].within_s  # it did not wait for the deadline
+
+
+def test_cell_is_broken_within_its_bound_when_qemu_is_stopped(bench, sector):
+    sector(IDLE)
+    inject = Inject(stimulus=Nmi(), effects=(WORD,), within_s=1)
+    result = run(bench, playing(inject), at_step=lambda: signal_qemu(signal.SIGSTOP))
+    assert result.status == "broken"
+    assert "QMP did not answer 'inject-nmi'" in result.message
+    assert "is stopped (state T)" in result.message
+
+
+def test_cell_is_failed_at_its_deadline_when_the_guest_is_silent(bench, sector):
+    sector(IDLE)
+    result = run(bench, playing(Expect(effects=(WORD,), within_s=0.3)))
+    assert result.status == "failed"
+    assert "awaited 'never[.]', which did not come in 0.3 s" in result.message
+    assert result.console_bytes == 0
+
+
+def test_cell_is_broken_when_qemu_refuses_to_start(bench):
+    result = run(bench, replace(WAIT, name="boot-login"), cell=replace(CELL, scenario="boot-login"))
+    assert result.status == "broken"
+    assert "QEMU refused to start (exit 1)" in result.message
+    assert "argv: " in result.message
+
+
+def test_cell_is_broken_with_what_mends_it_when_the_firmware_is_missing(bench, monkeypatch):
+    monkeypatch.setattr("emulator.machine.firmware._OVMF", ())
+    result = run(bench, WAIT, cell=replace(CELL, firmware=Firmware.OVMF))
+    assert result.status == "broken"
+    assert result.message == ("OVMF (OVMF_CODE_4M.fd and OVMF_VARS_4M.fd) is missing; apt-get install ovmf")
+
+
+def test_cell_is_broken_before_it_boots_when_its_image_is_damaged(bench):
+    bench.fault = ImageError("image sector is damaged: initrd has sha256 0, built with 1")
+    result = run(bench, WAIT)
+    assert (result.status, result.message) == ("broken", str(bench.fault))
+    assert not (bench.run_dir / result.directory / "argv.json").exists()
+
+
+def test_cell_is_broken_when_there_is_no_qemu(tmp_path, bench):
+    class NoQemu(Bench):
+        @cached_property
+        def qemu(self):
+            raise MissingPrerequisite("qemu-system-x86_64", remedy="apt-get install qemu-system-x86")
+
+    result = run(NoQemu(run_dir=bench.run_dir), WAIT)
+    assert (result.status, result.argv) == ("broken", [])
+    assert "apt-get install qemu-system-x86" in result.message
+
+
+def test_cell_is_broken_as_truncated_when_the_disk_is_full(bench, sector):
+    sector(FLOOD)
+    directory = bench.run_dir / "cells" / CELL.id
+    directory.mkdir(parents=True)
+    (directory / "console.bin").symlink_to("/dev/full")
+    result = run(bench, playing(Expect(effects=(Shows(pattern="xxx", says="x"),), within_s=60)))
+    assert result.status == "broken"
+    assert "No space left on device" in result.message
+    assert [path.name for path in directory.iterdir() if path.suffix in {".tmp", ".new", ".part"}] == []
