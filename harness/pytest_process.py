@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 from harness.exit_codes import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_USAGE
 
+SCRATCH = "tmp"
+"""Directory inside the run's own for pytest's temporary files, which would else stay in the user's /tmp."""
 
-def become_pytest(arguments: list[str]) -> NoReturn:
+
+def become_pytest(arguments: list[str], *, run_dir: Path) -> NoReturn:
     """Replace this process by pytest: nobody is left to outlive the run if it is killed.
 
     Ctrl-C is held back until `main` can take it.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.execv(  # noqa: S606  # no shell is wanted
-        sys.executable, [sys.executable, "-P", "-m", "harness.pytest_process", *arguments]
+        sys.executable, [sys.executable, "-P", "-m", "harness.pytest_process", str(run_dir), *arguments]
     )
 
 
-def main(arguments: list[str]) -> int:
+def main(run_dir: Path, arguments: list[str]) -> int:
     """Run pytest and return ttylab's exit code; a run that could begin has told its end itself."""
+    scratch = run_dir / SCRATCH
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         import pytest  # noqa: PLC0415 - inside the try, as it takes most of a start
 
-        code = pytest.main(arguments)
+        run_dir.mkdir(parents=True, exist_ok=True)
+        code = pytest.main([f"--basetemp={scratch}", f"--run-dir={run_dir}", *arguments])
     except KeyboardInterrupt:  # while it starts, or for a second time while it ends
         sys.stderr.write("\nttylab: interrupted; `ttylab gc` removes what may be left\n")
         return EXIT_INTERRUPTED
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):  # there is something in it
+            run_dir.rmdir()
     if code == pytest.ExitCode.INTERRUPTED:
         sys.stderr.write("\nttylab: interrupted before the first cell\n")
     return ttylab_code(int(code))
@@ -44,4 +56,4 @@ def ttylab_code(code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

@@ -93,7 +93,7 @@ def run(
 
     find_qemu()  # once, before every cell says that there is none
     run_dir = (run_dir or Path("results") / new_run_id()).absolute()
-    options = {"--shard": shard, "--run-dir": run_dir, "--run-json": json, "--compare": compare}
+    options = {"--shard": shard, "--run-json": json, "--compare": compare}
     become_pytest(
         [
             *("-p", "harness.progress", "-p", "no:cacheprovider"),
@@ -103,7 +103,8 @@ def run(
             f"--time-scale={time_scale}",
             *([f"--alluredir={run_dir / 'allure-results'}", "--allure-html"] if allure else []),
             *("-n", jobs, "--dist", "load", "--maxschedchunk", "1"),
-        ]
+        ],
+        run_dir=run_dir,
     )
 
 

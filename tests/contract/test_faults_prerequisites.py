@@ -11,7 +11,7 @@ MATRIX = str(Path(__file__).parents[2] / "ci/push.toml")
 
 @pytest.fixture(autouse=True)
 def nothing_is_run(tmp_path, monkeypatch):
-    def refuse(arguments):
+    def refuse(arguments, **_):
         pytest.fail(f"it went on to pytest: {arguments}")
 
     monkeypatch.setattr("harness.pytest_process.become_pytest", refuse)
