@@ -23,6 +23,13 @@ from harness.report.text import escape
 LINK_S = 5.0
 REQUEST_S = 25.0
 _SIZE = 65536
+_KEEP_TITLE = b"\x1b[22;0t"
+_UNDO = (
+    b"\x1b[?1000;1002;1003;1004;1005;1006;1015l\x1b[?2004l"  # mouse, focus, bracketed paste
+    b"\x1b[?1047l\x1b7\x1b[r\x1b8\x1b[?7h\x1b[?25h"  # first screen, whole of it, wrapping, with a cursor
+    b"\x1b[?1l\x1b>\x1b(B\x0f\x1b[0m\x1b[23;0t"  # keys, letters, colours, title
+)
+"""What a guest's program may have set and left: xterm's control sequences, by which others go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +74,7 @@ class Terminal:
         mode: Literal["read", "write"] = "write" if self.writable else "read"
         deadline = Deadline.after(LINK_S, self.clock)
         opened = open_link(self.links.console, mode=mode, start=self.start, deadline=deadline)
-        with opened as link, raw_terminal(self.stdin):
+        with opened as link, raw_terminal(self.stdin), kept_modes(self.stdout):
             self._carry(link.fileno(), EscapeMenu())
 
     def _carry(self, link: int, menu: EscapeMenu) -> None:
@@ -145,6 +152,19 @@ def raw_terminal(descriptor: int) -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+@contextmanager
+def kept_modes(descriptor: int) -> Iterator[None]:
+    """Take back, after the block, what a guest has set in the terminal; a file gets no byte."""
+    if not os.isatty(descriptor):
+        yield
+        return
+    write_all(descriptor, _KEEP_TITLE)
+    try:
+        yield
+    finally:
+        write_all(descriptor, _UNDO)
 
 
 def greet(what: str, *, writable: bool, tell: Callable[[str], object] = sys.stderr.write) -> None:
