@@ -37,7 +37,7 @@ class Capability(StrEnum):
     PANIC_EVENT = "panic_event"
     """A panic of the guest is a QMP event."""
     BULK_CONSOLE = "bulk_console"
-    """The guest has an hvc0."""
+    """The guest has a virtio port for bulk output."""
 
 
 _EVERY_BOARD = frozenset(

@@ -40,7 +40,7 @@ class Machine:
     Attributes:
         spec: what it is.
         console: ttyS0; it stays the same when the power is cut.
-        bulk: hvc0 of the present or latest power cycle, None without one.
+        bulk: the virtio port of the present or latest power cycle, None without one.
         argv: the present or latest command line, empty before the first.
     """
 
@@ -145,7 +145,7 @@ class Machine:
             self._cycle_for("power_off").end(deadline)
 
     def close(self) -> None:
-        """Cut the power if it is on, and close hvc0; calling it again does nothing.
+        """Cut the power if it is on, and close the bulk console; calling it again does nothing.
 
         Raises:
             ControlError: the process survived even SIGKILL.
@@ -285,7 +285,7 @@ class Machine:
         name = BULK_DIRECTORY if self._cycles == 1 else f"{BULK_DIRECTORY}.{self._cycles}"
         console = open_socket_console(
             ours,
-            sink=self._bench.open_sink(self.run_dir / name, console="hvc0"),
+            sink=self._bench.open_sink(self.run_dir / name, console=BULK_DIRECTORY),
             clock=self._bench.clock,
             epoch=self.transcript.epoch,
         )

@@ -17,7 +17,7 @@ from emulator.errors import LabError
 
 ARGV_FILE = "argv.json"
 STDERR_FILE = "qemu.stderr"
-BULK_DIRECTORY = "hvc0"
+BULK_DIRECTORY = "bulk"
 TEMP_PREFIX = "ttylab-"
 SOCKET_PATH_MAX = 107
 _LONGEST_NAME = "/console.sock.partial"

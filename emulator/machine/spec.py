@@ -152,7 +152,8 @@ class MachineSpec:
         devices: parts beyond the board's own.
         disks: in the order in which the guest numbers them.
         watchdog_action: what happens when the i6300esb expires.
-        bulk_console: whether there is an hvc0, for megabytes that ttyS0 would take minutes for.
+        bulk_console: whether there is a virtio serial port (`/dev/vport*p1`), for megabytes that ttyS0
+            would take minutes for.
         firmware_on_serial: whether SeaBIOS and early GRUB print on ttyS0 too.
         tell_tsc: whether a Linux kernel is told the TSC's frequency under TCG (see `machine.tsc`).
         seed: seed of QEMU's random numbers, so of the guest's virtio-rng; None takes the host's.

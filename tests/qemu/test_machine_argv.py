@@ -106,7 +106,7 @@ def spec_of(machine, tmp_path, **fields):
 def test_qemu_takes_the_argv_and_waits_for_cont(paused, tmp_path, machine, firmware):
     qemu = paused(spec_of(machine, tmp_path, firmware=firmware))
     assert qemu.ask("query-status")["status"] == "prelaunch"
-    assert {"ttyS0", "hvc0", "qmp"} <= {chardev["label"] for chardev in qemu.ask("query-chardev")}
+    assert {"ttyS0", "bulk", "qmp"} <= {chardev["label"] for chardev in qemu.ask("query-chardev")}
     files = {block["inserted"]["image"]["filename"] for block in qemu.ask("query-block")}
     assert str(tmp_path / "other,disk.raw") in files
     assert qemu.ask("query-name")["name"] == "m.1_a-b"

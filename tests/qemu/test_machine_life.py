@@ -226,7 +226,7 @@ def test_machine_has_a_new_bulk_console_for_each_power_on(open_):
         assert machine.bulk is not first
         assert first.transcript.closed
     assert machine.bulk.transcript.closed
-    assert sorted(path.name for path in machine.run_dir.glob("hvc0*")) == ["hvc0", "hvc0.2"]
+    assert sorted(path.name for path in machine.run_dir.glob("bulk*")) == ["bulk", "bulk.2"]
 
 
 def ask(entry, request):
