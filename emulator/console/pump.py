@@ -266,7 +266,7 @@ def open_console(
 @contextmanager
 def open_socket_console(
     link: socket.socket,
-    name: str = "hvc0",
+    name: str = "bulk",
     *,
     sink: Sink | None = None,
     clock: Clock = SYSTEM_CLOCK,

@@ -184,6 +184,6 @@ def test_socket_console_has_no_path():
         ours,
         theirs,
         open_socket_console(ours) as console,
-        pytest.raises(StateError, match="hvc0 is not wired"),
+        pytest.raises(StateError, match="bulk is not wired"),
     ):
         console.path  # noqa: B018
