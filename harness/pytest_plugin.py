@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.fixtures import console, guest, lab, machine, machine_spec, screen, target
+from harness.plugin.fixtures import console, guest, lab, machine, machine_spec, screen, target
 
 __all__ = ["console", "guest", "lab", "machine", "machine_spec", "screen", "target"]
 
@@ -66,7 +66,7 @@ def is_worker(config: pytest.Config) -> bool:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect matrix files."""
-    from harness.matrix_items import MatrixFile, is_matrix_file  # noqa: PLC0415
+    from harness.plugin.matrix_items import MatrixFile, is_matrix_file  # noqa: PLC0415
 
     if not is_matrix_file(file_path):
         return None
@@ -76,7 +76,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a matrix file's test its cells."""
-    from harness.matrix_items import MatrixFile, cell_params, cells_of  # noqa: PLC0415
+    from harness.plugin.matrix_items import MatrixFile, cell_params, cells_of  # noqa: PLC0415
 
     file = metafunc.definition.getparent(MatrixFile)
     if file is not None and "cell" in metafunc.fixturenames:
@@ -95,16 +95,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 def _asked_matrices(config: pytest.Config) -> list[Path]:
     """Return the matrix files that were named on the command line."""
-    from harness.matrix_items import is_matrix_file  # noqa: PLC0415
+    from harness.plugin.matrix_items import is_matrix_file  # noqa: PLC0415
 
     paths = (config.invocation_params.dir / str(arg).partition("::")[0] for arg in config.args)
     return [path for path in dict.fromkeys(paths) if is_matrix_file(path)]
 
 
 def _begin_record(config: pytest.Config) -> None:
-    from harness.matrix_items import usable_matrix  # noqa: PLC0415
-    from harness.record_hooks import RECORD, RecordHooks  # noqa: PLC0415
-    from harness.run_recorder import RunRecorder, new_run_id  # noqa: PLC0415
+    from harness.plugin.matrix_items import usable_matrix  # noqa: PLC0415
+    from harness.plugin.record_hooks import RECORD, RecordHooks  # noqa: PLC0415
+    from harness.plugin.run_recorder import RunRecorder, new_run_id  # noqa: PLC0415
 
     chosen = config.option.run_dir or config.invocation_params.dir / "results" / new_run_id()
     run_dir = Path(chosen).absolute()

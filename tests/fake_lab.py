@@ -14,8 +14,8 @@ from types import SimpleNamespace
 
 import pytest
 
-import harness.cell_run
-import harness.fixtures
+import harness.cells.run
+import harness.plugin.fixtures
 from emulator.clock import Deadline, FakeClock
 from emulator.console.transcript import DirectorySink
 from emulator.errors import LabError
@@ -73,8 +73,8 @@ class FakeLab(Lab):
 
 
 def use_fakes(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(harness.cell_run, "open_machine", open_fake_machine)
-    patch.setattr(harness.fixtures, "Lab", lambda **fields: FakeLab(clock=CLOCK, **fields))
+    patch.setattr(harness.cells.run, "open_machine", open_fake_machine)
+    patch.setattr(harness.plugin.fixtures, "Lab", lambda **fields: FakeLab(clock=CLOCK, **fields))
 
 
 _PATCH = pytest.MonkeyPatch()

@@ -18,11 +18,13 @@ FUNCTION_LIMIT = 50
 MODULE_LIMIT = 600
 # fmt: off
 IMPURE = frozenset({
-    "asyncio", "fcntl", "http", "multiprocessing", "os", "pexpect", "psutil", "pty", "random", "select",
+    "asyncio", "ctypes", "fcntl", "http", "mmap", "multiprocessing", "os", "pexpect", "psutil", "pty", "random", "select",
     "selectors", "serial", "shutil", "signal", "socket", "ssl", "subprocess", "tempfile", "termios",
     "threading", "time", "tty", "urllib",
 })
 # fmt: on
+VALUES = frozenset({"emulator.clock", "emulator.console.transcript", "emulator.toml_file"})
+"""They act; pure modules use them for the values they are: a Deadline, a transcript to read, a checked table."""
 MAY_PRINT = ("harness.cli", "harness.commands.")
 
 
@@ -103,6 +105,19 @@ def package_of(name: str, known: Mapping[str, Module]) -> str:
     return parent if parent in known and parent not in PACKAGES else name
 
 
+def acts(name: str) -> bool:
+    return name.split(".", maxsplit=1)[0] in IMPURE
+
+
+def pure_modules(known: Mapping[str, Module]) -> set[str]:
+    """Return the modules that act neither by themselves nor through what they import."""
+    imports = {name: imports_of(module, known) for name, module in known.items()}
+    pure = {name for name, imported in imports.items() if not any(map(acts, imported))}
+    while impure := {name for name in pure if (imports[name] & known.keys()) - pure - VALUES}:
+        pure -= impure
+    return pure
+
+
 def row_for(module: Module, known: Mapping[str, Module]) -> str:
     """Return the table row that describes `module` as it is, for a reader to judge and paste."""
     imported = imports_of(module, known)
@@ -110,7 +125,7 @@ def row_for(module: Module, known: Mapping[str, Module]) -> str:
     first_party = sorted(
         {package_of(name, known) for name in imported if name.split(".")[0] in PACKAGES} - {own}
     )
-    pure = "no" if any(name.split(".")[0] in IMPURE for name in imported) else "yes"
+    pure = "yes" if module.name in pure_modules(known) else "no"
     return f"| `{module.name}` | {pure} | {', '.join(f'`{name}`' for name in first_party) or '-'} |"
 
 
@@ -157,12 +172,11 @@ def complaints_of_imports(modules: Mapping[str, Module], table: Mapping[str, Row
 def complaints_of_purity(modules: Mapping[str, Module], table: Mapping[str, Row]) -> Iterator[str]:
     for name in modules.keys() & table.keys():
         imported = imports_of(modules[name], modules)
+        doers = {
+            each for each in imported if acts(each) or not table.get(each, Row(pure=True, may_import=())).pure
+        }
         if table[name].pure:
-            yield from (
-                f"{name} is pure and imports {each}"
-                for each in sorted(imported)
-                if each.split(".")[0] in IMPURE
-            )
+            yield from (f"{name} is pure and imports {each}" for each in sorted(doers - VALUES))
         if "time" in imported and name != "emulator.clock":
             yield f"{name} imports time; only emulator.clock does"
 
@@ -337,6 +351,13 @@ def test_purity_says_no_to_anything_that_acts(statement: str) -> None:
     tree = made_up(emulator__spec=statement)
     (found,) = complaints_of_purity(tree, {"emulator.spec": Row(pure=True, may_import=())})
     assert found.startswith("emulator.spec is pure and imports ")
+
+
+def test_purity_says_no_to_one_that_acts_through_another() -> None:
+    tree = made_up(emulator__spec="import emulator.pump", emulator__pump="import socket")
+    table = {"emulator.spec": Row(pure=True, may_import=()), "emulator.pump": Row(pure=False, may_import=())}
+    assert list(complaints_of_purity(tree, table)) == ["emulator.spec is pure and imports emulator.pump"]
+    assert pure_modules(tree).isdisjoint(tree)
 
 
 def test_purity_says_no_to_time_outside_the_clock() -> None:

@@ -35,13 +35,13 @@ def repro(
     """
     from emulator.errors import SpecError  # noqa: PLC0415
     from emulator.images import load_catalog  # noqa: PLC0415
-    from harness.cell import parse_cell_id  # noqa: PLC0415
-    from harness.cell_run import CellRun  # noqa: PLC0415
-    from harness.cell_spec import guest_spec  # noqa: PLC0415
-    from harness.interactive import run_interactive  # noqa: PLC0415
+    from harness.cells.cell import parse_cell_id  # noqa: PLC0415
+    from harness.cells.run import CellRun  # noqa: PLC0415
+    from harness.cells.spec import guest_spec  # noqa: PLC0415
+    from harness.keyboard.interactive import run_interactive  # noqa: PLC0415
+    from harness.keyboard.repro import REPRO_PREFIX, RESULTS, differences, find_record, recorded_spec  # noqa: PLC0415
     from harness.lab import Lab  # noqa: PLC0415
-    from harness.repro import REPRO_PREFIX, RESULTS, differences, find_record, recorded_spec  # noqa: PLC0415
-    from harness.run_recorder import new_run_id  # noqa: PLC0415
+    from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415
     from harness.scenarios import LIBRARY, find_scenario  # noqa: PLC0415
 
     cell = parse_cell_id(cell_id, images=load_catalog().names, scenarios=LIBRARY)

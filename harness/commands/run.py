@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from emulator.errors import SpecError
-from harness.cell import Cell
+from harness.cells.cell import Cell
 
 DEFAULT_MATRIX = Path("ci/push.toml")
 
@@ -88,15 +88,15 @@ def run(
         where = f" in shard {shard}" if shard else ""
         raise SpecError(f"{matrix}: no cell matches -k {expression!r}{where}")
     from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
-    from harness.pytest_process import become_pytest  # noqa: PLC0415
-    from harness.run_recorder import new_run_id  # noqa: PLC0415 - and with it all that runs guests
+    from harness.plugin.process import become_pytest  # noqa: PLC0415
+    from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - and with it all that runs guests
 
     find_qemu()  # once, before every cell says that there is none
     run_dir = (run_dir or Path("results") / new_run_id()).absolute()
     options = {"--shard": shard, "--run-json": json, "--compare": compare}
     become_pytest(
         [
-            *("-p", "harness.progress", "-p", "no:cacheprovider"),
+            *("-p", "harness.plugin.progress", "-p", "no:cacheprovider"),
             str(matrix),
             *(["-k", expression] if expression else []),
             *(f"{option}={value}" for option, value in options.items() if value),
@@ -116,9 +116,9 @@ def choose_cells(
     Raises:
         SpecError: the matrix, the shard or the expression is wrong.
     """
-    from harness.known_matrix import read_matrix  # noqa: PLC0415
-    from harness.selection import parse_shard, select  # noqa: PLC0415
-    from harness.selection import shard as take_shard  # noqa: PLC0415
+    from harness.cells.known import read_matrix  # noqa: PLC0415
+    from harness.cells.selection import parse_shard, select  # noqa: PLC0415
+    from harness.cells.selection import shard as take_shard  # noqa: PLC0415
 
     matrix = read_matrix(path)
     cells = take_shard(matrix.cells, *parse_shard(shard)) if shard else matrix.cells
@@ -128,8 +128,8 @@ def choose_cells(
 
 def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
     """Return the words besides the id that pytest's -k finds in a cell, by scenario."""
+    from harness.cells.selection import mark_name  # noqa: PLC0415
     from harness.scenarios import LIBRARY  # noqa: PLC0415
-    from harness.selection import mark_name  # noqa: PLC0415
 
     common = {matrix.name, "test_cell", "parametrize"}
     return {name: common | {mark_name(tag) for tag in one.tags} for name, one in LIBRARY.items()}

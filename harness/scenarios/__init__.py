@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from emulator.errors import SpecError
-from harness.cell import unknown_name
+from harness.cells.cell import unknown_name
 from harness.scenario import Scenario
 from harness.scenarios import (
     boot,

@@ -26,7 +26,7 @@ from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import find_qemu
 from emulator.machine.spec import MachineSpec, MachineType
 from emulator.machine.tsc import measure_tsc_khz
-from harness.cell_spec import CONSOLE_ARGS, FAST_ARGS
+from harness.cells.spec import CONSOLE_ARGS, FAST_ARGS
 from harness.guests.linux import LinuxGuest
 from harness.session import Session
 

@@ -14,7 +14,7 @@ def nothing_is_run(tmp_path, monkeypatch):
     def refuse(arguments, **_):
         pytest.fail(f"it went on to pytest: {arguments}")
 
-    monkeypatch.setattr("harness.pytest_process.become_pytest", refuse)
+    monkeypatch.setattr("harness.plugin.process.become_pytest", refuse)
     monkeypatch.setenv("TTYLAB_STATE", str(tmp_path / "state"))
     monkeypatch.delenv("TTYLAB_QEMU", raising=False)
     monkeypatch.chdir(tmp_path)

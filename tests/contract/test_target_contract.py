@@ -17,7 +17,7 @@ from emulator.machine.capability import Capability
 from emulator.machine.machine import Machine
 from emulator.machine.spec import Firmware, kernel_for
 from harness.boot_stages import boot_offsets
-from harness.cell_spec import CONSOLE_ARGS, FAST_ARGS
+from harness.cells.spec import CONSOLE_ARGS, FAST_ARGS
 from harness.errors import GuestDied, Unsupported
 from harness.guests.linux import LinuxGuest
 from harness.guests.profile import LinuxProfile

@@ -252,7 +252,7 @@ def _check_allure(directory: Path) -> None:
 def test_run_command_shows_progress_and_passes_the_exit_code_on(project):
     """`ttylab run` becomes pytest with the progress plug-in; what it prints is read here as CI would."""
     run_dir = project.path / "run"
-    fixed = ("-p", "harness.progress", "-p", "tests.fake_lab", "-p", "no:cacheprovider")
+    fixed = ("-p", "harness.plugin.progress", "-p", "tests.fake_lab", "-p", "no:cacheprovider")
     project.path.joinpath("behaviours.json").write_text(json.dumps({IDS[0]: "fail"}))
     result = project.runpytest_subprocess(*fixed, "--run-dir", str(run_dir), "-k", "bookworm", "small.toml")
     assert result.ret == EXIT_FAILED

@@ -11,8 +11,8 @@ from emulator.errors import ImageError, MissingPrerequisite
 from emulator.images import Image
 from emulator.machine import Firmware, Ledger, MachineSpec, MachineType, list_machines
 from emulator.machine.spec import Accelerator, Disk
-from harness.cell import Cell
-from harness.cell_run import CellRun, read_result
+from harness.cells.cell import Cell
+from harness.cells.run import CellRun, read_result
 from harness.lab import Lab
 from harness.scenario import Expect, Inject, Scenario, Shows
 from harness.stimulus import Nmi
@@ -75,7 +75,7 @@ def sector(tmp_path, monkeypatch):
         path.write_bytes((code.ljust(510, b"\0") + b"\x55\xaa").ljust(1 << 20, b"\0"))
         disks = (Disk(path=path, read_only=True),)
         spec = MachineSpec(name="sector", machine=MachineType.PC, memory_mib=128, disks=disks)
-        monkeypatch.setattr("harness.cell_run.guest_spec", lambda *_: spec)
+        monkeypatch.setattr("harness.cells.run.guest_spec", lambda *_: spec)
 
     return boot
 

@@ -3,12 +3,12 @@
 import pytest
 
 from emulator.errors import LabError, SpecError
-from harness.cell import parse_cell_id
-from harness.cell_run import CellRun, kept_transcript, lost_cell, read_result
-from harness.cell_test import raise_for
+from harness.cells.cell import parse_cell_id
+from harness.cells.run import CellRun, kept_transcript, lost_cell, read_result
 from harness.errors import CellBroken, CellFailed
+from harness.plugin.cell_test import raise_for
+from harness.plugin.run_recorder import RunRecorder, new_run_id
 from harness.report.run_file import write_cell
-from harness.run_recorder import RunRecorder, new_run_id
 from harness.scenarios import find_scenario
 from tests import fake_lab
 

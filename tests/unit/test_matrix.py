@@ -7,12 +7,12 @@ import pytest
 
 from emulator.errors import SpecError
 from emulator.machine.spec import Device, Firmware, MachineType
-from harness.cell import Cell, parse_cell_id
-from harness.matrix import Matrix, load_matrix
+from harness.cells.cell import Cell, parse_cell_id
+from harness.cells.matrix import Matrix, load_matrix
+from harness.cells.selection import parse_shard, shard
 from harness.scenario import Alive, Inject, Scenario
 from harness.scenarios import LIBRARY
 from harness.scenarios.phrases import SYSRQ_HELP
-from harness.selection import parse_shard, shard
 from harness.stimulus import SysRq, Via
 
 IMAGES = {"old": frozenset({"spin"}), "new": frozenset({"spin", "i6300esb"})}

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.errors import SpecError
-from harness.cell import parse_cell_id
-from harness.selection import compile_expression, select
+from harness.cells.cell import parse_cell_id
+from harness.cells.selection import compile_expression, select
 
 CELLS = tuple(
     parse_cell_id(text)

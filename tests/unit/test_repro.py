@@ -11,12 +11,12 @@ from emulator.errors import SpecError
 from emulator.machine.ledger import Entry
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import Firmware
-from harness.attach import choose_machine
-from harness.boot_spec import interactive_spec, word
-from harness.cell import parse_cell_id
-from harness.cell_spec import guest_spec
+from harness.cells.cell import parse_cell_id
+from harness.cells.spec import guest_spec
+from harness.keyboard.attach import choose_machine
+from harness.keyboard.boot_spec import interactive_spec, word
+from harness.keyboard.repro import differences, find_record, recorded_spec
 from harness.report.run_file import write_cell
-from harness.repro import differences, find_record, recorded_spec
 from harness.scenarios import find_scenario
 from tests.report_samples import make_cell
 

@@ -7,8 +7,8 @@ from emulator.console.marks import MarkKind
 from emulator.errors import ControlError
 from emulator.machine.capability import Capability
 from harness.boot_stages import boot_offsets
-from harness.cell import parse_cell_id
-from harness.cell_result import Circumstances, judged_result
+from harness.cells.cell import parse_cell_id
+from harness.cells.result import Circumstances, judged_result
 from harness.guests.profile import LinuxProfile
 from harness.judge import judge
 from harness.runner import Player

@@ -11,8 +11,8 @@ import pytest
 
 from emulator.clock import FakeClock
 from emulator.errors import ConsoleClosed, ControlError
-from harness import terminal
-from harness.terminal import Links, Terminal, greet, raw_terminal
+from harness.keyboard import terminal
+from harness.keyboard.terminal import Links, Terminal, greet, raw_terminal
 
 ESC = b"\x1d"
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness.terminal import kept_modes
+from harness.keyboard.terminal import kept_modes
 
 
 def test_modes_are_taken_back_on_a_terminal_also_after_a_failure():

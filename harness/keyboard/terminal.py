@@ -16,8 +16,8 @@ from typing import Literal
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.link_client import open_link, request_control
 from emulator.errors import ControlError
-from harness.escape_menu import Act, EscapeMenu, SysRqKey, Wish, help_text
 from harness.inject import BREAK_TO_KEY_S, QUIET_BEFORE_BREAK_S
+from harness.keyboard.escape_menu import Act, EscapeMenu, SysRqKey, Wish, help_text
 from harness.report.text import escape
 
 LINK_S = 5.0

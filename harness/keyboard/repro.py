@@ -9,8 +9,8 @@ from emulator.errors import SpecError
 from emulator.images import Image
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
-from harness.cell import Cell
-from harness.cell_run import CELLS, read_result
+from harness.cells.cell import Cell
+from harness.cells.run import CELLS, read_result
 from harness.report.model import CellResult
 
 RESULTS = Path("results")

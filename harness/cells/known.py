@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emulator.images import load_catalog
-from harness.matrix import Matrix, load_matrix
+from harness.cells.matrix import Matrix, load_matrix
 from harness.scenarios import LIBRARY
 
 

@@ -14,9 +14,9 @@ from emulator.errors import EmulatorError, SpecError
 from emulator.machine.machine import open_machine
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
-from harness.cell import Cell
-from harness.cell_result import Circumstances, broken_result, judged_result, skipped_result
-from harness.cell_spec import guest_spec
+from harness.cells.cell import Cell
+from harness.cells.result import Circumstances, broken_result, judged_result, skipped_result
+from harness.cells.spec import guest_spec
 from harness.errors import Unsupported
 from harness.guests.profile import LinuxProfile
 from harness.lab import Lab

@@ -18,7 +18,7 @@
     tags = ["reset"]
     reason = "…"
 
-Cells that can't exist are excluded by themselves, with a reason (`harness.fit`).
+Cells that can't exist are excluded by themselves, with a reason (`harness.cells.fit`).
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from emulator.errors import SpecError
 from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
 from emulator.toml_file import load_toml
-from harness.cell import Cell, parse_cell_id, unknown_name
-from harness.fit import misfit
+from harness.cells.cell import Cell, parse_cell_id, unknown_name
+from harness.cells.fit import misfit
+from harness.cells.selection import parse_shard, select, shard
 from harness.scenario import Scenario
-from harness.selection import parse_shard, select, shard
 
 __all__ = ["Cell", "Excluded", "Matrix", "load_matrix", "parse_cell_id", "parse_shard", "select", "shard"]
 

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from emulator.console.transcript import Transcript
 from harness.boot_stages import boot_offsets, find_stages
-from harness.cell import Cell
+from harness.cells.cell import Cell
 from harness.judge import PlayedStep, judge, played_steps, unexpected_alarms
 from harness.report.model import (
     CellRecord,

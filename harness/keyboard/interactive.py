@@ -10,8 +10,8 @@ from emulator.console.links import CONSOLE_SOCKET
 from emulator.machine.ledger import Entry
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import MachineSpec
+from harness.keyboard.terminal import Links, Terminal, greet
 from harness.lab import Lab
-from harness.terminal import Links, Terminal, greet
 
 
 def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:

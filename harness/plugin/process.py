@@ -23,7 +23,7 @@ def become_pytest(arguments: list[str], *, run_dir: Path) -> NoReturn:
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.execv(  # noqa: S606  # no shell is wanted
-        sys.executable, [sys.executable, "-P", "-m", "harness.pytest_process", str(run_dir), *arguments]
+        sys.executable, [sys.executable, "-P", "-m", "harness.plugin.process", str(run_dir), *arguments]
     )
 
 

@@ -10,12 +10,12 @@ from types import ModuleType
 import pytest
 
 from emulator.errors import SpecError
-from harness import cell_test
-from harness.cell import Cell
-from harness.known_matrix import read_matrix
-from harness.matrix import Matrix, parse_shard, shard
+from harness.cells.cell import Cell
+from harness.cells.known import read_matrix
+from harness.cells.matrix import Matrix, parse_shard, shard
+from harness.cells.selection import mark_name
+from harness.plugin import cell_test
 from harness.scenarios import LIBRARY
-from harness.selection import mark_name
 
 
 def is_matrix_file(path: Path) -> bool:

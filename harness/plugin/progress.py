@@ -1,6 +1,6 @@
 """Live progress of a run in place of pytest's own lines: a bar on a terminal, a line a cell elsewhere.
 
-Loaded with `-p harness.progress`; `ttylab run` does.
+Loaded with `-p harness.plugin.progress`; `ttylab run` does.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from emulator.clock import SYSTEM_CLOCK
-from harness.cell_test import STATUS_PROPERTY
-from harness.record_hooks import RECORD, RecordHooks
+from harness.plugin.cell_test import STATUS_PROPERTY
+from harness.plugin.record_hooks import RECORD, RecordHooks
 
 _CELL = re.compile(r"\[(?P<id>[^\]]+)\]$")
 _STYLES: Mapping[str, str] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from emulator.errors import SpecError
 from emulator.machine.capability import capabilities
 from emulator.machine.spec import MachineSpec
-from harness.cell import Cell
+from harness.cells.cell import Cell
 from harness.scenario import Scenario
 
 _ANY_KERNEL = Path("/kernel")

@@ -10,7 +10,7 @@ import pytest
 from emulator.clock import Deadline
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType, kernel_for
-from harness.cell_spec import CONSOLE_ARGS, FAST_ARGS
+from harness.cells.spec import CONSOLE_ARGS, FAST_ARGS
 from harness.guests.linux import LinuxGuest
 from harness.lab import Lab
 from harness.scenario import BOOT_S

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from emulator.errors import SpecError
-from harness.cell import Cell
+from harness.cells.cell import Cell
 
 Predicate: TypeAlias = Callable[[Collection[str]], bool]
 

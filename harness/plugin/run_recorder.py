@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, utc_now
-from harness.cell import Cell
-from harness.cell_result import Circumstances, skipped_result
-from harness.cell_run import CELLS, kept_transcript, lost_cell, read_result
-from harness.matrix import Matrix
+from harness.cells.cell import Cell
+from harness.cells.matrix import Matrix
+from harness.cells.result import Circumstances, skipped_result
+from harness.cells.run import CELLS, kept_transcript, lost_cell, read_result
 from harness.report.model import CellResult, RunResult
 from harness.scenarios import find_scenario
 

@@ -6,7 +6,7 @@ import zlib
 
 from emulator.images import Image
 from emulator.machine.spec import MachineSpec, kernel_for
-from harness.cell import Cell
+from harness.cells.cell import Cell
 from harness.scenario import Scenario
 
 CONSOLE_ARGS = ("console=ttyS0,115200",)

@@ -12,11 +12,11 @@ import pytest
 from emulator.errors import EmulatorError
 from harness.errors import HarnessError
 from harness.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
+from harness.plugin.run_recorder import RunRecorder
 from harness.report.allure import write_crashed_cell
 from harness.report.model import RunResult, load_run
 from harness.report.reports import page_of_run, write_reports
 from harness.report.run_file import write_run
-from harness.run_recorder import RunRecorder
 
 _CELL = re.compile(r"::test_cell\[(?P<id>[^\]]+)\]$")
 _ENDS = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from harness.cell import Cell
-from harness.cell_run import CellRun
+from harness.cells.cell import Cell
+from harness.cells.run import CellRun
 from harness.errors import CellBroken, CellFailed
 from harness.lab import Lab
 from harness.report.model import CellResult

@@ -8,7 +8,7 @@ from typing import TypeVar
 from emulator.errors import SpecError
 from emulator.images import Image
 from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType, kernel_for
-from harness.cell_spec import CONSOLE_ARGS, FAST_ARGS
+from harness.cells.spec import CONSOLE_ARGS, FAST_ARGS
 
 _E = TypeVar("_E", bound=StrEnum)
 

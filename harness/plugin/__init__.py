@@ -1,0 +1,1 @@
+"""The parts of ttylab's pytest plug-in; `harness.pytest_plugin` is its door."""
