@@ -18,13 +18,13 @@ FUNCTION_LIMIT = 50
 MODULE_LIMIT = 600
 # fmt: off
 IMPURE = frozenset({
-    "asyncio", "ctypes", "fcntl", "http", "mmap", "multiprocessing", "os", "pexpect", "psutil", "pty", "random", "select",
-    "selectors", "serial", "shutil", "signal", "socket", "ssl", "subprocess", "tempfile", "termios",
-    "threading", "time", "tty", "urllib",
+    "asyncio", "ctypes", "fcntl", "http", "mmap", "multiprocessing", "os", "pexpect", "psutil", "pty",
+    "random", "select", "selectors", "serial", "shutil", "signal", "socket", "ssl", "subprocess", "tempfile",
+    "termios", "threading", "time", "tty", "urllib",
 })
 # fmt: on
 VALUES = frozenset({"emulator.clock", "emulator.console.transcript", "emulator.toml_file"})
-"""They act; pure modules use them for the values they are: a Deadline, a transcript to read, a checked table."""
+"""They act; pure modules use them for values: a Deadline, a transcript to read, a checked table."""
 MAY_PRINT = ("harness.cli", "harness.commands.")
 
 
