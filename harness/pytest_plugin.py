@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.plugin.fixtures import console, guest, lab, machine, machine_spec, screen, target
+from harness.plugin.interrupts import InterruptibleTests, is_held_back
 
 __all__ = ["console", "guest", "lab", "machine", "machine_spec", "screen", "target"]
 
@@ -55,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     for tag in sorted(frozenset().union(*(scenario.tags for scenario in LIBRARY.values()))):
         config.addinivalue_line("markers", f"{tag.replace('-', '_')}: cells of scenarios with this tag")
+    if is_worker(config) and is_held_back():
+        config.pluginmanager.register(InterruptibleTests(), "ttylab-interrupts")
     if not is_worker(config) and _asked_matrices(config):
         _begin_record(config)
 

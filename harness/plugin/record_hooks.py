@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from emulator.errors import EmulatorError
 from harness.errors import HarnessError
 from harness.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
+from harness.plugin.interrupts import held_back
 from harness.plugin.run_recorder import RunRecorder
 from harness.report.allure import write_crashed_cell
 from harness.report.model import RunResult, load_run
@@ -44,6 +45,12 @@ class RecordHooks:
         self.complaints: list[str] = []
         self.others_failed = False
         self._options = config.option
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionstart(self) -> Generator[None, None, None]:
+        """Start xdist's workers with Ctrl-C held back (see `interrupts`)."""
+        with held_back():
+            return (yield)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note the cells, where there are no workers."""
