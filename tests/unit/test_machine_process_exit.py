@@ -80,8 +80,9 @@ def test_process_keeps_the_end_of_stderr_and_the_exit_code(tmp_path):
 
 def test_process_is_found_by_its_marker_and_dumps_no_core(tmp_path):
     unique = secrets.token_hex(6)  # others may run this test on the same host
-    process = spawn(["sleep", "30"], tmp_path, marker=unique)
+    process = spawn(["sh", "-c", "kill -STOP $$"], tmp_path, marker=unique)
     try:
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)  # before that, /proc shows a process in mid-exec
         assert find_marked("TTYLAB_MACHINE", unique) == process.pid
         limits = Path(f"/proc/{process.pid}/limits").read_text(encoding="ascii").splitlines()
         (line,) = [line for line in limits if line.startswith("Max core file size")]
