@@ -44,7 +44,7 @@ def request_control(path: Path, request: dict[str, Any], deadline: Deadline) -> 
     with _connect(path, ControlError, deadline) as link:
         answer = _exchange(link, request, ControlError)
     if "error" in answer:
-        raise ControlError(f"{path}: {answer['error']}")
+        raise ControlError(str(answer["error"]))
     return answer
 
 
