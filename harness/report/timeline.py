@@ -116,8 +116,7 @@ def _stimuli(result: CellResult, marks: Sequence[Mark]) -> list[Point]:
         Point(
             at=each.at,
             css="stimulus",
-            label=each.stimulus
-            + (" (no effect)" if each.latency_s is None else f" +{1000 * each.latency_s:.0f} ms"),
+            label=f"{each.stimulus} {_latency(each)}",
             says=f"{each.stimulus} at {each.at:.3f} s: {each.outcome}",
             until=None if each.latency_s is None else each.at + each.latency_s,
         )
