@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import TypeVar
 
 from emulator.errors import SpecError
 from emulator.images import Image
-from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType, kernel_for
-from harness.cells.spec import CONSOLE_ARGS, FAST_ARGS
+from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
+from harness.cells.spec import linux_spec
 
 _E = TypeVar("_E", bound=StrEnum)
 
@@ -28,17 +29,16 @@ def interactive_spec(
     Raises:
         SpecError: a word is wrong; the text names it and what is allowed.
     """
-    chosen = word(Firmware, "firmware", firmware)
-    return MachineSpec(
-        name=image.name,
+    plain = linux_spec(
+        image,
         machine=word(MachineType, "machine", machine),
-        firmware=chosen,
+        firmware=word(Firmware, "firmware", firmware),
+        words=append,
+    )
+    return replace(
+        plain,
         vcpus=vcpus,
         memory_mib=memory_mib,
-        kernel=kernel_for(image, chosen),
-        initrd=image.initrd,
-        tell_tsc=True,
-        command_line=(*CONSOLE_ARGS, *FAST_ARGS, *append),
         devices=frozenset(word(Device, "device", one) for one in devices),
     )
 

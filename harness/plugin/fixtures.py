@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from emulator.clock import Deadline
 from emulator.machine.machine import Machine, open_machine
-from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType, kernel_for
-from harness.cells.spec import CONSOLE_ARGS, FAST_ARGS
+from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
+from harness.cells.spec import linux_spec
 from harness.guests.linux import LinuxGuest
 from harness.lab import Lab
 from harness.scenario import BOOT_S
@@ -38,19 +39,18 @@ def machine_spec(request: pytest.FixtureRequest, lab: Lab) -> MachineSpec:
     image = lab.image(image_mark.args[0] if image_mark else "bookworm")
     board_mark = request.node.get_closest_marker("board")
     board = board_mark.kwargs if board_mark else {}
-    firmware = Firmware(board.get("firmware", "seabios"))
     words = [word for mark in request.node.iter_markers("kernel_args") for word in mark.args]
     parts = [part for mark in request.node.iter_markers("devices") for part in mark.args]
-    return MachineSpec(
-        name=image.name,
+    plain = linux_spec(
+        image,
         machine=MachineType(board.get("machine", "pc")),
-        firmware=firmware,
+        firmware=Firmware(board.get("firmware", "seabios")),
+        words=words,
+    )
+    return replace(
+        plain,
         vcpus=board.get("vcpus", 1),
         memory_mib=board.get("memory_mib", 256),
-        kernel=kernel_for(image, firmware),
-        initrd=image.initrd,
-        tell_tsc=True,
-        command_line=(*CONSOLE_ARGS, *FAST_ARGS, *words),
         devices=frozenset(Device(part) for part in parts),
         bulk_console=board.get("bulk_console", False),
     )
