@@ -4,6 +4,7 @@ EmulatorError                 never raised itself
 ├── SpecError                 the caller's: a value or a file is wrong (also ValueError)
 ├── StateError                the caller's: the right call at the wrong time
 ├── MissingPrerequisite       something that can be installed is not there
+├── CloudError                the platform's answer to a request that can't be met: status, code, message
 └── LabError                  the lab's: a verdict of BROKEN, never of FAILED
     ├── LaunchError           QEMU did not start: argv, exit and stderr are in the text
     ├── MachineGone           QEMU ended although nobody asked it to
@@ -40,6 +41,22 @@ class MissingPrerequisite(EmulatorError):
         super().__init__(f"{missing} is missing; {remedy}")
         self.missing = missing
         self.remedy = remedy
+
+
+class CloudError(EmulatorError):
+    """A request to the platform can't be met.
+
+    Attributes:
+        status: HTTP status, 400 to 599.
+        code: Azure's error code ("AuthorizationFailed").
+        message: the reason, for people.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{code} ({status}): {message}")
+        self.status = status
+        self.code = code
+        self.message = message
 
 
 class LabError(EmulatorError):

@@ -20,10 +20,15 @@ class Cursor:
 
     def available(self) -> int:
         """Return how many bytes can be read at once."""
-        return len(self.transcript) - self.position
+        return len(self.transcript) - max(self.position, self.transcript.first)
 
     def read(self, size: int = 65536) -> bytes:
-        """Return up to `size` bytes that are there already, b"" where none are."""
+        """Return up to `size` bytes that are there already, b"" where none are.
+
+        A transcript that keeps only its end (`Transcript.keep`) moves a reader who is too late to its
+        oldest byte; `position` tells.
+        """
+        self.position = max(self.position, self.transcript.first)
         data = self.transcript.read(self.position, self.position + size)
         self.position += len(data)
         return data

@@ -53,6 +53,12 @@ class OutgoingQueue:
                 self._items.append(item)
         return item
 
+    @property
+    def waiting(self) -> int:
+        """How many bytes wait to be sent."""
+        with self._changed:
+            return sum(len(item.data) - item.sent for item in self._items)
+
     def hand_over(self, write: Callable[[bytes], int], note: Callable[[bytes], None]) -> bool:
         """Write until all is gone or nothing more fits; return whether something is left.
 

@@ -199,6 +199,23 @@ class Console:
         self._loop.wake()
         self._far_end.queue.wait(item, deadline)
 
+    def post(self, data: bytes) -> None:
+        """Queue `data` for the far end and return at once; `unsent` tells how much waits there.
+
+        What the far end has not taken when it ends is lost, and nobody is told.
+
+        Raises:
+            LabError: the pump failed.
+        """
+        self.raise_failure()
+        self._far_end.queue.put(data)
+        self._loop.wake()
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes wait for the far end to take them."""
+        return self._far_end.queue.waiting
+
     def drain(self, deadline: Deadline) -> None:
         """Return when everything that the far end wrote so far is in the transcript.
 
@@ -244,19 +261,20 @@ def open_console(
     sink: Sink | None = None,
     clock: Clock = SYSTEM_CLOCK,
     epoch: float | None = None,
+    keep: int | None = None,
     links_dir: Path | None = None,
     on_control: ControlHandler | None = None,
 ) -> Iterator[Console]:
     """Open a console on a new pty; the far end opens its slave, `console.path`.
 
     The console outlives its far ends: a machine may be powered off and on. At the end of the
-    `with` the transcript is closed and complete.
+    `with` the transcript is closed and complete; it keeps the latest `keep` bytes, or all.
 
     Raises:
         LabError: the pump failed; raised at the end, unless something else is raised already.
     """
     with open_raw_pty() as pty:
-        transcript = Transcript(name, clock=clock, sink=sink, epoch=epoch)
+        transcript = Transcript(name, clock=clock, sink=sink, epoch=epoch, keep=keep)
         with run_console(
             PtyWire(pty), transcript, path=pty.path, links_dir=links_dir, on_control=on_control
         ) as console:

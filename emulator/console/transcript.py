@@ -81,6 +81,8 @@ class Transcript:
         name: the console's name ("ttyS0").
         clock: where stamps come from.
         epoch: `clock.monotonic()` of stamp 0.
+        keep: how many of the latest bytes stay readable at least, None keeps all. Offsets stay what
+            they are; `first` tells where the readable part begins. The sink is given everything.
     """
 
     def __init__(
@@ -90,10 +92,15 @@ class Transcript:
         clock: Clock = SYSTEM_CLOCK,
         sink: Sink | None = None,
         epoch: float | None = None,
+        keep: int | None = None,
     ) -> None:
         self.name = name
         self.clock = clock
         self.epoch = clock.monotonic() if epoch is None else epoch
+        self.keep = keep
+        self._first = 0
+        self._marks_forgotten = 0
+        self._watchers: tuple[Callable[[], None], ...] = ()
         self._sink = sink
         self._changed = threading.Condition()
         self._data = bytearray()
@@ -122,11 +129,12 @@ class Transcript:
             return
         with self._changed:
             self._require_open()
-            start = len(self._data)
+            start = len(self)
             self._data += data
             chunk = Chunk(at=self._now(), start=start, end=start + len(data))
             self._chunks.append(chunk)
             self._keep(lambda sink: sink.output(data, chunk))
+            self._forget()
             self._notify()
 
     def append_typed(self, data: bytes) -> None:
@@ -137,7 +145,7 @@ class Transcript:
         """
         with self._changed:
             self._require_open()
-            typed = Typed(at=self._now(), offset=len(self._data), data=bytes(data))
+            typed = Typed(at=self._now(), offset=len(self), data=bytes(data))
             self._typed.append(typed)
             line = {"t": round(typed.at, 6), "at": typed.offset, "in": base64.b64encode(data).decode()}
             self._keep(lambda sink: sink.record(line))
@@ -146,9 +154,7 @@ class Transcript:
     def mark(self, kind: MarkKind, name: str, detail: Mapping[str, object] | None = None) -> Mark:
         """Set a mark at this moment and return it; after `close` it is returned but not kept."""
         with self._changed:
-            mark = Mark(
-                kind=kind, name=name, at=self._now(), offset=len(self._data), detail=dict(detail or {})
-            )
+            mark = Mark(kind=kind, name=name, at=self._now(), offset=len(self), detail=dict(detail or {}))
             if self._closed is None:
                 self._marks.append(mark)
                 self._keep(lambda sink: sink.record(_mark_line(mark)))
@@ -168,7 +174,12 @@ class Transcript:
     # -- reading -------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self._data)
+        return self._first + len(self._data)
+
+    @property
+    def first(self) -> int:
+        """Offset of the oldest byte that can still be read: 0 unless `keep` is set."""
+        return self._first
 
     @property
     def version(self) -> int:
@@ -193,7 +204,7 @@ class Transcript:
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:
-        """All stamps of guest output so far, in order; they tile `[0, len(self))`."""
+        """All stamps of guest output so far, in order; they tile `[first, len(self))`, or begin before it."""
         with self._changed:
             return tuple(self._chunks)
 
@@ -204,14 +215,15 @@ class Transcript:
             return tuple(self._typed)
 
     def marks_since(self, index: int) -> tuple[Mark, ...]:
-        """Return the marks from number `index` on."""
+        """Return the marks from number `index` on, as far as they are kept."""
         with self._changed:
-            return tuple(self._marks[index:])
+            return tuple(self._marks[max(0, index - self._marks_forgotten) :])
 
     def read(self, start: int = 0, end: int | None = None) -> bytes:
-        """Return the guest's bytes `[start, end)`, as far as they exist."""
+        """Return the guest's bytes `[start, end)`, as far as they exist and are kept."""
         with self._changed:
-            return bytes(self._data[start:end])
+            from_start = max(0, start - self._first)
+            return bytes(self._data[from_start : None if end is None else max(0, end - self._first)])
 
     def arrival(self, offset: int) -> float:
         """Return when guest byte `offset` arrived, in seconds since the epoch; the present if it has not."""
@@ -238,6 +250,21 @@ class Transcript:
                 self._changed.wait(remaining)
             return self._version
 
+    def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake` after every change from now on; call what is returned to end it.
+
+        `wake` runs on the thread that made the change, under the transcript's lock: it must return at
+        once and call nothing of the transcript.
+        """
+        with self._changed:
+            self._watchers = (*self._watchers, wake)
+
+        def unwatch() -> None:
+            with self._changed:
+                self._watchers = tuple(one for one in self._watchers if one is not wake)
+
+        return unwatch
+
     @classmethod
     def _restore(cls, name: str, data: bytes, kept: _Kept) -> Self:
         transcript = cls(name, epoch=0.0)
@@ -254,6 +281,21 @@ class Transcript:
     def _notify(self) -> None:
         self._version += 1
         self._changed.notify_all()
+        for wake in self._watchers:
+            wake()
+
+    def _forget(self) -> None:
+        """Drop what is older than `keep` bytes, in one go for many appends."""
+        if self.keep is None or len(self._data) <= 2 * self.keep:
+            return
+        surplus = len(self._data) - self.keep
+        del self._data[:surplus]
+        self._first += surplus
+        del self._chunks[: bisect_right(self._chunks, self._first, key=lambda chunk: chunk.end)]
+        del self._typed[: bisect_right(self._typed, self._first, key=lambda typed: typed.offset)]
+        old_marks = bisect_right(self._marks, self._first, key=lambda mark: mark.offset)
+        del self._marks[:old_marks]
+        self._marks_forgotten += old_marks
 
     def _require_open(self) -> None:
         if self._closed is not None:
@@ -269,13 +311,13 @@ class Transcript:
             with suppress(OSError):
                 self._sink.close()
             self._sink = None
-            self._truncated = f"kept copy of {self.name} ends at byte {len(self._data)}: {error.strerror}"
+            self._truncated = f"kept copy of {self.name} ends at byte {len(self)}: {error.strerror}"
             self._marks.append(
                 Mark(
                     kind=MarkKind.LAB,
                     name="truncated",
                     at=self._now(),
-                    offset=len(self._data),
+                    offset=len(self),
                     detail={"reason": self._truncated},
                 )
             )

@@ -102,6 +102,7 @@ class Opening:
     accelerator: Choice | None
     clock: Clock
     label: str
+    keep: int | None
 
 
 def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench:

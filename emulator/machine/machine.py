@@ -320,6 +320,7 @@ def open_machine(
     accelerator: Choice | None = None,
     clock: Clock = SYSTEM_CLOCK,
     label: str = "",
+    keep: int | None = None,
     start: bool = True,
 ) -> Iterator[Machine]:
     """Open a machine for the time of the `with`; at its end nothing of it is left but `run_dir`.
@@ -331,6 +332,7 @@ def open_machine(
         accelerator: who executes guest code, by default what the probe chooses.
         clock: where stamps come from.
         label: what `ttylab attach` shows: a cell id, an image.
+        keep: how many bytes of the console stay readable, None keeps all (see `Transcript`).
         start: whether it is powered on already; `power_on` does it otherwise.
 
     Raises:
@@ -342,7 +344,7 @@ def open_machine(
         machine = _build(
             spec,
             teardown,
-            Opening(run_dir=run_dir, qemu=qemu, accelerator=accelerator, clock=clock, label=label),
+            Opening(run_dir=run_dir, qemu=qemu, accelerator=accelerator, clock=clock, label=label, keep=keep),
         )
         if start:
             machine.power_on(Deadline.after(START_S, clock))
@@ -361,6 +363,7 @@ def _build(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Machine:
             "ttyS0",
             sink=bench.open_sink(bench.run_dir, console="ttyS0"),
             clock=bench.clock,
+            keep=opening.keep,
             links_dir=bench.temp_dir,
             on_control=answer,
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from emulator.clock import Deadline, FakeClock
+from emulator.console.cursor import Cursor
 from emulator.console.marks import Chunk, MarkKind, Typed
 from emulator.console.transcript import (
     CONSOLE_FILE,
@@ -203,3 +204,39 @@ def test_sink_loses_nothing_that_was_appended_before_the_process_died(tmp_path):
     transcript.append(b"last words")
     assert load_transcript(tmp_path).read() == b"last words"
     transcript.close("test over")
+
+
+def test_transcript_forgets_its_front_and_keeps_its_offsets_when_it_is_told_how_much_to_keep():
+    transcript = Transcript(clock=FakeClock(), keep=4)
+    transcript.mark(MarkKind.LAB, "old")
+    for number in range(10):
+        transcript.append(bytes([number]))
+    transcript.mark(MarkKind.LAB, "new")
+    assert len(transcript) == 10
+    assert transcript.first == 5
+    assert transcript.read() == bytes(range(5, 10))
+    assert transcript.read(7, 9) == bytes([7, 8])
+    assert transcript.read(0, 6) == bytes([5])
+    assert [mark.name for mark in transcript.marks] == ["new"]
+    assert [mark.name for mark in transcript.marks_since(1)] == ["new"]
+    assert transcript.chunks[0].start == 5
+
+
+def test_cursor_that_is_too_late_goes_on_at_the_oldest_byte():
+    transcript = Transcript(clock=FakeClock(), keep=4)
+    cursor = Cursor(transcript)
+    transcript.append(b"0123456789")
+    assert cursor.available() == 4
+    assert cursor.read() == b"6789"
+    assert cursor.position == 10
+
+
+def test_transcript_wakes_its_watchers_until_they_leave():
+    transcript = Transcript(clock=FakeClock())
+    woken: list[str] = []
+    leave = transcript.watch(lambda: woken.append("a"))
+    transcript.watch(lambda: woken.append("b"))
+    transcript.append(b"x")
+    leave()
+    transcript.mark(MarkKind.LAB, "m")
+    assert woken == ["a", "b", "b"]

@@ -1,0 +1,195 @@
+"""May this caller have the console of this VM now? The checks of azure.md 2 and 8, in their order; pure."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from emulator.cloud.cloud import Cloud
+from emulator.cloud.records import (
+    BootDiagnostics,
+    PowerState,
+    ProvisioningState,
+    StorageAccount,
+    Subscription,
+    VirtualMachine,
+)
+from emulator.cloud.resource_id import ResourceId
+from emulator.cloud.roles import CONNECT, is_allowed
+from emulator.cloud.settings import CloudKind, Era, Settings
+from emulator.errors import CloudError
+
+STORAGE_WRITE = "Microsoft.Storage/storageAccounts/listKeys/action"
+
+NOT_ENABLED = (
+    "Azure Serial Console is not enabled for this subscription, contact your subscription administrator to"
+    " enable."
+)
+NO_ROLE = (
+    "You do not have the required permissions to use this VM with the serial console. Ensure you have at"
+    " least Virtual Machine Contributor role permissions."
+)
+NOT_PROVISIONED = (
+    "Provisioning for this VM has not yet succeeded. Please ensure the VM is fully deployed and retry the"
+    " serial console connection."
+)
+NO_BOOT_DIAGNOSTICS = (
+    "Azure Serial Console requires boot diagnostics to be enabled. Click here to configure boot diagnostics"
+    " for your virtual machine."
+)
+NOT_RUNNING = (
+    "Azure Serial Console requires a virtual machine to be running. Use the Start button to start your"
+    " virtual machine."
+)
+IN_PROGRESS = "Another connection is currently in progress to this VM. Please wait and retry the request."
+NO_STORAGE_ROLE = (
+    "You do not have the required permissions to write to the boot diagnostics storage account for this VM."
+    " Ensure you have at least Virtual Machine Contributor role permissions on it."
+)
+STORAGE_FORBIDDEN = (
+    'A "Forbidden" response was encountered when accessing this VM\'s boot diagnostic storage account.'
+)
+
+
+def check_access(
+    cloud: Cloud, settings: Settings, *, principal: str, vm: ResourceId, port_needed: bool = True
+) -> VirtualMachine:
+    """Return the VM whose console `principal` may have now.
+
+    Raises:
+        CloudError: the first check that fails, with its documented text.
+    """
+    check_role(cloud, settings, principal=principal, vm=vm)
+    machine = find_vm(cloud, vm)
+    if machine.provisioning is not ProvisioningState.SUCCEEDED:
+        raise CloudError(400, "BadRequest", NOT_PROVISIONED)
+    if port_needed and not machine.port_enabled:
+        raise CloudError(409, "SerialPortDisabled", "Serial port 0 of this VM is disabled; enable it first.")
+    _check_diagnostics(cloud, settings, principal=principal, machine=machine)
+    if machine.power is not PowerState.RUNNING:
+        raise CloudError(409, "OperationNotAllowed", NOT_RUNNING)
+    return machine
+
+
+def check_role(cloud: Cloud, settings: Settings, *, principal: str, vm: ResourceId) -> None:
+    """Check what can be said without the VM: cloud, subscription, role. Links are checked so all the time.
+
+    Raises:
+        CloudError: the first check that fails.
+    """
+    if settings.kind is CloudKind.CHINA:
+        raise CloudError(
+            404, "NoRegisteredProviderFound", "Azure Serial Console is not yet available in the China cloud."
+        )
+    subscription = cloud.find(Subscription, vm.subscription)
+    if subscription is None:
+        raise subscription_not_found(vm.subscription)
+    if subscription.state != "Enabled":
+        raise CloudError(
+            403,
+            "SubscriptionNotEnabled",
+            f"Subscription name {subscription.name}, id {subscription.id} is in non-Enabled state"
+            f" {subscription.state}",
+        )
+    if not subscription.console_enabled:
+        raise CloudError(403, "SerialConsoleDisabled", NOT_ENABLED)
+    if not is_allowed(cloud, principal, action=CONNECT, scope=str(vm)):
+        raise CloudError(403, "AuthorizationFailed", NO_ROLE)
+
+
+def find_vm(cloud: Cloud, vm: ResourceId) -> VirtualMachine:
+    """Return the record of `vm`.
+
+    Raises:
+        CloudError: 404, in the words of Resource Manager (azure.md 4).
+    """
+    found = cloud.find(VirtualMachine, vm.key)
+    if found is None:
+        raise resource_not_found(vm)
+    return found
+
+
+def resource_not_found(resource: ResourceId) -> CloudError:
+    """Return the 404 of a resource that is not there; of an instance, whose scale set may not be (REC)."""
+    outer = resource if resource.parent is None else resource.parent
+    if resource.parent is not None:
+        return CloudError(
+            404,
+            "ParentResourceNotFound",
+            f"Failed to perform 'read' on resource(s) of type '{resource.type[len(resource.provider) + 1 :]}'"
+            f", because the parent resource '{outer}' could not be found.",
+        )
+    return CloudError(
+        404,
+        "ResourceNotFound",
+        f"The Resource '{resource.type}/{resource.name}' under resource group '{resource.group}' was not"
+        " found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+    )
+
+
+def subscription_not_found(subscription: str) -> CloudError:
+    """Return the 404 of a subscription that is not there, or not to be seen."""
+    return CloudError(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
+
+
+def storage_account_of(cloud: Cloud, diagnostics: BootDiagnostics) -> StorageAccount | None:
+    """Return the custom account that `diagnostics` name, None where it is not there or is managed."""
+    host = urlsplit(diagnostics.storage_uri or "").hostname or ""
+    name = host.split(".")[0]
+    return next((one for one in cloud.all(StorageAccount) if one.id.name.lower() == name), None)
+
+
+def _check_diagnostics(cloud: Cloud, settings: Settings, *, principal: str, machine: VirtualMachine) -> None:
+    diagnostics = machine.boot_diagnostics
+    if not diagnostics.enabled:
+        raise CloudError(409, "BootDiagnosticsDisabled", NO_BOOT_DIAGNOSTICS)
+    if diagnostics.storage_uri is None:
+        _check_managed(settings)
+        return
+    _check_storage(cloud, settings, principal=principal, diagnostics=diagnostics)
+
+
+def _check_managed(settings: Settings) -> None:
+    if settings.era is Era.Y2020:
+        raise CloudError(
+            409,
+            "ManagedBootDiagnosticsNotSupported",
+            "The serial console is not compatible with a managed boot diagnostics storage account. Use a"
+            " custom storage account for boot diagnostics.",
+        )
+
+
+def _check_storage(cloud: Cloud, settings: Settings, *, principal: str, diagnostics: BootDiagnostics) -> None:
+    uri = diagnostics.storage_uri or ""
+    if urlsplit(uri).scheme != "https" or not urlsplit(uri).hostname:
+        raise CloudError(
+            400,
+            "BadRequest",
+            "The serial console connection to the VM encountered an error: 'Bad Request'"
+            f" (400): the boot diagnostics storage URI '{uri}' is malformed",
+        )
+    account = storage_account_of(cloud, diagnostics)
+    if account is None:
+        name = (urlsplit(uri).hostname or "").split(".")[0]
+        raise CloudError(
+            404,
+            "StorageAccountNotFound",
+            f"The storage account '{name}' used for boot diagnostics on this VM could not be found. Verify"
+            " that boot diagnostics is enabled for this VM, this storage account has not been deleted, and"
+            " you have access to this storage account.",
+        )
+    properties = account.document.get("properties", {})
+    if properties.get("networkAcls", {}).get("defaultAction") == "Deny":
+        raise CloudError(403, "Forbidden", STORAGE_FORBIDDEN)
+    if properties.get("allowSharedKeyAccess") is False:
+        raise CloudError(403, "Forbidden", f"{STORAGE_FORBIDDEN} Its storage key access is disabled.")
+    if properties.get("isHnsEnabled") is True:
+        raise CloudError(
+            409,
+            "Conflict",
+            "The serial console connection to the VM encountered an error: 'Conflict' (409): storage"
+            " accounts with hierarchical namespaces are not supported for boot diagnostics.",
+        )
+    if settings.era is Era.Y2020 and not is_allowed(
+        cloud, principal, action=STORAGE_WRITE, scope=str(account.id)
+    ):
+        raise CloudError(403, "AuthorizationFailed", NO_STORAGE_ROLE)

@@ -1,0 +1,73 @@
+"""What really runs behind a VM: an image of the catalog on a board; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from emulator.machine.spec import Device, Firmware, MachineType, WatchdogAction
+
+DEFAULT_IMAGE = "bookworm-grub"
+VCPUS_OF_SIZE: Mapping[str, int] = {"standard_b2s": 2, "standard_b2ms": 2, "standard_b4ms": 4}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestPlan:
+    """A guest to boot.
+
+    Attributes:
+        image: name in the image catalog.
+        machine: the board.
+        firmware: generation 1 is SeaBIOS, generation 2 OVMF.
+        vcpus: 1 to 4.
+        memory_mib: MiB.
+        words: what the kernel's command line gets besides the image's own.
+        devices: parts beyond the board's own.
+        watchdog_action: what happens when the i6300esb expires.
+        seed: of the machine's random numbers; None takes the host's.
+        stands_in_for: what the guest is shown as but is not ("Windows"), or None.
+    """
+
+    image: str = DEFAULT_IMAGE
+    machine: MachineType = MachineType.PC
+    firmware: Firmware = Firmware.SEABIOS
+    vcpus: int = 1
+    memory_mib: int = 256
+    words: tuple[str, ...] = ()
+    devices: frozenset[Device] = frozenset()
+    watchdog_action: WatchdogAction = WatchdogAction.RESET
+    seed: int | None = None
+    stands_in_for: str | None = None
+
+    @property
+    def generation(self) -> str:
+        """Hyper-V generation as Azure writes it."""
+        return "V2" if self.firmware is Firmware.OVMF else "V1"
+
+
+def plan_guest(properties: Mapping[str, Any], *, known_images: frozenset[str]) -> GuestPlan:
+    """Return what to boot for a VM's `properties`.
+
+    `imageReference.offer` chooses an image of the catalog by name; any other gives the default. A sku
+    or offer that says "gen2" gives generation 2. A Windows image gets a Linux guest that stands in.
+    """
+    storage = _table(properties, "storageProfile")
+    reference = _table(storage, "imageReference")
+    offer, sku = str(reference.get("offer", "")), str(reference.get("sku", ""))
+    second = "gen2" in f"{offer} {sku}".lower().replace("-", "").replace("_", "")
+    size = str(_table(properties, "hardwareProfile").get("vmSize", "")).lower()
+    os_type = str(_table(storage, "osDisk").get("osType", ""))
+    windows = os_type.lower() == "windows" or "windows" in offer.lower()
+    return GuestPlan(
+        image=offer if offer in known_images else DEFAULT_IMAGE,
+        machine=MachineType.Q35 if second else MachineType.PC,
+        firmware=Firmware.OVMF if second else Firmware.SEABIOS,
+        vcpus=VCPUS_OF_SIZE.get(size, 1),
+        stands_in_for="Windows" if windows else None,
+    )
+
+
+def _table(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = value.get(name)
+    return found if isinstance(found, Mapping) else {}

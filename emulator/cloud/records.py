@@ -1,0 +1,326 @@
+"""What the platform remembers: frozen records, each with the key it is found by.
+
+A resource keeps the document that its client last put (`document`: location, tags, properties …);
+what the platform adds to an answer is computed when it is asked for. VMs and instances of scale
+sets are one kind of record (user-document U4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from emulator.cloud.guest_plan import GuestPlan
+from emulator.cloud.resource_id import ResourceId, group_scope
+
+Document: TypeAlias = Mapping[str, Any]
+
+
+class PowerState(StrEnum):
+    """What a VM's power is doing (azure.md 4): the end of its `PowerState/…` code."""
+
+    RUNNING = "running"
+    STARTING = "starting"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    DEALLOCATING = "deallocating"
+    DEALLOCATED = "deallocated"
+
+
+class ProvisioningState(StrEnum):
+    """How the last change of a resource went."""
+
+    CREATING = "Creating"
+    UPDATING = "Updating"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    DELETING = "Deleting"
+
+
+class PrincipalType(StrEnum):
+    """Kinds of principals, in the words of role assignments."""
+
+    USER = "User"
+    SERVICE_PRINCIPAL = "ServicePrincipal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """What resources are paid by, and where the serial console is switched on or off.
+
+    Attributes:
+        id: GUID.
+        tenant: whose it is, GUID.
+        name: display name.
+        state: "Enabled", or why nothing can be done ("Disabled", "Warned").
+        console_enabled: whether serial consoles can be used.
+    """
+
+    id: str
+    tenant: str
+    name: str
+    state: str = "Enabled"
+    console_enabled: bool = True
+
+    @property
+    def key(self) -> str:
+        """What it is found by."""
+        return self.id.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceGroup:
+    """A group of resources."""
+
+    subscription: str
+    name: str
+    location: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def scope(self) -> str:
+        """Its id."""
+        return group_scope(self.subscription, self.name)
+
+    @property
+    def key(self) -> str:
+        """What it is found by."""
+        return self.scope.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootDiagnostics:
+    """How the boot diagnostics of a VM are set.
+
+    Attributes:
+        enabled: whether there are any (user-document U6).
+        storage_uri: blob endpoint of a custom storage account; None is a managed one.
+    """
+
+    enabled: bool = False
+    storage_uri: str | None = None
+
+
+def read_boot_diagnostics(document: Document) -> BootDiagnostics:
+    """Return what a VM's document says of boot diagnostics; whatever is malformed counts as off."""
+    properties = document.get("properties")
+    profile = properties.get("diagnosticsProfile") if isinstance(properties, Mapping) else None
+    chosen = profile.get("bootDiagnostics") if isinstance(profile, Mapping) else None
+    if not isinstance(chosen, Mapping):
+        return BootDiagnostics()
+    uri = chosen.get("storageUri")
+    return BootDiagnostics(
+        enabled=chosen.get("enabled") is True, storage_uri=uri if isinstance(uri, str) and uri else None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualMachine:
+    """A virtual machine, or an instance of a scale set.
+
+    Attributes:
+        id: resource id; an instance's ends in `virtualMachineScaleSets/SET/virtualMachines/N`.
+        document: what was put last.
+        vm_id: GUID.
+        created: when, UTC.
+        guest: what really runs.
+        power: what the platform says of its power; a guest "running" starts on demand.
+        provisioning: how the last change went.
+        port_enabled: whether serial port 0 is enabled.
+        model_version: of the scale set's model that the instance has; 0 for a VM.
+    """
+
+    id: ResourceId
+    document: Document
+    vm_id: str
+    created: datetime
+    guest: GuestPlan
+    power: PowerState = PowerState.RUNNING
+    provisioning: ProvisioningState = ProvisioningState.SUCCEEDED
+    port_enabled: bool = True
+    model_version: int = 0
+
+    @property
+    def key(self) -> str:
+        """What it is found by."""
+        return self.id.key
+
+    @property
+    def scale_set(self) -> ResourceId | None:
+        """The scale set that it is an instance of."""
+        return self.id.parent
+
+    @property
+    def boot_diagnostics(self) -> BootDiagnostics:
+        """How its boot diagnostics are set."""
+        return read_boot_diagnostics(self.document)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleSet:
+    """A scale set: a model, and instances that are records of their own.
+
+    Attributes:
+        id: resource id.
+        document: what was put last; its `properties.virtualMachineProfile` is the model.
+        unique_id: GUID.
+        created: when, UTC.
+        provisioning: how the last change went.
+        model_version: grows when the model changes; an instance gets it by its upgrade (U12).
+    """
+
+    id: ResourceId
+    document: Document
+    unique_id: str
+    created: datetime
+    provisioning: ProvisioningState = ProvisioningState.SUCCEEDED
+    model_version: int = 1
+
+    @property
+    def key(self) -> str:
+        """What it is found by."""
+        return self.id.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageAccount:
+    """A storage account that boot diagnostics may be kept in."""
+
+    id: ResourceId
+    document: Document
+    created: datetime
+
+    @property
+    def key(self) -> str:
+        """What it is found by."""
+        return self.id.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who can sign in.
+
+    Attributes:
+        id: object id, GUID.
+        tenant: GUID.
+        type: user or service principal (a managed identity is one too).
+        name: what people call it: `app`, `dev@localhost`.
+        app_id: client id of a service principal.
+        secret: client secret or password; never shown, never logged. None can't sign in by one.
+    """
+
+    id: str
+    tenant: str
+    type: PrincipalType
+    name: str
+    app_id: str | None = None
+    secret: str | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> str:
+        """What it is found by."""
+        return self.id.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleDefinition:
+    """What a role may do.
+
+    Attributes:
+        id: GUID, the name in its resource id.
+        name: display name ("Virtual Machine Contributor").
+        description: what it is for.
+        actions: patterns with `*`.
+        not_actions: taken from `actions` again.
+        scopes: where it can be assigned.
+        built_in: whether it is Azure's own.
+    """
+
+    id: str
+    name: str
+    description: str = ""
+    actions: tuple[str, ...] = ()
+    not_actions: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ("/",)
+    built_in: bool = False
+
+    @property
+    def key(self) -> str:
+        """What it is found by."""
+        return self.id.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleAssignment:
+    """A role that a principal has at a scope, and at everything under it.
+
+    Attributes:
+        id: GUID, the name in its resource id.
+        scope: subscription, group or resource id, without a slash at its end.
+        role: id of the definition, GUID.
+        principal: object id.
+        principal_type: kind of principal.
+        created: when, UTC.
+    """
+
+    id: str
+    scope: str
+    role: str
+    principal: str
+    principal_type: PrincipalType
+    created: datetime
+
+    @property
+    def key(self) -> str:
+        """What it is found by: names are unique in their scope."""
+        return f"{self.scope}|{self.id}".lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityEvent:
+    """A line of the activity log (azure.md 8 "Audit").
+
+    Attributes:
+        id: GUID.
+        at: when, UTC.
+        operation: "MICROSOFT.SERIALCONSOLE/SERIALPORTS/CONNECT/ACTION".
+        scope: resource id that it was done to.
+        caller: upn or app id.
+        caller_id: object id.
+        address: the caller's IP address.
+        succeeded: how it ended.
+        status: HTTP status as text, with a reason if there is one.
+        correlation: GUID of the request.
+    """
+
+    id: str
+    at: datetime
+    operation: str
+    scope: str
+    caller: str
+    caller_id: str
+    address: str
+    succeeded: bool
+    status: str
+    correlation: str
+
+    @property
+    def key(self) -> str:
+        """What it is found by."""
+        return self.id
+
+
+Record: TypeAlias = (
+    Subscription
+    | ResourceGroup
+    | VirtualMachine
+    | ScaleSet
+    | StorageAccount
+    | Principal
+    | RoleDefinition
+    | RoleAssignment
+    | ActivityEvent
+)

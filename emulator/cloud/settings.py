@@ -1,0 +1,123 @@
+"""How a cloud behaves where Azure's clouds and years differ, and what may be switched on; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from emulator.errors import SpecError
+
+
+class Era(StrEnum):
+    """Rules of a year.
+
+    In 2020 managed boot-diagnostics storage was refused and a role on the storage account was
+    needed (user-document U8, U10); both were lifted later (azure.md 8).
+    """
+
+    CURRENT = "current"
+    Y2020 = "2020"
+
+
+class CloudKind(StrEnum):
+    """Azure's clouds (user-document U5)."""
+
+    PUBLIC = "public"
+    GOVERNMENT = "government"
+    CHINA = "china"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudFacts:
+    """What differs between the clouds.
+
+    Attributes:
+        name: what `az cloud` calls it.
+        locations: regions, the default first.
+        console: "generally available", "preview" or "not available".
+    """
+
+    name: str
+    locations: tuple[str, ...]
+    console: str
+
+
+CLOUD_FACTS: Mapping[CloudKind, CloudFacts] = {
+    CloudKind.PUBLIC: CloudFacts(
+        name="AzureCloud",
+        locations=("eastus", "koreacentral", "northeurope", "westeurope"),
+        console="generally available",
+    ),
+    CloudKind.GOVERNMENT: CloudFacts(
+        name="AzureUSGovernment", locations=("usgovvirginia", "usgovarizona"), console="preview"
+    ),
+    CloudKind.CHINA: CloudFacts(
+        name="AzureChinaCloud", locations=("chinanorth3", "chinaeast2"), console="not available"
+    ),
+}
+
+
+class Fault(StrEnum):
+    """Faults of the real service that users report; all off by default (azure.md 3, 8, 10)."""
+
+    REFUSED_TRUST = "refused-trust"
+    LATE_FIRST_FRAME = "late-first-frame"
+    DROPPED_LINK = "dropped-link"
+    CONFLICT = "conflict"
+    NO_RESPONSE = "no-response"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the service behaves.
+
+    Attributes:
+        era: whose rules hold.
+        kind: which of Azure's clouds it is.
+        faults: which are injected.
+        session_s: how long a connection string can be used to open a link, seconds.
+        token_wait_s: how long a link may wait for its token, seconds.
+        idle_s: after how long without a byte either way a link is closed; None never does (ISS 70).
+        token_s: lifetime of an access token, seconds.
+        operation_s: how long a long-running operation takes at least, seconds.
+        late_frame_s: how late the first frame is under LATE_FIRST_FRAME, seconds.
+        drop_after_s: when a link is cut under DROPPED_LINK, seconds.
+        shutdown_s: how long a guest may take to obey its power button before its power is cut, seconds.
+        replay_bytes: how much of what the guest wrote before a new link is shown on it, bytes.
+    """
+
+    era: Era = Era.CURRENT
+    kind: CloudKind = CloudKind.PUBLIC
+    faults: frozenset[Fault] = frozenset()
+    session_s: float = 600.0
+    token_wait_s: float = 60.0
+    idle_s: float | None = None
+    token_s: float = 3600.0
+    operation_s: float = 0.0
+    late_frame_s: float = 3.0
+    drop_after_s: float = 10.0
+    shutdown_s: float = 60.0
+    replay_bytes: int = 4096
+
+    @property
+    def cloud(self) -> CloudFacts:
+        """What is peculiar to this cloud."""
+        return CLOUD_FACTS[self.kind]
+
+
+def require_public_host(host: str) -> str:
+    """Return `host` if clients can derive their URLs from it.
+
+    az makes the admin URL from the connection string by replacing every "wss" and "ws", so neither
+    may occur in the host's name, nor "/client" anywhere (azure.md 2).
+
+    Raises:
+        SpecError: it would mislead them.
+    """
+    if "ws" in host.lower():
+        raise SpecError(
+            f'public host name is {host!r}; it must not contain "ws": az replaces every "ws" in the'
+            ' connection string by "http"'
+        )
+    return host

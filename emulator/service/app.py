@@ -1,0 +1,96 @@
+"""The application: all routes on one port, and one form for every error."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from emulator.errors import CloudError, EmulatorError
+from emulator.service.context import Service
+from emulator.service.routes import ROUTERS
+
+_LOG = logging.getLogger(__name__)
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create_app(service: Service) -> FastAPI:
+    """Return the application of `service`."""
+    app = FastAPI(title="ttylab", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app.state.service = service
+    app.router.redirect_slashes = False  # a redirect would carry an Authorization header to who knows where
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(CloudError, _answer_cloud_error)
+    app.add_exception_handler(EmulatorError, _answer_lab_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.middleware("http")(_add_headers)
+    return app
+
+
+def error_response(error: CloudError, endpoint: str) -> JSONResponse:
+    """Return the answer that Resource Manager gives for `error`."""
+    body: dict[str, Any] = {"code": error.code, "message": error.message}
+    bare = error.code == "SubscriptionNotFound"  # the one error without an envelope (azure.md 2)
+    headers = {
+        "x-ms-failure-cause": "gateway" if error.status < HTTPStatus.INTERNAL_SERVER_ERROR else "service"
+    }
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = (
+            f'Bearer authorization_uri="{endpoint}/common", error="invalid_token",'
+            f' error_description="{error.message}"'
+        )
+    return JSONResponse(body if bare else {"error": body}, error.status, headers=headers)
+
+
+async def _add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await call_next(request)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    request_id = str(uuid.uuid4())
+    response.headers["x-ms-request-id"] = request_id
+    response.headers["x-ms-correlation-request-id"] = request.headers.get(
+        "x-ms-correlation-request-id", request_id
+    )[:64]
+    return response
+
+
+async def _answer_cloud_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CloudError)  # noqa: S101  # registered for it alone
+    return error_response(error, request.app.state.service.endpoint)
+
+
+async def _answer_lab_error(request: Request, error: Exception) -> Response:
+    _LOG.warning("%s %s: %s", request.method, request.url.path, error)
+    failure = CloudError(409, "GuestUnavailable", str(error).splitlines()[0])
+    return error_response(failure, request.app.state.service.endpoint)
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for it alone
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    failure = CloudError(400, "InvalidRequestContent", f"The request is invalid: {where}: {first['msg']}")
+    return error_response(failure, request.app.state.service.endpoint)
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for it alone
+    codes = {404: "InvalidResourceType", 405: "MethodNotAllowed"}
+    message = f"{request.method} {request.url.path[:200]}: {error.detail}"
+    failure = CloudError(error.status_code, codes.get(error.status_code, "BadRequest"), message)
+    response = error_response(failure, request.app.state.service.endpoint)
+    response.headers.update(error.headers or {})
+    return response

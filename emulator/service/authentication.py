@@ -1,0 +1,109 @@
+"""Who calls, and may they: the first thing that every route of Resource Manager asks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from emulator.cloud.console_access import subscription_not_found
+from emulator.cloud.records import Principal, Subscription
+from emulator.cloud.resource_id import subscription_scope
+from emulator.cloud.roles import is_allowed, sees_subscription
+from emulator.errors import CloudError
+from emulator.service.context import Service, ServiceOf
+from emulator.service.tokens import Claims
+
+
+def bearer_of(request: Request) -> str:
+    """Return the token of the Authorization header.
+
+    Raises:
+        CloudError: 401; there is none.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if not scheme:
+        raise CloudError(
+            401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
+        )
+    if scheme.lower() != "bearer" or not token.strip():
+        raise CloudError(
+            401,
+            "AuthenticationFailedInvalidHeader",
+            "Authentication failed. The 'Authorization' header is provided in an invalid format.",
+        )
+    return token.strip()
+
+
+def accept_token(service: Service, token: str) -> Claims:
+    """Return what `token` says, if its principal is still there.
+
+    Raises:
+        CloudError: 401.
+    """
+    claims = service.tokens.accept(token, now=service.now())
+    if service.cloud.find(Principal, claims.principal) is None:
+        raise CloudError(401, "InvalidAuthenticationToken", "The access token's principal is not known.")
+    return claims
+
+
+def authenticate(request: Request, service: ServiceOf) -> Claims:
+    """Return who calls; the token is in no message."""
+    claims = accept_token(service, bearer_of(request))
+    request.state.caller = claims
+    return claims
+
+
+Caller = Annotated[Claims, Depends(authenticate)]
+
+
+def require_subscription(service: Service, caller: Claims, subscription: str) -> Subscription:
+    """Return a subscription that `caller` may know of.
+
+    Raises:
+        CloudError: 404 where it is not there or hidden, 401 where the token is of another tenant.
+    """
+    found = service.cloud.find(Subscription, subscription)
+    if found is None:
+        raise subscription_not_found(subscription)
+    if found.tenant.lower() != caller.tenant.lower():
+        raise CloudError(
+            401,
+            "InvalidAuthenticationTokenTenant",
+            "The access token is from the wrong issuer. It must match the tenant associated with this"
+            " subscription.",
+        )
+    return found
+
+
+def authorize(service: Service, caller: Claims, action: str, *, scope: str) -> None:
+    """Check that `caller` may do `action` at `scope`, which lies in a subscription.
+
+    Raises:
+        CloudError: 404, 401 or 403 AuthorizationFailed, in the words of Resource Manager.
+    """
+    require_subscription(service, caller, scope.strip("/").split("/")[1])
+    if not is_allowed(service.cloud, caller.principal, action=action, scope=scope):
+        raise CloudError(
+            403,
+            "AuthorizationFailed",
+            f"The client '{caller.name}' with object id '{caller.principal}' does not have authorization to"
+            f" perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently"
+            " granted, please refresh your credentials.",
+        )
+
+
+def authorize_member(service: Service, caller: Claims, subscription: str) -> None:
+    """Check that `caller` has any role in or under the subscription.
+
+    Raises:
+        CloudError: as `authorize`.
+    """
+    require_subscription(service, caller, subscription)
+    if not sees_subscription(service.cloud, caller.principal, subscription):
+        authorize(
+            service,
+            caller,
+            "Microsoft.Resources/subscriptions/read",
+            scope=subscription_scope(subscription),
+        )

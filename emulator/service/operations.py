@@ -1,0 +1,112 @@
+"""Long-running operations: what goes on after the 202, and what its poller is told (azure.md 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from emulator.errors import CloudError, EmulatorError
+
+KEPT_MAX = 1000
+_LOG = logging.getLogger(__name__)
+
+
+class OperationStatus(StrEnum):
+    """How far an operation is."""
+
+    IN_PROGRESS = "InProgress"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+@dataclass(slots=True, kw_only=True)
+class Operation:
+    """One operation.
+
+    Attributes:
+        id: GUID.
+        subscription: where it was asked for; nobody else sees it.
+        location: region in its URL.
+        started: when, UTC.
+        ended: when, or None.
+        status: how far it is.
+        error: why it failed.
+    """
+
+    id: str
+    subscription: str
+    location: str
+    started: datetime
+    ended: datetime | None = None
+    status: OperationStatus = OperationStatus.IN_PROGRESS
+    error: CloudError | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return what a poller is told."""
+        shown: dict[str, Any] = {
+            "startTime": self.started.isoformat(),
+            "status": self.status.value,
+            "name": self.id,
+        }
+        if self.ended is not None:
+            shown["endTime"] = self.ended.isoformat()
+        if self.error is not None:
+            shown["error"] = {"code": self.error.code, "message": self.error.message}
+        return shown
+
+
+class Operations:
+    """Runs operations as tasks of the service's loop and remembers how they ended."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._operations: OrderedDict[str, Operation] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None], *, subscription: str, location: str) -> Operation:
+        """Begin `work` and return its operation; an EmulatorError out of it makes it Failed."""
+        operation = Operation(
+            id=str(uuid.uuid4()), subscription=subscription.lower(), location=location, started=self._now()
+        )
+        self._operations[operation.id] = operation
+        while len(self._operations) > KEPT_MAX:
+            self._operations.popitem(last=False)
+        task = asyncio.create_task(self._run(operation, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return operation
+
+    def find(self, operation_id: str, *, subscription: str) -> Operation | None:
+        """Return an operation of the subscription, or None."""
+        found = self._operations.get(operation_id.lower())
+        return found if found is not None and found.subscription == subscription.lower() else None
+
+    async def close(self) -> None:
+        """Cancel what still runs and wait for its end."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, operation: Operation, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except CloudError as error:
+            operation.error = error
+        except EmulatorError as error:
+            operation.error = CloudError(500, "InternalExecutionError", str(error))
+            _LOG.warning("operation %s failed: %s", operation.id, error)
+        except asyncio.CancelledError:
+            operation.error = CloudError(409, "OperationCanceled", "The service was stopped.")
+            raise
+        finally:
+            failed = operation.error is not None
+            operation.status = OperationStatus.FAILED if failed else OperationStatus.SUCCEEDED
+            operation.ended = self._now()
