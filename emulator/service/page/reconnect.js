@@ -1,0 +1,42 @@
+// What to do when a connection could not be made or has ended. Pure.
+
+/**
+ * @typedef {object} Next
+ * @property {"retry" | "offer" | "sign-in"} kind "offer" waits for the user
+ * @property {number} delayMs how long a retry waits
+ * @property {string} reason in words, for people
+ */
+
+const FIRST_MS = 1000;
+const MOST_MS = 30000;
+const CLOSED = "The serial console connection was closed.";
+
+/** @param {number} attempt 0 for the first @returns {number} 1, 2, 4 … 30 s */
+export function delayOf(attempt) {
+  return Math.min(MOST_MS, FIRST_MS * 2 ** Math.min(attempt, 16));
+}
+
+/**
+ * Decide after a WebSocket's end. A takeover is not fought: two pages would throw each other out for ever.
+ * @param {{code: number, reason: string, attempt: number}} closed
+ * @returns {Next}
+ */
+export function afterClose({ code, reason, attempt }) {
+  const said = reason || CLOSED;
+  if (/expired/i.test(reason)) return { kind: "sign-in", delayMs: 0, reason: said };
+  if (/another (user|connection|client)|taken over/i.test(reason)) return { kind: "offer", delayMs: 0, reason: said };
+  const refused = code === 1008 || /permission|role|not enabled|disabled/i.test(reason);
+  if (refused) return { kind: "offer", delayMs: 0, reason: said };
+  return { kind: "retry", delayMs: delayOf(attempt), reason: said };
+}
+
+/**
+ * Decide after a refused `connect`. What the user must mend is not tried again by itself.
+ * @param {{status: number, message: string, attempt: number}} refusal status 0: nobody answered
+ * @returns {Next}
+ */
+export function afterRefusal({ status, message, attempt }) {
+  if (status === 401) return { kind: "sign-in", delayMs: 0, reason: message };
+  const passing = status === 0 || status === 429 || status >= 500 || /currently in progress/i.test(message);
+  return { kind: passing ? "retry" : "offer", delayMs: passing ? delayOf(attempt) : 0, reason: message };
+}
