@@ -1,0 +1,203 @@
+"""The documents of a cloud.toml's resources, as clients of Azure would have put them; pure.
+
+Shapes are those of azure.md 4 (REC) and of Azure's REST reference for Compute and Storage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from emulator.cloud.config import ComputeTable, ScaleSetTable, StorageAccountTable, VmTable
+from emulator.cloud.guest_plan import GuestPlan, plan_guest
+from emulator.cloud.resource_id import group_scope
+from emulator.cloud.settings import CloudKind
+
+_STORAGE_SUFFIXES = {
+    CloudKind.PUBLIC: "core.windows.net",
+    CloudKind.GOVERNMENT: "core.usgovcloudapi.net",
+    CloudKind.CHINA: "core.chinacloudapi.cn",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a resource is.
+
+    Attributes:
+        subscription: GUID.
+        group: resource group's name.
+        location: region.
+        kind: which of Azure's clouds.
+        storage_uri: where custom boot diagnostics go.
+    """
+
+    subscription: str
+    group: str
+    location: str
+    kind: CloudKind
+    storage_uri: str | None = None
+
+    def resource(self, provider: str, kind: str, name: str) -> str:
+        """Return the id of a resource beside this one."""
+        return f"{group_scope(self.subscription, self.group)}/providers/{provider}/{kind}/{name}"
+
+
+def blob_endpoint(account: str, kind: CloudKind) -> str:
+    """Return the blob endpoint of a storage account."""
+    return f"https://{account}.blob.{_STORAGE_SUFFIXES[kind]}/"
+
+
+def account_document(table: StorageAccountTable, place: Place) -> dict[str, Any]:
+    """Return a storage account's document."""
+    return {
+        "location": place.location,
+        "tags": {},
+        "kind": "StorageV2",
+        "sku": {"name": "Standard_LRS", "tier": "Standard"},
+        "properties": {
+            "accessTier": "Hot",
+            "allowSharedKeyAccess": table.key_access,
+            "isHnsEnabled": table.hierarchical_namespace,
+            "minimumTlsVersion": table.tls,
+            "supportsHttpsTrafficOnly": True,
+            "networkAcls": {
+                "bypass": "AzureServices",
+                "virtualNetworkRules": [],
+                "ipRules": [],  # any would send az to its hard-coded regions (azure.md 4)
+                "defaultAction": "Deny" if table.firewall else "Allow",
+            },
+            "primaryEndpoints": {"blob": blob_endpoint(table.name, place.kind)},
+        },
+    }
+
+
+def vm_document(table: VmTable, place: Place) -> dict[str, Any]:
+    """Return a VM's document."""
+    interface = place.resource("Microsoft.Network", "networkInterfaces", f"{table.name}-nic")
+    properties = {
+        "hardwareProfile": {"vmSize": table.size},
+        "storageProfile": _storage_profile(table, place, disk=f"{table.name}_OsDisk_1"),
+        "osProfile": {"computerName": table.name[:15], **_os_profile(table)},
+        "networkProfile": {
+            "networkInterfaces": [
+                {"id": interface, "properties": {"primary": True, "deleteOption": "Detach"}}
+            ]
+        },
+        **_diagnostics(table, place),
+    }
+    return {"location": place.location, "tags": dict(table.tags), "properties": properties}
+
+
+def scale_set_document(table: ScaleSetTable, place: Place) -> dict[str, Any]:
+    """Return a scale set's document; `properties.virtualMachineProfile` is its model."""
+    network = place.resource("Microsoft.Network", "virtualNetworks", f"{table.name}-vnet")
+    address = {
+        "name": f"{table.name}-ip",
+        "properties": {"subnet": {"id": f"{network}/subnets/default"}, "privateIPAddressVersion": "IPv4"},
+    }
+    interface = {"name": f"{table.name}-nic", "properties": {"primary": True, "ipConfigurations": [address]}}
+    model = {
+        "osProfile": {"computerNamePrefix": table.name[:9], **_os_profile(table)},
+        "storageProfile": _storage_profile(table, place, disk=None),
+        "networkProfile": {"networkInterfaceConfigurations": [interface]},
+        **_diagnostics(table, place),
+    }
+    return {
+        "location": place.location,
+        "tags": dict(table.tags),
+        "sku": {"name": table.size, "tier": "Standard", "capacity": table.instances},
+        "properties": {
+            "singlePlacementGroup": True,
+            "orchestrationMode": "Uniform",
+            "upgradePolicy": {"mode": table.upgrade},
+            "overprovision": False,
+            "virtualMachineProfile": model,
+        },
+    }
+
+
+def instance_document(table: ScaleSetTable, place: Place, *, number: int) -> dict[str, Any]:
+    """Return the document of an instance that has its scale set's latest model."""
+    properties = {
+        "hardwareProfile": {"vmSize": table.size},
+        "storageProfile": _storage_profile(table, place, disk=f"{table.name}_{number}_OsDisk_1"),
+        "osProfile": {"computerName": f"{table.name[:9]}{number:06}", **_os_profile(table)},
+        "networkProfile": {
+            "networkInterfaces": [
+                {
+                    "id": place.resource("Microsoft.Compute", "virtualMachineScaleSets", table.name)
+                    + f"/virtualMachines/{number}/networkInterfaces/{table.name}-nic"
+                }
+            ]
+        },
+        **_diagnostics(table, place),
+    }
+    return {
+        "location": place.location,
+        "tags": dict(table.tags),
+        "sku": {"name": table.size, "tier": "Standard"},
+        "properties": properties,
+    }
+
+
+def guest_of(table: ComputeTable, document: dict[str, Any], *, known_images: frozenset[str]) -> GuestPlan:
+    """Return what really runs; what no document can say is the table's."""
+    plan = plan_guest(document["properties"], known_images=known_images)
+    return replace(
+        plan,
+        image=table.image or plan.image,
+        memory_mib=table.memory_mib,
+        words=tuple(table.kernel_args),
+    )
+
+
+def _image_reference(table: ComputeTable) -> dict[str, str]:
+    """Return an image reference that `plan_guest` reads the same when a client puts it back."""
+    if table.os == "windows":
+        sku = "2022-datacenter-gen2" if table.generation == 2 else "2022-datacenter"
+        reference = {"publisher": "MicrosoftWindowsServer", "offer": "WindowsServer", "sku": sku}
+    elif table.image is not None:
+        sku = "gen2" if table.generation == 2 else "gen1"
+        reference = {"publisher": "ttylab", "offer": table.image, "sku": sku}
+    else:
+        sku = "12-gen2" if table.generation == 2 else "12"
+        reference = {"publisher": "Debian", "offer": "debian-12", "sku": sku}
+    return {**reference, "version": "latest", "exactVersion": "1.0.0"}
+
+
+def _storage_profile(table: ComputeTable, place: Place, *, disk: str | None) -> dict[str, Any]:
+    managed: dict[str, Any] = {"storageAccountType": "Standard_LRS"}
+    os_disk: dict[str, Any] = {
+        "osType": table.os.capitalize(),
+        "createOption": "FromImage",
+        "caching": "ReadWrite",
+        "managedDisk": managed,
+        "diskSizeGB": 30,
+    }
+    if disk is not None:
+        managed["id"] = place.resource("Microsoft.Compute", "disks", disk)
+        os_disk |= {"name": disk, "deleteOption": "Detach"}
+    return {"imageReference": _image_reference(table), "osDisk": os_disk, "dataDisks": []}
+
+
+def _os_profile(table: ComputeTable) -> dict[str, Any]:
+    profile: dict[str, Any] = {
+        "adminUsername": table.admin,
+        "secrets": [],
+        "allowExtensionOperations": True,
+    }
+    if table.os == "windows":
+        profile["windowsConfiguration"] = {"provisionVMAgent": True, "enableAutomaticUpdates": True}
+    else:
+        profile["linuxConfiguration"] = {"disablePasswordAuthentication": False, "provisionVMAgent": True}
+    return profile
+
+
+def _diagnostics(table: ComputeTable, place: Place) -> dict[str, Any]:
+    if table.boot_diagnostics == "off":
+        return {}
+    chosen: dict[str, Any] = {"enabled": True}
+    if place.storage_uri is not None:
+        chosen["storageUri"] = place.storage_uri
+    return {"diagnosticsProfile": {"bootDiagnostics": chosen}}

@@ -1,0 +1,162 @@
+"""TLS of the service: an authority of its own, and TLS 1.2 and 1.3 with it (user-document U13).
+
+Clients trust the authority once: it is made on the first start and kept. With `--state DIR` it is in
+DIR/ca; else in `ca` of the directory that TTYLAB_STATE names, or of the user's data directory. The
+server's own certificate is new on each start and never on disk.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import platformdirs
+import trustme
+from filelock import FileLock, Timeout
+
+from emulator.errors import LabError, SpecError
+from emulator.service.private_files import PRIVATE, make_private_directory, write_private
+
+STATE_VARIABLE = "TTYLAB_STATE"
+CERTIFICATE_FILE = "ca.pem"
+KEY_FILE = "ca.key"
+ORGANISATION = "ttylab"
+VALID_DAYS = 397
+"""Of the server's certificate: Apple's verifier, which Go uses on its systems, takes 825 at the most,
+Chromium 398 where a root is public."""
+LOCK_WAIT_S = 20.0
+CIPHERS_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2; those of TLS 1.3 are all AEAD."""
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """A certificate authority.
+
+    Attributes:
+        certificate: file that clients trust, absolute.
+        pem: its content.
+        issuer: what signs.
+    """
+
+    certificate: Path
+    pem: bytes
+    issuer: trustme.CA
+
+
+def default_ca_directory() -> Path:
+    """Return where the authority of servers without a state directory is."""
+    chosen = os.environ.get(STATE_VARIABLE)
+    base = Path(chosen) if chosen else platformdirs.user_data_path("ttylab", appauthor=False)
+    return base / "ca"
+
+
+def open_authority(directory: Path) -> Authority:
+    """Return the authority in `directory`, made first if there is none.
+
+    Servers that start at the same time get the same one.
+
+    Raises:
+        LabError: the directory can't be used.
+        SpecError: a file in it is damaged.
+    """
+    directory = make_private_directory(directory)
+    try:
+        with FileLock(directory / "lock", timeout=LOCK_WAIT_S, mode=PRIVATE):
+            return _read(directory) or _make(directory)
+    except Timeout as error:
+        raise LabError(f"{directory}/lock is held by another process for {LOCK_WAIT_S:.0f} s") from error
+
+
+def server_context(authority: Authority, names: Sequence[str], *, now: datetime) -> ssl.SSLContext:
+    """Return a server's TLS context with a new certificate for the local names and `names`.
+
+    Raises:
+        SpecError: a name can't stand in a certificate.
+    """
+    wanted = tuple(dict.fromkeys((*LOCAL_NAMES, *names)))
+    try:
+        leaf = authority.issuer.issue_cert(
+            *wanted,
+            common_name=names[0] if names else LOCAL_NAMES[0],
+            organization_name=ORGANISATION,
+            organization_unit_name="console service",
+            not_before=_naive(now - timedelta(days=1)),  # clocks of clients may be behind
+            not_after=_naive(now + timedelta(days=VALID_DAYS)),
+        )
+    except ValueError as error:  # idna's complaints are of this kind
+        raise SpecError(f"no certificate can be made for {', '.join(wanted)}: {error}") from error
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS_12)
+    context.set_alpn_protocols(["http/1.1"])
+    _load_chain(context, leaf.private_key_and_cert_chain_pem.bytes())
+    return context
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether `host` is an address of this machine alone, or the name of one."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _read(directory: Path) -> Authority | None:
+    certificate, key = directory / CERTIFICATE_FILE, directory / KEY_FILE
+    try:
+        pem, secret = certificate.read_bytes(), key.read_bytes()
+        key.chmod(PRIVATE)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LabError(f"{error.filename}: {error.strerror}") from error
+    try:
+        issuer = trustme.CA.from_pem(pem, secret)
+        _check_pair(issuer, pem)
+    except (ValueError, TypeError, ssl.SSLError) as error:
+        raise SpecError(
+            f"{certificate} or {key} is damaged; remove both, and clients have to trust the new one"
+        ) from error
+    return Authority(certificate=certificate, pem=pem, issuer=issuer)
+
+
+def _check_pair(issuer: trustme.CA, pem: bytes) -> None:
+    """Sign something and load it: key and certificate may be of different authorities."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _load_chain(context, issuer.private_key_pem.bytes() + pem)
+
+
+def _make(directory: Path) -> Authority:
+    issuer = trustme.CA(
+        organization_name=ORGANISATION,
+        # Two authorities in one trust store must differ in their names.
+        organization_unit_name=f"local certificate authority {secrets.token_hex(4)}",
+        path_length=0,
+    )
+    # The certificate comes last: where it is, there is a key to it.
+    write_private(directory / KEY_FILE, issuer.private_key_pem.bytes())
+    write_private(directory / CERTIFICATE_FILE, issuer.cert_pem.bytes())
+    return Authority(certificate=directory / CERTIFICATE_FILE, pem=issuer.cert_pem.bytes(), issuer=issuer)
+
+
+def _load_chain(context: ssl.SSLContext, pem: bytes) -> None:
+    """Load key and certificate, which `ssl` takes from files only, from memory."""
+    descriptor = os.memfd_create("ttylab-certificate")
+    try:
+        os.write(descriptor, pem)
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+
+
+def _naive(moment: datetime) -> datetime:
+    """Return `moment`, UTC, as certificates write it."""
+    return moment.replace(tzinfo=None)
