@@ -65,7 +65,13 @@ class FakeLab(Lab):
     def image(self, name):
         path = Path("/nowhere") / name
         return SimpleNamespace(
-            name=name, vmlinux=path, bzimage=path, initrd=path, sha256={}, provenance=lambda: {"name": name}
+            name=name,
+            vmlinux=path,
+            bzimage=path,
+            initrd=path,
+            disk=None,
+            sha256={},
+            provenance=lambda: {"name": name},
         )
 
     def choice(self, machine):

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from emulator.errors import ImageError, MissingPrerequisite
 from emulator.images.catalog import CatalogEntry
+from emulator.images.loader import LOADER_PACKAGES
 from emulator.images.package import Package, Progress
 from emulator.images.seal import hash_file
 
@@ -73,13 +74,13 @@ class AptSuite:
         self._run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
 
     def resolve(self) -> list[Package]:
-        """Return the packages of the kernel and of busybox, sorted by name.
+        """Return the packages of the kernel, of busybox and, for a disk, of GRUB, sorted by name.
 
         Raises:
-            ImageError: the suite has no such kernel.
+            ImageError: the suite has no such kernel or package.
         """
         found: dict[str, Package] = {}
-        waiting = [self._kernel_root(), "busybox-static"]
+        waiting = [self._kernel_root(), "busybox-static", *(LOADER_PACKAGES if self._entry.disk else ())]
         while waiting:
             stanzas = self._show(waiting)
             for stanza in stanzas:

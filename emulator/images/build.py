@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,12 @@ from emulator.images import cpio
 from emulator.images.bzimage import extract_vmlinux
 from emulator.images.catalog import CatalogEntry
 from emulator.images.deb import read_files
-from emulator.images.image import FILES, Manifest
+from emulator.images.image import DISK, FILES, Manifest
 from emulator.images.kmod import Module, module_name, parse_module
+from emulator.images.loader import write_disk
 from emulator.images.package import Package, Progress
-from emulator.images.recipe import Recipe, features, guest_nodes
+from emulator.images.recipe import Recipe, disk_files, features, guest_nodes
+from emulator.images.seal import hash_file
 from emulator.images.spin import DONOR, NAME, make_spin_module
 
 _VMLINUZ = re.compile(r"^(usr/)?(boot/vmlinuz-(?P<boot>.+)|lib/modules/(?P<lib>[^/]+)/vmlinuz)$")
@@ -44,7 +45,7 @@ def build_image(
     directory: Path,
     progress: Progress,
 ) -> Manifest:
-    """Write bzimage, vmlinux, initrd and manifest.json into `directory`, and return the manifest.
+    """Write bzimage, vmlinux, initrd, disk.img if wanted and manifest.json, and return the manifest.
 
     The same packages and recipe give the same bytes.
 
@@ -60,13 +61,17 @@ def build_image(
     spin = make_spin_module(kernel.modules[DONOR].data) if DONOR in kernel.modules else None
     order, offered = features(recipe, loadable=kernel.modules, builtin=kernel.builtin)
     offered |= {NAME} if spin else set()
-    if lacking := entry.offers - offered:
-        raise ImageError(
-            f"image {entry.name} lacks what the catalog says it offers: {', '.join(sorted(lacking))}"
-        )
+    if lacking := ", ".join(sorted(entry.offers - offered)):
+        raise ImageError(f"image {entry.name} lacks what the catalog says it offers: {lacking}")
     busybox = _only(_read(debs, _BUSYBOX.match, prefix="busybox-static"), "busybox")
     nodes = guest_nodes(recipe, image=entry.name, busybox=busybox, modules=order, spin=spin)
     contents = dict(zip(FILES, (kernel.bzimage, vmlinux, cpio.write_initramfs(nodes)), strict=True))
+    for name, content in contents.items():
+        (directory / name).write_bytes(content)
+    if entry.disk:
+        progress("writing the disk", 0.9)
+        files = disk_files(recipe, contents, release=kernel.release)
+        write_disk(directory / DISK, files, debs=debs)
     manifest = Manifest(
         name=entry.name,
         suite=entry.suite,
@@ -77,10 +82,8 @@ def build_image(
         modules=tuple(sorted(offered)),
         packages=tuple(package for package, _ in debs),
         recipe=recipe.digest(entry),
-        sha256={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        sha256={path.name: hash_file(path) for path in sorted(directory.iterdir())},
     )
-    for name, content in contents.items():
-        (directory / name).write_bytes(content)
     (directory / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
     return manifest
 

@@ -26,6 +26,7 @@ class _ImageTable(BaseModel):
     kernel: str = Field(default="newest", pattern=_VERSION)
     offers: list[str] = []
     check_valid_until: bool = True
+    disk: bool = False
 
 
 class _CatalogTable(BaseModel):
@@ -48,6 +49,7 @@ class CatalogEntry:
         check_valid_until: whether apt refuses an index whose time has run out.
         mirror: URL of the archive.
         keyring: file with the archive's keys on this machine.
+        disk: whether a disk with GRUB is made, which the image then boots from.
     """
 
     name: str
@@ -58,6 +60,7 @@ class CatalogEntry:
     check_valid_until: bool
     mirror: str
     keyring: Path
+    disk: bool = False
 
     @property
     def kernel_package(self) -> str:
@@ -94,7 +97,7 @@ class Catalog:
 
 
 def data_directory() -> Path:
-    """Return the directory of catalog.toml and linux/: in the checkout, or inside the installed package."""
+    """Return the directory of catalog.toml, grub/ and linux/: the checkout's, or the installed package's."""
     installed = Path(__file__).parent / "data"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "images"
 
@@ -124,4 +127,5 @@ def _entry(name: str, table: _CatalogTable, *, path: Path) -> CatalogEntry:
         check_valid_until=image.check_valid_until,
         mirror=table.mirror,
         keyring=Path(table.keyring),
+        disk=image.disk,
     )

@@ -14,7 +14,11 @@ from emulator.images.package import Package
 from emulator.toml_file import parse_table
 
 FORMAT = 1
+_BLOCK = 512  # of `st_blocks`
 FILES = ("bzimage", "vmlinux", "initrd")
+"""What every image has."""
+DISK = "disk.img"
+"""What an image with a disk has besides."""
 
 
 class _PackageTable(BaseModel):
@@ -54,7 +58,7 @@ class Manifest:
         modules: features that the guest offers, sorted.
         packages: what it was made from, sorted by name.
         recipe: hash of the recipe.
-        sha256: of each file, by its name in `FILES`.
+        sha256: of each file, by its name: those in `FILES`, and `DISK` if there is one.
     """
 
     name: str
@@ -67,6 +71,11 @@ class Manifest:
     packages: tuple[Package, ...]
     recipe: str
     sha256: Mapping[str, str]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Return the names of the image's files."""
+        return (*FILES, DISK) if DISK in self.sha256 else FILES
 
     def to_json(self) -> str:
         """Return the manifest's file."""
@@ -102,10 +111,11 @@ class Image:
         bzimage: kernel for firmware that boots EFI or Linux images.
         vmlinux: the same kernel uncompressed, with the PVH entry that SeaBIOS and qboot start.
         initrd: initramfs.
-        sha256: of bzimage, vmlinux and initrd.
+        sha256: of bzimage, vmlinux, initrd and disk.img.
         packages: Debian packages that it was made from.
         modules: features of the guest, loadable or built in ("i6300esb", "pvpanic", "spin").
         directory: where the files are.
+        disk: raw disk that boots through GRUB under BIOS and UEFI; None if the image has none.
     """
 
     name: str
@@ -120,11 +130,13 @@ class Image:
     packages: tuple[Package, ...]
     modules: frozenset[str]
     directory: Path
+    disk: Path | None = None
 
     @property
     def size(self) -> int:
-        """Return the bytes of the three files together."""
-        return sum(path.stat().st_size for path in (self.bzimage, self.vmlinux, self.initrd))
+        """Return the bytes of the files together; of a disk those without its holes."""
+        plain = sum(path.stat().st_size for path in (self.bzimage, self.vmlinux, self.initrd))
+        return plain + (self.disk.stat().st_blocks * _BLOCK if self.disk else 0)
 
     def provenance(self) -> dict[str, object]:
         """Return, ready for JSON, what the guest was made from: for reports."""
@@ -155,4 +167,5 @@ def image_of(manifest: Manifest, directory: Path) -> Image:
         packages=manifest.packages,
         modules=frozenset(manifest.modules),
         directory=directory,
+        disk=directory / DISK if DISK in manifest.files else None,
     )

@@ -1,4 +1,4 @@
-"""Puts the guest's initramfs together: the files of images/linux, busybox, the kernel's modules."""
+"""Puts together what is ours in an image: the initramfs from images/linux, and the files of a disk."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from emulator.images.kmod import Module, load_order
 
 # Part of every image's key: to be raised when the builder makes other bytes from the same recipe.
 BUILDER = 2
+# The same for images with a disk alone.
+DISK_BUILDER = 1
 _EXECUTABLE = ("init", "etc/acpi/")
 _PRIVATE = ("etc/shadow",)
 _EMPTY_DIRECTORIES = ("bin", "dev", "home/tester", "proc", "run", "sys", "tmp", "var/log", "lib/modules")
@@ -31,10 +33,12 @@ class Recipe:
     Attributes:
         files: content by path in the guest; `@IMAGE@` stands for the image's name.
         modules: names of the modules to load, in order.
+        menu: grub.cfg of an image with a disk; `@RELEASE@` stands for the kernel's release.
     """
 
     files: Mapping[str, bytes]
     modules: tuple[str, ...]
+    menu: bytes = b""
 
     def digest(self, entry: CatalogEntry) -> str:
         """Return the key of the image that `entry` and this recipe make; 64 hexadecimal digits."""
@@ -44,6 +48,8 @@ class Recipe:
         state.update(" ".join(self.modules).encode())
         for path in sorted(self.files):
             state.update(b"\0%s\0%d\0" % (path.encode(), len(self.files[path])) + self.files[path])
+        if entry.disk:
+            state.update(b"\0disk %d\0" % DISK_BUILDER + self.menu)
         return state.hexdigest()
 
 
@@ -53,14 +59,16 @@ def load_recipe(directory: Path | None = None) -> Recipe:
     Raises:
         SpecError: there is no recipe.
     """
-    directory = directory or data_directory() / "linux"
+    base = directory or data_directory()
+    directory = base / "linux"
     try:
+        menu = (base / "grub" / "grub.cfg").read_bytes()
         modules = _module_names((directory / "modules.txt").read_text(encoding="utf-8"))
         paths = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "modules.txt")
         files = {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
     except OSError as error:
         raise SpecError(f"{directory}: no guest recipe: {error.strerror}") from error
-    return Recipe(files=files, modules=modules)
+    return Recipe(files=files, modules=modules, menu=menu)
 
 
 def guest_nodes(
@@ -93,6 +101,15 @@ def guest_nodes(
     if spin is not None:
         nodes.append(cpio.file("lib/modules/spin.ko", spin))
     return nodes
+
+
+def disk_files(recipe: Recipe, built: Mapping[str, bytes], *, release: str) -> dict[str, bytes]:
+    """Return what a disk holds beside GRUB: the menu and what it starts, named as Debian names it."""
+    return {
+        f"boot/vmlinuz-{release}": built["bzimage"],
+        f"boot/initrd.img-{release}": built["initrd"],
+        "boot/grub/grub.cfg": recipe.menu.replace(b"@RELEASE@", release.encode()),
+    }
 
 
 def features(

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from emulator.errors import ImageError
-from emulator.images.image import FILES, Manifest
+from emulator.images.image import DISK, FILES, Manifest
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -27,7 +27,7 @@ def read_manifest(directory: Path) -> Manifest:
 def find_wrong_files(manifest: Manifest, directory: Path) -> list[str]:
     """Return a line for each file that is missing or has another hash; reads every byte."""
     problems: list[str] = []
-    for name in FILES:
+    for name in manifest.files:
         path, built = directory / name, manifest.sha256.get(name, "no hash")
         if not path.is_file():
             problems.append(f"{path} is missing")
@@ -62,7 +62,8 @@ def hash_file(path: Path) -> str:
 
 def _facts(directory: Path) -> dict[str, list[int]]:
     facts: dict[str, list[int]] = {}
-    for name in (*FILES, "manifest.json"):
+    disk = (DISK,) if (directory / DISK).exists() else ()
+    for name in (*FILES, *disk, "manifest.json"):
         status = (directory / name).stat()
         facts[name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
     return facts

@@ -1,6 +1,6 @@
 """The store of built images: a directory per image and recipe, verified on every open.
 
-    <root>/<image>/<recipe key>/   bzimage vmlinux initrd manifest.json seal.json
+    <root>/<image>/<recipe key>/   bzimage vmlinux initrd [disk.img] manifest.json seal.json
     <root>/pool/                   the .deb files that they were made from
 
 A directory appears by one rename, complete, and is never written again; so a running guest, a second
@@ -21,7 +21,7 @@ from typing import Protocol
 
 from emulator.errors import ImageError
 from emulator.images.catalog import Catalog, CatalogEntry, load_catalog
-from emulator.images.image import Image, Manifest, image_of
+from emulator.images.image import DISK, Image, Manifest, image_of
 from emulator.images.package import Package, Progress
 from emulator.images.recipe import Recipe, load_recipe
 from emulator.images.seal import find_wrong_files, hash_file, is_sealed, read_manifest, seal
@@ -209,8 +209,10 @@ class ImageStore:
         So a changed recipe neither needs the network nor moves to a newer kernel by itself.
         """
         for _, manifest in _readable(sorted((self.root / entry.name).glob("*"))):
-            same = (manifest.suite, manifest.flavour, manifest.kernel_request)
-            if same == (entry.suite, entry.flavour, entry.kernel) and self._in_pool(manifest.packages):
+            same = (manifest.suite, manifest.flavour, manifest.kernel_request, DISK in manifest.files)
+            if same == (entry.suite, entry.flavour, entry.kernel, entry.disk) and self._in_pool(
+                manifest.packages
+            ):
                 return manifest.packages
         return ()
 

@@ -254,13 +254,14 @@ def _disk(disk: Disk, *, index: int) -> tuple[str, ...]:
 
 
 def _kernel(spec: MachineSpec, *, tsc_khz: int | None) -> tuple[str, ...]:
+    told = (f"tsc_early_khz={tsc_khz}",) if spec.tell_tsc and tsc_khz is not None else ()
+    line = " ".join((*spec.command_line, *told))
+    if spec.kernel is None:
+        return ("-smbios", f"type=1,sku={escaped(line)}") if line else ()
     # These three take their value as it is: no escaping (QEMU 7.2, vl.c).
-    words: list[str] = []
-    if spec.kernel is not None:
-        words += ["-kernel", str(spec.kernel)]
+    words = ["-kernel", str(spec.kernel)]
     if spec.initrd is not None:
         words += ["-initrd", str(spec.initrd)]
-    told = (f"tsc_early_khz={tsc_khz}",) if spec.tell_tsc and tsc_khz is not None else ()
-    if spec.command_line or told:
-        words += ["-append", " ".join((*spec.command_line, *told))]
+    if line:
+        words += ["-append", line]
     return tuple(words)

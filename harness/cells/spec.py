@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 from dataclasses import replace
 
 from emulator.images import Image
-from emulator.machine.spec import Firmware, MachineSpec, MachineType, kernel_for
+from emulator.machine.linux_boot import linux_spec
+from emulator.machine.spec import MachineSpec
 from harness.cells.cell import Cell
 from harness.scenario import Scenario
-
-CONSOLE_ARGS = ("console=ttyS0,115200",)
-FAST_ARGS = ("no_timer_check", "cryptomgr.notests")
-"""What a guest whose command line is ours may leave out: 0.5 s of a boot under TCG (spec/qemu.md 2)."""
-
-
-def linux_spec(
-    image: Image, *, machine: MachineType, firmware: Firmware, words: Iterable[str] = (), name: str = ""
-) -> MachineSpec:
-    """Return a machine that boots a Linux image of ours with `words` on its command line.
-
-    Everything else has its default; `dataclasses.replace` changes it.
-
-    Raises:
-        SpecError: there is no such machine.
-    """
-    return MachineSpec(
-        name=name or image.name,
-        machine=machine,
-        firmware=firmware,
-        kernel=kernel_for(image, firmware),
-        initrd=image.initrd,
-        tell_tsc=True,
-        command_line=(*CONSOLE_ARGS, *FAST_ARGS, *words),
-    )
 
 
 def guest_spec(cell: Cell, scenario: Scenario, image: Image) -> MachineSpec:

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from emulator.errors import SpecError
 from emulator.images import Image
+from emulator.machine.linux_boot import linux_spec
 from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
-from harness.cells.spec import linux_spec
 
 _E = TypeVar("_E", bound=StrEnum)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from emulator.clock import Deadline
+from emulator.machine.linux_boot import linux_spec
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
-from harness.cells.spec import linux_spec
 from harness.guests.linux import LinuxGuest
 from harness.lab import Lab
 from harness.scenario import BOOT_S

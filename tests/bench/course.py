@@ -21,12 +21,12 @@ from pathlib import Path
 from emulator.clock import SYSTEM_CLOCK, Deadline
 from emulator.images import ImageStore
 from emulator.machine.argv import Wiring, build_argv
+from emulator.machine.linux_boot import CONSOLE_ARGS, FAST_ARGS
 from emulator.machine.machine import open_machine
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import find_qemu
 from emulator.machine.spec import MachineSpec, MachineType
 from emulator.machine.tsc import measure_tsc_khz
-from harness.cells.spec import CONSOLE_ARGS, FAST_ARGS
 from harness.guests.linux import LinuxGuest
 from harness.session import Session
 

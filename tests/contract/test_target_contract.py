@@ -15,10 +15,10 @@ from emulator.console.rfc2217_server import open_rfc2217_server
 from emulator.console.serial_port import open_serial_console
 from emulator.machine import MachineSpec, MachineType, open_machine
 from emulator.machine.capability import Capability
+from emulator.machine.linux_boot import CONSOLE_ARGS, FAST_ARGS
 from emulator.machine.machine import Machine
 from emulator.machine.spec import Firmware, kernel_for
 from harness.boot_stages import boot_offsets
-from harness.cells.spec import CONSOLE_ARGS, FAST_ARGS
 from harness.errors import GuestDied, Unsupported
 from harness.guests.linux import LinuxGuest
 from harness.guests.profile import LinuxProfile

@@ -19,7 +19,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def test_catalog_ships_every_debian_release_of_interest():
     catalog = load_catalog()
-    assert catalog.names == ("bookworm", "bookworm-generic", "bullseye", "sid", "trixie")
+    assert catalog.names == ("bookworm", "bookworm-generic", "bookworm-grub", "bullseye", "sid", "trixie")
     assert catalog.entry("bookworm-generic").kernel_package == "linux-image-amd64"
     assert catalog.entry("sid").kernel_package == "linux-image-cloud-amd64"
     assert not catalog.entry("bullseye").check_valid_until

@@ -27,6 +27,7 @@ IMAGE = SimpleNamespace(
     vmlinux=Path("/i/vmlinux"),
     bzimage=Path("/i/bz"),
     initrd=Path("/i/initrd"),
+    disk=None,
     sha256=HASHES,
 )
 SPEC = guest_spec(CELL, find_scenario("nmi-panic"), IMAGE)
