@@ -83,10 +83,18 @@ class OutgoingQueue:
         with self._changed:
             if self._closed is None:
                 self._closed = reason
-            for item in self._items:
-                item.failure = self._closed
-            self._items.clear()
-            self._changed.notify_all()
+            self._give_up(self._closed)
+
+    def drop(self, reason: str) -> None:
+        """Give up everything that waits; what comes later is sent."""
+        with self._changed:
+            self._give_up(reason)
+
+    def _give_up(self, reason: str) -> None:
+        for item in self._items:
+            item.failure = reason
+        self._items.clear()
+        self._changed.notify_all()
 
     def wait(self, item: Outgoing, deadline: Deadline) -> None:
         """Wait until `item` is gone; what is left of it at the deadline will not be sent.

@@ -106,6 +106,7 @@ class FarEnd:
     def _answer(self, number: int) -> None:
         with self._drained:
             if self._discarding:
+                self.queue.drop("the far end has ended")
                 self._wire.discard_unread()
                 self._discarding = False
             self._answered = number
@@ -262,21 +263,28 @@ def open_console(
     clock: Clock = SYSTEM_CLOCK,
     epoch: float | None = None,
     keep: int | None = None,
+    transcript: Transcript | None = None,
     links_dir: Path | None = None,
     on_control: ControlHandler | None = None,
 ) -> Iterator[Console]:
     """Open a console on a new pty; the far end opens its slave, `console.path`.
 
     The console outlives its far ends: a machine may be powered off and on. At the end of the
-    `with` the transcript is closed and complete; it keeps the latest `keep` bytes, or all.
+    `with` the transcript is closed and complete; it keeps the latest `keep` bytes, or all. A
+    `transcript` that is given grows instead, and stays its owner's to close.
 
     Raises:
         LabError: the pump failed; raised at the end, unless something else is raised already.
     """
     with open_raw_pty() as pty:
-        transcript = Transcript(name, clock=clock, sink=sink, epoch=epoch, keep=keep)
+        own = Transcript(name, clock=clock, sink=sink, epoch=epoch, keep=keep)
         with run_console(
-            PtyWire(pty), transcript, path=pty.path, links_dir=links_dir, on_control=on_control
+            PtyWire(pty),
+            own if transcript is None else transcript,
+            closes=transcript is None,
+            path=pty.path,
+            links_dir=links_dir,
+            on_control=on_control,
         ) as console:
             yield console
 
@@ -307,17 +315,21 @@ def run_console(
     wire: Wire,
     transcript: Transcript,
     *,
+    closes: bool = True,
     path: Path | None = None,
     links_dir: Path | None = None,
     on_control: ControlHandler | None = None,
 ) -> Iterator[Console]:
     """Pump `wire` into `transcript` for the time of the `with`; both end with it.
 
+    Without `closes` the transcript stays open, unless the pump fails.
+
     Raises:
         LabError: the pump failed; raised at the end, unless something else is raised already.
     """
     with ExitStack() as stack:
-        stack.callback(transcript.close, "the console was closed")
+        if closes:
+            stack.callback(transcript.close, "the console was closed")
         far_end = FarEnd(wire, transcript)
         loop = stack.enter_context(
             Loop(transcript.name, clock=transcript.clock, on_failure=far_end.fail_with)

@@ -10,7 +10,7 @@ from pathlib import Path
 from emulator.clock import Clock, utc_now
 from emulator.console.control_link import CONTROL_SOCKET
 from emulator.console.links import CONSOLE_SOCKET
-from emulator.console.transcript import DirectorySink
+from emulator.console.transcript import DirectorySink, Transcript
 from emulator.errors import LabError
 from emulator.machine.argv import FirmwareFiles
 from emulator.machine.firmware import find_ovmf, open_private_vars
@@ -103,6 +103,7 @@ class Opening:
     clock: Clock
     label: str
     keep: int | None
+    transcript: Transcript | None
 
 
 def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench:

@@ -321,6 +321,7 @@ def open_machine(
     clock: Clock = SYSTEM_CLOCK,
     label: str = "",
     keep: int | None = None,
+    transcript: Transcript | None = None,
     start: bool = True,
 ) -> Iterator[Machine]:
     """Open a machine for the time of the `with`; at its end nothing of it is left but `run_dir`.
@@ -333,6 +334,8 @@ def open_machine(
         clock: where stamps come from.
         label: what `ttylab attach` shows: a cell id, an image.
         keep: how many bytes of the console stay readable, None keeps all (see `Transcript`).
+        transcript: an open one that the console grows instead of one of its own, which is kept in
+            `run_dir`; it stays open, so it can be that of the next machine too.
         start: whether it is powered on already; `power_on` does it otherwise.
 
     Raises:
@@ -344,7 +347,15 @@ def open_machine(
         machine = _build(
             spec,
             teardown,
-            Opening(run_dir=run_dir, qemu=qemu, accelerator=accelerator, clock=clock, label=label, keep=keep),
+            Opening(
+                run_dir=run_dir,
+                qemu=qemu,
+                accelerator=accelerator,
+                clock=clock,
+                label=label,
+                keep=keep,
+                transcript=transcript,
+            ),
         )
         if start:
             machine.power_on(Deadline.after(START_S, clock))
@@ -361,9 +372,10 @@ def _build(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Machine:
     console = teardown.enter(
         open_console(
             "ttyS0",
-            sink=bench.open_sink(bench.run_dir, console="ttyS0"),
+            sink=bench.open_sink(bench.run_dir, console="ttyS0") if opening.transcript is None else None,
             clock=bench.clock,
             keep=opening.keep,
+            transcript=opening.transcript,
             links_dir=bench.temp_dir,
             on_control=answer,
         )

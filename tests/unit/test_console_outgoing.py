@@ -81,3 +81,17 @@ def test_queue_refuses_what_comes_when_closed():
     queue.close("second")
     with pytest.raises(ConsoleClosed, match="first"):
         queue.wait(queue.put(b"x"), Deadline.after(30))
+
+
+def test_queue_goes_on_after_it_dropped_what_waited():
+    queue, far = OutgoingQueue("ttyS0"), FarEnd(2)
+    item = queue.put(b"abcdef")
+    hand_over(queue, far)
+    queue.drop("the far end has ended")
+    with pytest.raises(ConsoleClosed, match=r"the far end has ended\); 2 of 6 bytes"):
+        queue.wait(item, Deadline.after(30))
+    assert queue.waiting == 0
+    far = FarEnd(100)
+    queue.put(b"next")
+    hand_over(queue, far)
+    assert far.taken == b"next"

@@ -12,6 +12,7 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.console.pump import open_console, open_socket_console
+from emulator.console.transcript import Transcript
 from emulator.errors import LabError, SpecError, StateError
 
 
@@ -74,6 +75,30 @@ def test_detach_drops_typed_bytes_that_no_far_end_has_read():
         console.write(b"for you", soon())
         assert os.read(far, 100) == b"for you"
         os.close(far)
+
+
+def test_detach_drops_typed_bytes_that_did_not_even_fit_the_wire():
+    with open_console() as console:
+        console.post(b"for nobody" * 10_000)
+        console.drain(soon())
+        assert console.unsent > 0
+        console.detach_far_end(soon())
+        assert console.unsent == 0
+        far = open_slave(console.path)
+        console.write(b"for you", soon())
+        assert os.read(far, 100) == b"for you"
+        os.close(far)
+
+
+def test_console_grows_a_transcript_of_somebody_else_and_leaves_it_open():
+    transcript = Transcript()
+    for word in (b"one", b"two"):
+        with open_console(transcript=transcript) as console:
+            assert console.transcript is transcript
+            far = open_slave(console.path)
+            os.write(far, word)
+            os.close(far)
+    assert (transcript.read(), transcript.closed) == (b"onetwo", None)
 
 
 def test_full_far_end_gets_the_rest_when_it_reads_again():
