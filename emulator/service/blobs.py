@@ -4,17 +4,46 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
+SCREENSHOTS_MAX = 64
 _STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
+class Screenshots:
+    """The latest screenshot of each VM, for when it is off; the oldest go where there are too many."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+
+    def keep(self, key: str, bitmap: bytes) -> None:
+        """Remember `bitmap` as what the VM with that key showed last."""
+        self._kept[key] = bitmap
+        self._kept.move_to_end(key)
+        while len(self._kept) > SCREENSHOTS_MAX:
+            self._kept.popitem(last=False)
+
+    def find(self, key: str) -> bytes | None:
+        """Return what the VM with that key showed last, or None."""
+        return self._kept.get(key)
+
+    def forget(self, key: str) -> None:
+        """Drop what the VM with that key showed."""
+        self._kept.pop(key, None)
+
+
 class BlobSigner:
-    """Makes and checks the query of signed URLs; the key never leaves it."""
+    """Makes and checks the query of signed URLs; the key never leaves it.
+
+    Attributes:
+        screenshots: what VMs showed last.
+    """
 
     def __init__(self, key: bytes, *, endpoint: str) -> None:
+        self.screenshots = Screenshots()
         self._key = key
         self._endpoint = endpoint
 

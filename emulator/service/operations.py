@@ -6,8 +6,8 @@ import asyncio
 import logging
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -34,19 +34,25 @@ class Operation:
         id: GUID.
         subscription: where it was asked for; nobody else sees it.
         location: region in its URL.
+        action: what is done ("restart").
+        resources: keys of what it is done to.
         started: when, UTC.
         ended: when, or None.
         status: how far it is.
         error: why it failed.
+        over: set when it has ended.
     """
 
     id: str
     subscription: str
     location: str
+    action: str
+    resources: frozenset[str]
     started: datetime
     ended: datetime | None = None
     status: OperationStatus = OperationStatus.IN_PROGRESS
     error: CloudError | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def body(self) -> dict[str, Any]:
         """Return what a poller is told."""
@@ -68,14 +74,32 @@ class Operations:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._operations: OrderedDict[str, Operation] = OrderedDict()
+        self._busy: dict[str, Operation] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[Any, Any, None], *, subscription: str, location: str) -> Operation:
-        """Begin `work` and return its operation; an EmulatorError out of it makes it Failed."""
+    def start(
+        self,
+        work: Coroutine[Any, Any, None],
+        *,
+        subscription: str,
+        location: str,
+        action: str = "",
+        resources: Iterable[str] = (),
+    ) -> Operation:
+        """Begin `work` and return its operation; an EmulatorError out of it makes it Failed.
+
+        Whatever of `resources` (keys) was busy with something else counts as busy with this from now on.
+        """
         operation = Operation(
-            id=str(uuid.uuid4()), subscription=subscription.lower(), location=location, started=self._now()
+            id=str(uuid.uuid4()),
+            subscription=subscription.lower(),
+            location=location,
+            action=action,
+            resources=frozenset(resources),
+            started=self._now(),
         )
         self._operations[operation.id] = operation
+        self._busy.update(dict.fromkeys(operation.resources, operation))
         while len(self._operations) > KEPT_MAX:
             self._operations.popitem(last=False)
         task = asyncio.create_task(self._run(operation, work))
@@ -87,6 +111,10 @@ class Operations:
         """Return an operation of the subscription, or None."""
         found = self._operations.get(operation_id.lower())
         return found if found is not None and found.subscription == subscription.lower() else None
+
+    def running_on(self, key: str) -> Operation | None:
+        """Return the latest operation on the resource with that key, None where it has ended."""
+        return self._busy.get(key)
 
     async def close(self) -> None:
         """Cancel what still runs and wait for its end."""
@@ -103,6 +131,9 @@ class Operations:
         except EmulatorError as error:
             operation.error = CloudError(500, "InternalExecutionError", str(error))
             _LOG.warning("operation %s failed: %s", operation.id, error)
+        except Exception:
+            operation.error = CloudError(500, "InternalExecutionError", "An internal error occurred.")
+            _LOG.exception("operation %s failed", operation.id)
         except asyncio.CancelledError:
             operation.error = CloudError(409, "OperationCanceled", "The service was stopped.")
             raise
@@ -110,3 +141,5 @@ class Operations:
             failed = operation.error is not None
             operation.status = OperationStatus.FAILED if failed else OperationStatus.SUCCEEDED
             operation.ended = self._now()
+            self._busy = {key: one for key, one in self._busy.items() if one is not operation}
+            operation.over.set()

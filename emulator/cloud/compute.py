@@ -1,0 +1,185 @@
+"""Virtual machines and instances of scale sets as Resource Manager shows them (azure.md 4, REC); pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from emulator.cloud.documents import table
+from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, VirtualMachine
+
+Body = dict[str, Any]
+
+DISPLAY_OF_PROVISIONING: Mapping[ProvisioningState, str] = {
+    ProvisioningState.CREATING: "Creating",
+    ProvisioningState.UPDATING: "Updating",
+    ProvisioningState.SUCCEEDED: "Provisioning succeeded",
+    ProvisioningState.FAILED: "Provisioning failed",
+    ProvisioningState.DELETING: "Deleting",
+}
+_OFF = frozenset({PowerState.DEALLOCATED, PowerState.DEALLOCATING})
+
+
+def stamp(moment: datetime) -> str:
+    """Return `moment` as Resource Manager writes it."""
+    return moment.isoformat(timespec="microseconds")
+
+
+def shown_name(vm: VirtualMachine) -> str:
+    """Return the name that is shown: `ss1_0` for instance 0 of `ss1`."""
+    return vm.id.name if vm.scale_set is None else f"{vm.scale_set.name}_{vm.id.name}"
+
+
+def render_vm(vm: VirtualMachine, *, view: Body | None = None) -> Body:
+    """Return a VM as its GET answers; `view` is its instance view where that was asked for."""
+    body: Body = {
+        "name": vm.id.name,
+        "id": str(vm.id),
+        "type": vm.id.type,
+        **{name: value for name, value in vm.document.items() if name != "properties"},
+        "properties": _properties(vm),
+    }
+    if view is not None:
+        body["properties"]["instanceView"] = view
+    return body
+
+
+def render_instance(vm: VirtualMachine, scale_set: ScaleSet, *, view: Body | None = None) -> Body:
+    """Return an instance of `scale_set`; `latestModelApplied` tells whether it was upgraded (U12)."""
+    body = render_vm(vm, view=view)
+    properties = {
+        "latestModelApplied": vm.model_version == scale_set.model_version,
+        "modelDefinitionApplied": "VirtualMachineScaleSet",
+        **body["properties"],
+    }
+    return {
+        **body,
+        "name": shown_name(vm),
+        "instanceId": vm.id.name,
+        "sku": {name: table(scale_set.document, "sku").get(name, "Standard") for name in ("name", "tier")},
+        "properties": properties,
+    }
+
+
+def render_instance_view(vm: VirtualMachine, *, now: datetime) -> Body:
+    """Return the instance view: `statuses[0]` is the provisioning state, `statuses[1]` the power state."""
+    view: Body = {}
+    if vm.power not in _OFF:
+        view |= _guest_facts(vm)
+        view["vmAgent"] = _agent(vm, now)
+    changed = stamp(vm.changed or vm.created)
+    disk_status = _status("ProvisioningState/succeeded", "Provisioning succeeded", time=changed)
+    view["disks"] = [{"name": disk_name(vm), "statuses": [disk_status]}]
+    if vm.boot_diagnostics.enabled:
+        view["bootDiagnostics"] = render_blob_uris(vm)
+    view["hyperVGeneration"] = vm.guest.generation
+    view["statuses"] = [
+        _status(
+            f"ProvisioningState/{vm.provisioning.value.lower()}",
+            DISPLAY_OF_PROVISIONING[vm.provisioning],
+            level="Error" if vm.provisioning is ProvisioningState.FAILED else "Info",
+            time=changed,
+        ),
+        _status(f"PowerState/{vm.power.value}", f"VM {vm.power.value}"),
+    ]
+    return view
+
+
+def render_blob_uris(vm: VirtualMachine) -> Body:
+    """Return where a custom storage account keeps the blobs; nothing is told of a managed one (REC)."""
+    uri = vm.boot_diagnostics.storage_uri
+    if uri is None:
+        return {}
+    container = f"{uri.rstrip('/')}/{container_name(vm)}"
+    return {
+        "consoleScreenshotBlobUri": f"{container}/{screenshot_name(vm)}",
+        "serialConsoleLogBlobUri": f"{container}/{log_name(vm)}",
+    }
+
+
+def container_name(vm: VirtualMachine) -> str:
+    """Return the name of the container of the boot-diagnostics blobs."""
+    letters = "".join(one for one in shown_name(vm).lower() if one.isascii() and one.isalnum())
+    return f"bootdiagnostics-{letters[:9]}-{vm.vm_id}"
+
+
+def screenshot_name(vm: VirtualMachine) -> str:
+    """Return the name of the screenshot's blob."""
+    return f"{shown_name(vm)}.{vm.vm_id}.screenshot.bmp"
+
+
+def log_name(vm: VirtualMachine) -> str:
+    """Return the name of the boot log's blob."""
+    return f"{shown_name(vm)}.{vm.vm_id}.serialconsole.log"
+
+
+def disk_name(vm: VirtualMachine) -> str:
+    """Return the name of the disk that the guest boots from."""
+    chosen = table(vm.document, "properties", "storageProfile", "osDisk").get("name")
+    return str(chosen) if chosen else f"{shown_name(vm)}_disk1_{vm.vm_id.replace('-', '')}"
+
+
+def os_type(vm: VirtualMachine) -> str:
+    """Return "Windows" or "Linux", as the guest is shown."""
+    chosen = table(vm.document, "properties", "storageProfile", "osDisk").get("osType")
+    if isinstance(chosen, str):
+        return "Windows" if chosen.lower() == "windows" else "Linux"
+    return "Windows" if vm.guest.stands_in_for == "Windows" else "Linux"
+
+
+def _properties(vm: VirtualMachine) -> Body:
+    own = dict(table(vm.document, "properties"))
+    storage = dict(table(own, "storageProfile"))
+    storage["osDisk"] = _os_disk(vm, table(storage, "osDisk"))
+    storage.setdefault("dataDisks", [])
+    return {
+        "vmId": vm.vm_id,
+        **own,
+        "storageProfile": storage,
+        "provisioningState": vm.provisioning.value,
+        "timeCreated": stamp(vm.created),
+    }
+
+
+def _os_disk(vm: VirtualMachine, own: Mapping[str, Any]) -> Body:
+    group = f"/subscriptions/{vm.id.subscription}/resourceGroups/{vm.id.group}"
+    disk = {"storageAccountType": "Standard_LRS", **table(own, "managedDisk")}
+    disk.setdefault("id", f"{group}/providers/Microsoft.Compute/disks/{disk_name(vm)}")
+    return {
+        "createOption": "FromImage",
+        "caching": "ReadWrite",
+        **own,
+        "osType": os_type(vm),
+        "name": disk_name(vm),
+        "managedDisk": disk,
+    }
+
+
+def _guest_facts(vm: VirtualMachine) -> Body:
+    profile = table(vm.document, "properties", "osProfile")
+    windows = os_type(vm) == "Windows"
+    return {
+        "computerName": str(profile.get("computerName") or shown_name(vm)),
+        "osName": "Windows Server" if windows else "debian",
+        "osVersion": "10.0" if windows else "12",
+    }
+
+
+def _agent(vm: VirtualMachine, now: datetime) -> Body:
+    ready = vm.power is PowerState.RUNNING
+    status = _status(
+        "ProvisioningState/succeeded" if ready else "ProvisioningState/Unavailable",
+        "Ready" if ready else "Not Ready",
+        level="Info" if ready else "Warning",
+        time=stamp(now),
+    )
+    status["message"] = "Guest Agent is running" if ready else "VM Agent is unresponsive."
+    return {"vmAgentVersion": "2.9.1.1" if ready else "Unknown", "statuses": [status]}
+
+
+def _status(code: str, display: str, *, level: str = "Info", time: str | None = None) -> Body:
+    status: Body = {"code": code, "level": level, "displayStatus": display}
+    if time is not None:
+        status["time"] = time
+    return status

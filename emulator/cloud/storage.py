@@ -1,0 +1,161 @@
+"""Storage accounts, as far as boot diagnostics need them (azure.md 4 "Storage", U8, U13); pure."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from emulator.cloud.compute import Body, stamp
+from emulator.cloud.documents import merge, own_part, require_location, require_storable, require_types, table
+from emulator.cloud.records import StorageAccount
+from emulator.cloud.settings import CloudKind
+from emulator.errors import CloudError
+
+TLS_VERSIONS = ("TLS1_0", "TLS1_1", "TLS1_2", "TLS1_3")
+SUFFIXES: Mapping[CloudKind, str] = {
+    CloudKind.PUBLIC: "core.windows.net",
+    CloudKind.GOVERNMENT: "core.usgovcloudapi.net",
+    CloudKind.CHINA: "core.chinacloudapi.cn",
+}
+_NAME = re.compile(r"[a-z0-9]{3,24}")
+_COMPUTED = frozenset(
+    {"provisioningState", "primaryEndpoints", "primaryLocation", "statusOfPrimary", "creationTime"}
+)
+_TYPES: Mapping[tuple[str, ...], type | tuple[type, ...]] = {
+    ("tags",): Mapping,
+    ("kind",): str,
+    ("sku",): Mapping,
+    ("sku", "name"): str,
+    ("properties",): Mapping,
+    ("properties", "networkAcls"): Mapping,
+    ("properties", "networkAcls", "defaultAction"): str,
+    ("properties", "networkAcls", "ipRules"): list,
+    ("properties", "isHnsEnabled"): bool,
+    ("properties", "allowSharedKeyAccess"): bool,
+    ("properties", "minimumTlsVersion"): str,
+}
+
+
+def render_account(account: StorageAccount, *, kind: CloudKind) -> Body:
+    """Return a storage account as its GET answers; ipRules only where the client put some (azure.md 4)."""
+    own = dict(table(account.document, "properties"))
+    acls = {
+        "bypass": "AzureServices",
+        "virtualNetworkRules": [],
+        "ipRules": [],
+        "defaultAction": "Allow",
+        **table(own, "networkAcls"),
+    }
+    created = stamp(account.created)
+    return {
+        "sku": {"tier": "Standard", "name": "Standard_LRS", **table(account.document, "sku")},
+        "kind": account.document.get("kind", "StorageV2"),
+        "id": str(account.id),
+        "name": account.id.name,
+        "type": account.id.type,
+        "location": account.document.get("location", ""),
+        "tags": dict(table(account.document, "tags")),
+        "properties": {
+            "minimumTlsVersion": "TLS1_2",
+            "allowSharedKeyAccess": True,
+            "isHnsEnabled": False,
+            "supportsHttpsTrafficOnly": True,
+            **own,
+            "networkAcls": acls,
+            "keyCreationTime": {"key1": created, "key2": created},
+            "provisioningState": "Succeeded",
+            "creationTime": created,
+            "primaryEndpoints": {
+                service: f"https://{account.id.name}.{service}.{SUFFIXES[kind]}/"
+                for service in ("blob", "queue", "table", "file")
+            },
+            "primaryLocation": account.document.get("location", ""),
+            "statusOfPrimary": "available",
+        },
+    }
+
+
+def render_keys(account: StorageAccount) -> Body:
+    """Return the keys of `account`: of the right form, and good for nothing."""
+    return {
+        "keys": [
+            {
+                "creationTime": stamp(account.created),
+                "keyName": name,
+                "value": base64.b64encode(hashlib.sha512(f"{account.key}/{name}".encode()).digest()).decode(),
+                "permissions": "FULL",
+            }
+            for name in ("key1", "key2")
+        ]
+    }
+
+
+def put_account(body: Mapping[str, Any], *, name: str, old: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the document that a PUT makes.
+
+    Raises:
+        CloudError: 400; the name can't be an account's, or `body` describes none.
+    """
+    require_storable(body)
+    require_account_name(name)
+    document = {**({} if old is None else old), **own_part(body, computed=_COMPUTED)}
+    document["location"] = require_location(document)
+    _check(document)
+    return document
+
+
+def patch_account(body: Mapping[str, Any], *, old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document that a PATCH makes of `old`.
+
+    Raises:
+        CloudError: 400, as `put_account`.
+    """
+    require_storable(body)
+    document = own_part(merge(old, body), computed=_COMPUTED)
+    document["location"] = require_location(document)
+    _check(document)
+    return document
+
+
+def is_account_name(name: str) -> bool:
+    """Tell whether `name` can be an account's: 3 to 24 small letters and digits."""
+    return _NAME.fullmatch(name) is not None
+
+
+def require_account_name(name: str) -> None:
+    """Check a name.
+
+    Raises:
+        CloudError: 400 AccountNameInvalid.
+    """
+    if not is_account_name(name):
+        raise CloudError(
+            400,
+            "AccountNameInvalid",
+            f"{name} is not a valid storage account name. Storage account name must be between 3 and 24"
+            " characters in length and use numbers and lower-case letters only.",
+        )
+
+
+def _check(document: Mapping[str, Any]) -> None:
+    require_types(document, _TYPES)
+    properties = table(document, "properties")
+    version = properties.get("minimumTlsVersion", "TLS1_2")
+    if version not in TLS_VERSIONS:
+        raise CloudError(
+            400,
+            "InvalidRequestPropertyValue",
+            f"The value '{version}' is not allowed for property minimumTlsVersion; allowed:"
+            f" {', '.join(TLS_VERSIONS)}.",
+        )
+    action = table(properties, "networkAcls").get("defaultAction", "Allow")
+    if action not in {"Allow", "Deny"}:
+        raise CloudError(
+            400,
+            "InvalidRequestPropertyValue",
+            f"The value '{action}' is not allowed for property networkAcls.defaultAction; allowed: Allow,"
+            " Deny.",
+        )

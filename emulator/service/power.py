@@ -1,0 +1,316 @@
+"""What the actions on VMs do to records and guests; VMs and instances of scale sets are the same here (U4).
+
+Each action shows its states while they last. One action runs on a VM at a time: the same one asked for
+again joins the one that runs, another is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from emulator.cloud.records import PowerState, ProvisioningState, VirtualMachine
+from emulator.console.marks import MarkKind
+from emulator.errors import CloudError, EmulatorError
+from emulator.service.bitmap import bmp_of_ppm
+from emulator.service.context import Service
+from emulator.service.fleet import Guest
+from emulator.service.operations import Operation
+
+_LOG = logging.getLogger(__name__)
+
+
+class Action(StrEnum):
+    """What can be asked of a VM, in the words of its paths."""
+
+    START = "start"
+    POWER_OFF = "powerOff"
+    RESTART = "restart"
+    DEALLOCATE = "deallocate"
+    REDEPLOY = "redeploy"
+    REAPPLY = "reapply"
+    REIMAGE = "reimage"
+
+
+class _Deed(StrEnum):
+    """What is done to the guest in one phase."""
+
+    ON = "on"
+    SHUT_DOWN = "shut down"
+    CUT = "cut"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Phase:
+    shown: PowerState
+    deed: _Deed
+
+
+_STOP = _Phase(shown=PowerState.STOPPING, deed=_Deed.SHUT_DOWN)
+_CUT = _Phase(shown=PowerState.STOPPING, deed=_Deed.CUT)
+_START = _Phase(shown=PowerState.STARTING, deed=_Deed.ON)
+_PHASES: dict[Action, tuple[_Phase, ...]] = {
+    Action.START: (_START,),
+    Action.POWER_OFF: (_STOP,),
+    Action.RESTART: (_STOP, _START),
+    Action.DEALLOCATE: (_Phase(shown=PowerState.DEALLOCATING, deed=_Deed.SHUT_DOWN),),
+    Action.REDEPLOY: (_CUT, _START),
+    Action.REAPPLY: (),
+    Action.REIMAGE: (_CUT, _START),
+}
+_ENDS = {Action.POWER_OFF: PowerState.STOPPED, Action.DEALLOCATE: PowerState.DEALLOCATED}
+_NEEDS_ALLOCATION = frozenset({Action.RESTART, Action.REDEPLOY, Action.REIMAGE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Course:
+    """What is done to one VM, and where that leads."""
+
+    vm: VirtualMachine
+    phases: tuple[_Phase, ...]
+    end: PowerState
+
+    @property
+    def first(self) -> PowerState:
+        """What shows at once."""
+        return self.phases[0].shown if self.phases else self.vm.power
+
+
+def require_free(service: Service, vm: VirtualMachine, action: str) -> None:
+    """Check that nothing runs on `vm` now.
+
+    Raises:
+        CloudError: 409 OperationNotAllowed.
+    """
+    running = service.operations.running_on(vm.key)
+    if running is not None:
+        raise CloudError(
+            409,
+            "OperationNotAllowed",
+            f"The operation '{action}' is not allowed on VM '{vm.id.name}' since the operation"
+            f" '{running.action}' ({running.id}) is in progress on it. Please wait and retry the request.",
+        )
+
+
+def begin_action(
+    service: Service,
+    vms: Sequence[VirtualMachine],
+    action: Action,
+    *,
+    by: str,
+    skip_shutdown: bool = False,
+) -> Operation:
+    """Begin `action` on `vms` of one location and return its operation; the first state shows at once.
+
+    Raises:
+        CloudError: 409; something else runs on one of them, or it is deallocated and has to be started.
+    """
+    keys = frozenset(vm.key for vm in vms)
+    joined = service.operations.running_on(vms[0].key)
+    if joined is not None and (joined.action, joined.resources) == (action.value, keys):
+        return joined
+    for vm in vms:
+        require_free(service, vm, action.value)
+        _require_allocated(vm, action)
+    courses = [_course_of(vm, action, skip_shutdown=skip_shutdown) for vm in vms]
+    for course in courses:
+        mark(service, course.vm, command=action.value, by=by)
+        _show(service, course.vm, power=course.first, provisioning=ProvisioningState.UPDATING)
+    return service.operations.start(
+        _follow_all(service, courses),
+        subscription=vms[0].id.subscription,
+        location=location_of(vms[0]),
+        action=action.value,
+        resources=keys,
+    )
+
+
+def begin_change(service: Service, vm: VirtualMachine, *, created: bool) -> Operation:
+    """Put `vm`, new or changed, and return the operation that ends with its success.
+
+    Raises:
+        CloudError: 409; something runs on it.
+    """
+    require_free(service, vm, "createOrUpdate")
+    state = ProvisioningState.CREATING if created else ProvisioningState.UPDATING
+    final = PowerState.RUNNING if created else vm.power
+    power = PowerState.STARTING if created else vm.power
+    service.cloud.put(replace(vm, power=power, provisioning=state, changed=service.now()))
+
+    async def settle() -> None:
+        await pause(service.settings.operation_s)
+        _show(service, vm, power=final, provisioning=ProvisioningState.SUCCEEDED)
+
+    return service.operations.start(
+        settle(),
+        subscription=vm.id.subscription,
+        location=location_of(vm),
+        action="createOrUpdate",
+        resources=(vm.key,),
+    )
+
+
+def begin_delete(service: Service, vms: Sequence[VirtualMachine], *, location: str, by: str) -> Operation:
+    """Begin to delete `vms`, after whatever runs on them, and return the operation."""
+    keys = frozenset(vm.key for vm in vms)
+    earlier = {one for key in keys if (one := service.operations.running_on(key)) is not None}
+    joined = next((one for one in earlier if (one.action, one.resources) == ("delete", keys)), None)
+    if joined is not None:
+        return joined
+    for vm in vms:
+        mark(service, vm, command="delete", by=by)
+        _show(service, vm, power=vm.power, provisioning=ProvisioningState.DELETING)
+
+    async def delete() -> None:
+        for operation in earlier:
+            await operation.over.wait()
+        await pause(service.settings.operation_s)
+        await asyncio.gather(*(_delete(service, vm) for vm in vms))
+
+    return service.operations.start(
+        delete(),
+        subscription=vms[0].id.subscription,
+        location=location,
+        action="delete",
+        resources=keys,
+    )
+
+
+async def ready_guest(service: Service, vm: VirtualMachine) -> Guest:
+    """Return the guest of `vm`; one that is to run is started if it was not.
+
+    Raises:
+        LabError: it can't be started.
+    """
+    guest = service.fleet.guest(vm)
+    if vm.power is PowerState.RUNNING and not guest.is_on:
+        await guest.power_on()
+    return guest
+
+
+async def take_screenshot(service: Service, vm: VirtualMachine) -> bytes | None:
+    """Return what the VM shows as BMP, what it showed last while it is off, or None: it never was on.
+
+    Raises:
+        LabError: the machine does not say.
+    """
+    guest = service.fleet.existing(vm.key)
+    if guest is not None and guest.is_on:
+        service.blobs.screenshots.keep(vm.key, bmp_of_ppm(await guest.screenshot()))
+    return service.blobs.screenshots.find(vm.key)
+
+
+def mark(service: Service, vm: VirtualMachine, *, command: str, by: str) -> None:
+    """Note in the transcript of the VM, where it has one, who did what: the boot log shows it."""
+    guest = service.fleet.existing(vm.key)
+    if guest is not None:
+        guest.transcript.mark(MarkKind.LINK, "command", {"by": by, "command": command})
+
+
+def location_of(vm: VirtualMachine) -> str:
+    """Return the region of `vm`."""
+    return str(vm.document.get("location") or "global")
+
+
+async def pause(seconds: float) -> None:
+    """Let the loop go on for `seconds`: what an operation takes at least."""
+    if seconds > 0:
+        await asyncio.sleep(seconds)
+
+
+def _require_allocated(vm: VirtualMachine, action: Action) -> None:
+    if action in _NEEDS_ALLOCATION and vm.power is PowerState.DEALLOCATED:
+        raise CloudError(
+            409,
+            "OperationNotAllowed",
+            f"Operation '{action.value}' is not allowed on VM '{vm.id.name}' since the VM is deallocated."
+            " Start it first.",
+        )
+
+
+def _course_of(vm: VirtualMachine, action: Action, *, skip_shutdown: bool) -> _Course:
+    """Return what `action` means for a VM in the state of `vm`: one that is off does not stop again."""
+    phases = _PHASES[action]
+    end = _ENDS.get(action, PowerState.RUNNING)
+    if action is Action.POWER_OFF and skip_shutdown:
+        phases = (_CUT,)
+    if action is Action.START and vm.power is PowerState.RUNNING:
+        phases = (_Phase(shown=PowerState.RUNNING, deed=_Deed.ON),)
+    if vm.power is PowerState.DEALLOCATED or (
+        vm.power is PowerState.STOPPED and action is not Action.DEALLOCATE
+    ):
+        phases = tuple(phase for phase in phases if phase.deed is _Deed.ON)
+    if action is Action.REAPPLY or (action is Action.POWER_OFF and vm.power is PowerState.DEALLOCATED):
+        end = vm.power
+    return _Course(vm=vm, phases=phases, end=end)
+
+
+async def _follow_all(service: Service, courses: Sequence[_Course]) -> None:
+    """Act on all at once; one that fails does not keep the others from their end.
+
+    Raises:
+        EmulatorError: the first failure.
+    """
+    ends = await asyncio.gather(*(_follow(service, course) for course in courses), return_exceptions=True)
+    for end in ends:
+        if isinstance(end, BaseException):
+            raise end
+
+
+async def _follow(service: Service, course: _Course) -> None:
+    vm, least_s = course.vm, service.settings.operation_s
+    try:
+        for phase in course.phases:
+            _show(service, vm, power=phase.shown, provisioning=ProvisioningState.UPDATING)
+            await _do(service, vm, phase.deed)
+            await pause(least_s / len(course.phases))
+        if not course.phases:
+            await pause(least_s)
+    except (EmulatorError, asyncio.CancelledError):
+        guest = service.fleet.existing(vm.key)
+        is_on = guest is not None and guest.is_on
+        power = PowerState.RUNNING if is_on else PowerState.STOPPED
+        _show(service, vm, power=power, provisioning=ProvisioningState.FAILED)
+        raise
+    _show(service, vm, power=course.end, provisioning=ProvisioningState.SUCCEEDED)
+
+
+async def _do(service: Service, vm: VirtualMachine, deed: _Deed) -> None:
+    """Do it to the guest; one that was never started is not started just to be shut down."""
+    if deed is _Deed.ON:
+        await service.fleet.guest(vm).power_on()
+        return
+    guest = service.fleet.existing(vm.key)
+    if guest is None or not guest.is_on:
+        return
+    with suppress(EmulatorError):  # what it showed last is good to have, no more
+        await take_screenshot(service, vm)
+    if deed is _Deed.CUT:
+        await guest.power_off()
+    elif not await guest.shut_down(service.settings.shutdown_s):
+        _LOG.info("%s did not obey its power button; its power was cut", vm.id)
+
+
+async def _delete(service: Service, vm: VirtualMachine) -> None:
+    await service.fleet.discard(vm.key)
+    service.blobs.screenshots.forget(vm.key)
+    found = service.cloud.find(VirtualMachine, vm.key)
+    if found is not None:
+        service.cloud.remove(found)
+
+
+def _show(
+    service: Service, vm: VirtualMachine, *, power: PowerState, provisioning: ProvisioningState
+) -> None:
+    """Change the states of the VM's record, whatever else has changed in it; one being deleted stays so."""
+    found = service.cloud.find(VirtualMachine, vm.key)
+    if found is None:
+        return
+    if found.provisioning is ProvisioningState.DELETING:
+        provisioning = ProvisioningState.DELETING
+    changed = found.changed if found.provisioning is provisioning else service.now()
+    service.cloud.put(replace(found, power=power, provisioning=provisioning, changed=changed))
