@@ -39,6 +39,7 @@ from emulator.service.activity import ActivityLog
 from emulator.service.app import create_app
 from emulator.service.blobs import BlobSigner
 from emulator.service.context import Service
+from emulator.service.faults import Faults
 from emulator.service.operations import Operations
 from emulator.service.sessions import Sessions
 from emulator.service.tokens import TokenDesk, TokenKey
@@ -88,6 +89,7 @@ def open_test_service(
         sessions=Sessions(lifetime_s=settings.session_s),
         blobs=BlobSigner(b"k" * 32, endpoint=ENDPOINT),
         activity=ActivityLog(cloud, now),
+        faults=Faults(settings),
         now=now,
     )
 

@@ -57,14 +57,22 @@ def plan_guest(properties: Mapping[str, Any], *, known_images: frozenset[str]) -
     offer, sku = str(reference.get("offer", "")), str(reference.get("sku", ""))
     second = "gen2" in f"{offer} {sku}".lower().replace("-", "").replace("_", "")
     size = str(_table(properties, "hardwareProfile").get("vmSize", "")).lower()
-    os_type = str(_table(storage, "osDisk").get("osType", ""))
-    windows = os_type.lower() == "windows" or "windows" in offer.lower()
     return GuestPlan(
         image=offer if offer in known_images else DEFAULT_IMAGE,
         machine=MachineType.Q35 if second else MachineType.PC,
         firmware=Firmware.OVMF if second else Firmware.SEABIOS,
         vcpus=VCPUS_OF_SIZE.get(size, 1),
-        stands_in_for="Windows" if windows else None,
+        stands_in_for="Windows" if is_windows(properties) else None,
+    )
+
+
+def is_windows(properties: Mapping[str, Any]) -> bool:
+    """Tell whether a VM is shown as Windows: by its disk's type or its image's offer, as az does."""
+    storage = _table(properties, "storageProfile")
+    os_type = str(_table(storage, "osDisk").get("osType", ""))
+    return (
+        os_type.lower() == "windows"
+        or "windows" in str(_table(storage, "imageReference").get("offer", "")).lower()
     )
 
 

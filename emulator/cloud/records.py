@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from emulator.cloud.guest_plan import GuestPlan
+from emulator.cloud.guest_plan import GuestPlan, is_windows
 from emulator.cloud.resource_id import ResourceId, group_scope
 
 Document: TypeAlias = Mapping[str, Any]
@@ -131,6 +131,7 @@ class VirtualMachine:
         provisioning: how the last change went.
         port_enabled: whether serial port 0 is enabled.
         model_version: of the scale set's model that the instance has; 0 for a VM.
+        changed: when `provisioning` became what it is, UTC; None is `created`.
     """
 
     id: ResourceId
@@ -142,6 +143,7 @@ class VirtualMachine:
     provisioning: ProvisioningState = ProvisioningState.SUCCEEDED
     port_enabled: bool = True
     model_version: int = 0
+    changed: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -152,6 +154,12 @@ class VirtualMachine:
     def scale_set(self) -> ResourceId | None:
         """The scale set that it is an instance of."""
         return self.id.parent
+
+    @property
+    def is_windows(self) -> bool:
+        """Whether it is shown as Windows."""
+        properties = self.document.get("properties")
+        return is_windows(properties) if isinstance(properties, Mapping) else False
 
     @property
     def boot_diagnostics(self) -> BootDiagnostics:

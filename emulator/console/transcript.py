@@ -157,7 +157,7 @@ class Transcript:
             mark = Mark(kind=kind, name=name, at=self._now(), offset=len(self), detail=dict(detail or {}))
             if self._closed is None:
                 self._marks.append(mark)
-                self._keep(lambda sink: sink.record(_mark_line(mark)))
+                self._keep(lambda sink: sink.record(mark_line(mark)))
                 self._notify()
             return mark
 
@@ -213,6 +213,11 @@ class Transcript:
         """All that was sent so far, in order."""
         with self._changed:
             return tuple(self._typed)
+
+    def chunks_since(self, offset: int) -> tuple[Chunk, ...]:
+        """Return the stamps of guest output from byte `offset` on; the first may begin before it."""
+        with self._changed:
+            return tuple(self._chunks[bisect_right(self._chunks, offset, key=lambda chunk: chunk.end) :])
 
     def marks_since(self, index: int) -> tuple[Mark, ...]:
         """Return the marks from number `index` on, as far as they are kept."""
@@ -323,7 +328,8 @@ class Transcript:
             )
 
 
-def _mark_line(mark: Mark) -> dict[str, object]:
+def mark_line(mark: Mark) -> dict[str, object]:
+    """Return a mark as a line of the timeline."""
     return {
         "t": round(mark.at, 6),
         "at": mark.offset,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -15,20 +13,18 @@ from starlette.exceptions import HTTPException
 
 from emulator.errors import CloudError, EmulatorError
 from emulator.service.context import Service
+from emulator.service.middleware import add_middlewares
 from emulator.service.routes import ROUTERS
+from emulator.service.vigil import Vigil
 
 _LOG = logging.getLogger(__name__)
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Strict-Transport-Security": "max-age=31536000",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def create_app(service: Service) -> FastAPI:
     """Return the application of `service`."""
     app = FastAPI(title="ttylab", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.state.service = service
+    app.state.vigil = Vigil(service)
     app.router.redirect_slashes = False  # a redirect would carry an Authorization header to who knows where
     for router in ROUTERS:
         app.include_router(router)
@@ -36,7 +32,13 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(EmulatorError, _answer_lab_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http_error)
-    app.middleware("http")(_add_headers)
+    app.add_exception_handler(Exception, _answer_defect)
+    add_middlewares(
+        app,
+        endpoint=service.endpoint,
+        metrics=service.metrics,
+        answer=lambda error: error_response(error, service.endpoint),
+    )
     return app
 
 
@@ -55,20 +57,9 @@ def error_response(error: CloudError, endpoint: str) -> JSONResponse:
     return JSONResponse(body if bare else {"error": body}, error.status, headers=headers)
 
 
-async def _add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call_next(request)
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    request_id = str(uuid.uuid4())
-    response.headers["x-ms-request-id"] = request_id
-    response.headers["x-ms-correlation-request-id"] = request.headers.get(
-        "x-ms-correlation-request-id", request_id
-    )[:64]
-    return response
-
-
 async def _answer_cloud_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, CloudError)  # noqa: S101  # registered for it alone
+    request.app.state.service.metrics.refused.labels(error.code).inc()
     return error_response(error, request.app.state.service.endpoint)
 
 
@@ -94,3 +85,9 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     response = error_response(failure, request.app.state.service.endpoint)
     response.headers.update(error.headers or {})
     return response
+
+
+async def _answer_defect(request: Request, _: Exception) -> Response:
+    """Answer for a defect of ours, in the form of all errors; the server logs it."""
+    failure = CloudError(500, "InternalServerError", "The service failed; its log says why.")
+    return error_response(failure, request.app.state.service.endpoint)

@@ -35,6 +35,11 @@ def bearer_of(request: Request) -> str:
     return token.strip()
 
 
+def address_of(request: Request) -> str:
+    """Return the caller's IP address."""
+    return request.client.host if request.client is not None else ""
+
+
 def accept_token(service: Service, token: str) -> Claims:
     """Return what `token` says, if its principal is still there.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, cast
 
@@ -14,9 +14,13 @@ from emulator.cloud.cloud import Cloud
 from emulator.cloud.settings import Settings
 from emulator.service.activity import ActivityLog
 from emulator.service.blobs import BlobSigner
+from emulator.service.faults import Faults
 from emulator.service.fleet import Fleet
+from emulator.service.links import Links
+from emulator.service.metrics import Metrics
 from emulator.service.operations import Operations
 from emulator.service.sessions import Sessions
+from emulator.service.sign_in import SignIn
 from emulator.service.tokens import TokenDesk
 
 
@@ -32,9 +36,15 @@ class Service:
         tokens: issues and accepts access tokens.
         operations: what runs for longer than a request.
         sessions: connection strings and the links opened on them.
+        links: the open WebSockets.
+        faults: what goes wrong on purpose.
         blobs: signs the URLs of boot diagnostics.
         activity: the activity log.
         now: returns the present, UTC.
+        sign_in: what sign-in remembers between requests.
+        metrics: what is counted.
+        troubles: returns what keeps state from being saved; empty is well.
+        ca_pem: certificate of the authority that signed for the endpoint.
     """
 
     endpoint: str
@@ -47,6 +57,12 @@ class Service:
     blobs: BlobSigner
     activity: ActivityLog
     now: Callable[[], datetime]
+    sign_in: SignIn = field(default_factory=SignIn)
+    faults: Faults
+    links: Links = field(default_factory=Links)
+    metrics: Metrics = field(default_factory=Metrics)
+    troubles: Callable[[], list[str]] = list
+    ca_pem: bytes = b""
 
 
 def service_of(connection: HTTPConnection) -> Service:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from emulator.service.routes import page
+from emulator.service.routes import console_extensions, gateway, lab, page, serial_console
 
-ROUTERS: tuple[APIRouter, ...] = (page.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    console_extensions.router,
+    gateway.router,
+    lab.router,
+    page.router,
+    serial_console.router,
+    serial_console.versionless,
+)
 
 __all__ = ["ROUTERS"]

@@ -1,0 +1,216 @@
+"""The gateway: one WebSocket from its first frame to its end, by azure.md 3.
+
+Out go TEXT frames: at once "Connecting...", after trust the guest's bytes as UTF-8. In come the
+token and then, TEXT or BINARY, what is typed. The guest never waits for a link: it writes into its
+transcript, and each link reads that at its own pace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from emulator.cloud.console_access import check_role, find_vm
+from emulator.cloud.records import PowerState
+from emulator.console.marks import MarkKind
+from emulator.errors import CloudError, EmulatorError
+from emulator.service.authentication import accept_token
+from emulator.service.context import Service
+from emulator.service.feed import Feed
+from emulator.service.fleet import Guest
+from emulator.service.keystrokes import Keystrokes, receive_data
+from emulator.service.links import Ending, Link
+from emulator.service.sessions import Session
+from emulator.service.text_frames import TextFrames, line_start
+from emulator.service.vigil import watch_idle
+
+FIRST_FRAME = "Connecting...\r\n"
+NOT_TRUSTED = "Connection not trusted"
+SMALL_FRAME = 32
+"""Up to so many bytes a frame is somebody's echo, and the next one must not wait."""
+GATHER_S = 0.01
+"""How long output gathers after a larger frame, seconds."""
+GOODBYE_S = 5.0
+_LOG = logging.getLogger(__name__)
+
+
+async def serve_client(
+    socket: WebSocket, session: Session, *, service: Service, query_token: str | None
+) -> None:
+    """Serve one link of `session` until either side ends it.
+
+    Args:
+        socket: not yet accepted.
+        session: what the URL named.
+        service: where it is served.
+        query_token: the token of old clients, which send it in the URL.
+    """
+    await socket.accept()
+    link = Link(vm=session.vm, session=session)
+    with service.links.opened(link):
+        talk = asyncio.create_task(_talk(socket, link, service=service, token=query_token))
+        notices = asyncio.create_task(_send_notices(socket, link))
+        try:
+            await link.wait_end(talk)
+        finally:
+            await end_tasks(talk, notices)
+        if link.ending.done():
+            await say_goodbye(socket, link.ending.result())
+
+
+async def _talk(socket: WebSocket, link: Link, *, service: Service, token: str | None) -> None:
+    """Greet, wait for trust, carry bytes; what goes wrong becomes the link's ending."""
+    try:
+        await asyncio.sleep(service.faults.first_frame_delay_s())
+        await socket.send_text(FIRST_FRAME)
+        token = await _wait_for_trust(socket, link, service=service, token=token)
+        await _carry(socket, link, service=service, token=token)
+    except WebSocketDisconnect:
+        pass
+    except (CloudError, TimeoutError) as error:
+        _LOG.info("a link to %s is not trusted: %s", link.vm, error)
+        link.end(1011, NOT_TRUSTED, notice="")
+    except EmulatorError as error:
+        link.end(1011, f"The machine of this VM can't be reached: {error}".splitlines()[0])
+
+
+async def _wait_for_trust(socket: WebSocket, link: Link, *, service: Service, token: str | None) -> str:
+    """Return the token that the link is trusted by: of the URL, or else the first message."""
+    async with asyncio.timeout(service.settings.token_wait_s):
+        while not token:
+            token = (await receive_data(socket)).decode("utf-8", "replace").strip()
+    trust(link, token, service=service)
+    if service.faults.refuses_trust():
+        raise CloudError(403, "ConnectionNotTrusted", "refused by fault injection")
+    return token
+
+
+def trust(link: Link, token: str, *, service: Service) -> None:
+    """Let `link` be what `token` allows.
+
+    Raises:
+        CloudError: the token is not accepted, not the session owner's, or has no role on the VM.
+    """
+    claims = accept_token(service, token)
+    if link.session is not None and claims.principal != link.session.principal:
+        raise CloudError(403, "AuthorizationFailed", "The token is not of who opened this session.")
+    check_role(service.cloud, service.settings, principal=claims.principal, vm=link.vm)
+    find_vm(service.cloud, link.vm)
+    link.principal, link.name = claims.principal, claims.name
+    link.expire_in(claims.expires - service.now().timestamp())
+
+
+async def _carry(socket: WebSocket, link: Link, *, service: Service, token: str) -> None:
+    """Take the console over and carry bytes both ways until the client leaves."""
+    guest = service.fleet.guest(find_vm(service.cloud, link.vm))
+    service.links.take_over(link)
+    guest.transcript.mark(MarkKind.LINK, "connected", {"by": link.name})
+    start = _replay_start(guest, service.settings.replay_bytes)
+    try:
+        with Feed(guest.transcript, position=start) as feed:
+            await run_until_left(
+                asyncio.create_task(_send_output(socket, feed)),
+                asyncio.create_task(_take_input(socket, link, guest, service=service, token=token)),
+                asyncio.create_task(start_on_demand(service, link, guest)),
+                *_chaperones(link, service),
+            )
+    finally:
+        guest.transcript.mark(MarkKind.LINK, "disconnected", {"by": link.name})
+        if link.session is not None:
+            service.sessions.extend(link.session, now=service.now())
+
+
+def _chaperones(link: Link, service: Service) -> Iterator[asyncio.Task[None]]:
+    """Begin what ends a link before its time, where the settings ask for it."""
+    if service.settings.idle_s is not None:
+        yield asyncio.create_task(watch_idle(link, service.settings.idle_s))
+    drop_s = service.faults.drops_after_s()
+    if drop_s is not None:
+        yield asyncio.create_task(_drop(link, drop_s))
+
+
+async def _drop(link: Link, after_s: float) -> None:
+    await asyncio.sleep(after_s)
+    link.end(1011, "dropped by fault injection", notice="")
+
+
+def _replay_start(guest: Guest, size: int) -> int:
+    """Return where a new link begins: with the guest's last lines, so that its prompt is seen."""
+    end = len(guest.transcript)
+    begin = max(guest.transcript.first, end - 2 * size)
+    return begin + line_start(guest.transcript.read(begin, end), size=size)
+
+
+async def start_on_demand(service: Service, link: Link, guest: Guest) -> None:
+    """Give power to the machine of a VM that the platform calls running."""
+    if find_vm(service.cloud, link.vm).power is PowerState.RUNNING:
+        await guest.power_on()
+
+
+async def run_until_left(
+    output: asyncio.Task[None], keyboard: asyncio.Task[None], *others: asyncio.Task[None]
+) -> None:
+    """Wait until output or input ends, or any task fails, which is raised; end the rest."""
+    tasks = (output, keyboard, *others)
+    waiting = set(tasks)
+    try:
+        while output in waiting and keyboard in waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+    finally:
+        await end_tasks(*tasks)
+
+
+async def _send_output(socket: WebSocket, feed: Feed) -> None:
+    frames = TextFrames()
+    while data := await feed.read():
+        if text := frames.feed(data):
+            await socket.send_text(text)
+        if len(data) > SMALL_FRAME:
+            await asyncio.sleep(GATHER_S)
+    if text := frames.finish():
+        await socket.send_text(text)
+
+
+async def _take_input(socket: WebSocket, link: Link, guest: Guest, *, service: Service, token: str) -> None:
+    """Type what comes; the token that comes again is swallowed, and a newer one renews the link."""
+    accepted = {token.encode()}
+    keystrokes = Keystrokes(guest)
+    while True:
+        data = await receive_data(socket)
+        if data.strip() in accepted:
+            continue
+        if data.startswith(b"eyJ") and data.count(b".") == 2:  # a JWT: nobody types such a thing in one go
+            with suppress(CloudError):
+                trust(link, data.decode("ascii", "replace").strip(), service=service)
+                accepted.add(data.strip())
+                continue
+        link.touch()
+        await keystrokes.type(data)
+
+
+async def _send_notices(socket: WebSocket, link: Link) -> None:
+    with suppress(WebSocketDisconnect):
+        while True:
+            await socket.send_text(await link.notices.get())
+
+
+async def say_goodbye(socket: WebSocket, ending: Ending, *, show: bool = True) -> None:
+    """Show why on the console, because az shows no close reason, then close."""
+    with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
+        async with asyncio.timeout(GOODBYE_S):
+            if ending.notice and show:
+                await socket.send_text(f"\r\n{ending.notice}\r\n")
+            await socket.close(ending.code, ending.reason)
+
+
+async def end_tasks(*tasks: asyncio.Task[None]) -> None:
+    """Cancel `tasks` and wait for their ends."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)

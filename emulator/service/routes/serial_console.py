@@ -1,0 +1,303 @@
+"""Microsoft.SerialConsole: the switch of a subscription, serial ports, and `connect` (azure.md 2)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Request, Response
+
+from emulator.cloud.console_access import IN_PROGRESS, check_access, find_vm
+from emulator.cloud.records import VirtualMachine
+from emulator.cloud.resource_id import (
+    COMPUTE,
+    SCALE_SET_TYPE,
+    VM_TYPE,
+    ResourceId,
+    instance_id,
+    is_within,
+    subscription_scope,
+    vm_id,
+)
+from emulator.cloud.roles import CONNECT, is_allowed
+from emulator.cloud.settings import CloudKind
+from emulator.errors import CloudError
+from emulator.service.authentication import (
+    Caller,
+    address_of,
+    authorize,
+    authorize_member,
+    require_subscription,
+)
+from emulator.service.context import Service, ServiceOf
+from emulator.service.routing import CaseBlindRoute, arm_router
+from emulator.service.sessions import Session
+from emulator.service.tokens import Claims
+
+PROVIDER = "Microsoft.SerialConsole"
+NO_RESPONSE_S = 30.0
+NO_RESPONSE = (
+    "Sorry, the serial console was unable to connect to the VM because the service did not respond in a"
+    " timely manner."
+)
+_PORTS = (
+    "/subscriptions/{subscription}/resourceGroups/{group}/providers/{namespace}/{parent_type}/{parent:path}"
+    f"/providers/{PROVIDER}/serialPorts"
+)
+_SERVICES = f"/subscriptions/{{subscription}}/providers/{PROVIDER}/consoleServices"
+
+router: APIRouter = arm_router()
+versionless = APIRouter(route_class=CaseBlindRoute)
+
+
+def _parent(subscription: str, group: str, namespace: str, parent_type: str, parent: str) -> ResourceId:
+    """Return whose port it is; an instance comes as `SET/virtualMachines/N`, plain or with %2F."""
+    if namespace.lower() == "microsoft.classiccompute":
+        raise CloudError(
+            400,
+            "ClassicDeploymentNotSupported",
+            "The serial console does not support classic deployments; the virtual machine must use the"
+            " Azure Resource Manager deployment model.",
+        )
+    words = parent.split("/")
+    kinds = [namespace.lower(), parent_type.lower(), *(word.lower() for word in words[1::2])]
+    if kinds == [COMPUTE.lower(), VM_TYPE.lower()] and len(words) == 1:
+        return vm_id(subscription, group, words[0])
+    if kinds == [COMPUTE.lower(), SCALE_SET_TYPE.lower(), VM_TYPE.lower()] and len(words) == 3:
+        return instance_id(subscription, group, scale_set=words[0], instance=words[2])
+    raise CloudError(
+        404,
+        "InvalidResourceType",
+        f"'{namespace[:90]}/{parent_type[:90]}' has no serial ports; virtual machines and instances of"
+        " scale sets have.",
+    )
+
+
+Parent = Annotated[ResourceId, Depends(_parent)]
+
+
+# -- the provider and its switch -------------------------------------------------------------------
+
+
+@router.get(f"/providers/{PROVIDER}/operations")
+async def list_operations(_: Caller) -> dict[str, Any]:
+    """List what the provider can do."""
+    said = (
+        ("consoleServices/read", "Console Services", "Get Console Services"),
+        ("consoleServices/disableConsole/action", "Console Services", "Disable Console"),
+        ("consoleServices/enableConsole/action", "Console Services", "Enable Console"),
+        ("serialPorts/read", "Serial Ports", "Get Serial Ports"),
+        ("serialPorts/write", "Serial Ports", "Update Serial Ports"),
+        ("serialPorts/connect/action", "Serial Ports", "Connect to a Serial Port"),
+    )
+    return {
+        "value": [
+            {
+                "name": f"{PROVIDER}/{name}",
+                "isDataAction": "false",
+                "display": {
+                    "provider": "Azure Serial Console",
+                    "resource": resource,
+                    "operation": operation,
+                    "description": operation,
+                },
+            }
+            for name, resource, operation in said
+        ]
+    }
+
+
+@router.get(f"{_SERVICES}/{{name}}")
+async def read_console_service(
+    subscription: str, name: str, service: ServiceOf, caller: Caller
+) -> dict[str, Any]:
+    """Tell whether serial consoles can be used in a subscription.
+
+    Whoever has any role in the subscription may ask: az asks before each connect, also for callers
+    whose only role is on one VM.
+    """
+    _require_default(name)
+    authorize_member(service, caller, subscription)
+    return _switch(service, caller, subscription)
+
+
+@router.post(f"{_SERVICES}/{{name}}/disableConsole")
+async def disable_console(
+    subscription: str, name: str, request: Request, service: ServiceOf, caller: Caller
+) -> dict[str, Any]:
+    """Switch serial consoles off in a subscription; open links end."""
+    _require_default(name)
+    return _turn(service, caller, subscription, request=request, enabled=False)
+
+
+@router.post(f"{_SERVICES}/{{name}}/enableConsole")
+async def enable_console(
+    subscription: str, name: str, request: Request, service: ServiceOf, caller: Caller
+) -> dict[str, Any]:
+    """Switch serial consoles on in a subscription."""
+    _require_default(name)
+    return _turn(service, caller, subscription, request=request, enabled=True)
+
+
+def _require_default(name: str) -> None:
+    if name.lower() != "default":
+        raise CloudError(
+            404, "ResourceNotFound", f"There is no console service '{name[:90]}', only 'default'."
+        )
+
+
+def _switch(service: Service, caller: Claims, subscription: str) -> dict[str, Any]:
+    found = require_subscription(service, caller, subscription)
+    if service.settings.kind is CloudKind.CHINA:
+        raise CloudError(
+            404, "NoRegisteredProviderFound", "Azure Serial Console is not yet available in the China cloud."
+        )
+    return {
+        "id": f"{subscription_scope(found.id)}/providers/{PROVIDER}/consoleServices/default",
+        "name": "default",
+        "type": f"{PROVIDER}/consoleServices",
+        "properties": {"disabled": not found.console_enabled},
+    }
+
+
+def _turn(
+    service: Service, caller: Claims, subscription: str, *, request: Request, enabled: bool
+) -> dict[str, Any]:
+    action = f"{PROVIDER}/consoleServices/{'enable' if enabled else 'disable'}Console/action"
+    scope = subscription_scope(subscription)
+    authorize(service, caller, action, scope=scope)
+    found = require_subscription(service, caller, subscription)
+    service.cloud.put(replace(found, console_enabled=enabled))
+    service.activity.note(
+        action,
+        scope=f"{scope}/providers/{PROVIDER}/consoleServices/default",
+        caller=caller.name,
+        caller_id=caller.principal,
+        address=address_of(request),
+    )
+    return _switch(service, caller, subscription)
+
+
+# -- serial ports ----------------------------------------------------------------------------------
+
+
+@versionless.get(f"/subscriptions/{{subscription}}/providers/{PROVIDER}/serialPorts")
+async def list_all_ports(subscription: str, service: ServiceOf, caller: Caller) -> dict[str, Any]:
+    """List the ports of a subscription that the caller may see; SDK 1.0.0 sends no api-version here."""
+    authorize_member(service, caller, subscription)
+    scope = subscription_scope(subscription)
+    machines = [vm for vm in service.cloud.all(VirtualMachine) if is_within(str(vm.id), scope)]
+    action = f"{PROVIDER}/serialPorts/read"
+    seen = [vm for vm in machines if _may(service, caller, action, vm.id)]
+    return {"value": [_port(service, vm) for vm in seen]}
+
+
+@router.get(_PORTS)
+async def list_ports(parent: Parent, service: ServiceOf, caller: Caller) -> dict[str, Any]:
+    """List the serial ports of a VM or an instance: one, "0"."""
+    return {"value": [_port(service, _find(service, caller, parent, port="0", action="read"))]}
+
+
+@router.get(f"{_PORTS}/{{port}}")
+async def read_port(parent: Parent, port: str, service: ServiceOf, caller: Caller) -> dict[str, Any]:
+    """Return a serial port."""
+    return _port(service, _find(service, caller, parent, port=port, action="read"))
+
+
+@router.put(f"{_PORTS}/{{port}}", status_code=201)
+async def put_port(
+    parent: Parent,
+    port: str,
+    service: ServiceOf,
+    caller: Caller,
+    body: Annotated[dict[str, Any] | None, Body()] = None,
+) -> dict[str, Any]:
+    """Enable or disable a serial port; a disabled one can't be connected to."""
+    vm = _find(service, caller, parent, port=port, action="write")
+    properties = (body or {}).get("properties", {})
+    state = properties.get("state", "enabled") if isinstance(properties, dict) else None
+    if state not in ("enabled", "disabled"):
+        raise CloudError(400, "InvalidRequestContent", "properties.state must be 'enabled' or 'disabled'.")
+    changed = replace(vm, port_enabled=state == "enabled")
+    service.cloud.put(changed)
+    return _port(service, changed)
+
+
+@router.delete(f"{_PORTS}/{{port}}", status_code=204)
+async def delete_port(parent: Parent, port: str, service: ServiceOf, caller: Caller) -> Response:
+    """Disable a serial port: it is part of the machine and can't go away."""
+    vm = _find(service, caller, parent, port=port, action="delete")
+    service.cloud.put(replace(vm, port_enabled=False))
+    return Response(status_code=204)
+
+
+@router.post(f"{_PORTS}/{{port}}/connect")
+async def connect(
+    parent: Parent, port: str, request: Request, service: ServiceOf, caller: Caller
+) -> dict[str, str]:
+    """Return a connection string; the body and its type do not matter, clients send any or none."""
+    _require_port(port)
+    require_subscription(service, caller, parent.subscription)
+    try:
+        with service.sessions.connecting(parent):
+            session = await _open_session(service, caller, parent)
+    except CloudError as error:
+        _note_connect(service, caller, parent, request=request, error=error)
+        raise
+    _note_connect(service, caller, parent, request=request, error=None)
+    host = service.endpoint.removeprefix("https://")
+    path = f"/n/connector/{session.container}/sessions/{session.id}/client"
+    return {"connectionString": f"wss://{host}{path}"}
+
+
+async def _open_session(service: Service, caller: Claims, parent: ResourceId) -> Session:
+    check_access(service.cloud, service.settings, principal=caller.principal, vm=parent)
+    if service.faults.conflicts():
+        raise CloudError(409, "Conflict", IN_PROGRESS)
+    if service.faults.stays_silent():
+        await asyncio.sleep(NO_RESPONSE_S)
+        raise CloudError(504, "GatewayTimeout", NO_RESPONSE)
+    return service.sessions.open(parent, principal=caller.principal, now=service.now())
+
+
+def _find(service: Service, caller: Claims, parent: ResourceId, *, port: str, action: str) -> VirtualMachine:
+    authorize(service, caller, f"{PROVIDER}/serialPorts/{action}", scope=str(parent))
+    _require_port(port)
+    return find_vm(service.cloud, parent)
+
+
+def _require_port(port: str) -> None:
+    if port != "0":
+        raise CloudError(404, "ResourceNotFound", f"There is no serial port '{port[:20]}', only '0'.")
+
+
+def _port(service: Service, vm: VirtualMachine) -> dict[str, Any]:
+    active = service.links.holder(vm.id) is not None
+    return {
+        "id": f"{vm.id}/providers/{PROVIDER}/serialPorts/0",
+        "name": "0",
+        "type": f"{PROVIDER}/serialPorts",
+        "properties": {
+            "state": "enabled" if vm.port_enabled else "disabled",
+            "connectionState": "active" if active else "inactive",
+        },
+    }
+
+
+def _may(service: Service, caller: Claims, action: str, vm: ResourceId) -> bool:
+    return is_allowed(service.cloud, caller.principal, action=action, scope=str(vm))
+
+
+def _note_connect(
+    service: Service, caller: Claims, parent: ResourceId, *, request: Request, error: CloudError | None
+) -> None:
+    service.activity.note(
+        CONNECT,
+        scope=f"{parent}/providers/{PROVIDER}/serialPorts/0",
+        caller=caller.name,
+        caller_id=caller.principal,
+        address=address_of(request),
+        succeeded=error is None,
+        status="OK" if error is None else f"{error.status} {error.code}",
+    )

@@ -1,0 +1,33 @@
+"""Text frames: characters stay whole, and a late reader begins where a person would."""
+
+import pytest
+
+from emulator.service.text_frames import TextFrames, line_start
+
+
+def test_character_waits_for_its_end():
+    frames = TextFrames()
+    assert frames.feed(b"a\xe2\x82") == "a"
+    assert frames.feed(b"\xac") == "€"
+
+
+def test_beginning_of_a_character_that_never_ends_is_replaced():
+    frames = TextFrames()
+    frames.feed(b"\xe2")
+    assert frames.finish() == "\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "start"),
+    [
+        (b"login: ", 100, 0),
+        (b"one\r\ntwo\r\nthree: ", 8, 10),
+        (b"one\r\ntwo\r\nthree: ", 7, 10),
+        (b"one line that is long", 8, 13),
+        ("ééé".encode(), 3, 4),
+        (b"one\r\ntwo\r\n", 4, 6),
+        (b"", 5, 0),
+    ],
+)
+def test_late_reader_begins_at_a_line_or_at_a_character(data, size, start):
+    assert line_start(data, size=size) == start
