@@ -1,0 +1,183 @@
+"""Subscriptions, tenants, regions, groups and resources as Resource Manager shows them; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from emulator.cloud.cloud import Cloud
+from emulator.cloud.filters import Condition
+from emulator.cloud.records import ResourceGroup, ScaleSet, StorageAccount, Subscription, VirtualMachine
+from emulator.cloud.resource_id import is_within
+from emulator.cloud.settings import CloudKind
+
+REGION_NAMES: Mapping[str, str] = {
+    "eastus": "East US",
+    "koreacentral": "Korea Central",
+    "northeurope": "North Europe",
+    "westeurope": "West Europe",
+    "usgovvirginia": "USGov Virginia",
+    "usgovarizona": "USGov Arizona",
+    "chinanorth3": "China North 3",
+    "chinaeast2": "China East 2",
+}
+_COMPUTE_VERSIONS = (
+    "2026-04-01", "2025-11-01", "2025-04-01", "2024-11-01", "2024-07-01", "2024-03-01", "2023-09-01",
+    "2022-11-01", "2021-07-01",
+)  # fmt: skip
+_CONSOLE_VERSIONS = ("2024-07-01", "2023-01-01", "2018-05-01")
+_PROVIDERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "Microsoft.Authorization": (
+        ("roleAssignments", "roleDefinitions", "permissions"), ("2022-04-01", "2018-07-01", "2015-07-01")
+    ),
+    "Microsoft.Compute": (
+        (
+            "virtualMachines", "virtualMachines/extensions", "virtualMachineScaleSets",
+            "virtualMachineScaleSets/virtualMachines", "locations", "locations/operations",
+            "operations",
+        ),
+        _COMPUTE_VERSIONS,
+    ),
+    "Microsoft.Insights": (("eventtypes",), ("2017-03-01-preview", "2015-04-01")),
+    "Microsoft.Resources": (
+        (
+            "subscriptions", "resourceGroups", "subscriptions/resourceGroups", "tenants", "locations",
+            "providers",
+        ),
+        ("2024-11-01", "2022-12-01", "2021-04-01"),
+    ),
+    "Microsoft.SerialConsole": (
+        ("consoleServices", "serialPorts", "locations", "locations/consoleServices", "operations"),
+        _CONSOLE_VERSIONS,
+    ),
+    "Microsoft.Storage": (
+        ("storageAccounts", "locations", "operations"),
+        ("2025-01-01", "2023-05-01", "2022-09-01", "2021-09-01"),
+    ),
+}  # fmt: skip
+
+
+def subscription_document(subscription: Subscription) -> dict[str, Any]:
+    """Return a subscription."""
+    return {
+        "id": f"/subscriptions/{subscription.id}",
+        "authorizationSource": "RoleBased",
+        "managedByTenants": [],
+        "subscriptionId": subscription.id,
+        "tenantId": subscription.tenant,
+        "displayName": subscription.name,
+        "state": subscription.state,
+        "subscriptionPolicies": {
+            "locationPlacementId": "Public_2014-09-01",
+            "quotaId": "PayAsYouGo_2014-09-01",
+            "spendingLimit": "Off",
+        },
+    }
+
+
+def tenant_document(tenant: str) -> dict[str, Any]:
+    """Return a tenant."""
+    return {
+        "id": f"/tenants/{tenant}",
+        "tenantId": tenant,
+        "countryCode": "US",
+        "displayName": "ttylab",
+        "domains": ["localhost"],
+        "tenantCategory": "Home",
+        "defaultDomain": "localhost",
+        "tenantType": "AAD",
+    }
+
+
+def location_document(subscription: str, name: str) -> dict[str, Any]:
+    """Return a region."""
+    shown = REGION_NAMES.get(name, name)
+    return {
+        "id": f"/subscriptions/{subscription}/locations/{name}",
+        "name": name,
+        "type": "Region",
+        "displayName": shown,
+        "regionalDisplayName": shown,
+        "metadata": {"regionType": "Physical", "regionCategory": "Recommended", "pairedRegion": []},
+    }
+
+
+def group_document(group: ResourceGroup) -> dict[str, Any]:
+    """Return a resource group."""
+    return {
+        "id": group.scope,
+        "name": group.name,
+        "type": "Microsoft.Resources/resourceGroups",
+        "location": group.location,
+        "tags": dict(group.tags),
+        "properties": {"provisioningState": "Succeeded"},
+    }
+
+
+def provider_documents(
+    subscription: str, kind: CloudKind, locations: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Return the resource providers; the console's is not registered in the China cloud (U5)."""
+    return [
+        {
+            "id": f"/subscriptions/{subscription}/providers/{namespace}",
+            "namespace": namespace,
+            "registrationPolicy": "RegistrationRequired",
+            "registrationState": "Registered" if is_available(namespace, kind) else "NotRegistered",
+            "resourceTypes": [
+                {
+                    "resourceType": one,
+                    "locations": [REGION_NAMES.get(name, name) for name in locations],
+                    "apiVersions": list(versions),
+                    "defaultApiVersion": versions[0],
+                    "capabilities": "None",
+                }
+                for one in types
+            ],
+        }
+        for namespace, (types, versions) in _PROVIDERS.items()
+    ]
+
+
+def is_available(namespace: str, kind: CloudKind) -> bool:
+    """Tell whether a provider can be registered in a cloud."""
+    return kind is not CloudKind.CHINA or namespace.lower() != "microsoft.serialconsole"
+
+
+Resource: TypeAlias = VirtualMachine | ScaleSet | StorageAccount
+
+
+def resources_under(cloud: Cloud, scope: str) -> Iterator[Resource]:
+    """Return the resources under `scope` but for instances of scale sets, which are parts of one."""
+    every: list[Resource] = [
+        *cloud.all(VirtualMachine),
+        *cloud.all(ScaleSet),
+        *cloud.all(StorageAccount),
+    ]
+    return (one for one in every if is_within(str(one.id), scope) and one.id.parent is None)
+
+
+def resource_document(resource: Resource) -> dict[str, Any]:
+    """Return a resource as lists of any type show it."""
+    shown: dict[str, Any] = {
+        "id": str(resource.id),
+        "name": resource.id.name,
+        "type": resource.id.type,
+        "location": resource.document.get("location", ""),
+        "tags": resource.document.get("tags") or {},
+    }
+    return shown | {name: resource.document[name] for name in ("kind", "sku") if name in resource.document}
+
+
+def meets(document: Mapping[str, Any], conditions: tuple[Condition, ...]) -> bool:
+    """Tell whether a resource or group, as it is shown, meets every condition of a `$filter`."""
+    tags = document["tags"] if isinstance(document["tags"], Mapping) else {}
+    facts = {
+        "resourcetype": {document["type"].lower()},
+        "name": {document["name"].lower()},
+        "location": {str(document["location"]).lower()},
+        "resourcegroup": {document["id"].split("/")[4].lower()},
+        "tagname": {str(name).lower() for name in tags},
+        "tagvalue": {str(value).lower() for value in tags.values()},
+    }
+    return all(one.operator == "eq" and one.value.lower() in facts[one.name] for one in conditions)

@@ -1,0 +1,35 @@
+"""The activity log, as `az monitor activity-log list` reads it (azure.md 7)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from emulator.cloud.activity_documents import FILTERS, event_document, selected
+from emulator.cloud.filters import parse_filter
+from emulator.cloud.records import ActivityEvent
+from emulator.cloud.resource_id import subscription_scope
+from emulator.service.authentication import Caller, authorize
+from emulator.service.context import ServiceOf
+from emulator.service.routing import arm_router
+
+router = arm_router()
+
+
+@router.get(
+    "/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values",
+    tags=["activity"],
+)
+async def list_events(
+    service: ServiceOf,
+    caller: Caller,
+    subscription: str,
+    chosen: Annotated[str | None, Query(alias="$filter")] = None,
+) -> dict[str, Any]:
+    """Return the events of a subscription that meet the filter, newest first."""
+    scope = subscription_scope(subscription)
+    authorize(service, caller, "Microsoft.Insights/eventtypes/values/Read", scope=scope)
+    conditions = parse_filter(chosen, known=FILTERS)
+    found = selected(service.cloud.all(ActivityEvent), conditions, scope=scope)
+    return {"value": [event_document(one) for one in found]}

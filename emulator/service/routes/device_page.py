@@ -1,0 +1,98 @@
+"""The page where a person enters a program's code and signs in; it needs no script and sets no cookie.
+
+There is nothing that another site could make a browser do here: the form carries the user's password.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from emulator.cloud.directory import find_user
+from emulator.errors import CloudError
+from emulator.service.context import Service, ServiceOf
+from emulator.service.entra import read_form
+from emulator.service.routing import CaseBlindRoute
+from emulator.service.sign_in import sign_in_user
+
+_STYLE = (
+    "body{font:1rem/1.5 system-ui,sans-serif;max-width:24rem;margin:4rem auto;padding:0 1rem;"
+    "color-scheme:light dark}label{display:block;margin-top:1rem}"
+    "input,button{font:inherit;width:100%;box-sizing:border-box;padding:.5rem}button{margin-top:1.5rem}"
+)
+_DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_HEADERS = {
+    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_DIGEST}'; form-action 'self';"
+    " frame-ancestors 'none'; base-uri 'none'",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+router = APIRouter(route_class=CaseBlindRoute, tags=["sign-in"])
+
+
+@router.get("/device")
+async def show_device_form(user_code: str = "") -> HTMLResponse:
+    """Show the form; a code in the query is filled in."""
+    return _page(_form(code=user_code[:20], user=""))
+
+
+@router.post(
+    "/device",
+    openapi_extra={
+        "requestBody": {"content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}}
+    },
+)
+async def sign_in_device(request: Request, service: ServiceOf) -> HTMLResponse:
+    """Sign a person in for the program that shows the code."""
+    form: dict[str, str] = {}
+    try:
+        form = await read_form(request)
+        await _approve(service, form)
+    except CloudError as error:
+        reason = error.message.partition(": ")[2] or error.message
+        return _page(
+            f'<p role="alert">{escape(reason)}</p>'
+            + _form(code=form.get("code", "")[:20], user=form.get("user", "")[:256]),
+            status=error.status,
+        )
+    return _page("<p>You are signed in. You may close this page and return to the program.</p>")
+
+
+async def _approve(service: Service, form: dict[str, str]) -> None:
+    grant = service.sign_in.devices.find(form.get("code", ""), now=service.now())
+    if grant is None:
+        await service.sign_in.throttle.fail("device-page")
+        raise CloudError(
+            400, "invalid_request", "AADSTS70019: That code didn't work. Check the code and try again."
+        )
+    name = form.get("user", "")
+    found = find_user(service.cloud, name, tenant=grant.tenant)
+    principal = await sign_in_user(service.sign_in, found, name=name, password=form.get("password", ""))
+    service.sign_in.devices.approve(grant, principal=principal.id)
+
+
+def _form(*, code: str, user: str) -> str:
+    return (
+        '<form method="post" action="/device">'
+        '<label for="code">Code that the program shows</label>'
+        f'<input id="code" name="code" value="{escape(code)}" autocomplete="off" autofocus required>'
+        '<label for="user">User</label>'
+        f'<input id="user" name="user" value="{escape(user)}" autocomplete="username" required>'
+        '<label for="password">Password</label>'
+        '<input id="password" name="password" type="password" autocomplete="current-password" required>'
+        '<button type="submit">Sign in</button></form>'
+    )
+
+
+def _page(body: str, *, status: int = 200) -> HTMLResponse:
+    return HTMLResponse(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sign in to a program</title>'
+        f"<style>{_STYLE}</style></head><body><main><h1>Sign in to a program</h1>{body}</main></body></html>",
+        status,
+        headers=_HEADERS,
+    )

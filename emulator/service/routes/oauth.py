@@ -1,0 +1,229 @@
+"""The token endpoint and the start of a device's sign-in, under a tenant and under `/adfs` (azure.md 5)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from urllib.parse import unquote
+
+from fastapi import Request
+from fastapi.responses import JSONResponse
+
+from emulator.cloud.directory import find_application, find_user, is_client_id, require_tenant
+from emulator.cloud.endpoints import ADFS
+from emulator.cloud.records import Principal
+from emulator.cloud.token_scope import require_resource, resource_of_client_scope, resource_of_user_scope
+from emulator.errors import CloudError
+from emulator.service.context import Service, ServiceOf
+from emulator.service.device_codes import INTERVAL_S, LIFETIME_S
+from emulator.service.entra import NO_STORE, entra_router, read_form, require_field
+from emulator.service.sign_in import sign_in_application, sign_in_user, unknown_application
+from emulator.service.token_answers import application_answer, first_version, user_answer
+
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}},
+    }
+}
+router = entra_router()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequest:
+    """One request for a token.
+
+    Attributes:
+        form: its fields.
+        authority: the tenant in its path.
+        tenant: whose principals may sign in, None for any.
+        client: client id.
+        secret: client secret, "" where there is none.
+        first: whether it came to version 1 of the endpoint, which takes `resource`.
+    """
+
+    form: Mapping[str, str]
+    authority: str
+    tenant: str | None
+    client: str
+    secret: str
+    first: bool
+
+    def user_resource(self) -> str:
+        """Return the resource that a person's token is to be for."""
+        if self.form.get("resource"):
+            return require_resource(self.form["resource"])
+        return resource_of_user_scope(self.form.get("scope", ""))
+
+    def client_resource(self) -> str:
+        """Return the resource that an application's token is to be for."""
+        if self.form.get("resource"):
+            return require_resource(self.form["resource"])
+        return resource_of_client_scope(self.form.get("scope", ""))
+
+
+Answer: TypeAlias = tuple[dict[str, Any], str]
+
+
+@router.post("/{tenant}/oauth2/v2.0/token", openapi_extra=_FORM)
+@router.post("/adfs/{tenant}/oauth2/v2.0/token", openapi_extra=_FORM)
+async def issue_token(request: Request, service: ServiceOf, tenant: str) -> JSONResponse:
+    """Answer a grant with tokens."""
+    return await _answer(request, service, tenant, first=False)
+
+
+@router.post("/{tenant}/oauth2/token", openapi_extra=_FORM)
+@router.post("/adfs/{tenant}/oauth2/token", openapi_extra=_FORM)
+async def issue_first_token(request: Request, service: ServiceOf, tenant: str) -> JSONResponse:
+    """Answer a grant with tokens, as version 1 did."""
+    return await _answer(request, service, tenant, first=tenant.lower() != ADFS)
+
+
+@router.post("/{tenant}/oauth2/v2.0/devicecode", openapi_extra=_FORM)
+@router.post("/adfs/{tenant}/oauth2/v2.0/devicecode", openapi_extra=_FORM)
+@router.post("/{tenant}/oauth2/devicecode", openapi_extra=_FORM)
+async def start_device(request: Request, service: ServiceOf, tenant: str) -> JSONResponse:
+    """Begin the sign-in of a program that has no browser."""
+    certain = require_tenant(service.cloud, tenant)
+    form = await read_form(request)
+    client = _require_program(service, require_field(form, "client_id"), authority=tenant)
+    scope = form.get("scope") or (f"{form['resource']}/.default" if form.get("resource") else "")
+    resource_of_user_scope(scope)
+    code, grant = service.sign_in.devices.issue(client=client, tenant=certain, scope=scope, now=service.now())
+    page = f"{service.endpoint}/device"
+    body = {
+        "user_code": grant.user_code,
+        "device_code": code,
+        "verification_uri": page,
+        "verification_url": page,
+        "expires_in": int(LIFETIME_S),
+        "interval": INTERVAL_S,
+        "message": f"To sign in, use a web browser to open the page {page} and enter the code"
+        f" {grant.user_code} to authenticate.",
+    }
+    return JSONResponse(body, headers=NO_STORE)
+
+
+async def _answer(request: Request, service: Service, tenant: str, *, first: bool) -> JSONResponse:
+    certain = require_tenant(service.cloud, tenant)
+    form = await read_form(request)
+    client, secret = _client_of(request, form)
+    asked = TokenRequest(
+        form=form, authority=tenant, tenant=certain, client=client, secret=secret, first=first
+    )
+    kind = require_field(form, "grant_type")
+    if kind not in _GRANTS:
+        raise CloudError(
+            400,
+            "unsupported_grant_type",
+            f"AADSTS70003: The app requested an unsupported grant type '{kind[:80]}'.",
+        )
+    answer, resource = await _GRANTS[kind](service, asked)
+    if first:
+        answer = first_version(answer, resource=resource, issued=int(service.now().timestamp()))
+    return JSONResponse(answer, headers=NO_STORE)
+
+
+async def _by_client(service: Service, asked: TokenRequest) -> Answer:
+    if not asked.secret:
+        raise CloudError(
+            401,
+            "invalid_client",
+            "AADSTS7000218: The request body must contain the following parameter: 'client_assertion' or"
+            " 'client_secret'.",
+        )
+    principal = await _application_of(service, asked)
+    resource = asked.client_resource()
+    return application_answer(service, principal, client=asked.client, resource=resource), resource
+
+
+async def _by_password(service: Service, asked: TokenRequest) -> Answer:
+    await _check_program(service, asked)
+    name, password = require_field(dict(asked.form), "username"), require_field(dict(asked.form), "password")
+    resource = asked.user_resource()
+    found = find_user(service.cloud, name, tenant=asked.tenant)
+    principal = await sign_in_user(service.sign_in, found, name=name, password=password)
+    return _for_user(service, asked, principal, resource=resource, scope=asked.form.get("scope", ""))
+
+
+async def _by_refresh(service: Service, asked: TokenRequest) -> Answer:
+    await _check_program(service, asked)
+    token = require_field(dict(asked.form), "refresh_token")
+    named = asked.form.get("scope") or asked.form.get("resource")
+    wanted = asked.user_resource() if named else None
+    grant = service.sign_in.refresh.redeem(token, client=asked.client, now=service.now())
+    principal = None if grant is None else service.cloud.find(Principal, grant.principal)
+    if grant is None or principal is None or asked.tenant not in {None, principal.tenant.lower()}:
+        raise CloudError(
+            400,
+            "invalid_grant",
+            "AADSTS700082: The refresh token has expired, was used or is not valid here.",
+        )
+    resource = wanted or grant.resource
+    return _for_user(service, asked, principal, resource=resource, scope=asked.form.get("scope", ""))
+
+
+async def _by_device(service: Service, asked: TokenRequest) -> Answer:
+    await _check_program(service, asked)
+    code = asked.form.get("device_code") or require_field(dict(asked.form), "code")
+    grant = service.sign_in.devices.redeem(code, client=asked.client, now=service.now())
+    principal = service.cloud.find(Principal, grant.principal or "")
+    if principal is None or asked.tenant not in {None, principal.tenant.lower()}:
+        raise CloudError(
+            400, "invalid_grant", "AADSTS50034: The user account does not exist in the directory."
+        )
+    resource = resource_of_user_scope(grant.scope)
+    return _for_user(service, asked, principal, resource=resource, scope=grant.scope)
+
+
+_GRANTS: Mapping[str, Callable[[Service, TokenRequest], Awaitable[Answer]]] = {
+    "client_credentials": _by_client,
+    "password": _by_password,
+    "refresh_token": _by_refresh,
+    DEVICE_GRANT: _by_device,
+    "device_code": _by_device,  # version 1
+}
+
+
+def _for_user(
+    service: Service, asked: TokenRequest, principal: Principal, *, resource: str, scope: str
+) -> Answer:
+    return user_answer(service, principal, client=asked.client, resource=resource, scope=scope), resource
+
+
+async def _application_of(service: Service, asked: TokenRequest) -> Principal:
+    found = find_application(service.cloud, asked.client, tenant=asked.tenant)
+    return await sign_in_application(
+        service.sign_in, found, client_id=asked.client, secret=asked.secret, where=asked.authority
+    )
+
+
+async def _check_program(service: Service, asked: TokenRequest) -> None:
+    """Check the program that signs a person in; one that sends a secret must send the right one."""
+    _require_program(service, asked.client, authority=asked.authority)
+    if asked.secret:
+        await _application_of(service, asked)
+
+
+def _require_program(service: Service, client_id: str, *, authority: str) -> str:
+    if not is_client_id(service.cloud, client_id):
+        raise unknown_application(client_id, where=authority)
+    return client_id
+
+
+def _client_of(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
+    """Return client id and secret, from the form or from HTTP's own header (RFC 6749, 2.3.1)."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            client, _, secret = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
+        except (binascii.Error, ValueError):
+            raise CloudError(
+                401, "invalid_client", "AADSTS7000216: The Authorization header is malformed."
+            ) from None
+        return unquote(client), unquote(secret)
+    return require_field(dict(form), "client_id"), form.get("client_secret", "")
