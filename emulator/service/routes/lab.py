@@ -1,0 +1,36 @@
+"""What is ttylab's own: whether guests can be reached, the authority to trust, metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from emulator.errors import CloudError
+from emulator.service.context import ServiceOf
+from emulator.service.metrics import CONTENT_TYPE
+
+router = APIRouter(tags=["lab"])
+
+
+@router.get("/health")
+async def health(service: ServiceOf) -> Response:
+    """Answer 200 only if guests can be reached and state is kept; else 503 with the reasons."""
+    problems = [*await service.fleet.problems(), *service.troubles()]
+    body: dict[str, Any] = {"status": "unhealthy" if problems else "healthy", "problems": problems}
+    return JSONResponse(body, 503 if problems else 200)
+
+
+@router.get("/ca.pem")
+async def authority(service: ServiceOf) -> Response:
+    """Return the certificate of the authority that signs for this service."""
+    if not service.ca_pem:
+        raise CloudError(404, "NotFound", "This service has no authority of its own.")
+    return Response(service.ca_pem, media_type="application/x-pem-file")
+
+
+@router.get("/metrics")
+async def metrics(service: ServiceOf) -> Response:
+    """Return the counters in Prometheus' text format."""
+    return Response(service.metrics.render(), media_type=None, headers={"Content-Type": CONTENT_TYPE})

@@ -1,0 +1,178 @@
+"""The HTTPS port: a socket bound before there is an application, and uvicorn on it with house limits."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from emulator.cloud.settings import require_public_host
+from emulator.errors import LabError, SpecError, StateError
+from emulator.service.http_protocol import HEAD_S, BoundedHttp
+from emulator.service.tls import is_loopback
+
+HANDSHAKE_S = 10.0
+CLOSE_S = 3.0
+"""How long a peer may take to answer our end of TLS."""
+GRACE_S = 4
+"""How long requests may go on when the server ends, seconds."""
+MESSAGE_MAX = 2**20
+PING_S = 20.0
+BACKLOG = 512
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A socket that nobody answers on yet.
+
+    Attributes:
+        socket: bound and listening, so that the port is ours.
+        endpoint: "https://HOST:PORT" that clients are told.
+        name: the host in it.
+    """
+
+    socket: socket.socket
+    endpoint: str
+    name: str
+
+
+class ServerConfig(uvicorn.Config):
+    """uvicorn's configuration, and what `BoundedHttp` adds to it."""
+
+    head_s = HEAD_S
+
+    def __init__(self, app: ASGIApp, tls: ssl.SSLContext) -> None:
+        super().__init__(
+            app,
+            http=BoundedHttp,
+            # On websockets' parser: wsproto did two thirds of its rate over TLS (spec/parts.md).
+            ws="websockets-sansio",
+            ws_max_size=MESSAGE_MAX,
+            ws_ping_interval=PING_S,  # so a link whose peer vanished ends after 40 s
+            ws_ping_timeout=PING_S,
+            ws_per_message_deflate=False,  # a window a link, and nothing gained on loopback
+            lifespan="off",
+            log_config=None,
+            # At INFO uvicorn logs the URLs of WebSockets with their query, where old clients put the token.
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+            timeout_keep_alive=15,
+            backlog=BACKLOG,
+        )
+        self.tls = tls
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, whose start can be awaited."""
+
+    config: ServerConfig
+
+    def __init__(self, config: ServerConfig) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the command line."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; as uvicorn does it, but with deadlines for TLS."""
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                self._make_protocol,
+                sock=one,
+                ssl=self.config.tls,
+                backlog=self.config.backlog,
+                ssl_handshake_timeout=HANDSHAKE_S,
+                ssl_shutdown_timeout=CLOSE_S,
+            )
+            for one in sockets or ()
+        ]
+        self.started = True
+        self.ready.set()
+
+    def _make_protocol(self) -> BoundedHttp:
+        return BoundedHttp(config=self.config, server_state=self.server_state, app_state={})
+
+
+def bind(host: str, port: int, *, public_host: str | None = None) -> Listener:
+    """Bind a socket on a loopback address; port 0 takes any.
+
+    Args:
+        host: "localhost" or a loopback address.
+        port: 0 to 65535.
+        public_host: what clients are to call it; by default "localhost", or an address that is not 127.0.0.1.
+
+    Raises:
+        SpecError: the host is open to the world, or can't be the name in clients' URLs.
+        StateError: the port is in use.
+        LabError: it can't be bound for another reason.
+    """
+    if not is_loopback(host):
+        raise SpecError(f"host is {host!r}; allowed: localhost and loopback addresses (127.0.0.1, ::1)")
+    address = "127.0.0.1" if host.lower() == "localhost" else host
+    name = require_public_host(public_host or _name_of(address))
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((address, port))
+        # Linux lets two sockets bind one port until one of them listens.
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise _refusal(address, port, error) from error
+    except OverflowError as error:
+        bound.close()
+        raise SpecError(f"port is {port}; allowed: 0 to 65535") from error
+    chosen = bound.getsockname()[1]
+    shown = f"[{name}]" if ":" in name else name
+    return Listener(socket=bound, endpoint=f"https://{shown}:{chosen}", name=name)
+
+
+@asynccontextmanager
+async def open_server(app: ASGIApp, listener: Listener, *, tls: ssl.SSLContext) -> AsyncIterator[None]:
+    """Serve `app` on `listener` until the block ends; it is answered once the block begins.
+
+    Requests then have a few seconds to end; the socket is closed in any case.
+
+    Raises:
+        LabError: it can't listen.
+    """
+    server = _Server(ServerConfig(app, tls))
+    task = asyncio.create_task(server.serve(sockets=[listener.socket]))
+    ready = asyncio.create_task(server.ready.wait())
+    try:
+        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            raise LabError(f"the server ended before it listened: {task.exception()}")
+        yield
+    finally:
+        ready.cancel()
+        server.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)
+        listener.socket.close()
+
+
+def _name_of(address: str) -> str:
+    return "localhost" if address == "127.0.0.1" else address
+
+
+def _refusal(address: str, port: int, error: OSError) -> StateError | LabError:
+    if error.errno == errno.EADDRINUSE:
+        return StateError(f"port {port} on {address} is in use; choose another with --port, or 0 for any")
+    return LabError(f"port {port} on {address} can't be opened: {error.strerror}")

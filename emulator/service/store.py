@@ -1,0 +1,246 @@
+"""The state directory of `--state DIR`: records in SQLite, keys and authority beside them.
+
+DIR/lock        held by the one server that uses the directory, for as long as it lives
+DIR/cloud.db    records, one row each
+DIR/token.key   signs access tokens;  DIR/blob.key signs blob URLs;  DIR/ca/ see tls
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from filelock import FileLock, Timeout
+
+from emulator.cloud.cloud import Cloud
+from emulator.cloud.records import Record, RoleDefinition
+from emulator.errors import LabError, SpecError, StateError
+from emulator.service.private_files import PRIVATE, make_private_directory, write_private
+from emulator.service.record_json import dump_record, load_record
+from emulator.service.tokens import TokenKey
+
+SCHEMA = 1
+RETRY_S = 2.0
+CLOSE_S = 5.0
+_TABLE = (
+    "CREATE TABLE records (position INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL,"
+    " json BLOB NOT NULL, UNIQUE (kind, key))"
+)
+_PUT = (
+    "INSERT INTO records (kind, key, json) VALUES (?, ?, ?)"
+    " ON CONFLICT (kind, key) DO UPDATE SET json = excluded.json"
+)
+_DROP = "DELETE FROM records WHERE kind = ? AND key = ?"
+_LOG = logging.getLogger(__name__)
+
+Changes: TypeAlias = dict[tuple[str, str], Record | None]
+"""What became of records, by kind and key; None is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateDirectory:
+    """A state directory that this process alone uses."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """Where the records are."""
+        return self.path / "cloud.db"
+
+    @property
+    def authority(self) -> Path:
+        """Where the authority is."""
+        return self.path / "ca"
+
+    def token_key(self) -> TokenKey:
+        """Return the key that signs tokens, made first if there is none.
+
+        Raises:
+            SpecError: its file is damaged.
+        """
+        path = self.path / "token.key"
+        if not path.exists():
+            write_private(path, TokenKey.generate().to_pem())
+        try:
+            return TokenKey.from_pem(path.read_bytes())
+        except (ValueError, TypeError) as error:
+            raise SpecError(
+                f"{path} is damaged; remove it, and whoever is signed in signs in again"
+            ) from error
+
+    def blob_key(self) -> bytes:
+        """Return the key that signs blob URLs, made first if there is none.
+
+        Raises:
+            SpecError: its file is damaged.
+        """
+        path = self.path / "blob.key"
+        if not path.exists():
+            write_private(path, secrets.token_bytes(32))
+        key = path.read_bytes()
+        if len(key) != 32:
+            raise SpecError(f"{path} is damaged; remove it, and signed URLs are made anew")
+        return key
+
+
+@contextmanager
+def hold_state_directory(path: Path) -> Iterator[StateDirectory]:
+    """Make `path` (0700) if need be, and keep every other server from it until the block ends.
+
+    Raises:
+        StateError: another server uses it.
+        LabError: it can't be made.
+    """
+    directory = make_private_directory(path)
+    lock = FileLock(directory / "lock", timeout=0, mode=PRIVATE)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StateError(f"state directory {directory} is used by another ttylab server") from error
+    try:
+        yield StateDirectory(path=directory)
+    finally:
+        lock.release()
+
+
+class Store:
+    """The records of a cloud on disk; what changes is written in bursts, in a thread.
+
+    Where it can't be written (disk full), the changes are kept and written later; `trouble` then says
+    why, and the database is as it was.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._changes: Changes = {}
+        self._wake = asyncio.Event()
+        self._closing = asyncio.Event()
+        self.trouble: str | None = None
+
+    def load(self) -> list[Record]:
+        """Return the records in the order of their making; none where there is no database yet.
+
+        Raises:
+            SpecError: the database is damaged or of another version; its file is named.
+            LabError: it can't be read or made.
+        """
+        try:
+            with closing(_connect(self._path)) as connection:
+                _prepare(connection)
+                rows = connection.execute("SELECT kind, json FROM records ORDER BY position").fetchall()
+        except sqlite3.OperationalError as error:
+            raise LabError(f"{self._path}: {error}") from error
+        except (sqlite3.DatabaseError, SpecError) as error:
+            raise self._damaged(error) from error
+        try:
+            return [load_record(kind, data) for kind, data in rows]
+        except SpecError as error:
+            raise self._damaged(error) from error
+
+    def observe(self, record: Record, present: bool) -> None:  # noqa: FBT001  # the shape of an Observer
+        """Note a change; `run` writes it."""
+        if isinstance(record, RoleDefinition) and record.built_in:
+            return  # they come with the program
+        self._changes[type(record).__name__, record.key.lower()] = record if present else None
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write changes until `close`."""
+        while not self._closing.is_set():
+            await self._wake.wait()
+            self._wake.clear()
+            if not await self._flush():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), RETRY_S)
+                self._wake.set()
+        await self._flush()
+
+    def close(self) -> None:
+        """Let `run` write what is left and return."""
+        self._closing.set()
+        self._wake.set()
+
+    async def _flush(self) -> bool:
+        if not self._changes:
+            return True
+        changes, self._changes = self._changes, {}
+        try:
+            await asyncio.to_thread(self._write, changes)
+        except (sqlite3.Error, OSError) as error:
+            self._changes = changes | self._changes  # what came meanwhile is newer
+            self._complain(f"state can't be saved in {self._path}: {error}")
+            return False
+        if self.trouble is not None:
+            _LOG.warning("state is saved again in %s", self._path)
+        self.trouble = None
+        return True
+
+    def _write(self, changes: Changes) -> None:
+        """Write all of `changes` or nothing, in a thread."""
+        with closing(_connect(self._path)) as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for (kind, key), record in changes.items():
+                if record is None:
+                    connection.execute(_DROP, (kind, key))
+                else:
+                    connection.execute(_PUT, (kind, key, dump_record(record)))
+
+    def _complain(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            _LOG.error("%s", trouble)
+        self.trouble = trouble
+
+    def _damaged(self, error: Exception) -> SpecError:
+        return SpecError(f"{self._path} can't be used: {error}; move it away to begin anew")
+
+
+@asynccontextmanager
+async def open_store(store: Store, cloud: Cloud) -> AsyncIterator[Store]:
+    """Write every change of `cloud` until the block ends, and all that is left then."""
+    leave = cloud.watch(store.observe)
+    task = asyncio.create_task(store.run())
+    try:
+        yield store
+    finally:
+        leave()
+        store.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(task, CLOSE_S)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    path.touch(mode=PRIVATE, exist_ok=True)  # SQLite gives its journals the mode of the database
+    connection = sqlite3.connect(path, isolation_level=None, timeout=2.0)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the table in a new database; check an old one.
+
+    Raises:
+        SpecError: it is of another version.
+        sqlite3.DatabaseError: it is damaged.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if version == 0 and tables == 0:
+        connection.executescript(f"BEGIN; {_TABLE}; PRAGMA user_version = {SCHEMA}; COMMIT")
+    elif version != SCHEMA:
+        raise SpecError(f"its schema is version {version}; this ttylab knows {SCHEMA}")
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise SpecError(str(verdict))
