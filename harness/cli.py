@@ -14,8 +14,15 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from emulator.errors import EmulatorError, SpecError, StateError
-from harness.errors import GuestError, HarnessError
-from harness.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED, EXIT_USAGE
+from harness.errors import GuestError, HarnessError, ServiceRefused
+from harness.exit_codes import (
+    EXIT_BROKEN,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_PASSED,
+    EXIT_REFUSED,
+    EXIT_USAGE,
+)
 
 NO_HELP = {"help": False}
 """Default of --help. Typer's own is None, which it has pydantic convert: that import takes longer than
@@ -37,7 +44,7 @@ EXAMPLES = """Examples:
 
   ttylab doctor                   what this machine can do and what not
 
-Exit codes: 0 all passed, 1 something failed, 2 usage, 3 the lab is broken.
+Exit codes: 0 all passed, 1 something failed, 2 usage, 3 the lab is broken, 4 a cloud service said no.
 """
 
 
@@ -72,6 +79,12 @@ COMMANDS: dict[str, Command] = {
     "boot": Command(module="harness.commands.boot", summary="Boot a guest and attach this terminal to it."),
     "attach": Command(
         module="harness.commands.attach", summary="Join the console of a running machine or of a port."
+    ),
+    "console": Command(
+        module="harness.commands.console", summary="Join a VM's serial console: ttylab's service or Azure."
+    ),
+    "send": Command(
+        module="harness.commands.send", summary="Send NMI, SysRq, reset or power to a VM, and see its effect."
     ),
     "repro": Command(module="harness.commands.repro", summary="Boot one cell again exactly as a run did."),
     "report": Command(module="harness.commands.report", summary="Make a run's reports anew."),
@@ -185,6 +198,8 @@ def exit_code_of(error: BaseException) -> int:
         return EXIT_USAGE
     if isinstance(error, GuestError):
         return EXIT_FAILED
+    if isinstance(error, ServiceRefused):
+        return EXIT_REFUSED
     return EXIT_BROKEN
 
 

@@ -12,6 +12,8 @@
     │   └── CellFailed             a cell of a matrix failed; the verdict is in the text
     ├── CellBroken                 the lab failed to play a cell; the verdict is in the text
     ├── Unsupported                the target can't do what is asked: a verdict of SKIPPED
+    ├── ServiceRefused             a cloud service said no; its code and message are in the text
+    ├── ServiceUnreachable         a cloud service gave no answer that one can go by
     └── ReportError                a report can't be made or read; results stay as they are
 
 The caller's and the lab's faults are `emulator.errors`' SpecError, StateError and LabError.
@@ -89,6 +91,27 @@ class CellBroken(HarnessError):
 
 class Unsupported(HarnessError):
     """This target can't do what is asked; the text says why."""
+
+
+class ServiceRefused(HarnessError):
+    """A cloud service said no.
+
+    Attributes:
+        status: HTTP status, or a WebSocket's close code.
+        code: the service's error code ("AuthorizationFailed"), "" where it gave none.
+        message: the service's own words; "" where it gave none.
+    """
+
+    def __init__(self, doing: str, *, status: int, code: str = "", message: str = "") -> None:
+        said = ": ".join(part for part in (code, message) if part) or "the service gave no reason"
+        super().__init__(f"{doing} was refused ({status}): {said}")
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class ServiceUnreachable(HarnessError):
+    """A cloud service can't be reached, does not answer in time, or answers what is no answer."""
 
 
 class ReportError(HarnessError):

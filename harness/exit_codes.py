@@ -4,4 +4,5 @@ EXIT_PASSED = 0
 EXIT_FAILED = 1  # a guest did wrong
 EXIT_USAGE = 2  # the caller's input is wrong
 EXIT_BROKEN = 3  # the lab failed, or something that it needs is missing
+EXIT_REFUSED = 4  # a cloud service said no; its reason is on stderr
 EXIT_INTERRUPTED = 130  # ended by Ctrl-C, as shells say it

@@ -46,11 +46,11 @@ _KEYS: Mapping[int, tuple[Act, str]] = {
 }
 
 
-def help_text(*, writable: bool) -> str:
-    """Return the menu as lines for a terminal in raw mode."""
+def help_text(*, writable: bool, without: frozenset[Act] = frozenset()) -> str:
+    """Return the menu as lines for a terminal in raw mode, but for what can't be done `without`."""
     lines = ["", "Ctrl-] and then:"]
     for key, (act, says) in _KEYS.items():
-        if key != ord("h") and (writable or act in {Act.HELP, Act.QUIT}):
+        if key != ord("h") and act not in without and (writable or act in {Act.HELP, Act.QUIT}):
             lines.append(f"  {chr(key)}  {says}")
     if writable:
         lines += [

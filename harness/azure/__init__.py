@@ -1,0 +1,1 @@
+"""A client of Azure's Serial Console, for ttylab's own service and for the real one."""

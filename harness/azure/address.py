@@ -1,0 +1,143 @@
+"""Where a cloud service is and who asks: a ready file, environment variables, or the real Azure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from emulator.errors import SpecError
+
+AZURE_ENDPOINT = "https://management.azure.com"
+DEMO_TENANT = "11111111-1111-1111-1111-111111111111"
+DEMO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
+DEMO_GROUP = "rg1"
+DEMO_PRINCIPAL = "app"
+VARIABLES = (
+    "TTYLAB_READY_FILE",
+    "TTYLAB_ENDPOINT",
+    "TTYLAB_CA",
+    "TTYLAB_TENANT",
+    "TTYLAB_SUBSCRIPTION",
+    "TTYLAB_GROUP",
+    "TTYLAB_PRINCIPAL",
+    "TTYLAB_SECRET",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAddress:
+    """A service, and what it takes to be somebody there.
+
+    Attributes:
+        endpoint: "https://HOST:PORT", without a slash at its end.
+        ca: PEM file of the authority that signed its certificate; None trusts the system's.
+        tenant: GUID.
+        subscription: GUID, "" if none is known.
+        group: resource group of a VM that is given by its name.
+        principal: client id of a service principal, or a user's name ("dev@localhost").
+        secret: the principal's; never in a message.
+        azure: whether it is the real Azure, where azure-identity finds the credential.
+    """
+
+    endpoint: str
+    ca: Path | None = None
+    tenant: str = DEMO_TENANT
+    subscription: str = DEMO_SUBSCRIPTION
+    group: str = DEMO_GROUP
+    principal: str = DEMO_PRINCIPAL
+    secret: str = field(default="", repr=False)
+    azure: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an endpoint that a token must not go to."""
+        if not self.endpoint.startswith("https://") or self.endpoint.endswith("/"):
+            raise SpecError(
+                f"endpoint is {self.endpoint!r}; allowed: https://HOST[:PORT] without a slash at its end"
+            )
+        if any(mark in self.endpoint for mark in "@?#") or self.endpoint.count("/") != 2:
+            raise SpecError(f"endpoint is {self.endpoint!r}; allowed: https://HOST[:PORT] and nothing more")
+
+
+def azure_address(*, subscription: str = "", group: str = "") -> ServiceAddress:
+    """Return the real Azure."""
+    return ServiceAddress(
+        endpoint=AZURE_ENDPOINT, tenant="", subscription=subscription, group=group, principal="", azure=True
+    )
+
+
+def address_of_ready(ready: Mapping[str, Any], *, name: str, principal: str = "") -> ServiceAddress:
+    """Return what a ready file says.
+
+    Args:
+        ready: its JSON.
+        name: of the file, for messages.
+        principal: who to be; "" takes `DEMO_PRINCIPAL`, or else the first that has a secret.
+
+    Raises:
+        SpecError: it is no ready file, or does not know `principal`.
+    """
+    endpoint, known = ready.get("endpoint"), _secrets(ready.get("credentials"))
+    if not isinstance(endpoint, str) or not known:
+        raise SpecError(f"{name}: need endpoint and credentials, as `ttylab serve --ready-file` writes them")
+    chosen = principal or (DEMO_PRINCIPAL if DEMO_PRINCIPAL in known else next(iter(known)))
+    if chosen not in known:
+        raise SpecError(f"{name}: no principal {chosen!r}; allowed: {', '.join(sorted(known))}")
+    ca = ready.get("ca")
+    return ServiceAddress(
+        endpoint=endpoint.rstrip("/"),
+        ca=Path(str(ca)) if ca else None,
+        tenant=str(ready.get("tenant") or DEMO_TENANT),
+        subscription=str(ready.get("subscription") or DEMO_SUBSCRIPTION),
+        principal=chosen,
+        secret=known[chosen],
+    )
+
+
+def address_of_environment(environment: Mapping[str, str], *, principal: str = "") -> ServiceAddress:
+    """Return what TTYLAB_ENDPOINT and its like say.
+
+    Raises:
+        SpecError: there is no TTYLAB_ENDPOINT, or it is wrong.
+    """
+    endpoint = environment.get("TTYLAB_ENDPOINT", "")
+    if not endpoint:
+        raise SpecError(
+            "no service is known: give --ready-file, --endpoint or --real-azure, or set TTYLAB_READY_FILE"
+            " or TTYLAB_ENDPOINT (ttylab serve --print-env)"
+        )
+    ca = environment.get("TTYLAB_CA", "")
+    return ServiceAddress(
+        endpoint=endpoint.rstrip("/"),
+        ca=Path(ca) if ca else None,
+        tenant=environment.get("TTYLAB_TENANT") or DEMO_TENANT,
+        subscription=environment.get("TTYLAB_SUBSCRIPTION") or DEMO_SUBSCRIPTION,
+        group=environment.get("TTYLAB_GROUP") or DEMO_GROUP,
+        principal=principal or environment.get("TTYLAB_PRINCIPAL") or DEMO_PRINCIPAL,
+        secret=environment.get("TTYLAB_SECRET") or "secret",
+    )
+
+
+def placed(address: ServiceAddress, *, subscription: str = "", group: str = "") -> ServiceAddress:
+    """Return `address` with another subscription and group where they are given."""
+    return replace(address, subscription=subscription or address.subscription, group=group or address.group)
+
+
+def _secrets(credentials: object) -> dict[str, str]:
+    """Return secrets by principal, from the forms that a ready file may have."""
+    if isinstance(credentials, Mapping):
+        return {str(name): _secret_of(value) for name, value in credentials.items() if _secret_of(value)}
+    found: dict[str, str] = {}
+    for one in credentials if isinstance(credentials, list) else []:
+        if isinstance(one, Mapping):
+            name = one.get("client_id") or one.get("username") or one.get("name")
+            if isinstance(name, str) and _secret_of(one):
+                found[name] = _secret_of(one)
+    return found
+
+
+def _secret_of(value: object) -> str:
+    if isinstance(value, Mapping):
+        value = value.get("client_secret") or value.get("password") or value.get("secret")
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,167 @@
+"""Resource Manager: one request with its reason when refused, and operations that go on after it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from emulator.clock import Deadline
+from harness.azure.address import ServiceAddress
+from harness.azure.credential import Credential, credential_of
+from harness.azure.http import Https, Reply, Transport
+from harness.azure.names import may_have_token
+from harness.errors import ServiceRefused, ServiceUnreachable
+
+REQUEST_S = 60.0
+"""The longest that one request may take; the service does some work before it answers, seconds."""
+POLL_S = 1.0
+POLL_MOST_S = 30.0
+_BUSY = frozenset({429, 503})
+"""Statuses that say that nothing was done and when to come again."""
+_RUNNING = frozenset({"inprogress", "running", "accepted", "updating", "creating", "deleting"})
+
+
+class Arm:
+    """A client of Resource Manager for one caller; one thread at a time.
+
+    Attributes:
+        address: where it is.
+        credential: gives the tokens.
+    """
+
+    def __init__(self, address: ServiceAddress, transport: Transport, credential: Credential) -> None:
+        self.address = address
+        self.credential = credential
+        self._transport = transport
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        deadline: Deadline,
+        version: str = "",
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> Reply:
+        """Do one request and return the answer; a busy service is asked again when it says.
+
+        Args:
+            method: of HTTP.
+            path: from the endpoint on ("/subscriptions/…"), or a whole URL of the same service.
+            deadline: for all tries.
+            version: api-version, "" for what has none.
+            query: more parameters; the values need no quoting.
+            body: sent as JSON; None sends none.
+
+        Raises:
+            ServiceRefused: the status is 400 or more; code and message are the service's own.
+            ServiceUnreachable: no answer in time.
+        """
+        url = self._url(path, {"api-version": version} if version else {}, query or {})
+        while True:
+            reply = self._send(method, url, body, deadline)
+            if reply.status not in _BUSY:
+                break
+            pause = retry_after(reply)
+            if pause >= deadline.remaining():
+                break
+            deadline.clock.sleep(pause)
+        if reply.status >= 400:
+            code, message = reply.reason
+            raise ServiceRefused(f"{method} {_shown(url)}", status=reply.status, code=code, message=message)
+        return reply
+
+    def operate(
+        self,
+        method: str,
+        path: str,
+        *,
+        deadline: Deadline,
+        version: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> Reply:
+        """Do a request and wait for the end of the operation that it starts, if it starts one.
+
+        Raises:
+            ServiceRefused: it was refused, or the operation failed.
+            ServiceUnreachable: no answer in time, or the operation did not end in time.
+        """
+        reply = self.call(method, path, deadline=deadline, version=version, query=query, body=body)
+        status_url = reply.headers.get("azure-asyncoperation")
+        place = reply.headers.get("location") if reply.status == 202 else None
+        polled = reply
+        while status_url or (place and polled.status == 202):
+            self._pause(polled, f"{method} {_shown(path)}", deadline)
+            polled = self.call("GET", status_url or place or "", deadline=deadline)
+            if status_url and _has_ended(polled, doing=f"{method} {_shown(path)}"):
+                break
+        return reply
+
+    def _send(self, method: str, url: str, body: Mapping[str, object] | None, deadline: Deadline) -> Reply:
+        headers = {"Authorization": f"Bearer {self.credential.token(deadline)}", "Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        return self._transport.send(
+            method,
+            url,
+            headers=headers,
+            body=None if body is None else json.dumps(body).encode(),
+            deadline=deadline.sooner(REQUEST_S),
+        )
+
+    def _url(self, path: str, *queries: Mapping[str, str]) -> str:
+        """Return the URL; a token goes to this service and to nobody else."""
+        endpoint = self.address.endpoint
+        url = f"{endpoint}{path}" if path.startswith("/") else path
+        if not may_have_token(url, endpoint=endpoint):
+            raise ServiceUnreachable(f"{endpoint} sent us elsewhere, where no token of ours may go")
+        words = [f"{name}={value}" for query in queries for name, value in query.items()]
+        return url + ("?" + "&".join(words) if words else "")
+
+    def _pause(self, reply: Reply, doing: str, deadline: Deadline) -> None:
+        pause = retry_after(reply)
+        if pause >= deadline.remaining():
+            raise ServiceUnreachable(f"{doing} was accepted, but did not end in time")
+        deadline.clock.sleep(pause)
+
+
+def retry_after(reply: Reply) -> float:
+    """Return how long to wait before one asks again, in seconds; `POLL_S` where the service does not say."""
+    try:
+        said = float(reply.headers.get("retry-after", POLL_S))
+    except ValueError:  # a date: nobody serves one here
+        return POLL_S
+    return min(max(said, 0.0), POLL_MOST_S)
+
+
+def _has_ended(reply: Reply, *, doing: str) -> bool:
+    said = reply.json()
+    status = str(said.get("status", ""))
+    if status.lower() in _RUNNING:
+        return False
+    if status.lower() == "succeeded":
+        return True
+    error: Any = said.get("error") or {}
+    raise ServiceRefused(
+        f"{doing} was accepted, and then",
+        status=reply.status,
+        code=str(error.get("code", status or "no status")),
+        message=str(error.get("message", "")),
+    )
+
+
+def _shown(url: str) -> str:
+    """Return the path of a URL: host and query say nothing more, and a query may hold a secret."""
+    path = url.split("?", maxsplit=1)[0]
+    return "/" + path.split("/", 3)[3] if path.startswith("https://") else path
+
+
+@contextmanager
+def open_arm(address: ServiceAddress) -> Iterator[Arm]:
+    """Open a client of the service at `address`; nothing is asked yet."""
+    with Https(address.ca) as transport:
+        yield Arm(address, transport, credential_of(address, transport))

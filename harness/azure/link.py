@@ -1,0 +1,252 @@
+"""One WebSocket to a console: bytes in and out, and how it ended (azure.md 3).
+
+Two threads serve a link, both joined when its `with` ends: one reads frames and hands their bytes on, one
+sends what was queued. Who receives slowly slows the socket and nobody else.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from emulator.clock import Deadline
+from emulator.errors import ConsoleClosed, DeadlineExceeded
+from harness.azure.names import ABNORMAL, EndKind, judge_end
+from harness.errors import ServiceRefused, ServiceUnreachable
+
+FRAME_MAX = 4 << 20
+QUEUED_FRAMES = 16
+"""Frames that wait unread or unsent: what is more waits in the sockets."""
+PIECE = 4096
+"""The most that one frame carries to the service, bytes."""
+CLOSE_S = 3.0
+JOIN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEnd:
+    """How a link ended.
+
+    Attributes:
+        kind: what that means.
+        code: WebSocket close code, 1006 where there was no close frame.
+        reason: the service's words, "" where it gave none.
+    """
+
+    kind: EndKind
+    code: int
+    reason: str
+
+    def __str__(self) -> str:
+        """Return code and reason for people."""
+        return f"{self.code}: {self.reason}" if self.reason else str(self.code)
+
+
+@dataclass(slots=True)
+class _Outgoing:
+    """Bytes on their way: `done` is set once they are sent, or never will be."""
+
+    data: bytes
+    done: threading.Event
+    sent: bool = False
+
+
+class Link:
+    """An open WebSocket; any thread may call anything.
+
+    Attributes:
+        ended: set when it has ended.
+    """
+
+    def __init__(
+        self,
+        socket: ClientConnection,
+        *,
+        receive: Callable[[bytes], None],
+        on_end: Callable[[], None] = lambda: None,
+        token: str | None = None,
+    ) -> None:
+        self.ended = threading.Event()
+        self._socket = socket
+        self._receive = receive
+        self._on_end = on_end
+        self._token = token
+        self._leaving = False
+        self._end: LinkEnd | None = None
+        self._outgoing: queue.Queue[_Outgoing | None] = queue.Queue(maxsize=QUEUED_FRAMES)
+        self._threads = [
+            threading.Thread(target=work, name=f"link-{name}")
+            for name, work in (("reader", self._read), ("writer", self._write))
+        ]
+
+    @property
+    def end(self) -> LinkEnd | None:
+        """How it ended, None while it is open."""
+        return self._end
+
+    def send(self, data: bytes, deadline: Deadline) -> None:
+        """Hand `data` to the service; returns once the socket has taken all of it.
+
+        Raises:
+            ConsoleClosed: the link has ended.
+            DeadlineExceeded: the service took no more.
+        """
+        for start in range(0, len(data), PIECE):
+            item = _Outgoing(data[start : start + PIECE], threading.Event())
+            self._put(item, deadline)
+            while not item.done.wait(min(deadline.remaining(), 0.2)):
+                self._raise_if_over(deadline, start)
+            if not item.sent:
+                raise ConsoleClosed(f"the link has ended ({self._end}); {start} bytes were handed over")
+
+    def start(self) -> None:
+        """Begin to read and write."""
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Leave, and wait for both threads; calling it again does nothing."""
+        self._leaving = True
+        with suppress(ConnectionClosed, OSError):
+            self._socket.close(1000)
+        with suppress(OSError):
+            self._socket.socket.close()
+        with suppress(queue.Full):
+            self._outgoing.put_nowait(None)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(JOIN_S)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        try:
+            if self._token is not None:
+                self._socket.send(self._token)
+                self._socket.recv()  # "Connecting...", which is not the guest's
+            while True:
+                message = self._socket.recv()
+                data = message.encode() if isinstance(message, str) else message
+                if data:  # an empty frame wakes az and says nothing
+                    self._receive(data)
+        except ConnectionClosed as error:
+            close = error.rcvd
+            self._finish(ABNORMAL if close is None else close.code, "" if close is None else close.reason)
+        except OSError as error:  # of the socket, or of whoever receives
+            self._finish(ABNORMAL, str(error))
+
+    def _finish(self, code: int, reason: str) -> None:
+        self._end = LinkEnd(kind=judge_end(code, reason, ours=self._leaving), code=code, reason=reason)
+        self.ended.set()
+        with suppress(queue.Full):
+            self._outgoing.put_nowait(None)
+        self._on_end()
+
+    def _write(self) -> None:
+        while not self.ended.is_set() and (item := self._outgoing.get()) is not None:
+            with suppress(ConnectionClosed, OSError):
+                self._socket.send(item.data)
+                item.sent = True
+            item.done.set()
+        with suppress(queue.Empty):
+            while True:
+                left = self._outgoing.get_nowait()
+                if left is not None:
+                    left.done.set()
+
+    def _put(self, item: _Outgoing, deadline: Deadline) -> None:
+        while True:
+            self._raise_if_over(deadline, 0)
+            with suppress(queue.Full):
+                self._outgoing.put(item, timeout=min(max(deadline.remaining(), 0.001), 0.2))
+                return
+
+    def _raise_if_over(self, deadline: Deadline, sent: int) -> None:
+        if self.ended.is_set():
+            raise ConsoleClosed(f"the link has ended ({self._end}); {sent} bytes were handed over")
+        if deadline.expired():
+            raise DeadlineExceeded(f"the service took no more than {sent} bytes in time")
+
+
+@contextmanager
+def open_link(
+    url: str,
+    *,
+    receive: Callable[[bytes], None],
+    deadline: Deadline,
+    ca: Path | None = None,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    on_end: Callable[[], None] = lambda: None,
+) -> Iterator[Link]:
+    """Open a link for the time of the `with`.
+
+    Args:
+        url: a connection string, or one of ttylab's own links.
+        receive: is given the guest's bytes, on the link's thread; what it takes long for waits in the socket.
+        deadline: for the handshake.
+        ca: who signed the service's certificate; None trusts the system's authorities.
+        token: sent as the first frame, where the protocol is Azure's; the service's first frame is not the
+            guest's then, and is dropped.
+        headers: of the handshake, where it is ttylab's own.
+        on_end: called on the link's thread once it has ended.
+
+    Raises:
+        ServiceRefused: the service refused the upgrade.
+        ServiceUnreachable: there was no handshake.
+    """
+    with ExitStack() as stack:
+        socket = _connect(url, ca=ca, headers=headers or {}, deadline=deadline)
+        link = Link(socket, receive=receive, on_end=on_end, token=token)
+        stack.callback(link.close)
+        link.start()
+        yield link
+
+
+def _connect(
+    url: str, *, ca: Path | None, headers: Mapping[str, str], deadline: Deadline
+) -> ClientConnection:
+    host = "/".join(url.split("/", 3)[:3])
+    try:
+        return connect(
+            url,
+            ssl=_context(ca) if url.startswith("wss:") else None,
+            additional_headers=dict(headers),
+            compression=None,
+            open_timeout=max(deadline.remaining(), 0.001),
+            close_timeout=CLOSE_S,
+            max_size=FRAME_MAX,
+            max_queue=QUEUED_FRAMES,
+            **({} if ca is None else {"proxy": None}),
+        )
+    except InvalidStatus as error:
+        code, message = _reason(bytes(error.response.body or b""))
+        status = error.response.status_code
+        raise ServiceRefused("opening the link", status=status, code=code, message=message) from error
+    except (OSError, InvalidHandshake, TimeoutError) as error:
+        raise ServiceUnreachable(f"{host} can't be reached: {str(error) or type(error).__name__}") from error
+
+
+def _context(ca: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=None if ca is None else str(ca))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _reason(body: bytes) -> tuple[str, str]:
+    """Return code and message of an error body; its text where it has neither."""
+    try:
+        said = json.loads(body)
+        error = said.get("error", said)
+        return str(error.get("code", "")), str(error.get("message", ""))
+    except (ValueError, AttributeError):
+        return "", body[:200].decode("utf-8", "replace").strip()

@@ -1,0 +1,133 @@
+"""What a client may ask of one VM: its power, its console, and what an admin command did."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from emulator.clock import Deadline
+from emulator.cloud.resource_id import ResourceId
+from emulator.errors import SpecError
+from harness.azure.arm import Arm
+from harness.azure.names import admin_url, require_connection_string, serial_port
+from harness.errors import ServiceUnreachable
+
+COMPUTE_VERSION = "2024-07-01"
+CONSOLE_VERSION = "2024-07-01"
+
+
+class Command(StrEnum):
+    """Admin commands of a console session."""
+
+    NMI = "nmi"
+    SYSRQ = "sysrq"
+    RESET = "reset"
+
+
+class Power(StrEnum):
+    """What is done to a VM's power; the values are the words of its URL."""
+
+    START = "start"
+    STOP = "powerOff"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaction:
+    """What came of an admin command that was done.
+
+    Attributes:
+        seen: whether the guest reacted; None where the service does not say.
+        evidence: the guest's own words, "" where there are none; not escaped.
+    """
+
+    seen: bool | None
+    evidence: str = ""
+
+
+class AzureVm:
+    """One VM or scale-set instance, through Resource Manager; one thread at a time.
+
+    Attributes:
+        arm: who asks.
+        id: which.
+    """
+
+    def __init__(self, arm: Arm, vm: ResourceId) -> None:
+        self.arm = arm
+        self.id = vm
+
+    def connect(self, deadline: Deadline) -> str:
+        """Return a new connection string; whoever has the console keeps it until a link is opened there.
+
+        Raises:
+            ServiceRefused, ServiceUnreachable: as `Arm.call`.
+        """
+        path = f"{serial_port(self.id)}/connect"
+        reply = self.arm.call("POST", path, version=CONSOLE_VERSION, body={}, deadline=deadline)
+        try:
+            return require_connection_string(reply.json().get("connectionString"))
+        except SpecError as error:
+            raise ServiceUnreachable(str(error)) from error
+
+    def command(self, session: str, command: Command, deadline: Deadline, *, keys: str = "") -> Reaction:
+        """Let the service do `command` to the guest and return what came of it.
+
+        Args:
+            session: the connection string.
+            command: which.
+            deadline: for the answer, which comes after the guest's reaction.
+            keys: of a system request, each sent in turn.
+
+        Raises:
+            ServiceRefused, ServiceUnreachable: as `Arm.call`.
+        """
+        reply = self.arm.call(
+            "POST",
+            admin_url(session, command.value),
+            body={
+                "command": command.value,
+                "requestId": str(uuid.uuid4()),
+                "commandParameters": {"SysRqCommand": keys} if keys else {},
+            },
+            deadline=deadline,
+        )
+        return read_reaction(reply.json())
+
+    def power(self, act: Power, deadline: Deadline, *, force: bool = False, wait: bool = True) -> None:
+        """Change the VM's power; with `wait` it has changed when this returns.
+
+        Raises:
+            ServiceRefused, ServiceUnreachable: as `Arm.operate`.
+        """
+        query = {"skipShutdown": str(force).lower()} if act is Power.STOP else {}
+        ask = self.arm.operate if wait else self.arm.call
+        ask("POST", f"{self.id}/{act}", version=COMPUTE_VERSION, query=query, deadline=deadline)
+
+    def power_state(self, deadline: Deadline) -> str:
+        """Return the state of its power ("running", "stopped", "deallocated", …).
+
+        Raises:
+            ServiceRefused, ServiceUnreachable: as `Arm.call`.
+        """
+        view = self.arm.call(
+            "GET", f"{self.id}/instanceView", version=COMPUTE_VERSION, deadline=deadline
+        ).json()
+        return power_state_of(view)
+
+
+def read_reaction(body: dict[str, Any]) -> Reaction:
+    """Return what the answer to an admin command says of its effect; the real service says nothing."""
+    seen = {"seen": True, "no effect seen": False}.get(str(body.get("effect", "")))
+    return Reaction(seen=seen, evidence=str(body.get("evidence", "")))
+
+
+def power_state_of(view: dict[str, Any]) -> str:
+    """Return the power state of an instance view, "unknown" where it has none."""
+    for status in view.get("statuses", []):
+        code = str(status.get("code", "")) if isinstance(status, dict) else ""
+        if code.lower().startswith("powerstate/"):
+            return code.partition("/")[2]
+    return "unknown"

@@ -1,0 +1,87 @@
+"""`ttylab console`: a VM's serial console through ttylab's service or Azure's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.commands.service_options import (
+    CaOption,
+    EndpointOption,
+    GroupOption,
+    PrincipalOption,
+    ReadyFileOption,
+    RealAzureOption,
+    SubscriptionOption,
+)
+
+EXAMPLES = """Examples:
+
+  ttylab console linux1            a VM; Ctrl-] ? for the menu: NMI, SysRq, reset, power
+
+  ttylab console ss1/0             instance 0 of scale set ss1
+
+  ttylab console linux1 --no-input --until "login: " --for 2m > boot.log
+
+  echo uname | ttylab console linux1   type a line, leave when it is quiet
+
+  ttylab console vm7 --real-azure --subscription ID --group rg
+
+Where the service is: --ready-file, --endpoint, or TTYLAB_READY_FILE, TTYLAB_ENDPOINT and the rest that
+`ttylab serve --print-env` prints.
+
+Exit codes: 0 left, or --until was seen; 1 --until was not seen in time; 2 wrong input; 3 the service can't be
+reached, or the link was lost for good; 4 the service said no, or somebody else has taken the console.
+"""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("console", epilog=EXAMPLES)
+def console(
+    vm: Annotated[str, typer.Argument(help="VM, SCALESET/INSTANCE, or a resource id.")],
+    *,
+    group: GroupOption = "",
+    subscription: SubscriptionOption = "",
+    ready_file: ReadyFileOption = None,
+    endpoint: EndpointOption = "",
+    ca: CaOption = None,
+    principal: PrincipalOption = "",
+    real_azure: RealAzureOption = False,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Type nothing, only read.")] = False,
+    stay: Annotated[str, typer.Option("--for", metavar="TIME", help="Leave after 30s, 5m, ….")] = "",
+    until: Annotated[str, typer.Option(metavar="REGEX", help="Leave once this has come.")] = "",
+    quiet: Annotated[
+        str, typer.Option(metavar="TIME", help="After the end of a piped input: leave after this quiet.")
+    ] = "2s",
+    reconnect: Annotated[
+        str, typer.Option(metavar="TIME", help="How long to try again after a dropped link; 0: never.")
+    ] = "60s",
+    take_back: Annotated[
+        bool, typer.Option("--take-back", help="Take the console back when somebody else takes it.")
+    ] = False,
+) -> None:
+    """Join a VM's serial console; what the guest writes goes to standard output, byte by byte."""
+    from harness.azure.choice import choose_address  # noqa: PLC0415
+    from harness.azure.policy import parse_time, watch_for  # noqa: PLC0415
+    from harness.keyboard.service_terminal import Manners, run_console  # noqa: PLC0415
+
+    manners = Manners(
+        reads_input=not no_input,
+        stay_s=parse_time(stay, option="--for") if stay else None,
+        until=watch_for(until),
+        quiet_s=parse_time(quiet, option="--quiet"),
+        reconnect_s=parse_time(reconnect, option="--reconnect"),
+        take_back=take_back,
+    )
+    address = choose_address(
+        ready_file=ready_file,
+        endpoint=endpoint,
+        ca=ca,
+        principal=principal,
+        real_azure=real_azure,
+        subscription=subscription,
+        group=group,
+    )
+    raise typer.Exit(run_console(address, vm, manners))

@@ -1,0 +1,86 @@
+"""`ttylab send`: a stimulus for a VM through ttylab's service or Azure's, and whether it had an effect."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.commands.service_options import (
+    CaOption,
+    EndpointOption,
+    GroupOption,
+    PrincipalOption,
+    ReadyFileOption,
+    RealAzureOption,
+    SubscriptionOption,
+)
+
+EXAMPLES = """Examples:
+
+  ttylab send nmi linux1                       a non-maskable interrupt
+
+  ttylab send sysrq h linux1                   the kernel's list of system requests
+
+  ttylab send sysrq REISUB ss1/0               six of them in turn
+
+  ttylab send reset linux1                     the reset button; the console's link stays
+
+  ttylab send restart | stop | start linux1    power; stop --force cuts it
+
+  ttylab send nmi vm7 --real-azure --subscription ID --group rg
+
+Exit codes: 0 an effect was seen; 1 it was injected, but no effect was seen; 2 wrong input; 3 it failed or
+the service can't be reached; 4 the service said no. Who uses the console at the time is not disturbed.
+"""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("send", epilog=EXAMPLES)
+def send(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="nmi|sysrq KEYS|reset|restart|stop|start VM", help="What, and to whom."),
+    ],
+    *,
+    group: GroupOption = "",
+    subscription: SubscriptionOption = "",
+    ready_file: ReadyFileOption = None,
+    endpoint: EndpointOption = "",
+    ca: CaOption = None,
+    principal: PrincipalOption = "",
+    real_azure: RealAzureOption = False,
+    force: Annotated[bool, typer.Option("--force", help="With stop: cut the power.")] = False,
+    within: Annotated[str, typer.Option("--within", metavar="TIME", help="Give up after this.")] = "5m",
+) -> None:
+    """Send NMI, SysRq, reset or power to a VM and say what effect was seen."""
+    from emulator.clock import Deadline  # noqa: PLC0415
+    from harness.azure import stimuli  # noqa: PLC0415
+    from harness.azure.arm import open_arm  # noqa: PLC0415
+    from harness.azure.choice import choose_address  # noqa: PLC0415
+    from harness.azure.names import parse_vm  # noqa: PLC0415
+    from harness.azure.policy import parse_time  # noqa: PLC0415
+    from harness.azure.virtual_machine import AzureVm  # noqa: PLC0415
+    from harness.exit_codes import EXIT_FAILED, EXIT_PASSED  # noqa: PLC0415
+    from harness.report.text import escape  # noqa: PLC0415
+
+    request = stimuli.parse_request(words)
+    patience_s = parse_time(within, option="--within")
+    address = choose_address(
+        ready_file=ready_file,
+        endpoint=endpoint,
+        ca=ca,
+        principal=principal,
+        real_azure=real_azure,
+        subscription=subscription,
+        group=group,
+    )
+    vm = parse_vm(request.vm, subscription=address.subscription, group=address.group)
+    with open_arm(address) as arm:
+        reaction = stimuli.send(AzureVm(arm, vm), request, Deadline.after(patience_s), force=force)
+    what = f"{request.act} {request.keys}".strip()
+    said = "effect seen" if reaction.seen else "injected, but no effect seen"
+    evidence = f": {escape(reaction.evidence.encode())}" if reaction.evidence else ""
+    typer.echo(f"{what} to {vm.name}: {said}{evidence}")
+    raise typer.Exit(EXIT_PASSED if reaction.seen else EXIT_FAILED)
