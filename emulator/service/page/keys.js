@@ -66,9 +66,9 @@ export const SEQUENCES = Object.freeze([
 
 const DESTROYERS = new Set(SYSTEM_REQUESTS.filter((one) => one.destroys).map((one) => one.key));
 
-/** @param {string} keys @returns {boolean} whether they can be sent (azure.md 3: `[0-9A-Za-z]+`) */
+/** @param {string} keys @returns {boolean} whether they can be sent (azure.md 3: `[0-9A-Za-z]+`; our gateway takes 16) */
 export function areSysRqKeys(keys) {
-  return /^[0-9A-Za-z]{1,32}$/.test(keys);
+  return /^[0-9A-Za-z]{1,16}$/.test(keys);
 }
 
 /** @param {string} keys @returns {boolean} whether the guest loses something by one of them */
