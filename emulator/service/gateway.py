@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -113,7 +113,7 @@ async def _carry(socket: WebSocket, link: Link, *, service: Service, token: str)
     try:
         with Feed(guest.transcript, position=start) as feed:
             await run_until_left(
-                asyncio.create_task(_send_output(socket, feed)),
+                asyncio.create_task(_send_output(socket, feed, count=service.metrics.bytes_out.inc)),
                 asyncio.create_task(_take_input(socket, link, guest, service=service, token=token)),
                 asyncio.create_task(start_on_demand(service, link, guest)),
                 *_chaperones(link, service),
@@ -166,9 +166,10 @@ async def run_until_left(
         await end_tasks(*tasks)
 
 
-async def _send_output(socket: WebSocket, feed: Feed) -> None:
+async def _send_output(socket: WebSocket, feed: Feed, *, count: Callable[[float], None]) -> None:
     frames = TextFrames()
     while data := await feed.read():
+        count(len(data))
         if text := frames.feed(data):
             await socket.send_text(text)
         if len(data) > SMALL_FRAME:
@@ -191,6 +192,7 @@ async def _take_input(socket: WebSocket, link: Link, guest: Guest, *, service: S
                 accepted.add(data.strip())
                 continue
         link.touch()
+        service.metrics.bytes_in.inc(len(data))
         await keystrokes.type(data)
 
 

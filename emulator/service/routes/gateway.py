@@ -97,6 +97,7 @@ async def _run(
     guest = service.fleet.guest(vm)
     await guest.power_on()
     answer = await run_command(asked, body.get("commandParameters"), vm=vm, guest=guest, by=caller.name)
+    service.metrics.commands.labels(asked.value, answer["effect"]).inc()
     if request_id:
         session.remember(request_id, answer)
     service.activity.note(

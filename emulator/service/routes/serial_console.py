@@ -243,8 +243,10 @@ async def connect(
         with service.sessions.connecting(parent):
             session = await _open_session(service, caller, parent)
     except CloudError as error:
+        service.metrics.refused.labels(error.code).inc()
         _note_connect(service, caller, parent, request=request, error=error)
         raise
+    service.metrics.connects.inc()
     _note_connect(service, caller, parent, request=request, error=None)
     host = service.endpoint.removeprefix("https://")
     path = f"/n/connector/{session.container}/sessions/{session.id}/client"
