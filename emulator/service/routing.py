@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Scope
 
 from emulator.errors import CloudError
 
@@ -19,7 +21,22 @@ class CaseBlindRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        self.path_regex = re.compile(self.path_regex.pattern, re.IGNORECASE)
+        self._expression = re.compile(self.path_regex.pattern, re.IGNORECASE)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Tell whether the route answers a request (FastAPI 0.165 has its own expression for each)."""
+        match = self._expression.match(scope["path"]) if scope["type"] == "http" else None
+        if match is None:
+            return Match.NONE, {}
+        found = {
+            name: self.param_convertors[name].convert(value) for name, value in match.groupdict().items()
+        }
+        parameters = {**scope.get("path_params", {}), **found}
+        allowed = not self.methods or scope["method"] in self.methods
+        return Match.FULL if allowed else Match.PARTIAL, {
+            "endpoint": self.endpoint,
+            "path_params": parameters,
+        }
 
 
 def require_api_version(
