@@ -99,6 +99,8 @@ class Links:
 
     def __init__(self) -> None:
         self._links: dict[str, list[Link]] = {}
+        self._none = asyncio.Event()
+        self._none.set()
 
     def __len__(self) -> int:
         return sum(len(links) for links in self._links.values())
@@ -110,6 +112,7 @@ class Links:
     def opened(self, link: Link) -> Iterator[None]:
         """Count `link` among the open ones for the time of the `with`."""
         self._links.setdefault(link.vm.key, []).append(link)
+        self._none.clear()
         try:
             yield
         finally:
@@ -118,6 +121,12 @@ class Links:
             links.remove(link)
             if not links:
                 del self._links[link.vm.key]
+            if not self._links:
+                self._none.set()
+
+    async def wait_none(self) -> None:
+        """Return when no link is open."""
+        await self._none.wait()
 
     def of(self, vm: ResourceId) -> list[Link]:
         """Return the open links of a VM."""

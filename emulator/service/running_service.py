@@ -1,0 +1,216 @@
+"""One running service from its first file to its last: the parts of `Service` put together and on a port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from emulator.clock import utc_now
+from emulator.cloud.cloud import Cloud
+from emulator.cloud.config import CloudConfig
+from emulator.cloud.config_records import build_records
+from emulator.cloud.records import PowerState, ProvisioningState, Record, ScaleSet, VirtualMachine
+from emulator.cloud.roles import BUILT_IN_ROLES
+from emulator.cloud.settings import Settings
+from emulator.images import load_catalog
+from emulator.service.activity import ActivityLog
+from emulator.service.app import create_app
+from emulator.service.blobs import BlobSigner
+from emulator.service.context import Service
+from emulator.service.faults import Faults
+from emulator.service.fleet import Fleet
+from emulator.service.links import Links
+from emulator.service.machine_fleet import open_fleet
+from emulator.service.machine_guest import PowerChange
+from emulator.service.operations import Operations
+from emulator.service.run_dirs import open_run_dir
+from emulator.service.server import Listener, bind, open_server
+from emulator.service.sessions import Sessions
+from emulator.service.store import StateDirectory, Store, hold_state_directory, open_store
+from emulator.service.tls import Authority, default_ca_directory, open_authority, server_context
+from emulator.service.tokens import TokenDesk, TokenKey
+
+LINKS_END_S = 3.0
+STOPPED = "The serial console connection was closed: the service is being stopped."
+_SETTLED_POWER = {
+    PowerState.STARTING: PowerState.RUNNING,
+    PowerState.STOPPING: PowerState.STOPPED,
+    PowerState.DEALLOCATING: PowerState.DEALLOCATED,
+}
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceOptions:
+    """What a service is started with.
+
+    Attributes:
+        config: its cloud; with a state directory only at the first start.
+        origin: names the file that `config` came from in complaints.
+        settings: how it behaves; None is what `config` says.
+        host: loopback address to listen on.
+        port: 0 is any.
+        public_host: name in the endpoint, None for the host's own.
+        state: directory that keeps it; None is memory only.
+        make_fleet: opens the guests, given the cloud; None is real ones.
+    """
+
+    config: CloudConfig
+    origin: str
+    settings: Settings | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+    public_host: str | None = None
+    state: Path | None = None
+    make_fleet: Callable[[Cloud], Fleet] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningService:
+    """A service that answers.
+
+    Attributes:
+        service: its parts.
+        ca: file with the certificate that clients trust.
+        app: what answers.
+    """
+
+    service: Service
+    ca: Path
+    app: FastAPI
+
+
+@asynccontextmanager
+async def open_service(options: ServiceOptions) -> AsyncIterator[RunningService]:
+    """Start a service on this loop; it answers when the block begins.
+
+    At the end links are told (1001), requests end, operations are cancelled, state is saved and the
+    guests are ended; nothing is left but the authority and the state directory.
+
+    Raises:
+        SpecError: a value, the state or the authority is wrong.
+        StateError: the port or the state directory is in use.
+        LabError: a file can't be written.
+    """
+    async with AsyncExitStack() as stack:
+        state = stack.enter_context(hold_state_directory(options.state)) if options.state else None
+        listener = bind(options.host, options.port, public_host=options.public_host)
+        stack.callback(listener.socket.close)
+        authority = open_authority(state.authority if state else default_ca_directory())
+        store = Store(state.database) if state else None
+        cloud = Cloud(first_records(options, store))
+        fleet = await _open_fleet(stack, cloud, options)
+        service = _assemble(
+            cloud, fleet, options=options, listener=listener, authority=authority, state=state, store=store
+        )
+        if store is not None:
+            await stack.enter_async_context(open_store(store, cloud))
+        stack.push_async_callback(service.operations.close)
+        app = create_app(service)
+        tls = server_context(authority, (listener.name,), now=utc_now())
+        await stack.enter_async_context(open_server(app, listener, tls=tls))
+        stack.push_async_callback(_end_links, service.links)
+        yield RunningService(service=service, ca=authority.certificate, app=app)
+
+
+def first_records(options: ServiceOptions, store: Store | None) -> list[Record]:
+    """Return what the cloud begins with: what was saved, else what the configuration describes.
+
+    Raises:
+        SpecError: either is wrong.
+    """
+    saved = store.load() if store is not None else []
+    if saved:
+        _LOG.info("%d records come from the state directory; the configuration is not looked at", len(saved))
+        return [*BUILT_IN_ROLES, *(settle(record) for record in saved)]
+    images = frozenset(load_catalog().entries)
+    records = build_records(options.config, now=utc_now(), known_images=images, origin=options.origin)
+    if store is not None:
+        for record in records:
+            store.observe(record, True)  # noqa: FBT003  # the shape of an Observer
+    return records
+
+
+def settle(record: Record) -> Record:
+    """Return a record without what was under way when its server was killed."""
+    if isinstance(record, ScaleSet):
+        return replace(record, provisioning=ProvisioningState.SUCCEEDED)
+    if isinstance(record, VirtualMachine):
+        power = _SETTLED_POWER.get(record.power, record.power)
+        return replace(record, power=power, provisioning=ProvisioningState.SUCCEEDED)
+    return record
+
+
+async def _open_fleet(stack: AsyncExitStack, cloud: Cloud, options: ServiceOptions) -> Fleet:
+    if options.make_fleet is not None:
+        return options.make_fleet(cloud)
+    fleet: Fleet = await stack.enter_async_context(
+        open_fleet(
+            run_dir=stack.enter_context(open_run_dir()),
+            images={vm.guest.image for vm in cloud.all(VirtualMachine)},
+            on_power_change=lambda change: follow_power(cloud, change),
+        )
+    )
+    return fleet
+
+
+def follow_power(cloud: Cloud, change: PowerChange) -> None:
+    """Show a VM as stopped whose guest went off by itself."""
+    vm = cloud.find(VirtualMachine, change.key)
+    if vm is None or change.is_on or change.asked or vm.power is not PowerState.RUNNING:
+        return
+    _LOG.info("%s went off by itself: %s", vm.id.name, change.reason)
+    cloud.put(replace(vm, power=PowerState.STOPPED))
+
+
+def _assemble(
+    cloud: Cloud,
+    fleet: Fleet,
+    *,
+    options: ServiceOptions,
+    listener: Listener,
+    authority: Authority,
+    state: StateDirectory | None,
+    store: Store | None,
+) -> Service:
+    settings = options.settings or options.config.settings.settings()
+    endpoint = listener.endpoint
+    service = Service(
+        endpoint=endpoint,
+        cloud=cloud,
+        settings=settings,
+        fleet=fleet,
+        tokens=TokenDesk(state.token_key() if state else TokenKey.generate(), issuer=endpoint),
+        operations=Operations(utc_now),
+        sessions=Sessions(lifetime_s=settings.session_s),
+        blobs=BlobSigner(state.blob_key() if state else secrets.token_bytes(32), endpoint=endpoint),
+        activity=ActivityLog(cloud, utc_now),
+        now=utc_now,
+        faults=Faults(settings),
+        troubles=lambda: [store.trouble] if store is not None and store.trouble else [],
+        ca_pem=authority.pem,
+    )
+    service.metrics.watch("ttylab_links_open", "WebSockets that are open.", lambda: len(service.links))
+    service.metrics.watch("ttylab_guests_on", "Machines that run.", lambda: _guests_on(cloud, fleet))
+    return service
+
+
+def _guests_on(cloud: Cloud, fleet: Fleet) -> int:
+    guests = (fleet.existing(vm.key) for vm in cloud.all(VirtualMachine))
+    return sum(1 for guest in guests if guest is not None and guest.is_on)
+
+
+async def _end_links(links: Links) -> None:
+    """Tell every link why it ends, and give them a moment to hear it."""
+    for link in links:
+        link.end(1001, STOPPED)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINKS_END_S):
+            await links.wait_none()
