@@ -1,0 +1,173 @@
+"""Real machines behind the VMs: `Fleet` on QEMU.
+
+An idle guest costs MEASURED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.cloud.guest_plan import DEFAULT_IMAGE, GuestPlan
+from emulator.cloud.records import VirtualMachine
+from emulator.errors import LabError, StateError
+from emulator.images import ImageStore
+from emulator.machine.spec import MachineSpec
+from emulator.service.guest_spec import spec_of
+from emulator.service.machine_guest import Ground, MachineGuest, Patience, PowerChange
+from emulator.service.readiness import Readiness
+
+THREADS = 32
+ANSWER_S = 2.0
+"""How long QMP of a healthy machine may take to answer."""
+_LOG = logging.getLogger(__name__)
+
+
+class MachineFleet:
+    """The guests of all VMs; made by `open_fleet`. The service's loop makes all calls."""
+
+    def __init__(self, ground: Ground, readiness: Readiness, *, run_dir: Path) -> None:
+        self._ground = ground
+        self._readiness = readiness
+        self._run_dir = run_dir
+        self._guests: dict[str, MachineGuest] = {}
+        self._made = 0
+        self._checks: dict[MachineGuest, asyncio.Future[str | None]] = {}
+        self._mute: dict[MachineGuest, str] = {}  # what was wrong with whom at the last check
+
+    def guest(self, vm: VirtualMachine) -> MachineGuest:
+        """Return the guest of `vm`, made powered off at the first call; the same one ever after.
+
+        What it is to boot is taken from the `vm` of the latest call, at the next power-on.
+        """
+        found = self._guests.get(vm.key)
+        if found is None:
+            self._made += 1
+            found = MachineGuest(vm, self._ground, run_dir=self._run_dir / f"{vm.id.name}.{self._made}")
+            self._guests[vm.key] = found
+        found.plan = vm.guest
+        return found
+
+    def existing(self, key: str) -> MachineGuest | None:
+        """Return the guest of the VM with that key, in any case, if it was made."""
+        return self._guests.get(key.lower())
+
+    async def discard(self, key: str) -> None:
+        """End the guest of the VM with that key for good, with its console; none there is fine.
+
+        Raises:
+            LabError, ExceptionGroup: something of the machine could not be ended; the guest is gone.
+        """
+        guest = self._guests.pop(key.lower(), None)
+        if guest is not None:
+            await guest.close()
+
+    async def problems(self) -> list[str]:
+        """Return why guests can't be reached; empty means that they can.
+
+        What is missing on the host is looked up every few seconds. Each running guest's QMP is asked;
+        one that has not answered within ANSWER_S is named until it does, and not waited for again.
+        """
+        missing = await self._ground.loop.run_in_executor(
+            self._ground.executor, self._readiness.find_problems
+        )
+        asked = [guest for guest in self._guests.values() if guest.is_on and not guest.is_changing]
+        self._mute = {guest: text for guest, text in self._mute.items() if guest in asked}
+        for guest in asked:
+            self._ask(guest)
+        waited = [self._checks[guest] for guest in asked if guest not in self._mute]
+        if waited:
+            await asyncio.wait(waited)
+        return missing + list(self._mute.values())
+
+    async def close(self) -> None:
+        """End all guests at once; each within 30 s, or with what is left of it in the error.
+
+        Raises:
+            LabError, ExceptionGroup: something could not be ended.
+        """
+        guests, self._guests = list(self._guests.values()), {}
+        ends = await asyncio.gather(*(guest.close() for guest in guests), return_exceptions=True)
+        failures = [end for end in ends if isinstance(end, Exception)]
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise ExceptionGroup(f"{len(failures)} of {len(guests)} guests could not be ended", failures)
+
+    def _ask(self, guest: MachineGuest) -> None:
+        """Begin to ask a guest's QMP, unless that is under way."""
+        if guest in self._checks:
+            return
+        loop, executor = self._ground.loop, self._ground.executor
+        check = loop.run_in_executor(executor, _find_silence, guest, self._ground.clock)
+        self._checks[guest] = check
+
+        def note(done: asyncio.Future[str | None]) -> None:
+            del self._checks[guest]
+            text = None if done.cancelled() else done.result()
+            if text is None:
+                self._mute.pop(guest, None)
+            else:
+                self._mute[guest] = text
+
+        check.add_done_callback(note)
+
+
+def _find_silence(guest: MachineGuest, clock: Clock) -> str | None:
+    machine = guest.machine
+    try:
+        if machine is not None:
+            machine.query("query-status", deadline=Deadline.after(ANSWER_S, clock))
+    except StateError:
+        return None  # off a moment ago
+    except LabError as error:
+        return f"guest {machine.spec.name if machine else ''}: {str(error).splitlines()[0]}"
+    return None
+
+
+@asynccontextmanager
+async def open_fleet(
+    *,
+    run_dir: Path,
+    clock: Clock = SYSTEM_CLOCK,
+    store: ImageStore | None = None,
+    images: Iterable[str] = (DEFAULT_IMAGE,),
+    spec_for: Callable[[GuestPlan, str], MachineSpec] | None = None,
+    patience: Patience | None = None,
+    on_power_change: Callable[[PowerChange], None] | None = None,
+) -> AsyncIterator[MachineFleet]:
+    """Open a fleet without guests on this loop; at the end of the `async with` no machine is left.
+
+    Args:
+        run_dir: where each guest's argv and stderr go; consoles are kept in memory only.
+        clock: of transcripts and deadlines.
+        store: where images are, default the user's.
+        images: which of them must be built for `problems` to be empty.
+        spec_for: what to boot for a plan and a host name, default `spec_of` with the store's image.
+        patience: how long reactions of guests are waited for.
+        on_power_change: called on the loop after each change of a guest's power; must not raise.
+
+    Raises:
+        LabError, ExceptionGroup: at the end, something could not be ended.
+    """
+    store = store or ImageStore()
+    chosen = spec_for or (lambda plan, name: spec_of(plan, store.open(plan.image), name))
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="fleet") as executor:  # joins them
+        ground = Ground(
+            loop=asyncio.get_running_loop(),
+            executor=executor,
+            clock=clock,
+            spec_for=chosen,
+            patience=patience or Patience(),
+            on_power_change=on_power_change,
+        )
+        fleet = MachineFleet(ground, Readiness(store, images=images, clock=clock), run_dir=run_dir)
+        try:
+            yield fleet
+        finally:
+            await fleet.close()

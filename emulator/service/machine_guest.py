@@ -1,0 +1,398 @@
+"""The guest of one VM: a machine behind it, and calls from the service's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from emulator.clock import Clock, Deadline
+from emulator.cloud.guest_plan import GuestPlan
+from emulator.cloud.records import VirtualMachine
+from emulator.console.cursor import Cursor
+from emulator.console.marks import Mark, MarkKind
+from emulator.console.transcript import Transcript
+from emulator.errors import ConsoleClosed, LabError, StateError
+from emulator.machine import Machine
+from emulator.machine.spec import MachineSpec
+from emulator.service.boot_watch import BOOT_S, BootWatch
+from emulator.service.effects import NMI, RESET, Reaction, ReactionSearch, marks_after, reaction_to_sysrq
+from emulator.service.fleet import Effect
+from emulator.service.guest_spec import host_name_of
+from emulator.service.machine_slot import MachineSlot
+from emulator.service.system_request import has_read_all, make_system_request, require_key
+from emulator.service.transcript_wait import wait_change, wait_for
+
+T = TypeVar("T")
+KEEP = 4 * 2**20
+CONTROL_S = 5.0
+"""How long QEMU may take to answer a command."""
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a guest's reaction is waited for, in seconds.
+
+    Attributes:
+        stimulus_s: for an answer to an NMI or a system request.
+        reset_s: for the machine to start again.
+    """
+
+    stimulus_s: float = 2.0
+    reset_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerChange:
+    """A guest got power or lost it.
+
+    Attributes:
+        key: of its VM.
+        is_on: what it is now.
+        reason: how it ended, in QEMU's words ("guest-shutdown", "killed by signal 9"); "" when on.
+        asked: whether `power_off`, `shut_down` or `discard` was at work.
+    """
+
+    key: str
+    is_on: bool
+    reason: str = ""
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What all guests of a fleet stand on.
+
+    Attributes:
+        loop: the service's.
+        executor: where all that blocks is done.
+        clock: of transcripts and deadlines.
+        spec_for: says what to boot for a plan and a host name; may block.
+        patience: how long reactions are waited for.
+        on_power_change: called on the loop after each change.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    executor: Executor
+    clock: Clock
+    spec_for: Callable[[GuestPlan, str], MachineSpec]
+    patience: Patience = field(default_factory=Patience)
+    on_power_change: Callable[[PowerChange], None] | None = None
+
+
+class MachineGuest:
+    """`fleet.Guest` on a real machine; made by the fleet, on the loop, which makes all calls.
+
+    Attributes:
+        key: of its VM.
+        plan: what to boot at the next power-on.
+        transcript: all that came and went on COM1, over all power cycles.
+    """
+
+    def __init__(self, vm: VirtualMachine, ground: Ground, *, run_dir: Path) -> None:
+        self.key = vm.key
+        self.plan = vm.guest
+        self.transcript = Transcript(clock=ground.clock, keep=KEEP)  # no copy on disk: nothing is stored
+        self._id = vm.id
+        self._ground = ground
+        self._slot = MachineSlot(self.transcript, run_dir=run_dir, clock=ground.clock, label=vm.id.name)
+        self._power = asyncio.Lock()
+        self._stimuli = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._boot: BootWatch | None = None  # while the first boot goes on
+        self._was_booted = False
+        self._held: bytearray | None = None  # what is typed while a system request is under way
+        self._ends = 0  # how many calls that end it are at work
+        self._told = False  # what `on_power_change` was told last
+        self._pending = False
+        self._unwatch = self.transcript.watch(self._note_change)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is a machine running now."""
+        return self._slot.is_on
+
+    @property
+    def machine(self) -> Machine | None:
+        """The machine that is there now, on or off."""
+        return self._slot.machine
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether its power is being given or cut just now."""
+        return self._power.locked()
+
+    # -- power ---------------------------------------------------------------------------------
+
+    async def power_on(self) -> None:
+        """Give power; nothing to do where it is on. Calls at the same time start one machine.
+
+        Raises:
+            ConsoleClosed: the guest was discarded.
+            MissingPrerequisite, SpecError: what it takes is not there.
+            LabError: QEMU did not start; the guest is off and the next call tries again.
+        """
+        await self._exclusively(self._start)
+
+    async def power_off(self) -> None:
+        """Cut the power; nothing to do where it is off.
+
+        Raises:
+            ControlError: QEMU survived even SIGKILL.
+        """
+        with self._ending():
+            await self._exclusively(lambda: self._run(self._slot.stop))
+
+    async def shut_down(self, grace_s: float) -> bool:
+        """Push the power button, cut the power after `grace_s` seconds; return whether the guest obeyed.
+
+        A first boot that goes on gets half of the time to end: before it nobody heeds the button.
+
+        Raises:
+            ControlError: QMP failed, or QEMU survived even SIGKILL.
+        """
+        with self._ending():
+            deadline = Deadline.after(grace_s, self._ground.clock)
+            await self._settle(grace_s / 2)
+            machine = self.machine
+            if machine is not None:
+                with suppress(StateError):  # no such button, or off a moment ago
+                    await self._run(lambda: machine.power_button(self._soon()))
+                    await wait_for(self.transcript, lambda: not self.is_on, deadline=deadline)
+            obeyed = not self.is_on
+        if not obeyed:
+            await self.power_off()
+        return obeyed
+
+    async def close(self) -> None:
+        """End machine and transcript for good, whatever is under way; calling it again does nothing.
+
+        Raises:
+            LabError, ExceptionGroup: something of the machine could not be ended.
+        """
+        with self._ending():
+            try:
+                await asyncio.shield(asyncio.ensure_future(self._run(self._slot.close)))
+            finally:
+                self._unwatch()
+                self.transcript.close("the virtual machine is gone")
+
+    # -- stimuli -------------------------------------------------------------------------------
+
+    async def reset(self) -> Effect:
+        """Push the reset button, and see the machine start again.
+
+        Raises:
+            StateError: it is off.
+            ControlError: QMP failed.
+        """
+        machine = self._require_on("reset")
+        self._boot = None  # from here on the user knows what boots
+        mark = self.transcript.mark(MarkKind.STIMULUS, "reset")
+        await self._run(lambda: machine.reset(self._soon()))
+        return _effect_of(await self._search(RESET, mark, seconds=self._ground.patience.reset_s))
+
+    async def nmi(self) -> Effect:
+        """Raise a non-maskable interrupt, and see the guest's answer on its console.
+
+        Raises:
+            StateError: it is off.
+            ControlError: QMP failed.
+        """
+        self._require_on("nmi")
+        async with self._stimuli:
+            await self._settle(BOOT_S)
+            machine = self._require_on("nmi")
+            mark = self.transcript.mark(MarkKind.STIMULUS, "nmi")
+            await self._run(lambda: machine.nmi(self._soon()))
+            return _effect_of(await self._search(NMI, mark, seconds=self._ground.patience.stimulus_s))
+
+    async def sysrq(self, key: str) -> Effect:
+        """Make a system request, and see the guest's answer; made again once if nothing at all came.
+
+        What is typed meanwhile is held back for up to 0.1 s.
+
+        Raises:
+            SpecError: `key` is not one printable ASCII character.
+            StateError: it is off.
+            LabError: QMP failed, or the guest does not read its console.
+        """
+        require_key(key)
+        self._require_on("sysrq")
+        async with self._stimuli:
+            await self._settle(BOOT_S)
+            search = await self._request(key)
+            if search.silent and search.evidence is None and await self._has_read_all():
+                search = await self._request(key)  # QEMU can lose a BREAK (spec/qemu.md 4)
+            return _effect_of(search)
+
+    # -- console -------------------------------------------------------------------------------
+
+    async def screenshot(self) -> bytes:
+        """Return what the screen shows now, as PPM (P6).
+
+        Raises:
+            StateError: it is off.
+            LabError: QMP failed, or the picture can't be read.
+        """
+        machine = self._require_on("screenshot")
+        return await self._run(lambda: _shoot(machine, self._soon()))
+
+    def type(self, data: bytes) -> None:
+        """Queue bytes for COM1 and return at once.
+
+        Raises:
+            StateError: it is off.
+            LabError: the console's pump failed.
+            ConsoleClosed: it was discarded.
+        """
+        if self.transcript.closed is not None:
+            raise ConsoleClosed(f"{self._id.name} is gone: {self.transcript.closed}")
+        machine = self._require_on("type")
+        if self._held is not None:
+            self._held += data
+        else:
+            machine.console.post(data)
+
+    async def wait_typed(self) -> None:
+        """Return when what was queued has been handed to the machine, or it is off."""
+        await wait_for(self.transcript, lambda: not self.is_on or self._unsent() == 0)
+
+    # -- inside: power -------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        if self.is_on:
+            return
+        boot = BootWatch(position=len(self.transcript), began=self.transcript.now())
+        plan = self.plan
+        name = host_name_of(self._id, plan)
+        await self._run(lambda: self._slot.start(self._ground.spec_for(plan, name)))
+        first, self._was_booted = not self._was_booted, True
+        self._boot = boot if first else None  # a later boot is the user's own
+
+    async def _exclusively(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Do `act` alone, to its end even where the caller is cancelled: its thread can't be."""
+
+        async def alone() -> None:
+            async with self._power:
+                await act()
+
+        await asyncio.shield(self._spawn(alone()))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finish)
+        return task
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # the caller may be gone: seen here at the latest
+
+    def _note_change(self) -> None:
+        # Any thread, under the transcript's lock: one call for many changes.
+        if not self._pending:
+            self._pending = True
+            with suppress(RuntimeError):  # the loop is closed
+                self._ground.loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        self._pending = False
+        if self.is_on == self._told:
+            return
+        self._told = self.is_on
+        how = None if self.machine is None else self.machine.exit
+        reason = "" if self._told or how is None else how.reason
+        change = PowerChange(key=self.key, is_on=self._told, reason=reason, asked=self._ends > 0)
+        if self._ground.on_power_change is not None:
+            self._ground.on_power_change(change)
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        self._ends += 1
+        try:
+            yield
+        finally:
+            self._tell()
+            self._ends -= 1
+
+    # -- inside: stimuli -----------------------------------------------------------------------
+
+    async def _request(self, key: str) -> ReactionSearch:
+        machine = self._require_on("sysrq")
+        mark = self.transcript.mark(MarkKind.STIMULUS, f"sysrq-{key}")
+        self._held = bytearray()
+        try:
+            await self._run(lambda: make_system_request(machine, key, self._soon()))
+        finally:
+            held, self._held = bytes(self._held), None
+            if held and self.is_on:
+                machine.console.post(held)
+        seconds = self._ground.patience.stimulus_s
+        return await self._search(reaction_to_sysrq(key), mark, seconds=seconds)
+
+    async def _search(self, reaction: Reaction, mark: Mark, *, seconds: float) -> ReactionSearch:
+        search = ReactionSearch(reaction)
+        cursor = Cursor(self.transcript, position=mark.offset)
+
+        def look() -> str | None:
+            search.feed(cursor.read(cursor.available()))
+            search.note(marks_after(mark, self.transcript.marks))
+            return search.evidence
+
+        await wait_for(self.transcript, look, deadline=Deadline.after(seconds, self._ground.clock))
+        return search
+
+    async def _settle(self, seconds: float) -> None:
+        """Wait until the guest's first boot is over, for `seconds` at most; no later boot is waited for."""
+        deadline = Deadline.after(seconds, self._ground.clock)
+        while self._boot is not None and self.is_on and not deadline.expired():
+            version = self.transcript.version
+            wait_s = self._boot.look(self.transcript)
+            if not wait_s:
+                self._boot = None
+                return
+            await wait_change(self.transcript, version, seconds=min(wait_s, deadline.remaining()))
+
+    def _require_on(self, what: str) -> Machine:
+        machine = self.machine
+        if machine is None or not self.is_on:
+            raise StateError(f"{what}: {self._id.name} is off; it must be on")
+        return machine
+
+    async def _has_read_all(self) -> bool:
+        machine = self.machine
+        return machine is not None and self.is_on and await self._run(lambda: has_read_all(machine))
+
+    def _unsent(self) -> int:
+        machine = self.machine
+        return len(self._held or b"") + (0 if machine is None else machine.console.unsent)
+
+    def _soon(self) -> Deadline:
+        return Deadline.after(CONTROL_S, self._ground.clock)
+
+    async def _run(self, act: Callable[[], T]) -> T:
+        return await self._ground.loop.run_in_executor(self._ground.executor, act)
+
+
+def _effect_of(search: ReactionSearch) -> Effect:
+    evidence = search.evidence or search.hint
+    return Effect(seen=evidence is not None, evidence=evidence or "")
+
+
+def _shoot(machine: Machine, deadline: Deadline) -> bytes:
+    path = machine.links_dir / f"screen-{id(deadline):x}.ppm"
+    try:
+        machine.screendump(path, deadline)
+        return path.read_bytes()
+    except OSError as error:
+        raise LabError(f"screen of {machine.spec.name}: {error.strerror}") from error
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,127 @@
+"""What counts as a guest's answer to a stimulus, and what does not."""
+
+import pytest
+
+from emulator.console.marks import MarkKind
+from emulator.console.transcript import Transcript
+from emulator.service.effects import (
+    EVIDENCE_MAX,
+    NMI,
+    RESET,
+    ReactionSearch,
+    marks_after,
+    printable,
+    reaction_to_sysrq,
+)
+
+HELP = b"[   12.345678] sysrq: HELP : loglevel(0-9) reboot(b) crash(c)\r\n"
+PANIC = b"[    9.110001] Kernel panic - not syncing: sysrq triggered crash\r\n"
+REFUSED = b"[    9.1100011] x\r\n[    9.110001] sysrq: This sysrq operation is disabled.\r\n"
+
+
+def find(reaction, data, *, pieces=1):
+    search = ReactionSearch(reaction)
+    size = -(-len(data) // pieces) or 1
+    for start in range(0, len(data), size):
+        search.feed(data[start : start + size])
+    return search
+
+
+@pytest.mark.parametrize(
+    ("text", "evidence"),
+    [
+        (
+            b"[    8.0] x\r\n[    8.123456] Uhhuh. NMI received for unknown reason 21 on CPU 0.\r\n",
+            "Uhhuh. NMI received for unknown reason 21 on CPU 0.",
+        ),
+        (
+            b"[    8.123456][    T0] Dazed and confused, but trying to continue\r\n",
+            "Dazed and confused, but ",
+        ),
+        (b"NMI: PCI system error (SERR) for reason b1 on CPU 0.\r\n", "NMI: PCI system error"),
+        (b"[   15.000000] Kernel panic - not syncing: NMI: Not continuing\r\n", "Kernel panic - not syncing"),
+        (b"\r\n!SAC>\r\nYour PC ran into a problem and needs to restart.\r\n", "Your PC ran into a problem"),
+        (b"!!!! X64 Exception Type - 02(NMI - NMI Interrupt)  CPU\r\n", "!!!! X64 Exception Type - 02"),
+        (b"*** STOP: 0x00000080 (0x004F4454\r\n", "*** STOP: 0x00000080"),
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 7, 1000])
+def test_nmi_is_seen_by_the_guests_own_words(text, evidence, pieces):
+    assert find(NMI, text, pieces=pieces).evidence.startswith(evidence)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"root@ttylab:~# ls\r\n",
+        b"grep: NMI received for unknown reason\r\n",
+        b"echo Kernel panic - not syncing: joke\r\n",
+        b"[    8.123456] Uhhuh. NMI received for unknown reason 21",  # no end yet
+        b"Your PC works\r\n",
+        b"*** STOP: 0x000000D1\r\n",
+    ],
+)
+def test_nmi_is_not_seen_in_other_text(text):
+    search = find(NMI, text)
+    assert (search.evidence, search.hint, search.silent) == (None, None, not text)
+
+
+def test_sysrq_is_seen_in_the_middle_of_a_prompt():
+    assert find(reaction_to_sysrq("h"), b"ttylab login: " + HELP).evidence.startswith("sysrq: HELP : log")
+    assert find(reaction_to_sysrq("h"), b"SysRq : HELP : log\n").evidence == "SysRq : HELP : log"
+
+
+@pytest.mark.parametrize("text", [b"h", b"echo sysrq: HELP\r\n", b"tail: sysrq: x\r\n"])
+def test_sysrq_is_not_seen_in_other_text(text):
+    assert find(reaction_to_sysrq("h"), text).evidence is None
+
+
+@pytest.mark.parametrize(
+    ("key", "line"), [("b", b"[ 1.000000] sysrq: Resetting\r\n"), ("o", b"sysrq: Power Off\r\n")]
+)
+def test_sysrq_with_a_known_effect_waits_for_it_and_takes_its_line_when_nothing_else_comes(key, line):
+    search = find(reaction_to_sysrq(key), line)
+    assert search.evidence is None
+    assert search.hint.startswith("sysrq: ")
+
+
+@pytest.mark.parametrize(("key", "event"), [("b", "RESET"), ("o", "SHUTDOWN"), ("c", "GUEST_PANICKED")])
+def test_sysrq_with_a_known_effect_is_seen_by_the_event_of_qemu(key, event):
+    transcript = Transcript()
+    transcript.mark(MarkKind.QMP, event)
+    since = transcript.mark(MarkKind.STIMULUS, "x")
+    search = ReactionSearch(reaction_to_sysrq(key))
+    search.note(marks_after(since, transcript.marks))
+    assert search.evidence is None  # the one before does not count
+    transcript.mark(MarkKind.QMP, event, {"reason": "guest-x"})
+    search.note(marks_after(since, transcript.marks))
+    assert search.evidence == f"{event} (guest-x)"
+
+
+def test_sysrq_c_is_seen_by_the_panic_and_a_refusal_ends_every_wait():
+    assert find(reaction_to_sysrq("c"), PANIC).evidence.startswith("Kernel panic")
+    for key in "bcoh":
+        assert find(reaction_to_sysrq(key), REFUSED).evidence == "sysrq: This sysrq operation is disabled."
+
+
+def test_reset_is_no_text_and_no_other_event():
+    transcript = Transcript()
+    since = transcript.mark(MarkKind.STIMULUS, "reset")
+    transcript.mark(MarkKind.MACHINE, "RESET")
+    transcript.mark(MarkKind.QMP, "RESUME")
+    search = find(RESET, b"RESET\r\nreset\r\n")
+    search.note(marks_after(since, transcript.marks))
+    assert search.evidence is None
+
+
+def test_printable_leaves_nothing_that_a_terminal_obeys():
+    assert printable(b"a\x1b[2J\xff\r") == "a\\x1b[2J\\xff\\x0d"
+    assert len(printable(b"x" * 1000)) == EVIDENCE_MAX
+
+
+def test_search_keeps_only_the_end_of_a_line_without_end():
+    search = ReactionSearch(NMI)
+    for _ in range(100):
+        search.feed(b"x" * 1000)
+    assert len(search._line) <= 4096
