@@ -122,10 +122,7 @@ def disk_name(vm: VirtualMachine) -> str:
 
 def os_type(vm: VirtualMachine) -> str:
     """Return "Windows" or "Linux", as the guest is shown."""
-    chosen = table(vm.document, "properties", "storageProfile", "osDisk").get("osType")
-    if isinstance(chosen, str):
-        return "Windows" if chosen.lower() == "windows" else "Linux"
-    return "Windows" if vm.guest.stands_in_for == "Windows" else "Linux"
+    return "Windows" if vm.is_windows else "Linux"
 
 
 def _properties(vm: VirtualMachine) -> Body:

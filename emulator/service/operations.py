@@ -131,7 +131,7 @@ class Operations:
         except EmulatorError as error:
             operation.error = CloudError(500, "InternalExecutionError", str(error))
             _LOG.warning("operation %s failed: %s", operation.id, error)
-        except Exception:
+        except Exception:  # noqa: BLE001  # a fault of ours is told as such, not as success
             operation.error = CloudError(500, "InternalExecutionError", "An internal error occurred.")
             _LOG.exception("operation %s failed", operation.id)
         except asyncio.CancelledError:

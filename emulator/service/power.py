@@ -118,6 +118,8 @@ def begin_action(
         _require_allocated(vm, action)
     courses = [_course_of(vm, action, skip_shutdown=skip_shutdown) for vm in vms]
     for course in courses:
+        if any(phase.deed is _Deed.ON for phase in course.phases):
+            service.fleet.guest(course.vm)  # so that there is a transcript to mark
         mark(service, course.vm, command=action.value, by=by)
         _show(service, course.vm, power=course.first, provisioning=ProvisioningState.UPDATING)
     return service.operations.start(

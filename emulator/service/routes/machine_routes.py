@@ -1,0 +1,166 @@
+"""Routes that VMs and instances of scale sets have alike (U4): reads, power, boot diagnostics.
+
+Annotations here are evaluated when a route is made, so that they can name the route's own `locate`;
+hence no `from __future__ import annotations`.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Query, Response
+
+from emulator.cloud.compute import container_name, log_name, render_instance_view, screenshot_name
+from emulator.cloud.records import VirtualMachine
+from emulator.cloud.resource_id import ResourceId
+from emulator.errors import CloudError
+from emulator.service.calls import Call, CallOf, Expand, read_expand
+from emulator.service.machine_calls import find_machine, show_machine
+from emulator.service.power import Action, begin_action, ready_guest, take_screenshot
+
+Locate = Callable[..., ResourceId]
+
+SAS_MINUTES = 120
+SAS_MINUTES_MAX = 1440
+REFUSED: dict[str, str] = {
+    "generalize": "ttylab's VMs can't be generalized: their disks are not kept.",
+    "capture": "ttylab's VMs can't be captured: their disks are not kept.",
+    "convertToManagedDisks": "The VM uses managed disks already.",
+    "runCommand": "Run Command needs a VM agent in the guest, which ttylab's guests do not have. Use the"
+    " serial console: `ttylab console VM` or `az serial-console connect`.",
+    "installPatches": "Patching needs a VM agent in the guest, which ttylab's guests do not have.",
+    "assessPatches": "Patching needs a VM agent in the guest, which ttylab's guests do not have.",
+}
+
+
+def add_machine_routes(router: APIRouter, base: str, locate: Locate, *, actions: Iterable[Action]) -> None:
+    """Give `router` the routes of machines at `base`; `locate` reads the id from the path."""
+    _add_reads(router, base, locate)
+    for action in actions:
+        _add_action(router, base, locate, action)
+    _add_power_off(router, base, locate)
+    _add_eviction(router, base, locate)
+    _add_boot_diagnostics(router, base, locate)
+    for name, reason in REFUSED.items():
+        _add_refusal(router, base, locate, name=name, reason=reason)
+
+
+def _add_reads(router: APIRouter, base: str, locate: Locate) -> None:
+    @router.get(base)
+    async def read_machine(
+        call: CallOf, target: Annotated[ResourceId, Depends(locate)], expand: Expand = None
+    ) -> dict[str, Any]:
+        """Show a machine, with `$expand=instanceView` also its state."""
+        vm = find_machine(call, target, action="read")
+        return show_machine(call, vm, with_view=read_expand(expand))
+
+    @router.get(f"{base}/instanceView")
+    async def read_instance_view(
+        call: CallOf, target: Annotated[ResourceId, Depends(locate)]
+    ) -> dict[str, Any]:
+        """Show the state of a machine, bare."""
+        vm = find_machine(call, target, action="instanceView/read")
+        return render_instance_view(vm, now=call.service.now())
+
+
+def _add_action(router: APIRouter, base: str, locate: Locate, action: Action) -> None:
+    @router.post(f"{base}/{action.value}", status_code=202, name=f"{action.value}_machine")
+    async def act(
+        call: CallOf,
+        target: Annotated[ResourceId, Depends(locate)],
+        _: Annotated[dict[str, Any] | None, Body()] = None,
+    ) -> Response:
+        """Do to a machine what the path says; poll for the end."""
+        return act_on(call, target, action)
+
+
+def _add_power_off(router: APIRouter, base: str, locate: Locate) -> None:
+    @router.post(f"{base}/powerOff", status_code=202)
+    async def power_off_machine(
+        call: CallOf,
+        target: Annotated[ResourceId, Depends(locate)],
+        skip_shutdown: Annotated[bool, Query(alias="skipShutdown")] = False,  # noqa: FBT002
+    ) -> Response:
+        """Shut a machine down; with `skipShutdown=true` cut its power."""
+        return act_on(call, target, Action.POWER_OFF, skip_shutdown=skip_shutdown)
+
+
+def act_on(call: Call, target: ResourceId, action: Action, *, skip_shutdown: bool = False) -> Response:
+    """Begin `action` on one machine and return the 202.
+
+    Raises:
+        CloudError: 401, 403, 404 or 409.
+    """
+    vm = find_machine(call, target, action=f"{action.value}/action")
+    operation = begin_action(call.service, [vm], action, by=call.caller.name, skip_shutdown=skip_shutdown)
+    call.note(f"{target.type}/{action.value}/action", target)
+    return call.accepted(operation)
+
+
+def _add_eviction(router: APIRouter, base: str, locate: Locate) -> None:
+    @router.post(f"{base}/simulateEviction", status_code=204)
+    async def simulate_eviction(call: CallOf, target: Annotated[ResourceId, Depends(locate)]) -> Response:
+        """Evict a spot machine: it is deallocated."""
+        vm = find_machine(call, target, action="simulateEviction/action")
+        if str(vm.document.get("properties", {}).get("priority", "")).lower() != "spot":
+            raise CloudError(
+                409,
+                "OperationNotAllowed",
+                f"Simulate eviction is not allowed on VM '{vm.id.name}': it is no spot VM.",
+            )
+        begin_action(call.service, [vm], Action.DEALLOCATE, by=call.caller.name)
+        call.note(f"{target.type}/simulateEviction/action", target)
+        return Response(status_code=204)
+
+
+def _add_boot_diagnostics(router: APIRouter, base: str, locate: Locate) -> None:
+    @router.post(f"{base}/retrieveBootDiagnosticsData")
+    async def retrieve_boot_diagnostics_data(
+        call: CallOf,
+        target: Annotated[ResourceId, Depends(locate)],
+        minutes: Annotated[str | None, Query(alias="sasUriExpirationTimeInMinutes")] = None,
+    ) -> dict[str, Any]:
+        """Give out URLs under which the screenshot and the boot log can be read until they expire."""
+        vm = find_machine(call, target, action="retrieveBootDiagnosticsData/action")
+        expires = call.service.now() + timedelta(minutes=_read_minutes(minutes))
+        if not vm.boot_diagnostics.enabled:
+            raise CloudError(
+                409, "OperationNotAllowed", f"Boot diagnostics is not enabled on VM '{vm.id.name}'."
+            )
+        await ready_guest(call.service, vm)
+        await take_screenshot(call.service, vm)
+        call.note(f"{target.type}/retrieveBootDiagnosticsData/action", target)
+        sign = call.service.blobs.url
+        container = f"/blobs/{account_of(vm)}/{container_name(vm)}"
+        return {
+            "consoleScreenshotBlobUri": sign(f"{container}/{screenshot_name(vm)}", expires=expires),
+            "serialConsoleLogBlobUri": sign(f"{container}/{log_name(vm)}", expires=expires),
+        }
+
+
+def account_of(vm: VirtualMachine) -> str:
+    """Return the storage account in the URLs of a machine's blobs; a managed one gets a name of its own."""
+    uri = vm.boot_diagnostics.storage_uri
+    host = (uri or "").partition("://")[2].partition("/")[0].partition(".")[0].lower()
+    return host if host.isascii() and host.isalnum() else f"md-{vm.vm_id.replace('-', '')[-12:]}"
+
+
+def _read_minutes(text: str | None) -> int:
+    if text is None:
+        return SAS_MINUTES
+    if not (text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= SAS_MINUTES_MAX):
+        raise CloudError(
+            400,
+            "InvalidParameter",
+            f"The value of parameter sasUriExpirationTimeInMinutes is invalid; allowed: 1 to"
+            f" {SAS_MINUTES_MAX}.",
+        )
+    return int(text)
+
+
+def _add_refusal(router: APIRouter, base: str, locate: Locate, *, name: str, reason: str) -> None:
+    @router.post(f"{base}/{name}", name=f"{name}_machine")
+    async def refuse(call: CallOf, target: Annotated[ResourceId, Depends(locate)]) -> dict[str, Any]:
+        """Say why this can't be done here."""
+        find_machine(call, target, action=f"{name}/action")
+        raise CloudError(409, "OperationNotAllowed", reason)

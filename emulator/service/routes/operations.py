@@ -1,0 +1,46 @@
+"""What became of a long-running operation: polled by its own URL, or by the Location of its 202."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
+
+from emulator.errors import CloudError
+from emulator.service.calls import RETRY_AFTER_S, CallOf, ResourceName, SubscriptionName
+from emulator.service.operations import OperationStatus
+from emulator.service.routing import arm_router
+
+_OPERATIONS = "/subscriptions/{subscription}/providers/{provider}/locations/{location}/operations/{name}"
+
+router: APIRouter = arm_router()
+
+
+@router.get(_OPERATIONS)
+async def read_operation(
+    subscription: SubscriptionName,
+    provider: ResourceName,
+    location: ResourceName,
+    name: ResourceName,
+    call: CallOf,
+    *,
+    monitor: Annotated[bool, Query()] = False,
+) -> Response:
+    """Tell how far an operation is; with `monitor=true` 202 until its end, then 200 or its failure.
+
+    Its id, which only the one who asked knows, is what entitles to read it, as with Azure.
+    """
+    call.enter(subscription)
+    operation = call.service.operations.find(name, subscription=subscription)
+    if operation is None:
+        raise CloudError(404, "NotFound", f"The entity was not found: {provider}, {location}, {name}.")
+    going_on = operation.status is OperationStatus.IN_PROGRESS
+    headers = {"Retry-After": RETRY_AFTER_S} if going_on else {}
+    if not monitor:
+        return JSONResponse(operation.body(), headers=headers)
+    if going_on:
+        return call.accepted(operation)
+    if operation.error is not None:
+        raise operation.error
+    return Response(status_code=200)

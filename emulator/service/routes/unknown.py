@@ -1,0 +1,101 @@
+"""What there is not: classic resources (U9), providers and types that ttylab does not know. Comes last."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from starlette.responses import Response
+
+from emulator.cloud.compute import Body as Json
+from emulator.errors import CloudError
+from emulator.service.calls import CallOf, SubscriptionName
+from emulator.service.routing import arm_router
+
+KNOWN = frozenset(
+    {
+        "microsoft.authorization",
+        "microsoft.compute",
+        "microsoft.insights",
+        "microsoft.managedidentity",
+        "microsoft.network",
+        "microsoft.resources",
+        "microsoft.serialconsole",
+        "microsoft.storage",
+    }
+)
+METHODS = ("GET", "PUT", "PATCH", "POST", "DELETE")
+
+router: APIRouter = arm_router()
+
+
+@router.get("/subscriptions/{subscription}/providers/Microsoft.Network/networkInterfaces")
+async def list_network_interfaces(subscription: SubscriptionName, call: CallOf) -> Json:
+    """List no network interfaces: `az vm list --show-details` asks for them."""
+    call.enter(subscription)
+    return {"value": []}
+
+
+@router.get("/subscriptions/{subscription}/providers/Microsoft.Network/publicIPAddresses")
+async def list_public_addresses(subscription: SubscriptionName, call: CallOf) -> Json:
+    """List no public addresses: `az vm list --show-details` asks for them."""
+    call.enter(subscription)
+    return {"value": []}
+
+
+Namespace = Annotated[str, Path(max_length=200)]
+
+
+async def refuse_in_group(
+    subscription: SubscriptionName,
+    group: Annotated[str, Path(max_length=200)],  # noqa: ARG001  # part of the path
+    namespace: Namespace,
+    rest: str,
+    call: CallOf,
+) -> Response:
+    """Say that there are no such resources in a group."""
+    call.enter(subscription)
+    raise unknown_type(namespace, rest, call.api_version)
+
+
+async def refuse_in_subscription(
+    subscription: SubscriptionName, namespace: Namespace, rest: str, call: CallOf
+) -> Response:
+    """Say that there are no such resources in a subscription."""
+    call.enter(subscription)
+    raise unknown_type(namespace, rest, call.api_version)
+
+
+def unknown_type(namespace: str, rest: str, api_version: str) -> CloudError:
+    """Return why `namespace`/`rest` is refused."""
+    kind = "/".join(rest.split("/")[0::2])[:200]
+    if namespace.lower().startswith("microsoft.classic"):
+        return CloudError(
+            400,
+            "ClassicDeploymentNotSupported",
+            f"'{namespace}/{kind}' is a classic resource. The serial console needs the Azure Resource Manager"
+            " deployment model; classic deployments are not supported.",
+        )
+    if namespace.lower() in KNOWN:
+        return CloudError(
+            404,
+            "InvalidResourceType",
+            f"The resource type '{kind}' could not be found in the namespace '{namespace}' for api version"
+            f" '{api_version}'.",
+        )
+    return CloudError(404, "InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.")
+
+
+for _method in METHODS:
+    router.add_api_route(
+        "/subscriptions/{subscription}/resourceGroups/{group}/providers/{namespace}/{rest:path}",
+        refuse_in_group,
+        methods=[_method],
+        name=f"refuse_{_method.lower()}_in_group",
+    )
+    router.add_api_route(
+        "/subscriptions/{subscription}/providers/{namespace}/{rest:path}",
+        refuse_in_subscription,
+        methods=[_method],
+        name=f"refuse_{_method.lower()}_in_subscription",
+    )

@@ -1,0 +1,170 @@
+"""Microsoft.Compute/virtualMachines: lists and changes; `machine_routes` adds the rest (azure.md 4)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Query, Response
+
+from emulator.cloud.compute import Body as Json
+from emulator.cloud.compute_changes import patch_vm, put_vm
+from emulator.cloud.documents import table
+from emulator.cloud.records import VirtualMachine
+from emulator.cloud.resource_id import ResourceId, group_scope, is_within, subscription_scope, vm_id
+from emulator.errors import CloudError
+from emulator.service.calls import Call, CallOf, Expand, ResourceName, SubscriptionName, read_expand
+from emulator.service.machine_calls import change_machine, find_machine, plan, show_machine
+from emulator.service.power import Action, begin_change, begin_delete, location_of
+from emulator.service.routes.machine_routes import add_machine_routes
+from emulator.service.routing import arm_router
+
+TYPE = "Microsoft.Compute/virtualMachines"
+SIZES: tuple[tuple[str, int, int], ...] = (
+    ("Standard_B1s", 1, 256),
+    ("Standard_B1ms", 1, 256),
+    ("Standard_B2s", 2, 256),
+    ("Standard_B2ms", 2, 256),
+    ("Standard_B4ms", 4, 256),
+)
+"""Sizes that say how many processors the guest really has: name, processors, MiB."""
+
+_PROVIDER = "/providers/Microsoft.Compute"
+_IN_SUBSCRIPTION = f"/subscriptions/{{subscription}}{_PROVIDER}"
+_IN_GROUP = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}{_PROVIDER}/virtualMachines"
+_VM = f"{_IN_GROUP}/{{name}}"
+
+router: APIRouter = arm_router()
+
+
+def locate_vm(subscription: SubscriptionName, group: ResourceName, name: ResourceName) -> ResourceId:
+    """Return the id of the VM in the path."""
+    return vm_id(subscription, group, name)
+
+
+Target = Annotated[ResourceId, Depends(locate_vm)]
+StatusOnly = Annotated[str, Query(alias="statusOnly")]
+
+
+@router.get(f"{_IN_SUBSCRIPTION}/virtualMachines")
+async def list_all_vms(
+    subscription: SubscriptionName, call: CallOf, status_only: StatusOnly = "false", expand: Expand = None
+) -> Json:
+    """List the VMs of a subscription that the caller may see, with `statusOnly=true` their states too."""
+    return _list(call, subscription, subscription_scope(subscription), _with_view(status_only, expand))
+
+
+@router.get(_IN_GROUP)
+async def list_vms(
+    subscription: SubscriptionName, group: ResourceName, call: CallOf, expand: Expand = None
+) -> Json:
+    """List the VMs of a resource group that the caller may see."""
+    call.enter(subscription)
+    call.require_group(subscription, group)
+    return _list(call, subscription, group_scope(subscription, group), _with_view("false", expand))
+
+
+@router.get(f"{_IN_SUBSCRIPTION}/locations/{{location}}/vmSizes")
+async def list_sizes(subscription: SubscriptionName, location: ResourceName, call: CallOf) -> Json:  # noqa: ARG001  # sizes are the same in all regions
+    """List the sizes that make a difference."""
+    call.enter(subscription)
+    return _sizes()
+
+
+@router.get(f"{_VM}/vmSizes")
+async def list_sizes_of_vm(call: CallOf, target: Target) -> Json:
+    """List the sizes that a VM can have."""
+    find_machine(call, target, action="vmSizes/read")
+    return _sizes()
+
+
+@router.put(_VM)
+async def put(call: CallOf, target: Target, body: Annotated[dict[str, Any], Body()]) -> Response:
+    """Make a VM, or replace what is said of it."""
+    call.authorize(f"{TYPE}/write", target)
+    call.require_group(target.subscription, target.group)
+    old = call.service.cloud.find(VirtualMachine, target.key)
+    document = put_vm(body, vm=target, old=None if old is None else old.document)
+    call.note(f"{TYPE}/write", target)
+    if old is not None:
+        return change_machine(call, old, document)
+    vm = VirtualMachine(
+        id=target,
+        document=document,
+        vm_id=str(uuid.uuid4()),
+        created=call.service.now(),
+        guest=plan(table(document, "properties")),
+    )
+    operation = begin_change(call.service, vm, created=True)
+    shown = call.service.cloud.find(VirtualMachine, vm.key) or vm
+    return call.accepted(operation, status=201, body=show_machine(call, shown))
+
+
+@router.patch(_VM)
+async def patch(call: CallOf, target: Target, body: Annotated[dict[str, Any], Body()]) -> Response:
+    """Change some of what is said of a VM."""
+    vm = find_machine(call, target, action="write")
+    document = patch_vm(body, vm=target, old=vm.document)
+    call.note(f"{TYPE}/write", target)
+    return change_machine(call, vm, document)
+
+
+@router.delete(_VM, status_code=202)
+async def delete(call: CallOf, target: Target) -> Response:
+    """Delete a VM and its guest; 204 where there is none."""
+    call.authorize(f"{TYPE}/delete", target)
+    vm = call.service.cloud.find(VirtualMachine, target.key)
+    if vm is None:
+        return Response(status_code=204)
+    call.note(f"{TYPE}/delete", target)
+    location = location_of(vm)
+    return call.accepted(begin_delete(call.service, [vm], location=location, by=call.caller.name))
+
+
+def _with_view(status_only: str, expand: str | None) -> bool:
+    if status_only.lower() not in {"true", "false"}:
+        raise CloudError(
+            400, "InvalidParameter", "The value of parameter statusOnly is invalid; allowed: true, false."
+        )
+    return read_expand(expand) or status_only.lower() == "true"
+
+
+def _list(call: Call, subscription: str, scope: str, with_view: bool) -> Json:  # noqa: FBT001
+    call.enter(subscription)
+    found = [
+        vm
+        for vm in call.service.cloud.all(VirtualMachine)
+        if vm.scale_set is None and is_within(str(vm.id), scope) and call.may(f"{TYPE}/read", vm.id)
+    ]
+    return {"value": [show_machine(call, vm, with_view=with_view) for vm in found]}
+
+
+def _sizes() -> Json:
+    return {
+        "value": [
+            {
+                "name": name,
+                "numberOfCores": cores,
+                "osDiskSizeInMB": 1_047_552,
+                "resourceDiskSizeInMB": 4096,
+                "memoryInMB": memory,
+                "maxDataDiskCount": 0,
+            }
+            for name, cores, memory in SIZES
+        ]
+    }
+
+
+add_machine_routes(
+    router,
+    _VM,
+    locate_vm,
+    actions=(
+        Action.START,
+        Action.RESTART,
+        Action.DEALLOCATE,
+        Action.REDEPLOY,
+        Action.REAPPLY,
+        Action.REIMAGE,
+    ),
+)

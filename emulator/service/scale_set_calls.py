@@ -1,0 +1,176 @@
+"""Scale sets as calls change them: instances come and go, a new model reaches them by upgrade (U12)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from emulator.cloud.compute_scale_sets import capacity_of, instance_document, with_capacity
+from emulator.cloud.documents import table
+from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, VirtualMachine
+from emulator.cloud.resource_id import VM_TYPE
+from emulator.service.context import Service
+from emulator.service.machine_calls import plan, replan
+from emulator.service.operations import Operation
+from emulator.service.power import begin_delete, pause, require_free
+
+
+def instances_of(service: Service, scale_set: ScaleSet) -> list[VirtualMachine]:
+    """Return the instances of `scale_set`, by their numbers."""
+    machines = service.cloud.all(VirtualMachine)
+    own = [vm for vm in machines if vm.scale_set is not None and vm.scale_set.key == scale_set.key]
+    return sorted(own, key=lambda vm: int(vm.id.name))
+
+
+def location_of_set(scale_set: ScaleSet) -> str:
+    """Return the region of `scale_set`."""
+    return str(scale_set.document.get("location") or "global")
+
+
+def begin_scaling(service: Service, scale_set: ScaleSet, *, created: bool, by: str) -> Operation:
+    """Put `scale_set`, new or changed, and bring its instances to their number.
+
+    Raises:
+        CloudError: 409; something runs on an instance that has to go.
+    """
+    present = instances_of(service, scale_set)
+    wanted = capacity_of(scale_set.document)
+    surplus = present[wanted:]
+    for vm in surplus:
+        require_free(service, vm, "delete")
+    state = ProvisioningState.CREATING if created else ProvisioningState.UPDATING
+    service.cloud.put(replace(scale_set, provisioning=state))
+    fresh = _new_instances(service, scale_set, present=present, count=wanted - len(present))
+    for vm in fresh:
+        service.cloud.put(vm)
+    deletion = _delete_all(service, scale_set, surplus, by=by)
+
+    async def settle() -> None:
+        await pause(service.settings.operation_s)
+        if deletion is not None:
+            await deletion.over.wait()
+        for vm in fresh:
+            _settle(service, vm, power=PowerState.RUNNING)
+        _settle_set(service, scale_set)
+
+    return service.operations.start(
+        settle(),
+        subscription=scale_set.id.subscription,
+        location=location_of_set(scale_set),
+        action="createOrUpdate",
+        resources=(scale_set.key, *(vm.key for vm in fresh)),
+    )
+
+
+def begin_upgrade(service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMachine]) -> Operation:
+    """Give `vms` the present model of `scale_set`; their guests are not touched.
+
+    Raises:
+        CloudError: 409; something runs on one of them.
+    """
+    for vm in vms:
+        require_free(service, vm, "manualupgrade")
+    for vm in vms:
+        document = instance_document(scale_set, vm.id.name)
+        upgraded = replace(
+            vm,
+            document=document,
+            guest=replan(vm, document),
+            model_version=scale_set.model_version,
+            provisioning=ProvisioningState.UPDATING,
+            changed=service.now(),
+        )
+        service.cloud.put(upgraded)
+
+    async def settle() -> None:
+        await pause(service.settings.operation_s)
+        for vm in vms:
+            _settle(service, vm, power=vm.power)
+
+    return service.operations.start(
+        settle(),
+        subscription=scale_set.id.subscription,
+        location=location_of_set(scale_set),
+        action="manualupgrade",
+        resources=[vm.key for vm in vms],
+    )
+
+
+def begin_removal(
+    service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMachine], *, by: str
+) -> Operation:
+    """Delete `vms` and take them from the capacity of `scale_set`."""
+    leaving = [vm for vm in vms if vm.provisioning is not ProvisioningState.DELETING]
+    capacity = max(0, capacity_of(scale_set.document) - len(leaving))
+    service.cloud.put(replace(scale_set, document=with_capacity(scale_set.document, capacity)))
+    return begin_delete(service, vms, location=location_of_set(scale_set), by=by)
+
+
+def begin_set_delete(service: Service, scale_set: ScaleSet, *, by: str) -> Operation:
+    """Delete `scale_set` with all its instances."""
+    service.cloud.put(replace(scale_set, provisioning=ProvisioningState.DELETING))
+    deletion = _delete_all(service, scale_set, instances_of(service, scale_set), by=by)
+
+    async def finish() -> None:
+        if deletion is not None:
+            await deletion.over.wait()
+        for vm in instances_of(service, scale_set):  # one that was being made meanwhile
+            await service.fleet.discard(vm.key)
+            service.cloud.remove(vm)
+        found = service.cloud.find(ScaleSet, scale_set.key)
+        if found is not None:
+            service.cloud.remove(found)
+
+    return service.operations.start(
+        finish(),
+        subscription=scale_set.id.subscription,
+        location=location_of_set(scale_set),
+        action="delete",
+        resources=(scale_set.key,),
+    )
+
+
+def _new_instances(
+    service: Service, scale_set: ScaleSet, *, present: Sequence[VirtualMachine], count: int
+) -> list[VirtualMachine]:
+    first = 1 + max((int(vm.id.name) for vm in present), default=-1)
+    return [_new_instance(service, scale_set, str(number)) for number in range(first, first + count)]
+
+
+def _new_instance(service: Service, scale_set: ScaleSet, number: str) -> VirtualMachine:
+    document = instance_document(scale_set, number)
+    return VirtualMachine(
+        id=scale_set.id.child(VM_TYPE, number),
+        document=document,
+        vm_id=str(uuid.uuid4()),
+        created=service.now(),
+        guest=plan(table(document, "properties")),
+        power=PowerState.STARTING,
+        provisioning=ProvisioningState.CREATING,
+        model_version=scale_set.model_version,
+    )
+
+
+def _delete_all(
+    service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMachine], *, by: str
+) -> Operation | None:
+    return begin_delete(service, vms, location=location_of_set(scale_set), by=by) if vms else None
+
+
+def _settle(service: Service, vm: VirtualMachine, *, power: PowerState) -> None:
+    found = service.cloud.find(VirtualMachine, vm.key)
+    if found is not None and found.provisioning is not ProvisioningState.DELETING:
+        state = ProvisioningState.SUCCEEDED
+        service.cloud.put(replace(found, power=power, provisioning=state, changed=service.now()))
+
+
+def _settle_set(service: Service, scale_set: ScaleSet) -> None:
+    found = service.cloud.find(ScaleSet, scale_set.key)
+    if found is not None and found.provisioning is not ProvisioningState.DELETING:
+        service.cloud.put(replace(found, provisioning=ProvisioningState.SUCCEEDED))
+
+
+def numbers_of(vms: Iterable[VirtualMachine]) -> list[str]:
+    """Return the instance ids of `vms`."""
+    return [vm.id.name for vm in vms]
