@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from emulator.service.routes import (
     activity,
+    boot_diagnostics,
     console_extensions,
     device_page,
     gateway,
@@ -13,16 +14,23 @@ from emulator.service.routes import (
     lab,
     managed_identity,
     oauth,
+    operations,
     page,
     resource_groups,
     role_assignments,
     role_definitions,
+    scale_set_instances,
+    scale_sets,
     serial_console,
+    storage,
     subscriptions,
+    unknown,
+    virtual_machines,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
     activity.router,
+    boot_diagnostics.router,
     console_extensions.router,
     device_page.router,
     gateway.router,
@@ -30,13 +38,19 @@ ROUTERS: tuple[APIRouter, ...] = (
     lab.router,
     managed_identity.router,
     oauth.router,
+    operations.router,
     page.router,
     resource_groups.router,
     role_assignments.router,
     role_definitions.router,
+    scale_set_instances.router,
+    scale_sets.router,
     serial_console.router,
     serial_console.versionless,
+    storage.router,
     subscriptions.router,
+    virtual_machines.router,
+    unknown.router,
 )
 
 __all__ = ["ROUTERS"]
