@@ -23,10 +23,13 @@ _DEFINITION = re.compile(
 
 
 def definition_document(role: RoleDefinition, *, scope: str) -> dict[str, Any]:
-    """Return a role definition as it is seen at `scope` ("" is the tenant)."""
+    """Return a role definition as it is seen at `scope` ("" is the tenant).
+
+    Its id never has more of the scope than the subscription: az joins assignments to roles by it.
+    """
     stamp = "2015-02-02T21:55:09.8806423Z"
     return {
-        "id": f"{scope}/providers/{NAMESPACE}/roleDefinitions/{role.id}",
+        "id": _definition_id(role.id, scope),
         "name": role.id,
         "type": f"{NAMESPACE}/roleDefinitions",
         "properties": {
@@ -56,13 +59,12 @@ def permission_document(role: RoleDefinition) -> dict[str, Any]:
 def assignment_document(assignment: RoleAssignment) -> dict[str, Any]:
     """Return a role assignment."""
     stamp = assignment.created.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
-    scope = "/".join(assignment.scope.split("/")[:3]) if assignment.scope != "/" else ""
     return {
         "id": f"{assignment.scope}/providers/{NAMESPACE}/roleAssignments/{assignment.id}",
         "name": assignment.id,
         "type": f"{NAMESPACE}/roleAssignments",
         "properties": {
-            "roleDefinitionId": f"{scope}/providers/{NAMESPACE}/roleDefinitions/{assignment.role}",
+            "roleDefinitionId": _definition_id(assignment.role, assignment.scope),
             "principalId": assignment.principal,
             "principalType": assignment.principal_type.value,
             "scope": assignment.scope,
@@ -192,6 +194,11 @@ def properties_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
 def invalid_content(reason: str) -> CloudError:
     """Return the 400 of a document that is wrong."""
     return CloudError(400, "InvalidRequestContent", f"The request content was invalid: {reason}")
+
+
+def _definition_id(role: str, scope: str) -> str:
+    subscription = "/".join(scope.split("/")[:3]).rstrip("/")
+    return f"{subscription}/providers/{NAMESPACE}/roleDefinitions/{role}"
 
 
 def _role_of(cloud: Cloud, text: str, *, scope: str) -> RoleDefinition:
