@@ -40,6 +40,8 @@ EXAMPLES = """Examples:
 
   ttylab boot bookworm            boot a guest and type on its console
 
+  ttylab serve                    a local Azure with serial consoles, for az, SDKs and the browser
+
   ttylab scan console.txt         find panics and their like in a log
 
   ttylab doctor                   what this machine can do and what not
@@ -75,6 +77,9 @@ COMMANDS: dict[str, Command] = {
         module="harness.commands.images",
         summary="List, build, verify and prune guest images.",
         group=True,
+    ),
+    "serve": Command(
+        module="harness.commands.serve", summary="Start a local cloud: VMs with serial consoles, as Azure has."
     ),
     "boot": Command(module="harness.commands.boot", summary="Boot a guest and attach this terminal to it."),
     "attach": Command(

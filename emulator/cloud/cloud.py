@@ -31,6 +31,10 @@ class Cloud:
         """Return the records of `kind`, oldest first."""
         return [record for record in self._tables.get(kind, {}).values() if isinstance(record, kind)]
 
+    def records(self) -> list[Record]:
+        """Return all records, kind by kind."""
+        return [record for table in self._tables.values() for record in table.values()]
+
     def put(self, record: Record) -> None:
         """Add `record`, or replace the one with its key."""
         self._tables.setdefault(type(record), {})[record.key.lower()] = record

@@ -18,7 +18,6 @@ from emulator.cloud.config import CloudConfig
 from emulator.cloud.config_records import build_records
 from emulator.cloud.records import PowerState, ProvisioningState, Record, ScaleSet, VirtualMachine
 from emulator.cloud.roles import BUILT_IN_ROLES
-from emulator.cloud.settings import Settings
 from emulator.images import load_catalog
 from emulator.service.activity import ActivityLog
 from emulator.service.app import create_app
@@ -52,9 +51,8 @@ class ServiceOptions:
     """What a service is started with.
 
     Attributes:
-        config: its cloud; with a state directory only at the first start.
+        config: its settings, and its cloud: with a state directory only at the first start.
         origin: names the file that `config` came from in complaints.
-        settings: how it behaves; None is what `config` says.
         host: loopback address to listen on.
         port: 0 is any.
         public_host: name in the endpoint, None for the host's own.
@@ -64,7 +62,6 @@ class ServiceOptions:
 
     config: CloudConfig
     origin: str
-    settings: Settings | None = None
     host: str = "127.0.0.1"
     port: int = 0
     public_host: str | None = None
@@ -128,7 +125,9 @@ def first_records(options: ServiceOptions, store: Store | None) -> list[Record]:
     """
     saved = store.load() if store is not None else []
     if saved:
-        _LOG.info("%d records come from the state directory; the configuration is not looked at", len(saved))
+        _LOG.info(
+            "%d records come from the state directory; the configuration's are not looked at", len(saved)
+        )
         return [*BUILT_IN_ROLES, *(settle(record) for record in saved)]
     images = frozenset(load_catalog().entries)
     records = build_records(options.config, now=utc_now(), known_images=images, origin=options.origin)
@@ -180,7 +179,7 @@ def _assemble(
     state: StateDirectory | None,
     store: Store | None,
 ) -> Service:
-    settings = options.settings or options.config.settings.settings()
+    settings = options.config.settings.settings()
     endpoint = listener.endpoint
     service = Service(
         endpoint=endpoint,

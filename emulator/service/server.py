@@ -139,9 +139,17 @@ def bind(host: str, port: int, *, public_host: str | None = None) -> Listener:
     except OverflowError as error:
         bound.close()
         raise SpecError(f"port is {port}; allowed: 0 to 65535") from error
-    chosen = bound.getsockname()[1]
-    shown = f"[{name}]" if ":" in name else name
-    return Listener(socket=bound, endpoint=f"https://{shown}:{chosen}", name=name)
+    return Listener(socket=bound, endpoint=endpoint_of(name, bound.getsockname()[1]), name=name)
+
+
+def endpoint_of(host: str, port: int) -> str:
+    """Return the endpoint of a service that listens on `host`, or is called so.
+
+    Raises:
+        SpecError: the name can't stand in clients' URLs.
+    """
+    name = require_public_host(_name_of(host))
+    return f"https://[{name}]:{port}" if ":" in name else f"https://{name}:{port}"
 
 
 @asynccontextmanager

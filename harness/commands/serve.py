@@ -1,0 +1,166 @@
+"""`ttylab serve`: a local cloud with serial consoles."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from emulator.cloud.config import CloudConfig
+    from emulator.service.running_service import RunningService, ServiceOptions
+    from harness.serving.access import ServiceAccess
+
+EXAMPLES = """Examples:
+
+  ttylab serve                               the demo cloud at https://localhost:8443
+
+  eval "$(ttylab serve --print-env)"         in another terminal; then: ttylab console linux1
+
+  ttylab serve --state ~/mycloud             keep VMs, roles and keys
+
+  ttylab serve --print-config > cloud.toml   the demo, to be changed; then: --config cloud.toml
+
+  ttylab serve --port 0 --ready-file ready.json   for programs: any port, and where it is
+
+  ttylab serve --era 2020 --fault refused-trust   the rules of 2020, and a fault of the live service
+
+Clients trust the authority in ca.pem, made on the first start: in DIR/ca with --state DIR, else in `ca` of
+the user's data directory (or of TTYLAB_STATE). /health answers 200 once guests can be reached.
+
+Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 wrong input, port or state directory in use, 3 the lab is broken,
+130 ended at once by a second Ctrl-C.
+"""
+
+
+class EraOption(StrEnum):
+    """Values of --era."""
+
+    CURRENT = "current"
+    Y2020 = "2020"
+
+
+class CloudOption(StrEnum):
+    """Values of --cloud."""
+
+    PUBLIC = "public"
+    GOVERNMENT = "government"
+    CHINA = "china"
+
+
+class FaultOption(StrEnum):
+    """Values of --fault."""
+
+    REFUSED_TRUST = "refused-trust"
+    LATE_FIRST_FRAME = "late-first-frame"
+    DROPPED_LINK = "dropped-link"
+    CONFLICT = "conflict"
+    NO_RESPONSE = "no-response"
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("serve", epilog=EXAMPLES)
+def serve(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any.")] = 8443,
+    host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
+    public_host: Annotated[
+        str, typer.Option(metavar="NAME", help='Name in the endpoint; must not contain "ws".')
+    ] = "",
+    state: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the cloud here.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A cloud.toml; see --print-config.")
+    ] = None,
+    era: Annotated[EraOption | None, typer.Option(help="Whose rules hold.")] = None,
+    cloud: Annotated[CloudOption | None, typer.Option(help="Which of Azure's clouds it is.")] = None,
+    fault: Annotated[
+        list[FaultOption] | None, typer.Option(help="A fault to inject; may be repeated.")
+    ] = None,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write endpoint and credentials here, as JSON, once it answers."),
+    ] = None,
+    print_env: Annotated[
+        bool,
+        typer.Option(
+            "--print-env", help="Print lines for az, Python, JavaScript, Go, Terraform; start nothing."
+        ),
+    ] = False,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the demo's cloud.toml; start nothing.")
+    ] = False,
+) -> None:
+    """Start a local cloud whose VMs are real guests with serial consoles, for Azure's clients and browsers."""
+    if print_config:
+        from emulator.cloud.demo import demo_text  # noqa: PLC0415
+
+        typer.echo(demo_text(), nl=False)
+        return
+    tables, origin = _read_config(config)
+    tables = _with_options(tables, era=era, cloud=cloud, faults=fault or [])
+    if print_env:
+        _print_environment(tables, origin, host=public_host or host, port=port, state=state)
+        return
+    from emulator.service.running_service import ServiceOptions  # noqa: PLC0415
+
+    _run(
+        ServiceOptions(
+            config=tables,
+            origin=origin,
+            host=host,
+            port=port,
+            public_host=public_host or None,
+            state=state,
+        ),
+        ready_file,
+    )
+
+
+def _run(options: ServiceOptions, ready_file: Path | None) -> None:
+    import logging  # noqa: PLC0415
+
+    from harness.serving.server_process import serve_until_told  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    serve_until_told(options, ready_file=ready_file, announce=_announce)
+
+
+def _announce(access: ServiceAccess, running: RunningService) -> None:
+    from harness.serving.banner import render_banner  # noqa: PLC0415
+
+    service = running.service
+    typer.echo(render_banner(access, service.cloud.records(), service.settings), nl=False)
+
+
+def _read_config(path: Path | None) -> tuple[CloudConfig, str]:
+    from emulator.cloud.config import load_cloud_config  # noqa: PLC0415
+    from emulator.cloud.demo import DEMO_FILE, demo_config  # noqa: PLC0415
+
+    return (demo_config(), DEMO_FILE) if path is None else (load_cloud_config(path), str(path))
+
+
+def _with_options(
+    tables: CloudConfig, *, era: EraOption | None, cloud: CloudOption | None, faults: list[FaultOption]
+) -> CloudConfig:
+    """Return the file's tables with what the command line changes."""
+    changes: dict[str, object] = {}
+    if era is not None:
+        changes["era"] = era.value
+    if cloud is not None:
+        changes["kind"] = cloud.value
+    if faults:
+        changes["faults"] = [*tables.settings.faults, *(one.value for one in faults)]
+    return tables.model_copy(update={"settings": tables.settings.model_copy(update=changes)})
+
+
+def _print_environment(tables: CloudConfig, origin: str, *, host: str, port: int, state: Path | None) -> None:
+    from harness.serving.environment import render_environment  # noqa: PLC0415
+    from harness.serving.offline import describe_access  # noqa: PLC0415
+
+    typer.echo(
+        render_environment(describe_access(tables, origin, host=host, port=port, state=state)), nl=False
+    )

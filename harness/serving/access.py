@@ -1,0 +1,63 @@
+"""What a client needs of a running service, as values and as JSON; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+
+from emulator.cloud.records import Principal, PrincipalType, Subscription
+from emulator.cloud.records import Record as CloudRecord
+from emulator.errors import SpecError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAccess:
+    """Where a service is and who can sign in; for development only.
+
+    Attributes:
+        endpoint: "https://HOST:PORT".
+        ca: file with the certificate to trust, absolute.
+        tenant: GUID of the first subscription's tenant.
+        subscription: GUID of the first subscription.
+        credentials: by name: `client_id` and `client_secret`, or `username` and `password`.
+    """
+
+    endpoint: str
+    ca: str
+    tenant: str
+    subscription: str
+    credentials: Mapping[str, Mapping[str, str]] = field(repr=False)
+
+    def to_json(self) -> str:
+        """Return it as `--ready-file` has it."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def access_to(records: Iterable[CloudRecord], *, endpoint: str, ca: str) -> ServiceAccess:
+    """Return how to get to a service at `endpoint` with these records.
+
+    Raises:
+        SpecError: there is no subscription.
+    """
+    known = list(records)
+    first = next((one for one in known if isinstance(one, Subscription)), None)
+    if first is None:
+        raise SpecError("the cloud has no subscription")
+    people = [one for one in known if isinstance(one, Principal) and one.secret]
+    return ServiceAccess(
+        endpoint=endpoint,
+        ca=ca,
+        tenant=first.tenant,
+        subscription=first.id,
+        credentials={one.name: _credential(one) for one in people},
+    )
+
+
+def _credential(principal: Principal) -> dict[str, str]:
+    """Return what `principal` signs in with; `app_id` is what clients call a client id."""
+    secret = principal.secret or ""
+    common = {"tenant": principal.tenant, "object_id": principal.id}
+    if principal.type is PrincipalType.USER:
+        return {"username": principal.name, "password": secret, **common}
+    return {"client_id": principal.app_id or principal.name, "client_secret": secret, **common}

@@ -1,0 +1,137 @@
+"""`--print-env`: what to paste so that az, Python, JavaScript, Go and Terraform talk to the service; pure.
+
+The `export` lines are for a shell (`eval "$(ttylab serve --print-env)"`); all else is a comment there.
+Which variable each client reads: azure.md 5.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from harness.serving.access import ServiceAccess
+
+CLOUD_NAME = "ttylab"
+
+
+def render_environment(access: ServiceAccess) -> str:
+    """Return the lines."""
+    name, client = _first(access, "client_id")
+    lines = [
+        "# ttylab: a local cloud with serial consoles. For development only.",
+        '# For this shell:  eval "$(ttylab serve --print-env)"',
+        *(f"export {key}={shlex.quote(value)}" for key, value in _variables(access, name, client).items()),
+    ]
+    for title, body in (
+        ("az", _az(access, client)),
+        ("Python: pip install azure-identity azure-mgmt-compute azure-mgmt-serialconsole", _python(access)),
+        (
+            "JavaScript: npm install @azure/identity @azure/arm-compute @azure/arm-serialconsole",
+            _node(access),
+        ),
+        ("Go", _go(access)),
+        ("Terraform", _terraform()),
+    ):
+        lines += ["", f"# --- {title}", *(f"# {line}".rstrip() for line in body)]
+    return "\n".join(lines) + "\n"
+
+
+def _first(access: ServiceAccess, kind: str) -> tuple[str, Mapping[str, str]]:
+    """Return name and credential of the first principal that signs in with `kind`; blanks where none does."""
+    for name, credential in access.credentials.items():
+        if kind in credential:
+            return name, credential
+    return "", {}
+
+
+def _variables(access: ServiceAccess, name: str, client: Mapping[str, str]) -> dict[str, str]:
+    client_id, secret = client.get("client_id", ""), client.get("client_secret", "")
+    return {
+        "TTYLAB_ENDPOINT": access.endpoint,
+        "TTYLAB_CA": access.ca,
+        "TTYLAB_TENANT": access.tenant,
+        "TTYLAB_SUBSCRIPTION": access.subscription,
+        "TTYLAB_PRINCIPAL": name,
+        "TTYLAB_SECRET": secret,
+        # az and Python's requests; az's WebSocket; Go, OpenSSL; Node
+        "REQUESTS_CA_BUNDLE": access.ca,
+        "WEBSOCKET_CLIENT_CA_BUNDLE": access.ca,
+        "SSL_CERT_FILE": access.ca,
+        "NODE_EXTRA_CA_CERTS": access.ca,
+        # azure-identity in every language
+        "AZURE_AUTHORITY_HOST": access.endpoint,
+        "AZURE_TENANT_ID": access.tenant,
+        "AZURE_SUBSCRIPTION_ID": access.subscription,
+        "AZURE_CLIENT_ID": client_id,
+        "AZURE_CLIENT_SECRET": secret,
+        # Terraform's azurerm
+        "ARM_METADATA_HOSTNAME": urlsplit(access.endpoint).netloc,
+        "ARM_TENANT_ID": access.tenant,
+        "ARM_SUBSCRIPTION_ID": access.subscription,
+        "ARM_CLIENT_ID": client_id,
+        "ARM_CLIENT_SECRET": secret,
+    }
+
+
+def _az(access: ServiceAccess, client: Mapping[str, str]) -> Iterator[str]:
+    yield f"az cloud register -n {CLOUD_NAME} --endpoint-resource-manager {access.endpoint}"
+    yield f"az cloud set -n {CLOUD_NAME}"
+    login = f"--tenant {access.tenant}"
+    if client:
+        yield (
+            f"az login --service-principal -u {shlex.quote(client['client_id'])}"
+            f" -p {shlex.quote(client['client_secret'])} {login}"
+        )
+    _, user = _first(access, "username")
+    if user:
+        yield f"az login -u {shlex.quote(user['username'])} -p {shlex.quote(user['password'])}   # or a user"
+    yield "az serial-console connect -g rg1 -n linux1"
+    yield "az cloud set -n AzureCloud   # back to Azure"
+
+
+def _python(access: ServiceAccess) -> Iterator[str]:
+    del access
+    yield "import os"
+    yield "from azure.identity import ClientSecretCredential"
+    yield "from azure.mgmt.serialconsole import MicrosoftSerialConsoleClient"
+    yield "e = os.environ"
+    yield 'endpoint, ca = e["TTYLAB_ENDPOINT"], e["TTYLAB_CA"]'
+    yield 'credential = ClientSecretCredential(e["AZURE_TENANT_ID"], e["AZURE_CLIENT_ID"],'
+    yield '    e["AZURE_CLIENT_SECRET"], authority=endpoint, disable_instance_discovery=True,'
+    yield "    connection_verify=ca)"
+    yield 'client = MicrosoftSerialConsoleClient(credential, e["AZURE_SUBSCRIPTION_ID"],'
+    yield '    base_url=endpoint, credential_scopes=[endpoint + "/.default"], connection_verify=ca)'
+
+
+def _node(access: ServiceAccess) -> Iterator[str]:
+    del access
+    yield 'import { ClientSecretCredential } from "@azure/identity";'
+    yield 'import { ComputeManagementClient } from "@azure/arm-compute";'
+    yield "const e = process.env, endpoint = e.TTYLAB_ENDPOINT;"
+    yield "const credential = new ClientSecretCredential(e.AZURE_TENANT_ID, e.AZURE_CLIENT_ID,"
+    yield "  e.AZURE_CLIENT_SECRET, { authorityHost: endpoint, disableInstanceDiscovery: true });"
+    yield "const client = new ComputeManagementClient(credential, e.AZURE_SUBSCRIPTION_ID,"
+    yield '  { endpoint, credentialScopes: [endpoint + "/.default"] });'
+
+
+def _go(access: ServiceAccess) -> Iterator[str]:
+    del access
+    yield 'endpoint := os.Getenv("TTYLAB_ENDPOINT")'
+    yield 'local := cloud.Configuration{ActiveDirectoryAuthorityHost: endpoint + "/",'
+    yield "  Services: map[cloud.ServiceName]cloud.ServiceConfiguration{"
+    yield "    cloud.ResourceManager: {Endpoint: endpoint, Audience: endpoint}}}"
+    yield "options := azcore.ClientOptions{Cloud: local}"
+    yield 'credential, err := azidentity.NewClientSecretCredential(os.Getenv("AZURE_TENANT_ID"),'
+    yield '  os.Getenv("AZURE_CLIENT_ID"), os.Getenv("AZURE_CLIENT_SECRET"),'
+    yield "  &azidentity.ClientSecretCredentialOptions{"
+    yield "    ClientOptions: options, DisableInstanceDiscovery: true})"
+    yield 'client, err := armcompute.NewVirtualMachinesClient(os.Getenv("AZURE_SUBSCRIPTION_ID"),'
+    yield "  credential, &arm.ClientOptions{ClientOptions: options})"
+
+
+def _terraform() -> Iterator[str]:
+    yield 'provider "azurerm" {'
+    yield "  features {}"
+    yield '  resource_provider_registrations = "none"'
+    yield "}"

@@ -1,0 +1,102 @@
+"""A service on the main thread until it is told to end: signals, the ready file, what is said meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvloop
+
+from emulator.service.private_files import write_private
+from emulator.service.running_service import RunningService, ServiceOptions, open_service
+from harness.exit_codes import EXIT_INTERRUPTED
+from harness.serving.access import ServiceAccess, access_to
+
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOG = logging.getLogger(__name__)
+
+
+def serve_until_told(
+    options: ServiceOptions,
+    *,
+    ready_file: Path | None,
+    announce: Callable[[ServiceAccess, RunningService], None],
+) -> None:
+    """Serve until SIGINT, SIGTERM or SIGHUP; a second one ends the process at once.
+
+    Raises:
+        SpecError, StateError, LabError: as `open_service`.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(options, ready_file=ready_file, announce=announce))
+
+
+def access_of(running: RunningService) -> ServiceAccess:
+    """Return what a client needs of a running service."""
+    return access_to(running.service.cloud.records(), endpoint=running.service.endpoint, ca=str(running.ca))
+
+
+async def _serve(
+    options: ServiceOptions,
+    *,
+    ready_file: Path | None,
+    announce: Callable[[ServiceAccess, RunningService], None],
+) -> None:
+    told = asyncio.Event()
+    with _signals_to(told):
+        async with open_service(options) as running:
+            access = access_of(running)
+            with _ready_file(ready_file, access):
+                announce(access, running)
+                health = asyncio.create_task(_say_health(running))
+                await told.wait()
+                health.cancel()
+            _LOG.info("ending; once more Ctrl-C ends at once")
+
+
+@contextmanager
+def _signals_to(told: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def hear() -> None:
+        if told.is_set():
+            sys.stderr.write("ttylab: ended at once; `ttylab gc` removes what is left\n")
+            sys.stderr.flush()
+            os._exit(EXIT_INTERRUPTED)
+        told.set()
+
+    for number in _ENDS:
+        loop.add_signal_handler(number, hear)
+    try:
+        yield
+    finally:
+        for number in _ENDS:
+            loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _ready_file(path: Path | None, access: ServiceAccess) -> Iterator[None]:
+    """Have the file there for as long as the service answers."""
+    if path is None:
+        yield
+        return
+    write_private(path.absolute(), access.to_json().encode())
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def _say_health(running: RunningService) -> None:
+    """Say on the console what /health would; the first look probes the accelerator, so it comes last."""
+    problems = await running.service.fleet.problems()
+    for problem in problems:
+        _LOG.warning("guests can't be reached: %s", problem)
+    if not problems:
+        _LOG.info("guests can be reached")
