@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from emulator.clock import Deadline
 from emulator.console.marks import Mark, MarkKind
+from emulator.machine.control import SystemRequestControl
 from harness.session import Session
 from harness.stimulus import Button, Nmi, Press, Stimulus, SysRq, Via
 from harness.targets import Target
@@ -23,7 +24,8 @@ def inject(stimulus: Stimulus, target: Target, session: Session, deadline: Deadl
         ExpectTimeout: typing the request into the shell had no echo.
     """
     target.require(stimulus.needs)
-    if isinstance(stimulus, SysRq) and stimulus.via is Via.BREAK:
+    whole = target.control if isinstance(target.control, SystemRequestControl) else None
+    if isinstance(stimulus, SysRq) and stimulus.via is Via.BREAK and whole is None:
         _let_line_rest(session, deadline)
     mark = session.transcript.mark(MarkKind.STIMULUS, stimulus.name)
     match stimulus:
@@ -31,6 +33,8 @@ def inject(stimulus: Stimulus, target: Target, session: Session, deadline: Deadl
             target.control.nmi(deadline)
         case Press():
             _press(stimulus.button, target, deadline)
+        case SysRq(via=Via.BREAK) if whole is not None:
+            whole.sysrq(stimulus.key, deadline)
         case SysRq(via=Via.BREAK):
             target.control.send_break(deadline)
             deadline.clock.sleep(BREAK_TO_KEY_S)

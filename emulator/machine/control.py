@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from emulator.clock import Deadline
 from emulator.machine.capability import Capability
@@ -47,4 +47,16 @@ class Control(Protocol):
 
     def power_on(self, deadline: Deadline) -> None:
         """Give power to a machine that is off; the console stays the same."""
+        ...
+
+
+@runtime_checkable
+class SystemRequestControl(Control, Protocol):
+    """A control whose far end makes a whole system request by itself: BREAK, pauses, key.
+
+    Its SERIAL_BREAK is this: a BREAK without a key can't be had.
+    """
+
+    def sysrq(self, key: str, deadline: Deadline) -> None:
+        """Make a magic system request with one key over the serial line."""
         ...

@@ -78,7 +78,7 @@ def address_of_ready(ready: Mapping[str, Any], *, name: str, principal: str = ""
     Raises:
         SpecError: it is no ready file, or does not know `principal`.
     """
-    endpoint, known = ready.get("endpoint"), _secrets(ready.get("credentials"))
+    endpoint, known = ready.get("endpoint"), _logins(ready.get("credentials"))
     if not isinstance(endpoint, str) or not known:
         raise SpecError(f"{name}: need endpoint and credentials, as `ttylab serve --ready-file` writes them")
     chosen = principal or (DEMO_PRINCIPAL if DEMO_PRINCIPAL in known else next(iter(known)))
@@ -90,8 +90,8 @@ def address_of_ready(ready: Mapping[str, Any], *, name: str, principal: str = ""
         ca=Path(str(ca)) if ca else None,
         tenant=str(ready.get("tenant") or DEMO_TENANT),
         subscription=str(ready.get("subscription") or DEMO_SUBSCRIPTION),
-        principal=chosen,
-        secret=known[chosen],
+        principal=known[chosen][0],
+        secret=known[chosen][1],
     )
 
 
@@ -124,20 +124,11 @@ def placed(address: ServiceAddress, *, subscription: str = "", group: str = "") 
     return replace(address, subscription=subscription or address.subscription, group=group or address.group)
 
 
-def _secrets(credentials: object) -> dict[str, str]:
-    """Return secrets by principal, from the forms that a ready file may have."""
-    if isinstance(credentials, Mapping):
-        return {str(name): _secret_of(value) for name, value in credentials.items() if _secret_of(value)}
-    found: dict[str, str] = {}
-    for one in credentials if isinstance(credentials, list) else []:
+def _logins(credentials: object) -> dict[str, tuple[str, str]]:
+    """Return who signs in as what and with which secret, by the name that the ready file has for them."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, one in credentials.items() if isinstance(credentials, Mapping) else ():
         if isinstance(one, Mapping):
-            name = one.get("client_id") or one.get("username") or one.get("name")
-            if isinstance(name, str) and _secret_of(one):
-                found[name] = _secret_of(one)
+            login = str(one.get("client_id") or one.get("username") or name)
+            found[str(name)] = (login, str(one.get("client_secret") or one.get("password") or ""))
     return found
-
-
-def _secret_of(value: object) -> str:
-    if isinstance(value, Mapping):
-        value = value.get("client_secret") or value.get("password") or value.get("secret")
-    return value if isinstance(value, str) else ""

@@ -141,7 +141,7 @@ class Link:
         except ConnectionClosed as error:
             close = error.rcvd
             self._finish(ABNORMAL if close is None else close.code, "" if close is None else close.reason)
-        except OSError as error:  # of the socket, or of whoever receives
+        except (OSError, ValueError) as error:  # of the socket, or of whoever receives
             self._finish(ABNORMAL, str(error))
 
     def _finish(self, code: int, reason: str) -> None:

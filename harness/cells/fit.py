@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 
 from emulator.errors import SpecError
@@ -9,17 +10,29 @@ from emulator.machine.capability import capabilities
 from emulator.machine.spec import MachineSpec
 from harness.cells.cell import Cell
 from harness.scenario import Scenario
+from harness.targets.service_abilities import service_misfit
+
+
+class TargetKind(StrEnum):
+    """What a cell is played on."""
+
+    MACHINE = "machine"
+    SERVICE = "service"
+
 
 _ANY_KERNEL = Path("/kernel")
 
 
-def misfit(cell: Cell, scenario: Scenario, features: frozenset[str]) -> str | None:
+def misfit(
+    cell: Cell, scenario: Scenario, features: frozenset[str], *, target: TargetKind = TargetKind.MACHINE
+) -> str | None:
     """Return why `cell` can't be, or None if it can.
 
     Args:
         cell: the cell.
         scenario: the scenario that it names.
         features: what its image offers ("i6300esb", "spin").
+        target: what it is to be played on.
     """
     if cell.vcpus < scenario.min_vcpus:
         return f"{scenario.name} takes {scenario.min_vcpus} vCPUs or more"
@@ -39,4 +52,6 @@ def misfit(cell: Cell, scenario: Scenario, features: frozenset[str]) -> str | No
     except SpecError as error:
         return f"no such machine: {error}"
     missing = scenario.needs - capabilities(spec)
-    return f"{cell.machine} can't do: {', '.join(sorted(missing))}" if missing else None
+    if missing:
+        return f"{cell.machine} can't do: {', '.join(sorted(missing))}"
+    return service_misfit(scenario) if target is TargetKind.SERVICE else None

@@ -4,6 +4,7 @@
     name = "push"
     description = "what every push must pass"
     timeout_s = 180                       # for one cell
+    target = "machine"                    # or "service": a VM of ttylab's console service
 
     [[block]]                             # the product of its axes; several blocks unite
     images = ["bookworm"]                 # or "all"; so for every axis but vcpus
@@ -35,7 +36,7 @@ from emulator.errors import SpecError
 from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
 from emulator.toml_file import load_toml
 from harness.cells.cell import Cell, parse_cell_id, unknown_name
-from harness.cells.fit import misfit
+from harness.cells.fit import TargetKind, misfit
 from harness.cells.selection import parse_shard, select, shard
 from harness.scenario import Scenario
 
@@ -54,6 +55,7 @@ class _Head(_Table):
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
     description: str = Field(min_length=1)
     timeout_s: float = Field(default=180.0, gt=0, le=3600)
+    target: Literal["machine", "service"] = "machine"
 
 
 class _Block(_Table):
@@ -102,6 +104,7 @@ class Matrix:
         name: short name.
         description: what it is for.
         timeout_s: seconds that one cell may take.
+        target: what the cells are played on.
         cells: what runs, in the order of the ids.
         excluded: what does not, in the order of the ids.
     """
@@ -109,6 +112,7 @@ class Matrix:
     name: str
     description: str
     timeout_s: float
+    target: TargetKind
     cells: tuple[Cell, ...]
     excluded: tuple[Excluded, ...]
 
@@ -127,7 +131,7 @@ def load_matrix(
         SpecError: the file is wrong, names what does not exist, excludes nothing, or leaves no cell.
     """
     table = load_toml(path, _File)
-    known = _Known(images=images, scenarios=scenarios)
+    known = _Known(images=images, scenarios=scenarios, target=TargetKind(table.matrix.target))
     wanted = {
         cell.id: cell
         for number, block in enumerate(table.block)
@@ -142,7 +146,12 @@ def load_matrix(
     excluded = tuple(Excluded(cell=wanted[id_], reason=reasons[id_]) for id_ in sorted(reasons))
     head = table.matrix
     return Matrix(
-        name=head.name, description=head.description, timeout_s=head.timeout_s, cells=cells, excluded=excluded
+        name=head.name,
+        description=head.description,
+        timeout_s=head.timeout_s,
+        target=known.target,
+        cells=cells,
+        excluded=excluded,
     )
 
 
@@ -167,6 +176,7 @@ class _Known:
 
     images: Mapping[str, frozenset[str]]
     scenarios: Mapping[str, Scenario]
+    target: TargetKind
 
     def cells(self, block: _Block, where: str) -> Iterator[Cell]:
         """Yield the product of the block's axes."""
@@ -202,7 +212,8 @@ class _Known:
 
     def misfit(self, cell: Cell) -> str | None:
         """Return why the cell can't be, or None."""
-        return misfit(cell, self.scenarios[cell.scenario], self.images[cell.image])
+        scenario, features = self.scenarios[cell.scenario], self.images[cell.image]
+        return misfit(cell, scenario, features, target=self.target)
 
     def _axes(
         self, table: _Block | _Exclude, *, where: str

@@ -38,6 +38,7 @@ class Circumstances:
         image: provenance of the image.
         accelerator, qemu: who executed guest code, and QEMU's version.
         seed: of the machine.
+        target: what it was played on: "machine" or "service".
     """
 
     started_utc: str
@@ -49,6 +50,7 @@ class Circumstances:
     accelerator: str = ""
     qemu: str = ""
     seed: int | None = None
+    target: str = "machine"
 
 
 def cell_record(cell: Cell) -> CellRecord:
@@ -119,6 +121,7 @@ def _result(
         accelerator=around.accelerator,
         qemu=around.qemu,
         seed=around.seed,
+        target=around.target,
     )
 
 

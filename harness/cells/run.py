@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emulator.clock import Deadline, utc_now
-from emulator.console.transcript import Transcript, load_transcript
+from emulator.cloud.resource_id import vm_id
+from emulator.console.transcript import DirectorySink, Transcript, load_transcript
 from emulator.errors import EmulatorError, SpecError
 from emulator.machine.machine import open_machine
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
+from harness.azure.address import ServiceAddress
+from harness.azure.arm import open_arm
+from harness.azure.guests import own_vm
 from harness.cells.cell import Cell
 from harness.cells.result import Circumstances, broken_result, judged_result, skipped_result
-from harness.cells.spec import guest_spec
+from harness.cells.spec import guest_spec, vm_name
 from harness.errors import Unsupported
 from harness.guests.profile import LinuxProfile
 from harness.lab import Lab
@@ -25,6 +29,8 @@ from harness.report.run_file import write_cell
 from harness.runner import Player
 from harness.scenario import Scenario
 from harness.targets import Target
+from harness.targets.service import service_target
+from harness.targets.service_abilities import service_capabilities
 
 CELLS = "cells"
 """Directory of the cells' directories inside a run's directory."""
@@ -38,6 +44,7 @@ class CellRun:
         cell: which.
         scenario: what it plays.
         lab: on which bench.
+        service: where it is played: a VM of its own there; None for a machine of its own here.
         worker: who runs it, for the report.
         time_limit_s: seconds that its steps may take together.
         on_step: called with each step's number and text as it begins.
@@ -46,6 +53,7 @@ class CellRun:
     cell: Cell
     scenario: Scenario
     lab: Lab
+    service: ServiceAddress | None = None
     worker: str = "main"
     time_limit_s: float = 180.0
     on_step: Callable[[int, str], None] = lambda _index, _text: None
@@ -69,6 +77,7 @@ class CellRun:
             duration_s=0.0,
             worker=self.worker,
             directory=f"{CELLS}/{self.cell.id}",
+            target="machine" if self.service is None else "service",
         )
         try:
             image = self.lab.image(self.cell.image)
@@ -94,6 +103,14 @@ class CellRun:
         return result
 
     def _play(self, spec: MachineSpec, around: Circumstances, started: float) -> CellResult:
+        if self.service is None:
+            transcript, argv = self._play_on_machine(spec)
+        else:
+            transcript, argv = self._play_on_service(spec, self.service), ()
+        around = replace(around, duration_s=self.lab.clock.monotonic() - started, argv=argv)
+        return judged_result(self.cell, self.scenario, transcript, around)
+
+    def _play_on_machine(self, spec: MachineSpec) -> tuple[Transcript, Sequence[str]]:
         opened = open_machine(
             spec,
             run_dir=self.directory,
@@ -107,18 +124,33 @@ class CellRun:
             target = Target(name=self.cell.id, channel=machine.console, control=machine)
             target.require(self.scenario.needs)
             machine.power_on(Deadline.after(30.0, self.lab.clock))
-            Player(
-                scenario=self.scenario,
-                target=target,
-                profile=LinuxProfile(),
-                clock=self.lab.clock,
-                time_scale=self.lab.time_scale,
-                time_limit_s=self.time_limit_s,
-                on_step=self.on_step,
-            ).play()
-            transcript, argv = machine.transcript, machine.argv
-        around = replace(around, duration_s=self.lab.clock.monotonic() - started, argv=argv)
-        return judged_result(self.cell, self.scenario, transcript, around)
+            self._play_steps(target)
+            return machine.transcript, machine.argv
+
+    def _play_on_service(self, spec: MachineSpec, service: ServiceAddress) -> Transcript:
+        able = service_capabilities(spec)
+        vm = vm_id(service.subscription, service.group, vm_name(self.cell))
+        clock, words = self.lab.clock, self.scenario.kernel_args
+        with ExitStack() as stack:
+            arm = stack.enter_context(open_arm(service))
+            stack.enter_context(own_vm(arm, vm, spec, image=self.cell.image, words=words, clock=clock))
+            sink = DirectorySink(self.directory, console="ttyS0")
+            opened = service_target(arm, vm, able=able, name=self.cell.id, sink=sink, clock=clock)
+            target = stack.enter_context(opened)
+            target.require(self.scenario.needs)
+            self._play_steps(target)
+        return target.channel.transcript
+
+    def _play_steps(self, target: Target) -> None:
+        Player(
+            scenario=self.scenario,
+            target=target,
+            profile=LinuxProfile(),
+            clock=self.lab.clock,
+            time_scale=self.lab.time_scale,
+            time_limit_s=self.time_limit_s,
+            on_step=self.on_step,
+        ).play()
 
     def _argv(self) -> list[str]:
         with suppress(OSError, ValueError, KeyError):

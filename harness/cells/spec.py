@@ -32,3 +32,8 @@ def guest_spec(cell: Cell, scenario: Scenario, image: Image) -> MachineSpec:
         watchdog_action=scenario.watchdog_action,
         seed=zlib.crc32(cell.id.encode()),
     )
+
+
+def vm_name(cell: Cell) -> str:
+    """Return the name of a cell's VM: at most 64 characters, another one for each cell."""
+    return f"{cell.scenario[:50].rstrip('-')}-{zlib.crc32(cell.id.encode()):08x}"

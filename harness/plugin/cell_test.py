@@ -7,6 +7,7 @@ import os
 import pytest
 
 from harness.cells.cell import Cell
+from harness.cells.fit import TargetKind
 from harness.cells.run import CellRun
 from harness.errors import CellBroken, CellFailed
 from harness.lab import Lab
@@ -20,12 +21,14 @@ STATUS_PROPERTY = "verdict"
 def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
     """Boot the cell's machine, play its scenario and judge what the console shows."""
     __tracebackhide__ = True
+    matrix = request.node.getparent(pytest.Module).matrix()
     run = CellRun(
         cell=cell,
         scenario=find_scenario(cell.scenario),
         lab=lab,
         worker=os.environ.get("PYTEST_XDIST_WORKER", "main"),
-        time_limit_s=request.node.getparent(pytest.Module).matrix().timeout_s,
+        service=request.getfixturevalue("cloud_address") if matrix.target is TargetKind.SERVICE else None,
+        time_limit_s=matrix.timeout_s,
     )
     result = run.run()
     request.node.user_properties.append((STATUS_PROPERTY, result.status))

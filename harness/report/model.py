@@ -110,6 +110,7 @@ class CellResult(_Value):
     accelerator: str = ""
     qemu: str = ""
     seed: int | None = None
+    target: str = "machine"
 
 
 class RunResult(_Value):

@@ -1,0 +1,124 @@
+"""Put the marks of a console's timeline between the bytes of an Azure link; pure.
+
+Azure's link carries text: bytes that are not UTF-8 come as U+FFFD, and the service's own remarks come in
+frames between. ttylab's timeline carries the same bytes as they were, with marks. What the link shows is
+let through as far as the timeline confirms it, so each mark stands exactly where it was set.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from emulator.console.marks import MarkKind
+from emulator.errors import SpecError
+
+_TOLD = frozenset({MarkKind.MACHINE, MarkKind.QMP})
+"""Marks that tell of the machine; others are the service's own book-keeping."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A mark of the timeline."""
+
+    kind: MarkKind
+    name: str
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """A frame of the link that the guest did not write: a notice of the service."""
+
+    text: bytes
+
+
+Piece: TypeAlias = bytes | Told | Remark
+
+
+class Interleaver:
+    """Joins one link and one timeline that both begin with the guest's first byte."""
+
+    def __init__(self) -> None:
+        self._frames: deque[bytes] = deque()
+        self._expected: deque[bytearray | Told] = deque()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def take_frame(self, data: bytes) -> Iterator[Piece]:
+        """Take what one frame of the link carried; yield what is certain now."""
+        self._frames.append(data)
+        return self._drain()
+
+    def take_line(self, line: Mapping[str, Any]) -> Iterator[Piece]:
+        """Take one line of the timeline; yield what is certain now.
+
+        Raises:
+            SpecError: it is no line of a timeline.
+        """
+        try:
+            if "out" in line:
+                self._expect(self._decoder.decode(base64.b64decode(line["data"])).encode())
+            elif "mark" in line and MarkKind(line["mark"]) in _TOLD:
+                told = Told(kind=MarkKind(line["mark"]), name=str(line["name"]), detail=dict(line["detail"]))
+                self._expected.append(told)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SpecError(f"the service sent a timeline line that is none: {error!r}") from error
+        return self._drain()
+
+    @property
+    def waiting(self) -> int:
+        """How many bytes of the link are not confirmed yet."""
+        return sum(len(frame) for frame in self._frames)
+
+    def _expect(self, text: bytes) -> None:
+        if self._expected and isinstance(self._expected[-1], bytearray):
+            self._expected[-1] += text
+        elif text:
+            self._expected.append(bytearray(text))
+
+    def _drain(self) -> Iterator[Piece]:
+        while self._expected:
+            head = self._expected[0]
+            if isinstance(head, Told):
+                self._expected.popleft()
+                yield head
+            elif not self._frames or (piece := self._match()) is None:
+                return
+            else:
+                yield from piece
+
+    def _match(self) -> list[Piece] | None:
+        """Return what the first frame is, None while that is open."""
+        frame, pieces, rest = self._frames[0], list[Piece](), 0
+        for item in self._expected:
+            if isinstance(item, Told):
+                continue
+            part = frame[rest : rest + len(item)]
+            if bytes(item[: len(part)]) != part:
+                self._frames.popleft()
+                return [Remark(text=frame)]
+            rest += len(part)
+            if rest == len(frame):
+                break
+        if rest < len(frame):
+            return None
+        self._frames.popleft()
+        self._consume(frame, pieces)
+        return pieces
+
+    def _consume(self, frame: bytes, pieces: list[Piece]) -> None:
+        while frame:
+            item = self._expected[0]
+            if isinstance(item, Told):
+                pieces.append(item)
+                self._expected.popleft()
+                continue
+            part, frame = frame[: len(item)], frame[len(item) :]
+            pieces.append(part)
+            del item[: len(part)]
+            if not item:
+                self._expected.popleft()

@@ -1,0 +1,245 @@
+"""A VM behind the console service as a target: its bytes by Azure's link, its marks by ttylab's timeline.
+
+Power and stimuli go the ways that any client of Azure has: admin commands of the session, and Resource
+Manager. Marks (a restart, the power going) have no place in Azure's protocol: they come from the timeline
+that ttylab's service has beside it, so scenarios are judged by the same rules as on the machine itself.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.cloud.resource_id import ResourceId
+from emulator.console.marks import MarkKind
+from emulator.console.transcript import Sink, Transcript
+from emulator.errors import ConsoleClosed, ControlError, LabError, StateError
+from emulator.machine.capability import Capability
+from harness.azure.arm import Arm
+from harness.azure.interleave import Interleaver, Piece, Remark, Told
+from harness.azure.link import Link, open_link
+from harness.azure.virtual_machine import AzureVm, Command, Power
+from harness.errors import ServiceRefused, ServiceUnreachable
+from harness.targets import Target
+from harness.targets.service_abilities import OBSTACLES
+
+OPEN_S = 60.0
+POWER_S = 120.0
+
+
+class Wire(StrEnum):
+    """By which of the service's links the bytes come."""
+
+    AZURE = "azure"
+    """Azure's own: text, in which bytes that are not UTF-8 are lost."""
+    RAW = "raw"
+    """ttylab's: bytes as they are."""
+
+
+class ServiceChannel:
+    """A console through the service; implements `emulator.console.channel.Channel`.
+
+    Attributes:
+        transcript: all that came and went; it is closed when a link ends.
+    """
+
+    def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
+        self._link: Link | None = None
+        self._interleaver = Interleaver()
+        self._lock = threading.Lock()
+
+    def connect(self, link: Link) -> None:
+        """Give it the link that carries what is typed."""
+        self._link = link
+
+    def write(self, data: bytes, deadline: Deadline) -> None:
+        """Hand `data` to the service and note it.
+
+        Raises:
+            ConsoleClosed: the link has ended.
+            DeadlineExceeded: the service took no more.
+        """
+        if self._link is None:
+            raise ConsoleClosed(f"{self.transcript.name}: the link is not open")
+        self._link.send(data, deadline)
+        self.transcript.append_typed(data)
+
+    def take_frame(self, data: bytes) -> None:
+        """Take what the byte link carried; on its thread."""
+        with self._lock:
+            self._note(self._interleaver.take_frame(data))
+
+    def take_timeline(self, data: bytes) -> None:
+        """Take a frame of the timeline; on its thread."""
+        line: Mapping[str, Any] = json.loads(data)
+        with self._lock:
+            self._note(self._interleaver.take_line(line))
+
+    def _note(self, pieces: Iterable[Piece]) -> None:
+        if self.transcript.closed is not None:
+            return
+        for piece in pieces:
+            match piece:
+                case Told():
+                    self.transcript.mark(piece.kind, piece.name, piece.detail)
+                case Remark():
+                    said = piece.text.decode("utf-8", "replace").strip()
+                    self.transcript.mark(MarkKind.LAB, "service-notice", {"text": said})
+                case bytes():
+                    self.transcript.append(piece)
+
+
+class ServiceControl:
+    """What Azure lets one do to a VM; implements `SystemRequestControl`.
+
+    A call returns when the service has accepted it or, where Azure's answer waits for the end, when it
+    has been done.
+    """
+
+    def __init__(self, vm: AzureVm, able: frozenset[Capability]) -> None:
+        self.capabilities = able
+        self._vm = vm
+
+    def nmi(self, deadline: Deadline) -> None:
+        """Send the admin command "nmi"."""
+        self._command(Command.NMI, deadline)
+
+    def sysrq(self, key: str, deadline: Deadline) -> None:
+        """Send the admin command "sysrq"."""
+        self._command(Command.SYSRQ, deadline, keys=key)
+
+    def reset(self, deadline: Deadline) -> None:
+        """Send the admin command "reset"."""
+        self._command(Command.RESET, deadline)
+
+    def power_button(self, deadline: Deadline) -> None:
+        """Ask for powerOff; the guest's shutdown is not waited for."""
+        self._attempt(lambda: self._vm.power(Power.STOP, deadline, wait=False))
+
+    def power_off(self, deadline: Deadline) -> None:
+        """Do powerOff without a shutdown of the guest."""
+        self._attempt(lambda: self._vm.power(Power.STOP, deadline, force=True))
+
+    def power_on(self, deadline: Deadline) -> None:
+        """Do start."""
+        self._attempt(lambda: self._vm.power(Power.START, deadline))
+
+    def send_break(self, deadline: Deadline) -> None:
+        """Refuse."""
+        del deadline
+        raise StateError("the service sends a BREAK only with the key of a system request")
+
+    def press_keys(self, keys: tuple[str, ...], deadline: Deadline) -> None:
+        """Refuse."""
+        del keys, deadline
+        raise StateError(OBSTACLES[Capability.KEYBOARD])
+
+    def _command(self, command: Command, deadline: Deadline, *, keys: str = "") -> None:
+        def act() -> None:
+            session = self._vm.connect(deadline)
+            self._vm.command(session, command, deadline, keys=keys)
+
+        self._attempt(act)
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except (ServiceRefused, ServiceUnreachable) as error:
+            raise ControlError(str(error)) from error
+
+
+@contextmanager
+def service_target(
+    arm: Arm,
+    vm: ResourceId,
+    *,
+    able: frozenset[Capability],
+    name: str,
+    wire: Wire = Wire.AZURE,
+    sink: Sink | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Iterator[Target]:
+    """Open a VM of ttylab's service as a target; opening it starts its machine.
+
+    The VM must be running for the platform and its machine off, so that the links begin with the guest's
+    first byte.
+
+    Args:
+        arm: a client of the service; the target's control uses it.
+        vm: which.
+        able: what can be done to its machine (`service_capabilities`).
+        name: for messages.
+        wire: by which link the bytes come.
+        sink: where the transcript is kept.
+        clock: of stamps and deadlines.
+
+    Raises:
+        LabError: the service refused, or can't be reached.
+    """
+    deadline = Deadline.after(OPEN_S, clock)
+    with ExitStack() as stack:
+        transcript = stack.enter_context(Transcript(clock=clock, sink=sink))
+        channel = ServiceChannel(transcript)
+        try:
+            token = arm.credential.token(deadline)
+            machine = AzureVm(arm, vm)
+            opener = _Opener(arm=arm, vm=vm, channel=channel, token=token, deadline=deadline)
+            session = machine.connect(deadline) if wire is Wire.AZURE else ""
+            stack.enter_context(opener.timeline())
+            channel.connect(stack.enter_context(opener.azure(session) if session else opener.raw()))
+        except (ServiceRefused, ServiceUnreachable) as error:
+            raise LabError(f"{name}: {error}") from error
+        control = ServiceControl(machine, able)
+        yield Target(name=name, channel=channel, control=control, obstacles=OBSTACLES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opener:
+    """Opens the links of one channel."""
+
+    arm: Arm
+    vm: ResourceId
+    channel: ServiceChannel
+    token: str
+    deadline: Deadline
+
+    def azure(self, session: str) -> AbstractContextManager[Link]:
+        """Open Azure's link."""
+        return open_link(
+            session,
+            receive=self.channel.take_frame,
+            deadline=self.deadline,
+            ca=self.arm.address.ca,
+            token=self.token,
+            on_end=self._note_end,
+        )
+
+    def raw(self) -> AbstractContextManager[Link]:
+        """Open ttylab's link for bytes."""
+        return self._own("raw", mode="write", receive=self.channel.take_frame)
+
+    def timeline(self) -> AbstractContextManager[Link]:
+        """Open ttylab's timeline."""
+        return self._own("timeline", mode="read", receive=self.channel.take_timeline)
+
+    def _own(self, form: str, *, mode: str, receive: Callable[[bytes], None]) -> AbstractContextManager[Link]:
+        endpoint = self.arm.address.endpoint.removeprefix("https")
+        return open_link(
+            f"wss{endpoint}/ttylab/links{self.vm}?from=start&mode={mode}&format={form}",
+            receive=receive,
+            deadline=self.deadline,
+            ca=self.arm.address.ca,
+            headers={"Authorization": f"Bearer {self.token}"},
+            on_end=self._note_end,
+        )
+
+    def _note_end(self) -> None:
+        """Close the transcript: what a console without a link says is not whole."""
+        self.channel.transcript.close("a link to the service ended")
