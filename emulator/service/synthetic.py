@@ -17,7 +17,7 @@ from emulator.errors import ConsoleClosed, StateError
 from emulator.service.fleet import Effect
 from emulator.service.numbered_lines import LINE, numbered_line
 
-KEEP = 128 * 1024
+KEEP = 48 * 1024
 TICK_S = 0.05
 BURST_S = 1.0
 """How much of its rate a guest catches up on after the loop was busy, in seconds."""
