@@ -108,9 +108,14 @@ export class Arm {
     const properties = set ? { virtualMachineProfile: { diagnosticsProfile } } : { diagnosticsProfile };
     const query = `?api-version=${COMPUTE}`;
     await this.finish(await this.send("PATCH", `${set || id}${query}`, { properties }));
-    if (!set) return;
+    if (set) await this.upgrade(id);
+  }
+
+  /** @param {string} id gives an instance the latest model of its scale set */
+  async upgrade(id) {
     const instanceIds = [id.slice(id.lastIndexOf("/") + 1)];
-    await this.finish(await this.send("POST", `${set}/manualupgrade${query}`, { instanceIds }));
+    const path = `${scaleSetOf(id)}/manualupgrade?api-version=${COMPUTE}`;
+    await this.finish(await this.send("POST", path, { instanceIds }));
   }
 
   /** @param {string} id enables the serial port that `connect` needs */

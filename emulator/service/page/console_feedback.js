@@ -8,9 +8,10 @@ import { announce, fill, h } from "./dom.js";
 const KEPT = 50;
 const SIGNS = Object.freeze({ good: "✓", doubt: "?", bad: "✗", busy: "…" });
 
-/** @returns {{element: HTMLElement, report: (label: string, act: () => Promise<Feedback> | Feedback) => Promise<void>, say: (feedback: Feedback) => void}} */
+/** @returns {{element: HTMLElement, last: HTMLElement, report: (label: string, act: () => Promise<Feedback> | Feedback) => Promise<void>, say: (feedback: Feedback) => void}} */
 export function feedbackLog() {
   const list = h("ol", { class: "feedback", "aria-label": "Commands and what became of them" });
+  const last = h("span", { class: "last", "aria-hidden": "true" }); // the newest again, where it is seen without scrolling
   const element = h("section", { class: "feedback-box", "aria-label": "Activity", hidden: true }, h("h3", {}, "Activity"), list);
 
   /** @param {keyof typeof SIGNS} tone @param {string} text @param {string} evidence @param {HTMLElement} [line] */
@@ -27,12 +28,15 @@ export function feedbackLog() {
     if (!line.parentElement) list.prepend(line);
     while (list.children.length > KEPT) list.lastElementChild?.remove();
     element.hidden = false;
+    last.dataset.tone = tone;
+    fill(last, h("span", { class: "sign" }, SIGNS[tone]), ` ${text}`);
     announce(evidence ? `${text} ${evidence}` : text, { urgent: tone === "bad" });
     return line;
   };
 
   return {
     element,
+    last,
     say: ({ tone, text, evidence }) => void show(tone, text, evidence),
     async report(label, act) {
       const line = show("busy", `${label} …`, "");

@@ -31,7 +31,7 @@ export function chooseSysRq() {
     const choices = (/** @type {readonly import("./keys.js").SystemRequest[]} */ list) =>
       list.map(({ key, label, destroys }) => {
         const choice = button("", () => send(key), { class: destroys ? "choice danger" : "choice" });
-        choice.append(h("kbd", {}, key), ` ${label}`);
+        choice.append(h("kbd", {}, key.toUpperCase()), ` ${label}`);
         return choice;
       });
     const typed = field("Keys of your own, sent one after the other", {
@@ -47,9 +47,9 @@ export function chooseSysRq() {
       typed.input.focus();
     });
     dialog.append(
-      h("h3", {}, "Sequences"), h("div", { class: "choices" }, ...choices(SEQUENCES)),
       h("h3", {}, "Single keys"), h("div", { class: "choices" }, ...choices(SYSTEM_REQUESTS)),
-      form, h("div", { class: "row end" }, button("Cancel", () => dialog.close())),
+      h("h3", {}, "Sequences"), h("div", { class: "choices" }, ...choices(SEQUENCES)), form,
+      h("div", { class: "row end" }, button("Cancel", () => dialog.close())),
     ); // prettier-ignore
     show(dialog);
   });

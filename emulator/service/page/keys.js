@@ -59,9 +59,9 @@ export const SYSTEM_REQUESTS = Object.freeze(
 
 /** @type {ReadonlyArray<SystemRequest>} */
 export const SEQUENCES = Object.freeze([
-  { key: "reisub", label: "REISUB: end everything, sync, reboot", destroys: true },
-  { key: "reisuo", label: "REISUO: the same, power off", destroys: true },
-  { key: "sub", label: "SUB: sync, remount read-only, reboot", destroys: true },
+  { key: "reisub", label: "End everything, sync, reboot", destroys: true },
+  { key: "reisuo", label: "End everything, sync, power off", destroys: true },
+  { key: "sub", label: "Sync, remount read-only, reboot", destroys: true },
 ]);
 
 const DESTROYERS = new Set(SYSTEM_REQUESTS.filter((one) => one.destroys).map((one) => one.key));

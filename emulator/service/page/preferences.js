@@ -4,7 +4,7 @@
 
 const NAME = "ttylab-preferences";
 /** @type {Preferences} */
-const DEFAULTS = { theme: "auto", fontSize: 14, screenReader: false };
+const DEFAULTS = { theme: "auto", fontSize: 16, screenReader: false };
 export const FONT_SIZES = Object.freeze([10, 12, 14, 16, 18, 20, 24]);
 
 const DARK = matchMedia("(prefers-color-scheme: dark)");

@@ -8,6 +8,7 @@
  * @property {string} power "running", "stopped", "deallocated" …, "unknown"
  * @property {string} provisioning
  * @property {boolean} diagnostics whether boot diagnostics is on
+ * @property {boolean} outdated whether it is an instance that has not the latest model
  * @property {Array<[string, string]>} facts label and value
  */
 
@@ -76,6 +77,7 @@ export function describeMachine(document, view) {
     power: powerOf(view),
     provisioning: String(properties.provisioningState ?? ""),
     diagnostics: diagnostics?.enabled === true,
+    outdated: properties.latestModelApplied === false,
     facts: facts.filter(([, value]) => value).map(([label, value]) => [label, String(value).trim()]),
   };
 }

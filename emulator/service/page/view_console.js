@@ -34,7 +34,7 @@ export function showConsole(app, content, view, signal) {
   const { name, os } = view.machine;
   const title = h("span", { class: "guest-title" });
   const screen = h("div", { class: "screen-box" });
-  const frame = h("div", { class: "terminal", role: "region", "aria-label": `Console of ${name}` }, screen);
+  const frame = h("div", { class: "console-frame", role: "region", "aria-label": `Console of ${name}` }, screen);
   const heading = h("div", { class: "title" }, h("h2", {}, app.popped ? `${name}: Serial console` : "Serial console"), title);
   fill(content, heading, frame); // xterm.js measures its font, so it needs to be in the page first
   const terminal = openTerminal(screen, {
@@ -46,6 +46,7 @@ export function showConsole(app, content, view, signal) {
   const log = feedbackLog();
   const console = assemble(app, view, terminal, log);
   const status = statusLine(console);
+  status.element.append(log.last);
   console.link.outside.changed = (state) => status.show(state);
   const find = findBar(console);
   const bar = toolbar(console, { find: find.open, popOut: app.popped ? null : () => moveOut(console, content) });

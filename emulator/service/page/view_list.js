@@ -12,7 +12,7 @@ import { crumbs, powerBadge, problem } from "./parts.js";
 export async function showResources(app, main, signal) {
   const refresh = button("Refresh", () => void showResources(app, main, signal));
   await showTable(main, signal, {
-    head: [crumbs([]), h("div", { class: "title" }, h("h1", {}, "All resources"), refresh)],
+    head: [h("div", { class: "title" }, h("h1", {}, "All resources"), refresh)],
     load: () => loadResources(app),
     columns: ["Name", "Type", "State", "System", "Group", "Location"],
     cells: (row) => [link(row), row.kind, badge(row), row.os, row.group, row.location],

@@ -23,8 +23,9 @@ const SHOW = Object.freeze({ overview: showOverview, serial: showConsole, boot: 
 /** @param {App} app @param {HTMLElement} main @param {Route} route @param {AbortSignal} signal */
 export async function showMachine(app, main, route, signal) {
   const badge = h("span", { "aria-live": "polite" });
+  const menu = h("div");
   const content = h("section", { class: "content", "aria-label": nameOf(route.id) }, h("p", { class: "note" }, "Loading …"));
-  fill(main, app.popped ? content : frame(route, badge, content));
+  fill(main, app.popped ? content : frame(route, badge, menu, content));
   /** @type {MachineView} */
   const view = {
     machine: /** @type {any} */ (null),
@@ -32,6 +33,7 @@ export async function showMachine(app, main, route, signal) {
       const [document, instance] = await Promise.all([app.arm.read(route.id), app.arm.instanceView(route.id)]);
       view.machine = describeMachine(document, instance);
       fill(badge, powerBadge(view.machine.power));
+      fill(menu, sideMenu(route, view.machine));
       return view.machine;
     },
   };
@@ -44,23 +46,30 @@ export async function showMachine(app, main, route, signal) {
   if (!signal.aborted) SHOW[/** @type {keyof typeof SHOW} */ (route.page)](app, content, view, signal);
 }
 
-/** @param {Route} route @param {HTMLElement} badge @param {HTMLElement} content @returns {HTMLElement} */
-function frame(route, badge, content) {
+/** @param {Route} route @param {HTMLElement} badge @param {HTMLElement} menu @param {HTMLElement} content @returns {HTMLElement} */
+function frame(route, badge, menu, content) {
   const set = scaleSetOf(route.id);
   /** @type {Array<[string, string]>} */
   const steps = [[nameOf(route.id), ""]];
   if (set) steps.unshift([nameOf(set), formatRoute({ kind: "set", id: set })]);
   const title = h("div", { class: "title" }, h("h1", {}, nameOf(route.id)), badge);
-  return h("div", { class: "page wide" }, crumbs(steps), title, h("div", { class: "blade" }, sideMenu(route), content));
+  return h("div", { class: "page wide" }, crumbs(steps), title, h("div", { class: "blade" }, menu, content));
 }
 
-/** @param {Route} route @returns {HTMLElement} */
-function sideMenu(route) {
+/**
+ * The menu. An instance has a console once boot diagnostics has come to it with its scale set's model (U12).
+ * @param {Route} route @param {Machine} machine
+ * @returns {HTMLElement}
+ */
+function sideMenu(route, machine) {
   /** @param {string} page @param {string} label */
   const item = (page, label) =>
     h("li", {}, h("a", { href: formatRoute({ ...route, page }), "aria-current": page === route.page && "page" }, label));
+  const withheld = scaleSetOf(route.id) !== "" && !machine.diagnostics;
+  const why = "Serial console: enable boot diagnostics in the scale set's model, then upgrade this instance.";
   const help = h(
-    "ul", { id: "support" }, item("serial", "Serial console"), item("boot", "Boot diagnostics"), item("password", "Reset password"),
+    "ul", { id: "support" }, withheld ? h("li", { class: "note" }, why) : item("serial", "Serial console"),
+    item("boot", "Boot diagnostics"), item("password", "Reset password"),
   ); // prettier-ignore
   const toggle = button("Support + troubleshooting", () => {
     help.hidden = !help.hidden;

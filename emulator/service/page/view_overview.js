@@ -7,6 +7,7 @@ import { problem } from "./parts.js";
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./view_machine.js").MachineView} MachineView */
 
+const UPGRADE = Object.freeze({ label: "Upgrade to the latest model", action: "", ask: "" });
 /** @type {ReadonlyArray<{label: string, action: string, ask: string}>} */
 const ACTIONS = [
   { label: "Start", action: "start", ask: "" },
@@ -24,7 +25,7 @@ export function showOverview(app, content, view) {
     if (ask && !(await confirmed({ title: `${label} ${name}?`, text: ask, yes: label }))) return;
     fill(said, `${label} ${name} …`);
     try {
-      await app.arm.power(view.machine.id, action);
+      await (action ? app.arm.power(view.machine.id, action) : app.arm.upgrade(view.machine.id));
       await view.refresh();
       show();
       fill(said, `${label} ${name}: done; it is ${view.machine.power}.`);
@@ -34,8 +35,9 @@ export function showOverview(app, content, view) {
     }
   };
   show();
-  const buttons = ACTIONS.map((one) => button(one.label, () => void act(one)));
-  const bar = h("div", { class: "row", role: "toolbar", "aria-label": "Power" }, ...buttons);
+  const offered = view.machine.outdated ? [...ACTIONS, UPGRADE] : ACTIONS;
+  const buttons = offered.map((one) => button(one.label, () => void act(one)));
+  const bar = h("div", { class: "row", role: "group", "aria-label": "Power" }, ...buttons);
   fill(content, h("h2", {}, "Overview"), bar, said, h("div", { class: "card" }, list));
 }
 
