@@ -14,10 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from harness.plugin.fixtures import console, guest, lab, machine, machine_spec, screen, target
+from harness.plugin.fixtures import (
+    cloud,
+    cloud_toml,
+    console,
+    guest,
+    lab,
+    machine,
+    machine_spec,
+    screen,
+    target,
+)
 from harness.plugin.interrupts import InterruptibleTests, is_held_back
 
-__all__ = ["console", "guest", "lab", "machine", "machine_spec", "screen", "target"]
+__all__ = ["cloud", "cloud_toml", "console", "guest", "lab", "machine", "machine_spec", "screen", "target"]
 
 _MARKERS = (
     "image(name): boot this image (default bookworm)",

@@ -57,6 +57,7 @@ class ServiceOptions:
         port: 0 is any.
         public_host: name in the endpoint, None for the host's own.
         state: directory that keeps it; None is memory only.
+        ca: directory of the authority; None is the state directory's or the user's.
         make_fleet: opens the guests, given the cloud; None is real ones.
     """
 
@@ -66,6 +67,7 @@ class ServiceOptions:
     port: int = 0
     public_host: str | None = None
     state: Path | None = None
+    ca: Path | None = None
     make_fleet: Callable[[Cloud], Fleet] | None = None
 
 
@@ -100,7 +102,7 @@ async def open_service(options: ServiceOptions) -> AsyncIterator[RunningService]
         state = stack.enter_context(hold_state_directory(options.state)) if options.state else None
         listener = bind(options.host, options.port, public_host=options.public_host)
         stack.callback(listener.socket.close)
-        authority = open_authority(state.authority if state else default_ca_directory())
+        authority = open_authority(options.ca or (state.authority if state else default_ca_directory()))
         store = Store(state.database) if state else None
         cloud = Cloud(first_records(options, store))
         fleet = await _open_fleet(stack, cloud, options)

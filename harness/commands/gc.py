@@ -10,6 +10,7 @@ import typer
 
 from emulator.errors import LabError
 from emulator.machine.garbage import Collected, collect_garbage
+from emulator.service.run_dirs import collect_run_dirs
 
 
 def gc(
@@ -26,13 +27,21 @@ def gc(
 
     Examples: `ttylab gc`, `ttylab gc --dry-run`.
     """
-    collected = collect_garbage(dry_run=dry_run)
+    collected = (*collect_garbage(dry_run=dry_run), *_collect_servers(dry_run=dry_run))
     typer.echo(
         json_format.dumps([asdict(one) for one in collected]) if json else render(collected, dry_run=dry_run)
     )
     failures = [error for one in collected for error in one.errors]
     if failures:
         raise LabError(f"{len(failures)} things could not be removed: {failures[0]}")
+
+
+def _collect_servers(*, dry_run: bool) -> tuple[Collected, ...]:
+    """Remove what killed servers left."""
+    return tuple(
+        Collected(id=path.name, problem="its server is dead", acts=(f"remove {path}",))
+        for path in collect_run_dirs(dry_run=dry_run)
+    )
 
 
 def render(collected: tuple[Collected, ...], *, dry_run: bool) -> str:

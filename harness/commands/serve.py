@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -94,7 +95,7 @@ def serve(
         bool, typer.Option("--print-config", help="Print the demo's cloud.toml; start nothing.")
     ] = False,
 ) -> None:
-    """Start a local cloud whose VMs are real guests with serial consoles, for Azure's clients and browsers."""
+    """Start a local cloud whose VMs are real guests with consoles, for Azure's clients and a browser."""
     if print_config:
         from emulator.cloud.demo import demo_text  # noqa: PLC0415
 
@@ -105,6 +106,7 @@ def serve(
     if print_env:
         _print_environment(tables, origin, host=public_host or host, port=port, state=state)
         return
+    gc.disable()  # a quarter of the start would go into looking for garbage among what is imported
     from emulator.service.running_service import ServiceOptions  # noqa: PLC0415
 
     _run(
@@ -132,6 +134,8 @@ def _run(options: ServiceOptions, ready_file: Path | None) -> None:
 def _announce(access: ServiceAccess, running: RunningService) -> None:
     from harness.serving.banner import render_banner  # noqa: PLC0415
 
+    gc.freeze()  # what was imported stays
+    gc.enable()
     service = running.service
     typer.echo(render_banner(access, service.cloud.records(), service.settings), nl=False)
 

@@ -16,6 +16,7 @@ from harness.guests.linux import LinuxGuest
 from harness.lab import Lab
 from harness.scenario import BOOT_S
 from harness.screen import Screen
+from harness.serving.access import ServiceAccess
 from harness.session import Session
 from harness.stages import Stage
 from harness.targets import Target
@@ -97,3 +98,28 @@ def guest(console: Session, lab: Lab) -> LinuxGuest:
     driver = LinuxGuest(console)
     driver.reach(Stage.SHELL, Deadline.after(BOOT_S * lab.time_scale))
     return driver
+
+
+@pytest.fixture(scope="session")
+def cloud_toml() -> Path | None:
+    """The cloud.toml of `cloud`; None is the demo of `ttylab serve`. Override it for another."""
+    return None
+
+
+@pytest.fixture(scope="session")
+def cloud(cloud_toml: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceAccess]:
+    """A local cloud of this worker's own, with real guests that start on demand.
+
+    It has `endpoint`, `ca` (a file to trust), `tenant`, `subscription` and `credentials`, which for "app" are
+    `client_id` and `client_secret`.
+    """
+    from emulator.cloud.config import load_cloud_config  # noqa: PLC0415  # not at start-up of every pytest
+    from emulator.cloud.demo import DEMO_FILE, demo_config  # noqa: PLC0415
+    from emulator.service.running_service import ServiceOptions  # noqa: PLC0415
+    from harness.serving.thread import serve_in_thread  # noqa: PLC0415
+
+    config = demo_config() if cloud_toml is None else load_cloud_config(cloud_toml)
+    origin = DEMO_FILE if cloud_toml is None else str(cloud_toml)
+    options = ServiceOptions(config=config, origin=origin, ca=tmp_path_factory.mktemp("cloud") / "ca")
+    with serve_in_thread(options) as access:
+        yield access

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from emulator.cloud.records import Principal, PrincipalType, Subscription
 from emulator.cloud.records import Record as CloudRecord
@@ -24,17 +25,17 @@ class ServiceAccess:
     """
 
     endpoint: str
-    ca: str
+    ca: Path
     tenant: str
     subscription: str
     credentials: Mapping[str, Mapping[str, str]] = field(repr=False)
 
     def to_json(self) -> str:
         """Return it as `--ready-file` has it."""
-        return json.dumps(asdict(self), indent=1) + "\n"
+        return json.dumps(asdict(self), indent=1, default=str) + "\n"
 
 
-def access_to(records: Iterable[CloudRecord], *, endpoint: str, ca: str) -> ServiceAccess:
+def access_to(records: Iterable[CloudRecord], *, endpoint: str, ca: Path) -> ServiceAccess:
     """Return how to get to a service at `endpoint` with these records.
 
     Raises:

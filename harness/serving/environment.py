@@ -49,16 +49,16 @@ def _variables(access: ServiceAccess, name: str, client: Mapping[str, str]) -> d
     client_id, secret = client.get("client_id", ""), client.get("client_secret", "")
     return {
         "TTYLAB_ENDPOINT": access.endpoint,
-        "TTYLAB_CA": access.ca,
+        "TTYLAB_CA": str(access.ca),
         "TTYLAB_TENANT": access.tenant,
         "TTYLAB_SUBSCRIPTION": access.subscription,
         "TTYLAB_PRINCIPAL": name,
         "TTYLAB_SECRET": secret,
         # az and Python's requests; az's WebSocket; Go, OpenSSL; Node
-        "REQUESTS_CA_BUNDLE": access.ca,
-        "WEBSOCKET_CLIENT_CA_BUNDLE": access.ca,
-        "SSL_CERT_FILE": access.ca,
-        "NODE_EXTRA_CA_CERTS": access.ca,
+        "REQUESTS_CA_BUNDLE": str(access.ca),
+        "WEBSOCKET_CLIENT_CA_BUNDLE": str(access.ca),
+        "SSL_CERT_FILE": str(access.ca),
+        "NODE_EXTRA_CA_CERTS": str(access.ca),
         # azure-identity in every language
         "AZURE_AUTHORITY_HOST": access.endpoint,
         "AZURE_TENANT_ID": access.tenant,

@@ -39,7 +39,7 @@ def serve_until_told(
 
 def access_of(running: RunningService) -> ServiceAccess:
     """Return what a client needs of a running service."""
-    return access_to(running.service.cloud.records(), endpoint=running.service.endpoint, ca=str(running.ca))
+    return access_to(running.service.cloud.records(), endpoint=running.service.endpoint, ca=running.ca)
 
 
 async def _serve(
