@@ -47,7 +47,8 @@ def accept_token(service: Service, token: str) -> Claims:
         CloudError: 401.
     """
     claims = service.tokens.accept(token, now=service.now())
-    if service.cloud.find(Principal, claims.principal) is None:
+    principal = service.cloud.find(Principal, claims.principal)
+    if principal is None or principal.tenant.lower() != claims.tenant.lower():
         raise CloudError(401, "InvalidAuthenticationToken", "The access token's principal is not known.")
     return claims
 

@@ -20,6 +20,8 @@ ALGORITHM = "RS256"
 SKEW_S = 60.0
 """How far a token's clock may be ahead of ours, seconds."""
 TOKEN_MAX = 16_384
+_TIME_MAX = 1e12
+"""No date that anybody means; NaN is not below it either."""
 ARM_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 
 
@@ -195,6 +197,6 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
 
 def _time(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < _TIME_MAX:
         raise _refuse("InvalidAuthenticationToken", f"The access token has no claim '{name}'.")
     return float(value)
