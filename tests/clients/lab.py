@@ -11,19 +11,17 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from emulator.cloud.cloud import Cloud
-from emulator.cloud.config import CloudConfig
+from emulator.cloud.config import CloudConfig, SettingsTable
 from emulator.cloud.demo import demo_config
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import instance_id, vm_id
-from emulator.cloud.settings import Settings
 from emulator.service.context import Service
 from emulator.service.fleet import Guest
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
@@ -173,17 +171,19 @@ def open_cloud_lab(
     directory: Path,
     *,
     config: CloudConfig | None = None,
-    settings: Settings | None = None,
-    fleet: FakeFleet | None = None,
     real: bool = False,
+    **settings: Any,
 ) -> Iterator[CloudLab]:
-    """Serve the demo cloud, or `config`, from a thread of its own until the block ends."""
-    made = fleet or FakeFleet(prepare=greet)
+    """Serve the demo cloud, or `config`, from a thread of its own until the block ends.
+
+    `settings` are what the table of this name in cloud.toml may hold (`era="2020"`).
+    """
+    described = config or demo_config()
     options = ServiceOptions(
-        config=config or demo_config(),
+        config=described.model_copy(update={"settings": SettingsTable(**settings)}),
         origin="demo.toml",
-        settings=settings,
-        make_fleet=None if real else lambda cloud: _fleet_of(cloud, made),
+        ca=directory / "ca",
+        make_fleet=None if real else lambda _: FakeFleet(prepare=greet),
     )
     home = directory / "home"
     home.mkdir()
@@ -197,10 +197,6 @@ def greet(guest: FakeGuest) -> None:
     """Let a guest in memory behave as one at its login prompt: it says so at power on, and echoes."""
     guest.says_at_power_on = f"Booting {guest.vm.id.name}\r\n{guest.vm.id.name} login: ".encode()
     guest.echoes = True
-
-
-def _fleet_of(_: Cloud, fleet: FakeFleet) -> FakeFleet:
-    return fleet
 
 
 @contextmanager
@@ -219,7 +215,7 @@ def _serving(options: ServiceOptions) -> Iterator[tuple[RunningService, asyncio.
 
 async def _serve(options: ServiceOptions, started: Future[Any]) -> None:
     try:
-        async with _ended(options) as running:
+        async with open_service(options) as running:
             end = asyncio.Event()
             started.set_result((running, asyncio.get_running_loop(), end))
             await end.wait()
@@ -227,9 +223,3 @@ async def _serve(options: ServiceOptions, started: Future[Any]) -> None:
         if started.done():
             raise
         started.set_exception(error)
-
-
-@asynccontextmanager
-async def _ended(options: ServiceOptions) -> AsyncIterator[RunningService]:
-    async with open_service(options) as running:
-        yield running
