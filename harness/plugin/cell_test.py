@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 
 import pytest
 
+from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell
 from harness.cells.fit import TargetKind
 from harness.cells.run import CellRun
@@ -27,7 +29,7 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
         scenario=find_scenario(cell.scenario),
         lab=lab,
         worker=os.environ.get("PYTEST_XDIST_WORKER", "main"),
-        service=request.getfixturevalue("cloud_address") if matrix.target is TargetKind.SERVICE else None,
+        service=None if matrix.target is TargetKind.MACHINE else _cloud(request),
         time_limit_s=matrix.timeout_s,
     )
     result = run.run()
@@ -37,6 +39,11 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
 
         attach_cell(result, lab.run_dir)
     raise_for(result)
+
+
+def _cloud(request: pytest.FixtureRequest) -> ServiceAddress:
+    """Return the cloud of this worker, which is started where a matrix needs one."""
+    return address_of_ready(asdict(request.getfixturevalue("cloud")), name="the fixture cloud")
 
 
 def raise_for(result: CellResult) -> None:
