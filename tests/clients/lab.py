@@ -121,7 +121,9 @@ class CloudLab:
         """Return what a process said whose environment trusts the service's authority."""
         return run(argv, env=self.environment(**more))
 
-    def run_program(self, interpreter: Path, program: str, *words: str, **options: Any) -> Any:
+    def run_program(
+        self, interpreter: Path, program: str, *, env: Mapping[str, str] | None = None, **options: Any
+    ) -> Any:
         """Return the JSON that a program of ours printed, given the lab's facts and `options`.
 
         Raises:
@@ -135,7 +137,7 @@ class CloudLab:
             "group": GROUP,
             **options,
         }
-        said = self.run([interpreter, PROGRAMS / program, json.dumps(facts), *words])
+        said = self.run([interpreter, PROGRAMS / program, json.dumps(facts)], **(env or {}))
         if said.code:
             raise ClientFailed(f"{program} ended with {said.code}: {said.err[-3000:]}\n{said.out[-1000:]}")
         return said.json()
