@@ -32,7 +32,11 @@ def test_wheel_holds_every_module_and_data_file_of_both_packages(names: set[str]
 
 
 def test_wheel_holds_the_sources_of_the_guests(names: set[str]) -> None:
-    wanted = {f"emulator/images/data/{name.removeprefix('images/')}" for name in files("images/linux")}
+    wanted = {
+        f"emulator/images/data/{name.removeprefix('images/')}"
+        for folder in ("grub", "linux")
+        for name in files(f"images/{folder}")
+    }
     assert {"emulator/images/data/catalog.toml", *wanted} - names == set()
 
 

@@ -23,6 +23,7 @@ def test_catalog_ships_every_debian_release_of_interest():
     assert catalog.entry("bookworm-generic").kernel_package == "linux-image-amd64"
     assert catalog.entry("sid").kernel_package == "linux-image-cloud-amd64"
     assert not catalog.entry("bullseye").check_valid_until
+    assert [name for name in catalog.names if catalog.entry(name).disk] == ["bookworm-grub"]
 
 
 def test_catalog_takes_a_fixed_kernel_version(tmp_path: Path):
@@ -47,6 +48,7 @@ def test_catalog_names_what_there_is_when_an_image_is_unknown(tmp_path: Path):
         (HEAD + IMAGE.replace("cloud", "rt"), r"'images.one.flavour' has the value 'rt'.*'cloud'.*'generic'"),
         (HEAD + IMAGE.replace('"sid"', "13"), "'images.one.suite' has the value 13"),
         (HEAD + IMAGE + "check_valid_until = 0\n", "'images.one.check_valid_until' has the value 0"),
+        (HEAD + IMAGE + 'disk = "yes"\n', "'images.one.disk' has the value 'yes'"),
         (HEAD + IMAGE + 'kernel = "$(id)"\n', r"'images.one.kernel' has the value '\$\(id\)'"),
         (HEAD + "[images]\n", "'images'"),
         (HEAD + IMAGE.replace("one", "'../one'"), r"'images.../one': an image's name"),

@@ -8,7 +8,14 @@ import pytest
 from emulator.errors import ImageError, SpecError
 from emulator.images import load_catalog
 from emulator.images.kmod import Module
-from emulator.images.recipe import features, find_applets, guest_nodes, load_recipe, silence_cursor_query
+from emulator.images.recipe import (
+    disk_files,
+    features,
+    find_applets,
+    guest_nodes,
+    load_recipe,
+    silence_cursor_query,
+)
 
 APPLETS = b"acpid\0getty\0init\0insmod\0login\0mount\0poweroff\0reboot\0sh\0stty\0"
 BUSYBOX = b"\x7fELF\x1b[999;999H\x1b[6n\0 [\0[[\0" + APPLETS + b"\0more"
@@ -89,6 +96,24 @@ def test_digest_changes_with_every_input():
 def test_digest_stays_when_only_the_mirror_changes():
     recipe, entry = load_recipe(), load_catalog().entry("sid")
     assert recipe.digest(entry) == recipe.digest(replace(entry, mirror="http://mirror.example/debian"))
+
+
+def test_digest_of_a_disk_changes_with_the_menu_and_no_other_does():
+    recipe = load_recipe()
+    other = replace(recipe, menu=b"set timeout=1\n")
+    plain, disk = (load_catalog().entry(name) for name in ("bookworm", "bookworm-grub"))
+    assert recipe.digest(plain) == other.digest(plain)
+    assert recipe.digest(disk) != other.digest(disk)
+    assert recipe.digest(disk) != recipe.digest(replace(disk, disk=False))
+
+
+def test_disk_holds_menu_kernel_and_initramfs_under_debians_names():
+    files = disk_files(load_recipe(), {"bzimage": b"kernel", "initrd": b"ramdisk"}, release="6.1.0-1")
+    assert files["boot/vmlinuz-6.1.0-1"] == b"kernel"
+    assert files["boot/initrd.img-6.1.0-1"] == b"ramdisk"
+    menu = files["boot/grub/grub.cfg"]
+    assert b"linux /boot/vmlinuz-6.1.0-1 console=tty0 console=ttyS0,115200 single $ttylab_words\n" in menu
+    assert b"@" not in menu
 
 
 def test_recipe_is_refused_when_it_is_not_there(tmp_path: Path):

@@ -110,6 +110,16 @@ def test_build_argv_adds_what_was_asked_for():
 def test_build_argv_boots_a_disk_when_there_is_no_kernel():
     disk = Disk(path=Path("/d/a.raw"))
     argv = argv_of(MachineSpec(name="m1", machine=MachineType.PC, disks=(disk,)))
+    assert not {"-kernel", "-initrd", "-append", "-smbios"} & set(argv)
+
+
+def test_build_argv_hands_the_command_line_to_a_disks_loader():
+    disk = Disk(path=Path("/d/a.raw"))
+    spec = MachineSpec(
+        name="m1", machine=MachineType.PC, disks=(disk,), command_line=("a=1,2", "b"), tell_tsc=True
+    )
+    argv = build_argv(spec, qemu="qemu", accelerator="tcg", wiring=WIRING, version=QEMU_7, tsc_khz=2_596_100)
+    assert argv[-2:] == ("-smbios", "type=1,sku=a=1,,2 b tsc_early_khz=2596100")
     assert not {"-kernel", "-initrd", "-append"} & set(argv)
 
 

@@ -6,6 +6,7 @@ import pytest
 from emulator.errors import SpecError
 from emulator.machine.spec import (
     COMMAND_LINE_MAX,
+    LOADER_LINE_MAX,
     Device,
     Disk,
     DiskBus,
@@ -56,6 +57,7 @@ def test_kernel_for_is_the_elf_under_seabios_and_the_bzimage_under_ovmf():
         ({"initrd": Path("/a\0b")}, "initrd is /a\0b"),
         ({"kernel": None}, "initrd is /images/initrd; allowed: none unless there is a kernel"),
         ({"kernel": None, "initrd": None, "command_line": ("quiet",)}, "command_line is ('quiet',)"),
+        ({"kernel": None, "initrd": None, "tell_tsc": True}, "false unless there is a kernel or a disk"),
         ({"command_line": "quiet"}, "command_line is 'quiet'; allowed: a tuple"),
         ({"command_line": ("",)}, "command_line is ('',); allowed: a tuple of non-empty str"),
         ({"command_line": ("a\nb",)}, "without NUL, line feed"),
@@ -108,6 +110,23 @@ def test_disk_names_field_value_and_what_is_allowed_when_refused(changes, text):
     with pytest.raises(SpecError) as refused:
         replace(DISK, **changes)
     assert text in str(refused.value)
+
+
+FROM_DISK = MachineSpec(name="m", machine=MachineType.PC, disks=(DISK,))
+
+
+@pytest.mark.parametrize(
+    "word", ["a b", "a'b", 'a="b"', "a\\b", "a*", "a;b", "a$b", "a{b}", "é", "a|b", "a&b"]
+)
+def test_spec_refuses_a_word_that_a_disks_loader_would_change(word):
+    with pytest.raises(SpecError, match="words of A-Z a-z 0-9"):
+        replace(FROM_DISK, command_line=("quiet", word))
+
+
+def test_spec_bounds_what_a_disks_loader_is_handed():
+    assert replace(FROM_DISK, command_line=("a", "x" * (LOADER_LINE_MAX - 2)), tell_tsc=True)
+    with pytest.raises(SpecError, match="1536 bytes in all where a disk boots"):
+        replace(FROM_DISK, command_line=("a", "x" * (LOADER_LINE_MAX - 1)))
 
 
 def test_spec_takes_commas_and_spaces_in_paths():
