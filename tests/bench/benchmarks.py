@@ -21,6 +21,8 @@ from harness.benchmark import Measurement, measure_pairs
 from harness.errors import GuestDied
 from harness.scenario import View
 from harness.session import Session
+from tests.bench.links import links_200
+from tests.bench.service import links_to_a_guest, serve_ready
 
 ROOT = Path(__file__).parents[2]
 PAIRS = 5
@@ -225,6 +227,9 @@ BENCHMARKS: dict[str, Callable[[], tuple[Measurement, ...]]] = {
     "idle-console": lambda: (idle_console(),),
     "death-ends-wait": lambda: (death_ends_wait(),),
     "default-matrix": lambda: (default_matrix(),),
+    "links-200": links_200,
+    "serve-ready": lambda: (serve_ready(),),
+    "service-links": links_to_a_guest,
 }
 """What is run, by name; `overhead` gives three."""
 
@@ -236,5 +241,10 @@ PROVIDES = {
     "idle-console": "idle-console",
     "death-ends-wait": "death-ends-wait",
     "default-matrix": "default-matrix",
+    "links-200": "links-200",
+    "links-200-memory": "links-200",
+    "serve-ready": "serve-ready",
+    "echo-latency": "service-links",
+    "connect-first-byte": "service-links",
 }
 """The fixed names, and which of BENCHMARKS measures each."""
