@@ -123,4 +123,4 @@ def printable(data: bytes) -> str:
 
 def _find(patterns: Iterable[re.Pattern[bytes]], line: bytes) -> str | None:
     found = next((match for pattern in patterns if (match := pattern.search(line))), None)
-    return None if found is None else printable(found["said"])
+    return None if found is None else printable(found["said"].rstrip())

@@ -105,8 +105,8 @@ class MachineGuest:
         self._power = asyncio.Lock()
         self._stimuli = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._boot: BootWatch | None = None  # while the first boot goes on
-        self._was_booted = False
+        self._boot: BootWatch | None = None  # while a boot goes on
+        self._boots = 0  # how many were begun by power or reset
         self._held: bytearray | None = None  # what is typed while a system request is under way
         self._ends = 0  # how many calls that end it are at work
         self._told = False  # what `on_power_change` was told last
@@ -152,7 +152,7 @@ class MachineGuest:
     async def shut_down(self, grace_s: float) -> bool:
         """Push the power button, cut the power after `grace_s` seconds; return whether the guest obeyed.
 
-        A first boot that goes on gets half of the time to end: before it nobody heeds the button.
+        A boot that goes on gets half of the time to end: before it nobody heeds the button.
 
         Raises:
             ControlError: QMP failed, or QEMU survived even SIGKILL.
@@ -193,7 +193,7 @@ class MachineGuest:
             ControlError: QMP failed.
         """
         machine = self._require_on("reset")
-        self._boot = None  # from here on the user knows what boots
+        self._boot, self._boots = self._watch_boot(), self._boots + 1
         mark = self.transcript.mark(MarkKind.STIMULUS, "reset")
         await self._run(lambda: machine.reset(self._soon()))
         return _effect_of(await self._search(RESET, mark, seconds=self._ground.patience.reset_s))
@@ -207,7 +207,7 @@ class MachineGuest:
         """
         self._require_on("nmi")
         async with self._stimuli:
-            await self._settle(BOOT_S)
+            await self._settle_first_boot()
             machine = self._require_on("nmi")
             mark = self.transcript.mark(MarkKind.STIMULUS, "nmi")
             await self._run(lambda: machine.nmi(self._soon()))
@@ -226,7 +226,7 @@ class MachineGuest:
         require_key(key)
         self._require_on("sysrq")
         async with self._stimuli:
-            await self._settle(BOOT_S)
+            await self._settle_first_boot()
             search = await self._request(key)
             if search.silent and search.evidence is None and await self._has_read_all():
                 search = await self._request(key)  # QEMU can lose a BREAK (spec/qemu.md 4)
@@ -269,12 +269,11 @@ class MachineGuest:
     async def _start(self) -> None:
         if self.is_on:
             return
-        boot = BootWatch(position=len(self.transcript), began=self.transcript.now())
+        boot = self._watch_boot()
         plan = self.plan
         name = host_name_of(self._id, plan)
         await self._run(lambda: self._slot.start(self._ground.spec_for(plan, name)))
-        first, self._was_booted = not self._was_booted, True
-        self._boot = boot if first else None  # a later boot is the user's own
+        self._boot, self._boots = boot, self._boots + 1
 
     async def _exclusively(self, act: Callable[[], Awaitable[None]]) -> None:
         """Do `act` alone, to its end even where the caller is cancelled: its thread can't be."""
@@ -351,7 +350,7 @@ class MachineGuest:
         return search
 
     async def _settle(self, seconds: float) -> None:
-        """Wait until the guest's first boot is over, for `seconds` at most; no later boot is waited for."""
+        """Wait until the guest's boot is over, for `seconds` at most."""
         deadline = Deadline.after(seconds, self._ground.clock)
         while self._boot is not None and self.is_on and not deadline.expired():
             version = self.transcript.version
@@ -360,6 +359,14 @@ class MachineGuest:
                 self._boot = None
                 return
             await wait_change(self.transcript, version, seconds=min(wait_s, deadline.remaining()))
+
+    async def _settle_first_boot(self) -> None:
+        """Wait for the boot that nobody asked for; a later one is the user's own."""
+        if self._boots == 1:
+            await self._settle(BOOT_S)
+
+    def _watch_boot(self) -> BootWatch:
+        return BootWatch(position=len(self.transcript), began=self.transcript.now())
 
     def _require_on(self, what: str) -> Machine:
         machine = self.machine

@@ -22,7 +22,7 @@ class MachineSlot:
 
     Attributes:
         transcript: what every machine's console here grows.
-        machine: the present one, None before the first start and after `close`.
+        machine: the present or last one, None before the first start.
     """
 
     def __init__(self, transcript: Transcript, *, run_dir: Path, clock: Clock, label: str) -> None:
@@ -82,11 +82,12 @@ class MachineSlot:
         """
         self._closed = True  # a start that waits for the lock gives up
         with self._lock:
-            self._empty()
+            self._stack.close()
 
     def _machine_of(self, spec: MachineSpec) -> Machine:
         if self.machine is not None and self.machine.spec != spec:
-            self._empty()
+            self.machine = None
+            self._stack.close()
         if self.machine is None:
             self.machine = self._stack.enter_context(
                 open_machine(
@@ -99,7 +100,3 @@ class MachineSlot:
                 )
             )
         return self.machine
-
-    def _empty(self) -> None:
-        self.machine = None
-        self._stack.close()
