@@ -9,6 +9,8 @@
 
 const FIRST_MS = 1000;
 const MOST_MS = 30000;
+/** Close codes of ends that the service chose: takeover, idleness (1000), a deleted VM (1001), a role that went (1008). */
+const ORDERLY = new Set([1000, 1001, 1008]);
 const CLOSED = "The serial console connection was closed.";
 
 /** @param {number} attempt 0 for the first @returns {number} 1, 2, 4 … 30 s */
@@ -17,16 +19,15 @@ export function delayOf(attempt) {
 }
 
 /**
- * Decide after a WebSocket's end. A takeover is not fought: two pages would throw each other out for ever.
+ * Decide after a WebSocket's end. What the service chose is not fought: after a takeover two pages would throw each
+ * other out for ever.
  * @param {{code: number, reason: string, attempt: number}} closed
  * @returns {Next}
  */
 export function afterClose({ code, reason, attempt }) {
-  const said = reason || CLOSED;
+  const said = /[\p{L}\p{N}]$/u.test(reason) ? `${reason} …` : reason || CLOSED; // a close frame cuts at 123 bytes
   if (/expired/i.test(reason)) return { kind: "sign-in", delayMs: 0, reason: said };
-  if (/another (user|connection|client)|taken over/i.test(reason)) return { kind: "offer", delayMs: 0, reason: said };
-  const refused = code === 1008 || /permission|role|not enabled|disabled/i.test(reason);
-  if (refused) return { kind: "offer", delayMs: 0, reason: said };
+  if (ORDERLY.has(code) && reason) return { kind: "offer", delayMs: 0, reason: said };
   return { kind: "retry", delayMs: delayOf(attempt), reason: said };
 }
 
