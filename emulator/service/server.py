@@ -20,7 +20,7 @@ from emulator.service.http_protocol import HEAD_S, BoundedHttp
 from emulator.service.tls import is_loopback
 
 HANDSHAKE_S = 10.0
-CLOSE_S = 3.0
+CLOSE_S = 1.0
 """How long a peer may take to answer our end of TLS."""
 GRACE_S = 4
 """How long requests may go on when the server ends, seconds."""

@@ -243,4 +243,4 @@ def _prepare(connection: sqlite3.Connection) -> None:
         raise SpecError(f"its schema is version {version}; this ttylab knows {SCHEMA}")
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise SpecError(str(verdict))
+        raise SpecError(str(verdict).splitlines()[-1])

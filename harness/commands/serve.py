@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from emulator.cloud.config import CloudConfig
-    from emulator.service.running_service import RunningService, ServiceOptions
+    from emulator.service.running_service import RunningService
     from harness.serving.access import ServiceAccess
 
 EXAMPLES = """Examples:
@@ -106,29 +106,33 @@ def serve(
     if print_env:
         _print_environment(tables, origin, host=public_host or host, port=port, state=state)
         return
-    gc.disable()  # a quarter of the start would go into looking for garbage among what is imported
-    from emulator.service.running_service import ServiceOptions  # noqa: PLC0415
-
-    _run(
-        ServiceOptions(
-            config=tables,
-            origin=origin,
-            host=host,
-            port=port,
-            public_host=public_host or None,
-            state=state,
-        ),
-        ready_file,
-    )
+    _run(tables, origin, host=host, port=port, public_host=public_host, state=state, ready_file=ready_file)
 
 
-def _run(options: ServiceOptions, ready_file: Path | None) -> None:
+def _run(
+    tables: CloudConfig,
+    origin: str,
+    *,
+    host: str,
+    port: int,
+    public_host: str,
+    state: Path | None,
+    ready_file: Path | None,
+) -> None:
     import logging  # noqa: PLC0415
 
-    from harness.serving.server_process import serve_until_told  # noqa: PLC0415
+    gc.disable()  # a quarter of the start would go into looking for garbage among what is imported
+    try:
+        from emulator.service.running_service import ServiceOptions  # noqa: PLC0415
+        from harness.serving.server_process import serve_until_told  # noqa: PLC0415
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    serve_until_told(options, ready_file=ready_file, announce=_announce)
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        options = ServiceOptions(
+            config=tables, origin=origin, host=host, port=port, public_host=public_host or None, state=state
+        )
+        serve_until_told(options, ready_file=ready_file, announce=_announce)
+    finally:
+        gc.enable()
 
 
 def _announce(access: ServiceAccess, running: RunningService) -> None:

@@ -1,0 +1,330 @@
+"""The server on a real port, guests in memory: what it answers, refuses, and says when it ends."""
+
+import json
+import logging
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import requests
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Close
+from websockets.sync.client import ClientConnection, connect
+
+from emulator.cloud.demo import DEMO_FILE, demo_config
+from emulator.errors import SpecError, StateError
+from emulator.service import http_protocol
+from emulator.service.http_limits import BODY_MAX
+from emulator.service.http_protocol import HEAD_MAX
+from emulator.service.running_service import STOPPED, ServiceOptions
+from emulator.service.server import MESSAGE_MAX, ServerConfig, bind, endpoint_of
+from harness.serving.access import ServiceAccess
+from harness.serving.thread import serve_in_thread
+from tests.fake_fleet import FakeFleet
+
+WAIT_S = 20.0
+VM = "/subscriptions/{}/resourceGroups/rg1/providers/Microsoft.Compute/virtualMachines/linux1"
+
+
+@contextmanager
+def served(folder: Path, fleet: FakeFleet | None = None) -> Iterator[ServiceAccess]:
+    options = ServiceOptions(
+        config=demo_config(),
+        origin=DEMO_FILE,
+        ca=folder / "ca",
+        make_fleet=lambda _: fleet or FakeFleet(),
+    )
+    with serve_in_thread(options) as access:
+        yield access
+
+
+@pytest.fixture(scope="module")
+def fleet() -> FakeFleet:
+    return FakeFleet()
+
+
+@pytest.fixture(scope="module")
+def access(tmp_path_factory: pytest.TempPathFactory, fleet: FakeFleet) -> Iterator[ServiceAccess]:
+    with served(tmp_path_factory.mktemp("served"), fleet) as access:
+        yield access
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ServiceAccess]:
+    """A server that waits for nobody's head."""
+    monkeypatch.setattr(ServerConfig, "head_s", 0.2)
+    with served(tmp_path) as access:
+        yield access
+
+
+def get(access: ServiceAccess, path: str, **more) -> requests.Response:
+    return requests.get(access.endpoint + path, verify=str(access.ca), timeout=WAIT_S, **more)
+
+
+def open_socket(access: ServiceAccess) -> ssl.SSLSocket:
+    port = int(access.endpoint.rpartition(":")[2])
+    plain = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
+    return ssl.create_default_context(cafile=access.ca).wrap_socket(plain, server_hostname="localhost")
+
+
+def exchange(access: ServiceAccess, *parts: bytes) -> bytes:
+    """Return all that comes until the server ends the connection."""
+    with open_socket(access) as connection:
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may say no before the end
+            for part in parts:
+                connection.sendall(part)
+        answer = b""
+        with suppress(ConnectionResetError, ssl.SSLEOFError):
+            while more := connection.recv(65536):
+                answer += more
+        return answer
+
+
+def status_of(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+def token_of(access: ServiceAccess, name: str = "app") -> str:
+    known = access.credentials[name]
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": known["client_id"],
+        "client_secret": known["client_secret"],
+        "scope": f"{access.endpoint}/.default",
+    }
+    url = f"{access.endpoint}/{access.tenant}/oauth2/v2.0/token"
+    answer = requests.post(url, data=form, verify=str(access.ca), timeout=WAIT_S)
+    return answer.json()["access_token"]
+
+
+@contextmanager
+def link_to(access: ServiceAccess, name: str = "linux1"):
+    """Connect to a VM's console as clients do; yield the socket after its first frame and the token."""
+    token = token_of(access)
+    path = VM.format(access.subscription).replace("linux1", name)
+    url = f"{access.endpoint}{path}/providers/Microsoft.SerialConsole/serialPorts/0/connect"
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = requests.post(
+        url, params={"api-version": "2018-05-01"}, headers=headers, verify=str(access.ca), timeout=WAIT_S
+    )
+    assert answer.status_code == 200, answer.text
+    context = ssl.create_default_context(cafile=access.ca)
+    with connect(answer.json()["connectionString"], ssl=context, open_timeout=WAIT_S) as link:
+        assert link.recv(WAIT_S).startswith("Connecting...")
+        link.send(token)
+        yield link
+
+
+def read_to_end(link: ClientConnection) -> tuple[str, Close]:
+    """Return what comes until the service closes, and its close."""
+    shown = "".join(str(message) for message in frames_of(link))
+    assert link.protocol.close_rcvd is not None
+    return shown, link.protocol.close_rcvd
+
+
+def frames_of(link: ClientConnection) -> Iterator[str | bytes]:
+    with suppress(ConnectionClosed):
+        while True:
+            yield link.recv(WAIT_S)
+
+
+def test_health_is_200_while_guests_can_be_reached(access: ServiceAccess) -> None:
+    answer = get(access, "/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "healthy", "problems": []})
+
+
+def test_health_is_503_with_reasons_otherwise(access: ServiceAccess, fleet: FakeFleet) -> None:
+    fleet.trouble.append("image bookworm-grub is not built; run: ttylab images build bookworm-grub")
+    try:
+        answer = get(access, "/health")
+    finally:
+        fleet.trouble.clear()
+    assert answer.status_code == 503
+    assert "ttylab images build" in answer.json()["problems"][0]
+
+
+def test_authority_is_served(access: ServiceAccess) -> None:
+    assert get(access, "/ca.pem").content == access.ca.read_bytes()
+
+
+def test_metrics_count_requests_by_route(access: ServiceAccess) -> None:
+    get(access, "/ca.pem")
+    get(access, "/such/a/secret-path")
+    shown = get(access, "/metrics").text
+    assert 'ttylab_requests_total{method="GET",route="/ca.pem",status="200"}' in shown
+    assert 'route="none",status="404"' in shown
+    assert "secret-path" not in shown
+    assert "ttylab_links_open 0.0" in shown
+
+
+def test_answers_have_careful_headers_and_no_servers_name(access: ServiceAccess) -> None:
+    headers = get(access, "/nowhere", headers={"x-ms-correlation-request-id": "mine"}).headers
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["x-ms-correlation-request-id"] == "mine"
+    assert headers["x-ms-request-id"]
+    assert "server" not in headers
+
+
+def test_correlation_id_that_is_none_is_not_echoed(access: ServiceAccess) -> None:
+    headers = get(access, "/nowhere", headers={"x-ms-correlation-request-id": "a b" * 50}).headers
+    assert headers["x-ms-correlation-request-id"] == headers["x-ms-request-id"]
+
+
+@pytest.mark.parametrize("host", ["evil.test", "localhost.evil.test", "localhost@evil.test"])
+def test_foreign_host_is_refused(access: ServiceAccess, host: str) -> None:
+    assert get(access, "/ca.pem", headers={"Host": host}).status_code in {400, 421}
+
+
+@pytest.mark.parametrize("host", ["localhost:1", "127.0.0.1", "[::1]:8443", "LOCALHOST"])
+def test_own_host_is_taken_on_any_port(access: ServiceAccess, host: str) -> None:
+    assert get(access, "/ca.pem", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: evil.test\r\n"])
+def test_request_without_one_host_is_refused(access: ServiceAccess, hosts: bytes) -> None:
+    answer = exchange(access, b"GET /ca.pem HTTP/1.1\r\n" + hosts + b"Connection: close\r\n\r\n")
+    assert status_of(answer) == 400
+    assert b"InvalidHostHeader" in answer
+
+
+def test_websocket_of_a_foreign_host_is_refused(access: ServiceAccess) -> None:
+    answer = exchange(
+        access,
+        b"GET /n/connector/c/sessions/s/client HTTP/1.1\r\nHost: evil.test\r\nConnection: Upgrade\r\n"
+        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    )
+    assert status_of(answer) == 403
+
+
+def post(head: str, body: bytes = b"") -> bytes:
+    return f"POST /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{head}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize("length", [str(BODY_MAX + 1), "9" * 40])
+def test_body_that_says_it_is_too_large_is_refused_unread(access: ServiceAccess, length: str) -> None:
+    answer = exchange(access, post(f"Content-Length: {length}"))
+    assert status_of(answer) in {400, 413}  # llhttp itself refuses what no machine can hold
+
+
+def test_body_too_large_has_the_form_of_all_errors(access: ServiceAccess) -> None:
+    answer = exchange(access, post(f"Content-Length: {BODY_MAX + 1}"))
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "RequestEntityTooLarge"
+    assert b"connection: close" in answer.lower()
+
+
+def test_body_that_grows_too_large_is_refused(access: ServiceAccess) -> None:
+    chunk = b"%x\r\n%s\r\n" % (65536, b"x" * 65536)
+    assert status_of(exchange(access, post("Transfer-Encoding: chunked"), *[chunk] * 17)) == 413
+
+
+def test_body_of_allowed_size_reaches_the_routes(access: ServiceAccess) -> None:
+    body = b"x" * BODY_MAX
+    assert status_of(exchange(access, post(f"Content-Length: {len(body)}", body))) == 404
+
+
+def test_head_that_is_too_large_is_refused(access: ServiceAccess) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * (2 * HEAD_MAX)
+    assert status_of(exchange(access, head)) == 431
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"\r\n",
+        b"GET / HTTP/1.1\r\nHost: local",
+        b"GET /ca.pem HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nHo",
+    ],
+)
+def test_request_that_does_not_end_ends_the_connection(hasty: ServiceAccess, begun: bytes) -> None:
+    assert b" 408 " in exchange(hasty, begun)
+
+
+def test_rest_of_a_body_that_was_refused_is_not_awaited(hasty: ServiceAccess) -> None:
+    answer = exchange(hasty, post(f"Content-Length: {BODY_MAX + 1}", b"x"))
+    assert status_of(answer) == 413
+
+
+def test_connections_beyond_the_limit_are_refused(
+    access: ServiceAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "CONNECTIONS_MAX", 0)
+    assert status_of(exchange(access, b"")) == 503
+
+
+def test_garbage_is_answered_with_400(access: ServiceAccess) -> None:
+    assert status_of(exchange(access, b"\x16\x03garbage\r\n\r\n")) == 400
+
+
+def test_plain_http_ends_at_once(access: ServiceAccess) -> None:
+    with pytest.raises(requests.ConnectionError):
+        requests.get(access.endpoint.replace("https:", "http:") + "/health", timeout=WAIT_S)
+
+
+def test_log_has_no_query_and_no_session(access: ServiceAccess, caplog: pytest.LogCaptureFixture) -> None:
+    path = "/n/connector/c/sessions/hidden-session/client?authorization=hidden-token"
+    context = ssl.create_default_context(cafile=access.ca)
+    with caplog.at_level(logging.DEBUG):
+        get(access, path)
+        with pytest.raises(InvalidStatus):
+            connect(access.endpoint.replace("https", "wss") + path, ssl=context, open_timeout=WAIT_S)
+    ours = [one.getMessage() for one in caplog.records if one.name.startswith(("emulator", "uvicorn"))]
+    assert any("/sessions/" in line for line in ours)
+    assert not [line for line in ours if "hidden" in line or "authorization" in line]
+
+
+def test_link_has_no_deflate_and_bounded_messages(access: ServiceAccess) -> None:
+    with link_to(access, "linux2") as link:
+        assert link.protocol.extensions == []
+        link.send(b"x" * (MESSAGE_MAX + 1))
+        _, end = read_to_end(link)
+    assert end.code == 1009
+
+
+def test_end_of_the_service_is_told_to_links(tmp_path: Path) -> None:
+    with ExitStack() as links:
+        with served(tmp_path) as access:
+            link = links.enter_context(link_to(access))  # it outlives the service
+        shown, end = read_to_end(link)
+    assert STOPPED in shown
+    assert (end.code, end.reason) == (1001, STOPPED)
+
+
+def test_port_in_use_is_refused_with_a_remedy() -> None:
+    first = bind("127.0.0.1", 0)
+    with first.socket, pytest.raises(StateError, match=r"in use; choose another with --port"):
+        bind("127.0.0.1", int(first.endpoint.rpartition(":")[2]))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.test"])
+def test_host_open_to_the_world_is_refused(host: str) -> None:
+    with pytest.raises(SpecError, match="loopback"):
+        bind(host, 0)
+
+
+def test_port_out_of_range_is_refused() -> None:
+    with pytest.raises(SpecError, match="65535"):
+        bind("127.0.0.1", 70000)
+
+
+def test_public_name_with_ws_is_refused() -> None:
+    with pytest.raises(SpecError, match='must not contain "ws"'):
+        bind("127.0.0.1", 0, public_host="windows-lab.test")
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", "https://localhost:1"),
+        ("localhost", "https://localhost:1"),
+        ("127.0.0.9", "https://127.0.0.9:1"),
+        ("::1", "https://[::1]:1"),
+        ("lab.test", "https://lab.test:1"),
+    ],
+)
+def test_endpoint_names_the_host_as_clients_do(host: str, expected: str) -> None:
+    assert endpoint_of(host, 1) == expected
