@@ -72,7 +72,7 @@ def put_vm(body: Mapping[str, Any], *, vm: ResourceId, old: Mapping[str, Any] | 
     require_storable(body)
     document = own_part(body)
     if old is not None:
-        document = {"location": old.get("location"), **document}
+        document = {"location": old.get("location"), "properties": old.get("properties"), **document}
     document["location"] = require_location(document)
     _require_properties(document)
     require_types(document, _VM)
@@ -120,8 +120,7 @@ def put_scale_set(
     require_storable(body)
     document = own_part(body)
     if old is not None:
-        kept = {"location": old.get("location"), "sku": old.get("sku")}
-        document = {**kept, **document}
+        document = {**{name: old.get(name) for name in ("location", "sku", "properties")}, **document}
     document["location"] = require_location(document)
     _require_properties(document)
     if not table(document, "sku").get("name"):

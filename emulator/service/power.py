@@ -159,7 +159,7 @@ def begin_change(service: Service, vm: VirtualMachine, *, created: bool) -> Oper
 def begin_delete(service: Service, vms: Sequence[VirtualMachine], *, location: str, by: str) -> Operation:
     """Begin to delete `vms`, after whatever runs on them, and return the operation."""
     keys = frozenset(vm.key for vm in vms)
-    earlier = {one for key in keys if (one := service.operations.running_on(key)) is not None}
+    earlier = [one for key in keys if (one := service.operations.running_on(key)) is not None]
     joined = next((one for one in earlier if (one.action, one.resources) == ("delete", keys)), None)
     if joined is not None:
         return joined

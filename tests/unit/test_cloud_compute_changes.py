@@ -144,6 +144,13 @@ def test_scale_set_needs_a_size_at_first_only() -> None:
     assert again["sku"] == MODEL["sku"]
 
 
+def test_scale_set_keeps_its_model_where_az_puts_a_capacity_alone() -> None:
+    model = {"virtualMachineProfile": {"storageProfile": {"imageReference": IMAGE}}}
+    body = {"location": "eastus", "sku": {"name": "Standard_B1s", "capacity": 4}}
+    document = put_scale_set(body, scale_set=SET, old=MODEL | {"properties": model})
+    assert document == body | {"properties": model}
+
+
 def test_scale_set_patch_changes_the_capacity_alone() -> None:
     document = patch_scale_set({"sku": {"capacity": 5}}, scale_set=SET, old=MODEL)
     assert document == MODEL | {"sku": {"name": "Standard_B1s", "capacity": 5}}
