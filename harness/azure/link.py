@@ -109,7 +109,10 @@ class Link:
                 raise ConsoleClosed(f"the link has ended ({self._end}); {start} bytes were handed over")
 
     def start(self) -> None:
-        """Begin to read and write."""
+        """Show the token, before anything that is typed could be taken for it; then read and write."""
+        if self._token is not None:
+            with suppress(ConnectionClosed, OSError):  # the reader finds out
+                self._socket.send(self._token)
         for thread in self._threads:
             thread.start()
 
@@ -131,7 +134,6 @@ class Link:
     def _read(self) -> None:
         try:
             if self._token is not None:
-                self._socket.send(self._token)
                 self._socket.recv()  # "Connecting...", which is not the guest's
             while True:
                 message = self._socket.recv()

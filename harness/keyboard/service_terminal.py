@@ -27,6 +27,9 @@ from harness.report.text import escape
 
 CONNECT_S = 60.0
 INPUT_S = 60.0
+HOLD_S = 5.0
+"""How long a pipe is held back where the guest writes nothing: a machine that starts on demand would lose
+what is typed before it is there, seconds."""
 COMMAND_S = 90.0
 POWER_S = 300.0
 _SIZE = 65536
@@ -108,6 +111,7 @@ class ServiceTerminal:
         self._last_change = clock.monotonic()
         self._wake_out, self._wake_in = -1, -1
         self._leave_at: Deadline | None = None
+        self._type_at = 0.0
 
     def run(self) -> int:
         """Carry bytes until there is a reason to leave, and return the exit code.
@@ -117,8 +121,6 @@ class ServiceTerminal:
             ServiceUnreachable: it was not reached at all.
             BrokenPipeError: nobody reads standard output any more.
         """
-        stay = self._manners.stay_s
-        self._leave_at = None if stay is None else Deadline.after(stay, self._clock)
         with raw_terminal(self._stdin), kept_modes(self._stdout), self._waking():
             return self._stay()
 
@@ -158,8 +160,16 @@ class ServiceTerminal:
             on_end=self._wake,
         )
         with opened as link:
+            self._begin()
             leave = self._carry(link)
             return leave, link.end
+
+    def _begin(self) -> None:
+        """Start the times that count from an open link."""
+        now, stay = self._clock.monotonic(), self._manners.stay_s
+        self._type_at = now if self._on_tty else now + HOLD_S
+        if self._leave_at is None and stay is not None:
+            self._leave_at = Deadline.after(stay, self._clock)
 
     def _come_back(self, end: LinkEnd, again: Reconnection) -> int | None:
         """Say why the link has ended and wait for the next try; an exit code where there is none."""
@@ -200,7 +210,8 @@ class ServiceTerminal:
         while True:
             if (leave := self._reason_to_leave(link)) is not None:
                 return leave
-            sources = [self._wake_out, *([self._stdin] if self._input_open else [])]
+            types = self._input_open and self._clock.monotonic() >= self._type_at
+            sources = [self._wake_out, *([self._stdin] if types else [])]
             ready, _, _ = select.select(sources, [], [], self._patience())
             if self._wake_out in ready:
                 with suppress(BlockingIOError):
@@ -220,7 +231,12 @@ class ServiceTerminal:
         return _Leave.QUIET if self._quiet_left() == 0 else None
 
     def _patience(self) -> float | None:
-        waits = [self._quiet_left(), None if self._leave_at is None else self._leave_at.remaining()]
+        held = self._type_at - self._clock.monotonic()
+        waits = [
+            self._quiet_left(),
+            None if self._leave_at is None else self._leave_at.remaining(),
+            held if self._input_open and held > 0 else None,
+        ]
         return min((one for one in waits if one is not None), default=None)
 
     def _quiet_left(self) -> float | None:
@@ -240,6 +256,9 @@ class ServiceTerminal:
             self._wake()
             raise
         self._last_change = self._clock.monotonic()
+        if self._type_at > self._last_change:
+            self._type_at = 0.0
+            self._wake()
         if self._manners.until is not None and self._manners.until.feed(data):
             self._seen.set()
             self._wake()
