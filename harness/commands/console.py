@@ -50,7 +50,9 @@ def console(
     principal: PrincipalOption = "",
     real_azure: RealAzureOption = False,
     no_input: Annotated[bool, typer.Option("--no-input", help="Type nothing, only read.")] = False,
-    stay: Annotated[str, typer.Option("--for", metavar="TIME", help="Leave 30s, 5m, … after the link is open.")] = "",
+    stay: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="Leave so long after the link opened.")
+    ] = "",
     until: Annotated[str, typer.Option(metavar="REGEX", help="Leave once this has come.")] = "",
     quiet: Annotated[
         str, typer.Option(metavar="TIME", help="After the end of a piped input: leave after this quiet.")
