@@ -1,4 +1,4 @@
-"""The web console in front of a service on a real port: guests in memory, TLS and browser as users have them."""
+"""The web console in front of a service on a real port, with guests in memory and a real browser."""
 
 import asyncio
 import base64

@@ -35,7 +35,8 @@ def paste(page, text: str) -> None:
         """(area, text) => {
             const data = new DataTransfer();
             data.setData("text/plain", text);
-            area.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true}));
+            const options = {clipboardData: data, bubbles: true, cancelable: true};
+            area.dispatchEvent(new ClipboardEvent("paste", options));
         }""",
         text,
     )
@@ -251,7 +252,7 @@ def test_enter_reconnects_at_once_and_the_text_stays(page, portal) -> None:
     open_console(page)
     expect_shown(page, "login:")
     page.evaluate(
-        "() => { const real = setTimeout; window.setTimeout = (run, ms) => real(run, ms < 1000 ? ms : 60000); }"
+        "() => { const real = setTimeout; window.setTimeout = (run, ms) => real(run, ms < 1e3 ? ms : 6e4); }"
     )
     drop(portal)
     expect_state(page, "Disconnected")
