@@ -7,7 +7,6 @@ in this process (bookworm-grub at its login prompt, QEMU 7.2, TCG; SeaBIOS and O
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -26,7 +25,6 @@ from emulator.service.readiness import Readiness
 THREADS = 32
 ANSWER_S = 2.0
 """How long QMP of a healthy machine may take to answer."""
-_LOG = logging.getLogger(__name__)
 
 
 class MachineFleet:
@@ -38,6 +36,7 @@ class MachineFleet:
         self._run_dir = run_dir
         self._guests: dict[str, MachineGuest] = {}
         self._made = 0
+        self._closed = False
         self._checks: dict[MachineGuest, asyncio.Future[str | None]] = {}
         self._mute: dict[MachineGuest, str] = {}  # what was wrong with whom at the last check
 
@@ -45,7 +44,12 @@ class MachineFleet:
         """Return the guest of `vm`, made powered off at the first call; the same one ever after.
 
         What it is to boot is taken from the `vm` of the latest call, at the next power-on.
+
+        Raises:
+            StateError: the fleet is closed.
         """
+        if self._closed:
+            raise StateError(f"the fleet is closed; it must be open for {vm.id.name}")
         found = self._guests.get(vm.key)
         if found is None:
             self._made += 1
@@ -92,6 +96,7 @@ class MachineFleet:
         Raises:
             LabError, ExceptionGroup: something could not be ended.
         """
+        self._closed = True
         guests, self._guests = list(self._guests.values()), {}
         ends = await asyncio.gather(*(guest.close() for guest in guests), return_exceptions=True)
         failures = [end for end in ends if isinstance(end, Exception)]
@@ -171,4 +176,17 @@ async def open_fleet(
         try:
             yield fleet
         finally:
-            await fleet.close()
+            await _until_done(asyncio.create_task(fleet.close()))
+
+
+async def _until_done(task: asyncio.Task[None]) -> None:
+    """Wait for the end of `task` however often the waiter is cancelled: no machine may stay."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled

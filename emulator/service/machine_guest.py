@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -32,7 +31,6 @@ T = TypeVar("T")
 KEEP = 4 * 2**20
 CONTROL_S = 5.0
 """How long QEMU may take to answer a command."""
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +102,7 @@ class MachineGuest:
         self._slot = MachineSlot(self.transcript, run_dir=run_dir, clock=ground.clock, label=vm.id.name)
         self._power = asyncio.Lock()
         self._stimuli = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._boot: BootWatch | None = None  # while a boot goes on
         self._boots = 0  # how many were begun by power or reset
         self._held: bytearray | None = None  # what is typed while a system request is under way
@@ -178,10 +176,13 @@ class MachineGuest:
         """
         with self._ending():
             try:
-                await asyncio.shield(asyncio.ensure_future(self._run(self._slot.close)))
+                await self._to_end(self._run(self._slot.close))
             finally:
+                self._tell()
                 self._unwatch()
                 self.transcript.close("the virtual machine is gone")
+        if self._tasks:  # calls that were under way; nothing keeps them now
+            await asyncio.wait(self._tasks)
 
     # -- stimuli -------------------------------------------------------------------------------
 
@@ -225,6 +226,9 @@ class MachineGuest:
         """
         require_key(key)
         self._require_on("sysrq")
+        return await self._to_end(self._sysrq(key))  # a BREAK without its key would take a typed one
+
+    async def _sysrq(self, key: str) -> Effect:
         async with self._stimuli:
             await self._settle_first_boot()
             search = await self._request(key)
@@ -276,21 +280,22 @@ class MachineGuest:
         self._boot, self._boots = boot, self._boots + 1
 
     async def _exclusively(self, act: Callable[[], Awaitable[None]]) -> None:
-        """Do `act` alone, to its end even where the caller is cancelled: its thread can't be."""
+        """Do `act` alone, to its end: its thread can't be cancelled."""
 
         async def alone() -> None:
             async with self._power:
                 await act()
 
-        await asyncio.shield(self._spawn(alone()))
+        await self._to_end(alone())
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    async def _to_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what `work` returns; it goes on where the caller is cancelled."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finish)
-        return task
+        return await asyncio.shield(task)
 
-    def _finish(self, task: asyncio.Task[None]) -> None:
+    def _finish(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # the caller may be gone: seen here at the latest

@@ -368,19 +368,54 @@ def test_fleet_ends_all_machines_whatever_goes_on(play):
     assert not [thread.name for thread in threading.enumerate() if "fleet" in thread.name]
 
 
+def test_fleet_ends_all_machines_however_often_its_owner_is_cancelled(tmp_path):
+    made = []
+
+    async def own():
+        def spec_for(_, name):
+            return sector_spec(tmp_path / f"{name}.img", IDLE, name=name)
+
+        async with open_fleet(run_dir=tmp_path / "run", images=(), spec_for=spec_for) as fleet:
+            await fleet.guest(VM).power_on()
+            made.append(fleet)
+            await asyncio.Event().wait()
+
+    async def main():
+        owner = asyncio.create_task(own())
+        while not owner.done():
+            await asyncio.sleep(0)
+            if made:
+                owner.cancel()
+        assert owner.cancelled()
+
+    asyncio.run(main())
+    assert Ledger().read() == ()
+    assert not [thread.name for thread in threading.enumerate() if "machine" in thread.name]
+    with pytest.raises(StateError, match="the fleet is closed"):
+        made[0].guest(OTHER)
+
+
 OWNER = """
 import asyncio, sys
+from datetime import UTC, datetime
 from pathlib import Path
+from emulator.cloud.guest_plan import GuestPlan
+from emulator.cloud.records import VirtualMachine
+from emulator.cloud.resource_id import vm_id
 from emulator.service.machine_fleet import open_fleet
 from tests.boot_sectors import IDLE, sector_spec
-from tests.qemu.test_machine_fleet import VM, OTHER
+
+VMS = [
+    VirtualMachine(id=vm_id("s", "g", name), document={}, vm_id="", created=datetime.now(UTC), guest=GuestPlan())
+    for name in ("one", "two")
+]
 
 async def main(directory):
     def spec_for(plan, name):
         return sector_spec(directory / f"{name}.img", IDLE, name=name)
 
     async with open_fleet(run_dir=directory / "run", images=(), spec_for=spec_for) as fleet:
-        await asyncio.gather(fleet.guest(VM).power_on(), fleet.guest(OTHER).power_on())
+        await asyncio.gather(*(fleet.guest(vm).power_on() for vm in VMS))
         print("ready", flush=True)
         await asyncio.Event().wait()
 
