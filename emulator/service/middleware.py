@@ -108,4 +108,4 @@ def route_of(scope: Mapping[str, Any]) -> str:
 
 def shown_path(path: str) -> str:
     """Return `path` for a log: on one line, not endless, and without the secret part of a session's URL."""
-    return _SESSION.sub("…", path)[:300].encode("unicode_escape").decode("ascii")
+    return _SESSION.sub("*", path)[:300].encode("unicode_escape").decode("ascii")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
 
 from harness.serving.access import ServiceAccess
 
@@ -66,7 +65,7 @@ def _variables(access: ServiceAccess, name: str, client: Mapping[str, str]) -> d
         "AZURE_CLIENT_ID": client_id,
         "AZURE_CLIENT_SECRET": secret,
         # Terraform's azurerm
-        "ARM_METADATA_HOSTNAME": urlsplit(access.endpoint).netloc,
+        "ARM_METADATA_HOSTNAME": access.endpoint.partition("://")[2],
         "ARM_TENANT_ID": access.tenant,
         "ARM_SUBSCRIPTION_ID": access.subscription,
         "ARM_CLIENT_ID": client_id,

@@ -32,6 +32,7 @@ def imported_by(*arguments: str) -> set[str]:
         "run --help",
         "boot --help",
         "scan --help",
+        "serve --help",
     ],
 )
 def test_command_that_reads_no_toml_starts_without_anything_heavy(arguments: str) -> None:

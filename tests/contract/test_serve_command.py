@@ -1,0 +1,154 @@
+"""`ttylab serve` as a process: what it says, leaves and refuses. No guest is started."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from emulator.clock import SYSTEM_CLOCK, Deadline
+from harness.exit_codes import EXIT_PASSED, EXIT_USAGE
+
+WAIT_S = 60.0
+
+
+class Served:
+    """A running `ttylab serve`."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.ready_file = folder / "ready.json"
+        self.state = folder / "ttylab-state"
+        self.environment = os.environ | {"TTYLAB_STATE": str(self.state)}
+        argv = [sys.executable, "-P", "-m", "harness.cli", "serve", "--port", "0", *arguments]
+        self.process = subprocess.Popen(
+            [*argv, "--ready-file", str(self.ready_file)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+        )
+
+    def wait_ready(self) -> dict:
+        deadline = Deadline.after(WAIT_S)
+        while not self.ready_file.exists():
+            assert self.process.poll() is None, self.process.communicate()
+            assert not deadline.expired()
+            SYSTEM_CLOCK.sleep(0.02)
+        return json.loads(self.ready_file.read_text(encoding="utf-8"))
+
+    def get(self, path: str) -> requests.Response:
+        ready = self.wait_ready()
+        return requests.get(ready["endpoint"] + path, verify=ready["ca"], timeout=WAIT_S)
+
+    def end(self, number: int) -> tuple[int, str, str]:
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=WAIT_S)
+        return self.process.returncode, out, err
+
+
+@contextmanager
+def serve(folder: Path, *arguments: str) -> Iterator[Served]:
+    served = Served(folder, *arguments)
+    try:
+        yield served
+    finally:
+        served.process.kill()
+        served.process.communicate(timeout=WAIT_S)
+
+
+def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-P", "-m", "harness.cli", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=WAIT_S, env=environment, check=False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serve_answers_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    with serve(tmp_path) as served:
+        ready = served.wait_ready()
+        assert set(ready) == {"endpoint", "ca", "tenant", "subscription", "credentials"}
+        assert ready["credentials"]["app"]["client_secret"] == "secret"
+        assert ready["credentials"]["dev@localhost"]["password"] == "ttylab"
+        assert stat.S_IMODE(served.ready_file.stat().st_mode) == 0o600
+        assert served.get("/ca.pem").text == Path(ready["ca"]).read_text(encoding="ascii")
+        assert served.get("/health").status_code in {200, 503}
+        children = psutil.Process(served.process.pid).children(recursive=True)
+        code, out, err = served.end(number)
+    assert code == EXIT_PASSED
+    assert f"ttylab answers at {ready['endpoint']}" in out
+    assert "Traceback" not in err
+    assert not served.ready_file.exists()
+    assert sorted(path.name for path in served.state.rglob("*")) == [
+        "ca", "ca.key", "ca.pem", "lock", "serve",
+    ]  # fmt: skip
+    assert not [one for one in children if one.is_running()]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(ready["endpoint"].rpartition(":")[2])), timeout=WAIT_S)
+
+
+def test_kill_leaves_only_what_gc_removes(tmp_path: Path) -> None:
+    with serve(tmp_path) as served:
+        served.wait_ready()
+        served.end(signal.SIGKILL)
+    left = [path for path in (served.state / "serve").iterdir() if path.is_dir()]
+    assert len(left) == 1
+    collected = run("gc", environment=served.environment)
+    assert f"remove {left[0]}" in collected.stdout
+    assert list((served.state / "serve").iterdir()) == []
+
+
+def test_second_server_on_a_state_directory_is_refused(tmp_path: Path) -> None:
+    state = str(tmp_path / "kept")
+    with serve(tmp_path, "--state", state) as served:
+        served.wait_ready()
+        second = run("serve", "--port", "0", "--state", state, environment=served.environment)
+        assert served.get("/ca.pem").status_code == 200
+    assert second.returncode == EXIT_USAGE
+    assert second.stderr.count("\n") == 1
+    assert f"{state} is used by another ttylab server" in second.stderr
+
+
+def test_state_is_kept_also_after_a_kill(tmp_path: Path) -> None:
+    state = tmp_path / "kept"
+    with serve(tmp_path, "--state", str(state)) as served:
+        first = served.wait_ready()
+        served.end(signal.SIGKILL)
+    served.ready_file.unlink()
+    with serve(tmp_path, "--state", str(state)) as served:
+        second = served.wait_ready()
+        _, _, err = served.end(signal.SIGINT)
+    assert "records come from the state directory" in err
+    assert second["ca"] == first["ca"] == str(state / "ca" / "ca.pem")
+    assert second["credentials"] == first["credentials"]
+
+
+def test_port_in_use_is_refused(tmp_path: Path) -> None:
+    environment = os.environ | {"TTYLAB_STATE": str(tmp_path)}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run("serve", "--port", port, environment=environment)
+    assert done.returncode == EXIT_USAGE
+    assert done.stderr == (
+        f"ttylab: error: port {port} on 127.0.0.1 is in use; choose another with --port, or 0 for any\n"
+    )
+    assert list(tmp_path.rglob("*.json")) == []
+
+
+def test_images_that_are_missing_are_said_not_crashed_on(tmp_path: Path) -> None:
+    environment = {"TTYLAB_CACHE": str(tmp_path / "no-images")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TTYLAB_CACHE", environment["TTYLAB_CACHE"])
+        with serve(tmp_path) as served:
+            health = served.get("/health")
+            _, _, err = served.end(signal.SIGINT)
+    assert health.status_code == 503
+    assert any("ttylab images build" in problem for problem in health.json()["problems"])
+    assert "ttylab images build" in err
