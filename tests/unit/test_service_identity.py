@@ -5,8 +5,7 @@ import pytest
 
 from emulator.cloud.records import Principal, PrincipalType
 from emulator.cloud.settings import CloudKind, Settings
-from tests.service_client import quick_client
-from tests.service_lab import ENDPOINT, TENANT, open_test_service, token_for
+from tests.service_lab import ENDPOINT, TENANT, client_for, open_test_service, token_for
 
 IDENTITY = "/ttylab/identity/token?api-version=2019-08-01"
 
@@ -29,7 +28,7 @@ def service():
 
 @pytest.fixture
 def client(service):
-    with quick_client(service) as client:
+    with client_for(service) as client:
         yield client
 
 
@@ -62,7 +61,7 @@ def test_metadata_points_to_us_alone(client):
     ],
 )
 def test_u5_metadata_names_the_cloud(kind, name, suffix):
-    with quick_client(open_test_service(settings=Settings(kind=kind))) as client:
+    with client_for(open_test_service(settings=Settings(kind=kind))) as client:
         body = client.get("/metadata/endpoints").json()
     assert (body["name"], body["suffixes"]["storage"]) == (name, suffix)
 

@@ -13,8 +13,7 @@ from emulator.cloud.records import Principal
 from emulator.errors import CloudError
 from emulator.service.routes.oauth import DEVICE_GRANT
 from emulator.service.throttle import FREE, LONGEST_S, NAMES_MAX, WAITING_MAX, Throttle
-from tests.service_client import quick_client
-from tests.service_lab import ENDPOINT, TENANT, open_test_service
+from tests.service_lab import ENDPOINT, TENANT, client_for, open_test_service
 
 AZ = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 OTHER_TENANT = "99999999-9999-9999-9999-999999999999"
@@ -37,7 +36,7 @@ def service():
 
 @pytest.fixture
 def client(service):
-    with quick_client(service) as client:
+    with client_for(service) as client:
         yield client
 
 

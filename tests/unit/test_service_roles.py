@@ -4,8 +4,7 @@ import pytest
 
 from emulator.cloud.records import Principal, RoleAssignment, RoleDefinition
 from emulator.cloud.roles import CONTRIBUTOR, OWNER, READER, VM_CONTRIBUTOR
-from tests.service_client import quick_client
-from tests.service_lab import ENDPOINT, SUBSCRIPTION, bearer, demo_vm_id, open_test_service
+from tests.service_lab import ENDPOINT, SUBSCRIPTION, bearer, client_for, demo_vm_id, open_test_service
 
 HERE = f"/subscriptions/{SUBSCRIPTION}"
 GROUP = f"{HERE}/resourceGroups/rg1"
@@ -21,7 +20,7 @@ def service():
 
 @pytest.fixture
 def client(service):
-    with quick_client(service) as client:
+    with client_for(service) as client:
         client.headers = bearer(service)
         yield client
 

@@ -15,12 +15,12 @@ from emulator.cloud.records import (
 )
 from emulator.cloud.settings import CloudKind, Settings
 from emulator.errors import LabError
-from tests.service_client import quick_client
 from tests.service_lab import (
     GROUP,
     SUBSCRIPTION,
     TENANT,
     bearer,
+    client_for,
     demo_vm_id,
     fake_fleet_of,
     open_test_service,
@@ -39,7 +39,7 @@ def service():
 
 @pytest.fixture
 def client(service):
-    with quick_client(service) as client:
+    with client_for(service) as client:
         client.headers = bearer(service)
         yield client
 
@@ -117,7 +117,7 @@ def test_providers_are_registered_and_say_their_versions(client):
 
 def test_u5_the_console_is_no_provider_of_the_china_cloud():
     service = open_test_service(settings=Settings(kind=CloudKind.CHINA))
-    with quick_client(service) as client:
+    with client_for(service) as client:
         client.headers = bearer(service)
         path = f"{HERE}/providers/Microsoft.SerialConsole"
         assert client.get(f"{path}?{VERSION}").json()["registrationState"] == "NotRegistered"

@@ -5,20 +5,16 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter
-
 from emulator.cloud.directory import require_tenant
 from emulator.cloud.endpoints import ADFS, instance_discovery, metadata, openid_configuration, user_realm
 from emulator.errors import CloudError
 from emulator.service.context import Service, ServiceOf
 from emulator.service.entra import entra_router
-from emulator.service.routing import CaseBlindRoute
 
-_metadata = APIRouter(route_class=CaseBlindRoute, tags=["sign-in"])
 router = entra_router()
 
 
-@_metadata.get("/metadata/endpoints")
+@router.get("/metadata/endpoints")
 async def show_metadata(service: ServiceOf) -> dict[str, Any]:
     """Return the endpoints of this cloud; needs no token, and any api-version has the shape of 2022-09-01."""
     return metadata(service.endpoint, service.settings)
@@ -75,6 +71,3 @@ def _configuration(service: Service, authority: str, tenant: str, *, second: boo
     return openid_configuration(
         service.endpoint, authority=authority.lower(), tenant=certain or "{tenantid}", second=second
     )
-
-
-router.include_router(_metadata)

@@ -32,6 +32,7 @@ from emulator.service.authentication import (
 )
 from emulator.service.context import Service, ServiceOf
 from emulator.service.operations import OperationStatus
+from emulator.service.power import pause
 from emulator.service.request_body import BodyOf
 from emulator.service.routing import arm_router
 from emulator.service.scopes import require_group
@@ -149,6 +150,7 @@ async def show_result(
 
 
 async def _empty(service: Service, group: ResourceGroup) -> None:
+    await pause(service.settings.operation_s)
     vms = service.cloud.all(VirtualMachine)
     resources: list[Resource] = [*vms, *service.cloud.all(ScaleSet), *service.cloud.all(StorageAccount)]
     for one in resources:
