@@ -110,13 +110,12 @@ def find_vm(cloud: Cloud, vm: ResourceId) -> VirtualMachine:
 
 def resource_not_found(resource: ResourceId) -> CloudError:
     """Return the 404 of a resource that is not there; of an instance, whose scale set may not be (REC)."""
-    outer = resource if resource.parent is None else resource.parent
     if resource.parent is not None:
         return CloudError(
             404,
             "ParentResourceNotFound",
-            f"Failed to perform 'read' on resource(s) of type '{resource.type[len(resource.provider) + 1 :]}'"
-            f", because the parent resource '{outer}' could not be found.",
+            "Can not perform requested operation on nested resource. Parent resource"
+            f" '{resource.parent.name}' not found.",
         )
     return CloudError(
         404,

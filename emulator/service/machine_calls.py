@@ -19,7 +19,7 @@ from emulator.cloud.resource_id import ResourceId
 from emulator.errors import CloudError
 from emulator.images import load_catalog
 from emulator.service.calls import Call
-from emulator.service.power import begin_change, require_free
+from emulator.service.power import begin_change
 
 
 def find_machine(call: Call, target: ResourceId, *, action: str) -> VirtualMachine:
@@ -66,8 +66,8 @@ def change_machine(call: Call, vm: VirtualMachine, document: Mapping[str, Any]) 
     changed = replace(vm, document=document, guest=replan(vm, document))
     if render_vm(changed) == render_vm(vm):
         return JSONResponse(show_machine(call, vm))
-    require_free(call.service, vm, "createOrUpdate")
     operation = begin_change(call.service, changed, created=False)
+    call.note(f"{vm.id.type}/write", vm.id)
     shown = call.service.cloud.find(VirtualMachine, vm.key) or changed
     return call.accepted(operation, status=200, body=show_machine(call, shown))
 

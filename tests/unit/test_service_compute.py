@@ -7,12 +7,13 @@ import pytest
 from httpx import Response
 
 from emulator.cloud.records import ActivityEvent, PowerState, ProvisioningState, VirtualMachine
-from emulator.cloud.settings import Settings
+from emulator.cloud.settings import Era, Settings
 from emulator.console.marks import MarkKind
 from emulator.errors import LaunchError
 from emulator.service.context import Service
 from tests.fake_fleet import FakeGuest
 from tests.service_lab import (
+    ACCOUNT,
     ENDPOINT,
     GROUP,
     INSTANCES,
@@ -148,6 +149,8 @@ def test_sizes_are_listed(app: Caller) -> None:
     names = [one["name"] for one in app.get(path)["value"]]
     assert "Standard_B1s" in names
     assert app.get(f"{LINUX}/vmSizes")["value"] == app.get(path)["value"]
+    skus = app.get(f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute/skus")["value"]
+    assert [one["name"] for one in skus] == names
 
 
 @pytest.mark.parametrize(
@@ -364,6 +367,16 @@ def test_reapply_leaves_the_guest_alone(app: Caller) -> None:
     assert app.guest().calls == []
 
 
+def test_what_was_refused_is_not_logged_as_done(app: Caller) -> None:
+    app.guest().hold("power_on")
+    app.send("POST", f"{LINUX}/start")
+    before = operations_of(app.service)
+    app.send("POST", f"{LINUX}/powerOff")
+    app.send("PATCH", LINUX, {"tags": {"x": "y"}})
+    assert operations_of(app.service) == before
+    app.guest().release("power_on")
+
+
 def test_same_action_joins_and_another_is_refused(app: Caller) -> None:
     app.guest().hold("power_on")
     first = app.send("POST", f"{LINUX}/start")
@@ -525,6 +538,19 @@ def test_guest_that_can_not_start_gives_a_reason(app: Caller) -> None:
     answer = app.send("POST", f"{LINUX}/retrieveBootDiagnosticsData")
     assert answer.status_code == 409
     assert "no QEMU" in answer.json()["error"]["message"]
+
+
+@EITHER
+def test_u10_managed_boot_diagnostics_had_no_console_in_2020(target: object) -> None:
+    for era, status in ((Era.Y2020, 409), (Era.CURRENT, 200)):
+        with Caller(open_test_service(settings=Settings(era=era))) as app:
+            answer = app.send("POST", f"{target}/providers/Microsoft.SerialConsole/serialPorts/0/connect")
+            assert answer.status_code == status
+    with Caller(open_test_service(settings=Settings(era=Era.Y2020))) as app:
+        profile = {"bootDiagnostics": {"storageUri": f"https://{ACCOUNT}.blob.core.windows.net/"}}
+        app.finish(app.send("PATCH", target, {"properties": {"diagnosticsProfile": profile}}))
+        answer = app.send("POST", f"{target}/providers/Microsoft.SerialConsole/serialPorts/0/connect")
+        assert answer.status_code == 200
 
 
 # -- scale sets --------------------------------------------------------------------------------

@@ -51,18 +51,14 @@ async def list_instances(call: CallOf, target: Target, expand: Expand = None) ->
 async def put_one(call: CallOf, target: Instance, body: Document) -> Response:
     """Replace what is said of an instance; there is none to be made so."""
     vm = find_machine(call, target, action="write")
-    document = put_instance(body, vm=target, old=vm.document)
-    call.note(f"{TYPE}/write", target)
-    return change_machine(call, vm, document)
+    return change_machine(call, vm, put_instance(body, vm=target, old=vm.document))
 
 
 @router.patch(_INSTANCE)
 async def patch_one(call: CallOf, target: Instance, body: Document) -> Response:
     """Change some of what is said of an instance."""
     vm = find_machine(call, target, action="write")
-    document = patch_vm(body, vm=target, old=vm.document)
-    call.note(f"{TYPE}/write", target)
-    return change_machine(call, vm, document)
+    return change_machine(call, vm, patch_vm(body, vm=target, old=vm.document))
 
 
 @router.delete(_INSTANCE, status_code=202)

@@ -89,7 +89,6 @@ async def put_set(call: CallOf, target: Target, body: Document) -> Response:
     call.require_group(target.subscription, target.group)
     old = call.service.cloud.find(ScaleSet, target.key)
     document = put_scale_set(body, scale_set=target, old=None if old is None else old.document)
-    call.note(f"{TYPE}/write", target)
     if old is not None:
         return _change(call, old, document)
     scale_set = ScaleSet(
@@ -102,9 +101,7 @@ async def put_set(call: CallOf, target: Target, body: Document) -> Response:
 async def patch_set(call: CallOf, target: Target, body: Document) -> Response:
     """Change some of what is said of a scale set: its capacity, its model."""
     scale_set = find_scale_set(call, target, action="write")
-    document = patch_scale_set(body, scale_set=target, old=scale_set.document)
-    call.note(f"{TYPE}/write", target)
-    return _change(call, scale_set, document)
+    return _change(call, scale_set, patch_scale_set(body, scale_set=target, old=scale_set.document))
 
 
 @router.delete(_SET, status_code=202)
@@ -247,6 +244,7 @@ def _change(call: Call, old: ScaleSet, document: Mapping[str, Any]) -> Response:
 
 def _scale(call: Call, scale_set: ScaleSet, *, status: int) -> Response:
     operation = begin_scaling(call.service, scale_set, created=status == 201, by=call.caller.name)
+    call.note(f"{TYPE}/write", scale_set.id)
     shown = call.service.cloud.find(ScaleSet, scale_set.key) or scale_set
     return call.accepted(operation, status=status, body=render_scale_set(shown))
 

@@ -85,7 +85,6 @@ async def put(call: CallOf, target: Target, body: Annotated[dict[str, Any], Body
     call.require_group(target.subscription, target.group)
     old = call.service.cloud.find(VirtualMachine, target.key)
     document = put_vm(body, vm=target, old=None if old is None else old.document)
-    call.note(f"{TYPE}/write", target)
     if old is not None:
         return change_machine(call, old, document)
     vm = VirtualMachine(
@@ -96,6 +95,7 @@ async def put(call: CallOf, target: Target, body: Annotated[dict[str, Any], Body
         guest=plan(table(document, "properties")),
     )
     operation = begin_change(call.service, vm, created=True)
+    call.note(f"{TYPE}/write", target)
     shown = call.service.cloud.find(VirtualMachine, vm.key) or vm
     return call.accepted(operation, status=201, body=show_machine(call, shown))
 
@@ -104,9 +104,7 @@ async def put(call: CallOf, target: Target, body: Annotated[dict[str, Any], Body
 async def patch(call: CallOf, target: Target, body: Annotated[dict[str, Any], Body()]) -> Response:
     """Change some of what is said of a VM."""
     vm = find_machine(call, target, action="write")
-    document = patch_vm(body, vm=target, old=vm.document)
-    call.note(f"{TYPE}/write", target)
-    return change_machine(call, vm, document)
+    return change_machine(call, vm, patch_vm(body, vm=target, old=vm.document))
 
 
 @router.delete(_VM, status_code=202)
@@ -119,6 +117,13 @@ async def delete(call: CallOf, target: Target) -> Response:
     call.note(f"{TYPE}/delete", target)
     location = location_of(vm)
     return call.accepted(begin_delete(call.service, [vm], location=location, by=call.caller.name))
+
+
+@router.get(f"{_IN_SUBSCRIPTION}/skus")
+async def list_skus(subscription: SubscriptionName, call: CallOf) -> Json:
+    """List the sizes as `az vm list-skus` asks for them."""
+    call.enter(subscription)
+    return {"value": [_sku(*size, call.service.settings.cloud.locations) for size in SIZES]}
 
 
 def _with_view(status_only: str, expand: str | None) -> bool:
@@ -152,6 +157,24 @@ def _sizes() -> Json:
             }
             for name, cores, memory in SIZES
         ]
+    }
+
+
+def _sku(name: str, cores: int, memory_mib: int, locations: tuple[str, ...]) -> Json:
+    return {
+        "resourceType": "virtualMachines",
+        "name": name,
+        "tier": "Standard",
+        "size": name.partition("_")[2],
+        "family": "standardBSFamily",
+        "locations": list(locations),
+        "locationInfo": [{"location": location, "zones": []} for location in locations],
+        "capabilities": [
+            {"name": "vCPUs", "value": str(cores)},
+            {"name": "MemoryGB", "value": str(memory_mib / 1024)},
+            {"name": "HyperVGenerations", "value": "V1,V2"},
+        ],
+        "restrictions": [],
     }
 
 
