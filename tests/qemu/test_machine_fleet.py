@@ -406,7 +406,9 @@ from emulator.service.machine_fleet import open_fleet
 from tests.boot_sectors import IDLE, sector_spec
 
 VMS = [
-    VirtualMachine(id=vm_id("s", "g", name), document={}, vm_id="", created=datetime.now(UTC), guest=GuestPlan())
+    VirtualMachine(
+        id=vm_id("s", "g", name), document={}, vm_id="", created=datetime.now(UTC), guest=GuestPlan()
+    )
     for name in ("one", "two")
 ]
 
