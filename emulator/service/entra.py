@@ -54,7 +54,6 @@ def entra_error(service: Service, error: CloudError) -> JSONResponse:
         "timestamp": stamp,
         "trace_id": trace,
         "correlation_id": correlation,
-        "error_uri": f"{service.endpoint}/error",
     }
     return JSONResponse(body, error.status, headers=NO_STORE)
 

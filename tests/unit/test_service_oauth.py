@@ -281,6 +281,15 @@ def test_the_page_escapes_what_it_shows_and_runs_no_script(client):
         assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("path", [f"/{TENANT}/oauth2/v2.0/authorize", "/adfs/oauth2/v2.0/authorize"])
+def test_a_browser_that_az_opens_is_told_how_else_to_sign_in(client, path):
+    answer = client.get(path, params={"client_id": AZ, "redirect_uri": "http://evil.test"})
+    assert answer.status_code == 400
+    assert "--use-device-code" in answer.text
+    assert "location" not in answer.headers
+    assert "evil" not in answer.text
+
+
 def test_the_page_refuses_what_is_no_form(client):
     answer = client.post("/device", json={"code": "x"})
     assert answer.status_code == 400

@@ -63,6 +63,20 @@ async def sign_in_device(request: Request, service: ServiceOf) -> HTMLResponse:
     return _page("<p>You are signed in. You may close this page and return to the program.</p>")
 
 
+@router.get("/{tenant}/oauth2/v2.0/authorize")
+@router.get("/{tenant}/oauth2/authorize")
+@router.get("/adfs/{tenant}/oauth2/v2.0/authorize")
+async def explain_sign_in(tenant: str) -> HTMLResponse:
+    """Say, where `az login` sends a browser, which ways to sign in there are."""
+    del tenant
+    return _page(
+        "<p>This cloud has no sign-in by redirection. Use one of these instead:</p>"
+        "<p><code>az login -u USER -p PASSWORD</code></p><p><code>az login --use-device-code</code></p>"
+        "<p><code>az login --service-principal -u ID -p SECRET --tenant TENANT</code></p>",
+        status=400,
+    )
+
+
 async def _approve(service: Service, form: dict[str, str]) -> None:
     grant = service.sign_in.devices.find(form.get("code", ""), now=service.now())
     if grant is None:
