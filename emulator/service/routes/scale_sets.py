@@ -162,6 +162,12 @@ async def reimage_instances(call: CallOf, target: Target, body: Chosen = None) -
     return _act(call, target, body, action=Action.REIMAGE)
 
 
+@router.post(f"{_SET}/reimageall", status_code=202)
+async def reimage_all_disks(call: CallOf, target: Target, body: Chosen = None) -> Response:
+    """Start instances anew from their image; `az vmss reimage` asks so."""
+    return _act(call, target, body, action=Action.REIMAGE)
+
+
 @router.post(f"{_SET}/manualupgrade", status_code=202)
 async def upgrade_instances(call: CallOf, target: Target, body: Document) -> Response:
     """Give instances the present model of their scale set."""
