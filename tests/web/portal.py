@@ -39,6 +39,7 @@ FLAGS = (
     "--disable-sync",
 )
 PATIENCE_MS = 15_000
+CONTEXT = {"viewport": {"width": 1280, "height": 860}}
 
 
 @dataclass(kw_only=True)
@@ -140,9 +141,7 @@ def launch(playwright: Playwright, *endpoints: str) -> Browser:
 
 def new_context(browser: Browser, portal: Portal, **options) -> BrowserContext:
     """Return a fresh profile whose relative addresses are the portal's."""
-    context = browser.new_context(
-        base_url=portal.endpoint, viewport={"width": 1280, "height": 860}, **options
-    )
+    context = browser.new_context(base_url=portal.endpoint, **CONTEXT, **options)
     context.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     return context

@@ -54,9 +54,9 @@ export function showPassword(_app, content, view) {
       h("ol", {},
         h("li", {}, "Open the serial console and sign in with a user that can."),
         h("li", {}, "Set the password: ", h("code", {}, example)),
-        linux && h("li", {}, "Locked out? Restart the VM, press Esc for GRUB's menu, and boot with ", h("code", {}, "init=/bin/sh"), "."),
+        linux && h("li", {}, "Locked out? Restart the VM, press Esc for GRUB's menu, and boot with ", h("code", {}, "init=/bin/sh"), " added to the kernel's line."),
       ),
-      h("p", {}, "The images that ttylab builds have root without a password unless their catalog says otherwise."),
+      h("p", {}, "In the images that ttylab builds, root and tester have the password ttylab."),
     ),
   ); // prettier-ignore
 }
