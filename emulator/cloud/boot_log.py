@@ -32,7 +32,8 @@ def render_boot_log(data: bytes, *, first: int, marks: Sequence[Mark], epoch: da
         place = max(place, done)
         parts.append(data[done:place])
         done = place
-        guest_ended = place == 0 or data[place - 1 : place] == b"\n"
+        # GRUB ends its lines with "\n\r".
+        guest_ended = place == 0 or data[max(0, place - 4) : place].rstrip(b"\r").endswith(b"\n")
         fresh = guest_ended or (parts[-1] == b"" and len(parts) > 1)
         parts.append((b"" if fresh else b"\r\n") + render_session_line(mark, epoch=epoch))
     parts.append(data[done:])

@@ -31,6 +31,14 @@ def test_line_begins_on_its_own_where_the_guest_is_in_mid_line() -> None:
     assert log(b"login: ", a_mark(7)) == b"login: \r\n" + LINE
 
 
+def test_line_of_grub_is_ended_too() -> None:
+    assert log(b"Loading ...\n\r", a_mark(13)) == b"Loading ...\n\r" + LINE
+
+
+def test_carriage_return_alone_ends_no_line() -> None:
+    assert log(b"50%\r", a_mark(4)) == b"50%\r\r\n" + LINE
+
+
 def test_two_visits_at_one_place_give_two_lines() -> None:
     assert log(b"x", a_mark(1), a_mark(1)) == b"x\r\n" + LINE + LINE
 
