@@ -8,8 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from emulator.cloud.records import ResourceGroup
-from emulator.cloud.resource_id import ResourceId, group_scope, subscription_scope
+from emulator.cloud.resource_id import ResourceId, subscription_scope
 from emulator.cloud.roles import is_allowed
 from emulator.errors import CloudError
 from emulator.service.authentication import Caller, address_of, authorize, authorize_member
@@ -72,17 +71,6 @@ class Call:
             caller_id=self.caller.principal,
             address=self.address,
         )
-
-    def require_group(self, subscription: str, group: str) -> ResourceGroup:
-        """Return the resource group.
-
-        Raises:
-            CloudError: 404 ResourceGroupNotFound.
-        """
-        found = self.service.cloud.find(ResourceGroup, group_scope(subscription, group))
-        if found is None:
-            raise CloudError(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
-        return found
 
     def accepted(self, operation: Operation, *, status: int = 202, body: Any = None) -> Response:
         """Return the answer to a request whose work goes on in `operation`.
