@@ -298,3 +298,13 @@ def test_console_pops_out_with_the_sign_in_and_comes_back(page, portal) -> None:
     expect(page.get_by_text("The console is in a window of its own.").first).to_be_visible()
     window.close()
     expect_state(page, "Connected")
+
+
+def test_tab_with_an_open_console_is_not_closed_by_one_key(page, portal) -> None:
+    open_console(page)
+    page.keyboard.type("x")
+    with page.expect_event("dialog") as asked:
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+    expect_state(page, "Connected")

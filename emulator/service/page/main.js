@@ -2,9 +2,8 @@
 
 import { availability, makeApp, readCloud } from "./app.js";
 import { announce, button, fill, h } from "./dom.js";
-import { isDark, onPreference, prefer } from "./preferences.js";
-import { applyTheme } from "./preferences.js";
 import { adoptIdentity } from "./popout.js";
+import { applyTheme, isDark, onPreference, prefer } from "./preferences.js";
 import { parseRoute } from "./routes.js";
 import { showInstances, showResources } from "./view_list.js";
 import { showMachine } from "./view_machine.js";
@@ -46,6 +45,7 @@ async function showRoute(app, signal) {
   else if (route.kind === "set") await showInstances(app, main, route.id, signal);
   else await showResources(app, main, signal);
   if (signal.aborted) return;
+  if (document.activeElement === document.body) main.focus({ preventScroll: true }); // the link that led here is gone
   document.title = `${main.querySelector("h1")?.textContent ?? "ttylab"} · ttylab`;
 }
 

@@ -35,7 +35,7 @@ export function showConsole(app, content, view, signal) {
   const title = h("span", { class: "guest-title" });
   const screen = h("div", { class: "screen-box" });
   const frame = h("div", { class: "console-frame", role: "region", "aria-label": `Console of ${name}` }, screen);
-  const heading = h("div", { class: "title" }, h("h2", {}, app.popped ? `${name}: Serial console` : "Serial console"), title);
+  const heading = h("div", { class: "title" }, app.popped ? h("h1", {}, `${name}: Serial console`) : h("h2", {}, "Serial console"), title);
   fill(content, heading, frame); // xterm.js measures its font, so it needs to be in the page first
   const terminal = openTerminal(screen, {
     rows: os === "Windows" ? 25 : 24, // SAC's screen (azure.md 8)
@@ -54,8 +54,14 @@ export function showConsole(app, content, view, signal) {
   wireInput(console, frame, () => leave(bar));
   onPreference(terminal.restyle, signal);
   signal.addEventListener("abort", () => (console.link.stop(), terminal.xterm.dispose()));
+  if (!app.popped) addEventListener("beforeunload", (event) => holdBack(console, event), { signal });
   void console.link.start();
   console.focus();
+}
+
+/** @param {Console} console @param {Event} event Ctrl+W deletes a word in a shell and closes a tab in a browser: ask */
+function holdBack(console, event) {
+  if (console.link.isOpen && console.app.identity.current) event.preventDefault();
 }
 
 /** @param {App} app @param {MachineView} view @param {Console["terminal"]} terminal @param {ReturnType<typeof feedbackLog>} log @returns {Console} */
