@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from emulator.cloud.demo import DEMO_FILE, demo_config
 from emulator.errors import SpecError, StateError
-from emulator.service import http_protocol
+from emulator.service import http_protocol, server
 from emulator.service.http_limits import BODY_MAX
 from emulator.service.http_protocol import HEAD_MAX
 from emulator.service.running_service import STOPPED, ServiceOptions
@@ -70,13 +70,18 @@ def open_socket(access: ServiceAccess) -> ssl.SSLSocket:
     return ssl.create_default_context(cafile=access.ca).wrap_socket(plain, server_hostname="localhost")
 
 
-def exchange(access: ServiceAccess, *parts: bytes) -> bytes:
-    """Return all that comes until the server ends the connection."""
+def exchange(access: ServiceAccess, *parts: bytes, after: bytes = b"") -> bytes:
+    """Return all that comes until the server ends the connection.
+
+    Of `parts` the second and all that follow are sent once `after` has come.
+    """
     with open_socket(access) as connection:
+        answer = b""
         with suppress(BrokenPipeError, ConnectionResetError):  # it may say no before the end
             for part in parts:
                 connection.sendall(part)
-        answer = b""
+                while after not in answer:
+                    answer += connection.recv(65536)
         with suppress(ConnectionResetError, ssl.SSLEOFError):
             while more := connection.recv(65536):
                 answer += more
@@ -104,15 +109,8 @@ def token_of(access: ServiceAccess, name: str = "app") -> str:
 def link_to(access: ServiceAccess, name: str = "linux1"):
     """Connect to a VM's console as clients do; yield the socket after its first frame and the token."""
     token = token_of(access)
-    path = VM.format(access.subscription).replace("linux1", name)
-    url = f"{access.endpoint}{path}/providers/Microsoft.SerialConsole/serialPorts/0/connect"
-    headers = {"Authorization": f"Bearer {token}"}
-    answer = requests.post(
-        url, params={"api-version": "2018-05-01"}, headers=headers, verify=str(access.ca), timeout=WAIT_S
-    )
-    assert answer.status_code == 200, answer.text
     context = ssl.create_default_context(cafile=access.ca)
-    with connect(answer.json()["connectionString"], ssl=context, open_timeout=WAIT_S) as link:
+    with connect(connection_string(access, name, token), ssl=context, open_timeout=WAIT_S) as link:
         assert link.recv(WAIT_S).startswith("Connecting...")
         link.send(token)
         yield link
@@ -133,7 +131,8 @@ def frames_of(link: ClientConnection) -> Iterator[str | bytes]:
 
 def test_health_is_200_while_guests_can_be_reached(access: ServiceAccess) -> None:
     answer = get(access, "/health")
-    assert (answer.status_code, answer.json()) == (200, {"status": "healthy", "problems": []})
+    assert answer.status_code == 200
+    assert answer.json() == {"healthy": True, "status": "healthy", "problems": []}
 
 
 def test_health_is_503_with_reasons_otherwise(access: ServiceAccess, fleet: FakeFleet) -> None:
@@ -143,6 +142,7 @@ def test_health_is_503_with_reasons_otherwise(access: ServiceAccess, fleet: Fake
     finally:
         fleet.trouble.clear()
     assert answer.status_code == 503
+    assert answer.json()["healthy"] is False
     assert "ttylab images build" in answer.json()["problems"][0]
 
 
@@ -283,6 +283,76 @@ def test_link_has_no_deflate_and_bounded_messages(access: ServiceAccess) -> None
         link.send(b"x" * (MESSAGE_MAX + 1))
         _, end = read_to_end(link)
     assert end.code == 1009
+
+
+def connection_string(access: ServiceAccess, name: str, token: str) -> str:
+    path = VM.format(access.subscription).replace("linux1", name)
+    url = f"{access.endpoint}{path}/providers/Microsoft.SerialConsole/serialPorts/0/connect"
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = requests.post(
+        url, params={"api-version": "2018-05-01"}, headers=headers, verify=str(access.ca), timeout=WAIT_S
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()["connectionString"]
+
+
+def upgrade(access: ServiceAccess, name: str) -> bytes:
+    """Return the bytes that open a link to a VM, for a client that then does as it likes."""
+    path = "/" + connection_string(access, name, token_of(access)).split("/", 3)[3]
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    ).encode()
+
+
+def close_code_in(answer: bytes) -> int:
+    """Return the code of the close frame at the end of what a server sent."""
+    at = answer.rindex(b"\x88")
+    return int.from_bytes(answer[at + 2 : at + 4], "big")
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"\x81\x01a", 1002),  # not masked
+        (b"\xf1\x81\x00\x00\x00\x00a", 1002),  # reserved bits
+        (b"\x8f\x80\x00\x00\x00\x00", 1002),  # no such opcode
+        (b"\x81\x81\x00\x00\x00\x00\xff", 1007),  # not UTF-8
+        (b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00", 1009),
+    ],
+)
+def test_broken_frame_ends_the_link_with_its_code(access: ServiceAccess, frame: bytes, code: int) -> None:
+    answer = exchange(access, upgrade(access, "linux1"), frame, after=b"Connecting...")
+    assert close_code_in(answer) == code
+
+
+def test_half_open_link_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "PING_S", 0.1)
+    with served(tmp_path) as access:
+        answer = exchange(access, upgrade(access, "linux1"))  # and not a word more
+    assert close_code_in(answer) == 1011
+    assert b"keepalive ping timeout" in answer
+
+
+def test_connection_that_says_nothing_does_not_get_through_its_handshake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HANDSHAKE_S", 0.3)
+    with served(tmp_path) as access, ExitStack() as idle:
+        port = int(access.endpoint.rpartition(":")[2])
+        mute = [
+            idle.enter_context(socket.create_connection(("127.0.0.1", port), timeout=WAIT_S))
+            for _ in range(50)
+        ]
+        assert get(access, "/ca.pem").status_code == 200
+        assert all(end_of(one) for one in mute)
+
+
+def end_of(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
 
 
 def test_end_of_the_service_is_told_to_links(tmp_path: Path) -> None:

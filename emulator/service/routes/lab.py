@@ -18,7 +18,11 @@ router = APIRouter(tags=["lab"])
 async def health(service: ServiceOf) -> Response:
     """Answer 200 only if guests can be reached and state is kept; else 503 with the reasons."""
     problems = [*await service.fleet.problems(), *service.troubles()]
-    body: dict[str, Any] = {"status": "unhealthy" if problems else "healthy", "problems": problems}
+    body: dict[str, Any] = {
+        "healthy": not problems,
+        "status": "unhealthy" if problems else "healthy",
+        "problems": problems,
+    }
     return JSONResponse(body, 503 if problems else 200)
 
 
