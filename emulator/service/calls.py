@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from emulator.cloud.records import ResourceGroup
 from emulator.cloud.resource_id import ResourceId, subscription_scope
 from emulator.cloud.roles import is_allowed
 from emulator.errors import CloudError
@@ -15,6 +16,7 @@ from emulator.service.authentication import Caller, address_of, authorize, autho
 from emulator.service.context import Service, ServiceOf
 from emulator.service.operations import Operation
 from emulator.service.routing import require_api_version
+from emulator.service.scopes import require_group
 from emulator.service.tokens import Claims
 
 RETRY_AFTER_S = "1"
@@ -71,6 +73,14 @@ class Call:
             caller_id=self.caller.principal,
             address=self.address,
         )
+
+    def require_group(self, subscription: str, group: str) -> ResourceGroup:
+        """Return the resource group.
+
+        Raises:
+            CloudError: 404 ResourceGroupNotFound.
+        """
+        return require_group(self.service, subscription, group)
 
     def accepted(self, operation: Operation, *, status: int = 202, body: Any = None) -> Response:
         """Return the answer to a request whose work goes on in `operation`.

@@ -36,7 +36,6 @@ from emulator.service.scale_set_calls import (
     location_of_set,
     numbers_of,
 )
-from emulator.service.scopes import require_group
 
 TYPE = "Microsoft.Compute/virtualMachineScaleSets"
 _IN_SUBSCRIPTION = f"/subscriptions/{{subscription}}/providers/{TYPE}"
@@ -66,7 +65,7 @@ async def list_all_scale_sets(subscription: SubscriptionName, call: CallOf) -> J
 async def list_scale_sets(subscription: SubscriptionName, group: ResourceName, call: CallOf) -> Json:
     """List the scale sets of a resource group that the caller may see."""
     call.enter(subscription)
-    require_group(call.service, subscription, group)
+    call.require_group(subscription, group)
     return _list(call, subscription, group_scope(subscription, group))
 
 
@@ -87,7 +86,7 @@ async def read_scale_set_view(call: CallOf, target: Target) -> Json:
 async def put_set(call: CallOf, target: Target, body: Document) -> Response:
     """Make a scale set with its instances, or replace what is said of it."""
     call.authorize(f"{TYPE}/write", target)
-    require_group(call.service, target.subscription, target.group)
+    call.require_group(target.subscription, target.group)
     old = call.service.cloud.find(ScaleSet, target.key)
     document = put_scale_set(body, scale_set=target, old=None if old is None else old.document)
     if old is not None:

@@ -21,7 +21,6 @@ from emulator.cloud.storage import is_account_name, patch_account, put_account, 
 from emulator.errors import CloudError
 from emulator.service.calls import Call, CallOf, Expand, ResourceName, SubscriptionName
 from emulator.service.routing import arm_router
-from emulator.service.scopes import require_group
 
 TYPE = "Microsoft.Storage/storageAccounts"
 _IN_SUBSCRIPTION = "/subscriptions/{subscription}/providers/Microsoft.Storage"
@@ -50,7 +49,7 @@ async def list_all_accounts(subscription: SubscriptionName, call: CallOf) -> Jso
 async def list_accounts(subscription: SubscriptionName, group: ResourceName, call: CallOf) -> Json:
     """List the accounts of a resource group that the caller may see."""
     call.enter(subscription)
-    require_group(call.service, subscription, group)
+    call.require_group(subscription, group)
     return _list(call, subscription, group_scope(subscription, group))
 
 
@@ -64,7 +63,7 @@ async def read_account(call: CallOf, target: Target, expand: Expand = None) -> J
 async def put_storage_account(call: CallOf, target: Target, body: Document) -> Response:
     """Make an account, or replace what is said of it; it is there at once."""
     call.authorize(f"{TYPE}/write", target)
-    require_group(call.service, target.subscription, target.group)
+    call.require_group(target.subscription, target.group)
     old = call.service.cloud.find(StorageAccount, target.key)
     document = put_account(body, name=target.name, old=None if old is None else old.document)
     taken = next((one for one in call.service.cloud.all(StorageAccount) if one.id.name == target.name), None)

@@ -18,7 +18,6 @@ from emulator.service.machine_calls import change_machine, find_machine, plan, s
 from emulator.service.power import Action, begin_change, begin_delete, location_of
 from emulator.service.routes.machine_routes import add_machine_routes
 from emulator.service.routing import arm_router
-from emulator.service.scopes import require_group
 
 TYPE = "Microsoft.Compute/virtualMachines"
 SIZES: tuple[tuple[str, int, int], ...] = (
@@ -61,7 +60,7 @@ async def list_vms(
 ) -> Json:
     """List the VMs of a resource group that the caller may see."""
     call.enter(subscription)
-    require_group(call.service, subscription, group)
+    call.require_group(subscription, group)
     return _list(call, subscription, group_scope(subscription, group), _with_view("false", expand))
 
 
@@ -83,7 +82,7 @@ async def list_sizes_of_vm(call: CallOf, target: Target) -> Json:
 async def put(call: CallOf, target: Target, body: Annotated[dict[str, Any], Body()]) -> Response:
     """Make a VM, or replace what is said of it."""
     call.authorize(f"{TYPE}/write", target)
-    require_group(call.service, target.subscription, target.group)
+    call.require_group(target.subscription, target.group)
     old = call.service.cloud.find(VirtualMachine, target.key)
     document = put_vm(body, vm=target, old=None if old is None else old.document)
     if old is not None:
