@@ -132,21 +132,13 @@ def read_assignment(
             400, "InvalidRoleAssignmentCondition", "Conditions on role assignments are not supported."
         )
     role = _role_of(cloud, _text(properties, "roleDefinitionId"), scope=scope)
-    principal = _principal_of(cloud, _text(properties, "principalId"), tenant=tenant)
-    kind = properties.get("principalType")
-    if kind is not None and str(kind).lower() != principal.type.value.lower():
-        raise CloudError(
-            400,
-            "UnmatchedPrincipalType",
-            f"The PrincipalId '{principal.id}' has type '{principal.type.value}', which is different from"
-            f" specified PrincipalType '{str(kind)[:40]}'.",
-        )
+    principal, kind = _principal_of(cloud, properties, tenant=tenant)
     return RoleAssignment(
         id=name.lower(),
         scope=scope,
         role=role.id,
-        principal=principal.id,
-        principal_type=PrincipalType(principal.type),
+        principal=principal,
+        principal_type=kind,
         created=now,
     )
 
@@ -228,8 +220,17 @@ def role_not_found(name: str) -> CloudError:
     )
 
 
-def _principal_of(cloud: Cloud, text: str, *, tenant: str) -> Principal:
+def _principal_of(cloud: Cloud, properties: Mapping[str, Any], *, tenant: str) -> tuple[str, PrincipalType]:
+    """Return who gets a role, and what that is.
+
+    One that the directory does not know is taken at its word if its type is said: that is how Azure
+    gives roles to principals made a moment ago.
+    """
+    text, said = _text(properties, "principalId"), properties.get("principalType")
+    kind = next((one for one in PrincipalType if one.value.lower() == str(said).lower()), None)
     found = cloud.find(Principal, text)
+    if found is None and kind is not None and GUID.fullmatch(text):
+        return text.lower(), kind
     if found is None or found.tenant.lower() != tenant.lower():
         raise CloudError(
             400,
@@ -237,7 +238,14 @@ def _principal_of(cloud: Cloud, text: str, *, tenant: str) -> Principal:
             f"Principal {text[:80].replace('-', '')} does not exist in the directory {tenant}. Check that"
             " you have the correct principal ID.",
         )
-    return found
+    if said is not None and kind is not found.type:
+        raise CloudError(
+            400,
+            "UnmatchedPrincipalType",
+            f"The PrincipalId '{found.id}' has type '{found.type.value}', which is different from"
+            f" specified PrincipalType '{str(said)[:40]}'.",
+        )
+    return found.id, found.type
 
 
 def _text(table: Mapping[str, Any], name: str) -> str:

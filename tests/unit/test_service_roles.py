@@ -289,3 +289,13 @@ def test_permissions_are_those_of_the_caller(service, client):
     mine = client.get(path, headers=bearer(service, "reader")).json()["value"]
     assert [one["actions"] for one in mine] == [["*/read"]]
     assert client.get(path, headers=bearer(service, "vmonly")).status_code == 403
+
+
+def test_an_assignment_to_a_principal_made_a_moment_ago_is_taken_if_its_type_is_said(service, client):
+    body = wanted(service)
+    body["properties"] |= {"principalId": OTHER, "principalType": "ServicePrincipal"}
+    made = client.put(assignments(GROUP, NAME), json=body)
+    assert made.status_code == 201
+    assert made.json()["properties"]["principalId"] == OTHER
+    body["properties"]["principalType"] = "Martian"
+    assert code_of(client.put(assignments(GROUP, OTHER), json=body), 400) == "PrincipalNotFound"

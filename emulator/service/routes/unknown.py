@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from emulator.cloud.compute import Body as Json
 from emulator.errors import CloudError
 from emulator.service.calls import CallOf, SubscriptionName
 from emulator.service.routing import arm_router
@@ -27,20 +26,6 @@ KNOWN = frozenset(
 METHODS = ("GET", "PUT", "PATCH", "POST", "DELETE")
 
 router: APIRouter = arm_router()
-
-
-@router.get("/subscriptions/{subscription}/providers/Microsoft.Network/networkInterfaces")
-async def list_network_interfaces(subscription: SubscriptionName, call: CallOf) -> Json:
-    """List no network interfaces: `az vm list --show-details` asks for them."""
-    call.enter(subscription)
-    return {"value": []}
-
-
-@router.get("/subscriptions/{subscription}/providers/Microsoft.Network/publicIPAddresses")
-async def list_public_addresses(subscription: SubscriptionName, call: CallOf) -> Json:
-    """List no public addresses: `az vm list --show-details` asks for them."""
-    call.enter(subscription)
-    return {"value": []}
 
 
 Namespace = Annotated[str, Path(max_length=200)]

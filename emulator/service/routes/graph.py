@@ -1,0 +1,92 @@
+"""Microsoft Graph, as far as `az role assignment` and `az ad` need it: who is who in the caller's tenant."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from emulator.cloud.graph import matching, render_principal
+from emulator.cloud.records import Principal, PrincipalType
+from emulator.errors import CloudError
+from emulator.service.authentication import Caller
+from emulator.service.context import Service, ServiceOf
+from emulator.service.request_body import BodyOf
+from emulator.service.routing import CaseBlindRoute
+from emulator.service.tokens import Claims
+
+IDS_MAX = 1000
+_KINDS = {"users": PrincipalType.USER, "servicePrincipals": PrincipalType.SERVICE_PRINCIPAL}
+Filter = Annotated[str | None, Query(alias="$filter", max_length=2048)]
+
+router = APIRouter(route_class=CaseBlindRoute, tags=["graph"])
+
+
+@router.get("/v1.0/me")
+async def show_me(service: ServiceOf, caller: Caller) -> dict[str, Any]:
+    """Show the signed-in user."""
+    for one in _principals(service, caller, PrincipalType.USER):
+        if one.id == caller.principal:
+            return render_principal(one)
+    raise CloudError(400, "BadRequest", "/me request is only valid with delegated authentication flow.")
+
+
+@router.get("/v1.0/users")
+async def list_users(service: ServiceOf, caller: Caller, chosen: Filter = None) -> dict[str, Any]:
+    """List users."""
+    return _list(service, caller, kind="users", chosen=chosen)
+
+
+@router.get("/v1.0/servicePrincipals")
+async def list_service_principals(
+    service: ServiceOf, caller: Caller, chosen: Filter = None
+) -> dict[str, Any]:
+    """List service principals."""
+    return _list(service, caller, kind="servicePrincipals", chosen=chosen)
+
+
+@router.get("/v1.0/users/{name}")
+async def show_user(service: ServiceOf, caller: Caller, name: str) -> dict[str, Any]:
+    """Show a user by object id or name."""
+    return _show(service, caller, PrincipalType.USER, name)
+
+
+@router.get("/v1.0/servicePrincipals/{name}")
+async def show_service_principal(service: ServiceOf, caller: Caller, name: str) -> dict[str, Any]:
+    """Show a service principal by object id."""
+    return _show(service, caller, PrincipalType.SERVICE_PRINCIPAL, name)
+
+
+@router.post("/v1.0/directoryObjects/getByIds")
+async def find_by_ids(service: ServiceOf, caller: Caller, body: BodyOf) -> dict[str, Any]:
+    """Return the principals with these object ids; unknown ones are left out."""
+    ids = body.get("ids")
+    if not isinstance(ids, list) or len(ids) > IDS_MAX:
+        raise CloudError(400, "Request_BadRequest", f"'ids' must be a list of at most {IDS_MAX}.")
+    wanted = {str(one).lower() for one in ids}
+    found = [one for one in _principals(service, caller) if one.id.lower() in wanted]
+    return {"value": [render_principal(one, typed=True) for one in found]}
+
+
+def _list(service: Service, caller: Claims, *, kind: str, chosen: str | None) -> dict[str, Any]:
+    found = matching(_principals(service, caller, _KINDS[kind]), chosen)
+    return {
+        "@odata.context": f"{service.endpoint}/v1.0/$metadata#{kind}",
+        "value": [render_principal(one) for one in found],
+    }
+
+
+def _show(service: Service, caller: Claims, kind: PrincipalType, name: str) -> dict[str, Any]:
+    for one in _principals(service, caller, kind):
+        if name.lower() in {one.id.lower(), one.name.lower()}:
+            return render_principal(one)
+    raise CloudError(404, "Request_ResourceNotFound", f"Resource '{name[:120]}' does not exist.")
+
+
+def _principals(service: Service, caller: Claims, kind: PrincipalType | None = None) -> list[Principal]:
+    tenant = caller.tenant.lower()
+    return [
+        one
+        for one in service.cloud.all(Principal)
+        if one.tenant.lower() == tenant and kind in {None, one.type}
+    ]
