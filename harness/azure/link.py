@@ -145,6 +145,9 @@ class Link:
             self._finish(ABNORMAL if close is None else close.code, "" if close is None else close.reason)
         except (OSError, ValueError) as error:  # of the socket, or of whoever receives
             self._finish(ABNORMAL, str(error))
+        finally:
+            if self._end is None:  # a defect, which the thread still raises: nobody may wait for ever
+                self._finish(ABNORMAL, "the link's reader failed")
 
     def _finish(self, code: int, reason: str) -> None:
         self._end = LinkEnd(kind=judge_end(code, reason, ours=self._leaving), code=code, reason=reason)
@@ -207,7 +210,7 @@ def open_link(
         ServiceUnreachable: there was no handshake.
     """
     with ExitStack() as stack:
-        socket = _connect(url, ca=ca, headers=headers or {}, deadline=deadline)
+        socket = _connect(stack, url, ca=ca, headers=headers or {}, deadline=deadline)
         link = Link(socket, receive=receive, on_end=on_end, token=token)
         stack.callback(link.close)
         link.start()
@@ -215,11 +218,11 @@ def open_link(
 
 
 def _connect(
-    url: str, *, ca: Path | None, headers: Mapping[str, str], deadline: Deadline
+    stack: ExitStack, url: str, *, ca: Path | None, headers: Mapping[str, str], deadline: Deadline
 ) -> ClientConnection:
     host = "/".join(url.split("/", 3)[:3])
     try:
-        return connect(
+        opened = connect(
             url,
             ssl=_context(ca) if url.startswith("wss:") else None,
             additional_headers=dict(headers),
@@ -230,12 +233,14 @@ def _connect(
             max_queue=QUEUED_FRAMES,
             **({} if ca is None else {"proxy": None}),
         )
+        socket: ClientConnection = stack.enter_context(opened)
     except InvalidStatus as error:
         code, message = _reason(bytes(error.response.body or b""))
         status = error.response.status_code
         raise ServiceRefused("opening the link", status=status, code=code, message=message) from error
     except (OSError, InvalidHandshake, TimeoutError) as error:
         raise ServiceUnreachable(f"{host} can't be reached: {str(error) or type(error).__name__}") from error
+    return socket
 
 
 def _context(ca: Path | None) -> ssl.SSLContext:
