@@ -57,6 +57,7 @@ async def _serve(
                 health = asyncio.create_task(_say_health(running))
                 await told.wait()
                 health.cancel()
+                await asyncio.gather(health, return_exceptions=True)
             _LOG.info("ending; once more Ctrl-C ends at once")
 
 
