@@ -1,15 +1,17 @@
-"""What every target does: the same tests on a machine, on its pty by pyserial, and behind RFC 2217.
+"""What every target does: the same tests on a machine, on its pty by pyserial, behind RFC 2217, and on a VM
+of the console service by each of its links.
 
 Each target has a guest of its own, booted once; the tests use it in their order, and the last one kills it.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pytest
 
 from emulator.clock import Deadline
+from emulator.cloud.resource_id import vm_id
 from emulator.console.records import UserView
 from emulator.console.rfc2217_server import open_rfc2217_server
 from emulator.console.serial_port import open_serial_console
@@ -18,6 +20,9 @@ from emulator.machine.capability import Capability
 from emulator.machine.linux_boot import CONSOLE_ARGS, FAST_ARGS
 from emulator.machine.machine import Machine
 from emulator.machine.spec import Firmware, kernel_for
+from harness.azure.address import ServiceAddress, address_of_ready
+from harness.azure.arm import open_arm
+from harness.azure.guests import own_vm
 from harness.boot_stages import boot_offsets
 from harness.errors import GuestDied, Unsupported
 from harness.guests.linux import LinuxGuest
@@ -31,6 +36,8 @@ from harness.stages import Stage
 from harness.stimulus import Nmi, SysRq
 from harness.targets import Target
 from harness.targets.serial_port import serial_target
+from harness.targets.service import Wire, service_target
+from harness.targets.service_abilities import service_capabilities
 from harness.verdict import Reason, Status
 
 pytestmark = pytest.mark.qemu
@@ -57,6 +64,14 @@ def open_rfc2217_target(machine: Machine, stack: ExitStack) -> Target:
     return serial_target(stack.enter_context(open_serial_console(f"rfc2217://{host}:{port}")))
 
 
+def open_service_target(address: ServiceAddress, spec: MachineSpec, wire: Wire, stack: ExitStack) -> Target:
+    arm = stack.enter_context(open_arm(address))
+    vm = vm_id(address.subscription, address.group, f"contract-{wire}")
+    stack.enter_context(own_vm(arm, vm, spec, image="bookworm"))
+    able = service_capabilities(spec)
+    return stack.enter_context(service_target(arm, vm, able=able, name="service", wire=wire))
+
+
 @dataclass(kw_only=True)
 class Rig:
     """A target with a logged-in guest, and what its line can't do."""
@@ -66,7 +81,8 @@ class Rig:
     obstacle: str | None
 
 
-OBSTACLES = {"machine": None, "pty": "a pty carries no BREAK", "rfc2217": None}
+WIRES = {"service": Wire.AZURE, "service-raw": Wire.RAW}
+OBSTACLES = {"machine": None, "pty": "a pty carries no BREAK", "rfc2217": None, **dict.fromkeys(WIRES)}
 OPENERS: dict[str, Callable[[Machine, ExitStack], Target]] = {
     "machine": open_machine_target,
     "pty": open_pty_target,
@@ -76,7 +92,7 @@ OPENERS: dict[str, Callable[[Machine, ExitStack], Target]] = {
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=pytest.mark.xdist_group(f"target-{name}")) for name in OPENERS],
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(f"target-{name}")) for name in OBSTACLES],
 )
 def rig(request, lab, tmp_path_factory) -> Iterator[Rig]:
     image = lab.image("bookworm")
@@ -89,17 +105,16 @@ def rig(request, lab, tmp_path_factory) -> Iterator[Rig]:
         tell_tsc=True,
         command_line=(*CONSOLE_ARGS, *FAST_ARGS),
     )
-    opened = open_machine(
-        spec,
-        run_dir=tmp_path_factory.mktemp(request.param),
-        qemu=lab.qemu,
-        accelerator=lab.choice(spec.machine),
-        start=False,
-    )
     with ExitStack() as stack:
-        machine = stack.enter_context(opened)
-        target = OPENERS[request.param](machine, stack)
-        machine.power_on(soon())
+        if request.param in WIRES:
+            address = address_of_ready(asdict(request.getfixturevalue("cloud")), name="cloud")
+            target = open_service_target(address, spec, WIRES[request.param], stack)
+        else:
+            run_dir, accelerator = tmp_path_factory.mktemp(request.param), lab.choice(spec.machine)
+            opened = open_machine(spec, run_dir=run_dir, qemu=lab.qemu, accelerator=accelerator, start=False)
+            machine = stack.enter_context(opened)
+            target = OPENERS[request.param](machine, stack)
+            machine.power_on(soon())
         guest = LinuxGuest(Session(target.channel))
         guest.reach(Stage.SHELL, soon())
         yield Rig(target=target, guest=guest, obstacle=OBSTACLES[request.param])
