@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import queue
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -69,18 +70,19 @@ class Link:
 
     def __init__(
         self,
-        socket: ClientConnection,
+        connection: ClientConnection,
         *,
         receive: Callable[[bytes], None],
         on_end: Callable[[], None] = lambda: None,
         token: str | None = None,
     ) -> None:
         self.ended = threading.Event()
-        self._socket = socket
+        self._socket = connection
         self._receive = receive
         self._on_end = on_end
         self._token = token
         self._leaving = False
+        self._sending = threading.Event()
         self._end: LinkEnd | None = None
         self._outgoing: queue.Queue[_Outgoing | None] = queue.Queue(maxsize=QUEUED_FRAMES)
         self._threads = [
@@ -119,6 +121,9 @@ class Link:
     def close(self) -> None:
         """Leave, and wait for both threads; calling it again does nothing."""
         self._leaving = True
+        if self._sending.is_set():  # a service that takes nothing would not take a close frame either
+            with suppress(OSError):
+                self._socket.socket.shutdown(socket.SHUT_RDWR)
         with suppress(ConnectionClosed, OSError):
             self._socket.close(1000)
         with suppress(OSError):
@@ -158,9 +163,11 @@ class Link:
 
     def _write(self) -> None:
         while not self.ended.is_set() and (item := self._outgoing.get()) is not None:
+            self._sending.set()
             with suppress(ConnectionClosed, OSError):
                 self._socket.send(item.data)
                 item.sent = True
+            self._sending.clear()
             item.done.set()
         with suppress(queue.Empty):
             while True:
@@ -210,8 +217,8 @@ def open_link(
         ServiceUnreachable: there was no handshake.
     """
     with ExitStack() as stack:
-        socket = _connect(stack, url, ca=ca, headers=headers or {}, deadline=deadline)
-        link = Link(socket, receive=receive, on_end=on_end, token=token)
+        connection = _connect(stack, url, ca=ca, headers=headers or {}, deadline=deadline)
+        link = Link(connection, receive=receive, on_end=on_end, token=token)
         stack.callback(link.close)
         link.start()
         yield link
@@ -233,14 +240,14 @@ def _connect(
             max_queue=QUEUED_FRAMES,
             **({} if ca is None else {"proxy": None}),
         )
-        socket: ClientConnection = stack.enter_context(opened)
+        connection: ClientConnection = stack.enter_context(opened)
     except InvalidStatus as error:
         code, message = _reason(bytes(error.response.body or b""))
         status = error.response.status_code
         raise ServiceRefused("opening the link", status=status, code=code, message=message) from error
     except (OSError, InvalidHandshake, TimeoutError) as error:
         raise ServiceUnreachable(f"{host} can't be reached: {str(error) or type(error).__name__}") from error
-    return socket
+    return connection
 
 
 def _context(ca: Path | None) -> ssl.SSLContext:

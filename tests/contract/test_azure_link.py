@@ -22,7 +22,7 @@ def soon():
 @contextmanager
 def serving(talk, **options):
     """Serve `talk(connection)` on a free port and yield its URL."""
-    with serve(talk, "127.0.0.1", 0, **options) as server:
+    with serve(talk, "127.0.0.1", 0, close_timeout=0.5, **options) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -108,6 +108,8 @@ def test_service_that_takes_nothing_does_not_hold_the_writer():
     ):
         with pytest.raises(DeadlineExceeded, match="took no more"):
             link.send(b"x" * (64 << 20), Deadline.after(0.5))
+        link.close()  # returns although the service takes not even the close frame
+        assert link.ended.is_set()
         release.set()
 
 
