@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,6 +81,11 @@ class Deadline:
     def sooner(self, seconds: float) -> Deadline:
         """Return the earlier of this deadline and `seconds` from now."""
         return Deadline(min(self.at, self.clock.monotonic() + seconds), self.clock)
+
+
+async def pause(seconds: float) -> None:
+    """Let `seconds` pass for one task of an asyncio loop; the others go on."""
+    await asyncio.sleep(seconds)
 
 
 def utc_now() -> datetime:

@@ -106,7 +106,7 @@ def package_of(name: str, known: Mapping[str, Module]) -> str:
 
 
 def acts(name: str) -> bool:
-    return name.split(".", maxsplit=1)[0] in IMPURE
+    return name.split(".", maxsplit=1)[0] in IMPURE and not name.startswith("urllib.parse")
 
 
 def pure_modules(known: Mapping[str, Module]) -> set[str]:

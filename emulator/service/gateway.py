@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from emulator.clock import pause
 from emulator.cloud.console_access import check_role, find_vm
 from emulator.cloud.records import PowerState
 from emulator.console.marks import MarkKind
@@ -65,7 +66,7 @@ async def serve_client(
 async def _talk(socket: WebSocket, link: Link, *, service: Service, token: str | None) -> None:
     """Greet, wait for trust, carry bytes; what goes wrong becomes the link's ending."""
     try:
-        await asyncio.sleep(service.faults.first_frame_delay_s())
+        await pause(service.faults.first_frame_delay_s())
         await socket.send_text(FIRST_FRAME)
         token = await _wait_for_trust(socket, link, service=service, token=token)
         await _carry(socket, link, service=service, token=token)
@@ -134,7 +135,7 @@ def _chaperones(link: Link, service: Service) -> Iterator[asyncio.Task[None]]:
 
 
 async def _drop(link: Link, after_s: float) -> None:
-    await asyncio.sleep(after_s)
+    await pause(after_s)
     link.end(1011, "dropped by fault injection", notice="")
 
 
@@ -173,7 +174,7 @@ async def _send_output(socket: WebSocket, feed: Feed, *, count: Callable[[float]
         if text := frames.feed(data):
             await socket.send_text(text)
         if len(data) > SMALL_FRAME:
-            await asyncio.sleep(GATHER_S)
+            await pause(GATHER_S)
     if text := frames.finish():
         await socket.send_text(text)
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from emulator.clock import pause
 from emulator.cloud.records import PowerState, ProvisioningState, VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
@@ -216,12 +217,6 @@ def mark(service: Service, vm: VirtualMachine, *, command: str, by: str) -> None
 def location_of(vm: VirtualMachine) -> str:
     """Return the region of `vm`."""
     return str(vm.document.get("location") or "global")
-
-
-async def pause(seconds: float) -> None:
-    """Let the loop go on for `seconds`: what an operation takes at least."""
-    if seconds > 0:
-        await asyncio.sleep(seconds)
 
 
 def _require_allocated(vm: VirtualMachine, action: Action) -> None:

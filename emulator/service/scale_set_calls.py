@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from emulator.clock import pause
 from emulator.cloud.compute_scale_sets import capacity_of, instance_document, with_capacity
 from emulator.cloud.documents import table
 from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, VirtualMachine
@@ -13,7 +14,7 @@ from emulator.cloud.resource_id import VM_TYPE
 from emulator.service.context import Service
 from emulator.service.machine_calls import plan, replan
 from emulator.service.operations import Operation
-from emulator.service.power import begin_delete, pause, require_free
+from emulator.service.power import begin_delete, require_free
 
 
 def instances_of(service: Service, scale_set: ScaleSet) -> list[VirtualMachine]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from emulator.clock import pause
 from emulator.cloud.console_access import check_role
 from emulator.cloud.records import (
     PowerState,
@@ -82,6 +83,6 @@ class Vigil:
 async def watch_idle(link: Link, idle_s: float) -> None:
     """End `link` when nobody has typed for `idle_s` seconds."""
     loop = asyncio.get_running_loop()
-    while (rest := link.active_at + idle_s - loop.time()) > 0:  # noqa: ASYNC110  # a time, not an event
-        await asyncio.sleep(rest)
+    while (rest := link.active_at + idle_s - loop.time()) > 0:  # a time, not an event
+        await pause(rest)
     link.end(1000, IDLE.format(idle_s))

@@ -11,7 +11,7 @@ import { showMachine } from "./view_machine.js";
 /** @typedef {import("./app.js").App} App */
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
-const top_ = /** @type {HTMLElement} */ (document.getElementById("top"));
+const header = /** @type {HTMLElement} */ (document.getElementById("top"));
 
 applyTheme();
 document.getElementById("skip")?.addEventListener("click", () => main.focus());
@@ -49,17 +49,21 @@ async function showRoute(app, signal) {
   document.title = `${main.querySelector("h1")?.textContent ?? "ttylab"} · ttylab`;
 }
 
+let shownHeader = new AbortController();
+
 /** @param {App} app */
 function showHeader(app) {
+  shownHeader.abort();
+  shownHeader = new AbortController();
   const said = availability(app.cloud.name);
   const name = app.identity.current?.name;
   const theme = button("", () => prefer({ theme: isDark() ? "light" : "dark" }), { class: "quiet" });
   const label = () => fill(theme, isDark() ? "Light theme" : "Dark theme");
   label();
-  onPreference(label, new AbortController().signal);
+  onPreference(label, shownHeader.signal);
   const out = name && button("Sign out", () => (app.identity.signOut(), location.reload()), { class: "quiet" });
   fill(
-    top_,
+    header,
     h("a", { class: "brand", href: "#/" }, h("img", { src: "/page/icon.svg", alt: "", width: 22, height: 22 }), "ttylab"),
     said && h("span", { class: "badge preview" }, said),
     h("span", { class: "grow" }),

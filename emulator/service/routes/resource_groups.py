@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from emulator.clock import pause
 from emulator.cloud.documents import require_location
 from emulator.cloud.filters import parse_filter
 from emulator.cloud.records import (
@@ -32,7 +33,6 @@ from emulator.service.authentication import (
 )
 from emulator.service.context import Service, ServiceOf
 from emulator.service.operations import OperationStatus
-from emulator.service.power import pause
 from emulator.service.request_body import BodyOf
 from emulator.service.routing import arm_router
 from emulator.service.scopes import require_group

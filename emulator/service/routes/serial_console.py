@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request, Response
 
+from emulator.clock import pause
 from emulator.cloud.console_access import IN_PROGRESS, check_access, find_vm
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import (
@@ -258,7 +258,7 @@ async def _open_session(service: Service, caller: Claims, parent: ResourceId) ->
     if service.faults.conflicts():
         raise CloudError(409, "Conflict", IN_PROGRESS)
     if service.faults.stays_silent():
-        await asyncio.sleep(NO_RESPONSE_S)
+        await pause(NO_RESPONSE_S)
         raise CloudError(504, "GatewayTimeout", NO_RESPONSE)
     return service.sessions.open(parent, principal=caller.principal, now=service.now())
 

@@ -1,0 +1,80 @@
+"""Every route of the OpenAPI document, with whatever schemathesis makes up: no 5xx, no hang.
+
+Once with names that it makes up too, which seldom get beyond a 404, and once with those of the demo cloud.
+"""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+
+from emulator.cloud.records import VirtualMachine
+from emulator.service.app import create_app
+from tests.service_lab import GROUP, SUBSCRIPTION, TENANT, demo_vm_id, open_test_service, token_for
+from tests.service_server import run_service
+
+ANSWER_S = 15.0
+SCHEMA = schemathesis.openapi.from_dict(create_app(open_test_service()).openapi())
+KNOWN = {
+    "subscription": SUBSCRIPTION,
+    "group": GROUP,
+    "tenant": TENANT,
+    "vm": "linux1",
+    "scale_set": "ss1",
+    "instance": "0",
+    "namespace": "Microsoft.Compute",
+    "parent_type": "virtualMachines",
+    "parent": "linux1",
+    "port": "0",
+    "resource": str(demo_vm_id("linux1")).lstrip("/"),
+    "scope": str(demo_vm_id("linux1")).lstrip("/"),
+    "base": "Microsoft.Compute/virtualMachines",
+}
+BOUNDS = settings(
+    max_examples=8,
+    deadline=None,  # the client's own time-out tells a hang
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with run_service(tmp_path_factory.mktemp("served")) as served:
+        yield served
+
+
+def call(case, served) -> None:
+    token = token_for(served.service, "app")
+    response = case.call(
+        base_url=served.endpoint,
+        verify=served.ca,
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=ANSWER_S,
+    )
+    case.validate_response(response, checks=[not_a_server_error])
+
+
+@SCHEMA.parametrize()
+@BOUNDS
+def test_route_never_fails_inside_with_made_up_names(served, case):
+    call(case, served)
+
+
+@SCHEMA.parametrize()
+@BOUNDS
+def test_route_never_fails_inside_with_names_of_the_demo(served, case):
+    case.path_parameters.update({name: KNOWN[name] for name in case.path_parameters if name in KNOWN})
+    case.query["api-version"] = "2024-07-01"
+    call(case, served)
+
+
+def test_document_lists_every_plane():
+    paths = " ".join(SCHEMA.raw_schema["paths"])
+    for word in ("Microsoft.Compute", "Microsoft.SerialConsole", "Microsoft.Storage", "oauth2", "adminCommand"):
+        assert word in paths
+
+
+def test_service_still_serves_after_all_that(served):
+    assert served.service.cloud.find(VirtualMachine, demo_vm_id("linux2").key) is not None
