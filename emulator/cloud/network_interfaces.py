@@ -37,11 +37,6 @@ def _ids(vm: VirtualMachine) -> list[str]:
 
 
 def _document(interface: str, vm: VirtualMachine) -> dict[str, Any]:
-    configuration = {
-        "name": "ipconfig1",
-        "id": f"{interface}/ipConfigurations/ipconfig1",
-        "properties": {"provisioningState": "Succeeded", "primary": True},
-    }
     return {
         "name": interface.rpartition("/")[2],
         "id": interface,
@@ -51,6 +46,6 @@ def _document(interface: str, vm: VirtualMachine) -> dict[str, Any]:
             "provisioningState": "Succeeded",
             "primary": True,
             "virtualMachine": {"id": str(vm.id)},
-            "ipConfigurations": [configuration],
+            "ipConfigurations": [],  # az takes for granted that each has an address
         },
     }

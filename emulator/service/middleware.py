@@ -26,6 +26,7 @@ _HEADERS = {
 }
 _CORRELATION = re.compile(r"[\x21-\x7e]{1,64}")
 _SESSION = re.compile(r"(?<=/sessions/)[^/]+")
+_SLASHES = re.compile("/{2,}")
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _LOG = logging.getLogger(__name__)
 
@@ -36,6 +37,23 @@ def add_middlewares(app: FastAPI, *, endpoint: str, metrics: Metrics, answer: An
     app.add_middleware(HostGuard, hosts=hosts_of(endpoint), answer=answer)
     app.add_middleware(Observation, metrics=metrics)
     app.add_middleware(ResponseHeaders)
+    app.add_middleware(SingleSlashes)
+
+
+class SingleSlashes:
+    """Takes several slashes in a path for one, as Resource Manager does.
+
+    `az resource show --resource-type …` asks for `/providers/Microsoft.Compute//virtualMachines/X`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and "//" in scope["path"]:
+            scope = {**scope, "path": _SLASHES.sub("/", scope["path"])}
+        await self._app(scope, receive, send)
 
 
 class ResponseHeaders:

@@ -112,3 +112,9 @@ def test_network_interface_that_no_vm_names_is_not_found(client, service) -> Non
     path = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/{NETWORK}/networkInterfaces/none?{VERSION}"
     answer = client.get(path, headers=bearer(service))
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
+
+
+def test_several_slashes_in_a_path_are_one(client, service) -> None:
+    path = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Compute//virtualMachines"
+    answer = client.get(f"{path}/linux1?{VERSION}", headers=bearer(service))
+    assert answer.json()["name"] == "linux1"
