@@ -15,7 +15,9 @@ export async function sendNmi(console) {
 
 /** @param {Console} console */
 export async function resetMachine(console) {
-  const text = "The power is cycled at once, without a shutdown: what the guest has not written is lost. The console stays connected, so GRUB can be reached.";
+  const text =
+    "The power is cycled at once, without a shutdown: what the guest has not written is lost." +
+    " The console stays connected, so GRUB can be reached.";
   if (!(await confirmed({ title: `Reset ${console.name}?`, text, yes: "Reset VM" }))) return;
   await admin(console, "reset");
 }

@@ -8,7 +8,15 @@ import { announce, fill, h } from "./dom.js";
 const KEPT = 50;
 const SIGNS = Object.freeze({ good: "✓", doubt: "?", bad: "✗", busy: "…" });
 
-/** @returns {{element: HTMLElement, last: HTMLElement, report: (label: string, act: () => Promise<Feedback> | Feedback) => Promise<void>, say: (feedback: Feedback) => void}} */
+/**
+ * @typedef {object} FeedbackLog
+ * @property {HTMLElement} element the list
+ * @property {HTMLElement} last the newest line once more
+ * @property {(label: string, act: () => Promise<Feedback> | Feedback) => Promise<void>} report shows an act and its end
+ * @property {(feedback: Feedback) => void} say
+ */
+
+/** @returns {FeedbackLog} */
 export function feedbackLog() {
   const list = h("ol", { class: "feedback", "aria-label": "Commands and what became of them" });
   const last = h("span", { class: "last", "aria-hidden": "true" }); // the newest again, where it is seen without scrolling

@@ -31,7 +31,8 @@ export function paste(console, text) {
   if (!text) return;
   const length = lengthOf(text);
   if (length > PASTE_MAX) {
-    const said = `Nothing was pasted: the text has ${length.toLocaleString("en")} characters, and at most ${PASTE_MAX.toLocaleString("en")} can be pasted at once.`;
+    const [has, most] = [length, PASTE_MAX].map((count) => count.toLocaleString("en"));
+    const said = `Nothing was pasted: the text has ${has} characters, and at most ${most} can be pasted at once.`;
     console.say({ tone: "bad", text: said, evidence: "" });
   } else if (!console.link.isOpen) {
     console.say({ tone: "bad", text: "Nothing was pasted: the console is not connected.", evidence: "" });

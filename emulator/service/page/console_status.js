@@ -7,7 +7,13 @@ import { partsOf } from "./resources.js";
 /** @typedef {import("./console_link.js").LinkState} LinkState */
 /** @typedef {import("./view_console.js").Console} Console */
 
-const WORDS = Object.freeze({ idle: "Not connected", connecting: "Connecting …", connected: "Connected", waiting: "Disconnected", closed: "Disconnected" });
+const WORDS = Object.freeze({
+  idle: "Not connected",
+  connecting: "Connecting …",
+  connected: "Connected",
+  waiting: "Disconnected",
+  closed: "Disconnected",
+});
 
 /** @param {LinkState} state @returns {string} */
 export function stateText({ kind, reason, seconds }) {

@@ -7,6 +7,13 @@ import { problem } from "./parts.js";
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./view_machine.js").MachineView} MachineView */
 
+const PASSWORD_TEXTS = [
+  "The serial console shows a login prompt: to get past it the guest needs a user with a password." +
+    " An account that only has an SSH key can't sign in there.",
+  "In Azure the VM access extension makes such a user or sets its password." +
+    " No agent runs in the guests of this service, so it is done in the guest itself:",
+  "In the images that ttylab builds, root and tester have the password ttylab.",
+];
 const UPGRADE = Object.freeze({ label: "Upgrade to the latest model", action: "", ask: "" });
 /** @type {ReadonlyArray<{label: string, action: string, ask: string}>} */
 const ACTIONS = [
@@ -44,19 +51,12 @@ export function showOverview(app, content, view) {
 /** @param {App} _app @param {HTMLElement} content @param {MachineView} view */
 export function showPassword(_app, content, view) {
   const linux = view.machine.os === "Linux";
-  const example = linux ? "passwd USER" : "net user USER *";
-  fill(
-    content,
-    h("h2", {}, "Reset password"),
-    h("div", { class: "card prose" },
-      h("p", {}, "The serial console shows a login prompt: to get past it the guest needs a user with a password. An account that only has an SSH key can't sign in there."),
-      h("p", {}, "In Azure the VM access extension makes such a user or sets its password. No agent runs in the guests of this service, so it is done in the guest itself:"),
-      h("ol", {},
-        h("li", {}, "Open the serial console and sign in with a user that can."),
-        h("li", {}, "Set the password: ", h("code", {}, example)),
-        linux && h("li", {}, "Locked out? Restart the VM, press Esc for GRUB's menu, and boot with ", h("code", {}, "init=/bin/sh"), " added to the kernel's line."),
-      ),
-      h("p", {}, "In the images that ttylab builds, root and tester have the password ttylab."),
-    ),
+  const set = h("li", {}, "Set the password: ", h("code", {}, linux ? "passwd USER" : "net user USER *"));
+  const grub = h(
+    "li", {}, "Locked out? Restart the VM, press Esc for GRUB's menu, and boot with ",
+    h("code", {}, "init=/bin/sh"), " added to the kernel's line.",
   ); // prettier-ignore
+  const steps = h("ol", {}, h("li", {}, "Open the serial console and sign in with a user that can."), set, linux && grub);
+  const [need, how, images] = PASSWORD_TEXTS.map((text) => h("p", {}, text));
+  fill(content, h("h2", {}, "Reset password"), h("div", { class: "card prose" }, need, how, steps, images));
 }
