@@ -199,6 +199,7 @@ def facts_of(run: RunResult) -> list[tuple[str, str]]:
         ("started", run.started_utc[:19].replace("T", " ") + " UTC"),
         ("took", duration(run.duration_s)),
         ("matrix", run.matrix),
+        ("target", ", ".join(sorted({each.target for each in run.cells})) or "none"),
         ("workers", str(run.workers)),
         ("accelerator", ", ".join(sorted({each.accelerator for each in run.cells} - {""})) or "unknown"),
         ("QEMU", ", ".join(sorted({each.qemu for each in run.cells} - {""})) or "unknown"),

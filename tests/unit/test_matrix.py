@@ -6,6 +6,7 @@ from textwrap import dedent
 import pytest
 
 from emulator.errors import SpecError
+from emulator.machine.capability import Capability
 from emulator.machine.spec import Device, Firmware, MachineType
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.matrix import Matrix, load_matrix
@@ -14,6 +15,7 @@ from harness.scenario import Alive, Inject, Scenario
 from harness.scenarios import LIBRARY
 from harness.scenarios.phrases import SYSRQ_HELP
 from harness.stimulus import SysRq, Via
+from harness.targets.service_abilities import OBSTACLES
 
 IMAGES = {"old": frozenset({"spin"}), "new": frozenset({"spin", "i6300esb"})}
 CI = Path(__file__).parents[2] / "ci"
@@ -305,3 +307,36 @@ def test_shards_of_the_push_matrix_share_out_every_image():
     for image in ("bookworm", "bullseye"):
         counts = [sum(cell.image == image for cell in shard(cells, part, 4)) for part in (1, 2, 3, 4)]
         assert max(counts) - min(counts) <= 1
+
+
+def test_matrix_for_the_service_excludes_what_it_can_not_play(tmp_path):
+    text = """
+[matrix]
+name = "through"
+description = "For a test."
+target = "service"
+
+[[block]]
+images = ["bookworm"]
+machines = ["pc"]
+firmwares = ["seabios"]
+vcpus = [1]
+scenarios = ["sysrq-help", "sysrq-keyboard"]
+"""
+    path = tmp_path / "through.toml"
+    path.write_text(text)
+    matrix = load_matrix(path, images={"bookworm": frozenset()}, scenarios=LIBRARY)
+    assert [cell.scenario for cell in matrix.cells] == ["sysrq-help"]
+    assert [(one.cell.scenario, one.reason) for one in matrix.excluded] == [
+        ("sysrq-keyboard", f"through the service: {OBSTACLES[Capability.KEYBOARD]}")
+    ]
+    path.write_text(text.replace('"service"', '"moon"'))
+    with pytest.raises(SpecError, match="target"):
+        load_matrix(path, images={"bookworm": frozenset()}, scenarios=LIBRARY)
+
+
+def test_shipped_matrix_for_the_service_is_right():
+    matrix = shipped("service.toml")
+    assert 10 <= len(matrix.cells) <= 15
+    assert matrix.excluded == ()
+    assert matrix.target == "service"

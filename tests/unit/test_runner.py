@@ -1,5 +1,7 @@
 """Players on a scripted guest: what each step does, what becomes of what goes wrong, and its verdict."""
 
+from dataclasses import replace
+
 import pytest
 
 from emulator.clock import Deadline
@@ -29,7 +31,7 @@ from harness.signatures.whole import scan_boots
 from harness.stages import Stage
 from harness.stimulus import Button, Nmi, Press, SysRq, Via
 from harness.verdict import Reason, Status
-from tests.fake_guest import EVERYTHING, HELP, PANIC, FakeGuest, make_target
+from tests.fake_guest import EVERYTHING, HELP, PANIC, FakeControl, FakeGuest, make_target
 
 SHELL = Reach(stage=Stage.SHELL)
 PANICS = Shows(pattern=r"Kernel panic[^\n]*\n", says="the kernel panics")
@@ -122,6 +124,21 @@ def test_player_waits_before_a_break_until_the_line_has_rested():
     assert moments[0] - typed[-2].at == pytest.approx(0.05)
     assert typed[-1].data == b"h"
     assert typed[-1].at - moments[0] == pytest.approx(0.03)
+
+
+def test_player_leaves_a_whole_system_request_to_a_control_that_makes_it():
+    class Whole(FakeControl):
+        def sysrq(self, key, deadline):
+            self._do(f"sysrq {key}")
+            self.guest.say(HELP)
+
+    target, guest, _ = make_target()
+    whole = Whole(guest)
+    target = replace(target, control=whole)
+    verdict = play(scenario(SHELL, Inject(stimulus=SysRq(key="h"), effects=(HELPS,))), target)
+    assert (verdict.status, whole.done) == (Status.PASSED, ["sysrq h"])
+    assert verdict.injections[0].stimulus == "sysrq-h by break"
+    assert b"h" not in [typed.data for typed in guest.transcript.typed]
 
 
 @pytest.mark.parametrize(
