@@ -9,7 +9,7 @@ from emulator.service.page_assets import SOURCES, find_asset
 from tests.service_lab import client_for, open_test_service
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client():
     with client_for(open_test_service()) as client:
         yield client
