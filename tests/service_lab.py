@@ -5,11 +5,10 @@ with client_for(service) as client:  # `with` keeps one loop, so that operations
     client.get(path, headers=bearer(service, "app"))
 """
 
-import warnings
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
-from starlette.exceptions import StarletteDeprecationWarning
+from starlette.testclient import TestClient
 
 from emulator.cloud.cloud import Cloud
 from emulator.cloud.guest_plan import DEFAULT_IMAGE, plan_guest
@@ -44,10 +43,6 @@ from emulator.service.operations import Operations
 from emulator.service.sessions import Sessions
 from emulator.service.tokens import TokenDesk, TokenKey
 from tests.fake_fleet import FakeFleet
-
-with warnings.catch_warnings():  # it asks for httpx2, which nothing else here needs
-    warnings.simplefilter("ignore", StarletteDeprecationWarning)
-    from starlette.testclient import TestClient
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from emulator.cloud.records import Principal, PrincipalType
 from emulator.errors import CloudError
+from emulator.service.addresses import endpoints_of
 
 ALGORITHM = "RS256"
 SKEW_S = 60.0
@@ -22,7 +23,7 @@ SKEW_S = 60.0
 TOKEN_MAX = 16_384
 _TIME_MAX = 1e12
 """No date that anybody means; NaN is not below it either."""
-ARM_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
+ARM_AUDIENCES = frozenset({"https://management.azure.com", "https://management.core.windows.net"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,7 @@ class TokenDesk:
     def __init__(self, key: TokenKey, *, issuer: str) -> None:
         self.key = key
         self.issuer = issuer
+        self._audiences = endpoints_of(issuer) | ARM_AUDIENCES
 
     def issue(
         self, principal: Principal, *, audience: str, now: datetime, lifetime_s: float, client: str
@@ -160,8 +162,7 @@ class TokenDesk:
         principal, tenant = _text(claims, "oid"), _text(claims, "tid")
         if claims.get("iss") != self.issuer_of(tenant):
             raise _refuse("InvalidAuthenticationTokenIssuer", "The access token is from the wrong issuer.")
-        audience = str(claims.get("aud", "")).rstrip("/")
-        if audience not in (self.issuer, *ARM_AUDIENCES):
+        if str(claims.get("aud", "")).rstrip("/").lower() not in self._audiences:
             raise _refuse(
                 "InvalidAuthenticationTokenAudience",
                 "The access token has been obtained for the wrong audience or resource.",

@@ -149,8 +149,9 @@ def test_page_of_another_site_is_refused_and_our_own_and_az_are_not(client, serv
     ):
         pass
     assert refused.value.status_code == 403
-    with client.websocket_connect(path, headers={"Origin": "https://testserver"}) as socket:
-        assert socket.receive_text() == FIRST_FRAME
+    for origin in ("https://testserver", "https://127.0.0.1"):
+        with client.websocket_connect(path, headers={"Origin": origin}) as socket:
+            assert socket.receive_text() == FIRST_FRAME
 
 
 def test_input_may_be_text_or_binary_and_empty_messages_are_ignored(client, service):

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket
 from emulator.cloud.console_access import NOT_RUNNING, check_role, find_vm
 from emulator.cloud.records import PowerState
 from emulator.errors import CloudError, EmulatorError
+from emulator.service.addresses import endpoints_of
 from emulator.service.admin_commands import Command, run_command
 from emulator.service.authentication import address_of, authenticate
 from emulator.service.context import Service, ServiceOf, service_of
@@ -31,7 +32,7 @@ def require_own_origin(socket: WebSocket, service: Service) -> None:
         CloudError: 403.
     """
     origin = socket.headers.get("origin")
-    if origin is not None and origin.rstrip("/").lower() != service.endpoint.lower():
+    if origin is not None and origin.rstrip("/").lower() not in endpoints_of(service.endpoint):
         raise CloudError(403, "OriginNotAllowed", "WebSockets of pages of other sites are refused.")
 
 
