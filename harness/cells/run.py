@@ -135,6 +135,8 @@ class CellRun:
             arm = stack.enter_context(open_arm(service))
             stack.enter_context(own_vm(arm, vm, spec, image=self.cell.image, words=words, clock=clock))
             sink = DirectorySink(self.directory, console="ttyS0")
+            kept = {"argv": [], "spec": spec.to_dict()}  # for `repro`, which boots the same machine here
+            (self.directory / ARGV_FILE).write_text(json.dumps(kept), encoding="utf-8")
             opened = service_target(arm, vm, able=able, name=self.cell.id, sink=sink, clock=clock)
             target = stack.enter_context(opened)
             target.require(self.scenario.needs)
