@@ -79,7 +79,8 @@ COMMANDS: dict[str, Command] = {
         group=True,
     ),
     "serve": Command(
-        module="harness.commands.serve", summary="Start a local cloud: VMs with serial consoles, as Azure has."
+        module="harness.commands.serve",
+        summary="Start a local cloud: VMs with serial consoles, as Azure has.",
     ),
     "boot": Command(module="harness.commands.boot", summary="Boot a guest and attach this terminal to it."),
     "attach": Command(
