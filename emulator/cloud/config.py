@@ -41,6 +41,7 @@ class SettingsTable(_Table):
     late_frame_s: Seconds = 3.0
     drop_after_s: Seconds = 10.0
     shutdown_s: Seconds = 60.0
+    identity_header: str | None = Field(default=None, min_length=1)
     replay_bytes: int = Field(default=4096, ge=0, le=16_777_216)
 
     def settings(self) -> Settings:

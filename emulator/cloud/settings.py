@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from emulator.errors import SpecError
@@ -84,6 +84,8 @@ class Settings:
         late_frame_s: how late the first frame is under LATE_FIRST_FRAME, seconds.
         drop_after_s: when a link is cut under DROPPED_LINK, seconds.
         shutdown_s: how long a guest may take to obey its power button before its power is cut, seconds.
+        identity_header: what clients of managed identities send as X-IDENTITY-HEADER; None makes one at
+            each start, which nobody is told.
         replay_bytes: how much of what the guest wrote before a new link is shown on it, bytes.
     """
 
@@ -98,6 +100,7 @@ class Settings:
     late_frame_s: float = 3.0
     drop_after_s: float = 10.0
     shutdown_s: float = 60.0
+    identity_header: str | None = field(default=None, repr=False)
     replay_bytes: int = 4096
 
     @property

@@ -32,6 +32,7 @@ from emulator.service.operations import Operations
 from emulator.service.run_dirs import open_run_dir
 from emulator.service.server import Listener, bind, open_server
 from emulator.service.sessions import Sessions
+from emulator.service.sign_in import SignIn
 from emulator.service.store import StateDirectory, Store, hold_state_directory, open_store
 from emulator.service.tls import Authority, default_ca_directory, open_authority, server_context
 from emulator.service.tokens import TokenDesk, TokenKey
@@ -194,6 +195,7 @@ def _assemble(
         blobs=BlobSigner(state.blob_key() if state else secrets.token_bytes(32), endpoint=endpoint),
         activity=ActivityLog(cloud, utc_now),
         now=utc_now,
+        sign_in=SignIn(identity_header=settings.identity_header or secrets.token_urlsafe(24)),
         faults=Faults(settings),
         troubles=lambda: [store.trouble] if store is not None and store.trouble else [],
         ca_pem=authority.pem,

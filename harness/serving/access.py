@@ -11,6 +11,8 @@ from emulator.cloud.records import Principal, PrincipalType, Subscription
 from emulator.cloud.records import Record as CloudRecord
 from emulator.errors import SpecError
 
+IDENTITY_PATH = "/ttylab/identity/token"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccess:
@@ -21,7 +23,8 @@ class ServiceAccess:
         ca: file with the certificate to trust, absolute.
         tenant: GUID of the first subscription's tenant.
         subscription: GUID of the first subscription.
-        credentials: by name: `client_id` and `client_secret`, or `username` and `password`.
+        credentials: by name: `client_id` and `client_secret`, or `username` and `password`, or
+            `identity_endpoint` and `identity_header`.
     """
 
     endpoint: str
@@ -35,8 +38,12 @@ class ServiceAccess:
         return json.dumps(asdict(self), indent=1, default=str) + "\n"
 
 
-def access_to(records: Iterable[CloudRecord], *, endpoint: str, ca: Path) -> ServiceAccess:
+def access_to(
+    records: Iterable[CloudRecord], *, endpoint: str, ca: Path, identity_header: str | None = None
+) -> ServiceAccess:
     """Return how to get to a service at `endpoint` with these records.
+
+    `identity_header` is what clients of its managed identities send, if they can know it.
 
     Raises:
         SpecError: there is no subscription.
@@ -45,14 +52,29 @@ def access_to(records: Iterable[CloudRecord], *, endpoint: str, ca: Path) -> Ser
     first = next((one for one in known if isinstance(one, Subscription)), None)
     if first is None:
         raise SpecError("the cloud has no subscription")
+    identities = {
+        one.name: _identity(one, endpoint=endpoint, header=identity_header)
+        for one in known
+        if isinstance(one, Principal) and not one.secret and identity_header
+    }
     people = [one for one in known if isinstance(one, Principal) and one.secret]
     return ServiceAccess(
         endpoint=endpoint,
         ca=ca,
         tenant=first.tenant,
         subscription=first.id,
-        credentials={one.name: _credential(one) for one in people},
+        credentials={one.name: _credential(one) for one in people} | identities,
     )
+
+
+def _identity(principal: Principal, *, endpoint: str, header: str) -> dict[str, str]:
+    """Return what clients of a managed identity need: IDENTITY_ENDPOINT and IDENTITY_HEADER."""
+    return {
+        "identity_endpoint": f"{endpoint}{IDENTITY_PATH}",
+        "identity_header": header,
+        "tenant": principal.tenant,
+        "object_id": principal.id,
+    }
 
 
 def _credential(principal: Principal) -> dict[str, str]:

@@ -36,7 +36,7 @@ def _shown_credentials(access: ServiceAccess) -> list[str]:
     secrets = (
         (name, one.get("client_secret") or one.get("password")) for name, one in access.credentials.items()
     )
-    return [f"{name} / {secret}" for name, secret in secrets]
+    return [f"{name} / {secret}" for name, secret in secrets if secret]
 
 
 def _shown_settings(settings: Settings) -> list[str]:

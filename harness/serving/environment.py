@@ -85,6 +85,12 @@ def _az(access: ServiceAccess, client: Mapping[str, str]) -> Iterator[str]:
     _, user = _first(access, "username")
     if user:
         yield f"az login -u {shlex.quote(user['username'])} -p {shlex.quote(user['password'])}   # or a user"
+    _, identity = _first(access, "identity_endpoint")
+    if identity:
+        yield (
+            f"IDENTITY_ENDPOINT={identity['identity_endpoint']}"
+            f" IDENTITY_HEADER={shlex.quote(identity['identity_header'])} az login --identity   # or this"
+        )
     yield "az serial-console connect -g rg1 -n linux1"
     yield "az cloud set -n AzureCloud   # back to Azure"
 

@@ -27,4 +27,9 @@ def describe_access(
     authority = open_authority(state / "ca" if state is not None else default_ca_directory())
     images = frozenset(load_catalog().entries)
     records = build_records(tables, now=utc_now(), known_images=images, origin=origin)
-    return access_to(records, endpoint=endpoint_of(host, port), ca=authority.certificate)
+    return access_to(
+        records,
+        endpoint=endpoint_of(host, port),
+        ca=authority.certificate,
+        identity_header=tables.settings.identity_header,
+    )

@@ -39,7 +39,13 @@ def serve_until_told(
 
 def access_of(running: RunningService) -> ServiceAccess:
     """Return what a client needs of a running service."""
-    return access_to(running.service.cloud.records(), endpoint=running.service.endpoint, ca=running.ca)
+    service = running.service
+    return access_to(
+        service.cloud.records(),
+        endpoint=service.endpoint,
+        ca=running.ca,
+        identity_header=service.settings.identity_header,
+    )
 
 
 async def _serve(

@@ -77,6 +77,7 @@ def test_demo_is_what_the_issue_describes(demo: Cloud) -> None:
     assert [(one.name, one.secret, one.app_id) for one in demo.all(Principal)] == [
         ("app", "secret", "app"),
         ("reader", "secret", "reader"),
+        ("identity", None, "identity"),
         ("vmonly", "secret", "vmonly"),
         ("dev@localhost", "ttylab", None),
     ]
@@ -160,7 +161,7 @@ def test_demo_text_says_every_setting() -> None:
     text = demo_text()
     assert [name for name in SettingsTable.model_fields if f"{name} = " not in text] == []
     assert set(SettingsTable.model_fields) == {one.name for one in fields(Settings)}
-    assert demo_config().settings.settings() == Settings()
+    assert demo_config().settings.settings() == Settings(identity_header="ttylab")
 
 
 def test_settings_are_read() -> None:

@@ -94,7 +94,7 @@ def test_print_env_makes_the_authority_and_sets_a_shell(
 
 
 def test_environment_has_lines_for_every_client() -> None:
-    shown = render_environment(access_to(demo_records(), endpoint=ENDPOINT, ca=CA))
+    shown = render_environment(access_to(demo_records(), endpoint=ENDPOINT, ca=CA, identity_header="knock"))
     for needed in (
         "export REQUESTS_CA_BUNDLE='some dir/ca.pem'",
         "export ARM_METADATA_HOSTNAME=localhost:8443",
@@ -104,6 +104,7 @@ def test_environment_has_lines_for_every_client() -> None:
         "ClientSecretCredential(",
         "NODE_EXTRA_CA_CERTS",
         "azidentity.NewClientSecretCredential",
+        "IDENTITY_HEADER=knock az login --identity",
         'provider "azurerm"',
     ):
         assert needed in shown
@@ -113,6 +114,7 @@ def test_environment_has_lines_for_every_client() -> None:
 def test_environment_of_a_cloud_without_principals_has_blanks() -> None:
     records = [one for one in demo_records() if type(one).__name__ != "Principal"]
     shown = render_environment(access_to(records, endpoint=ENDPOINT, ca=CA))
+    assert "IDENTITY_ENDPOINT" not in shown
     assert "export AZURE_CLIENT_ID=''" in shown
     assert "az login" not in shown
 

@@ -17,7 +17,7 @@ import websockets
 
 FACTS = json.loads(sys.argv[1])
 PARENT = FACTS.get("parent", "virtualMachines/linux1")
-BOUND_S = 30.0
+BOUND_S = 60.0
 SEEN: dict = {"frames": [], "posts": [], "closed": None, "errors": []}
 
 
@@ -32,16 +32,23 @@ def fetch_token() -> str:
     return requests.post(url, data=form, timeout=BOUND_S).json()["access_token"]
 
 
-def connect(token: str) -> str:
-    """Return the connection string of a new session."""
+def call(method: str, what: str, token: str, **options: object) -> dict:
+    """Return what the serial ports of the parent answer."""
     path = (
         f"/subscriptions/{FACTS['subscription']}/resourcegroups/{FACTS['group']}/providers/Microsoft.Compute"
-        f"/{PARENT}/providers/Microsoft.SerialConsole/serialPorts/0/connect?api-version=2024-07-01"
+        f"/{PARENT}/providers/Microsoft.SerialConsole/serialPorts{what}?api-version=2018-05-01"
     )
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    answer = requests.post(f"{FACTS['endpoint']}{path}", headers=headers, timeout=BOUND_S)
+    answer = requests.request(
+        method, f"{FACTS['endpoint']}{path}", headers=headers, timeout=BOUND_S, **options
+    )
     answer.raise_for_status()
-    return answer.json()["connectionString"]
+    return answer.json()
+
+
+def connect(token: str) -> str:
+    """Return the connection string of a new session."""
+    return call("post", "/0/connect", token)["connectionString"]
 
 
 def post_command(url: str, token: str) -> bool:
@@ -72,7 +79,8 @@ class Az:
         self.wrong = FACTS.get("wrong_token")
         self.url = connect(self.token)
         self.on_open_sends, self.in_reply = on_open, in_reply
-        self.first, self.typed, self.text = True, False, ""
+        self.first, self.text = True, ""
+        self.talk = list(FACTS.get("talk") or [[FACTS.get("prompt"), FACTS.get("type")]])
         self.app = websocket.WebSocketApp(
             FACTS.get("url", self.url) + query.replace("TOKEN", self.token),
             on_open=self.on_open,
@@ -104,13 +112,23 @@ class Az:
             app.close()
 
     def show(self, app: websocket.WebSocketApp, text: str) -> None:
+        """Answer each prompt of `talk` when it is seen: with typing, or with an admin command."""
         self.text += text
-        if not self.typed and FACTS["prompt"] in self.text:
-            self.typed = True
-            for character in FACTS["type"]:
-                app.send(character)
-        if self.typed and self.text.endswith(FACTS["until"]):
+        while self.talk and self.talk[0][0] in self.text:
+            prompt, answer = self.talk.pop(0)
+            self.text = self.text.partition(prompt)[2]
+            self.answer(app, answer)
+        if not self.talk and FACTS["until"] in self.text:
             self.leave(app)
+
+    def answer(self, app: websocket.WebSocketApp, answer: str | dict[str, str]) -> None:
+        if isinstance(answer, dict):  # as the menu behind Ctrl+] does
+            FACTS.update(answer)
+            post_command(self.url, self.token)
+            FACTS.pop("command")
+            return
+        for character in answer:
+            app.send(character)
 
     def leave(self, app: websocket.WebSocketApp) -> None:
         if FACTS.get("end") == "kill":
@@ -119,9 +137,17 @@ class Az:
             app.close()
 
 
+def require_port(token: str) -> None:
+    """Create port 0 if it is not listed, as LISA does before it connects."""
+    listed = [one["name"] for one in call("get", "", token)["value"]]
+    if "0" not in listed:
+        call("put", "/0", token, json={"properties": {"state": "enabled"}})
+
+
 async def play_lisa() -> None:
     """Token at once, read until silence, type, read until silence; text must be `str`."""
     token = fetch_token()
+    require_port(token)
     async with websockets.connect(connect(token), ping_interval=FACTS.get("ping_s", 20.0)) as link:
         await link.send(token)
         await read_silence(link)
