@@ -80,17 +80,22 @@ class Az:
         self.url = connect(self.token)
         self.on_open_sends, self.in_reply = on_open, in_reply
         self.first, self.text = True, ""
-        self.talk = list(FACTS.get("talk") or [[FACTS.get("prompt"), FACTS.get("type")]])
+        self.talk = FACTS["talk"] if "talk" in FACTS else [[FACTS.get("prompt"), FACTS.get("type")]]
         self.app = websocket.WebSocketApp(
             FACTS.get("url", self.url) + query.replace("TOKEN", self.token),
             on_open=self.on_open,
             on_message=self.on_message,
             on_close=lambda _, code, reason: SEEN.update(closed=[code, reason]),
-            on_error=lambda _, error: SEEN["errors"].append(repr(error)),
+            on_error=self.on_error,
         )
 
     def run(self) -> None:
         self.app.run_forever(skip_utf8_validation="command" not in FACTS)
+
+    def on_error(self, app: websocket.WebSocketApp, error: Exception) -> None:
+        SEEN["errors"].append(repr(error))
+        if not isinstance(error, (websocket.WebSocketException, OSError)):
+            app.close()  # a defect of this program
 
     def on_open(self, app: websocket.WebSocketApp) -> None:
         if self.on_open_sends:

@@ -1,0 +1,101 @@
+"""The clients' ways on real guests: what the user's document promises is seen where a user looks."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from emulator.images import ensure_image
+from emulator.service.gateway import FIRST_FRAME
+from tests.clients.environments import python_of
+from tests.clients.lab import CloudLab, open_cloud_lab
+
+pytestmark = [pytest.mark.clients, pytest.mark.qemu, pytest.mark.xdist_group("clients-guests")]
+
+PLACES = {"linux1": "virtualMachines/linux1", "ss1/0": "virtualMachineScaleSets/ss1%2FvirtualMachines%2F0"}
+LOGIN = [["login: ", "root\r"], ["Password: ", "ttylab\r"]]
+LEAVE = "exit\r"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudLab]:
+    """The demo cloud with real guests; each test leaves its guest at a login prompt."""
+    ensure_image("bookworm-grub")
+    with open_cloud_lab(tmp_path_factory.mktemp("guests"), real=True) as lab:
+        yield lab
+
+
+def play(lab: CloudLab, behaviour: str, place: str = "linux1", **options: object) -> dict[str, Any]:
+    facts = {"as": behaviour, "parent": PLACES[place], **options}
+    return lab.run_program(python_of("sdk2"), "frame_client.py", **facts)
+
+
+def shown(said: dict[str, Any]) -> str:
+    """Return what a console showed after its first frame."""
+    first, *rest = said["frames"]
+    assert first == FIRST_FRAME
+    return "".join(rest)
+
+
+def run_in_guest(lab: CloudLab, command: str, *, place: str = "linux1") -> str:
+    """Return what a console of az showed of a command between login and logout."""
+    talk = [*LOGIN, ["# ", f"{command}; echo e'n'd\r"], ["end\r\n", LEAVE]]
+    said = play(lab, "b4", place, talk=talk, until="login: ")
+    assert said["closed"][0] in (None, 1000)
+    return shown(said)
+
+
+def evidence(said: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to the one admin command that was posted."""
+    ((status, body),) = said["posts"]
+    assert status == 200, body
+    return json.loads(body)
+
+
+def test_u1_u2_console_is_ttys0_and_works_without_a_network(lab: CloudLab) -> None:
+    text = run_in_guest(lab, "tty; ls /sys/class/net; uname -s")
+    assert "/dev/ttyS0" in text
+    assert "\r\nlo\r\n" in text or "lo\r\nLinux" in text
+    assert "eth0" not in text
+    assert "\r\nLinux\r\n" in text
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_u1_u4_lisa_types_at_the_login_prompt_of_vm_and_instance(lab: CloudLab, place: str) -> None:
+    # LISA waits for 10 s of silence; a guest that has booted already needs no such patience.
+    said = play(lab, "lisa", place, type="echo back", silence_s=3.0 if place == "linux1" else 10.0)
+    text = shown(said)
+    assert "login: " in text
+    assert text.rstrip().endswith("echo back")
+    play(lab, "b4", place, talk=[["echo back", "\r"], ["Password: ", "\r"]], until="login: ")
+
+
+def test_u14_sysrq_help_is_shown_by_the_kernel(lab: CloudLab) -> None:
+    run_in_guest(lab, "sysctl -w kernel.sysrq=1 || echo 1 > /proc/sys/kernel/sysrq")
+    answer = evidence(play(lab, "b4", command="sysrq", keys="h"))
+    assert answer["effect"] == "seen"
+    assert "HELP" in answer["evidence"]
+    assert "sysrq: HELP" in run_in_guest(lab, "dmesg | grep -i sysrq")
+
+
+def test_u15_nmi_reaches_the_kernel(lab: CloudLab) -> None:
+    answer = evidence(play(lab, "b2", command="nmi"))
+    assert answer["effect"] == "seen"
+    assert "NMI" in answer["evidence"]
+    assert "NMI" in run_in_guest(lab, "dmesg | grep -i nmi")
+
+
+def test_u16_reset_keeps_the_link_and_shows_the_boot_from_its_first_byte(lab: CloudLab) -> None:
+    talk = [["login: ", {"command": "reset"}], ["SeaBIOS", ""], ["GRUB", ""], ["Linux version", ""]]
+    said = play(lab, "b4", talk=talk, until="login: ")
+    assert evidence(said)["effect"] == "seen"
+    assert said["closed"][0] in (None, 1000)
+
+
+def test_u16_restart_is_graceful_and_the_boot_log_tells_of_it(lab: CloudLab) -> None:
+    said = lab.run_program(python_of("sdk2"), "restart.py", vm="linux1")
+    assert said["power"] == "VM running"
+    assert "Power down" in said["log"] or "Restarting system" in said["log"] or "going down" in said["log"]
+    assert said["screen"] == "BM"
+    assert "login: " in shown(play(lab, "b4", talk=[], until="login: "))
