@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from emulator.clock import Deadline
 from emulator.cloud.config import CloudConfig, SettingsTable
 from emulator.cloud.demo import demo_config
 from emulator.cloud.records import VirtualMachine
@@ -32,6 +33,7 @@ SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 GROUP = "rg1"
 BOUND_S = 120.0
 START_BOUND_S = 30.0
+POLL_S = 0.05
 PROGRAMS = Path(__file__).parent / "programs"
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 _OURS = ("AZURE_", "ARM_", "TTYLAB_", "IDENTITY_", "MSI_", "PYTHON", "VIRTUAL_ENV", "NODE_OPTIONS")
@@ -111,6 +113,19 @@ class CloudLab:
         guest = self.guest(name)
         assert isinstance(guest, FakeGuest)
         return guest
+
+    def wait(self, look: Callable[[], Value]) -> Value:
+        """Return what `look` returns once that is true.
+
+        Raises:
+            ClientFailed: it stayed false for too long.
+        """
+        deadline, pause = Deadline.after(START_BOUND_S), threading.Event()
+        while not (found := look()):
+            if deadline.expired():
+                raise ClientFailed(f"it stayed {found!r} for {START_BOUND_S:.0f} s")
+            pause.wait(POLL_S)
+        return found
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return the environment of a client's process: the CA, and nothing that names another cloud."""

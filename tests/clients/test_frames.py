@@ -1,6 +1,5 @@
 """The console's WebSocket as each generation of az and LISA speaks it (azure.md 3, 6)."""
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -101,7 +100,7 @@ def test_unknown_session_is_refused_before_any_frame(lab: CloudLab) -> None:
 def test_second_user_takes_the_console_and_the_first_is_told_in_band(lab: CloudLab) -> None:
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(play, lab, "b4", end="stay")
-        wait_for(lab, lambda: bytes(lab.fake_guest("linux1").typed) == TYPED.encode())
+        lab.wait(lambda: bytes(lab.fake_guest("linux1").typed) == TYPED.encode())
         second = play(lab, "b2", client="vmonly", type="x", until="x")
         displaced = first.result(BOUND_S)
     assert TAKEN_OVER in "".join(displaced["frames"])
@@ -111,13 +110,4 @@ def test_second_user_takes_the_console_and_the_first_is_told_in_band(lab: CloudL
 
 def wait_free(lab: CloudLab, name: str) -> None:
     vm = lab.vm(name)
-    wait_for(lab, lambda: lab.on_loop(lambda service: service.links.holder(vm.id)) is None)
-
-
-def wait_for(lab: CloudLab, condition) -> None:
-    guest, pause = lab.fake_guest("linux1"), threading.Event()
-    for _ in range(600):
-        if condition():
-            return
-        pause.wait(0.05)
-    raise AssertionError(bytes(guest.typed))
+    lab.wait(lambda: lab.on_loop(lambda service: service.links.holder(vm.id)) is None)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from emulator.images import ensure_image
 from emulator.service.gateway import FIRST_FRAME
 from tests.clients.environments import python_of
-from tests.clients.lab import CloudLab, open_cloud_lab
+from tests.clients.lab import BOUND_S, CloudLab, open_cloud_lab
 
 pytestmark = [pytest.mark.clients, pytest.mark.qemu, pytest.mark.xdist_group("clients-guests")]
 
@@ -104,3 +105,17 @@ def test_u16_restart_is_graceful_and_the_boot_log_tells_of_it(lab: CloudLab) -> 
     assert "Power down" in said["log"] or "Restarting system" in said["log"] or "going down" in said["log"]
     assert said["screen"] == "BM"
     wait_login(lab)
+
+
+def test_u16_restart_keeps_the_link_that_shows_it(lab: CloudLab) -> None:
+    wait_login(lab)
+    vm = lab.vm("linux1")
+    with ThreadPoolExecutor(1) as pool:
+        talk = [["login: ", "root\r"], ["Password: ", ""], ["SeaBIOS", ""], ["Linux version", ""]]
+        console = pool.submit(play, lab, "b4", talk=talk, until="login: ")
+        link = lab.wait(lambda: lab.on_loop(lambda service: service.links.holder(vm.id)))
+        assert link is not None
+        lab.run_program(python_of("sdk2"), "restart.py", vm="linux1")
+        said = console.result(BOUND_S)
+    assert said["closed"][0] in (None, 1000)
+    assert said["errors"] == []
