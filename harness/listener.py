@@ -9,6 +9,7 @@ from emulator.console.records import UserView
 from emulator.console.transcript import Transcript
 from emulator.machine.boots import boot_starts
 from harness.alarms import Alarm, alarm_of_finding, alarm_of_mark, unexpected
+from harness.plain_view import PlainView
 from harness.signatures.model import ALWAYS_ARMED
 from harness.signatures.scanner import Scanner
 
@@ -27,7 +28,9 @@ class Listener:
     def __init__(self, transcript: Transcript, *, start: int = 0) -> None:
         self.transcript = transcript
         self.view = UserView(start=start)
+        self._plain: PlainView | None = None  # made when it is asked for
         self._scanner = Scanner(start=start)
+        self._start = start
         self._heard = start
         self._marks_seen = sum(mark.offset <= start for mark in transcript.marks) if start else 0
         self._boot: Mark | None = None
@@ -38,6 +41,14 @@ class Listener:
     def heard(self) -> int:
         """How far the guest's output has been looked at, as a raw offset."""
         return self._heard
+
+    @property
+    def plain(self) -> PlainView:
+        """The guest's output without escape sequences."""
+        if self._plain is None:
+            self._plain = PlainView(start=self._start)
+            self._plain.feed(self.transcript.read(self._start, self._heard))
+        return self._plain
 
     def update(self) -> None:
         """Look at all that is new, boot by boot."""
@@ -79,6 +90,8 @@ class Listener:
         while data := self.transcript.read(self._heard, min(self._heard + _PIECE, end)):
             self._heard += len(data)
             self.view.feed(data)
+            if self._plain is not None:
+                self._plain.feed(data)
             for finding in self._scanner.feed(data):
                 # Fatal ones even if suppressed: the panic that follows an allowed oops is still the end.
                 if finding.fatal or (finding.rule in ALWAYS_ARMED and not finding.suppressed):

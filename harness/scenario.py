@@ -24,6 +24,7 @@ class View(StrEnum):
 
     RAW = "raw"  # everything, as it came
     USER = "user"  # without kernel records, rejoined
+    PLAIN = "plain"  # without escape sequences; a move of the cursor to another row is a line end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

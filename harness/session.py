@@ -14,12 +14,13 @@ from pexpect.spawnbase import SpawnBase
 from emulator.clock import Deadline
 from emulator.console.channel import Channel
 from emulator.console.marks import Mark, MarkKind
-from emulator.console.records import held_tail
+from emulator.console.records import UserView, held_tail
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, MachineGone, StateError
 from harness.alarms import GONE, OFF, RESET, SHUTDOWN, Alarm
 from harness.errors import ExpectTimeout, GuestDied, GuestLeft
 from harness.listener import Listener
+from harness.plain_view import PlainView
 from harness.scenario import View
 from harness.tail import show_tail
 
@@ -226,10 +227,16 @@ class Session:
     def readable(self, start: int, view: View) -> int:
         """Return up to where (in `view`) bytes may be read now: an alarm's start, or all that came."""
         alarm = self.listener.first_unexpected(self._allowed)
-        if view is View.RAW:
+        seen = self.seen(view)
+        if seen is None:
             return self.listener.heard if alarm is None else max(start, alarm.start)
-        everything = len(self.listener.view)
-        return everything if alarm is None else max(start, self.listener.view.user_offset(alarm.start))
+        return len(seen) if alarm is None else max(start, seen.user_offset(alarm.start))
+
+    def seen(self, view: View) -> UserView | PlainView | None:
+        """Return what maps `view` to raw offsets; None for the raw bytes themselves."""
+        if view is View.RAW:
+            return None
+        return self.listener.view if view is View.USER else self.listener.plain
 
     def raise_alarm(self, doing: str) -> None:
         """Raise if there is an alarm that nobody allowed; as `check` without looking anew."""
@@ -264,9 +271,8 @@ class _CursorSpawn(_BytesSpawn):
         self._awaited = awaited
         self._last: int | None = None
         session.listener.update()
-        self._base = (
-            session.position if view is View.RAW else session.listener.view.user_offset(session.position)
-        )
+        self._seen = session.seen(view)
+        self._base = session.position if self._seen is None else self._seen.user_offset(session.position)
         self._next = self._base
 
     def read_nonblocking(self, size: int = 1, timeout: float | None = None) -> bytes:
@@ -301,7 +307,7 @@ class _CursorSpawn(_BytesSpawn):
             raise StateError("to_match: no pattern has matched")
         start = self._base + len(before)
         end = start + len(found.group())
-        span = (start, end) if self._view is View.RAW else self._session.listener.view.raw_span(start, end)
+        span = (start, end) if self._seen is None else self._seen.raw_span(start, end)
         return Match(
             index=index,
             data=found.group(),
@@ -312,7 +318,7 @@ class _CursorSpawn(_BytesSpawn):
         )
 
     def _take(self, end: int) -> bytes:
-        source = self._session.transcript if self._view is View.RAW else self._session.listener.view
+        source = self._session.transcript if self._seen is None else self._seen
         data = source.read(self._next, end)
         self._next = end
         return data
