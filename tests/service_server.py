@@ -1,23 +1,23 @@
 """The service of a test on a real port with TLS, for clients that speak to nothing else.
 
-with run_service() as served:
+with run_service(tmp_path) as served:
     session.get(f"{served.endpoint}/metadata/endpoints", verify=served.ca)
 """
 
 import asyncio
-import ssl
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from socket import socket
 
-import trustme
-import uvicorn
-
+from emulator.clock import utc_now
 from emulator.service.app import create_app
+from emulator.service.blobs import BlobSigner
 from emulator.service.context import Service
+from emulator.service.server import Listener, bind, open_server
+from emulator.service.tls import open_authority, server_context
 from emulator.service.tokens import TokenDesk
 from tests.service_lab import open_test_service
 
@@ -32,53 +32,53 @@ class Served:
         endpoint: "https://localhost:PORT".
         ca: file with the certificate that clients must trust.
         service: its parts; only the loop's thread may change them while it runs.
+        loop: that loop.
     """
 
     endpoint: str
     ca: str
     service: Service
-
-
-class _Server(uvicorn.Server):
-    """Tells another thread when it has begun to answer."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.answers = threading.Event()
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.answers.set()
+    loop: asyncio.AbstractEventLoop
 
 
 @contextmanager
 def run_service(folder: Path, *, make: Callable[[], Service] = open_test_service) -> Iterator[Served]:
     """Serve what `make` returns on a free port of the loopback, in a thread of its own, until the end."""
-    authority = trustme.CA()
-    certificate = authority.issue_cert("localhost", "127.0.0.1")
-    ca = folder / "ca.pem"
-    authority.cert_pem.write_to_path(str(ca))
-    with socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        endpoint = f"https://localhost:{listener.getsockname()[1]}"
-        made = make()
-        service = replace(made, endpoint=endpoint, tokens=TokenDesk(made.tokens.key, issuer=endpoint))
-        config = uvicorn.Config(create_app(service), log_level="warning", lifespan="off")
-        config.load()
-        config.ssl = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        certificate.configure_cert(config.ssl)
-        with _thread_of(_Server(config), listener):
-            yield Served(endpoint=endpoint, ca=str(ca), service=service)
-
-
-@contextmanager
-def _thread_of(server: _Server, listener: socket) -> Iterator[None]:
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
+    listener = bind("localhost", 0)
+    authority = open_authority(folder / "ca")
+    made = make()
+    service = replace(
+        made,
+        endpoint=listener.endpoint,
+        tokens=TokenDesk(made.tokens.key, issuer=listener.endpoint),
+        blobs=BlobSigner(b"k" * 32, endpoint=listener.endpoint),
+    )
+    tls = server_context(authority, (listener.name,), now=utc_now())
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+    work = _serve(service, listener, tls=tls, started=started)
+    thread = threading.Thread(target=asyncio.run, args=(work,))
     thread.start()
     try:
-        assert server.answers.wait(BOUND_S), "the service did not begin to answer"
-        yield
+        loop, end = started.result(BOUND_S)
+        try:
+            yield Served(
+                endpoint=listener.endpoint, ca=str(authority.certificate), service=service, loop=loop
+            )
+        finally:
+            loop.call_soon_threadsafe(end.set)
     finally:
-        server.should_exit = True
         thread.join(BOUND_S)
         assert not thread.is_alive(), "the service did not end"
+
+
+async def _serve(service: Service, listener: Listener, *, tls, started: Future) -> None:
+    end = asyncio.Event()
+    try:
+        async with open_server(create_app(service), listener, tls=tls):
+            started.set_result((asyncio.get_running_loop(), end))
+            await end.wait()
+        await service.operations.close()
+    except BaseException as error:
+        if not started.done():
+            started.set_exception(error)
+        raise

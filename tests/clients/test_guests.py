@@ -52,6 +52,12 @@ def wait_login(lab: CloudLab, place: str = "linux1") -> None:
     assert "login: " in shown(play(lab, "b4", place, talk=[], until="login: "))
 
 
+def is_linked(lab: CloudLab, name: str) -> bool:
+    """Tell whether a console has the link of a guest."""
+    vm = lab.vm(name)
+    return lab.on_loop(lambda service: service.links.holder(vm.id)) is not None
+
+
 def evidence(said: dict[str, Any]) -> dict[str, Any]:
     """Return the answer to the one admin command that was posted."""
     ((status, body),) = said["posts"]
@@ -109,12 +115,11 @@ def test_u16_restart_is_graceful_and_the_boot_log_tells_of_it(lab: CloudLab) -> 
 
 def test_u16_restart_keeps_the_link_that_shows_it(lab: CloudLab) -> None:
     wait_login(lab)
-    vm = lab.vm("linux1")
+    lab.wait(lambda: not is_linked(lab, "linux1"))
     with ThreadPoolExecutor(1) as pool:
-        talk = [["login: ", "root\r"], ["Password: ", ""], ["SeaBIOS", ""], ["Linux version", ""]]
+        talk = [["login: ", ""], ["SeaBIOS", ""], ["Linux version", ""]]
         console = pool.submit(play, lab, "b4", talk=talk, until="login: ")
-        link = lab.wait(lambda: lab.on_loop(lambda service: service.links.holder(vm.id)))
-        assert link is not None
+        lab.wait(lambda: is_linked(lab, "linux1"))
         lab.run_program(python_of("sdk2"), "restart.py", vm="linux1")
         said = console.result(BOUND_S)
     assert said["closed"][0] in (None, 1000)

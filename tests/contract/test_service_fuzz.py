@@ -3,6 +3,8 @@
 Once with names that it makes up too, which seldom get beyond a 404, and once with those of the demo cloud.
 """
 
+from dataclasses import replace
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -10,6 +12,8 @@ from schemathesis.checks import not_a_server_error
 
 from emulator.cloud.records import VirtualMachine
 from emulator.service.app import create_app
+from emulator.service.sign_in import SignIn
+from emulator.service.throttle import Throttle
 from tests.service_lab import GROUP, SUBSCRIPTION, TENANT, demo_vm_id, open_test_service, token_for
 from tests.service_server import run_service
 
@@ -41,8 +45,15 @@ BOUNDS = settings(
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    with run_service(tmp_path_factory.mktemp("served")) as served:
+    def make():
+        return replace(open_test_service(), sign_in=SignIn(throttle=Throttle(pause=at_once)))
+
+    with run_service(tmp_path_factory.mktemp("served"), make=make) as served:
         yield served
+
+
+async def at_once(_: float) -> None:
+    """Answer wrong secrets without delay: there are many of them here."""
 
 
 def call(case, served) -> None:
@@ -72,7 +83,13 @@ def test_route_never_fails_inside_with_names_of_the_demo(served, case):
 
 def test_document_lists_every_plane():
     paths = " ".join(SCHEMA.raw_schema["paths"])
-    for word in ("Microsoft.Compute", "Microsoft.SerialConsole", "Microsoft.Storage", "oauth2", "adminCommand"):
+    for word in (
+        "Microsoft.Compute",
+        "Microsoft.SerialConsole",
+        "Microsoft.Storage",
+        "oauth2",
+        "adminCommand",
+    ):
         assert word in paths
 
 

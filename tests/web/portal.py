@@ -4,11 +4,10 @@ import asyncio
 import base64
 import hashlib
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -19,14 +18,10 @@ from emulator.clock import Deadline, utc_now
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId
 from emulator.cloud.settings import Settings
-from emulator.service.app import create_app
-from emulator.service.blobs import BlobSigner
 from emulator.service.context import Service
-from emulator.service.server import bind, open_server
-from emulator.service.tls import open_authority, server_context
-from emulator.service.tokens import TokenDesk
 from tests.fake_fleet import FakeFleet, FakeGuest
 from tests.service_lab import Now, demo_instance_id, demo_vm_id, fake_fleet_of, open_test_service
+from tests.service_server import run_service
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
@@ -94,33 +89,12 @@ def _prepare(guest: FakeGuest) -> None:
 @contextmanager
 def open_portal(directory: Path, settings: Settings | None = None) -> Iterator[Portal]:
     """Serve the demo cloud on a port of its own."""
-    listener = bind("localhost", 0)
-    service = open_test_service(settings=settings, fleet=FakeFleet(prepare=_prepare), now=Now(utc_now()))
-    service = replace(
-        service,
-        endpoint=listener.endpoint,
-        tokens=TokenDesk(service.tokens.key, issuer=listener.endpoint),
-        blobs=BlobSigner(b"k" * 32, endpoint=listener.endpoint),
-    )
-    tls = server_context(open_authority(directory / "ca"), (listener.name,), now=utc_now())
-    started: Future[asyncio.AbstractEventLoop] = Future()
-    stop: list[asyncio.Event] = []
 
-    async def serve() -> None:
-        stop.append(asyncio.Event())
-        async with open_server(create_app(service), listener, tls=tls):
-            started.set_result(asyncio.get_running_loop())
-            await stop[0].wait()
-        await service.operations.close()
+    def make() -> Service:
+        return open_test_service(settings=settings, fleet=FakeFleet(prepare=_prepare), now=Now(utc_now()))
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    try:
-        loop = started.result(20)
-        yield Portal(endpoint=listener.endpoint, service=service, loop=loop)
-    finally:
-        loop.call_soon_threadsafe(stop[0].set)
-        thread.join(20)
+    with run_service(directory, make=make) as served:
+        yield Portal(endpoint=served.endpoint, service=served.service, loop=served.loop)
 
 
 def key_hash(endpoint: str) -> str:
