@@ -19,6 +19,8 @@ CONSOLE_CHARDEV = "ttyS0"
 BULK_CHARDEV = "bulk"
 BULK_PORT = "ttylab.bulk"
 QMP_CHARDEV = "qmp"
+QBOOT = "qboot.rom"
+"""Comes with QEMU, which finds it in its own data directory."""
 
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 TCG_CACHE_MIB = 128
@@ -141,6 +143,7 @@ def build_argv(
         *_firmware(wiring, firmware),
         *_devices(spec),
         *(word for index, disk in enumerate(spec.disks) for word in _disk(disk, index=index)),
+        *(word for name, text in spec.fw_cfg for word in _fw_cfg(name, text)),
         *_kernel(spec, tsc_khz=tsc_khz if accelerator == "tcg" else None),
     )
 
@@ -253,13 +256,22 @@ def _disk(disk: Disk, *, index: int) -> tuple[str, ...]:
     return ("-drive", drive, "-device", f"{device},drive=disk{index}")
 
 
+def _fw_cfg(name: str, text: str) -> tuple[str, ...]:
+    return ("-fw_cfg", f"name={name},string={escaped(text)}")
+
+
 def _kernel(spec: MachineSpec, *, tsc_khz: int | None) -> tuple[str, ...]:
-    told = (f"tsc_early_khz={tsc_khz}",) if spec.tell_tsc and tsc_khz is not None else ()
-    line = " ".join((*spec.command_line, *told))
+    tsc = (f"tsc_early_khz={tsc_khz}",) if spec.tell_tsc and tsc_khz is not None else ()
+    line = " ".join((*spec.command_line, *tsc))
+    told = (*spec.smbios, ("sku", line)) if spec.kernel is None and line else spec.smbios
+    table = ",".join(f"{key}={escaped(text)}" for key, text in told)
+    words = ["-smbios", f"type=1,{table}"] if table else []
     if spec.kernel is None:
-        return ("-smbios", f"type=1,sku={escaped(line)}") if line else ()
+        return tuple(words)
+    if spec.qboot:
+        words += ["-bios", QBOOT]
     # These three take their value as it is: no escaping (QEMU 7.2, vl.c).
-    words = ["-kernel", str(spec.kernel)]
+    words += ["-kernel", str(spec.kernel)]
     if spec.initrd is not None:
         words += ["-initrd", str(spec.initrd)]
     if line:

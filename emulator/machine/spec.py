@@ -17,7 +17,8 @@ from typing import Protocol, TypeVar, cast
 from emulator.errors import SpecError
 
 MAX_VCPUS = 4
-MEMORY_MIB_MIN = 128
+MEMORY_MIB_MIN = 64
+"""What the SAC guest has; Linux under SeaBIOS wants 128 at least."""
 MEMORY_MIB_MAX = 4096
 COMMAND_LINE_MAX = 2047
 """Bytes without the NUL: COMMAND_LINE_SIZE of Linux on x86, which silently cuts what is longer."""
@@ -31,6 +32,10 @@ SEED_MAX = 2**64 - 1
 
 _LOADER_WORD = re.compile(r"[A-Za-z0-9%+,./:=@_-]+")
 """What GRUB hands on as it is; quotes, backslashes, wildcards and separators it would change."""
+_FW_CFG_NAME = re.compile(r"opt/[a-z0-9./_-]{1,50}")
+"""QEMU's documentation keeps `opt/` for the user (docs/specs/fw_cfg.txt); a name has 55 bytes at most."""
+_SMBIOS_KEYS = ("manufacturer", "product", "version", "serial", "uuid", "family")
+"""Of the table "System Information"; `sku` is the command line's."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -152,7 +157,7 @@ class MachineSpec:
         machine: the board.
         firmware: what starts the kernel or the disk.
         vcpus: 1 to 4.
-        memory_mib: MiB, 128 to 4096.
+        memory_mib: MiB, 64 to 4096.
         accelerator: who executes guest code.
         kernel: absolute path of a kernel to start directly; None boots a disk.
         initrd: absolute path of its initial RAM disk.
@@ -166,6 +171,10 @@ class MachineSpec:
             would take minutes for.
         firmware_on_serial: whether SeaBIOS and early GRUB print on ttyS0 too.
         tell_tsc: whether a Linux kernel is told the TSC's frequency under TCG (see `machine.tsc`).
+        fw_cfg: names below `opt/` and texts that the guest reads through fw_cfg.
+        smbios: keys and texts of the table "System Information": manufacturer, product, version, serial,
+            uuid, family.
+        qboot: whether a kernel is started by qboot instead of SeaBIOS: the least firmware there is.
         seed: seed of QEMU's random numbers, so of the guest's virtio-rng; None takes the host's.
 
     Raises:
@@ -187,6 +196,9 @@ class MachineSpec:
     bulk_console: bool = False
     firmware_on_serial: bool = False
     tell_tsc: bool = False
+    fw_cfg: tuple[tuple[str, str], ...] = ()
+    smbios: tuple[tuple[str, str], ...] = ()
+    qboot: bool = False
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -194,6 +206,7 @@ class MachineSpec:
         self._check_fields()
         _require_command_line(self.command_line)
         self._check_kernel()
+        self._check_tables()
         if self.machine is MachineType.MICROVM:
             self._check_microvm()
         if self.firmware_on_serial and self.firmware is not Firmware.SEABIOS:
@@ -209,6 +222,7 @@ class MachineSpec:
         _require_type("bulk_console", self.bulk_console, bool)
         _require_type("firmware_on_serial", self.firmware_on_serial, bool)
         _require_type("tell_tsc", self.tell_tsc, bool)
+        _require_type("qboot", self.qboot, bool)
         _require_members("devices", self.devices, frozenset, member=Device)
         _require_members("disks", self.disks, tuple, member=Disk)
         if not _NAME.fullmatch(str(self.name)):
@@ -227,6 +241,20 @@ class MachineSpec:
             raise _wrong("initrd", self.initrd, allowed="none unless there is a kernel")
         if self.kernel is None:
             self._check_loader()
+
+    def _check_tables(self) -> None:
+        _require_pairs("fw_cfg", self.fw_cfg)
+        _require_pairs("smbios", self.smbios)
+        for name, _ in self.fw_cfg:
+            if not _FW_CFG_NAME.fullmatch(name):
+                raise _wrong("fw_cfg", name, allowed="names of opt/ and 1-50 of a-z 0-9 . / _ -")
+        for name, _ in self.smbios:
+            if name not in _SMBIOS_KEYS:
+                raise _wrong("smbios", name, allowed=" ".join(_SMBIOS_KEYS))
+        if self.qboot and (self.kernel is None or self.firmware is not Firmware.SEABIOS):
+            raise _wrong(
+                "qboot", value=True, allowed="false unless there is a kernel and firmware is seabios"
+            )
 
     def _check_loader(self) -> None:
         """Refuse what nobody would read, and what a disk's loader would not hand on as it is."""
@@ -262,6 +290,9 @@ class MachineSpec:
             raise _wrong("bulk_console", value=True, allowed="false on microvm, without PCI and ACPI")
         if self.firmware_on_serial:
             raise _wrong("firmware_on_serial", value=True, allowed="false on microvm, which has no VGA")
+        if self.qboot:
+            # Linux did not boot with it (spec/qemu.md 2).
+            raise _wrong("qboot", value=True, allowed="false on microvm")
 
     def to_json(self) -> str:
         """Return the spec as JSON; `from_json` makes an equal spec from it."""
@@ -273,6 +304,8 @@ class MachineSpec:
         shown["kernel"] = None if self.kernel is None else str(self.kernel)
         shown["initrd"] = None if self.initrd is None else str(self.initrd)
         shown["command_line"] = list(self.command_line)
+        shown["fw_cfg"] = [list(pair) for pair in self.fw_cfg]
+        shown["smbios"] = [list(pair) for pair in self.smbios]
         shown["devices"] = sorted(self.devices)
         shown["disks"] = [{name: getattr(disk, name) for name in _DISK_FIELDS} for disk in self.disks]
         for disk in cast("list[dict[str, object]]", shown["disks"]):
@@ -305,6 +338,8 @@ class MachineSpec:
         for name in ("kernel", "initrd"):
             fields[name] = None if fields[name] is None else _read_path(name, fields[name])
         fields["command_line"] = tuple(_read_list("command_line", fields["command_line"]))
+        for name in ("fw_cfg", "smbios"):
+            fields[name] = tuple(tuple(_read_list(name, pair)) for pair in _read_list(name, fields[name]))
         devices = _read_list("devices", fields["devices"])
         fields["devices"] = frozenset(_read_enum("devices", one, Device) for one in devices)
         fields["disks"] = tuple(_read_disk(one) for one in _read_list("disks", fields["disks"]))
@@ -349,6 +384,16 @@ def _require_path(field: str, value: object) -> None:
     # Relative paths mean another file to whoever reproduces the run, and QEMU takes "a:b" for a protocol.
     if not isinstance(value, Path) or not value.is_absolute() or "\0" in str(value):
         raise _wrong(field, value, allowed="an absolute path without NUL")
+
+
+def _require_pairs(field: str, value: object) -> None:
+    pairs = value if isinstance(value, tuple) else (None,)
+    for pair in pairs:
+        texts = pair if isinstance(pair, tuple) and len(pair) == 2 else (None,)
+        if not all(isinstance(text, str) and text and "\0" not in text for text in texts):
+            raise _wrong(field, value, allowed="a tuple of pairs of non-empty str without NUL")
+    if len({pair[0] for pair in pairs}) != len(pairs):
+        raise _wrong(field, value, allowed="each name once")
 
 
 def _require_command_line(parts: object) -> None:

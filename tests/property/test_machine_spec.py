@@ -46,6 +46,12 @@ def specs(draw):
         command_line=tuple(draw(st.lists(WORDS, max_size=5))),
         watchdog_action=draw(st.sampled_from(WatchdogAction)),
         seed=draw(st.none() | st.integers(0, 2**64 - 1)),
+        fw_cfg=tuple(
+            draw(st.dictionaries(st.from_regex(r"opt/[a-z0-9/_-]{1,9}", fullmatch=True), TEXT)).items()
+        ),
+        smbios=tuple(
+            draw(st.dictionaries(st.sampled_from(["manufacturer", "product", "uuid"]), TEXT)).items()
+        ),
     )
     if machine is MachineType.MICROVM:
         return spec

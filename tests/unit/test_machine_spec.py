@@ -47,7 +47,7 @@ def test_kernel_for_is_the_elf_under_seabios_and_the_bzimage_under_ovmf():
         ({"vcpus": 0}, "vcpus is 0; allowed: 1 to 4"),
         ({"vcpus": 5}, "vcpus is 5; allowed: 1 to 4"),
         ({"vcpus": True}, "vcpus is True; allowed: 1 to 4"),
-        ({"memory_mib": 127}, "memory_mib is 127; allowed: 128 to 4096"),
+        ({"memory_mib": 63}, "memory_mib is 63; allowed: 64 to 4096"),
         ({"memory_mib": 4097}, "memory_mib is 4097"),
         ({"memory_mib": 256.0}, "memory_mib is 256.0"),
         ({"seed": -1}, "seed is -1; allowed: 0 to"),
@@ -69,6 +69,15 @@ def test_kernel_for_is_the_elf_under_seabios_and_the_bzimage_under_ovmf():
         ({"bulk_console": 1}, "bulk_console is 1; allowed: true, false"),
         ({"firmware_on_serial": None}, "firmware_on_serial is None"),
         ({"firmware": Firmware.OVMF, "firmware_on_serial": True}, "firmware_on_serial is True"),
+        ({"firmware": Firmware.OVMF, "qboot": True}, "qboot is True; allowed: false unless"),
+        ({"kernel": None, "initrd": None, "disks": (Disk(path=Path("/d")),), "qboot": True}, "qboot is True"),
+        ({"qboot": 1}, "qboot is 1; allowed: true, false"),
+        ({"fw_cfg": (("etc/e820", "x"),)}, "fw_cfg is 'etc/e820'; allowed: names of opt/"),
+        ({"fw_cfg": {"opt/a": "b"}}, "fw_cfg is {'opt/a': 'b'}; allowed: a tuple of pairs"),
+        ({"fw_cfg": (("opt/a", ""),)}, "allowed: a tuple of pairs of non-empty str"),
+        ({"fw_cfg": (("opt/a", "b"), ("opt/a", "c"))}, "allowed: each name once"),
+        ({"smbios": (("sku", "x"),)}, "smbios is 'sku'; allowed: manufacturer product"),
+        ({"smbios": (("product",),)}, "allowed: a tuple of pairs"),
     ],
 )
 def test_spec_names_field_value_and_what_is_allowed_when_refused(changes, text):
@@ -87,6 +96,7 @@ def test_spec_names_field_value_and_what_is_allowed_when_refused(changes, text):
         ({"disks": (DISK,)}, "none on microvm"),
         ({"bulk_console": True}, "false on microvm"),
         ({"firmware_on_serial": True}, "false on microvm"),
+        ({"qboot": True}, "qboot is True; allowed: false on microvm"),
     ],
 )
 def test_spec_refuses_what_a_microvm_lacks(changes, text):

@@ -134,9 +134,8 @@ class SacKnobs:
                 raise _wrong(name, value, allowed=f"{span.start} to {span.stop - 1}")
 
     def _check_entries(self) -> None:
-        entries = self.menu_entries
-        fits = isinstance(entries, tuple) and len(entries) <= MAX_ENTRIES
-        if not fits or not all(isinstance(one, str) and re.fullmatch(_ENTRY, one) for one in entries):
+        entries: object = self.menu_entries
+        if not isinstance(entries, tuple) or len(entries) > MAX_ENTRIES or not all(map(_is_entry, entries)):
             allowed = f"up to {MAX_ENTRIES} texts of 1-60 printable ASCII characters without '|'"
             raise _wrong("menu_entries", entries, allowed=allowed)
 
@@ -174,6 +173,10 @@ _PATTERNS = {
     "subnet": (_ADDRESS, "an IPv4 netmask"),
     "gateway": (_ADDRESS, "an IPv4 address"),
 }
+
+
+def _is_entry(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(_ENTRY, value) is not None
 
 
 def _wrong(name: str, value: object, *, allowed: str) -> SpecError:

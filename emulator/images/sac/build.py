@@ -1,0 +1,114 @@
+"""Builds the SAC guest from its sources: `python -m emulator.images.sac.build`. The same bytes each time.
+
+What is built is package data, so that nobody who uses a guest needs a compiler.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from emulator.errors import ImageError, MissingPrerequisite
+from emulator.images.sac.disk import BOOT_SECTOR, EFI_STUB, IMAGE
+from emulator.images.sac.profile import PROFILES, load_profile
+from emulator.images.sac.text_tables import make_header, make_tables
+
+SOURCES = Path(__file__).parents[3] / "images/sac"
+DATA = Path(__file__).parent / "data"
+COMPILER_FILE = "compiler.txt"
+"""The first line of the compiler's `--version`: another one makes other bytes."""
+
+_BOUND_S = 120.0
+_COMPILE = (
+    *("-m32", "-march=i686", "-Os", "-std=gnu11", "-ffreestanding", "-fno-pie", "-fno-stack-protector"),
+    *("-fno-asynchronous-unwind-tables", "-fno-tree-loop-distribute-patterns", "-fcf-protection=none"),
+    *("-mno-mmx", "-mno-sse", "-mgeneral-regs-only", "-ffunction-sections", "-fdata-sections"),
+    *("-Wall", "-Wextra", "-Werror", "-Wno-format-security"),
+)
+_LINK = (
+    "-m32",
+    "-nostdlib",
+    "-static",
+    "-no-pie",
+    "-Wl,--build-id=none,--gc-sections,-z,max-page-size=0x1000",
+    "-Wl,-s",
+)
+
+
+def compiler() -> str:
+    """Return the first line of the compiler's version.
+
+    Raises:
+        MissingPrerequisite: there is no gcc.
+        ImageError: it failed.
+    """
+    return _run("gcc", "--version").splitlines()[0]
+
+
+def build(directory: Path) -> None:
+    """Build all files of the guest into `directory`.
+
+    Raises:
+        MissingPrerequisite: there is no gcc, or no objcopy.
+        ImageError: a program failed; its complaint is in the text.
+        OSError: a file can't be written.
+    """
+    with TemporaryDirectory(dir=directory, prefix=".sac-") as name:
+        scratch = Path(name)
+        profiles = [load_profile(one) for one in PROFILES]
+        (scratch / "texts.h").write_text(make_header(profiles[0]), encoding="ascii")
+        (scratch / "texts.inc").write_text(make_tables(profiles), encoding="ascii")
+        objects = [
+            _compile(SOURCES / source, scratch)
+            for source in ("boot.S", "traps.S", *sorted(path.name for path in SOURCES.glob("*.c")))
+        ]
+        script = str(SOURCES / "sac.ld")
+        _run("gcc", *_LINK, "-Wl,-T," + script, "-o", str(directory / IMAGE), *map(str, objects))
+        _flatten(_compile(SOURCES / "mbr.S", scratch), directory / BOOT_SECTOR, base="0x7c00")
+        _flatten(_compile(SOURCES / "efi.S", scratch, bits=64), directory / EFI_STUB, base="0")
+    (directory / COMPILER_FILE).write_text(compiler() + "\n", encoding="utf-8")
+
+
+def _compile(source: Path, scratch: Path, *, bits: int = 32) -> Path:
+    # Paths of this machine would be in the bytes of __FILE__ and of error messages, so none are given.
+    built = scratch / f"{source.name}.o"
+    flags = _COMPILE if bits == 32 else ()
+    maps = (f"-ffile-prefix-map={SOURCES}=.", f"-ffile-prefix-map={scratch}=.")
+    _run("gcc", *flags, *maps, f"-I{SOURCES}", f"-I{scratch}", "-c", "-o", str(built), str(source))
+    return built
+
+
+def _flatten(built: Path, to: Path, *, base: str) -> None:
+    linked = built.with_suffix(".elf")
+    machine = "elf_i386" if base != "0" else "elf_x86_64"
+    _run("ld", "-m", machine, "--build-id=none", "-Ttext", base, "-e", "start", "-o", str(linked), str(built))
+    _run("objcopy", "-O", "binary", "-j", ".text", str(linked), str(to))
+
+
+def _run(*argv: str) -> str:
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_BOUND_S, check=False, text=True
+        )
+    except FileNotFoundError as error:
+        raise MissingPrerequisite(argv[0], remedy="apt-get install gcc binutils") from error
+    except subprocess.TimeoutExpired as error:
+        raise ImageError(f"{argv[0]}: no end after {_BOUND_S:.0f} s") from error
+    if done.returncode:
+        raise ImageError(f"{' '.join(argv)} failed:\n{done.stderr}")
+    return done.stdout
+
+
+def main() -> int:
+    """Build into the package's data."""
+    DATA.mkdir(exist_ok=True)
+    build(DATA)
+    sizes = {path.name: path.stat().st_size for path in sorted(DATA.iterdir())}
+    sys.stdout.write("".join(f"{size:8} {name}\n" for name, size in sizes.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,497 @@
+/* cmd's commands: few, but they do what they say. */
+#include "sac.h"
+
+#define WORD 160
+
+static const char *argument(const char *arguments, char *word, size_t room)
+{
+    arguments = skip_blanks(arguments);
+    if (*arguments != '"')
+        return take_word(arguments, word, room);
+    for (arguments++; *arguments && *arguments != '"'; arguments++)
+        if (room > 1)
+            *word++ = *arguments, room--;
+    *word = 0;
+    return skip_blanks(*arguments ? arguments + 1 : arguments);
+}
+
+/* --- variables ---------------------------------------------------------------------------------------- */
+
+static int find_variable(const struct shell *shell, const char *name)
+{
+    for (int i = 0; i < VARIABLES; i++)
+        if (*shell->names[i] && same_word(shell->names[i], name))
+            return i;
+    return -1;
+}
+
+static int set_variable(struct shell *shell, const char *name, const char *value)
+{
+    int at = find_variable(shell, name);
+    for (int i = 0; i < VARIABLES && at < 0; i++)
+        if (!*shell->names[i])
+            at = i;
+    if (at < 0)
+        return 0;
+    copy_text(shell->names[at], *value ? name : "", sizeof shell->names[0]);
+    copy_text(shell->values[at], value, sizeof shell->values[0]);
+    return 1;
+}
+
+static const char *const fixed[][2] = {
+    {"ComSpec", "C:\\Windows\\system32\\cmd.exe"}, {"NUMBER_OF_PROCESSORS", "1"}, {"OS", "Windows_NT"},
+    {"SystemDrive", "C:"}, {"SystemRoot", "C:\\Windows"}, {"TEMP", "C:\\Windows\\TEMP"}, {"windir", "C:\\Windows"},
+};
+
+static int value_of(const struct shell *shell, const char *name, char *value, size_t room)
+{
+    struct date date;
+    int at = find_variable(shell, name);
+    clock_read(&date);
+    if (at >= 0)
+        copy_text(value, shell->values[at], room);
+    else if (same_word(name, "ERRORLEVEL"))
+        format(value, room, "%d", shell->error_level);
+    else if (same_word(name, "CD"))
+        copy_text(value, shell->directory, room);
+    else if (same_word(name, "COMPUTERNAME") || same_word(name, "USERDOMAIN"))
+        copy_text(value, knobs.computer_name, room);
+    else if (same_word(name, "USERNAME"))
+        copy_text(value, shell->username, room);
+    else if (same_word(name, "DATE"))
+        format(value, room, "%02d/%02d/%04d", date.month, date.day, date.year);
+    else if (same_word(name, "TIME"))
+        format(value, room, "%2d:%02d:%02d.%02d", date.hour, date.minute, date.second, now_ms() % 1000 / 10);
+    else {
+        for (u32 i = 0; i < sizeof fixed / sizeof *fixed; i++)
+            if (same_word(name, fixed[i][0])) {
+                copy_text(value, fixed[i][1], room);
+                return 1;
+            }
+        return 0;
+    }
+    return 1;
+}
+
+/* cmd replaces %NAME% in the whole line before it runs any of it. */
+static void expand(struct shell *shell, const char *from, char *to, size_t room)
+{
+    char name[32], value[160];
+    *to = 0;
+    while (*from && strlen(to) + 1 < room) {
+        u32 length = 0;
+        if (*from == '%') {
+            while (from[1 + length] && from[1 + length] != '%' && length < sizeof name - 1) {
+                name[length] = from[1 + length];
+                length++;
+            }
+            name[length] = 0;
+            if (length && from[1 + length] == '%' && value_of(shell, name, value, sizeof value)) {
+                add_text(to, value, room);
+                from += length + 2;
+                continue;
+            }
+        }
+        char letter[2] = {*from++, 0};
+        add_text(to, letter, room);
+    }
+}
+
+static void set(struct shell *shell, const char *arguments)
+{
+    char name[32];
+    u32 length = 0;
+    for (u32 i = 0; !*arguments && i < sizeof fixed / sizeof *fixed; i++)
+        shell_print(shell, "%s=%s\r\n", fixed[i][0], fixed[i][1]);
+    for (u32 i = 0; !*arguments && i < VARIABLES; i++)
+        if (*shell->names[i])
+            shell_print(shell, "%s=%s\r\n", shell->names[i], shell->values[i]);
+    if (!*arguments)
+        return;
+    while (arguments[length] && arguments[length] != '=' && length < sizeof name - 1) {
+        name[length] = arguments[length];
+        length++;
+    }
+    name[length] = 0;
+    if (arguments[length] == '=') {
+        shell->error_level = !set_variable(shell, name, arguments + length + 1);
+        return;
+    }
+    char value[160];
+    shell->error_level = !value_of(shell, name, value, sizeof value);
+    if (shell->error_level)
+        shell_print(shell, text(T_CMD_NOT_DEFINED), name);
+    else
+        shell_print(shell, "%s=%s\r\n", name, value);
+}
+
+/* --- files -------------------------------------------------------------------------------------------- */
+
+static void change_directory(struct shell *shell, const char *arguments)
+{
+    char word[WORD], path[WORD];
+    if (starts_with_word(arguments, "/d"))
+        arguments = skip_blanks(arguments + 2);
+    argument(arguments, word, sizeof word);
+    if (!*word) {
+        shell_print(shell, "%s\r\n", shell->directory);
+        return;
+    }
+    path_resolve(shell, word, path, sizeof path);
+    shell->error_level = !directory_exists(path);
+    if (shell->error_level)
+        shell_print(shell, "%s", text(T_CMD_NO_PATH));
+    else
+        copy_text(shell->directory, path, sizeof shell->directory);
+}
+
+static void type(struct shell *shell, const char *arguments)
+{
+    char word[WORD], path[WORD];
+    argument(arguments, word, sizeof word);
+    if (!*word) {
+        shell->error_level = 1;
+        shell_print(shell, "%s", text(T_CMD_SYNTAX));
+        return;
+    }
+    path_resolve(shell, word, path, sizeof path);
+    shell->error_level = !file_type(shell, path);
+    if (shell->error_level)
+        shell_print(shell, "%s", text(T_CMD_NO_FILE));
+}
+
+static void list(struct shell *shell, const char *arguments)
+{
+    char word[WORD], path[WORD];
+    do
+        arguments = argument(arguments, word, sizeof word);
+    while (*word == '/');
+    path_resolve(shell, *word ? word : ".", path, sizeof path);
+    shell->error_level = !file_list(shell, path);
+    if (shell->error_level)
+        shell_print(shell, "%s", text(T_CMD_FILE_NOT_FOUND));
+}
+
+/* --- processes and power ------------------------------------------------------------------------------ */
+
+static void group(char *to, size_t room, u32 number)
+{
+    if (number >= 1000)
+        format(to, room, "%d,%03d", number / 1000, number % 1000);
+    else
+        format(to, room, "%d", number);
+}
+
+static void list_tasks(struct shell *shell, const char *arguments)
+{
+    char memory[16];
+    (void)arguments;
+    shell_print(shell, "%s", text(T_CMD_TASKLIST_HEAD));
+    for (u32 i = 0; i < process_count; i++) {
+        if (!processes[i].alive)
+            continue;
+        group(memory, sizeof memory, processes[i].working_set);
+        shell_print(shell, text(T_CMD_TASKLIST_ROW), processes[i].name, processes[i].pid, memory);
+    }
+}
+
+static struct process *find_task(const char *by, const char *which)
+{
+    u32 pid;
+    if (same_word(by, "/pid"))
+        return parse_number(which, &pid) ? process_find(pid) : NULL;
+    for (u32 i = 0; i < process_count; i++)
+        if (processes[i].alive && same_word(processes[i].name, which))
+            return &processes[i];
+    return NULL;
+}
+
+static void kill_task(struct shell *shell, const char *arguments)
+{
+    char word[WORD], by[WORD] = "", which[WORD] = "";
+    int is_forced = 0;
+    for (arguments = argument(arguments, word, sizeof word); *word; arguments = argument(arguments, word, sizeof word)) {
+        if (same_word(word, "/f"))
+            is_forced = 1;
+        else if (same_word(word, "/pid") || same_word(word, "/im")) {
+            copy_text(by, word, sizeof by);
+            arguments = argument(arguments, which, sizeof which);
+        }
+    }
+    struct process *process = find_task(by, which);
+    shell->error_level = !*which ? 1 : !process ? 128 : 0;
+    if (!*which)
+        shell_print(shell, "%s", text(T_CMD_KILL_SYNTAX));
+    else if (!process)
+        shell_print(shell, text(T_CMD_KILL_UNKNOWN), which);
+    else {
+        process_kill(process);
+        shell_print(shell, text(is_forced ? T_CMD_KILL_FORCED : T_CMD_KILL_DONE), process->pid);
+    }
+}
+
+static void shut_down(struct shell *shell, const char *arguments)
+{
+    char word[WORD];
+    u32 seconds = 30;
+    int way = 0;
+    for (arguments = argument(arguments, word, sizeof word); *word; arguments = argument(arguments, word, sizeof word)) {
+        char letter = *word == '/' || *word == '-' ? lower(word[1]) : 0;
+        if (letter == 't') {
+            arguments = argument(arguments, word, sizeof word);
+            if (!parse_number(word, &seconds))
+                way = '?';
+        } else if (letter == 's' || letter == 'r' || letter == 'a') {
+            way = letter;
+        }
+    }
+    shell->error_level = way == '?' || !way || (way == 'a' && !sac_end_planned());
+    if (way == 's' || way == 'r')
+        sac_plan_end(way == 'r', seconds);
+    else if (way != 'a')
+        shell_print(shell, "%s", text(T_CMD_SHUTDOWN_USAGE));
+    else if (shell->error_level)
+        shell_print(shell, "%s", text(T_CMD_SHUTDOWN_NONE));
+    else
+        sac_cancel_end();
+}
+
+static void show_events(struct shell *shell, const char *arguments)
+{
+    struct memory memory;
+    (void)arguments;
+    memory_load(&memory);
+    if (memory.has_bugcheck) {
+        char description[240];
+        u32 code = memory.code;
+        format(description, sizeof description, text(T_BUGCHECK_SAVED_DUMP), code, 0, code == 0x80 ? 0x4f4454 : 0, 0, 0, 0,
+            0, 0, 0, volume_dump_size() ? "C:\\Windows\\MEMORY.DMP" : "");
+        shell_print(shell, text(T_CMD_EVENT_LOG), 0, "Microsoft-Windows-WER-SystemErrorReporting", 1001, "Error", description);
+    }
+    if (memory.boots)
+        shell_print(shell, text(T_CMD_EVENT_LOG), 1, "Microsoft-Windows-Kernel-Power", 41, "Critical",
+            text(T_BUGCHECK_DIRTY_SHUTDOWN));
+}
+
+/* --- the rest ----------------------------------------------------------------------------------------- */
+
+static void echo(struct shell *shell, const char *arguments)
+{
+    if (*arguments)
+        shell_print(shell, "%s\r\n", arguments);
+    else
+        shell_print(shell, "%s", text(T_CMD_ECHO_ON));
+}
+
+static void leave(struct shell *shell, const char *arguments)
+{
+    (void)arguments;
+    shell->is_done = 1;
+}
+
+static void version(struct shell *shell, const char *arguments)
+{
+    (void)arguments;
+    shell_print(shell, text(T_CMD_VERSION_LINE), fact(F_CMD_VERSION));
+}
+
+static void host_name(struct shell *shell, const char *arguments)
+{
+    (void)arguments;
+    shell_print(shell, "%s\r\n", knobs.computer_name);
+}
+
+static void who_am_i(struct shell *shell, const char *arguments)
+{
+    char name[48];
+    (void)arguments;
+    format(name, sizeof name, "%s\\%s", knobs.computer_name, shell->username);
+    for (char *at = name; *at; at++)
+        *at = lower(*at);
+    shell_print(shell, "%s\r\n", name);
+}
+
+static void show_addresses(struct shell *shell, const char *arguments)
+{
+    (void)arguments;
+    shell_print(shell, "%s", text(T_CMD_IPCONFIG_HEAD));
+    if (*knobs.ip)
+        shell_print(shell, text(T_CMD_IPCONFIG_ADDRESS), knobs.ip, knobs.subnet, knobs.gateway);
+}
+
+static void clear(struct shell *shell, const char *arguments)
+{
+    (void)arguments;
+    shell_print(shell, "\033[2J\033[1;1H");
+}
+
+static void mode(struct shell *shell, const char *arguments)
+{
+    char word[WORD];
+    u32 number;
+    if (!starts_with_word(arguments, "con")) {
+        shell->error_level = *arguments ? 1 : 0;
+        if (*arguments)
+            shell_print(shell, text(T_CMD_MODE_BAD), arguments);
+        return;
+    }
+    arguments = take_word(arguments, word, sizeof word);
+    if (!*arguments)
+        shell_print(shell, text(T_CMD_MODE_CON), shell->lines, shell->columns);
+    while (*arguments) {
+        arguments = take_word(arguments, word, sizeof word);
+        if (starts_with_word(word, "cols=") && parse_number(word + 5, &number))
+            shell->columns = number;
+        else if (starts_with_word(word, "lines=") && parse_number(word + 6, &number))
+            shell->lines = number;
+    }
+}
+
+static void set_prompt(struct shell *shell, const char *arguments)
+{
+    static const char *const codes[] = {"g>", "l<", "b|", "q=", "a&", "_\n", "$$", "s "};
+    char *to = shell->prompt, *end = to + sizeof shell->prompt - 1;
+    for (; *arguments && to < end; arguments++) {
+        if (*arguments != '$' || !arguments[1]) {
+            *to++ = *arguments;
+            continue;
+        }
+        arguments++;
+        if (lower(*arguments) == 'p') {
+            *to = 0;
+            add_text(shell->prompt, shell->directory, sizeof shell->prompt);
+            to = shell->prompt + strlen(shell->prompt);
+        }
+        for (u32 i = 0; i < sizeof codes / sizeof *codes && to < end; i++)
+            if (lower(*arguments) == codes[i][0])
+                *to++ = codes[i][1];
+    }
+    *to = 0;
+    if (!strcmp(shell->prompt, "$P$G"))
+        shell->prompt[0] = 0;
+}
+
+static void open_powershell(struct shell *shell, const char *arguments)
+{
+    static char decoded[LINE_ROOM];
+    char option[WORD];
+    const char *rest = arguments;
+    for (rest = take_word(rest, option, sizeof option); *option; rest = take_word(rest, option, sizeof option)) {
+        if (starts_with_word(option, "-e") && !starts_with_word(option, "-ex")) {
+            char encoded[LINE_ROOM];
+            take_word(rest, encoded, sizeof encoded);
+            shell->error_level = !powershell_decode(encoded, decoded, sizeof decoded);
+            if (shell->error_level)
+                shell_print(shell, "%s", text(T_CMD_POWERSHELL_PARAMETER));
+            else
+                powershell_run(shell, decoded);
+            return;
+        }
+        if (starts_with_word(option, "-c")) {
+            copy_text(decoded, rest, sizeof decoded);
+            powershell_run(shell, decoded);
+            return;
+        }
+        if (starts_with_word(option, "-ex"))
+            rest = take_word(rest, option, sizeof option);
+        else if (*option != '-') {
+            copy_text(decoded, arguments, sizeof decoded);
+            powershell_run(shell, decoded);
+            return;
+        }
+    }
+    shell->is_powershell = 1;
+    shell_print(shell, "%s", text(T_CMD_POWERSHELL));
+}
+
+static void ignore(struct shell *shell, const char *arguments)
+{
+    (void)shell;
+    (void)arguments;
+}
+
+static const struct { const char *name; void (*run)(struct shell *shell, const char *arguments); int keeps_level; } commands[] = {
+    {"cd", change_directory, 0}, {"chdir", change_directory, 0}, {"cls", clear, 1}, {"dir", list, 0}, {"echo", echo, 1},
+    {"exit", leave, 1}, {"hostname", host_name, 0}, {"ipconfig", show_addresses, 0}, {"mode", mode, 0},
+    {"powershell", open_powershell, 0}, {"powershell.exe", open_powershell, 0}, {"prompt", set_prompt, 1},
+    {"rem", ignore, 1}, {"set", set, 0}, {"shutdown", shut_down, 0}, {"taskkill", kill_task, 0},
+    {"tasklist", list_tasks, 0}, {"type", type, 0}, {"ver", version, 0}, {"wevtutil", show_events, 0},
+    {"whoami", who_am_i, 0},
+};
+
+static void leave_with(struct shell *shell, const char *arguments)
+{
+    u32 code;
+    (void)shell;
+    if (starts_with_word(arguments, "/b"))
+        arguments = skip_blanks(arguments + 2);
+    if (parse_number(arguments, &code))
+        shell->error_level = (int)code;
+}
+
+static int is_end_of_name(char letter)
+{
+    return !letter || letter == ' ' || letter == '/' || letter == '.' || letter == '\\' || letter == ':' || letter == '=';
+}
+
+static void run_one(struct shell *shell, const char *line)
+{
+    char name[WORD];
+    line = skip_blanks(line);
+    if (*line == '@')
+        line = skip_blanks(line + 1);
+    for (u32 i = 0; i < sizeof commands / sizeof *commands; i++) {
+        const char *rest = line + strlen(commands[i].name);
+        if (!starts_with_word(line, commands[i].name) || !is_end_of_name(*rest))
+            continue;
+        if (starts_with_word(commands[i].name, "powershell") && !is_fact(F_HAS_POWERSHELL))
+            break;
+        if (!commands[i].keeps_level)
+            shell->error_level = 0;
+        if (commands[i].run == leave)
+            leave_with(shell, skip_blanks(rest));
+        if (commands[i].run == echo && *rest == '.')
+            shell_print(shell, "%s\r\n", rest + 1);
+        else
+            commands[i].run(shell, skip_blanks(rest));
+        return;
+    }
+    take_word(line, name, sizeof name);
+    if (!*name)
+        return;
+    shell->error_level = 9009;
+    shell_print(shell, text(T_CMD_UNKNOWN_COMMAND), name);
+}
+
+/* Cuts `line` at its first & && or ||; tells which in `operator`: '&' always, 'a' after success, 'o' after failure. */
+static char *cut(char *line, char *operator)
+{
+    int is_quoted = 0;
+    for (; *line; line++) {
+        is_quoted ^= *line == '"';
+        if (is_quoted || (*line != '&' && *line != '|'))
+            continue;
+        int is_double = line[1] == *line;
+        *operator = !is_double ? '&' : *line == '&' ? 'a' : 'o';
+        *line = 0;
+        return line + 1 + is_double;
+    }
+    return NULL;
+}
+
+void shell_run(struct shell *shell, char *line)
+{
+    static char expanded[LINE_ROOM];
+    expand(shell, line, expanded, sizeof expanded);
+    char *part = expanded, before = '&', after = '&';
+    while (part && !shell->is_done) {
+        char *next = cut(part, &after);
+        if (before == '&' || (before == 'a') == !shell->error_level) {
+            for (char *end = part + strlen(part); next && end > part && end[-1] == ' ';)
+                *--end = 0;
+            run_one(shell, part);
+        }
+        before = after;
+        part = next;
+    }
+}
