@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -85,6 +84,8 @@ class Deadline:
 
 async def pause(seconds: float) -> None:
     """Let `seconds` pass for one task of an asyncio loop; the others go on."""
+    import asyncio  # noqa: PLC0415  # 0.1 s that commands without a loop need not wait for
+
     await asyncio.sleep(seconds)
 
 
