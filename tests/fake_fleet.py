@@ -12,7 +12,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.cloud.records import VirtualMachine
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, EmulatorError, StateError
-from emulator.service.fleet import Effect
+from emulator.fleet.guest import Effect
 
 SCREEN = b"P6\n2 2\n255\n" + bytes(range(12))
 """What a fake screen shows unless told otherwise: 2 by 2 pixels."""
@@ -20,7 +20,7 @@ SCREEN = b"P6\n2 2\n255\n" + bytes(range(12))
 
 @dataclass
 class FakeGuest:
-    """One guest; `Guest` of emulator/service/fleet.py.
+    """One guest; `Guest` of emulator/fleet/guest.py.
 
     Attributes:
         vm: whose it is, as it was at the first call.
@@ -143,7 +143,7 @@ class FakeGuest:
 
 
 class FakeFleet:
-    """`Fleet` of emulator/service/fleet.py; `guests` by key, `prepare` is called with each new guest."""
+    """`Fleet` of emulator/fleet/guest.py; `guests` by key, `prepare` is called with each new guest."""
 
     def __init__(
         self, *, clock: Clock = SYSTEM_CLOCK, prepare: Callable[[FakeGuest], None] | None = None

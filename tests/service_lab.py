@@ -36,12 +36,12 @@ from emulator.cloud.roles import BUILT_IN_ROLES, OWNER, READER, VM_CONTRIBUTOR
 from emulator.cloud.settings import Settings
 from emulator.service.activity import ActivityLog
 from emulator.service.app import create_app
-from emulator.service.blobs import BlobSigner
+from emulator.service.compute.blobs import BlobSigner
+from emulator.service.console.faults import Faults
+from emulator.service.console.sessions import Sessions
 from emulator.service.context import Service
-from emulator.service.faults import Faults
+from emulator.service.identity.tokens import TokenDesk, TokenKey
 from emulator.service.operations import Operations
-from emulator.service.sessions import Sessions
-from emulator.service.tokens import TokenDesk, TokenKey
 from tests.fake_fleet import FakeFleet
 
 TENANT = "11111111-1111-1111-1111-111111111111"

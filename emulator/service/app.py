@@ -12,10 +12,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from emulator.errors import CloudError, EmulatorError
+from emulator.service.console.vigil import Vigil
 from emulator.service.context import Service
-from emulator.service.middleware import add_middlewares
+from emulator.service.https.middleware import add_middlewares
 from emulator.service.routes import ROUTERS
-from emulator.service.vigil import Vigil
 
 _LOG = logging.getLogger(__name__)
 

@@ -12,16 +12,16 @@ from starlette.requests import HTTPConnection
 
 from emulator.cloud.cloud import Cloud
 from emulator.cloud.settings import Settings
+from emulator.fleet.guest import Fleet
 from emulator.service.activity import ActivityLog
-from emulator.service.blobs import BlobSigner
-from emulator.service.faults import Faults
-from emulator.service.fleet import Fleet
-from emulator.service.links import Links
+from emulator.service.compute.blobs import BlobSigner
+from emulator.service.console.faults import Faults
+from emulator.service.console.links import Links
+from emulator.service.console.sessions import Sessions
+from emulator.service.identity.sign_in import SignIn
+from emulator.service.identity.tokens import TokenDesk
 from emulator.service.metrics import Metrics
 from emulator.service.operations import Operations
-from emulator.service.sessions import Sessions
-from emulator.service.sign_in import SignIn
-from emulator.service.tokens import TokenDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

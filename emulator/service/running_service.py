@@ -18,24 +18,24 @@ from emulator.cloud.config import CloudConfig
 from emulator.cloud.config_records import build_records
 from emulator.cloud.records import PowerState, ProvisioningState, Record, ScaleSet, VirtualMachine
 from emulator.cloud.roles import BUILT_IN_ROLES
+from emulator.fleet.guest import Fleet
+from emulator.fleet.machine_fleet import open_fleet
+from emulator.fleet.machine_guest import PowerChange
 from emulator.images import load_catalog
 from emulator.service.activity import ActivityLog
 from emulator.service.app import create_app
-from emulator.service.blobs import BlobSigner
+from emulator.service.compute.blobs import BlobSigner
+from emulator.service.console.faults import Faults
+from emulator.service.console.links import Links
+from emulator.service.console.sessions import Sessions
 from emulator.service.context import Service
-from emulator.service.faults import Faults
-from emulator.service.fleet import Fleet
-from emulator.service.links import Links
-from emulator.service.machine_fleet import open_fleet
-from emulator.service.machine_guest import PowerChange
+from emulator.service.https.server import Listener, bind, open_server
+from emulator.service.https.tls import Authority, default_ca_directory, open_authority, server_context
+from emulator.service.identity.sign_in import SignIn
+from emulator.service.identity.tokens import TokenDesk, TokenKey
 from emulator.service.operations import Operations
-from emulator.service.run_dirs import open_run_dir
-from emulator.service.server import Listener, bind, open_server
-from emulator.service.sessions import Sessions
-from emulator.service.sign_in import SignIn
-from emulator.service.store import StateDirectory, Store, hold_state_directory, open_store
-from emulator.service.tls import Authority, default_ca_directory, open_authority, server_context
-from emulator.service.tokens import TokenDesk, TokenKey
+from emulator.service.state.run_dirs import open_run_dir
+from emulator.service.state.store import StateDirectory, Store, hold_state_directory, open_store
 
 LINKS_END_S = 3.0
 STOPPED = "The serial console connection was closed: the service is being stopped."

@@ -10,7 +10,7 @@ import typer
 
 from emulator.errors import LabError
 from emulator.machine.garbage import Collected, collect_garbage
-from emulator.service.run_dirs import collect_run_dirs
+from emulator.service.state.run_dirs import collect_run_dirs
 
 
 def gc(

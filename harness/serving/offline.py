@@ -9,8 +9,8 @@ from emulator.cloud.config import CloudConfig
 from emulator.cloud.config_records import build_records
 from emulator.errors import SpecError
 from emulator.images import load_catalog
-from emulator.service.server import endpoint_of
-from emulator.service.tls import default_ca_directory, open_authority
+from emulator.service.https.server import endpoint_of
+from emulator.service.https.tls import default_ca_directory, open_authority
 from harness.serving.access import ServiceAccess, access_to
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import uvloop
 
-from emulator.service.private_files import write_private
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
+from emulator.service.state.private_files import write_private
 from harness.exit_codes import EXIT_INTERRUPTED
 from harness.serving.access import ServiceAccess, access_to
 

@@ -17,7 +17,7 @@ import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
 from emulator.clock import SYSTEM_CLOCK
-from emulator.service.numbered_lines import check_lines
+from emulator.fleet.numbered_lines import check_lines
 from harness.benchmark import Measurement
 from tests.bench.links_server import LINKS, RATE
 

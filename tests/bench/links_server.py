@@ -26,18 +26,18 @@ from emulator.cloud.records import Principal, PrincipalType, RoleAssignment, Sub
 from emulator.cloud.resource_id import subscription_scope, vm_id
 from emulator.cloud.roles import BUILT_IN_ROLES, OWNER
 from emulator.cloud.settings import Settings
+from emulator.fleet.numbered_lines import LINE, numbered_line
+from emulator.fleet.synthetic import TICK_S, SyntheticFleet, open_synthetic_fleet
 from emulator.service.activity import ActivityLog
 from emulator.service.app import create_app
-from emulator.service.blobs import BlobSigner
+from emulator.service.compute.blobs import BlobSigner
+from emulator.service.console.faults import Faults
+from emulator.service.console.sessions import Sessions
 from emulator.service.context import Service
-from emulator.service.faults import Faults
-from emulator.service.numbered_lines import LINE, numbered_line
+from emulator.service.https.server import bind, open_server
+from emulator.service.https.tls import open_authority, server_context
+from emulator.service.identity.tokens import TokenDesk, TokenKey
 from emulator.service.operations import Operations
-from emulator.service.server import bind, open_server
-from emulator.service.sessions import Sessions
-from emulator.service.synthetic import TICK_S, SyntheticFleet, open_synthetic_fleet
-from emulator.service.tls import open_authority, server_context
-from emulator.service.tokens import TokenDesk, TokenKey
 
 RATE = 64_000
 LINKS = 200

@@ -23,7 +23,7 @@ from emulator.cloud.demo import demo_config
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import vm_id
 from emulator.console.cursor import Cursor
-from emulator.service.fleet import Guest
+from emulator.fleet.guest import Guest
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
 from harness.benchmark import Measurement, measure_pairs
 

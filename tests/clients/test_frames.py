@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from emulator.errors import ControlError
-from emulator.service.gateway import FIRST_FRAME, NOT_TRUSTED
-from emulator.service.links import TAKEN_OVER
+from emulator.service.console.gateway import FIRST_FRAME, NOT_TRUSTED
+from emulator.service.console.links import TAKEN_OVER
 from tests.clients.environments import python_of
 from tests.clients.lab import BOUND_S, CloudLab
 

@@ -9,10 +9,10 @@ import pytest
 from emulator.clock import Deadline
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import ConsoleClosed, StateError
-from emulator.service.fleet import Fleet, Guest
-from emulator.service.machine_fleet import Patience, open_fleet
-from emulator.service.synthetic import open_synthetic_fleet
-from emulator.service.transcript_wait import wait_for
+from emulator.fleet.guest import Fleet, Guest
+from emulator.fleet.machine_fleet import Patience, open_fleet
+from emulator.fleet.synthetic import open_synthetic_fleet
+from emulator.fleet.transcript_wait import wait_for
 from tests.boot_sectors import ECHO, saying, sector_spec
 from tests.fake_fleet import FakeFleet
 from tests.service_lab import demo_records

@@ -16,11 +16,11 @@ from websockets.sync.client import ClientConnection, connect
 
 from emulator.cloud.demo import DEMO_FILE, demo_config
 from emulator.errors import SpecError, StateError
-from emulator.service import http_protocol, server
-from emulator.service.http_limits import BODY_MAX
-from emulator.service.http_protocol import HEAD_MAX
+from emulator.service.https import http_protocol, server
+from emulator.service.https.http_limits import BODY_MAX
+from emulator.service.https.http_protocol import HEAD_MAX
+from emulator.service.https.server import MESSAGE_MAX, ServerConfig, bind, endpoint_of
 from emulator.service.running_service import STOPPED, ServiceOptions
-from emulator.service.server import MESSAGE_MAX, ServerConfig, bind, endpoint_of
 from harness.serving.access import ServiceAccess
 from harness.serving.thread import serve_in_thread
 from tests.fake_fleet import FakeFleet

@@ -24,11 +24,11 @@ from emulator.cloud.records import (
     VirtualMachine,
 )
 from emulator.errors import SpecError, StateError
-from emulator.service import store as store_module
-from emulator.service.record_json import dump_record, load_record
-from emulator.service.run_dirs import collect_run_dirs, open_run_dir
 from emulator.service.running_service import ServiceOptions, first_records, settle
-from emulator.service.store import Store, hold_state_directory, open_store
+from emulator.service.state import store as store_module
+from emulator.service.state.record_json import dump_record, load_record
+from emulator.service.state.run_dirs import collect_run_dirs, open_run_dir
+from emulator.service.state.store import Store, hold_state_directory, open_store
 
 WAIT_S = 20.0
 

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from emulator.clock import utc_now
 from emulator.errors import LabError, SpecError
-from emulator.service.tls import (
+from emulator.service.https.tls import (
     Authority,
     default_ca_directory,
     is_loopback,

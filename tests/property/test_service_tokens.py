@@ -10,8 +10,8 @@ from emulator.cloud.filters import parse_filter, parse_instant
 from emulator.cloud.role_documents import read_assignment, read_definition
 from emulator.cloud.token_scope import resource_of_client_scope, resource_of_user_scope
 from emulator.errors import CloudError
-from emulator.service.authentication import accept_token
-from emulator.service.entra import parse_form
+from emulator.service.identity.authentication import accept_token
+from emulator.service.identity.entra import parse_form
 from tests.service_lab import SUBSCRIPTION, TENANT, open_test_service, token_for
 
 SERVICE = open_test_service()

@@ -19,7 +19,7 @@ from emulator.cloud.guest_plan import DEFAULT_IMAGE
 from emulator.cloud.records import PowerState, Record, VirtualMachine
 from emulator.cloud.settings import CloudKind, Era, Fault, Settings
 from emulator.errors import SpecError
-from emulator.service.machine_guest import PowerChange
+from emulator.fleet.machine_guest import PowerChange
 from emulator.service.running_service import follow_power
 from emulator.toml_file import parse_table
 from harness import cli

@@ -4,7 +4,7 @@ import pytest
 
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
-from emulator.service.effects import (
+from emulator.fleet.effects import (
     EVIDENCE_MAX,
     NMI,
     RESET,

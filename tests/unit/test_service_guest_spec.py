@@ -7,9 +7,9 @@ import pytest
 from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.resource_id import instance_id, vm_id
 from emulator.errors import SpecError
+from emulator.fleet.guest_spec import HOST_NAME_MAX, host_name_of, spec_of
 from emulator.images import Image
 from emulator.machine.spec import Device, Firmware, MachineType
-from emulator.service.guest_spec import HOST_NAME_MAX, host_name_of, spec_of
 
 PLAN = GuestPlan()
 WINDOWS = GuestPlan(stands_in_for="Windows")

@@ -11,8 +11,8 @@ import pytest
 
 from emulator.cloud.records import Principal
 from emulator.errors import CloudError
+from emulator.service.identity.throttle import FREE, LONGEST_S, NAMES_MAX, WAITING_MAX, Throttle
 from emulator.service.routes.oauth import DEVICE_GRANT
-from emulator.service.throttle import FREE, LONGEST_S, NAMES_MAX, WAITING_MAX, Throttle
 from tests.service_lab import ENDPOINT, TENANT, client_for, open_test_service
 
 AZ = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"

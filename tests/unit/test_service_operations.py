@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 import pytest
 
 from emulator.errors import CloudError, StateError
-from emulator.service.blobs import SCREENSHOTS_MAX, Screenshots
+from emulator.service.compute.blobs import SCREENSHOTS_MAX, Screenshots
 from emulator.service.operations import Operation, Operations, OperationStatus
 from tests.service_lab import Now
 

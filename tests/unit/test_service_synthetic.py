@@ -7,9 +7,9 @@ import pytest
 from emulator.clock import Deadline, FakeClock
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import ConsoleClosed, StateError
-from emulator.service.numbered_lines import LINE, check_lines, numbered_line
-from emulator.service.synthetic import KEEP, SyntheticFleet, open_synthetic_fleet
-from emulator.service.transcript_wait import wait_for
+from emulator.fleet.numbered_lines import LINE, check_lines, numbered_line
+from emulator.fleet.synthetic import KEEP, SyntheticFleet, open_synthetic_fleet
+from emulator.fleet.transcript_wait import wait_for
 from tests.service_lab import demo_records
 
 VM, OTHER, *_ = [record for record in demo_records() if isinstance(record, VirtualMachine)]

@@ -10,8 +10,8 @@ from emulator.cloud.activity_documents import FILTERS, event_document, selected
 from emulator.cloud.filters import parse_filter
 from emulator.cloud.records import ActivityEvent
 from emulator.cloud.resource_id import subscription_scope
-from emulator.service.authentication import Caller, authorize
 from emulator.service.context import ServiceOf
+from emulator.service.identity.authentication import Caller, authorize
 from emulator.service.routing import arm_router
 
 router = arm_router()

@@ -15,11 +15,11 @@ from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.resource_id import ResourceId, parse_resource_id
 from emulator.errors import CloudError, SpecError
 from emulator.machine.spec import Device, Firmware, MachineType, WatchdogAction
-from emulator.service.authentication import Caller, authorize
+from emulator.service.console.gateway import trust
+from emulator.service.console.links import Link
+from emulator.service.console.raw_links import read_link_request, serve_raw
 from emulator.service.context import ServiceOf, service_of
-from emulator.service.gateway import trust
-from emulator.service.links import Link
-from emulator.service.raw_links import read_link_request, serve_raw
+from emulator.service.identity.authentication import Caller, authorize
 from emulator.service.routes.gateway import refuse_upgrade, require_own_origin
 
 router = APIRouter(prefix="/ttylab")

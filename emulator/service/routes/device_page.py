@@ -15,9 +15,9 @@ from fastapi.responses import HTMLResponse
 from emulator.cloud.directory import find_user
 from emulator.errors import CloudError
 from emulator.service.context import Service, ServiceOf
-from emulator.service.entra import read_form
+from emulator.service.identity.entra import read_form
+from emulator.service.identity.sign_in import sign_in_user
 from emulator.service.routing import CaseBlindRoute
-from emulator.service.sign_in import sign_in_user
 
 _STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:24rem;margin:4rem auto;padding:0 1rem;"

@@ -11,13 +11,13 @@ from starlette.websockets import WebSocket
 from emulator.cloud.console_access import NOT_RUNNING, check_role, find_vm
 from emulator.cloud.records import PowerState
 from emulator.errors import CloudError, EmulatorError
-from emulator.service.addresses import endpoints_of
-from emulator.service.admin_commands import Command, run_command
-from emulator.service.authentication import address_of, authenticate
+from emulator.service.console.admin_commands import Command, run_command
+from emulator.service.console.gateway import serve_client
+from emulator.service.console.sessions import Session
 from emulator.service.context import Service, ServiceOf, service_of
-from emulator.service.gateway import serve_client
-from emulator.service.sessions import Session
-from emulator.service.tokens import Claims
+from emulator.service.https.addresses import endpoints_of
+from emulator.service.identity.authentication import address_of, authenticate
+from emulator.service.identity.tokens import Claims
 
 _SESSION = "/n/connector/{container}/sessions/{session_id}"
 _OPERATION = "Microsoft.SerialConsole/serialPorts/adminCommand/action"

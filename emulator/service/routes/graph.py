@@ -9,11 +9,11 @@ from fastapi import APIRouter, Query
 from emulator.cloud.graph import matching, render_principal
 from emulator.cloud.records import Principal, PrincipalType
 from emulator.errors import CloudError
-from emulator.service.authentication import Caller
 from emulator.service.context import Service, ServiceOf
-from emulator.service.request_body import BodyOf
+from emulator.service.https.request_body import BodyOf
+from emulator.service.identity.authentication import Caller
+from emulator.service.identity.tokens import Claims
 from emulator.service.routing import CaseBlindRoute
-from emulator.service.tokens import Claims
 
 IDS_MAX = 1000
 _KINDS = {"users": PrincipalType.USER, "servicePrincipals": PrincipalType.SERVICE_PRINCIPAL}

@@ -11,9 +11,9 @@ from emulator.cloud.directory import find_managed_identity
 from emulator.cloud.token_scope import require_resource
 from emulator.errors import CloudError
 from emulator.service.context import ServiceOf
-from emulator.service.entra import NO_STORE
+from emulator.service.identity.entra import NO_STORE
+from emulator.service.identity.sign_in import matches
 from emulator.service.routing import arm_router
-from emulator.service.sign_in import matches
 
 PATH = "/ttylab/identity/token"
 router: APIRouter = arm_router()

@@ -18,10 +18,10 @@ from emulator.cloud.records import Principal
 from emulator.cloud.token_scope import require_resource, resource_of_client_scope, resource_of_user_scope
 from emulator.errors import CloudError
 from emulator.service.context import Service, ServiceOf
-from emulator.service.device_codes import INTERVAL_S, LIFETIME_S
-from emulator.service.entra import NO_STORE, entra_router, read_form, require_field
-from emulator.service.sign_in import sign_in_application, sign_in_user, unknown_application
-from emulator.service.token_answers import application_answer, first_version, user_answer
+from emulator.service.identity.device_codes import INTERVAL_S, LIFETIME_S
+from emulator.service.identity.entra import NO_STORE, entra_router, read_form, require_field
+from emulator.service.identity.sign_in import sign_in_application, sign_in_user, unknown_application
+from emulator.service.identity.token_answers import application_answer, first_version, user_answer
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _FORM: dict[str, Any] = {

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from emulator.errors import CloudError
-from emulator.service.calls import RETRY_AFTER_S, CallOf, ResourceName, SubscriptionName
+from emulator.service.compute.calls import RETRY_AFTER_S, CallOf, ResourceName, SubscriptionName
 from emulator.service.operations import OperationStatus
 from emulator.service.routing import arm_router
 

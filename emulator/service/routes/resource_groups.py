@@ -24,18 +24,18 @@ from emulator.cloud.resource_id import group_scope, is_within, require_name
 from emulator.cloud.roles import is_allowed, roles_of
 from emulator.cloud.subscription_documents import Resource, group_document, meets
 from emulator.errors import CloudError, SpecError
-from emulator.service.authentication import (
+from emulator.service.context import Service, ServiceOf
+from emulator.service.https.request_body import BodyOf
+from emulator.service.identity.authentication import (
     Caller,
     address_of,
     authorize,
     authorize_member,
     require_subscription,
 )
-from emulator.service.context import Service, ServiceOf
+from emulator.service.identity.scopes import require_group
 from emulator.service.operations import OperationStatus
-from emulator.service.request_body import BodyOf
 from emulator.service.routing import arm_router
-from emulator.service.scopes import require_group
 
 _GROUPS = "Microsoft.Resources/subscriptions/resourceGroups"
 _FILTERS = frozenset({"name", "location", "tagname", "tagvalue"})

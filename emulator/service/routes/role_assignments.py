@@ -12,12 +12,12 @@ from emulator.cloud.filters import parse_filter
 from emulator.cloud.records import RoleAssignment
 from emulator.cloud.role_documents import assignment_document, assignments_at, read_assignment
 from emulator.errors import CloudError
-from emulator.service.authentication import Caller, address_of
 from emulator.service.context import Service, ServiceOf
-from emulator.service.request_body import BodyOf
+from emulator.service.https.request_body import BodyOf
+from emulator.service.identity.authentication import Caller, address_of
+from emulator.service.identity.scopes import TENANT_SCOPE, authorize_at, read_scope, require_group, tenant_of
+from emulator.service.identity.tokens import Claims
 from emulator.service.routing import arm_router
-from emulator.service.scopes import TENANT_SCOPE, authorize_at, read_scope, require_group, tenant_of
-from emulator.service.tokens import Claims
 
 _FILTERS = frozenset({"atscope()", "assignedto()", "principalid"})
 _READ, _WRITE, _DELETE = (

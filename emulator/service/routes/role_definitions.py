@@ -21,11 +21,11 @@ from emulator.cloud.role_documents import (
 )
 from emulator.cloud.roles import roles_of
 from emulator.errors import CloudError
-from emulator.service.authentication import Caller
 from emulator.service.context import Service, ServiceOf
-from emulator.service.request_body import BodyOf
+from emulator.service.https.request_body import BodyOf
+from emulator.service.identity.authentication import Caller
+from emulator.service.identity.scopes import TENANT_SCOPE, authorize_at, read_scope
 from emulator.service.routing import arm_router
-from emulator.service.scopes import TENANT_SCOPE, authorize_at, read_scope
 
 _FILTERS = frozenset({"rolename", "type", "atscopeandbelow()", "atscope()"})
 _READ, _WRITE, _DELETE = (

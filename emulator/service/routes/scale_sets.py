@@ -22,12 +22,10 @@ from emulator.cloud.compute_scale_sets import (
 from emulator.cloud.records import ScaleSet, VirtualMachine
 from emulator.cloud.resource_id import ResourceId, group_scope, is_within, scale_set_id, subscription_scope
 from emulator.errors import CloudError
-from emulator.service.calls import Call, CallOf, ResourceName, SubscriptionName
-from emulator.service.machine_calls import find_scale_set
-from emulator.service.operations import Operation
-from emulator.service.power import Action, begin_action
-from emulator.service.routing import arm_router
-from emulator.service.scale_set_calls import (
+from emulator.service.compute.calls import Call, CallOf, ResourceName, SubscriptionName
+from emulator.service.compute.machine_calls import find_scale_set
+from emulator.service.compute.power import Action, begin_action
+from emulator.service.compute.scale_set_calls import (
     begin_removal,
     begin_scaling,
     begin_set_delete,
@@ -36,6 +34,8 @@ from emulator.service.scale_set_calls import (
     location_of_set,
     numbers_of,
 )
+from emulator.service.operations import Operation
+from emulator.service.routing import arm_router
 
 TYPE = "Microsoft.Compute/virtualMachineScaleSets"
 _IN_SUBSCRIPTION = f"/subscriptions/{{subscription}}/providers/{TYPE}"

@@ -23,17 +23,17 @@ from emulator.cloud.resource_id import (
 from emulator.cloud.roles import CONNECT, is_allowed
 from emulator.cloud.settings import CloudKind
 from emulator.errors import CloudError
-from emulator.service.authentication import (
+from emulator.service.console.sessions import Session
+from emulator.service.context import Service, ServiceOf
+from emulator.service.identity.authentication import (
     Caller,
     address_of,
     authorize,
     authorize_member,
     require_subscription,
 )
-from emulator.service.context import Service, ServiceOf
+from emulator.service.identity.tokens import Claims
 from emulator.service.routing import CaseBlindRoute, arm_router
-from emulator.service.sessions import Session
-from emulator.service.tokens import Claims
 
 PROVIDER = "Microsoft.SerialConsole"
 NO_RESPONSE_S = 30.0

@@ -21,10 +21,10 @@ from emulator.cloud.subscription_documents import (
     tenant_document,
 )
 from emulator.errors import CloudError
-from emulator.service.authentication import Caller, authorize, authorize_member, require_subscription
 from emulator.service.context import Service, ServiceOf
+from emulator.service.identity.authentication import Caller, authorize, authorize_member, require_subscription
+from emulator.service.identity.scopes import require_group
 from emulator.service.routing import arm_router
-from emulator.service.scopes import require_group
 
 FILTERS = frozenset({"resourcetype", "name", "location", "resourcegroup", "tagname", "tagvalue"})
 Filter = Annotated[str | None, Query(alias="$filter")]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from emulator.errors import CloudError
-from emulator.service.calls import CallOf, SubscriptionName
+from emulator.service.compute.calls import CallOf, SubscriptionName
 from emulator.service.routing import arm_router
 
 KNOWN = frozenset(

@@ -13,9 +13,9 @@ from emulator.cloud.documents import table
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId, group_scope, is_within, subscription_scope, vm_id
 from emulator.errors import CloudError
-from emulator.service.calls import Call, CallOf, Expand, ResourceName, SubscriptionName, read_expand
-from emulator.service.machine_calls import change_machine, find_machine, plan, show_machine
-from emulator.service.power import Action, begin_change, begin_delete, location_of
+from emulator.service.compute.calls import Call, CallOf, Expand, ResourceName, SubscriptionName, read_expand
+from emulator.service.compute.machine_calls import change_machine, find_machine, plan, show_machine
+from emulator.service.compute.power import Action, begin_change, begin_delete, location_of
 from emulator.service.routes.machine_routes import add_machine_routes
 from emulator.service.routing import arm_router
 

@@ -22,9 +22,9 @@ from filelock import FileLock, Timeout
 from emulator.cloud.cloud import Cloud
 from emulator.cloud.records import Record, RoleDefinition
 from emulator.errors import LabError, SpecError, StateError
-from emulator.service.private_files import PRIVATE, make_private_directory, write_private
-from emulator.service.record_json import dump_record, load_record
-from emulator.service.tokens import TokenKey
+from emulator.service.identity.tokens import TokenKey
+from emulator.service.state.private_files import PRIVATE, make_private_directory, write_private
+from emulator.service.state.record_json import dump_record, load_record
 
 SCHEMA = 1
 RETRY_S = 2.0

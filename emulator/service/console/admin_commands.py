@@ -10,7 +10,7 @@ from typing import Any
 from emulator.cloud.records import VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError
-from emulator.service.fleet import Effect, Guest
+from emulator.fleet.guest import Effect, Guest
 
 SEQUENCE_MAX = 16
 _KEYS = re.compile(rf"[0-9A-Za-z]{{1,{SEQUENCE_MAX}}}")

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.errors import CloudError
-from emulator.service.tls import LOCAL_NAMES
+from emulator.service.https.tls import LOCAL_NAMES
 
 BODY_MAX = 2**20
 BODY_S = 30.0

@@ -12,7 +12,7 @@ from emulator.cloud.resource_id import subscription_scope
 from emulator.cloud.roles import is_allowed, sees_subscription
 from emulator.errors import CloudError
 from emulator.service.context import Service, ServiceOf
-from emulator.service.tokens import Claims
+from emulator.service.identity.tokens import Claims
 
 
 def bearer_of(request: Request) -> str:

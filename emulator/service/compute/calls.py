@@ -12,12 +12,12 @@ from emulator.cloud.records import ResourceGroup
 from emulator.cloud.resource_id import ResourceId, subscription_scope
 from emulator.cloud.roles import is_allowed
 from emulator.errors import CloudError
-from emulator.service.authentication import Caller, address_of, authorize, authorize_member
 from emulator.service.context import Service, ServiceOf
+from emulator.service.identity.authentication import Caller, address_of, authorize, authorize_member
+from emulator.service.identity.scopes import require_group
+from emulator.service.identity.tokens import Claims
 from emulator.service.operations import Operation
 from emulator.service.routing import require_api_version
-from emulator.service.scopes import require_group
-from emulator.service.tokens import Claims
 
 RETRY_AFTER_S = "1"
 """Without it az waits 30 s for each poll (azure.md 4)."""

@@ -18,8 +18,8 @@ from emulator.cloud.records import ScaleSet, VirtualMachine
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import CloudError
 from emulator.images import load_catalog
-from emulator.service.calls import Call
-from emulator.service.power import begin_change
+from emulator.service.compute.calls import Call
+from emulator.service.compute.power import begin_change
 
 
 def find_machine(call: Call, target: ResourceId, *, action: str) -> VirtualMachine:

@@ -11,10 +11,10 @@ from emulator.cloud.compute_scale_sets import capacity_of, instance_document, wi
 from emulator.cloud.documents import table
 from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, VirtualMachine
 from emulator.cloud.resource_id import VM_TYPE
+from emulator.service.compute.machine_calls import plan, replan
+from emulator.service.compute.power import begin_delete, require_free
 from emulator.service.context import Service
-from emulator.service.machine_calls import plan, replan
 from emulator.service.operations import Operation
-from emulator.service.power import begin_delete, require_free
 
 
 def instances_of(service: Service, scale_set: ScaleSet) -> list[VirtualMachine]:

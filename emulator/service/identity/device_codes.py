@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from emulator.errors import CloudError
-from emulator.service.refresh_tokens import hash_of
+from emulator.service.identity.refresh_tokens import hash_of
 
 LIFETIME_S = 900.0
 INTERVAL_S = 1

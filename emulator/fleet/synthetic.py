@@ -14,8 +14,8 @@ from emulator.cloud.records import VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, StateError
-from emulator.service.fleet import Effect
-from emulator.service.numbered_lines import LINE, numbered_line
+from emulator.fleet.guest import Effect
+from emulator.fleet.numbered_lines import LINE, numbered_line
 
 KEEP = 48 * 1024
 TICK_S = 0.05

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from emulator.cloud.records import Principal, PrincipalType
 from emulator.errors import CloudError
-from emulator.service.addresses import endpoints_of
+from emulator.service.https.addresses import endpoints_of
 
 ALGORITHM = "RS256"
 SKEW_S = 60.0

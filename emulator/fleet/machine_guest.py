@@ -17,15 +17,15 @@ from emulator.console.cursor import Cursor
 from emulator.console.marks import Mark, MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, LabError, StateError
+from emulator.fleet.boot_watch import BOOT_S, BootWatch
+from emulator.fleet.effects import NMI, RESET, Reaction, ReactionSearch, marks_after, reaction_to_sysrq
+from emulator.fleet.guest import Effect
+from emulator.fleet.guest_spec import host_name_of
+from emulator.fleet.machine_slot import MachineSlot
+from emulator.fleet.system_request import has_read_all, make_system_request, require_key
+from emulator.fleet.transcript_wait import wait_change, wait_for
 from emulator.machine import Machine
 from emulator.machine.spec import MachineSpec
-from emulator.service.boot_watch import BOOT_S, BootWatch
-from emulator.service.effects import NMI, RESET, Reaction, ReactionSearch, marks_after, reaction_to_sysrq
-from emulator.service.fleet import Effect
-from emulator.service.guest_spec import host_name_of
-from emulator.service.machine_slot import MachineSlot
-from emulator.service.system_request import has_read_all, make_system_request, require_key
-from emulator.service.transcript_wait import wait_change, wait_for
 
 T = TypeVar("T")
 KEEP = 4 * 2**20

@@ -16,11 +16,11 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.guest_plan import DEFAULT_IMAGE, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import LabError, StateError
+from emulator.fleet.guest_spec import spec_of
+from emulator.fleet.machine_guest import Ground, MachineGuest, Patience, PowerChange
+from emulator.fleet.readiness import Readiness
 from emulator.images import ImageStore
 from emulator.machine.spec import MachineSpec
-from emulator.service.guest_spec import spec_of
-from emulator.service.machine_guest import Ground, MachineGuest, Patience, PowerChange
-from emulator.service.readiness import Readiness
 
 THREADS = 32
 ANSWER_S = 2.0

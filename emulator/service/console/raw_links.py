@@ -17,11 +17,11 @@ from emulator.cloud.console_access import find_vm
 from emulator.console.marks import Chunk, MarkKind
 from emulator.console.transcript import Transcript, mark_line
 from emulator.errors import ConsoleClosed, EmulatorError, SpecError
+from emulator.service.console.feed import Feed
+from emulator.service.console.gateway import end_tasks, run_until_left, say_goodbye, start_on_demand
+from emulator.service.console.keystrokes import Keystrokes, receive_data
+from emulator.service.console.links import Link
 from emulator.service.context import Service
-from emulator.service.feed import Feed
-from emulator.service.gateway import end_tasks, run_until_left, say_goodbye, start_on_demand
-from emulator.service.keystrokes import Keystrokes, receive_data
-from emulator.service.links import Link
 
 
 class LinkFormat(StrEnum):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from emulator.cloud.records import ResourceGroup
 from emulator.cloud.resource_id import group_scope, parse_resource_id, subscription_scope
 from emulator.errors import CloudError, SpecError
-from emulator.service.authentication import authorize, require_subscription
 from emulator.service.context import Service
-from emulator.service.tokens import Claims
+from emulator.service.identity.authentication import authorize, require_subscription
+from emulator.service.identity.tokens import Claims
 
 TENANT_SCOPE = ""
 _SCOPE_MAX = 1024

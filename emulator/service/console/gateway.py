@@ -19,15 +19,15 @@ from emulator.cloud.console_access import check_role, find_vm
 from emulator.cloud.records import PowerState
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
-from emulator.service.authentication import accept_token
+from emulator.fleet.guest import Guest
+from emulator.service.console.feed import Feed
+from emulator.service.console.keystrokes import Keystrokes, receive_data
+from emulator.service.console.links import Ending, Link
+from emulator.service.console.sessions import Session
+from emulator.service.console.text_frames import TextFrames, line_start
+from emulator.service.console.vigil import watch_idle
 from emulator.service.context import Service
-from emulator.service.feed import Feed
-from emulator.service.fleet import Guest
-from emulator.service.keystrokes import Keystrokes, receive_data
-from emulator.service.links import Ending, Link
-from emulator.service.sessions import Session
-from emulator.service.text_frames import TextFrames, line_start
-from emulator.service.vigil import watch_idle
+from emulator.service.identity.authentication import accept_token
 
 FIRST_FRAME = "Connecting...\r\n"
 NOT_TRUSTED = "Connection not trusted"

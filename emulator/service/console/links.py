@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emulator.cloud.resource_id import ResourceId
-from emulator.service.sessions import Session
+from emulator.service.console.sessions import Session
 
 TAKEN_OVER = (
     "The serial console connection was closed: another user connected to the console of this virtual machine."

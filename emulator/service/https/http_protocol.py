@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
-    from emulator.service.server import ServerConfig
+    from emulator.service.https.server import ServerConfig
 
 HEAD_MAX = 65_536
 HEAD_S = 15.0

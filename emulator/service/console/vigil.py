@@ -19,8 +19,8 @@ from emulator.cloud.records import (
 from emulator.errors import CloudError
 
 if TYPE_CHECKING:
+    from emulator.service.console.links import Link
     from emulator.service.context import Service
-    from emulator.service.links import Link
 
 IDLE = "The serial console connection was closed: nothing was typed for {:g} s."
 _POWER_NOTICES = {

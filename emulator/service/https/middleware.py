@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.service.http_limits import Answer, BodyLimit, HostGuard, hosts_of
+from emulator.service.https.http_limits import Answer, BodyLimit, HostGuard, hosts_of
 from emulator.service.metrics import Metrics
 
 _HEADERS = {

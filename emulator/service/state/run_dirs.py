@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from emulator.machine.ledger import state_dir
-from emulator.service.private_files import PRIVATE, make_private_directory
+from emulator.service.state.private_files import PRIVATE, make_private_directory
 
 _LOCK = ".lock"
 

@@ -17,9 +17,9 @@ from emulator.clock import pause
 from emulator.cloud.records import PowerState, ProvisioningState, VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
-from emulator.service.bitmap import bmp_of_ppm
+from emulator.fleet.guest import Guest
+from emulator.service.compute.bitmap import bmp_of_ppm
 from emulator.service.context import Service
-from emulator.service.fleet import Guest
 from emulator.service.operations import Operation
 
 _LOG = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import asyncio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from emulator.errors import ConsoleClosed, StateError
-from emulator.service.fleet import Guest
+from emulator.fleet.guest import Guest
 
 UNCHECKED_MAX = 256
 """Bytes that are typed before it is asked whether the machine keeps up."""

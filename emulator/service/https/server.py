@@ -16,8 +16,8 @@ from starlette.types import ASGIApp
 
 from emulator.cloud.settings import require_public_host
 from emulator.errors import LabError, SpecError, StateError
-from emulator.service.http_protocol import HEAD_S, BoundedHttp
-from emulator.service.tls import is_loopback
+from emulator.service.https.http_protocol import HEAD_S, BoundedHttp
+from emulator.service.https.tls import is_loopback
 
 HANDSHAKE_S = 10.0
 CLOSE_S = 1.0

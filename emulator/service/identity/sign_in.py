@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from emulator.cloud.records import Principal
 from emulator.errors import CloudError
-from emulator.service.device_codes import DeviceCodes
-from emulator.service.refresh_tokens import RefreshTokens
-from emulator.service.throttle import Throttle
+from emulator.service.identity.device_codes import DeviceCodes
+from emulator.service.identity.refresh_tokens import RefreshTokens
+from emulator.service.identity.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

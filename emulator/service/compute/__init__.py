@@ -1,0 +1,1 @@
+"""What requests do to VMs, scale sets and their boot diagnostics."""

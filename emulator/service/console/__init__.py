@@ -1,0 +1,1 @@
+"""The serial console plane: sessions, links, admin commands, and what watches over them."""

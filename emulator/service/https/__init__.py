@@ -1,0 +1,1 @@
+"""The HTTPS port: TLS, limits, and what every request passes."""
