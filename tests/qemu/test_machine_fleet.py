@@ -17,12 +17,12 @@ from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.errors import ControlError, LabError, LaunchError, StateError
+from emulator.fleet.guest_spec import spec_of
+from emulator.fleet.machine_fleet import Patience, open_fleet
+from emulator.fleet.transcript_wait import wait_for
 from emulator.images import ensure_image
 from emulator.machine import Ledger, collect_garbage, list_machines
 from emulator.machine.ledger import Entry
-from emulator.service.guest_spec import spec_of
-from emulator.service.machine_fleet import Patience, open_fleet
-from emulator.service.transcript_wait import wait_for
 from tests.boot_sectors import ECHO, IDLE, SWITCH_OFF, saying, sector_spec
 from tests.service_lab import demo_records
 
@@ -247,7 +247,7 @@ def test_what_is_typed_during_a_system_request_comes_after_its_key(play):
 
 
 def test_system_request_is_not_sent_in_front_of_bytes_that_nobody_read(play, monkeypatch):
-    monkeypatch.setattr("emulator.service.machine_guest.CONTROL_S", 0.5)
+    monkeypatch.setattr("emulator.fleet.machine_guest.CONTROL_S", 0.5)
 
     async def act(fleet):
         guest = fleet.guest(VM)
@@ -402,7 +402,7 @@ from pathlib import Path
 from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import vm_id
-from emulator.service.machine_fleet import open_fleet
+from emulator.fleet.machine_fleet import open_fleet
 from tests.boot_sectors import IDLE, sector_spec
 
 VMS = [
