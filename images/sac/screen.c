@@ -155,25 +155,39 @@ void screen_show(const struct screen *screen)
     shown = *screen;
 }
 
+/* Where the far end's cursor is: it does not move to where it stands. */
+static void move_to(u32 row, u32 column)
+{
+    if (shown.row != row || shown.column != column || shown.wraps)
+        serial_format(text(T_CHANNEL_POSITION), row + 1, column + 1);
+    shown.row = (u8)row;
+    shown.column = (u8)column;
+    shown.wraps = 0;
+}
+
+static void update_row(const struct screen *screen, u32 row, u8 *look)
+{
+    const struct cell *now = screen->cells[row], *then = shown.cells[row];
+    u32 from = 0, end = COLUMNS;
+    while (from < end && !memcmp(&now[from], &then[from], sizeof *now))
+        from++;
+    while (end > from && !memcmp(&now[end - 1], &then[end - 1], sizeof *now))
+        end--;
+    if (from == end)
+        return;
+    move_to(row, from);
+    send_cells(screen, row, from, end, look);
+    shown.column = (u8)(end < COLUMNS ? end : COLUMNS - 1);
+    shown.wraps = end == COLUMNS;
+}
+
 void screen_update(const struct screen *screen)
 {
     u8 look = shown.look;
-    int has_changed = shown.row != screen->row || shown.column != screen->column;
-    for (u32 row = 0; row < ROWS; row++) {
-        const struct cell *now = screen->cells[row], *then = shown.cells[row];
-        u32 from = 0, end = COLUMNS;
-        while (from < end && !memcmp(&now[from], &then[from], sizeof *now))
-            from++;
-        while (end > from && !memcmp(&now[end - 1], &then[end - 1], sizeof *now))
-            end--;
-        if (from == end)
-            continue;
-        serial_format(text(T_CHANNEL_POSITION), row + 1, from + 1);
-        send_cells(screen, row, from, end, &look);
-        has_changed = 1;
-    }
-    if (has_changed)
-        serial_format(text(T_CHANNEL_POSITION), screen->row + 1, screen->column + 1);
+    for (u32 row = 0; row < ROWS; row++)
+        update_row(screen, row, &look);
+    if (!screen->wraps || !shown.wraps || shown.row != screen->row)
+        move_to(screen->row, screen->column);
     if (look != screen->look)
         send_look(screen->look);
     shown = *screen;

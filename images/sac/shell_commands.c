@@ -434,7 +434,8 @@ static int is_end_of_name(char letter)
     return !letter || letter == ' ' || letter == '/' || letter == '.' || letter == '\\' || letter == ':' || letter == '=';
 }
 
-static void run_one(struct shell *shell, const char *line)
+/* Returns whether it succeeded: echo does, and leaves the error level as it is. */
+static int run_one(struct shell *shell, const char *line)
 {
     char name[WORD];
     line = skip_blanks(line);
@@ -454,13 +455,14 @@ static void run_one(struct shell *shell, const char *line)
             shell_print(shell, "%s\r\n", rest + 1);
         else
             commands[i].run(shell, skip_blanks(rest));
-        return;
+        return commands[i].keeps_level || !shell->error_level;
     }
     take_word(line, name, sizeof name);
     if (!*name)
-        return;
+        return 1;
     shell->error_level = 9009;
     shell_print(shell, text(T_CMD_UNKNOWN_COMMAND), name);
+    return 0;
 }
 
 /* Cuts `line` at its first & && or ||; tells which in `operator`: '&' always, 'a' after success, 'o' after failure. */
@@ -484,12 +486,13 @@ void shell_run(struct shell *shell, char *line)
     static char expanded[LINE_ROOM];
     expand(shell, line, expanded, sizeof expanded);
     char *part = expanded, before = '&', after = '&';
+    int has_succeeded = 1;
     while (part && !shell->is_done) {
         char *next = cut(part, &after);
-        if (before == '&' || (before == 'a') == !shell->error_level) {
+        if (before == '&' || (before == 'a') == has_succeeded) {
             for (char *end = part + strlen(part); next && end > part && end[-1] == ' ';)
                 *--end = 0;
-            run_one(shell, part);
+            has_succeeded = run_one(shell, part);
         }
         before = after;
         part = next;

@@ -1,0 +1,104 @@
+"""The SAC guest boots on every way, says what a release says, and never passes for Windows."""
+
+import re
+
+import pytest
+
+from emulator.images.sac.profile import IDENTITY, PROFILES, load_profile
+from emulator.machine.sac_boot import SacBoot
+from emulator.machine.spec import MachineType
+from tests.sac_guest import PROMPT, open_sac, soon
+
+pytestmark = pytest.mark.qemu
+BOARDS = pytest.mark.parametrize("machine", [MachineType.PC, MachineType.Q35])
+GUID = "12345678-9abc-def0-1122-334455667788"
+
+
+def memory_for(way):
+    return 128 if way is SacBoot.UEFI_DISK else 64
+
+
+@pytest.mark.parametrize("way", SacBoot)
+@BOARDS
+def test_guest_reaches_its_prompt_on_every_way(tmp_path, way, machine):
+    with open_sac(tmp_path, way=way, machine=machine, memory_mib=memory_for(way)) as rig:
+        banner = rig.see("boot.banner")
+        rig.reach_prompt()
+        assert GUID.encode() in banner.before
+        assert (b"BdsDxe: loading " in banner.before) == (way is SacBoot.UEFI_DISK)
+        assert b"Unrecognized command." in rig.run(b"zzz")
+
+
+@pytest.mark.parametrize("vcpus", [2, 3, 4])
+@pytest.mark.parametrize("way", [SacBoot.PVH, SacBoot.BIOS_DISK])
+def test_guest_survives_an_nmi_to_every_vcpu(tmp_path, way, vcpus):
+    with open_sac(tmp_path, way=way, vcpus=vcpus) as rig:
+        rig.reach_prompt()
+        rig.machine.nmi(soon())
+        assert rig.see("xml.bugcheck_open").groups == (b"80",)
+        rig.reach_prompt()
+
+
+@BOARDS
+@pytest.mark.parametrize("way", SacBoot)
+def test_nmi_reaches_the_guest_under_every_firmware(tmp_path, way, machine):
+    with open_sac(tmp_path, way=way, machine=machine, memory_mib=memory_for(way), autoreboot=False) as rig:
+        rig.reach_prompt()
+        rig.machine.nmi(soon())
+        rig.see("xml.bugcheck_open")
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_guest_says_what_its_profile_says(tmp_path, name):
+    profile = load_profile(name)
+    with open_sac(tmp_path, profile=name, computer_name="NTHEAD-800I-1") as rig:
+        said = rig.see("boot.banner").before
+        expected = (
+            ("name", "NTHEAD-800I-1"),
+            ("guid", GUID),
+            ("processor-architecture", profile.architecture),
+            ("os-version", profile.os_version),
+            ("os-build-number", profile.os_build),
+            ("os-product", profile.product),
+            ("os-service-pack", profile.service_pack),
+        )
+        shown = re.findall(rb"<([a-z-]+)>([^<\r\n]*)</", said)
+        assert shown == [(key.encode(), value.encode()) for key, value in expected]
+        assert said.startswith(rig.profile.wire("boot.terminal_on") + rig.profile.wire("xml.head"))
+        rig.reach_prompt()
+        assert (b"livedump" in rig.run(b"?")) == profile.has_livedump
+
+
+def test_guest_offers_cmd_before_anything_is_typed(tmp_path):
+    with open_sac(tmp_path) as rig:
+        rig.see("boot.banner")
+        after = rig.expect(rb"EVENT: [^\r]*\r\nSAC>")
+        assert after.before == b"SAC>\r\n"
+
+
+def test_machine_shows_that_the_guest_is_no_windows(tmp_path):
+    with open_sac(tmp_path) as rig:
+        rig.reach_prompt()
+        assert f"type=1,manufacturer=ttylab,product={IDENTITY},uuid={GUID}" in rig.machine.argv
+        assert ("product", IDENTITY) in rig.machine.spec.smbios
+        assert IDENTITY.encode() in rig.run(b"d")
+        rig.enter_cmd()
+        assert IDENTITY.encode() in rig.shell(b"type C:\\ttylab.txt")
+
+
+def test_guest_waits_with_the_banner_and_the_event(tmp_path):
+    with open_sac(tmp_path, boot_ms=200, cmd_event_ms=-1) as rig:
+        rig.see("boot.banner")
+        rig.expect(PROMPT)
+        assert rig.run(b"cmd").startswith(rig.profile.wire("sac.cmd_too_early"))
+
+
+def test_guest_boots_again_after_a_reset_in_the_middle(tmp_path):
+    with open_sac(tmp_path, way=SacBoot.BIOS_DISK) as rig:
+        rig.reach_prompt()
+        rig.press(b"half a li")
+        rig.expect(b"half a li")
+        rig.machine.reset(soon())
+        rig.see("boot.banner")
+        rig.reach_prompt()
+        assert b"The last shutdown was unexpected." in rig.run(b"d")
