@@ -54,8 +54,9 @@ int dump_write(const struct bugcheck *bugcheck, u32 step, u32 steps)
         make_header(bugcheck);
         if (!disk_write(at, header, HEADER / SECTOR))
             return 0;
-        from = HEADER / SECTOR;
     }
+    if (from < HEADER / SECTOR)
+        from = HEADER / SECTOR;
     while (from < end) {
         u32 count = end - from < DISK_CHUNK ? end - from : DISK_CHUNK;
         if (!disk_write(at + from, (const void *)(FIRST_PAGE + from * SECTOR - HEADER), count))

@@ -107,11 +107,11 @@ def test_setup_logs_are_raw_channels(tmp_path):
     with open_sac(tmp_path, setup_channels=True) as rig:
         rig.reach_prompt()
         listed = rig.run(b"ch")
-        assert [
+        assert listed.split(b"\r\n")[-4:-1] == [
             b"1 (AR)    setuplog.txt",
             b"2 (AR)    setuperr.log",
             b"3 (AR)    setupact.log",
-        ] == listed.split(b"\r\n")[-4:-1]
+        ]
         rig.press(b"ch -sn setuplog.txt\r")
         assert rig.see("xml.channel_switch").groups[2:][0] == b"Raw"
         rig.see("channel.header_keys")

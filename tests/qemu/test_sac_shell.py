@@ -60,7 +60,7 @@ ANSWERS = {
     b"set NOPE": rb"Environment variable NOPE not defined\r\n",
     b"set A=b c": rb"",
     b"echo %A% %computername%": rb"b c WIN-TTYLAB\r\n",
-    b"nope.exe": rb"'nope\.exe' is not recognized as an internal or external command,\r\noperable program or batch file\.\r\n",
+    b"nope.exe": rb"'nope\.exe' is not recognized as an internal or external command,\r\noperable .*",
     b"cd nowhere": rb"The system cannot find the path specified\.\r\n",
     b"type nothing.txt": rb"The system cannot find the file specified\.\r\n",
     b"type C:\\windows\\win.ini": rb"; for 16-bit app support\r\n.*",

@@ -1,0 +1,187 @@
+"""Bugchecks: what COM1 shows, the dump on the disk, and what comes after."""
+
+import re
+
+import pytest
+
+from emulator.images.sac.knobs import CrashDump
+from emulator.images.sac.profile import IDENTITY
+from emulator.machine.sac_boot import SacBoot, read_sac_dump, write_sac_disk
+from emulator.machine.spec import MachineType
+from tests.sac_guest import open_sac, soon
+
+pytestmark = pytest.mark.qemu
+NMI_PARAMETERS = b"0x00000000004F4454"
+NOTHING = b"0x0000000000000000"
+
+
+@pytest.fixture
+def disk(tmp_path):
+    path = tmp_path / "sac.img"
+    write_sac_disk(path)
+    return path
+
+
+def crash(rig, way):
+    if way == "nmi":
+        rig.machine.nmi(soon())
+    else:
+        rig.press(b"crashdump\r")
+
+
+@pytest.mark.parametrize(
+    ("way", "code", "name", "first"),
+    [
+        ("nmi", b"80", b"NMI_HARDWARE_FAILURE", NMI_PARAMETERS),
+        ("crashdump", b"E2", b"MANUALLY_INITIATED_CRASH", NOTHING),
+    ],
+)
+@pytest.mark.parametrize("profile", ["2003", "2019", "2025"])
+def test_bugcheck_is_told_in_order(tmp_path, profile, way, code, name, first):
+    with open_sac(tmp_path, profile=profile, module="myfault.sys", computer_name="PC7") as rig:
+        rig.reach_prompt()
+        crash(rig, way)
+        opened = rig.see("xml.bugcheck_open")
+        assert opened.groups == (code,)
+        assert opened.before.endswith(rig.profile.wire("xml.head"))
+        assert rig.expect(b"<name>([^<]*)</name>").groups == (b"PC7",)
+        rig.see("xml.bugcheck_close")
+        assert rig.expect(rb"!SAC>").before == b"\r\n"
+        assert rig.see("bugcheck.problem").before == b""
+        assert rig.see("bugcheck.give").groups == (name,)
+        assert rig.see("bugcheck.module").groups == (b"myfault.sys",)
+        assert rig.see("bugcheck.parameters").groups == (first, NOTHING, NOTHING, NOTHING)
+        shown = [int(rig.see("bugcheck.progress").groups[0]) for _ in range(22)]
+        assert shown == [0, *range(0, 101, 5)]
+        rig.reach_prompt()
+        assert rig.marks("RESET") >= 1
+
+
+def test_no_module_is_blamed_unless_one_is_set(tmp_path):
+    with open_sac(tmp_path, autoreboot=False) as rig:
+        rig.reach_prompt()
+        rig.machine.nmi(soon())
+        rig.see("bugcheck.give")
+        assert rig.see("bugcheck.parameters").before == b""
+
+
+@pytest.mark.parametrize("kind", [CrashDump.SMALL, CrashDump.KERNEL, CrashDump.COMPLETE])
+@pytest.mark.parametrize("machine", [MachineType.PC, MachineType.Q35])
+def test_dump_is_on_the_disk_after_the_next_boot(tmp_path, disk, machine, kind):
+    with open_sac(tmp_path, way=SacBoot.BIOS_DISK, machine=machine, disk=disk, crash_dump=kind) as rig:
+        rig.reach_prompt()
+        assert read_sac_dump(disk) is None
+        rig.machine.nmi(soon())
+        rig.expect(rb"100% complete")
+        rig.reach_prompt()
+        rig.enter_cmd()
+        listed = rig.shell(b"dir C:\\Windows")
+    dump = read_sac_dump(disk)
+    assert (dump.code, dump.parameters, dump.comment) == (0x80, (0x4F4454, 0, 0, 0), IDENTITY)
+    assert (
+        dump.size == {CrashDump.SMALL: 0x10000, CrashDump.KERNEL: 0x40000, CrashDump.COMPLETE: 0x100000}[kind]
+    )
+    assert re.search(rb"%s MEMORY\.DMP" % f"{dump.size:,}".encode(), listed)
+    assert IDENTITY.encode() in dump.content[0x2000:]  # memory of the guest
+
+
+def test_dump_of_another_disk_guest_survives_power_cycles_and_is_replaced(tmp_path, disk):
+    with open_sac(tmp_path, way=SacBoot.PVH, disk=disk) as rig:
+        rig.reach_prompt()
+        for way, code in (("nmi", 0x80), ("crashdump", 0xE2)):
+            crash(rig, way)
+            rig.expect(rb"100% complete")
+            rig.reach_prompt()
+            assert read_sac_dump(disk).code == code
+        rig.machine.power_off(soon())
+        rig.machine.power_on(soon())
+        rig.reach_prompt()
+    assert read_sac_dump(disk).code == 0xE2
+
+
+def test_events_tell_of_the_bugcheck_after_the_next_boot(tmp_path):
+    with open_sac(tmp_path, way=SacBoot.BIOS_DISK) as rig:
+        rig.reach_prompt()
+        rig.machine.nmi(soon())
+        rig.expect(rb"100% complete")
+        rig.reach_prompt()
+        assert b"The computer has rebooted from a bugcheck." in rig.run(b"d")
+        rig.enter_cmd()
+        told = rig.shell(b"wevtutil qe System /f:text")
+        assert b"Event ID: 1001" in told
+        assert b"The bugcheck was: 0x00000080 (0x00000000004f4454, " in told
+        assert b"Event ID: 41" in told
+
+
+def test_guest_without_autoreboot_answers_at_its_crash_prompt(tmp_path):
+    with open_sac(tmp_path, autoreboot=False) as rig:
+        rig.reach_prompt()
+        rig.machine.nmi(soon())
+        rig.expect(rb"100% complete\r\n!SAC>")
+        for line, answer in (
+            (b"help", rig.profile.wire("bugcheck.help")),
+            (b"?", rig.profile.wire("bugcheck.help")),
+            (b"id", rig.profile.wire("bugcheck.unknown_command")),
+            (b"ch", rig.profile.wire("bugcheck.unknown_command")),
+        ):
+            rig.press(line + b"\r")
+            rig.expect(re.escape(line) + rb"\r\n")
+            assert rig.expect(rb"!SAC>").before == answer
+        rig.press(b"d\r")
+        assert IDENTITY.encode() in rig.expect(rb"!SAC>").before
+        rig.press(b"rx\x08estart\r")
+        rig.see("bugcheck.restarting")
+        rig.reach_prompt()
+
+
+def test_crash_prompt_of_2003_knows_more(tmp_path):
+    with open_sac(tmp_path, profile="2003", autoreboot=False) as rig:
+        rig.reach_prompt()
+        rig.machine.nmi(soon())
+        rig.expect(rb"!SAC>")
+        rig.expect(rb"!SAC>")
+        rig.press(b"id\r")
+        rig.expect(rb"Computer Name: WIN-TTYLAB\r\n")
+        rig.press(b"q\r")
+        rig.wait_mark("RESET")
+
+
+def test_second_nmi_and_no_typing_change_a_bugcheck(tmp_path):
+    with open_sac(tmp_path, autoreboot=False, dump_step_ms=20) as rig:
+        rig.reach_prompt()
+        rig.machine.nmi(soon())
+        rig.expect(rb"10% complete")
+        rig.machine.nmi(soon())
+        rig.press(b"ch\r\x1b\t")
+        rig.expect(rb"100% complete\r\n!SAC>")
+        assert rig.machine.transcript.read().count(b"<BP>") == 1
+
+
+def test_crashdump_fails_when_dumps_are_off(tmp_path):
+    with open_sac(tmp_path, crash_dump=CrashDump.NONE) as rig:
+        rig.reach_prompt()
+        assert rig.run(b"crashdump") == rig.profile.wire("sac.crashdump_failed")
+        rig.machine.nmi(soon())
+        rig.see("bugcheck.parameters")
+        assert b"complete" not in rig.see("boot.banner").before
+
+
+@pytest.mark.parametrize("moment", ["typing", "redraw", "cmd", "paging"])
+def test_nmi_ends_whatever_is_under_way(tmp_path, moment):
+    with open_sac(tmp_path) as rig:
+        rig.reach_prompt()
+        if moment == "typing":
+            rig.press(b"half a li")
+            rig.expect(b"half")
+        elif moment == "redraw":
+            rig.press(b"\x1b\t\r")
+            rig.see("channel.header")
+        elif moment == "cmd":
+            rig.enter_cmd()
+        else:
+            rig.press(b"t\r")
+            rig.see("sac.more")
+        rig.machine.nmi(soon())
+        assert rig.see("xml.bugcheck_open").groups == (b"80",)
+        rig.reach_prompt()
+        assert rig.run(b"zzz") == rig.profile.wire("sac.unknown_command")
