@@ -6,6 +6,8 @@
 #define WORD 40
 #define IRQS_OF_USE (1 << 0 | 1 << 2 | 1 << 4)
 
+static int is_under_way;
+
 static void put(void *context, char byte)
 {
     (void)context;
@@ -121,6 +123,9 @@ static void bugcheck(const struct bugcheck *bugcheck)
 {
     struct memory memory;
     disable_interrupts();
+    if (is_under_way) /* a fault while we tell of one */
+        stop_for_ever();
+    is_under_way = 1;
     memory_load(&memory);
     memory.has_bugcheck = 1;
     memory.code = bugcheck->code;
@@ -133,12 +138,12 @@ static void bugcheck(const struct bugcheck *bugcheck)
     answer();
 }
 
+/* A second NMI changes nothing: it comes once an interrupt of !SAC> has returned. */
 void bugcheck_nmi(void)
 {
-    static const struct bugcheck nmi = {0x80, {0x4f4454}, NULL};
-    struct bugcheck copy = nmi;
-    copy.name = text(T_BUGCHECK_NAME_NMI);
-    bugcheck(&copy);
+    struct bugcheck nmi = {0x80, {0x4f4454}, text(T_BUGCHECK_NAME_NMI)};
+    if (!is_under_way)
+        bugcheck(&nmi);
 }
 
 void bugcheck_crashdump(void)

@@ -57,8 +57,10 @@ void interrupts_init(void)
 
 void trap_enter(u32 vector, u32 error, u32 address)
 {
-    if (vector == NMI)
+    if (vector == NMI) {
         bugcheck_nmi();
+        return;
+    }
     if (vector < FIRST_IRQ)
         bugcheck_trap(vector, error, address);
     u32 irq = vector - FIRST_IRQ;

@@ -239,7 +239,7 @@ struct shell {
 /* --- menu.c, bugcheck.c, failures.c ----------------------------------------------------------------------- */
 void menu_run(void);
 void recovery_screen(void) __attribute__((noreturn));
-void bugcheck_nmi(void) __attribute__((noreturn));
+void bugcheck_nmi(void);                                              /* returns if there is one already */
 void bugcheck_crashdump(void) __attribute__((noreturn));
 void bugcheck_trap(u32 vector, u32 error, u32 address) __attribute__((noreturn));
 void failure_boot_loop(void) __attribute__((noreturn));

@@ -142,6 +142,7 @@ def test_set_up_names_and_installs_the_npm_packages_of_report_and_page(checkout:
 def test_tests_get_the_programs_that_only_they_need(checkout: Checkout) -> None:
     checkout.run("doctor")
     checkout.put("as")
+    checkout.put("gcc")
     assert "the tests need, with apt-get: chromium\n" in checkout.run("test").stderr
     assert any(call.startswith("apt-get install") and " chromium " in call for call in checkout.calls)
     checkout.put("chromium")

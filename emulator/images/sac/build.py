@@ -18,7 +18,7 @@ from emulator.images.sac.text_tables import make_header, make_tables
 SOURCES = Path(__file__).parents[3] / "images/sac"
 DATA = Path(__file__).parent / "data"
 COMPILER_FILE = "compiler.txt"
-"""The first line of the compiler's `--version`: another one makes other bytes."""
+"""What made the files: another compiler or linker makes other bytes."""
 
 _BOUND_S = 120.0
 _COMPILE = (
@@ -38,13 +38,13 @@ _LINK = (
 
 
 def compiler() -> str:
-    """Return the first line of the compiler's version.
+    """Return what compiles and links here: the first lines of both programs' `--version`.
 
     Raises:
-        MissingPrerequisite: there is no gcc.
-        ImageError: it failed.
+        MissingPrerequisite: one of them is not there.
+        ImageError: one of them failed.
     """
-    return _run("gcc", "--version").splitlines()[0]
+    return "".join(_run(program, "--version").partition("\n")[0] + "\n" for program in ("gcc", "ld"))
 
 
 def build(directory: Path) -> None:
@@ -68,7 +68,7 @@ def build(directory: Path) -> None:
         _run("gcc", *_LINK, "-Wl,-T," + script, "-o", str(directory / IMAGE), *map(str, objects))
         _flatten(_compile(SOURCES / "mbr.S", scratch), directory / BOOT_SECTOR, base="0x7c00")
         _flatten(_compile(SOURCES / "efi.S", scratch, bits=64), directory / EFI_STUB, base="0")
-    (directory / COMPILER_FILE).write_text(compiler() + "\n", encoding="utf-8")
+    (directory / COMPILER_FILE).write_text(compiler(), encoding="utf-8")
 
 
 def _compile(source: Path, scratch: Path, *, bits: int = 32) -> Path:
