@@ -9,6 +9,7 @@
     │   ├── UnwantedEffect         a stimulus that must change nothing did change something
     │   ├── CommandFailed          a command in the guest ended with another status
     │   ├── WrongOutput            the guest showed what it must not
+    │   ├── SacUnavailable         the guest is where it will not come to its SAC prompt by itself
     │   └── CellFailed             a cell of a matrix failed; the verdict is in the text
     ├── CellBroken                 the lab failed to play a cell; the verdict is in the text
     ├── Unsupported                the target can't do what is asked: a verdict of SKIPPED
@@ -79,6 +80,18 @@ class CommandFailed(GuestError):
 
 class WrongOutput(GuestError):
     """The guest showed what it must not."""
+
+
+class SacUnavailable(GuestError):
+    """The guest is where it will not come to its SAC prompt by itself; the text says where and why.
+
+    Attributes:
+        state: where it is, in a few words ("EMS is off").
+    """
+
+    def __init__(self, message: str, *, state: str) -> None:
+        super().__init__(message)
+        self.state = state
 
 
 class CellFailed(GuestError):

@@ -13,6 +13,7 @@ from emulator.console.transcript import Transcript
 from emulator.machine.boots import boot_starts
 from harness.alarms import Alarm, alarm_of_finding, alarm_of_mark, unexpected
 from harness.guests.profile import KERNEL, MARKER, LinuxProfile
+from harness.plain_view import PlainView
 from harness.scenario import (
     Alive,
     Effect,
@@ -183,6 +184,7 @@ class _Bench:
     evidence: list[Evidence] = field(default_factory=list)
     injections: list[Injection] = field(default_factory=list)
     _view: UserView | None = None
+    _plain: PlainView | None = None
 
     def close(self, verdict: Verdict) -> Verdict:
         """Return `verdict` with all that was collected before it."""
@@ -314,10 +316,16 @@ class _Bench:
         if view is View.RAW:
             match = pattern.search(self.transcript.read(start, end))
             return None if match is None else (start + match.start(), start + match.end())
-        text = self._user_view()
+        text = self._plain_view() if view is View.PLAIN else self._user_view()
         first = text.user_offset(start)
         match = pattern.search(text.read(first, text.user_offset(end)))
         return None if match is None else text.raw_span(first + match.start(), first + match.end())
+
+    def _plain_view(self) -> PlainView:
+        if self._plain is None:
+            self._plain = PlainView()
+            self._plain.feed(self.transcript.read())
+        return self._plain
 
     def _user_view(self) -> UserView:
         if self._view is None:

@@ -78,6 +78,22 @@ class Screen:
         """Where the cursor is."""
         return Place(row=self._screen.cursor.y, column=min(self._screen.cursor.x, self._screen.columns - 1))
 
+    def before_cursor(self, count: int) -> str:
+        """Return the `count` characters before the cursor, over row ends; fewer at the top of the screen."""
+        rows = self._screen.display[: self._screen.cursor.y]
+        here = self._screen.display[self._screen.cursor.y][: self._screen.cursor.x]
+        shown = "".join(rows) + str(here)
+        return shown[max(0, len(shown) - count) :]
+
+    def line_before_cursor(self) -> str:
+        """Return what stands in the cursor's line up to the cursor; rows that are full go on in the next."""
+        first = self._screen.cursor.y
+        while first > 0 and not str(self._screen.display[first - 1]).endswith(" "):
+            first -= 1
+        return self.before_cursor(
+            (self._screen.cursor.y - first) * self._screen.columns + self._screen.cursor.x
+        )
+
     def highlighted_row(self) -> int | None:
         """Return the row with the most cells in reverse video (or black on white), None without any."""
         counts = [self._highlighted(row) for row in range(self._screen.lines)]

@@ -6,11 +6,13 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """Stages of a boot."""
+    """Stages of a boot. Linux has no SAC and CMD; a SAC guest has LOGIN and SHELL in a channel of its own."""
 
     FIRMWARE = "firmware"
     LOADER = "loader"
     KERNEL = "kernel"
+    SAC = "sac"  # the SAC prompt
+    CMD = "cmd"  # the CMD command is available
     LOGIN = "login"
     SHELL = "shell"
 

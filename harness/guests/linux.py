@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from emulator.clock import Deadline
-from emulator.console.marks import MarkKind
-from emulator.machine.boots import boot_starts
 from harness.errors import CommandFailed, WrongOutput
+from harness.guests.guest import CommandResult
 from harness.guests.profile import KERNEL, LinuxProfile
+from harness.guests.stage_watch import StageWatch
 from harness.scenario import View
 from harness.session import Match, Session
 from harness.stages import Stage, is_behind
 
-_RESTARTS = frozenset({"RESET", "off", "started"})
-"""Marks of the machine after which a guest begins anew."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandResult:
-    """How a command ended.
-
-    Attributes:
-        status: its exit status.
-        output: what it wrote, without kernel records; line ends as the terminal made them.
-        start, end: raw span of the output in the transcript.
-    """
-
-    status: int
-    output: bytes
-    start: int
-    end: int
+__all__ = ["CommandResult", "LinuxGuest"]
 
 
 class LinuxGuest:
@@ -40,15 +22,18 @@ class LinuxGuest:
     Attributes:
         session: its dialogue.
         profile: its prompts and account.
-        stage: the last stage that was seen.
     """
 
     def __init__(self, session: Session, profile: LinuxProfile | None = None) -> None:
         self.session = session
         self.profile = profile or LinuxProfile()
-        self.stage = Stage.FIRMWARE
+        self._watch = StageWatch(session)
         self._count = 0
-        self._marks_seen = 0
+
+    @property
+    def stage(self) -> Stage:
+        """The last stage that was seen."""
+        return self._watch.stage
 
     def reach(self, stage: Stage, deadline: Deadline) -> None:
         """Wait for `stage` of the present boot, logging in where it is SHELL.
@@ -57,33 +42,34 @@ class LinuxGuest:
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
             WrongOutput: the guest refused the account.
         """
-        self._notice_restart()
-        if self.stage is Stage.FIRMWARE:
-            self._leave_earlier_boots()
+        self._watch.notice_restart()
         if stage in {Stage.FIRMWARE, Stage.LOADER}:
             return
         if stage is Stage.KERNEL and is_behind(self.stage, stage):
             self.session.expect(KERNEL, deadline)
-            self._arrive(Stage.KERNEL)
+            self._watch.arrive(Stage.KERNEL)
         if stage is Stage.KERNEL:
             return
         if is_behind(self.stage, Stage.LOGIN):
             self.session.expect(self.profile.login, deadline, view=View.USER)
-            self._arrive(Stage.LOGIN)
+            self._watch.arrive(Stage.LOGIN)
         if stage is Stage.SHELL and self.stage is Stage.LOGIN:
             self.log_in(deadline)
 
     def restarted(self) -> None:
         """Forget the stage: the guest was reset or switched off."""
-        self.stage = Stage.FIRMWARE
-        self._marks_seen = len(self.session.transcript.marks)
+        self._watch.forget()
+
+    def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
+        """Type `line` and Enter; raises as `Session.send`."""
+        self.session.send_line(line, deadline, echo=echo)
 
     def notice(self, match: Match) -> None:
         """Take note of a stage that shows in what somebody else awaited and consumed."""
         if b"Linux version " in match.data:
-            self._arrive(Stage.KERNEL)
+            self._watch.arrive(Stage.KERNEL)
         if re.search(self.profile.login + rb"\Z", match.data):
-            self._arrive(Stage.LOGIN)
+            self._watch.arrive(Stage.LOGIN)
 
     def log_in(self, deadline: Deadline) -> None:
         """Answer the login prompt that was just seen; the shell's prompt is consumed.
@@ -99,7 +85,7 @@ class LinuxGuest:
         match = session.expect([profile.prompt, profile.refused], deadline, view=View.USER)
         if match.index == 1:
             raise WrongOutput(f"{session.transcript.name}: the guest refused the account {profile.user!r}")
-        self._arrive(Stage.SHELL)
+        self._watch.arrive(Stage.SHELL)
 
     def run(self, command: str, deadline: Deadline) -> CommandResult:
         """Run one line of shell and wait for its end.
@@ -143,20 +129,3 @@ class LinuxGuest:
         output = self.check_output(f"echo $(({factor} * 104729))", deadline)
         if output.strip() != str(factor * 104729).encode():
             raise WrongOutput(f"{self.session.transcript.name}: the guest computed {output!r}")
-
-    def _notice_restart(self) -> None:
-        """Forget the stage if the machine restarted since it was reached."""
-        marks = self.session.transcript.marks_since(self._marks_seen)
-        if self.stage is not Stage.FIRMWARE and any(mark.name in _RESTARTS for mark in marks):
-            self.restarted()
-
-    def _leave_earlier_boots(self) -> None:
-        """Consume what the guest wrote before it began anew: an old prompt must not count."""
-        starts = boot_starts(self.session.transcript.marks)
-        if starts:
-            self.session.position = max(self.session.position, starts[-1].offset)
-
-    def _arrive(self, stage: Stage) -> None:
-        self.stage = stage
-        self.session.transcript.mark(MarkKind.STAGE, stage.value)
-        self._marks_seen = len(self.session.transcript.marks)

@@ -1,0 +1,425 @@
+"""Drive a Windows guest's Special Administration Console: its prompt, its channels, its end.
+
+The rules are those of spec/windows-sac.md 1.11; they hold for real Windows and for ttylab's SAC guest alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from emulator.clock import Deadline
+from emulator.images.sac.profile import SacProfile
+from emulator.machine.boots import boot_starts
+from harness.errors import ExpectTimeout, SacUnavailable, WrongOutput
+from harness.guests import sac_text as say
+from harness.guests.guest import CommandResult, SacAnswer
+from harness.guests.sac_boot import BootWatch
+from harness.guests.sac_bugcheck import Bugcheck, parse_bugcheck
+from harness.guests.sac_channel import Account, ShellChannel, encode_powershell
+from harness.guests.sac_keyboard import Keyboard, Pacing
+from harness.guests.sac_machine_info import MachineInfo
+from harness.guests.sac_screen import Showing
+from harness.guests.stage_watch import StageWatch
+from harness.scenario import View
+from harness.screen import Screen
+from harness.session import Match, Session
+from harness.stages import Stage, is_behind
+
+ANSWER_S = 2.0
+"""How long SAC may take to answer an Enter."""
+QUIET_S = 0.15
+"""Silence after which what is on the screen is taken for whole."""
+_WAYS = {
+    Showing.PAGE: say.ENTER,
+    Showing.MENU: say.ENTER,
+    Showing.TOOLS: b"\x1b",
+    Showing.CRASHED: b"restart" + say.ENTER,
+}
+"""Keys that lead on from where ESC TAB 0 does not."""
+_ASKED = frozenset({Showing.SAC_PROMPT, Showing.NOTHING, Showing.OTHER})
+"""Where an Enter shows whether SAC listens."""
+_SYNC_STEPS = 12
+_RESTARTS = ("reset", "shutdown", "off", "bugcheck", "sac-crash-prompt")
+
+
+class SacGuest:
+    """The guest behind a session, for the session's thread.
+
+    Attributes:
+        session: its dialogue.
+        profile: the release whose texts and time-outs it has.
+        account: who may log in.
+        machine: what the guest said of itself at its last boot that was seen.
+        channel: the channel that has the terminal, as far as it is known.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        profile: SacProfile,
+        account: Account | None = None,
+        *,
+        pacing: Pacing | None = None,
+    ) -> None:
+        self.session = session
+        self.profile = profile
+        self.account = account or Account()
+        self.machine = MachineInfo()
+        self.channel = "SAC"
+        self._screen = Screen(session)
+        self._keyboard = Keyboard(session, self._screen, pacing or Pacing())
+        self._boot = BootWatch(session, self._screen, profile)
+        self._watch = StageWatch(session)
+        self._shell = ShellChannel(session, self._screen, self._keyboard, profile)
+        self._booted_at = session.position
+        self._sac_at = session.position
+        self._is_at_prompt = False
+        self._is_late = False
+
+    # -- stages --------------------------------------------------------------------------------
+
+    @property
+    def stage(self) -> Stage:
+        """The last stage that was seen."""
+        return self._watch.stage
+
+    def reach(self, stage: Stage, deadline: Deadline) -> None:
+        """Wait for `stage` of the present boot; LOGIN and SHELL open a channel and view it.
+
+        Nothing is typed up to CMD: a boot menu that waits for somebody is an error, `sync` starts it.
+
+        Raises:
+            SacUnavailable: the guest is where it will not come to SAC.
+            WrongOutput: the guest refused the account, or a channel.
+            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        """
+        if self._watch.notice_restart():
+            self._begin_anew()
+            self._booted_at = 0
+        if self.stage is Stage.FIRMWARE:
+            self._booted_at = max(self._booted_at, self._boot_start())
+        if stage is Stage.FIRMWARE:
+            return
+        if stage is Stage.LOADER:
+            if is_behind(self.stage, stage):
+                self._boot.await_menu(deadline)
+                self._watch.arrive(stage)
+            return
+        self._reach_prompt(stage, deadline)
+        if stage in {Stage.LOGIN, Stage.SHELL} and self.channel == "SAC":
+            self.switch(self.open_channel(deadline), deadline)
+            self._watch.arrive(Stage.LOGIN)
+        if stage is Stage.SHELL and self.stage is not Stage.SHELL:
+            self.log_in(deadline)
+
+    def restarted(self) -> None:
+        """Forget the stage: the guest was reset or switched off."""
+        self._watch.forget()
+        self._begin_anew()
+
+    def notice(self, match: Match) -> None:
+        """Take note that something was consumed: where the cursor stands is no longer known."""
+        del match
+        self._is_at_prompt = False
+
+    def rejoin(self) -> None:
+        """Forget all that the console has shown, as somebody who connects late."""
+        self.session.skip()
+        self._screen = Screen(self.session)
+        self._keyboard = Keyboard(self.session, self._screen, self._keyboard.pacing)
+        self._boot = BootWatch(self.session, self._screen, self.profile)
+        self._shell = ShellChannel(self.session, self._screen, self._keyboard, self.profile)
+        self._begin_anew()
+        self.machine = MachineInfo()
+
+    # -- the SAC prompt ------------------------------------------------------------------------
+
+    def sync(self, deadline: Deadline) -> None:
+        """Come to a fresh, empty SAC prompt from any state; all that came before it is consumed.
+
+        From the boot menu this starts the highlighted entry, from `!SAC>` it restarts the machine.
+
+        Raises:
+            SacUnavailable: the guest is where it will not come to SAC, or what answers is no SAC.
+            ExpectTimeout: nothing answers at all.
+            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        """
+        has_asked = False
+        for attempt in range(_SYNC_STEPS):
+            self.session.wait_quiet(QUIET_S, deadline.sooner(ANSWER_S))
+            showing = self._look()
+            if showing in _ASKED and not has_asked:
+                if self._answers(deadline):
+                    self._arrive_at_prompt()
+                    return
+                has_asked = True
+            else:
+                is_stuck = attempt % 3 == 2 and showing in {Showing.OTHER, Showing.SHELL}
+                keys = b"exit" + say.ENTER if is_stuck else _WAYS.get(showing, say.TO_SAC + say.ENTER)
+                self._keyboard.press(keys, deadline)
+                has_asked = False
+            if deadline.expired():
+                break
+        raise self._unanswered()
+
+    def run_sac(self, command: str, deadline: Deadline) -> SacAnswer:
+        """Give a command at the SAC prompt and wait for the next prompt; pages are turned.
+
+        Raises:
+            WrongOutput: the line is too long, or could not be typed.
+            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `sync`.
+        """
+        deadline = deadline.sooner(self.profile.command_timeout_s)
+        self._order(command, deadline)
+        start, output = self.session.position, b""
+        ends = [say.EVENT, say.MORE, say.PROMPT]
+        while True:
+            match = self.session.expect(ends, deadline, view=View.PLAIN)
+            output += match.before
+            if match.index == 2:
+                break
+            if match.index == 1:
+                output += match.data
+                self._keyboard.enter(deadline)
+        self._is_at_prompt = True
+        return SacAnswer(lines=say.lines_of(output), start=start, end=match.start)
+
+    def prove_life(self, deadline: Deadline) -> None:
+        """Let the guest say what it is, and compare it with what it said at its boot.
+
+        Raises:
+            WrongOutput: it says something else.
+            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `run_sac`.
+        """
+        if not self._is_at_prompt:
+            self.sync(deadline)
+        answer = self.run_sac("id", deadline)
+        guid = re.escape(self.machine.guid.encode()) or rb"[0-9A-Fa-f-]{36}"
+        if not re.search(rb"Computer GUID: +" + guid + rb"(?m:$)", answer.text):
+            raise WrongOutput(f"{self.session.transcript.name}: `id` says {answer.text!r}, need {guid!r}")
+
+    def press_keys(self, keys: bytes, deadline: Deadline) -> None:
+        """Send keys as they are; raises as `Session.send`."""
+        self._is_at_prompt = False
+        self._keyboard.press(keys, deadline)
+
+    def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
+        """Type `line` and Enter where the cursor stands; raises as `Keyboard.type_at_sac`."""
+        if not echo:
+            self._keyboard.press(line, deadline)
+        elif self.channel == "SAC":
+            self._keyboard.type_at_sac(line, deadline)
+        else:
+            self._keyboard.type_in_channel(line, deadline)
+        self._is_at_prompt = False
+        self._keyboard.enter(deadline)
+
+    # -- channels ------------------------------------------------------------------------------
+
+    def open_channel(self, deadline: Deadline) -> str:
+        """Open a CMD channel and return its name; SAC keeps the terminal.
+
+        Raises:
+            WrongOutput: SAC said that it can't; the text is what it said.
+            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `run_sac`.
+        """
+        self._come_to_prompt(deadline)
+        since = self.session.position
+        answer = self.run_sac("cmd", deadline)
+        if b"successfully launched" not in answer.text:
+            message = b" ".join(answer.lines).decode("ascii", "replace")
+            raise WrongOutput(f"{self.session.transcript.name}: no channel: {message}")
+        made = rb"EVENT: +A new channel has been created\.[^\r\n]*\r\nChannel: ([^\r\n]+)\r\n"
+        with self._from(since):
+            soon = deadline.sooner(self.profile.command_timeout_s)
+            event = self.session.expect(made + say.PROMPT, soon, view=View.PLAIN)
+        return (event.groups[0] or b"").decode("ascii", "replace")
+
+    def switch(self, name: str, deadline: Deadline) -> None:
+        """Give the terminal to the channel `name` and view it.
+
+        Raises:
+            WrongOutput: there is no such channel.
+            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `run_sac`.
+        """
+        self._come_to_prompt(deadline)
+        self._order(f"ch -sn {name}", deadline)
+        wrong = [
+            rb"Error: Could not find a channel[^\r\n]*\r\n",
+            rb"Use any other key to view this channel\.\r\n",
+        ]
+        match = self.session.expect(wrong, deadline.sooner(self.profile.command_timeout_s), view=View.PLAIN)
+        self._is_at_prompt = False
+        if match.index == 0:
+            raise WrongOutput(f"{self.session.transcript.name}: no channel {name!r}")
+        self.session.wait_quiet(QUIET_S, deadline)
+        self._keyboard.enter(deadline)
+        self.channel = name
+
+    def log_in(self, deadline: Deadline, account: Account | None = None) -> None:
+        """Answer the login prompts of the channel that was switched to, up to cmd's prompt.
+
+        Raises:
+            WrongOutput: the guest refused the account; the terminal is then SAC's again.
+            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        """
+        if not self._shell.log_in(account or self.account, deadline):
+            self._keyboard.enter(deadline)
+            self.sync(deadline)
+            user = (account or self.account).user
+            raise WrongOutput(f"{self.session.transcript.name}: the guest refused the account {user!r}")
+        self._watch.arrive(Stage.SHELL)
+
+    def run(self, command: str, deadline: Deadline) -> CommandResult:
+        """Run one line in cmd, in the channel that was logged in to; one is opened if there is none.
+
+        Raises:
+            WrongOutput: the line could not be typed.
+            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        """
+        self.reach(Stage.SHELL, deadline)
+        return self._shell.run(command, deadline)
+
+    def run_powershell(self, script: str, deadline: Deadline) -> CommandResult:
+        """Run a script by `powershell -encodedCommand`, which no quoting spoils; raises as `run`."""
+        return self.run(encode_powershell(script), deadline)
+
+    def close_channel(self, deadline: Deadline) -> None:
+        """Leave the channel by `exit`, and come back to SAC's prompt; raises as `sync`."""
+        name, since = self.channel, len(self.session.transcript)
+        if name == "SAC":
+            return
+        self._shell.leave(deadline)
+        # SAC's whole screen is drawn again, and the event with it: blanks follow each line.
+        self.sync(deadline)
+        closed = rb"EVENT: +A channel has been closed\.[ ]*\r\nChannel: " + name.encode() + rb"[ ]*\r\n"
+        with self._from(since):
+            self.session.expect(closed, deadline.sooner(ANSWER_S), view=View.PLAIN)
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def restart(self, deadline: Deadline) -> None:
+        """Give `restart`, wait until the guest has booted again, and come to SAC's prompt.
+
+        SAC may wait until the guest has run for a minute; the deadline should know that.
+
+        Raises:
+            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `reach`.
+        """
+        self._come_to_prompt(deadline)
+        with self.session.expecting(*_RESTARTS):
+            self._order("restart", deadline)
+            self._await_goodbye(deadline)
+            self.restarted()
+            self.reach(Stage.SAC, deadline)
+
+    def shutdown(self, deadline: Deadline) -> None:
+        """Give `shutdown` and wait until the guest has said goodbye; raises as `restart`."""
+        self._come_to_prompt(deadline)
+        with self.session.expecting(*_RESTARTS):
+            self._order("shutdown", deadline)
+            self._await_goodbye(deadline)
+        self.restarted()
+
+    def read_bugcheck(self) -> Bugcheck | None:
+        """Return the last bugcheck of the present boot, as far as it has come."""
+        return parse_bugcheck(self.session.transcript.read(self._booted_at))
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _begin_anew(self) -> None:
+        self.channel, self._is_at_prompt = "SAC", False
+        self._booted_at = self.session.position
+
+    def _boot_start(self) -> int:
+        """Return where the present boot begins, raw; 0 where no machine tells."""
+        starts = boot_starts(self.session.transcript.marks)
+        return starts[-1].offset if starts else 0
+
+    def _reach_prompt(self, stage: Stage, deadline: Deadline) -> None:
+        if is_behind(self.stage, Stage.KERNEL):
+            with self._from(self._booted_at):
+                self.machine = self._boot.await_machine_info(deadline)
+                self._sac_at = self.session.position
+            self._is_late = False
+            self._watch.arrive(Stage.KERNEL)
+        if is_behind(Stage.KERNEL, stage) and is_behind(self.stage, Stage.SAC):
+            with self._from(self._sac_at):
+                self.session.expect(say.BANNER, deadline, view=View.PLAIN)
+                prompt = self.session.expect(say.PROMPT, deadline, view=View.PLAIN)
+            self._is_at_prompt = self.session.position == prompt.end
+            self._watch.arrive(Stage.SAC)
+        if is_behind(Stage.SAC, stage) and is_behind(self.stage, Stage.CMD):
+            if not self._is_late:  # else the event may have come before anybody listened
+                with self._from(self._sac_at):
+                    self.session.expect(say.CMD_AVAILABLE + say.PROMPT, deadline, view=View.PLAIN)
+            self._watch.arrive(Stage.CMD)
+
+    def _come_to_prompt(self, deadline: Deadline) -> None:
+        if not self._is_at_prompt:
+            self.sync(deadline)
+
+    def _order(self, command: str, deadline: Deadline) -> None:
+        """Type a command at the SAC prompt, press Enter, and consume Enter's echo."""
+        if len(command) > say.LINE_MOST:
+            raise WrongOutput(f"{command!r} has {len(command)} characters; SAC takes {say.LINE_MOST}")
+        self._come_to_prompt(deadline)
+        self._keyboard.type_at_sac(command.encode("ascii"), deadline)
+        self._is_at_prompt = False
+        self._keyboard.enter(deadline)
+        self.session.expect(rb"\r\n", deadline, view=View.PLAIN)
+
+    def _await_goodbye(self, deadline: Deadline) -> None:
+        self.session.expect(rb"The SAC will become unavailable soon\.[^\n]*\n", deadline, view=View.PLAIN)
+
+    @contextmanager
+    def _from(self, raw: int) -> Iterator[None]:
+        """Look again from the raw offset `raw` on; what was consumed stays so."""
+        consumed, self.session.position = self.session.position, raw
+        try:
+            yield
+        finally:
+            self.session.position = max(consumed, self.session.position)
+
+    def _look(self) -> Showing:
+        showing = self._boot.look().showing
+        if showing is Showing.RECOVERY:
+            raise self._boot.unavailable("the recovery menu", "Windows did not load, and asks what to do")
+        return showing
+
+    def _arrive_at_prompt(self) -> None:
+        self.channel, self._is_at_prompt = "SAC", True
+        self._is_late = self._is_late or is_behind(self.stage, Stage.KERNEL)
+        if is_behind(self.stage, Stage.SAC) or not is_behind(self.stage, Stage.LOGIN):
+            self._watch.arrive(Stage.SAC)
+
+    def _answers(self, deadline: Deadline) -> bool:
+        """Press Enter, behind no line that somebody left half typed; tell whether a SAC prompt follows."""
+        picture = self._boot.look()
+        if picture.showing is Showing.SAC_PROMPT and picture.typed:
+            self._keyboard.press(say.BACKSPACE * len(picture.typed), deadline)
+            self.session.wait_quiet(QUIET_S, deadline.sooner(ANSWER_S))
+        self.session.skip()
+        self._keyboard.enter(deadline)
+        try:
+            self.session.expect(rb"\n" + say.PROMPT, deadline.sooner(ANSWER_S), view=View.PLAIN)
+        except ExpectTimeout:
+            return False
+        self.session.wait_quiet(QUIET_S, deadline.sooner(ANSWER_S))
+        picture = self._boot.look()
+        if picture.showing is not Showing.SAC_PROMPT or picture.typed:
+            return False
+        self.session.skip()
+        return True
+
+    def _unanswered(self) -> SacUnavailable | ExpectTimeout:
+        transcript = self.session.transcript
+        elsewhere = self._boot.find_elsewhere(transcript.read(max(0, len(transcript) - 65536)))
+        if elsewhere is not None:
+            return elsewhere
+        picture = self._boot.look()
+        if picture.showing is Showing.NOTHING:
+            return ExpectTimeout(f"{transcript.name}: awaited the SAC prompt, but nothing answers")
+        return self._boot.unavailable(picture.showing.value, "what answers is no SAC")

@@ -1,0 +1,152 @@
+"""A CMD channel of SAC: login, commands with their status and output, and the way out.
+
+cmd of 2022 writes lines; that of earlier releases draws cells, so that lines that have scrolled away are
+nowhere in the stream and an output is what the screen shows of it (spec/windows-sac.md 1.8).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+
+from emulator.clock import Deadline
+from emulator.images.sac.profile import SacProfile
+from harness.guests.guest import CommandResult
+from harness.guests.sac_keyboard import Keyboard
+from harness.guests.sac_text import SHELL_PROMPT
+from harness.scenario import View
+from harness.screen import Screen
+from harness.session import Session
+
+_PROMPT = re.compile(r"[A-Z]:\\[^<>|]{0,200}>")
+_REFUSED = "Unable to authenticate."
+MARKER = "ttylab-{:04d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who may log in; an empty domain is the guest's own."""
+
+    user: str = "Administrator"
+    domain: str = ""
+    password: str = "Passw0rd!"  # noqa: S105  # of ttylab's SAC guest, which keeps no secrets
+
+
+def encode_powershell(script: str) -> str:
+    """Return the command line that lets PowerShell run `script`, whatever characters are in it."""
+    encoded = base64.b64encode(script.encode("utf-16-le")).decode("ascii")
+    return f"powershell -encodedCommand {encoded}"
+
+
+class ShellChannel:
+    """The CMD channel that has the terminal, for the session's thread."""
+
+    def __init__(self, session: Session, screen: Screen, keyboard: Keyboard, profile: SacProfile) -> None:
+        self._session = session
+        self._screen = screen
+        self._keyboard = keyboard
+        self._profile = profile
+        self._count = 0
+
+    def log_in(self, account: Account, deadline: Deadline) -> bool:
+        """Answer the login prompts; False if the guest refuses the account and waits for a key.
+
+        Raises:
+            WrongOutput, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Keyboard.type_in_channel`.
+        """
+        deadline = deadline.sooner(2 * self._profile.command_timeout_s)
+        stars = b"*" * len(account.password)
+        for label, value, shown in (
+            ("Username:", account.user, None),
+            ("Domain", account.domain, None),
+            ("Password:", account.password, stars),
+        ):
+            self._await_line(label, deadline)
+            self._keyboard.type_in_channel(value.encode("ascii"), deadline, shown=shown)
+            self._keyboard.enter(deadline)
+        self._screen.wait_for(
+            lambda screen: _is_prompt(screen) or any(_REFUSED in line for line in screen.lines()),
+            deadline,
+            says="cmd's prompt, or a refusal",
+        )
+        self._session.skip()
+        return _is_prompt(self._screen)
+
+    def run(self, command: str, deadline: Deadline) -> CommandResult:
+        """Run one line in cmd and ask for its status.
+
+        Raises:
+            WrongOutput, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Keyboard.type_in_channel`.
+        """
+        self._await_prompt(deadline)
+        draws = self._profile.vt_mode == "screen"
+        if draws:
+            self._enter("cls", deadline)
+        start = self._enter(command, deadline)
+        output = self._rows(command) if draws else self._written(start)
+        end = self._screen.position if draws else self._raw_end(start, len(output))
+        if draws:
+            self._enter("cls", deadline)  # into an empty screen the status is drawn whole
+        return CommandResult(status=self._status(deadline), output=output, start=start, end=end)
+
+    def leave(self, deadline: Deadline) -> None:
+        """Type `exit`: it ends the channel; raises as `run`."""
+        self._keyboard.type_in_channel(b"exit", deadline)
+        self._session.skip()
+        self._keyboard.enter(deadline)
+
+    def _enter(self, line: str, deadline: Deadline) -> int:
+        """Type a line, press Enter, wait for the next prompt; return where the answer begins, raw."""
+        self._keyboard.type_in_channel(line.encode("ascii"), deadline)
+        self._session.skip()
+        self._keyboard.enter(deadline)
+        # Where cells are drawn, Enter's echo is a move of the cursor, which reads as a line end too.
+        start = self._session.expect(rb"\r\n", deadline, view=View.PLAIN).end
+        self._await_prompt(deadline)
+        return start
+
+    def _status(self, deadline: Deadline) -> int:
+        self._count += 1
+        word = MARKER.format(self._count)
+        start = self._enter(f"echo {word}:%ERRORLEVEL%", deadline)
+        self._session.position = start
+        match = self._session.expect(word.encode() + rb":(-?\d+)[ ]*\r\n", deadline, view=View.PLAIN)
+        self._session.skip()
+        return int(match.groups[0] or b"0")
+
+    def _await_line(self, start: str, deadline: Deadline) -> None:
+        self._screen.wait_for(
+            lambda screen: screen.line_before_cursor().startswith(start), deadline, says=f"{start!r}"
+        )
+
+    def _await_prompt(self, deadline: Deadline) -> None:
+        self._screen.wait_for(_is_prompt, deadline, says="cmd's prompt")
+
+    def _written(self, start: int) -> bytes:
+        """Return what was written from the raw offset `start` up to the prompt."""
+        view = self._session.listener.plain
+        text = view.read(view.user_offset(start), view.user_offset(self._screen.position))
+        return re.sub(rb"(?:\r\n)?" + SHELL_PROMPT + rb"\Z", b"", text)
+
+    def _raw_end(self, start: int, length: int) -> int:
+        view = self._session.listener.plain
+        first = view.user_offset(start)
+        return view.raw_span(first, first + length)[1]
+
+    def _rows(self, command: str) -> bytes:
+        """Return the rows between the command and the prompt; those that are still on the screen."""
+        lines = self._screen.lines()
+        last = self._screen.cursor.row
+        typed = [
+            row for row in range(last) if _PROMPT.match(lines[row]) and command[:20].rstrip() in lines[row]
+        ]
+        first = typed[-1] + 1 + (len(lines[typed[-1]]) + 79) // 80 - 1 if typed else 0
+        rows = [line.encode("utf-8", "replace") for line in lines[first:last]]
+        while rows and not rows[-1]:
+            rows.pop()
+        return b"".join(row + b"\r\n" for row in rows)
+
+
+def _is_prompt(screen: Screen) -> bool:
+    return _PROMPT.fullmatch(screen.before_cursor(screen.cursor.column)) is not None

@@ -1,0 +1,176 @@
+"""Type at a SAC guest: one character at a time, each seen on its screen, and anew when one went astray.
+
+Characters right behind a fresh prompt are eaten, and of two equal neighbours typed fast the second is lost
+(spec/windows-sac.md 1.8), so nothing is entered before it stands there as it was meant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emulator.clock import Deadline
+from harness.errors import ExpectTimeout, WrongOutput
+from harness.guests.sac_text import BACKSPACE, ENTER, echo_pattern
+from harness.scenario import View
+from harness.screen import Screen
+from harness.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pacing:
+    """How fast to type, in seconds.
+
+    Attributes:
+        echo_s: how long one character's echo may take.
+        between_s: pause between two characters.
+        between_equal_s: pauses between two equal ones: the first, and longer ones for a guest that has lost
+            one (Oxide waits 1.5 s on 2016 and 2019).
+        rest_s: pause before another try, in which a prompt stops eating.
+        tries: how often a line is tried.
+    """
+
+    echo_s: float = 0.7
+    between_s: float = 0.0
+    between_equal_s: tuple[float, ...] = (0.03, 0.4, 1.6)
+    rest_s: float = 0.25
+    tries: int = 6
+
+
+class Keyboard:
+    """Types on one console, for the session's thread.
+
+    Attributes:
+        pacing: how fast.
+    """
+
+    def __init__(self, session: Session, screen: Screen, pacing: Pacing) -> None:
+        self.pacing = pacing
+        self._session = session
+        self._screen = screen
+        self._equal_s = pacing.between_equal_s[0]
+
+    def press(self, keys: bytes, deadline: Deadline) -> None:
+        """Send `keys` without looking for an echo; raises as `Session.send`."""
+        self._session.send(keys, deadline, echo=False)
+
+    def type_at_sac(self, line: bytes, deadline: Deadline) -> None:
+        """Type `line` at the SAC prompt, without Enter; an event may interrupt it at any place.
+
+        Raises:
+            WrongOutput: after several tries the guest still shows another line; nothing was entered.
+            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        """
+        for _ in range(self.pacing.tries):
+            if self._type_by_stream(line, deadline):
+                return
+            if deadline.expired():
+                break
+            # Backspaces behind the line's begin do no harm.
+            self.press(BACKSPACE * (len(line) + 1), deadline)
+            self._rest(deadline)
+            self._session.skip()
+        raise self._not_shown(line)
+
+    def type_in_channel(self, line: bytes, deadline: Deadline, *, shown: bytes | None = None) -> None:
+        """Type `line` in a CMD channel, without Enter.
+
+        Args:
+            line: printable ASCII.
+            deadline: when to give up.
+            shown: what its echo looks like, if not the line itself (a password's stars).
+
+        Raises:
+            WrongOutput, GuestDied, MachineGone, ConsoleClosed: as `type_at_sac`.
+        """
+        echo = line if shown is None else shown
+        before = self._screen_before()
+        for _ in range(self.pacing.tries):
+            if self._type_by_screen(line, before, echo.decode("ascii"), deadline):
+                return
+            self._rest(deadline)
+            self._erase(before, len(line) + 1, deadline)
+            if deadline.expired():
+                break
+        raise self._not_shown(echo)
+
+    def enter(self, deadline: Deadline) -> None:
+        """Press Enter: CR, since LF is none in cmd."""
+        self.press(ENTER, deadline)
+
+    def _rest(self, deadline: Deadline) -> None:
+        self._session.wait_quiet(self.pacing.rest_s, deadline.sooner(4 * self.pacing.rest_s))
+
+    def _not_shown(self, line: bytes) -> WrongOutput:
+        name = self._session.transcript.name
+        return WrongOutput(f"{name}: the guest does not show what is typed: {line!r}")
+
+    def _erase(self, before: str, most: int, deadline: Deadline) -> None:
+        """Take back what was typed, up to the prompt: by backspace, since 7f deletes a word under PSReadLine.
+
+        Backspaces are equal neighbours too, so each is seen before the next.
+        """
+        for _ in range(most):
+            now = self._screen_before()
+            if now == before or deadline.expired():
+                return
+            self.press(BACKSPACE, deadline)
+            self._shows(now[:-1], deadline.sooner(self.pacing.echo_s))
+            self._sleep(self._equal_s, deadline)
+
+    def _type_by_stream(self, line: bytes, deadline: Deadline) -> bool:
+        for at in range(len(line)):
+            typed = line[at : at + 1]
+            if not self._press_one(line, at, deadline):
+                return False
+            try:
+                soon = deadline.sooner(self.pacing.echo_s)
+                match = self._session.expect(echo_pattern(typed), soon, view=View.PLAIN)
+            except ExpectTimeout:
+                return False
+            if match.index != 0:
+                return False
+        return True
+
+    def _type_by_screen(self, line: bytes, before: str, echo: str, deadline: Deadline) -> bool:
+        for at in range(len(line)):
+            if not self._press_one(line, at, deadline):
+                return False
+            if not self._shows(before + echo[: at + 1], deadline.sooner(self.pacing.echo_s)):
+                if at > 0 and line[at - 1] == line[at]:
+                    self._slow_down()
+                return False
+        return True
+
+    def _press_one(self, line: bytes, at: int, deadline: Deadline) -> bool:
+        """Send one character of `line` after its pause; False if the deadline has come."""
+        is_equal = at > 0 and line[at - 1] == line[at]
+        self._sleep(self._equal_s if is_equal else self.pacing.between_s, deadline)
+        if deadline.expired():
+            return False
+        self.press(line[at : at + 1], deadline)
+        return True
+
+    def _slow_down(self) -> None:
+        """Leave more time between equal neighbours from now on: this guest loses them."""
+        longer = (pause for pause in self.pacing.between_equal_s if pause > self._equal_s)
+        self._equal_s = next(longer, self._equal_s)
+
+    def _screen_before(self) -> str:
+        """Return what stands in the cursor's line now: a prompt, and what was typed so far."""
+        self._screen.update()
+        return self._screen.line_before_cursor()
+
+    def _shows(self, wanted: str, deadline: Deadline) -> bool:
+        count = len(wanted)
+        try:
+            self._screen.wait_for(
+                lambda screen: screen.before_cursor(count) == wanted, deadline, says="what was typed"
+            )
+        except ExpectTimeout:
+            return False
+        return True
+
+    @staticmethod
+    def _sleep(seconds: float, deadline: Deadline) -> None:
+        if seconds:
+            deadline.clock.sleep(min(seconds, deadline.remaining()))

@@ -1,0 +1,72 @@
+"""What SAC writes between what was asked for: events, echoes, prompts, as patterns; pure.
+
+All are for the view without escape sequences. An event interrupts whatever stands at the prompt: a line end,
+its text, and a new prompt, behind which a half-typed line goes on unseen (spec/windows-sac.md 1.5, 1.6).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LINE_MOST = 77
+"""Characters that a line at the SAC prompt can have; further ones overwrite the last."""
+ENTER, BACKSPACE, TO_SAC = b"\r", b"\x08", b"\x1b\t0"
+PROMPT = rb"(?:\A|(?<=\n))SAC>"
+EVENT = (
+    rb"(?:\r\n)*EVENT: +(?P<said>[^\r\n]*)\r\n(?:Channel: (?P<channel>[^\r\n]*)\r\n)?(?:\r\n)*"
+    rb"(?:(?<=\n)SAC>)"
+)
+_PASSED = re.sub(rb"\?P<\w+>", b"?:", EVENT)
+CMD_AVAILABLE = rb"EVENT: The CMD command is now available\.\r\n"
+MORE = rb"----Press <Enter> for more----"
+LOGIN = rb"(?:Username|Domain +|Password) ?:"
+SHELL_PROMPT = rb"[A-Z]:\\[^\r\n<>|]{0,200}>"
+BANNER = rb"Computer is booting, SAC started and initialized\.\r\n"
+_MOST_EVENTS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SacEvent:
+    """An EVENT line.
+
+    Attributes:
+        said: its text.
+        channel: the channel that it is about; b"" if none.
+    """
+
+    said: bytes
+    channel: bytes = b""
+
+
+def echo_pattern(typed: bytes) -> list[re.Pattern[bytes]]:
+    """Return patterns for the echo of one byte at the SAC prompt: the right one, then a wrong one.
+
+    Both begin where the last echo ended; events may come first.
+    """
+    events = rb"\A(?:" + _PASSED + rb"){0,%d}" % _MOST_EVENTS
+    right = re.escape(typed)
+    wrong = rb"(?!" + right + rb")[^\r\n]"
+    return [re.compile(events + one, re.DOTALL) for one in (right, wrong)]
+
+
+def event_of(groups: tuple[bytes | None, ...]) -> SacEvent:
+    """Return the event whose groups `EVENT` has found."""
+    said, channel = groups
+    return SacEvent(said=said or b"", channel=channel or b"")
+
+
+def find_events(text: bytes) -> tuple[SacEvent, ...]:
+    """Return the events in `text`, in order."""
+    return tuple(event_of(found.groups()) for found in re.finditer(EVENT, text))
+
+
+def lines_of(output: bytes) -> tuple[bytes, ...]:
+    """Return the lines of a command's output: without page ends, blanks at their ends and empty edges."""
+    paged = re.sub(rb"(?:[\r\n])*" + MORE + rb"[ \x08\r\n]*", b"\n", output)
+    lines = [line.rstrip() for line in paged.replace(b"\r", b"").split(b"\n")]
+    while lines and not lines[0]:
+        lines.pop(0)
+    while lines and not lines[-1]:
+        lines.pop()
+    return tuple(lines)
