@@ -42,7 +42,7 @@ class SettingsTable(_Table):
     drop_after_s: Seconds = 10.0
     shutdown_s: Seconds = 60.0
     identity_header: str | None = Field(default=None, min_length=1)
-    replay_bytes: int = Field(default=4096, ge=0, le=16_777_216)
+    replay_lines: int = Field(default=1, ge=0, le=1000)
 
     def settings(self) -> Settings:
         """Return the value that the service works with."""

@@ -86,7 +86,8 @@ class Settings:
         shutdown_s: how long a guest may take to obey its power button before its power is cut, seconds.
         identity_header: what clients of managed identities send as X-IDENTITY-HEADER; None makes one at
             each start, which nobody is told.
-        replay_bytes: how much of what the guest wrote before a new link is shown on it, bytes.
+        replay_lines: how many of the guest's last lines a new link is shown. One, the unfinished one, is its
+            prompt; more would answer a program that waits for a prompt with an old one.
     """
 
     era: Era = Era.CURRENT
@@ -101,7 +102,7 @@ class Settings:
     drop_after_s: float = 10.0
     shutdown_s: float = 60.0
     identity_header: str | None = field(default=None, repr=False)
-    replay_bytes: int = 4096
+    replay_lines: int = 1
 
     @property
     def cloud(self) -> CloudFacts:

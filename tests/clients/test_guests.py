@@ -1,12 +1,15 @@
 """The clients' ways on real guests: what the user's document promises is seen where a user looks."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from emulator.cloud.records import PowerState
 from emulator.images import ensure_image
 from emulator.service.console.gateway import FIRST_FRAME
 from tests.clients.environments import python_of
@@ -124,3 +127,34 @@ def test_u16_restart_keeps_the_link_that_shows_it(lab: CloudLab) -> None:
         said = console.result(BOUND_S)
     assert said["closed"][0] in (None, 1000)
     assert said["errors"] == []
+
+
+def test_u7_account_with_a_password_logs_in_at_the_console(lab: CloudLab) -> None:
+    talk = [["login: ", "tester\r"], ["Password: ", "wrong\r"], ["login: ", "tester\r"]]
+    talk += [["Password: ", "ttylab\r"], ["$ ", "id -un; echo e'n'd\r"], ["end\r\n", LEAVE]]
+    text = shown(play(lab, "b4", talk=talk, until="login: "))
+    assert "Login incorrect" in text
+    assert "\r\ntester\r\n" in text
+
+
+def test_u17_grub_menu_gives_the_single_user_shell(lab: CloudLab) -> None:
+    wait_login(lab)
+    talk = [["login: ", {"command": "reset"}], ["recovery mode", "\x1b[B\r"]]
+    talk += [["# ", "cat /proc/cmdline; echo e'n'd\r"], ["end\r\n", {"command": "reset"}]]
+    text = shown(play(lab, "b4", talk=talk, until="login: "))
+    assert " single " in text
+
+
+def test_guest_that_is_killed_while_it_is_linked_is_shown_as_stopped_and_starts_again(lab: CloudLab) -> None:
+    wait_login(lab)
+    lab.wait(lambda: not is_linked(lab, "linux1"))
+    with ThreadPoolExecutor(1) as pool:
+        console = pool.submit(play, lab, "b4", talk=[["login: ", ""], ["stopped", ""]], until="login: ")
+        lab.wait(lambda: is_linked(lab, "linux1"))
+        key = lab.vm("linux1").key
+        guest = lab.on_loop(lambda service: service.fleet.existing(key))
+        os.kill(guest.machine.pid, signal.SIGKILL)
+        lab.wait(lambda: lab.vm("linux1").power is PowerState.STOPPED)
+        lab.run_program(python_of("sdk2"), "restart.py", vm="linux1")
+        said = console.result(BOUND_S)
+    assert said["closed"][0] in (None, 1000)

@@ -18,16 +18,17 @@ def test_beginning_of_a_character_that_never_ends_is_replaced():
 
 
 @pytest.mark.parametrize(
-    ("data", "size", "start"),
+    ("data", "lines", "start"),
     [
-        (b"login: ", 100, 0),
-        (b"one\r\ntwo\r\nthree: ", 8, 10),
-        (b"one\r\ntwo\r\nthree: ", 7, 10),
-        (b"one line that is long", 8, 13),
-        ("ééé".encode(), 3, 4),
-        (b"one\r\ntwo\r\n", 4, 6),
-        (b"", 5, 0),
+        (b"login: ", 1, 0),
+        (b"one\r\ntwo\r\nthree: ", 1, 10),
+        (b"one\r\ntwo\r\nthree: ", 2, 5),
+        (b"one\r\ntwo\r\nthree: ", 9, 0),
+        (b"one\r\ntwo\r\n", 1, 10),
+        (b"one\r\ntwo\r\n", 0, 10),
+        (b"\xa9 rest of a character", 1, 1),
+        (b"", 1, 0),
     ],
 )
-def test_late_reader_begins_at_a_line_or_at_a_character(data, size, start):
-    assert line_start(data, size=size) == start
+def test_late_reader_begins_at_a_line_or_at_a_character(data, lines, start):
+    assert line_start(data, lines=lines) == start

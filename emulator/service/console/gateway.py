@@ -35,6 +35,8 @@ SMALL_FRAME = 32
 """Up to so many bytes a frame is somebody's echo, and the next one must not wait."""
 GATHER_S = 0.01
 """How long output gathers after a larger frame, seconds."""
+REPLAY_MAX = 16_384
+"""Bytes that a new link is shown at the most: a screen that is drawn without line feeds."""
 GOODBYE_S = 5.0
 _LOG = logging.getLogger(__name__)
 
@@ -110,7 +112,7 @@ async def _carry(socket: WebSocket, link: Link, *, service: Service, token: str)
     guest = service.fleet.guest(find_vm(service.cloud, link.vm))
     service.links.take_over(link)
     guest.transcript.mark(MarkKind.LINK, "connected", {"by": link.name})
-    start = _replay_start(guest, service.settings.replay_bytes)
+    start = _replay_start(guest, service.settings.replay_lines)
     try:
         with Feed(guest.transcript, position=start) as feed:
             await run_until_left(
@@ -139,11 +141,11 @@ async def _drop(link: Link, after_s: float) -> None:
     link.end(1011, "dropped by fault injection", notice="")
 
 
-def _replay_start(guest: Guest, size: int) -> int:
+def _replay_start(guest: Guest, lines: int) -> int:
     """Return where a new link begins: with the guest's last lines, so that its prompt is seen."""
     end = len(guest.transcript)
-    begin = max(guest.transcript.first, end - 2 * size)
-    return begin + line_start(guest.transcript.read(begin, end), size=size)
+    begin = max(guest.transcript.first, end - REPLAY_MAX)
+    return begin + line_start(guest.transcript.read(begin, end), lines=lines)
 
 
 async def start_on_demand(service: Service, link: Link, guest: Guest) -> None:

@@ -24,17 +24,19 @@ class TextFrames:
         return self._decoder.decode(b"", final=True)
 
 
-def line_start(data: bytes, *, size: int) -> int:
-    """Return where to begin to show the last `size` bytes of `data`: at a line's start, or a character's.
+def line_start(data: bytes, *, lines: int) -> int:
+    """Return where the last `lines` lines of `data` begin; the one that has no end yet is one of them.
 
-    A terminal that joins late gets whole lines; a line longer than `size` is cut before a character.
+    A line without a beginning in `data` begins at its first whole character.
     """
-    start = max(0, len(data) - size)
-    if start == 0:
-        return 0
-    newline = data.find(b"\n", start - 1)
-    if 0 <= newline < len(data) - 1:
-        return newline + 1
+    if lines <= 0:
+        return len(data)
+    start = len(data)
+    for _ in range(lines):
+        start = data.rfind(b"\n", 0, start)
+        if start < 0:
+            break
+    start += 1
     while start < len(data) and data[start] & 0xC0 == 0x80:  # the inside of a UTF-8 character
         start += 1
     return start
