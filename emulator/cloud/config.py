@@ -40,6 +40,7 @@ class SettingsTable(_Table):
     operation_s: Seconds = 0.0
     late_frame_s: Seconds = 3.0
     drop_after_s: Seconds = 10.0
+    silence_s: Seconds = 30.0
     shutdown_s: Seconds = 60.0
     identity_header: str | None = Field(default=None, min_length=1)
     replay_lines: int = Field(default=1, ge=0, le=1000)

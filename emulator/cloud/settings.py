@@ -83,6 +83,7 @@ class Settings:
         operation_s: how long a long-running operation takes at least, seconds.
         late_frame_s: how late the first frame is under LATE_FIRST_FRAME, seconds.
         drop_after_s: when a link is cut under DROPPED_LINK, seconds.
+        silence_s: how long a connect waits for its failure under NO_RESPONSE, seconds.
         shutdown_s: how long a guest may take to obey its power button before its power is cut, seconds.
         identity_header: what clients of managed identities send as X-IDENTITY-HEADER; None makes one at
             each start, which nobody is told.
@@ -100,6 +101,7 @@ class Settings:
     operation_s: float = 0.0
     late_frame_s: float = 3.0
     drop_after_s: float = 10.0
+    silence_s: float = 30.0
     shutdown_s: float = 60.0
     identity_header: str | None = field(default=None, repr=False)
     replay_lines: int = 1

@@ -36,7 +36,6 @@ from emulator.service.identity.tokens import Claims
 from emulator.service.routing import CaseBlindRoute, arm_router
 
 PROVIDER = "Microsoft.SerialConsole"
-NO_RESPONSE_S = 30.0
 NO_RESPONSE = (
     "Sorry, the serial console was unable to connect to the VM because the service did not respond in a"
     " timely manner."
@@ -258,7 +257,7 @@ async def _open_session(service: Service, caller: Claims, parent: ResourceId) ->
     if service.faults.conflicts():
         raise CloudError(409, "Conflict", IN_PROGRESS)
     if service.faults.stays_silent():
-        await pause(NO_RESPONSE_S)
+        await pause(service.settings.silence_s)
         raise CloudError(504, "GatewayTimeout", NO_RESPONSE)
     return service.sessions.open(parent, principal=caller.principal, now=service.now())
 
