@@ -128,7 +128,7 @@ class ComputeTable(_Table):
     boot_diagnostics: str = Field(default="managed", min_length=1)
     admin: str = Field(default="root", min_length=1)
     tags: dict[str, str] = {}
-    memory_mib: int = Field(default=256, ge=128, le=4096)
+    memory_mib: int | None = Field(default=None, ge=64, le=4096)
     kernel_args: list[str] = []
 
 

@@ -147,7 +147,7 @@ def guest_of(table: ComputeTable, document: dict[str, Any], *, known_images: fro
     return replace(
         plan,
         image=table.image or plan.image,
-        memory_mib=table.memory_mib,
+        memory_mib=table.memory_mib or plan.memory_mib,
         words=tuple(table.kernel_args),
     )
 

@@ -9,6 +9,10 @@ from typing import Any
 from emulator.machine.spec import Device, Firmware, MachineType, WatchdogAction
 
 DEFAULT_IMAGE = "bookworm-grub"
+SAC_IMAGE = "sac"
+"""ttylab's own guest that speaks EMS and SAC, and is not Windows; it is in no image store."""
+SAC_MEMORY_MIB = 64
+MEMORY_MIB = 256
 VCPUS_OF_SIZE: Mapping[str, int] = {"standard_b2s": 2, "standard_b2ms": 2, "standard_b4ms": 4}
 
 
@@ -33,7 +37,7 @@ class GuestPlan:
     machine: MachineType = MachineType.PC
     firmware: Firmware = Firmware.SEABIOS
     vcpus: int = 1
-    memory_mib: int = 256
+    memory_mib: int = MEMORY_MIB
     words: tuple[str, ...] = ()
     devices: frozenset[Device] = frozenset()
     watchdog_action: WatchdogAction = WatchdogAction.RESET
@@ -50,19 +54,22 @@ def plan_guest(properties: Mapping[str, Any], *, known_images: frozenset[str]) -
     """Return what to boot for a VM's `properties`.
 
     `imageReference.offer` chooses an image of the catalog by name; any other gives the default. A sku
-    or offer that says "gen2" gives generation 2. A Windows image gets a Linux guest that stands in.
+    or offer that says "gen2" gives generation 2. Windows gets the SAC guest, which stands in.
     """
     storage = _table(properties, "storageProfile")
     reference = _table(storage, "imageReference")
     offer, sku = str(reference.get("offer", "")), str(reference.get("sku", ""))
     second = "gen2" in f"{offer} {sku}".lower().replace("-", "").replace("_", "")
     size = str(_table(properties, "hardwareProfile").get("vmSize", "")).lower()
+    windows = is_windows(properties)
+    linux = offer if offer in known_images else DEFAULT_IMAGE
     return GuestPlan(
-        image=offer if offer in known_images else DEFAULT_IMAGE,
+        image=SAC_IMAGE if windows else linux,
+        memory_mib=SAC_MEMORY_MIB if windows else MEMORY_MIB,
         machine=MachineType.Q35 if second else MachineType.PC,
         firmware=Firmware.OVMF if second else Firmware.SEABIOS,
         vcpus=VCPUS_OF_SIZE.get(size, 1),
-        stands_in_for="Windows" if is_windows(properties) else None,
+        stands_in_for="Windows" if windows else None,
     )
 
 

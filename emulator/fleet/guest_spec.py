@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from emulator.cloud.guest_plan import GuestPlan
+from emulator.cloud.guest_plan import SAC_IMAGE, GuestPlan
 from emulator.cloud.resource_id import ResourceId
 from emulator.images.image import Image
 from emulator.machine.linux_boot import linux_spec
@@ -18,7 +18,7 @@ HOST_NAME_MAX = 64
 def host_name_of(vm: ResourceId, plan: GuestPlan) -> str:
     """Return the guest's host name: the VM's, `SET-N` for an instance; a stand-in says what it is."""
     text = re.sub(r"[^A-Za-z0-9.-]+", "-", "-".join(name for _, name in vm.path)).strip(".-")
-    ending = "" if plan.stands_in_for is None else "-linux-stand-in"
+    ending = "" if plan.stands_in_for is None or plan.image == SAC_IMAGE else "-linux-stand-in"
     return (text[: HOST_NAME_MAX - len(ending)].rstrip(".-") or "guest") + ending
 
 

@@ -13,14 +13,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
-from emulator.cloud.guest_plan import DEFAULT_IMAGE, GuestPlan
+from emulator.cloud.guest_plan import DEFAULT_IMAGE, SAC_IMAGE, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import LabError, StateError
 from emulator.fleet.guest_spec import spec_of
 from emulator.fleet.machine_guest import Ground, MachineGuest, Patience, PowerChange
 from emulator.fleet.readiness import Readiness
 from emulator.images import ImageStore
-from emulator.machine.spec import MachineSpec
+from emulator.images.sac.knobs import SacKnobs
+from emulator.machine.sac_boot import SacBoot, sac_spec
+from emulator.machine.spec import Firmware, MachineSpec
 
 THREADS = 32
 ANSWER_S = 2.0
@@ -136,6 +138,21 @@ def _find_silence(guest: MachineGuest, clock: Clock) -> str | None:
     return None
 
 
+def _spec_of(plan: GuestPlan, name: str, *, store: ImageStore) -> MachineSpec:
+    """Return the machine of `plan`: the SAC guest comes with the package, the others from the store."""
+    if plan.image != SAC_IMAGE:
+        return spec_of(plan, store.open(plan.image), name)
+    way = SacBoot.UEFI_DISK if plan.firmware is Firmware.OVMF else SacBoot.BIOS_DISK
+    return sac_spec(
+        way=way,
+        machine=plan.machine,
+        vcpus=plan.vcpus,
+        memory_mib=plan.memory_mib,
+        knobs=SacKnobs(computer_name=name[:15].upper()),
+        name=name,
+    )
+
+
 @asynccontextmanager
 async def open_fleet(
     *,
@@ -162,7 +179,7 @@ async def open_fleet(
         LabError, ExceptionGroup: at the end, something could not be ended.
     """
     store = store or ImageStore()
-    chosen = spec_for or (lambda plan, name: spec_of(plan, store.open(plan.image), name))
+    chosen = spec_for or (lambda plan, name: _spec_of(plan, name, store=store))
     with ThreadPoolExecutor(THREADS, thread_name_prefix="fleet") as executor:  # joins them
         ground = Ground(
             loop=asyncio.get_running_loop(),
@@ -172,7 +189,8 @@ async def open_fleet(
             patience=patience or Patience(),
             on_power_change=on_power_change,
         )
-        fleet = MachineFleet(ground, Readiness(store, images=images, clock=clock), run_dir=run_dir)
+        needed = {name for name in images if name != SAC_IMAGE}
+        fleet = MachineFleet(ground, Readiness(store, images=needed, clock=clock), run_dir=run_dir)
         try:
             yield fleet
         finally:

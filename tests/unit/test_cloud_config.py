@@ -198,6 +198,7 @@ def test_windows_of_both_generations_stand_in() -> None:
     cloud = build('[[vm]]\nname = "w"\ngroup = "g"\nos = "windows"\ngeneration = 2\n')
     (found,) = cloud.all(VirtualMachine)
     assert (found.guest.stands_in_for, found.guest.generation) == ("Windows", "V2")
+    assert (found.guest.image, found.guest.memory_mib) == ("sac", 64)
     assert "windowsConfiguration" in found.document["properties"]["osProfile"]
 
 

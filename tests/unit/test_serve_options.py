@@ -137,7 +137,7 @@ def test_banner_says_where_who_and_what() -> None:
         ENDPOINT,
         "some dir/ca.pem",
         "app / secret",
-        "win1 (a Linux guest stands in for Windows)",
+        "win1 (the SAC guest stands in for Windows)",
         "nodiag1 (no boot diagnostics)",
         "stopped1 (deallocated)",
         "custom1 (custom storage account)",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.cloud.guest_plan import GuestPlan
+from emulator.cloud.guest_plan import SAC_IMAGE, GuestPlan
 from emulator.cloud.resource_id import instance_id, vm_id
 from emulator.errors import SpecError
 from emulator.fleet.guest_spec import HOST_NAME_MAX, host_name_of, spec_of
@@ -13,6 +13,7 @@ from emulator.machine.spec import Device, Firmware, MachineType
 
 PLAN = GuestPlan()
 WINDOWS = GuestPlan(stands_in_for="Windows")
+SAC = GuestPlan(image=SAC_IMAGE, stands_in_for="Windows")
 
 
 def image(disk: Path | None = None) -> Image:
@@ -39,6 +40,7 @@ def image(disk: Path | None = None) -> Image:
     [
         ("linux1", PLAN, "linux1"),
         ("win1", WINDOWS, "win1-linux-stand-in"),
+        ("win1", SAC, "win1"),
         ("my_vm (old)".replace(" ", ""), PLAN, "my-vm-old"),
         ("_", PLAN, "guest"),
         ("-a.", PLAN, "a"),
