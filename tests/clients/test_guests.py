@@ -18,6 +18,7 @@ from tests.clients.lab import BOUND_S, CloudLab, open_cloud_lab
 pytestmark = [pytest.mark.clients, pytest.mark.qemu, pytest.mark.xdist_group("clients-guests")]
 
 PLACES = {"linux1": "virtualMachines/linux1", "ss1/0": "virtualMachineScaleSets/ss1%2FvirtualMachines%2F0"}
+PARENTS = PLACES | {"win1": "virtualMachines/win1"}
 LOGIN = [["login: ", "root\r"], ["Password: ", "ttylab\r"]]
 LEAVE = "exit\r"
 
@@ -31,7 +32,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudLab]:
 
 
 def play(lab: CloudLab, behaviour: str, place: str = "linux1", **options: object) -> dict[str, Any]:
-    facts = {"as": behaviour, "parent": PLACES[place], **options}
+    facts = {"as": behaviour, "parent": PARENTS[place], **options}
     return lab.run_program(python_of("sdk2"), "frame_client.py", **facts)
 
 
@@ -158,3 +159,9 @@ def test_guest_that_is_killed_while_it_is_linked_is_shown_as_stopped_and_starts_
         lab.run_program(python_of("sdk2"), "restart.py", vm="linux1")
         said = console.result(BOUND_S)
     assert said["closed"][0] in (None, 1000)
+
+
+def test_u17_sac_answers_on_win1(lab: CloudLab) -> None:
+    talk = [["SAC>", "id\r"], ["Computer Name", ""]]
+    text = shown(play(lab, "b4", "win1", talk=talk, until="SAC>"))
+    assert "WIN1" in text
