@@ -1,10 +1,10 @@
 /* The blue screen as COM1 shows it. Nothing of the running system is used: no channels, no events; the port is
-   polled while it dumps, and only COM1 and the PIT wake !SAC>. */
+   polled while it dumps, and only COM1 and the timer wake !SAC>. */
 #include "sac.h"
 
 #define STEPS 20
 #define WORD 40
-#define IRQS_OF_USE (1 << 0 | 1 << 2 | 1 << 4)
+#define IRQS_OF_USE (1 << 4)
 
 static int is_under_way;
 

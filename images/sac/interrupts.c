@@ -1,11 +1,13 @@
 /* The gates, the two PICs and the local APIC. */
 #include "sac.h"
 
-#define VECTORS 48
+#define VECTORS 49
 #define FIRST_IRQ 32
 #define NMI 2
 #define LAPIC 0xfee00000
-#define IRQS_OF_USE (1 << 0 | 1 << 2 | 1 << 4 | 1 << 9)
+#define WAKE 48
+#define COUNTS_PER_MS 62500 /* QEMU: 1 GHz, divided by 16 */
+#define IRQS_OF_USE (1 << 2 | 1 << 4 | 1 << 9)
 
 extern const char trap_stubs[];
 static struct { u16 low, selector, kind, high; } gates[VECTORS];
@@ -26,6 +28,12 @@ void pic_init(u16 wanted)
     }
     outb(0x21, (u8)~wanted);
     outb(0xa1, (u8)(~wanted >> 8));
+    *lapic(0xb0) = 0;
+}
+
+void wake_after(u32 ms)
+{
+    *lapic(0x380) = ms * COUNTS_PER_MS;
 }
 
 static void lapic_init(void)
@@ -35,8 +43,18 @@ static void lapic_init(void)
     *lapic(0x300) = 0xc4500;
     *lapic(0xf0) = 0x1ff;
     *lapic(0x350) = 0x700; /* LINT0: the PICs */
+    *lapic(0x3e0) = 3; /* the timer, once: by 16 */
+    *lapic(0x320) = WAKE;
     /* LINT1: NMI. It is masked after a reset, and qboot leaves it so. */
     *lapic(0x360) = knobs.hang == HANG_NMI ? 0x10400 : 0x400;
+}
+
+/* The firmware left the PIT ticking: although its IRQ is masked, QEMU would wake 36 times a second for it. */
+static void pit_stop(void)
+{
+    outb(0x43, 0x30); /* count down once */
+    outb(0x40, 1);
+    outb(0x40, 0);
 }
 
 void interrupts_init(void)
@@ -50,6 +68,7 @@ void interrupts_init(void)
         gates[i].high = (u16)(stub >> 16);
     }
     __asm__ volatile("lidt %0" : : "m"(pointer));
+    pit_stop();
     pic_init(IRQS_OF_USE);
     lapic_init();
     enable_interrupts();
@@ -59,6 +78,10 @@ void trap_enter(u32 vector, u32 error, u32 address)
 {
     if (vector == NMI) {
         bugcheck_nmi();
+        return;
+    }
+    if (vector == WAKE) {
+        *lapic(0xb0) = 0;
         return;
     }
     if (vector < FIRST_IRQ)

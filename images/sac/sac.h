@@ -92,6 +92,7 @@ void sci_interrupt(void);
 /* --- interrupts.c ------------------------------------------------------------------------------------- */
 void interrupts_init(void);
 void pic_init(u16 wanted);                                            /* bits of the IRQs that may come */
+void wake_after(u32 ms);                                              /* by an interrupt; at most a minute */
 
 /* --- timer.c ------------------------------------------------------------------------------------------ */
 u32 now_ms(void);                                                     /* since the boot; goes on after loadvm */

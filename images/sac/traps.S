@@ -15,7 +15,7 @@
         .balign 16
 trap_stubs:                     /* 16 bytes each */
         .set    vector, 0
-        .rept   48
+        .rept   49
         .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
         trap    vector, 1
         .else

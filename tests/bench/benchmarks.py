@@ -22,6 +22,7 @@ from harness.errors import GuestDied
 from harness.scenario import View
 from harness.session import Session
 from tests.bench.links import links_200
+from tests.bench.sac import sac_64_memory, sac_bios, sac_cpu, sac_idle, sac_nmi_to_menu, sac_pvh
 from tests.bench.service import links_to_a_guest, serve_ready
 
 ROOT = Path(__file__).parents[2]
@@ -230,6 +231,12 @@ BENCHMARKS: dict[str, Callable[[], tuple[Measurement, ...]]] = {
     "links-200": links_200,
     "serve-ready": lambda: (serve_ready(),),
     "service-links": links_to_a_guest,
+    "sac-bios": lambda: (sac_bios(),),
+    "sac-pvh": lambda: (sac_pvh(),),
+    "sac-cpu": lambda: (sac_cpu(),),
+    "sac-idle": lambda: (sac_idle(),),
+    "sac-nmi-to-menu": lambda: (sac_nmi_to_menu(),),
+    "sac-64-memory": lambda: (sac_64_memory(),),
 }
 """What is run, by name; `overhead` gives three."""
 
@@ -246,5 +253,11 @@ PROVIDES = {
     "serve-ready": "serve-ready",
     "echo-latency": "service-links",
     "connect-first-byte": "service-links",
+    "sac-bios": "sac-bios",
+    "sac-pvh": "sac-pvh",
+    "sac-cpu": "sac-cpu",
+    "sac-idle": "sac-idle",
+    "sac-nmi-to-menu": "sac-nmi-to-menu",
+    "sac-64-memory": "sac-64-memory",
 }
 """The fixed names, and which of BENCHMARKS measures each."""

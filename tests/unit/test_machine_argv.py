@@ -123,6 +123,28 @@ def test_build_argv_hands_the_command_line_to_a_disks_loader():
     assert not {"-kernel", "-initrd", "-append"} & set(argv)
 
 
+def test_build_argv_hands_over_texts_and_an_identity():
+    argv = argv_of(
+        spec_of(
+            MachineType.Q35,
+            fw_cfg=(("opt/a", "x=1,2\n"),),
+            smbios=(("manufacturer", "a,b"), ("uuid", "u")),
+            qboot=True,
+        )
+    )
+    handed = ("-fw_cfg", "name=opt/a,string=x=1,,2\n", "-smbios", "type=1,manufacturer=a,,b,uuid=u")
+    assert argv[-10:] == (*handed, "-bios", "qboot.rom", *KERNEL)[-10:]
+    assert argv[-12:-8] == handed
+
+
+def test_build_argv_keeps_the_identity_beside_the_loaders_command_line():
+    disk = Disk(path=Path("/d"))
+    spec = MachineSpec(
+        name="m1", machine=MachineType.PC, disks=(disk,), smbios=(("product", "p"),), command_line=("a",)
+    )
+    assert argv_of(spec)[-2:] == ("-smbios", "type=1,product=p,sku=a")
+
+
 def test_build_argv_leaves_paths_of_direct_options_as_they_are():
     argv = argv_of(spec_of(MachineType.PC, kernel=Path("/a, b/vmlinux"), initrd=Path("/a, b/initrd")))
     assert {"/a, b/vmlinux", "/a, b/initrd"} <= set(argv)
