@@ -123,7 +123,7 @@ async def _serve_bare(scratch: Path) -> AsyncIterator[dict[str, object]]:
     async def write(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         del reader
         number, owed = 0, 0.0
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, asyncio.CancelledError):
             while not writer.is_closing():
                 await asyncio.sleep(TICK_S)
                 owed += TICK_S * RATE
