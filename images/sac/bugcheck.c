@@ -48,7 +48,7 @@ static void stop_for_ever(void)
 static void collect(const struct bugcheck *bugcheck)
 {
     enum text_key progress = knobs.autoreboot ? T_BUGCHECK_PROGRESS : T_BUGCHECK_PROGRESS_NO_RESTART;
-    int is_written = 1;
+    int is_written = volume_init(); /* a request may have been under way */
     serial_format(text(progress), 0);
     for (u32 step = 0; step < STEPS; step++) {
         u32 percent = step * 100 / STEPS;
@@ -127,6 +127,7 @@ static void bugcheck(const struct bugcheck *bugcheck)
         stop_for_ever();
     is_under_way = 1;
     memory_load(&memory);
+    memory.end = BUGCHECK;
     memory.has_bugcheck = 1;
     memory.code = bugcheck->code;
     memory_save(&memory);

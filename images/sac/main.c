@@ -21,10 +21,12 @@ static void note_boot(void)
     struct memory memory;
     memory_load(&memory);
     kernel_log(IDENTITY);
-    memory.boots = memory.is_running; /* the last one did not end well */
-    if (memory.boots)
-        kernel_log(memory.has_bugcheck ? "The computer has rebooted from a bugcheck." : "The last shutdown was unexpected.");
-    memory.is_running = 1;
+    memory.was_unexpected = memory.end != ENDED_WELL;
+    if (memory.end == BUGCHECK)
+        kernel_log("The computer has rebooted from a bugcheck.");
+    else if (memory.end == STILL_RUNNING)
+        kernel_log("The last shutdown was unexpected.");
+    memory.end = STILL_RUNNING;
     memory_save(&memory);
 }
 
@@ -62,13 +64,14 @@ void run(u32 loader, const u32 *handed)
     interrupts_init();
     power_init();
     menu_run();
-    volume_init();
     note_boot();
     fail_on_purpose();
     boot_delay();
     sac_start();
     if (knobs.hang == HANG_BOOT_LOOP)
         failure_boot_loop();
+    if (volume_init())
+        dump_collect();
     for (;;) {
         int byte = serial_take();
         if (byte >= 0)

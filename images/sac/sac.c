@@ -9,10 +9,8 @@
 
 static char line[LIMIT + 1], output[OUTPUT], events[EVENTS][160];
 static u32 length, printed, shown, event_head, event_tail, typed, started;
-static int was_cr, is_paging, waits_for_enter, has_cmd_event, is_ending, ends_by_restart, is_blocked;
+static int was_cr, is_paging, waits_for_enter, has_cmd_event, has_lost_cmd, is_busy, is_ending, ends_by_restart, is_blocked;
 static u32 end_at;
-
-struct writer { sink put; void *context; };
 
 static void write_format(sink put, void *context, const char *format, ...)
 {
@@ -131,7 +129,7 @@ void sac_event(const char *event)
         return;
     copy_text(events[event_head % EVENTS], event, sizeof events[0]);
     event_head++;
-    if (printed == 0)
+    if (printed == 0 && !is_busy)
         show_events();
 }
 
@@ -162,7 +160,9 @@ static void finish_line(void)
     channel_write(0, "\r\n");
     line[length] = 0;
     length = 0;
+    is_busy = 1; /* its events come after its prompt */
     sac_command(line);
+    is_busy = 0;
     show_page();
 }
 
@@ -227,7 +227,7 @@ void sac_end(int restarts)
     serial_write(is_blocked ? "" : "\r\n");
     serial_write(text(T_SAC_GOING_DOWN));
     memory_load(&memory);
-    memory.is_running = 0;
+    memory.end = ENDED_WELL;
     memory_save(&memory);
     if (restarts)
         reboot();
@@ -248,7 +248,6 @@ void sac_work(void)
 {
     if (!has_cmd_event && knobs.cmd_event_ms >= 0 && is_due(cmd_event_at())) {
         has_cmd_event = 1;
-        dump_collect();
         sac_event(text(T_SAC_CMD_EVENT));
     }
     if (is_ending && is_due(end_at))
@@ -275,12 +274,11 @@ u32 sac_next_ms(void)
 
 int sac_has_cmd(void)
 {
-    return has_cmd_event;
+    return has_cmd_event && !has_lost_cmd;
 }
 
 void sac_lose_cmd(void)
 {
-    has_cmd_event = 1;
-    knobs.cmd_event_ms = -1;
+    has_lost_cmd = 1;
     sac_event(text(T_SAC_CMD_GONE_EVENT));
 }

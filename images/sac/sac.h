@@ -102,7 +102,8 @@ void idle(u32 most_ms);                                               /* halt un
 
 /* --- cmos.c: the clock, and what survives a reset ---------------------------------------------------------- */
 struct date { u32 year, month, day, hour, minute, second; };
-struct memory { u8 magic, is_running, boots, has_bugcheck; u32 code; };
+enum end { ENDED_WELL, STILL_RUNNING, BUGCHECK };
+struct memory { u8 magic, end, was_unexpected, has_bugcheck; u32 code; };
 void clock_read(struct date *date);
 void clock_write(const struct date *date);
 void memory_load(struct memory *memory);
@@ -134,7 +135,7 @@ int volume_make_dump(u32 bytes);                                      /* copies 
 struct bugcheck { u32 code; u32 parameters[8]; const char *name; };   /* low halves first */
 u32 dump_size(void);
 int dump_write(const struct bugcheck *bugcheck, u32 step, u32 steps); /* a part of it; 0 if it can't be */
-void dump_collect(void);                                              /* after the next boot */
+void dump_collect(void);                                              /* at the next boot */
 
 /* --- screen.c ----------------------------------------------------------------------------------------- */
 struct cell { u8 letter, look; };                                     /* look: foreground, background << 3, bold, inverse */

@@ -268,7 +268,7 @@ static void show_events(struct shell *shell, const char *arguments)
             0, 0, 0, volume_dump_size() ? "C:\\Windows\\MEMORY.DMP" : "");
         shell_print(shell, text(T_CMD_EVENT_LOG), 0, "Microsoft-Windows-WER-SystemErrorReporting", 1001, "Error", description);
     }
-    if (memory.boots)
+    if (memory.was_unexpected)
         shell_print(shell, text(T_CMD_EVENT_LOG), 1, "Microsoft-Windows-Kernel-Power", 41, "Critical",
             text(T_BUGCHECK_DIRTY_SHUTDOWN));
 }

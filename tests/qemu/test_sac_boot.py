@@ -48,6 +48,18 @@ def test_nmi_reaches_the_guest_under_every_firmware(tmp_path, way, machine):
         rig.see("xml.bugcheck_open")
 
 
+@BOARDS
+@pytest.mark.parametrize("way", SacBoot)
+def test_guest_restarts_itself_on_every_way(tmp_path, way, machine):
+    with open_sac(tmp_path, way=way, machine=machine, memory_mib=memory_for(way)) as rig:
+        rig.reach_prompt()
+        rig.press(b"restart\r")
+        rig.see("sac.going_down")
+        rig.see("boot.banner")
+        rig.reach_prompt()
+        assert b"unexpected" not in rig.run(b"d")
+
+
 @pytest.mark.parametrize("name", PROFILES)
 def test_guest_says_what_its_profile_says(tmp_path, name):
     profile = load_profile(name)

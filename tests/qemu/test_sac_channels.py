@@ -97,7 +97,11 @@ def test_names_count_up_and_are_not_used_again(rig):
     rig.press(b"cmd\r")
     rig.expect(rb"Channel: Cmd0001\r\nSAC>")
     rig.press(b"ch -cn Cmd0001\r")
-    rig.expect(re.escape(b"EVENT:   A channel has been closed.\r\nChannel: Cmd0001\r\nSAC>"))
+    rig.expect(
+        re.escape(
+            b"ch -cn Cmd0001\r\nSAC>\r\nEVENT:   A channel has been closed.\r\nChannel: Cmd0001\r\nSAC>"
+        )
+    )
     rig.press(b"cmd\r")
     rig.expect(rb"Channel: Cmd0002\r\nSAC>")
     assert b"1 (AV)    Cmd0002" in rig.run(b"ch")

@@ -155,7 +155,10 @@ def test_event_interrupts_a_line_that_stays(tmp_path):
 
 def test_lost_service_is_told_and_ends_cmd(rig):
     rig.press(b"k 1120\r")
-    rig.see("sac.cmd_gone_event")
+    rig.see("sac.kill_done")
+    assert rig.see("sac.cmd_gone_event").before == b"SAC>\r\n"
+    rig.expect(PROMPT)
+    assert rig.run(b"cmd").startswith(rig.profile.wire("sac.cmd_too_early"))
 
 
 @pytest.mark.parametrize(
