@@ -126,7 +126,6 @@ def open_sac(
     machine: MachineType = MachineType.Q35,
     disk: Path | None = None,
     vcpus: int = 1,
-    memory_mib: int = 64,
     **knobs: object,
 ) -> Iterator[SacRig]:
     spec = sac_spec(
@@ -134,7 +133,6 @@ def open_sac(
         machine=machine,
         disk=disk,
         vcpus=vcpus,
-        memory_mib=memory_mib,
         knobs=SacKnobs(**knobs),
         uuid="12345678-9abc-def0-1122-334455667788",
         root=tmp_path / "images",

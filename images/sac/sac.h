@@ -217,6 +217,8 @@ u32 shell_next_ms(void);
 struct shell;
 void shell_print(struct shell *shell, const char *format, ...);
 void shell_run(struct shell *shell, char *line);
+void shell_expand(struct shell *shell, const char *from, char *to, size_t room);
+void shell_set(struct shell *shell, const char *arguments);
 void powershell_run(struct shell *shell, char *line);
 int powershell_decode(const char *encoded, char *to, size_t room);
 int file_type(struct shell *shell, const char *path);

@@ -14,14 +14,10 @@ BOARDS = pytest.mark.parametrize("machine", [MachineType.PC, MachineType.Q35])
 GUID = "12345678-9abc-def0-1122-334455667788"
 
 
-def memory_for(way):
-    return 128 if way is SacBoot.UEFI_DISK else 64
-
-
 @pytest.mark.parametrize("way", SacBoot)
 @BOARDS
 def test_guest_reaches_its_prompt_on_every_way(tmp_path, way, machine):
-    with open_sac(tmp_path, way=way, machine=machine, memory_mib=memory_for(way)) as rig:
+    with open_sac(tmp_path, way=way, machine=machine) as rig:
         banner = rig.see("boot.banner")
         rig.reach_prompt()
         assert GUID.encode() in banner.before
@@ -42,7 +38,7 @@ def test_guest_survives_an_nmi_to_every_vcpu(tmp_path, way, vcpus):
 @BOARDS
 @pytest.mark.parametrize("way", SacBoot)
 def test_nmi_reaches_the_guest_under_every_firmware(tmp_path, way, machine):
-    with open_sac(tmp_path, way=way, machine=machine, memory_mib=memory_for(way), autoreboot=False) as rig:
+    with open_sac(tmp_path, way=way, machine=machine, autoreboot=False) as rig:
         rig.reach_prompt()
         rig.machine.nmi(soon())
         rig.see("xml.bugcheck_open")
@@ -51,7 +47,7 @@ def test_nmi_reaches_the_guest_under_every_firmware(tmp_path, way, machine):
 @BOARDS
 @pytest.mark.parametrize("way", SacBoot)
 def test_guest_restarts_itself_on_every_way(tmp_path, way, machine):
-    with open_sac(tmp_path, way=way, machine=machine, memory_mib=memory_for(way)) as rig:
+    with open_sac(tmp_path, way=way, machine=machine) as rig:
         rig.reach_prompt()
         rig.press(b"restart\r")
         rig.see("sac.going_down")
