@@ -19,12 +19,32 @@ void shell_print(struct shell *shell, const char *format, ...)
     va_end(values);
 }
 
+/* What `prompt` set: $p is the directory, the other codes are one character each. */
+static void show_own_prompt(struct shell *shell)
+{
+    static const char *const codes[] = {"g>", "l<", "b|", "q=", "a&", "$$", "s "};
+    for (const char *at = shell->prompt; *at; at++) {
+        if (*at != '$' || !at[1]) {
+            shell_print(shell, "%c", *at);
+            continue;
+        }
+        at++;
+        if (lower(*at) == 'p')
+            shell_print(shell, "%s", shell->directory);
+        if (*at == '_')
+            shell_print(shell, "\r\n");
+        for (u32 i = 0; i < sizeof codes / sizeof *codes; i++)
+            if (lower(*at) == codes[i][0])
+                shell_print(shell, "%c", codes[i][1]);
+    }
+}
+
 static void show_prompt(struct shell *shell)
 {
     if (shell->is_powershell)
         shell_print(shell, text(T_CMD_POWERSHELL_PROMPT), shell->directory);
     else if (*shell->prompt)
-        shell_print(shell, "%s", shell->prompt);
+        show_own_prompt(shell);
     else
         shell_print(shell, "%s>", shell->directory);
     shell->prompt_at = now_ms();

@@ -239,26 +239,7 @@ static void mode(struct shell *shell, const char *arguments)
 
 static void set_prompt(struct shell *shell, const char *arguments)
 {
-    static const char *const codes[] = {"g>", "l<", "b|", "q=", "a&", "_\n", "$$", "s "};
-    char *to = shell->prompt, *end = to + sizeof shell->prompt - 1;
-    for (; *arguments && to < end; arguments++) {
-        if (*arguments != '$' || !arguments[1]) {
-            *to++ = *arguments;
-            continue;
-        }
-        arguments++;
-        if (lower(*arguments) == 'p') {
-            *to = 0;
-            add_text(shell->prompt, shell->directory, sizeof shell->prompt);
-            to = shell->prompt + strlen(shell->prompt);
-        }
-        for (u32 i = 0; i < sizeof codes / sizeof *codes && to < end; i++)
-            if (lower(*arguments) == codes[i][0])
-                *to++ = codes[i][1];
-    }
-    *to = 0;
-    if (!strcmp(shell->prompt, "$P$G"))
-        shell->prompt[0] = 0;
+    copy_text(shell->prompt, arguments, sizeof shell->prompt);
 }
 
 static void open_powershell(struct shell *shell, const char *arguments)

@@ -104,8 +104,12 @@ def test_directory_changes_and_the_prompt_follows(rig):
     rig.expect(rb"C:\\>")
     rig.press(b"prompt $P$$ \r")
     rig.expect(rb"C:\\\$ ")
-    rig.press(b"prompt ready:\r")
-    rig.expect(rb"\r\nready:")
+    rig.press(b"cd windows\r")
+    rig.expect(rb"\r\nC:\\windows\$ ")
+    rig.press(b"prompt a$Gb$_ready:\r")
+    rig.expect(rb"\r\na>b\r\nready:")
+    rig.press(b"prompt\r")
+    rig.expect(rb"C:\\windows>")
 
 
 def test_line_feed_is_no_enter_and_backspace_erases(rig):
