@@ -11,9 +11,13 @@ from emulator.machine.boots import boot_starts
 from harness.stages import Stage
 
 _FIRST_SIGNS = (
-    (Stage.LOADER, re.compile(rb"GNU GRUB|GRUB loading|EFI stub:")),
-    (Stage.KERNEL, re.compile(rb"Linux version ")),
+    (Stage.LOADER, re.compile(rb"GNU GRUB|GRUB loading|EFI stub:|Windows Boot Manager")),
+    (Stage.KERNEL, re.compile(rb"Linux version |<\?xml>\r\n<machine-info>")),
 )
+
+
+_DRIVEN = frozenset({Stage.SAC, Stage.CMD, Stage.LOGIN, Stage.SHELL})
+"""Stages that only the guest's driver can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,7 @@ def boot_offsets(transcript: Transcript) -> list[int]:
 def find_stages(transcript: Transcript) -> tuple[BootStage, ...]:
     """Return the stages of every boot, in order of time.
 
-    Firmware begins with the machine; loader and kernel are read off the bytes; login and shell are
+    Firmware begins with the machine; loader and kernel are read off the bytes; the later ones are
     the guest driver's marks.
     """
     starts = boot_starts(transcript.marks)
@@ -65,6 +69,6 @@ def _driven(transcript: Transcript, boot: int, start: Mark, following: Mark | No
     first: dict[Stage, float] = {}
     for mark in transcript.marks:
         inside = start.at <= mark.at and (following is None or mark.at < following.at)
-        if mark.kind is MarkKind.STAGE and inside and mark.name in {Stage.LOGIN, Stage.SHELL}:
+        if mark.kind is MarkKind.STAGE and inside and mark.name in _DRIVEN:
             first.setdefault(Stage(mark.name), mark.at)
     return [BootStage(boot=boot, stage=stage, at=at) for stage, at in first.items()]

@@ -12,15 +12,20 @@ from emulator.console.records import UserView
 from emulator.console.transcript import Transcript
 from emulator.machine.boots import boot_starts
 from harness.alarms import Alarm, alarm_of_finding, alarm_of_mark, unexpected
-from harness.guests.profile import KERNEL, MARKER, LinuxProfile
+from harness.guests.sac_text import PROMPT
+from harness.guests.traces import TRACES, Sign, Traces
 from harness.plain_view import PlainView
 from harness.scenario import (
     Alive,
+    Ask,
+    CheckDump,
     Effect,
     Expect,
     Inject,
+    Keys,
     Outcome,
     Reach,
+    Rejoin,
     Run,
     Scenario,
     Send,
@@ -30,12 +35,9 @@ from harness.scenario import (
     describe_step,
 )
 from harness.signatures.model import Finding
-from harness.stages import Stage
 from harness.verdict import Evidence, Injection, Reason, Status, Verdict
 
 _STATUS = {"failed": Status.FAILED, "broken": Status.BROKEN, "skipped": Status.SKIPPED}
-_SUM = re.compile(rb"\$\(\((\d+) \* (\d+)\)\)")
-"""What `LinuxGuest.prove_life` asks a shell to compute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +91,7 @@ def played_steps(scenario: Scenario, marks: Iterable[Mark]) -> tuple[PlayedStep,
     )
 
 
-def judge(
-    scenario: Scenario,
-    transcript: Transcript,
-    findings: Iterable[Finding],
-    *,
-    profile: LinuxProfile | None = None,
-) -> Verdict:
+def judge(scenario: Scenario, transcript: Transcript, findings: Iterable[Finding]) -> Verdict:
     """Return the verdict on a played scenario.
 
     A step counts as done only where the transcript shows what it demands; what the runner says of
@@ -105,9 +101,8 @@ def judge(
         scenario: what was played.
         transcript: what came of it.
         findings: those of the whole transcript.
-        profile: the guest's prompts.
     """
-    bench = _Bench(transcript, profile or LinuxProfile())
+    bench = _Bench(transcript, TRACES[scenario.guest])
     if transcript.truncated is not None:
         return Verdict(status=Status.BROKEN, reason=Reason.TRUNCATED, message=transcript.truncated)
     steps = played_steps(scenario, transcript.marks)
@@ -180,7 +175,7 @@ class _Bench:
     """Collects evidence while step after step is tried."""
 
     transcript: Transcript
-    profile: LinuxProfile
+    traces: Traces
     evidence: list[Evidence] = field(default_factory=list)
     injections: list[Injection] = field(default_factory=list)
     _view: UserView | None = None
@@ -232,33 +227,57 @@ class _Bench:
             case Alive():
                 return self._prove_alive(begin, end)
             case Send() as step:
-                return self._prove_typed(step, begin, end)
+                return self._prove_typed(step, step.line.encode() + b"\r", begin, end)
+            case Keys() | Ask() | Rejoin() | CheckDump() as step:
+                return self._prove_sac(step, begin, end)
+
+    def _prove_sac(self, step: Keys | Ask | Rejoin | CheckDump, begin: Mark, end: Mark) -> bool:
+        match step:
+            case Keys():
+                return self._prove_typed(step, step.keys.encode(), begin, end)
+            case Ask():
+                return self._prove_answer(step, begin, end)
+            case Rejoin() | CheckDump():
+                return self._prove_mark(step, begin, end)
 
     def _prove_reach(self, step: Reach, end: Mark) -> bool:
         boots = boot_starts(self._marks_until(end))
         start = boots[-1].offset if boots else 0
-        if step.stage in {Stage.FIRMWARE, Stage.LOADER}:  # nothing is waited for: the machine is on
+        signs = self.traces.stages.get(step.stage)
+        if signs is None:  # nothing is waited for: the machine is on
             self._cite(describe_step(step), start, start, boots[-1].at if boots else end.at)
             return bool(boots) or end.offset > 0
-        if step.stage is Stage.KERNEL:
-            return self._cite_found(step, re.compile(KERNEL), start, end.offset, view=View.RAW)
-        login = re.compile(self.profile.login)
-        if step.stage is Stage.LOGIN:
-            return self._cite_found(step, login, start, end.offset)
-        while (asked := self._search(login, start, end.offset)) is not None:
-            start = asked[1]
-        return self._cite_found(step, re.compile(self.profile.prompt), start, end.offset)
+        for sign in signs[:-1]:
+            while (passed := self._search(sign.compiled(), start, end.offset, view=sign.view)) is not None:
+                start = passed[1]
+        return self._cite_sign(step, signs[-1], start, end.offset)
 
     def _prove_alive(self, begin: Mark, end: Mark) -> bool:
-        asked = _SUM.search(self._typed_between(begin, end))
-        if asked is None:
-            return False
-        answer = re.compile(rb"(?<![0-9])%d\r*\n" % (int(asked[1]) * int(asked[2])))
-        return self._cite_found(Alive(), answer, _consumed(begin), end.offset)
+        answer = self.traces.alive(self._typed_between(begin, end))
+        return answer is not None and self._cite_sign(Alive(), answer, _consumed(begin), end.offset)
 
-    def _prove_typed(self, step: Send, begin: Mark, end: Mark) -> bool:
-        if step.line.encode() + b"\r" not in self._typed_between(begin, end):
+    def _prove_typed(self, step: Step, keys: bytes, begin: Mark, end: Mark) -> bool:
+        if keys not in self._typed_between(begin, end):
             return False
+        self._cite(describe_step(step), end.offset, end.offset, end.at)
+        return True
+
+    def _prove_answer(self, step: Ask, begin: Mark, end: Mark) -> bool:
+        span = end.detail.get("output")
+        if not isinstance(span, list) or step.command.encode() + b"\r" not in self._typed_between(begin, end):
+            return False
+        if self._search(re.compile(rb"\A" + PROMPT), span[1], end.offset, view=View.PLAIN) is None:
+            return False
+        self._cite(describe_step(step), span[0], span[1], end.at)
+        return all(self._search(one.compiled(), *span, view=View.PLAIN) is not None for one in step.shows)
+
+    def _prove_mark(self, step: Rejoin | CheckDump, begin: Mark, end: Mark) -> bool:
+        """Take what the host read of the disk, which no byte of the console shows."""
+        if isinstance(step, CheckDump):
+            since = dropwhile(lambda mark: mark is not begin, self._marks_until(end))
+            read = [mark for mark in since if mark.kind is MarkKind.LAB and mark.name == "dump"]
+            if not read or read[-1].detail.get("code") != step.code:
+                return False
         self._cite(describe_step(step), end.offset, end.offset, end.at)
         return True
 
@@ -291,17 +310,17 @@ class _Bench:
         span, status = end.detail.get("output"), end.detail.get("status")
         if not isinstance(span, list) or not isinstance(status, int) or step.status not in {None, status}:
             return False
-        text = self._user_view()
-        behind = text.read(text.user_offset(span[1]), text.user_offset(end.offset))
-        if not re.match(MARKER + rb":%d:" % status, behind):
+        ended = self.traces.ended(status)
+        if self._search(ended.compiled(), span[1], end.offset, view=ended.view) is None:
             return False
         self._cite(describe_step(step), span[0], span[1], end.at)
-        return step.shows is None or self._search(step.shows.compiled(), *span) is not None
+        return (
+            step.shows is None
+            or self._search(step.shows.compiled(), *span, view=self.traces.view) is not None
+        )
 
-    def _cite_found(
-        self, step: Step, pattern: re.Pattern[bytes], start: int, end: int, *, view: View = View.USER
-    ) -> bool:
-        span = self._search(pattern, start, end, view=view)
+    def _cite_sign(self, step: Step, sign: Sign, start: int, end: int) -> bool:
+        span = self._search(sign.compiled(), start, end, view=sign.view)
         if span is not None:
             self._cite(describe_step(step), *span, self.transcript.arrival(span[0]))
         return span is not None
@@ -310,7 +329,7 @@ class _Bench:
         return self._search(shows.compiled(), start, end, view=shows.view)
 
     def _search(
-        self, pattern: re.Pattern[bytes], start: int, end: int, *, view: View = View.USER
+        self, pattern: re.Pattern[bytes], start: int, end: int, *, view: View
     ) -> tuple[int, int] | None:
         """Return the raw span of the first match in the raw span `[start, end)`, or None."""
         if view is View.RAW:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.images import Image, ImageStore
+from emulator.images.sac.image import SAC_IMAGES, SacImage, sac_image
 from emulator.machine.host import read_host_budget, worker_count
 from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
@@ -42,10 +43,14 @@ class Lab:
         return find_qemu()
 
     def image(self, name: str) -> Image:
-        """Return an image, built if need be; raises as `ImageStore.ensure`."""
+        """Return a Linux image, built if need be; raises as `ImageStore.ensure`."""
         if name not in self._images:
             self._images[name] = self.store.ensure(name)
         return self._images[name]
+
+    def guest_image(self, name: str) -> Image | SacImage:
+        """Return an image of any kind of guest; raises as `image`."""
+        return sac_image(name) if name in SAC_IMAGES else self.image(name)
 
     def choice(self, machine: MachineType) -> Choice:
         """Return who executes guest code on `machine`, and why."""

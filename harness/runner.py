@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import MarkKind
 from emulator.errors import EmulatorError
+from emulator.machine.sac_boot import read_sac_dump
 from harness.errors import (
     CommandFailed,
     ExpectTimeout,
@@ -15,20 +16,24 @@ from harness.errors import (
     GuestError,
     GuestLeft,
     NoEffect,
+    SacUnavailable,
     Unsupported,
     UnwantedEffect,
     WrongOutput,
 )
-from harness.guests.linux import LinuxGuest
-from harness.guests.profile import LinuxProfile
+from harness.guests.guest import Guest, OpenGuest, SacDialogue
 from harness.inject import inject
 from harness.scenario import (
     Alive,
+    Ask,
+    CheckDump,
     Effect,
     Expect,
     Inject,
+    Keys,
     Outcome,
     Reach,
+    Rejoin,
     Run,
     Scenario,
     Send,
@@ -54,7 +59,7 @@ class Player:
     Attributes:
         scenario: what to play.
         target: on what; it must be powered on.
-        profile: the guest's prompts and account.
+        open_guest: makes the guest's driver.
         clock: what every wait is measured with.
         time_scale: factor on every step's time, for slow hosts.
         time_limit_s: seconds that all steps together may take.
@@ -63,7 +68,7 @@ class Player:
 
     scenario: Scenario
     target: Target
-    profile: LinuxProfile
+    open_guest: OpenGuest
     clock: Clock = SYSTEM_CLOCK
     time_scale: float = 1.0
     time_limit_s: float = 600.0
@@ -75,14 +80,14 @@ class Player:
         KeyboardInterrupt passes through.
         """
         session = Session(self.target.channel)
-        guest = LinuxGuest(session, self.profile)
+        guest = self.open_guest(session)
         limit = Deadline.after(self.time_limit_s * self.time_scale, self.clock)
         for index, step in enumerate(self.scenario.steps):
             if not self._play_step(index, step, guest, limit):
                 session.wait_quiet(_SETTLE_S, Deadline.after(_SETTLE_MOST_S, self.clock))
                 return
 
-    def _play_step(self, index: int, step: Step, guest: LinuxGuest, limit: Deadline) -> bool:
+    def _play_step(self, index: int, step: Step, guest: Guest, limit: Deadline) -> bool:
         text = describe_step(step)
         self.on_step(index, text)
         transcript = guest.session.transcript
@@ -99,14 +104,14 @@ class Player:
         transcript.mark(MarkKind.STEP, "end", detail)
         return detail["outcome"] == "done"
 
-    def _perform(self, step: Step, guest: LinuxGuest, deadline: Deadline) -> dict[str, object]:
+    def _perform(self, step: Step, guest: Guest, deadline: Deadline) -> dict[str, object]:
         match step:
             case Reach():
                 guest.reach(step.stage, deadline)
             case Run():
                 return _run(step, guest, deadline)
             case Send():
-                guest.session.send_line(step.line.encode(), deadline, echo=step.echo)
+                guest.send_line(step.line.encode(), deadline, echo=step.echo)
             case Alive():
                 guest.prove_life(deadline)
             case Expect():
@@ -114,9 +119,13 @@ class Player:
                 _await_effects(step.effects, guest, deadline, since=marks)
             case Inject():
                 self._inject(step, guest, deadline)
+            case CheckDump():
+                _check_dump(step, self.target)
+            case Ask() | Keys() | Rejoin():
+                return _talk(step, guest, deadline)
         return {}
 
-    def _inject(self, step: Inject, guest: LinuxGuest, deadline: Deadline) -> None:
+    def _inject(self, step: Inject, guest: Guest, deadline: Deadline) -> None:
         for attempt in range(1, step.attempts + 1):
             session = guest.session
             session.skip()
@@ -139,7 +148,7 @@ class Player:
                 return
 
 
-def _run(step: Run, guest: LinuxGuest, deadline: Deadline) -> dict[str, object]:
+def _run(step: Run, guest: Guest, deadline: Deadline) -> dict[str, object]:
     result = guest.run(step.command, deadline)
     if step.status is not None and result.status != step.status:
         message = f"{step.command!r} ended with status {result.status}, need {step.status}"
@@ -149,7 +158,35 @@ def _run(step: Run, guest: LinuxGuest, deadline: Deadline) -> dict[str, object]:
     return {"status": result.status, "output": [result.start, result.end]}
 
 
-def _await_effects(effects: tuple[Effect, ...], guest: LinuxGuest, deadline: Deadline, *, since: int) -> None:
+def _talk(step: Ask | Keys | Rejoin, guest: Guest, deadline: Deadline) -> dict[str, object]:
+    if not isinstance(guest, SacDialogue):
+        raise Unsupported(f"{describe_step(step)}: this guest has no SAC")
+    match step:
+        case Keys():
+            guest.press_keys(step.keys.encode(), deadline)
+        case Rejoin():
+            guest.rejoin()
+        case Ask():
+            answer = guest.run_sac(step.command, deadline)
+            for shows in step.shows:
+                if not shows.compiled().search(answer.text + b"\n"):
+                    raise WrongOutput(f"{step.command!r} did not show {shows.says}: {answer.text[:200]!r}")
+            return {"output": [answer.start, answer.end]}
+    return {}
+
+
+def _check_dump(step: CheckDump, target: Target) -> None:
+    if target.disk is None:
+        raise Unsupported(f"{target.name}: the guest's disk can't be read here")
+    dump = read_sac_dump(target.disk)
+    found = None if dump is None else dump.code
+    target.channel.transcript.mark(MarkKind.LAB, "dump", {"code": found})
+    if found != step.code:
+        shown = "no dump" if found is None else f"a dump of bugcheck 0x{found:X}"
+        raise WrongOutput(f"{target.name}: the disk has {shown}, need {describe_step(step)}")
+
+
+def _await_effects(effects: tuple[Effect, ...], guest: Guest, deadline: Deadline, *, since: int) -> None:
     session = guest.session
     for effect in effects:
         if isinstance(effect, Shows):
@@ -158,7 +195,7 @@ def _await_effects(effects: tuple[Effect, ...], guest: LinuxGuest, deadline: Dea
             session.wait_mark(frozenset({effect.name}), deadline, since=since)
 
 
-def _await_nothing(step: Inject, guest: LinuxGuest, quiet: Deadline) -> None:
+def _await_nothing(step: Inject, guest: Guest, quiet: Deadline) -> None:
     for view in dict.fromkeys(shows.view for shows in step.unless):
         unwanted = [shows for shows in step.unless if shows.view is view]
         try:  # a second view is searched once the quiet is over, from the same place
@@ -176,6 +213,7 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (ExpectTimeout, Reason.TIMEOUT),
     (CommandFailed, Reason.COMMAND),
     (WrongOutput, Reason.COMMAND),
+    (SacUnavailable, Reason.UNAVAILABLE),
     (Unsupported, Reason.UNSUPPORTED),
     (EmulatorError, Reason.LAB),
 )

@@ -8,8 +8,10 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from emulator.errors import SpecError
+from emulator.images.sac.knobs import SacKnobs
 from emulator.machine.capability import Capability
 from emulator.machine.spec import Device, WatchdogAction
+from harness.guests.kind import GuestKind
 from harness.stages import Stage
 from harness.stimulus import Stimulus
 
@@ -173,7 +175,61 @@ class Alive:
     allows: frozenset[str] = frozenset()
 
 
-Step: TypeAlias = Reach | Run | Send | Inject | Expect | Alive
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Give a command at the SAC prompt and check the answer.
+
+    Attributes:
+        command: one line, at most 77 characters.
+        shows: what the answer must match, each of them; with none any answer will do.
+    """
+
+    command: str
+    shows: tuple[Shows, ...] = ()
+    within_s: float = REACTION_S
+    allows: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    r"""Press keys, with no Enter behind them, and go on at once.
+
+    Attributes:
+        keys: what is sent, ASCII ("\x1b8" is F8 in VT-UTF8).
+        says: what that means, for the reader of a report.
+    """
+
+    keys: str
+    says: str
+    within_s: float = REACTION_S
+    allows: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejoin:
+    """Forget all that the console has shown, as somebody who connects late."""
+
+    within_s: float = REACTION_S
+    allows: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckDump:
+    """Read the crash dump on the guest's disk from the host, and check whose it is.
+
+    Attributes:
+        code: the bugcheck's; None if there must be no dump.
+    """
+
+    code: int | None
+    within_s: float = REACTION_S
+    allows: frozenset[str] = frozenset()
+
+
+Step: TypeAlias = Reach | Run | Send | Inject | Expect | Alive | Ask | Keys | Rejoin | CheckDump
+
+
+_SAC_STEPS = (Ask, Keys, Rejoin, CheckDump)
 
 
 class Severity(StrEnum):
@@ -203,6 +259,8 @@ class Scenario:
         watchdog_action: what the machine does when its watchdog expires.
         min_vcpus: how many CPUs it takes.
         settle_allows: alarms allowed from the start on.
+        guest: what must speak on the console.
+        knobs: how a SAC guest behaves; its profile is the image's.
     """
 
     name: str
@@ -218,6 +276,8 @@ class Scenario:
     watchdog_action: WatchdogAction = WatchdogAction.RESET
     min_vcpus: int = 1
     settle_allows: frozenset[str] = field(default_factory=frozenset)
+    guest: GuestKind = GuestKind.LINUX
+    knobs: SacKnobs = field(default_factory=SacKnobs)
 
     def __post_init__(self) -> None:
         """Refuse a scenario without a usable name, a text or steps."""
@@ -225,6 +285,13 @@ class Scenario:
             raise SpecError(f"scenario name {self.name!r}: need lower-case words joined by hyphens")
         if not self.title or not self.description or not self.steps:
             raise SpecError(f"scenario {self.name}: title, description and steps must not be empty")
+        if self.guest is not GuestKind.SAC and any(isinstance(step, _SAC_STEPS) for step in self.steps):
+            raise SpecError(f"scenario {self.name}: has steps for a SAC guest, but guest is {self.guest}")
+
+    @property
+    def keeps_disk(self) -> bool:
+        """Whether the guest's disk must be there for the host to read."""
+        return any(isinstance(step, CheckDump) for step in self.steps)
 
     @property
     def needs(self) -> frozenset[Capability]:
@@ -257,3 +324,21 @@ def describe_step(step: Step) -> str:  # noqa: PLR0911  # one return for each ki
             return "expect: " + ", then ".join(effect.says for effect in step.effects)
         case Alive():
             return "the guest still answers"
+        case Ask() | Keys() | Rejoin() | CheckDump():
+            return _describe_sac_step(step)
+
+
+def _describe_sac_step(step: Ask | Keys | Rejoin | CheckDump) -> str:
+    match step:
+        case Ask():
+            return f"SAC: {step.command}" + "".join(f", must show {one.says}" for one in step.shows)
+        case Keys():
+            return f"press {step.says}"
+        case Rejoin():
+            return "connect anew, knowing nothing"
+        case CheckDump():
+            return (
+                "no crash dump on the disk"
+                if step.code is None
+                else f"crash dump of bugcheck 0x{step.code:X}"
+            )

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     LEFT = "left"  # reset or off, unasked
     TIMEOUT = "timeout"  # awaited text did not come
     COMMAND = "command"  # a command's status or output
+    UNAVAILABLE = "unavailable"  # the guest is where it does not come to its prompt by itself
     FINDING = "finding"  # all steps done, but the transcript shows a fault
     LAB = "lab"  # QEMU, QMP, disk, worker
     TRUNCATED = "truncated"  # the transcript is not whole

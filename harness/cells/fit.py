@@ -7,8 +7,9 @@ from pathlib import Path
 
 from emulator.errors import SpecError
 from emulator.machine.capability import capabilities
-from emulator.machine.spec import MachineSpec
+from emulator.machine.spec import Disk, MachineSpec
 from harness.cells.cell import Cell
+from harness.guests.kind import GuestKind, kind_of
 from harness.scenario import Scenario
 from harness.targets.service_abilities import service_misfit
 
@@ -21,6 +22,12 @@ class TargetKind(StrEnum):
 
 
 _ANY_KERNEL = Path("/kernel")
+_ANY_DISK = Disk(path=Path("/disk"))
+
+
+def is_pair(scenario: Scenario, features: frozenset[str]) -> bool:
+    """Tell whether an image that offers `features` is of the kind of guest that `scenario` is for."""
+    return kind_of(features) is scenario.guest
 
 
 def misfit(
@@ -39,13 +46,15 @@ def misfit(
     absent = scenario.modules - features
     if absent:
         return f"the guest has no {', '.join(sorted(absent))}"
+    is_linux = scenario.guest is GuestKind.LINUX
     try:
         spec = MachineSpec(
             name=cell.scenario[:64],
             machine=cell.machine,
             firmware=cell.firmware,
             vcpus=cell.vcpus,
-            kernel=_ANY_KERNEL,
+            kernel=_ANY_KERNEL if is_linux else None,
+            disks=() if is_linux else (_ANY_DISK,),
             command_line=scenario.kernel_args,
             devices=scenario.devices,
         )

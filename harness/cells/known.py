@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emulator.images import load_catalog
+from emulator.images.sac.image import SAC_IMAGES, sac_features
 from harness.cells.matrix import Matrix, load_matrix
 from harness.scenarios import LIBRARY
 
 
 def image_features() -> Mapping[str, frozenset[str]]:
-    """Return what each image of the catalog offers; nothing need be built for that."""
-    return {name: entry.offers for name, entry in load_catalog().entries.items()}
+    """Return what each image offers, Linux and SAC guests; nothing need be built for that."""
+    linux = {name: entry.offers for name, entry in load_catalog().entries.items()}
+    return linux | {name: sac_features(name) for name in SAC_IMAGES}
 
 
 def read_matrix(path: Path) -> Matrix:

@@ -19,7 +19,8 @@
     tags = ["reset"]
     reason = "…"
 
-Cells that can't exist are excluded by themselves, with a reason (`harness.cells.fit`).
+Cells that can't exist are excluded by themselves, with a reason (`harness.cells.fit`). An image and a
+scenario of different kinds of guests make no cell at all, so "all" means all that go together.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from emulator.errors import SpecError
 from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
 from emulator.toml_file import load_toml
 from harness.cells.cell import Cell, parse_cell_id, unknown_name
-from harness.cells.fit import TargetKind, misfit
+from harness.cells.fit import TargetKind, is_pair, misfit
 from harness.cells.selection import parse_shard, select, shard
 from harness.scenario import Scenario
 
@@ -187,6 +188,8 @@ class _Known:
         for image, machine, firmware, vcpus, scenario in product(
             sorted(names), sorted(machines), sorted(firmwares), block.vcpus, sorted(chosen)
         ):
+            if not is_pair(self.scenarios[scenario], self.images[image]):
+                continue
             yield Cell(
                 image=image,
                 machine=MachineType(machine),

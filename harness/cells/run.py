@@ -14,7 +14,8 @@ from emulator.console.transcript import DirectorySink, Transcript, load_transcri
 from emulator.errors import EmulatorError, SpecError
 from emulator.machine.machine import open_machine
 from emulator.machine.run_dir import ARGV_FILE
-from emulator.machine.spec import MachineSpec
+from emulator.machine.sac_boot import write_sac_disk
+from emulator.machine.spec import Disk, MachineSpec
 from harness.azure.address import ServiceAddress
 from harness.azure.arm import open_arm
 from harness.azure.guests import own_vm
@@ -22,7 +23,8 @@ from harness.cells.cell import Cell
 from harness.cells.result import Circumstances, broken_result, judged_result, skipped_result
 from harness.cells.spec import guest_spec, vm_name
 from harness.errors import Unsupported
-from harness.guests.profile import LinuxProfile
+from harness.guests.drivers import open_guest
+from harness.guests.guest import OpenGuest
 from harness.lab import Lab
 from harness.report.model import RESULT_FILE, CellResult
 from harness.report.run_file import write_cell
@@ -34,6 +36,8 @@ from harness.targets.service_abilities import service_capabilities
 
 CELLS = "cells"
 """Directory of the cells' directories inside a run's directory."""
+OWN_DISK = "disk.img"
+"""In a cell's directory, where the host reads it."""
 
 
 @dataclass(slots=True)
@@ -80,7 +84,7 @@ class CellRun:
             target="machine" if self.service is None else "service",
         )
         try:
-            image = self.lab.image(self.cell.image)
+            image = self.lab.guest_image(self.cell.image)
             spec = guest_spec(self.cell, self.scenario, image)
             choice = self.lab.choice(self.cell.machine)
             around = replace(
@@ -90,7 +94,7 @@ class CellRun:
                 qemu=str(self.lab.qemu.version),
                 seed=spec.seed,
             )
-            result = self._play(spec, around, started)
+            result = self._play(spec, open_guest(self.scenario, image), around, started)
         except Unsupported as error:
             result = skipped_result(self.cell, self.scenario, Transcript(), around, message=str(error))
         except SpecError:
@@ -102,15 +106,20 @@ class CellRun:
         write_cell(result, self.lab.run_dir)
         return result
 
-    def _play(self, spec: MachineSpec, around: Circumstances, started: float) -> CellResult:
+    def _play(
+        self, spec: MachineSpec, driver: OpenGuest, around: Circumstances, started: float
+    ) -> CellResult:
         if self.service is None:
-            transcript, argv = self._play_on_machine(spec)
+            transcript, argv = self._play_on_machine(spec, driver)
         else:
-            transcript, argv = self._play_on_service(spec, self.service), ()
+            transcript, argv = self._play_on_service(spec, driver, self.service), ()
         around = replace(around, duration_s=self.lab.clock.monotonic() - started, argv=argv)
         return judged_result(self.cell, self.scenario, transcript, around)
 
-    def _play_on_machine(self, spec: MachineSpec) -> tuple[Transcript, Sequence[str]]:
+    def _play_on_machine(self, spec: MachineSpec, driver: OpenGuest) -> tuple[Transcript, Sequence[str]]:
+        disk = self._own_disk() if self.scenario.keeps_disk else None
+        if disk is not None:
+            spec = replace(spec, disks=(Disk(path=disk),))
         opened = open_machine(
             spec,
             run_dir=self.directory,
@@ -121,13 +130,21 @@ class CellRun:
             start=False,
         )
         with opened as machine:
-            target = Target(name=self.cell.id, channel=machine.console, control=machine)
+            target = Target(name=self.cell.id, channel=machine.console, control=machine, disk=disk)
             target.require(self.scenario.needs)
             machine.power_on(Deadline.after(30.0, self.lab.clock))
-            self._play_steps(target)
+            self._play_steps(target, driver)
             return machine.transcript, machine.argv
 
-    def _play_on_service(self, spec: MachineSpec, service: ServiceAddress) -> Transcript:
+    def _own_disk(self) -> Path:
+        """Make a disk that the host can read after the guest has written to it."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        disk = (self.directory / OWN_DISK).absolute()
+        disk.unlink(missing_ok=True)
+        write_sac_disk(disk)
+        return disk
+
+    def _play_on_service(self, spec: MachineSpec, driver: OpenGuest, service: ServiceAddress) -> Transcript:
         able = service_capabilities(spec)
         vm = vm_id(service.subscription, service.group, vm_name(self.cell))
         clock, words = self.lab.clock, self.scenario.kernel_args
@@ -140,14 +157,14 @@ class CellRun:
             opened = service_target(arm, vm, able=able, name=self.cell.id, sink=sink, clock=clock)
             target = stack.enter_context(opened)
             target.require(self.scenario.needs)
-            self._play_steps(target)
+            self._play_steps(target, driver)
         return target.channel.transcript
 
-    def _play_steps(self, target: Target) -> None:
+    def _play_steps(self, target: Target, driver: OpenGuest) -> None:
         Player(
             scenario=self.scenario,
             target=target,
-            profile=LinuxProfile(),
+            open_guest=driver,
             clock=self.lab.clock,
             time_scale=self.lab.time_scale,
             time_limit_s=self.time_limit_s,

@@ -1,30 +1,36 @@
-"""From a cell to the machine that plays it; pure, so a reproduction gets the same machine."""
+"""From a cell to the machine that plays it; a reproduction gets the same machine."""
 
 from __future__ import annotations
 
+import uuid
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import TypeAlias
 
+from emulator.errors import SpecError
 from emulator.images import Image
+from emulator.images.sac.image import SacImage
 from emulator.machine.linux_boot import linux_spec
-from emulator.machine.spec import MachineSpec
+from emulator.machine.sac_boot import SacBoot, sac_spec
+from emulator.machine.spec import Firmware, MachineSpec
 from harness.cells.cell import Cell
+from harness.guests.kind import GuestKind
 from harness.scenario import Scenario
 
+GuestImage: TypeAlias = Image | SacImage
+SAC_WAYS = MappingProxyType({Firmware.SEABIOS: SacBoot.BIOS_DISK, Firmware.OVMF: SacBoot.UEFI_DISK})
+_NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562's, for names that are addresses
 
-def guest_spec(cell: Cell, scenario: Scenario, image: Image) -> MachineSpec:
-    """Return the machine of `cell`; the seed follows from the cell's id.
+
+def guest_spec(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
+    """Return the machine of `cell`; seed and UUID follow from the cell's id.
 
     Raises:
-        SpecError: there is no such machine.
+        SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
     """
-    plain = linux_spec(
-        image,
-        machine=cell.machine,
-        firmware=cell.firmware,
-        words=scenario.kernel_args,
-        name=f"{cell.image}-{cell.scenario}"[:64].rstrip("-"),
-    )
+    plain = _SPECS[scenario.guest](cell, scenario, image)
     return replace(
         plain,
         vcpus=cell.vcpus,
@@ -32,6 +38,39 @@ def guest_spec(cell: Cell, scenario: Scenario, image: Image) -> MachineSpec:
         watchdog_action=scenario.watchdog_action,
         seed=zlib.crc32(cell.id.encode()),
     )
+
+
+def _linux(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
+    if isinstance(image, SacImage):
+        raise SpecError(f"scenario {scenario.name} is for Linux; image {image.name} is none")
+    return linux_spec(
+        image,
+        machine=cell.machine,
+        firmware=cell.firmware,
+        words=scenario.kernel_args,
+        name=_name(cell),
+    )
+
+
+def _sac(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
+    if not isinstance(image, SacImage):
+        raise SpecError(f"scenario {scenario.name} is for a SAC guest; image {image.name} is none")
+    return sac_spec(
+        way=SAC_WAYS[cell.firmware],
+        machine=cell.machine,
+        knobs=replace(scenario.knobs, profile=image.profile.name),
+        name=_name(cell),
+        uuid=str(uuid.uuid5(_NAMESPACE, cell.id)),
+    )
+
+
+_SPECS: Mapping[GuestKind, Callable[[Cell, Scenario, GuestImage], MachineSpec]] = MappingProxyType(
+    {GuestKind.LINUX: _linux, GuestKind.SAC: _sac}
+)
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.image}-{cell.scenario}"[:64].rstrip("-")
 
 
 def vm_name(cell: Cell) -> str:

@@ -16,6 +16,8 @@ EXAMPLES = """Examples:
 
   ttylab boot bookworm --append "sysctl.kernel.sysrq=1 panic=5"
 
+  ttylab boot sac --append "menu_timeout_s=10"    a guest that speaks SAC; it is not Windows
+
 Ctrl-] opens a menu: NMI, SysRq, reset, power, help, quit. A second terminal joins with `ttylab attach`.
 """
 
@@ -30,7 +32,7 @@ def boot(
     firmware: Annotated[str, typer.Option(help="seabios or ovmf.")] = "seabios",
     vcpus: Annotated[int, typer.Option(help="1 to 4.")] = 1,
     memory: Annotated[int, typer.Option(help="MiB.")] = 256,
-    append: Annotated[str, typer.Option(help="More kernel parameters.")] = "",
+    append: Annotated[str, typer.Option(help="More kernel parameters; for sac: knobs, key=value.")] = "",
     device: Annotated[list[str] | None, typer.Option(help="i6300esb or pvpanic; may be repeated.")] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Keep the transcript here.")] = None,
 ) -> None:
@@ -42,7 +44,7 @@ def boot(
     with tempfile.TemporaryDirectory(prefix="ttylab-boot-") as scratch:
         lab = Lab(run_dir=run_dir or Path(scratch))
         spec = interactive_spec(
-            lab.image(image),
+            lab.guest_image(image),
             machine=machine,
             firmware=firmware,
             vcpus=vcpus,

@@ -34,8 +34,8 @@ def repro(
     Exit code as `ttylab run`; 2 if the image or the machine is no longer the recorded one.
     """
     from emulator.errors import SpecError  # noqa: PLC0415
-    from emulator.images import load_catalog  # noqa: PLC0415
     from harness.cells.cell import parse_cell_id  # noqa: PLC0415
+    from harness.cells.known import image_features  # noqa: PLC0415
     from harness.cells.run import CellRun  # noqa: PLC0415
     from harness.cells.spec import guest_spec  # noqa: PLC0415
     from harness.keyboard.interactive import run_interactive  # noqa: PLC0415
@@ -44,10 +44,10 @@ def repro(
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415
     from harness.scenarios import LIBRARY, find_scenario  # noqa: PLC0415
 
-    cell = parse_cell_id(cell_id, images=load_catalog().names, scenarios=LIBRARY)
+    cell = parse_cell_id(cell_id, images=image_features(), scenarios=LIBRARY)
     scenario = find_scenario(cell.scenario)
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale)
-    image = lab.image(cell.image)
+    image = lab.guest_image(cell.image)
     spec = guest_spec(cell, scenario, image)
     record = find_record(cell, run)
     if record is None:

@@ -17,7 +17,7 @@ from harness.guests import sac_text as say
 from harness.guests.guest import CommandResult, SacAnswer
 from harness.guests.sac_boot import BootWatch
 from harness.guests.sac_bugcheck import Bugcheck, parse_bugcheck
-from harness.guests.sac_channel import Account, ShellChannel, encode_powershell
+from harness.guests.sac_channel import Account, ShellChannel
 from harness.guests.sac_keyboard import Keyboard, Pacing
 from harness.guests.sac_machine_info import MachineInfo
 from harness.guests.sac_screen import Showing
@@ -68,11 +68,9 @@ class SacGuest:
         self.account = account or Account()
         self.machine = MachineInfo()
         self.channel = "SAC"
-        self._screen = Screen(session)
-        self._keyboard = Keyboard(session, self._screen, pacing or Pacing())
-        self._boot = BootWatch(session, self._screen, profile)
+        self._pacing = pacing or Pacing()
         self._watch = StageWatch(session)
-        self._shell = ShellChannel(session, self._screen, self._keyboard, profile)
+        self._attach(session.position)
         self._booted_at = session.position
         self._sac_at = session.position
         self._is_at_prompt = False
@@ -100,6 +98,10 @@ class SacGuest:
             self._booted_at = 0
         if self.stage is Stage.FIRMWARE:
             self._booted_at = max(self._booted_at, self._boot_start())
+            if (
+                self._boot_start() > self._screen_from
+            ):  # a menu of the boot before still stands on the old one
+                self._attach(self._boot_start())
         if stage is Stage.FIRMWARE:
             return
         if stage is Stage.LOADER:
@@ -110,6 +112,7 @@ class SacGuest:
         self._reach_prompt(stage, deadline)
         if stage in {Stage.LOGIN, Stage.SHELL} and self.channel == "SAC":
             self.switch(self.open_channel(deadline), deadline)
+            self._shell.await_login(deadline)
             self._watch.arrive(Stage.LOGIN)
         if stage is Stage.SHELL and self.stage is not Stage.SHELL:
             self.log_in(deadline)
@@ -127,10 +130,7 @@ class SacGuest:
     def rejoin(self) -> None:
         """Forget all that the console has shown, as somebody who connects late."""
         self.session.skip()
-        self._screen = Screen(self.session)
-        self._keyboard = Keyboard(self.session, self._screen, self._keyboard.pacing)
-        self._boot = BootWatch(self.session, self._screen, self.profile)
-        self._shell = ShellChannel(self.session, self._screen, self._keyboard, self.profile)
+        self._attach(self.session.position)
         self._begin_anew()
         self.machine = MachineInfo()
 
@@ -284,7 +284,7 @@ class SacGuest:
 
     def run_powershell(self, script: str, deadline: Deadline) -> CommandResult:
         """Run a script by `powershell -encodedCommand`, which no quoting spoils; raises as `run`."""
-        return self.run(encode_powershell(script), deadline)
+        return self.run(say.encode_powershell(script), deadline)
 
     def close_channel(self, deadline: Deadline) -> None:
         """Leave the channel by `exit`, and come back to SAC's prompt; raises as `sync`."""
@@ -328,6 +328,14 @@ class SacGuest:
         return parse_bugcheck(self.session.transcript.read(self._booted_at))
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _attach(self, start: int) -> None:
+        """Look at the console from the raw offset `start` on, with an empty screen."""
+        self._screen_from = start
+        screen = Screen(self.session, start=start)
+        self._keyboard = Keyboard(self.session, screen, self._pacing)
+        self._boot = BootWatch(self.session, screen, self.profile)
+        self._shell = ShellChannel(self.session, screen, self._keyboard, self.profile)
 
     def _begin_anew(self) -> None:
         self.channel, self._is_at_prompt = "SAC", False

@@ -6,7 +6,6 @@ nowhere in the stream and an output is what the screen shows of it (spec/windows
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import dataclass
 
@@ -31,12 +30,6 @@ class Account:
     user: str = "Administrator"
     domain: str = ""
     password: str = "Passw0rd!"  # noqa: S105  # of ttylab's SAC guest, which keeps no secrets
-
-
-def encode_powershell(script: str) -> str:
-    """Return the command line that lets PowerShell run `script`, whatever characters are in it."""
-    encoded = base64.b64encode(script.encode("utf-16-le")).decode("ascii")
-    return f"powershell -encodedCommand {encoded}"
 
 
 class ShellChannel:
@@ -114,6 +107,10 @@ class ShellChannel:
         match = self._session.expect(word.encode() + rb":(-?\d+)[ ]*\r\n", deadline, view=View.PLAIN)
         self._session.skip()
         return int(match.groups[0] or b"0")
+
+    def await_login(self, deadline: Deadline) -> None:
+        """Wait until the channel asks who is there; raises as `Screen.wait_for`."""
+        self._await_line("Username:", deadline)
 
     def _await_line(self, start: str, deadline: Deadline) -> None:
         self._screen.wait_for(

@@ -6,6 +6,7 @@ its text, and a new prompt, behind which a half-typed line goes on unseen (spec/
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 
@@ -59,6 +60,12 @@ def event_of(groups: tuple[bytes | None, ...]) -> SacEvent:
 def find_events(text: bytes) -> tuple[SacEvent, ...]:
     """Return the events in `text`, in order."""
     return tuple(event_of(found.groups()) for found in re.finditer(EVENT, text))
+
+
+def encode_powershell(script: str) -> str:
+    """Return the command line that lets PowerShell run `script`, whatever characters are in it."""
+    encoded = base64.b64encode(script.encode("utf-16-le")).decode("ascii")
+    return f"powershell -encodedCommand {encoded}"
 
 
 def lines_of(output: bytes) -> tuple[bytes, ...]:

@@ -8,14 +8,18 @@ from typing import TypeVar
 
 from emulator.errors import SpecError
 from emulator.images import Image
+from emulator.images.sac.image import SacImage
 from emulator.machine.linux_boot import linux_spec
+from emulator.machine.sac_boot import sac_spec
 from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
+from harness.cells.spec import SAC_WAYS
+from harness.keyboard.sac_words import parse_knobs
 
 _E = TypeVar("_E", bound=StrEnum)
 
 
 def interactive_spec(
-    image: Image,
+    image: Image | SacImage,
     *,
     machine: str,
     firmware: str,
@@ -29,11 +33,15 @@ def interactive_spec(
     Raises:
         SpecError: a word is wrong; the text names it and what is allowed.
     """
-    plain = linux_spec(
-        image,
-        machine=word(MachineType, "machine", machine),
-        firmware=word(Firmware, "firmware", firmware),
-        words=append,
+    board, starter = word(MachineType, "machine", machine), word(Firmware, "firmware", firmware)
+    plain = (
+        sac_spec(
+            way=SAC_WAYS[starter],
+            machine=board,
+            knobs=parse_knobs((*append, f"profile={image.profile.name}")),
+        )
+        if isinstance(image, SacImage)
+        else linux_spec(image, machine=board, firmware=starter, words=append)
     )
     return replace(
         plain,

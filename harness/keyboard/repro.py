@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from emulator.errors import SpecError
-from emulator.images import Image
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
 from harness.cells.cell import Cell
-from harness.cells.run import CELLS, read_result
+from harness.cells.run import CELLS, OWN_DISK, read_result
+from harness.cells.spec import GuestImage
 from harness.report.model import CellResult
 
 RESULTS = Path("results")
@@ -50,13 +51,15 @@ def recorded_spec(run: Path, cell: Cell) -> MachineSpec:
         raise SpecError(f"{file}: no machine spec: {error}") from error
 
 
-def differences(recorded: CellResult, spec: MachineSpec, *, image: Image, now: MachineSpec) -> list[str]:
+def differences(recorded: CellResult, spec: MachineSpec, *, image: GuestImage, now: MachineSpec) -> list[str]:
     """Return in what the machine that would be booted now differs from the recorded one."""
     found = []
     hashes = recorded.image.get("sha256")
     if isinstance(hashes, dict) and hashes != dict(image.sha256):
         changed = sorted(name for name in image.sha256 if hashes.get(name) != image.sha256[name])
         found.append(f"image {image.name} was built anew: {', '.join(changed)} differ")
+    if [disk.path.name for disk in spec.disks] == [OWN_DISK]:
+        spec = replace(spec, disks=now.disks)  # made anew for each run, empty
     before, after = spec.to_dict(), now.to_dict()
     found += [f"{key} was {before[key]!r}, is {after[key]!r}" for key in before if before[key] != after[key]]
     return found

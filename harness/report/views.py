@@ -155,8 +155,8 @@ def view_images(run: RunResult) -> list[ImageView]:
         facts = result.image
         view = ImageView(
             name=str(facts.get("name", result.cell.image)),
-            kernel=str(facts.get("kernel_release", "")),
-            version=str(facts.get("kernel_version", "")),
+            kernel=str(facts.get("guest", facts.get("kernel_release", ""))),
+            version=str(facts.get("profile", facts.get("kernel_version", ""))),
             digests=_texts(facts.get("sha256")),
             packages=tuple(_package(each) for each in _items(facts.get("packages"))),
         )

@@ -15,6 +15,10 @@ from harness.scenarios import (
     nmi,
     power,
     reset,
+    sac,
+    sac_bugcheck,
+    sac_menu,
+    sac_stimuli,
     smp,
     sysrq,
     sysrq_end,
@@ -38,11 +42,11 @@ def library_of(scenarios: Iterable[Scenario]) -> Mapping[str, Scenario]:
     return MappingProxyType(library)
 
 
-LIBRARY: Mapping[str, Scenario] = library_of(
-    scenario
-    for theme in (boot, console_load, devices, nmi, power, reset, smp, sysrq, sysrq_end, sysrq_ways)
-    for scenario in theme.SCENARIOS
+_THEMES = (
+    *(boot, console_load, devices, nmi, power, reset, smp, sysrq, sysrq_end, sysrq_ways),
+    *(sac, sac_bugcheck, sac_menu, sac_stimuli),
 )
+LIBRARY: Mapping[str, Scenario] = library_of(scenario for theme in _THEMES for scenario in theme.SCENARIOS)
 """Every shipped scenario by its name, sorted."""
 
 

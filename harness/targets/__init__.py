@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from emulator.console.channel import Channel
 from emulator.machine.capability import Capability
@@ -20,12 +21,14 @@ class Target:
         channel: the console.
         control: what can be done.
         obstacles: why a capability is absent, where more can be said than that it is.
+        disk: file of the guest's disk, where the host may read it.
     """
 
     name: str
     channel: Channel
     control: Control
     obstacles: Mapping[Capability, str] = field(default_factory=dict)
+    disk: Path | None = None
 
     def require(self, needs: frozenset[Capability]) -> None:
         """Check that the target can do all of `needs`.

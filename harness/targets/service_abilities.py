@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from emulator.machine.capability import Capability, capabilities
 from emulator.machine.spec import MachineSpec
+from harness.guests.kind import GuestKind
 from harness.scenario import Scenario
 
 OBSTACLES: Mapping[Capability, str] = {
@@ -24,6 +25,8 @@ NOT_ALIKE: Mapping[str, str] = {
 
 def service_misfit(scenario: Scenario) -> str | None:
     """Return why `scenario` can't be played through the service, or None."""
+    if scenario.guest is not GuestKind.LINUX:
+        return f"through the service: it boots Linux guests, no {scenario.guest} guest"
     missing = sorted(scenario.needs & frozenset(OBSTACLES))
     if missing:
         return f"through the service: {'; '.join(OBSTACLES[one] for one in missing)}"

@@ -26,7 +26,6 @@ from harness.azure.guests import own_vm
 from harness.boot_stages import boot_offsets
 from harness.errors import GuestDied, Unsupported
 from harness.guests.linux import LinuxGuest
-from harness.guests.profile import LinuxProfile
 from harness.judge import judge
 from harness.runner import Player
 from harness.scenario import Inject, Scenario, Shows
@@ -124,7 +123,7 @@ def play(rig: Rig, *steps):
     """Play steps on a guest that is at its prompt; the scenario's transcript is the whole of it."""
     made = Scenario(name="contract", title="Contract", description="For a test.", steps=steps)
     transcript = rig.target.channel.transcript
-    Player(scenario=made, target=rig.target, profile=LinuxProfile()).play()
+    Player(scenario=made, target=rig.target, open_guest=LinuxGuest).play()
     return judge(made, transcript, scan_boots(transcript.read(), boot_offsets(transcript)))
 
 

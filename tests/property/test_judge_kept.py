@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import DirectorySink, load_transcript
 from harness.boot_stages import boot_offsets
-from harness.guests.profile import LinuxProfile
+from harness.guests.linux import LinuxGuest
 from harness.judge import judge
 from harness.runner import Player
 from harness.scenario import Alive, Expect, Inject, Outcome, Reach, Run, Scenario, Send, Shows, Signals
@@ -65,7 +65,7 @@ def test_kept_transcript_gives_the_same_verdict(steps, incidents, helps):
             control.reactions["nmi"] = lambda: guest.say(HELP)
         for seconds, what in incidents:
             transcript.later(seconds, lambda what=what: happen(guest, what))
-        Player(scenario=made, target=target, profile=LinuxProfile(), clock=transcript.fake).play()
+        Player(scenario=made, target=target, open_guest=LinuxGuest, clock=transcript.fake).play()
         transcript.close("done")
         verdict = judged(made, transcript)
         assert judged(made, load_transcript(Path(kept))) == verdict

@@ -4,10 +4,9 @@ import pytest
 
 from emulator.images.sac.profile import PROFILES, load_profile
 from harness.guests.sac_bugcheck import parse_bugcheck
-from harness.guests.sac_channel import encode_powershell
 from harness.guests.sac_machine_info import MachineInfo, parse_machine_info
 from harness.guests.sac_screen import Showing, read_screen
-from harness.guests.sac_text import SacEvent, echo_pattern, find_events, lines_of
+from harness.guests.sac_text import SacEvent, echo_pattern, encode_powershell, find_events, lines_of
 
 SERVER_2003 = b"""<?xml>\r
 <machine-info>\r

@@ -6,18 +6,20 @@ from textwrap import dedent
 import pytest
 
 from emulator.errors import SpecError
+from emulator.images.sac.image import SAC_IMAGES, sac_features
 from emulator.machine.capability import Capability
 from emulator.machine.spec import Device, Firmware, MachineType
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.matrix import Matrix, load_matrix
 from harness.cells.selection import parse_shard, shard
+from harness.guests.kind import GuestKind
 from harness.scenario import Alive, Inject, Scenario
 from harness.scenarios import LIBRARY
 from harness.scenarios.phrases import SYSRQ_HELP
 from harness.stimulus import SysRq, Via
 from harness.targets.service_abilities import OBSTACLES
 
-IMAGES = {"old": frozenset({"spin"}), "new": frozenset({"spin", "i6300esb"})}
+IMAGES = {"old": frozenset({"spin"}), "new": frozenset({"spin", "i6300esb"}), "sac": sac_features("sac")}
 CI = Path(__file__).parents[2] / "ci"
 CATALOG = {
     "bullseye": frozenset({"pvpanic", "spin"}),
@@ -25,7 +27,7 @@ CATALOG = {
     "bookworm-generic": frozenset({"i6300esb", "pvpanic", "spin"}),
     "trixie": frozenset({"i6300esb", "pvpanic", "spin"}),
     "sid": frozenset({"i6300esb", "pvpanic", "spin"}),
-}
+} | {name: sac_features(name) for name in SAC_IMAGES}
 
 
 def a_scenario(name: str, **changes: object) -> Scenario:
@@ -38,6 +40,7 @@ SCENARIOS = {
     for one in (
         a_scenario("plain", tags=frozenset({"easy"})),
         a_scenario("pair", min_vcpus=2),
+        a_scenario("talk", guest=GuestKind.SAC),
         a_scenario("hang", modules=frozenset({"spin"}), tags=frozenset({"hard"})),
         a_scenario("dog", devices=frozenset({Device.I6300ESB}), modules=frozenset({"i6300esb"})),
         a_scenario("keys", steps=(Inject(stimulus=SysRq(key="h", via=Via.KEYBOARD), effects=(SYSRQ_HELP,)),)),
@@ -93,8 +96,8 @@ def test_matrix_takes_scenarios_by_tag_beside_those_by_name(load):
 
 def test_matrix_takes_everything_for_all(load):
     matrix = load(HEAD + BLOCK.replace('["plain"]', '"all"').replace('["old"]', '"all"'))
-    assert {cell.image for cell in matrix.cells} == {"old", "new"}
-    assert {cell.scenario for cell in matrix.cells} == {"plain", "hang", "dog", "keys"}
+    assert {cell.image for cell in matrix.cells} == {"old", "new", "sac"}
+    assert {cell.scenario for cell in matrix.cells} == {"plain", "hang", "dog", "keys", "talk"}
 
 
 def test_matrix_has_its_name_text_and_default_timeout(load):
@@ -293,7 +296,25 @@ def test_push_matrix_covers_every_value_of_every_axis():
 
 
 def test_push_matrix_is_of_a_size_that_finishes_in_time():
-    assert 60 <= len(shipped("push.toml").cells) <= 100
+    cells = shipped("push.toml").cells
+    assert 60 <= sum(cell.image not in SAC_IMAGES for cell in cells) <= 100
+    assert 60 <= sum(cell.image in SAC_IMAGES for cell in cells) <= 100
+
+
+def test_matrix_pairs_images_and_scenarios_of_one_kind_alone(load):
+    text = BLOCK.replace('["old"]', '["old", "sac"]').replace('["plain"]', '["plain", "talk"]')
+    matrix = load(HEAD + text)
+    assert ids(matrix) == ["old.pc.seabios.1.plain", "sac.pc.seabios.1.talk"]
+    assert matrix.excluded == ()
+
+
+def test_matrix_excludes_a_sac_guest_on_a_board_without_a_disk(load):
+    text = (
+        BLOCK.replace('["old"]', '["sac"]')
+        .replace('["plain"]', '["talk"]')
+        .replace('["pc"]', '["pc", "microvm"]')
+    )
+    assert "kernel is None" in reasons(load(HEAD + text))["sac.microvm.seabios.1.talk"]
 
 
 def test_nightly_matrix_holds_every_scenario_and_gives_every_exclusion_a_reason():

@@ -11,7 +11,7 @@ from emulator.machine.capability import Capability
 from harness.boot_stages import boot_offsets
 from harness.cells.cell import parse_cell_id
 from harness.cells.result import Circumstances, judged_result
-from harness.guests.profile import LinuxProfile
+from harness.guests.linux import LinuxGuest
 from harness.judge import judge
 from harness.runner import Player
 from harness.scenario import (
@@ -45,7 +45,7 @@ def scenario(*steps, **fields):
 
 def play(made, target, **options):
     player = Player(
-        scenario=made, target=target, profile=LinuxProfile(), clock=target.channel.transcript.clock, **options
+        scenario=made, target=target, open_guest=LinuxGuest, clock=target.channel.transcript.clock, **options
     )
     player.play()
     return verdict_on(made, target.channel.transcript)

@@ -115,7 +115,7 @@ def test_step_reads_as_one_line(step, text):
 
 
 def test_stages_are_in_order():
-    assert [stage.value for stage in ORDER] == ["firmware", "loader", "kernel", "login", "shell"]
+    assert " ".join(ORDER) == "firmware loader kernel sac cmd login shell"
     assert is_behind(Stage.KERNEL, Stage.LOGIN)
     assert not is_behind(Stage.LOGIN, Stage.LOGIN)
 

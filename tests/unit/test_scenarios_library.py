@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from emulator.errors import SpecError
+from emulator.images.sac.image import sac_features
 from emulator.machine.capability import Capability
 from harness.alarms import NAMES
 from harness.scenario import (
@@ -29,7 +30,7 @@ from harness.signatures.rules import shipped_rules
 from harness.stimulus import Button, Nmi, Press, SysRq, Via
 
 ALL = list(LIBRARY.values())
-FEATURES = {"i6300esb", "pvpanic", "spin"}
+FEATURES = {"i6300esb", "pvpanic", "spin"} | sac_features("sac")
 KEYS = set("0123456789bcdefhijklmnopqrstuwz")
 """What drivers/tty/sysrq.c offers on a server, and d, which needs lock debugging; v and x and y and g
 need a frame buffer, another processor or a debugger."""
@@ -156,7 +157,7 @@ def test_scenario_asks_for_features_that_exist(scenario):
 
 @pytest.mark.parametrize("scenario", ALL, ids=lambda one: one.name)
 def test_scenario_awaits_text_that_ends_in_what_the_guest_surely_sends(scenario):
-    ends = (r"\n", "login: ", "Password: ", "{100}")
+    ends = (r"\n", "login: ", "Password: ", "{100}", "Domain  :", *(f"automatically: {n}" for n in (1, 2, 3)))
     assert [shows.pattern for shows in awaited(scenario) if not shows.pattern.endswith(ends)] == []
 
 

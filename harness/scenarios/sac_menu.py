@@ -1,0 +1,115 @@
+"""The boot manager on the console: countdown, choices, F8, tools, cancel."""
+
+from __future__ import annotations
+
+from emulator.images.sac.knobs import SacKnobs
+from harness.guests.kind import GuestKind
+from harness.scenario import Alive, Ask, Expect, Inject, Keys, Reach, Scenario, Shows, Step, View
+from harness.scenarios import sac_phrases as say
+from harness.scenarios.phrases import RESET, RESTARTS
+from harness.stages import Stage
+from harness.stimulus import Nmi
+
+_WAITS = SacKnobs(menu_timeout_s=300)
+_TWO = SacKnobs(menu_timeout_s=300, menu_entries=("Windows Server", "Windows Server (last good)"))
+_MENU = Reach(stage=Stage.LOADER)
+_ENTER = Keys(keys=say.ENTER, says="Enter")
+_UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
+
+
+def _menu(name: str, title: str, description: str, *steps: Step, knobs: SacKnobs = _WAITS) -> Scenario:
+    return Scenario(
+        name=f"sac-menu-{name}",
+        title=title,
+        description=description,
+        steps=steps,
+        tags=frozenset({"sac", "boot"}),
+        guest=GuestKind.SAC,
+        modules=say.KNOBS,
+        knobs=knobs,
+    )
+
+
+def _left(seconds: int) -> Shows:
+    """Return the effect that the countdown is at `seconds`; it is written over in place, with no line end."""
+    return Shows(pattern=f"started automatically: {seconds}", says=f"{seconds} s left", view=View.PLAIN)
+
+
+SCENARIOS = (
+    _menu(
+        "countdown",
+        "The boot menu counts down and starts Windows by itself",
+        "Lets the boot menu count down from three. The seconds are written over each other in place, so "
+        "the screen has to be read as a screen; at its end the guest must boot without a key.",
+        _MENU,
+        Expect(effects=tuple(_left(seconds) for seconds in (3, 2, 1))),
+        *_UP,
+        knobs=SacKnobs(menu_timeout_s=3),
+    ),
+    _menu(
+        "stopped",
+        "A key stops the boot menu's countdown, and Enter goes on",
+        "Presses a key that means nothing in the boot menu. That stops the countdown for good, as "
+        "packer's recipes for 2025 learnt; only Enter then starts the guest.",
+        _MENU,
+        Keys(keys="x", says="x"),
+        _ENTER,
+        *_UP,
+    ),
+    _menu(
+        "choice",
+        "The boot menu starts the entry that was chosen by the arrow keys",
+        "Moves to the second entry and starts it. The kernel's log, which SAC dumps by `d`, must name "
+        "that entry: nobody sees on a console which entry a boot came from.",
+        _MENU,
+        Keys(keys=say.DOWN, says="the arrow down"),
+        _ENTER,
+        Reach(stage=Stage.CMD),
+        Ask(command="d", shows=(say.line(r"Windows Server \(last good\)", "the second entry"),)),
+        Alive(),
+        knobs=_TWO,
+    ),
+    _menu(
+        "f8",
+        "F8 in the boot menu switches the restart after a bugcheck off",
+        "Opens the advanced options by F8, which is ESC 8 on a serial line, chooses to disable the "
+        "automatic restart, and sends an NMI: the guest must wait at !SAC> until it is told to restart.",
+        _MENU,
+        Keys(keys=say.F8, says="F8"),
+        Expect(effects=(say.line("Advanced Boot Options", "the advanced options"),)),
+        Keys(keys=say.UP, says="the arrow up"),
+        _ENTER,
+        Reach(stage=Stage.CMD),
+        Inject(stimulus=Nmi(), effects=say.bugcheck("0x80"), allows=say.CRASHES),
+        Keys(keys="restart\r", says="restart and Enter"),
+        Expect(effects=(RESTARTS,), allows=RESET),
+        _MENU,
+        _ENTER,
+        *_UP,
+    ),
+    _menu(
+        "tools",
+        "TAB in the boot menu leads to the memory test, which restarts",
+        "Goes to the tools by TAB and starts the memory diagnostic. It must show itself and restart the "
+        "machine into the boot menu again.",
+        _MENU,
+        Keys(keys="\t", says="TAB"),
+        _ENTER,
+        Expect(effects=(say.line("Windows Memory Diagnostics? Tool", "the test"), RESTARTS), allows=RESET),
+        _MENU,
+        _ENTER,
+        *_UP,
+    ),
+    _menu(
+        "cancel",
+        "ESC in the boot menu restarts the machine",
+        "Presses ESC in the boot menu. The boot manager holds it for a while, since it may begin a "
+        "sequence, and then restarts the machine.",
+        _MENU,
+        Keys(keys=say.ESCAPE, says="ESC"),
+        Expect(effects=(RESTARTS,), allows=RESET),
+        _MENU,
+        _ENTER,
+        *_UP,
+    ),
+)

@@ -1,0 +1,47 @@
+"""What a SAC guest says: effects that several scenarios wait for, the same for every release.
+
+The texts are those of emulator/images/sac/profiles, read without escape sequences. Patterns end in what the
+guest surely sends (design.md, fact 5).
+"""
+
+from __future__ import annotations
+
+from harness.scenario import Expect, Inject, Reach, Shows, Step, View
+from harness.scenarios.phrases import LINE_END, OFF, RESET, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
+from harness.stages import Stage
+from harness.stimulus import Button, Nmi, Press
+
+KNOBS = frozenset({"has_knobs"})
+"""What a scenario asks for that sets the guest up in a way of its own; real Windows has no knobs."""
+CRASHES = frozenset({"bugcheck", "sac-crash-prompt"})
+ENTER, ESCAPE, UP, DOWN, F8 = "\r", "\x1b", "\x1b[A", "\x1b[B", "\x1b8"
+
+
+def line(text: str, says: str) -> Shows:
+    """Return the effect that a line with the regular expression `text` shows, to its end."""
+    return Shows(pattern=text + LINE_END, says=says, view=View.PLAIN)
+
+
+def bugcheck(code: str) -> tuple[Shows, ...]:
+    """Return the effects of a bugcheck: the XML with its code, the prompt, the end of the dump."""
+    return (
+        line(f'<VALUE>"{code}"</VALUE>', f"bugcheck {code} as XML"),
+        line("!SAC>", "the prompt after a bugcheck"),
+        DUMPED,
+    )
+
+
+DUMPED = line(r"(?:100% complete|memory to disk: +100)", "the dump is complete")
+SAC_STARTS = line("<machine-info>", "SAC starts anew and says what the machine is")
+MENU_SHOWS = line("(?:Choose an operating system|Please select the operating system)", "the boot menu")
+GOES_DOWN = line("The SAC will become unavailable soon", "SAC takes its leave")
+CHANNEL_CLOSED = line("EVENT: +A channel has been closed", "a channel is closed")
+
+NMI = Inject(stimulus=Nmi(), effects=(*bugcheck("0x80"), RESTARTS), allows=CRASHES | RESET)
+NMI_STAYS = Inject(stimulus=Nmi(), effects=bugcheck("0x80"), allows=CRASHES)
+RESET_BUTTON = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=RESET)
+CUT = Inject(stimulus=Press(button=Button.POWER_OFF), effects=(SWITCHES_OFF,), allows=OFF)
+GIVE = Inject(stimulus=Press(button=Button.POWER_ON), effects=(SAC_STARTS,))
+GIVE_MENU = Inject(stimulus=Press(button=Button.POWER_ON), effects=(MENU_SHOWS,))
+ENDS = Expect(effects=(GOES_DOWN, SHUTS_DOWN, SWITCHES_OFF), allows=OFF)
+PROMPT: tuple[Step, ...] = (Reach(stage=Stage.CMD),)

@@ -1,0 +1,154 @@
+"""Every stimulus in every state of a SAC guest: one shape, a table of states and stimuli."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from emulator.images.sac.knobs import SacKnobs
+from harness.guests.kind import GuestKind
+from harness.scenario import Alive, Expect, Inject, Keys, Outcome, Reach, Scenario, Send, Severity, Step
+from harness.scenarios import sac_phrases as say
+from harness.scenarios.phrases import OFF, RESET, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
+from harness.stages import Stage
+from harness.stimulus import Button, Nmi, Press
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """Where the guest is when something is done to it.
+
+    Attributes:
+        words: for titles: "at the SAC prompt".
+        steps: how it gets there.
+        knobs: how it is set up.
+        lies_deaf: whether it takes neither an NMI nor the power button: the kernel has stopped.
+        has_menu: whether it comes back to a boot menu that waits.
+    """
+
+    words: str
+    steps: tuple[Step, ...]
+    knobs: SacKnobs = field(default_factory=SacKnobs)
+    lies_deaf: bool = False
+    has_menu: bool = False
+
+
+_STATES: Mapping[str, _State] = {
+    "menu": _State(
+        words="in the boot menu",
+        steps=(Reach(stage=Stage.LOADER),),
+        knobs=SacKnobs(menu_timeout_s=300),
+        has_menu=True,
+    ),
+    "prompt": _State(words="at the SAC prompt", steps=say.PROMPT),
+    "cmd": _State(words="in a CMD channel", steps=(Reach(stage=Stage.SHELL),)),
+    "typing": _State(
+        words="with a half-typed command",
+        steps=(*say.PROMPT, Keys(keys="crashdum", says="half a command")),
+    ),
+    "redraw": _State(
+        words="while a channel is drawn again",
+        steps=(Reach(stage=Stage.SHELL), Keys(keys="\x1b\t0\r", says="ESC TAB 0 and Enter")),
+    ),
+    "bugcheck": _State(
+        words="after a bugcheck that waits",
+        steps=(*say.PROMPT, say.NMI_STAYS),
+        knobs=SacKnobs(autoreboot=False),
+        lies_deaf=True,
+    ),
+}
+_UP_AGAIN: tuple[Step, ...] = (Reach(stage=Stage.SAC), Alive())
+_LEAVE_MENU: tuple[Step, ...] = (Reach(stage=Stage.LOADER), Keys(keys=say.ENTER, says="Enter"))
+
+
+def _back(state: _State) -> tuple[Step, ...]:
+    return (*_LEAVE_MENU, *_UP_AGAIN) if state.has_menu else _UP_AGAIN
+
+
+def _reset(state: _State) -> tuple[Step, ...]:
+    return (say.RESET_BUTTON, *_back(state))
+
+
+def _power_cut(state: _State) -> tuple[Step, ...]:
+    return (say.CUT, say.GIVE_MENU if state.has_menu else say.GIVE, *_back(state))
+
+
+def _nmi(state: _State) -> tuple[Step, ...]:
+    if not state.lies_deaf:
+        return (say.NMI, *_back(state))
+    second = Inject(stimulus=Nmi(), outcome=Outcome.NO_EFFECT, unless=(say.bugcheck("0x80")[0],))
+    return (second, say.RESET_BUTTON, *_back(state))
+
+
+def _power_button(state: _State) -> tuple[Step, ...]:
+    button = Press(button=Button.POWER_BUTTON)
+    if state.lies_deaf:
+        ignored = Inject(stimulus=button, outcome=Outcome.NO_EFFECT, unless=(say.GOES_DOWN,))
+        return (ignored, say.RESET_BUTTON, *_back(state))
+    words = () if state.has_menu else (say.GOES_DOWN,)
+    return (Inject(stimulus=button, effects=(*words, SHUTS_DOWN, SWITCHES_OFF), allows=OFF),)
+
+
+_STIMULI = {
+    "nmi": ("NMI", _nmi, "it stops with bugcheck 0x80, dumps and restarts; one that has stopped lies still"),
+    "reset": ("Reset", _reset, "it is cut without a word and boots again"),
+    "power-button": (
+        "Power button",
+        _power_button,
+        "it takes its leave and goes off; one that has stopped stays",
+    ),
+    "power-cut": ("Power cut and given", _power_cut, "it boots again on the same console"),
+}
+
+
+def _scenario(stimulus: str, name: str) -> Scenario:
+    title, steps, meaning = _STIMULI[stimulus]
+    state = _STATES[name]
+    return Scenario(
+        name=f"sac-{stimulus}-{name}",
+        title=f"{title} {state.words} of a SAC guest",
+        description=(
+            f"Does this to a guest that is {state.words}: {title.lower()}. What must follow: {meaning}. The "
+            "console is the only witness, and must tell this end from every other."
+        ),
+        steps=(*state.steps, *steps(state)),
+        severity=Severity.CRITICAL if name == "prompt" else Severity.NORMAL,
+        tags=frozenset({"sac", stimulus.partition("-")[0]}),
+        modules=say.KNOBS if state.knobs != SacKnobs() else frozenset(),
+        guest=GuestKind.SAC,
+        knobs=state.knobs,
+    )
+
+
+def _command(command: str, name: str, *, effects: Step, after: tuple[Step, ...]) -> Scenario:
+    state = _STATES[name]
+    return Scenario(
+        name=f"sac-{command.partition(' ')[0]}-{name}",
+        title=f"`{command}` typed {state.words}",
+        description=(
+            f"Types `{command}` {state.words}. The guest must say what it is about to do, do it, and, "
+            "where it restarts, answer again: the ways by which an operator ends a Windows guest."
+        ),
+        steps=(*state.steps, Send(line=command), effects, *after),
+        tags=frozenset({"sac", "power"}),
+        guest=GuestKind.SAC,
+        knobs=state.knobs,
+    )
+
+
+_RESTARTS = Expect(effects=(say.GOES_DOWN, RESTARTS), within_s=90.0, allows=RESET)
+_CRASHES = Expect(effects=(*say.bugcheck("0xE2"), RESTARTS), allows=say.CRASHES | RESET)
+
+SCENARIOS = (
+    *(
+        _scenario(stimulus, name)
+        for stimulus in _STIMULI
+        for name in _STATES
+        if (stimulus, name)
+        != ("nmi", "menu")  # an NMI is the firmware's there; nobody knows what Windows does
+    ),
+    _command("restart", "prompt", effects=_RESTARTS, after=_UP_AGAIN),
+    _command("shutdown", "prompt", effects=say.ENDS, after=()),
+    _command("crashdump", "prompt", effects=_CRASHES, after=_UP_AGAIN),
+    _command("shutdown /r /t 0", "cmd", effects=_RESTARTS, after=_UP_AGAIN),
+)
