@@ -47,7 +47,8 @@ void channel_new_guid(char *guid)
     struct date date;
     clock_read(&date);
     u32 second = ((date.day * 24 + date.hour) * 60 + date.minute) * 60 + date.second;
-    format(guid, 37, "%08x-%04x-11e%x-87e3-c2679e14957d", second * 1000 + now_ms() % 1000, 0xd000 + made, date.year % 16);
+    u32 low = second * 1000 + now_ms() % 1000;
+    format(guid, 37, "%08x-%04x-11e%x-87e3-c2679e14957d", low, 0xd000 + made, date.year % 16);
     made++;
 }
 
@@ -107,9 +108,10 @@ void channel_switch(int number)
     const char *description = channel_description(number);
     current = number;
     is_viewing = 0;
-    serial_format(text(T_XML_CHANNEL_SWITCH), channel->name, description, type, channel->guid, application_type(channel));
+    const char *application = application_type(channel);
+    serial_format(text(T_XML_CHANNEL_SWITCH), channel->name, description, type, channel->guid, application);
     serial_write(text(T_CHANNEL_CLEAR));
-    serial_format(text(T_CHANNEL_HEADER), channel->name, description, type, channel->guid, application_type(channel));
+    serial_format(text(T_CHANNEL_HEADER), channel->name, description, type, channel->guid, application);
     serial_write(text(T_CHANNEL_HEADER_KEYS));
 }
 

@@ -54,7 +54,8 @@ void process_toggle_threads(void)
 
 static void print_row(const struct process *process, u32 uptime)
 {
-    u32 user = process->faults / 3 + uptime / (40 + process->pid), kernel = process->faults / 2 + uptime / (90 + process->pid);
+    u32 user = process->faults / 3 + uptime / (40 + process->pid);
+    u32 kernel = process->faults / 2 + uptime / (90 + process->pid);
     sac_printf(text(T_SAC_TLIST_ROW), user / 3600000, user / 60000 % 60, user / 1000 % 60, user % 1000,
         kernel / 3600000, kernel / 60000 % 60, kernel / 1000 % 60, kernel % 1000, process->working_set, process->faults,
         process->commit, process->priority, process->handles, process->threads, process->pid, process->name);

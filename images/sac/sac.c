@@ -8,9 +8,14 @@
 #define FAR_MS 1000
 
 static char line[LIMIT + 1], output[OUTPUT], events[EVENTS][160];
-static u32 length, printed, shown, event_head, event_tail, typed, started;
-static int was_cr, is_paging, waits_for_enter, has_cmd_event, has_lost_cmd, is_busy, is_ending, ends_by_restart, is_blocked;
-static u32 end_at;
+static u32 length, typed;            /* of the line; characters since the boot */
+static u32 printed, shown;           /* of the output */
+static u32 event_head, event_tail;   /* events that wait for a prompt */
+static u32 started, end_at;          /* milliseconds */
+static int was_cr, is_paging, waits_for_enter, is_busy;
+static int has_cmd_event, has_lost_cmd;
+static int is_ending, ends_by_restart;
+static int is_blocked;               /* SAC was told to end the system, and answers no more */
 
 static void write_format(sink put, void *context, const char *format, ...)
 {

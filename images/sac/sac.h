@@ -98,7 +98,7 @@ void wake_after(u32 ms);                                              /* by an i
 u32 now_ms(void);                                                     /* since the boot; goes on after loadvm */
 void timer_start(void);
 void sleep_ms(u32 ms);
-void idle(u32 most_ms);                                               /* halt until something comes, or most_ms passed */
+void idle(u32 most_ms);                                               /* halt until something comes */
 
 /* --- cmos.c: the clock, and what survives a reset ---------------------------------------------------------- */
 struct date { u32 year, month, day, hour, minute, second; };
@@ -138,7 +138,7 @@ int dump_write(const struct bugcheck *bugcheck, u32 step, u32 steps); /* a part 
 void dump_collect(void);                                              /* at the next boot */
 
 /* --- screen.c ----------------------------------------------------------------------------------------- */
-struct cell { u8 letter, look; };                                     /* look: foreground, background << 3, bold, inverse */
+struct cell { u8 letter, look; };                                     /* look: foreground, background << 3, flags */
 struct screen {
     struct cell cells[ROWS][COLUMNS];
     u8 row, column, look, wraps, state, count;
@@ -195,7 +195,14 @@ void sac_end(int restarts) __attribute__((noreturn));
 void machine_info(sink put, void *context);
 
 /* --- processes.c -------------------------------------------------------------------------------------- */
-struct process { u16 pid; const char *name; u8 priority, base, threads, alive; u16 handles; u32 working_set, commit, faults; u8 was_lowered; };
+struct process {
+    u16 pid;
+    const char *name;
+    u8 priority, base, threads, alive;
+    u16 handles;
+    u32 working_set, commit, faults; /* KiB, KiB, count */
+    u8 was_lowered;
+};
 extern struct process processes[];
 extern const u32 process_count;
 struct process *process_find(u32 pid);

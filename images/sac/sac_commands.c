@@ -153,6 +153,11 @@ static void choose_channel(const char *option, const char *which)
         close_channel(number);
 }
 
+static int is_channel_option(const char *option)
+{
+    return !strcmp(option, "-si") || !strcmp(option, "-sn") || !strcmp(option, "-ci") || !strcmp(option, "-cn");
+}
+
 static void manage_channels(const char *arguments)
 {
     char option[WORD], which[WORD];
@@ -163,7 +168,7 @@ static void manage_channels(const char *arguments)
     else if (!strcmp(option, "-?"))
         for (u32 key = T_CHANNEL_HELP_HEAD; key <= T_CHANNEL_HELP_KEYS; key++)
             sac_print(text(key));
-    else if ((!strcmp(option, "-si") || !strcmp(option, "-sn") || !strcmp(option, "-ci") || !strcmp(option, "-cn")) && *which)
+    else if (is_channel_option(option) && *which)
         choose_channel(option, which);
     else
         bad_arguments();
@@ -292,7 +297,9 @@ static void time(const char *arguments)
 static int is_address(const char *word)
 {
     u32 numbers[4];
-    return take_numbers(word, numbers, "...") && numbers[0] < 256 && numbers[1] < 256 && numbers[2] < 256 && numbers[3] < 256;
+    if (!take_numbers(word, numbers, "..."))
+        return 0;
+    return numbers[0] < 256 && numbers[1] < 256 && numbers[2] < 256 && numbers[3] < 256;
 }
 
 static void set_address(const char *arguments)
@@ -337,7 +344,8 @@ struct command { const char *name; void (*run)(const char *arguments); };
 
 static const struct command by_prefix[] = {
     {"t", list_processes}, {"?", help}, {"help", help}, {"f", toggle_threads}, {"p", toggle_paging}, {"id", identify},
-    {"crashdump", crash}, {"lock", lock}, {"shutdown", shutdown}, {"restart", restart}, {"d", dump_log}, {"cmd", launch},
+    {"crashdump", crash}, {"lock", lock}, {"shutdown", shutdown}, {"restart", restart}, {"d", dump_log},
+    {"cmd", launch},
 };
 static const struct command by_word[] = {
     {"ch", manage_channels}, {"k", kill}, {"l", lower_priority}, {"r", raise_priority}, {"m", limit_memory},

@@ -201,7 +201,8 @@ static int is_lost(struct shell *shell, u8 byte)
     int is_doubled = byte == shell->last && byte != '\r' && now - shell->last_at < (u32)knobs.lose_doubled_ms;
     shell->last = byte;
     shell->last_at = now;
-    if (shell->state == COMMAND && shell->eaten < (u32)knobs.eat_after_prompt && now - shell->prompt_at < (u32)knobs.eat_ms) {
+    int is_soon = shell->state == COMMAND && now - shell->prompt_at < (u32)knobs.eat_ms;
+    if (is_soon && shell->eaten < (u32)knobs.eat_after_prompt) {
         shell->eaten++;
         return 1;
     }
