@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Self
 
-from httpx import Response
+from httpx2 import Response
 
 from emulator.cloud.records import ActivityEvent, VirtualMachine
 from emulator.service.context import Service

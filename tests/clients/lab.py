@@ -31,7 +31,7 @@ from tests.fake_fleet import FakeFleet, FakeGuest
 TENANT = "11111111-1111-1111-1111-111111111111"
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 GROUP = "rg1"
-BOUND_S = 120.0
+BOUND_S = 300.0
 START_BOUND_S = 30.0
 POLL_S = 0.05
 PROGRAMS = Path(__file__).parent / "programs"

@@ -29,9 +29,12 @@ def portals(tmp_path_factory):
         }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(portals):
-    """Chromium, which trusts these services and no other."""
+    """Chromium, which trusts these services and no other.
+
+    Playwright keeps a loop in this thread: it must be gone when other modules of this worker run theirs.
+    """
     with sync_playwright() as playwright:
         browser = launch(playwright, *(portal.endpoint for portal in portals.values()))
         yield browser
