@@ -82,8 +82,8 @@ TRACES: Mapping[GuestKind, Traces] = MappingProxyType(
         GuestKind.SAC: Traces(
             stages={
                 Stage.LOADER: _plain(_MENU),
-                Stage.KERNEL: _plain(rb"</machine-info>\r\n"),
-                Stage.SAC: _plain(rb"</machine-info>\r\n", rb"\nSAC>"),
+                Stage.KERNEL: _plain(rb"</machine-info>"),
+                Stage.SAC: _plain(rb"</machine-info>", rb"\nSAC>"),
                 Stage.CMD: _plain(sac_text.CMD_AVAILABLE),
                 Stage.LOGIN: _plain(_USERNAME),
                 Stage.SHELL: _plain(_USERNAME, sac_text.SHELL_PROMPT),

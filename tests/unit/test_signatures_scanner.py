@@ -3,6 +3,7 @@
 import pytest
 
 from emulator.errors import StateError
+from emulator.images.sac.profile import PROFILES, load_profile
 from harness.signatures import ALWAYS_ARMED, Kind, Scanner, fatal_findings, shipped_rules
 
 PANIC = b"[    2.000000] Kernel panic - not syncing: sysrq triggered crash\r\n"
@@ -197,7 +198,31 @@ def test_bugcheck_takes_its_name_from_the_lines_below():
         b"myfault.sys\r\n"
     )
     (finding,) = scan(data)
-    assert (finding.title, finding.kind) == ("bugcheck: DRIVER_IRQL_NOT_LESS_OR_EQUAL", Kind.BUGCHECK)
+    assert (finding.title, finding.kind) == ("bugcheck 0xD1: DRIVER_IRQL_NOT_LESS_OR_EQUAL", Kind.BUGCHECK)
+    assert finding.alt_titles == ("bugcheck: DRIVER_IRQL_NOT_LESS_OR_EQUAL",)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_bugcheck_of_every_release_is_titled_with_code_and_name(name):
+    profile = load_profile(name)
+    texts = [
+        profile.wire("xml.head"),
+        profile.wire("xml.bugcheck_open").replace(b"%X", b"80"),
+        b"<machine-info>\r\n</machine-info>\r\n",
+        profile.wire("xml.bugcheck_close") + b"\r\n" + profile.wire("bugcheck.prompt"),
+        profile.wire("bugcheck.problem"),
+        profile.wire("bugcheck.give").replace(b"%s", b"NMI_HARDWARE_FAILURE"),
+        b"0x00000000004F4454\r\n",
+    ]
+    (finding,) = scan(b"".join(texts))
+    assert finding.title == "bugcheck 0x80: NMI_HARDWARE_FAILURE"
+
+
+def test_bugcheck_that_is_cut_off_is_titled_with_its_code():
+    (finding,) = scan(
+        b'<INSTANCE CLASSNAME="BLUESCREEN">\r\n<PROPERTY NAME="STOPCODE"><VALUE>"0xE2"</VALUE>\r\n'
+    )
+    assert finding.title == "bugcheck 0xE2"
 
 
 def test_nmi_that_the_guest_survives_is_found_and_not_fatal():
