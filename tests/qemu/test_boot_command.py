@@ -96,3 +96,20 @@ def test_attach_says_what_runs_where_nothing_fits(environment):
     )
     assert ended.returncode == 2
     assert ended.stderr.decode() == "ttylab: error: no running machine fits 'nobody'; running: none\n"
+
+
+def test_sac_guest_boots_from_its_menu_takes_an_nmi_and_comes_back(environment, spawn):
+    boot = spawn("boot", "sac", "--machine", "q35", "--append", "menu_timeout_s=2")
+    boot.expect("Windows Boot Manager")
+    boot.send("\r")
+    boot.expect("SAC>")
+    boot.send("id\r")
+    boot.expect("Computer Name: WIN-TTYLAB")
+    boot.send(ESCAPE + "n")
+    boot.expect("NMI_HARDWARE_FAILURE")
+    boot.expect("Windows Boot Manager")
+    boot.send(ESCAPE + "q")
+    boot.expect(pexpect.EOF)
+    boot.close()
+    assert boot.exitstatus == 0
+    assert running(environment) == []
