@@ -74,6 +74,7 @@ class SacGuest:
         self._booted_at = session.position
         self._sac_at = session.position
         self._is_at_prompt = False
+        self._is_wiped = False
         self._is_late = False
 
     # -- stages --------------------------------------------------------------------------------
@@ -338,7 +339,7 @@ class SacGuest:
         self._shell = ShellChannel(self.session, screen, self._keyboard, self.profile)
 
     def _begin_anew(self) -> None:
-        self.channel, self._is_at_prompt = "SAC", False
+        self.channel, self._is_at_prompt, self._is_wiped = "SAC", False, False
         self._booted_at = self.session.position
 
     def _boot_start(self) -> int:
@@ -374,6 +375,8 @@ class SacGuest:
         if len(command) > say.LINE_MOST:
             raise WrongOutput(f"{command!r} has {len(command)} characters; SAC takes {say.LINE_MOST}")
         self._come_to_prompt(deadline)
+        if not self._is_wiped:
+            self._wipe(deadline)
         self._keyboard.type_at_sac(command.encode("ascii"), deadline)
         self._is_at_prompt = False
         self._keyboard.enter(deadline)
@@ -403,13 +406,16 @@ class SacGuest:
         if is_behind(self.stage, Stage.SAC) or not is_behind(self.stage, Stage.LOGIN):
             self._watch.arrive(Stage.SAC)
 
+    def _wipe(self, deadline: Deadline) -> None:
+        """Empty the line: what was typed before an event, or was on its way at a reset, is unseen."""
+        self._keyboard.press(say.WIPE, deadline)
+        self.session.wait_quiet(QUIET_S, deadline.sooner(ANSWER_S))
+        self.session.skip()
+        self._is_wiped = True
+
     def _answers(self, deadline: Deadline) -> bool:
         """Press Enter, behind no line that somebody left half typed; tell whether a SAC prompt follows."""
-        picture = self._boot.look()
-        if picture.showing is Showing.SAC_PROMPT and picture.typed:
-            self._keyboard.press(say.BACKSPACE * len(picture.typed), deadline)
-            self.session.wait_quiet(QUIET_S, deadline.sooner(ANSWER_S))
-        self.session.skip()
+        self._wipe(deadline)
         self._keyboard.enter(deadline)
         try:
             self.session.expect(rb"\n" + say.PROMPT, deadline.sooner(ANSWER_S), view=View.PLAIN)

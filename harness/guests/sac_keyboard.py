@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from emulator.clock import Deadline
 from harness.errors import ExpectTimeout, WrongOutput
-from harness.guests.sac_text import BACKSPACE, ENTER, echo_pattern
+from harness.guests.sac_text import BACKSPACE, ENTER, WIPE, echo_pattern
 from harness.scenario import View
 from harness.screen import Screen
 from harness.session import Session
@@ -65,8 +65,7 @@ class Keyboard:
                 return
             if deadline.expired():
                 break
-            # Backspaces behind the line's begin do no harm.
-            self.press(BACKSPACE * (len(line) + 1), deadline)
+            self.press(WIPE, deadline)  # more may stand there than was typed here
             self._rest(deadline)
             self._session.skip()
         raise self._not_shown(line)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 LINE_MOST = 77
 """Characters that a line at the SAC prompt can have; further ones overwrite the last."""
+WIPE = b"\x08" * (LINE_MOST + 3)
+"""Backspaces that empty any line at the SAC prompt; behind its begin they do nothing."""
 ENTER, BACKSPACE, TO_SAC = b"\r", b"\x08", b"\x1b\t0"
 PROMPT = rb"(?:\A|(?<=\n))SAC>"
 EVENT = (

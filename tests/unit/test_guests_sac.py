@@ -209,6 +209,21 @@ def test_sync_runs_no_command_that_somebody_left_half_typed():
     assert sac.at == "sac"
 
 
+def test_command_is_not_joined_to_what_was_typed_before_an_event():
+    sac, guest = booted()
+    sac.line = "crashdum"  # in the guest's buffer, and nowhere on the screen
+    assert guest.run_sac("p", soon(guest)).text == b"Paging is now OFF."
+
+
+def test_sync_enters_nothing_that_was_typed_before_an_event():
+    sac, guest = booted()
+    guest.prove_life(soon(guest))
+    guest.press_keys(b"crashdump", soon(guest))
+    sac.event(CMD_EVENT)
+    guest.sync(soon(guest))
+    assert (sac.at, sac.line) == ("sac", "")
+
+
 def test_sync_restarts_a_guest_that_waits_after_a_bugcheck():
     sac, guest = booted()
     sac.crash(0x80, "NMI_HARDWARE_FAILURE")
