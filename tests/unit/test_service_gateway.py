@@ -1,5 +1,7 @@
 """The gateway frame by frame (azure.md 3), over the whole application with guests in memory."""
 
+import asyncio
+
 import pytest
 from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
@@ -197,6 +199,32 @@ def test_second_link_takes_over_and_the_first_is_told_in_band(client, service):
                 first.receive_text()
     assert closed.value.code == 1000
     assert guest.calls.count("power_on") == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (b"old\r\nlogin: ", "login: "),
+        (b"old\r\nlogin: [    2.217987] clocksource: tsc\r\n", "login: [    2.217987] clocksource: tsc\r\n"),
+        (b"lo[    2.217987] clocksource: tsc\r\ngin: ", "lo[    2.217987] clocksource: tsc\r\ngin: "),
+        (b"old\r\n", ""),
+        (b"", ""),
+    ],
+)
+def test_new_link_is_shown_the_prompt_also_where_the_kernel_spoke_after_it(client, service, said, shown):
+    guest = guest_of(service)
+    guest.feed(said)
+    with client.websocket_connect(connect(client, service)) as socket:
+        socket.receive_text()
+        socket.send_text(token_for(service, "app"))
+        client.portal.call(wait_for_holder, service)
+        guest.feed(b"#")
+        assert text_until(socket, "#") == f"{shown}#"
+
+
+async def wait_for_holder(service: Service) -> None:
+    while service.links.holder(demo_vm_id("linux1")) is None:  # noqa: ASYNC110  # nobody tells of it
+        await asyncio.sleep(0)
 
 
 def test_link_that_is_not_trusted_yet_takes_nothing_over(client, service):

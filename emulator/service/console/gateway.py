@@ -18,6 +18,7 @@ from emulator.clock import pause
 from emulator.cloud.console_access import check_role, find_vm
 from emulator.cloud.records import PowerState
 from emulator.console.marks import MarkKind
+from emulator.console.records import UserView
 from emulator.errors import CloudError, EmulatorError
 from emulator.fleet.guest import Guest
 from emulator.service.console.feed import Feed
@@ -142,10 +143,18 @@ async def _drop(link: Link, after_s: float) -> None:
 
 
 def _replay_start(guest: Guest, lines: int) -> int:
-    """Return where a new link begins: with the guest's last lines, so that its prompt is seen."""
+    """Return where a new link begins: with the guest's last lines, so that its prompt is seen.
+
+    What the kernel printed into or behind a prompt ends no line of it.
+    """
     end = len(guest.transcript)
     begin = max(guest.transcript.first, end - REPLAY_MAX)
-    return begin + line_start(guest.transcript.read(begin, end), lines=lines)
+    view = UserView(start=begin)
+    view.feed(guest.transcript.read(begin, end))
+    view.flush()
+    text = view.read(0)
+    first = line_start(text, lines=lines)
+    return view.raw_span(first, len(text))[0] if first < len(text) else end
 
 
 async def start_on_demand(service: Service, link: Link, guest: Guest) -> None:
