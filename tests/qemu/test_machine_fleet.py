@@ -360,12 +360,17 @@ def test_fleet_ends_all_machines_whatever_goes_on(play):
         await act(fleet)
         raise LabError("something else went wrong")
 
-    tasks = []
+    tasks, before = [], set(threading.enumerate())
     with pytest.raises(LabError, match="something else"):
         play(end)
     assert not [pid for pid in processes if Path(f"/proc/{pid}").exists()]
     assert Ledger().read() == ()
-    assert not [thread.name for thread in threading.enumerate() if "fleet" in thread.name]
+    assert not [thread.name for thread in new_threads(before) if "fleet" in thread.name]
+
+
+def new_threads(before):
+    """Return the threads that were not there before; those of other tests' fleets were."""
+    return set(threading.enumerate()) - before
 
 
 def test_fleet_ends_all_machines_however_often_its_owner_is_cancelled(tmp_path):
@@ -388,9 +393,10 @@ def test_fleet_ends_all_machines_however_often_its_owner_is_cancelled(tmp_path):
                 owner.cancel()
         assert owner.cancelled()
 
+    before = set(threading.enumerate())
     asyncio.run(main())
     assert Ledger().read() == ()
-    assert not [thread.name for thread in threading.enumerate() if "machine" in thread.name]
+    assert not [thread.name for thread in new_threads(before) if "machine" in thread.name]
     with pytest.raises(StateError, match="the fleet is closed"):
         made[0].guest(OTHER)
 

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from emulator.images.sac.profile import IDENTITY, PROFILES, load_profile
+from emulator.images.sac.profile import IDENTITY, load_profile
+from emulator.images.sac.releases import PROFILES
 from emulator.machine.sac_boot import SacBoot
 from emulator.machine.spec import MachineType
 from tests.sac_guest import PROMPT, open_sac, soon

@@ -2,7 +2,8 @@
 
 import pytest
 
-from emulator.images.sac.profile import PROFILES, load_profile
+from emulator.images.sac.profile import load_profile
+from emulator.images.sac.releases import PROFILES
 from harness.guests.sac_bugcheck import parse_bugcheck
 from harness.guests.sac_machine_info import MachineInfo, parse_machine_info
 from harness.guests.sac_screen import Showing, read_screen

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.sac.profile import PROFILES, SacText, load_profile, read_profile
+from emulator.images.sac.profile import SacText, load_profile, read_profile
+from emulator.images.sac.releases import PROFILES
 
 DIRECTORY = Path(str(resources.files("emulator.images.sac"))) / "profiles"
 ALL = pytest.mark.parametrize("name", PROFILES)

@@ -1,6 +1,7 @@
 import re
 
-from emulator.images.sac.profile import PROFILES, load_profile
+from emulator.images.sac.profile import load_profile
+from emulator.images.sac.releases import PROFILES
 from emulator.images.sac.text_tables import FACTS, make_header, make_tables
 
 ALL = [load_profile(name) for name in PROFILES]

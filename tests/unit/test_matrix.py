@@ -25,6 +25,7 @@ CATALOG = {
     "bullseye": frozenset({"pvpanic", "spin"}),
     "bookworm": frozenset({"pvpanic", "spin"}),
     "bookworm-generic": frozenset({"i6300esb", "pvpanic", "spin"}),
+    "bookworm-grub": frozenset({"pvpanic", "spin"}),
     "trixie": frozenset({"i6300esb", "pvpanic", "spin"}),
     "sid": frozenset({"i6300esb", "pvpanic", "spin"}),
 } | {name: sac_features(name) for name in SAC_IMAGES}

@@ -7,7 +7,8 @@ import pytest
 from emulator.errors import SpecError
 from emulator.images.sac.image import SAC_IMAGES, sac_features, sac_image
 from emulator.images.sac.knobs import Hang, SacKnobs
-from emulator.images.sac.profile import IDENTITY, PROFILES
+from emulator.images.sac.profile import IDENTITY
+from emulator.images.sac.releases import PROFILES
 from emulator.machine.spec import Firmware
 from harness.cells.cell import parse_cell_id
 from harness.cells.spec import guest_spec

@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 
 from emulator.errors import ImageError, MissingPrerequisite
 from emulator.images.sac.disk import BOOT_SECTOR, EFI_STUB, IMAGE
-from emulator.images.sac.profile import PROFILES, load_profile
+from emulator.images.sac.profile import load_profile
+from emulator.images.sac.releases import PROFILES
 from emulator.images.sac.text_tables import make_header, make_tables
 
 SOURCES = Path(__file__).parents[3] / "images/sac"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from emulator.errors import SpecError
-from emulator.images.sac.profile import IDENTITY, PROFILES, SacProfile, load_profile
+from emulator.images.sac.profile import IDENTITY, SacProfile, load_profile
+from emulator.images.sac.releases import PROFILES
 
 DEFAULT_PROFILE = "2022"
 SAC_IMAGES: Mapping[str, str] = MappingProxyType(

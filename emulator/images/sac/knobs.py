@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from emulator.errors import SpecError
-from emulator.images.sac.profile import PROFILES
+from emulator.images.sac.releases import PROFILES
 
 FW_CFG_NAME = "opt/ttylab/sac"
 FW_CFG_MAX = 2000

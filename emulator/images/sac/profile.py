@@ -14,12 +14,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.errors import SpecError
+from emulator.images.sac.releases import PROFILES
 from emulator.toml_file import load_toml
 
 SourceClass = Literal["T", "D", "R", "P", "M", "X"]
 """Transcript, documentation, ReactOS, public test suite, measured, unconfirmed (spec/windows-sac.md)."""
 VtMode = Literal["screen", "plain"]
-PROFILES = ("2003", "2016", "2019", "2022", "2025")
 IDENTITY = "ttylab SAC guest (not Windows)"
 """What every place that tells where an image comes from must say."""
 _COMMON = "common"
