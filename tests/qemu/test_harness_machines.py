@@ -48,6 +48,7 @@ LOOP = (
 
 
 def test_screen_follows_the_arrow_keys_of_a_menu(console, guest, screen):
+    guest.check_output("dmesg -n 1", soon())  # a late kernel line would scroll the menu away
     assert guest.run(MENU, soon()).status == 0
     console.send_line(LOOP.encode(), soon())
     screen.wait_for("GNU GRUB", soon())
