@@ -11,6 +11,7 @@ EmulatorError                 never raised itself
     ├── ControlError          QMP refused, closed or did not answer in time
     ├── ConsoleClosed         the console ended, or was closed, while somebody used it
     ├── ImageError            an image can't be built, fetched or verified
+    ├── SavedStateError       a saved state can't be made, found whole or loaded
     └── DeadlineExceeded      the lab itself took too long (guests raise harness errors)
 """
 
@@ -104,6 +105,10 @@ class ConsoleClosed(LabError):
 
 class ImageError(LabError):
     """An image can't be built, fetched or verified; nothing half-made is left in the store."""
+
+
+class SavedStateError(LabError):
+    """A saved state can't be made, found whole or loaded; nothing half-made is left in the cache."""
 
 
 class DeadlineExceeded(LabError):

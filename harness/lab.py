@@ -13,6 +13,7 @@ from emulator.machine.host import read_host_budget, worker_count
 from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.spec import Accelerator, MachineType
+from emulator.states.store import StateStore, default_root
 
 
 @dataclass
@@ -23,11 +24,13 @@ class Lab:
         run_dir: where the run's evidence goes.
         accelerator: what is asked for.
         time_scale: factor on every wait, for slow hosts.
+        cold: whether every machine is booted, although a golden state would do.
     """
 
     run_dir: Path
     accelerator: Accelerator = Accelerator.AUTO
     time_scale: float = 1.0
+    cold: bool = False
     clock: Clock = SYSTEM_CLOCK
     _choices: dict[MachineType, Choice] = field(default_factory=dict)
     _images: dict[str, Image] = field(default_factory=dict)
@@ -41,6 +44,11 @@ class Lab:
     def qemu(self) -> QemuBinary:
         """The QEMU on PATH; raises MissingPrerequisite."""
         return find_qemu()
+
+    @cached_property
+    def states(self) -> StateStore:
+        """The golden states of this user."""
+        return StateStore(root=default_root(), qemu=self.qemu)
 
     def image(self, name: str) -> Image:
         """Return a Linux image, built if need be; raises as `ImageStore.ensure`."""

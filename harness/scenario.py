@@ -260,6 +260,8 @@ class Scenario:
         min_vcpus: how many CPUs it takes.
         settle_allows: alarms allowed from the start on.
         guest: what must speak on the console.
+        from_state: the golden state it goes on from; None: that of its first step, unless it tests booting
+            (`golden.stage`).
         knobs: how a SAC guest behaves; its profile is the image's.
     """
 
@@ -277,6 +279,7 @@ class Scenario:
     min_vcpus: int = 1
     settle_allows: frozenset[str] = field(default_factory=frozenset)
     guest: GuestKind = GuestKind.LINUX
+    from_state: Stage | None = None
     knobs: SacKnobs = field(default_factory=SacKnobs)
 
     def __post_init__(self) -> None:

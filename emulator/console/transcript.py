@@ -12,7 +12,7 @@ import base64
 import json
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from io import FileIO
@@ -21,7 +21,7 @@ from typing import Any, Protocol, Self
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import Chunk, Mark, MarkKind, Typed
-from emulator.errors import LabError, SpecError
+from emulator.errors import LabError, SpecError, StateError
 
 VERSION = 1
 CONSOLE_FILE = "console.bin"
@@ -33,6 +33,9 @@ class Sink(Protocol):
 
     def output(self, data: bytes, chunk: Chunk) -> None:
         """Keep what the guest wrote."""
+
+    def past(self, data: bytes, lines: Iterable[Mapping[str, object]]) -> None:
+        """Keep, before anything else, what the guest wrote and its timeline."""
 
     def record(self, line: Mapping[str, object]) -> None:
         """Keep a line of the timeline."""
@@ -55,16 +58,25 @@ class DirectorySink:
     def output(self, data: bytes, chunk: Chunk) -> None:
         """Append `data` to `console.bin` and its stamp to the timeline."""
         _write_all(self._console, data)
-        self.record({"t": round(chunk.at, 6), "out": [chunk.start, chunk.end]})
+        self.record(_chunk_line(chunk))
+
+    def past(self, data: bytes, lines: Iterable[Mapping[str, object]]) -> None:
+        """Write all of it at once."""
+        _write_all(self._console, data)
+        _write_all(self._timeline, b"".join(_json_line(line) for line in lines))
 
     def record(self, line: Mapping[str, object]) -> None:
         """Append one JSON line to the timeline."""
-        _write_all(self._timeline, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        _write_all(self._timeline, _json_line(line))
 
     def close(self) -> None:
         """Close both files; calling it again does nothing."""
         self._console.close()
         self._timeline.close()
+
+
+def _json_line(line: Mapping[str, object]) -> bytes:
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 
 def _write_all(file: FileIO, data: bytes) -> None:
@@ -147,8 +159,7 @@ class Transcript:
             self._require_open()
             typed = Typed(at=self._now(), offset=len(self), data=bytes(data))
             self._typed.append(typed)
-            line = {"t": round(typed.at, 6), "at": typed.offset, "in": base64.b64encode(data).decode()}
-            self._keep(lambda sink: sink.record(line))
+            self._keep(lambda sink: sink.record(_typed_line(typed)))
             self._notify()
 
     def mark(self, kind: MarkKind, name: str, detail: Mapping[str, object] | None = None) -> Mark:
@@ -160,6 +171,24 @@ class Transcript:
                 self._keep(lambda sink: sink.record(mark_line(mark)))
                 self._notify()
             return mark
+
+    def continue_from(self, past: Transcript) -> None:
+        """Begin with all that `past` holds, as if it had been written here, up to this moment.
+
+        The epoch moves back by as much time as `past` covers.
+
+        Raises:
+            StateError: something was added already.
+        """
+        with self._changed:
+            self._require_open()
+            if self._data or self._marks or self._typed:
+                raise StateError(f"transcript of {self.name} has begun; it can't continue another")
+            self._data += past.read()
+            self._chunks, self._typed, self._marks = [*past.chunks], [*past.typed], [*past.marks]
+            self.epoch = self.clock.monotonic() - max((at for at, _ in past.timeline()), default=0.0)
+            self._keep(lambda sink: sink.past(bytes(self._data), (line for _, line in past.timeline())))
+            self._notify()
 
     def close(self, reason: str) -> None:
         """End the transcript; waiting threads wake; calling it again does nothing."""
@@ -223,6 +252,25 @@ class Transcript:
         """Return the marks from number `index` on, as far as they are kept."""
         with self._changed:
             return tuple(self._marks[max(0, index - self._marks_forgotten) :])
+
+    def until(self, mark: Mark) -> Transcript:
+        """Return a closed copy of all that came before `mark`; its bytes are whole to that point."""
+        past = Transcript(self.name, clock=self.clock, epoch=self.epoch)
+        with self._changed:
+            past._data += self._data[: mark.offset - self._first]
+            past._chunks = [one for one in self._chunks if one.end <= mark.offset]
+            past._typed = [one for one in self._typed if one.at <= mark.at]
+            past._marks = self._marks[: self._marks.index(mark)]
+        past.close("cut")
+        return past
+
+    def timeline(self) -> list[tuple[float, dict[str, object]]]:
+        """Return all chunks, typed bytes and marks in order of time, as lines of a timeline file."""
+        with self._changed:
+            lines = [(chunk.at, _chunk_line(chunk)) for chunk in self._chunks]
+            lines += [(typed.at, _typed_line(typed)) for typed in self._typed]
+            lines += [(mark.at, mark_line(mark)) for mark in self._marks]
+        return sorted(lines, key=lambda line: line[0])
 
     def read(self, start: int = 0, end: int | None = None) -> bytes:
         """Return the guest's bytes `[start, end)`, as far as they exist and are kept."""
@@ -326,6 +374,15 @@ class Transcript:
                     detail={"reason": self._truncated},
                 )
             )
+
+
+def _chunk_line(chunk: Chunk) -> dict[str, object]:
+    return {"t": round(chunk.at, 6), "out": [chunk.start, chunk.end]}
+
+
+def _typed_line(typed: Typed) -> dict[str, object]:
+    data = base64.b64encode(typed.data).decode()
+    return {"t": round(typed.at, 6), "at": typed.offset, "in": data}
 
 
 def mark_line(mark: Mark) -> dict[str, object]:

@@ -19,6 +19,8 @@ CONSOLE_CHARDEV = "ttyS0"
 BULK_CHARDEV = "bulk"
 BULK_PORT = "ttylab.bulk"
 QMP_CHARDEV = "qmp"
+RAM = "ram0"
+"""Id of the memory backend where RAM is a file; it names the RAM in a saved state."""
 QBOOT = "qboot.rom"
 """Comes with QEMU, which finds it in its own data directory."""
 
@@ -75,6 +77,19 @@ class FirmwareFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RamFile:
+    """A file that is the guest's RAM.
+
+    Attributes:
+        path: absolute path; made by QEMU if it is not there.
+        shared: whether the guest's writes go into the file; else they stay private to the process.
+    """
+
+    path: Path
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
     """How a machine's lines reach ttylab.
 
@@ -84,6 +99,8 @@ class Wiring:
         console_logfile: where QEMU itself writes what the guest prints; a witness.
         bulk_fd: number, in the child, of a connected unix socket for the bulk console.
         vars_file: this machine's own copy of the OVMF variable store.
+        ram: a file instead of anonymous memory.
+        incoming: whether QEMU waits for a saved state to be loaded, instead of starting the firmware.
     """
 
     console_path: Path
@@ -91,6 +108,8 @@ class Wiring:
     console_logfile: Path | None = None
     bulk_fd: int | None = None
     vars_file: Path | None = None
+    ram: RamFile | None = None
+    incoming: bool = False
 
 
 def cpu_model(version: QemuVersion, accelerator: Literal["tcg", "kvm"]) -> CpuModel:
@@ -138,6 +157,7 @@ def build_argv(
     return (
         str(qemu),
         *_board(spec),
+        *_memory(spec, wiring.ram),
         *_processor(spec, accelerator=accelerator, version=version),
         *_lines(wiring),
         *_firmware(wiring, firmware),
@@ -145,6 +165,7 @@ def build_argv(
         *(word for index, disk in enumerate(spec.disks) for word in _disk(disk, index=index)),
         *(word for name, text in spec.fw_cfg for word in _fw_cfg(name, text)),
         *_kernel(spec, tsc_khz=tsc_khz if accelerator == "tcg" else None),
+        *(("-incoming", "defer") if wiring.incoming else ()),
     )
 
 
@@ -185,11 +206,24 @@ def _board(spec: MachineSpec) -> tuple[str, ...]:
         *("-S", "-nodefaults", "-no-user-config"),
         *("-sandbox", SANDBOX),
         *("-machine", board),
-        *("-m", f"{spec.memory_mib}M"),
         *("-smp", str(spec.vcpus)),
         *("-rtc", "base=utc"),
         *("-display", "none"),
         *screen,
+    )
+
+
+def _memory(spec: MachineSpec, ram: RamFile | None) -> tuple[str, ...]:
+    size = ("-m", f"{spec.memory_mib}M")
+    if ram is None:
+        return size
+    share = "on" if ram.shared else "off"
+    backend = f"memory-backend-file,id={RAM},size={spec.memory_mib}M,share={share}"
+    # A second -machine adds to the first.
+    return (
+        *size,
+        *("-object", f"{backend},mem-path={escaped(ram.path)}"),
+        *("-machine", f"memory-backend={RAM}"),
     )
 
 
@@ -240,6 +274,8 @@ def _devices(spec: MachineSpec) -> tuple[str, ...]:
         return ("-device", "i8042")  # the other boards have their keyboard built in
     # rng-builtin obeys -seed and opens no file of the host.
     words = ["-object", "rng-builtin,id=rng0", "-device", "virtio-rng-pci,rng=rng0"]
+    if spec.generation_id:
+        words += ["-device", "vmgenid,guid=auto"]
     if Device.PVPANIC in spec.devices:
         # By default QEMU ends at the guest's panic, before the panic's text is out (spec/qemu.md 4).
         words += ["-device", "pvpanic", "-action", "panic=none"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emulator.clock import Clock, utc_now
@@ -12,9 +12,10 @@ from emulator.console.control_link import CONTROL_SOCKET
 from emulator.console.links import CONSOLE_SOCKET
 from emulator.console.transcript import DirectorySink, Transcript
 from emulator.errors import LabError
-from emulator.machine.argv import FirmwareFiles
+from emulator.machine.argv import FirmwareFiles, RamFile
 from emulator.machine.firmware import find_ovmf, open_private_vars
 from emulator.machine.ledger import Entry, Ledger
+from emulator.machine.origin import Origin
 from emulator.machine.power import Launch
 from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.procfs import Identity
@@ -46,6 +47,8 @@ class Bench:
         loop: the thread that owns the process.
         ledger: where the machine is entered.
         entry: its entry while it is off.
+        ram: the file that is its RAM, if it is one.
+        origin: the saved state it goes on from, if it does.
     """
 
     qemu: QemuBinary
@@ -57,6 +60,8 @@ class Bench:
     loop: LoopThread
     ledger: Ledger
     entry: Entry
+    ram: RamFile | None
+    origin: Origin | None
 
     @property
     def temp_dir(self) -> Path:
@@ -83,7 +88,8 @@ class Bench:
         facts = {
             "argv": list(launch.argv),
             "sha256": launch.sha256,
-            "spec": spec.to_dict(),
+            "spec": (spec if self.origin is None else self.origin.spec).to_dict(),
+            "state": None if self.origin is None else self.origin.key,
             "qemu": {"path": str(self.qemu.path), "version": str(self.qemu.version)},
             "accelerator": {"name": self.accelerator.accelerator, "reason": self.accelerator.reason},
             "id": self.entry.id,
@@ -104,6 +110,8 @@ class Opening:
     label: str
     keep: int | None
     transcript: Transcript | None
+    ram: RamFile | None = None
+    origin: Origin | None = None
 
 
 def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench:
@@ -117,7 +125,7 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
     accelerator = opening.accelerator or choose_accelerator(
         spec.accelerator, qemu=qemu, machine=spec.machine, clock=opening.clock
     )
-    firmware = find_ovmf() if spec.firmware is Firmware.OVMF else None
+    firmware = _find_firmware(spec, opening.origin)
     run_dir = prepare_run_dir(opening.run_dir)
     ledger = Ledger()
     entry = _new_entry(spec, run_dir=run_dir, label=opening.label)
@@ -136,7 +144,17 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
         loop=loop,
         ledger=ledger,
         entry=entry,
+        ram=opening.ram,
+        origin=opening.origin,
     )
+
+
+def _find_firmware(spec: MachineSpec, origin: Origin | None) -> FirmwareFiles | None:
+    if spec.firmware is not Firmware.OVMF:
+        return None
+    files = find_ovmf()
+    saved = None if origin is None else origin.vars_file
+    return files if saved is None else replace(files, vars_template=saved)
 
 
 def _new_entry(spec: MachineSpec, *, run_dir: Path, label: str) -> Entry:

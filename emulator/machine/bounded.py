@@ -29,8 +29,8 @@ class Finished:
     stderr: bytes
 
 
-def run_bounded(argv: Sequence[str], *, deadline: Deadline) -> Finished:
-    """Run `argv` without input until it ends or the deadline comes, then kill it and its children.
+def run_bounded(argv: Sequence[str], *, deadline: Deadline, feed: bytes = b"") -> Finished:
+    """Run `argv` with `feed` as its input until it ends or the deadline comes, then kill it and its children.
 
     It dies with the calling thread too (PDEATHSIG), so an interrupted test leaves nothing behind.
 
@@ -39,13 +39,13 @@ def run_bounded(argv: Sequence[str], *, deadline: Deadline) -> Finished:
     """
     process = subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", "--", *argv],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
     try:
-        stdout, stderr = process.communicate(timeout=deadline.remaining())
+        stdout, stderr = process.communicate(feed, timeout=deadline.remaining())
     except subprocess.TimeoutExpired:
         return _killed(process)
     except BaseException:

@@ -35,6 +35,7 @@ def linux_spec(
             disks=(Disk(path=image.disk, discard_writes=True),),
             firmware_on_serial=firmware is Firmware.SEABIOS,
             tell_tsc=True,
+            generation_id=True,
             command_line=(*FAST_ARGS, *words),
         )
     return MachineSpec(
@@ -44,5 +45,6 @@ def linux_spec(
         kernel=kernel_for(image, firmware),
         initrd=image.initrd,
         tell_tsc=True,
+        generation_id=machine is not MachineType.MICROVM,
         command_line=(*CONSOLE_ARGS, *FAST_ARGS, *words),
     )

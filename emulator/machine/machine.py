@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from typing import Any
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.pump import Console, open_console, open_socket_console
 from emulator.console.transcript import Transcript
-from emulator.errors import StateError
-from emulator.machine.argv import CONSOLE_CHARDEV, Wiring, build_argv
+from emulator.errors import SavedStateError, StateError
+from emulator.machine.argv import CONSOLE_CHARDEV, RamFile, Wiring, build_argv
 from emulator.machine.bench import Bench, Opening, open_bench
 from emulator.machine.capability import Capability, capabilities
+from emulator.machine.origin import FORKED, Origin
 from emulator.machine.power import LAST_WORDS_S, Launch, MachineState, PowerCycle, argv_sha256
 from emulator.machine.probe import Choice
 from emulator.machine.process import Exit, stderr_tail
@@ -50,6 +52,7 @@ class Machine:
         self.bulk: Console | None = None
         self.argv: tuple[str, ...] = ()
         self._bench = bench
+        self._origin = bench.origin
         self._cycle: PowerCycle | None = None
         self._cycles = 0
         self._bulk_stack = ExitStack()
@@ -105,10 +108,15 @@ class Machine:
 
     # -- power ---------------------------------------------------------------------------------
 
-    def power_on(self, deadline: Deadline) -> None:
+    def power_on(self, deadline: Deadline, *, runs: bool = True) -> None:
         """Give power: spawn QEMU paused, shake hands, let it run.
 
-        After a failure the machine is off.
+        A machine that was opened on a saved state goes on from there the first time, and begins with its
+        firmware ever after. After a failure the machine is off.
+
+        Args:
+            deadline: when to give up.
+            runs: whether the guest runs when this returns; else it is paused, for `resume`.
 
         Raises:
             StateError: it is on, or closed.
@@ -122,14 +130,18 @@ class Machine:
             if self.state is not MachineState.OFF:
                 raise StateError(f"power_on: machine {self.spec.name} is {self.state}; it must be off")
             with ExitStack() as stack:
-                cycle = self._prepare(stack)
+                origin, self._origin = self._origin, None
+                state_fd = None if origin is None else _open_state(origin, stack)
+                cycle = self._prepare(stack, origin, state_fd)
                 try:
                     self._bench.write_launch(self.spec, cycle.launch)
                     pid = cycle.spawn(deadline)
                     stack.close()  # QEMU's ends are QEMU's alone, or its end would not be seen
                     self._enter(pid)
                     cycle.greet(deadline)
-                    cycle.execute("cont", deadline=deadline)
+                    self._go_on(cycle, origin, state_fd, deadline)
+                    if runs:
+                        cycle.execute("cont", deadline=deadline)
                 except BaseException:
                     cycle.end(Deadline.after(0, self._bench.clock))
                     raise
@@ -154,6 +166,30 @@ class Machine:
             self._closed = True
             if self._cycle is not None and not self._cycle.ended.is_set():
                 self._cycle.end(Deadline.after(CLOSE_S, self._bench.clock))
+
+    def write_state(self, path: Path, deadline: Deadline) -> None:
+        """Write the state of the paused guest to a new file, mode 0600; without RAM, if that is a file.
+
+        Raises:
+            StateError: it is off.
+            ControlError: QEMU can't save this machine, and says why; no file is left.
+            MachineGone: QEMU ended; the same.
+            OSError: the file can't be made.
+        """
+        cycle, skips_ram = self._cycle_for("write_state"), self._bench.ram is not None
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            cycle.save(fd, skips_ram=skips_ram, deadline=deadline)
+        except BaseException:
+            path.unlink()
+            raise
+        finally:
+            os.close(fd)
+
+    @property
+    def vars_file(self) -> Path | None:
+        """This machine's OVMF variable store; None without OVMF."""
+        return self._bench.vars_file
 
     # -- control -------------------------------------------------------------------------------
 
@@ -242,7 +278,13 @@ class Machine:
             raise StateError(f"{what}: machine {self.spec.name} is off; it must be on")
         return self._cycle
 
-    def _prepare(self, stack: ExitStack) -> PowerCycle:
+    def _go_on(
+        self, cycle: PowerCycle, origin: Origin | None, state_fd: int | None, deadline: Deadline
+    ) -> None:
+        if origin is not None and state_fd is not None:
+            cycle.load(state_fd, skips_ram=origin.ram is not None, deadline=deadline)
+
+    def _prepare(self, stack: ExitStack, origin: Origin | None, state_fd: int | None) -> PowerCycle:
         """Wire a new power cycle; `stack` gets QEMU's ends of the sockets."""
         self._bulk_stack.close()
         self._cycles += 1
@@ -251,22 +293,28 @@ class Machine:
         stack.callback(theirs.close)
         with ExitStack() as undo:
             undo.callback(ours.close)
-            self.argv = self._build_argv(theirs.fileno(), bulk_fd=bulk_fd)
+            self.argv = self._build_argv(theirs.fileno(), bulk_fd=bulk_fd, origin=origin)
             undo.pop_all()
         launch = Launch(
             argv=self.argv,
-            pass_fds=[theirs.fileno(), *([] if bulk_fd is None else [bulk_fd])],
+            pass_fds=[fd for fd in (theirs.fileno(), bulk_fd, state_fd) if fd is not None],
             stderr_path=self.run_dir / STDERR_FILE,
             marker=self.id,
+            begins=("started", {}) if origin is None else (FORKED, _fork_facts(origin)),
         )
         self._cycle = PowerCycle(
             launch, ours, loop=self._bench.loop, transcript=self.transcript, on_end=self._detach
         )
         return self._cycle
 
-    def _build_argv(self, qmp_fd: int, *, bulk_fd: int | None) -> tuple[str, ...]:
+    def _build_argv(self, qmp_fd: int, *, bulk_fd: int | None, origin: Origin | None) -> tuple[str, ...]:
         wiring = Wiring(
-            console_path=self.console.path, qmp_fd=qmp_fd, bulk_fd=bulk_fd, vars_file=self._bench.vars_file
+            console_path=self.console.path,
+            qmp_fd=qmp_fd,
+            bulk_fd=bulk_fd,
+            vars_file=self._bench.vars_file,
+            ram=self._bench.ram if origin is None else _private_ram(origin),
+            incoming=origin is not None,
         )
         return build_argv(
             self.spec,
@@ -311,7 +359,28 @@ class Machine:
         self._bench.ledger.write(self._bench.entry)
 
 
-@contextmanager
+def _open_state(origin: Origin, stack: ExitStack) -> int:
+    """Open the state for QEMU to inherit; `stack` closes ours.
+
+    Raises:
+        SavedStateError: it is not there any more.
+    """
+    try:
+        fd = os.open(origin.vm_state, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SavedStateError(f"state {origin.key}: {origin.vm_state}: {error.strerror}") from error
+    stack.callback(os.close, fd)
+    return fd
+
+
+def _private_ram(origin: Origin) -> RamFile | None:
+    return None if origin.ram is None else RamFile(path=origin.ram, shared=False)
+
+
+def _fork_facts(origin: Origin) -> dict[str, object]:
+    return {"state": origin.key, "stage": origin.stage, "shared": list(origin.shared)}
+
+
 def open_machine(
     spec: MachineSpec,
     *,
@@ -323,7 +392,9 @@ def open_machine(
     keep: int | None = None,
     transcript: Transcript | None = None,
     start: bool = True,
-) -> Iterator[Machine]:
+    ram: RamFile | None = None,
+    origin: Origin | None = None,
+) -> AbstractContextManager[Machine]:
     """Open a machine for the time of the `with`; at its end nothing of it is left but `run_dir`.
 
     Args:
@@ -337,28 +408,37 @@ def open_machine(
         transcript: an open one that the console grows instead of one of its own, which is kept in
             `run_dir`; it stays open, so it can be that of the next machine too.
         start: whether it is powered on already; `power_on` does it otherwise.
+        ram: a file for the guest's RAM, from which its state can be saved without copying RAM.
+        origin: a saved state from which the first power cycle goes on.
 
     Raises:
         MissingPrerequisite: QEMU, its firmware or setpriv is not installed.
         LaunchError: QEMU did not start.
+        SavedStateError: `origin` can't be read, or is given with a transcript of one's own.
         LabError: a directory can't be made or written.
     """
+    opening = Opening(
+        run_dir=run_dir,
+        qemu=qemu,
+        accelerator=accelerator,
+        clock=clock,
+        label=label,
+        keep=keep,
+        transcript=transcript,
+        ram=ram,
+        origin=origin,
+    )
+    return _open(spec, opening, start=start)
+
+
+@contextmanager
+def _open(spec: MachineSpec, opening: Opening, *, start: bool) -> Iterator[Machine]:
+    if opening.origin is not None and opening.transcript is not None:
+        raise SavedStateError("a fork's transcript begins with that of its state: it can't go on in another")
     with Teardown(f"closing machine {spec.name}") as teardown:
-        machine = _build(
-            spec,
-            teardown,
-            Opening(
-                run_dir=run_dir,
-                qemu=qemu,
-                accelerator=accelerator,
-                clock=clock,
-                label=label,
-                keep=keep,
-                transcript=transcript,
-            ),
-        )
+        machine = _build(spec, teardown, opening)
         if start:
-            machine.power_on(Deadline.after(START_S, clock))
+            machine.power_on(Deadline.after(START_S, opening.clock))
         yield machine
 
 
@@ -380,6 +460,8 @@ def _build(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Machine:
             on_control=answer,
         )
     )
+    if bench.origin is not None:
+        console.transcript.continue_from(bench.origin.past)
     bench = replace(bench, entry=replace(bench.entry, console=str(console.endpoint.path)))
     bench.ledger.write(bench.entry)
     machine = Machine(spec, bench, console=console)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
@@ -49,12 +50,14 @@ class Launch:
         pass_fds: descriptors that it names.
         stderr_path: where its stderr is appended.
         marker: the machine's id.
+        begins: the mark of its beginning, and more facts for it.
     """
 
     argv: tuple[str, ...]
     pass_fds: Sequence[int]
     stderr_path: Path
     marker: str
+    begins: tuple[str, Mapping[str, object]] = ("started", MappingProxyType({}))
 
     @property
     def sha256(self) -> str:
@@ -103,6 +106,8 @@ class PowerCycle:
         self._transcript = transcript
         self._on_end = on_end
         self._dead = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._move = ""
         self._shutdown: Mapping[str, object] | None = None
         self._asked = False
         self._started = False
@@ -170,6 +175,57 @@ class PowerCycle:
             raise ControlError(
                 f"{command!r} can't be sent: QMP is closed ({self._link.lost}), QEMU ({self._pid()}) lives"
             ) from error
+
+    # -- saved states --------------------------------------------------------------------------
+
+    def load(self, fd: int, *, skips_ram: bool, deadline: Deadline) -> None:
+        """Load a saved state from a descriptor that QEMU inherited; the guest is paused afterwards.
+
+        Args:
+            fd: its number in the child.
+            skips_ram: whether RAM is a file, and not in the state.
+            deadline: when to give up.
+
+        Raises:
+            ControlError: QEMU refused the state or took too long.
+            MachineGone: it ended over the state, as it does where the state does not fit.
+        """
+        self._prepare_move(skips_ram=skips_ram, deadline=deadline)
+        self.execute("migrate-incoming", {"uri": f"fd:{fd}"}, deadline=deadline)
+        self._await_move("load the saved state", deadline)
+
+    def save(self, fd: int, *, skips_ram: bool, deadline: Deadline) -> None:
+        """Write the state of a paused guest to a file; the guest stays paused.
+
+        Args:
+            fd: the file, open for writing; it stays the caller's to close.
+            skips_ram: whether RAM is a file, which then is not written again.
+            deadline: when to give up.
+
+        Raises:
+            ControlError: QEMU can't save this machine, and says why; or it took too long.
+            MachineGone: it ended.
+        """
+        self._prepare_move(skips_ram=skips_ram, deadline=deadline)
+        work = self._link.hand_over(fd, _STATE_FD)
+        self._loop.run(work, what="QMP did not take the state's file", deadline=deadline)
+        self.execute("migrate", {"uri": f"fd:{_STATE_FD}"}, deadline=deadline)
+        self._await_move("save the state", deadline)
+
+    def _prepare_move(self, *, skips_ram: bool, deadline: Deadline) -> None:
+        names = {"events": True, "x-ignore-shared": skips_ram}
+        wanted = [{"capability": name, "state": state} for name, state in names.items()]
+        self.execute("migrate-set-capabilities", {"capabilities": wanted}, deadline=deadline)
+
+    def _await_move(self, what: str, deadline: Deadline) -> None:
+        try:
+            self._loop.run(self._wait_moved(), what=f"QEMU did not {what}", deadline=deadline)
+        except DeadlineExceeded as error:
+            raise ControlError(f"{error}; QEMU is {describe_state(self._pid())}") from error
+        if self._move != "completed" and self.ended.wait(LOST_GRACE_S) and self.exit is not None:
+            raise MachineGone(f"QEMU could not {what}: {self.exit.reason}", exit_code=self.exit.code)
+        if self._move != "completed":
+            raise ControlError(f"QEMU could not {what}: migration {self._move or 'never began'}")
 
     # -- end -----------------------------------------------------------------------------------
 
@@ -246,9 +302,17 @@ class PowerCycle:
         await self._link.connect(deadline)
         self._tasks.append(asyncio.create_task(self._report_lost_link()))
         self._started = True
-        self._transcript.mark(
-            MarkKind.MACHINE, "started", {"pid": self._pid(), "argv_sha256": self.launch.sha256}
-        )
+        name, more = self.launch.begins
+        facts = {"pid": self._pid(), "argv_sha256": self.launch.sha256}
+        self._transcript.mark(MarkKind.MACHINE, name, facts | dict(more))
+
+    async def _wait_moved(self) -> None:
+        waits = {asyncio.create_task(event.wait()) for event in (self._moved, self._dead)}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def _signal(self, number: signal.Signals) -> None:
         if self.process is not None and self.process.exit_code is None:
@@ -279,6 +343,11 @@ class PowerCycle:
             self._transcript.mark(MarkKind.LAB, "qmp-lost", detail)
 
     def _note_event(self, name: str, data: Mapping[str, object]) -> None:
+        if name == "MIGRATION":  # of a state that is saved or loaded: the lab's affair
+            self._move = str(data.get("status", ""))
+            if self._move in {"completed", "failed", "cancelled"}:
+                self._moved.set()
+            return
         self._transcript.mark(MarkKind.QMP, name, data)
         if name == "SHUTDOWN":
             self._shutdown = data
@@ -310,4 +379,5 @@ def _longer(deadline: Deadline) -> Deadline:
     return Deadline(deadline.at + LOST_GRACE_S, deadline.clock)
 
 
+_STATE_FD = "ttylab-state"
 _STATES = {"RESUME": MachineState.RUNNING, "STOP": MachineState.PAUSED}

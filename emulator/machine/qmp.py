@@ -147,6 +147,18 @@ class QmpLink:
             await self.wait_lost()
             raise ControlError(f"QMP ended before the answer to {command!r}: {self.lost}") from error
 
+    async def hand_over(self, fd: int, name: str) -> None:
+        """Give QEMU a copy of a descriptor, which later commands call `name`; ours stays the caller's.
+
+        Raises:
+            ControlError: QEMU refused, or the session ended.
+        """
+        try:
+            self._client.send_fd_scm(fd)
+        except (OSError, QMPError) as error:
+            raise ControlError(f"QMP took no descriptor: {error}") from error
+        await self.execute("getfd", {"fdname": name})
+
     async def wait_lost(self) -> None:
         """Return when the session has ended and all events before its end were handed on."""
         if self._attempt is not None:

@@ -174,6 +174,8 @@ class MachineSpec:
         fw_cfg: names below `opt/` and texts that the guest reads through fw_cfg.
         smbios: keys and texts of the table "System Information": manufacturer, product, version, serial,
             uuid, family.
+        generation_id: whether the guest sees a number that differs in each fork of a saved state (vmgenid),
+            by which Linux 5.18 and newer reseeds its random numbers.
         qboot: whether a kernel is started by qboot instead of SeaBIOS: the least firmware there is.
         seed: seed of QEMU's random numbers, so of the guest's virtio-rng; None takes the host's.
 
@@ -198,6 +200,7 @@ class MachineSpec:
     tell_tsc: bool = False
     fw_cfg: tuple[tuple[str, str], ...] = ()
     smbios: tuple[tuple[str, str], ...] = ()
+    generation_id: bool = False
     qboot: bool = False
     seed: int | None = None
 
@@ -222,6 +225,7 @@ class MachineSpec:
         _require_type("bulk_console", self.bulk_console, bool)
         _require_type("firmware_on_serial", self.firmware_on_serial, bool)
         _require_type("tell_tsc", self.tell_tsc, bool)
+        _require_type("generation_id", self.generation_id, bool)
         _require_type("qboot", self.qboot, bool)
         _require_members("devices", self.devices, frozenset, member=Device)
         _require_members("disks", self.disks, tuple, member=Disk)
@@ -290,6 +294,8 @@ class MachineSpec:
             raise _wrong("bulk_console", value=True, allowed="false on microvm, without PCI and ACPI")
         if self.firmware_on_serial:
             raise _wrong("firmware_on_serial", value=True, allowed="false on microvm, which has no VGA")
+        if self.generation_id:
+            raise _wrong("generation_id", value=True, allowed="false on microvm, without PCI and ACPI")
         if self.qboot:
             # Linux did not boot with it (spec/qemu.md 2).
             raise _wrong("qboot", value=True, allowed="false on microvm")

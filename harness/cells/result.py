@@ -39,6 +39,8 @@ class Circumstances:
         accelerator, qemu: who executed guest code, and QEMU's version.
         seed: of the machine.
         target: what it was played on: "machine" or "service".
+        start: how the machine began: booted, or forked from which state.
+        shares: what a fork has in common with every other fork of its state.
     """
 
     started_utc: str
@@ -51,6 +53,8 @@ class Circumstances:
     qemu: str = ""
     seed: int | None = None
     target: str = "machine"
+    start: str = "booted"
+    shares: Sequence[str] = ()
 
 
 def cell_record(cell: Cell) -> CellRecord:
@@ -122,6 +126,8 @@ def _result(
         qemu=around.qemu,
         seed=around.seed,
         target=around.target,
+        start=around.start,
+        shares=list(around.shares),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from emulator.clock import Deadline, utc_now
 from emulator.cloud.resource_id import vm_id
 from emulator.console.transcript import DirectorySink, Transcript, load_transcript
-from emulator.errors import EmulatorError, SpecError
+from emulator.errors import EmulatorError, SavedStateError, SpecError
 from emulator.machine.machine import open_machine
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.sac_boot import write_sac_disk
@@ -23,6 +23,8 @@ from harness.cells.cell import Cell
 from harness.cells.result import Circumstances, broken_result, judged_result, skipped_result
 from harness.cells.spec import guest_spec, vm_name
 from harness.errors import Unsupported
+from harness.golden.stage import golden_stage
+from harness.golden.start import Start, choose_start, start_machine
 from harness.guests.drivers import open_guest
 from harness.guests.guest import OpenGuest
 from harness.lab import Lab
@@ -36,8 +38,17 @@ from harness.targets.service_abilities import service_capabilities
 
 CELLS = "cells"
 """Directory of the cells' directories inside a run's directory."""
-OWN_DISK = "disk.img"
+OWN_DISK = "disk0.img"
 """In a cell's directory, where the host reads it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Played:
+    """What came of a cell's steps: the console; of a machine here, its command line and how it began."""
+
+    transcript: Transcript
+    argv: Sequence[str] = ()
+    start: Start | None = None
 
 
 @dataclass(slots=True)
@@ -110,31 +121,63 @@ class CellRun:
         self, spec: MachineSpec, driver: OpenGuest, around: Circumstances, started: float
     ) -> CellResult:
         if self.service is None:
-            transcript, argv = self._play_on_machine(spec, driver)
+            played = self._play_on_machine(spec, driver)
         else:
-            transcript, argv = self._play_on_service(spec, driver, self.service), ()
-        around = replace(around, duration_s=self.lab.clock.monotonic() - started, argv=argv)
-        return judged_result(self.cell, self.scenario, transcript, around)
+            played = _Played(transcript=self._play_on_service(spec, driver, self.service))
+        around = replace(
+            around,
+            duration_s=self.lab.clock.monotonic() - started,
+            argv=played.argv,
+            start="booted" if played.start is None else played.start.says,
+            shares=() if played.start is None else played.start.shares,
+        )
+        return judged_result(self.cell, self.scenario, played.transcript, around)
 
-    def _play_on_machine(self, spec: MachineSpec, driver: OpenGuest) -> tuple[Transcript, Sequence[str]]:
-        disk = self._own_disk() if self.scenario.keeps_disk else None
-        if disk is not None:
-            spec = replace(spec, disks=(Disk(path=disk),))
+    def _play_on_machine(self, spec: MachineSpec, driver: OpenGuest) -> _Played:
+        start = self._start(spec, driver)
+        try:
+            return self._play_from(start, driver)
+        except SavedStateError as error:
+            return self._play_from(self._boot(spec, why=str(error).splitlines()[0]), driver)
+
+    def _start(self, spec: MachineSpec, driver: OpenGuest) -> Start:
+        """Return how the machine begins: from the state that serves the scenario, if one does."""
+        stage = None if self.lab.cold else golden_stage(self.scenario)
+        if stage is None:
+            return self._boot(spec)
+        own = self.directory if self.scenario.keeps_disk else None
+        self.directory.mkdir(parents=True, exist_ok=True)
+        start = choose_start(self.lab, spec, stage, driver, label=self.cell.image, own_disks=own)
+        return start if start.origin is not None else self._boot(spec, why=start.why)
+
+    def _boot(self, spec: MachineSpec, why: str = "") -> Start:
+        if self.scenario.keeps_disk:
+            spec = replace(spec, disks=(Disk(path=self._own_disk()),))
+        return Start(spec=spec, why=why)
+
+    def _play_from(self, start: Start, driver: OpenGuest) -> _Played:
+        """Open the machine and play.
+
+        Raises:
+            SavedStateError: the state can't be loaded; nothing was played.
+        """
         opened = open_machine(
-            spec,
+            start.spec,
             run_dir=self.directory,
             qemu=self.lab.qemu,
             accelerator=self.lab.choice(self.cell.machine),
             clock=self.lab.clock,
             label=self.cell.id,
             start=False,
+            origin=start.origin,
         )
         with opened as machine:
+            disk = start.spec.disks[0].path if self.scenario.keeps_disk else None
             target = Target(name=self.cell.id, channel=machine.console, control=machine, disk=disk)
             target.require(self.scenario.needs)
-            machine.power_on(Deadline.after(30.0, self.lab.clock))
+            start_machine(machine, start, Deadline.after(30.0, self.lab.clock))
             self._play_steps(target, driver)
-            return machine.transcript, machine.argv
+            return _Played(transcript=machine.transcript, argv=machine.argv, start=start)
 
     def _own_disk(self) -> Path:
         """Make a disk that the host can read after the guest has written to it."""

@@ -25,7 +25,10 @@ _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562's, fo
 
 
 def guest_spec(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
-    """Return the machine of `cell`; seed and UUID follow from the cell's id.
+    """Return the machine of `cell`.
+
+    The seed follows from the cell's id, the UUID from all of it but the scenario: one saved state of the
+    machine serves them all.
 
     Raises:
         SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
@@ -60,7 +63,7 @@ def _sac(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
         machine=cell.machine,
         knobs=replace(scenario.knobs, profile=image.profile.name),
         name=_name(cell),
-        uuid=str(uuid.uuid5(_NAMESPACE, cell.id)),
+        uuid=str(uuid.uuid5(_NAMESPACE, cell.id.rpartition(".")[0])),
     )
 
 

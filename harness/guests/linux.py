@@ -28,6 +28,7 @@ class LinuxGuest:
         self.session = session
         self.profile = profile or LinuxProfile()
         self._watch = StageWatch(session)
+        self._watch.resume()
         self._count = 0
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from emulator.console.marks import MarkKind
 from emulator.machine.boots import boot_starts
+from emulator.machine.origin import FORKED
 from harness.session import Session
 from harness.stages import Stage
 
@@ -34,6 +35,20 @@ class StageWatch:
         self.stage = stage
         self.session.transcript.mark(MarkKind.STAGE, stage.value)
         self._marks_seen = len(self.session.transcript.marks)
+
+    def resume(self) -> bool:
+        """Begin where a saved state stood, if the machine went on from one and has not restarted since.
+
+        All that its guest had shown by then is consumed.
+        """
+        marks = self.session.transcript.marks
+        index = max((i for i, mark in enumerate(marks) if mark.name == FORKED), default=None)
+        if index is None or any(mark.name in _RESTARTS for mark in marks[index:]):
+            return False
+        self.stage = Stage(str(marks[index].detail["stage"]))
+        self.session.position = max(self.session.position, marks[index].offset)
+        self._marks_seen = len(marks)
+        return True
 
     def notice_restart(self) -> bool:
         """Forget the stage if the machine restarted since it was reached; tell whether it did.

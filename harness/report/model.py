@@ -111,6 +111,8 @@ class CellResult(_Value):
     qemu: str = ""
     seed: int | None = None
     target: str = "machine"
+    start: str = "booted"
+    shares: list[str] = Field(default_factory=list)
 
 
 class RunResult(_Value):

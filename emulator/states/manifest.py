@@ -1,0 +1,105 @@
+"""What a saved state is, as a value and as its file; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from emulator.errors import SavedStateError
+
+FORMAT = 1
+"""Version of everything that decides what a state holds; a state of another version is never used."""
+
+
+class Method(StrEnum):
+    """How RAM is kept."""
+
+    SHARED_RAM = "shared-ram"  # in a file of its own that forks map privately (x-ignore-shared)
+    STREAM = "stream"  # inside QEMU's state file, read by each fork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """One file of a state: its length in bytes, and the hash of its content."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateManifest:
+    """What was saved, of what.
+
+    Attributes:
+        key: the state's fingerprint, which is its name in the cache.
+        label: whose guest, for people ("bookworm").
+        stage: how far it had come ("shell").
+        method: how RAM is kept.
+        qemu: QEMU's version.
+        accelerator: who executed guest code.
+        tsc_khz: what the guest was told of the host's TSC; None if nothing.
+        made_utc: ISO 8601, when it was saved; the clock of each fork goes on from there.
+        boot_s: seconds that the boot took up to there.
+        files: the state's files by name.
+    """
+
+    key: str
+    label: str
+    stage: str
+    method: Method
+    qemu: str
+    accelerator: str
+    tsc_khz: int | None
+    made_utc: str
+    boot_s: float
+    files: Mapping[str, FileFacts]
+
+    def to_json(self) -> str:
+        """Return the manifest's file."""
+        return json.dumps({"format": FORMAT} | asdict(self), indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: bytes, *, origin: str) -> StateManifest:
+        """Return the manifest that `to_json` wrote.
+
+        Raises:
+            SavedStateError: it is none, or of another format.
+        """
+        try:
+            table = _Table.model_validate_json(text)
+        except ValidationError as error:
+            raise SavedStateError(
+                f"{origin}: no manifest of a saved state: {error.errors()[0]['msg']}"
+            ) from None
+        if table.format != FORMAT:
+            raise SavedStateError(f"{origin}: format {table.format}; this ttylab reads {FORMAT}")
+        fields = {
+            name: getattr(table, name) for name in _Table.model_fields if name not in {"format", "files"}
+        }
+        files = {name: FileFacts(size=one.size, sha256=one.sha256) for name, one in table.files.items()}
+        return cls(**fields, files=files)
+
+
+class _FileTable(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    size: int
+    sha256: str
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    format: int
+    key: str
+    label: str
+    stage: str
+    method: Method
+    qemu: str
+    accelerator: str
+    tsc_khz: int | None
+    made_utc: str
+    boot_s: float
+    files: dict[str, _FileTable]
