@@ -56,6 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--time-scale", type=float, default=1.0, metavar="X", help="multiply every wait, for slow hosts"
     )
+    group.addoption("--cold", action="store_true", help="boot every machine, fork none from a golden state")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -29,6 +29,8 @@ EXAMPLES = """Examples:
 
   ttylab run --list --json               the same for programs
 
+  ttylab run --cold                      boot every machine, also where a saved state would do
+
   ttylab run --json result.json          write the run result to a file too
 """
 
@@ -72,10 +74,12 @@ def run(
     run_dir: Annotated[Path | None, typer.Option(help="Where evidence goes; default results/ID.")] = None,
     time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
     compare: Annotated[Path | None, typer.Option(help="An earlier run to compare with.")] = None,
+    cold: Annotated[bool, typer.Option("--cold", help="Boot every machine, fork none.")] = False,
     allure: Annotated[bool, typer.Option(help="Make the Allure report too.")] = True,
 ) -> None:
     """Run a matrix of scenarios on real guests and write the report.
 
+    A scenario that does not test booting goes on from a saved state of a booted guest (`ttylab states`).
     Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
     """
     if jobs != "auto" and not (jobs.isdigit() and int(jobs) > 0):
@@ -101,6 +105,7 @@ def run(
             *(["-k", expression] if expression else []),
             *(f"{option}={value}" for option, value in options.items() if value),
             f"--time-scale={time_scale}",
+            *(["--cold"] if cold else []),
             *([f"--alluredir={run_dir / 'allure-results'}", "--allure-html"] if allure else []),
             *("-n", jobs, "--dist", "load", "--maxschedchunk", "1"),
         ],

@@ -27,7 +27,8 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """The bench: guest images, QEMU, the accelerator's verdict, the run's directory."""
     chosen = request.config.getoption("run_dir")
     run_dir = Path(chosen).absolute() if chosen else tmp_path_factory.mktemp("ttylab")
-    return Lab(run_dir=run_dir, time_scale=request.config.getoption("time_scale"))
+    config = request.config
+    return Lab(run_dir=run_dir, time_scale=config.getoption("time_scale"), cold=config.getoption("cold"))
 
 
 @pytest.fixture
