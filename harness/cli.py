@@ -78,6 +78,11 @@ COMMANDS: dict[str, Command] = {
         summary="List, build, verify and prune guest images.",
         group=True,
     ),
+    "states": Command(
+        module="harness.commands.states",
+        summary="List, build and prune the golden states that scenarios go on from.",
+        group=True,
+    ),
     "serve": Command(
         module="harness.commands.serve",
         summary="Start a local cloud: VMs with serial consoles, as Azure has.",

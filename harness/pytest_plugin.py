@@ -18,6 +18,7 @@ from harness.plugin.fixtures import (
     cloud,
     cloud_toml,
     console,
+    from_state,
     guest,
     lab,
     machine,
@@ -27,12 +28,24 @@ from harness.plugin.fixtures import (
 )
 from harness.plugin.interrupts import InterruptibleTests, is_held_back
 
-__all__ = ["cloud", "cloud_toml", "console", "guest", "lab", "machine", "machine_spec", "screen", "target"]
+__all__ = [
+    "cloud",
+    "cloud_toml",
+    "console",
+    "from_state",
+    "guest",
+    "lab",
+    "machine",
+    "machine_spec",
+    "screen",
+    "target",
+]
 
 _MARKERS = (
     "image(name): boot this image (default bookworm)",
     "board(machine='pc', firmware='seabios', vcpus=1, memory_mib=256): the machine to boot",
     "kernel_args(*args): add to the guest's command line",
+    "from_state(stage): let `machine` go on from a golden state (login, shell, grub)",
     "devices(*names): give the machine these parts (i6300esb, pvpanic)",
 )
 

@@ -18,6 +18,7 @@ from emulator.machine.machine import Machine
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.states.making import Making, make_maker, make_state
+from emulator.states.pruning import list_states, remove_states, surplus
 from emulator.states.request import StateRequest
 from emulator.states.state import MANIFEST, SavedState
 
@@ -96,13 +97,9 @@ class StateStore:
                 ) from error
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-            return self._opened(key, request)
-
-    def directories(self) -> tuple[Path, ...]:
-        """Return the directories of all states, whole or not, in the order of their keys."""
-        if not self.root.is_dir():
-            return ()
-        return tuple(sorted(path for path in self.root.iterdir() if (path / MANIFEST).is_file()))
+            state = self._opened(key, request)
+        remove_states(self.root, surplus(list_states(self.root)))
+        return state
 
     def _find(self, key: str, request: StateRequest) -> SavedState | None:
         known = self._open.get(key)

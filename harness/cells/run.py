@@ -25,6 +25,7 @@ from harness.cells.spec import guest_spec, vm_name
 from harness.errors import Unsupported
 from harness.golden.stage import golden_stage
 from harness.golden.start import Start, choose_start, start_machine
+from harness.golden.wanted import WantedState
 from harness.guests.drivers import open_guest
 from harness.guests.guest import OpenGuest
 from harness.lab import Lab
@@ -147,7 +148,14 @@ class CellRun:
             return self._boot(spec)
         own = self.directory if self.scenario.keeps_disk else None
         self.directory.mkdir(parents=True, exist_ok=True)
-        start = choose_start(self.lab, spec, stage, driver, label=self.cell.image, own_disks=own)
+        wanted = WantedState(
+            label=self.cell.image,
+            stage=stage,
+            spec=spec,
+            driver=driver,
+            host_reads_disks=self.scenario.keeps_disk,
+        )
+        start = choose_start(self.lab, wanted, own_disks=own)
         return start if start.origin is not None else self._boot(spec, why=start.why)
 
     def _boot(self, spec: MachineSpec, why: str = "") -> Start:

@@ -79,7 +79,7 @@ def run(
 ) -> None:
     """Run a matrix of scenarios on real guests and write the report.
 
-    A scenario that does not test booting goes on from a saved state of a booted guest (`ttylab states`).
+    Scenarios that do not test booting go on from saved states of booted guests (`ttylab states`).
     Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
     """
     if jobs != "auto" and not (jobs.isdigit() and int(jobs) > 0):
@@ -88,9 +88,7 @@ def run(
     if listing:
         _show(cells, excluded, as_json=bool(json))
         return
-    if not cells:
-        where = f" in shard {shard}" if shard else ""
-        raise SpecError(f"{matrix}: no cell matches -k {expression!r}{where}")
+    _require_cells(cells, matrix, expression=expression, shard=shard)
     from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
     from harness.plugin.process import become_pytest  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - and with it all that runs guests
@@ -111,6 +109,12 @@ def run(
         ],
         run_dir=run_dir,
     )
+
+
+def _require_cells(cells: tuple[Cell, ...], matrix: Path, *, expression: str, shard: str) -> None:
+    if not cells:
+        where = f" in shard {shard}" if shard else ""
+        raise SpecError(f"{matrix}: no cell matches -k {expression!r}{where}")
 
 
 def choose_cells(

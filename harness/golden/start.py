@@ -11,10 +11,10 @@ from emulator.machine.machine import Machine
 from emulator.machine.origin import Origin
 from emulator.machine.spec import MachineSpec
 from emulator.states.request import StateRequest
+from emulator.states.state import SavedState
 from harness.golden.reach import reach_stage
-from harness.guests.guest import OpenGuest
+from harness.golden.wanted import WantedState
 from harness.lab import Lab
-from harness.stages import Stage
 
 MAKE_S = 300.0
 """Seconds that a state may take to be made, or another process to make it."""
@@ -33,6 +33,10 @@ class Start:
     spec: MachineSpec
     origin: Origin | None = None
     why: str = ""
+
+    def booted(self, why: str) -> Start:
+        """Return the start of the same machine by a boot, because of `why`."""
+        return Start(spec=self.spec if self.origin is None else self.origin.spec, why=why)
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -62,33 +66,38 @@ def start_machine(machine: Machine, start: Start, deadline: Deadline, *, runs: b
         raise SavedStateError(f"state {start.origin.key} can't be loaded: {error}") from error
 
 
-def choose_start(
-    lab: Lab,
-    spec: MachineSpec,
-    stage: Stage,
-    driver: OpenGuest,
-    *,
-    label: str,
-    own_disks: Path | None = None,
-) -> Start:
-    """Return how to begin `spec` at `stage`: its state is made if it is not there yet.
+def ensure_state(lab: Lab, wanted: WantedState) -> SavedState:
+    """Return the state that is wanted, made first if it is not there yet.
 
-    Where that can't be, the machine is to be booted, and the reason is kept.
+    Raises:
+        SavedStateError: it can't be made; the text says why.
+        LabError, MissingPrerequisite: the machine can't be booted.
+    """
+    request = StateRequest(
+        spec=wanted.spec,
+        stage=wanted.stage,
+        label=wanted.label,
+        host_reads_disks=wanted.host_reads_disks,
+    )
+    deadline = Deadline.after(MAKE_S * lab.time_scale, lab.clock)
+    reach = reach_stage(wanted.driver, wanted.stage)
+    return lab.states.ensure(request, lab.choice(wanted.spec.machine), reach, deadline)
+
+
+def choose_start(lab: Lab, wanted: WantedState, *, own_disks: Path | None = None) -> Start:
+    """Return how to begin a machine: from the state that is wanted, or where that can't be by a boot.
 
     Args:
         lab: the bench, with the cache.
-        spec: the machine, as it would be booted.
-        stage: of the state; one that `stage.state_stage` returned.
-        driver: makes the guest's driver.
-        label: whose guest, for people.
+        wanted: the state; name and seed of its spec are the machine's.
         own_disks: a directory for copies of its disks, if the host shall read them.
     """
-    request = StateRequest(spec=spec, stage=stage, label=label, host_reads_disks=own_disks is not None)
+    spec = wanted.spec
+    if lab.cold:
+        return Start(spec=spec, why="--cold")
     try:
-        deadline = Deadline.after(MAKE_S * lab.time_scale, lab.clock)
-        reach = reach_stage(driver, stage)
-        state = lab.states.ensure(request, lab.choice(spec.machine), reach, deadline)
+        state = ensure_state(lab, wanted)
         forked, origin = state.fork(name=spec.name, seed=spec.seed, own=own_disks)
     except (LabError, MissingPrerequisite) as error:
-        return Start(spec=spec, why=f"no state at {stage}: {str(error).splitlines()[0]}")
+        return Start(spec=spec, why=f"no state at {wanted.stage}: {str(error).splitlines()[0]}")
     return Start(spec=forked, origin=origin)

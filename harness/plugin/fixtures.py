@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
 from emulator.clock import Deadline
 from emulator.machine.linux_boot import linux_spec
-from emulator.machine.machine import Machine, open_machine
+from emulator.machine.machine import Machine
 from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
+from harness.golden.forked import ForkedGuest, open_forked, open_started
+from harness.golden.stage import named_stage, state_stage
+from harness.golden.start import Start, choose_start
+from harness.golden.wanted import WantedState
+from harness.guests.kind import GuestKind
 from harness.guests.linux import LinuxGuest
 from harness.lab import Lab
 from harness.scenario import BOOT_S
@@ -20,6 +28,8 @@ from harness.serving.access import ServiceAccess
 from harness.session import Session
 from harness.stages import Stage
 from harness.targets import Target
+
+FromState: TypeAlias = Callable[..., ForkedGuest]
 
 
 @pytest.fixture(scope="session")
@@ -62,17 +72,46 @@ def machine_spec(request: pytest.FixtureRequest, lab: Lab) -> MachineSpec:
 def machine(
     machine_spec: MachineSpec, lab: Lab, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Machine]:
-    """A machine of this test's own, powered on; NMI, reset and power are its methods."""
-    choice = lab.choice(machine_spec.machine)
-    opened = open_machine(
-        machine_spec,
-        run_dir=tmp_path / "machine",
-        qemu=lab.qemu,
-        accelerator=choice,
-        label=request.node.nodeid,
-    )
-    with opened as running:
+    """A machine of this test's own, powered on; NMI, reset and power are its methods.
+
+    With the marker `from_state("shell")` it goes on from a golden state of `machine_spec`.
+    """
+    mark = request.node.get_closest_marker("from_state")
+    start = Start(spec=machine_spec)
+    if mark is not None:
+        stage = state_stage(GuestKind.LINUX, named_stage(*mark.args))
+        wanted = WantedState(label=machine_spec.name, stage=stage, spec=machine_spec, driver=LinuxGuest)
+        start = choose_start(lab, wanted)
+    opened = open_started(start, lab, run_dir=tmp_path / "machine", label=request.node.nodeid)
+    with opened as (running, began):
+        if mark is not None:
+            _note_start(request, began)
         yield running
+
+
+@pytest.fixture
+def from_state(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[FromState]:
+    """Guests that go on from golden states: `shell = from_state("shell")`, as many as a test wants.
+
+    The first argument is "login", "shell", "grub", or for the SAC guest "loader", "sac", "cmd"; `image`,
+    `machine`, `firmware`, `vcpus` and `kernel_args` choose whose. Where a state can't be had the guest is
+    booted to that stage, and the test's property "start" says why. Each has `machine`, `console` and
+    `guest`; all end with the test.
+    """
+    with ExitStack() as stack:
+        count = itertools.count(1)
+
+        def fork(stage: str, **choice: Any) -> ForkedGuest:
+            opened = open_forked(lab, named_stage(stage), run_dir=tmp_path / f"fork{next(count)}", **choice)
+            forked = stack.enter_context(opened)
+            _note_start(request, forked.start)
+            return forked
+
+        yield fork
+
+
+def _note_start(request: pytest.FixtureRequest, start: Start) -> None:
+    request.node.user_properties.append(("start", start.says))
 
 
 @pytest.fixture

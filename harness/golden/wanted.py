@@ -1,0 +1,103 @@
+"""The states that cells would go on from, each once; and one that is asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from emulator.images.sac.image import SacImage
+from emulator.machine.spec import Firmware, MachineSpec, MachineType
+from harness.cells.cell import Cell
+from harness.cells.spec import guest_spec
+from harness.golden.stage import golden_stage, state_stage
+from harness.guests.drivers import open_guest
+from harness.guests.guest import OpenGuest
+from harness.guests.kind import GuestKind
+from harness.lab import Lab
+from harness.scenario import Reach, Scenario
+from harness.scenarios import find_scenario
+from harness.stages import Stage
+
+GRUB_WAITS = "ttylab.grub_timeout=3600"
+"""A menu that is kept counts down in each fork: it must be long enough for whoever looks at it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedState:
+    """A state to make.
+
+    Attributes:
+        label: the image.
+        stage: how far its guest comes.
+        spec: its machine.
+        driver: makes the guest's driver.
+        host_reads_disks: whether the host reads the disks of what goes on from it.
+    """
+
+    label: str
+    stage: Stage
+    spec: MachineSpec
+    driver: OpenGuest
+    host_reads_disks: bool = False
+
+
+def states_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedState, ...]:
+    """Return the states that `cells` would go on from; cells that begin with a boot want none.
+
+    Raises:
+        SpecError: there is no such machine.
+        ImageError: an image can't be had.
+    """
+    wanted: dict[tuple[object, ...], WantedState] = {}
+    for cell in cells:
+        scenario = find_scenario(cell.scenario)
+        stage = golden_stage(scenario)
+        if stage is None:
+            continue
+        image = lab.guest_image(cell.image)
+        spec = guest_spec(cell, scenario, image)
+        state = WantedState(
+            label=cell.image,
+            stage=stage,
+            spec=spec,
+            driver=open_guest(scenario, image),
+            host_reads_disks=scenario.keeps_disk,
+        )
+        common = {**spec.to_dict(), "name": "", "seed": 0}
+        wanted.setdefault((stage, scenario.keeps_disk, str(sorted(common.items()))), state)
+    return tuple(wanted.values())
+
+
+def named_state(
+    lab: Lab,
+    *,
+    image: str,
+    stage: Stage,
+    machine: MachineType,
+    firmware: Firmware = Firmware.SEABIOS,
+    vcpus: int = 1,
+    kernel_args: tuple[str, ...] = (),
+) -> WantedState:
+    """Return the state of an image at a stage, on a machine that has nothing else to it.
+
+    Raises:
+        SpecError: there is no such machine or stage.
+        ImageError: the image can't be had.
+    """
+    found = lab.guest_image(image)
+    kind = GuestKind.SAC if isinstance(found, SacImage) else GuestKind.LINUX
+    served = state_stage(kind, stage)
+    if kind is GuestKind.LINUX and served is Stage.LOADER:
+        kernel_args = (*kernel_args, GRUB_WAITS)
+    scenario = Scenario(
+        name="state",
+        title="a golden state",
+        description="stands where it was asked for",
+        steps=(Reach(stage=stage),),
+        guest=kind,
+        kernel_args=kernel_args,
+    )
+    cell = Cell(image=image, machine=machine, firmware=firmware, vcpus=vcpus, scenario=scenario.name)
+    return WantedState(
+        label=image, stage=served, spec=guest_spec(cell, scenario, found), driver=open_guest(scenario, found)
+    )
