@@ -11,7 +11,7 @@ from emulator.machine.origin import Origin
 from emulator.machine.spec import MachineSpec
 from emulator.machine.tsc import measure_tsc_khz
 from emulator.states.disks import disk_names, fork_disks
-from emulator.states.file_facts import identity, remembered_facts
+from emulator.states.file_facts import identity, read_facts
 from emulator.states.manifest import StateManifest
 from emulator.states.past import load_past
 from emulator.states.request import StateRequest
@@ -124,7 +124,7 @@ def _checked(path: Path, manifest: StateManifest) -> tuple[int, ...]:
     name = f"{path.parent.name}/{path.name}" if path.parent.name == CONSOLE else path.name
     known = identity(path)
     try:
-        facts = remembered_facts(path)
+        facts = read_facts(path)
     except OSError as error:
         raise SavedStateError(f"{path}: {error.strerror}") from error
     wanted = manifest.files[name]

@@ -91,12 +91,12 @@ def machine(
 
 @pytest.fixture
 def from_state(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[FromState]:
-    """Guests that go on from golden states: `shell = from_state("shell")`, as many as a test wants.
+    """Guests that go on from golden states, as many as a test wants.
 
-    The first argument is "login", "shell", "grub", or for the SAC guest "loader", "sac", "cmd"; `image`,
-    `machine`, `firmware`, `vcpus` and `kernel_args` choose whose. Where a state can't be had the guest is
-    booted to that stage, and the test's property "start" says why. Each has `machine`, `console` and
-    `guest`; all end with the test.
+    `one = from_state("shell")` has `machine`, `console` and `guest`; all end with the test. The stage is
+    "login", "shell", "grub", or for the SAC guest "loader", "sac", "cmd"; `image`, `machine`, `firmware`,
+    `vcpus` and `kernel_args` choose whose. Where a state can't be had the guest is booted to that stage, and
+    the test's property "start" says why.
     """
     with ExitStack() as stack:
         count = itertools.count(1)
