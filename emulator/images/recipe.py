@@ -12,12 +12,13 @@ from emulator.errors import ImageError, SpecError
 from emulator.images import cpio
 from emulator.images.catalog import CatalogEntry, data_directory
 from emulator.images.kmod import Module, load_order
+from emulator.images.reseed import make_reseed_program
 
 # Part of every image's key: to be raised when the builder makes other bytes from the same recipe.
-BUILDER = 2
+BUILDER = 3
 # The same for images with a disk alone.
 DISK_BUILDER = 1
-_EXECUTABLE = ("init", "etc/acpi/")
+_EXECUTABLE = ("init", "bin/", "etc/acpi/")
 _PRIVATE = ("etc/shadow",)
 _EMPTY_DIRECTORIES = ("bin", "dev", "home/tester", "proc", "run", "sys", "tmp", "var/log", "lib/modules")
 _APPLET_TABLE = re.compile(rb"\[\0\[\[\0(?:[a-z0-9_.-]+\0)+")
@@ -96,6 +97,7 @@ def guest_nodes(
     nodes += [_own_file(path, data, image) for path, data in recipe.files.items()]
     nodes.append(cpio.file("bin/busybox", silence_cursor_query(busybox), 0o755))
     nodes += [cpio.symlink(f"bin/{name}", "busybox") for name in find_applets(busybox) if name != "busybox"]
+    nodes.append(cpio.file("bin/reseed", make_reseed_program(), 0o755))
     nodes += [cpio.file(f"lib/modules/{module.name}.ko", module.data) for module in loaded]
     nodes.append(cpio.file("lib/modules/order", "".join(f"{module.name}\n" for module in loaded).encode()))
     if spin is not None:

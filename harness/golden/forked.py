@@ -13,6 +13,7 @@ from emulator.images.sac.image import SAC_IMAGES
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Firmware, MachineType
 from harness.golden.reach import reach_stage
+from harness.golden.renew import renew
 from harness.golden.start import MAKE_S, Start, choose_start, start_machine
 from harness.golden.wanted import named_state
 from harness.guests.guest import Guest
@@ -87,6 +88,7 @@ def open_forked(
     firmware: str = "seabios",
     vcpus: int = 1,
     kernel_args: tuple[str, ...] = (),
+    renewed: bool = True,
 ) -> Iterator[ForkedGuest]:
     """Open a guest at `stage`: forked from its golden state, or booted to there where that can't be.
 
@@ -99,6 +101,8 @@ def open_forked(
         firmware: what starts it.
         vcpus: 1 to 4.
         kernel_args: added to a Linux guest's command line.
+        renewed: whether a fork gets a clock, random numbers and a boot id of its own, where its stage
+            allows it (`renew`).
 
     Raises:
         SpecError: there is no such machine or stage.
@@ -119,4 +123,7 @@ def open_forked(
         if start.origin is None:
             reach_stage(wanted.driver, wanted.stage)(opened, Deadline.after(MAKE_S * lab.time_scale))
         session = Session(opened.console)
-        yield ForkedGuest(machine=opened, console=session, guest=wanted.driver(session), start=start)
+        guest = wanted.driver(session)
+        if renewed and start.origin is not None:
+            renew(guest, wanted.stage, Deadline.after(POWER_S * lab.time_scale))
+        yield ForkedGuest(machine=opened, console=session, guest=guest, start=start)
