@@ -29,6 +29,7 @@ from emulator.machine.run_dir import (
     write_json,
 )
 from emulator.machine.spec import Firmware, MachineSpec
+from emulator.machine.swtpm import Tpm, open_tpm
 from emulator.machine.teardown import Teardown
 
 
@@ -46,6 +47,7 @@ class Bench:
         loop: the thread that owns the process.
         ledger: where the machine is entered.
         entry: its entry while it is off.
+        tpm: its TPM, if the spec wants one.
     """
 
     qemu: QemuBinary
@@ -57,6 +59,7 @@ class Bench:
     loop: LoopThread
     ledger: Ledger
     entry: Entry
+    tpm: Tpm | None = None
 
     @property
     def temp_dir(self) -> Path:
@@ -110,7 +113,7 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
     """Make all that a machine stands on; `teardown` undoes it.
 
     Raises:
-        MissingPrerequisite: QEMU or its firmware is not installed.
+        MissingPrerequisite: QEMU, its firmware or swtpm is not installed.
         LabError: a directory or the ledger can't be written.
     """
     qemu = opening.qemu or find_qemu()
@@ -125,6 +128,8 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
     ledger.write(entry)
     make_temp_dir(Path(entry.temp_dir))
     vars_file = None if firmware is None else _open_vars(firmware, teardown, Path(entry.temp_dir))
+    has_tpm = spec.windows is not None and spec.windows.tpm
+    tpm = teardown.enter(open_tpm(Path(entry.temp_dir))) if has_tpm else None
     loop = teardown.enter(LoopThread(f"machine-{entry.id}"))
     return Bench(
         qemu=qemu,
@@ -136,6 +141,7 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
         loop=loop,
         ledger=ledger,
         entry=entry,
+        tpm=tpm,
     )
 
 

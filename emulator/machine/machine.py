@@ -23,7 +23,7 @@ from emulator.machine.process import Exit, stderr_tail
 from emulator.machine.procfs import Identity
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.requests import answer_request
-from emulator.machine.run_dir import BULK_DIRECTORY, STDERR_FILE
+from emulator.machine.run_dir import BULK_DIRECTORY, COM2_FILE, STDERR_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.machine.teardown import Teardown
 from emulator.machine.tsc import measure_tsc_khz
@@ -247,15 +247,16 @@ class Machine:
         self._bulk_stack.close()
         self._cycles += 1
         bulk_fd = self._open_bulk(stack) if self.spec.bulk_console else None
+        tpm_fd = None if self._bench.tpm is None else stack.enter_context(self._bench.tpm.plug()).fileno()
         ours, theirs = socket.socketpair()
         stack.callback(theirs.close)
         with ExitStack() as undo:
             undo.callback(ours.close)
-            self.argv = self._build_argv(theirs.fileno(), bulk_fd=bulk_fd)
+            self.argv = self._build_argv(theirs.fileno(), bulk_fd=bulk_fd, tpm_fd=tpm_fd)
             undo.pop_all()
         launch = Launch(
             argv=self.argv,
-            pass_fds=[theirs.fileno(), *([] if bulk_fd is None else [bulk_fd])],
+            pass_fds=[fd for fd in (theirs.fileno(), bulk_fd, tpm_fd) if fd is not None],
             stderr_path=self.run_dir / STDERR_FILE,
             marker=self.id,
         )
@@ -264,9 +265,14 @@ class Machine:
         )
         return self._cycle
 
-    def _build_argv(self, qmp_fd: int, *, bulk_fd: int | None) -> tuple[str, ...]:
+    def _build_argv(self, qmp_fd: int, *, bulk_fd: int | None, tpm_fd: int | None) -> tuple[str, ...]:
         wiring = Wiring(
-            console_path=self.console.path, qmp_fd=qmp_fd, bulk_fd=bulk_fd, vars_file=self._bench.vars_file
+            console_path=self.console.path,
+            qmp_fd=qmp_fd,
+            bulk_fd=bulk_fd,
+            vars_file=self._bench.vars_file,
+            com2_file=None if self.spec.windows is None else self.run_dir / COM2_FILE,
+            tpm_fd=tpm_fd,
         )
         return build_argv(
             self.spec,

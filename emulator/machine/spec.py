@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from emulator.errors import SpecError
+from emulator.machine.windows_parts import WindowsParts
 
 MAX_VCPUS = 4
 MEMORY_MIB_MIN = 64
@@ -85,6 +86,7 @@ class DiskFormat(StrEnum):
 
     RAW = "raw"
     QCOW2 = "qcow2"
+    VHDX = "vhdx"
 
 
 class DiskBus(StrEnum):
@@ -176,6 +178,7 @@ class MachineSpec:
             uuid, family.
         qboot: whether a kernel is started by qboot instead of SeaBIOS: the least firmware there is.
         seed: seed of QEMU's random numbers, so of the guest's virtio-rng; None takes the host's.
+        windows: what a machine for Windows has beyond others; None for other guests.
 
     Raises:
         SpecError: a field is wrong; the text names it, its value and what is allowed.
@@ -200,6 +203,7 @@ class MachineSpec:
     smbios: tuple[tuple[str, str], ...] = ()
     qboot: bool = False
     seed: int | None = None
+    windows: WindowsParts | None = None
 
     def __post_init__(self) -> None:
         """Refuse what QEMU refuses, or takes and then does not do."""
@@ -231,6 +235,8 @@ class MachineSpec:
         _require_int("memory_mib", self.memory_mib, span=range(MEMORY_MIB_MIN, MEMORY_MIB_MAX + 1))
         if self.seed is not None:
             _require_int("seed", self.seed, span=range(SEED_MAX + 1))
+        if self.windows is not None and not isinstance(self.windows, WindowsParts):
+            raise _wrong("windows", self.windows, allowed="none, or WindowsParts")
 
     def _check_kernel(self) -> None:
         if self.kernel is not None:
@@ -290,6 +296,8 @@ class MachineSpec:
             raise _wrong("bulk_console", value=True, allowed="false on microvm, without PCI and ACPI")
         if self.firmware_on_serial:
             raise _wrong("firmware_on_serial", value=True, allowed="false on microvm, which has no VGA")
+        if self.windows is not None:
+            raise _wrong("windows", self.windows, allowed="none on microvm, without PCI and ACPI")
         if self.qboot:
             # Linux did not boot with it (spec/qemu.md 2).
             raise _wrong("qboot", value=True, allowed="false on microvm")
@@ -307,6 +315,7 @@ class MachineSpec:
         shown["fw_cfg"] = [list(pair) for pair in self.fw_cfg]
         shown["smbios"] = [list(pair) for pair in self.smbios]
         shown["devices"] = sorted(self.devices)
+        shown["windows"] = None if self.windows is None else self.windows.to_dict()
         shown["disks"] = [{name: getattr(disk, name) for name in _DISK_FIELDS} for disk in self.disks]
         for disk in cast("list[dict[str, object]]", shown["disks"]):
             disk["path"] = str(disk["path"])
@@ -342,6 +351,8 @@ class MachineSpec:
             fields[name] = tuple(tuple(_read_list(name, pair)) for pair in _read_list(name, fields[name]))
         devices = _read_list("devices", fields["devices"])
         fields["devices"] = frozenset(_read_enum("devices", one, Device) for one in devices)
+        if fields["windows"] is not None:
+            fields["windows"] = WindowsParts.from_dict(fields["windows"])
         fields["disks"] = tuple(_read_disk(one) for one in _read_list("disks", fields["disks"]))
         return cls(**fields)  # type: ignore[arg-type]  # __post_init__ checks every type
 

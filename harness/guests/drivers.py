@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
+from typing import TypeAlias
 
 from emulator.errors import SpecError
 from emulator.images import Image
 from emulator.images.sac.image import SacImage
+from emulator.images.windows.windows_image import Level, WindowsImage
 from harness.guests.guest import OpenGuest
 from harness.guests.kind import GuestKind
 from harness.guests.linux import LinuxGuest
@@ -16,8 +18,10 @@ from harness.guests.sac import SacGuest
 from harness.guests.sac_channel import Account
 from harness.scenario import Scenario
 
+GuestImage: TypeAlias = Image | SacImage | WindowsImage
 
-def open_guest(scenario: Scenario, image: Image | SacImage) -> OpenGuest:
+
+def open_guest(scenario: Scenario, image: GuestImage) -> OpenGuest:
     """Return what makes the driver of `image` as `scenario` sets it up.
 
     Raises:
@@ -26,12 +30,16 @@ def open_guest(scenario: Scenario, image: Image | SacImage) -> OpenGuest:
     return _DRIVERS[scenario.guest](scenario, image)
 
 
-def _linux(scenario: Scenario, image: Image | SacImage) -> OpenGuest:
+def _linux(scenario: Scenario, image: GuestImage) -> OpenGuest:
     del scenario, image
     return LinuxGuest
 
 
-def _sac(scenario: Scenario, image: Image | SacImage) -> OpenGuest:
+def _sac(scenario: Scenario, image: GuestImage) -> OpenGuest:
+    if isinstance(image, WindowsImage):
+        own = Account(user=image.user, domain=image.domain, password=image.password)
+        from_cd = image.level is Level.ISO
+        return partial(SacGuest, profile=image.profile, account=own, boots_from_cd=from_cd)
     if not isinstance(image, SacImage):
         raise SpecError(f"scenario {scenario.name} is for a SAC guest; image {image.name} is none")
     knobs = scenario.knobs
@@ -39,6 +47,6 @@ def _sac(scenario: Scenario, image: Image | SacImage) -> OpenGuest:
     return partial(SacGuest, profile=image.profile, account=account)
 
 
-_DRIVERS: Mapping[GuestKind, Callable[[Scenario, Image | SacImage], OpenGuest]] = MappingProxyType(
+_DRIVERS: Mapping[GuestKind, Callable[[Scenario, GuestImage], OpenGuest]] = MappingProxyType(
     {GuestKind.LINUX: _linux, GuestKind.SAC: _sac}
 )
