@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from emulator.errors import SpecError
-from emulator.machine.spec import Device, Disk, DiskBus, Firmware, MachineSpec, MachineType
+from emulator.machine.spec import Device, DiskBus, Firmware, MachineSpec, MachineType
 from emulator.machine.windows_parts import windows_cpu, windows_words
 
 CONSOLE_CHARDEV = "ttyS0"
@@ -147,7 +147,7 @@ def build_argv(
         *_lines(wiring),
         *_firmware(wiring, firmware),
         *_devices(spec),
-        *(word for index, disk in enumerate(spec.disks) for word in _disk(disk, index=index, spec=spec)),
+        *(word for index in range(len(spec.disks)) for word in _disk(spec, index=index)),
         *_windows(spec, wiring),
         *(word for name, text in spec.fw_cfg for word in _fw_cfg(name, text)),
         *_kernel(spec, tsc_khz=tsc_khz if accelerator == "tcg" else None),
@@ -256,11 +256,15 @@ def _devices(spec: MachineSpec) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _disk(disk: Disk, *, index: int, spec: MachineSpec) -> tuple[str, ...]:
+def _disk(spec: MachineSpec, *, index: int) -> tuple[str, ...]:
+    disk = spec.disks[index]
     drive = f"if=none,id=disk{index},format={disk.format},file={escaped(disk.path)}"
     drive += ",readonly=on" if disk.read_only else ""
     drive += ",snapshot=on" if disk.discard_writes else ""
-    device = "virtio-blk-pci" if disk.bus is DiskBus.VIRTIO else "ide-hd"
+    device = "virtio-blk-pci"
+    if disk.bus is DiskBus.SATA:
+        before = sum(other.bus is DiskBus.SATA for other in spec.disks[:index])
+        device = f"ide-hd,{sata_place(spec.machine, before)}"
     # Windows' disks come before its CDs: an empty disk fails, and the CD is next.
     place = "" if spec.windows is None else f",bootindex={index + 1}"
     return ("-drive", drive, "-device", f"{device},drive=disk{index}{place}")
@@ -269,9 +273,20 @@ def _disk(disk: Disk, *, index: int, spec: MachineSpec) -> tuple[str, ...]:
 def _windows(spec: MachineSpec, wiring: Wiring) -> tuple[str, ...]:
     if spec.windows is None:
         return ()
+    first = sum(disk.bus is DiskBus.SATA for disk in spec.disks)
+    places = [sata_place(spec.machine, first + number) for number in range(len(spec.windows.cdroms))]
     return windows_words(
-        spec.windows, first_cd=len(spec.disks) + 1, com2_file=wiring.com2_file, tpm_fd=wiring.tpm_fd
+        spec.windows,
+        cd_places=[f"{place},bootindex={len(spec.disks) + n}" for n, place in enumerate(places, start=1)],
+        com2_file=wiring.com2_file,
+        tpm_fd=wiring.tpm_fd,
     )
+
+
+def sata_place(machine: MachineType, number: int) -> str:
+    """Return where SATA device `number`, from 0, goes: PC's IDE has two a channel, Q35's AHCI one."""
+    channel, unit = (number, 0) if machine is MachineType.Q35 else divmod(number, 2)
+    return f"bus=ide.{channel},unit={unit}"
 
 
 def _fw_cfg(name: str, text: str) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ SMBIOS and GRUB carry more (70,000 bytes measured, QEMU 7.2, SeaBIOS and OVMF, G
 cuts a command line that is longer than the kernel takes.
 """
 SEED_MAX = 2**64 - 1
+SATA_MOST = 4
+"""Devices on a PC's IDE; Q35's AHCI has room for six."""
 
 _LOADER_WORD = re.compile(r"[A-Za-z0-9%+,./:=@_-]+")
 """What GRUB hands on as it is; quotes, backslashes, wildcards and separators it would change."""
@@ -237,6 +239,9 @@ class MachineSpec:
             _require_int("seed", self.seed, span=range(SEED_MAX + 1))
         if self.windows is not None and not isinstance(self.windows, WindowsParts):
             raise _wrong("windows", self.windows, allowed="none, or WindowsParts")
+        cdroms = len(self.windows.cdroms) if self.windows else 0
+        if cdroms + sum(disk.bus is DiskBus.SATA for disk in self.disks) > SATA_MOST:
+            raise _wrong("disks", self.disks, allowed=f"{SATA_MOST} on sata, CDs among them")
 
     def _check_kernel(self) -> None:
         if self.kernel is not None:

@@ -38,7 +38,9 @@ _ENTER_S = 30.0
 any other key would stop (spec/windows-sac.md 4.2)."""
 _COMMAND_S = 5.0
 _LONGEST_TEXT = 256
-_NOTHING_BOOTS = re.compile(rb"BdsDxe: No bootable option or device was found|No bootable device\.")
+_NOTHING_BOOTS = re.compile(
+    rb"BdsDxe: No bootable option or device was found|UEFI Interactive Shell v|No bootable device\."
+)
 _STAGE = re.compile(rb"^" + STAGE.encode() + rb" ([a-z-]{1,40})[ ]*\r?$", re.MULTILINE)
 _READY = re.compile(rb"^" + READY.encode() + rb"[ ]*\r?$", re.MULTILINE)
 

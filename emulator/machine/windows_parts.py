@@ -6,6 +6,7 @@ The clock shows UTC as on all our machines; `smm` and hence secure firmware are 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -82,21 +83,21 @@ def windows_cpu(accelerator: Literal["tcg", "kvm"]) -> str:
 
 
 def windows_words(
-    parts: WindowsParts, *, first_cd: int, com2_file: Path | None, tpm_fd: int | None
+    parts: WindowsParts, *, cd_places: Iterable[str], com2_file: Path | None, tpm_fd: int | None
 ) -> tuple[str, ...]:
     """Return the words for `parts`.
 
     Args:
         parts: what the machine has.
-        first_cd: the place of the first CD in the order of boot.
+        cd_places: where each CD is plugged in, and its place in the order of boot, in QEMU's words.
         com2_file: where COM2's output is appended.
         tpm_fd: number, in the child, of a socket whose other end is swtpm's control channel.
     """
     words = ["-chardev", f"file,id={COM2_CHARDEV},path={_escaped(com2_file)},append=on"]
     words += ["-serial", f"chardev:{COM2_CHARDEV}"]
-    for number, path in enumerate(parts.cdroms):
+    for number, (path, place) in enumerate(zip(parts.cdroms, cd_places, strict=True)):
         words += ["-drive", f"if=none,id=cd{number},media=cdrom,readonly=on,format=raw,file={_escaped(path)}"]
-        words += ["-device", f"ide-cd,drive=cd{number},bootindex={first_cd + number}"]
+        words += ["-device", f"ide-cd,drive=cd{number},{place}"]
     for path in parts.acpi_tables:
         words += ["-acpitable", f"file={_escaped(path)}"]
     # Without its ROM no firmware tries to boot from a network that leads nowhere.

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from emulator.clock import Deadline
 from emulator.images.sac.profile import SacProfile
-from harness.errors import ExpectTimeout, SacUnavailable
+from harness.errors import ExpectTimeout, GuestDied, SacUnavailable
 from harness.guests.sac_elsewhere import (
     CMD_UNAVAILABLE,
     ELSEWHERE,
+    NO_BOOT_ALARMS,
     NO_CMD,
+    NOTHING_BOOTS,
     SILENCE,
     describe_silence,
     find_elsewhere,
@@ -26,12 +28,12 @@ from harness.guests.sac_text import CMD_AVAILABLE, ENTER, PROMPT
 from harness.scenario import View
 from harness.screen import Screen
 from harness.session import Session
+from harness.tail import show_tail
 
 LOOK_S = 1.0
 """How often the screen is looked at while a boot is awaited."""
 PATIENCE_S = 20.0
 """How long a menu may stand still before it is said to wait."""
-_TAIL = 65536
 
 _BUGCHECK = rb'<INSTANCE CLASSNAME="BLUESCREEN">'
 _BUGCHECK_END = rb"</INSTANCE>"
@@ -65,7 +67,7 @@ class BootWatch:
         """
         elsewhere = [one.pattern for one in ELSEWHERE]
         patterns: list[bytes | re.Pattern[bytes]] = [_BUGCHECK, MACHINE_INFO, _CD_PROMPT, *elsewhere]
-        still, start = _Stillness(self.session), self.session.position
+        still, start, began = _Stillness(self.session), self.session.position, self.session.transcript.now()
         while True:
             try:
                 match = self.session.expect(patterns, deadline.sooner(LOOK_S), view=View.RAW)
@@ -73,8 +75,13 @@ class BootWatch:
                 self.refuse_menu(still)
                 if deadline.expired():
                     self._refuse_silence(start)
-                    raise
+                    raise self._late(began) from None
                 continue
+            except GuestDied as error:
+                if error.alarm.name not in NO_BOOT_ALARMS:
+                    raise
+                why = f"the firmware found neither disk nor CD that it can start: {error.alarm.title}"
+                raise self.unavailable(NOTHING_BOOTS, why) from error
             if match.index == 0:
                 self.session.expect(_BUGCHECK_END, deadline)
             elif match.index == 1:
@@ -145,10 +152,19 @@ class BootWatch:
         Raises:
             SacUnavailable: it is.
         """
-        transcript = self.session.transcript
-        found = find_elsewhere(transcript.read(max(since, len(transcript) - _TAIL)))
+        data = self.session.transcript.read(since)
+        found = None if parse_machine_info(data) else find_elsewhere(data)
         if found is not None:
             raise self.unavailable(found.state, found.why)
+
+    def _late(self, began: float) -> ExpectTimeout:
+        transcript = self.session.transcript
+        error = ExpectTimeout(
+            f"{transcript.name}: awaited the machine-info of a guest with SAC, which did not come"
+            f" in {transcript.now() - began:.1f} s; last came {show_tail(transcript, 1)!r}"
+        )
+        error.add_note(show_tail(transcript, 15))
+        return error
 
     def _refuse_silence(self, since: int) -> None:
         why = describe_silence(self.session.transcript.read(since))

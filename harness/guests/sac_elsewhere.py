@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+NOTHING_BOOTS = "nothing boots"
 NOT_WINDOWS = "no Windows"
 EMS_OFF = "EMS is off"
 DEBUGGER = "a kernel debugger has the port"
@@ -55,6 +56,8 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     _not_windows(rb"BTX loader \d|FreeBSD/[^\n]* bootstrap loader", "FreeBSD"),
     _not_windows(rb"^[\w.-]{1,64} login: ", "a system with a Unix login"),
 )
+NO_BOOT_ALARMS = ("no-boot-device", "uefi-shell")
+"""Alarms by which the firmware says that it found nothing to start."""
 CMD_UNAVAILABLE = rb"EVENT: The CMD command is unavailable\.\r\n"
 
 _FIRMWARE = re.compile(

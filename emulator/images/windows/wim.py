@@ -61,15 +61,17 @@ def read_editions(file: BinaryIO, *, origin: str) -> tuple[Edition, ...]:
 
 
 def find_edition(editions: tuple[Edition, ...], wanted: str, *, origin: str) -> Edition:
-    """Return the edition that `wanted` names: its number, one of its names, or a part of one.
+    """Return the edition that `wanted` names: its number, a name or its last word, or a part of one.
 
     Raises:
         SpecError: none or several match; the text lists what there is.
     """
     fold = wanted.strip().casefold()
+    if not fold:
+        raise SpecError(f"--edition is empty; {origin} has: {list_editions(editions)}")
     names = [(one, (one.name.casefold(), one.image_name.casefold())) for one in editions]
-    found = [one for one, both in names if fold in {str(one.index), *both}]
-    found = found or [one for one, both in names if fold and any(fold in name for name in both)]
+    found = [one for one, both in names if fold in {str(one.index), *both, both[1].rpartition(" ")[2]}]
+    found = found or [one for one, both in names if any(fold in name for name in both)]
     if len(found) == 1:
         return found[0]
     listed = list_editions(found or editions)
