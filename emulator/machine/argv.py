@@ -277,7 +277,8 @@ def _windows(spec: MachineSpec, wiring: Wiring) -> tuple[str, ...]:
     places = [sata_place(spec.machine, first + number) for number in range(len(spec.windows.cdroms))]
     return windows_words(
         spec.windows,
-        cd_places=[f"{place},bootindex={len(spec.disks) + n}" for n, place in enumerate(places, start=1)],
+        cd_places=places,
+        boot_from=len(spec.disks) + 1,
         com2_file=wiring.com2_file,
         tpm_fd=wiring.tpm_fd,
     )

@@ -83,13 +83,19 @@ def windows_cpu(accelerator: Literal["tcg", "kvm"]) -> str:
 
 
 def windows_words(
-    parts: WindowsParts, *, cd_places: Iterable[str], com2_file: Path | None, tpm_fd: int | None
+    parts: WindowsParts,
+    *,
+    cd_places: Iterable[str],
+    boot_from: int,
+    com2_file: Path | None,
+    tpm_fd: int | None,
 ) -> tuple[str, ...]:
     """Return the words for `parts`.
 
     Args:
         parts: what the machine has.
-        cd_places: where each CD is plugged in, and its place in the order of boot, in QEMU's words.
+        cd_places: where each CD is plugged in, in QEMU's words.
+        boot_from: the first CD's place in the order of boot.
         com2_file: where COM2's output is appended.
         tpm_fd: number, in the child, of a socket whose other end is swtpm's control channel.
     """
@@ -97,7 +103,7 @@ def windows_words(
     words += ["-serial", f"chardev:{COM2_CHARDEV}"]
     for number, (path, place) in enumerate(zip(parts.cdroms, cd_places, strict=True)):
         words += ["-drive", f"if=none,id=cd{number},media=cdrom,readonly=on,format=raw,file={_escaped(path)}"]
-        words += ["-device", f"ide-cd,drive=cd{number},{place}"]
+        words += ["-device", f"ide-cd,{place},drive=cd{number},bootindex={boot_from + number}"]
     for path in parts.acpi_tables:
         words += ["-acpitable", f"file={_escaped(path)}"]
     # Without its ROM no firmware tries to boot from a network that leads nowhere.
