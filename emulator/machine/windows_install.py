@@ -43,6 +43,7 @@ _NOTHING_BOOTS = re.compile(
 )
 _STAGE = re.compile(rb"^" + STAGE.encode() + rb" ([a-z-]{1,40})[ ]*\r?$", re.MULTILINE)
 _READY = re.compile(rb"^" + READY.encode() + rb"[ ]*\r?$", re.MULTILINE)
+_ESCAPE = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
 
 Tell = Callable[[str], None]
 
@@ -146,12 +147,17 @@ def _await_end(machine: Machine, deadline: Deadline, tell: Tell) -> None:
 def stages_in(said: bytes) -> tuple[str, ...]:
     """Return the stages that a guest has told of on COM2, in order, the last line only if it is whole."""
     whole = said[: said.rfind(b"\n") + 1]
-    return tuple(found[1].decode("ascii") for found in _STAGE.finditer(whole))
+    return tuple(found[1].decode("ascii") for found in _STAGE.finditer(_lines(whole)))
 
 
 def is_ready(said: bytes) -> bool:
     """Tell whether a guest has said on COM2 that it is ready."""
-    return _READY.search(said) is not None
+    return _READY.search(_lines(said)) is not None
+
+
+def _lines(said: bytes) -> bytes:
+    """Return what was said with a line end for each escape sequence: OVMF writes on COM2 too, before others."""
+    return _ESCAPE.sub(b"\n", said)
 
 
 def require_hope(marks: set[str], console: bytes, *, where: Path) -> None:

@@ -435,6 +435,7 @@ class SacGuest:
 
     def _unanswered(self) -> SacUnavailable | ExpectTimeout:
         transcript = self.session.transcript
+        self._boot.refuse_elsewhere(self._boot_start())
         picture = self._boot.look()
         if picture.showing is Showing.NOTHING:
             return ExpectTimeout(f"{transcript.name}: awaited the SAC prompt, but nothing answers")
