@@ -156,7 +156,7 @@ def is_ready(said: bytes) -> bool:
 
 
 def _lines(said: bytes) -> bytes:
-    """Return what was said with a line end for each escape sequence: OVMF writes on COM2 too, before others."""
+    """Return what was said, with line ends for escape sequences: OVMF writes on COM2 too, before others."""
     return _ESCAPE.sub(b"\n", said)
 
 
