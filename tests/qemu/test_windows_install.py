@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -117,6 +118,18 @@ def test_disk_that_can_not_be_made_is_told(tmp_path, install, monkeypatch):
     put_program(tmp_path, monkeypatch, "qemu-img", fails)
     with pytest.raises(ImageError, match=r"qemu-img create failed: .*No space left"):
         install(GOOD)
+    assert left_in(tmp_path / "root") == []
+
+
+def test_full_disk_is_told_while_the_guest_waits(tmp_path, install, monkeypatch):
+    """The disk's data lie in /dev/full, which takes no byte; the guest writes a sector to it by int 13h."""
+    data = tmp_path / "data"
+    make = f"{shutil.which('qemu-img')} create -q -f qcow2 -o data_file={data},data_file_raw=on"
+    steps = f'set -e\ntruncate -s 40G {data}\n{make} "$5" "$6"\nrm {data}\nln -s /dev/full {data}\n'
+    put_program(tmp_path, monkeypatch, "qemu-img", f"#!/bin/sh\n{steps}")
+    write_sector = bytes.fromhex("b8 01 03 bb 00 7c b9 02 00 ba 80 00 cd 13")
+    with pytest.raises(ImageError, match="a disk can't be written: the host's is full, or failed"):
+        install(write_sector + IDLE, seconds=3600)
     assert left_in(tmp_path / "root") == []
 
 
