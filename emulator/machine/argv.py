@@ -86,6 +86,7 @@ class Wiring:
         bulk_fd: number, in the child, of a connected unix socket for the bulk console.
         vars_file: this machine's own copy of the OVMF variable store.
         com2_file: where COM2 of a machine for Windows writes.
+        firmware_file: where SeaBIOS of a machine for Windows writes what it does.
         tpm_fd: number, in the child, of a connected unix socket that swtpm's control channel is at.
     """
 
@@ -95,6 +96,7 @@ class Wiring:
     bulk_fd: int | None = None
     vars_file: Path | None = None
     com2_file: Path | None = None
+    firmware_file: Path | None = None
     tpm_fd: int | None = None
 
 
@@ -166,6 +168,7 @@ def _check_wiring(spec: MachineSpec, wiring: Wiring, *, firmware: FirmwareFiles 
         "wiring.vars_file": (wiring.vars_file is not None, uefi),
         "wiring.bulk_fd": (wiring.bulk_fd is not None, spec.bulk_console),
         "wiring.com2_file": (wiring.com2_file is not None, spec.windows is not None),
+        "wiring.firmware_file": (wiring.firmware_file is not None, spec.windows is not None),
         "wiring.tpm_fd": (wiring.tpm_fd is not None, spec.windows is not None and spec.windows.tpm),
     }
     for name, (given, needed) in wanted.items():
@@ -280,6 +283,7 @@ def _windows(spec: MachineSpec, wiring: Wiring) -> tuple[str, ...]:
         cd_places=places,
         boot_from=len(spec.disks) + 1,
         com2_file=wiring.com2_file,
+        firmware_file=wiring.firmware_file,
         tpm_fd=wiring.tpm_fd,
     )
 

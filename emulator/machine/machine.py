@@ -23,7 +23,7 @@ from emulator.machine.process import Exit, stderr_tail
 from emulator.machine.procfs import Identity
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.requests import answer_request
-from emulator.machine.run_dir import BULK_DIRECTORY, COM2_FILE, STDERR_FILE
+from emulator.machine.run_dir import BULK_DIRECTORY, COM2_FILE, FIRMWARE_FILE, STDERR_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.machine.teardown import Teardown
 from emulator.machine.tsc import measure_tsc_khz
@@ -272,6 +272,7 @@ class Machine:
             bulk_fd=bulk_fd,
             vars_file=self._bench.vars_file,
             com2_file=None if self.spec.windows is None else self.run_dir / COM2_FILE,
+            firmware_file=None if self.spec.windows is None else self.run_dir / FIRMWARE_FILE,
             tpm_fd=tpm_fd,
         )
         return build_argv(

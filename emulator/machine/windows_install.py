@@ -25,7 +25,7 @@ from emulator.images.windows.answer_iso import write_answer_iso
 from emulator.images.windows.qemu_img import create_disk
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.power import MachineState
-from emulator.machine.run_dir import COM2_FILE
+from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
 from emulator.machine.spec import DiskFormat, Firmware, MachineSpec, MachineType
 from emulator.machine.windows_boot import ensure_spcr, windows_disk
 from emulator.machine.windows_parts import WindowsParts
@@ -99,7 +99,8 @@ def install_windows(
         create_disk(disk, gib=wanted.disk_gib)
         write_answer_iso(answers, document)
         spec = _spec(wanted, disk=disk, answers=answers, root=root)
-        (run_dir / COM2_FILE).unlink(missing_ok=True)  # of an installation before
+        for name in (COM2_FILE, FIRMWARE_FILE):  # of an installation before
+            (run_dir / name).unlink(missing_ok=True)
         with open_machine(spec, run_dir=run_dir, label=f"install {wanted.name}") as machine:
             tell("booting the media")
             _await_end(machine, deadline, tell)
@@ -120,17 +121,18 @@ def _spec(wanted: Installation, *, disk: Path, answers: Path, root: Path) -> Mac
 
 def _await_end(machine: Machine, deadline: Deadline, tell: Tell) -> None:
     """Wait until the guest has said that it is ready and has switched itself off."""
-    transcript, com2 = machine.transcript, machine.run_dir / COM2_FILE
+    transcript, firmware = machine.transcript, machine.run_dir / FIRMWARE_FILE
     told = seen = 0
     keys_until = deadline.clock.monotonic() + _ENTER_S
     while True:
         is_off = machine.state is MachineState.OFF
-        said = com2.read_bytes() if com2.exists() else b""
+        said = (machine.run_dir / COM2_FILE).read_bytes()  # QEMU makes it before the guest runs
         stages = stages_in(said)
         for stage in stages[told:]:
             tell(stage)
         told = len(stages)
-        require_hope({mark.name for mark in transcript.marks}, transcript.read(seen), where=machine.run_dir)
+        console = transcript.read(seen) + firmware.read_bytes()
+        require_hope({mark.name for mark in transcript.marks}, console, where=machine.run_dir)
         seen = max(seen, len(transcript) - _LONGEST_TEXT)
         if is_off:
             _require_ready(machine, said, stages)
@@ -165,7 +167,7 @@ def require_hope(marks: set[str], console: bytes, *, where: Path) -> None:
 
     Args:
         marks: names of QEMU's events.
-        console: what came on COM1.
+        console: what came on COM1, and what the firmware said.
         where: where the evidence is.
 
     Raises:

@@ -14,6 +14,7 @@ from typing import Literal
 from emulator.errors import SpecError
 
 COM2_CHARDEV = "com2"
+FIRMWARE_CHARDEV = "firmware"
 TPM_CHARDEV = "tpm"
 TCG_CPU = "Nehalem"
 """Windows wants cmpxchg16b, Server 2025 SSE4.2 and POPCNT too. Nobody has seen it run on this under TCG."""
@@ -88,6 +89,7 @@ def windows_words(
     cd_places: Iterable[str],
     boot_from: int,
     com2_file: Path | None,
+    firmware_file: Path | None,
     tpm_fd: int | None,
 ) -> tuple[str, ...]:
     """Return the words for `parts`.
@@ -97,10 +99,14 @@ def windows_words(
         cd_places: where each CD is plugged in, in QEMU's words.
         boot_from: the first CD's place in the order of boot.
         com2_file: where COM2's output is appended.
+        firmware_file: where SeaBIOS' own words are appended.
         tpm_fd: number, in the child, of a socket whose other end is swtpm's control channel.
     """
     words = ["-chardev", f"file,id={COM2_CHARDEV},path={_escaped(com2_file)},append=on"]
     words += ["-serial", f"chardev:{COM2_CHARDEV}"]
+    # SeaBIOS tells port 0x402 what it does; that it found nothing to boot only the screen says besides.
+    words += ["-chardev", f"file,id={FIRMWARE_CHARDEV},path={_escaped(firmware_file)},append=on"]
+    words += ["-device", f"isa-debugcon,iobase=0x402,chardev={FIRMWARE_CHARDEV}"]
     for number, (path, place) in enumerate(zip(parts.cdroms, cd_places, strict=True)):
         words += ["-drive", f"if=none,id=cd{number},media=cdrom,readonly=on,format=raw,file={_escaped(path)}"]
         words += ["-device", f"ide-cd,{place},drive=cd{number},bootindex={boot_from + number}"]

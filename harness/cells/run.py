@@ -14,7 +14,7 @@ from emulator.console.transcript import DirectorySink, Transcript, load_transcri
 from emulator.errors import EmulatorError, SpecError
 from emulator.images.windows.windows_image import WindowsImage
 from emulator.machine.machine import open_machine
-from emulator.machine.run_dir import ARGV_FILE
+from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
 from emulator.machine.sac_boot import write_sac_disk
 from emulator.machine.spec import Disk, MachineSpec
 from harness.azure.address import ServiceAddress
@@ -98,7 +98,8 @@ class CellRun:
                 qemu=str(self.lab.qemu.version),
                 seed=spec.seed,
             )
-            result = self._play(spec, open_guest(self.scenario, image), around, started)
+            driver = open_guest(self.scenario, image, firmware_said=self._firmware_said)
+            result = self._play(spec, driver, around, started)
         except Unsupported as error:
             result = skipped_result(self.cell, self.scenario, Transcript(), around, message=str(error))
         except SpecError:
@@ -174,6 +175,11 @@ class CellRun:
             time_limit_s=self.time_limit_s,
             on_step=self.on_step,
         ).play()
+
+    def _firmware_said(self) -> bytes:
+        with suppress(OSError):
+            return (self.directory / FIRMWARE_FILE).read_bytes()
+        return b""
 
     def _argv(self) -> list[str]:
         with suppress(OSError, ValueError, KeyError):

@@ -6,7 +6,7 @@ The rules are those of spec/windows-sac.md 1.11; they hold for real Windows and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from emulator.clock import Deadline
@@ -54,7 +54,8 @@ class SacGuest:
         machine: what the guest said of itself at its last boot that was seen.
         channel: the channel that has the terminal, as far as it is known.
 
-    Media ask for a key before they boot; with `boots_from_cd` the driver presses Enter there.
+    Media ask for a key before they boot; with `boots_from_cd` the driver presses Enter there. `firmware_said`
+    returns what SeaBIOS has told of itself so far, where somebody listens.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class SacGuest:
         *,
         pacing: Pacing | None = None,
         boots_from_cd: bool = False,
+        firmware_said: Callable[[], bytes] = bytes,
     ) -> None:
         self.session = session
         self.profile = profile
@@ -72,7 +74,7 @@ class SacGuest:
         self.machine = MachineInfo()
         self.channel = "SAC"
         self._pacing = pacing or Pacing()
-        self._boots_from_cd = boots_from_cd
+        self._boots_from_cd, self._firmware_said = boots_from_cd, firmware_said
         self._watch = StageWatch(session)
         self._attach(session.position)
         self._booted_at = session.position
@@ -340,7 +342,13 @@ class SacGuest:
         self._screen_from = start
         screen = Screen(self.session, start=start)
         self._keyboard = Keyboard(self.session, screen, self._pacing)
-        self._boot = BootWatch(self.session, screen, self.profile, boots_from_cd=self._boots_from_cd)
+        self._boot = BootWatch(
+            self.session,
+            screen,
+            self.profile,
+            boots_from_cd=self._boots_from_cd,
+            firmware_said=self._firmware_said,
+        )
         self._shell = ShellChannel(self.session, screen, self._keyboard, self.profile)
 
     def _begin_anew(self) -> None:

@@ -7,6 +7,7 @@ and inside a bugcheck's XML, and never redrawn (spec/windows-sac.md 1.4, 1.7, 1.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from emulator.clock import Deadline
@@ -21,6 +22,7 @@ from harness.guests.sac_elsewhere import (
     SILENCE,
     describe_silence,
     find_elsewhere,
+    found_nothing,
 )
 from harness.guests.sac_machine_info import MACHINE_INFO, MachineInfo, parse_machine_info
 from harness.guests.sac_screen import Picture, Showing, read_screen
@@ -48,6 +50,7 @@ class BootWatch:
     screen: Screen
     profile: SacProfile
     boots_from_cd: bool = False
+    firmware_said: Callable[[], bytes] = bytes
 
     def look(self) -> Picture:
         """Return what the screen shows now."""
@@ -73,6 +76,7 @@ class BootWatch:
                 match = self.session.expect(patterns, deadline.sooner(LOOK_S), view=View.RAW)
             except ExpectTimeout:
                 self.refuse_menu(still)
+                self._refuse_idle_firmware()
                 if deadline.expired():
                     self._refuse_silence(start)
                     raise self._late(began) from None
@@ -80,15 +84,13 @@ class BootWatch:
             except GuestDied as error:
                 if error.alarm.name not in NO_BOOT_ALARMS:
                     raise
-                why = f"the firmware found neither disk nor CD that it can start: {error.alarm.title}"
-                raise self.unavailable(NOTHING_BOOTS, why) from error
+                raise self._nothing_boots(error.alarm.title) from error
             if match.index == 0:
                 self.session.expect(_BUGCHECK_END, deadline)
             elif match.index == 1:
                 return parse_machine_info(match.data) or MachineInfo()
             elif match.index == 2:
-                if self.boots_from_cd:
-                    self.session.send(ENTER, deadline, echo=False)
+                self._answer_cd(deadline)
             else:
                 one = ELSEWHERE[match.index - 3]
                 raise self.unavailable(one.state, one.why)
@@ -156,6 +158,18 @@ class BootWatch:
         found = None if parse_machine_info(data) else find_elsewhere(data)
         if found is not None:
             raise self.unavailable(found.state, found.why)
+
+    def _answer_cd(self, deadline: Deadline) -> None:
+        if self.boots_from_cd:
+            self.session.send(ENTER, deadline, echo=False)
+
+    def _refuse_idle_firmware(self) -> None:
+        if found_nothing(self.firmware_said()):
+            raise self._nothing_boots("SeaBIOS says: No bootable device")
+
+    def _nothing_boots(self, says: str) -> SacUnavailable:
+        why = f"the firmware found neither disk nor CD that it can start: {says}"
+        return self.unavailable(NOTHING_BOOTS, why)
 
     def _late(self, began: float) -> ExpectTimeout:
         transcript = self.session.transcript

@@ -66,6 +66,11 @@ _FIRMWARE = re.compile(
 _STARTED = re.compile(rb'BdsDxe: starting (Boot[0-9A-F]{4} "[^"\r\n]{0,80}")')
 
 
+def found_nothing(firmware: bytes) -> bool:
+    """Tell whether SeaBIOS, by its own words, found nothing to start in its latest boot."""
+    return b"No bootable device." in firmware[firmware.rfind(b"SeaBIOS (version ") + 1 :]
+
+
 def find_elsewhere(data: bytes) -> Elsewhere | None:
     """Return what the first text in the table that `data` has says; None if it may yet come to SAC."""
     return next((one for one in ELSEWHERE if one.pattern.search(data)), None)
@@ -80,4 +85,4 @@ def describe_silence(data: bytes) -> str | None:
     if started:
         what = started[-1].decode("ascii", "replace")
         return f"the firmware started {what}, and nothing came after it: {rest}"
-    return f"nothing was written: nothing boots (SeaBIOS says so on the screen alone); or {rest}"
+    return f"nothing was written: {rest}"

@@ -81,6 +81,7 @@ def argv_of(spec, *, console_path=Path("/dev/pts/1")):
         bulk_fd=4 if spec.bulk_console else None,
         vars_file=Path("/run/vars") if uefi else None,
         com2_file=Path("/run/com2") if spec.windows else None,
+        firmware_file=Path("/run/firmware") if spec.windows else None,
         tpm_fd=5 if spec.windows and spec.windows.tpm else None,
     )
     return build_argv(

@@ -21,7 +21,7 @@ from emulator.machine.linux_boot import linux_spec
 from emulator.machine.machine import open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.procfs import read_stat
-from emulator.machine.run_dir import COM2_FILE
+from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
 from emulator.machine.sac_boot import SacBoot, sac_spec, write_sac_disk
 from emulator.machine.spec import Accelerator, Firmware, MachineType
 from emulator.machine.windows_boot import ensure_spcr, windows_spec
@@ -67,7 +67,8 @@ def booted(image, tmp_path, **fields):
     with open_machine(spec, run_dir=tmp_path / "run", accelerator=TCG) as machine:
         from_cd = image.level is Level.ISO
         session = Session(machine.console)
-        yield machine, SacGuest(session, load_profile("2022"), boots_from_cd=from_cd)
+        said = (machine.run_dir / FIRMWARE_FILE).read_bytes
+        yield machine, SacGuest(session, load_profile("2022"), boots_from_cd=from_cd, firmware_said=said)
 
 
 # -- parts -------------------------------------------------------------------------------------
@@ -212,9 +213,10 @@ def test_registered_disk_that_was_changed_is_no_longer_booted(tmp_path, register
 # -- where a guest is that will not come to SAC ------------------------------------------------
 
 
-def test_empty_disk_is_named(tmp_path):
+@pytest.mark.parametrize("firmware", ["seabios", "ovmf"])
+def test_empty_disk_is_named(tmp_path, firmware):
     (tmp_path / "empty.img").write_bytes(bytes(DISK_SIZE))
-    with booted(image_of(tmp_path / "empty.img", firmware="ovmf"), tmp_path) as (_, guest):
+    with booted(image_of(tmp_path / "empty.img", firmware=firmware), tmp_path) as (_, guest):
         with pytest.raises(SacUnavailable) as caught:
             guest.reach(Stage.SAC, soon())
         assert caught.value.state == "nothing boots"

@@ -99,9 +99,10 @@ def test_mark_alone_is_not_enough(tmp_path, install):
     assert left_in(tmp_path / "root") == []
 
 
-def test_media_that_nothing_boots_from_are_told_long_before_the_deadline(tmp_path, install):
+@pytest.mark.parametrize("firmware", ["seabios", "ovmf"])
+def test_media_that_nothing_boots_from_are_told_long_before_the_deadline(tmp_path, install, firmware):
     with pytest.raises(ImageError, match="nothing boots: the firmware found neither disk nor CD"):
-        install(None, seconds=3600, answers=replace(ANSWERS, firmware="ovmf"))
+        install(None, seconds=3600, answers=replace(ANSWERS, firmware=firmware))
     assert left_in(tmp_path / "root") == []
 
 

@@ -29,7 +29,8 @@ OVMF = FirmwareFiles(code=Path("/fw/CODE.fd"), vars_template=Path("/fw/VARS.fd")
 
 def argv_of(spec, *, accelerator="tcg", **wiring):
     uefi = spec.firmware is Firmware.OVMF
-    given = {"vars_file": Path("/run/vars") if uefi else None, "com2_file": Path("/run/com2.log")} | wiring
+    given = {"com2_file": Path("/run/com2.log"), "firmware_file": Path("/run/fw.log")} | wiring
+    given |= {"vars_file": Path("/run/vars") if uefi else None}
     wired = Wiring(console_path=Path("/dev/pts/1"), qmp_fd=5, **given)
     return build_argv(
         spec,
@@ -95,6 +96,7 @@ def test_tpm_is_there_when_it_is_asked_for(tmp_path):
     ("tpm", "wiring", "text"),
     [
         (False, {"com2_file": None}, "wiring.com2_file: missing"),
+        (False, {"firmware_file": None}, "wiring.firmware_file: missing"),
         (True, {}, "wiring.tpm_fd: missing"),
         (False, {"tpm_fd": 9}, "wiring.tpm_fd: given"),
     ],
