@@ -35,6 +35,7 @@ class Facts:
         setpriv: the path of the program that ties QEMU's life to ours.
         image_tools: what images are built with.
         report: Node and the report generator.
+        windows_tools: what only users' own Windows needs: qemu-img and swtpm.
         images_built: names of the images that are ready.
         images_missing: names of those that a run builds first.
         cache: the directory that holds them.
@@ -50,6 +51,7 @@ class Facts:
     setpriv: str | Fault
     image_tools: str | Fault
     report: str | Fault
+    windows_tools: str | Fault
     images_built: tuple[str, ...]
     images_missing: tuple[str, ...]
     cache: str
@@ -99,6 +101,7 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
         _disk(facts),
         _guests_at_once(facts),
         _part("HTML report", facts.report, fault=State.NOTE),
+        _part("your Windows", facts.windows_tools, fault=State.NOTE),
         _leftovers(facts),
     )
 

@@ -19,6 +19,7 @@ from emulator.node_packages import find_node
 from harness.diagnosis import Facts, Fault
 from harness.report.node_setup import node_modules
 
+WINDOWS_TOOLS = {"qemu-img": "qemu-utils", "swtpm": "swtpm"}
 IMAGE_TOOLS = {"apt-get": "apt", "apt-cache": "apt", "dpkg-deb": "dpkg"}  # program: Debian package
 
 
@@ -34,6 +35,7 @@ def examine() -> Facts:
         setpriv=_program("setpriv", package="util-linux"),
         image_tools=_image_tools(sorted({entry.keyring for entry in store.catalog.entries.values()})),
         report=_report_generator(),
+        windows_tools=_windows_tools(),
         images_built=built,
         images_missing=tuple(name for name in store.catalog.names if name not in built),
         cache=str(store.root),
@@ -87,6 +89,17 @@ def _report_generator() -> str | Fault:
         remedy = f"{sys.executable} -m harness.report.node_setup"
         return Fault(problem="Allure is not installed, so no Allure report", remedy=remedy)
     return f"{node}, {packages}"
+
+
+def _windows_tools() -> str | Fault:
+    """Return the tools for Windows that users bring, or the first that is missing, and what it is for."""
+    uses = {"qemu-img": "to install, and for qcow2 and vhdx", "swtpm": "for --tpm"}
+    for name, package in WINDOWS_TOOLS.items():
+        seen = _program(name, package=package)
+        if isinstance(seen, Fault):
+            problem = f"{seen.problem}: ttylab images add-windows needs it {uses[name]}"
+            return Fault(problem=problem, remedy=seen.remedy)
+    return ", ".join(WINDOWS_TOOLS)
 
 
 def _disk_free(directory: Path) -> int:

@@ -9,6 +9,8 @@ from pathlib import Path
 from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.images import Image, ImageStore
 from emulator.images.sac.image import SAC_IMAGES, SacImage, sac_image
+from emulator.images.windows.registry import WindowsRegistry
+from emulator.images.windows.windows_image import WindowsImage
 from emulator.machine.host import read_host_budget, worker_count
 from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
@@ -56,9 +58,12 @@ class Lab:
             self._images[name] = self.store.ensure(name)
         return self._images[name]
 
-    def guest_image(self, name: str) -> Image | SacImage:
-        """Return an image of any kind of guest; raises as `image`."""
-        return sac_image(name) if name in SAC_IMAGES else self.image(name)
+    def guest_image(self, name: str) -> Image | SacImage | WindowsImage:
+        """Return an image of any kind of guest; raises as `image` and `WindowsRegistry.open`."""
+        if name in SAC_IMAGES:
+            return sac_image(name)
+        registry = WindowsRegistry()
+        return registry.open(name) if name in registry.images() else self.image(name)
 
     def choice(self, machine: MachineType) -> Choice:
         """Return who executes guest code on `machine`, and why."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from emulator.errors import SpecError
-from emulator.machine.spec import Device, Disk, DiskBus, Firmware, MachineSpec, MachineType
+from emulator.machine.spec import Device, DiskBus, Firmware, MachineSpec, MachineType
+from emulator.machine.windows_parts import windows_cpu, windows_words
 
 CONSOLE_CHARDEV = "ttyS0"
 """Id of the console's chardev: the one to name in QMP `chardev-send-break`."""
@@ -101,6 +102,9 @@ class Wiring:
         vars_file: this machine's own copy of the OVMF variable store.
         ram: a file instead of anonymous memory.
         incoming: whether QEMU waits for a saved state to be loaded, instead of starting the firmware.
+        com2_file: where COM2 of a machine for Windows writes.
+        firmware_file: where SeaBIOS of a machine for Windows writes what it does.
+        tpm_fd: number, in the child, of a connected unix socket that swtpm's control channel is at.
     """
 
     console_path: Path
@@ -110,6 +114,9 @@ class Wiring:
     vars_file: Path | None = None
     ram: RamFile | None = None
     incoming: bool = False
+    com2_file: Path | None = None
+    firmware_file: Path | None = None
+    tpm_fd: int | None = None
 
 
 def cpu_model(version: QemuVersion, accelerator: Literal["tcg", "kvm"]) -> CpuModel:
@@ -162,7 +169,8 @@ def build_argv(
         *_lines(wiring),
         *_firmware(wiring, firmware),
         *_devices(spec),
-        *(word for index, disk in enumerate(spec.disks) for word in _disk(disk, index=index)),
+        *(word for index in range(len(spec.disks)) for word in _disk(spec, index=index)),
+        *_windows(spec, wiring),
         *(word for name, text in spec.fw_cfg for word in _fw_cfg(name, text)),
         *_kernel(spec, tsc_khz=tsc_khz if accelerator == "tcg" else None),
         *(("-incoming", "defer") if wiring.incoming else ()),
@@ -180,13 +188,16 @@ def _check_wiring(spec: MachineSpec, wiring: Wiring, *, firmware: FirmwareFiles 
         "firmware files": (firmware is not None, uefi),
         "wiring.vars_file": (wiring.vars_file is not None, uefi),
         "wiring.bulk_fd": (wiring.bulk_fd is not None, spec.bulk_console),
+        "wiring.com2_file": (wiring.com2_file is not None, spec.windows is not None),
+        "wiring.firmware_file": (wiring.firmware_file is not None, spec.windows is not None),
+        "wiring.tpm_fd": (wiring.tpm_fd is not None, spec.windows is not None and spec.windows.tpm),
     }
     for name, (given, needed) in wanted.items():
         if given != needed:
             state = "missing" if needed else "given"
             raise SpecError(
                 f"{name}: {state} for machine {spec.name} with firmware {spec.firmware}, "
-                f"bulk_console {spec.bulk_console}"
+                f"bulk_console {spec.bulk_console}, windows {spec.windows}"
             )
 
 
@@ -230,7 +241,7 @@ def _memory(spec: MachineSpec, ram: RamFile | None) -> tuple[str, ...]:
 def _processor(
     spec: MachineSpec, *, accelerator: Literal["tcg", "kvm"], version: QemuVersion
 ) -> tuple[str, ...]:
-    model = cpu_model(version, accelerator).name
+    model = cpu_model(version, accelerator).name if spec.windows is None else windows_cpu(accelerator)
     # One thread for all vCPUs: 2 with thread=multi cost 6.2 CPU s for a boot, not 2.5 (spec/qemu.md 2).
     accel = "kvm" if accelerator == "kvm" else f"tcg,thread=single,tb-size={TCG_CACHE_MIB}"
     seed = () if spec.seed is None else ("-seed", str(spec.seed))
@@ -284,12 +295,39 @@ def _devices(spec: MachineSpec) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _disk(disk: Disk, *, index: int) -> tuple[str, ...]:
+def _disk(spec: MachineSpec, *, index: int) -> tuple[str, ...]:
+    disk = spec.disks[index]
     drive = f"if=none,id=disk{index},format={disk.format},file={escaped(disk.path)}"
     drive += ",readonly=on" if disk.read_only else ""
     drive += ",snapshot=on" if disk.discard_writes else ""
-    device = "virtio-blk-pci" if disk.bus is DiskBus.VIRTIO else "ide-hd"
-    return ("-drive", drive, "-device", f"{device},drive=disk{index}")
+    device = "virtio-blk-pci"
+    if disk.bus is DiskBus.SATA:
+        before = sum(other.bus is DiskBus.SATA for other in spec.disks[:index])
+        device = f"ide-hd,{sata_place(spec.machine, before)}"
+    # Windows' disks come before its CDs: an empty disk fails, and the CD is next.
+    place = "" if spec.windows is None else f",bootindex={index + 1}"
+    return ("-drive", drive, "-device", f"{device},drive=disk{index}{place}")
+
+
+def _windows(spec: MachineSpec, wiring: Wiring) -> tuple[str, ...]:
+    if spec.windows is None:
+        return ()
+    first = sum(disk.bus is DiskBus.SATA for disk in spec.disks)
+    places = [sata_place(spec.machine, first + number) for number in range(len(spec.windows.cdroms))]
+    return windows_words(
+        spec.windows,
+        cd_places=places,
+        boot_from=len(spec.disks) + 1,
+        com2_file=wiring.com2_file,
+        firmware_file=wiring.firmware_file,
+        tpm_fd=wiring.tpm_fd,
+    )
+
+
+def sata_place(machine: MachineType, number: int) -> str:
+    """Return where SATA device `number`, from 0, goes: PC's IDE has two a channel, Q35's AHCI one."""
+    channel, unit = (number, 0) if machine is MachineType.Q35 else divmod(number, 2)
+    return f"bus=ide.{channel},unit={unit}"
 
 
 def _fw_cfg(name: str, text: str) -> tuple[str, ...]:

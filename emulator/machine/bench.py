@@ -30,6 +30,7 @@ from emulator.machine.run_dir import (
     write_json,
 )
 from emulator.machine.spec import Firmware, MachineSpec
+from emulator.machine.swtpm import Tpm, open_tpm
 from emulator.machine.teardown import Teardown
 
 
@@ -49,6 +50,7 @@ class Bench:
         entry: its entry while it is off.
         ram: the file that is its RAM, if it is one.
         origin: the saved state it goes on from, if it does.
+        tpm: its TPM, if the spec wants one.
     """
 
     qemu: QemuBinary
@@ -62,6 +64,7 @@ class Bench:
     entry: Entry
     ram: RamFile | None
     origin: Origin | None
+    tpm: Tpm | None = None
 
     @property
     def temp_dir(self) -> Path:
@@ -118,7 +121,7 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
     """Make all that a machine stands on; `teardown` undoes it.
 
     Raises:
-        MissingPrerequisite: QEMU or its firmware is not installed.
+        MissingPrerequisite: QEMU, its firmware or swtpm is not installed.
         LabError: a directory or the ledger can't be written.
     """
     qemu = opening.qemu or find_qemu()
@@ -133,6 +136,8 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
     ledger.write(entry)
     make_temp_dir(Path(entry.temp_dir))
     vars_file = None if firmware is None else _open_vars(firmware, teardown, Path(entry.temp_dir))
+    has_tpm = spec.windows is not None and spec.windows.tpm
+    tpm = teardown.enter(open_tpm(Path(entry.temp_dir))) if has_tpm else None
     loop = teardown.enter(LoopThread(f"machine-{entry.id}"))
     return Bench(
         qemu=qemu,
@@ -146,6 +151,7 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
         entry=entry,
         ram=opening.ram,
         origin=opening.origin,
+        tpm=tpm,
     )
 
 

@@ -25,7 +25,7 @@ from emulator.machine.process import Exit, stderr_tail
 from emulator.machine.procfs import Identity
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.requests import answer_request
-from emulator.machine.run_dir import BULK_DIRECTORY, STDERR_FILE
+from emulator.machine.run_dir import BULK_DIRECTORY, COM2_FILE, FIRMWARE_FILE, STDERR_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.machine.teardown import Teardown
 from emulator.machine.tsc import measure_tsc_khz
@@ -139,7 +139,8 @@ class Machine:
                     stack.close()  # QEMU's ends are QEMU's alone, or its end would not be seen
                     self._enter(pid)
                     cycle.greet(deadline)
-                    self._go_on(cycle, origin, state_fd, deadline)
+                    if origin is not None and state_fd is not None:
+                        cycle.load(state_fd, skips_ram=origin.ram is not None, deadline=deadline)
                     if runs:
                         cycle.execute("cont", deadline=deadline)
                 except BaseException:
@@ -278,26 +279,21 @@ class Machine:
             raise StateError(f"{what}: machine {self.spec.name} is off; it must be on")
         return self._cycle
 
-    def _go_on(
-        self, cycle: PowerCycle, origin: Origin | None, state_fd: int | None, deadline: Deadline
-    ) -> None:
-        if origin is not None and state_fd is not None:
-            cycle.load(state_fd, skips_ram=origin.ram is not None, deadline=deadline)
-
     def _prepare(self, stack: ExitStack, origin: Origin | None, state_fd: int | None) -> PowerCycle:
         """Wire a new power cycle; `stack` gets QEMU's ends of the sockets."""
         self._bulk_stack.close()
         self._cycles += 1
         bulk_fd = self._open_bulk(stack) if self.spec.bulk_console else None
+        tpm_fd = None if self._bench.tpm is None else stack.enter_context(self._bench.tpm.plug()).fileno()
         ours, theirs = socket.socketpair()
         stack.callback(theirs.close)
         with ExitStack() as undo:
             undo.callback(ours.close)
-            self.argv = self._build_argv(theirs.fileno(), bulk_fd=bulk_fd, origin=origin)
+            self.argv = self._build_argv(theirs.fileno(), bulk_fd=bulk_fd, tpm_fd=tpm_fd, origin=origin)
             undo.pop_all()
         launch = Launch(
             argv=self.argv,
-            pass_fds=[fd for fd in (theirs.fileno(), bulk_fd, state_fd) if fd is not None],
+            pass_fds=[fd for fd in (theirs.fileno(), bulk_fd, tpm_fd, state_fd) if fd is not None],
             stderr_path=self.run_dir / STDERR_FILE,
             marker=self.id,
             begins=("started", {}) if origin is None else (FORKED, _fork_facts(origin)),
@@ -307,7 +303,9 @@ class Machine:
         )
         return self._cycle
 
-    def _build_argv(self, qmp_fd: int, *, bulk_fd: int | None, origin: Origin | None) -> tuple[str, ...]:
+    def _build_argv(
+        self, qmp_fd: int, *, bulk_fd: int | None, tpm_fd: int | None, origin: Origin | None
+    ) -> tuple[str, ...]:
         wiring = Wiring(
             console_path=self.console.path,
             qmp_fd=qmp_fd,
@@ -315,6 +313,9 @@ class Machine:
             vars_file=self._bench.vars_file,
             ram=self._bench.ram if origin is None else _private_ram(origin),
             incoming=origin is not None,
+            com2_file=None if self.spec.windows is None else self.run_dir / COM2_FILE,
+            firmware_file=None if self.spec.windows is None else self.run_dir / FIRMWARE_FILE,
+            tpm_fd=tpm_fd,
         )
         return build_argv(
             self.spec,

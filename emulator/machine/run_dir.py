@@ -18,6 +18,10 @@ from emulator.errors import LabError
 ARGV_FILE = "argv.json"
 STDERR_FILE = "qemu.stderr"
 BULK_DIRECTORY = "bulk"
+FIRMWARE_FILE = "firmware.log"
+"""What SeaBIOS says of a machine for Windows beside its screen."""
+COM2_FILE = "com2.log"
+"""What a machine for Windows wrote to COM2, in all power cycles."""
 TEMP_PREFIX = "ttylab-"
 SOCKET_PATH_MAX = 107
 _LONGEST_NAME = "/console.sock.partial"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from emulator.errors import SpecError
+from emulator.machine.windows_parts import WindowsParts
 
 MAX_VCPUS = 4
 MEMORY_MIB_MIN = 64
@@ -29,6 +30,8 @@ SMBIOS and GRUB carry more (70,000 bytes measured, QEMU 7.2, SeaBIOS and OVMF, G
 cuts a command line that is longer than the kernel takes.
 """
 SEED_MAX = 2**64 - 1
+SATA_MOST = 4
+"""Devices on a PC's IDE; Q35's AHCI has room for six."""
 
 _LOADER_WORD = re.compile(r"[A-Za-z0-9%+,./:=@_-]+")
 """What GRUB hands on as it is; quotes, backslashes, wildcards and separators it would change."""
@@ -85,6 +88,7 @@ class DiskFormat(StrEnum):
 
     RAW = "raw"
     QCOW2 = "qcow2"
+    VHDX = "vhdx"
 
 
 class DiskBus(StrEnum):
@@ -178,6 +182,7 @@ class MachineSpec:
             by which Linux 5.18 and newer reseeds its random numbers.
         qboot: whether a kernel is started by qboot instead of SeaBIOS: the least firmware there is.
         seed: seed of QEMU's random numbers, so of the guest's virtio-rng; None takes the host's.
+        windows: what a machine for Windows has beyond others; None for other guests.
 
     Raises:
         SpecError: a field is wrong; the text names it, its value and what is allowed.
@@ -203,6 +208,7 @@ class MachineSpec:
     generation_id: bool = False
     qboot: bool = False
     seed: int | None = None
+    windows: WindowsParts | None = None
 
     def __post_init__(self) -> None:
         """Refuse what QEMU refuses, or takes and then does not do."""
@@ -235,6 +241,11 @@ class MachineSpec:
         _require_int("memory_mib", self.memory_mib, span=range(MEMORY_MIB_MIN, MEMORY_MIB_MAX + 1))
         if self.seed is not None:
             _require_int("seed", self.seed, span=range(SEED_MAX + 1))
+        if self.windows is not None and not isinstance(self.windows, WindowsParts):
+            raise _wrong("windows", self.windows, allowed="none, or WindowsParts")
+        cdroms = len(self.windows.cdroms) if self.windows else 0
+        if cdroms + sum(disk.bus is DiskBus.SATA for disk in self.disks) > SATA_MOST:
+            raise _wrong("disks", self.disks, allowed=f"{SATA_MOST} on sata, CDs among them")
 
     def _check_kernel(self) -> None:
         if self.kernel is not None:
@@ -296,6 +307,8 @@ class MachineSpec:
             raise _wrong("firmware_on_serial", value=True, allowed="false on microvm, which has no VGA")
         if self.generation_id:
             raise _wrong("generation_id", value=True, allowed="false on microvm, without PCI and ACPI")
+        if self.windows is not None:
+            raise _wrong("windows", self.windows, allowed="none on microvm, without PCI and ACPI")
         if self.qboot:
             # Linux did not boot with it (spec/qemu.md 2).
             raise _wrong("qboot", value=True, allowed="false on microvm")
@@ -313,6 +326,7 @@ class MachineSpec:
         shown["fw_cfg"] = [list(pair) for pair in self.fw_cfg]
         shown["smbios"] = [list(pair) for pair in self.smbios]
         shown["devices"] = sorted(self.devices)
+        shown["windows"] = None if self.windows is None else self.windows.to_dict()
         shown["disks"] = [{name: getattr(disk, name) for name in _DISK_FIELDS} for disk in self.disks]
         for disk in cast("list[dict[str, object]]", shown["disks"]):
             disk["path"] = str(disk["path"])
@@ -348,6 +362,8 @@ class MachineSpec:
             fields[name] = tuple(tuple(_read_list(name, pair)) for pair in _read_list(name, fields[name]))
         devices = _read_list("devices", fields["devices"])
         fields["devices"] = frozenset(_read_enum("devices", one, Device) for one in devices)
+        if fields["windows"] is not None:
+            fields["windows"] = WindowsParts.from_dict(fields["windows"])
         fields["disks"] = tuple(_read_disk(one) for one in _read_list("disks", fields["disks"]))
         return cls(**fields)  # type: ignore[arg-type]  # __post_init__ checks every type
 

@@ -56,8 +56,10 @@ def make_maker(request: StateRequest, qemu: QemuBinary, choice: Choice) -> tuple
 
     Raises:
         MissingPrerequisite: its firmware is not installed.
-        SavedStateError: a file that it is made from can't be read.
+        SavedStateError: a file that it is made from can't be read, or it is a Windows that a user brought.
     """
+    if request.spec.windows is not None:  # to read all of its disk takes longer than to boot it
+        raise SavedStateError("states are not kept of a Windows that a user brought")
     firmware = find_ovmf() if request.spec.firmware is Firmware.OVMF else None
     files = request.files if firmware is None else (*request.files, firmware.code, firmware.vars_template)
     try:

@@ -21,6 +21,8 @@ class TargetKind(StrEnum):
     SERVICE = "service"
 
 
+REGISTERED = "registered"
+"""Feature of an image that its user registered on this host."""
 _ANY_KERNEL = Path("/kernel")
 _ANY_DISK = Disk(path=Path("/disk"))
 
@@ -46,6 +48,16 @@ def misfit(
     absent = scenario.modules - features
     if absent:
         return f"the guest has no {', '.join(sorted(absent))}"
+    if REGISTERED in features:
+        return _registered_misfit(cell, scenario, features, target=target)
+    missing = _missing(cell, scenario)
+    if missing:
+        return missing
+    return service_misfit(scenario) if target is TargetKind.SERVICE else None
+
+
+def _missing(cell: Cell, scenario: Scenario) -> str | None:
+    """Return what the machine lacks."""
     is_linux = scenario.guest is GuestKind.LINUX
     try:
         spec = MachineSpec(
@@ -63,4 +75,16 @@ def misfit(
     missing = scenario.needs - capabilities(spec)
     if missing:
         return f"{cell.machine} can't do: {', '.join(sorted(missing))}"
-    return service_misfit(scenario) if target is TargetKind.SERVICE else None
+    return None
+
+
+def _registered_misfit(
+    cell: Cell, scenario: Scenario, features: frozenset[str], *, target: TargetKind
+) -> str | None:
+    if f"boots-{cell.firmware}" not in features:
+        return f"{cell.image} is registered as booting under another firmware"
+    if target is TargetKind.SERVICE:
+        return "the service has no images that their users registered"
+    if scenario.keeps_disk:
+        return "only the SAC guest's disk can be read from here"
+    return _missing(cell, scenario)

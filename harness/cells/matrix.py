@@ -7,7 +7,7 @@
     target = "machine"                    # or "service": a VM of ttylab's console service
 
     [[block]]                             # the product of its axes; several blocks unite
-    images = ["bookworm"]                 # or "all"; so for every axis but vcpus
+    images = ["bookworm"]                 # or "all" that ttylab ships; so for every axis but vcpus
     machines = ["pc", "q35"]
     firmwares = ["seabios"]
     vcpus = [1, 2]
@@ -37,7 +37,7 @@ from emulator.errors import SpecError
 from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
 from emulator.toml_file import load_toml
 from harness.cells.cell import Cell, parse_cell_id, unknown_name
-from harness.cells.fit import TargetKind, is_pair, misfit
+from harness.cells.fit import REGISTERED, TargetKind, is_pair, misfit
 from harness.cells.selection import parse_shard, select, shard
 from harness.scenario import Scenario
 
@@ -184,6 +184,8 @@ class _Known:
         if block.scenarios is None and not block.tags:
             raise SpecError(f"{where}: key 'scenarios' is missing; give scenarios or tags, or both")
         names, machines, firmwares = self._axes(block, where=where)
+        if block.images == ALL:  # a file means the same on every host: who registered an image names it
+            names = frozenset(name for name in names if REGISTERED not in self.images[name])
         chosen = self._scenarios(block, where=where)
         for image, machine, firmware, vcpus, scenario in product(
             sorted(names), sorted(machines), sorted(firmwares), block.vcpus, sorted(chosen)

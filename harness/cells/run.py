@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from emulator.clock import Deadline, utc_now
 from emulator.cloud.resource_id import vm_id
 from emulator.console.transcript import DirectorySink, Transcript, load_transcript
 from emulator.errors import EmulatorError, SavedStateError, SpecError
+from emulator.images.windows.windows_image import WindowsImage
 from emulator.machine.machine import open_machine
-from emulator.machine.run_dir import ARGV_FILE
+from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
 from emulator.machine.sac_boot import write_sac_disk
 from emulator.machine.spec import Disk, MachineSpec
 from harness.azure.address import ServiceAddress
@@ -32,7 +33,7 @@ from harness.lab import Lab
 from harness.report.model import RESULT_FILE, CellResult
 from harness.report.run_file import write_cell
 from harness.runner import Player
-from harness.scenario import Scenario
+from harness.scenario import BOOT_S, Scenario
 from harness.targets import Target
 from harness.targets.service import service_target
 from harness.targets.service_abilities import service_capabilities
@@ -73,6 +74,7 @@ class CellRun:
     worker: str = "main"
     time_limit_s: float = 180.0
     on_step: Callable[[int, str], None] = lambda _index, _text: None
+    _patience: float = field(init=False, default=1.0)
 
     @property
     def directory(self) -> Path:
@@ -97,6 +99,8 @@ class CellRun:
         )
         try:
             image = self.lab.guest_image(self.cell.image)
+            if isinstance(image, WindowsImage):  # it takes longer than the guests that scenarios know
+                self._patience = max(1.0, image.profile.boot_timeout_s / BOOT_S)
             spec = guest_spec(self.cell, self.scenario, image)
             choice = self.lab.choice(self.cell.machine)
             around = replace(
@@ -106,7 +110,8 @@ class CellRun:
                 qemu=str(self.lab.qemu.version),
                 seed=spec.seed,
             )
-            result = self._play(spec, open_guest(self.scenario, image), around, started)
+            driver = open_guest(self.scenario, image, firmware_said=self._firmware_said)
+            result = self._play(spec, driver, around, started)
         except Unsupported as error:
             result = skipped_result(self.cell, self.scenario, Transcript(), around, message=str(error))
         except SpecError:
@@ -217,10 +222,15 @@ class CellRun:
             target=target,
             open_guest=driver,
             clock=self.lab.clock,
-            time_scale=self.lab.time_scale,
+            time_scale=self.lab.time_scale * self._patience,
             time_limit_s=self.time_limit_s,
             on_step=self.on_step,
         ).play()
+
+    def _firmware_said(self) -> bytes:
+        with suppress(OSError):
+            return (self.directory / FIRMWARE_FILE).read_bytes()
+        return b""
 
     def _argv(self) -> list[str]:
         with suppress(OSError, ValueError, KeyError):

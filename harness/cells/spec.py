@@ -12,14 +12,16 @@ from typing import TypeAlias
 from emulator.errors import SpecError
 from emulator.images import Image
 from emulator.images.sac.image import SacImage
+from emulator.images.windows.windows_image import WindowsImage
 from emulator.machine.linux_boot import linux_spec
 from emulator.machine.sac_boot import SacBoot, sac_spec
 from emulator.machine.spec import Firmware, MachineSpec
+from emulator.machine.windows_boot import windows_spec
 from harness.cells.cell import Cell
 from harness.guests.kind import GuestKind
 from harness.scenario import Scenario
 
-GuestImage: TypeAlias = Image | SacImage
+GuestImage: TypeAlias = Image | SacImage | WindowsImage
 SAC_WAYS = MappingProxyType({Firmware.SEABIOS: SacBoot.BIOS_DISK, Firmware.OVMF: SacBoot.UEFI_DISK})
 _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562's, for names that are addresses
 
@@ -44,7 +46,7 @@ def guest_spec(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec
 
 
 def _linux(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
-    if isinstance(image, SacImage):
+    if isinstance(image, SacImage | WindowsImage):
         raise SpecError(f"scenario {scenario.name} is for Linux; image {image.name} is none")
     return linux_spec(
         image,
@@ -56,6 +58,9 @@ def _linux(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
 
 
 def _sac(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
+    identifier = str(uuid.uuid5(_NAMESPACE, cell.id.rpartition(".")[0]))
+    if isinstance(image, WindowsImage):
+        return windows_spec(image, machine=cell.machine, name=_name(cell), uuid=identifier)
     if not isinstance(image, SacImage):
         raise SpecError(f"scenario {scenario.name} is for a SAC guest; image {image.name} is none")
     return sac_spec(
@@ -63,7 +68,7 @@ def _sac(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
         machine=cell.machine,
         knobs=replace(scenario.knobs, profile=image.profile.name),
         name=_name(cell),
-        uuid=str(uuid.uuid5(_NAMESPACE, cell.id.rpartition(".")[0])),
+        uuid=identifier,
     )
 
 

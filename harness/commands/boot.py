@@ -18,6 +18,8 @@ EXAMPLES = """Examples:
 
   ttylab boot sac --append "menu_timeout_s=10"    a guest that speaks SAC; it is not Windows
 
+  ttylab boot ws2022                          your own Windows, after `ttylab images add-windows`
+
 Ctrl-] opens a menu: NMI, SysRq, reset, power, help, quit. A second terminal joins with `ttylab attach`.
 """
 
@@ -28,10 +30,14 @@ app = typer.Typer(add_completion=False)
 def boot(
     image: Annotated[str, typer.Argument(help="Image to boot; see ttylab images list.")],
     *,
-    machine: Annotated[str, typer.Option(help="pc, q35 or microvm.")] = "pc",
-    firmware: Annotated[str, typer.Option(help="seabios or ovmf.")] = "seabios",
-    vcpus: Annotated[int, typer.Option(help="1 to 4.")] = 1,
-    memory: Annotated[int, typer.Option(help="MiB.")] = 256,
+    machine: Annotated[
+        str | None, typer.Option(help="pc, q35 or microvm; default pc, for Windows q35.")
+    ] = None,
+    firmware: Annotated[
+        str | None, typer.Option(help="seabios or ovmf; default seabios, for Windows its own.")
+    ] = None,
+    vcpus: Annotated[int | None, typer.Option(help="1 to 4; default 1, for Windows 2.")] = None,
+    memory: Annotated[int | None, typer.Option(help="MiB; default 256, for Windows 4096.")] = None,
     append: Annotated[str, typer.Option(help="More kernel parameters; for sac: knobs, key=value.")] = "",
     device: Annotated[list[str] | None, typer.Option(help="i6300esb or pvpanic; may be repeated.")] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Keep the transcript here.")] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,9 @@ import typer
 
 from emulator.errors import ImageError, SpecError
 from emulator.images import CatalogEntry, Image, ImageStore
+from emulator.images.windows.registry import WindowsRegistry
+from emulator.images.windows.windows_image import WindowsImage
+from harness.commands import add_windows as windows
 
 if TYPE_CHECKING:
     from rich.progress import Progress  # what draws is loaded where it draws: it takes as long as the rest
@@ -17,10 +21,12 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Guest images: Debian kernels with a small initramfs, built here and kept outside the checkout.\n\n"
     "Examples: `ttylab images list`, `ttylab images build bookworm`, `ttylab images build --all`, "
-    "`ttylab images verify`, `ttylab images prune`.",
+    "`ttylab images verify`, `ttylab images prune`, `ttylab images add-windows --help`.",
     no_args_is_help=True,
     add_completion=False,
 )
+app.command("add-windows", epilog=windows.EXAMPLES)(windows.add_windows)
+app.command("remove-windows")(windows.remove_windows)
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Images of the catalog.")]
 
 
@@ -31,17 +37,21 @@ def list_images(
         bool, typer.Option("--json", help="Print one JSON array, an object for each image.")
     ] = False,
 ) -> None:
-    """List the images of the catalog, and what has been built of them.
+    """List the images of the catalog, what has been built of them, and Windows that you registered.
 
     Examples: `ttylab images list`, `ttylab images list --json`.
     """
     store = ImageStore()
     built = {image.name: image for image in store.list()}
     entries = [(entry, built.get(name)) for name, entry in store.catalog.entries.items()]
+    registered = WindowsRegistry().images().values()
     if json:
-        typer.echo(json_format.dumps([as_object(entry, image) for entry, image in entries], indent=2))
-    else:
-        _show_table(entries)
+        linux = [as_object(entry, image) for entry, image in entries]
+        typer.echo(json_format.dumps([*linux, *map(windows_as_object, registered)], indent=2))
+        return
+    _show_table(entries)
+    if registered:
+        _show_windows(registered)
 
 
 @app.command()
@@ -114,6 +124,42 @@ def as_object(entry: CatalogEntry, image: Image | None) -> dict[str, object]:
         "modules": sorted(image.modules) if image else [],
         "size": image.size if image else 0,
     }
+
+
+def windows_as_object(image: WindowsImage) -> dict[str, object]:
+    """Return what `--json` prints of Windows that its user registered; the password is no part of it."""
+    provenance = image.provenance()
+    return {
+        "name": image.name,
+        "guest": provenance["guest"],
+        "level": image.level.value,
+        "release": image.release,
+        "firmware": image.firmware,
+        "tpm": image.tpm,
+        "path": str(image.path),
+        "user": image.user,
+        "real_windows": not image.is_sac_guest,
+        "sha256": dict(image.sha256),
+        "size": image.identity.size,
+    }
+
+
+def _show_windows(images: Iterable[WindowsImage]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("your own", "is", "release", "firmware", "TPM", "file", box=None, pad_edge=False)
+    table.columns[-1].overflow = "fold"
+    for image in images:
+        what = (
+            "ttylab's SAC guest, not Windows"
+            if image.is_sac_guest
+            else f"Windows, by your word ({image.level})"
+        )
+        tpm = "yes" if image.tpm else "no"
+        table.add_row(image.name, what, image.release, image.firmware, tpm, escape(str(image.path)))
+    Console().print("", table, sep="\n")
 
 
 def _build_one(store: ImageStore, name: str, *, bars: Progress, rebuild: bool) -> None:

@@ -6,7 +6,7 @@ The rules are those of spec/windows-sac.md 1.11; they hold for real Windows and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from emulator.clock import Deadline
@@ -53,6 +53,9 @@ class SacGuest:
         account: who may log in.
         machine: what the guest said of itself at its last boot that was seen.
         channel: the channel that has the terminal, as far as it is known.
+
+    Media ask for a key before they boot; with `boots_from_cd` the driver presses Enter there. `firmware_said`
+    returns what SeaBIOS has told of itself so far, where somebody listens.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class SacGuest:
         account: Account | None = None,
         *,
         pacing: Pacing | None = None,
+        boots_from_cd: bool = False,
+        firmware_said: Callable[[], bytes] = bytes,
     ) -> None:
         self.session = session
         self.profile = profile
@@ -69,6 +74,7 @@ class SacGuest:
         self.machine = MachineInfo()
         self.channel = "SAC"
         self._pacing = pacing or Pacing()
+        self._boots_from_cd, self._firmware_said = boots_from_cd, firmware_said
         self._watch = StageWatch(session)
         self._attach(session.position)
         self._booted_at = session.position
@@ -107,7 +113,7 @@ class SacGuest:
             return
         if stage is Stage.LOADER:
             if is_behind(self.stage, stage):
-                self._boot.await_menu(deadline)
+                self._boot.await_menu(deadline, since=self._boot_start())
                 self._watch.arrive(stage)
             return
         self._reach_prompt(stage, deadline)
@@ -155,6 +161,7 @@ class SacGuest:
                 if self._answers(deadline):
                     self._arrive_at_prompt()
                     return
+                self._boot.refuse_elsewhere(self._boot_start())
                 has_asked = True
             else:
                 is_stuck = attempt % 3 == 2 and showing in {Showing.OTHER, Showing.SHELL}
@@ -335,7 +342,13 @@ class SacGuest:
         self._screen_from = start
         screen = Screen(self.session, start=start)
         self._keyboard = Keyboard(self.session, screen, self._pacing)
-        self._boot = BootWatch(self.session, screen, self.profile)
+        self._boot = BootWatch(
+            self.session,
+            screen,
+            self.profile,
+            boots_from_cd=self._boots_from_cd,
+            firmware_said=self._firmware_said,
+        )
         self._shell = ShellChannel(self.session, screen, self._keyboard, self.profile)
 
     def _begin_anew(self) -> None:
@@ -363,7 +376,7 @@ class SacGuest:
         if is_behind(Stage.SAC, stage) and is_behind(self.stage, Stage.CMD):
             if not self._is_late:  # else the event may have come before anybody listened
                 with self._from(self._sac_at):
-                    self.session.expect(say.CMD_AVAILABLE + say.PROMPT, deadline, view=View.PLAIN)
+                    self._boot.await_cmd(deadline)
             self._watch.arrive(Stage.CMD)
 
     def _come_to_prompt(self, deadline: Deadline) -> None:
@@ -430,9 +443,7 @@ class SacGuest:
 
     def _unanswered(self) -> SacUnavailable | ExpectTimeout:
         transcript = self.session.transcript
-        elsewhere = self._boot.find_elsewhere(transcript.read(max(0, len(transcript) - 65536)))
-        if elsewhere is not None:
-            return elsewhere
+        self._boot.refuse_elsewhere(self._boot_start())
         picture = self._boot.look()
         if picture.showing is Showing.NOTHING:
             return ExpectTimeout(f"{transcript.name}: awaited the SAC prompt, but nothing answers")

@@ -7,16 +7,30 @@ and inside a bugcheck's XML, and never redrawn (spec/windows-sac.md 1.4, 1.7, 1.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from emulator.clock import Deadline
 from emulator.images.sac.profile import SacProfile
-from harness.errors import ExpectTimeout, SacUnavailable
+from harness.errors import ExpectTimeout, GuestDied, SacUnavailable
+from harness.guests.sac_elsewhere import (
+    CMD_UNAVAILABLE,
+    ELSEWHERE,
+    NO_BOOT_ALARMS,
+    NO_CMD,
+    NOTHING_BOOTS,
+    SILENCE,
+    describe_silence,
+    find_elsewhere,
+    found_nothing,
+)
 from harness.guests.sac_machine_info import MACHINE_INFO, MachineInfo, parse_machine_info
 from harness.guests.sac_screen import Picture, Showing, read_screen
+from harness.guests.sac_text import CMD_AVAILABLE, ENTER, PROMPT
 from harness.scenario import View
 from harness.screen import Screen
 from harness.session import Session
+from harness.tail import show_tail
 
 LOOK_S = 1.0
 """How often the screen is looked at while a boot is awaited."""
@@ -25,22 +39,7 @@ PATIENCE_S = 20.0
 
 _BUGCHECK = rb'<INSTANCE CLASSNAME="BLUESCREEN">'
 _BUGCHECK_END = rb"</INSTANCE>"
-_ELSEWHERE: tuple[tuple[bytes, str, str], ...] = (
-    (
-        rb"======== Microsoft Azure VM Health Report - Start",
-        "EMS is off",
-        "the Azure health report stands where SAC would be; `bcdedit /ems on` in the guest",
-    ),
-    (
-        rb"KDTARGET: |iiii[\x00-\x0c]\x00|0000[\x01-\x0c]\x00",
-        "a kernel debugger has the port",
-        "KD packets instead of SAC, which takes no input; `bcdedit /debug off`, or another port for it",
-    ),
-    (rb"Linux version [^\n]*\n|GNU GRUB", "no Windows", "Linux, or its loader, is what boots"),
-)
-"""What says that SAC will not come: a pattern of the raw bytes, where the guest is, why.
-
-A firmware that finds nothing to boot is an alarm of every session."""
+_CD_PROMPT = rb"Press any key to boot from CD or DVD\.\."
 
 
 @dataclass(slots=True)
@@ -50,6 +49,8 @@ class BootWatch:
     session: Session
     screen: Screen
     profile: SacProfile
+    boots_from_cd: bool = False
+    firmware_said: Callable[[], bytes] = bytes
 
     def look(self) -> Picture:
         """Return what the screen shows now."""
@@ -61,36 +62,70 @@ class BootWatch:
     def await_machine_info(self, deadline: Deadline) -> MachineInfo:
         """Wait for the `machine-info` of a boot, and consume up to its end.
 
+        A CD that asks for a key gets Enter, if the guest is to boot from one.
+
         Raises:
-            SacUnavailable: the guest is where it will not come to SAC.
+            SacUnavailable: the guest is where it will not come to SAC, or wrote nothing up to the deadline.
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
-        elsewhere = [pattern for pattern, _, _ in _ELSEWHERE]
-        patterns = [_BUGCHECK, MACHINE_INFO, *elsewhere]
-        still = _Stillness(self.session)
+        elsewhere = [one.pattern for one in ELSEWHERE]
+        patterns: list[bytes | re.Pattern[bytes]] = [_BUGCHECK, MACHINE_INFO, _CD_PROMPT, *elsewhere]
+        still, start, began = _Stillness(self.session), self.session.position, self.session.transcript.now()
         while True:
             try:
                 match = self.session.expect(patterns, deadline.sooner(LOOK_S), view=View.RAW)
             except ExpectTimeout:
                 self.refuse_menu(still)
+                self._refuse_idle_firmware()
                 if deadline.expired():
-                    raise
+                    self._refuse_silence(start)
+                    raise self._late(began) from None
                 continue
+            except GuestDied as error:
+                if error.alarm.name not in NO_BOOT_ALARMS:
+                    raise
+                raise self._nothing_boots(error.alarm.title) from error
             if match.index == 0:
                 self.session.expect(_BUGCHECK_END, deadline)
             elif match.index == 1:
                 return parse_machine_info(match.data) or MachineInfo()
+            elif match.index == 2:
+                self._answer_cd(deadline)
             else:
-                _, state, why = _ELSEWHERE[match.index - 2]
-                raise self.unavailable(state, why)
+                one = ELSEWHERE[match.index - 3]
+                raise self.unavailable(one.state, one.why)
 
-    def await_menu(self, deadline: Deadline) -> None:
-        """Wait for the boot menu.
+    def await_menu(self, deadline: Deadline, *, since: int = 0) -> None:
+        """Wait for the boot menu of the boot that begins at the raw offset `since`.
 
         Raises:
+            SacUnavailable: the guest is where it will show none.
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Screen.wait_for`.
         """
-        self.screen.wait_for(lambda _: self.look().showing is Showing.MENU, deadline, says="the boot menu")
+
+        def shows(_: Screen) -> bool:
+            if self.look().showing is Showing.MENU:
+                return True
+            self.refuse_elsewhere(since)
+            return False
+
+        self.screen.wait_for(shows, deadline, says="the boot menu")
+
+    def await_cmd(self, deadline: Deadline) -> None:
+        """Wait until SAC says that the CMD command is there.
+
+        Raises:
+            SacUnavailable: SAC is there, and says that CMD is not, or says nothing of it.
+            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        """
+        wait = deadline.sooner(self.profile.cmd_event_timeout_s)
+        try:
+            match = self.session.expect([CMD_AVAILABLE + PROMPT, CMD_UNAVAILABLE], wait, view=View.PLAIN)
+        except ExpectTimeout as error:
+            why = "its service (sacsvr) did not register in time, or is not there, as on client Windows"
+            raise self.unavailable(NO_CMD, why) from error
+        if match.index == 1:
+            raise self.unavailable(NO_CMD, "SAC says that the CMD command is unavailable; is sacsvr running?")
 
     def refuse_menu(self, still: _Stillness) -> None:
         """Say so if a menu waits for somebody's choice.
@@ -113,12 +148,42 @@ class BootWatch:
         error.add_note("\n".join(line for line in self.screen.lines() if line))
         return error
 
-    def find_elsewhere(self, data: bytes) -> SacUnavailable | None:
-        """Return the error that `data`, raw, is what no SAC guest sends; None if it may be one."""
-        for pattern, state, why in _ELSEWHERE:
-            if re.search(pattern, data):
-                return self.unavailable(state, why)
-        return None
+    def refuse_elsewhere(self, since: int) -> None:
+        """Say so if the console, from the raw offset `since` on, is one that no SAC comes to.
+
+        Raises:
+            SacUnavailable: it is.
+        """
+        data = self.session.transcript.read(since)
+        found = None if parse_machine_info(data) else find_elsewhere(data)
+        if found is not None:
+            raise self.unavailable(found.state, found.why)
+
+    def _answer_cd(self, deadline: Deadline) -> None:
+        if self.boots_from_cd:
+            self.session.send(ENTER, deadline, echo=False)
+
+    def _refuse_idle_firmware(self) -> None:
+        if found_nothing(self.firmware_said()):
+            raise self._nothing_boots("SeaBIOS says: No bootable device")
+
+    def _nothing_boots(self, says: str) -> SacUnavailable:
+        why = f"the firmware found neither disk nor CD that it can start: {says}"
+        return self.unavailable(NOTHING_BOOTS, why)
+
+    def _late(self, began: float) -> ExpectTimeout:
+        transcript = self.session.transcript
+        error = ExpectTimeout(
+            f"{transcript.name}: awaited the machine-info of a guest with SAC, which did not come"
+            f" in {transcript.now() - began:.1f} s; last came {show_tail(transcript, 1)!r}"
+        )
+        error.add_note(show_tail(transcript, 15))
+        return error
+
+    def _refuse_silence(self, since: int) -> None:
+        why = describe_silence(self.session.transcript.read(since))
+        if why is not None:
+            raise self.unavailable(SILENCE, why)
 
 
 class _Stillness:

@@ -87,6 +87,7 @@ SCENARIOS = (
         _ask("t", _PROCESS),
         _ask("f", ("Thread information is now", "what is listed of threads")),
         Alive(),
+        modules=say.KNOBS,  # the process is the SAC guest's
     ),
     _talk(
         "kill",

@@ -143,9 +143,11 @@ def test_tests_get_the_programs_that_only_they_need(checkout: Checkout) -> None:
     checkout.run("doctor")
     checkout.put("as")
     checkout.put("gcc")
-    assert "the tests need, with apt-get: chromium\n" in checkout.run("test").stderr
-    assert any(call.startswith("apt-get install") and " chromium " in call for call in checkout.calls)
-    checkout.put("chromium")
+    needed = "chromium qemu-utils swtpm wimtools xorriso"
+    assert f"the tests need, with apt-get: {needed}\n" in checkout.run("test").stderr
+    assert any(call.startswith("apt-get install") and f" {needed} " in call for call in checkout.calls)
+    for program in ("chromium", "qemu-img", "swtpm", "wimlib-imagex", "xorriso"):
+        checkout.put(program)
     assert checkout.run("test").stderr == ""
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from emulator.machine.argv import FirmwareFiles, QemuVersion, Wiring, build_argv
 from emulator.machine.spec import (
+    SATA_MOST,
     Accelerator,
     Device,
     Disk,
@@ -17,6 +18,7 @@ from emulator.machine.spec import (
     MachineType,
     WatchdogAction,
 )
+from emulator.machine.windows_parts import WindowsParts
 
 TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1, max_size=12)
 PATHS = TEXT.map(lambda text: Path("/") / text.lstrip("/"))
@@ -29,6 +31,12 @@ DISKS = st.builds(
     discard_writes=st.booleans(),
 )
 OVMF = FirmwareFiles(code=Path("/code"), vars_template=Path("/vars"))
+WINDOWS = st.builds(
+    WindowsParts,
+    cdroms=st.lists(PATHS, max_size=SATA_MOST - 3).map(tuple),
+    acpi_tables=st.lists(PATHS, max_size=2).map(tuple),
+    tpm=st.booleans(),
+)
 ONCE = ("-name", "-machine", "-accel", "-cpu", "-m", "-smp", "-S", "-mon", "-serial", "-kernel", "-append")
 
 
@@ -61,6 +69,7 @@ def specs(draw):
         devices=frozenset(draw(st.lists(st.sampled_from(Device)))),
         disks=tuple(draw(st.lists(DISKS, max_size=3))),
         bulk_console=draw(st.booleans()),
+        windows=draw(st.none() | WINDOWS),
     )
 
 
@@ -71,6 +80,9 @@ def argv_of(spec, *, console_path=Path("/dev/pts/1")):
         qmp_fd=3,
         bulk_fd=4 if spec.bulk_console else None,
         vars_file=Path("/run/vars") if uefi else None,
+        com2_file=Path("/run/com2") if spec.windows else None,
+        firmware_file=Path("/run/firmware") if spec.windows else None,
+        tpm_fd=5 if spec.windows and spec.windows.tpm else None,
     )
     return build_argv(
         spec,
@@ -98,7 +110,8 @@ def test_json_gives_an_equal_spec_and_the_same_argv(spec):
 def test_argv_names_each_single_thing_once(spec):
     argv = argv_of(replace(spec, command_line=()))
     options = [word for word in argv if word in ONCE]
-    assert len(options) == len(set(options))
+    assert len(options) == len(set(options)) + (spec.windows is not None)  # which has two -serial
+    assert options.count("-serial") == (1 if spec.windows is None else 2)
     values = [value for name, value in pairwise(argv) if name in {"-chardev", "-object", "-drive"}]
     ids = [part for value in values for part in split_option(value) if part.startswith("id=")]
     assert len(ids) == len(set(ids))
@@ -110,6 +123,9 @@ def test_argv_keeps_every_path_when_qemu_splits_it(spec, console):
     given_parts = [part for word in argv for part in split_option(word)]
     assert f"path={console}" in given_parts
     assert all(f"file={disk.path}" in given_parts for disk in spec.disks)
+    assert spec.windows is None or all(f"file={path}" in given_parts for path in spec.windows.cdroms)
+    places = [part for part in given_parts if part.startswith("bootindex=")]
+    assert len(places) == len(set(places))
     assert str(spec.kernel) in argv
 
 

@@ -19,6 +19,7 @@ HEALTHY = Facts(
     setpriv="setpriv",
     image_tools="apt-get",
     report="Node and Allure",
+    windows_tools="qemu-img, swtpm",
     images_built=("bookworm",),
     images_missing=(),
     cache="cache",

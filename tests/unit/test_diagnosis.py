@@ -22,6 +22,7 @@ HEALTHY = Facts(
     setpriv="/usr/bin/setpriv",
     image_tools="apt-get, dpkg-deb",
     report="Node 24, Allure 3",
+    windows_tools="qemu-img, swtpm",
     images_built=("bookworm", "trixie"),
     images_missing=(),
     cache="cache/images",
@@ -63,6 +64,7 @@ def test_no_run_is_possible_without(changes: dict[str, object], part: str) -> No
     ("changes", "part", "remedy"),
     [
         ({"report": BROKEN}, "HTML report", "apt-get install it"),
+        ({"windows_tools": BROKEN}, "your Windows", "apt-get install it"),
         ({"image_tools": BROKEN}, "image tools", "apt-get install it"),
         ({"images_missing": ("sid",)}, "images", "ttylab images build --all"),
         ({"disk_free": AMPLE_DISK - 1}, "disk", "TTYLAB_CACHE"),

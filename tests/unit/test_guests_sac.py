@@ -306,7 +306,7 @@ def test_sync_says_that_nothing_answers():
 
 def test_sync_names_what_answers_and_is_no_sac():
     sac, guest = switched_on()
-    sac.transcript.append(b"\r\nDebian GNU/Linux 12 ttylab ttyS0\r\n\r\nttylab login: ")
+    sac.transcript.append(b"\r\nUser Access Verification\r\n\r\nRouter>")
     with pytest.raises(SacUnavailable, match="what answers is no SAC"):
         guest.sync(soon(guest, 60))
 

@@ -1,0 +1,206 @@
+"""The answer file of an unattended installation, Autounattend.xml; pure.
+
+Its shape follows public recipes and Microsoft's documentation of unattend components; nobody here has run it
+(spec/windows-sac.md 4.3, 5). What it sets up: EMS on COM1 and in the boot manager, crash dumps, the power
+button, and marks on COM2 by which the installation tells how far it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+from xml.etree import ElementTree as ET
+
+from emulator.errors import SpecError
+from emulator.images.windows.answer_commands import FIRST_LOGON, SPECIALIZE, WINDOWS_PE
+
+ANSWER_FILE = "Autounattend.xml"
+ADMINISTRATOR = "Administrator"
+UNATTEND = "urn:schemas-microsoft-com:unattend"
+WCM = "http://schemas.microsoft.com/WMIConfig/2002/State"
+_ACTION = f"{{{WCM}}}action"
+_COMPUTER_NAME = re.compile(r"(?!\d+$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,13}[A-Za-z0-9])?")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{4})?-[A-Z]{2}")
+_PRODUCT_KEY = re.compile(r"(?:[A-Z0-9]{5}-){4}[A-Z0-9]{5}")
+_PASSWORD = re.compile(r"[!-~]{8,63}")
+_ONLY = "1-15 of A-Z a-z 0-9 -, not digits alone, no - at its ends"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What an installation is told.
+
+    Attributes:
+        image_index: the edition's number in the WIM, from 1.
+        password: of Administrator; SAC's cmd lets nobody in without one.
+        firmware: what the machine boots under: "ovmf" makes a GPT disk, "seabios" an MBR one.
+        computer_name: the machine's.
+        language: of setup and system; the media must have it.
+        product_key: empty for evaluation media, which take none.
+
+    Raises:
+        SpecError: a value is wrong; the text names it and what is allowed, and shows no password.
+    """
+
+    image_index: int
+    password: str = field(repr=False)
+    firmware: Literal["seabios", "ovmf"] = "ovmf"
+    computer_name: str = "TTYLAB-WIN"
+    language: str = "en-US"
+    product_key: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what setup would stop at, where nobody sees it."""
+        if self.image_index < 1:
+            raise SpecError(f"image_index is {self.image_index!r}; allowed: from 1")
+        if not _PASSWORD.fullmatch(self.password) or _classes(self.password) < 3:
+            raise SpecError(
+                "the password is refused by Windows' policy, or can't be typed at SAC; allowed: 8-63 "
+                "printable ASCII characters, no blanks, 3 kinds of: lower case, upper case, digits, others"
+            )
+        if not _COMPUTER_NAME.fullmatch(self.computer_name):
+            raise SpecError(f"computer_name is {self.computer_name!r}; allowed: {_ONLY}")
+        if not _LANGUAGE.fullmatch(self.language):
+            raise SpecError(f"language is {self.language!r}; allowed: as in en-US, de-DE, zh-Hans-CN")
+        if self.product_key and not _PRODUCT_KEY.fullmatch(self.product_key):
+            raise SpecError("the product key is wrong; allowed: XXXXX-XXXXX-XXXXX-XXXXX-XXXXX, or none")
+
+
+def render_answer_file(answers: Answers) -> bytes:
+    """Return the answer file, UTF-8 with a declaration and CR LF lines; it holds the password."""
+    ET.register_namespace("", UNATTEND)
+    ET.register_namespace("wcm", WCM)
+    root = ET.Element(f"{{{UNATTEND}}}unattend")
+    _windows_pe(_settings(root, "windowsPE"), answers)
+    _specialize(_settings(root, "specialize"), answers)
+    _oobe(_settings(root, "oobeSystem"), answers)
+    ET.indent(root)
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text.replace(b"\n", b"\r\n") + b"\r\n"
+
+
+def _windows_pe(settings: ET.Element, answers: Answers) -> None:
+    international = _component(settings, "Microsoft-Windows-International-Core-WinPE")
+    _text(international, "SetupUILanguage/UILanguage", answers.language)
+    _languages(international, answers)
+    setup = _component(settings, "Microsoft-Windows-Setup")
+    _commands(setup, "RunSynchronous", WINDOWS_PE)
+    partition = _disk(_child(setup, "DiskConfiguration"), answers)
+    image = _child(setup, "ImageInstall/OSImage")
+    chosen = _added(_child(image, "InstallFrom"), "MetaData")
+    _text(chosen, "Key", "/IMAGE/INDEX")
+    _text(chosen, "Value", str(answers.image_index))
+    _text(image, "InstallTo/DiskID", "0")
+    _text(image, "InstallTo/PartitionID", str(partition))
+    _text(image, "WillShowUI", "OnError")
+    user = _child(setup, "UserData")
+    _text(user, "AcceptEula", "true")
+    if answers.product_key:
+        _text(user, "ProductKey/Key", answers.product_key)
+        _text(user, "ProductKey/WillShowUI", "Never")
+
+
+def _disk(configuration: ET.Element, answers: Answers) -> int:
+    """Lay disk 0 out, and return the number of the partition for Windows."""
+    uefi = answers.firmware == "ovmf"
+    wanted = (
+        (("EFI", "100"), ("MSR", "128"), ("Primary", "")) if uefi else (("Primary", "500"), ("Primary", ""))
+    )
+    formats = {1: ("FAT32" if uefi else "NTFS", "System"), len(wanted): ("NTFS", "Windows")}
+    _text(configuration, "WillShowUI", "OnError")
+    disk = _added(configuration, "Disk")
+    _text(disk, "DiskID", "0")
+    _text(disk, "WillWipeDisk", "true")
+    for number, (kind, size) in enumerate(wanted, start=1):
+        made = _added(_child(disk, "CreatePartitions"), "CreatePartition")
+        _text(made, "Order", str(number))
+        _text(made, "Type", kind)
+        _text(made, "Size" if size else "Extend", size or "true")
+    for order, (number, (format_, label)) in enumerate(formats.items(), start=1):
+        changed = _added(_child(disk, "ModifyPartitions"), "ModifyPartition")
+        _text(changed, "Order", str(order))
+        _text(changed, "PartitionID", str(number))
+        _text(changed, "Format", format_)
+        _text(changed, "Label", label)
+        if number == 1 and not uefi:
+            _text(changed, "Active", "true")
+        if number == len(wanted):
+            _text(changed, "Letter", "C")
+    return len(wanted)
+
+
+def _specialize(settings: ET.Element, answers: Answers) -> None:
+    shell = _component(settings, "Microsoft-Windows-Shell-Setup")
+    _text(shell, "ComputerName", answers.computer_name)
+    _text(shell, "TimeZone", "UTC")  # the machine's clock shows UTC too
+    _commands(_component(settings, "Microsoft-Windows-Deployment"), "RunSynchronous", SPECIALIZE)
+
+
+def _oobe(settings: ET.Element, answers: Answers) -> None:
+    _languages(_component(settings, "Microsoft-Windows-International-Core"), answers)
+    shell = _component(settings, "Microsoft-Windows-Shell-Setup")
+    for name in ("HideEULAPage", "HideWirelessSetupInOOBE"):
+        _text(shell, f"OOBE/{name}", "true")
+    _text(shell, "OOBE/ProtectYourPC", "3")
+    _password(_child(shell, "UserAccounts/AdministratorPassword"), answers)
+    logon = _child(shell, "AutoLogon")
+    _text(logon, "Enabled", "true")
+    _text(logon, "LogonCount", "1")
+    _text(logon, "Username", ADMINISTRATOR)
+    _password(_child(logon, "Password"), answers)
+    _commands(shell, "FirstLogonCommands", FIRST_LOGON)
+
+
+def _languages(component: ET.Element, answers: Answers) -> None:
+    for name in ("InputLocale", "SystemLocale", "UILanguage", "UserLocale"):
+        _text(component, name, answers.language)
+
+
+def _password(parent: ET.Element, answers: Answers) -> None:
+    _text(parent, "Value", answers.password)
+    _text(parent, "PlainText", "true")
+
+
+def _commands(parent: ET.Element, name: str, commands: Iterable[str]) -> None:
+    first_logon = name == "FirstLogonCommands"
+    for order, command in enumerate(commands, start=1):
+        one = _added(_child(parent, name), "SynchronousCommand" if first_logon else "RunSynchronousCommand")
+        _text(one, "Order", str(order))
+        _text(one, "CommandLine" if first_logon else "Path", command)
+
+
+def _settings(root: ET.Element, name: str) -> ET.Element:
+    return ET.SubElement(root, f"{{{UNATTEND}}}settings", {"pass": name})
+
+
+def _component(settings: ET.Element, name: str) -> ET.Element:
+    attributes = {
+        "name": name,
+        "processorArchitecture": "amd64",
+        "publicKeyToken": "31bf3856ad364e35",  # of all of Windows' own components
+        "language": "neutral",
+        "versionScope": "nonSxS",
+    }
+    return ET.SubElement(settings, f"{{{UNATTEND}}}component", attributes)
+
+
+def _child(parent: ET.Element, path: str) -> ET.Element:
+    """Return the element at `path` below `parent`, made if it is not there."""
+    for name in path.split("/"):
+        found = parent.find(f"{{{UNATTEND}}}{name}")
+        parent = ET.SubElement(parent, f"{{{UNATTEND}}}{name}") if found is None else found
+    return parent
+
+
+def _added(parent: ET.Element, name: str) -> ET.Element:
+    return ET.SubElement(parent, f"{{{UNATTEND}}}{name}", {_ACTION: "add"})
+
+
+def _text(parent: ET.Element, path: str, text: str) -> None:
+    _child(parent, path).text = text
+
+
+def _classes(password: str) -> int:
+    return sum(bool(re.search(kind, password)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
