@@ -9,11 +9,11 @@ from typing import TypeVar
 from emulator.errors import SpecError
 from emulator.images import Image
 from emulator.images.sac.image import SacImage
+from emulator.images.sac.knob_words import parse_knobs
 from emulator.machine.linux_boot import linux_spec
 from emulator.machine.sac_boot import sac_spec
 from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
 from harness.cells.spec import SAC_WAYS
-from harness.keyboard.sac_words import parse_knobs
 
 _E = TypeVar("_E", bound=StrEnum)
 
