@@ -9,8 +9,8 @@ or backspaces, so that lines are lines in both manners. What a screen shows at a
 from __future__ import annotations
 
 import re
-from array import array
-from bisect import bisect_right
+
+from emulator.console.stream_view import StreamView
 
 COLUMNS, ROWS = 80, 24
 _TOKEN = re.compile(
@@ -59,21 +59,17 @@ class _Cursor:
         self.column = (last - 1) % COLUMNS + 2
 
 
-class PlainView:
-    """The text of a console without escape sequences. Append-only."""
+class PlainView(StreamView):
+    """The text of a console without escape sequences."""
 
     def __init__(self, *, start: int = 0) -> None:
-        self._raw_end = start  # raw offset of the first held byte
+        super().__init__(start=start)
         self._held = b""
         self._cursor = _Cursor()
-        self._text = bytearray()
-        self._plain_starts = array("Q")
-        self._raw_starts = array("Q")
-        self._raw_ends = array("Q")
 
     def feed(self, chunk: bytes) -> int:
         """Take the next raw bytes; return how many bytes of text they added."""
-        before, data, position = len(self._text), self._held + chunk, 0
+        before, first, data, position = len(self), self._told, self._held + chunk, 0
         while position < len(data):
             token = _TOKEN.match(data, position)
             if token is not None:
@@ -82,39 +78,10 @@ class PlainView:
                 break
             else:  # no sequence after all
                 end, text = position + 1, data[position : position + 1]
-            self._append(text, self._raw_end + position, self._raw_end + end)
+            self._append(text, first + position, first + end)
             position = end
-        self._held, self._raw_end = data[position:], self._raw_end + position
-        return len(self._text) - before
-
-    def __len__(self) -> int:
-        return len(self._text)
-
-    def read(self, start: int, end: int | None = None) -> bytes:
-        """Return the text `[start, end)`, to its end if `end` is None."""
-        return bytes(self._text[start:end])
-
-    def raw_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the raw span from text byte `start` to the one before `end`; see `UserView.raw_span`.
-
-        Raises:
-            IndexError: the span is not inside the text.
-        """
-        if not 0 <= start <= end <= len(self._text):
-            raise IndexError(f"plain span [{start}, {end}) is not inside the text of {len(self._text)} bytes")
-        last = self._raw(end - 1) + 1 if end else self._first_raw()
-        first = self._raw(start) if start < len(self._text) else last
-        return first, max(first, last)
-
-    def user_offset(self, raw: int) -> int:
-        """Return the offset of the first byte of text at or behind the raw offset `raw`."""
-        run = bisect_right(self._raw_starts, raw) - 1
-        if run < 0:
-            return 0
-        after = self._plain_starts[run + 1] if run + 1 < len(self._plain_starts) else len(self._text)
-        if raw >= self._raw_ends[run]:
-            return after
-        return min(self._plain_starts[run] + raw - self._raw_starts[run], after)
+        self._held = data[position:]
+        return len(self) - before
 
     def _shown(self, token: re.Match[bytes]) -> bytes:
         if token["text"] is not None:
@@ -132,27 +99,3 @@ class PlainView:
         if not rows and not columns:
             return b""
         return self._cursor.go(self._cursor.row + rows, self._cursor.column + columns)
-
-    def _append(self, text: bytes, raw: int, raw_end: int) -> None:
-        if not text:
-            return
-        continues = (
-            bool(self._raw_ends)
-            and self._raw_ends[-1] == raw
-            and raw_end - raw == len(text)
-            and raw - self._raw_starts[-1] == len(self._text) - self._plain_starts[-1]
-        )
-        if continues:
-            self._raw_ends[-1] = raw_end
-        else:
-            self._plain_starts.append(len(self._text))
-            self._raw_starts.append(raw)
-            self._raw_ends.append(raw_end)
-        self._text += text
-
-    def _raw(self, plain: int) -> int:
-        run = bisect_right(self._plain_starts, plain) - 1
-        return min(self._raw_starts[run] + plain - self._plain_starts[run], self._raw_ends[run] - 1)
-
-    def _first_raw(self) -> int:
-        return self._raw_starts[0] if self._raw_starts else self._raw_end

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,6 +51,7 @@ from emulator.cloud.resource_id import (
 from emulator.cloud.roles import BUILT_IN_ROLES
 from emulator.cloud.settings import CLOUD_FACTS, CloudKind
 from emulator.errors import SpecError
+from emulator.images.sac.knob_words import parse_knobs
 
 _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 4122's, for URLs
 
@@ -233,11 +234,19 @@ class _Builder:
             raise self._complaint(f"principal {owner!r} has a role on {scope}, which is in no subscription")
         return scope.rstrip("/") or "/"
 
+    def _check_knobs(self, words: Sequence[str], owner: str) -> None:
+        try:
+            parse_knobs(words)
+        except SpecError as error:
+            raise self._complaint(f"{owner} has the kernel_args {error}") from error
+
     def _place_of(self, table: ComputeTable, kind: str) -> Place:
         owner = f"{kind} {table.name!r}"
         if table.image is not None and table.image not in self.known_images:
             known = ", ".join(sorted(self.known_images))
             raise self._complaint(f"{owner} has the image {table.image!r}; allowed: {known}")
+        if table.os == "windows" and table.image is None:
+            self._check_knobs(table.kernel_args, owner)
         place = self._place(table.group, table.location, owner=owner)
         return Place(
             subscription=place.subscription,

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from emulator.images.sac.image import SAC_IMAGES
+from emulator.images.sac.knob_words import parse_knobs
 from emulator.machine.spec import Device, Firmware, MachineType, WatchdogAction
 
 DEFAULT_IMAGE = "bookworm-grub"
 SAC_IMAGE = "sac"
-"""ttylab's own guest that speaks EMS and SAC, and is not Windows; it is in no image store."""
+"""ttylab's own guest that speaks EMS and SAC, and is not Windows, as Server 2022; in no image store."""
 SAC_MEMORY_MIB = 64
 MEMORY_MIB = 256
 VCPUS_OF_SIZE: Mapping[str, int] = {"standard_b2s": 2, "standard_b2ms": 2, "standard_b4ms": 4}
@@ -21,16 +23,21 @@ class GuestPlan:
     """A guest to boot.
 
     Attributes:
-        image: name in the image catalog.
+        image: name in the image catalog, or of a SAC guest.
         machine: the board.
         firmware: generation 1 is SeaBIOS, generation 2 OVMF.
         vcpus: 1 to 4.
         memory_mib: MiB.
-        words: what the kernel's command line gets besides the image's own.
+        words: what the kernel's command line gets besides the image's own; for a SAC guest its knobs,
+            "KEY=VALUE".
         devices: parts beyond the board's own.
         watchdog_action: what happens when the i6300esb expires.
         seed: of the machine's random numbers; None takes the host's.
+        uuid: the machine's, which a SAC guest shows; None shows zeros.
         stands_in_for: what the guest is shown as but is not ("Windows"), or None.
+
+    Raises:
+        SpecError: a word is no knob of the SAC guest.
     """
 
     image: str = DEFAULT_IMAGE
@@ -42,7 +49,18 @@ class GuestPlan:
     devices: frozenset[Device] = frozenset()
     watchdog_action: WatchdogAction = WatchdogAction.RESET
     seed: int | None = None
+    uuid: str | None = None
     stands_in_for: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse knobs that no SAC guest has."""
+        if self.is_sac:
+            parse_knobs(self.words)
+
+    @property
+    def is_sac(self) -> bool:
+        """Whether the guest is ttylab's own that speaks SAC."""
+        return self.image in SAC_IMAGES
 
     @property
     def generation(self) -> str:

@@ -13,10 +13,10 @@ form (`dmesg`) can't be told from the kernel and counts as kernel text.
 from __future__ import annotations
 
 import re
-from array import array
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
+
+from emulator.console.stream_view import StreamView
 
 _STAMP = rb"\[(?:\d{5,10}|(?=[ \d]{5}\.) {1,4}\d{1,4})\.\d{6}\]"
 _BRACKET = re.compile(_STAMP)  # begins with a plain character, so that text without it passes at memory speed
@@ -105,19 +105,13 @@ class RecordSplitter:
         return bracket.start() if level is None else level.start()
 
 
-class UserView:
-    """The user text of a console, rejoined, with the way back to raw offsets.
-
-    Append-only; 16 bytes of memory for each run besides the text itself.
-    """
+class UserView(StreamView):
+    """The user text of a console, rejoined: kernel records are no part of it."""
 
     def __init__(self, *, start: int = 0) -> None:
+        super().__init__(start=start)
         self._splitter = RecordSplitter(start=start)
-        self._raw_offset = start  # of the first byte of _tail
-        self._tail = b""
-        self._text = bytearray()
-        self._user_starts = array("Q")
-        self._raw_starts = array("Q")
+        self._tail = b""  # from the raw offset `_told` on
 
     def feed(self, chunk: bytes) -> int:
         """Take the next raw bytes; return how many bytes of user text they added."""
@@ -132,56 +126,11 @@ class UserView:
         """Return the bytes that are neither user text nor kernel text yet."""
         return self._splitter.pending()
 
-    def __len__(self) -> int:
-        return len(self._text)
-
-    def read(self, start: int, end: int | None = None) -> bytes:
-        """Return the user text `[start, end)`, to its end if `end` is None."""
-        return bytes(self._text[start:end])
-
-    def raw_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the raw span from user byte `start` to the one before `end`.
-
-        Kernel records between the two are inside the span. An empty span gives an empty span, at the
-        byte `start`, or behind the last byte if there is none.
-
-        Raises:
-            IndexError: the span is not inside the text.
-        """
-        if not 0 <= start <= end <= len(self._text):
-            raise IndexError(f"user span [{start}, {end}) is not inside the text of {len(self._text)} bytes")
-        last = self._raw(end - 1) + 1 if end else self._first_raw()
-        first = self._raw(start) if start < len(self._text) else last
-        return first, max(first, last)
-
-    def user_offset(self, raw: int) -> int:
-        """Return the user offset of the first user byte at or behind the raw offset `raw`."""
-        run = bisect_right(self._raw_starts, raw) - 1
-        if run < 0:
-            return 0
-        after = self._user_starts[run + 1] if run + 1 < len(self._user_starts) else len(self._text)
-        return min(self._user_starts[run] + raw - self._raw_starts[run], after)
-
-    def _raw(self, user: int) -> int:
-        run = bisect_right(self._user_starts, user) - 1
-        return self._raw_starts[run] + user - self._user_starts[run]
-
-    def _first_raw(self) -> int:
-        return self._raw_starts[0] if self._raw_starts else self._raw_offset
-
     def _take(self, segments: list[Segment]) -> int:
-        before = len(self._text)
+        before, first = len(self), self._told
         for segment in segments:
-            if segment.kind == "user":
-                self._append(segment)
-        if segments:
-            self._tail = self._tail[segments[-1].end - self._raw_offset :]
-            self._raw_offset = segments[-1].end
-        return len(self._text) - before
-
-    def _append(self, segment: Segment) -> None:
-        end_of_last = self._raw(len(self._text) - 1) + 1 if self._text else None
-        if end_of_last != segment.start:
-            self._user_starts.append(len(self._text))
-            self._raw_starts.append(segment.start)
-        self._text += self._tail[segment.start - self._raw_offset : segment.end - self._raw_offset]
+            is_text = segment.kind == "user"
+            text = self._tail[segment.start - first : segment.end - first] if is_text else b""
+            self._append(text, segment.start, segment.end)
+        self._tail = self._tail[self._told - first :]
+        return len(self) - before

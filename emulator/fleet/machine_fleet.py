@@ -13,14 +13,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
-from emulator.cloud.guest_plan import DEFAULT_IMAGE, SAC_IMAGE, GuestPlan
+from emulator.cloud.guest_plan import DEFAULT_IMAGE, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import LabError, StateError
-from emulator.fleet.guest_spec import spec_of
+from emulator.fleet.guest_spec import equip, sac_knobs, spec_of
 from emulator.fleet.machine_guest import Ground, MachineGuest, Patience, PowerChange
 from emulator.fleet.readiness import Readiness
 from emulator.images import ImageStore
-from emulator.images.sac.knobs import SacKnobs
+from emulator.images.sac.image import SAC_IMAGES
 from emulator.machine.sac_boot import SacBoot, sac_spec
 from emulator.machine.spec import Firmware, MachineSpec
 
@@ -140,17 +140,11 @@ def _find_silence(guest: MachineGuest, clock: Clock) -> str | None:
 
 def _spec_of(plan: GuestPlan, name: str, *, store: ImageStore) -> MachineSpec:
     """Return the machine of `plan`: the SAC guest comes with the package, the others from the store."""
-    if plan.image != SAC_IMAGE:
+    if not plan.is_sac:
         return spec_of(plan, store.open(plan.image), name)
     way = SacBoot.UEFI_DISK if plan.firmware is Firmware.OVMF else SacBoot.BIOS_DISK
-    return sac_spec(
-        way=way,
-        machine=plan.machine,
-        vcpus=plan.vcpus,
-        memory_mib=plan.memory_mib,
-        knobs=SacKnobs(computer_name=name[:15].upper()),
-        name=name,
-    )
+    knobs = sac_knobs(plan, name)
+    return equip(sac_spec(way=way, machine=plan.machine, knobs=knobs, name=name, uuid=plan.uuid), plan)
 
 
 @asynccontextmanager
@@ -189,7 +183,7 @@ async def open_fleet(
             patience=patience or Patience(),
             on_power_change=on_power_change,
         )
-        needed = {name for name in images if name != SAC_IMAGE}
+        needed = {name for name in images if name not in SAC_IMAGES}
         fleet = MachineFleet(ground, Readiness(store, images=needed, clock=clock), run_dir=run_dir)
         try:
             yield fleet

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import LabError
+from emulator.images.sac.image import SAC_IMAGES
 from emulator.machine.spec import MachineSpec
 from harness.azure.arm import Arm
 from harness.azure.virtual_machine import COMPUTE_VERSION
@@ -34,8 +35,8 @@ def own_vm(
         arm: a client of ttylab's service.
         vm: its id; there must be no such VM yet.
         spec: board, firmware, CPUs, memory, devices and seed.
-        image: name in the image catalog.
-        words: of the kernel's command line, besides those that every Linux guest has.
+        image: name in the image catalog, or of a SAC guest.
+        words: of the kernel's command line, besides those that every Linux guest has; knobs of a SAC guest.
         clock: of the deadlines.
 
     Raises:
@@ -64,14 +65,15 @@ def own_vm(
 
 
 def vm_document(name: str, *, image: str) -> dict[str, object]:
-    """Return the smallest VM that has a console: Linux, with boot diagnostics."""
+    """Return the smallest VM that has a console, with boot diagnostics; a SAC guest is shown as Windows."""
+    os_type = "Windows" if image in SAC_IMAGES else "Linux"
     return {
         "location": LOCATION,
         "properties": {
             "hardwareProfile": {"vmSize": "Standard_B1s"},
             "storageProfile": {
                 "imageReference": {"publisher": "ttylab", "offer": image, "sku": "0", "version": "latest"},
-                "osDisk": {"osType": "Linux", "createOption": "FromImage"},
+                "osDisk": {"osType": os_type, "createOption": "FromImage"},
             },
             "osProfile": {"computerName": name[:15].rstrip("-"), "adminUsername": "root"},
             "diagnosticsProfile": {"bootDiagnostics": {"enabled": True}},
@@ -91,4 +93,5 @@ def guest_table(spec: MachineSpec, *, image: str, words: Sequence[str]) -> dict[
         "devices": sorted(device.value for device in spec.devices),
         "watchdogAction": spec.watchdog_action.value,
         "seed": spec.seed,
+        "uuid": dict(spec.smbios).get("uuid"),
     }

@@ -22,7 +22,7 @@ from harness.azure.arm import open_arm
 from harness.azure.guests import own_vm
 from harness.cells.cell import Cell
 from harness.cells.result import Circumstances, broken_result, judged_result, skipped_result
-from harness.cells.spec import guest_spec, vm_name
+from harness.cells.spec import guest_spec, start_words, vm_name
 from harness.errors import Unsupported
 from harness.golden.stage import golden_stage
 from harness.golden.start import Start, choose_start, start_machine
@@ -203,7 +203,7 @@ class CellRun:
     def _play_on_service(self, spec: MachineSpec, driver: OpenGuest, service: ServiceAddress) -> Transcript:
         able = service_capabilities(spec)
         vm = vm_id(service.subscription, service.group, vm_name(self.cell))
-        clock, words = self.lab.clock, self.scenario.kernel_args
+        clock, words = self.lab.clock, start_words(self.scenario)
         with ExitStack() as stack:
             arm = stack.enter_context(open_arm(service))
             stack.enter_context(own_vm(arm, vm, spec, image=self.cell.image, words=words, clock=clock))

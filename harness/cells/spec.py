@@ -12,6 +12,7 @@ from typing import TypeAlias
 from emulator.errors import SpecError
 from emulator.images import Image
 from emulator.images.sac.image import SacImage
+from emulator.images.sac.knob_words import knob_words
 from emulator.images.windows.windows_image import WindowsImage
 from emulator.machine.linux_boot import linux_spec
 from emulator.machine.sac_boot import SacBoot, sac_spec
@@ -79,6 +80,11 @@ _SPECS: Mapping[GuestKind, Callable[[Cell, Scenario, GuestImage], MachineSpec]] 
 
 def _name(cell: Cell) -> str:
     return f"{cell.image}-{cell.scenario}"[:64].rstrip("-")
+
+
+def start_words(scenario: Scenario) -> tuple[str, ...]:
+    """Return the words that a VM's guest is started with: kernel arguments, or knobs of a SAC guest."""
+    return knob_words(scenario.knobs) if scenario.guest is GuestKind.SAC else scenario.kernel_args
 
 
 def vm_name(cell: Cell) -> str:

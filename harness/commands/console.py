@@ -6,15 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.commands.service_options import (
-    CaOption,
-    EndpointOption,
-    GroupOption,
-    PrincipalOption,
-    ReadyFileOption,
-    RealAzureOption,
-    SubscriptionOption,
-)
+from harness.commands.service_options import ServiceOptions, with_service_options
 
 EXAMPLES = """Examples:
 
@@ -39,16 +31,11 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command("console", epilog=EXAMPLES)
+@with_service_options
 def console(
     vm: Annotated[str, typer.Argument(help="VM, SCALESET/INSTANCE, or a resource id.")],
     *,
-    group: GroupOption = "",
-    subscription: SubscriptionOption = "",
-    ready_file: ReadyFileOption = None,
-    endpoint: EndpointOption = "",
-    ca: CaOption = None,
-    principal: PrincipalOption = "",
-    real_azure: RealAzureOption = False,
+    service: ServiceOptions,
     no_input: Annotated[bool, typer.Option("--no-input", help="Type nothing, only read.")] = False,
     stay: Annotated[
         str, typer.Option("--for", metavar="TIME", help="Leave so long after the link opened.")
@@ -65,7 +52,6 @@ def console(
     ] = False,
 ) -> None:
     """Join a VM's serial console; what the guest writes goes to standard output, byte by byte."""
-    from harness.azure.choice import choose_address  # noqa: PLC0415
     from harness.azure.policy import parse_time, watch_for  # noqa: PLC0415
     from harness.keyboard.service_terminal import Manners, run_console  # noqa: PLC0415
 
@@ -77,13 +63,4 @@ def console(
         reconnect_s=parse_time(reconnect, option="--reconnect"),
         take_back=take_back,
     )
-    address = choose_address(
-        ready_file=ready_file,
-        endpoint=endpoint,
-        ca=ca,
-        principal=principal,
-        real_azure=real_azure,
-        subscription=subscription,
-        group=group,
-    )
-    raise typer.Exit(run_console(address, vm, manners))
+    raise typer.Exit(run_console(service.address(), vm, manners))

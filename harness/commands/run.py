@@ -15,6 +15,9 @@ from harness.cells.cell import Cell
 
 DEFAULT_MATRIX = Path("ci/push.toml")
 
+USELESS_PLUGINS = ("anyio", "hypothesispytest", "schemathesis")
+"""pytest plug-ins that play no cell; importing them takes longer than all else that a worker begins with."""
+
 EXAMPLES = """Examples:
 
   ttylab run                             the default matrix, ci/push.toml
@@ -99,6 +102,7 @@ def run(
     become_pytest(
         [
             *("-p", "harness.plugin.progress", "-p", "no:cacheprovider"),
+            *(word for name in USELESS_PLUGINS for word in ("-p", f"no:{name}")),
             str(matrix),
             *(["-k", expression] if expression else []),
             *(f"{option}={value}" for option, value in options.items() if value),

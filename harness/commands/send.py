@@ -6,15 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.commands.service_options import (
-    CaOption,
-    EndpointOption,
-    GroupOption,
-    PrincipalOption,
-    ReadyFileOption,
-    RealAzureOption,
-    SubscriptionOption,
-)
+from harness.commands.service_options import ServiceOptions, with_service_options
 
 EXAMPLES = """Examples:
 
@@ -38,19 +30,14 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command("send", epilog=EXAMPLES)
+@with_service_options
 def send(
     words: Annotated[
         list[str],
         typer.Argument(metavar="nmi|sysrq KEYS|reset|restart|stop|start VM", help="What, and to whom."),
     ],
     *,
-    group: GroupOption = "",
-    subscription: SubscriptionOption = "",
-    ready_file: ReadyFileOption = None,
-    endpoint: EndpointOption = "",
-    ca: CaOption = None,
-    principal: PrincipalOption = "",
-    real_azure: RealAzureOption = False,
+    service: ServiceOptions,
     force: Annotated[bool, typer.Option("--force", help="With stop: cut the power.")] = False,
     within: Annotated[str, typer.Option("--within", metavar="TIME", help="Give up after this.")] = "5m",
 ) -> None:
@@ -58,7 +45,6 @@ def send(
     from emulator.clock import Deadline  # noqa: PLC0415
     from harness.azure import stimuli  # noqa: PLC0415
     from harness.azure.arm import open_arm  # noqa: PLC0415
-    from harness.azure.choice import choose_address  # noqa: PLC0415
     from harness.azure.names import parse_vm  # noqa: PLC0415
     from harness.azure.policy import parse_time  # noqa: PLC0415
     from harness.azure.virtual_machine import AzureVm  # noqa: PLC0415
@@ -67,15 +53,7 @@ def send(
 
     request = stimuli.parse_request(words)
     patience_s = parse_time(within, option="--within")
-    address = choose_address(
-        ready_file=ready_file,
-        endpoint=endpoint,
-        ca=ca,
-        principal=principal,
-        real_azure=real_azure,
-        subscription=subscription,
-        group=group,
-    )
+    address = service.address()
     vm = parse_vm(request.vm, subscription=address.subscription, group=address.group)
     with open_arm(address) as arm:
         reaction = stimuli.send(AzureVm(arm, vm), request, Deadline.after(patience_s), force=force)

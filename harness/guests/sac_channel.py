@@ -19,8 +19,11 @@ from harness.screen import Screen
 from harness.session import Session
 
 _PROMPT = re.compile(r"[A-Z]:\\[^<>|]{0,200}>")
+_USERNAME = r"Username *:"
 _REFUSED = "Unable to authenticate."
 MARKER = "ttylab-{:04d}"
+DRAWN_S = 0.05
+"""Silence after which a line that asks is taken for whole: the blank behind it comes last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +54,9 @@ class ShellChannel:
         deadline = deadline.sooner(2 * self._profile.command_timeout_s)
         stars = b"*" * len(account.password)
         for label, value, shown in (
-            ("Username:", account.user, None),
-            ("Domain", account.domain, None),
-            ("Password:", account.password, stars),
+            (_USERNAME, account.user, None),
+            (r"Domain *:", account.domain, None),
+            (r"Password *:", account.password, stars),
         ):
             self._await_line(label, deadline)
             self._keyboard.type_in_channel(value.encode("ascii"), deadline, shown=shown)
@@ -110,12 +113,18 @@ class ShellChannel:
 
     def await_login(self, deadline: Deadline) -> None:
         """Wait until the channel asks who is there; raises as `Screen.wait_for`."""
-        self._await_line("Username:", deadline)
+        self._await_line(_USERNAME, deadline)
 
-    def _await_line(self, start: str, deadline: Deadline) -> None:
-        self._screen.wait_for(
-            lambda screen: screen.line_before_cursor().startswith(start), deadline, says=f"{start!r}"
-        )
+    def _await_line(self, label: str, deadline: Deadline) -> None:
+        """Wait until the cursor stands right behind `label`, and stays: a screen is drawn with its blanks."""
+        line = re.compile(label + " ?")
+
+        def asks(screen: Screen) -> bool:
+            return line.fullmatch(screen.line_before_cursor()) is not None
+
+        self._screen.wait_for(asks, deadline, says=repr(label))
+        self._session.wait_quiet(DRAWN_S, deadline)
+        self._screen.wait_for(asks, deadline, says=repr(label))
 
     def _await_prompt(self, deadline: Deadline) -> None:
         self._screen.wait_for(_is_prompt, deadline, says="cmd's prompt")

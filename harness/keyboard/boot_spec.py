@@ -9,13 +9,13 @@ from typing import TypeVar
 from emulator.errors import SpecError
 from emulator.images import Image
 from emulator.images.sac.image import SacImage
+from emulator.images.sac.knob_words import parse_knobs
 from emulator.images.windows.windows_image import WindowsImage
 from emulator.machine.linux_boot import linux_spec
 from emulator.machine.sac_boot import sac_spec
 from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
 from emulator.machine.windows_boot import windows_spec
 from harness.cells.spec import SAC_WAYS
-from harness.keyboard.sac_words import parse_knobs
 
 _E = TypeVar("_E", bound=StrEnum)
 _MEMORY_MIB = 256

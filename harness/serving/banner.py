@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from emulator.cloud.guest_plan import SAC_IMAGE
 from emulator.cloud.records import PowerState, Record, ScaleSet, VirtualMachine
 from emulator.cloud.settings import CloudKind, Era, Settings
 from harness.serving.access import ServiceAccess
@@ -56,7 +55,7 @@ def _shown_settings(settings: Settings) -> list[str]:
 def _shown_vm(vm: VirtualMachine) -> str:
     remarks = []
     if vm.guest.stands_in_for is not None:
-        who = "the SAC guest" if vm.guest.image == SAC_IMAGE else "a Linux guest"
+        who = "the SAC guest" if vm.guest.is_sac else "a Linux guest"
         remarks.append(f"{who} stands in for {vm.guest.stands_in_for}")
     if not vm.boot_diagnostics.enabled:
         remarks.append("no boot diagnostics")

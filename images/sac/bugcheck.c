@@ -59,6 +59,8 @@ static void collect(const struct bugcheck *bugcheck)
         sleep_ms((u32)knobs.dump_step_ms);
     }
     serial_format(text(progress), 100);
+    if (knobs.hang == HANG_STUCK_DUMP)
+        stop_for_ever();
 }
 
 static void identify(void)

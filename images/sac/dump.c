@@ -1,11 +1,13 @@
 /* The crash dump: a 64-bit kernel dump's header and pages of ours. It goes to the pagefile first, and becomes
-   MEMORY.DMP after the next boot, as Windows does it. Its comment says what it is. */
+   MEMORY.DMP after the next boot, as Windows does it. Its comment says what it is. The header's first sector, with the
+   signature, is blank until all the rest is on the disk: a dump that was cut off is none. */
 #include "sac.h"
 
 #define HEADER 0x2000
 #define FIRST_PAGE 0x100000
 
 static u8 header[HEADER];
+static int is_saved;
 
 u32 dump_size(void)
 {
@@ -44,17 +46,27 @@ static void make_header(const struct bugcheck *bugcheck)
     copy_text((char *)header + 0xfb0, IDENTITY, 128);
 }
 
+static int blank(u32 at)
+{
+    memset(header, 0, SECTOR);
+    return disk_write(at, header, 1);
+}
+
+static int write_header(u32 at, const struct bugcheck *bugcheck)
+{
+    make_header(bugcheck);
+    return disk_write(at + 1, header + SECTOR, HEADER / SECTOR - 1) && disk_write(at, header, 1);
+}
+
+/* A step before the last writes the pages of its part; the last one also makes the dump whole. */
 int dump_write(const struct bugcheck *bugcheck, u32 step, u32 steps)
 {
     u32 room, at = volume_pagefile(&room), sectors = dump_size() / SECTOR;
-    if (!at || sectors > room)
+    if (!at || !sectors || sectors > room)
         return 0;
     u32 from = sectors * step / steps, end = sectors * (step + 1) / steps;
-    if (!step) {
-        make_header(bugcheck);
-        if (!disk_write(at, header, HEADER / SECTOR))
-            return 0;
-    }
+    if (!step && !blank(at))
+        return 0;
     if (from < HEADER / SECTOR)
         from = HEADER / SECTOR;
     while (from < end) {
@@ -63,7 +75,7 @@ int dump_write(const struct bugcheck *bugcheck, u32 step, u32 steps)
             return 0;
         from += count;
     }
-    return 1;
+    return step + 1 < steps || write_header(at, bugcheck);
 }
 
 void dump_collect(void)
@@ -74,7 +86,12 @@ void dump_collect(void)
     memcpy(&bytes, header + 0xfa0, 4);
     if (bytes < HEADER || bytes / SECTOR > room || !volume_make_dump(bytes))
         return;
-    memset(header, 0, SECTOR);
-    disk_write(at, header, 1);
+    blank(at);
+    is_saved = 1;
     kernel_log("MEMORY.DMP was written.");
+}
+
+int dump_is_saved(void)
+{
+    return is_saved;
 }

@@ -136,6 +136,7 @@ struct bugcheck { u32 code; u32 parameters[8]; const char *name; };   /* low hal
 u32 dump_size(void);
 int dump_write(const struct bugcheck *bugcheck, u32 step, u32 steps); /* a part of it; 0 if it can't be */
 void dump_collect(void);                                              /* at the next boot */
+int dump_is_saved(void);                                              /* whether this boot found one */
 
 /* --- screen.c ----------------------------------------------------------------------------------------- */
 struct cell { u8 letter, look; };                                     /* look: foreground, background << 3, flags */

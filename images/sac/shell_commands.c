@@ -155,7 +155,7 @@ static void show_events(struct shell *shell, const char *arguments)
         char description[240];
         u32 code = memory.code;
         format(description, sizeof description, text(T_BUGCHECK_SAVED_DUMP), code, 0, code == 0x80 ? 0x4f4454 : 0, 0, 0, 0,
-            0, 0, 0, volume_dump_size() ? "C:\\Windows\\MEMORY.DMP" : "");
+            0, 0, 0, dump_is_saved() ? "C:\\Windows\\MEMORY.DMP" : "");
         shell_print(shell, text(T_CMD_EVENT_LOG), 0, "Microsoft-Windows-WER-SystemErrorReporting", 1001, "Error", description);
     }
     if (memory.was_unexpected)

@@ -105,15 +105,8 @@ static u32 next_of(u32 cluster)
     return load_table(cluster) ? table[cluster * 2 % SECTOR / 2] : LAST_CLUSTER;
 }
 
-static void remove_dump(void)
+static void free_chain(u32 cluster)
 {
-    u32 at;
-    int entry = find_entry("MEMORY  DMP", &at);
-    if (entry < 0)
-        return;
-    u32 cluster = half((u32)entry + 26);
-    sector[entry] = 0xe5;
-    disk_write(at, sector, 1);
     for (u32 left = volume.clusters; left && cluster >= 2 && cluster < LAST_CLUSTER; left--) {
         u32 next = next_of(cluster);
         set_next(cluster, 0);
@@ -144,11 +137,15 @@ static int copy(u32 from, u32 to, u32 sectors)
     return 1;
 }
 
-static int add_entry(u32 cluster, u32 bytes)
+/* Gives the dump's entry, which is made if there is none, other content: by one write, so it is the old or the new one. */
+static int set_entry(u32 cluster, u32 bytes, u32 *old)
 {
     struct date date;
     u32 at;
-    int entry = find_entry(NULL, &at);
+    int entry = find_entry("MEMORY  DMP", &at);
+    *old = entry < 0 ? 0 : half((u32)entry + 26);
+    if (entry < 0)
+        entry = find_entry(NULL, &at);
     if (entry < 0)
         return 0;
     clock_read(&date);
@@ -165,16 +162,18 @@ static int add_entry(u32 cluster, u32 bytes)
 
 int volume_make_dump(u32 bytes)
 {
-    u32 room, from = volume_pagefile(&room);
+    u32 room, old, from = volume_pagefile(&room);
     if (!from)
         return 0;
     u32 unit = volume.cluster_sectors * SECTOR, count = (bytes + unit - 1) / unit;
-    remove_dump();
     u32 first = find_room(count);
     if (!first || !copy(from, place(first), bytes / SECTOR))
         return 0;
     for (u32 i = 0; i < count; i++)
         if (!set_next(first + i, i + 1 == count ? 0xffff : first + i + 1))
             return 0;
-    return add_entry(first, bytes);
+    if (!set_entry(first, bytes, &old))
+        return 0;
+    free_chain(old);
+    return 1;
 }

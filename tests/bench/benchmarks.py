@@ -23,6 +23,7 @@ from harness.scenario import View
 from harness.session import Session
 from tests.bench.links import links_200
 from tests.bench.sac import sac_64_memory, sac_bios, sac_cpu, sac_idle, sac_nmi_to_menu, sac_pvh
+from tests.bench.sac_matrix import sac_nmi_per_minute
 from tests.bench.service import links_to_a_guest, serve_ready
 
 ROOT = Path(__file__).parents[2]
@@ -237,6 +238,7 @@ BENCHMARKS: dict[str, Callable[[], tuple[Measurement, ...]]] = {
     "sac-idle": lambda: (sac_idle(),),
     "sac-nmi-to-menu": lambda: (sac_nmi_to_menu(),),
     "sac-64-memory": lambda: (sac_64_memory(),),
+    "sac-nmi-per-minute": lambda: (sac_nmi_per_minute(),),
 }
 """What is run, by name; `overhead` gives three."""
 
@@ -259,5 +261,6 @@ PROVIDES = {
     "sac-idle": "sac-idle",
     "sac-nmi-to-menu": "sac-nmi-to-menu",
     "sac-64-memory": "sac-64-memory",
+    "sac-nmi-per-minute": "sac-nmi-per-minute",
 }
 """The fixed names, and which of BENCHMARKS measures each."""

@@ -75,6 +75,19 @@ def talk(context: ssl.SSLContext, client: ssl.SSLContext, name: str = "localhost
         return str(tls.version()), cipher[0] if cipher else ""
 
 
+@pytest.mark.parametrize("tickets", [None, 2])
+def test_nothing_of_tls_comes_behind_the_handshake(authority: Authority, tickets: int | None) -> None:
+    server = server_context(authority, ["localhost"], now=utc_now())
+    if tickets is not None:
+        server.num_tickets = tickets  # OpenSSL's own number: this test would see them
+    client = client_of(authority)
+    with one_handshake(server) as (end, _), client.wrap_socket(end, server_hostname="localhost") as tls:
+        tls.sendall(b"x")
+        assert tls.recv(1) == b"x"
+        session = tls.session
+    assert (session is not None and session.has_ticket) == (tickets is not None)
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_u13_tls_1_2_and_1_3_are_spoken(authority: Authority, version: ssl.TLSVersion) -> None:
     client = client_of(authority, minimum_version=version, maximum_version=version)

@@ -1,10 +1,12 @@
 """Bugchecks: what COM1 shows, the dump on the disk, and what comes after."""
 
 import re
+import struct
 
 import pytest
 
-from emulator.images.sac.knobs import CrashDump
+from emulator.images.sac.disk import PARTITION, SECTOR
+from emulator.images.sac.knobs import CrashDump, Hang
 from emulator.images.sac.profile import IDENTITY
 from emulator.machine.sac_boot import SacBoot, read_sac_dump, write_sac_disk
 from emulator.machine.spec import MachineType
@@ -97,6 +99,95 @@ def test_dump_of_another_disk_guest_survives_power_cycles_and_is_replaced(tmp_pa
         rig.machine.power_on(soon())
         rig.reach_prompt()
     assert read_sac_dump(disk).code == 0xE2
+
+
+def cut_power(machine):
+    machine.power_off(soon())
+    machine.power_on(soon())
+
+
+CUTS = {"reset": lambda machine: machine.reset(soon()), "power": cut_power}
+
+
+def stop_in_dump(rig, percent):
+    rig.reach_prompt()
+    rig.machine.nmi(soon())
+    rig.expect(b"%d%% complete" % percent)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("percent", [0, 5, 50, 95])
+def test_dump_that_is_cut_off_leaves_none(tmp_path, disk, percent, cut):
+    new = disk.read_bytes()
+    stuck = {"hang": Hang.STUCK_DUMP, "stuck_percent": percent}
+    with open_sac(tmp_path, way=SacBoot.BIOS_DISK, disk=disk, **stuck) as rig:
+        stop_in_dump(rig, percent)
+        CUTS[cut](rig.machine)
+        rig.reach_prompt()
+        assert b"MEMORY.DMP" not in rig.run(b"d")
+        rig.enter_cmd()
+        told = rig.shell(b"wevtutil qe System /f:text")
+    assert (b"Event ID: 1001" in told) == (cut == "reset")  # what a bugcheck notes does not outlive QEMU
+    assert b"MEMORY.DMP" not in told
+    assert read_sac_dump(disk) is None
+    assert (disk.read_bytes() == new) == (percent == 0)  # the others had begun
+
+
+def test_dump_that_goes_on_is_cut_off_by_a_reset(tmp_path, disk):
+    with open_sac(tmp_path, way=SacBoot.BIOS_DISK, disk=disk, dump_step_ms=60_000) as rig:
+        stop_in_dump(rig, 0)
+        CUTS["reset"](rig.machine)
+        rig.reach_prompt()
+    assert read_sac_dump(disk) is None
+
+
+@pytest.mark.parametrize("kind", [CrashDump.SMALL, CrashDump.KERNEL, CrashDump.COMPLETE])
+def test_dump_that_is_cut_off_leaves_the_one_before_it(tmp_path, disk, kind):
+    with open_sac(tmp_path / "whole", way=SacBoot.BIOS_DISK, disk=disk) as rig:
+        rig.reach_prompt()
+        crash(rig, "crashdump")
+        rig.expect(rb"100% complete")
+        rig.reach_prompt()
+    before = read_sac_dump(disk)
+    for percent in (50, 95):
+        stuck = {"hang": Hang.STUCK_DUMP, "stuck_percent": percent, "crash_dump": kind}
+        with open_sac(tmp_path / str(percent), way=SacBoot.BIOS_DISK, disk=disk, **stuck) as rig:
+            stop_in_dump(rig, percent)
+            CUTS["reset"](rig.machine)
+            rig.reach_prompt()
+        assert read_sac_dump(disk) == before
+    assert before.code == 0xE2
+
+
+def test_dump_that_hangs_when_it_is_whole_is_kept(tmp_path, disk):
+    stuck = {"hang": Hang.STUCK_DUMP, "stuck_percent": 100}
+    with open_sac(tmp_path, way=SacBoot.BIOS_DISK, disk=disk, **stuck) as rig:
+        stop_in_dump(rig, 100)
+        CUTS["reset"](rig.machine)
+        rig.reach_prompt()
+        assert b"MEMORY.DMP was written." in rig.run(b"d")
+        rig.enter_cmd()
+        assert b"A dump was saved in: C:\\Windows\\MEMORY.DMP" in rig.shell(b"wevtutil qe System /f:text")
+    assert read_sac_dump(disk).code == 0x80
+
+
+def test_dumps_of_all_sizes_replace_each_other_and_leave_no_cluster_behind(tmp_path, disk):
+    seen = []
+    for number, kind in enumerate([CrashDump.COMPLETE, CrashDump.SMALL, CrashDump.COMPLETE, CrashDump.SMALL]):
+        with open_sac(tmp_path / str(number), way=SacBoot.BIOS_DISK, disk=disk, crash_dump=kind) as rig:
+            rig.reach_prompt()
+            crash(rig, "nmi")
+            rig.expect(rb"100% complete")
+            rig.reach_prompt()
+        dump = read_sac_dump(disk)
+        seen.append((dump.size, clusters_in_use(disk)))
+    assert len(set(seen)) == 2  # for each size always as many
+
+
+def clusters_in_use(disk):
+    first_fat = (PARTITION + 1) * SECTOR
+    table = disk.read_bytes()[first_fat : first_fat + 2 * 4402]
+    return sum(1 for entry in struct.unpack("<4402H", table) if entry)
 
 
 def test_events_tell_of_the_bugcheck_after_the_next_boot(tmp_path):

@@ -1,15 +1,16 @@
 """Cells through the console service have the verdicts that they have on the machine itself."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
+from emulator.images.sac.knobs import Hang, SacKnobs
 from harness.azure.address import address_of_ready
 from harness.cells.cell import parse_cell_id
 from harness.cells.run import CellRun
 from harness.lab import Lab
 from harness.scenario import Expect, Inject, Reach, Scenario, Shows
-from harness.scenarios import phrases
+from harness.scenarios import find_scenario, phrases
 from harness.stages import Stage
 from harness.stimulus import Button, Nmi, Press, SysRq
 
@@ -48,21 +49,66 @@ def test_verdict_is_the_same_on_both_targets(lab, cloud, tmp_path, steps, status
     scenario = Scenario(
         name="contract", title="T", description="D", steps=steps, kernel_args=("sysctl.kernel.sysrq=1",)
     )
+    direct, through = play_on_both(CELL, scenario, cloud=cloud, directory=tmp_path)
+    assert (direct.status, direct.reason) == (status, reason)
+    assert_alike(direct, through)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sac-boot",
+        "sac-late",
+        "sac-menu-choice",
+        "sac-nmi-bugcheck",
+        "sac-power-cut-typing",
+        "sac-reset-cmd",
+        "sac-shutdown-prompt",
+    ],
+)
+def test_sac_scenario_passes_on_both_targets_with_the_same_evidence(lab, cloud, tmp_path, name):
+    cell = parse_cell_id(f"sac-2019.q35.seabios.1.{name}")
+    direct, through = play_on_both(cell, find_scenario(name), cloud=cloud, directory=tmp_path)
+    assert (direct.status, direct.reason) == ("passed", "none")
+    assert_alike(direct, through)
+
+
+@pytest.mark.parametrize(
+    ("name", "knobs", "reason"),
+    [
+        ("sac-nmi-prompt", SacKnobs(hang=Hang.NMI_IGNORED), "no-effect"),
+        ("sac-reset-prompt", SacKnobs(hang=Hang.EMS_OFF), "unavailable"),
+        ("sac-crash-waits", SacKnobs(), "left"),
+    ],
+    ids=["no-effect", "no-sac", "restarts"],
+)
+def test_sac_guest_that_fails_does_so_on_both_targets(lab, cloud, tmp_path, name, knobs, reason):
+    cell = parse_cell_id(f"sac.q35.seabios.1.{name}")
+    scenario = replace(find_scenario(name), knobs=knobs)
+    direct, through = play_on_both(cell, scenario, cloud=cloud, directory=tmp_path)
+    assert (direct.status, direct.reason) == ("failed", reason)
+    assert_alike(direct, through)
+
+
+def play_on_both(cell, scenario, *, cloud, directory):
     address = address_of_ready(asdict(cloud), name="cloud")
     results = [
         CellRun(
-            cell=CELL, scenario=scenario, lab=Lab(run_dir=tmp_path / str(service is None)), service=service
+            cell=cell, scenario=scenario, lab=Lab(run_dir=directory / str(service is None)), service=service
         ).run()
         for service in (None, address)
     ]
-    assert [(one.status, one.reason, one.target) for one in results] == [
-        (status, reason, "machine"),
-        (status, reason, "service"),
-    ]
-    direct, through = results
+    assert [one.target for one in results] == ["machine", "service"]
+    return results
+
+
+def assert_alike(direct, through):
+    """Two results are the same but for their times."""
+    assert (direct.status, direct.reason) == (through.status, through.reason), through.message
     assert [one.says for one in direct.evidence] == [one.says for one in through.evidence]
-    assert [one.boot for one in direct.stages if one.stage == "kernel"] == [
-        one.boot for one in through.stages if one.stage == "kernel"
+    assert [one.title for one in direct.findings] == [one.title for one in through.findings]
+    assert [(one.stage, one.boot) for one in direct.stages] == [
+        (one.stage, one.boot) for one in through.stages
     ]
     assert [replace_times(step) for step in direct.steps] == [replace_times(step) for step in through.steps]
 

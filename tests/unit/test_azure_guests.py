@@ -1,6 +1,7 @@
 """A cell's VM: made, given its machine, deleted, and what can't be played there."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,6 @@ from harness.azure.guests import own_vm
 from harness.cells.cell import parse_cell_id
 from harness.cells.fit import TargetKind, misfit
 from harness.cells.spec import vm_name
-from harness.guests.kind import GuestKind
 from harness.scenarios import LIBRARY
 from harness.targets.service_abilities import NOT_ALIKE, OBSTACLES, service_capabilities
 from tests.unit.test_azure_arm import ADDRESS, Server, Tokens, reply
@@ -51,7 +51,20 @@ def test_vm_is_made_with_the_cells_machine_and_deleted():
         "devices": ["i6300esb", "pvpanic"],
         "watchdogAction": "reset",
         "seed": 7,
+        "uuid": None,
     }
+    assert json.loads(server.asked[0][3])["properties"]["storageProfile"]["osDisk"]["osType"] == "Linux"
+
+
+def test_vm_of_a_sac_guest_is_shown_as_windows_and_has_its_knobs_and_uuid():
+    server = Server(plan=[reply(201), reply(200), reply(204)])
+    uuid = "12345678-9abc-def0-1122-334455667788"
+    spec = replace(SPEC, smbios=(("manufacturer", "ttylab"), ("uuid", uuid)))
+    with own_vm(Arm(ADDRESS, server, Tokens()), VM, spec, image="sac-2019", words=("menu=0",)):
+        pass
+    assert json.loads(server.asked[0][3])["properties"]["storageProfile"]["osDisk"]["osType"] == "Windows"
+    table = json.loads(server.asked[1][3])
+    assert (table["image"], table["words"], table["uuid"]) == ("sac-2019", ["menu=0"], uuid)
 
 
 def test_vm_that_can_not_be_made_is_the_labs_fault():
@@ -83,13 +96,16 @@ def test_service_lacks_what_has_no_way_through_it():
 
 def test_scenarios_that_the_service_can_not_play_are_excluded_with_the_reason():
     cells = {name: parse_cell_id(f"trixie.pc.seabios.2.{name}") for name in LIBRARY}
-    features = frozenset({"i6300esb", "pvpanic", "spin"})
+    features = frozenset({"i6300esb", "pvpanic", "spin", "has_knobs", "has_powershell"})
     why = {
         name: reason
         for name, cell in cells.items()
         if misfit(cell, LIBRARY[name], features) is None
         and (reason := misfit(cell, LIBRARY[name], features, target=TargetKind.SERVICE)) is not None
     }
-    sac = {name for name, scenario in LIBRARY.items() if scenario.guest is GuestKind.SAC}
-    assert set(why) - sac == {"sysrq-keyboard", "sysrq-keyboard-sync", *NOT_ALIKE}
+    assert set(why) == {
+        *("sysrq-keyboard", "sysrq-keyboard-sync", "power-button-ignored", *NOT_ALIKE),
+        *("sac-dump-nmi", "sac-dump-crashdump", "sac-crashdump-off"),
+        *("sac-power-button-bugcheck", "sac-power-button-ignored"),
+    }
     assert all(reason.startswith("through the service: ") for reason in why.values())

@@ -202,6 +202,14 @@ def test_windows_of_both_generations_stand_in() -> None:
     assert "windowsConfiguration" in found.document["properties"]["osProfile"]
 
 
+def test_kernel_arguments_of_windows_are_knobs() -> None:
+    table = '[[vm]]\nname = "w"\ngroup = "g"\nos = "windows"\nkernel_args = ["{}"]\n'
+    (found,) = build(table.format("menu_timeout_s=9")).all(VirtualMachine)
+    assert found.guest.words == ("menu_timeout_s=9",)
+    with pytest.raises(SpecError, match=r"vm 'w' has the kernel_args 'panic=5' is no knob .*menu_timeout_s"):
+        build(table.format("panic=5"))
+
+
 def principal(on: str, role: str = "Reader") -> str:
     return f'[[principal]]\nname = "p"\nsecret = "s"\nroles = [{{ role = "{role}", on = ["{on}"] }}]\n'
 

@@ -75,6 +75,35 @@ def test_channel_is_opened_used_and_closed():
     guest.prove_life(soon(guest))
 
 
+@pytest.mark.parametrize("shown", ["Username:", "Username: ", "Username:" + 40 * " "])
+def test_login_types_when_the_screen_is_drawn_whole(monkeypatch, shown):
+    sac, guest = booted()
+
+    rest, take = [], sac.take_in_cmd
+
+    def view(byte):
+        del byte
+        sac.at = "sac"
+        screen = sac.terminals[sac.channel].redraw()
+        end = screen.index(shown) + len(shown)
+        sac.send(screen[:end])
+        rest.append(screen[end:])
+        sac.transcript.later(0.03, draw_rest)
+
+    def draw_rest():
+        while rest:
+            sac.send(rest.pop())
+
+    def draw_and_take(byte):  # it echoes behind what it has to draw
+        draw_rest()
+        take(byte)
+
+    monkeypatch.setattr(sac, "view", view)
+    monkeypatch.setattr(sac, "take_in_cmd", draw_and_take)
+    guest.reach(Stage.SHELL, soon(guest))
+    assert [one.data for one in sac.transcript.typed].count(b"A") == 1
+
+
 def test_output_longer_than_the_screen_is_whole_where_lines_are_written():
     _, guest = booted()
     result = guest.run("lines 60", soon(guest))

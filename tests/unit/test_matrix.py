@@ -359,6 +359,6 @@ scenarios = ["sysrq-help", "sysrq-keyboard"]
 
 def test_shipped_matrix_for_the_service_is_right():
     matrix = shipped("service.toml")
-    assert 10 <= len(matrix.cells) <= 15
+    assert 20 <= len(matrix.cells) <= 25
     assert matrix.excluded == ()
     assert matrix.target == "service"

@@ -6,6 +6,7 @@ import pytest
 
 from emulator.errors import SpecError
 from emulator.images.sac.image import SAC_IMAGES, sac_features, sac_image
+from emulator.images.sac.knob_words import parse_knobs
 from emulator.images.sac.knobs import Hang, SacKnobs
 from emulator.images.sac.profile import IDENTITY
 from emulator.images.sac.releases import PROFILES
@@ -14,7 +15,6 @@ from harness.cells.cell import parse_cell_id
 from harness.cells.spec import guest_spec
 from harness.guests.drivers import open_guest
 from harness.keyboard.boot_spec import interactive_spec
-from harness.keyboard.sac_words import parse_knobs
 from harness.lab import Lab
 from harness.scenarios import find_scenario
 

@@ -1,6 +1,7 @@
 """The gateway frame by frame (azure.md 3), over the whole application with guests in memory."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 from starlette.testclient import WebSocketDenialResponse
@@ -431,3 +432,27 @@ def test_guest_of_a_vm_can_be_chosen_while_it_is_off(client, service):
     assert client.put(path, json={"image": "sid"}, headers=bearer(service)).status_code == 409
     assert client.get(path, headers=bearer(service)).json()["on"] is True
     assert SUBSCRIPTION in path
+
+
+def test_knobs_and_uuid_of_a_sac_guest_can_be_chosen(client, service):
+    path = f"/ttylab/guests{demo_vm_id('win1')}"
+    table = {"image": "sac-2019", "memoryMib": 64, "words": ["hang=ems-off"], "uuid": str(UUID(int=7))}
+    shown = client.put(path, json=table, headers=bearer(service)).json()["guest"]
+    assert (shown["image"], shown["words"], shown["uuid"]) == (table["image"], table["words"], table["uuid"])
+    assert shown["stands_in_for"] == "Windows"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "says"),
+    [
+        ({"words": ["hang=never"]}, 400, "hang is 'never'; allowed: none nmi-ignored"),
+        ({"words": ["quiet"]}, 400, "'quiet' is no knob of the SAC guest"),
+        ({"uuid": "7"}, 400, "uuid"),
+    ],
+)
+def test_knobs_that_no_sac_guest_has_are_refused_and_nothing_changes(client, service, change, status, says):
+    vm = demo_vm_id("win1")
+    before = service.cloud.find(VirtualMachine, vm.key)
+    answer = client.put(f"/ttylab/guests{vm}", json={"image": "sac", **change}, headers=bearer(service))
+    assert (answer.status_code, says in answer.text) == (status, True), answer.text
+    assert service.cloud.find(VirtualMachine, vm.key) == before

@@ -7,8 +7,10 @@ import pytest
 from emulator.cloud.guest_plan import SAC_IMAGE, GuestPlan
 from emulator.cloud.resource_id import instance_id, vm_id
 from emulator.errors import SpecError
-from emulator.fleet.guest_spec import HOST_NAME_MAX, host_name_of, spec_of
+from emulator.fleet.guest_spec import HOST_NAME_MAX, host_name_of, sac_knobs, spec_of
 from emulator.images import Image
+from emulator.images.sac.knob_words import knob_words
+from emulator.images.sac.knobs import Hang, SacKnobs
 from emulator.machine.spec import Device, Firmware, MachineType
 
 PLAN = GuestPlan()
@@ -41,6 +43,7 @@ def image(disk: Path | None = None) -> Image:
         ("linux1", PLAN, "linux1"),
         ("win1", WINDOWS, "win1-linux-stand-in"),
         ("win1", SAC, "win1"),
+        ("win1", GuestPlan(image="sac-2019", stands_in_for="Windows"), "win1"),
         ("my_vm (old)".replace(" ", ""), PLAN, "my-vm-old"),
         ("_", PLAN, "guest"),
         ("-a.", PLAN, "a"),
@@ -83,3 +86,24 @@ def test_spec_boots_the_disk_of_an_image_that_has_one():
 def test_spec_refuses_what_no_machine_can_be():
     with pytest.raises(SpecError, match="vcpus"):
         spec_of(GuestPlan(vcpus=99), image(), "vm1")
+
+
+def test_sac_guest_is_called_as_its_vm_and_is_of_its_images_release():
+    plan = GuestPlan(image="sac-2019", words=("menu_timeout_s=7", "profile=2003"))
+    assert sac_knobs(plan, "a.vm_of-fifteen-and-more") == SacKnobs(
+        computer_name="A-VM-OF-FIFTEEN", menu_timeout_s=7, profile="2019"
+    )
+
+
+def test_knobs_of_a_plan_are_those_that_its_words_were_made_of():
+    knobs = SacKnobs(menu_entries=("One", "Two (old)"), hang=Hang.EMS_OFF, autoreboot=False, module="a.sys")
+    assert sac_knobs(GuestPlan(image=SAC_IMAGE, words=knob_words(knobs)), "vm1") == knobs
+    assert sac_knobs(GuestPlan(image=SAC_IMAGE, words=knob_words(SacKnobs())), "vm1") == SacKnobs()
+
+
+def test_words_that_are_no_knobs_are_refused_for_a_sac_guest_alone():
+    assert GuestPlan(words=("quiet",)).words == ("quiet",)
+    with pytest.raises(SpecError, match="'quiet' is no knob of the SAC guest"):
+        GuestPlan(image=SAC_IMAGE, words=("quiet",))
+    with pytest.raises(SpecError, match="image 'bookworm-grub' is no SAC guest"):
+        sac_knobs(PLAN, "vm1")

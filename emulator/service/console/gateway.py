@@ -23,7 +23,8 @@ from emulator.errors import CloudError, EmulatorError
 from emulator.fleet.guest import Guest
 from emulator.service.console.feed import Feed
 from emulator.service.console.keystrokes import Keystrokes, receive_data
-from emulator.service.console.links import Ending, Link
+from emulator.service.console.link_life import run_until_left, serve_link
+from emulator.service.console.links import Link
 from emulator.service.console.sessions import Session
 from emulator.service.console.text_frames import TextFrames, line_start
 from emulator.service.console.vigil import watch_idle
@@ -38,7 +39,6 @@ GATHER_S = 0.01
 """How long output gathers after a larger frame, seconds."""
 REPLAY_MAX = 16_384
 """Bytes that a new link is shown at the most: a screen that is drawn without line feeds."""
-GOODBYE_S = 5.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -53,17 +53,14 @@ async def serve_client(
         service: where it is served.
         query_token: the token of old clients, which send it in the URL.
     """
-    await socket.accept()
     link = Link(vm=session.vm, session=session)
-    with service.links.opened(link):
-        talk = asyncio.create_task(_talk(socket, link, service=service, token=query_token))
-        notices = asyncio.create_task(_send_notices(socket, link))
-        try:
-            await link.wait_end(talk)
-        finally:
-            await end_tasks(talk, notices)
-        if link.ending.done():
-            await say_goodbye(socket, link.ending.result())
+    await serve_link(
+        socket,
+        link,
+        lambda: _talk(socket, link, service=service, token=query_token),
+        lambda: _send_notices(socket, link),
+        service=service,
+    )
 
 
 async def _talk(socket: WebSocket, link: Link, *, service: Service, token: str | None) -> None:
@@ -163,21 +160,6 @@ async def start_on_demand(service: Service, link: Link, guest: Guest) -> None:
         await guest.power_on()
 
 
-async def run_until_left(
-    output: asyncio.Task[None], keyboard: asyncio.Task[None], *others: asyncio.Task[None]
-) -> None:
-    """Wait until output or input ends, or any task fails, which is raised; end the rest."""
-    tasks = (output, keyboard, *others)
-    waiting = set(tasks)
-    try:
-        while output in waiting and keyboard in waiting:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-    finally:
-        await end_tasks(*tasks)
-
-
 async def _send_output(socket: WebSocket, feed: Feed, *, count: Callable[[float], None]) -> None:
     frames = TextFrames()
     while data := await feed.read():
@@ -212,19 +194,3 @@ async def _send_notices(socket: WebSocket, link: Link) -> None:
     with suppress(WebSocketDisconnect):
         while True:
             await socket.send_text(await link.notices.get())
-
-
-async def say_goodbye(socket: WebSocket, ending: Ending, *, show: bool = True) -> None:
-    """Show why on the console, because az shows no close reason, then close."""
-    with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
-        async with asyncio.timeout(GOODBYE_S):
-            if ending.notice and show:
-                await socket.send_text(f"\r\n{ending.notice}\r\n")
-            await socket.close(ending.code, ending.reason)
-
-
-async def end_tasks(*tasks: asyncio.Task[None]) -> None:
-    """Cancel `tasks` and wait for their ends."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)

@@ -18,8 +18,9 @@ from emulator.console.marks import Chunk, MarkKind
 from emulator.console.transcript import Transcript, mark_line
 from emulator.errors import ConsoleClosed, EmulatorError, SpecError
 from emulator.service.console.feed import Feed
-from emulator.service.console.gateway import end_tasks, run_until_left, say_goodbye, start_on_demand
+from emulator.service.console.gateway import start_on_demand
 from emulator.service.console.keystrokes import Keystrokes, receive_data
+from emulator.service.console.link_life import run_until_left, serve_link
 from emulator.service.console.links import Link
 from emulator.service.context import Service
 
@@ -68,15 +69,9 @@ def read_link_request(*, start: str, mode: str, link_format: str) -> LinkRequest
 
 async def serve_raw(socket: WebSocket, link: Link, request: LinkRequest, *, service: Service) -> None:
     """Serve a trusted link until either side ends it."""
-    await socket.accept()
-    with service.links.opened(link):
-        talk = asyncio.create_task(_carry(socket, link, request, service=service))
-        try:
-            await link.wait_end(talk)
-        finally:
-            await end_tasks(talk)
-        if link.ending.done():
-            await say_goodbye(socket, link.ending.result(), show=False)
+    await serve_link(
+        socket, link, lambda: _carry(socket, link, request, service=service), service=service, shows_why=False
+    )
 
 
 async def _carry(socket: WebSocket, link: Link, request: LinkRequest, *, service: Service) -> None:

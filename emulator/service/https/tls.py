@@ -95,6 +95,9 @@ def server_context(authority: Authority, names: Sequence[str], *, now: datetime)
         raise SpecError(f"no certificate can be made for {', '.join(wanted)}: {error}") from error
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # TLS 1.3 sends tickets behind the handshake. A client that reads on one thread and writes on another, as
+    # websockets' does, can lose its request to them, and hangs: OpenSSL takes one thread at a time.
+    context.num_tickets = 0
     context.set_ciphers(CIPHERS_12)
     context.set_alpn_protocols(["http/1.1"])
     _load_chain(context, leaf.private_key_and_cert_chain_pem.bytes())

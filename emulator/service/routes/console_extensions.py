@@ -10,8 +10,9 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.websockets import WebSocket
 
+from emulator.cloud.config import GUID
 from emulator.cloud.console_access import check_access, find_vm
-from emulator.cloud.guest_plan import GuestPlan
+from emulator.cloud.guest_plan import SAC_MEMORY_MIB, GuestPlan
 from emulator.cloud.resource_id import ResourceId, parse_resource_id
 from emulator.errors import CloudError, SpecError
 from emulator.machine.spec import Device, Firmware, MachineType, WatchdogAction
@@ -23,6 +24,10 @@ from emulator.service.identity.authentication import Caller, authorize
 from emulator.service.routes.gateway import refuse_upgrade, require_own_origin
 
 router = APIRouter(prefix="/ttylab")
+WORD_MAX = 640
+"""Characters of a word: the longest is the knob of eight menu entries."""
+
+Word = Annotated[str, Field(min_length=1, max_length=WORD_MAX)]
 
 
 class GuestTable(BaseModel):
@@ -34,11 +39,14 @@ class GuestTable(BaseModel):
     machine: MachineType = MachineType.PC
     firmware: Firmware = Firmware.SEABIOS
     vcpus: Annotated[int, Field(ge=1, le=4)] = 1
-    memory_mib: Annotated[int, Field(alias="memoryMib", ge=128, le=4096)] = 256
-    words: Annotated[Sequence[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=64)] = ()
+    memory_mib: Annotated[int, Field(alias="memoryMib", ge=SAC_MEMORY_MIB, le=4096)] = 256
+    words: Annotated[
+        Sequence[Annotated[str, Field(min_length=1, max_length=WORD_MAX)]], Field(max_length=64)
+    ] = ()
     devices: frozenset[Device] = frozenset()
     watchdog_action: Annotated[WatchdogAction, Field(alias="watchdogAction")] = WatchdogAction.RESET
     seed: Annotated[int | None, Field(ge=0, lt=2**64)] = None
+    uuid: Annotated[str | None, Field(pattern=GUID)] = None
 
 
 def _resource(resource: str) -> ResourceId:
@@ -98,10 +106,18 @@ async def put_guest(
     existing = service.fleet.existing(vm.key)
     if existing is not None and existing.is_on:
         raise CloudError(409, "OperationNotAllowed", "The machine of this VM is on; stop the VM first.")
+    plan = _plan_of(table, stands_in_for=vm.guest.stands_in_for)
     await service.fleet.discard(vm.key)
-    fields = table.model_dump() | {"words": tuple(table.words)}
-    service.cloud.put(replace(vm, guest=GuestPlan(**fields, stands_in_for=vm.guest.stands_in_for)))
+    service.cloud.put(replace(vm, guest=plan))
     return await read_guest(resource, service, caller)
+
+
+def _plan_of(table: GuestTable, *, stands_in_for: str | None) -> GuestPlan:
+    fields = table.model_dump() | {"words": tuple(table.words)}
+    try:
+        return GuestPlan(**fields, stands_in_for=stands_in_for)
+    except SpecError as error:
+        raise CloudError(400, "InvalidGuest", str(error)) from error
 
 
 class SizeTable(BaseModel):

@@ -1,4 +1,4 @@
-"""Knobs of the SAC guest from words that are typed, `menu_timeout_s=10`; pure."""
+"""Knobs of the SAC guest as words, `menu_timeout_s=10`: typed by people, kept in a VM's plan; pure."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def parse_knobs(words: Iterable[str]) -> SacKnobs:
     return SacKnobs(**values)  # type: ignore[arg-type]  # __post_init__ checks every value
 
 
+def knob_words(knobs: SacKnobs) -> tuple[str, ...]:
+    """Return words of which `parse_knobs` makes `knobs`."""
+    return tuple(knobs.to_fw_cfg().splitlines())
+
+
 def _read(value: str, default: object) -> object:
     """Return `value` as what `default` is, or as it stands where it is none: the knobs will say so."""
     if isinstance(default, bool):
@@ -40,4 +45,6 @@ def _read(value: str, default: object) -> object:
     if isinstance(default, StrEnum):
         kind = type(default)
         return kind(value) if value in tuple(kind) else value
-    return tuple(value.split("|")) if isinstance(default, tuple) else value
+    if isinstance(default, tuple):
+        return tuple(value.split("|")) if value else ()
+    return value
