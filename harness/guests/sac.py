@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from emulator.clock import Deadline
+from emulator.console.marks import MarkKind
 from emulator.images.sac.profile import SacProfile
-from emulator.machine.boots import boot_starts
 from harness.errors import ExpectTimeout, SacUnavailable, WrongOutput
 from harness.guests import sac_text as say
 from harness.guests.guest import CommandResult, SacAnswer
@@ -21,6 +21,7 @@ from harness.guests.sac_channel import Account, ShellChannel
 from harness.guests.sac_keyboard import Keyboard, Pacing
 from harness.guests.sac_machine_info import MachineInfo
 from harness.guests.sac_screen import Showing
+from harness.guests.sac_wire import find_boots
 from harness.guests.stage_watch import StageWatch
 from harness.scenario import View
 from harness.screen import Screen
@@ -69,7 +70,7 @@ class SacGuest:
         self.machine = MachineInfo()
         self.channel = "SAC"
         self._pacing = pacing or Pacing()
-        self._watch = StageWatch(session)
+        self._watch = StageWatch(session, find_boots=find_boots)
         self._attach(session.position)
         self._booted_at = session.position
         self._sac_at = session.position
@@ -98,11 +99,10 @@ class SacGuest:
             self._begin_anew()
             self._booted_at = 0
         if self.stage is Stage.FIRMWARE:
-            self._booted_at = max(self._booted_at, self._boot_start())
-            if (
-                self._boot_start() > self._screen_from
-            ):  # a menu of the boot before still stands on the old one
-                self._attach(self._boot_start())
+            start = self._watch.boot_start()
+            self._booted_at = max(self._booted_at, start)
+            if start > self._screen_from:  # a menu of the boot before still stands on the old one
+                self._attach(start)
         if stage is Stage.FIRMWARE:
             return
         if stage is Stage.LOADER:
@@ -127,6 +127,26 @@ class SacGuest:
         """Take note that something was consumed: where the cursor stands is no longer known."""
         del match
         self._is_at_prompt = False
+
+    def await_restart(self, deadline: Deadline) -> None:
+        """Wait until the guest begins anew, on a console that no machine tells about, and mark it.
+
+        Nothing is consumed.
+
+        Raises:
+            ExpectTimeout: no boot came in time.
+            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        """
+        transcript, sign = self.session.transcript, None
+        while sign is None:
+            version, late = transcript.version, deadline.expired()
+            self.session.check()
+            sign = self._watch.find_boot_on_wire()
+            if sign is None and (late or transcript.closed is not None):
+                raise ExpectTimeout(f"{transcript.name}: awaited a restart, but no boot begins on the wire")
+            if sign is None:
+                transcript.wait_change(version, deadline)
+        transcript.mark(MarkKind.MACHINE, "RESET", {"seen": sign.name, "from": sign.start})
 
     def rejoin(self) -> None:
         """Forget all that the console has shown, as somebody who connects late."""
@@ -341,11 +361,6 @@ class SacGuest:
     def _begin_anew(self) -> None:
         self.channel, self._is_at_prompt, self._is_wiped = "SAC", False, False
         self._booted_at = self.session.position
-
-    def _boot_start(self) -> int:
-        """Return where the present boot begins, raw; 0 where no machine tells."""
-        starts = boot_starts(self.session.transcript.marks)
-        return starts[-1].offset if starts else 0
 
     def _reach_prompt(self, stage: Stage, deadline: Deadline) -> None:
         if is_behind(self.stage, Stage.KERNEL):
