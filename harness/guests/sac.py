@@ -276,7 +276,9 @@ class SacGuest:
         if match.index == 0:
             raise WrongOutput(f"{self.session.transcript.name}: no channel {name!r}")
         self.session.wait_quiet(QUIET_S, deadline)
+        since = len(self.session.transcript)
         self._keyboard.enter(deadline)
+        self._await_drawing(since, deadline)
         self.channel = name
 
     def log_in(self, deadline: Deadline, account: Account | None = None) -> None:
@@ -396,6 +398,16 @@ class SacGuest:
         self._is_at_prompt = False
         self._keyboard.enter(deadline)
         self.session.expect(rb"\r\n", deadline, view=View.PLAIN)
+
+    def _await_drawing(self, since: int, deadline: Deadline) -> None:
+        """Let a channel's screen be drawn, which takes 0.2 s at 115200 baud: half of it looks like a prompt."""
+        transcript, soon = self.session.transcript, deadline.sooner(ANSWER_S)
+        while True:
+            version = transcript.version
+            if len(transcript) > since or soon.expired() or transcript.closed is not None:
+                break
+            transcript.wait_change(version, soon)
+        self.session.wait_quiet(QUIET_S, soon)
 
     def _await_goodbye(self, deadline: Deadline) -> None:
         self.session.expect(rb"The SAC will become unavailable soon\.[^\n]*\n", deadline, view=View.PLAIN)

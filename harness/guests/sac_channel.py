@@ -20,6 +20,8 @@ from harness.session import Session
 
 _PROMPT = re.compile(r"[A-Z]:\\[^<>|]{0,200}>")
 _REFUSED = "Unable to authenticate."
+_BLANKS_MOST = 2
+"""Blanks between a question's colon and the cursor."""
 MARKER = "ttylab-{:04d}"
 
 
@@ -113,9 +115,14 @@ class ShellChannel:
         self._await_line("Username:", deadline)
 
     def _await_line(self, start: str, deadline: Deadline) -> None:
-        self._screen.wait_for(
-            lambda screen: screen.line_before_cursor().startswith(start), deadline, says=f"{start!r}"
-        )
+        """Wait for a line that asks: while a screen is drawn, the cursor passes far behind it."""
+
+        def asks(screen: Screen) -> bool:
+            line = screen.line_before_cursor()
+            said = line.rstrip()
+            return line.startswith(start) and said.endswith(":") and len(line) - len(said) <= _BLANKS_MOST
+
+        self._screen.wait_for(asks, deadline, says=f"{start!r}")
 
     def _await_prompt(self, deadline: Deadline) -> None:
         self._screen.wait_for(_is_prompt, deadline, says="cmd's prompt")
