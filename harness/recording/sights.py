@@ -188,3 +188,25 @@ class CellScreen:
                 text.append(between)
                 starts.append(NOWHERE)
         return Sight(text="".join(text), starts=starts)
+
+
+def align_cuts(data: bytes, offsets: Sequence[int]) -> list[int]:
+    """Return `offsets`, in order, each moved on to where neither a sequence nor a character is cut."""
+    cuts: list[int] = []
+    tokens = _TOKEN.finditer(data)
+    token = next(tokens, None)
+    for offset in offsets:
+        while token is not None and token.end() <= offset:
+            token = next(tokens, None)
+        cut = min(offset, len(data))
+        if token is not None and token.start() < cut:
+            cut = token.end() if token["text"] is None else _skip_continuation(data, cut)
+        cuts.append(max(cut, cuts[-1] if cuts else 0))
+    return cuts
+
+
+def _skip_continuation(data: bytes, at: int) -> int:
+    most = min(at + 3, len(data))
+    while at < most and 0x80 <= data[at] <= 0xBF:
+        at += 1
+    return at
