@@ -148,6 +148,11 @@ class SacGuest:
                 transcript.wait_change(version, deadline)
         transcript.mark(MarkKind.MACHINE, "RESET", {"seen": sign.name, "from": sign.start})
 
+    def adopt(self, profile: SacProfile) -> None:
+        """Drive it as another release than it was taken for; the screen is looked at anew from here on."""
+        self.profile = profile
+        self._attach(self.session.position)
+
     def rejoin(self) -> None:
         """Forget all that the console has shown, as somebody who connects late."""
         self.session.skip()
