@@ -22,8 +22,8 @@ EXAMPLES = """Examples:
   ttylab record-console --sanitise DIR --hide acme  make the copy anew, and hide one more word
 
 DIR/raw is for you alone: it holds what was typed, passwords too. DIR/sanitised is the copy for others: names,
-passwords, addresses, GUIDs and serial numbers are replaced, length for length. It ends on Ctrl-] q, after --for,
-2 s after the end of a piped input, or with the guest.
+passwords, addresses, GUIDs and serial numbers are replaced, length for length. It ends on Ctrl-] q,
+after --for, 2 s after the end of a piped input, or with the guest.
 """
 
 app = typer.Typer(add_completion=False)
@@ -65,7 +65,13 @@ def record_console(
             directory = into or Path(f"console-{utc_now():%Y%m%d-%H%M%S}")
             manners = Manners(stay_s=stay, writable=not read_only)
             _record(
-                directory / RAW, manners, image=image, port=port, name=attach, baudrate=baudrate, append=append
+                directory / RAW,
+                manners,
+                image=image,
+                port=port,
+                name=attach,
+                baudrate=baudrate,
+                append=append,
             )
             typer.echo(f"ttylab: raw recording in {directory / RAW}: for you alone, keep it", err=True)
         _make_copy(directory, tuple(hide or ()))

@@ -44,7 +44,9 @@ def conformance(
     *,
     target: Annotated[str, typer.Option(metavar="NAME", help="A SAC image, or a running machine.")] = "",
     port: Annotated[str, typer.Option(metavar="URL", help="A serial port.")] = "",
-    recording: Annotated[Path | None, typer.Option(metavar="DIR", help="A recording instead of a guest.")] = None,
+    recording: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A recording instead of a guest.")
+    ] = None,
     profile: Annotated[str, typer.Option(help="The release to compare with: 2003 to 2025.")] = "",
     destructive: Annotated[
         bool | None,
@@ -100,9 +102,7 @@ def _recording(directory: Path, profile: SacProfile | None) -> Outcome:
     return conduct_recording(inner, profile)
 
 
-def _image(
-    name: str, place: Path, profile: SacProfile | None, *, destructive: bool, append: str
-) -> Outcome:
+def _image(name: str, place: Path, profile: SacProfile | None, *, destructive: bool, append: str) -> Outcome:
     from emulator.images.sac.image import sac_image  # noqa: PLC0415
     from harness.conformance.conduct import conduct_image  # noqa: PLC0415
     from harness.keyboard.sac_words import parse_knobs  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What the lines of a SAC session belong to: a boot's XML, an answer, a channel's header, a bugcheck; pure."""
+"""What the lines of a SAC session belong to: a boot's XML, an answer, a header, a bugcheck; pure."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class _Reader:
         return Block(part=Part.ANSWER, lines=tuple(lines[1:]), command=command) if command.strip() else None
 
     def _login(self, lines: list[Line]) -> list[Line]:
-        """Join a question with its answer, which a drawn screen puts into a line of its own; add the prompt."""
+        """Join a question with its answer, which a drawn screen puts into the next line; add the prompt."""
         joined: list[Line] = []
         for line in lines:
             before = joined[-1] if joined else None

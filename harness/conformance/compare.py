@@ -39,7 +39,7 @@ class Difference:
 
 
 def compare(output: bytes, profile: SacProfile) -> list[Difference]:
-    """Return how a session's raw output differs from `profile`, by section; what is not in it is no difference."""
+    """Return how a session's raw output differs from `profile`; what does not come up is no difference."""
     blocks = read_blocks(output)
     found = [one for block in blocks for one in compare_block(block, profile)]
     return merge([*found, *compare_order(blocks), *_compare_clearing(output, blocks, profile)])
@@ -64,9 +64,7 @@ def compare_order(blocks: Sequence[Block]) -> list[Difference]:
     ]
 
 
-def _compare_clearing(
-    output: bytes, blocks: Sequence[Block], profile: SacProfile
-) -> Iterator[Difference]:
+def _compare_clearing(output: bytes, blocks: Sequence[Block], profile: SacProfile) -> Iterator[Difference]:
     """Give the boots in which the terminal is not cleared before machine-info."""
     text = profile.texts["boot.terminal_on"]
     for block in blocks:
@@ -86,7 +84,7 @@ def _compare_clearing(
 
 
 def merge(differences: Iterable[Difference]) -> list[Difference]:
-    """Return each difference once, with how often it came, by section and place; numbers make no other one."""
+    """Return each difference once, by section and place; other numbers in a field make no other one."""
     merged: dict[tuple[str, str, str, bytes], Difference] = {}
     for one in differences:
         seen = re.sub(rb"\d+", b"0", one.seen) if "%" in one.expected else one.seen
@@ -128,7 +126,7 @@ _Row = tuple[Wanted | None, Line | None]
 
 
 def align(wanted: Sequence[Wanted], lines: Sequence[Line]) -> list[_Row]:
-    """Return the rows of the best alignment: most matches, then lines that are alike; both keep their order."""
+    """Return the rows of the best alignment: most matches, then lines that are alike; order is kept."""
     alike = [[_likeness(one, line) for line in lines] for one in wanted]
     scores = [[0.0] * (len(lines) + 1) for _ in range(len(wanted) + 1)]
     for i in range(len(wanted) - 1, -1, -1):
@@ -181,7 +179,7 @@ def matches(wanted: Wanted, line: Line) -> bool:
 
 
 def _paired(rows: Sequence[_Row]) -> list[_Row]:
-    """Return what does not match; what is missing and what is surplus in one gap are paired in their order."""
+    """Return what does not match; what is missing and what is surplus in one gap are paired in order."""
     paired: list[_Row] = []
     missing: list[Wanted] = []
     surplus: list[Line] = []

@@ -67,7 +67,12 @@ def conduct_image(
     spec = sac_spec(way=SacBoot.BIOS_DISK, knobs=replace(knobs, menu_timeout_s=menu_s), name=image.name)
     choice = lab.choice(spec.machine)
     opened = open_machine(
-        spec, run_dir=lab.run_dir, qemu=lab.qemu, accelerator=choice, label=f"conformance {image.name}", start=False
+        spec,
+        run_dir=lab.run_dir,
+        qemu=lab.qemu,
+        accelerator=choice,
+        label=f"conformance {image.name}",
+        start=False,
     )
     with opened as machine:
         target = Target(name=image.name, channel=machine.console, control=machine)

@@ -12,7 +12,16 @@ from emulator.images.sac.profile import SacProfile, load_profile
 from emulator.images.sac.releases import PROFILES
 from emulator.machine.capability import Capability
 from harness.conformance.compare import Difference
-from harness.conformance.play import CRASH, NMI_CRASH, REFUSED, RESTART, SHUTDOWN, SHUTDOWN_UNSEEN, Piece, pieces
+from harness.conformance.play import (
+    CRASH,
+    NMI_CRASH,
+    REFUSED,
+    RESTART,
+    SHUTDOWN,
+    SHUTDOWN_UNSEEN,
+    Piece,
+    pieces,
+)
 from harness.conformance.rules import RULES, Rule
 from harness.errors import ExpectTimeout, GuestError
 from harness.guests.sac import SacGuest
@@ -111,7 +120,7 @@ class Course:
         yield CRASH
         if Capability.NMI in self.target.control.capabilities:
             yield NMI_CRASH
-        is_told = Capability.POWER in self.target.control.capabilities
+        is_told = Capability.POWER_CYCLE in self.target.control.capabilities
         yield SHUTDOWN if is_told else SHUTDOWN_UNSEEN
 
     def _play(self, piece: Piece) -> None:
@@ -203,6 +212,7 @@ def release_of(identity: bytes, guess: SacProfile) -> SacProfile:
         label, _, value = line.partition(b"Build Number:")
         if not label.strip() and value.strip().isdigit():
             build = int(value)
-            return load_profile(by_build[max((one for one in by_build if one <= build), default=min(by_build))])
+            return load_profile(
+                by_build[max((one for one in by_build if one <= build), default=min(by_build))]
+            )
     return guess
-

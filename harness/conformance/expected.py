@@ -14,8 +14,9 @@ _TYPES = {"SAC": "63d02270-8aa4-11d5-bccf-806d6172696f", "Cmd": "63d02271-8aa4-1
 _PREFIXES = ("t", "?", "help", "f", "p", "id", "crashdump", "lock", "shutdown", "restart", "d", "cmd")
 _WORDS = ("ch", "k", "l", "r", "m", "s", "i")
 _HELP = (
-    "ch cmd d f help i i_set id k l lock m p r s s_set t restart shutdown crashdump"
-).split()  # fmt: skip
+    *("ch", "cmd", "d", "f", "help", "i", "i_set", "id", "k", "l", "lock", "m", "p", "r", "s", "s_set", "t"),
+    *("restart", "shutdown", "crashdump"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def classify(command: str) -> tuple[str, str]:
     return {"help": "?"}.get(found, found), ""
 
 
-def _ways(block: Block, profile: SacProfile) -> Iterable[Sequence[_Piece]]:  # noqa: PLR0911  # one for each part
+def _ways(block: Block, profile: SacProfile) -> Iterable[Sequence[_Piece]]:  # noqa: C901, PLR0911  # one for each part
     match block.part:
         case Part.MENU:
             return [_menu(profile)]
@@ -187,8 +188,8 @@ def _lists(command: str, arguments: str, profile: SacProfile) -> Iterable[Sequen
         )
         return [[_Piece(key=f"sac.id_{name}", fields=(fact,)) for name, fact in facts]]
     if command == "?":
-        names = [*_HELP, *(["livedump"] if profile.has_livedump else [])]
-        return [[_Piece(key=f"sac.help_{name}") for name in names]]
+        listed = [*_HELP, *(["livedump"] if profile.has_livedump else [])]
+        return [[_Piece(key=f"sac.help_{name}") for name in listed]]
     if command == "t":
         names = ("head", "pagefile", "pagefile_size", "memory", "commit", "columns")
         head = [_Piece(key=f"sac.tlist_{name}") for name in names]
@@ -205,7 +206,8 @@ def _channel_lists(arguments: str) -> Iterable[Sequence[_Piece]]:
     if not arguments:
         return [[_Piece(key="channel.list_head"), _Piece(key="channel.list_row", repeats=True)]]
     if arguments == "-?":
-        names = "head list legend legend_a active legend_b type si sn ci cn keys".split()
+        legend = ("legend", "legend_a", "active", "legend_b", "type")
+        names = ("head", "list", *legend, "si", "sn", "ci", "cn", "keys")
         return [[_Piece(key=f"channel.help_{name}") for name in names]]
     keys = ("channel.bad_index", "channel.bad_name", "channel.sac_stays", "sac.bad_arguments")
     return [[_Piece(key=key)] for key in keys]
@@ -223,15 +225,15 @@ def _lines(pieces: Iterable[_Piece], profile: SacProfile) -> list[Wanted]:
         filled = _filled(text.text, piece.fields)
         for number, part in enumerate(filled.split("\n")):
             if number == 0 and is_open and made:
-                made[-1] = _wanted(piece, text, made[-1].text + part, profile, owner=made[-1])
+                made[-1] = _wanted(piece, text, made[-1].text + part, profile=profile, owner=made[-1])
             elif part.strip():
-                made.append(_wanted(piece, text, part, profile))
+                made.append(_wanted(piece, text, part, profile=profile))
         is_open = not filled.endswith("\n") and not _stands_alone(piece.key)
     return made
 
 
 def _stands_alone(key: str) -> bool:
-    """Tell whether a text that has no line end is a line of its own all the same: on a screen, or a prompt."""
+    """Tell whether a text without a line end is a line of its own: on a screen, or a prompt."""
     return key.startswith(("menu.", "cmd.")) or key == "bugcheck.prompt"
 
 
@@ -254,16 +256,23 @@ def _filled(text: str, fields: Sequence[str | None]) -> str:
 
 
 def _wanted(
-    piece: _Piece, text: SacText, line: str, profile: SacProfile, owner: Wanted | None = None
+    piece: _Piece, text: SacText, line: str, *, profile: SacProfile, owner: Wanted | None = None
 ) -> Wanted:
     shown = line.rstrip()
-    tail = {"cmd.username": rb" ?.*", "cmd.domain": rb" ?.*", "cmd.password": rb" ?\**", "cmd.directory": rb">"}
+    tail = {
+        "cmd.username": rb" ?.*",
+        "cmd.domain": rb" ?.*",
+        "cmd.password": rb" ?\**",
+        "cmd.directory": rb">",
+    }
     lead = rb"(?:> *)?" if piece.key == "menu.entry" else rb""
     trail = rb"(?: *>)?" if piece.key.startswith("menu.") else tail.get(piece.key, b"")
     stripped = shown.strip() if piece.key.startswith("menu.") else shown
     patterns = [lead + SacText(text=stripped, source="X", section="1").pattern + trail]
     if piece.also:
-        patterns.append(SacText(text=profile.texts[piece.also].text.strip("\n"), source="X", section="1").pattern)
+        patterns.append(
+            SacText(text=profile.texts[piece.also].text.strip("\n"), source="X", section="1").pattern
+        )
     return Wanted(
         key=piece.key if owner is None else owner.key,
         text=stripped,

@@ -37,7 +37,9 @@ RULES = (
     Rule(key="rule.blanks", says="blanks around a command do not matter", keys=b"  id  \r"),
     Rule(key="rule.line_feed", says="LF ends a line as CR does", keys=b"id\n"),
     Rule(key="rule.ctrl_c", says="Ctrl-C ends a line as CR does", keys=b"id\x03"),
-    Rule(key="rule.cr_lf", says="an LF right after a CR is swallowed", keys=b"\r\n", pattern=b"SAC>", prompts=1),
+    Rule(
+        key="rule.cr_lf", says="an LF right after a CR is swallowed", keys=b"\r\n", pattern=b"SAC>", prompts=1
+    ),
     Rule(key="rule.tab", says="TAB gives a BEL", keys=b"\t", pattern=b"\x07", view=View.RAW),
     Rule(
         key="rule.prefix",
@@ -48,7 +50,7 @@ RULES = (
     Rule(
         key="rule.line_limit",
         says="past column 78 the last character is overwritten",
-        keys=b"x" * 77 + b"y",
+        keys=b"x" * 78 + b"y",
         pattern=b"x\x08y",
         view=View.RAW,
     ),

@@ -405,7 +405,7 @@ class SacGuest:
         self.session.expect(rb"\r\n", deadline, view=View.PLAIN)
 
     def _await_drawing(self, since: int, deadline: Deadline) -> None:
-        """Let a channel's screen be drawn, which takes 0.2 s at 115200 baud: half of it looks like a prompt."""
+        """Let a channel's screen be drawn, 0.2 s at 115200 baud: half of it looks like a prompt."""
         transcript, soon = self.session.transcript, deadline.sooner(ANSWER_S)
         while True:
             version = transcript.version

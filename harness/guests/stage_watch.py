@@ -68,7 +68,7 @@ class StageWatch:
         return 0 if sign is None else sign.start
 
     def find_boot_on_wire(self) -> BootSign | None:
-        """Return the last boot that began since the last stage, its offset raw; None where a machine tells."""
+        """Return the last boot since the last stage, its offset raw; None where a machine tells."""
         transcript = self.session.transcript
         if self._find_boots is None or boot_starts(transcript.marks):
             return None

@@ -1,4 +1,4 @@
-"""Recordings on the user's disk: read, and their copies written, for the user's own eyes unless said otherwise."""
+"""Recordings on the user's disk: read them, and write their copies, for the user's own eyes."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def read_recording(directory: Path) -> tuple[Recording, Transcript]:
     ):
         raise SpecError(f"{directory}: {transcript.truncated}")
     return (
-        Recording(
-            output=transcript.read(), chunks=chunks, typed=transcript.typed, marks=transcript.marks
-        ),
+        Recording(output=transcript.read(), chunks=chunks, typed=transcript.typed, marks=transcript.marks),
         transcript,
     )
 
@@ -68,16 +66,16 @@ def write_recording(directory: Path, recording: Recording, *, console: str, clos
         sink.record({"t": last, "closed": closed})
 
 
-def _lines(recording: Recording) -> Iterator[tuple[float, Chunk | Mapping[str, object]]]:
+_Line = Chunk | Mapping[str, object]
+
+
+def _lines(recording: Recording) -> Iterator[tuple[float, _Line]]:
     """Give chunks and the lines of the others, in order of time; at one moment output comes first."""
-    chunks = ((one.at, 0, index, one) for index, one in enumerate(recording.chunks))
-    typed = (
-        (one.at, 1, index, {"t": one.at, "at": one.offset, "in": base64.b64encode(one.data).decode()})
-        for index, one in enumerate(recording.typed)
-    )
-    marks = ((one.at, 2, index, mark_line(one)) for index, one in enumerate(recording.marks))
-    ordered = merge(chunks, typed, marks, key=lambda one: one[:3])
-    for at, _, _, line in ordered:
+    chunks: list[tuple[float, int, _Line]] = [(one.at, 0, one) for one in recording.chunks]
+    typed: list[tuple[float, int, _Line]] = [
+        (one.at, 1, {"t": one.at, "at": one.offset, "in": base64.b64encode(one.data).decode()})
+        for one in recording.typed
+    ]
+    marks: list[tuple[float, int, _Line]] = [(one.at, 2, mark_line(one)) for one in recording.marks]
+    for at, _, line in merge(chunks, typed, marks, key=lambda one: one[:2]):
         yield at, line
-
-

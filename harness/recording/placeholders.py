@@ -36,7 +36,7 @@ _FILLERS = {2: "\u00f8", 3: "\u2026", 4: "\U0001f636"}
 _TRIES = 4096
 
 
-def replacement(kind: Kind, value: str, number: int) -> str:
+def replacement(kind: Kind, value: str, number: int) -> str:  # noqa: PLR0911  # one for each shape
     """Return the placeholder number `number` (from 1 on) for `value`; it has as many characters.
 
     It is of the same shape: digits, separators and their places stay what they are in addresses and GUIDs.

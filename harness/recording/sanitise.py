@@ -1,8 +1,8 @@
 """Make a copy of a recording without what is somebody's: same length, same times, same marks; pure.
 
-Every replacement has as many bytes as what it replaces, so offsets, stamps and screens stay what they are. First
-all secrets are found, in every sight of the bytes; then each is replaced wherever it can be seen, in what the
-guest wrote, in what was typed, and in the details of marks; then the copy is searched for each again.
+Every replacement has as many bytes as what it replaces, so offsets, stamps and screens stay what they are.
+First all secrets are found, in every sight of the bytes; then each is replaced wherever it can be seen, in
+what the guest wrote, in what was typed, and in the details of marks; then the copy is searched for each again.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from harness.recording.sights import (
     tight_sight,
     width,
 )
-from harness.recording.typed_lines import TypedLine, find_starred, name_answers, split_typed
+from harness.recording.typed_lines import find_starred, name_answers, split_typed
 
 SHORTEST = 3
-"""Characters of a name that is looked for everywhere; a shorter one is hidden only where it stands as a name."""
+"""Characters of a name that is looked for everywhere; a shorter one is hidden where it stands as a name."""
 _STARS = re.compile(r"Password: ?(\*+)")
 _ADDRESSES = frozenset({Kind.GUID, Kind.IPV4, Kind.IPV6, Kind.MAC})
 _DISTINCT = 6
@@ -103,7 +103,9 @@ def sanitise(
         output=bytes(output.data),
         chunks=recording.chunks,
         typed=_cut_typed(recording.typed, bytes(typed.data)),
-        marks=tuple(replace(mark, detail=_clean(mark.detail, pattern, found, names)) for mark in recording.marks),
+        marks=tuple(
+            replace(mark, detail=_clean(mark.detail, pattern, found, names)) for mark in recording.marks
+        ),
     )
     _require_clean(copy, pattern, found)
     return Sanitised(recording=copy, counts=found.counts(), in_place=len(found.in_place))

@@ -25,7 +25,8 @@ KEPT_GUIDS = frozenset({
 """The GUIDs of spec/windows-sac.md 1.4 and 1.7, the same on every machine."""
 _KEPT_NAMES = re.compile(
     r"SAC|Cmd[0-9]{4}|setup(?:log\.txt|err\.log|act\.log)|Administrator|Guest|DefaultAccount|SYSTEM|root"
-    r"|(?:LOCAL|NETWORK) SERVICE|NT AUTHORITY|BUILTIN|WORKGROUP|localhost|Public|Default|All Users|\.|\*+|%.*",
+    r"|(?:LOCAL|NETWORK) SERVICE|NT AUTHORITY|BUILTIN|WORKGROUP|localhost|Public|Default|All Users"
+    r"|\.|\*+|%.*",
     re.IGNORECASE,
 )
 """Names that every system has, and what is none: a password's stars, a variable."""
@@ -95,7 +96,7 @@ _SHAPES: Mapping[Kind, re.Pattern[str]] = {
 
 
 def find_secrets(text: str) -> Iterator[Secret]:
-    """Give the secrets of `text`, as far as it tells of them; one that both rule and shape know comes twice."""
+    """Give the secrets of `text`, as far as it tells of them; some may come twice."""
     for pattern, kinds in _RULES:
         for found in pattern.finditer(text):
             for group, kind in enumerate(kinds, start=1):

@@ -1,7 +1,7 @@
 """Ways of looking at a console's bytes, each character with the way back to its byte; pure.
 
-A name that stands on a screen need not stand in the stream: escape sequences cut it, a cursor that jumps writes
-it in pieces, column 80 wraps it. So the bytes are looked at as they came, without sequences, and on a
+A name that stands on a screen need not stand in the stream: escape sequences cut it, a cursor that jumps
+writes it in pieces, column 80 wraps it. So the bytes are looked at as they came, without sequences, and on a
 terminal whose cells know which byte wrote them.
 """
 
@@ -103,7 +103,7 @@ def _stream_sight(data: bytes, *, keeps: bytes, breaks: bool) -> Sight:
                 writer.add_line_end()
             continue
         for run in _RUNS.finditer(token["text"]):
-            if run[0][0] >= 0x20 and run[0][0] != 0x7F or run[0] in keeps:
+            if (run[0][0] >= 0x20 and run[0][0] != 0x7F) or run[0] in keeps:
                 writer.add(run[0], token.start() + run.start())
     return writer.sight()
 
@@ -114,7 +114,7 @@ class CellScreen:
     def __init__(self) -> None:
         self._screen: Any = pyte.Screen(COLUMNS, ROWS)
         self._stream: Any = pyte.ByteStream(self._screen)
-        self._plain = self._screen.cursor.attrs
+        self._plain: Any = self._screen.cursor.attrs
         self._dirty: set[int] = set()
 
     def show(self, data: bytes, start: int = 0) -> Iterator[Sight]:

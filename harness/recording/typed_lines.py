@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from harness.recording.placeholders import Kind
 from harness.recording.sights import Sight, width
 
-_ASKS = re.compile(r"(?P<label>username|user name|login|domain|password|passphrase)[^:]*:[^:]*$", re.IGNORECASE)
+_ASKS = re.compile(
+    r"(?P<label>username|user name|login|domain|password|passphrase)[^:]*:[^:]*$", re.IGNORECASE
+)
 _ANSWERS = {"domain": Kind.DOMAIN, "password": Kind.PASSWORD, "passphrase": Kind.PASSWORD}
 _NEXT = {"windows": {Kind.USER: Kind.DOMAIN, Kind.DOMAIN: Kind.PASSWORD}, "other": {Kind.USER: Kind.PASSWORD}}
 _ERASES = "\b\x7f"
@@ -127,5 +129,3 @@ def find_starred(lines: Sequence[TypedLine], stars: Sequence[tuple[int, int]]) -
         for line in recent:
             if line.kind is None and len(line.sight.text) == count:
                 line.kind = Kind.PASSWORD
-
-

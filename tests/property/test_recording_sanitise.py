@@ -1,6 +1,7 @@
-"""Laws of sanitised recordings: no planted secret survives any chunking, drawing or wrapping; the rest stays."""
+"""Laws of sanitised recordings: no planted secret survives chunking, drawing or wrapping; the rest stays."""
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -16,17 +17,24 @@ from harness.recording.sights import CellScreen
 NAMES = st.from_regex(r"[A-Z]{2,4}-?[A-Z0-9]{2,6}[0-9]", fullmatch=True)
 HEX = "0123456789abcdef"
 GUIDS = st.uuids(version=4).map(str)
-ADDRESSES = st.tuples(*[st.integers(min_value=1, max_value=126)] * 4).map(lambda four: ".".join(map(str, four)))
+ADDRESSES = st.tuples(*[st.integers(min_value=1, max_value=126)] * 4).map(
+    lambda four: ".".join(map(str, four))
+)
 MACS = st.lists(st.text(HEX, min_size=2, max_size=2), min_size=6, max_size=6).map("-".join)
 SECRETS = {
     "host": (NAMES, "<machine-info>\r\n<name>{}</name>\r\n</machine-info>\r\n"),
     "guid": (GUIDS, "Computer GUID: {}\r\n"),
     "address": (ADDRESSES, "Net: 11, Ip={}  Subnet=255.255.255.0\r\n"),
     "mac": (MACS, "   Physical Address. . . . . . . . . : {}\r\n"),
-    "serial": (st.from_regex(r"[0-9A-F]{4}-[0-9A-F]{3}[0-9]", fullmatch=True), " Volume Serial Number is {}\r\n"),
+    "serial": (
+        st.from_regex(r"[0-9A-F]{4}-[0-9A-F]{3}[0-9]", fullmatch=True),
+        " Volume Serial Number is {}\r\n",
+    ),
     "user": (NAMES, "C:\\Users\\{}>\r\n"),
 }
-WORDS = st.sampled_from([b"SAC>", b" dir ", b"\r\n", b"The Command Prompt", b"EVENT: ", b"x" * 79, b"\r\n\r\n"])
+WORDS = st.sampled_from(
+    [b"SAC>", b" dir ", b"\r\n", b"The Command Prompt", b"EVENT: ", b"x" * 79, b"\r\n\r\n"]
+)
 NOISE = st.sampled_from([b"\x1b[0m", b"\x1b[1m", b"\x1b[22m\x1b[25m", b"\x00", b"\x1b[?25l", b""])
 
 
@@ -76,7 +84,7 @@ def recordings(draw):
     cut = draw(st.lists(st.integers(1, len(output) - 1), max_size=6, unique=True).map(sorted))
     bounds = [0, *cut, len(output)]
     chunks = tuple(
-        Chunk(at=float(at), start=start, end=end) for at, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False))
+        Chunk(at=float(at), start=start, end=end) for at, (start, end) in enumerate(pairwise(bounds))
     )
     return [value for value, _ in planted], Recording(output=output, chunks=chunks, typed=typed, marks=marks)
 
@@ -91,10 +99,8 @@ def cuts(typed: Typed):
 
 
 def screens(data: bytes) -> str:
-    screen, seen = CellScreen(), []
-    for sight in screen.show(data):
-        seen.append(sight.text)
-    return "\n".join([*seen, *(sight.text for sight in screen.look())])
+    screen = CellScreen()
+    return "\n".join(sight.text for sight in (*screen.show(data), *screen.look()))
 
 
 @given(planted=recordings())
