@@ -145,7 +145,8 @@ class Course:
             seen=str(failed.detail.get("message", "")).encode(),
             start=start,
         )
-        self._recover()
+        if not piece.is_end:
+            self._recover()
 
     def _try(self, rule: Rule) -> None:
         self.tell(rule.says)

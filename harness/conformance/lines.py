@@ -42,6 +42,7 @@ def read_lines(output: bytes, skip: Sequence[tuple[int, int]] = ()) -> list[Line
         end = position + len(raw)
         shown = _rendered(_MORE.sub(b"", raw.strip(b"\r")))
         if shown:
+            shown = shown.removeprefix(b"SAC>") if shown.startswith(b"SAC><") else shown
             first, last = view.raw_span(position, max(end, position))
             padded = len(raw.strip(b"\r")) >= COLUMNS and raw.strip(b"\r").endswith(b" ")
             if not any(begin <= first < stop for begin, stop in skip):

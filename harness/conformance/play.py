@@ -9,7 +9,7 @@ from harness.guests.kind import GuestKind
 from harness.scenario import Alive, Expect, Inject, Reach, Scenario, Send, Step
 from harness.scenarios import find_scenario
 from harness.scenarios import sac_phrases as say
-from harness.scenarios.phrases import OFF, RESET, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
+from harness.scenarios.phrases import OFF, RESET, RESTARTS, SWITCHES_OFF
 from harness.stages import Stage
 from harness.stimulus import Nmi
 
@@ -19,10 +19,17 @@ _RESTART_S = 150.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A scenario, and the section of the specification that it is about."""
+    """A scenario of the course.
+
+    Attributes:
+        scenario: what is played.
+        section: of the specification that it is about.
+        is_end: whether there is no prompt behind it to come back to.
+    """
 
     scenario: Scenario
     section: str
+    is_end: bool = False
 
 
 def _own(name: str, title: str, description: str, *steps: Step) -> Scenario:
@@ -47,7 +54,7 @@ RESTART = (
             "restart",
             "`restart` takes leave and boots again",
             "Gives `restart`: SAC must take its leave, and machine-info must come again.",
-            Send(line="restart"),
+            Send(line="restart", allows=RESET),
             _GOES,
             Expect(effects=(RESTARTS,), within_s=_RESTART_S, allows=RESET),
             *_UP,
@@ -64,7 +71,7 @@ CRASH = Piece(
         "`crashdump` stops with bugcheck 0xE2 and boots again",
         "Gives `crashdump`: the bugcheck's XML, its prompt, the dump and another boot must be seen.",
         Alive(),
-        Send(line="crashdump"),
+        Send(line="crashdump", allows=_BUGCHECK),
         Expect(effects=(*say.bugcheck("0xE2"), RESTARTS), within_s=_RESTART_S, allows=_BUGCHECK),
         *_UP,
     ),
@@ -92,10 +99,10 @@ SHUTDOWN = Piece(
         "`shutdown` takes leave and switches off",
         "Gives `shutdown`: SAC must take its leave, and the power must go.",
         Alive(),
-        Send(line="shutdown"),
-        _GOES,
-        Expect(effects=(SHUTS_DOWN, SWITCHES_OFF), within_s=_RESTART_S, allows=OFF),
+        Send(line="shutdown", allows=OFF),
+        Expect(effects=(say.GOES_DOWN, SWITCHES_OFF), within_s=_RESTART_S, allows=OFF),
     ),
+    is_end=True,
 )
 SHUTDOWN_UNSEEN = Piece(
     section="1.10",
@@ -104,9 +111,10 @@ SHUTDOWN_UNSEEN = Piece(
         "`shutdown` takes leave",
         "Gives `shutdown` on a line that does not tell of the power: SAC must take its leave.",
         Alive(),
-        Send(line="shutdown"),
+        Send(line="shutdown", allows=OFF),
         _GOES,
     ),
+    is_end=True,
 )
 REFUSED = Piece(section="1.8", scenario=find_scenario("sac-login-refused"))
 

@@ -2,7 +2,7 @@
 
 Every replacement has as many bytes as what it replaces, so offsets, stamps and screens stay what they are.
 First all secrets are found, in every sight of the bytes; then each is replaced wherever it can be seen, in
-what the guest wrote, in what was typed, and in the details of marks; then the copy is searched for each again.
+what the guest wrote, what was typed, and the details of marks; then the copy is searched for each again.
 """
 
 from __future__ import annotations
