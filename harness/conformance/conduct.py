@@ -20,7 +20,7 @@ from harness.conformance.course import Course, Scope
 from harness.guests.sac import SacGuest
 from harness.guests.sac_channel import Account
 from harness.lab import Lab
-from harness.recording.kept import make_private_directory
+from harness.recording.kept import open_private_directory
 from harness.session import Session
 from harness.targets import Target
 from harness.targets.serial_port import serial_target
@@ -62,7 +62,6 @@ def conduct_image(
         GuestError: the guest does not come to its SAC prompt.
         MissingPrerequisite, LabError: the machine can't be started.
     """
-    make_private_directory(lab.run_dir)
     menu_s = knobs.menu_timeout_s or _MENU_S
     spec = sac_spec(way=SacBoot.BIOS_DISK, knobs=replace(knobs, menu_timeout_s=menu_s), name=image.name)
     choice = lab.choice(spec.machine)
@@ -74,7 +73,7 @@ def conduct_image(
         label=f"conformance {image.name}",
         start=False,
     )
-    with opened as machine:
+    with open_private_directory(lab.run_dir), opened as machine:
         target = Target(name=image.name, channel=machine.console, control=machine)
         machine.power_on(Deadline.after(_START_S, lab.clock))
         account = Account(user=knobs.username, domain=knobs.domain, password=knobs.password)
@@ -102,8 +101,8 @@ def conduct_port(
         GuestError: nothing comes to a SAC prompt there.
         LabError: the pump failed.
     """
-    make_private_directory(directory)
     with ExitStack() as stack:
+        stack.enter_context(open_private_directory(directory))
         sink = DirectorySink(directory, console=url)
         stack.callback(sink.close)
         target = serial_target(stack.enter_context(open_serial_console(url, baudrate=baudrate, sink=sink)))

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from heapq import merge
 from pathlib import Path
 
 from emulator.console.marks import Chunk
-from emulator.console.transcript import DirectorySink, Transcript, load_transcript, mark_line
+from emulator.console.transcript import (
+    CONSOLE_FILE,
+    TIMELINE_FILE,
+    DirectorySink,
+    Transcript,
+    load_transcript,
+    mark_line,
+)
 from emulator.errors import SpecError
 from harness.recording.sanitise import Recording
 
@@ -27,6 +34,28 @@ def make_private_directory(directory: Path) -> None:
         directory.chmod(0o700)
     except OSError as error:
         raise SpecError(f"{directory}: can't be made: {error.strerror}") from error
+
+
+@contextmanager
+def open_private_directory(directory: Path) -> Iterator[None]:
+    """Make a directory to record into; after a failure before the first byte nothing of it is left.
+
+    Raises:
+        SpecError: as `make_private_directory`.
+    """
+    made = [one for one in (directory, directory.parent) if not one.exists()]
+    make_private_directory(directory)
+    try:
+        yield
+    except BaseException:
+        console = directory / CONSOLE_FILE
+        if not console.exists() or not console.stat().st_size:
+            for name in (CONSOLE_FILE, TIMELINE_FILE):
+                (directory / name).unlink(missing_ok=True)
+            with suppress(OSError):  # QEMU's words are there, which say why
+                for one in made:
+                    one.rmdir()
+        raise
 
 
 def read_recording(directory: Path) -> tuple[Recording, Transcript]:

@@ -22,7 +22,7 @@ from emulator.machine.spec import MachineSpec
 from harness.keyboard.interactive import links_in, links_of
 from harness.keyboard.terminal import Terminal, greet
 from harness.lab import Lab
-from harness.recording.kept import make_private_directory
+from harness.recording.kept import open_private_directory
 from harness.targets.serial_port import SerialControl
 
 QUIET_S = 2.0
@@ -67,10 +67,9 @@ def record_image(spec: MachineSpec, lab: Lab, *, label: str, manners: Manners) -
         SpecError: the directory is not empty.
         MissingPrerequisite, LabError: the machine can't be started.
     """
-    make_private_directory(lab.run_dir)
     choice = lab.choice(spec.machine)
     opened = open_machine(spec, run_dir=lab.run_dir, qemu=lab.qemu, accelerator=choice, label=label)
-    with opened as machine:
+    with open_private_directory(lab.run_dir), opened as machine:
         greet(f"recording {label} under {choice.accelerator}", writable=manners.writable)
         terminal = Terminal(
             links=links_in(machine.links_dir),
@@ -87,8 +86,8 @@ def record_port(url: str, *, baudrate: int, directory: Path, manners: Manners) -
         SpecError: there is no such port, or the directory is not empty.
         LabError: the pump failed.
     """
-    make_private_directory(directory)
     with ExitStack() as stack:
+        stack.enter_context(open_private_directory(directory))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ttylab-port-")))
         sink = DirectorySink(directory, console=url)
         stack.callback(sink.close)
@@ -112,8 +111,10 @@ def record_machine(entry: Entry, *, directory: Path, manners: Manners) -> None:
         SpecError: the directory is not empty, or the machine keeps no timeline.
         ConsoleClosed: the machine has ended.
     """
-    make_private_directory(directory)
-    with _open_follower(Path(entry.run_dir), directory) as follower:
+    with (
+        open_private_directory(directory),
+        _open_follower(Path(entry.run_dir), directory) as follower,
+    ):
         greet(f"recording {entry.label} ({entry.id})", writable=manners.writable)
         terminal = Terminal(links=links_of(entry), writable=manners.writable, ended=follower.follow)
         manners.apply(terminal).run()

@@ -81,7 +81,7 @@ _CONTEXTS: tuple[tuple[str, tuple[Kind, ...]], ...] = (
     (r"[ ]-password +[\"']?([^\"'\s]+)", (Kind.PASSWORD,)),
     (r"ConvertTo-SecureString +[\"']?([^\"'\s]+)", (Kind.PASSWORD,)),
     (r"[ ]-e(?:nc|ncodedcommand)? +([A-Za-z0-9+/=]{16,})", (Kind.ENCODED,)),
-    (r"Serial ?Number(?: is| *[=:])? *\s([A-Za-z0-9-]{4,})", (_SERIAL,)),
+    (r"Serial ?Number(?: is| *[=:])?\s+((?=\S*\d)[A-Za-z0-9-]{4,})", (_SERIAL,)),
     (r"Serial ?Number=([A-Za-z0-9-]{4,})", (_SERIAL,)),
 )
 _RULES = tuple((re.compile(text, re.MULTILINE | re.IGNORECASE), kinds) for text, kinds in _CONTEXTS)

@@ -1,4 +1,4 @@
-"""`ttylab sac conformance` on the SAC guest: its own texts, another release's, changed ones, a serial port."""
+"""`ttylab sac conformance` on the SAC guest: its own texts, another release's, changed ones, a port."""
 
 import json
 import os
@@ -36,7 +36,13 @@ def conformance(tmp_path, *words: str):
     command = [sys.executable, "-P", "-m", "harness.cli", "sac", "conformance", *words]
     state = {"TTYLAB_STATE": str(tmp_path / "state")}
     return subprocess.run(
-        command, cwd=tmp_path, env=os.environ | state, capture_output=True, text=True, timeout=500, check=False
+        command,
+        cwd=tmp_path,
+        env=os.environ | state,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
     )
 
 
@@ -73,7 +79,10 @@ def test_changed_text_is_the_one_difference(tmp_path):
     ended = conformance(tmp_path, "--target", "sac", *words)
     (one,) = json.loads(ended.stdout)["differences"]
     assert (ended.returncode, one["key"]) == (EXIT_FAILED, "menu.entry")
-    assert (one["expected"], one["seen"].split("  ")[0]) == ("Windows Server [EMS Enabled]", "Other [EMS Enabled]")
+    assert (one["expected"], one["seen"].split("  ")[0]) == (
+        "Windows Server [EMS Enabled]",
+        "Other [EMS Enabled]",
+    )
 
 
 def test_changed_behaviour_is_the_one_difference(tmp_path):

@@ -1,4 +1,4 @@
-"""What a SAC says against its profile: nothing to say of the profile's own texts, and each change is named."""
+"""What a SAC says against its profile: its own texts are no difference, and each change is named."""
 
 import json
 from dataclasses import replace
@@ -66,7 +66,12 @@ def test_profiles_own_texts_are_no_difference(name):
     profile = load_profile(name)
     made = session(profile).encode()
     assert compare(made, profile) == []
-    assert {block.part for block in read_blocks(made)} >= {Part.MACHINE_INFO, Part.BANNER, Part.EVENT, Part.ANSWER}
+    assert {block.part for block in read_blocks(made)} >= {
+        Part.MACHINE_INFO,
+        Part.BANNER,
+        Part.EVENT,
+        Part.ANSWER,
+    }
 
 
 def test_another_release_differs_in_what_the_profiles_differ_in():
@@ -89,7 +94,11 @@ def test_another_release_differs_in_what_the_profiles_differ_in():
 def test_a_line_that_is_changed_or_gone_is_one_difference_with_its_place(data):
     profile = load_profile("2022")
     lines = session(profile).split("\r\n")
-    texts = [number for number, line in enumerate(lines) if line.startswith(("lock ", "Unrec", "<os-prod", "Use the"))]
+    texts = [
+        number
+        for number, line in enumerate(lines)
+        if line.startswith(("lock ", "Unrec", "<os-prod", "Use the"))
+    ]
     number = data.draw(st.sampled_from(texts))
     was = lines[number]
     lines[number] = data.draw(st.sampled_from([f"{was} indeed", was[:-1], was.replace("e", "E", 1)]))
@@ -115,7 +124,9 @@ def test_command_that_an_event_interrupts_is_put_together():
 def test_screen_that_is_drawn_again_is_not_compared():
     profile = load_profile("2022")
     rows = [f"SAC>{word}".ljust(80) for word in ("what", "nonsense of an older answer")]
-    drawn = "\x1b[2J\x1b[1;1H\x1b[0m" + "".join(f"\x1b[{row};1H{text}" for row, text in enumerate(rows, start=1))
+    drawn = "\x1b[2J\x1b[1;1H\x1b[0m" + "".join(
+        f"\x1b[{row};1H{text}" for row, text in enumerate(rows, start=1)
+    )
     assert compare((session(profile) + drawn + "\x1b[3;5H").encode(), profile) == []
 
 
@@ -138,7 +149,10 @@ def test_differences_are_shown_by_section_with_guest_bytes_escaped():
     (row,) = json.loads(render_json(found, profile="2022", kept="x"))["differences"]
     assert (row["section"], row["key"], row["source"]) == ("1.6", "sac.locked", "R")
     assert made[slice(*row["span"])].startswith(b"\xc2\x9b31mLocked")
-    assert render_text([], profile="2022", kept="x") == "no difference from profile 2022; the console is kept in x"
+    assert (
+        render_text([], profile="2022", kept="x")
+        == "no difference from profile 2022; the console is kept in x"
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,7 +173,8 @@ def test_line_is_taken_for_the_command_that_sac_takes_it_for(line, command):
 
 
 @pytest.mark.parametrize(
-    ("build", "name"), [(20348, "2022"), (26100, "2025"), (3790, "2003"), (17763, "2019"), (20400, "2022"), (1, "2003")]
+    ("build", "name"),
+    [(20348, "2022"), (26100, "2025"), (3790, "2003"), (17763, "2019"), (20400, "2022"), (1, "2003")],
 )
 def test_release_is_told_by_its_build(build, name):
     answered = b"           Computer Name: X\n            Build Number: %d" % build
