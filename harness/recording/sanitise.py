@@ -16,7 +16,7 @@ from functools import cached_property
 from emulator.console.marks import Chunk, Mark, Typed
 from emulator.errors import LabError
 from harness.recording.placeholders import Kind, Placeholders, fit
-from harness.recording.secrets import find_secrets, is_kept
+from harness.recording.secrets import find_secrets, is_common_name, is_kept
 from harness.recording.sights import (
     NOWHERE,
     CellScreen,
@@ -177,7 +177,8 @@ class _Found:
 
     def add(self, kind: Kind, value: str, sight: Sight, start: int, *, is_typed: bool) -> None:
         folded = value.casefold()
-        if kind not in _ADDRESSES and (len(value) < SHORTEST or folded in self.ordinary):
+        is_word = len(value) < SHORTEST or folded in self.ordinary or is_common_name(value)
+        if kind not in _ADDRESSES and is_word:
             self.in_place.setdefault(folded, kind)
             self.places.append((kind, value, sight, start, is_typed))
         else:

@@ -26,10 +26,12 @@ KEPT_GUIDS = frozenset({
 _KEPT_NAMES = re.compile(
     r"SAC|Cmd[0-9]{4}|setup(?:log\.txt|err\.log|act\.log)|Administrator|Guest|DefaultAccount|SYSTEM|root"
     r"|(?:LOCAL|NETWORK) SERVICE|NT AUTHORITY|BUILTIN|WORKGROUP|localhost|Public|Default|All Users"
-    r"|\.|\*+|%.*",
+    r"|\.",
     re.IGNORECASE,
 )
-"""Names that every system has, and what is none: a password's stars, a variable."""
+"""Names that every system has."""
+_NO_WORD = re.compile(r"\*+|%.*")
+"""What stands for a word: a password's stars, a variable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,11 @@ def find_secrets(text: str) -> Iterator[Secret]:
                 yield Secret(kind=kind, value=found[0], start=found.start())
 
 
+def is_common_name(value: str) -> bool:
+    """Tell whether every system has this name."""
+    return _KEPT_NAMES.fullmatch(value) is not None
+
+
 def is_kept(kind: Kind, value: str) -> bool:
     """Tell whether `value` is nobody's, or not of its kind at all."""
     match kind:
@@ -119,9 +126,13 @@ def is_kept(kind: Kind, value: str) -> bool:
             return _is_common(value)
         case Kind.IPV6:
             return not _is_address(value)
-        case Kind.HOST | Kind.USER | Kind.DOMAIN | Kind.PASSWORD:
-            return _KEPT_NAMES.fullmatch(value) is not None or any(
-                shape.fullmatch(value) for shape in _SHAPES.values()
+        case Kind.PASSWORD:
+            return _NO_WORD.fullmatch(value) is not None
+        case Kind.HOST | Kind.USER | Kind.DOMAIN:
+            return (
+                is_common_name(value)
+                or _NO_WORD.fullmatch(value) is not None
+                or any(shape.fullmatch(value) for shape in _SHAPES.values())
             )
         case _:
             return False

@@ -318,14 +318,24 @@ def test_event_between_two_commands_is_no_output():
 
 
 class SlowSac(FakeSac):
-    """Draws a channel's screen as a line of 115200 baud does: in pieces, each half a row."""
+    """Draws a channel's screen as a line of 115200 baud does: in pieces, an echo behind the last of them."""
+
+    drawn_at = 0.0
 
     def view(self, byte):
         self.at = "sac"
         drawn = self.terminals[self.channel].redraw()
         pieces = [drawn[at : at + 40] for at in range(0, len(drawn), 40)]
         for number, piece in enumerate(pieces):
-            self.transcript.later(0.004 * number, lambda piece=piece: self.send(piece))
+            self.transcript.later(0.004 * number, lambda piece=piece: super(SlowSac, self).send(piece))
+        self.drawn_at = self.transcript.fake.monotonic() + 0.004 * len(pieces)
+
+    def send(self, text):
+        wait = self.drawn_at - self.transcript.fake.monotonic()
+        if wait > 0:
+            self.transcript.later(wait, lambda: super(SlowSac, self).send(text))
+        else:
+            super().send(text)
 
 
 def test_login_waits_until_the_channel_is_drawn():

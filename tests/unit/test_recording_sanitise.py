@@ -64,6 +64,11 @@ def test_ordinary_name_stays_and_a_password_that_is_a_word_is_hidden_where_it_wa
     assert made.in_place == 1
 
 
+def test_password_that_is_a_common_name_is_hidden_where_it_was_typed():
+    made = sanitise(login(b"Administrator", b"", b"Guest"))
+    assert typed_of(made) == b"Administrator\r\rPASS1\r"
+
+
 def test_what_was_erased_of_an_answer_is_hidden_too():
     output = b"Username: "
     made = sanitise(Recording(output=output, typed=(Typed(at=0.0, offset=10, data=b"janf\x08e.doe\r"),)))
