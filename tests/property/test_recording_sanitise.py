@@ -20,7 +20,11 @@ GUIDS = st.uuids(version=4).map(str)
 ADDRESSES = st.tuples(*[st.integers(min_value=1, max_value=126)] * 4).map(
     lambda four: ".".join(map(str, four))
 )
-MACS = st.lists(st.text(HEX, min_size=2, max_size=2), min_size=6, max_size=6).map("-".join)
+MACS = (
+    st.lists(st.text(HEX, min_size=2, max_size=2), min_size=6, max_size=6)
+    .map("-".join)
+    .filter(lambda mac: len(set(mac)) > 2)
+)
 SECRETS = {
     "host": (NAMES, "<machine-info>\r\n<name>{}</name>\r\n</machine-info>\r\n"),
     "guid": (GUIDS, "Computer GUID: {}\r\n"),
@@ -155,3 +159,35 @@ def test_a_value_has_one_placeholder_of_its_length_and_others_have_others(kind, 
     assert made == [names.of(kind, value.lower()) for value in values]
     assert [len(one) for one in made] == [len(value) for value in values]
     assert len(set(made)) == len(values)
+
+
+PASSWORDS = st.from_regex(r"[!-~]{5,12}[0-9]", fullmatch=True).filter(lambda word: word.strip("*%"))
+QUESTIONS = {
+    "lines": (b"Username: ", b"Domain  :", b"Password: "),
+    "cells": (b"\x1b[2;1HUsername: ", b"\x1b[3;1HDomain  :", b"\x1b[4;1HPassword:\x1b[4;11H"),
+}
+
+
+@given(
+    answers=st.tuples(NAMES, NAMES, PASSWORDS),
+    manner=st.sampled_from(sorted(QUESTIONS)),
+    size=st.integers(min_value=1, max_value=40),
+    ahead=st.booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_answer_of_a_login_survives(answers, manner, size, ahead):
+    output, typed = b"\x1b[2J\x1b[1;1HPlease enter login credentials.\r\n", []
+    for number, (question, answer) in enumerate(zip(QUESTIONS[manner], answers, strict=True)):
+        output += question
+        at = len(output) if number == 0 or not ahead else typed[0].offset
+        entered = answer.encode() + b"\r"
+        typed += [
+            Typed(at=float(number), offset=at, data=entered[start : start + size])
+            for start in range(0, len(entered), size)
+        ]
+        output += (b"*" * len(answer) if number == 2 else answer.encode()) + b"\r\n"
+    made = sanitise(Recording(output=output, typed=tuple(typed))).recording
+    shown = made.output + b"".join(one.data for one in made.typed)
+    assert [one for one in answers if one.encode() in shown or one.lower().encode() in shown] == []
+    assert made.output.count(b"Username: ") == 1
+    assert made.output.count(b"*" * len(answers[2])) >= 1
