@@ -42,7 +42,8 @@ def compare(output: bytes, profile: SacProfile) -> list[Difference]:
     """Return how a session's raw output differs from `profile`; what does not come up is no difference."""
     blocks = read_blocks(output)
     found = [one for block in blocks for one in compare_block(block, profile)]
-    return merge([*found, *compare_order(blocks), *_compare_clearing(output, blocks, profile)])
+    wire = (*_compare_clearing(output, blocks, profile), *_compare_drawing(output, blocks, profile))
+    return merge([*found, *compare_order(blocks), *wire])
 
 
 def compare_order(blocks: Sequence[Block]) -> list[Difference]:
@@ -81,6 +82,35 @@ def _compare_clearing(output: bytes, blocks: Sequence[Block], profile: SacProfil
                 start=start - len(before),
                 end=start,
             )
+
+
+def _compare_drawing(output: bytes, blocks: Sequence[Block], profile: SacProfile) -> Iterator[Difference]:
+    """Give the CMD channels that move the cursor where the release writes lines, or the other way round."""
+    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        start = block.lines[-1].end
+        end = len(output) if following is None else following.lines[0].start
+        said = re.split(_OTHER_SCREEN, output[start:end], maxsplit=1)[0]
+        if block.part is not Part.LOGIN or len(said) < _ENOUGH:
+            continue
+        mode = "screen" if _PLACES.search(said) else "plain"
+        if mode != profile.vt_mode:
+            yield Difference(
+                section="1.8",
+                key="cmd.vt_mode",
+                source="P",
+                where="a CMD channel",
+                expected=_MANNERS[profile.vt_mode],
+                seen=_MANNERS[mode].encode(),
+                start=start,
+                end=end,
+            )
+
+
+_PLACES = re.compile(rb"\x1b\[\d+;\d+H")
+_OTHER_SCREEN = re.compile(rb"\x1b\[2J|<channel-switch>")
+_ENOUGH = 40
+"""Bytes behind a login that tell the manner of its channel."""
+_MANNERS = {"screen": "the cursor is moved to each place", "plain": "lines are written"}
 
 
 def merge(differences: Iterable[Difference]) -> list[Difference]:

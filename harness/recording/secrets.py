@@ -115,7 +115,7 @@ def is_common_name(value: str) -> bool:
     return _KEPT_NAMES.fullmatch(value) is not None
 
 
-def is_kept(kind: Kind, value: str) -> bool:
+def is_kept(kind: Kind, value: str) -> bool:  # noqa: PLR0911  # one for each kind
     """Tell whether `value` is nobody's, or not of its kind at all."""
     match kind:
         case Kind.GUID:

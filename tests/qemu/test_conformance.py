@@ -25,7 +25,7 @@ OF_2003 = {
     ("1.6", "sac.help_i_set"),
     ("1.6", ""),  # livedump
     ("1.7", "channel.header"),
-    *(("1.8", f"cmd.{key}") for key in ("version", "copyright", "directory")),
+    *(("1.8", f"cmd.{key}") for key in ("version", "copyright", "directory", "vt_mode")),
     *(("1.9", f"bugcheck.{key}") for key in ("problem", "parameters", "progress")),
     ("1.9", ""),  # a second line before the bugcheck's name
 }
@@ -105,6 +105,16 @@ def test_guest_behind_a_serial_port_conforms(tmp_path, destructive):
         resets = [mark for mark in machine.transcript.marks if mark.name == "RESET"]
     assert ended.stdout == "no difference from profile 2019; the console is kept in kept/console.bin\n"
     assert (ended.returncode, bool(resets)) == (EXIT_PASSED, destructive)
+
+
+def test_running_machine_conforms_and_is_left_running(tmp_path, monkeypatch):
+    monkeypatch.setenv("TTYLAB_STATE", str(tmp_path / "state"))
+    with open_machine(sac_spec(way=SacBoot.PVH), run_dir=tmp_path / "machine", label="a server") as machine:
+        ended = conformance(tmp_path, "--target", "a server", "--into", "kept")
+        marks = [mark.name for mark in machine.transcript.marks]
+    assert ended.stdout == "no difference from profile 2022; the console is kept in kept/console.bin\n"
+    assert (ended.returncode, "RESET" in marks, "off" in marks) == (EXIT_PASSED, False, False)
+    assert b"Please enter login" not in (tmp_path / "kept" / "console.bin").read_bytes()  # it has no password
 
 
 def test_silent_port_and_wrong_words_are_said(tmp_path):

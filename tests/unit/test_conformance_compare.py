@@ -188,3 +188,13 @@ def test_profile_with_another_text_is_another_expectation():
     changed = replace(profile, texts={**profile.texts, "sac.locked": locked})
     (found,) = compare(session(profile).encode(), changed)
     assert (found.key, found.source, found.expected) == ("sac.locked", "T", "Locked.")
+
+
+@pytest.mark.parametrize(("profile", "named"), [("2022", set()), ("2019", {"cmd.vt_mode"})])
+def test_channel_that_writes_lines_is_told_from_one_that_draws(profile, named):
+    of_2022 = load_profile("2022")
+    said = "C:\\Windows\\system32>echo a word\r\na word\r\n\r\n" * 3 + "C:\\Windows\\system32>"
+    login = "Please enter login credentials.\r\nUsername: a\r\nDomain  :\r\nPassword: *\r\n\r\n"
+    version = filled(of_2022.texts["cmd.version"].text, load_profile(profile).cmd_version)
+    found = compare((login + version + said).encode(), load_profile(profile))
+    assert {one.key for one in found if one.key != "cmd.copyright"} == named
