@@ -27,7 +27,7 @@ from harness.recording.sights import (
     tight_sight,
     width,
 )
-from harness.recording.typed_lines import find_starred, name_answers, split_typed
+from harness.recording.typed_lines import TypedLine, find_starred, name_answers, split_typed
 
 SHORTEST = 3
 """Characters of a name that is looked for everywhere; a shorter one is hidden where it stands as a name."""
@@ -97,7 +97,7 @@ def sanitise(
                 kind = found.everywhere[hit[0].casefold()]
                 patches.write(sight, hit.start(), names.of(kind, hit[0]))
     for line in looked.lines:
-        if line.kind is not None and not is_kept(line.kind, line.sight.text):
+        if _answer(line) is not None:
             typed.blank(line.erased)
     copy = Recording(
         output=bytes(output.data),
@@ -177,7 +177,9 @@ class _Found:
 
     def add(self, kind: Kind, value: str, sight: Sight, start: int, *, is_typed: bool) -> None:
         folded = value.casefold()
-        is_word = len(value) < SHORTEST or folded in self.ordinary or is_common_name(value)
+        is_word = (
+            len(value) < SHORTEST or folded in self.ordinary or is_common_name(value) or set(value) == {"*"}
+        )
         if kind not in _ADDRESSES and is_word:
             self.in_place.setdefault(folded, kind)
             self.places.append((kind, value, sight, start, is_typed))
@@ -210,15 +212,22 @@ def _find(looked: _Looked, *, words: Iterable[str], ordinary: frozenset[str]) ->
     for word in words:
         found.everywhere[word.casefold()] = Kind.WORD
     for line in looked.lines:
-        text = line.sight.text.strip()
-        if line.kind is not None and text and not is_kept(line.kind, text):
+        kind, text = _answer(line), line.sight.text.strip()
+        if kind is not None and text:
             start = len(line.sight.text) - len(line.sight.text.lstrip())
-            found.add(line.kind, text, line.sight, start, is_typed=True)
+            found.add(kind, text, line.sight, start, is_typed=True)
     for sights, is_typed in ((looked.telling, False), (looked.typed_sights, True)):
         for sight in sights:
             for secret in find_secrets(sight.text):
                 found.add(secret.kind, secret.value, sight, secret.start, is_typed=is_typed)
     return found
+
+
+def _answer(line: TypedLine) -> Kind | None:
+    """Return what a typed line is, if it is somebody's; a password always is, whatever it looks like."""
+    if line.kind is None or line.kind is Kind.PASSWORD:
+        return line.kind
+    return None if is_kept(line.kind, line.sight.text.strip()) else line.kind
 
 
 # -- replacing -------------------------------------------------------------------------------------

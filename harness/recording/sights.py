@@ -74,6 +74,11 @@ class _Writer:
         self.parts.append("\n")
         self.starts.append(NOWHERE)
 
+    def add_row(self, text: str, starts: array[int], between: str) -> None:
+        self.parts.append(text + between)
+        self.starts.extend(starts)
+        self.starts.extend([NOWHERE] * len(between))
+
     def sight(self) -> Sight:
         return Sight(text="".join(self.parts), starts=self.starts)
 
@@ -137,13 +142,18 @@ class CellScreen:
             return
         rows = range(max(0, min(self._dirty) - 1), min(ROWS, max(self._dirty) + 2))
         self._dirty.clear()
-        yield self._read(rows, between="\n")
-        yield self._read(rows, between="")
+        read = [self._read(row) for row in rows]
+        for between in ("\n", ""):
+            writer = _Writer()
+            for text, starts in read:
+                writer.add_row(text, starts, between)
+            yield writer.sight()
 
     def line_before_cursor(self) -> str:
         """Return what stands in the cursor's row up to the cursor."""
         cursor = self._screen.cursor
-        return str(self._screen.display[cursor.y])[: cursor.x]
+        cells = self._screen.buffer[cursor.y]
+        return "".join(cells[column].data for column in range(cursor.x))
 
     def _show_text(self, text: bytes, start: int) -> Iterator[Sight]:
         for run in _RUNS.finditer(text):
@@ -174,20 +184,12 @@ class CellScreen:
         except Exception:  # noqa: BLE001  # as above; it has reset its parser by then
             return
 
-    def _read(self, rows: range, *, between: str) -> Sight:
-        text: list[str] = []
-        starts = array("q")
-        for row in rows:
-            cells = self._screen.buffer[row]
-            for column in range(COLUMNS):
-                cell = cells[column]
-                if cell.data:
-                    text.append(cell.data[0])
-                    starts.append(cell.fg if isinstance(cell.fg, int) else NOWHERE)
-            if between:
-                text.append(between)
-                starts.append(NOWHERE)
-        return Sight(text="".join(text), starts=starts)
+    def _read(self, row: int) -> tuple[str, array[int]]:
+        """Return what stands in a row, and the bytes that wrote it; of a wide cell's two one is empty."""
+        cells = self._screen.buffer[row]
+        shown = [cells[column] for column in range(COLUMNS) if cells[column].data]
+        starts = array("q", [cell.fg if isinstance(cell.fg, int) else NOWHERE for cell in shown])
+        return "".join([cell.data[0] for cell in shown]), starts
 
 
 def align_cuts(data: bytes, offsets: Sequence[int]) -> list[int]:

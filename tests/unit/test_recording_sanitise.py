@@ -64,6 +64,13 @@ def test_ordinary_name_stays_and_a_password_that_is_a_word_is_hidden_where_it_wa
     assert made.in_place == 1
 
 
+@pytest.mark.parametrize("password", [b"%PATH%", b"*******", b"%", b"10.1.2.3"])
+def test_password_is_hidden_whatever_it_looks_like(password):
+    made = sanitise(login(b"Administrator", b"", password))
+    assert password + b"\r" not in typed_of(made)
+    assert b"Password: " + b"*" * len(password) + b"\r\n" in made.recording.output
+
+
 def test_password_that_is_a_common_name_is_hidden_where_it_was_typed():
     made = sanitise(login(b"Administrator", b"", b"Guest"))
     assert typed_of(made) == b"Administrator\r\rPASS1\r"
