@@ -129,7 +129,7 @@ def test_secret_is_found(text, kind, value):
 @pytest.mark.parametrize(
     "text",
     [
-        *KEPT_GUIDS,
+        *sorted(KEPT_GUIDS),
         "Microsoft Windows [Version 10.0.20348.587]",
         "Time since last reboot: 0:00:12",
         "memory: 2097152 kb  uptime:  0  0:00:02.387",
