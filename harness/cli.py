@@ -97,6 +97,13 @@ COMMANDS: dict[str, Command] = {
     "send": Command(
         module="harness.commands.send", summary="Send NMI, SysRq, reset or power to a VM, and see its effect."
     ),
+    "record-console": Command(
+        module="harness.commands.record_console",
+        summary="Record a console, and make a copy without names and passwords.",
+    ),
+    "sac": Command(
+        module="harness.commands.sac", summary="Compare what a SAC says with its specification.", group=True
+    ),
     "repro": Command(module="harness.commands.repro", summary="Boot one cell again exactly as a run did."),
     "report": Command(module="harness.commands.report", summary="Make a run's reports anew."),
     "scan": Command(module="harness.commands.scan", summary="Find failure signatures in console logs."),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import MarkKind
 from emulator.errors import EmulatorError
+from emulator.machine.boots import boot_starts
 from emulator.machine.sac_boot import read_sac_dump
 from harness.errors import (
     CommandFailed,
@@ -191,8 +192,15 @@ def _await_effects(effects: tuple[Effect, ...], guest: Guest, deadline: Deadline
     for effect in effects:
         if isinstance(effect, Shows):
             guest.notice(session.expect(effect.compiled(), deadline, view=effect.view))
+        elif effect.name == "RESET" and isinstance(guest, SacDialogue) and not _is_told(session):
+            guest.await_restart(deadline)
         else:
             session.wait_mark(frozenset({effect.name}), deadline, since=since)
+
+
+def _is_told(session: Session) -> bool:
+    """Tell whether a machine says beside the console when it restarts; a serial port has none that does."""
+    return bool(boot_starts(session.transcript.marks))
 
 
 def _await_nothing(step: Inject, guest: Guest, quiet: Deadline) -> None:

@@ -85,8 +85,7 @@ def run(
     Scenarios that do not test booting go on from saved states of booted guests (`ttylab states`).
     Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
     """
-    if jobs != "auto" and not (jobs.isdigit() and int(jobs) > 0):
-        raise SpecError(f"--jobs is {jobs!r}; allowed: auto, or a number from 1 on")
+    _require_jobs(jobs)
     cells, excluded = choose_cells(matrix, expression=expression, shard=shard)
     if listing:
         _show(cells, excluded, as_json=bool(json))
@@ -113,6 +112,11 @@ def run(
         ],
         run_dir=run_dir,
     )
+
+
+def _require_jobs(jobs: str) -> None:
+    if jobs != "auto" and not (jobs.isdigit() and int(jobs) > 0):
+        raise SpecError(f"--jobs is {jobs!r}; allowed: auto, or a number from 1 on")
 
 
 def _require_cells(cells: tuple[Cell, ...], matrix: Path, *, expression: str, shard: str) -> None:

@@ -94,6 +94,10 @@ class SacDialogue(Protocol):
         """Send keys as they are."""
         ...
 
+    def await_restart(self, deadline: Deadline) -> None:
+        """Wait until it begins anew, by the console alone, and mark that as RESET."""
+        ...
+
     def rejoin(self) -> None:
         """Forget all that the console has shown, as somebody who connects late."""
         ...

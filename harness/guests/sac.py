@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from emulator.clock import Deadline
+from emulator.console.marks import MarkKind
 from emulator.images.sac.profile import SacProfile
-from emulator.machine.boots import boot_starts
 from harness.errors import ExpectTimeout, SacUnavailable, WrongOutput
 from harness.guests import sac_text as say
 from harness.guests.guest import CommandResult, SacAnswer
@@ -21,6 +21,7 @@ from harness.guests.sac_channel import Account, ShellChannel
 from harness.guests.sac_keyboard import Keyboard, Pacing
 from harness.guests.sac_machine_info import MachineInfo
 from harness.guests.sac_screen import Showing
+from harness.guests.sac_wire import find_boots
 from harness.guests.stage_watch import StageWatch
 from harness.scenario import View
 from harness.screen import Screen
@@ -75,7 +76,7 @@ class SacGuest:
         self.channel = "SAC"
         self._pacing = pacing or Pacing()
         self._boots_from_cd, self._firmware_said = boots_from_cd, firmware_said
-        self._watch = StageWatch(session)
+        self._watch = StageWatch(session, find_boots=find_boots)
         self._attach(session.position)
         self._booted_at = session.position
         self._sac_at = session.position
@@ -104,16 +105,15 @@ class SacGuest:
             self._begin_anew()
             self._booted_at = 0
         if self.stage is Stage.FIRMWARE:
-            self._booted_at = max(self._booted_at, self._boot_start())
-            if (
-                self._boot_start() > self._screen_from
-            ):  # a menu of the boot before still stands on the old one
-                self._attach(self._boot_start())
+            start = self._watch.boot_start()
+            self._booted_at = max(self._booted_at, start)
+            if start > self._screen_from:  # a menu of the boot before still stands on the old one
+                self._attach(start)
         if stage is Stage.FIRMWARE:
             return
         if stage is Stage.LOADER:
             if is_behind(self.stage, stage):
-                self._boot.await_menu(deadline, since=self._boot_start())
+                self._boot.await_menu(deadline, since=self._watch.boot_start())
                 self._watch.arrive(stage)
             return
         self._reach_prompt(stage, deadline)
@@ -133,6 +133,31 @@ class SacGuest:
         """Take note that something was consumed: where the cursor stands is no longer known."""
         del match
         self._is_at_prompt = False
+
+    def await_restart(self, deadline: Deadline) -> None:
+        """Wait until the guest begins anew, on a console that no machine tells about, and mark it.
+
+        Nothing is consumed.
+
+        Raises:
+            ExpectTimeout: no boot came in time.
+            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        """
+        transcript, sign = self.session.transcript, None
+        while sign is None:
+            version, late = transcript.version, deadline.expired()
+            self.session.check()
+            sign = self._watch.find_boot_on_wire()
+            if sign is None and (late or transcript.closed is not None):
+                raise ExpectTimeout(f"{transcript.name}: awaited a restart, but no boot begins on the wire")
+            if sign is None:
+                transcript.wait_change(version, deadline)
+        transcript.mark(MarkKind.MACHINE, "RESET", {"seen": sign.name, "from": sign.start})
+
+    def adopt(self, profile: SacProfile) -> None:
+        """Drive it as another release than it was taken for; the screen is looked at anew from here on."""
+        self.profile = profile
+        self._attach(self.session.position)
 
     def rejoin(self) -> None:
         """Forget all that the console has shown, as somebody who connects late."""
@@ -161,7 +186,7 @@ class SacGuest:
                 if self._answers(deadline):
                     self._arrive_at_prompt()
                     return
-                self._boot.refuse_elsewhere(self._boot_start())
+                self._boot.refuse_elsewhere(self._watch.boot_start())
                 has_asked = True
             else:
                 is_stuck = attempt % 3 == 2 and showing in {Showing.OTHER, Showing.SHELL}
@@ -263,7 +288,9 @@ class SacGuest:
         if match.index == 0:
             raise WrongOutput(f"{self.session.transcript.name}: no channel {name!r}")
         self.session.wait_quiet(QUIET_S, deadline)
+        since = len(self.session.transcript)
         self._keyboard.enter(deadline)
+        self._await_drawing(since, deadline)
         self.channel = name
 
     def log_in(self, deadline: Deadline, account: Account | None = None) -> None:
@@ -355,11 +382,6 @@ class SacGuest:
         self.channel, self._is_at_prompt, self._is_wiped = "SAC", False, False
         self._booted_at = self.session.position
 
-    def _boot_start(self) -> int:
-        """Return where the present boot begins, raw; 0 where no machine tells."""
-        starts = boot_starts(self.session.transcript.marks)
-        return starts[-1].offset if starts else 0
-
     def _reach_prompt(self, stage: Stage, deadline: Deadline) -> None:
         if is_behind(self.stage, Stage.KERNEL):
             with self._from(self._booted_at):
@@ -394,6 +416,16 @@ class SacGuest:
         self._is_at_prompt = False
         self._keyboard.enter(deadline)
         self.session.expect(rb"\r\n", deadline, view=View.PLAIN)
+
+    def _await_drawing(self, since: int, deadline: Deadline) -> None:
+        """Let a channel's screen be drawn, 0.2 s at 115200 baud: half of it looks like a prompt."""
+        transcript, soon = self.session.transcript, deadline.sooner(ANSWER_S)
+        while True:
+            version = transcript.version
+            if len(transcript) > since or soon.expired() or transcript.closed is not None:
+                break
+            transcript.wait_change(version, soon)
+        self.session.wait_quiet(QUIET_S, soon)
 
     def _await_goodbye(self, deadline: Deadline) -> None:
         self.session.expect(rb"The SAC will become unavailable soon\.[^\n]*\n", deadline, view=View.PLAIN)
@@ -443,7 +475,7 @@ class SacGuest:
 
     def _unanswered(self) -> SacUnavailable | ExpectTimeout:
         transcript = self.session.transcript
-        self._boot.refuse_elsewhere(self._boot_start())
+        self._boot.refuse_elsewhere(self._watch.boot_start())
         picture = self._boot.look()
         if picture.showing is Showing.NOTHING:
             return ExpectTimeout(f"{transcript.name}: awaited the SAC prompt, but nothing answers")

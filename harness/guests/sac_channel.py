@@ -117,7 +117,7 @@ class ShellChannel:
 
     def _await_line(self, label: str, deadline: Deadline) -> None:
         """Wait until the cursor stands right behind `label`, and stays: a screen is drawn with its blanks."""
-        line = re.compile(label + " ?")
+        line = re.compile(label + " {0,2}")
 
         def asks(screen: Screen) -> bool:
             return line.fullmatch(screen.line_before_cursor()) is not None

@@ -87,7 +87,7 @@ class Keyboard:
             if self._type_by_screen(line, before, echo.decode("ascii"), deadline):
                 return
             self._rest(deadline)
-            self._erase(before, len(line) + 1, deadline)
+            before = self._erase(before, len(line) + 1, deadline)
             if deadline.expired():
                 break
         raise self._not_shown(echo)
@@ -103,18 +103,20 @@ class Keyboard:
         name = self._session.transcript.name
         return WrongOutput(f"{name}: the guest does not show what is typed: {line!r}")
 
-    def _erase(self, before: str, most: int, deadline: Deadline) -> None:
+    def _erase(self, before: str, most: int, deadline: Deadline) -> str:
         """Take back what was typed, up to the prompt: by backspace, since 7f deletes a word under PSReadLine.
 
-        Backspaces are equal neighbours too, so each is seen before the next.
+        Backspaces are equal neighbours too, so each is seen before the next. Returns what stands there then:
+        `before`, or more blanks, where the cursor had still to move to its place as `before` was read.
         """
         for _ in range(most):
             now = self._screen_before()
-            if now == before or deadline.expired():
-                return
+            if now.rstrip() == before.rstrip() or deadline.expired():
+                break
             self.press(BACKSPACE, deadline)
             self._shows(now[:-1], deadline.sooner(self.pacing.echo_s))
             self._sleep(self._equal_s, deadline)
+        return self._screen_before()
 
     def _type_by_stream(self, line: bytes, deadline: Deadline) -> bool:
         for at in range(len(line)):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
 from emulator.console.marks import MarkKind
 from emulator.machine.boots import boot_starts
 from emulator.machine.origin import FORKED
+from harness.guests.sac_wire import BootSign
 from harness.session import Session
 from harness.stages import Stage
 
@@ -20,10 +24,15 @@ class StageWatch:
         stage: the last stage that was seen.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(
+        self, session: Session, *, find_boots: Callable[[bytes], Sequence[BootSign]] | None = None
+    ) -> None:
+        """Take `find_boots` to read boots off the wire where no machine tells of them (a serial port)."""
         self.session = session
         self.stage = Stage.FIRMWARE
         self._marks_seen = 0
+        self._find_boots = find_boots
+        self._wire_seen = session.position
 
     def forget(self) -> None:
         """Forget the stage: the guest was reset or switched off."""
@@ -35,6 +44,7 @@ class StageWatch:
         self.stage = stage
         self.session.transcript.mark(MarkKind.STAGE, stage.value)
         self._marks_seen = len(self.session.transcript.marks)
+        self._wire_seen = max(self._wire_seen, self.session.position)
 
     def resume(self) -> bool:
         """Begin where a saved state stood, if the machine went on from one and has not restarted since.
@@ -56,14 +66,26 @@ class StageWatch:
         What the guest wrote before it began anew is consumed: an old prompt must not count.
         """
         marks = self.session.transcript.marks_since(self._marks_seen)
-        restarted = self.stage is not Stage.FIRMWARE and any(mark.name in _RESTARTS for mark in marks)
+        is_told = any(mark.name in _RESTARTS for mark in marks) or self.find_boot_on_wire() is not None
+        restarted = self.stage is not Stage.FIRMWARE and is_told
         if restarted:
             self.forget()
         if self.stage is Stage.FIRMWARE:
-            self._leave_earlier_boots()
+            self.session.position = max(self.session.position, self.boot_start())
         return restarted
 
-    def _leave_earlier_boots(self) -> None:
+    def boot_start(self) -> int:
+        """Return where the present boot begins, raw, by the machine or by the wire; 0 where neither tells."""
         starts = boot_starts(self.session.transcript.marks)
         if starts:
-            self.session.position = max(self.session.position, starts[-1].offset)
+            return starts[-1].offset
+        sign = self.find_boot_on_wire()
+        return 0 if sign is None else sign.start
+
+    def find_boot_on_wire(self) -> BootSign | None:
+        """Return the last boot since the last stage, its offset raw; None where a machine tells."""
+        transcript = self.session.transcript
+        if self._find_boots is None or boot_starts(transcript.marks):
+            return None
+        boots = self._find_boots(transcript.read(self._wire_seen))
+        return replace(boots[-1], start=self._wire_seen + boots[-1].start) if boots else None

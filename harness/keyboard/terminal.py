@@ -23,6 +23,7 @@ from harness.report.text import escape
 LINK_S = 5.0
 REQUEST_S = 25.0
 _SIZE = 65536
+_ASK_S = 0.2
 _KEEP_TITLE = b"\x1b[22;0t"
 _UNDO = (
     b"\x1b[?1000;1002;1003;1004;1005;1006;1015l\x1b[?2004l"  # mouse, focus, bracketed paste
@@ -54,6 +55,9 @@ class Terminal:
         writable: whether typing and the menu's acts reach the machine.
         start: from where the console is replayed.
         stdin, stdout: file descriptors.
+        stay: when to leave; None stays as long as the user and the console do.
+        ended: asked now and then; once it says so the terminal leaves.
+        quiet_s: how long after the end of standard input the guest may be silent; None stays.
     """
 
     links: Links
@@ -62,11 +66,14 @@ class Terminal:
     stdin: int = 0
     stdout: int = 1
     clock: Clock = SYSTEM_CLOCK
+    stay: Deadline | None = None
+    ended: Callable[[], bool] | None = None
+    quiet_s: float | None = None
 
     def run(self) -> None:
         """Carry bytes until the user quits or the console ends; the terminal's settings are restored.
 
-        At the end of standard input (a pipe) typing ends, reading goes on.
+        At the end of standard input (a pipe) typing ends, reading goes on unless `quiet_s` says how long.
 
         Raises:
             ConsoleClosed: nobody serves there.
@@ -79,8 +86,9 @@ class Terminal:
 
     def _carry(self, link: int, menu: EscapeMenu) -> None:
         sources = [link, self.stdin]
-        while True:
-            ready, _, _ = select.select(sources, [], [])
+        quiet: Deadline | None = None
+        while not self._is_over(quiet):
+            ready, _, _ = select.select(sources, [], [], self._patience())
             if link in ready:
                 data = os.read(link, _SIZE)
                 if not data:
@@ -92,6 +100,17 @@ class Terminal:
                     sources.remove(self.stdin)
                 if not all(self._grant(wish, link) for wish in menu.feed(typed)):
                     return
+            if ready and self.stdin not in sources and self.quiet_s is not None:
+                quiet = Deadline.after(self.quiet_s, self.clock)
+
+    def _is_over(self, quiet: Deadline | None) -> bool:
+        late = any(one is not None and one.expired() for one in (self.stay, quiet))
+        return late or (self.ended is not None and self.ended())
+
+    def _patience(self) -> float | None:
+        """Return how long to wait for bytes before `_is_over` is asked again; None waits for ever."""
+        asks = self.stay is not None or self.ended is not None or self.quiet_s is not None
+        return _ASK_S if asks else None
 
     def _grant(self, wish: Wish, link: int) -> bool:
         """Do what was typed; False ends the terminal."""

@@ -344,3 +344,72 @@ def test_event_between_two_commands_is_no_output():
     sac, guest = booted()
     sac.event(CMD_EVENT)
     assert guest.run_sac("p", soon(guest)).text == b"Paging is now OFF."
+
+
+class SlowSac(FakeSac):
+    """Draws a channel's screen as a line of 115200 baud does: in pieces, an echo behind the last of them."""
+
+    drawn_at = 0.0
+
+    def view(self, byte):
+        self.at = "sac"
+        drawn = self.terminals[self.channel].redraw()
+        pieces = [drawn[at : at + 40] for at in range(0, len(drawn), 40)]
+        for number, piece in enumerate(pieces):
+            self.transcript.later(0.004 * number, lambda piece=piece: super(SlowSac, self).send(piece))
+        self.drawn_at = self.transcript.fake.monotonic() + 0.004 * len(pieces)
+
+    def send(self, text):
+        wait = self.drawn_at - self.transcript.fake.monotonic()
+        if wait > 0:
+            self.transcript.later(wait, lambda: super(SlowSac, self).send(text))
+        else:
+            super().send(text)
+
+
+def test_login_waits_until_the_channel_is_drawn():
+    sac = SlowSac()
+    sac.transcript.mark(MarkKind.MACHINE, "started")
+    guest = SacGuest(Session(sac), sac.profile)
+    sac.transcript.later(2.0, sac.boot)
+    assert guest.run("echo a word", soon(guest)).output.strip() == b"a word"
+    typed = b"".join(one.data for one in sac.transcript.typed)
+    assert typed.count(b"Administrator\r") == 1
+    assert b"\x08" not in typed[typed.index(b"Admin") :]  # nothing had to be taken back
+
+
+class SilentSac(FakeSac):
+    """Stands behind a serial port: no machine says what happens to it."""
+
+    def restart(self):
+        self.at = "off"
+        self.transcript.later(1.0, self.boot)
+
+
+def behind_a_port():
+    sac = SilentSac()
+    guest = SacGuest(Session(sac), sac.profile)
+    sac.transcript.later(2.0, sac.boot)
+    guest.reach(Stage.CMD, soon(guest))
+    return sac, guest
+
+
+def test_restart_is_told_by_the_wire_where_no_machine_tells():
+    sac, guest = behind_a_port()
+    guest.reach(Stage.SHELL, soon(guest))
+    sac.restart()
+    guest.await_restart(soon(guest))
+    (mark,) = (one for one in sac.transcript.marks if one.name == "RESET")
+    assert (mark.kind, mark.detail["seen"]) == (MarkKind.MACHINE, "machine-info")
+    guest.reach(Stage.CMD, soon(guest))
+    assert (guest.stage, guest.channel) == (Stage.CMD, "SAC")
+    guest.prove_life(soon(guest))
+
+
+def test_redrawn_banner_is_no_restart_on_the_wire():
+    _, guest = behind_a_port()
+    guest.reach(Stage.SHELL, soon(guest))
+    guest.close_channel(soon(guest))
+    with pytest.raises(ExpectTimeout, match="no boot begins on the wire"):
+        guest.await_restart(soon(guest, 5))
+    assert guest.stage is not Stage.FIRMWARE

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.clock import FakeClock
+from emulator.clock import Deadline, FakeClock
 from emulator.errors import ConsoleClosed, ControlError
 from harness.keyboard import terminal
 from harness.keyboard.terminal import Links, Terminal, greet, raw_terminal
@@ -142,3 +142,35 @@ def test_greeting_escapes_what_it_names():
     greet("evil \x1b[2J", writable=False, tell=said.append)
     assert "\x1b" not in said[0]
     assert "read only" in said[0]
+
+
+def open_rig(monkeypatch, **settings):
+    rig = Rig(monkeypatch)
+    one = Terminal(
+        links=Links(console=Path("console.sock"), control=None),
+        writable=True,
+        stdin=rig.keyboard,
+        stdout=rig.showing,
+        **settings,
+    )
+    return rig, one
+
+
+def test_terminal_leaves_when_its_time_is_over_or_when_it_is_told(monkeypatch):
+    rig, one = open_rig(monkeypatch, stay=Deadline.after(0))
+    one.run()
+    rig.close()
+    asked = []
+    rig, one = open_rig(monkeypatch, ended=lambda: asked.append(1) or len(asked) > 1)
+    one.run()
+    rig.close()
+    assert len(asked) == 2
+
+
+def test_terminal_leaves_after_the_quiet_that_follows_the_end_of_its_input(monkeypatch):
+    rig, one = open_rig(monkeypatch, quiet_s=0.01)
+    rig.link_end.sendall(b"guest")
+    os.close(rig.typing)
+    one.run()
+    assert os.read(rig.shown, 100) == b"guest"
+    rig.close()

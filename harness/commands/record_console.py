@@ -1,0 +1,126 @@
+"""`ttylab record-console`: keep a console's bytes, times and events, and a copy that others may see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from harness.recording.record import Manners
+    from harness.recording.sanitise import Sanitised
+
+EXAMPLES = """Examples:
+
+  ttylab record-console --port /dev/ttyUSB0         a real Windows by cable; also socket://, rfc2217://
+
+  ttylab record-console sac --for 30                boot an image and record it for 30 s
+
+  ttylab record-console --attach nmi-panic          a running machine, from its first byte
+
+  ttylab record-console --sanitise DIR --hide acme  make the copy anew, and hide one more word
+
+DIR/raw is for you alone: it holds what was typed, passwords too. DIR/sanitised is the copy for others: names,
+passwords, addresses, GUIDs and serial numbers are replaced, length for length. It ends on Ctrl-] q,
+after --for, 2 s after the end of a piped input, or with the guest.
+"""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("record-console", epilog=EXAMPLES)
+def record_console(
+    image: Annotated[str, typer.Argument(help="Image to boot; see ttylab images list.")] = "",
+    *,
+    port: Annotated[str, typer.Option(metavar="URL", help="A serial port.")] = "",
+    attach: Annotated[str, typer.Option(metavar="NAME", help="A running machine, as ttylab attach.")] = "",
+    sanitise: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Record nothing: only make the copy of DIR.")
+    ] = None,
+    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; default console-TIME.")] = None,
+    stay: Annotated[
+        float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Leave after so long.")
+    ] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Type nothing.")] = False,
+    baudrate: Annotated[int, typer.Option(help="Of the port.")] = 115200,
+    append: Annotated[str, typer.Option(help="For the image: kernel parameters; for sac: knobs.")] = "",
+    hide: Annotated[
+        list[str] | None, typer.Option(metavar="WORD", help="Hide this word too; may be repeated.")
+    ] = None,
+) -> None:
+    """Record a console, and make a copy of the recording that holds no names, passwords and addresses."""
+    from emulator.clock import utc_now  # noqa: PLC0415
+    from emulator.errors import SpecError  # noqa: PLC0415
+    from harness.recording.copying import RAW  # noqa: PLC0415
+    from harness.recording.record import Manners, private_files  # noqa: PLC0415
+
+    if sum((bool(image), bool(port), bool(attach), sanitise is not None)) != 1:
+        raise SpecError("what to record: give one of IMAGE, --port URL, --attach NAME, or --sanitise DIR")
+    if hide is not None and not all(word.strip() for word in hide):
+        raise SpecError("--hide is empty; need a word")
+    with private_files():
+        directory = sanitise
+        if directory is None:
+            directory = into or Path(f"console-{utc_now():%Y%m%d-%H%M%S}")
+            manners = Manners(stay_s=stay, writable=not read_only)
+            _record(
+                directory / RAW,
+                manners,
+                image=image,
+                port=port,
+                name=attach,
+                baudrate=baudrate,
+                append=append,
+            )
+            typer.echo(f"ttylab: raw recording in {directory / RAW}: for you alone, keep it", err=True)
+        _make_copy(directory, tuple(hide or ()))
+
+
+def _record(
+    directory: Path, manners: Manners, *, image: str, port: str, name: str, baudrate: int, append: str
+) -> None:
+    from emulator.machine.ledger import list_machines  # noqa: PLC0415
+    from harness.keyboard.attach import choose_machine  # noqa: PLC0415
+    from harness.keyboard.boot_spec import interactive_spec  # noqa: PLC0415
+    from harness.lab import Lab  # noqa: PLC0415
+    from harness.recording.record import record_image, record_machine, record_port  # noqa: PLC0415
+
+    if port:
+        record_port(port, baudrate=baudrate, directory=directory, manners=manners)
+    elif name:
+        record_machine(choose_machine(list_machines(), name), directory=directory, manners=manners)
+    else:
+        lab = Lab(run_dir=directory)
+        spec = interactive_spec(
+            lab.guest_image(image),
+            machine="pc",
+            firmware="seabios",
+            vcpus=1,
+            memory_mib=256,
+            append=tuple(append.split()),
+            devices=(),
+        )
+        record_image(spec, lab, label=image, manners=manners)
+
+
+def _make_copy(directory: Path, words: tuple[str, ...]) -> None:
+    from harness.recording.copying import sanitise_directory  # noqa: PLC0415
+
+    place, made = sanitise_directory(directory, words=words)
+    typer.echo(f"ttylab: sanitised copy in {place}: this one may be sent to others, after a look", err=True)
+    typer.echo(f"ttylab: replaced: {_counted(made)}", err=True)
+    if made.in_place:
+        typer.echo(
+            f"ttylab: {made.in_place} of these are ordinary words or very short: they are hidden where they"
+            " stand as names, and may stand elsewhere; --hide WORD hides one everywhere",
+            err=True,
+        )
+
+
+def _counted(made: Sanitised) -> str:
+    words = (
+        f"{count} {kind.value}{'' if count == 1 else 'es' if kind.value.endswith('s') else 's'}"
+        for kind, count in made.counts.items()
+    )
+    return ", ".join(words) or "nothing"

@@ -1,0 +1,200 @@
+"""`ttylab sac`: hold what a SAC says against its specification."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emulator.images.sac.profile import SacProfile
+    from emulator.images.windows.windows_image import WindowsImage
+    from harness.conformance.conduct import Outcome
+    from harness.guests.sac_channel import Account
+
+EXAMPLES = """Examples:
+
+  ttylab sac conformance --target sac                     ttylab's own guest, against its own texts
+
+  ttylab sac conformance --target sac --profile 2003      against another release's: the differences
+
+  ttylab sac conformance --port /dev/ttyUSB0 --password - a real Windows; asks for the password
+
+  ttylab sac conformance --recording DIR --profile 2025   what ttylab record-console kept
+
+Without --destructive a target is neither crashed nor restarted; ttylab's own guest always is, unless
+--no-destructive. Without --password nobody logs in. Blank lines are not compared.
+
+Exit codes: 0 no difference, 1 differences, or no SAC prompt; 2 wrong input; 3 the lab is broken.
+"""
+
+app = typer.Typer(add_completion=False, help="Hold what a SAC says against its specification.")
+
+
+@app.callback()
+def group() -> None:
+    """Hold what a SAC says against its specification."""
+
+
+@app.command("conformance", epilog=EXAMPLES)
+def conformance(
+    *,
+    target: Annotated[str, typer.Option(metavar="NAME", help="An image, or a running machine.")] = "",
+    port: Annotated[str, typer.Option(metavar="URL", help="A serial port.")] = "",
+    recording: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A recording instead of a guest.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="The release to compare with: 2003 to 2025.")] = "",
+    destructive: Annotated[
+        bool | None,
+        typer.Option("--destructive/--no-destructive", help="Crash, restart and shut down too."),
+    ] = None,
+    user: Annotated[str, typer.Option(help="Who logs in to a CMD channel.")] = "Administrator",
+    domain: Annotated[str, typer.Option(help="Whose; empty is the machine's own.")] = "",
+    password: Annotated[str, typer.Option(help="The password; - asks for it.")] = "",
+    baudrate: Annotated[int, typer.Option(help="Of the port.")] = 115200,
+    append: Annotated[str, typer.Option(help="Knobs of a SAC image, key=value.")] = "",
+    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the console is kept.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Lead a SAC through its commands, and print how its texts differ from a release's, by section."""
+    from emulator.clock import utc_now  # noqa: PLC0415
+    from emulator.errors import SpecError  # noqa: PLC0415
+    from emulator.images.sac.image import SAC_IMAGES  # noqa: PLC0415
+    from emulator.images.sac.profile import load_profile  # noqa: PLC0415
+    from harness.recording.record import private_files  # noqa: PLC0415
+
+    _require_one(target, port, recording)
+    wanted = load_profile(profile) if profile else None
+    place = into or Path(f"conformance-{utc_now():%Y%m%d-%H%M%S}")
+    with private_files():
+        if recording is not None:
+            outcome = _recording(recording, wanted)
+        elif target in SAC_IMAGES:
+            outcome = _image(target, place, wanted, destructive=destructive is not False, append=append)
+        elif append:
+            raise SpecError("--append sets knobs of a SAC image; this target has none")
+        elif target and (windows := _registered(target)) is not None:
+            outcome = _windows(windows, place, wanted, destructive=bool(destructive))
+        else:
+            outcome = _port(
+                port or _console_of(target),
+                place,
+                wanted,
+                baudrate=baudrate,
+                account=_account(user, domain, password),
+                destructive=bool(destructive),
+            )
+    _print(outcome, as_json=json)
+    raise typer.Exit(1 if outcome.differences else 0)
+
+
+def _recording(directory: Path, profile: SacProfile | None) -> Outcome:
+    from emulator.errors import SpecError  # noqa: PLC0415
+    from harness.conformance.conduct import conduct_recording  # noqa: PLC0415
+    from harness.recording.copying import RAW, SANITISED  # noqa: PLC0415
+
+    if profile is None:
+        raise SpecError("--recording needs --profile: which release it is compared with")
+    inner = next((directory / name for name in (RAW, SANITISED) if (directory / name).is_dir()), directory)
+    return conduct_recording(inner, profile)
+
+
+def _image(name: str, place: Path, profile: SacProfile | None, *, destructive: bool, append: str) -> Outcome:
+    from emulator.images.sac.image import sac_image  # noqa: PLC0415
+    from emulator.images.sac.knob_words import parse_knobs  # noqa: PLC0415
+    from harness.conformance.conduct import conduct_image  # noqa: PLC0415
+    from harness.lab import Lab  # noqa: PLC0415
+
+    image = sac_image(name)
+    return conduct_image(
+        image,
+        Lab(run_dir=place),
+        knobs=parse_knobs((*append.split(), f"profile={image.profile.name}")),
+        profile=profile,
+        destructive=destructive,
+        tell=_teller(),
+    )
+
+
+def _require_one(target: str, port: str, recording: Path | None) -> None:
+    from emulator.errors import SpecError  # noqa: PLC0415
+
+    if sum((bool(target), bool(port), recording is not None)) != 1:
+        raise SpecError("what to compare: give one of --target NAME, --port URL, --recording DIR")
+
+
+def _registered(name: str) -> WindowsImage | None:
+    from emulator.images.windows.registry import WindowsRegistry  # noqa: PLC0415
+
+    registry = WindowsRegistry()
+    return registry.open(name) if name in registry.images() else None
+
+
+def _windows(image: WindowsImage, place: Path, profile: SacProfile | None, *, destructive: bool) -> Outcome:
+    from harness.conformance.conduct import conduct_windows  # noqa: PLC0415
+    from harness.lab import Lab  # noqa: PLC0415
+
+    lab = Lab(run_dir=place)
+    return conduct_windows(image, lab, profile=profile, destructive=destructive, tell=_teller())
+
+
+def _port(
+    url: str,
+    place: Path,
+    profile: SacProfile | None,
+    *,
+    baudrate: int,
+    account: Account | None,
+    destructive: bool,
+) -> Outcome:
+    from harness.conformance.conduct import conduct_port  # noqa: PLC0415
+
+    return conduct_port(
+        url,
+        place,
+        baudrate=baudrate,
+        account=account,
+        profile=profile,
+        destructive=destructive,
+        tell=_teller(),
+    )
+
+
+def _console_of(name: str) -> str:
+    """Return the pty of a running machine; what is done to it is seen by its console alone."""
+    from emulator.machine.ledger import list_machines  # noqa: PLC0415
+    from harness.keyboard.attach import choose_machine  # noqa: PLC0415
+
+    return choose_machine(list_machines(), name).console
+
+
+def _account(user: str, domain: str, password: str) -> Account | None:
+    from harness.guests.sac_channel import Account  # noqa: PLC0415
+
+    if password == "-":  # noqa: S105  # asks for one
+        password = typer.prompt("Password", hide_input=True, err=True)
+    return Account(user=user, domain=domain, password=password) if password else None
+
+
+def _teller() -> Callable[[str], None]:
+    from harness.report.text import escape  # noqa: PLC0415
+
+    def tell(text: str) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[Kttylab: {escape(text.encode())[:70]}")
+
+    return tell
+
+
+def _print(outcome: Outcome, *, as_json: bool) -> None:
+    from harness.conformance.render import render_json, render_text  # noqa: PLC0415
+
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+    render = render_json if as_json else render_text
+    typer.echo(render(outcome.differences, profile=outcome.profile.name, kept=str(outcome.kept)))

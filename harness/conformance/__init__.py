@@ -1,0 +1,1 @@
+"""What a SAC says, held against what its profile says of it."""

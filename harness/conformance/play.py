@@ -1,0 +1,138 @@
+"""The scenarios that are played on every SAC, by what may be done to it; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.guests.kind import GuestKind
+from harness.scenario import Alive, Expect, Inject, Reach, Scenario, Send, Step
+from harness.scenarios import find_scenario
+from harness.scenarios import sac_phrases as say
+from harness.scenarios.phrases import OFF, RESET, RESTARTS, SWITCHES_OFF
+from harness.stages import Stage
+from harness.stimulus import Nmi
+
+_RESTART_S = 150.0
+"""SAC may wait until the guest has run for a minute before it restarts (specification 1.6)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A scenario of the course.
+
+    Attributes:
+        scenario: what is played.
+        section: of the specification that it is about.
+        is_end: whether there is no prompt behind it to come back to.
+    """
+
+    scenario: Scenario
+    section: str
+    is_end: bool = False
+
+
+def _own(name: str, title: str, description: str, *steps: Step) -> Scenario:
+    return Scenario(
+        name=f"sac-conformance-{name}",
+        title=title,
+        description=description,
+        steps=steps,
+        tags=frozenset({"sac"}),
+        guest=GuestKind.SAC,
+    )
+
+
+_UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
+_GOES = Expect(effects=(say.GOES_DOWN,), within_s=_RESTART_S, allows=RESET | OFF)
+_BUGCHECK = say.CRASHES | RESET
+
+RESTART = (
+    Piece(
+        section="1.10",
+        scenario=_own(
+            "restart",
+            "`restart` takes leave and boots again",
+            "Gives `restart`: SAC must take its leave, and machine-info must come again.",
+            Send(line="restart", allows=RESET),
+            _GOES,
+            Expect(effects=(RESTARTS,), within_s=_RESTART_S, allows=RESET),
+            *_UP,
+        ),
+    ),
+    Piece(section="1.7", scenario=find_scenario("sac-channels")),
+    Piece(section="1.6", scenario=find_scenario("sac-lock")),
+)
+"""A restart, and what needs a fresh boot and spoils it."""
+CRASH = Piece(
+    section="1.9",
+    scenario=_own(
+        "crashdump",
+        "`crashdump` stops with bugcheck 0xE2 and boots again",
+        "Gives `crashdump`: the bugcheck's XML, its prompt, the dump and another boot must be seen.",
+        Alive(),
+        Send(line="crashdump", allows=_BUGCHECK),
+        Expect(effects=(*say.bugcheck("0xE2"), RESTARTS), within_s=_RESTART_S, allows=_BUGCHECK),
+        *_UP,
+    ),
+)
+NMI_CRASH = Piece(
+    section="1.9",
+    scenario=_own(
+        "nmi",
+        "An NMI stops with bugcheck 0x80 and boots again",
+        "Sends an NMI: the bugcheck's XML, its prompt, the dump and another boot must be seen.",
+        Alive(),
+        Inject(
+            stimulus=Nmi(),
+            effects=(*say.bugcheck("0x80"), RESTARTS),
+            within_s=_RESTART_S,
+            allows=_BUGCHECK,
+        ),
+        *_UP,
+    ),
+)
+SHUTDOWN = Piece(
+    section="1.10",
+    scenario=_own(
+        "shutdown",
+        "`shutdown` takes leave and switches off",
+        "Gives `shutdown`: SAC must take its leave, and the power must go.",
+        Alive(),
+        Send(line="shutdown", allows=OFF),
+        Expect(effects=(say.GOES_DOWN, SWITCHES_OFF), within_s=_RESTART_S, allows=OFF),
+    ),
+    is_end=True,
+)
+SHUTDOWN_UNSEEN = Piece(
+    section="1.10",
+    scenario=_own(
+        "goodbye",
+        "`shutdown` takes leave",
+        "Gives `shutdown` on a line that does not tell of the power: SAC must take its leave.",
+        Alive(),
+        Send(line="shutdown", allows=OFF),
+        _GOES,
+    ),
+    is_end=True,
+)
+REFUSED = Piece(section="1.8", scenario=find_scenario("sac-login-refused"))
+
+
+def pieces(*, is_own: bool, logs_in: bool, has_powershell: bool) -> Iterator[Piece]:
+    """Give the shipped scenarios that need no knobs, but those that end a boot.
+
+    Args:
+        is_own: whether processes, clock and addresses may be changed: it is ttylab's guest.
+        logs_in: whether there is an account.
+        has_powershell: whether the guest has it.
+    """
+    yield Piece(section="1.6", scenario=find_scenario("sac-help"))
+    if is_own:
+        for name in ("sac-paging", "sac-kill", "sac-time", "sac-ip"):
+            yield Piece(section="1.6", scenario=find_scenario(name))
+    if logs_in:
+        yield Piece(section="1.8", scenario=find_scenario("sac-cmd"))
+        if has_powershell:
+            yield Piece(section="1.8", scenario=find_scenario("sac-powershell"))
+        yield Piece(section="1.7", scenario=find_scenario("sac-late"))

@@ -1,0 +1,154 @@
+"""Which words of a console's text are somebody's: names, passwords, addresses, numbers; pure.
+
+A name is known by what stands before it, an address by its shape. What Windows itself says is nobody's: the
+GUIDs and names that spec/windows-sac.md has, and accounts that every system has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+from harness.recording.placeholders import Kind
+
+KEPT_GUIDS = frozenset({
+    "00000000-0000-0000-0000-000000000000",
+    "1aee4cc0-cff3-11d6-9a3d-806e6f6e6963",
+    "63d02270-8aa4-11d5-bccf-806d6172696f",
+    "63d02271-8aa4-11d5-bccf-00b0d014a2d0",
+    "5ed3bac7-a2f9-4e45-9875-b259ea3f291f",
+    "773d2759-19b8-4d6e-8045-26bf38402252",
+    "d37c67ba-89e7-44ba-ae5a-112c6806b0dd",
+})  # fmt: skip
+"""The GUIDs of spec/windows-sac.md 1.4 and 1.7, the same on every machine."""
+_KEPT_NAMES = re.compile(
+    r"SAC|Cmd[0-9]{4}|setup(?:log\.txt|err\.log|act\.log)|Administrator|Guest|DefaultAccount|SYSTEM|root"
+    r"|(?:LOCAL|NETWORK) SERVICE|NT AUTHORITY|BUILTIN|WORKGROUP|localhost|Public|Default|All Users"
+    r"|\.",
+    re.IGNORECASE,
+)
+"""Names that every system has."""
+_NO_WORD = re.compile(r"\*+|%.*")
+"""What stands for a word: a password's stars, a variable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """A word that is somebody's, and where it stands in the text.
+
+    Attributes:
+        kind: what it is.
+        value: the word.
+        start: its first character's index.
+    """
+
+    kind: Kind
+    value: str
+    start: int
+
+
+_NAME = r"([\w.$-]+)"
+_WORDS = r"(\S+(?: \S+)*)"
+"""With single blanks at most: where rows are drawn, more of them end what stands in one."""
+_HEX = "[0-9A-Fa-f]"
+_HOST, _USER, _DOMAIN, _SERIAL = Kind.HOST, Kind.USER, Kind.DOMAIN, Kind.SERIAL
+_CONTEXTS: tuple[tuple[str, tuple[Kind, ...]], ...] = (
+    (r"<machine-info>\s*<name>([^<\r\n]+)</name>", (_HOST,)),
+    (r"<name>([^<\r\n]+)</name>", (_HOST,)),
+    (r"Computer Name: +(\S+)", (_HOST,)),
+    (r"Host ?Name[ .]*: *(\S+)", (_HOST,)),
+    (r'"vmName":"([^"]+)"', (_HOST,)),
+    (r"COMPUTERNAME=(\S+)", (_HOST,)),
+    (r"\\\\([A-Za-z0-9][A-Za-z0-9.-]*)(?=[\\\s])", (_HOST,)),
+    (rf">hostname[ ]*\r?\n{_NAME}[ ]*$", (_HOST,)),
+    (rf"^{_NAME} login: ", (_HOST,)),
+    (rf"^[ ]*Computer: {_NAME}[ ]*$", (_HOST,)),
+    (rf"\b{_NAME}@{_NAME}:[~/]", (_USER, _HOST)),
+    (rf"Username: +{_WORDS}", (_USER,)),
+    (rf"^Domain +: ?{_WORDS}", (_DOMAIN,)),
+    (r"\blogin: ([\w.$-]+)", (_USER,)),
+    (r"User ?name +(\S+)", (_USER,)),
+    (r"USERNAME=(\S+)", (_USER,)),
+    (r"USER(?:DNS)?DOMAIN(?:_ROAMINGPROFILE)?=(\S+)", (_DOMAIN,)),
+    (r"[A-Z]:\\(?:Users|Documents and Settings)\\([^\\\s<>|:*?\"]+)", (_USER,)),
+    (r"^([\w.-]+)\\([\w.$-]+(?: [\w.$-]+)?)[ ]*$", (_DOMAIN, _USER)),
+    (r"\bnet user ([^\s/]+)(?: +([^\s/]+))?", (_USER, Kind.PASSWORD)),
+    (r"/user:(?:([\w.-]+)\\)?([^\s\\]+)", (_DOMAIN, _USER)),
+    (r"(?:DNS Suffix|Dns Suffix|Suffix Search List)[ .]*: *([\w-][\w.-]*)", (_DOMAIN,)),
+    (r"^Domain: +(\S+)", (_DOMAIN,)),
+    (r"\b(?:password|passwd|pwd)=(\S+)", (Kind.PASSWORD,)),
+    (r"[ ]/p:(\S+)", (Kind.PASSWORD,)),
+    (r"[ ]-password +[\"']?([^\"'\s]+)", (Kind.PASSWORD,)),
+    (r"ConvertTo-SecureString +[\"']?([^\"'\s]+)", (Kind.PASSWORD,)),
+    (r"[ ]-e(?:nc|ncodedcommand)? +([A-Za-z0-9+/=]{16,})", (Kind.ENCODED,)),
+    (r"Serial ?Number(?: is| *[=:])?\s+((?=\S*\d)[A-Za-z0-9-]{4,})", (_SERIAL,)),
+    (r"Serial ?Number=([A-Za-z0-9-]{4,})", (_SERIAL,)),
+)
+_RULES = tuple((re.compile(text, re.MULTILINE | re.IGNORECASE), kinds) for text, kinds in _CONTEXTS)
+_SHAPES: Mapping[Kind, re.Pattern[str]] = {
+    Kind.GUID: re.compile(
+        rf"(?<!{_HEX}){_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}(?!{_HEX})"
+    ),
+    Kind.MAC: re.compile(rf"(?<![\w:-])(?:(?:{_HEX}{{2}}-){{5}}|(?:{_HEX}{{2}}:){{5}}){_HEX}{{2}}(?![\w:-])"),
+    Kind.IPV4: re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\d|\.\d)"),
+    Kind.IPV6: re.compile(rf"(?<![\w:.]){_HEX}{{0,4}}(?::{_HEX}{{0,4}}){{2,7}}(?![\w:])"),
+}
+
+
+def find_secrets(text: str) -> Iterator[Secret]:
+    """Give the secrets of `text`, as far as it tells of them; some may come twice."""
+    for pattern, kinds in _RULES:
+        for found in pattern.finditer(text):
+            for group, kind in enumerate(kinds, start=1):
+                if found[group] and not is_kept(kind, found[group]):
+                    yield Secret(kind=kind, value=found[group], start=found.start(group))
+    for kind, pattern in _SHAPES.items():
+        for found in pattern.finditer(text):
+            if not is_kept(kind, found[0]):
+                yield Secret(kind=kind, value=found[0], start=found.start())
+
+
+def is_common_name(value: str) -> bool:
+    """Tell whether every system has this name."""
+    return _KEPT_NAMES.fullmatch(value) is not None
+
+
+def is_kept(kind: Kind, value: str) -> bool:  # noqa: PLR0911  # one for each kind
+    """Tell whether `value` is nobody's, or not of its kind at all."""
+    match kind:
+        case Kind.GUID:
+            return value.lower() in KEPT_GUIDS
+        case Kind.MAC:
+            return len(set(value.lower())) == 2 and value[0] in "0fF"
+        case Kind.IPV4:
+            return _is_common(value)
+        case Kind.IPV6:
+            return not _is_address(value)
+        case Kind.PASSWORD:
+            return _NO_WORD.fullmatch(value) is not None
+        case Kind.HOST | Kind.USER | Kind.DOMAIN:
+            return (
+                is_common_name(value)
+                or _NO_WORD.fullmatch(value) is not None
+                or any(shape.fullmatch(value) for shape in _SHAPES.values())
+            )
+        case _:
+            return False
+
+
+def _is_common(value: str) -> bool:
+    try:
+        address = IPv4Address(".".join(str(int(part)) for part in value.split(".")))
+    except (AddressValueError, ValueError):  # a version
+        return True
+    return str(address).partition(".")[0] in {"0", "127", "255"}
+
+
+def _is_address(value: str) -> bool:
+    try:
+        address = IPv6Address(value)
+    except AddressValueError:  # a time of day
+        return False
+    return int(address) > 1
