@@ -163,8 +163,7 @@ def build_argv(
     _check_wiring(spec, wiring, firmware=firmware)
     return (
         str(qemu),
-        *_board(spec),
-        *_memory(spec, wiring.ram),
+        *_board(spec, wiring.ram),
         *_processor(spec, accelerator=accelerator, version=version),
         *_lines(wiring),
         *_firmware(wiring, firmware),
@@ -201,7 +200,7 @@ def _check_wiring(spec: MachineSpec, wiring: Wiring, *, firmware: FirmwareFiles 
             )
 
 
-def _board(spec: MachineSpec) -> tuple[str, ...]:
+def _board(spec: MachineSpec, ram: RamFile | None) -> tuple[str, ...]:
     board = str(spec.machine)
     if spec.machine is MachineType.MICROVM:
         # With ACPI the board says "hardware reduced", Linux then ignores the PIT, and under TCG no
@@ -217,6 +216,7 @@ def _board(spec: MachineSpec) -> tuple[str, ...]:
         *("-S", "-nodefaults", "-no-user-config"),
         *("-sandbox", SANDBOX),
         *("-machine", board),
+        *_memory(spec, ram),
         *("-smp", str(spec.vcpus)),
         *("-rtc", "base=utc"),
         *("-display", "none"),

@@ -51,7 +51,7 @@ class Start:
         return f"forked from {self.origin.stage} {self.origin.key[:12]}"
 
 
-def start_machine(machine: Machine, start: Start, deadline: Deadline, *, runs: bool = True) -> None:
+def start_machine(machine: Machine, start: Start, deadline: Deadline) -> None:
     """Power a machine on that was opened for `start`.
 
     Raises:
@@ -59,7 +59,7 @@ def start_machine(machine: Machine, start: Start, deadline: Deadline, *, runs: b
         LabError: it can't be booted; the same.
     """
     try:
-        machine.power_on(deadline, runs=runs)
+        machine.power_on(deadline)
     except LabError as error:
         if start.origin is None:
             raise
