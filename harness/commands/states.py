@@ -22,6 +22,8 @@ EXAMPLES = """Examples:
 
   ttylab states build -k "nmi and bullseye" those of some cells
 
+  ttylab states agree RUN OTHER             whether forked and booted runs came to the same verdicts
+
   ttylab states prune --max-age 3           remove what nobody has used for three days
 
   ttylab states prune --all                 remove all of them
@@ -85,6 +87,30 @@ def build(
             typer.echo(f"{made.manifest.key[:12]} (a boot of {made.manifest.boot_s:.1f} s)")
     if problems:
         raise LabError(f"{len(problems)} of {len(wanted)} states could not be made; the first: {problems[0]}")
+
+
+@app.command()
+def agree(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run: its directory, or its run.json.")],
+    other: Annotated[Path, typer.Argument(metavar="OTHER", help="The same cells, run another way.")],
+) -> int:
+    """Compare the verdicts of a run that forked its guests with those of one that booted them.
+
+    Exit code 1 if a cell's verdict, reason or deciding step differs.
+
+    Example: `ttylab run --run-dir forked`, `ttylab run --cold --run-dir cold`, and
+    `ttylab states agree forked cold`.
+    """
+    from harness.golden.agreement import disagreements  # noqa: PLC0415
+    from harness.report.model import load_run  # noqa: PLC0415
+
+    ours, theirs = load_run(run), load_run(other)
+    found = disagreements(ours, theirs)
+    for one in found:
+        typer.echo(f"{one.cell}: {one.one}, but {one.other} in {other}")
+    forked = sum(cell.start.startswith("forked") for cell in (*ours.cells, *theirs.cells))
+    typer.echo(f"{len(ours.cells)} cells, {forked} of them forked in one run: {len(found)} verdicts differ")
+    return 1 if found else 0
 
 
 @app.command()

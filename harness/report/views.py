@@ -200,6 +200,7 @@ def facts_of(run: RunResult) -> list[tuple[str, str]]:
         ("took", duration(run.duration_s)),
         ("matrix", run.matrix),
         ("target", ", ".join(sorted({each.target for each in run.cells})) or "none"),
+        ("began", _starts_of(run)),
         ("workers", str(run.workers)),
         ("accelerator", ", ".join(sorted({each.accelerator for each in run.cells} - {""})) or "unknown"),
         ("QEMU", ", ".join(sorted({each.qemu for each in run.cells} - {""})) or "unknown"),
@@ -207,6 +208,14 @@ def facts_of(run: RunResult) -> list[tuple[str, str]]:
     ]
     facts += [(f"host {key}", _fact(value)) for key, value in run.host.items()]
     return [(visible(name), visible(value)) for name, value in facts]
+
+
+def _starts_of(run: RunResult) -> str:
+    """Return how many cells went on from saved states, how many booted, and for how many a state failed."""
+    forked = sum(cell.start.startswith("forked") for cell in run.cells)
+    failed = sum(cell.start.startswith("booted: ") for cell in run.cells)
+    booted = f"{len(run.cells) - forked} booted" + (f" ({failed} for want of a state)" if failed else "")
+    return f"{forked} forked from saved states, {booted}" if forked else booted
 
 
 def _fact(value: object) -> str:
