@@ -1,0 +1,111 @@
+"""Cells go on from states, and where they can't they boot, pass all the same, and say why."""
+
+import json
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from emulator.machine.qemu_binary import QemuBinary, find_qemu
+from emulator.machine.run_dir import ARGV_FILE
+from emulator.states.state import SavedState
+from emulator.states.store import StateStore
+from harness.cells.cell import parse_cell_id
+from harness.cells.run import CellRun
+from harness.keyboard.repro import differences, recorded_spec
+from harness.lab import Lab
+from harness.report.model import CellResult
+from harness.report.run_file import write_cell
+from harness.scenarios import find_scenario
+
+pytestmark = pytest.mark.qemu
+CELL = parse_cell_id("sac.q35.seabios.1.sac-nmi-prompt")
+DUMP = parse_cell_id("sac.q35.seabios.1.sac-dump-nmi")
+
+
+class Bench(Lab):
+    """A lab with a cache and perhaps a QEMU of its own."""
+
+    script = ""
+
+    @cached_property
+    def qemu(self) -> QemuBinary:
+        real = find_qemu()
+        if not self.script:
+            return real
+        program = self.run_dir / "qemu"
+        program.write_text(f"#!/bin/sh\n{self.script.replace('QEMU', str(real.path))}\n")
+        program.chmod(0o700)
+        return replace(real, path=program)
+
+    @cached_property
+    def states(self) -> StateStore:
+        return StateStore(root=self.run_dir / "states", qemu=self.qemu)
+
+
+def play(lab: Lab, cell=CELL) -> CellResult:
+    result = CellRun(cell=cell, scenario=find_scenario(cell.scenario), lab=lab).run()
+    assert result.status == "passed", result.message
+    return result
+
+
+def test_cell_goes_on_from_a_state_and_says_what_it_shares(tmp_path: Path) -> None:
+    lab = Bench(run_dir=tmp_path)
+    first, second = play(lab), play(lab)
+    assert first.start == second.start
+    assert first.start.startswith("forked from cmd ")
+    assert any(fact.startswith("clock: ") for fact in second.shares)
+    assert "-incoming" in second.argv
+    assert [stage.stage for stage in second.stages][:2] == ["firmware", "kernel"]
+    write_cell(second, tmp_path)
+
+
+def test_cell_that_was_forked_is_reproduced_as_the_machine_that_was_asked_for(tmp_path: Path) -> None:
+    from harness.cells.spec import guest_spec  # noqa: PLC0415
+
+    lab = Bench(run_dir=tmp_path)
+    result = play(lab)
+    image = lab.guest_image(CELL.image)
+    now = guest_spec(CELL, find_scenario(CELL.scenario), image)
+    assert differences(result, recorded_spec(tmp_path, CELL), image=image, now=now) == []
+    kept = json.loads((tmp_path / result.directory / ARGV_FILE).read_text())
+    assert kept["state"] is not None
+
+
+def test_cell_whose_disk_the_host_reads_goes_on_with_a_copy(tmp_path: Path) -> None:
+    assert play(Bench(run_dir=tmp_path), DUMP).start.startswith("forked from ")
+
+
+def test_cell_boots_where_it_is_told_to(tmp_path: Path) -> None:
+    lab = Bench(run_dir=tmp_path, cold=True)
+    assert play(lab).start == "booted"
+    assert not (tmp_path / "states").exists()
+
+
+def test_cell_boots_where_no_state_can_be_saved_and_says_why(tmp_path: Path) -> None:
+    lab = Bench(run_dir=tmp_path)
+    lab.script = 'exec QEMU "$@" -device nvme,serial=1'
+    result = play(lab)
+    assert result.start.startswith("booted: no state at cmd: ")
+    assert "nvme" in result.start
+    assert result.shares == []
+
+
+def test_cell_boots_where_its_state_can_not_be_loaded_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = SavedState.fork
+
+    def spoiled(self, **choice):
+        spec, origin = plain(self, **choice)
+        path = tmp_path / "spoiled"
+        data = bytearray(origin.vm_state.read_bytes())
+        data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+        path.write_bytes(data)
+        return spec, replace(origin, vm_state=path)
+
+    monkeypatch.setattr(SavedState, "fork", spoiled)
+    result = play(Bench(run_dir=tmp_path))
+    assert result.start.startswith("booted: state ")
+    assert "can't be loaded" in result.start
