@@ -56,7 +56,9 @@ def repro(
         found = differences(record[1], recorded_spec(record[0], cell), image=image, now=spec)
         if found and not changed:
             raise SpecError(f"{record[0].name} ran another machine: {'; '.join(found)} (--changed goes on)")
-        sys.stderr.write(f"ttylab: as in {record[0].name}: {record[1].status} {record[1].message}\n")
+        lab.cold = not record[1].start.startswith("forked")
+        told = f"{record[1].start}: {record[1].status} {record[1].message}"
+        sys.stderr.write(f"ttylab: as in {record[0].name}, {told}\n")
     if interactive:
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0

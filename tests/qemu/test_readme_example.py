@@ -1,4 +1,4 @@
-"""The README's example is a test that passes on a real guest."""
+"""The README's examples are tests that pass on real guests."""
 
 import re
 from pathlib import Path
@@ -12,9 +12,9 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.mark.qemu
-def test_readme_example_passes(pytester, monkeypatch):
+def test_readme_examples_pass(pytester, monkeypatch):
     monkeypatch.setenv("TTYLAB_CACHE", str(CACHE))
-    (source,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    pytester.makepyfile(source)
+    sources = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    pytester.makepyfile(**{f"test_{number}": source for number, source in enumerate(sources)})
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
-    result.assert_outcomes(passed=1)
+    result.assert_outcomes(passed=3)
