@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,19 +19,22 @@ class Method(StrEnum):
     STREAM = "stream"  # inside QEMU's state file, read by each fork
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileFacts:
+class _Value(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileFacts(_Value):
     """One file of a state: its length in bytes, and the hash of its content."""
 
     size: int
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateManifest:
+class StateManifest(_Value):
     """What was saved, of what.
 
     Attributes:
+        format: `FORMAT` of the ttylab that saved it.
         key: the state's fingerprint, which is its name in the cache.
         label: whose guest, for people ("bookworm").
         stage: how far it had come ("shell").
@@ -47,6 +47,7 @@ class StateManifest:
         files: the state's files by name.
     """
 
+    format: int = FORMAT
     key: str
     label: str
     stage: str
@@ -56,11 +57,11 @@ class StateManifest:
     tsc_khz: int | None
     made_utc: str
     boot_s: float
-    files: Mapping[str, FileFacts]
+    files: dict[str, FileFacts]
 
     def to_json(self) -> str:
         """Return the manifest's file."""
-        return json.dumps({"format": FORMAT} | asdict(self), indent=1, sort_keys=True) + "\n"
+        return self.model_dump_json(indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: bytes, *, origin: str) -> StateManifest:
@@ -70,36 +71,10 @@ class StateManifest:
             SavedStateError: it is none, or of another format.
         """
         try:
-            table = _Table.model_validate_json(text)
+            manifest = cls.model_validate_json(text)
         except ValidationError as error:
-            raise SavedStateError(
-                f"{origin}: no manifest of a saved state: {error.errors()[0]['msg']}"
-            ) from None
-        if table.format != FORMAT:
-            raise SavedStateError(f"{origin}: format {table.format}; this ttylab reads {FORMAT}")
-        fields = {
-            name: getattr(table, name) for name in _Table.model_fields if name not in {"format", "files"}
-        }
-        files = {name: FileFacts(size=one.size, sha256=one.sha256) for name, one in table.files.items()}
-        return cls(**fields, files=files)
-
-
-class _FileTable(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    size: int
-    sha256: str
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    format: int
-    key: str
-    label: str
-    stage: str
-    method: Method
-    qemu: str
-    accelerator: str
-    tsc_khz: int | None
-    made_utc: str
-    boot_s: float
-    files: dict[str, _FileTable]
+            reason = error.errors()[0]["msg"]
+            raise SavedStateError(f"{origin}: no manifest of a saved state: {reason}") from None
+        if manifest.format != FORMAT:
+            raise SavedStateError(f"{origin}: format {manifest.format}; this ttylab reads {FORMAT}")
+        return manifest
