@@ -29,6 +29,8 @@ SMBIOS and GRUB carry more (70,000 bytes measured, QEMU 7.2, SeaBIOS and OVMF, G
 cuts a command line that is longer than the kernel takes.
 """
 SEED_MAX = 2**64 - 1
+ICOUNT_SHIFT_MAX = 10
+"""QEMU's own limit (softmmu/icount.c, MAX_ICOUNT_SHIFT): 2**10 ns an instruction."""
 
 _LOADER_WORD = re.compile(r"[A-Za-z0-9%+,./:=@_-]+")
 """What GRUB hands on as it is; quotes, backslashes, wildcards and separators it would change."""
@@ -178,6 +180,8 @@ class MachineSpec:
             by which Linux 5.18 and newer reseeds its random numbers.
         qboot: whether a kernel is started by qboot instead of SeaBIOS: the least firmware there is.
         seed: seed of QEMU's random numbers, so of the guest's virtio-rng; None takes the host's.
+        icount_shift: with TCG, the guest's time is counted in instructions, each 2**N ns long; None lets it
+            follow the host's clock. 0 to 10.
 
     Raises:
         SpecError: a field is wrong; the text names it, its value and what is allowed.
@@ -203,6 +207,7 @@ class MachineSpec:
     generation_id: bool = False
     qboot: bool = False
     seed: int | None = None
+    icount_shift: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what QEMU refuses, or takes and then does not do."""
@@ -235,6 +240,10 @@ class MachineSpec:
         _require_int("memory_mib", self.memory_mib, span=range(MEMORY_MIB_MIN, MEMORY_MIB_MAX + 1))
         if self.seed is not None:
             _require_int("seed", self.seed, span=range(SEED_MAX + 1))
+        if self.icount_shift is not None:
+            _require_int("icount_shift", self.icount_shift, span=range(ICOUNT_SHIFT_MAX + 1))
+            if self.accelerator is Accelerator.KVM:
+                raise _wrong("icount_shift", self.icount_shift, allowed="none with kvm: only tcg counts")
 
     def _check_kernel(self) -> None:
         if self.kernel is not None:
