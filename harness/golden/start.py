@@ -11,7 +11,6 @@ from emulator.machine.machine import Machine
 from emulator.machine.origin import Origin
 from emulator.machine.spec import MachineSpec
 from emulator.states.request import StateRequest
-from emulator.states.state import SavedState
 from harness.golden.reach import reach_stage
 from harness.guests.guest import OpenGuest
 from harness.lab import Lab
@@ -86,19 +85,10 @@ def choose_start(
     """
     request = StateRequest(spec=spec, stage=stage, label=label, host_reads_disks=own_disks is not None)
     try:
-        state = ensure_state(lab, request, driver)
+        deadline = Deadline.after(MAKE_S * lab.time_scale, lab.clock)
+        reach = reach_stage(driver, stage)
+        state = lab.states.ensure(request, lab.choice(spec.machine), reach, deadline)
         forked, origin = state.fork(name=spec.name, seed=spec.seed, own=own_disks)
     except (LabError, MissingPrerequisite) as error:
         return Start(spec=spec, why=f"no state at {stage}: {str(error).splitlines()[0]}")
     return Start(spec=forked, origin=origin)
-
-
-def ensure_state(lab: Lab, request: StateRequest, driver: OpenGuest) -> SavedState:
-    """Return the state of `request`, whose stage is a `Stage`; it is made if it is not there yet.
-
-    Raises:
-        LabError, MissingPrerequisite: it can't be made, as `StateStore.ensure`.
-    """
-    deadline = Deadline.after(MAKE_S * lab.time_scale, lab.clock)
-    reach = reach_stage(driver, Stage(request.stage))
-    return lab.states.ensure(request, lab.choice(request.spec.machine), reach, deadline)

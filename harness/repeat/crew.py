@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -40,11 +40,13 @@ class Crew:
     Attributes:
         job: what is repeated.
         size: how many workers.
+        target: what each runs.
     """
 
     job: Job
     size: int
     clock: Clock = SYSTEM_CLOCK
+    target: Callable[[Connection, Job], None] = work
     _hands: list[_Hand] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -104,7 +106,7 @@ class Crew:
 
     def _hire(self) -> _Hand:
         ours, theirs = _SPAWN.Pipe()
-        process = _SPAWN.Process(target=work, args=(theirs, self.job), daemon=True)
+        process = _SPAWN.Process(target=self.target, args=(theirs, self.job), daemon=True)
         with held_back():
             process.start()
         theirs.close()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from emulator.clock import SYSTEM_CLOCK, Clock
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.errors import LabError, MissingPrerequisite
 from emulator.states.request import StateRequest
 from harness.cells.spec import guest_spec
+from harness.golden.reach import reach_stage
 from harness.golden.stage import golden_stage
-from harness.golden.start import ensure_state
+from harness.golden.start import MAKE_S
 from harness.guests.drivers import open_guest
 from harness.lab import Lab
 from harness.repeat.crew import Crew
@@ -36,6 +37,7 @@ def make_states(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
         return ""
     image = lab.guest_image(job.cell.image)
     spec = guest_spec(job.cell, job.scenario, image)
+    reach, choice = reach_stage(open_guest(job.scenario, image), stage), lab.choice(spec.machine)
     for shift in shifts:
         request = StateRequest(
             spec=replace(spec, icount_shift=shift),
@@ -44,7 +46,7 @@ def make_states(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
             host_reads_disks=job.scenario.keeps_disk,
         )
         try:
-            ensure_state(lab, request, open_guest(job.scenario, image))
+            lab.states.ensure(request, choice, reach, Deadline.after(MAKE_S * lab.time_scale, lab.clock))
         except (LabError, MissingPrerequisite) as error:
             return f"no state at {stage}: {str(error).splitlines()[0]}"
     return ""
