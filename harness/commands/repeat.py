@@ -30,9 +30,7 @@ _Kinds = Annotated[
 ]
 _Seed = Annotated[int | None, typer.Option(min=0, help="Of the plan; default a random one.")]
 _Only = Annotated[int | None, typer.Option(min=1, help="Play only this repetition of the plan.")]
-_Seconds = Annotated[
-    float | None, typer.Option("--for", min=0, metavar="SECONDS", help="Begin none after so long.")
-]
+_Seconds = Annotated[float | None, typer.Option("--for", metavar="SECONDS", help="Begin none after so long.")]
 _Stop = Annotated[bool, typer.Option("--stop-on-failure", help="Begin none after a failure.")]
 _Keep = Annotated[bool, typer.Option("--keep", help="Keep evidence of those that passed too.")]
 _Cold = Annotated[bool, typer.Option("--cold", help="Boot every machine, fork none.")]

@@ -54,6 +54,8 @@ class HuntRequest:
             raise SpecError(f"--jobs is {self.jobs!r}; allowed: {AUTO}, or a number from 1 on")
         if self.time_scale <= 0:
             raise SpecError(f"--time-scale is {self.time_scale}; allowed: above 0")
+        if self.seconds is not None and self.seconds <= 0:
+            raise SpecError(f"--for is {self.seconds:g}; allowed: above 0 s")
         if self.only is not None and (self.seed is None or self.count is not None):
             raise SpecError("--only plays one repetition of a plan: it needs --seed, and takes no -n")
         if self.jitter:

@@ -14,6 +14,8 @@ from harness.repeat.plan import Jitter
 from harness.verdict import Status
 
 VERSION = 1
+BOOTED_BECAUSE = "booted: "
+"""As `golden.start.Start.says` it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,11 @@ class Summary:
         failed = self.count(Status.FAILED)
         judged = failed + self.count(Status.PASSED)
         return wilson(failed, judged) if judged else None
+
+    @property
+    def booted(self) -> tuple[Ending, ...]:
+        """Those whose machine had to be booted although a saved state was wanted."""
+        return tuple(ending for ending in self.endings if ending.start.startswith(BOOTED_BECAUSE))
 
     @property
     def per_minute(self) -> float:

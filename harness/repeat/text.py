@@ -48,6 +48,8 @@ def _lines(summary: Summary) -> Iterator[str]:
         yield f"not counted: {', '.join(apart)}"
     if summary.stopped:
         yield "stopped at the first failure: such a probability is too high"
+    if summary.booted:
+        yield f"{len(summary.booted)} could not go on from a saved state: {visible(summary.booted[0].start)}"
     yield from summary.notes
     for status in (Status.FAILED, *_APART):
         for group in summary.groups(status):

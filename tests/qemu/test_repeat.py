@@ -117,7 +117,6 @@ def test_guest_that_fails_half_of_the_time_is_told_so(tmp_path):
     share = summary.failures
     assert share.of == COINS
     assert 0 < share.count < COINS
-    assert share.low < 0.5 < share.high or share.count in {1, 2, 3, 13, 14, 15}
     assert len(summary.groups(Status.FAILED)) == 1
 
 

@@ -71,7 +71,7 @@ def test_icount_is_left_out_under_kvm_and_refused_if_asked_for():
         (["--only", "3", "--seed", "1", "-n", "2"], "it needs --seed, and takes no -n"),
         (["--time-scale", "0"], "--time-scale is 0.0; allowed: above 0"),
         (["-n", "0"], "-n"),
-        (["--for", "-1"], "--for"),
+        (["--for", "0"], "--for is 0; allowed: above 0 s"),
         (["--seed", "-1"], "--seed"),
         (["--run-dir", "."], "which is there already; allowed: a new directory"),
     ],
