@@ -68,20 +68,23 @@ class HuntRequest:
             return 1
         return self.count if self.count is not None or self.seconds is not None else DEFAULT_COUNT
 
-    def kinds(self, *, counts_instructions: bool) -> frozenset[Jitter]:
-        """Return the kinds of jitter.
+    def kinds(self, *, vcpus: int, tcg: bool) -> frozenset[Jitter]:
+        """Return the kinds of jitter; icount is one of them only where the machine can count instructions.
 
         Args:
-            counts_instructions: whether the machine can; only TCG does.
+            vcpus: of the machine.
+            tcg: whether TCG executes the guest's code.
 
         Raises:
             SpecError: icount is asked for where it can't be.
         """
         kinds = parse_jitter(self.jitter) if self.jitter else frozenset(Jitter)
-        if counts_instructions or Jitter.ICOUNT not in kinds:
+        why = "" if tcg else "guests run under KVM here"
+        why = why or (f"the cell has {vcpus} vCPUs" if vcpus > 1 else "")
+        if not why or Jitter.ICOUNT not in kinds:
             return kinds
         if self.jitter:
-            raise SpecError(f"--jitter is {self.jitter!r}: no {Jitter.ICOUNT} here, as guests run under KVM")
+            raise SpecError(f"--jitter is {self.jitter!r}; allowed: no {Jitter.ICOUNT}, as {why}")
         return kinds - {Jitter.ICOUNT}
 
     def make_hunt(self, *, seed: int, kinds: frozenset[Jitter], workers: int) -> Hunt:

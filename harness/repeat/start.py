@@ -89,7 +89,7 @@ def _prepare(
     )
     lab = job.open_lab()
     lab.guest_image(cell.image)
-    kinds = request.kinds(counts_instructions=lab.choice(cell.machine).accelerator == "tcg")
+    kinds = request.kinds(vcpus=cell.vcpus, tcg=lab.choice(cell.machine).accelerator == "tcg")
     seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
     sys.stderr.write(f"ttylab: repeating {cell.id} with seed {seed}, evidence in {directory}\n")
     why = make_states(job, lab, SHIFTS if Jitter.ICOUNT in kinds else (None,))

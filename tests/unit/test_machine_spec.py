@@ -56,6 +56,7 @@ def test_kernel_for_is_the_elf_under_seabios_and_the_bzimage_under_ovmf():
         ({"icount_shift": 11}, "icount_shift is 11; allowed: 0 to 10"),
         ({"icount_shift": True}, "icount_shift is True; allowed: 0 to 10"),
         ({"icount_shift": 3, "accelerator": Accelerator.KVM}, "icount_shift is 3; allowed: none with kvm"),
+        ({"icount_shift": 3, "vcpus": 2}, "icount_shift is 3; allowed: none with 2 vcpus"),
         ({"kernel": Path("vmlinux")}, "kernel is vmlinux; allowed: an absolute path"),
         ({"kernel": "/vmlinux"}, "kernel is '/vmlinux'"),
         ({"initrd": Path("/a\0b")}, "initrd is /a\0b"),

@@ -53,12 +53,19 @@ def test_hunt_knows_what_a_reproduction_needs_besides():
     assert HuntRequest(cell=CELL).make_hunt(seed=7, kinds=ALL, workers=4).options == ()
 
 
-def test_icount_is_left_out_under_kvm_and_refused_if_asked_for():
-    assert HuntRequest(cell=CELL).kinds(counts_instructions=True) == ALL
-    assert HuntRequest(cell=CELL).kinds(counts_instructions=False) == ALL - {Jitter.ICOUNT}
-    assert HuntRequest(cell=CELL, jitter="none").kinds(counts_instructions=False) == frozenset()
-    with pytest.raises(SpecError, match="no icount here, as guests run under KVM"):
-        HuntRequest(cell=CELL, jitter="load,icount").kinds(counts_instructions=False)
+def test_icount_is_a_kind_with_tcg_and_one_vcpu():
+    assert HuntRequest(cell=CELL).kinds(vcpus=1, tcg=True) == ALL
+
+
+@pytest.mark.parametrize(
+    ("vcpus", "tcg", "why"),
+    [(1, False, "guests run under KVM here"), (2, True, "the cell has 2 vCPUs")],
+)
+def test_icount_is_left_out_where_it_cannot_be_and_refused_if_asked_for(vcpus, tcg, why):
+    assert HuntRequest(cell=CELL).kinds(vcpus=vcpus, tcg=tcg) == ALL - {Jitter.ICOUNT}
+    assert HuntRequest(cell=CELL, jitter="none").kinds(vcpus=vcpus, tcg=tcg) == frozenset()
+    with pytest.raises(SpecError, match=f"allowed: no icount, as {why}"):
+        HuntRequest(cell=CELL, jitter="load,icount").kinds(vcpus=vcpus, tcg=tcg)
 
 
 @pytest.mark.parametrize(
