@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
@@ -107,6 +108,7 @@ class Crew:
     def _hire(self) -> _Hand:
         ours, theirs = _SPAWN.Pipe()
         process = _SPAWN.Process(target=self.target, args=(theirs, self.job), daemon=True)
+        resource_tracker.ensure_running()  # its start lets SIGINT through again (Python 3.11)
         with held_back():
             process.start()
         theirs.close()

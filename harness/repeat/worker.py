@@ -6,7 +6,6 @@ import ctypes
 import os
 import shutil
 import signal
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -63,15 +62,26 @@ def work(link: Connection, job: Job) -> None:
 
     A SpecError is answered as such: the caller's input is wrong for every repetition.
     """
-    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
-        _take_signals()
-        lab = job.open_lab()
-        while True:
-            repetition: Repetition = link.recv()
-            try:
-                link.send(play(job, repetition, lab))
-            except SpecError as error:
-                link.send(error)
+    interrupt = _Interrupt()
+    try:
+        interrupt.arm()
+        _answer(link, job)
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        return
+    except Exception:
+        # An interrupted call may end by another error: Popen.communicate by AttributeError (Python 3.11).
+        if not interrupt.came:
+            raise
+
+
+def _answer(link: Connection, job: Job) -> None:
+    lab = job.open_lab()
+    while True:
+        repetition: Repetition = link.recv()
+        try:
+            link.send(play(job, repetition, lab))
+        except SpecError as error:
+            link.send(error)
 
 
 def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
@@ -103,14 +113,23 @@ def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
     return ending_of(repetition, result, directory=f"{name}/{result.directory}")
 
 
-def _take_signals() -> None:
-    """Leave Ctrl-C to the parent, which sends SIGTERM, as does the kernel if the parent dies."""
-    signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which QEMU would inherit
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+class _Interrupt:
+    """SIGTERM as a KeyboardInterrupt, once: what follows closes the machine.
 
+    Attributes:
+        came: whether it has come.
+    """
 
-def _interrupt(*_: object) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: None)  # once: what follows closes the machine
-    raise KeyboardInterrupt
+    came = False
+
+    def arm(self) -> None:
+        """Leave Ctrl-C to the parent, which sends SIGTERM, as does the kernel if the parent dies."""
+        signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which QEMU would inherit
+        signal.signal(signal.SIGTERM, self._take)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    def _take(self, *_: object) -> None:
+        if not self.came:
+            self.came = True
+            raise KeyboardInterrupt

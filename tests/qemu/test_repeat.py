@@ -5,9 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import ExitStack, suppress
 
+import psutil
 import pytest
 
 from emulator.clock import Deadline
@@ -140,15 +140,7 @@ def test_lab_that_breaks_is_counted_apart(tmp_path, monkeypatch):
     assert (summary.count(Status.BROKEN), summary.failures, summary.exit_code) == (2, None, EXIT_BROKEN)
 
 
-# -- Ctrl-C --------------------------------------------------------------------------------------
-
-
-def running(environment):
-    listed = subprocess.run(
-        [sys.executable, "-P", "-m", "harness.cli", "attach", "--list", "--json"],
-        env=environment, check=True, capture_output=True, timeout=120,
-    )  # fmt: skip
-    return [entry for entry in json.loads(listed.stdout) if entry["pid"]]
+# -- ended from outside --------------------------------------------------------------------------
 
 
 def end(process):
@@ -157,31 +149,54 @@ def end(process):
     process.communicate()
 
 
-@pytest.mark.parametrize("kill", [os.killpg, os.kill])
-def test_interrupt_ends_with_the_statistics_so_far_and_leaves_nothing(tmp_path, kill):
+@pytest.fixture
+def begun(tmp_path):
+    """A hunt at work: its process, with all that it has started: workers, guests, load."""
     temp = tmp_path / "tmp"
     temp.mkdir()
     environment = os.environ | {"TTYLAB_STATE": str(tmp_path / "state"), "TMPDIR": str(temp)}
-    run_dir = tmp_path / "run"
-    words = ["repeat", HELP, "-j", "2", "--run-dir", str(run_dir), "--jitter", "load", "--json"]
+    words = ["repeat", HELP, "-j", "2", "--run-dir", str(tmp_path / "run"), "--jitter", "load", "--json"]
     with ExitStack() as stack:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "harness", *words],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         stack.callback(end, process)
-        deadline, machines = Deadline.after(120), []
-        while len(machines) < 2 and not deadline.expired():
-            machines = running(environment)
-        assert len(machines) == 2
-        kill(process.pid, signal.SIGINT)  # as a terminal does; as `kill` does
-        out, said = process.communicate(timeout=120)
+        deadline, wanted, children = Deadline.after(120), {"sh", "qemu-system-x86_64"}, []
+        while not wanted <= {name for _, name in children}:
+            assert not deadline.expired()
+            children = started_by(process.pid)
+        yield process, [child for child, _ in children]
+
+
+def started_by(pid):
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has ended since
+            found.append((child, child.name()))
+    return found
+
+
+@pytest.mark.parametrize("kill", [os.killpg, os.kill])
+def test_interrupt_ends_with_the_statistics_so_far_and_leaves_nothing(tmp_path, begun, kill):
+    process, children = begun
+    kill(process.pid, signal.SIGINT)  # as a terminal does; as `kill` does
+    out, said = process.communicate(timeout=120)
     assert process.returncode == EXIT_INTERRUPTED, said
     assert b"Traceback" not in said
     told = json.loads(out)
     assert told["interrupted"]
     assert told["planned"] == 200
-    assert [path.name for path in run_dir.iterdir()] == ["repeat.json"]
-    assert list(temp.iterdir()) == []
-    assert running(environment) == []
-    assert not [entry["pid"] for entry in machines if Path(f"/proc/{entry['pid']}").exists()]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["repeat.json"]
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert machines_left(tmp_path) == []
+    assert psutil.wait_procs(children, timeout=120)[1] == []
+
+
+def test_killed_hunt_leaves_no_process_and_no_machine(tmp_path, begun):
+    process, children = begun
+    process.kill()
+    process.communicate(timeout=120)  # its workers hold its stderr: they have ended too
+    assert psutil.wait_procs(children, timeout=120)[1] == []
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert machines_left(tmp_path) == []
