@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,7 +10,8 @@ from contextlib import ExitStack, contextmanager
 from emulator.errors import LaunchError
 from emulator.machine.process import parent_death_words
 
-_BUSY = ("sh", "-c", "while :; do :; done")
+_BUSY = '[ "$PPID" = "$1" ] || exit; while :; do :; done'
+"""Whose parent died before the kernel was told to kill it has another one by now, and ends."""
 
 
 @contextmanager
@@ -22,7 +24,7 @@ def host_load(count: int) -> Iterator[tuple[int, ...]]:
         MissingPrerequisite: setpriv is not installed.
         LaunchError: the kernel refused; none is left.
     """
-    words = (*parent_death_words(), *_BUSY) if count else ()
+    words = (*parent_death_words(), *busy_words(os.getpid())) if count else ()
     with ExitStack() as stack:
         pids = []
         for _ in range(count):
@@ -31,6 +33,11 @@ def host_load(count: int) -> Iterator[tuple[int, ...]]:
             stack.callback(child.kill)
             pids.append(child.pid)
         yield tuple(pids)
+
+
+def busy_words(parent: int) -> tuple[str, ...]:
+    """Return a program that is busy for ever, if it is a child of the process `parent`."""
+    return ("sh", "-c", _BUSY, "ttylab-load", str(parent))
 
 
 def _spawn(words: tuple[str, ...]) -> subprocess.Popen[bytes]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 from itertools import count
 from pathlib import Path
@@ -16,7 +17,7 @@ from harness.repeat import crew as crew_module
 from harness.repeat import hunt as hunt_module
 from harness.repeat.crew import Crew
 from harness.repeat.hunt import HuntRun
-from harness.repeat.load import host_load
+from harness.repeat.load import busy_words, host_load
 from harness.repeat.outcome import Ending
 from harness.repeat.plan import Repetition
 from harness.repeat.summary import Hunt
@@ -154,7 +155,11 @@ def test_load_dies_with_the_thread_that_made_it():
 
     def leave_it() -> None:
         held = host_load(1)
-        made.append((held, held.__enter__()))  # nobody leaves it
+        pids = held.__enter__()  # nobody leaves it
+        deadline = Deadline.after(120)
+        while Path(f"/proc/{pids[0]}/comm").read_text() != "sh\n":  # from then on the kernel knows
+            assert not deadline.expired()
+        made.append((held, pids))
 
     thread = threading.Thread(target=leave_it)
     thread.start()
@@ -163,6 +168,10 @@ def test_load_dies_with_the_thread_that_made_it():
     # Killed, and reaped here: a kill of ours would show as the same, so wait for the kernel's first.
     assert os.waitid(os.P_PID, pids[0], os.WEXITED | os.WNOWAIT).si_status == signal.SIGKILL
     held.__exit__(None, None, None)
+
+
+def test_load_whose_parent_has_died_ends_by_itself():
+    assert subprocess.run(busy_words(parent=os.getppid()), check=False, timeout=120).returncode == 1
 
 
 def test_no_load_starts_nothing():
