@@ -105,6 +105,10 @@ COMMANDS: dict[str, Command] = {
         module="harness.commands.sac", summary="Compare what a SAC says with its specification.", group=True
     ),
     "repro": Command(module="harness.commands.repro", summary="Boot one cell again exactly as a run did."),
+    "repeat": Command(
+        module="harness.commands.repeat",
+        summary="Repeat one cell under jitter: how often does it fail, of what?",
+    ),
     "report": Command(module="harness.commands.report", summary="Make a run's reports anew."),
     "scan": Command(module="harness.commands.scan", summary="Find failure signatures in console logs."),
     "doctor": Command(module="harness.commands.doctor", summary="Explain what this machine can do and why."),

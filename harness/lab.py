@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +37,12 @@ class Lab:
     clock: Clock = SYSTEM_CLOCK
     _choices: dict[MachineType, Choice] = field(default_factory=dict)
     _images: dict[str, Image] = field(default_factory=dict)
+
+    def at(self, run_dir: Path) -> Lab:
+        """Return this bench for evidence in another directory; what it has found out is kept."""
+        other = copy.copy(self)
+        other.run_dir = run_dir
+        return other
 
     @cached_property
     def store(self) -> ImageStore:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import MarkKind
@@ -51,6 +51,8 @@ _RESTARTS = frozenset({Button.RESET, Button.POWER_OFF, Button.POWER_ON})
 _SETTLE_S = 0.3
 """Quiet after which a dying guest's text is taken for whole, in seconds."""
 _SETTLE_MOST_S = 2.0
+DELAYED = "delayed"
+"""Name of the mark in a step that was made to wait."""
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ class Player:
         clock: what every wait is measured with.
         time_scale: factor on every step's time, for slow hosts.
         time_limit_s: seconds that all steps together may take.
+        delays: seconds to wait before a step is done, by its index; the step's own time begins after it.
         on_step: called with each step's number and text as it begins.
     """
 
@@ -73,6 +76,7 @@ class Player:
     clock: Clock = SYSTEM_CLOCK
     time_scale: float = 1.0
     time_limit_s: float = 600.0
+    delays: Mapping[int, float] = field(default_factory=dict)
     on_step: Callable[[int, str], None] = lambda _index, _text: None
 
     def play(self) -> None:
@@ -95,6 +99,9 @@ class Player:
         # What came before this moment and nobody has consumed is still to be seen by this step.
         begin = {"index": index, "step": text, "from": guest.session.position}
         transcript.mark(MarkKind.STEP, "begin", begin)
+        if delay := self.delays.get(index, 0.0):
+            transcript.mark(MarkKind.LAB, DELAYED, {"seconds": delay})
+            self.clock.sleep(min(delay, limit.remaining()))
         detail: dict[str, object] = {"index": index, "outcome": "done"}
         try:
             with guest.session.expecting(*self.scenario.allowed(index)):

@@ -41,7 +41,7 @@ class FakeMachine(FakeControl):
         self.behaviour = behaviour
         super().__init__(self.console, capabilities=nothing if behaviour == "skip" else EVERYTHING)
 
-    def power_on(self, deadline: Deadline) -> None:
+    def power_on(self, deadline: Deadline, *, runs: bool = True) -> None:
         if self.behaviour == "break":
             raise LabError("QEMU did not like it")
         super().power_on(deadline)

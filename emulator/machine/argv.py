@@ -26,6 +26,8 @@ QBOOT = "qboot.rom"
 """Comes with QEMU, which finds it in its own data directory."""
 
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+ICOUNT_TSC_KHZ = 1_000_000
+"""Where instructions are counted, TCG's TSC counts the guest's nanoseconds (QEMU 7.2, icount_get)."""
 TCG_CACHE_MIB = 128
 """MiB of translated code: with 16 a boot takes 4.5 s, with 64 or more 3.2 s (spec/qemu.md 2)."""
 
@@ -158,9 +160,14 @@ def build_argv(
         tsc_khz: the host's TSC frequency, for a spec that tells it; None where it is not known.
 
     Raises:
-        SpecError: the wiring or the firmware lacks what the spec needs, or has what it does not.
+        SpecError: the wiring or the firmware lacks what the spec needs, or has what it does not; or the spec
+            counts instructions, which only tcg does.
     """
     _check_wiring(spec, wiring, firmware=firmware)
+    if spec.icount_shift is not None:
+        if accelerator != "tcg":
+            raise SpecError(f"icount_shift is {spec.icount_shift}; allowed: none with {accelerator}")
+        tsc_khz = ICOUNT_TSC_KHZ
     return (
         str(qemu),
         *_board(spec, wiring.ram),
@@ -245,7 +252,9 @@ def _processor(
     # One thread for all vCPUs: 2 with thread=multi cost 6.2 CPU s for a boot, not 2.5 (spec/qemu.md 2).
     accel = "kvm" if accelerator == "kvm" else f"tcg,thread=single,tb-size={TCG_CACHE_MIB}"
     seed = () if spec.seed is None else ("-seed", str(spec.seed))
-    return ("-accel", accel, "-cpu", model, *seed)
+    # sleep=on: an idle guest's time goes on with the host's; off, its timers would fire at once.
+    count = () if spec.icount_shift is None else ("-icount", f"shift={spec.icount_shift},sleep=on")
+    return ("-accel", accel, "-cpu", model, *count, *seed)
 
 
 def _lines(wiring: Wiring) -> tuple[str, ...]:

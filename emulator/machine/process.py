@@ -95,7 +95,7 @@ class QemuProcess:
             MissingPrerequisite: setpriv is not installed.
             LaunchError: the kernel refused; nothing is left.
         """
-        words = (*_parent_death_words(), *argv)
+        words = (*parent_death_words(), *argv)
         try:
             child = _popen(words, pass_fds=pass_fds, stderr_path=stderr_path, marker=marker)
         except OSError as error:
@@ -150,8 +150,14 @@ def stderr_tail(path: Path) -> bytes:
         return b""
 
 
-def _parent_death_words() -> tuple[str, ...]:
-    # Without it 1-2 QEMUs outlived a killed worker each time, with it none (spec/qemu.md 8).
+def parent_death_words() -> tuple[str, ...]:
+    """Return the words before a program that make the kernel kill it when the thread that starts it ends.
+
+    Without them 1-2 QEMUs outlived a killed worker each time, with them none (spec/qemu.md 8).
+
+    Raises:
+        MissingPrerequisite: setpriv is not installed.
+    """
     program = shutil.which("setpriv")
     if program is None:
         raise MissingPrerequisite("setpriv", remedy="apt-get install util-linux")

@@ -32,6 +32,8 @@ cuts a command line that is longer than the kernel takes.
 SEED_MAX = 2**64 - 1
 SATA_MOST = 4
 """Devices on a PC's IDE; Q35's AHCI has room for six."""
+ICOUNT_SHIFT_MAX = 10
+"""QEMU's own limit (softmmu/icount.c, MAX_ICOUNT_SHIFT): 2**10 ns an instruction."""
 
 _LOADER_WORD = re.compile(r"[A-Za-z0-9%+,./:=@_-]+")
 """What GRUB hands on as it is; quotes, backslashes, wildcards and separators it would change."""
@@ -183,6 +185,8 @@ class MachineSpec:
         qboot: whether a kernel is started by qboot instead of SeaBIOS: the least firmware there is.
         seed: seed of QEMU's random numbers, so of the guest's virtio-rng; None takes the host's.
         windows: what a machine for Windows has beyond others; None for other guests.
+        icount_shift: with TCG and one vCPU, the guest's time is counted in instructions, each 2**N ns long;
+            None lets it follow the host's clock. 0 to 10.
 
     Raises:
         SpecError: a field is wrong; the text names it, its value and what is allowed.
@@ -209,6 +213,7 @@ class MachineSpec:
     qboot: bool = False
     seed: int | None = None
     windows: WindowsParts | None = None
+    icount_shift: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what QEMU refuses, or takes and then does not do."""
@@ -246,6 +251,17 @@ class MachineSpec:
         cdroms = len(self.windows.cdroms) if self.windows else 0
         if cdroms + sum(disk.bus is DiskBus.SATA for disk in self.disks) > SATA_MOST:
             raise _wrong("disks", self.disks, allowed=f"{SATA_MOST} on sata, CDs among them")
+        if self.icount_shift is not None:
+            self._check_icount()
+
+    def _check_icount(self) -> None:
+        _require_int("icount_shift", self.icount_shift, span=range(ICOUNT_SHIFT_MAX + 1))
+        if self.accelerator is Accelerator.KVM:
+            raise _wrong("icount_shift", self.icount_shift, allowed="none with kvm: only tcg counts")
+        if self.vcpus > 1:
+            # QEMU 7.2: 5.10 hangs at "Booting SMP configuration"; a vCPU that waits for another in a loop
+            # is not taken off before its share of instructions is used (zephyr#26868 saw the same).
+            raise _wrong("icount_shift", self.icount_shift, allowed=f"none with {self.vcpus} vcpus: only 1")
 
     def _check_kernel(self) -> None:
         if self.kernel is not None:

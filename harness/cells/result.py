@@ -41,6 +41,7 @@ class Circumstances:
         target: what it was played on: "machine" or "service".
         start: how the machine began: booted, or forked from which state.
         shares: what a fork has in common with every other fork of its state.
+        repro: the command that does the same again; empty: `ttylab repro` and the cell.
     """
 
     started_utc: str
@@ -55,6 +56,7 @@ class Circumstances:
     target: str = "machine"
     start: str = "booted"
     shares: Sequence[str] = ()
+    repro: str = ""
 
 
 def cell_record(cell: Cell) -> CellRecord:
@@ -119,7 +121,7 @@ def _result(
         console_bytes=len(transcript),
         worker=around.worker,
         directory=around.directory,
-        repro=f"ttylab repro {cell.id}",
+        repro=around.repro or f"ttylab repro {cell.id}",
         argv=list(around.argv),
         image=around.image,
         accelerator=around.accelerator,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -64,6 +64,9 @@ class CellRun:
         service: where it is played: a VM of its own there; None for a machine of its own here.
         worker: who runs it, for the report.
         time_limit_s: seconds that its steps may take together.
+        delays: seconds to wait before a step, by its index.
+        icount_shift: how guest time runs on a machine here, as in `MachineSpec`.
+        repro: the command that does the same again; empty: `ttylab repro` and the cell.
         on_step: called with each step's number and text as it begins.
     """
 
@@ -73,6 +76,9 @@ class CellRun:
     service: ServiceAddress | None = None
     worker: str = "main"
     time_limit_s: float = 180.0
+    delays: Mapping[int, float] = field(default_factory=dict)
+    icount_shift: int | None = None
+    repro: str = ""
     on_step: Callable[[int, str], None] = lambda _index, _text: None
     _patience: float = field(init=False, default=1.0)
 
@@ -96,12 +102,13 @@ class CellRun:
             worker=self.worker,
             directory=f"{CELLS}/{self.cell.id}",
             target="machine" if self.service is None else "service",
+            repro=self.repro,
         )
         try:
             image = self.lab.guest_image(self.cell.image)
             if isinstance(image, WindowsImage):  # it takes longer than the guests that scenarios know
                 self._patience = max(1.0, image.profile.boot_timeout_s / BOOT_S)
-            spec = guest_spec(self.cell, self.scenario, image)
+            spec = replace(guest_spec(self.cell, self.scenario, image), icount_shift=self.icount_shift)
             choice = self.lab.choice(self.cell.machine)
             around = replace(
                 around,
@@ -224,6 +231,7 @@ class CellRun:
             clock=self.lab.clock,
             time_scale=self.lab.time_scale * self._patience,
             time_limit_s=self.time_limit_s,
+            delays=self.delays,
             on_step=self.on_step,
         ).play()
 

@@ -112,5 +112,28 @@ def test_recorder_takes_no_result_of_an_earlier_run(run, tmp_path):
     assert recorder.result().summary["broken"] == 1
 
 
+def test_cell_is_played_under_what_disturbs_it_and_says_how_to_do_it_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fake_lab.use_fakes(monkeypatch)
+    bench = fake_lab.FakeLab(run_dir=tmp_path, clock=fake_lab.CLOCK)
+    specs = []
+    monkeypatch.setattr(
+        "harness.cells.run.open_machine",
+        lambda spec, **words: specs.append(spec) or fake_lab.open_fake_machine(spec, **words),
+    )
+    played = CellRun(
+        cell=CELL,
+        scenario=SCENARIO,
+        lab=bench.at(tmp_path / "17"),
+        delays={1: 0.2},
+        icount_shift=6,
+        repro="x",
+    ).run()
+    assert (played.status, played.repro, specs[0].icount_shift) == ("passed", "x", 6)
+    kept = kept_transcript(tmp_path / "17" / played.directory)
+    assert [mark.detail for mark in kept.marks if mark.name == "delayed"] == [{"seconds": 0.2}]
+    assert bench.run_dir == tmp_path
+
+
 def test_two_runs_at_once_have_two_names():
     assert len({new_run_id() for _ in range(50)}) > 1

@@ -107,6 +107,19 @@ def test_build_argv_adds_what_was_asked_for():
     )
 
 
+def test_build_argv_counts_instructions_and_tells_the_guest_a_tsc_of_1_ghz():
+    spec = spec_of(MachineType.PC, icount_shift=3, tell_tsc=True)
+    argv = build_argv(spec, qemu="qemu", accelerator="tcg", wiring=WIRING, version=QEMU_7, tsc_khz=2_596_100)
+    added = golden("-icount shift=3,sleep=on")
+    plain = argv_of(spec_of(MachineType.PC))
+    assert [word for word in argv if word not in plain] == [*added, "a=1 b tsc_early_khz=1000000"]
+
+
+def test_build_argv_counts_no_instructions_under_kvm():
+    with pytest.raises(SpecError, match="icount_shift is 3; allowed: none with kvm"):
+        argv_of(spec_of(MachineType.PC, icount_shift=3), accelerator="kvm")
+
+
 def test_build_argv_boots_a_disk_when_there_is_no_kernel():
     disk = Disk(path=Path("/d/a.raw"))
     argv = argv_of(MachineSpec(name="m1", machine=MachineType.PC, disks=(disk,)))

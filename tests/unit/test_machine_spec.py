@@ -7,6 +7,7 @@ from emulator.errors import SpecError
 from emulator.machine.spec import (
     COMMAND_LINE_MAX,
     LOADER_LINE_MAX,
+    Accelerator,
     Device,
     Disk,
     DiskBus,
@@ -52,6 +53,10 @@ def test_kernel_for_is_the_elf_under_seabios_and_the_bzimage_under_ovmf():
         ({"memory_mib": 256.0}, "memory_mib is 256.0"),
         ({"seed": -1}, "seed is -1; allowed: 0 to"),
         ({"seed": 2**64}, "seed is 18446744073709551616"),
+        ({"icount_shift": 11}, "icount_shift is 11; allowed: 0 to 10"),
+        ({"icount_shift": True}, "icount_shift is True; allowed: 0 to 10"),
+        ({"icount_shift": 3, "accelerator": Accelerator.KVM}, "icount_shift is 3; allowed: none with kvm"),
+        ({"icount_shift": 3, "vcpus": 2}, "icount_shift is 3; allowed: none with 2 vcpus"),
         ({"kernel": Path("vmlinux")}, "kernel is vmlinux; allowed: an absolute path"),
         ({"kernel": "/vmlinux"}, "kernel is '/vmlinux'"),
         ({"initrd": Path("/a\0b")}, "initrd is /a\0b"),
@@ -154,6 +159,7 @@ def test_to_json_gives_an_equal_spec_when_read_back():
         disks=(Disk(path=Path("/d,1"), format=DiskFormat.QCOW2, discard_writes=True), DISK),
         command_line=("console=ttyS0", 'dyndbg="file a +p"'),
         seed=2**64 - 1,
+        icount_shift=3,
         bulk_console=True,
     )
     assert MachineSpec.from_json(spec.to_json()) == spec

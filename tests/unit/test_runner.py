@@ -13,7 +13,7 @@ from harness.cells.cell import parse_cell_id
 from harness.cells.result import Circumstances, judged_result
 from harness.guests.linux import LinuxGuest
 from harness.judge import judge
-from harness.runner import Player
+from harness.runner import DELAYED, Player
 from harness.scenario import (
     Alive,
     Expect,
@@ -378,3 +378,23 @@ def test_machine_is_on_before_its_guest_is_reached():
     assert play(scenario(Reach(stage=Stage.FIRMWARE)), target).status is Status.PASSED
     assert guest.transcript.clock.monotonic() == 0.0
     assert Deadline.after(1, guest.transcript.clock).at == 1.0
+
+
+def test_player_waits_before_a_step_and_the_transcript_tells_it():
+    target, _, _ = make_target(FakeGuest(commands={b"true": (b"", 0)}))
+    transcript = target.channel.transcript
+    verdict = play(scenario(SHELL, Run(command="true", within_s=5), Alive()), target, delays={1: 30.0})
+    assert verdict.status is Status.PASSED  # a step's own time begins behind its delay
+    (delayed,) = [mark for mark in transcript.marks if mark.name == DELAYED]
+    begins = [mark for mark in transcript.marks if mark.kind is MarkKind.STEP and mark.name == "begin"]
+    assert (delayed.kind, delayed.detail) == (MarkKind.LAB, {"seconds": 30.0})
+    assert begins[1].at <= delayed.at < begins[2].at
+    assert begins[2].at - delayed.at >= 30.0
+
+
+def test_delay_is_no_longer_than_the_time_of_the_whole():
+    target, _, _ = make_target(FakeGuest(commands={b"true": (b"", 0)}))
+    clock = target.channel.transcript.clock
+    began = clock.monotonic()
+    play(scenario(SHELL, Alive()), target, delays={1: 5000.0}, time_limit_s=60.0)
+    assert clock.monotonic() - began < 100

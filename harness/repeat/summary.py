@@ -1,0 +1,192 @@
+"""What many repetitions say together: a probability with its interval, and the causes; pure."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
+from harness.repeat.interval import Share, wilson
+from harness.repeat.outcome import Ending, Group, group_endings
+from harness.repeat.plan import Jitter
+from harness.verdict import Status
+
+VERSION = 1
+BOOTED_BECAUSE = "booted: "
+"""As `golden.start.Start.says` it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hunt:
+    """What is repeated, and how.
+
+    Attributes:
+        cell: id.
+        seed: of the plan.
+        kinds: of jitter.
+        planned: how many repetitions; None: until the time is over.
+        jobs: how many at once.
+        options: words of the command line that a reproduction needs besides.
+    """
+
+    cell: str
+    seed: int
+    kinds: frozenset[Jitter]
+    planned: int | None
+    jobs: int
+    options: tuple[str, ...] = ()
+
+    def repro(self, number: int) -> str:
+        """Return the command that does one repetition again."""
+        jitter = () if self.kinds == frozenset(Jitter) else ("--jitter", self.jitter)
+        words = ("ttylab", "repeat", self.cell, "--seed", str(self.seed), "--only", str(number))
+        return " ".join((*words, *jitter, *self.options))
+
+    @property
+    def jitter(self) -> str:
+        """The kinds as `--jitter` takes them."""
+        return ",".join(kind for kind in Jitter if kind in self.kinds) or "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """How a hunt ended, or stands.
+
+    Attributes:
+        hunt: which.
+        endings: of the repetitions that came to an end, by number.
+        duration_s: seconds that all took.
+        interrupted: whether somebody ended it early.
+        stopped: whether the first failure ended it.
+        notes: what the reader must know besides.
+    """
+
+    hunt: Hunt
+    endings: tuple[Ending, ...]
+    duration_s: float
+    interrupted: bool = False
+    stopped: bool = False
+    notes: tuple[str, ...] = ()
+
+    def count(self, status: Status) -> int:
+        """Return how many repetitions ended with `status`."""
+        return self._counts[status]
+
+    @property
+    def _counts(self) -> Mapping[Status, int]:
+        return Counter(ending.status for ending in self.endings)
+
+    @property
+    def failures(self) -> Share | None:
+        """The probability of a failure: of the guest's verdicts alone; None without any.
+
+        A repetition that the lab broke says nothing of the guest, neither way.
+        """
+        failed = self.count(Status.FAILED)
+        judged = failed + self.count(Status.PASSED)
+        return wilson(failed, judged) if judged else None
+
+    @property
+    def booted(self) -> tuple[Ending, ...]:
+        """Those whose machine had to be booted although a saved state was wanted."""
+        return tuple(ending for ending in self.endings if ending.start.startswith(BOOTED_BECAUSE))
+
+    @property
+    def per_minute(self) -> float:
+        """Repetitions per minute."""
+        return 60 * len(self.endings) / self.duration_s if self.duration_s else 0.0
+
+    def groups(self, *statuses: Status) -> tuple[Group, ...]:
+        """Return the causes of those that ended with one of `statuses`."""
+        return group_endings(ending for ending in self.endings if ending.status in statuses)
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with; a guest's failure is a result even where the lab broke elsewhere."""
+        if self.interrupted:
+            return EXIT_INTERRUPTED
+        if self.count(Status.FAILED):
+            return EXIT_FAILED
+        return EXIT_BROKEN if self.count(Status.BROKEN) or self.failures is None else EXIT_PASSED
+
+    def to_json(self) -> str:
+        """Return the summary as JSON text."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the summary as a value that json can write; programs rely on the keys."""
+        share = self.failures
+        return {
+            "version": VERSION,
+            "cell": self.hunt.cell,
+            "seed": self.hunt.seed,
+            "jitter": sorted(self.hunt.kinds),
+            "planned": self.hunt.planned,
+            "jobs": self.hunt.jobs,
+            "counts": {status.value: self.count(status) for status in Status},
+            "probability": None if share is None else _share(share),
+            "groups": [_group(one, self.hunt) for one in self.groups(Status.FAILED)],
+            "broken": [_group(one, self.hunt) for one in self.groups(Status.BROKEN)],
+            "skipped": [_group(one, self.hunt) for one in self.groups(Status.SKIPPED)],
+            "duration_s": round(self.duration_s, 3),
+            "interrupted": self.interrupted,
+            "stopped_at_failure": self.stopped,
+            "notes": list(self.notes),
+            "repetitions": [_ending(one) for one in self.endings],
+        }
+
+
+def summarise(
+    hunt: Hunt,
+    endings: Iterable[Ending],
+    *,
+    duration_s: float,
+    interrupted: bool = False,
+    stopped: bool = False,
+    notes: Iterable[str] = (),
+) -> Summary:
+    """Return the summary of `endings`, which may come in any order."""
+    return Summary(
+        hunt=hunt,
+        endings=tuple(sorted(endings, key=lambda one: one.repetition.number)),
+        duration_s=duration_s,
+        interrupted=interrupted,
+        stopped=stopped,
+        notes=tuple(notes),
+    )
+
+
+def _share(share: Share) -> dict[str, float]:
+    return {
+        "estimate": share.estimate,
+        "low": share.low,
+        "high": share.high,
+        "confidence": share.confidence,
+        "failed": share.count,
+        "of": share.of,
+    }
+
+
+def _group(group: Group, hunt: Hunt) -> dict[str, object]:
+    numbers = [ending.repetition.number for ending in group.endings]
+    return {
+        "reason": group.cause.reason,
+        "rule": group.cause.rule,
+        "title": group.cause.title,
+        "message": group.endings[0].message,
+        "count": len(numbers),
+        "repetitions": numbers,
+        "repro": hunt.repro(numbers[0]),
+    }
+
+
+def _ending(ending: Ending) -> dict[str, object]:
+    return ending.repetition.to_dict() | {
+        "status": ending.status.value,
+        "message": ending.message,
+        "duration_s": round(ending.duration_s, 3),
+        "directory": ending.directory,
+        "start": ending.start,
+    }

@@ -1,0 +1,54 @@
+"""Workers that do without guests; processes of their own import them from here."""
+
+import os
+import signal
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from emulator.errors import SpecError
+from harness.repeat.outcome import Ending
+from harness.repeat.worker import Job
+from harness.verdict import Status
+
+DIES_AT = 2
+
+
+def passes(link: Connection, job: Job) -> None:
+    """Pass every repetition; the message is this process's id."""
+    while True:
+        try:
+            repetition = link.recv()
+        except EOFError:
+            return
+        link.send(Ending(repetition=repetition, status=Status.PASSED, message=str(os.getpid())))
+
+
+def dies(link: Connection, job: Job) -> None:
+    """Pass every repetition but one, which kills the process."""
+    while True:
+        repetition = link.recv()
+        if repetition.number == DIES_AT:
+            os.kill(os.getpid(), signal.SIGKILL)
+        link.send(Ending(repetition=repetition, status=Status.PASSED, message=str(os.getpid())))
+
+
+def dies_at_once(link: Connection, job: Job) -> None:
+    """End before anything is asked for."""
+
+
+def refuses(link: Connection, job: Job) -> None:
+    """Say that the cell can't be made into a machine."""
+    link.recv()
+    link.send(SpecError("no such machine"))
+    link.recv()
+
+
+def hangs(link: Connection, job: Job) -> None:
+    """Take a repetition, make its directory, and never end it, whatever signal asks for."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    repetition = link.recv()
+    (Path(job.run_dir) / repetition.name).mkdir(parents=True)
+    (Path(job.run_dir) / "begun").touch()
+    while True:
+        signal.pause()
