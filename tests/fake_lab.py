@@ -58,7 +58,7 @@ def open_fake_machine(spec, *, run_dir, label, **_: object) -> Iterator[FakeMach
 
 
 class FakeLab(Lab):
-    """A bench without QEMU and without images."""
+    """A bench without QEMU and without images; scripted guests can't be saved, so they are cold."""
 
     qemu = SimpleNamespace(version="7.2.22")
 
@@ -80,7 +80,7 @@ class FakeLab(Lab):
 
 def use_fakes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(harness.cells.run, "open_machine", open_fake_machine)
-    patch.setattr(harness.plugin.fixtures, "Lab", lambda **fields: FakeLab(clock=CLOCK, **fields))
+    patch.setattr(harness.plugin.fixtures, "Lab", lambda **fields: FakeLab(clock=CLOCK, **fields | {"cold": True}))
 
 
 _PATCH = pytest.MonkeyPatch()
