@@ -45,10 +45,11 @@ class Start:
 
     @property
     def says(self) -> str:
-        """One line for a report: "forked from shell 1a2b3c4d…", "booted", "booted: REASON"."""
+        """One line for a report: "forked from shell 1a2b3c4d, RAM shared", "booted", "booted: REASON"."""
         if self.origin is None:
             return f"booted: {self.why}" if self.why else "booted"
-        return f"forked from {self.origin.stage} {self.origin.key[:12]}"
+        ram = "RAM shared" if self.origin.ram is not None else "RAM copied"
+        return f"forked from {self.origin.stage} {self.origin.key[:12]}, {ram}"
 
 
 def start_machine(machine: Machine, start: Start, deadline: Deadline) -> None:
