@@ -80,7 +80,9 @@ class FakeLab(Lab):
 
 def use_fakes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(harness.cells.run, "open_machine", open_fake_machine)
-    patch.setattr(harness.plugin.fixtures, "Lab", lambda **fields: FakeLab(clock=CLOCK, **fields | {"cold": True}))
+    patch.setattr(
+        harness.plugin.fixtures, "Lab", lambda **fields: FakeLab(clock=CLOCK, **fields | {"cold": True})
+    )
 
 
 _PATCH = pytest.MonkeyPatch()
