@@ -211,8 +211,10 @@ class PowerCycle:
         self._loop.run(work, what="QMP did not take the state's file", deadline=deadline)
         self.execute("migrate", {"uri": f"fd:{_STATE_FD}"}, deadline=deadline)
         self._await_move("save the state", deadline)
+        self._await_rest(deadline)
 
     def _prepare_move(self, *, skips_ram: bool, deadline: Deadline) -> None:
+        self._loop.run(self._forget_move(), what="the machine's thread did not answer", deadline=deadline)
         names = {"events": True, "x-ignore-shared": skips_ram}
         wanted = [{"capability": name, "state": state} for name, state in names.items()]
         self.execute("migrate-set-capabilities", {"capabilities": wanted}, deadline=deadline)
@@ -226,6 +228,16 @@ class PowerCycle:
             raise MachineGone(f"QEMU could not {what}: {self.exit.reason}", exit_code=self.exit.code)
         if self._move != "completed":
             raise ControlError(f"QEMU could not {what}: migration {self._move or 'never began'}")
+
+    def _await_rest(self, deadline: Deadline) -> None:
+        """Return when `cont` is possible again: QEMU 7.2 says "completed" a moment before it is.
+
+        No event tells of it; each answer comes from the very loop that is about to finish.
+        """
+        status: object = _FINISHING
+        while status == _FINISHING:
+            answer = self.execute("query-status", deadline=deadline)
+            status = answer.get("status") if isinstance(answer, Mapping) else None
 
     # -- end -----------------------------------------------------------------------------------
 
@@ -306,6 +318,10 @@ class PowerCycle:
         facts = {"pid": self._pid(), "argv_sha256": self.launch.sha256}
         self._transcript.mark(MarkKind.MACHINE, name, facts | dict(more))
 
+    async def _forget_move(self) -> None:
+        self._move = ""
+        self._moved.clear()
+
     async def _wait_moved(self) -> None:
         waits = {asyncio.create_task(event.wait()) for event in (self._moved, self._dead)}
         try:
@@ -380,4 +396,5 @@ def _longer(deadline: Deadline) -> Deadline:
 
 
 _STATE_FD = "ttylab-state"
+_FINISHING = "finish-migrate"
 _STATES = {"RESUME": MachineState.RUNNING, "STOP": MachineState.PAUSED}
