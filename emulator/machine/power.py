@@ -51,6 +51,7 @@ class Launch:
         stderr_path: where its stderr is appended.
         marker: the machine's id.
         begins: the mark of its beginning, and more facts for it.
+        huge_pages: whether it may have transparent huge pages.
     """
 
     argv: tuple[str, ...]
@@ -58,6 +59,7 @@ class Launch:
     stderr_path: Path
     marker: str
     begins: tuple[str, Mapping[str, object]] = ("started", MappingProxyType({}))
+    huge_pages: bool = True
 
     @property
     def sha256(self) -> str:
@@ -296,7 +298,11 @@ class PowerCycle:
     async def _spawn(self) -> int:
         launch = self.launch
         self.process = QemuProcess.spawn(
-            launch.argv, pass_fds=launch.pass_fds, stderr_path=launch.stderr_path, marker=launch.marker
+            launch.argv,
+            pass_fds=launch.pass_fds,
+            stderr_path=launch.stderr_path,
+            marker=launch.marker,
+            huge_pages=launch.huge_pages,
         )
         self.state = MachineState.PAUSED
         asyncio.get_running_loop().add_reader(self.process.pidfd, self._note_death, self.process.pidfd)

@@ -27,9 +27,9 @@ FORKS = 5
 """Forks for each boot that they are compared with."""
 SAVES = 11
 CLONES = 100
-CROWD = 160
+CROWD = 96
 CROWD_ROUNDS = 3
-COLD_CELLS = 8
+COLD_CELLS = 6
 SUBSET = "TTYLAB_BENCH_CELLS"
 """Environment variable: which cells of the default matrix are run, as `-k`; all without it."""
 RUN_S = 3600
