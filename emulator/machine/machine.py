@@ -297,6 +297,7 @@ class Machine:
             stderr_path=self.run_dir / STDERR_FILE,
             marker=self.id,
             begins=("started", {}) if origin is None else (FORKED, _fork_facts(origin)),
+            huge_pages=self._bench.accelerator.accelerator == "kvm",  # TCG gains nothing by them
         )
         self._cycle = PowerCycle(
             launch, ours, loop=self._bench.loop, transcript=self.transcript, on_end=self._detach

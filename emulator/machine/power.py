@@ -51,6 +51,7 @@ class Launch:
         stderr_path: where its stderr is appended.
         marker: the machine's id.
         begins: the mark of its beginning, and more facts for it.
+        huge_pages: whether it may have transparent huge pages.
     """
 
     argv: tuple[str, ...]
@@ -58,6 +59,7 @@ class Launch:
     stderr_path: Path
     marker: str
     begins: tuple[str, Mapping[str, object]] = ("started", MappingProxyType({}))
+    huge_pages: bool = True
 
     @property
     def sha256(self) -> str:
@@ -211,8 +213,10 @@ class PowerCycle:
         self._loop.run(work, what="QMP did not take the state's file", deadline=deadline)
         self.execute("migrate", {"uri": f"fd:{_STATE_FD}"}, deadline=deadline)
         self._await_move("save the state", deadline)
+        self._await_rest(deadline)
 
     def _prepare_move(self, *, skips_ram: bool, deadline: Deadline) -> None:
+        self._loop.run(self._forget_move(), what="the machine's thread did not answer", deadline=deadline)
         names = {"events": True, "x-ignore-shared": skips_ram}
         wanted = [{"capability": name, "state": state} for name, state in names.items()]
         self.execute("migrate-set-capabilities", {"capabilities": wanted}, deadline=deadline)
@@ -226,6 +230,16 @@ class PowerCycle:
             raise MachineGone(f"QEMU could not {what}: {self.exit.reason}", exit_code=self.exit.code)
         if self._move != "completed":
             raise ControlError(f"QEMU could not {what}: migration {self._move or 'never began'}")
+
+    def _await_rest(self, deadline: Deadline) -> None:
+        """Return when `cont` is possible again: QEMU 7.2 says "completed" a moment before it is.
+
+        No event tells of it; each answer comes from the very loop that is about to finish.
+        """
+        status: object = _FINISHING
+        while status == _FINISHING:
+            answer = self.execute("query-status", deadline=deadline)
+            status = answer.get("status") if isinstance(answer, Mapping) else None
 
     # -- end -----------------------------------------------------------------------------------
 
@@ -284,7 +298,11 @@ class PowerCycle:
     async def _spawn(self) -> int:
         launch = self.launch
         self.process = QemuProcess.spawn(
-            launch.argv, pass_fds=launch.pass_fds, stderr_path=launch.stderr_path, marker=launch.marker
+            launch.argv,
+            pass_fds=launch.pass_fds,
+            stderr_path=launch.stderr_path,
+            marker=launch.marker,
+            huge_pages=launch.huge_pages,
         )
         self.state = MachineState.PAUSED
         asyncio.get_running_loop().add_reader(self.process.pidfd, self._note_death, self.process.pidfd)
@@ -305,6 +323,10 @@ class PowerCycle:
         name, more = self.launch.begins
         facts = {"pid": self._pid(), "argv_sha256": self.launch.sha256}
         self._transcript.mark(MarkKind.MACHINE, name, facts | dict(more))
+
+    async def _forget_move(self) -> None:
+        self._move = ""
+        self._moved.clear()
 
     async def _wait_moved(self) -> None:
         waits = {asyncio.create_task(event.wait()) for event in (self._moved, self._dead)}
@@ -380,4 +402,5 @@ def _longer(deadline: Deadline) -> Deadline:
 
 
 _STATE_FD = "ttylab-state"
+_FINISHING = "finish-migrate"
 _STATES = {"RESUME": MachineState.RUNNING, "STOP": MachineState.PAUSED}

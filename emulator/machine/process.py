@@ -8,11 +8,12 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.errors import LaunchError, MissingPrerequisite
+from emulator.machine.huge_pages import forbid_huge_pages
 
 MARKER_VARIABLE = "TTYLAB_MACHINE"
 """Environment variable of the child that holds the machine's id: how `ttylab gc` knows it."""
@@ -78,7 +79,13 @@ class QemuProcess:
 
     @classmethod
     def spawn(
-        cls, argv: Sequence[str], *, pass_fds: Sequence[int], stderr_path: Path, marker: str
+        cls,
+        argv: Sequence[str],
+        *,
+        pass_fds: Sequence[int],
+        stderr_path: Path,
+        marker: str,
+        huge_pages: bool = True,
     ) -> QemuProcess:
         """Start `argv` in a process group of its own, with the parent-death signal set to SIGKILL.
 
@@ -90,6 +97,7 @@ class QemuProcess:
             pass_fds: descriptors that the child inherits under the same numbers.
             stderr_path: file to which its stderr is appended.
             marker: value of `MARKER_VARIABLE` in the child.
+            huge_pages: whether it may have transparent huge pages.
 
         Raises:
             MissingPrerequisite: setpriv is not installed.
@@ -97,7 +105,8 @@ class QemuProcess:
         """
         words = (*parent_death_words(), *argv)
         try:
-            child = _popen(words, pass_fds=pass_fds, stderr_path=stderr_path, marker=marker)
+            with nullcontext() if huge_pages else forbid_huge_pages():
+                child = _popen(words, pass_fds=pass_fds, stderr_path=stderr_path, marker=marker)
         except OSError as error:
             raise LaunchError(
                 f"QEMU could not be started: {error.strerror}", argv=tuple(argv), exit_code=None, stderr=b""

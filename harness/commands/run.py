@@ -46,6 +46,13 @@ class RunCommand(TyperCommand):
         return super().parse_args(ctx, with_json_value(args))
 
 
+PYTEST_WORDS = (
+    *("-p", "harness.plugin.progress", "-p", "no:cacheprovider"),
+    *(word for name in USELESS_PLUGINS for word in ("-p", f"no:{name}")),
+    "--assert=plain",  # a cell asserts nothing, and to rewrite all of ttylab takes each worker seconds
+)
+
+
 def with_json_value(args: Iterable[str]) -> list[str]:
     """Return `args` with "-" behind every --json that is last or followed by another option."""
     given = list(args)
@@ -100,8 +107,7 @@ def run(
     options = {"--shard": shard, "--run-json": json, "--compare": compare}
     become_pytest(
         [
-            *("-p", "harness.plugin.progress", "-p", "no:cacheprovider"),
-            *(word for name in USELESS_PLUGINS for word in ("-p", f"no:{name}")),
+            *PYTEST_WORDS,
             str(matrix),
             *(["-k", expression] if expression else []),
             *(f"{option}={value}" for option, value in options.items() if value),

@@ -14,6 +14,8 @@ from harness.session import Match, Session
 from harness.stages import Stage, is_behind
 
 __all__ = ["CommandResult", "LinuxGuest"]
+_WRAPPED = rb"(?: ?\r\n?)?"
+"""What a line editor may put where a line goes on in the next row."""
 
 
 class LinuxGuest:
@@ -100,11 +102,28 @@ class LinuxGuest:
         self._count += 1
         word = f"ttylab-{self._count:04d}"
         separator = " " if command.rstrip().endswith("&") else "; "
-        self.session.send_line(f'{command}{separator}echo "{word[:4]}""{word[4:]}:$?:"'.encode(), deadline)
+        asks = f'echo "{word[:4]}""{word[4:]}:$?:"'.encode()
+        self.session.send_line(f"{command}{separator}".encode() + asks, deadline)
         start = self.session.position
         end = self.session.expect(word.encode() + rb":(\d+):\r*\n", deadline, view=View.USER)
         self.session.expect(self.profile.prompt, deadline, view=View.USER)
-        return CommandResult(status=int(end.groups[0] or b"0"), output=end.before, start=start, end=end.start)
+        start, output = self._behind_echo(asks, start, end)
+        return CommandResult(status=int(end.groups[0] or b"0"), output=output, start=start, end=end.start)
+
+    def _behind_echo(self, typed: bytes, start: int, end: Match) -> tuple[int, bytes]:
+        """Return the output of a command, and its raw start, behind the last echo of what was typed.
+
+        What is typed before the shell has its prompt out is echoed by the terminal at once, and by the shell
+        again behind that prompt.
+        """
+        echoes = list(
+            re.finditer(_WRAPPED.join(re.escape(bytes([b])) for b in typed) + rb"[ \r]*\n", end.before)
+        )
+        if not echoes:
+            return start, end.before
+        view, length = self.session.listener.view, echoes[-1].end()
+        first = view.user_offset(start)
+        return view.raw_span(first, first + length)[1], end.before[length:]
 
     def check_output(self, command: str, deadline: Deadline) -> bytes:
         """Run `command` and return its output.

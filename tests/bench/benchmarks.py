@@ -25,6 +25,16 @@ from tests.bench.links import links_200
 from tests.bench.sac import sac_64_memory, sac_bios, sac_cpu, sac_idle, sac_nmi_to_menu, sac_pvh
 from tests.bench.sac_matrix import sac_nmi_per_minute
 from tests.bench.service import links_to_a_guest, serve_ready
+from tests.bench.states import (
+    clone_linux,
+    clone_sac,
+    clones_100_memory,
+    clones_per_minute,
+    default_matrix_vs_cold,
+    nmi_scenarios_per_minute,
+    pool_handout,
+    save,
+)
 
 ROOT = Path(__file__).parents[2]
 PAIRS = 5
@@ -239,6 +249,14 @@ BENCHMARKS: dict[str, Callable[[], tuple[Measurement, ...]]] = {
     "sac-nmi-to-menu": lambda: (sac_nmi_to_menu(),),
     "sac-64-memory": lambda: (sac_64_memory(),),
     "sac-nmi-per-minute": lambda: (sac_nmi_per_minute(),),
+    "clone-linux": lambda: (clone_linux(),),
+    "clone-sac": lambda: (clone_sac(),),
+    "pool-handout": lambda: (pool_handout(),),
+    "clones-per-minute": lambda: (clones_per_minute(),),
+    "nmi-scenarios-per-minute": lambda: (nmi_scenarios_per_minute(),),
+    "clones-100-memory": lambda: (clones_100_memory(),),
+    "save": lambda: (save(),),
+    "default-matrix-vs-cold": lambda: (default_matrix_vs_cold(),),
 }
 """What is run, by name; `overhead` gives three."""
 
@@ -262,5 +280,13 @@ PROVIDES = {
     "sac-nmi-to-menu": "sac-nmi-to-menu",
     "sac-64-memory": "sac-64-memory",
     "sac-nmi-per-minute": "sac-nmi-per-minute",
+    "clone-linux": "clone-linux",
+    "clone-sac": "clone-sac",
+    "pool-handout": "pool-handout",
+    "clones-per-minute": "clones-per-minute",
+    "nmi-scenarios-per-minute": "nmi-scenarios-per-minute",
+    "clones-100-memory": "clones-100-memory",
+    "save": "save",
+    "default-matrix-vs-cold": "default-matrix-vs-cold",
 }
 """The fixed names, and which of BENCHMARKS measures each."""

@@ -69,3 +69,11 @@ def test_screen_follows_the_arrow_keys_of_a_menu(console, guest, screen):
 def _chosen(screen) -> str:
     row = screen.highlighted_row()
     return "" if row is None else screen.lines()[row].strip()
+
+
+@pytest.mark.from_state("shell")
+def test_command_typed_before_the_prompt_gives_its_output_alone(console, guest):
+    guest.send_line(b"sleep 1; echo first", soon())
+    result = guest.run("echo second; echo third", soon())
+    assert result.output == b"second\r\nthird\r\n"
+    assert console.transcript.read(result.start, result.end) == b"second\r\nthird\r\n"

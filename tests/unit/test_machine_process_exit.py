@@ -67,8 +67,8 @@ def test_identity_is_dead_while_the_process_is_a_zombie():
         assert describe_state(child.pid) == "a zombie (state Z)"
 
 
-def spawn(words, tmp_path, marker="m"):
-    return QemuProcess.spawn(words, pass_fds=(), stderr_path=tmp_path / "stderr", marker=marker)
+def spawn(words, tmp_path, marker="m", **more):
+    return QemuProcess.spawn(words, pass_fds=(), stderr_path=tmp_path / "stderr", marker=marker, **more)
 
 
 def test_process_keeps_the_end_of_stderr_and_the_exit_code(tmp_path):
@@ -91,6 +91,14 @@ def test_process_is_found_by_its_marker_and_dumps_no_core(tmp_path):
         process.send_signal(9)
         assert process.reap() == -9
     assert find_marked("TTYLAB_MACHINE", unique) is None
+
+
+@pytest.mark.parametrize(("huge_pages", "said"), [(True, b"1"), (False, b"0")])
+def test_process_has_huge_pages_only_where_it_may(tmp_path, huge_pages, said):
+    words = ["sh", "-c", "grep THP_enabled /proc/self/status >&2"]
+    process = spawn(words, tmp_path, huge_pages=huge_pages)
+    assert process.reap() == 0
+    assert process.stderr.split()[-1] == said
 
 
 def test_process_says_so_when_the_program_is_missing(tmp_path):
