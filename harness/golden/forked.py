@@ -9,21 +9,17 @@ from pathlib import Path
 
 from emulator.clock import Deadline
 from emulator.errors import SavedStateError
-from emulator.images.sac.image import SAC_IMAGES
 from emulator.machine.machine import Machine, open_machine
-from emulator.machine.spec import Firmware, MachineType
 from harness.golden.reach import reach_stage
 from harness.golden.renew import renew
 from harness.golden.start import MAKE_S, Start, choose_start, start_machine
-from harness.golden.wanted import named_state
+from harness.golden.wanted import WantedState
 from harness.guests.guest import Guest
 from harness.lab import Lab
 from harness.session import Session
-from harness.stages import Stage
 
 POWER_S = 30.0
 """Seconds that QEMU may take to start and to load a state; it takes 0.05 to 0.5."""
-_IMAGE_OF = {Stage.SAC: "sac", Stage.CMD: "sac", Stage.LOADER: "bookworm-grub"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,47 +75,23 @@ def _running(start: Start, lab: Lab, *, run_dir: Path, label: str) -> Iterator[M
 
 @contextmanager
 def open_forked(
-    lab: Lab,
-    stage: Stage,
-    *,
-    image: str = "",
-    run_dir: Path,
-    machine: str = "",
-    firmware: str = "seabios",
-    vcpus: int = 1,
-    kernel_args: tuple[str, ...] = (),
-    renewed: bool = True,
+    lab: Lab, wanted: WantedState, *, run_dir: Path, renewed: bool = True
 ) -> Iterator[ForkedGuest]:
-    """Open a guest at `stage`: forked from its golden state, or booted to there where that can't be.
+    """Open a guest at a stage: forked from its golden state, or booted to there where that can't be.
 
     Args:
         lab: the bench.
-        stage: where it shall stand.
-        image: whose; by default one that has the stage.
-        run_dir: where its evidence goes.
-        machine: the board; by default q35 for the SAC guest, else pc.
-        firmware: what starts it.
-        vcpus: 1 to 4.
-        kernel_args: added to a Linux guest's command line.
+        wanted: the state.
+        run_dir: where the machine's evidence goes.
         renewed: whether a fork gets a clock, random numbers and a boot id of its own, where its stage
             allows it (`renew`).
 
     Raises:
-        SpecError: there is no such machine or stage.
         LabError: it can be neither forked nor booted.
     """
-    image = image or _IMAGE_OF.get(stage, "bookworm")
-    wanted = named_state(
-        lab,
-        image=image,
-        stage=stage,
-        machine=MachineType(machine or ("q35" if image in SAC_IMAGES else "pc")),
-        firmware=Firmware(firmware),
-        vcpus=vcpus,
-        kernel_args=kernel_args,
-    )
     chosen = choose_start(lab, wanted)
-    with open_started(chosen, lab, run_dir=run_dir, label=f"{image} {stage}") as (opened, start):
+    label = f"{wanted.label} {wanted.stage}"
+    with open_started(chosen, lab, run_dir=run_dir, label=label) as (opened, start):
         if start.origin is None:
             reach_stage(wanted.driver, wanted.stage)(opened, Deadline.after(MAKE_S * lab.time_scale))
         session = Session(opened.console)

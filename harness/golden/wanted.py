@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from emulator.images.sac.image import SacImage
@@ -20,6 +20,8 @@ from harness.stages import Stage
 
 GRUB_WAITS = "ttylab.grub_timeout=3600"
 """A menu that is kept counts down in each fork: it must be long enough for whoever looks at it."""
+
+_IMAGE_OF = {Stage.SAC: "sac", Stage.CMD: "sac", Stage.LOADER: "bookworm-grub"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,20 +72,30 @@ def states_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedState, ...]:
 
 def named_state(
     lab: Lab,
-    *,
-    image: str,
     stage: Stage,
-    machine: MachineType,
-    firmware: Firmware = Firmware.SEABIOS,
+    *,
+    image: str = "",
+    machine: str = "",
+    firmware: str = Firmware.SEABIOS,
     vcpus: int = 1,
-    kernel_args: tuple[str, ...] = (),
+    kernel_args: Sequence[str] = (),
 ) -> WantedState:
     """Return the state of an image at a stage, on a machine that has nothing else to it.
+
+    Args:
+        lab: the bench.
+        stage: how far the guest comes.
+        image: whose; by default one that has the stage.
+        machine: the board; by default q35 for the SAC guest, else pc.
+        firmware: what starts it.
+        vcpus: 1 to 4.
+        kernel_args: added to a Linux guest's command line.
 
     Raises:
         SpecError: there is no such machine or stage.
         ImageError: the image can't be had.
     """
+    image = image or _IMAGE_OF.get(stage, "bookworm")
     found = lab.guest_image(image)
     kind = GuestKind.SAC if isinstance(found, SacImage) else GuestKind.LINUX
     served = state_stage(kind, stage)
@@ -95,9 +107,15 @@ def named_state(
         description="stands where it was asked for",
         steps=(Reach(stage=stage),),
         guest=kind,
-        kernel_args=kernel_args,
+        kernel_args=tuple(kernel_args),
     )
-    cell = Cell(image=image, machine=machine, firmware=firmware, vcpus=vcpus, scenario=scenario.name)
+    cell = Cell(
+        image=image,
+        machine=MachineType(machine or ("q35" if kind is GuestKind.SAC else "pc")),
+        firmware=Firmware(firmware),
+        vcpus=vcpus,
+        scenario=scenario.name,
+    )
     return WantedState(
         label=image, stage=served, spec=guest_spec(cell, scenario, found), driver=open_guest(scenario, found)
     )

@@ -15,10 +15,12 @@ from emulator.clock import Deadline
 from emulator.machine.linux_boot import linux_spec
 from emulator.machine.machine import Machine
 from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
+from emulator.states.pool import MachinePool
 from harness.golden.forked import ForkedGuest, open_forked, open_started
+from harness.golden.pooled import open_state_pool
 from harness.golden.stage import named_stage, state_stage
 from harness.golden.start import Start, choose_start
-from harness.golden.wanted import WantedState
+from harness.golden.wanted import WantedState, named_state
 from harness.guests.kind import GuestKind
 from harness.guests.linux import LinuxGuest
 from harness.lab import Lab
@@ -30,6 +32,7 @@ from harness.stages import Stage
 from harness.targets import Target
 
 FromState: TypeAlias = Callable[..., ForkedGuest]
+ForkPool: TypeAlias = Callable[..., MachinePool[Machine]]
 
 
 @pytest.fixture(scope="session")
@@ -101,13 +104,32 @@ def from_state(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
     with ExitStack() as stack:
         count = itertools.count(1)
 
-        def fork(stage: str, **choice: Any) -> ForkedGuest:
-            opened = open_forked(lab, named_stage(stage), run_dir=tmp_path / f"fork{next(count)}", **choice)
-            forked = stack.enter_context(opened)
+        def fork(stage: str, *, renewed: bool = True, **choice: Any) -> ForkedGuest:
+            wanted = named_state(lab, named_stage(stage), **choice)
+            place = tmp_path / f"fork{next(count)}"
+            forked = stack.enter_context(open_forked(lab, wanted, run_dir=place, renewed=renewed))
             _note_start(request, forked.start)
             return forked
 
         yield fork
+
+
+@pytest.fixture
+def fork_pool(lab: Lab, tmp_path: Path) -> Iterator[ForkPool]:
+    """Forks that wait, loaded and paused, to be handed out at once.
+
+    After `pool = fork_pool("shell", size=4)`, `with pool.take(deadline) as machine:` gives one that runs, and
+    another is begun in its place. Stage and choice are those of `from_state`; where the state can't be had
+    SavedStateError is raised.
+    """
+    with ExitStack() as stack:
+
+        def open_one(stage: str, *, size: int = 2, **choice: Any) -> MachinePool[Machine]:
+            wanted = named_state(lab, named_stage(stage), **choice)
+            place = tmp_path / f"{stage}-pool"
+            return stack.enter_context(open_state_pool(lab, wanted, run_dir=place, size=size))
+
+        yield open_one
 
 
 def _note_start(request: pytest.FixtureRequest, start: Start) -> None:

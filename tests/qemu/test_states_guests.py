@@ -6,6 +6,7 @@ from emulator.clock import Deadline
 from emulator.machine.origin import FORKED
 from harness.guests.linux import LinuxGuest
 from harness.screen import Screen
+from harness.session import Session
 from harness.stages import Stage
 
 pytestmark = pytest.mark.qemu
@@ -97,3 +98,10 @@ def test_marker_gives_the_machine_a_state(machine, console, guest, request):
 @pytest.mark.from_state("login")
 def test_marker_gives_the_login_prompt_too(guest):
     guest.prove_life(soon())
+
+
+def test_pool_hands_out_forks_that_waited(fork_pool):
+    pool = fork_pool("shell", image="bullseye", size=2)
+    for _ in range(3):
+        with pool.take(soon()) as machine:
+            LinuxGuest(Session(machine.console)).prove_life(soon())
