@@ -30,6 +30,7 @@ from harness.scenario import (
     Scenario,
     Send,
     Shows,
+    Silence,
     Step,
     View,
     describe_step,
@@ -224,8 +225,8 @@ class _Bench:
                 return self._prove_run(step, end)
             case Reach() as step:
                 return self._prove_reach(step, end)
-            case Alive():
-                return self._prove_alive(begin, end)
+            case Alive() | Silence() as step:
+                return self._prove_condition(step, begin, end)
             case Send() as step:
                 return self._prove_typed(step, step.line.encode() + b"\r", begin, end)
             case Keys() | Ask() | Rejoin() | CheckDump() as step:
@@ -255,6 +256,19 @@ class _Bench:
     def _prove_alive(self, begin: Mark, end: Mark) -> bool:
         answer = self.traces.alive(self._typed_between(begin, end))
         return answer is not None and self._cite_sign(Alive(), answer, _consumed(begin), end.offset)
+
+    def _prove_condition(self, step: Alive | Silence, begin: Mark, end: Mark) -> bool:
+        match step:
+            case Alive():
+                return self._prove_alive(begin, end)
+            case Silence():
+                return self._prove_silence(step, end)
+
+    def _prove_silence(self, step: Silence, end: Mark) -> bool:
+        size = len(self.transcript)
+        last = self.transcript.arrival(min(end.offset, size) - 1) if size and end.offset else 0.0
+        self._cite(describe_step(step), end.offset, end.offset, end.at)
+        return _stamp(end.at) - _stamp(last) >= step.for_s
 
     def _prove_typed(self, step: Step, keys: bytes, begin: Mark, end: Mark) -> bool:
         if keys not in self._typed_between(begin, end):

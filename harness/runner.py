@@ -39,6 +39,7 @@ from harness.scenario import (
     Scenario,
     Send,
     Shows,
+    Silence,
     Step,
     describe_step,
 )
@@ -122,6 +123,8 @@ class Player:
                 guest.send_line(step.line.encode(), deadline, echo=step.echo)
             case Alive():
                 guest.prove_life(deadline)
+            case Silence():
+                _await_silence(step, guest.session, deadline)
             case Expect():
                 marks = len(guest.session.transcript.marks)
                 _await_effects(step.effects, guest, deadline, since=marks)
@@ -154,6 +157,11 @@ class Player:
                     raise NoEffect(f"{step.stimulus.name} had no effect: {error}") from error
             else:
                 return
+
+
+def _await_silence(step: Silence, session: Session, deadline: Deadline) -> None:
+    if not session.wait_quiet(step.for_s, deadline):
+        raise ExpectTimeout(f"{session.transcript.name}: awaited {describe_step(step)}, but it goes on")
 
 
 def _run(step: Run, guest: Guest, deadline: Deadline) -> dict[str, object]:

@@ -176,6 +176,19 @@ class Alive:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """Wait until the guest has written nothing for a while: one that was to write all the time hangs.
+
+    Attributes:
+        for_s: for how long, in seconds.
+    """
+
+    for_s: float = 2.0
+    within_s: float = REACTION_S
+    allows: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """Give a command at the SAC prompt and check the answer.
 
@@ -226,7 +239,7 @@ class CheckDump:
     allows: frozenset[str] = frozenset()
 
 
-Step: TypeAlias = Reach | Run | Send | Inject | Expect | Alive | Ask | Keys | Rejoin | CheckDump
+Step: TypeAlias = Reach | Run | Send | Inject | Expect | Alive | Silence | Ask | Keys | Rejoin | CheckDump
 
 
 _SAC_STEPS = (Ask, Keys, Rejoin, CheckDump)
@@ -327,6 +340,8 @@ def describe_step(step: Step) -> str:  # noqa: PLR0911  # one return for each ki
             return "expect: " + ", then ".join(effect.says for effect in step.effects)
         case Alive():
             return "the guest still answers"
+        case Silence():
+            return f"the guest writes nothing for {step.for_s:g} s"
         case Ask() | Keys() | Rejoin() | CheckDump():
             return _describe_sac_step(step)
 

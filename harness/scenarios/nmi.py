@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.scenario import Alive, Expect, Inject, Outcome, Reach, Run, Scenario, Send, Severity
+from harness.scenario import Alive, Expect, Inject, Outcome, Reach, Run, Scenario, Send, Severity, Silence
 from harness.scenarios import phrases
 from harness.stages import Stage
 from harness.stimulus import Button, Nmi, Press, SysRq
@@ -12,6 +12,8 @@ _ARMED = ("unknown_nmi_panic=1", "sysctl.kernel.panic_on_unrecovered_nmi=1")
 """microvm heeds only the second (emulator.machine.capability, UNKNOWN_NMI)."""
 _PANIC = phrases.panic("NMI: Not continuing")
 _ALLOWS = phrases.NMI | phrases.PANIC
+_SPIN = Send(line="while sleep 0.2; do echo tick; done & insmod /lib/modules/spin.ko")
+"""With a shell that writes all the time: when it falls silent the processor spins, not before."""
 
 SCENARIOS = (
     Scenario(
@@ -124,8 +126,9 @@ SCENARIOS = (
         ),
         steps=(
             Reach(stage=Stage.SHELL),
-            Send(line="insmod /lib/modules/spin.ko"),
+            _SPIN,
             Expect(effects=(phrases.line(r"spin: module verification failed", "the module is loaded"),)),
+            Silence(),
             Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
             Inject(stimulus=Nmi(), effects=(_PANIC, phrases.PANIC_WHOLE), allows=_ALLOWS),
         ),
@@ -143,8 +146,9 @@ SCENARIOS = (
         ),
         steps=(
             Reach(stage=Stage.SHELL),
-            Send(line="insmod /lib/modules/spin.ko"),
+            _SPIN,
             Expect(effects=(phrases.line(r"spin: module verification failed", "the module is loaded"),)),
+            Silence(),
             Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
             Inject(stimulus=Press(button=Button.RESET), effects=(phrases.RESTARTS,), allows=phrases.RESET),
             Reach(stage=Stage.SHELL),

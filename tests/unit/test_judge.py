@@ -5,7 +5,20 @@ import pytest
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
 from harness.judge import judge, played_steps, unexpected_alarms
-from harness.scenario import Alive, Expect, Inject, Outcome, Reach, Run, Scenario, Send, Shows, Signals, View
+from harness.scenario import (
+    Alive,
+    Expect,
+    Inject,
+    Outcome,
+    Reach,
+    Run,
+    Scenario,
+    Send,
+    Shows,
+    Signals,
+    Silence,
+    View,
+)
 from harness.signatures.whole import scan_boots
 from harness.stages import Stage
 from harness.stimulus import Nmi
@@ -28,6 +41,10 @@ class Story:
     def out(self, data):
         self.transcript.fake.advance(1.0)
         self.transcript.append(data)
+        return self
+
+    def passes(self, seconds):
+        self.transcript.fake.advance(seconds)
         return self
 
     def typed(self, data):
@@ -95,6 +112,8 @@ PROOFS = {
     "run-without-output": (Run(command="true"), lambda: ran(output=b"")),
     "send": (Send(line="reboot"), lambda: story().begin().typed(b"reb").typed(b"oot\r").end()),
     "alive": (Alive(), lambda: story().begin().typed(ASKED).out(b"829348951\r\n").end()),
+    "silence": (Silence(for_s=2.0), lambda: story().out(b"tick\n").begin().passes(2.0).end()),
+    "silence-from-the-start": (Silence(for_s=1.0), lambda: story().begin().passes(1.0).end()),
     "expect": (Expect(effects=(BANG,)), lambda: story().begin().out(b"a bang\n").end()),
     "expect-before-its-mark": (
         Expect(effects=(BANG,)),
@@ -138,6 +157,11 @@ FALSE_CLAIMS = {
     "alive-only-echo": (
         Alive(),
         lambda: story().begin().typed(ASKED).out(b"$((7919 * 104729))\r\n").end(),
+    ),
+    "silence-too-short": (Silence(for_s=2.0), lambda: story().out(b"tick\n").begin().passes(1.9).end()),
+    "silence-broken": (
+        Silence(for_s=2.0),
+        lambda: story().begin().passes(2.0).out(b"tick\n").passes(1.0).end(),
     ),
     "expect": (Expect(effects=(BANG,)), lambda: story().begin().out(b"a hum\n").end()),
     "expect-after-the-step": (Expect(effects=(BANG,)), lambda: story().begin().end().out(b"bang\n")),
