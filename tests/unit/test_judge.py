@@ -158,7 +158,7 @@ FALSE_CLAIMS = {
         Alive(),
         lambda: story().begin().typed(ASKED).out(b"$((7919 * 104729))\r\n").end(),
     ),
-    "silence-too-short": (Silence(for_s=2.0), lambda: story().out(b"tick\n").begin().passes(1.9).end()),
+    "silence-too-short": (Silence(for_s=5.0), lambda: story().out(b"tick\n").begin().passes(2.0).end()),
     "silence-broken": (
         Silence(for_s=2.0),
         lambda: story().begin().passes(2.0).out(b"tick\n").passes(1.0).end(),
