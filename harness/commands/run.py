@@ -114,7 +114,7 @@ def run(
             f"--time-scale={time_scale}",
             *(["--cold"] if cold else []),
             *([f"--alluredir={run_dir / 'allure-results'}", "--allure-html"] if allure else []),
-            *("-n", jobs, "--dist", "load", "--maxschedchunk", "1"),
+            *("-n", jobs, f"--maxprocesses={len(cells)}", "--dist", "load", "--maxschedchunk", "1"),
         ],
         run_dir=run_dir,
     )
