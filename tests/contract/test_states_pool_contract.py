@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,6 +76,14 @@ def made_up(tmp_path):
     )
 
 
+def forks_below(directory):
+    """Yield this process's QEMUs whose RAM lies below `directory`: other tests' machines may live beside."""
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if f"mem-path={directory}" in " ".join(child.cmdline()):
+                yield child
+
+
 @contextmanager
 def real(tmp_path):
     qemu = find_qemu()
@@ -108,7 +116,7 @@ def real(tmp_path):
         open_one=open_one,
         answers=answers,
         kill=kill,
-        alive=lambda: len([one for one in psutil.Process().children() if one.name().startswith("qemu")]),
+        alive=lambda: len(list(forks_below(tmp_path))),
         refuse=(state.directory / "vm.state").unlink,
     )
     assert Ledger().read() == ()

@@ -52,6 +52,6 @@ def test_damaged_iso_is_read_or_refused(iso, damage):
 
 @given(st.binary(max_size=300))
 def test_silence_is_never_told_of_a_guest_that_spoke(data):
-    said = describe_silence(b"BdsDxe: loading Boot0001\r\n" + data + b"!")
+    said = describe_silence(b"BdsDxe: loading Boot0001\r\n" + data + b"\r\n!")
     assert said is None
     assert find_elsewhere(data + b"\r\nGNU GRUB  version 2.06") is not None
