@@ -75,9 +75,12 @@ class SavedState:
             own: a directory for copies of its disks, if the host shall read them.
 
         Raises:
-            SavedStateError: a disk can't be copied.
+            SavedStateError: a disk can't be copied, or the state is gone.
         """
-        (self.directory / USED).touch()
+        try:
+            (self.directory / USED).touch()
+        except OSError as error:
+            raise SavedStateError(f"{self.directory}: {error.strerror}") from error
         asked = replace(self.request.spec, name=name, seed=seed)
         files = self.manifest.files
         return fork_disks(asked, self.directory, own), Origin(

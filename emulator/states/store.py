@@ -37,23 +37,13 @@ class StateStore:
     Attributes:
         root: the directory.
         qemu: the program that makes and loads states.
-        refused: why states that were found were not used, by key; for reports.
+        refused: why states that were found were made anew, by key; for reports.
     """
 
     root: Path
     qemu: QemuBinary
     refused: dict[str, str] = field(default_factory=dict)
     _open: dict[str, SavedState] = field(default_factory=dict)
-
-    def find(self, request: StateRequest, choice: Choice) -> SavedState | None:
-        """Return the state of `request` if it is there and whole, and note that it is used.
-
-        Raises:
-            MissingPrerequisite: the request's firmware is not installed.
-            SavedStateError: a file that the machine is made from can't be read.
-        """
-        _, key = make_maker(request, self.qemu, choice)
-        return self._find(key, request)
 
     def ensure(
         self,

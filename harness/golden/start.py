@@ -28,11 +28,13 @@ class Start:
         spec: the machine.
         origin: the state that it goes on from; None boots it.
         why: why it is booted although a state was wanted; empty otherwise.
+        anew: why the state that was there was not used, but made anew; empty otherwise.
     """
 
     spec: MachineSpec
     origin: Origin | None = None
     why: str = ""
+    anew: str = ""
 
     def booted(self, why: str) -> Start:
         """Return the start of the same machine by a boot, because of `why`."""
@@ -49,7 +51,8 @@ class Start:
         if self.origin is None:
             return f"booted: {self.why}" if self.why else "booted"
         ram = "RAM shared" if self.origin.ram is not None else "RAM copied"
-        return f"forked from {self.origin.stage} {self.origin.key[:12]}, {ram}"
+        anew = f" (made anew: {self.anew})" if self.anew else ""
+        return f"forked from {self.origin.stage} {self.origin.key[:12]}, {ram}{anew}"
 
 
 def start_machine(machine: Machine, start: Start, deadline: Deadline) -> None:
@@ -101,4 +104,4 @@ def choose_start(lab: Lab, wanted: WantedState, *, own_disks: Path | None = None
         forked, origin = state.fork(name=spec.name, seed=spec.seed, own=own_disks)
     except (LabError, MissingPrerequisite) as error:
         return Start(spec=spec, why=f"no state at {wanted.stage}: {str(error).splitlines()[0]}")
-    return Start(spec=forked, origin=origin)
+    return Start(spec=forked, origin=origin, anew=lab.states.refused.pop(origin.key, ""))

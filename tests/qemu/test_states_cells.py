@@ -1,6 +1,8 @@
 """Cells go on from states, and where they can't they boot, pass all the same, and say why."""
 
 import json
+import os
+import shutil
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -90,6 +92,29 @@ def test_cell_boots_where_no_state_can_be_saved_and_says_why(tmp_path: Path) -> 
     assert result.start.startswith("booted: no state at cmd: ")
     assert "nvme" in result.start
     assert result.shares == []
+
+
+def test_cell_says_that_its_state_was_damaged_and_made_anew(tmp_path: Path) -> None:
+    play(Bench(run_dir=tmp_path))
+    (ram,) = (tmp_path / "states").glob("*/ram")
+    os.truncate(ram, 4096)
+    start = play(Bench(run_dir=tmp_path)).start
+    assert start.startswith("forked from cmd ")
+    assert "(made anew: " in start
+    assert "ram: 4096 bytes, need" in start
+
+
+def test_state_that_is_pruned_before_it_is_used_is_a_reason_to_boot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = SavedState.fork
+
+    def pruned(self, **choice):
+        shutil.rmtree(self.directory)
+        return plain(self, **choice)
+
+    monkeypatch.setattr(SavedState, "fork", pruned)
+    assert play(Bench(run_dir=tmp_path)).start.startswith("booted: no state at cmd: ")
 
 
 def test_cell_boots_where_its_state_can_not_be_loaded_and_says_why(
