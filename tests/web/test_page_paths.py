@@ -118,6 +118,7 @@ def test_u12_scale_set_instances_instance_serial_console(page, portal) -> None:
     page.get_by_role("link", name="ss1 / 1").click()
     page.get_by_role("link", name="Serial console").click()
     expect_state(page, "Connected")
+    expect_shown(page, "login:")  # what is typed before a machine has power, nobody reads
     page.keyboard.type("hi")
     expect_shown(page, "hi")
     assert bytes(portal.guest("ss1/1").typed) == b"hi"
