@@ -129,10 +129,11 @@ def sign_in(page: Page, name: str = "dev@localhost", password: str = "ttylab") -
 
 
 def open_console(page: Page, name: str = "linux1") -> None:
-    """Sign in and go to a machine's console, which is connected then."""
+    """Sign in and go to a machine's console, which is connected then; the machine has power."""
     page.goto(address(name, "serial"))
     sign_in(page)
     expect_state(page, "Connected")
+    expect_shown(page, "login:")
 
 
 def expect_state(page: Page, words: str) -> None:

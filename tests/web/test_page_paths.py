@@ -98,6 +98,7 @@ def test_u11_by_keyboard_alone_in_and_out_of_the_console(page, portal) -> None:
     expect_state(page, "Connected")
     expect_focus(page, "Console of linux1")
     page.keyboard.press("Tab")
+    expect_shown(page, "login:")
     page.keyboard.type("root")
     expect_shown(page, "root")
     page.keyboard.press("Control+F6")
