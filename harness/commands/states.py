@@ -9,11 +9,18 @@ from typing import Annotated
 import typer
 
 from emulator.errors import LabError, SpecError
-from emulator.states.pruning import KEEP_AGE_S, KEEP_BYTES, CachedState, list_states, remove_states, surplus
+from emulator.states.pruning import (
+    DAY_S,
+    KEEP_AGE_S,
+    KEEP_BYTES,
+    CachedState,
+    list_states,
+    remove_states,
+    surplus,
+)
 from emulator.states.store import default_root
 from harness.commands.run import DEFAULT_MATRIX, choose_cells
 
-DAY_S = 86400.0
 EXAMPLES = """Examples:
 
   ttylab states list                        what is kept, and how much of the disk it takes
