@@ -186,8 +186,9 @@ class Transcript:
                 raise StateError(f"transcript of {self.name} has begun; it can't continue another")
             self._data += past.read()
             self._chunks, self._typed, self._marks = [*past.chunks], [*past.typed], [*past.marks]
-            self.epoch = self.clock.monotonic() - max((at for at, _ in past.timeline()), default=0.0)
-            self._keep(lambda sink: sink.past(bytes(self._data), (line for _, line in past.timeline())))
+            timeline = past.timeline()
+            self.epoch = self.clock.monotonic() - (timeline[-1][0] if timeline else 0.0)
+            self._keep(lambda sink: sink.past(bytes(self._data), (line for _, line in timeline)))
             self._notify()
 
     def close(self, reason: str) -> None:

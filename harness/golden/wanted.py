@@ -43,8 +43,28 @@ class WantedState:
     host_reads_disks: bool = False
 
 
+def state_of(cell: Cell, scenario: Scenario, lab: Lab) -> WantedState | None:
+    """Return the state that `cell` would go on from; None where it begins with a boot.
+
+    Raises:
+        SpecError: there is no such machine.
+        ImageError: the image can't be had.
+    """
+    stage = golden_stage(scenario)
+    if stage is None:
+        return None
+    image = lab.guest_image(cell.image)
+    return WantedState(
+        label=cell.image,
+        stage=stage,
+        spec=guest_spec(cell, scenario, image),
+        driver=open_guest(scenario, image),
+        host_reads_disks=scenario.keeps_disk,
+    )
+
+
 def states_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedState, ...]:
-    """Return the states that `cells` would go on from; cells that begin with a boot want none.
+    """Return the states that `cells` would go on from, each once.
 
     Raises:
         SpecError: there is no such machine.
@@ -52,21 +72,10 @@ def states_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedState, ...]:
     """
     wanted: dict[tuple[object, ...], WantedState] = {}
     for cell in cells:
-        scenario = find_scenario(cell.scenario)
-        stage = golden_stage(scenario)
-        if stage is None:
-            continue
-        image = lab.guest_image(cell.image)
-        spec = guest_spec(cell, scenario, image)
-        state = WantedState(
-            label=cell.image,
-            stage=stage,
-            spec=spec,
-            driver=open_guest(scenario, image),
-            host_reads_disks=scenario.keeps_disk,
-        )
-        common = {**spec.to_dict(), "name": "", "seed": 0}
-        wanted.setdefault((stage, scenario.keeps_disk, str(sorted(common.items()))), state)
+        state = state_of(cell, find_scenario(cell.scenario), lab)
+        if state is not None:
+            common = {**state.spec.to_dict(), "name": "", "seed": 0}
+            wanted.setdefault((state.stage, state.host_reads_disks, str(sorted(common.items()))), state)
     return tuple(wanted.values())
 
 

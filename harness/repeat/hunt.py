@@ -7,11 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.errors import LabError, MissingPrerequisite
-from harness.cells.spec import guest_spec
-from harness.golden.stage import golden_stage
 from harness.golden.start import ensure_state
-from harness.golden.wanted import WantedState
-from harness.guests.drivers import open_guest
+from harness.golden.wanted import state_of
 from harness.lab import Lab
 from harness.repeat.crew import Crew
 from harness.repeat.outcome import Ending
@@ -31,22 +28,14 @@ def make_states(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
         SpecError: the cell can't be made into a machine.
         EmulatorError: the image can't be had.
     """
-    stage = golden_stage(job.scenario)
-    if job.cold or stage is None:
+    wanted = None if job.cold else state_of(job.cell, job.scenario, lab)
+    if wanted is None:
         return ""
-    image = lab.guest_image(job.cell.image)
-    wanted = WantedState(
-        label=job.cell.image,
-        stage=stage,
-        spec=guest_spec(job.cell, job.scenario, image),
-        driver=open_guest(job.scenario, image),
-        host_reads_disks=job.scenario.keeps_disk,
-    )
     for shift in shifts:
         try:
             ensure_state(lab, replace(wanted, spec=replace(wanted.spec, icount_shift=shift)))
         except (LabError, MissingPrerequisite) as error:
-            return f"no state at {stage}: {str(error).splitlines()[0]}"
+            return f"no state at {wanted.stage}: {str(error).splitlines()[0]}"
     return ""
 
 
