@@ -17,7 +17,7 @@ from emulator.console.transcript import (
     Transcript,
     load_transcript,
 )
-from emulator.errors import LabError, SpecError
+from emulator.errors import LabError, SpecError, StateError
 
 
 class FullDisk:
@@ -240,3 +240,56 @@ def test_transcript_wakes_its_watchers_until_they_leave():
     leave()
     transcript.mark(MarkKind.LAB, "m")
     assert woken == ["a", "b", "b"]
+
+
+def told(clock: FakeClock, **options) -> Transcript:
+    """A transcript of three seconds, with something of each kind."""
+    transcript = Transcript(clock=clock, **options)
+    transcript.mark(MarkKind.MACHINE, "started")
+    clock.advance(2.0)
+    transcript.append(b"login: ")
+    transcript.append_typed(b"root\r")
+    clock.advance(1.0)
+    transcript.append(b"# ")
+    return transcript
+
+
+def test_transcript_continues_another_as_if_it_had_been_written_there(tmp_path: Path) -> None:
+    clock = FakeClock()
+    past = told(clock)
+    clock.advance(100.0)
+    transcript = Transcript(clock=clock, sink=DirectorySink(tmp_path, console="ttyS0"))
+    transcript.continue_from(past)
+    assert transcript.now() == 3.0
+    clock.advance(0.5)
+    transcript.append(b"more")
+    transcript.close("done")
+    assert transcript.read() == b"login: # more"
+    assert [chunk.at for chunk in transcript.chunks] == [2.0, 3.0, 3.5]
+    kept = load_transcript(tmp_path)
+    assert kept.truncated is None
+    assert (kept.read(), kept.chunks) == (transcript.read(), transcript.chunks)
+    assert (kept.typed, kept.marks) == (transcript.typed, transcript.marks)
+
+
+def test_transcript_that_has_begun_continues_no_other() -> None:
+    clock = FakeClock()
+    transcript = told(clock)
+    with pytest.raises(StateError, match="has begun; it can't continue another"):
+        transcript.continue_from(told(clock))
+
+
+def test_transcript_until_a_mark_has_nothing_behind_it() -> None:
+    clock = FakeClock()
+    transcript = told(clock)
+    clock.advance(1.0)
+    mark = transcript.mark(MarkKind.LAB, "saved")
+    clock.advance(1.0)
+    transcript.append(b"late")
+    transcript.append_typed(b"x")
+    transcript.mark(MarkKind.MACHINE, "off")
+    past = transcript.until(mark)
+    assert past.closed is not None
+    assert past.read() == b"login: # "
+    assert [typed.data for typed in past.typed] == [b"root\r"]
+    assert [one.name for one in past.marks] == ["started"]

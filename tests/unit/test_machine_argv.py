@@ -7,6 +7,7 @@ from emulator.errors import SpecError
 from emulator.machine.argv import (
     FirmwareFiles,
     QemuVersion,
+    RamFile,
     Wiring,
     build_argv,
     cpu_model,
@@ -227,3 +228,26 @@ def test_build_argv_tells_linux_the_tsc_only_under_tcg_and_only_when_asked():
     assert appended("tcg", tell_tsc=True).endswith(" tsc_early_khz=2596100")
     assert "tsc_early_khz" not in appended("kvm", tell_tsc=True)
     assert "tsc_early_khz" not in appended("tcg", tell_tsc=False)
+
+
+@pytest.mark.parametrize(("shared", "share"), [(True, "on"), (False, "off")])
+def test_ram_may_be_a_file_that_is_shared_or_mapped_privately(shared, share):
+    ram = RamFile(path=Path("/s/a,b/ram"), shared=shared)
+    argv = " ".join(argv_of(spec_of(MachineType.PC), wiring=replace(WIRING, ram=ram)))
+    backend = f"-object memory-backend-file,id=ram0,size=256M,share={share},mem-path=/s/a,,b/ram"
+    assert f"-m 256M {backend} -machine memory-backend=ram0 " in argv
+
+
+def test_only_a_fork_waits_for_a_state():
+    assert argv_of(spec_of(MachineType.PC), wiring=replace(WIRING, incoming=True))[-2:] == (
+        "-incoming",
+        "defer",
+    )
+    assert "-incoming" not in argv_of(spec_of(MachineType.PC))
+
+
+def test_generation_id_is_a_device_of_boards_with_acpi():
+    assert "vmgenid,guid=auto" in argv_of(spec_of(MachineType.Q35, generation_id=True))
+    assert "vmgenid,guid=auto" not in argv_of(spec_of(MachineType.Q35))
+    with pytest.raises(SpecError, match="generation_id is True; allowed: false on microvm"):
+        spec_of(MachineType.MICROVM, generation_id=True)
