@@ -196,7 +196,7 @@ class Transcript:
         with self._changed:
             if self._closed is not None:
                 return
-            self._keep(lambda sink: sink.record({"t": round(self._now(), 6), "closed": reason}))
+            self._keep(lambda sink: sink.record({"t": self._now(), "closed": reason}))
             self._keep(lambda sink: sink.close())
             self._closed = reason
             self._notify()
@@ -330,7 +330,8 @@ class Transcript:
     # -- inside --------------------------------------------------------------------------------
 
     def _now(self) -> float:
-        return self.clock.monotonic() - self.epoch
+        # Whole microseconds, as in the file: a transcript read again says the same as the one that wrote it.
+        return round(self.clock.monotonic() - self.epoch, 6)
 
     def _notify(self) -> None:
         self._version += 1
@@ -378,18 +379,18 @@ class Transcript:
 
 
 def _chunk_line(chunk: Chunk) -> dict[str, object]:
-    return {"t": round(chunk.at, 6), "out": [chunk.start, chunk.end]}
+    return {"t": chunk.at, "out": [chunk.start, chunk.end]}
 
 
 def _typed_line(typed: Typed) -> dict[str, object]:
     data = base64.b64encode(typed.data).decode()
-    return {"t": round(typed.at, 6), "at": typed.offset, "in": data}
+    return {"t": typed.at, "at": typed.offset, "in": data}
 
 
 def mark_line(mark: Mark) -> dict[str, object]:
     """Return a mark as a line of the timeline."""
     return {
-        "t": round(mark.at, 6),
+        "t": mark.at,
         "at": mark.offset,
         "mark": mark.kind.value,
         "name": mark.name,

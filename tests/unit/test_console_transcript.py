@@ -43,11 +43,11 @@ class FullDisk:
 
 
 def write_transcript(directory: Path) -> Transcript:
-    clock = FakeClock(100.0)
+    clock = FakeClock(100.1)
     sink = DirectorySink(directory, console="ttyS0")
     with Transcript("ttyS0", clock=clock, sink=sink) as transcript:
         transcript.append(b"login: ")
-        clock.advance(0.5)
+        clock.advance(0.2)  # 100.3 - 100.1 is not 0.2
         transcript.append_typed(b"root\r\x00\xff")
         transcript.mark(MarkKind.STAGE, "login", {"why": "prompt"})
         clock.advance(0.25)
@@ -196,7 +196,7 @@ def test_sink_writes_one_json_object_a_line(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / TIMELINE_FILE).read_bytes().splitlines()]
     assert lines[0] == {"version": 1, "console": "ttyS0"}
     assert lines[1] == {"t": 0.0, "out": [0, 7]}
-    assert lines[-1] == {"t": 0.75, "closed": "powered off"}
+    assert lines[-1] == {"t": 0.45, "closed": "powered off"}
 
 
 def test_sink_loses_nothing_that_was_appended_before_the_process_died(tmp_path):
