@@ -33,7 +33,7 @@ class GuestPlan:
         devices: parts beyond the board's own.
         watchdog_action: what happens when the i6300esb expires.
         seed: of the machine's random numbers; None takes the host's.
-        uuid: the machine's, which a SAC guest shows; None shows zeros.
+        uuid: the machine's, which a guest can show; None is the VM's id.
         stands_in_for: what the guest is shown as but is not ("Windows"), or None.
 
     Raises:

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from emulator.cloud.guest_plan import GuestPlan
+from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import SpecError
 from emulator.images.image import Image
@@ -26,6 +27,11 @@ def host_name_of(vm: ResourceId, plan: GuestPlan) -> str:
     text = re.sub(r"[^A-Za-z0-9.-]+", "-", "-".join(name for _, name in vm.path)).strip(".-")
     ending = "" if plan.stands_in_for is None or plan.is_sac else "-linux-stand-in"
     return (text[: HOST_NAME_MAX - len(ending)].rstrip(".-") or "guest") + ending
+
+
+def plan_of(vm: VirtualMachine) -> GuestPlan:
+    """Return what to boot for `vm`: its plan, whose machine has the VM's id for a UUID, as on Azure."""
+    return replace(vm.guest, uuid=vm.guest.uuid or vm.vm_id or None)
 
 
 def spec_of(plan: GuestPlan, image: Image, name: str) -> MachineSpec:
@@ -68,4 +74,11 @@ def equip(plain: MachineSpec, plan: GuestPlan) -> MachineSpec:
         devices=plan.devices,
         watchdog_action=plan.watchdog_action,
         seed=plan.seed,
+        smbios=_with_uuid(plain.smbios, plan.uuid),
     )
+
+
+def _with_uuid(table: tuple[tuple[str, str], ...], uuid: str | None) -> tuple[tuple[str, str], ...]:
+    if uuid is None:
+        return table
+    return (*(pair for pair in table if pair[0] != "uuid"), ("uuid", uuid))

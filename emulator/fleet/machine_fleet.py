@@ -16,7 +16,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.guest_plan import DEFAULT_IMAGE, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import LabError, StateError
-from emulator.fleet.guest_spec import equip, sac_knobs, spec_of
+from emulator.fleet.guest_spec import equip, plan_of, sac_knobs, spec_of
 from emulator.fleet.machine_guest import Ground, MachineGuest, Patience, PowerChange
 from emulator.fleet.readiness import Readiness
 from emulator.images import ImageStore
@@ -57,7 +57,7 @@ class MachineFleet:
             self._made += 1
             found = MachineGuest(vm, self._ground, run_dir=self._run_dir / f"{vm.id.name}.{self._made}")
             self._guests[vm.key] = found
-        found.plan = vm.guest
+        found.plan = plan_of(vm)
         return found
 
     def existing(self, key: str) -> MachineGuest | None:
@@ -144,7 +144,7 @@ def _spec_of(plan: GuestPlan, name: str, *, store: ImageStore) -> MachineSpec:
         return spec_of(plan, store.open(plan.image), name)
     way = SacBoot.UEFI_DISK if plan.firmware is Firmware.OVMF else SacBoot.BIOS_DISK
     knobs = sac_knobs(plan, name)
-    return equip(sac_spec(way=way, machine=plan.machine, knobs=knobs, name=name, uuid=plan.uuid), plan)
+    return equip(sac_spec(way=way, machine=plan.machine, knobs=knobs, name=name), plan)
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from emulator.errors import ConsoleClosed, LabError, StateError
 from emulator.fleet.boot_watch import BOOT_S, BootWatch
 from emulator.fleet.effects import NMI, RESET, Reaction, ReactionSearch, marks_after, reaction_to_sysrq
 from emulator.fleet.guest import Effect
-from emulator.fleet.guest_spec import host_name_of
+from emulator.fleet.guest_spec import host_name_of, plan_of
 from emulator.fleet.machine_slot import MachineSlot
 from emulator.fleet.system_request import has_read_all, make_system_request, require_key
 from emulator.fleet.transcript_wait import wait_change, wait_for
@@ -95,7 +95,7 @@ class MachineGuest:
 
     def __init__(self, vm: VirtualMachine, ground: Ground, *, run_dir: Path) -> None:
         self.key = vm.key
-        self.plan = vm.guest
+        self.plan = plan_of(vm)
         self.transcript = Transcript(clock=ground.clock, keep=KEEP)  # no copy on disk: nothing is stored
         self._id = vm.id
         self._ground = ground

@@ -161,7 +161,15 @@ def test_guest_that_is_killed_while_it_is_linked_is_shown_as_stopped_and_starts_
     assert said["closed"][0] in (None, 1000)
 
 
-def test_u17_sac_answers_on_win1(lab: CloudLab) -> None:
-    talk = [["SAC>", "id\r"], ["Computer Name", ""]]
+def test_u17_sac_answers_on_win1_with_the_id_of_the_vm(lab: CloudLab) -> None:
+    talk = [["SAC>", "id\r"], ["Computer Name", ""], ["GUID", ""]]
     text = shown(play(lab, "b4", "win1", talk=talk, until="SAC>"))
     assert "WIN1" in text
+    assert lab.vm("win1").vm_id in text.lower()
+
+
+def test_linux_guest_shows_the_id_of_its_vm_as_its_machine_uuid(lab: CloudLab) -> None:
+    talk = [["login: ", "root\r"], ["Password: ", "ttylab\r"]]
+    talk += [["# ", "cat /sys/class/dmi/id/product_uuid; echo e'n'd\r"], ["end\r\n", LEAVE]]
+    text = shown(play(lab, "b4", talk=talk, until="login: "))
+    assert lab.vm("linux1").vm_id in text.lower()

@@ -1,19 +1,23 @@
 """From a plan to a machine."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from emulator.cloud.guest_plan import SAC_IMAGE, GuestPlan
+from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import instance_id, vm_id
 from emulator.errors import SpecError
-from emulator.fleet.guest_spec import HOST_NAME_MAX, host_name_of, sac_knobs, spec_of
+from emulator.fleet.guest_spec import HOST_NAME_MAX, host_name_of, plan_of, sac_knobs, spec_of
 from emulator.images import Image
 from emulator.images.sac.knob_words import knob_words
 from emulator.images.sac.knobs import Hang, SacKnobs
 from emulator.machine.spec import Device, Firmware, MachineType
 
 PLAN = GuestPlan()
+VM_ID = "5f1e7a30-0c4b-4d7e-9a51-77ab39f1c0de"
+OTHER_ID = "00000000-0000-0000-0000-00000000000a"
 WINDOWS = GuestPlan(stands_in_for="Windows")
 SAC = GuestPlan(image=SAC_IMAGE, stands_in_for="Windows")
 
@@ -68,12 +72,26 @@ def test_spec_carries_all_of_the_plan():
         words=("quiet",),
         devices=frozenset({Device.PVPANIC}),
         seed=7,
+        uuid=VM_ID,
     )
     spec = spec_of(plan, image(), "vm1")
+    assert dict(spec.smbios)["uuid"] == VM_ID
     assert (spec.name, spec.machine, spec.firmware, spec.vcpus) == ("vm1", plan.machine, plan.firmware, 2)
     assert (spec.memory_mib, spec.devices, spec.seed) == (512, plan.devices, 7)
     assert spec.command_line[-2:] == ("ttylab.hostname=vm1", "quiet")
     assert spec.kernel == Path("/images/bookworm/bzimage")
+
+
+@pytest.mark.parametrize(("own", "shown"), [(None, VM_ID), (OTHER_ID, OTHER_ID)])
+def test_machine_has_the_id_of_its_vm_for_a_uuid_unless_it_was_given_another(own, shown):
+    vm = VirtualMachine(
+        id=vm_id("s", "g", "vm1"),
+        document={},
+        vm_id=VM_ID,
+        created=datetime.now(UTC),
+        guest=GuestPlan(uuid=own),
+    )
+    assert plan_of(vm).uuid == shown
 
 
 def test_spec_boots_the_disk_of_an_image_that_has_one():
