@@ -47,7 +47,7 @@ def identity(path: Path) -> tuple[int, ...]:
         now = path.stat()
     except OSError:
         return ()
-    return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
+    return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
 
 
 @lru_cache(maxsize=256)

@@ -10,9 +10,10 @@ from emulator.errors import SavedStateError
 from emulator.machine.origin import Origin
 from emulator.machine.spec import MachineSpec
 from emulator.machine.tsc import measure_tsc_khz
+from emulator.states.checked import note_check, was_checked
 from emulator.states.disks import disk_names, fork_disks
 from emulator.states.file_facts import identity, read_facts
-from emulator.states.manifest import StateManifest
+from emulator.states.manifest import FileFacts, StateManifest
 from emulator.states.past import load_past
 from emulator.states.request import StateRequest
 from emulator.states.sharing import shared_facts
@@ -48,13 +49,17 @@ class SavedState:
 
     @classmethod
     def open(cls, directory: Path, request: StateRequest) -> SavedState:
-        """Return the state in `directory`, every byte of it checked.
+        """Return the state in `directory`, every byte of it checked: here, or a short time ago by a process.
 
         Raises:
             SavedStateError: a file is missing, cut or altered; the text says which.
         """
         manifest = read_manifest(directory)
-        identities = {name: _checked(directory / name, manifest) for name in sorted(manifest.files)}
+        identities = {name: identity(directory / name) for name in sorted(manifest.files)}
+        if not was_checked(directory, identities):
+            for name, wanted_facts in manifest.files.items():
+                _require_whole(directory / name, wanted_facts)
+            note_check(directory, identities)
         wanted = {*state_files(request, shares_ram=RAM_FILE in manifest.files)}
         if wanted != set(manifest.files):
             raise SavedStateError(f"{directory}: has {sorted(manifest.files)}, need {sorted(wanted)}")
@@ -123,15 +128,11 @@ def _require_tsc(manifest: StateManifest, directory: Path) -> None:
         raise SavedStateError(f"{directory}: its guest was told a TSC of {told} kHz, here it is {here}")
 
 
-def _checked(path: Path, manifest: StateManifest) -> tuple[int, ...]:
-    name = f"{path.parent.name}/{path.name}" if path.parent.name == CONSOLE else path.name
-    known = identity(path)
+def _require_whole(path: Path, wanted: FileFacts) -> None:
     try:
         facts = read_facts(path)
     except OSError as error:
         raise SavedStateError(f"{path}: {error.strerror}") from error
-    wanted = manifest.files[name]
     if facts != wanted:
         cut = f"{facts.size} bytes, need {wanted.size}" if facts.size != wanted.size else "altered"
         raise SavedStateError(f"{path}: {cut}")
-    return known

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -198,6 +199,18 @@ def test_state_that_is_not_whole_is_made_anew_and_the_reason_kept(lab: StateLab,
         prove_life(machine)
 
 
+def test_state_that_one_process_has_read_is_not_read_again_by_the_next(lab: StateLab, monkeypatch) -> None:
+    lab.ensure()
+
+    def read_again(path: Path) -> NoReturn:
+        raise AssertionError(f"{path} is read again")
+
+    monkeypatch.setattr("emulator.states.state.read_facts", read_again)
+    with lab.fork(lab.ensure(lab.store())) as machine:
+        prove_life(machine)
+    assert lab.boots == 1
+
+
 def test_state_that_is_replaced_while_a_process_knows_it_is_checked_again(lab: StateLab) -> None:
     store = lab.store()
     state = lab.ensure(store)
@@ -268,6 +281,7 @@ def test_two_makers_at_once_make_it_once(lab: StateLab) -> None:
 MAKER = """
 import sys
 from pathlib import Path
+from typing import NoReturn
 from tests.state_lab import StateLab, TCG, soon
 
 def reach(machine, deadline):
