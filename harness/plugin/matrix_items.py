@@ -13,6 +13,7 @@ from emulator.errors import SpecError
 from harness.cells.cell import Cell
 from harness.cells.known import read_matrix
 from harness.cells.matrix import Matrix, parse_shard, shard
+from harness.cells.order import spread
 from harness.cells.selection import mark_name
 from harness.plugin import cell_test
 from harness.scenarios import LIBRARY
@@ -56,16 +57,17 @@ def usable_matrix(path: Path) -> Matrix:
 
 
 def cells_of(file: MatrixFile, shard_text: str) -> tuple[Cell, ...]:
-    """Return the file's cells, or those of a shard ("2/5"; "" for all).
+    """Return the file's cells, or those of a shard ("2/5"; "" for all), in the order to play them.
 
     Raises:
         pytest.UsageError: there is no such shard.
     """
     cells = file.matrix().cells
     try:
-        return shard(cells, *parse_shard(shard_text)) if shard_text else cells
+        chosen = shard(cells, *parse_shard(shard_text)) if shard_text else cells
     except SpecError as error:
         raise pytest.UsageError(str(error)) from error
+    return spread(chosen, lambda cell: LIBRARY[cell.scenario].guest)
 
 
 def cell_params(cells: Iterable[Cell]) -> list[object]:

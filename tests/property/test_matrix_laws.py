@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from emulator.machine.spec import Firmware, MachineType
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.matrix import Matrix, load_matrix
+from harness.cells.order import spread
 from harness.cells.selection import shard
 from harness.scenario import Alive, Scenario
 
@@ -138,3 +139,20 @@ def test_shards_are_balanced_disjoint_and_together_everything(several, count, ra
     assert sorted(cell.id for part in parts for cell in part) == sorted(cell.id for cell in several)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
     assert [shard(shuffled, index, count) for index in range(1, count + 1)] == parts
+
+
+@given(st.lists(cells, unique_by=lambda cell: cell.id))
+def test_spread_loses_no_cell_and_keeps_the_order_of_each_kind(some: list[Cell]) -> None:
+    order = spread(some, lambda cell: cell.image)
+    assert sorted(cell.id for cell in order) == sorted(cell.id for cell in some)
+    for image in {cell.image for cell in some}:
+        assert [cell for cell in order if cell.image == image] == [c for c in some if c.image == image]
+
+
+@given(st.lists(cells, unique_by=lambda cell: cell.id), st.integers(1, 40))
+def test_spread_has_of_each_kind_in_each_part_what_is_its_share(some: list[Cell], length: int) -> None:
+    order = spread(some, lambda cell: cell.vcpus)
+    for vcpus in (1, 2, 3, 4):
+        share = sum(cell.vcpus == vcpus for cell in some) / max(len(some), 1)
+        found = sum(cell.vcpus == vcpus for cell in order[:length])
+        assert abs(found - share * min(length, len(some))) <= 2

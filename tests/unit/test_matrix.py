@@ -12,6 +12,7 @@ from emulator.machine.spec import Device, Firmware, MachineType
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.matrix import Matrix, load_matrix
 from harness.cells.selection import parse_shard, shard
+from harness.golden.stage import golden_stage
 from harness.guests.kind import GuestKind
 from harness.scenario import Alive, Inject, Scenario
 from harness.scenarios import LIBRARY
@@ -298,7 +299,9 @@ def test_push_matrix_covers_every_value_of_every_axis():
 
 def test_push_matrix_is_of_a_size_that_finishes_in_time():
     cells = shipped("push.toml").cells
-    assert 60 <= sum(cell.image not in SAC_IMAGES for cell in cells) <= 100
+    linux = [cell for cell in cells if cell.image not in SAC_IMAGES]
+    assert len(linux) <= 200  # forks of booted guests, but for these:
+    assert sum(golden_stage(LIBRARY[cell.scenario]) is None for cell in linux) <= 20
     assert 60 <= sum(cell.image in SAC_IMAGES for cell in cells) <= 100
 
 
