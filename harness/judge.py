@@ -16,6 +16,7 @@ from harness.guests.sac_text import PROMPT
 from harness.guests.traces import TRACES, Sign, Traces
 from harness.plain_view import PlainView
 from harness.scenario import (
+    TYPES,
     Alive,
     Ask,
     CheckDump,
@@ -139,17 +140,17 @@ def unexpected_alarms(
     return sorted(bad, key=lambda alarm: alarm.start)
 
 
-def _stamp(seconds: float) -> float:
-    """Return a moment as the timeline file keeps it, so that a kept transcript gives the same verdict."""
-    return round(seconds, 6)
+def _between(since: float, until: float) -> float:
+    """Return the seconds between two moments, whole microseconds as they are."""
+    return round(until - since, 6)
 
 
 def _moment(transcript: Transcript, offset: int, at: object = None) -> float:
     """Return when an alarm came: a mark's moment `at`, else when its first byte arrived."""
     if isinstance(at, float | int):
-        return _stamp(at)
+        return float(at)
     size = len(transcript)
-    return _stamp(transcript.arrival(min(offset, size - 1))) if size else 0.0
+    return transcript.arrival(min(offset, size - 1)) if size else 0.0
 
 
 def _last_word(
@@ -179,6 +180,7 @@ class _Bench:
     traces: Traces
     evidence: list[Evidence] = field(default_factory=list)
     injections: list[Injection] = field(default_factory=list)
+    _typed_from: Mark | None = None  # where the typing began that the present step goes on from
     _view: UserView | None = None
     _plain: PlainView | None = None
 
@@ -205,7 +207,9 @@ class _Bench:
         self._note_injection(played)
         if played.outcome != "done":
             return _blamed(played, detail, self.transcript)
-        if self._prove(played, played.begin, played.end):
+        is_proven = self._prove(played, played.begin, played.end)
+        self._typed_from = (self._typed_from or played.begin) if isinstance(played.step, TYPES) else None
+        if is_proven:
             return None
         message = f"step {played.index} ({text}) is said to be done, but the transcript does not show it"
         return Verdict(status=Status.BROKEN, reason=Reason.NO_EVIDENCE, message=message, step=played.index)
@@ -218,9 +222,9 @@ class _Bench:
                 start = played.stimuli[-1]
                 if step.outcome is Outcome.NO_EFFECT:
                     return self._prove_nothing(step, start, end)
-                return self._prove_effects(step.effects, start, end)
+                return self._prove_effects(step.effects, start, end, since=start)
             case Expect() as step:
-                return self._prove_effects(step.effects, begin, end)
+                return self._prove_effects(step.effects, begin, end, since=self._typed_from or begin)
             case Run() as step:
                 return self._prove_run(step, end)
             case Reach() as step:
@@ -268,7 +272,7 @@ class _Bench:
         size = len(self.transcript)
         last = self.transcript.arrival(min(end.offset, size) - 1) if size and end.offset else 0.0
         self._cite(describe_step(step), end.offset, end.offset, end.at)
-        return _stamp(end.at) - _stamp(last) >= step.for_s
+        return _between(last, end.at) >= step.for_s
 
     def _prove_typed(self, step: Step, keys: bytes, begin: Mark, end: Mark) -> bool:
         if keys not in self._typed_between(begin, end):
@@ -296,9 +300,14 @@ class _Bench:
         return True
 
     def _typed_between(self, begin: Mark, end: Mark) -> bytes:
-        return b"".join(typed.data for typed in self.transcript.typed if begin.at <= typed.at <= end.at)
+        """Return what was typed from `begin` to `end`: by place too, where moments are equal."""
+        return b"".join(
+            typed.data
+            for typed in self.transcript.typed
+            if begin.at <= typed.at <= end.at and begin.offset <= typed.offset <= end.offset
+        )
 
-    def _prove_effects(self, effects: tuple[Effect, ...], start: Mark, end: Mark) -> bool:
+    def _prove_effects(self, effects: tuple[Effect, ...], start: Mark, end: Mark, *, since: Mark) -> bool:
         position = _consumed(start)
         for effect in effects:
             if isinstance(effect, Shows):
@@ -308,7 +317,7 @@ class _Bench:
                 position = span[1]
                 self._cite(effect.says, *span, self.transcript.arrival(span[0]))
             else:
-                mark = self._signal(effect.name, start, end)
+                mark = self._signal(effect.name, since, end)
                 if mark is None:
                     return False
                 self._cite(effect.says, mark.offset, mark.offset, mark.at)
@@ -381,9 +390,10 @@ class _Bench:
             return
         stimulus, effect = played.stimuli[-1], self._first_effect(played)
         outcome = Outcome.NO_EFFECT if effect is None else Outcome.EFFECTIVE
-        at = _stamp(stimulus.at)
-        latency = None if effect is None else _stamp(max(0.0, _stamp(effect) - at))
-        self.injections.append(Injection(stimulus=stimulus.name, at=at, outcome=outcome, latency_s=latency))
+        latency = None if effect is None else max(0.0, _between(stimulus.at, effect))
+        self.injections.append(
+            Injection(stimulus=stimulus.name, at=stimulus.at, outcome=outcome, latency_s=latency)
+        )
 
     def _first_effect(self, played: PlayedStep) -> float | None:
         """Return when the first effect of an injection shows, or None."""
@@ -402,7 +412,7 @@ class _Bench:
         return min(times, default=None)
 
     def _cite(self, says: str, start: int, end: int, at: float) -> None:
-        self.evidence.append(Evidence(says=says, start=start, end=end, at=_stamp(at)))
+        self.evidence.append(Evidence(says=says, start=start, end=end, at=at))
 
 
 def _consumed(mark: Mark) -> int:

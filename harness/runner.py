@@ -25,6 +25,7 @@ from harness.errors import (
 from harness.guests.guest import Guest, OpenGuest, SacDialogue
 from harness.inject import inject
 from harness.scenario import (
+    TYPES,
     Alive,
     Ask,
     CheckDump,
@@ -79,6 +80,7 @@ class Player:
     time_limit_s: float = 600.0
     delays: Mapping[int, float] = field(default_factory=dict)
     on_step: Callable[[int, str], None] = lambda _index, _text: None
+    _since: int = field(init=False, default=0)  # the number of the first mark that an `Expect` may take
 
     def play(self) -> None:
         """Do the steps in order, up to the first that fails; every outcome is a mark, none is raised.
@@ -99,6 +101,8 @@ class Player:
         transcript = guest.session.transcript
         # What came before this moment and nobody has consumed is still to be seen by this step.
         begin = {"index": index, "step": text, "from": guest.session.position}
+        if index == 0 or not isinstance(self.scenario.steps[index - 1], TYPES):
+            self._since = len(transcript.marks)
         transcript.mark(MarkKind.STEP, "begin", begin)
         if delay := self.delays.get(index, 0.0):
             transcript.mark(MarkKind.LAB, DELAYED, {"seconds": delay})
@@ -126,8 +130,7 @@ class Player:
             case Silence():
                 _await_silence(step, guest.session, deadline)
             case Expect():
-                marks = len(guest.session.transcript.marks)
-                _await_effects(step.effects, guest, deadline, since=marks)
+                _await_effects(step.effects, guest, deadline, since=self._since)
             case Inject():
                 self._inject(step, guest, deadline)
             case CheckDump():

@@ -242,6 +242,8 @@ class CheckDump:
 Step: TypeAlias = Reach | Run | Send | Inject | Expect | Alive | Silence | Ask | Keys | Rejoin | CheckDump
 
 
+TYPES = (Send, Keys)
+"""Steps that type and go on at once: what the guest makes of it may come before they are over."""
 _SAC_STEPS = (Ask, Keys, Rejoin, CheckDump)
 
 
@@ -319,8 +321,14 @@ class Scenario:
         return needed
 
     def allowed(self, index: int) -> frozenset[str]:
-        """Return the alarms that step `index` may see: its own and those of the steps before."""
-        return self.settle_allows.union(*(step.allows for step in self.steps[: index + 1]))
+        """Return the alarms that step `index` may see: its own and those of the steps before.
+
+        One that only types (`TYPES`) may see what the step behind it may.
+        """
+        end = index + 1
+        while end < len(self.steps) and isinstance(self.steps[end - 1], TYPES):
+            end += 1
+        return self.settle_allows.union(*(step.allows for step in self.steps[:end]))
 
 
 def describe_step(step: Step) -> str:  # noqa: PLR0911  # one return for each kind of step

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.pump import Console, open_console, open_socket_console
 from emulator.console.transcript import Transcript
-from emulator.errors import SavedStateError, StateError
+from emulator.errors import LabError, SavedStateError, StateError
 from emulator.machine.argv import CONSOLE_CHARDEV, RamFile, Wiring, build_argv
 from emulator.machine.bench import Bench, Opening, open_bench
 from emulator.machine.capability import Capability, capabilities
@@ -32,6 +32,8 @@ from emulator.machine.tsc import measure_tsc_khz
 
 START_S = 30.0
 CLOSE_S = 8.0
+CATCH_UP_S = 0.05
+"""How long an event waits for the guest bytes that come before it; the pump needs some 2 ms."""
 
 
 class Machine:
@@ -300,7 +302,12 @@ class Machine:
             huge_pages=self._bench.accelerator.accelerator == "kvm",  # TCG gains nothing by them
         )
         self._cycle = PowerCycle(
-            launch, ours, loop=self._bench.loop, transcript=self.transcript, on_end=self._detach
+            launch,
+            ours,
+            loop=self._bench.loop,
+            transcript=self.transcript,
+            catch_up=self._catch_up,
+            on_end=self._detach,
         )
         return self._cycle
 
@@ -351,6 +358,11 @@ class Machine:
             argv_sha256=argv_sha256(self.argv),
         )
         self._bench.ledger.write(entry)
+
+    def _catch_up(self) -> None:
+        """Take what the guest has written so far, unless it writes faster than that; on the loop's thread."""
+        with suppress(LabError):  # a console that failed says so by itself
+            self.console.drain(Deadline.after(CATCH_UP_S, self._bench.clock))
 
     def _detach(self) -> None:
         """Take the last bytes of a QEMU that has ended; on the loop's thread."""

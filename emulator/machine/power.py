@@ -95,6 +95,7 @@ class PowerCycle:
         *,
         loop: LoopThread,
         transcript: Transcript,
+        catch_up: Callable[[], None],
         on_end: Callable[[], None],
     ) -> None:
         self.launch = launch
@@ -106,6 +107,7 @@ class PowerCycle:
         self._link = QmpLink(qmp_socket, on_event=self._note_event)
         self._loop = loop
         self._transcript = transcript
+        self._catch_up = catch_up
         self._on_end = on_end
         self._dead = asyncio.Event()
         self._moved = asyncio.Event()
@@ -370,6 +372,7 @@ class PowerCycle:
             if self._move in {"completed", "failed", "cancelled"}:
                 self._moved.set()
             return
+        self._catch_up()  # QMP is quicker than the console: what the guest wrote before comes before
         self._transcript.mark(MarkKind.QMP, name, data)
         if name == "SHUTDOWN":
             self._shutdown = data

@@ -4,7 +4,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emulator.console.marks import MarkKind
@@ -54,6 +54,7 @@ def happen(guest, what):
         guest.say({"help": HELP, "panic": PANIC, "noise": b"\xff\x00[ 1.\r"}[what])
 
 
+@example(steps=[Reach(stage=Stage.SHELL), Alive(), Alive()], incidents=[], helps=False)
 @given(steps=st.lists(STEPS, min_size=1, max_size=5), incidents=INCIDENTS, helps=st.booleans())
 def test_kept_transcript_gives_the_same_verdict(steps, incidents, helps):
     made = Scenario(name="made-up", title="Made up", description="For a test.", steps=tuple(steps))

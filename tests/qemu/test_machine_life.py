@@ -195,6 +195,15 @@ def test_machine_marks_a_reset_by_the_guest(open_):
         assert reset.detail == {"guest": True, "reason": "guest-reset"}
 
 
+def test_machine_marks_a_reset_behind_the_bytes_that_came_before_it(open_):
+    """QMP is quicker than the console; a boot must not begin with the last words of the one before."""
+    with open_(printing(40) + RESET) as machine:
+        wait_for(machine, lambda: names(machine, MarkKind.QMP).count("RESET") >= 20)
+    ends = [mark.offset for mark in machine.transcript.marks if mark.name == "RESET"]
+    assert min(ends) == 40
+    assert {end % 40 for end in ends} == {0}
+
+
 def test_machine_keeps_its_firmware_variables_while_the_power_is_cut(tmp_path):
     spec = MachineSpec(name="uefi", machine=MachineType.Q35, firmware=Firmware.OVMF)
     with open_machine(spec, run_dir=tmp_path / "run") as machine:

@@ -310,6 +310,43 @@ def test_guest_that_leaves_unasked_fails(word):
     assert verdict.evidence[-1].at == pytest.approx(3.0)
 
 
+class QuickGuest(FakeGuest):
+    """A guest that has restarted before who typed `reboot` is told that the line was typed."""
+
+    def _run(self, line: bytes) -> None:
+        if line == b"reboot":
+            self.say(b"Restarting system\r\n")
+            self.transcript.mark(MarkKind.QMP, "RESET", {"guest": True})
+            self.state = "off"
+            self.transcript.later(2.0, self.boot)
+        else:
+            super()._run(line)
+
+
+@pytest.mark.parametrize("lines", [("reboot",), ("", "reboot")])
+def test_restart_that_comes_while_the_line_is_typed_is_its_effect(lines):
+    target, guest, _ = make_target(QuickGuest())
+    restart = Expect(effects=(RESTARTS,), allows=frozenset({"reset"}))
+    verdict = play(scenario(SHELL, *(Send(line=line) for line in lines), restart, SHELL, Alive()), target)
+    assert (verdict.status, verdict.message) == (Status.PASSED, "")
+    (found,) = [one for one in verdict.evidence if one.says == RESTARTS.says]
+    assert guest.transcript.read(0, found.start).endswith(b"Restarting system\r\n")
+
+
+def test_restart_that_came_before_the_line_was_typed_is_no_effect_of_it():
+    target, _, _ = make_target()
+    push = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=frozenset({"reset"}))
+    made = scenario(SHELL, push, SHELL, Send(line="true"), Expect(effects=(RESTARTS,), within_s=5.0))
+    verdict = play(made, target)
+    assert (verdict.status, verdict.reason, verdict.step) == (Status.FAILED, Reason.TIMEOUT, 4)
+
+
+def test_restart_by_a_line_whose_next_step_does_not_allow_it_fails():
+    target, _, _ = make_target(QuickGuest())
+    verdict = play(scenario(SHELL, Send(line="reboot"), Alive()), target)
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.LEFT)
+
+
 def test_machine_that_ends_unasked_is_the_labs_fault():
     target, guest, _ = make_target()
     guest.transcript.later(3.0, lambda: guest.transcript.mark(MarkKind.MACHINE, "gone", {"signal": 9}))

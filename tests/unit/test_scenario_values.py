@@ -6,10 +6,12 @@ from emulator.console.marks import MarkKind
 from emulator.errors import SpecError
 from emulator.machine.capability import Capability
 from harness.boot_stages import boot_offsets, find_stages
+from harness.guests.kind import GuestKind
 from harness.scenario import (
     Alive,
     Expect,
     Inject,
+    Keys,
     Outcome,
     Reach,
     Run,
@@ -69,6 +71,18 @@ def test_allowances_grow_from_step_to_step():
         settle_allows=frozenset({"s"}),
     )
     assert [made.allowed(index) for index in range(3)] == [{"s", "a"}, {"s", "a"}, {"s", "a", "b"}]
+
+
+def test_step_that_only_types_may_see_what_the_step_behind_it_may():
+    made = scenario(
+        Send(line="first"),
+        Keys(keys="x", says="x"),
+        Alive(allows=frozenset({"a"})),
+        Send(line="last"),
+        guest=GuestKind.SAC,
+    )
+    assert [made.allowed(index) for index in range(4)] == [{"a"}] * 4
+    assert scenario(Alive(), Send(line="x"), Alive(allows=frozenset({"a"}))).allowed(0) == frozenset()
 
 
 def test_scenario_needs_what_its_stimuli_need():
