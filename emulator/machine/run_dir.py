@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -93,7 +94,8 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
     Raises:
         LabError: it can't be written; the old file is unchanged.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # Two threads may write the same file: a machine that starts, and its QEMU that has just ended.
+    partial = path.with_name(f".{path.name}.{threading.get_ident()}.{os.getpid()}.partial")
     text = json.dumps(value, indent=1, sort_keys=True) + "\n"
     try:
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

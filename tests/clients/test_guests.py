@@ -161,7 +161,7 @@ def test_guest_that_is_killed_while_it_is_linked_is_shown_as_stopped_and_starts_
     assert said["closed"][0] in (None, 1000)
 
 
-def test_u17_sac_answers_on_win1_with_the_id_of_the_vm(lab: CloudLab) -> None:
+def test_u17_sac_answers_on_win1(lab: CloudLab) -> None:
     talk = [["SAC>", "id\r"], ["Computer Name", ""], ["GUID", ""]]
     text = shown(play(lab, "b4", "win1", talk=talk, until="SAC>"))
     assert "WIN1" in text

@@ -52,6 +52,18 @@ def save(path: Path, change: Callable[[Cloud], None], *, records: list[Record] |
     asyncio.run(run())
 
 
+def test_what_a_cloud_begins_with_is_saved_before_anybody_is_answered(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.db"
+
+    async def run() -> list[Record]:
+        store = Store(path)
+        options = ServiceOptions(config=demo_config(), origin="demo")
+        async with open_store(store, Cloud(first_records(options, store))):
+            return Store(path).load()
+
+    assert len(asyncio.run(run())) > 10
+
+
 def load(path: Path) -> list[Record]:
     async def run() -> list[Record]:
         return Store(path).load()

@@ -6,6 +6,7 @@ import secrets
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -272,4 +273,15 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(LabError, match="can't be written"):
         write_json(tmp_path / "missing/x.json", {"a": 2})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_json_is_written_by_several_threads_at_once(tmp_path):
+    def write(number):
+        for _ in range(100):
+            write_json(tmp_path / "x.json", {"a": number})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert json.loads((tmp_path / "x.json").read_text())["a"] in range(4)
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]

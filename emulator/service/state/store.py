@@ -157,18 +157,19 @@ class Store:
         while not self._closing.is_set():
             await self._wake.wait()
             self._wake.clear()
-            if not await self._flush():
+            if not await self.flush():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._closing.wait(), RETRY_S)
                 self._wake.set()
-        await self._flush()
+        await self.flush()
 
     def close(self) -> None:
         """Let `run` write what is left and return."""
         self._closing.set()
         self._wake.set()
 
-    async def _flush(self) -> bool:
+    async def flush(self) -> bool:
+        """Write what is noted now; return False where that failed, and all of it is still noted."""
         if not self._changes:
             return True
         changes, self._changes = self._changes, {}
@@ -204,7 +205,11 @@ class Store:
 
 @asynccontextmanager
 async def open_store(store: Store, cloud: Cloud) -> AsyncIterator[Store]:
-    """Write every change of `cloud` until the block ends, and all that is left then."""
+    """Write every change of `cloud` until the block ends, and all that is left then.
+
+    What the cloud begins with is written before the block: a server that is killed at once had told its ids.
+    """
+    await store.flush()
     leave = cloud.watch(store.observe)
     task = asyncio.create_task(store.run())
     try:
