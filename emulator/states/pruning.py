@@ -18,7 +18,7 @@ from emulator.states.state import MANIFEST, USED, read_manifest
 DAY_S = 86400.0
 KEEP_AGE_S = 14 * DAY_S
 KEEP_BYTES = 10 * 2**30
-"""The default matrix takes 3.7 GB."""
+"""The default matrix takes 5.4 GB."""
 IN_USE_S = 600.0
 """A state that was gone on from so recently stays: somebody may be about to map its files."""
 
