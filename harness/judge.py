@@ -16,7 +16,6 @@ from harness.guests.sac_text import PROMPT
 from harness.guests.traces import TRACES, Sign, Traces
 from harness.plain_view import PlainView
 from harness.scenario import (
-    TYPES,
     Alive,
     Ask,
     CheckDump,
@@ -50,6 +49,7 @@ class PlayedStep:
         index: its number.
         step: what it was.
         begin: the mark at its begin; None if it was not begun.
+        since: the mark at the begin of its cause (`Scenario.cause_of`); None if that was not begun.
         end: the mark at its end; None if it never ended.
         stimuli: the marks of what it injected; what somebody else did through the machine's control
             socket meanwhile is not among them.
@@ -58,6 +58,7 @@ class PlayedStep:
     index: int
     step: Step
     begin: Mark | None
+    since: Mark | None
     end: Mark | None
     stimuli: tuple[Mark, ...]
 
@@ -86,6 +87,7 @@ def played_steps(scenario: Scenario, marks: Iterable[Mark]) -> tuple[PlayedStep,
             index=index,
             step=step,
             begin=begins.get(index),
+            since=begins.get(scenario.cause_of(index)),
             end=ends.get(index),
             stimuli=tuple(stimuli.get(index, ())),
         )
@@ -180,7 +182,6 @@ class _Bench:
     traces: Traces
     evidence: list[Evidence] = field(default_factory=list)
     injections: list[Injection] = field(default_factory=list)
-    _typed_from: Mark | None = None  # where the typing began that the present step goes on from
     _view: UserView | None = None
     _plain: PlainView | None = None
 
@@ -207,9 +208,7 @@ class _Bench:
         self._note_injection(played)
         if played.outcome != "done":
             return _blamed(played, detail, self.transcript)
-        is_proven = self._prove(played, played.begin, played.end)
-        self._typed_from = (self._typed_from or played.begin) if isinstance(played.step, TYPES) else None
-        if is_proven:
+        if self._prove(played, played.begin, played.end):
             return None
         message = f"step {played.index} ({text}) is said to be done, but the transcript does not show it"
         return Verdict(status=Status.BROKEN, reason=Reason.NO_EVIDENCE, message=message, step=played.index)
@@ -224,7 +223,7 @@ class _Bench:
                     return self._prove_nothing(step, start, end)
                 return self._prove_effects(step.effects, start, end, since=start)
             case Expect() as step:
-                return self._prove_effects(step.effects, begin, end, since=self._typed_from or begin)
+                return self._prove_effects(step.effects, begin, end, since=played.since or begin)
             case Run() as step:
                 return self._prove_run(step, end)
             case Reach() as step:

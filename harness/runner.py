@@ -25,7 +25,6 @@ from harness.errors import (
 from harness.guests.guest import Guest, OpenGuest, SacDialogue
 from harness.inject import inject
 from harness.scenario import (
-    TYPES,
     Alive,
     Ask,
     CheckDump,
@@ -101,7 +100,7 @@ class Player:
         transcript = guest.session.transcript
         # What came before this moment and nobody has consumed is still to be seen by this step.
         begin = {"index": index, "step": text, "from": guest.session.position}
-        if index == 0 or not isinstance(self.scenario.steps[index - 1], TYPES):
+        if self.scenario.cause_of(index) == index:
             self._since = len(transcript.marks)
         transcript.mark(MarkKind.STEP, "begin", begin)
         if delay := self.delays.get(index, 0.0):

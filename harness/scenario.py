@@ -320,6 +320,15 @@ class Scenario:
                 needed |= step.stimulus.needs
         return needed
 
+    def cause_of(self, index: int) -> int:
+        """Return the number of the step whose doings step `index` may take for effects of its own.
+
+        That is the first of the steps directly before it that only type (`TYPES`), else itself.
+        """
+        while index > 0 and isinstance(self.steps[index - 1], TYPES):
+            index -= 1
+        return index
+
     def allowed(self, index: int) -> frozenset[str]:
         """Return the alarms that step `index` may see: its own and those of the steps before.
 

@@ -82,6 +82,7 @@ def test_step_that_only_types_may_see_what_the_step_behind_it_may():
         guest=GuestKind.SAC,
     )
     assert [made.allowed(index) for index in range(4)] == [{"a"}] * 4
+    assert [made.cause_of(index) for index in range(4)] == [0, 0, 0, 3]
     assert scenario(Alive(), Send(line="x"), Alive(allows=frozenset({"a"}))).allowed(0) == frozenset()
 
 
