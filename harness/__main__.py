@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from harness.exit_codes import EXIT_INTERRUPTED
+from harness.scenario.exit_codes import EXIT_INTERRUPTED
 
 
 def main() -> int:

@@ -14,8 +14,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from emulator.errors import EmulatorError, SpecError, StateError
-from harness.errors import GuestError, HarnessError, ServiceRefused
-from harness.exit_codes import (
+from harness.scenario.errors import GuestError, HarnessError, ServiceRefused
+from harness.scenario.exit_codes import (
     EXIT_BROKEN,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -79,7 +79,7 @@ COMMANDS: dict[str, Command] = {
         group=True,
     ),
     "states": Command(
-        module="harness.commands.states",
+        module="harness.commands.snapshots",
         summary="List, build and prune the golden states that scenarios go on from.",
         group=True,
     ),

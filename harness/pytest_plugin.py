@@ -27,7 +27,7 @@ from harness.plugin.fixtures import (
     screen,
     target,
 )
-from harness.plugin.interrupts import InterruptibleTests, is_held_back
+from harness.plugin.process import InterruptibleTests, is_held_back
 
 __all__ = [
     "cloud",
@@ -115,7 +115,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Let `-n auto` follow this host's cores and memory where machines are run; else xdist decides."""
-    from harness.lab import cell_workers  # noqa: PLC0415
+    from harness.run.lab import cell_workers  # noqa: PLC0415
 
     if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") or not _asked_matrices(config):
         return None
@@ -132,8 +132,7 @@ def _asked_matrices(config: pytest.Config) -> list[Path]:
 
 def _begin_record(config: pytest.Config) -> None:
     from harness.plugin.matrix_items import usable_matrix  # noqa: PLC0415
-    from harness.plugin.record_hooks import RECORD, RecordHooks  # noqa: PLC0415
-    from harness.plugin.run_recorder import RunRecorder, new_run_id  # noqa: PLC0415
+    from harness.plugin.run_recorder import RECORD, RecordHooks, RunRecorder, new_run_id  # noqa: PLC0415  # noqa: PLC0415
 
     chosen = config.option.run_dir or config.invocation_params.dir / "results" / new_run_id()
     run_dir = Path(chosen).absolute()

@@ -11,8 +11,8 @@ from emulator.clock import Deadline, FakeClock
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Sink, Transcript
 from emulator.errors import StateError
-from emulator.machine.capability import Capability
-from harness.targets import Target
+from emulator.machine.control import Capability
+from harness.play.target import Target
 
 KERNEL_LINE = b"[    0.000000] Linux version 6.1.0-50-cloud-amd64 (debian-kernel@lists.debian.org)\r\n"
 PANIC = (

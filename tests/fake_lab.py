@@ -14,14 +14,14 @@ from types import SimpleNamespace
 
 import pytest
 
-import harness.cells.run
 import harness.plugin.fixtures
+import harness.run.cell_run
 from emulator.clock import Deadline, FakeClock
 from emulator.console.transcript import DirectorySink
 from emulator.errors import LabError
-from emulator.machine.capability import Capability
+from emulator.machine.control import Capability
 from emulator.machine.spec import Accelerator
-from harness.lab import Lab
+from harness.run.lab import Lab
 from tests.fake_guest import EVERYTHING, KERNEL_LINE, FakeControl, FakeGuest, ScriptedTranscript
 
 CLOCK = FakeClock()
@@ -79,7 +79,7 @@ class FakeLab(Lab):
 
 
 def use_fakes(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(harness.cells.run, "open_machine", open_fake_machine)
+    patch.setattr(harness.run.cell_run, "open_machine", open_fake_machine)
     patch.setattr(
         harness.plugin.fixtures, "Lab", lambda **fields: FakeLab(clock=CLOCK, **fields | {"cold": True})
     )

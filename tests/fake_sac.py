@@ -11,8 +11,8 @@ import pyte
 
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
-from emulator.images.sac.profile import SacProfile, load_profile
-from harness.targets import Target
+from emulator.sac.profile import SacProfile, load_profile
+from harness.play.target import Target
 from tests.fake_guest import FakeControl, ScriptedTranscript, whole
 
 GUID = "5f1e7a30-0c4b-4d7e-9a51-77ab39f1c0de"

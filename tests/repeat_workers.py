@@ -7,8 +7,8 @@ from pathlib import Path
 
 from emulator.errors import SpecError
 from harness.repeat.outcome import Ending
-from harness.repeat.worker import Job
-from harness.verdict import Status
+from harness.repeat.workers import Job
+from harness.scenario.verdict import Status
 
 DIES_AT = 2
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.clock import Deadline
-from emulator.images.sac.knobs import SacKnobs
-from emulator.images.sac.profile import SacProfile, load_profile
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.probe import Choice
-from emulator.machine.sac_boot import SacBoot, sac_spec
 from emulator.machine.spec import MachineSpec, MachineType
-from harness.alarms import NAMES
-from harness.screen import Screen
-from harness.session import Match, Session
+from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.knobs import SacKnobs
+from emulator.sac.profile import SacProfile, load_profile
+from harness.play.alarms import NAMES
+from harness.play.screen import Screen
+from harness.play.session import Match, Session
 from harness.signatures.rules import shipped_rules
 
 TCG = Choice(accelerator="tcg", reason="what every host has")

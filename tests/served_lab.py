@@ -17,7 +17,7 @@ from pathlib import Path
 
 from emulator.clock import Deadline, utc_now
 from emulator.cloud.records import Record, VirtualMachine
-from emulator.service.context import Service
+from emulator.service.core.context import Service
 from tests.fake_fleet import FakeGuest
 from tests.service_lab import (
     GROUP,

@@ -10,9 +10,9 @@ from functools import cache
 
 from starlette.testclient import TestClient
 
-from emulator.cloud.cloud import Cloud
 from emulator.cloud.guest_plan import DEFAULT_IMAGE, plan_guest
 from emulator.cloud.records import (
+    Cloud,
     PowerState,
     Principal,
     PrincipalType,
@@ -34,14 +34,13 @@ from emulator.cloud.resource_id import (
 )
 from emulator.cloud.roles import BUILT_IN_ROLES, OWNER, READER, VM_CONTRIBUTOR
 from emulator.cloud.settings import Settings
-from emulator.service.activity import ActivityLog
 from emulator.service.app import create_app
-from emulator.service.compute.blobs import BlobSigner
-from emulator.service.console.faults import Faults
-from emulator.service.console.sessions import Sessions
-from emulator.service.context import Service
-from emulator.service.identity.tokens import TokenDesk, TokenKey
-from emulator.service.operations import Operations
+from emulator.service.core.context import Service
+from emulator.service.parts.activity import ActivityLog
+from emulator.service.parts.blobs import BlobSigner
+from emulator.service.parts.operations import Operations
+from emulator.service.parts.sessions import Faults, Sessions
+from emulator.service.parts.tokens import TokenDesk, TokenKey
 from tests.fake_fleet import FakeFleet
 
 TENANT = "11111111-1111-1111-1111-111111111111"

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from emulator.clock import utc_now
 from emulator.service.app import create_app
-from emulator.service.compute.blobs import BlobSigner
-from emulator.service.context import Service
+from emulator.service.core.context import Service
 from emulator.service.https.server import Listener, bind, open_server
 from emulator.service.https.tls import open_authority, server_context
-from emulator.service.identity.tokens import TokenDesk
+from emulator.service.parts.blobs import BlobSigner
+from emulator.service.parts.tokens import TokenDesk
 from tests.service_lab import open_test_service
 
 BOUND_S = 20.0

@@ -7,19 +7,19 @@ from functools import partial
 from pathlib import Path
 
 from emulator.clock import Deadline
-from emulator.images.sac.profile import load_profile
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
-from emulator.machine.sac_boot import SacBoot, sac_spec
 from emulator.machine.spec import MachineSpec
-from emulator.states.request import StateRequest
-from emulator.states.state import SavedState
-from emulator.states.store import StateStore
-from harness.golden.reach import reach_stage
+from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.profile import load_profile
+from emulator.snapshots.request import StateRequest
+from emulator.snapshots.snapshot import SavedState
+from emulator.snapshots.store import StateStore
 from harness.guests.sac import SacGuest
-from harness.session import Session
-from harness.stages import Stage
+from harness.play.session import Session
+from harness.scenario.stages import Stage
+from harness.snapshots.reach import reach_stage
 
 TCG = Choice(accelerator="tcg", reason="what every host has")
 DRIVER = partial(SacGuest, profile=load_profile("2022"))

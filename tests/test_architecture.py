@@ -230,7 +230,7 @@ def complaints_of_calls(modules: Mapping[str, Module]) -> Iterator[str]:
 
 
 def complaints_of_exceptions(modules: Mapping[str, Module]) -> Iterator[str]:
-    trees = {"emulator.errors", "harness.errors"}
+    trees = {"emulator.errors", "harness.scenario.errors"}
     for name in modules.keys() - trees:
         for node in ast.walk(modules[name].tree):
             if isinstance(node, ast.ClassDef):
@@ -315,7 +315,12 @@ def test_listing_says_no_to_a_missing_and_to_a_dead_row() -> None:
 @pytest.mark.parametrize(
     ("importer", "statement", "allowed", "complaint"),
     [
-        ("emulator__pump", "from harness.session import Session", ("harness",), "never imports the harness"),
+        (
+            "emulator__pump",
+            "from harness.play.session import Session",
+            ("harness",),
+            "never imports the harness",
+        ),
         ("emulator__pump", "import emulator.spec", (), "does not allow"),
         (
             "emulator__pump",
@@ -339,7 +344,7 @@ def test_imports_allow_the_modules_of_the_same_package() -> None:
 
 
 def test_imports_allow_a_submodule_of_an_allowed_package() -> None:
-    tree = made_up(harness__run="from emulator.console.cursor import Cursor")
+    tree = made_up(harness__run="from emulator.console.channel import Cursor")
     table = {"harness.run": Row(pure=False, may_import=("emulator.console",))}
     assert list(complaints_of_imports(tree, table)) == []
 

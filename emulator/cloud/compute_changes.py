@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.cloud.compute_scale_sets import capacity_of
+from emulator.cloud.compute import capacity_of
 from emulator.cloud.documents import (
     invalid,
     merge,

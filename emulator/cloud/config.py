@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import tomllib
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.cloud.settings import CloudKind, Era, Fault, Settings
-from emulator.toml_file import load_toml
+from emulator.toml_file import load_toml, parse_table
 
 GUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 NAME = r"^[A-Za-z0-9_.()-]{0,89}[A-Za-z0-9_()-]$"
@@ -168,3 +170,16 @@ def load_cloud_config(path: Path) -> CloudConfig:
         SpecError: it can't be read or is wrong; one line a complaint.
     """
     return load_toml(path, CloudConfig)
+
+
+DEMO_FILE = "demo.toml"
+
+
+def demo_text() -> str:
+    """Return the demo's cloud.toml as it is shipped."""
+    return resources.files("emulator.cloud").joinpath(DEMO_FILE).read_text(encoding="utf-8")
+
+
+def demo_config() -> CloudConfig:
+    """Return the demo's tables."""
+    return parse_table(tomllib.loads(demo_text()), CloudConfig, origin=DEMO_FILE)

@@ -51,7 +51,7 @@ from emulator.cloud.resource_id import (
 from emulator.cloud.roles import BUILT_IN_ROLES
 from emulator.cloud.settings import CLOUD_FACTS, CloudKind
 from emulator.errors import SpecError
-from emulator.images.sac.knob_words import parse_knobs
+from emulator.sac.knobs import parse_knobs
 
 _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 4122's, for URLs
 

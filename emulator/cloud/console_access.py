@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from emulator.cloud.cloud import Cloud
 from emulator.cloud.records import (
     BootDiagnostics,
+    Cloud,
     PowerState,
     ProvisioningState,
     StorageAccount,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
-from emulator.cloud.cloud import Cloud
-from emulator.cloud.endpoints import ADFS
-from emulator.cloud.records import Principal, PrincipalType, Subscription
+from emulator.cloud.endpoints import ADFS, GRAPH_RESOURCE
+from emulator.cloud.records import Cloud, Principal, PrincipalType, Subscription
 from emulator.errors import CloudError
 
 ANY_TENANT = frozenset({"common", "organizations", ADFS})
@@ -83,3 +84,120 @@ def find_managed_identity(cloud: Cloud, wanted: str | None) -> Principal | None:
 def is_client_id(cloud: Cloud, client_id: str) -> bool:
     """Tell whether `client_id` can be a program's that signs users in: a GUID, or one of ours."""
     return bool(GUID.fullmatch(client_id)) or find_application(cloud, client_id, tenant=None) is not None
+
+
+_CONDITION = re.compile(
+    r"(?:(?P<field>userPrincipalName|appId|displayName|id)\s+eq\s+|startswith\((?P<prefix>displayName),\s*"
+    r"|servicePrincipalNames/any\(\s*\w+\s*:\s*\w+\s+eq\s+)'(?P<value>(?:[^']|'')*)'\)?",
+    re.IGNORECASE,
+)
+FILTER_MAX = 2048
+
+
+def render_principal(principal: Principal, *, typed: bool = False) -> dict[str, Any]:
+    """Return a user or a service principal; `typed` adds "@odata.type", as lists of mixed objects have it."""
+    user = principal.type is PrincipalType.USER
+    kind = {"@odata.type": f"#microsoft.graph.{'user' if user else 'servicePrincipal'}"} if typed else {}
+    shown = {**kind, "id": principal.id, "displayName": principal.name}
+    if user:
+        return {**shown, "userPrincipalName": principal.name, "mail": None}
+    client = principal.app_id or principal.name
+    return {
+        **shown,
+        "appId": client,
+        "appOwnerOrganizationId": principal.tenant,
+        "accountEnabled": True,
+        "servicePrincipalNames": [client],
+        "servicePrincipalType": "ManagedIdentity" if principal.secret is None else "Application",
+    }
+
+
+def matching(principals: Iterable[Principal], filter_text: str | None) -> list[Principal]:
+    """Return those that a `$filter` takes; the filters are those that az sends.
+
+    Raises:
+        CloudError: 400; it is another one.
+    """
+    chosen = list(principals)
+    for condition in re.split(r"\s+and\s+", filter_text[:FILTER_MAX]) if filter_text else ():
+        match = _CONDITION.fullmatch(condition.strip())
+        if match is None:
+            raise CloudError(
+                400, "Request_UnsupportedQuery", f"Unsupported or invalid query filter: {condition[:80]}"
+            )
+        chosen = [one for one in chosen if _matches(one, match)]
+    return chosen
+
+
+def _matches(principal: Principal, match: re.Match[str]) -> bool:
+    wanted = match["value"].replace("''", "'").lower()
+    if match["prefix"]:
+        return principal.name.lower().startswith(wanted)
+    if match["field"] and match["field"].lower() == "id":
+        return principal.id.lower() == wanted
+    if match["field"] and match["field"].lower() in {"userprincipalname", "displayname"}:
+        return principal.name.lower() == wanted
+    return (principal.app_id or principal.name).lower() == wanted
+
+
+OPENID_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})
+
+
+_DEFAULT = "/.default"
+
+
+_URI = re.compile(r"(https|api)://[A-Za-z0-9._:/\[\]-]{1,400}")
+
+
+def resource_of_client_scope(scope: str) -> str:
+    """Return the resource of a client-credentials scope, `RESOURCE/.default`.
+
+    Raises:
+        CloudError: AADSTS70011, or AADSTS500011 for a resource that can't be one.
+    """
+    words = scope.split()
+    if len(words) != 1 or not words[0].endswith(_DEFAULT):
+        raise _invalid_scope(scope)
+    return require_resource(words[0].removesuffix(_DEFAULT))
+
+
+def resource_of_user_scope(scope: str) -> str:
+    """Return the one resource that the scopes of a user's sign-in are of; Graph where there is none.
+
+    Raises:
+        CloudError: as `resource_of_client_scope`; AADSTS70011 for two resources.
+    """
+    resources = {
+        word.removesuffix(_DEFAULT) if word.endswith(_DEFAULT) else word.rpartition("/")[0]
+        for word in scope.split()
+        if word.lower() not in OPENID_SCOPES
+    }
+    if not resources:
+        return GRAPH_RESOURCE
+    if len(resources) > 1 or "" in resources:
+        raise _invalid_scope(scope)
+    return require_resource(resources.pop())
+
+
+def require_resource(resource: str) -> str:
+    """Return `resource` if a token can be for it.
+
+    Raises:
+        CloudError: AADSTS500011.
+    """
+    if not (_URI.fullmatch(resource) or GUID.fullmatch(resource)):
+        raise CloudError(
+            400,
+            "invalid_resource",
+            f"AADSTS500011: The resource principal named {resource[:80]} was not found in the tenant.",
+        )
+    return resource
+
+
+def _invalid_scope(scope: str) -> CloudError:
+    return CloudError(
+        400,
+        "invalid_scope",
+        "AADSTS70011: The provided request must include a 'scope' input parameter. The provided value for the"
+        f" input parameter 'scope' is not valid. The scope {scope[:200]} is not valid.",
+    )

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.images.sac.image import SAC_IMAGES
-from emulator.images.sac.knob_words import parse_knobs
 from emulator.machine.spec import Device, Firmware, MachineType, WatchdogAction
+from emulator.sac.image import SAC_IMAGES
+from emulator.sac.knobs import parse_knobs
 
 DEFAULT_IMAGE = "bookworm-grub"
 SAC_IMAGE = "sac"

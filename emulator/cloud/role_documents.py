@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from emulator.cloud.cloud import Cloud
 from emulator.cloud.directory import GUID
-from emulator.cloud.filters import Condition, find_value
-from emulator.cloud.records import Principal, PrincipalType, RoleAssignment, RoleDefinition
+from emulator.cloud.documents import Condition, find_value
+from emulator.cloud.records import Cloud, Principal, PrincipalType, RoleAssignment, RoleDefinition
 from emulator.cloud.resource_id import is_within
 from emulator.errors import CloudError
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from emulator.cloud.cloud import Cloud
-from emulator.cloud.records import RoleAssignment, RoleDefinition
+from emulator.cloud.records import Cloud, RoleAssignment, RoleDefinition
 from emulator.cloud.resource_id import is_within, subscription_scope
 
 CONNECT = "Microsoft.SerialConsole/serialPorts/connect/action"

@@ -11,18 +11,19 @@ import json
 import os
 import selectors
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from emulator.console.cursor import Cursor
-from emulator.console.link_flow import INPUT_SIZE, LinkFlow
+from emulator.clock import Deadline
+from emulator.console.channel import Cursor
 from emulator.console.loop import Loop
 from emulator.console.marks import MarkKind
-from emulator.console.outgoing import OutgoingQueue
+from emulator.console.outgoing import INPUT_SIZE, LinkFlow, OutgoingQueue
 from emulator.console.transcript import Transcript
-from emulator.errors import SpecError
+from emulator.errors import ConsoleClosed, ControlError, LabError, SpecError
 
 CONSOLE_SOCKET = "console.sock"
 LINE_MAX = 65536
@@ -219,3 +220,160 @@ def listen_unix(path: Path) -> Iterator[socket.socket]:
         listener.settimeout(0.0)
         listener.listen(16)
         yield listener
+
+
+CONTROL_SOCKET = "control.sock"
+_CLIENT_S = 5.0  # for each read and write of a client
+_JOIN_S = 60.0
+
+ControlHandler = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class _ControlServer:
+    """A thread that answers one client after the other; the handler may take its time."""
+
+    def __init__(self, listener: socket.socket, wake: int, handler: ControlHandler) -> None:
+        self._listener = listener
+        self._wake = wake
+        self._handler = handler
+        self._thread = threading.Thread(target=self._run, name="control-link")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        os.eventfd_write(self._wake, 1)
+        self._thread.join(_JOIN_S)
+        if self._thread.is_alive():
+            raise LabError(f"a control request did not end within {_JOIN_S:g} s")
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._wake, selectors.EVENT_READ)
+            while all(key.fd != self._wake for key, _ in selector.select()):
+                try:
+                    client, _ = self._listener.accept()
+                except OSError:  # it left before it was let in
+                    continue
+                with client:
+                    self._serve(client)
+
+    def _serve(self, client: socket.socket) -> None:
+        client.settimeout(_CLIENT_S)
+        try:
+            answer = self._answer(read_line(client))
+            client.sendall(json.dumps(answer).encode() + b"\n")
+        except OSError:  # it left, or stalls: its own loss
+            return
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request: Any = json.loads(line)
+            if not isinstance(request, dict):
+                raise SpecError("a request is one JSON object on a line")  # noqa: TRY301 - one answer for all
+            return self._handler(request)
+        except ValueError as error:  # also SpecError
+            return {"error": str(error)}
+        except Exception as error:  # noqa: BLE001 - whatever the owner's handler raises is the client's answer
+            return {"error": str(error) or repr(error)}
+
+
+def read_line(link: socket.socket) -> bytes:
+    """Read up to the first line end; what comes behind it is dropped.
+
+    Returns b"" where the peer ended without one, or sent more than LINE_MAX bytes.
+
+    Raises:
+        OSError: the peer is gone, or is silent longer than the socket's timeout.
+    """
+    received = b""
+    while b"\n" not in received:
+        data = link.recv(4096)
+        if not data or len(received) > LINE_MAX:
+            return b""
+        received += data
+    return received.partition(b"\n")[0]
+
+
+@contextmanager
+def open_control_link(path: Path, handler: ControlHandler) -> Iterator[Path]:
+    """Serve requests at `path` with `handler`, on a thread of their own.
+
+    What the handler raises is answered as `{"error": TEXT}`.
+
+    Raises:
+        SpecError: nothing can listen there.
+        LabError: the handler still runs long after the end.
+    """
+    with ExitStack() as stack:
+        listener = stack.enter_context(listen_unix(path))
+        wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        stack.callback(os.close, wake)
+        server = _ControlServer(listener, wake, handler)
+        server.start()
+        stack.callback(server.stop)
+        yield path
+
+
+@contextmanager
+def open_link(
+    path: Path, *, mode: Literal["read", "write"], start: Literal["start", "end"] | int, deadline: Deadline
+) -> Iterator[socket.socket]:
+    """Attach to a console; what the socket gives is the guest's bytes from `start` on.
+
+    The socket is blocking and has no timeout; its end is the console's end.
+
+    Raises:
+        ConsoleClosed: nobody serves there, or no longer.
+        SpecError: the server refused `mode` or `start`.
+    """
+    with _connect(path, ConsoleClosed, deadline) as link:
+        answer = _exchange(link, {"mode": mode, "from": start}, ConsoleClosed)
+        if "error" in answer:
+            raise SpecError(f"{path}: {answer['error']}")
+        link.settimeout(None)
+        yield link
+
+
+def request_control(path: Path, request: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
+    """Ask the machine's owner to do something and return its answer.
+
+    Raises:
+        ControlError: nobody serves there, it refused, or it did not answer in time.
+    """
+    with _connect(path, ControlError, deadline) as link:
+        answer = _exchange(link, request, ControlError)
+    if "error" in answer:
+        raise ControlError(str(answer["error"]))
+    return answer
+
+
+@contextmanager
+def _connect(path: Path, fault: type[LabError], deadline: Deadline) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        link.settimeout(max(deadline.remaining(), 0.001))
+        try:
+            link.connect(os.fspath(path))
+        except OSError as error:
+            raise fault(f"{path}: no machine answers here: {error}") from error
+        yield link
+
+
+def _exchange(link: socket.socket, request: dict[str, Any], fault: type[LabError]) -> dict[str, Any]:
+    """Send a line and read one, byte by byte: what follows it belongs to the caller."""
+    line = bytearray()
+    try:
+        link.sendall(json.dumps(request).encode() + b"\n")
+        while not line.endswith(b"\n") and len(line) <= LINE_MAX:
+            if not (byte := link.recv(1)):
+                raise fault("the machine ended before it answered")
+            line += byte
+        answer: Any = json.loads(line)
+    except OSError as error:
+        raise fault(f"the machine did not answer: {error}") from error
+    except ValueError as error:
+        raise fault(f"the machine's answer is not JSON: {bytes(line[:80])!r}") from error
+    if not isinstance(answer, dict):
+        raise fault(f"the machine's answer is not an object: {bytes(line[:80])!r}")
+    return answer

@@ -10,15 +10,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
-from emulator.console.control_link import CONTROL_SOCKET, ControlHandler, open_control_link
-from emulator.console.links import open_links
+from emulator.console.links import CONTROL_SOCKET, ControlHandler, open_control_link, open_links
 from emulator.console.loop import Loop
 from emulator.console.marks import MarkKind
 from emulator.console.outgoing import OutgoingQueue
 from emulator.console.pty_endpoint import PtyEndpoint, open_endpoint
-from emulator.console.raw_pty import open_raw_pty
 from emulator.console.transcript import Sink, Transcript
-from emulator.console.wires import PtyWire, SocketWire, Wire
+from emulator.console.wires import PtyWire, SocketWire, Wire, open_raw_pty
 from emulator.errors import DeadlineExceeded, LabError, StateError
 
 _BURST = 1 << 20  # bytes read in one turn before links get theirs

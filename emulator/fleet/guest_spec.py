@@ -10,11 +10,10 @@ from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import SpecError
 from emulator.images.image import Image
-from emulator.images.sac.image import SAC_IMAGES
-from emulator.images.sac.knob_words import parse_knobs
-from emulator.images.sac.knobs import SacKnobs
-from emulator.machine.linux_boot import linux_spec
+from emulator.images.linux_boot import linux_spec
 from emulator.machine.spec import MachineSpec
+from emulator.sac.image import SAC_IMAGES
+from emulator.sac.knobs import SacKnobs, parse_knobs
 
 HOST_NAME_MAX = 64
 """`__NEW_UTS_LEN` of Linux."""

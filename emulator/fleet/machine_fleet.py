@@ -15,14 +15,60 @@ from pathlib import Path
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.guest_plan import DEFAULT_IMAGE, GuestPlan
 from emulator.cloud.records import VirtualMachine
-from emulator.errors import LabError, StateError
+from emulator.errors import EmulatorError, LabError, StateError
 from emulator.fleet.guest_spec import equip, plan_of, sac_knobs, spec_of
 from emulator.fleet.machine_guest import Ground, MachineGuest, Patience, PowerChange
-from emulator.fleet.readiness import Readiness
-from emulator.images import ImageStore
-from emulator.images.sac.image import SAC_IMAGES
-from emulator.machine.sac_boot import SacBoot, sac_spec
-from emulator.machine.spec import Firmware, MachineSpec
+from emulator.images.store import ImageStore
+from emulator.machine.probe import choose_accelerator
+from emulator.machine.qemu_binary import find_ovmf, find_qemu
+from emulator.machine.spec import Accelerator, Firmware, MachineSpec, MachineType
+from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SAC_IMAGES
+
+AGAIN_S = 5.0
+"""How long an answer is taken for the present state, in seconds."""
+
+
+class Readiness:
+    """Looks for prerequisites; `find_problems` blocks, for 4 s where the accelerator is probed first."""
+
+    def __init__(self, store: ImageStore, *, images: Iterable[str], clock: Clock) -> None:
+        self._store = store
+        self._images = tuple(sorted(images))
+        self._clock = clock
+        self._probed = False
+        self._known: tuple[float, list[str]] | None = None
+
+    def find_problems(self) -> list[str]:
+        """Return what is missing, each with what mends it; remembered for AGAIN_S."""
+        now = self._clock.monotonic()
+        if self._known is None or now - self._known[0] > AGAIN_S:
+            checks: list[Callable[[], object]] = [self._check_machine, find_ovmf]
+            checks += [self._image_check(name) for name in self._images]
+            self._known = (now, [text for check in checks if (text := _complaint(check))])
+        return list(self._known[1])
+
+    def _check_machine(self) -> None:
+        qemu = find_qemu()
+        if self._probed:
+            return
+        for machine in (MachineType.PC, MachineType.Q35):
+            choose_accelerator(Accelerator.AUTO, qemu=qemu, machine=machine, clock=self._clock)
+        self._probed = True
+
+    def _image_check(self, name: str) -> Callable[[], object]:
+        return lambda: self._store.open(name)
+
+
+def _complaint(check: Callable[[], object]) -> str | None:
+    try:
+        check()
+    except EmulatorError as error:
+        return str(error)
+    except OSError as error:
+        return f"the accelerator can't be probed: {error.strerror}"
+    return None
+
 
 THREADS = 32
 ANSWER_S = 2.0

@@ -13,19 +13,54 @@ from typing import Any, TypeVar
 from emulator.clock import Clock, Deadline
 from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
-from emulator.console.cursor import Cursor
+from emulator.console.channel import Cursor
 from emulator.console.marks import Mark, MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, LabError, StateError
-from emulator.fleet.boot_watch import BOOT_S, BootWatch
-from emulator.fleet.effects import NMI, RESET, Reaction, ReactionSearch, marks_after, reaction_to_sysrq
 from emulator.fleet.guest import Effect
 from emulator.fleet.guest_spec import host_name_of, plan_of
 from emulator.fleet.machine_slot import MachineSlot
 from emulator.fleet.system_request import has_read_all, make_system_request, require_key
-from emulator.fleet.transcript_wait import wait_change, wait_for
-from emulator.machine import Machine
+from emulator.guest_text.boots import BOOT_S, BootWatch
+from emulator.guest_text.effects import NMI, RESET, Reaction, ReactionSearch, marks_after, reaction_to_sysrq
+from emulator.machine.machine import Machine
 from emulator.machine.spec import MachineSpec
+
+
+async def wait_change(transcript: Transcript, version: int, *, seconds: float | None = None) -> None:
+    """Return when `transcript.version` differs from `version`, at its end, or after `seconds`."""
+    loop = asyncio.get_running_loop()
+    changed = asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop was closed in the middle
+            loop.call_soon_threadsafe(changed.set)
+
+    unwatch = transcript.watch(wake)
+    try:
+        if transcript.version == version and transcript.closed is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await changed.wait()
+    finally:
+        unwatch()
+
+
+async def wait_for(
+    transcript: Transcript, look: Callable[[], T | None], *, deadline: Deadline | None = None
+) -> T | None:
+    """Return what `look` finds, asked again after each change; None at the deadline or the transcript's end.
+
+    `look` is asked on the loop; what is false counts as nothing found.
+    """
+    while True:
+        version, closed = transcript.version, transcript.closed
+        found = look()
+        if found or closed is not None or (deadline is not None and deadline.expired()):
+            return found or None
+        seconds = None if deadline is None else deadline.remaining()
+        await wait_change(transcript, version, seconds=seconds)
+
 
 T = TypeVar("T")
 KEEP = 4 * 2**20

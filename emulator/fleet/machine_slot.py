@@ -9,8 +9,8 @@ from pathlib import Path
 from emulator.clock import Clock, Deadline
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, StateError
-from emulator.machine import Machine, MachineState, open_machine
-from emulator.machine.power import LAST_WORDS_S
+from emulator.machine.machine import Machine, open_machine
+from emulator.machine.power import LAST_WORDS_S, MachineState
 from emulator.machine.spec import MachineSpec
 
 START_S = 30.0

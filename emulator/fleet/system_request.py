@@ -10,7 +10,8 @@ from pathlib import Path
 
 from emulator.clock import Deadline
 from emulator.errors import ControlError, SpecError
-from emulator.machine import Capability, Machine
+from emulator.machine.control import Capability
+from emulator.machine.machine import Machine
 
 QUIET_BEFORE_BREAK_S = 0.05
 """A BREAK within 2 ms of a typed byte is lost, from 10 ms on it is safe (spec/qemu.md 4)."""

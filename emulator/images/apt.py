@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 
 from emulator.errors import ImageError, MissingPrerequisite
 from emulator.images.catalog import CatalogEntry
+from emulator.images.image import hash_file
 from emulator.images.loader import LOADER_PACKAGES
 from emulator.images.package import Package, Progress
-from emulator.images.seal import hash_file
 
 _APT_BOUND_S = 600.0
 # The machine's way to the network stays; its sources, preferences and hooks do not.

@@ -12,14 +12,11 @@ from emulator.errors import ImageError
 from emulator.images import cpio
 from emulator.images.bzimage import extract_vmlinux
 from emulator.images.catalog import CatalogEntry
-from emulator.images.deb import read_files
-from emulator.images.image import DISK, FILES, Manifest
-from emulator.images.kmod import Module, module_name, parse_module
+from emulator.images.image import DISK, FILES, Manifest, hash_file
+from emulator.images.kernel_modules import DONOR, NAME, Module, make_spin_module, module_name, parse_module
 from emulator.images.loader import write_disk
-from emulator.images.package import Package, Progress
+from emulator.images.package import Package, Progress, read_files
 from emulator.images.recipe import Recipe, disk_files, features, guest_nodes
-from emulator.images.seal import hash_file
-from emulator.images.spin import DONOR, NAME, make_spin_module
 
 _VMLINUZ = re.compile(r"^(usr/)?(boot/vmlinuz-(?P<boot>.+)|lib/modules/(?P<lib>[^/]+)/vmlinuz)$")
 _BUILTIN = re.compile(r"^(usr/)?lib/modules/[^/]+/modules\.builtin$")

@@ -17,14 +17,15 @@ from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from emulator.errors import ImageError, MissingPrerequisite
-from emulator.images.bios_boot import place_boot_sector, place_core
-from emulator.images.gpt import (
+from emulator.images.boot_disk import (
     BIOS_BOOT,
     EFI_SYSTEM,
     HEAD_SECTORS,
     SECTOR,
     TAIL_SECTORS,
     Partition,
+    place_boot_sector,
+    place_core,
     write_table,
 )
 from emulator.images.package import Package

@@ -21,10 +21,19 @@ from typing import Protocol
 
 from emulator.errors import ImageError
 from emulator.images.catalog import Catalog, CatalogEntry, load_catalog
-from emulator.images.image import DISK, Image, Manifest, image_of
+from emulator.images.image import (
+    DISK,
+    Image,
+    Manifest,
+    find_wrong_files,
+    hash_file,
+    image_of,
+    is_sealed,
+    read_manifest,
+    seal,
+)
 from emulator.images.package import Package, Progress
 from emulator.images.recipe import Recipe, load_recipe
-from emulator.images.seal import find_wrong_files, hash_file, is_sealed, read_manifest, seal
 
 _LOCK_BOUND_S = 900.0
 _KEY_LENGTH = 16

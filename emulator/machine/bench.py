@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
 
 from emulator.clock import Clock, utc_now
-from emulator.console.control_link import CONTROL_SOCKET
-from emulator.console.links import CONSOLE_SOCKET
+from emulator.console.links import CONSOLE_SOCKET, CONTROL_SOCKET
 from emulator.console.transcript import DirectorySink, Transcript
 from emulator.errors import LabError
 from emulator.machine.argv import FirmwareFiles, RamFile
-from emulator.machine.firmware import find_ovmf, open_private_vars
 from emulator.machine.ledger import Entry, Ledger
 from emulator.machine.origin import Origin
 from emulator.machine.power import Launch
 from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.procfs import Identity
-from emulator.machine.qemu_binary import QemuBinary, find_qemu
+from emulator.machine.qemu_binary import QemuBinary, find_ovmf, find_qemu, open_private_vars
 from emulator.machine.qmp import LoopThread
 from emulator.machine.run_dir import (
     ARGV_FILE,
@@ -30,8 +32,55 @@ from emulator.machine.run_dir import (
     write_json,
 )
 from emulator.machine.spec import Firmware, MachineSpec
-from emulator.machine.swtpm import Tpm, open_tpm
-from emulator.machine.teardown import Teardown
+from emulator.windows.swtpm import Tpm, open_tpm
+
+T = TypeVar("T")
+
+
+class Teardown:
+    """A stack of steps to be done on leaving the `with`.
+
+    One failure is raised as it is, several as an ExceptionGroup. An exception that left the `with`
+    is never replaced: failures of steps become notes on it.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._steps: list[Callable[[], object]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        failures = self._undo()
+        if error is not None:
+            for failure in failures:
+                error.add_note(f"{self._what} also failed: {type(failure).__name__}: {failure}")
+        elif len(failures) == 1:
+            raise failures[0]
+        elif failures:
+            raise BaseExceptionGroup(f"{self._what} failed in {len(failures)} steps", failures)
+
+    def push(self, step: Callable[[], object]) -> None:
+        """Do `step` on leaving, before all that were pushed earlier."""
+        self._steps.append(step)
+
+    def enter(self, manager: AbstractContextManager[T]) -> T:
+        """Enter `manager` now and leave it on leaving."""
+        value = manager.__enter__()
+        self.push(lambda: manager.__exit__(None, None, None))
+        return value
+
+    def _undo(self) -> list[BaseException]:
+        failures: list[BaseException] = []
+        while self._steps:
+            try:
+                self._steps.pop()()
+            except BaseException as failure:  # noqa: BLE001  # a second Ctrl-C must not skip the other steps
+                failures.append(failure)
+        return failures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

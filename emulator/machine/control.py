@@ -2,10 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
 
 from emulator.clock import Deadline
-from emulator.machine.capability import Capability
+from emulator.console.marks import MarkKind
+from emulator.console.transcript import Transcript
+from emulator.errors import EmulatorError, SpecError
+from emulator.machine.spec import Device, MachineSpec, MachineType
+
+
+class Capability(StrEnum):
+    """One thing that can be done to, or seen of, a machine."""
+
+    NMI = "nmi"
+    """`inject-nmi` reaches the guest."""
+    UNKNOWN_NMI = "unknown_nmi"
+    """Linux calls an injected NMI unknown. microvm has no port 0x61: Linux reads ff there, says "PCI
+    system error (SERR)", and heeds panic_on_unrecovered_nmi but not unknown_nmi_panic."""
+    SERIAL_BREAK = "serial_break"
+    """`chardev-send-break` reaches the guest's ttyS0."""
+    KEYBOARD = "keyboard"
+    """`send-key` reaches the guest, so its SysRq too."""
+    RESET = "reset"
+    """`system_reset` starts the firmware again."""
+    POWER_CYCLE = "power_cycle"
+    """The machine can be switched off by force and on again."""
+    POWER_BUTTON = "power_button"
+    """`system_powerdown` reaches the guest."""
+    SOFT_OFF = "soft_off"
+    """The guest can switch itself off; without it Linux ends in "System halted" and QEMU stays."""
+    SCREEN = "screen"
+    """`screendump` gives a picture."""
+    WATCHDOG = "watchdog"
+    """The guest can arm a watchdog whose expiry is a QMP event."""
+    PANIC_EVENT = "panic_event"
+    """A panic of the guest is a QMP event."""
+    BULK_CONSOLE = "bulk_console"
+    """The guest has a virtio port for bulk output."""
+
+
+_EVERY_BOARD = frozenset(
+    {
+        Capability.NMI,
+        Capability.SERIAL_BREAK,
+        Capability.KEYBOARD,
+        Capability.RESET,
+        Capability.POWER_CYCLE,
+    }
+)
+_BOARDS_WITH_ACPI = frozenset(
+    {Capability.UNKNOWN_NMI, Capability.POWER_BUTTON, Capability.SOFT_OFF, Capability.SCREEN}
+)
+
+
+def capabilities(spec: MachineSpec) -> frozenset[Capability]:
+    """Return what can be done to a machine of this spec; the guest may still ignore it."""
+    optional = {
+        Capability.WATCHDOG: Device.I6300ESB in spec.devices,
+        Capability.PANIC_EVENT: Device.PVPANIC in spec.devices,
+        Capability.BULK_CONSOLE: spec.bulk_console,
+    }
+    board = frozenset() if spec.machine is MachineType.MICROVM else _BOARDS_WITH_ACPI
+    return _EVERY_BOARD | board | {name for name, present in optional.items() if present}
 
 
 class Control(Protocol):
@@ -60,3 +120,48 @@ class SystemRequestControl(Control, Protocol):
     def sysrq(self, key: str, deadline: Deadline) -> None:
         """Make a magic system request with one key over the serial line."""
         ...
+
+
+REQUEST_S = 20.0
+_ACTS: Mapping[str, Callable[[Control, Deadline], None]] = {
+    "nmi": lambda control, deadline: control.nmi(deadline),
+    "reset": lambda control, deadline: control.reset(deadline),
+    "power_button": lambda control, deadline: control.power_button(deadline),
+    "break": lambda control, deadline: control.send_break(deadline),
+    "power_off": lambda control, deadline: control.power_off(deadline),
+    "power_on": lambda control, deadline: control.power_on(deadline),
+}
+WORDS = (*_ACTS, "keys")
+
+
+def answer_request(control: Control, transcript: Transcript, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what `{"do": WORD, …}` asks and return `{"ok": true}` or `{"ok": false, "error": TEXT}`.
+
+    `{"do": "keys", "keys": ["alt", "sysrq", "h"]}` presses keys together. The mark is set before the
+    act, so the guest's reaction never precedes it; an act that failed gets a second one.
+    """
+    try:
+        word, act = _parse(request)
+    except SpecError as error:
+        return {"ok": False, "error": str(error)}
+    transcript.mark(MarkKind.STIMULUS, word, {"by": "control socket"})
+    try:
+        act(control, Deadline.after(REQUEST_S, transcript.clock))
+    except EmulatorError as error:
+        transcript.mark(MarkKind.LAB, "request-failed", {"request": word, "error": str(error)})
+        return {"ok": False, "error": str(error)}
+    return {"ok": True}
+
+
+def _parse(request: Mapping[str, Any]) -> tuple[str, Callable[[Control, Deadline], None]]:
+    word = request.get("do")
+    allowed = {"do", "keys"} if word == "keys" else {"do"}
+    if word not in WORDS or set(request) - allowed:
+        raise SpecError(f'request {dict(request)!r}: need one "do" of {" ".join(WORDS)}')
+    if word != "keys":
+        return word, _ACTS[word]
+    keys = request.get("keys")
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, str) for key in keys):
+        raise SpecError(f"keys is {keys!r}; allowed: a list of QEMU's key names")
+    pressed = tuple(keys)
+    return word, lambda control, deadline: control.press_keys(pressed, deadline)

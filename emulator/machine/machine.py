@@ -16,19 +16,17 @@ from emulator.console.pump import Console, open_console, open_socket_console
 from emulator.console.transcript import Transcript
 from emulator.errors import LabError, SavedStateError, StateError
 from emulator.machine.argv import CONSOLE_CHARDEV, RamFile, Wiring, build_argv
-from emulator.machine.bench import Bench, Opening, open_bench
-from emulator.machine.capability import Capability, capabilities
+from emulator.machine.bench import Bench, Opening, Teardown, open_bench
+from emulator.machine.control import Capability, answer_request, capabilities
+from emulator.machine.host import measure_tsc_khz
 from emulator.machine.origin import FORKED, Origin
 from emulator.machine.power import LAST_WORDS_S, Launch, MachineState, PowerCycle, argv_sha256
 from emulator.machine.probe import Choice
 from emulator.machine.process import Exit, stderr_tail
 from emulator.machine.procfs import Identity
 from emulator.machine.qemu_binary import QemuBinary
-from emulator.machine.requests import answer_request
 from emulator.machine.run_dir import BULK_DIRECTORY, COM2_FILE, FIRMWARE_FILE, STDERR_FILE
 from emulator.machine.spec import MachineSpec
-from emulator.machine.teardown import Teardown
-from emulator.machine.tsc import measure_tsc_khz
 
 START_S = 30.0
 CLOSE_S = 8.0

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from emulator.clock import Deadline
 from emulator.errors import LaunchError, MissingPrerequisite
-from emulator.machine.huge_pages import forbid_huge_pages
+
+_SET, _GET = 41, 42
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@contextmanager
+def forbid_huge_pages() -> Iterator[None]:
+    """Let children that are started in the `with` have no huge pages; this process keeps what it had.
+
+    Where the kernel has no such setting, nothing is changed.
+    """
+    prctl = ctypes.CDLL(None).prctl
+    zero = ctypes.c_ulong(0)
+    with _ONE_AT_A_TIME:
+        forbidden = prctl(_GET, zero, zero, zero, zero) != 0  # already, or not to be asked
+        if not forbidden:
+            prctl(_SET, ctypes.c_ulong(1), zero, zero, zero)
+        try:
+            yield
+        finally:
+            if not forbidden:
+                prctl(_SET, zero, zero, zero, zero)
+
 
 MARKER_VARIABLE = "TTYLAB_MACHINE"
 """Environment variable of the child that holds the machine's id: how `ttylab gc` knows it."""
@@ -190,3 +215,58 @@ def _popen(
         )
     finally:
         os.close(handle)
+
+
+_REAP_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How a program ended.
+
+    Attributes:
+        exit_code: exit code, negative for a signal, None if the deadline ended it.
+        stdout: what it wrote.
+        stderr: what it wrote.
+    """
+
+    exit_code: int | None
+    stdout: bytes
+    stderr: bytes
+
+
+def run_bounded(argv: Sequence[str], *, deadline: Deadline, feed: bytes = b"") -> Finished:
+    """Run `argv` with `feed` as its input until it ends or the deadline comes, then kill it and its children.
+
+    It dies with the calling thread too (PDEATHSIG), so an interrupted test leaves nothing behind.
+
+    Raises:
+        OSError: `setpriv` can't be started; a missing program of yours is exit code 127.
+    """
+    process = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", "--", *argv],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        stdout, stderr = process.communicate(feed, timeout=deadline.remaining())
+    except subprocess.TimeoutExpired:
+        return _killed(process)
+    except BaseException:
+        _killed(process)
+        raise
+    return Finished(exit_code=process.returncode, stdout=stdout, stderr=stderr)
+
+
+def _killed(process: subprocess.Popen[bytes]) -> Finished:
+    # The whole session: a child that inherited the pipes would keep us reading.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        stdout, stderr = process.communicate(timeout=_REAP_S)
+    except subprocess.TimeoutExpired as stuck:
+        # In the kernel, for good: nothing can reap it now, and init will when we end.
+        stdout, stderr = stuck.stdout or b"", stuck.stderr or b""
+    return Finished(exit_code=None, stdout=stdout, stderr=stderr)

@@ -12,8 +12,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from emulator.errors import CloudError, EmulatorError
-from emulator.service.console.vigil import Vigil
-from emulator.service.context import Service
+from emulator.service.console.watchdog import Vigil
+from emulator.service.core.context import Service
 from emulator.service.https.middleware import add_middlewares
 from emulator.service.routes import ROUTERS
 

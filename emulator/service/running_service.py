@@ -13,27 +13,25 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from emulator.clock import utc_now
-from emulator.cloud.cloud import Cloud
 from emulator.cloud.config import CloudConfig
 from emulator.cloud.config_records import build_records
-from emulator.cloud.records import PowerState, ProvisioningState, Record, ScaleSet, VirtualMachine
+from emulator.cloud.records import Cloud, PowerState, ProvisioningState, Record, ScaleSet, VirtualMachine
 from emulator.cloud.roles import BUILT_IN_ROLES
 from emulator.fleet.guest import Fleet
 from emulator.fleet.machine_fleet import open_fleet
 from emulator.fleet.machine_guest import PowerChange
-from emulator.images import load_catalog
-from emulator.service.activity import ActivityLog
+from emulator.images.catalog import load_catalog
 from emulator.service.app import create_app
-from emulator.service.compute.blobs import BlobSigner
-from emulator.service.console.faults import Faults
-from emulator.service.console.links import Links
-from emulator.service.console.sessions import Sessions
-from emulator.service.context import Service
+from emulator.service.core.context import Service
 from emulator.service.https.server import Listener, bind, open_server
 from emulator.service.https.tls import Authority, default_ca_directory, open_authority, server_context
-from emulator.service.identity.sign_in import SignIn
-from emulator.service.identity.tokens import TokenDesk, TokenKey
-from emulator.service.operations import Operations
+from emulator.service.parts.activity import ActivityLog
+from emulator.service.parts.blobs import BlobSigner
+from emulator.service.parts.links import Links
+from emulator.service.parts.operations import Operations
+from emulator.service.parts.sessions import Faults, Sessions
+from emulator.service.parts.sign_in import SignIn
+from emulator.service.parts.tokens import TokenDesk, TokenKey
 from emulator.service.state.run_dirs import open_run_dir
 from emulator.service.state.store import StateDirectory, Store, hold_state_directory, open_store
 

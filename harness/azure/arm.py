@@ -9,10 +9,9 @@ from typing import Any
 
 from emulator.clock import Deadline
 from harness.azure.address import ServiceAddress
-from harness.azure.credential import Credential, credential_of
-from harness.azure.http import Https, Reply, Transport
+from harness.azure.http import Credential, Https, Reply, Transport, credential_of
 from harness.azure.names import may_have_token
-from harness.errors import ServiceRefused, ServiceUnreachable
+from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 
 REQUEST_S = 60.0
 """The longest that one request may take; the service does some work before it answers, seconds."""

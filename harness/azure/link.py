@@ -22,7 +22,7 @@ from websockets.sync.client import ClientConnection, connect
 from emulator.clock import Deadline
 from emulator.errors import ConsoleClosed, DeadlineExceeded
 from harness.azure.names import ABNORMAL, EndKind, judge_end
-from harness.errors import ServiceRefused, ServiceUnreachable
+from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 
 FRAME_MAX = 4 << 20
 QUEUED_FRAMES = 16

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -107,3 +108,20 @@ def _known(axis: str, value: str, known: Collection[str], *, where: str) -> str:
     if known and value not in known:
         raise SpecError(f"{where}: {unknown_name(axis, value, known)}")
     return value
+
+
+def spread(cells: Iterable[Cell], kind_of: Callable[[Cell], Hashable]) -> tuple[Cell, ...]:
+    """Return the cells so that each kind lies evenly among the others; the order within a kind stays.
+
+    A Linux guest computes, and a SAC guest mostly waits to be typed at: workers that play them at the same
+    time keep all cores busy.
+    """
+    kinds: dict[Hashable, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        kinds[kind_of(cell)].append(cell)
+    placed = [
+        ((index + 0.5) / len(some), number, cell)
+        for number, some in enumerate(kinds.values())
+        for index, cell in enumerate(some)
+    ]
+    return tuple(cell for _, _, cell in sorted(placed, key=lambda one: one[:2]))

@@ -6,11 +6,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from emulator.errors import SpecError
-from emulator.machine.capability import capabilities
+from emulator.machine.control import capabilities
 from emulator.machine.spec import Disk, MachineSpec
 from harness.cells.cell import Cell
-from harness.guests.kind import GuestKind, kind_of
-from harness.scenario import Scenario
+from harness.scenario.kind import GuestKind, kind_of
+from harness.scenario.scenario import Scenario
 from harness.targets.service_abilities import service_misfit
 
 

@@ -34,12 +34,16 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.errors import SpecError
+from emulator.images.catalog import load_catalog
 from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
+from emulator.sac.image import SAC_IMAGES, sac_features
 from emulator.toml_file import load_toml
+from emulator.windows.registry import WindowsRegistry
 from harness.cells.cell import Cell, parse_cell_id, unknown_name
 from harness.cells.fit import REGISTERED, TargetKind, is_pair, misfit
 from harness.cells.selection import parse_shard, select, shard
-from harness.scenario import Scenario
+from harness.scenario.scenario import Scenario
+from harness.scenarios import LIBRARY
 
 __all__ = ["Cell", "Excluded", "Matrix", "load_matrix", "parse_cell_id", "parse_shard", "select", "shard"]
 
@@ -245,3 +249,28 @@ def _resolve(key: str, given: _Names | None, known: Collection[str], *, where: s
         if name not in known:
             raise SpecError(f"{where}: key {key!r}: {unknown_name('value', name, [str(k) for k in known])}")
     return frozenset(given)
+
+
+def shipped_features() -> Mapping[str, frozenset[str]]:
+    """Return what each image that ttylab ships offers, Linux and SAC guests; nothing need be built."""
+    linux = {name: entry.offers for name, entry in load_catalog().entries.items()}
+    return linux | {name: sac_features(name) for name in SAC_IMAGES}
+
+
+def image_features() -> Mapping[str, frozenset[str]]:
+    """Return what each image offers, those of the user's Windows included.
+
+    Raises:
+        ImageError: the registry of the user's images is damaged.
+    """
+    windows = {name: image.features for name, image in WindowsRegistry().images().items()}
+    return windows | dict(shipped_features())
+
+
+def read_matrix(path: Path) -> Matrix:
+    """Return the matrix in `path`.
+
+    Raises:
+        SpecError: as `load_matrix`.
+    """
+    return load_matrix(path, images=image_features(), scenarios=LIBRARY)

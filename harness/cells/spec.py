@@ -10,17 +10,17 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from emulator.errors import SpecError
-from emulator.images import Image
-from emulator.images.sac.image import SacImage
-from emulator.images.sac.knob_words import knob_words
-from emulator.images.windows.windows_image import WindowsImage
-from emulator.machine.linux_boot import linux_spec
-from emulator.machine.sac_boot import SacBoot, sac_spec
+from emulator.images.image import Image
+from emulator.images.linux_boot import linux_spec
 from emulator.machine.spec import Firmware, MachineSpec
-from emulator.machine.windows_boot import windows_spec
+from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SacImage
+from emulator.sac.knobs import knob_words
+from emulator.windows.boot import windows_spec
+from emulator.windows.image import WindowsImage
 from harness.cells.cell import Cell
-from harness.guests.kind import GuestKind
-from harness.scenario import Scenario
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import Scenario
 
 GuestImage: TypeAlias = Image | SacImage | WindowsImage
 SAC_WAYS = MappingProxyType({Firmware.SEABIOS: SacBoot.BIOS_DISK, Firmware.OVMF: SacBoot.UEFI_DISK})

@@ -19,8 +19,8 @@ from harness.commands.windows_options import one_of, read_secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emulator.images.windows.registration import Proposal, Wishes
-    from emulator.images.windows.wim import Edition
+    from emulator.windows.media import Edition
+    from emulator.windows.registration import Proposal, Wishes
 
 EXAMPLES = """Examples:
 
@@ -63,7 +63,7 @@ def add_windows(
 
     Exit code 2: there is no such file, it is no ISO or disk, or has no Windows on it. 3: no installation.
     """
-    from emulator.images.windows.registration import Wishes, propose_disk, propose_iso  # noqa: PLC0415
+    from emulator.windows.registration import Wishes, propose_disk, propose_iso  # noqa: PLC0415
 
     _require_one(iso, disk, install=install, list_editions=list_editions, edition=edition)
     if iso is not None and list_editions:
@@ -96,7 +96,7 @@ def remove_windows(
 
     Example: `ttylab images remove-windows ws2022`.
     """
-    from emulator.images.windows.registry import WindowsRegistry  # noqa: PLC0415
+    from emulator.windows.registry import WindowsRegistry  # noqa: PLC0415
 
     deleted = WindowsRegistry().remove(name)
     typer.echo(f"forgot {name}" + (f", and deleted {deleted}" if deleted else "; its file is untouched"))
@@ -114,7 +114,7 @@ def _require_one(
 
 
 def _list_editions(iso: Path) -> None:
-    from emulator.images.windows.media import read_media, require_file  # noqa: PLC0415
+    from emulator.windows.media import read_media, require_file  # noqa: PLC0415
 
     media = read_media(require_file(iso, option="--iso"))
     for one in media.editions:
@@ -126,7 +126,7 @@ def _list_editions(iso: Path) -> None:
 
 
 def _register(proposal: Proposal) -> None:
-    from emulator.images.windows.registry import WindowsRegistry  # noqa: PLC0415
+    from emulator.windows.registry import WindowsRegistry  # noqa: PLC0415
 
     _require_free(proposal.image.name)
     WindowsRegistry().add(proposal.image)
@@ -138,7 +138,7 @@ def _register(proposal: Proposal) -> None:
 
 
 def _require_free(name: str) -> None:
-    from harness.cells.known import image_features  # noqa: PLC0415
+    from harness.cells.matrix import image_features  # noqa: PLC0415
 
     if name in image_features():
         raise SpecError(f"there is an image {name!r} already; choose another --name")
@@ -153,10 +153,10 @@ def _install(
     options: dict[str, int],
 ) -> None:
     from emulator.clock import Deadline  # noqa: PLC0415
-    from emulator.images.windows.answer_file import ADMINISTRATOR, Answers  # noqa: PLC0415
-    from emulator.images.windows.registry import WindowsRegistry, identify  # noqa: PLC0415
-    from emulator.images.windows.windows_image import Level  # noqa: PLC0415
-    from emulator.machine.windows_install import Installation, install_windows  # noqa: PLC0415
+    from emulator.windows.answer_file import ADMINISTRATOR, Answers  # noqa: PLC0415
+    from emulator.windows.image import Level  # noqa: PLC0415
+    from emulator.windows.install import Installation, install_windows  # noqa: PLC0415
+    from emulator.windows.registry import WindowsRegistry, identify  # noqa: PLC0415
 
     edition, language, key = choices
     image, registry = proposal.image, WindowsRegistry()
@@ -189,8 +189,11 @@ def _install(
 
 
 def _choose(iso: Path, wanted: str) -> Edition:
-    from emulator.images.windows.media import read_media  # noqa: PLC0415
-    from emulator.images.windows.wim import find_edition, list_editions  # noqa: PLC0415
+    from emulator.windows.media import (  # noqa: PLC0415
+        find_edition,
+        list_editions,
+        read_media,
+    )
 
     editions = read_media(iso).editions
     if not editions:

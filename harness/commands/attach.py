@@ -37,9 +37,8 @@ def attach(
 ) -> None:
     """Join a console; read only unless --write is given. A port can always be typed into."""
     from emulator.machine.ledger import list_machines  # noqa: PLC0415
-    from harness.keyboard.attach import choose_machine  # noqa: PLC0415
-    from harness.keyboard.interactive import links_of  # noqa: PLC0415
-    from harness.keyboard.terminal import Terminal, greet  # noqa: PLC0415
+    from harness.terminal.interactive import choose_machine, links_of  # noqa: PLC0415
+    from harness.terminal.terminal import Terminal, greet  # noqa: PLC0415
 
     if port:
         _attach_port(port, baudrate)
@@ -59,9 +58,9 @@ def attach(
 
 def _attach_port(url: str, baudrate: int) -> None:
     from emulator.console.serial_port import open_serial_console  # noqa: PLC0415
-    from harness.keyboard.interactive import links_in  # noqa: PLC0415
-    from harness.keyboard.terminal import Terminal, greet  # noqa: PLC0415
     from harness.targets.serial_port import SerialControl  # noqa: PLC0415
+    from harness.terminal.interactive import links_in  # noqa: PLC0415
+    from harness.terminal.terminal import Terminal, greet  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="ttylab-port-") as scratch:
         control = SerialControl()

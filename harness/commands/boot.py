@@ -43,9 +43,9 @@ def boot(
     run_dir: Annotated[Path | None, typer.Option(help="Keep the transcript here.")] = None,
 ) -> None:
     """Boot a guest and attach this terminal to its serial console; the guest ends with the command."""
-    from harness.keyboard.boot_spec import interactive_spec  # noqa: PLC0415
-    from harness.keyboard.interactive import run_interactive  # noqa: PLC0415
-    from harness.lab import Lab  # noqa: PLC0415
+    from harness.run.lab import Lab  # noqa: PLC0415
+    from harness.terminal.boot_spec import interactive_spec  # noqa: PLC0415
+    from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="ttylab-boot-") as scratch:
         lab = Lab(run_dir=run_dir or Path(scratch))

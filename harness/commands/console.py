@@ -52,8 +52,8 @@ def console(
     ] = False,
 ) -> None:
     """Join a VM's serial console; what the guest writes goes to standard output, byte by byte."""
-    from harness.azure.policy import parse_time, watch_for  # noqa: PLC0415
-    from harness.keyboard.service_terminal import Manners, run_console  # noqa: PLC0415
+    from harness.azure.names import parse_time, watch_for  # noqa: PLC0415
+    from harness.terminal.service_terminal import Manners, run_console  # noqa: PLC0415
 
     manners = Manners(
         reads_input=not no_input,

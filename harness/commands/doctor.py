@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.diagnosis import Finding, State, diagnose, run_is_possible
-from harness.exit_codes import EXIT_BROKEN
+from harness.doctor.diagnosis import Finding, State, diagnose, run_is_possible
+from harness.scenario.exit_codes import EXIT_BROKEN
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +27,7 @@ def doctor(
 
     Examples: `ttylab doctor`, `ttylab doctor --json`.
     """
-    from harness.examination import examine  # noqa: PLC0415 - what is looked at takes long to import
+    from harness.doctor.examination import examine  # noqa: PLC0415 - what is looked at takes long to import
 
     findings = diagnose(examine())
     possible = run_is_possible(findings)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from emulator.errors import LabError
-from emulator.machine.garbage import Collected, collect_garbage
+from emulator.machine.ledger import Collected, collect_garbage
 from emulator.service.state.run_dirs import collect_run_dirs
 
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.errors import ImageError, SpecError
-from emulator.images import CatalogEntry, Image, ImageStore
-from emulator.images.windows.registry import WindowsRegistry
-from emulator.images.windows.windows_image import WindowsImage
+from emulator.images.catalog import CatalogEntry
+from emulator.images.image import Image
+from emulator.images.store import ImageStore
+from emulator.windows.image import WindowsImage
+from emulator.windows.registry import WindowsRegistry
 from harness.commands import add_windows as windows
 
 if TYPE_CHECKING:

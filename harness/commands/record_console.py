@@ -52,7 +52,7 @@ def record_console(
     """Record a console, and make a copy of the recording that holds no names, passwords and addresses."""
     from emulator.clock import utc_now  # noqa: PLC0415
     from emulator.errors import SpecError  # noqa: PLC0415
-    from harness.recording.copying import RAW  # noqa: PLC0415
+    from harness.recording.kept import RAW  # noqa: PLC0415
     from harness.recording.record import Manners, private_files  # noqa: PLC0415
 
     if sum((bool(image), bool(port), bool(attach), sanitise is not None)) != 1:
@@ -81,10 +81,10 @@ def _record(
     directory: Path, manners: Manners, *, image: str, port: str, name: str, baudrate: int, append: str
 ) -> None:
     from emulator.machine.ledger import list_machines  # noqa: PLC0415
-    from harness.keyboard.attach import choose_machine  # noqa: PLC0415
-    from harness.keyboard.boot_spec import interactive_spec  # noqa: PLC0415
-    from harness.lab import Lab  # noqa: PLC0415
     from harness.recording.record import record_image, record_machine, record_port  # noqa: PLC0415
+    from harness.run.lab import Lab  # noqa: PLC0415
+    from harness.terminal.boot_spec import interactive_spec  # noqa: PLC0415
+    from harness.terminal.interactive import choose_machine  # noqa: PLC0415
 
     if port:
         record_port(port, baudrate=baudrate, directory=directory, manners=manners)
@@ -105,7 +105,7 @@ def _record(
 
 
 def _make_copy(directory: Path, words: tuple[str, ...]) -> None:
-    from harness.recording.copying import sanitise_directory  # noqa: PLC0415
+    from harness.recording.kept import sanitise_directory  # noqa: PLC0415
 
     place, made = sanitise_directory(directory, words=words)
     typer.echo(f"ttylab: sanitised copy in {place}: this one may be sent to others, after a look", err=True)

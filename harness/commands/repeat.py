@@ -64,8 +64,7 @@ def repeat(
     instructions, and a wait before each stimulus. Exit code 0: none failed, 1: some did, 2: wrong input,
     3: the lab broke, 130: interrupted.
     """
-    from harness.repeat.request import HuntRequest  # noqa: PLC0415
-    from harness.repeat.start import hunt  # noqa: PLC0415 - and with it all that runs guests
+    from harness.repeat.hunt import HuntRequest, hunt  # noqa: PLC0415
     from harness.repeat.text import render_summary  # noqa: PLC0415
 
     request = HuntRequest(

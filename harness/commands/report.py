@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from emulator.errors import SpecError
-from harness.errors import ReportError
 from harness.report.model import load_run
 from harness.report.reports import page_of_run, write_reports
+from harness.scenario.errors import ReportError
 
 
 def report(

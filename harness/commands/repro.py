@@ -35,14 +35,14 @@ def repro(
     """
     from emulator.errors import SpecError  # noqa: PLC0415
     from harness.cells.cell import parse_cell_id  # noqa: PLC0415
-    from harness.cells.known import image_features  # noqa: PLC0415
-    from harness.cells.run import CellRun  # noqa: PLC0415
+    from harness.cells.matrix import image_features  # noqa: PLC0415
     from harness.cells.spec import guest_spec  # noqa: PLC0415
-    from harness.keyboard.interactive import run_interactive  # noqa: PLC0415
-    from harness.keyboard.repro import REPRO_PREFIX, RESULTS, differences, find_record, recorded_spec  # noqa: PLC0415
-    from harness.lab import Lab  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415
+    from harness.run.cell_run import CellRun  # noqa: PLC0415
+    from harness.run.lab import Lab  # noqa: PLC0415
+    from harness.run.repro import REPRO_PREFIX, RESULTS, differences, find_record, recorded_spec  # noqa: PLC0415
     from harness.scenarios import LIBRARY, find_scenario  # noqa: PLC0415
+    from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
     cell = parse_cell_id(cell_id, images=image_features(), scenarios=LIBRARY)
     scenario = find_scenario(cell.scenario)

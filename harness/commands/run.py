@@ -139,7 +139,7 @@ def choose_cells(
     Raises:
         SpecError: the matrix, the shard or the expression is wrong.
     """
-    from harness.cells.known import read_matrix  # noqa: PLC0415
+    from harness.cells.matrix import read_matrix  # noqa: PLC0415
     from harness.cells.selection import parse_shard, select  # noqa: PLC0415
     from harness.cells.selection import shard as take_shard  # noqa: PLC0415
 

@@ -11,9 +11,9 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emulator.images.sac.profile import SacProfile
-    from emulator.images.windows.windows_image import WindowsImage
-    from harness.conformance.conduct import Outcome
+    from emulator.sac.profile import SacProfile
+    from emulator.windows.image import WindowsImage
+    from harness.conformance.checks import Outcome
     from harness.guests.sac_channel import Account
 
 EXAMPLES = """Examples:
@@ -64,8 +64,8 @@ def conformance(
     """Lead a SAC through its commands, and print how its texts differ from a release's, by section."""
     from emulator.clock import utc_now  # noqa: PLC0415
     from emulator.errors import SpecError  # noqa: PLC0415
-    from emulator.images.sac.image import SAC_IMAGES  # noqa: PLC0415
-    from emulator.images.sac.profile import load_profile  # noqa: PLC0415
+    from emulator.sac.image import SAC_IMAGES  # noqa: PLC0415
+    from emulator.sac.profile import load_profile  # noqa: PLC0415
     from harness.recording.record import private_files  # noqa: PLC0415
 
     _require_one(target, port, recording)
@@ -95,8 +95,8 @@ def conformance(
 
 def _recording(directory: Path, profile: SacProfile | None) -> Outcome:
     from emulator.errors import SpecError  # noqa: PLC0415
-    from harness.conformance.conduct import conduct_recording  # noqa: PLC0415
-    from harness.recording.copying import RAW, SANITISED  # noqa: PLC0415
+    from harness.conformance.checks import conduct_recording  # noqa: PLC0415
+    from harness.recording.kept import RAW, SANITISED  # noqa: PLC0415
 
     if profile is None:
         raise SpecError("--recording needs --profile: which release it is compared with")
@@ -105,10 +105,10 @@ def _recording(directory: Path, profile: SacProfile | None) -> Outcome:
 
 
 def _image(name: str, place: Path, profile: SacProfile | None, *, destructive: bool, append: str) -> Outcome:
-    from emulator.images.sac.image import sac_image  # noqa: PLC0415
-    from emulator.images.sac.knob_words import parse_knobs  # noqa: PLC0415
-    from harness.conformance.conduct import conduct_image  # noqa: PLC0415
-    from harness.lab import Lab  # noqa: PLC0415
+    from emulator.sac.image import sac_image  # noqa: PLC0415
+    from emulator.sac.knobs import parse_knobs  # noqa: PLC0415
+    from harness.conformance.checks import conduct_image  # noqa: PLC0415
+    from harness.run.lab import Lab  # noqa: PLC0415
 
     image = sac_image(name)
     return conduct_image(
@@ -129,15 +129,15 @@ def _require_one(target: str, port: str, recording: Path | None) -> None:
 
 
 def _registered(name: str) -> WindowsImage | None:
-    from emulator.images.windows.registry import WindowsRegistry  # noqa: PLC0415
+    from emulator.windows.registry import WindowsRegistry  # noqa: PLC0415
 
     registry = WindowsRegistry()
     return registry.open(name) if name in registry.images() else None
 
 
 def _windows(image: WindowsImage, place: Path, profile: SacProfile | None, *, destructive: bool) -> Outcome:
-    from harness.conformance.conduct import conduct_windows  # noqa: PLC0415
-    from harness.lab import Lab  # noqa: PLC0415
+    from harness.conformance.checks import conduct_windows  # noqa: PLC0415
+    from harness.run.lab import Lab  # noqa: PLC0415
 
     lab = Lab(run_dir=place)
     return conduct_windows(image, lab, profile=profile, destructive=destructive, tell=_teller())
@@ -152,7 +152,7 @@ def _port(
     account: Account | None,
     destructive: bool,
 ) -> Outcome:
-    from harness.conformance.conduct import conduct_port  # noqa: PLC0415
+    from harness.conformance.checks import conduct_port  # noqa: PLC0415
 
     return conduct_port(
         url,
@@ -168,7 +168,7 @@ def _port(
 def _console_of(name: str) -> str:
     """Return the pty of a running machine; what is done to it is seen by its console alone."""
     from emulator.machine.ledger import list_machines  # noqa: PLC0415
-    from harness.keyboard.attach import choose_machine  # noqa: PLC0415
+    from harness.terminal.interactive import choose_machine  # noqa: PLC0415
 
     return choose_machine(list_machines(), name).console
 
@@ -182,7 +182,7 @@ def _account(user: str, domain: str, password: str) -> Account | None:
 
 
 def _teller() -> Callable[[str], None]:
-    from harness.report.text import escape  # noqa: PLC0415
+    from emulator.guest_text.printable import escape  # noqa: PLC0415
 
     def tell(text: str) -> None:
         if sys.stderr.isatty():
@@ -192,7 +192,7 @@ def _teller() -> Callable[[str], None]:
 
 
 def _print(outcome: Outcome, *, as_json: bool) -> None:
-    from harness.conformance.render import render_json, render_text  # noqa: PLC0415
+    from harness.conformance.compare import render_json, render_text  # noqa: PLC0415
 
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from emulator.errors import SpecError
-from harness.report.text import escape
+from emulator.guest_text.printable import escape
 
 if TYPE_CHECKING:
     from harness.signatures import Finding

@@ -43,13 +43,12 @@ def send(
 ) -> None:
     """Send NMI, SysRq, reset or power to a VM and say what effect was seen."""
     from emulator.clock import Deadline  # noqa: PLC0415
+    from emulator.guest_text.printable import escape  # noqa: PLC0415
     from harness.azure import stimuli  # noqa: PLC0415
     from harness.azure.arm import open_arm  # noqa: PLC0415
-    from harness.azure.names import parse_vm  # noqa: PLC0415
-    from harness.azure.policy import parse_time  # noqa: PLC0415
+    from harness.azure.names import parse_time, parse_vm  # noqa: PLC0415
     from harness.azure.virtual_machine import AzureVm  # noqa: PLC0415
-    from harness.exit_codes import EXIT_FAILED, EXIT_PASSED  # noqa: PLC0415
-    from harness.report.text import escape  # noqa: PLC0415
+    from harness.scenario.exit_codes import EXIT_FAILED, EXIT_PASSED  # noqa: PLC0415
 
     request = stimuli.parse_request(words)
     patience_s = parse_time(within, option="--within")

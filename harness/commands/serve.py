@@ -97,7 +97,7 @@ def serve(
 ) -> None:
     """Start a local cloud whose VMs are real guests with consoles, for Azure's clients and a browser."""
     if print_config:
-        from emulator.cloud.demo import demo_text  # noqa: PLC0415
+        from emulator.cloud.config import demo_text  # noqa: PLC0415
 
         typer.echo(demo_text(), nl=False)
         return
@@ -136,7 +136,7 @@ def _run(
 
 
 def _announce(access: ServiceAccess, running: RunningService) -> None:
-    from harness.serving.banner import render_banner  # noqa: PLC0415
+    from harness.serving.environment import render_banner  # noqa: PLC0415
 
     gc.freeze()  # what was imported stays
     gc.enable()
@@ -145,8 +145,11 @@ def _announce(access: ServiceAccess, running: RunningService) -> None:
 
 
 def _read_config(path: Path | None) -> tuple[CloudConfig, str]:
-    from emulator.cloud.config import load_cloud_config  # noqa: PLC0415
-    from emulator.cloud.demo import DEMO_FILE, demo_config  # noqa: PLC0415
+    from emulator.cloud.config import (  # noqa: PLC0415
+        DEMO_FILE,
+        demo_config,
+        load_cloud_config,
+    )
 
     return (demo_config(), DEMO_FILE) if path is None else (load_cloud_config(path), str(path))
 
@@ -166,8 +169,7 @@ def _with_options(
 
 
 def _print_environment(tables: CloudConfig, origin: str, *, host: str, port: int, state: Path | None) -> None:
-    from harness.serving.environment import render_environment  # noqa: PLC0415
-    from harness.serving.offline import describe_access  # noqa: PLC0415
+    from harness.serving.environment import describe_access, render_environment  # noqa: PLC0415
 
     typer.echo(
         render_environment(describe_access(tables, origin, host=host, port=port, state=state)), nl=False

@@ -35,7 +35,7 @@ class ServiceOptions:
 
     def address(self) -> ServiceAddress:
         """Return the service that they name; raises as `choose_address`."""
-        from harness.azure.choice import choose_address  # noqa: PLC0415
+        from harness.azure.address import choose_address  # noqa: PLC0415
 
         return choose_address(**asdict(self))
 

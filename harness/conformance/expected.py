@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from emulator.images.sac.profile import SacProfile, SacText
+from emulator.sac.profile import SacProfile, SacText
 from harness.conformance.blocks import Block, Part
 
 _SAC_DESCRIPTION = "Special Administration Console"

@@ -8,15 +8,15 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from emulator.errors import SpecError
-from emulator.images import Image
-from emulator.images.sac.image import SacImage
-from emulator.images.windows.windows_image import Level, WindowsImage
-from harness.guests.guest import OpenGuest
-from harness.guests.kind import GuestKind
+from emulator.images.image import Image
+from emulator.sac.image import SacImage
+from emulator.windows.image import Level, WindowsImage
 from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest
 from harness.guests.sac_channel import Account
-from harness.scenario import Scenario
+from harness.play.guest import OpenGuest
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import Scenario
 
 GuestImage: TypeAlias = Image | SacImage | WindowsImage
 Said: TypeAlias = Callable[[], bytes]

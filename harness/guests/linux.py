@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from emulator.clock import Deadline
-from harness.errors import CommandFailed, WrongOutput
-from harness.guests.guest import CommandResult
-from harness.guests.profile import KERNEL, LinuxProfile
+from emulator.guest_text.linux import KERNEL, LinuxProfile
 from harness.guests.stage_watch import StageWatch
-from harness.scenario import View
-from harness.session import Match, Session
-from harness.stages import Stage, is_behind
+from harness.play.guest import CommandResult
+from harness.play.session import Match, Session
+from harness.scenario.errors import CommandFailed, WrongOutput
+from harness.scenario.scenario import View
+from harness.scenario.stages import Stage, is_behind
 
 __all__ = ["CommandResult", "LinuxGuest"]
 _WRAPPED = rb"(?: ?\r\n?)?"

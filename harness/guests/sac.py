@@ -11,22 +11,20 @@ from contextlib import contextmanager
 
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
-from emulator.images.sac.profile import SacProfile
-from harness.errors import ExpectTimeout, SacUnavailable, WrongOutput
-from harness.guests import sac_text as say
-from harness.guests.guest import CommandResult, SacAnswer
-from harness.guests.sac_boot import BootWatch
-from harness.guests.sac_bugcheck import Bugcheck, parse_bugcheck
+from emulator.guest_text import sac as say
+from emulator.guest_text.sac import find_boots
+from emulator.guest_text.sac_documents import Bugcheck, MachineInfo, parse_bugcheck
+from emulator.sac.profile import SacProfile
+from harness.guests.sac_boot import BootWatch, Showing
 from harness.guests.sac_channel import Account, ShellChannel
 from harness.guests.sac_keyboard import Keyboard, Pacing
-from harness.guests.sac_machine_info import MachineInfo
-from harness.guests.sac_screen import Showing
-from harness.guests.sac_wire import find_boots
 from harness.guests.stage_watch import StageWatch
-from harness.scenario import View
-from harness.screen import Screen
-from harness.session import Match, Session
-from harness.stages import Stage, is_behind
+from harness.play.guest import CommandResult, SacAnswer
+from harness.play.screen import Screen
+from harness.play.session import Match, Session
+from harness.scenario.errors import ExpectTimeout, SacUnavailable, WrongOutput
+from harness.scenario.scenario import View
+from harness.scenario.stages import Stage, is_behind
 
 ANSWER_S = 2.0
 """How long SAC may take to answer an Enter."""

@@ -7,13 +7,14 @@ and inside a bugcheck's XML, and never redrawn (spec/windows-sac.md 1.4, 1.7, 1.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from emulator.clock import Deadline
-from emulator.images.sac.profile import SacProfile
-from harness.errors import ExpectTimeout, GuestDied, SacUnavailable
-from harness.guests.sac_elsewhere import (
+from emulator.guest_text.sac import CMD_AVAILABLE, ENTER, PROMPT
+from emulator.guest_text.sac_documents import MACHINE_INFO, MachineInfo, parse_machine_info
+from emulator.guest_text.sac_elsewhere import (
     CMD_UNAVAILABLE,
     ELSEWHERE,
     NO_BOOT_ALARMS,
@@ -24,13 +25,89 @@ from harness.guests.sac_elsewhere import (
     find_elsewhere,
     found_nothing,
 )
-from harness.guests.sac_machine_info import MACHINE_INFO, MachineInfo, parse_machine_info
-from harness.guests.sac_screen import Picture, Showing, read_screen
-from harness.guests.sac_text import CMD_AVAILABLE, ENTER, PROMPT
-from harness.scenario import View
-from harness.screen import Screen
-from harness.session import Session
-from harness.tail import show_tail
+from emulator.sac.profile import SacProfile
+from harness.play.screen import Screen
+from harness.play.session import Session, show_tail
+from harness.scenario.errors import ExpectTimeout, GuestDied, SacUnavailable
+from harness.scenario.scenario import View
+
+_SHELL = re.compile(r"[A-Z]:\\[^<>|]*>")
+_POWERSHELL = re.compile(r"(?:>> ?|PS [A-Z]:\\[^<>|]*> ?)")
+_LOGIN = re.compile(r"(?:Username|Domain +|Password) ?:")
+_FIRST = re.compile(r"%|\n")
+
+
+class Showing(StrEnum):
+    """What a screen shows."""
+
+    NOTHING = "nothing"
+    SAC_PROMPT = "the SAC prompt"
+    HEADER = "a channel's header"
+    SHELL = "cmd's prompt"
+    POWERSHELL = "PowerShell's prompt"
+    LOGIN = "a login prompt"
+    PAGE = "the end of a page"
+    CRASHED = "the prompt after a bugcheck"
+    MENU = "the boot menu"
+    TOOLS = "the boot menu's advanced options"
+    RECOVERY = "the recovery menu"
+    OTHER = "something else"
+
+
+_SIGNS = (
+    ("menu.recovery", Showing.RECOVERY),
+    ("menu.error_recovery", Showing.RECOVERY),
+    ("menu.advanced_title", Showing.TOOLS),
+    ("menu.choose", Showing.MENU),
+    ("channel.header_keys", Showing.HEADER),
+)
+"""Texts of a profile that tell a whole screen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A screen, read.
+
+    Attributes:
+        showing: what it shows.
+        typed: what stands behind the prompt in the cursor's row.
+        counts_down: whether a menu says in how many seconds it goes on.
+    """
+
+    showing: Showing
+    typed: str = ""
+    counts_down: bool = False
+
+
+def read_screen(lines: Sequence[str], *, row: int, column: int, profile: SacProfile) -> Picture:
+    """Return what `lines` show, with the cursor at `row` and `column`, counted from 0."""
+    here = lines[row][:column] if row < len(lines) else ""
+    if _stands(profile, "sac.more", [here]):
+        return Picture(showing=Showing.PAGE)
+    for pattern, showing in ((re.compile("SAC>"), Showing.SAC_PROMPT), (_POWERSHELL, Showing.POWERSHELL),
+                             (_SHELL, Showing.SHELL), (_LOGIN, Showing.LOGIN)):  # fmt: skip
+        found = pattern.match(here)
+        if found:
+            return Picture(showing=showing, typed=here[found.end() :])
+    return _whole(lines, profile)
+
+
+def _whole(lines: Sequence[str], profile: SacProfile) -> Picture:
+    if not any(lines):
+        return Picture(showing=Showing.NOTHING)
+    if any(line.startswith("!SAC>") for line in lines):
+        return Picture(showing=Showing.CRASHED)
+    found = (showing for key, showing in _SIGNS if _stands(profile, key, lines))
+    showing = next(found, Showing.OTHER)
+    counts_down = showing is Showing.MENU and _stands(profile, "menu.countdown", lines)
+    return Picture(showing=showing, counts_down=counts_down)
+
+
+def _stands(profile: SacProfile, key: str, lines: Sequence[str]) -> bool:
+    """Tell whether the first line of a profile's text stands in `lines`, up to its first field."""
+    beginning = _FIRST.split(profile.texts[key].text.strip())[0].strip()
+    return bool(beginning) and any(beginning in line for line in lines)
+
 
 LOOK_S = 1.0
 """How often the screen is looked at while a boot is awaited."""

@@ -10,13 +10,13 @@ import re
 from dataclasses import dataclass
 
 from emulator.clock import Deadline
-from emulator.images.sac.profile import SacProfile
-from harness.guests.guest import CommandResult
+from emulator.guest_text.sac import SHELL_PROMPT
+from emulator.sac.profile import SacProfile
 from harness.guests.sac_keyboard import Keyboard
-from harness.guests.sac_text import SHELL_PROMPT
-from harness.scenario import View
-from harness.screen import Screen
-from harness.session import Session
+from harness.play.guest import CommandResult
+from harness.play.screen import Screen
+from harness.play.session import Session
+from harness.scenario.scenario import View
 
 _PROMPT = re.compile(r"[A-Z]:\\[^<>|]{0,200}>")
 _USERNAME = r"Username *:"

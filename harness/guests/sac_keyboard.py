@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emulator.clock import Deadline
-from harness.errors import ExpectTimeout, WrongOutput
-from harness.guests.sac_text import BACKSPACE, ENTER, WIPE, echo_pattern
-from harness.scenario import View
-from harness.screen import Screen
-from harness.session import Session
+from emulator.guest_text.sac import BACKSPACE, ENTER, WIPE, echo_pattern
+from harness.play.screen import Screen
+from harness.play.session import Session
+from harness.scenario.errors import ExpectTimeout, WrongOutput
+from harness.scenario.scenario import View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

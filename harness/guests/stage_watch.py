@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from emulator.console.marks import MarkKind
-from emulator.machine.boots import boot_starts
+from emulator.console.marks import MarkKind, boot_starts
+from emulator.guest_text.sac import BootSign
 from emulator.machine.origin import FORKED
-from harness.guests.sac_wire import BootSign
-from harness.session import Session
-from harness.stages import Stage
+from harness.play.session import Session
+from harness.scenario.stages import Stage
 
 _RESTARTS = frozenset({"RESET", "off", "started"})
 """Marks of the machine after which a guest begins anew."""

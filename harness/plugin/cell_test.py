@@ -10,10 +10,10 @@ import pytest
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell
 from harness.cells.fit import TargetKind
-from harness.cells.run import CellRun
-from harness.errors import CellBroken, CellFailed
-from harness.lab import Lab
 from harness.report.model import CellResult
+from harness.run.cell_run import CellRun
+from harness.run.lab import Lab
+from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import find_scenario
 
 STATUS_PROPERTY = "verdict"

@@ -12,24 +12,22 @@ from typing import Any, TypeAlias
 import pytest
 
 from emulator.clock import Deadline
-from emulator.machine.linux_boot import linux_spec
+from emulator.images.linux_boot import linux_spec
 from emulator.machine.machine import Machine
 from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
-from emulator.states.pool import MachinePool
-from harness.golden.forked import ForkedGuest, open_forked, open_started
-from harness.golden.pooled import open_state_pool
-from harness.golden.stage import named_stage, state_stage
-from harness.golden.start import Start, choose_start
-from harness.golden.wanted import WantedState, named_state
-from harness.guests.kind import GuestKind
+from emulator.snapshots.pool import MachinePool
 from harness.guests.linux import LinuxGuest
-from harness.lab import Lab
-from harness.scenario import BOOT_S
-from harness.screen import Screen
+from harness.play.screen import Screen
+from harness.play.session import Session
+from harness.play.target import Target
+from harness.run.lab import Lab
+from harness.run.start import ForkedGuest, Start, choose_start, open_forked, open_started, open_state_pool
+from harness.run.wanted import WantedState, named_state
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import BOOT_S
+from harness.scenario.stages import Stage
 from harness.serving.access import ServiceAccess
-from harness.session import Session
-from harness.stages import Stage
-from harness.targets import Target
+from harness.snapshots.stage import named_stage, state_stage
 
 FromState: TypeAlias = Callable[..., ForkedGuest]
 ForkPool: TypeAlias = Callable[..., MachinePool[Machine]]
@@ -175,10 +173,13 @@ def cloud(cloud_toml: Path | None, tmp_path_factory: pytest.TempPathFactory) -> 
     It has `endpoint`, `ca` (a file to trust), `tenant`, `subscription` and `credentials`, which for "app" are
     `client_id` and `client_secret`.
     """
-    from emulator.cloud.config import load_cloud_config  # noqa: PLC0415  # not at start-up of every pytest
-    from emulator.cloud.demo import DEMO_FILE, demo_config  # noqa: PLC0415
+    from emulator.cloud.config import (  # noqa: PLC0415
+        DEMO_FILE,
+        demo_config,
+        load_cloud_config,  # not at start-up of every pytest
+    )
     from emulator.service.running_service import ServiceOptions  # noqa: PLC0415
-    from harness.serving.thread import serve_in_thread  # noqa: PLC0415
+    from harness.serving.server_process import serve_in_thread  # noqa: PLC0415
 
     config = demo_config() if cloud_toml is None else load_cloud_config(cloud_toml)
     origin = DEMO_FILE if cloud_toml is None else str(cloud_toml)

@@ -6,11 +6,14 @@ import os
 import shutil
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from harness.exit_codes import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_USAGE
+import pytest
+
+from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_USAGE
 
 SCRATCH = "tmp"
 """Directory inside the run's own for pytest's temporary files, which would else stay in the user's /tmp."""
@@ -57,3 +60,34 @@ def ttylab_code(code: int) -> int:
 
 if __name__ == "__main__":
     sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
+
+
+_INTERRUPT = frozenset({signal.SIGINT})
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Hold SIGINT back from this thread and from all that it starts; a pending one comes at the end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def is_held_back() -> bool:
+    """Tell whether this thread was started with SIGINT held back."""
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+class InterruptibleTests:
+    """Registered in a worker that holds SIGINT back: it comes through while a test runs."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        """Let SIGINT through for one test."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
+        try:
+            return (yield)
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from emulator.clock import SYSTEM_CLOCK
 from harness.plugin.cell_test import STATUS_PROPERTY
-from harness.plugin.record_hooks import RECORD, RecordHooks
+from harness.plugin.run_recorder import RECORD, RecordHooks
 
 _CELL = re.compile(r"\[(?P<id>[^\]]+)\]$")
 _STYLES: Mapping[str, str] = {

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import platform
+import re
 import secrets
+import sys
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from emulator.clock import SYSTEM_CLOCK, Clock, utc_now
+from emulator.errors import EmulatorError
 from harness.cells.cell import Cell
 from harness.cells.matrix import Matrix
-from harness.cells.result import Circumstances, skipped_result
-from harness.cells.run import CELLS, kept_transcript, lost_cell, read_result
-from harness.report.model import CellResult, RunResult
+from harness.plugin.process import held_back
+from harness.report.allure import write_crashed_cell
+from harness.report.model import CellResult, RunResult, load_run, write_run
+from harness.report.reports import page_of_run, write_reports
+from harness.run.cell_run import CELLS, kept_transcript, lost_cell, read_result
+from harness.run.result import Circumstances, skipped_result
+from harness.scenario.errors import HarnessError
+from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
 from harness.scenarios import find_scenario
 
 STATUSES = ("passed", "failed", "broken", "skipped")
@@ -109,3 +120,148 @@ def host_facts() -> dict[str, object]:
         "machine": uname.machine,
         "python": platform.python_version(),
     }
+
+
+_CELL = re.compile(r"::test_cell\[(?P<id>[^\]]+)\]$")
+_ENDS = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}
+"""Ends that cells decide; a defect of pytest or a plug-in keeps pytest's own code."""
+
+HISTORY_FILE = "allure-history.jsonl"
+"""Allure's memory of the runs in one results directory, beside them."""
+RECORD = "ttylab-record"
+"""Name under which the plug-in registers its RecordHooks."""
+
+
+class RecordHooks:
+    """Registered once a matrix is run.
+
+    Attributes:
+        recorder: what is fed.
+        result: the run, once it has ended.
+        complaints: what could not be reported, for the end of the run.
+        others_failed: whether a test that is no cell failed.
+    """
+
+    def __init__(self, recorder: RunRecorder, config: pytest.Config) -> None:
+        self.recorder = recorder
+        self.result: RunResult | None = None
+        self.complaints: list[str] = []
+        self.others_failed = False
+        self._options = config.option
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionstart(self) -> Generator[None, None, None]:
+        """Start xdist's workers with Ctrl-C held back (see `interrupts`)."""
+        with held_back():
+            return (yield)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note the cells, where there are no workers."""
+        self._select([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Note the cells that a worker has found; all find the same."""
+        self._select(ids)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str) -> None:
+        """Note that a worker died while it ran a cell."""
+        found = _CELL.search(crashitem)
+        if found is not None:
+            self.recorder.died[found["id"]] = "the worker that ran this cell died (killed, or out of memory)"
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note that a test beside the matrix failed."""
+        self.others_failed |= report.failed and _CELL.search(report.nodeid) is None
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Note that the run was ended by hand."""
+        self.recorder.interrupted = True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write run.json, then every report; set the exit code that says how the run ended."""
+        if not self.recorder.selected or self._options.collectonly:
+            return
+        self.result = self.recorder.result()
+        self._try(lambda run: write_run(run, self.recorder.run_dir))
+        self._try(self._write_json)
+        self._try(self._complete_allure)
+        self._try(self._write_reports)
+        if session.exitstatus in _ENDS:
+            ours = exit_code(self.result, complaints=self.complaints)
+            session.exitstatus = ours or (EXIT_FAILED if self.others_failed else EXIT_PASSED)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say where everything is, and how each failure is reproduced."""
+        if self.result is None:
+            return
+        terminalreporter.section("ttylab")
+        for line in self.last_words():
+            terminalreporter.write_line(line)
+
+    def last_words(self) -> list[str]:
+        """Return what a person is told at the end; empty where nothing was run."""
+        if self.result is None:
+            return []
+        return [*summary_lines(self.result, self.recorder.run_dir), *self.complaints]
+
+    def _try(self, write: Callable[[RunResult], object]) -> None:
+        """Write one report; one that fails must not take the others with it."""
+        assert self.result is not None  # noqa: S101  # set by the only caller
+        try:
+            write(self.result)
+        except (HarnessError, EmulatorError, OSError) as error:
+            self.complaints.append(f"report: {error}")
+        except Exception as error:  # noqa: BLE001  # a defect; the run's end must still be told
+            self.complaints.append(f"report: {error!r}")
+
+    def _write_json(self, result: RunResult) -> None:
+        if self._options.run_json == "-":
+            sys.stdout.write(result.model_dump_json(indent=1) + "\n")
+        elif self._options.run_json:
+            write_run(result, Path(self._options.run_json))
+
+    def _complete_allure(self, result: RunResult) -> None:
+        """Add the cells whose worker died before it could write them (allure-python#825)."""
+        directory = self._options.allure_report_dir
+        for cell in result.cells if directory else ():
+            if cell.cell.id in self.recorder.died:
+                write_crashed_cell(Path(directory), cell, self.recorder.run_dir)
+
+    def _write_reports(self, result: RunResult) -> None:
+        run_dir = self.recorder.run_dir
+        self.complaints += write_reports(
+            result,
+            run_dir,
+            old=load_run(Path(self._options.compare)) if self._options.compare else None,
+            history=run_dir.parent / HISTORY_FILE,
+            allure=self._options.allure_html,
+        )
+
+    def _select(self, node_ids: list[str]) -> None:
+        found = (_CELL.search(node_id) for node_id in node_ids)
+        self.recorder.selected |= {match["id"] for match in found if match is not None}
+
+
+def exit_code(result: RunResult, *, complaints: Sequence[str] = ()) -> int:
+    """Return 0 if all passed, 1 if a guest failed, 3 if the lab broke, 130 if the run was interrupted."""
+    if result.interrupted:
+        return EXIT_INTERRUPTED
+    if result.summary["failed"]:
+        return EXIT_FAILED
+    return EXIT_BROKEN if result.summary["broken"] or complaints else EXIT_PASSED
+
+
+def summary_lines(result: RunResult, run_dir: Path) -> list[str]:
+    """Return a run's end for people: one line a cell that did not pass, then where the report is."""
+    lines = []
+    for cell in result.cells:
+        if cell.status != "passed":
+            lines.append(f"{cell.status.upper():8}{cell.cell.id}: {cell.message}")
+            lines.append(f"        reproduce: {cell.repro}")
+    counts = ", ".join(f"{count} {word}" for word, count in result.summary.items() if count)
+    lines.append(f"{counts} in {result.duration_s:.1f} s" + (" (interrupted)" if result.interrupted else ""))
+    lines.append(f"report: {page_of_run(run_dir)}")
+    return lines

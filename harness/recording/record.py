@@ -19,11 +19,11 @@ from emulator.errors import SpecError
 from emulator.machine.ledger import Entry
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import MachineSpec
-from harness.keyboard.interactive import links_in, links_of
-from harness.keyboard.terminal import Terminal, greet
-from harness.lab import Lab
 from harness.recording.kept import open_private_directory
+from harness.run.lab import Lab
 from harness.targets.serial_port import SerialControl
+from harness.terminal.interactive import links_in, links_of
+from harness.terminal.terminal import Terminal, greet
 
 QUIET_S = 2.0
 """After the end of a piped input: how long the guest may be silent before the recording ends."""

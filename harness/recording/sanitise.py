@@ -15,9 +15,8 @@ from functools import cached_property
 
 from emulator.console.marks import Chunk, Mark, Typed
 from emulator.errors import LabError
-from harness.recording.placeholders import Kind, Placeholders, fit
-from harness.recording.secrets import find_secrets, is_common_name, is_kept
-from harness.recording.sights import (
+from harness.recording.secrets import Kind, Placeholders, find_secrets, fit, is_common_name, is_kept
+from harness.recording.text_view import (
     NOWHERE,
     CellScreen,
     Sight,

@@ -7,8 +7,8 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.recording.placeholders import Kind
-from harness.recording.sights import Sight, width
+from harness.recording.secrets import Kind
+from harness.recording.text_view import Sight, width
 
 _ASKS = re.compile(
     r"(?P<label>username|user name|login|domain|password|passphrase)[^:]*:[^:]*$", re.IGNORECASE

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import secrets
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock
-from emulator.errors import LabError, MissingPrerequisite
-from harness.golden.start import ensure_state
-from harness.golden.wanted import state_of
-from harness.lab import Lab
-from harness.repeat.crew import Crew
+from emulator.errors import LabError, MissingPrerequisite, SpecError
+from emulator.files import write_whole
+from harness.cells.cell import Cell, parse_cell_id
+from harness.cells.fit import misfit
+from harness.cells.matrix import image_features
+from harness.plugin.run_recorder import new_run_id
 from harness.repeat.outcome import Ending
-from harness.repeat.plan import Repetition
-from harness.repeat.summary import Summary, summarise
-from harness.repeat.worker import Job
-from harness.verdict import Status
+from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition, parse_jitter
+from harness.repeat.summary import Hunt, Summary, summarise
+from harness.repeat.text import HuntProgress
+from harness.repeat.workers import Crew, Job
+from harness.run.lab import Lab, cell_workers
+from harness.run.start import ensure_state
+from harness.run.wanted import state_of
+from harness.scenario.scenario import Scenario
+from harness.scenario.verdict import Status
+from harness.scenarios import LIBRARY, find_scenario
 
 
 def make_states(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
@@ -94,3 +105,192 @@ class HuntRun:
 
     def _has_failed(self) -> bool:
         return any(ending.status is Status.FAILED for ending in self._endings)
+
+
+SEEDS = 2**31
+RESULT = "repeat.json"
+"""In the hunt's directory: what --json prints."""
+
+
+def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
+    """Do what is asked, and leave the summary in the hunt's directory.
+
+    Args:
+        request: what to do.
+        run_dir: where; None: a new directory under results/.
+
+    Raises:
+        SpecError: there is no such cell, it can't be, or the directory is not empty.
+        EmulatorError: the image or QEMU can't be had.
+        ReportError: the summary can't be written.
+    """
+    cell, scenario = find_cell(request.cell)
+    directory = _new_directory(run_dir)
+    job, notes = _prepare(request, cell, scenario, directory)
+    run = HuntRun(
+        job=job,
+        plan=request.plan(job.hunt, scenario),
+        seconds=request.seconds,
+        stop_on_failure=request.stop_on_failure,
+        notes=notes,
+    )
+    with HuntProgress(job.hunt.planned) as progress:
+        run.on_ending = progress.show
+        summary = run.run()
+    directory.mkdir(parents=True, exist_ok=True)
+    write_whole(directory / RESULT, f"{summary.to_json()}\n".encode())
+    return summary
+
+
+def find_cell(cell_id: str) -> tuple[Cell, Scenario]:
+    """Return a cell and its scenario.
+
+    Raises:
+        SpecError: there is no such cell, or it can't be: the text says why.
+    """
+    features = image_features()
+    cell = parse_cell_id(cell_id, images=features, scenarios=LIBRARY)
+    scenario = find_scenario(cell.scenario)
+    reason = misfit(cell, scenario, features[cell.image])
+    if reason is not None:
+        raise SpecError(f"cell {cell.id} can't be played: {reason}")
+    return cell, scenario
+
+
+def _prepare(
+    request: HuntRequest, cell: Cell, scenario: Scenario, directory: Path
+) -> tuple[Job, tuple[str, ...]]:
+    """Return what workers are told, once all that they share is there."""
+    plain = request.make_hunt(seed=0, kinds=frozenset(), workers=cell_workers())
+    job = Job(
+        cell=cell,
+        scenario=scenario,
+        hunt=plain,
+        run_dir=directory,
+        time_scale=request.time_scale,
+        cold=request.cold,
+        keep=request.keep or request.only is not None,
+    )
+    lab = job.open_lab()
+    lab.guest_image(cell.image)
+    kinds = request.kinds(vcpus=cell.vcpus, tcg=lab.choice(cell.machine).accelerator == "tcg")
+    seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
+    sys.stderr.write(f"ttylab: repeating {cell.id} with seed {seed}, evidence in {directory}\n")
+    why = make_states(job, lab, SHIFTS if Jitter.ICOUNT in kinds else (None,))
+    job = replace(
+        job,
+        hunt=request.make_hunt(seed=seed, kinds=kinds, workers=cell_workers()),
+        cold=job.cold or bool(why),
+    )
+    return job, (f"every machine was booted: {why}",) if why else ()
+
+
+def _new_directory(wanted: Path | None) -> Path:
+    path = (wanted or Path("results") / f"repeat-{new_run_id()}").absolute()
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise SpecError(f"--run-dir is {path}, which is there already; allowed: a new directory")
+    return path
+
+
+DEFAULT_COUNT = 200
+
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HuntRequest:
+    """The words of `ttylab repeat`, as they were given.
+
+    Attributes:
+        cell: id.
+        count: repetitions; None: 200, or no limit where there are `seconds`.
+        jobs: "auto" or a number.
+        jitter: kinds, "none", or empty: all that the machine can.
+        seed: of the plan; None: a random one.
+        only: the one repetition to play; None: all.
+        seconds: after which none is begun any more.
+        stop_on_failure: whether none is begun after a failure.
+        keep: whether all evidence is kept.
+        cold: whether every machine is booted.
+        time_scale: factor on every wait.
+
+    Raises:
+        SpecError: a word is wrong, or does not go with another.
+    """
+
+    cell: str
+    count: int | None = None
+    jobs: str = AUTO
+    jitter: str = ""
+    seed: int | None = None
+    only: int | None = None
+    seconds: float | None = None
+    stop_on_failure: bool = False
+    keep: bool = False
+    cold: bool = False
+    time_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be, before anything is started."""
+        if self.jobs != AUTO and not (self.jobs.isdecimal() and int(self.jobs) > 0):
+            raise SpecError(f"--jobs is {self.jobs!r}; allowed: {AUTO}, or a number from 1 on")
+        if self.time_scale <= 0:
+            raise SpecError(f"--time-scale is {self.time_scale}; allowed: above 0")
+        if self.seconds is not None and self.seconds <= 0:
+            raise SpecError(f"--for is {self.seconds:g}; allowed: above 0 s")
+        if self.only is not None and (self.seed is None or self.count is not None):
+            raise SpecError("--only plays one repetition of a plan: it needs --seed, and takes no -n")
+        if self.jitter:
+            parse_jitter(self.jitter)
+
+    @property
+    def planned(self) -> int | None:
+        """How many repetitions; None: no limit but the time."""
+        if self.only is not None:
+            return 1
+        return self.count if self.count is not None or self.seconds is not None else DEFAULT_COUNT
+
+    def kinds(self, *, vcpus: int, tcg: bool) -> frozenset[Jitter]:
+        """Return the kinds of jitter; icount is one of them only where the machine can count instructions.
+
+        Args:
+            vcpus: of the machine.
+            tcg: whether TCG executes the guest's code.
+
+        Raises:
+            SpecError: icount is asked for where it can't be.
+        """
+        kinds = parse_jitter(self.jitter) if self.jitter else frozenset(Jitter)
+        why = "" if tcg else "guests run under KVM here"
+        why = why or (f"the cell has {vcpus} vCPUs" if vcpus > 1 else "")
+        if not why or Jitter.ICOUNT not in kinds:
+            return kinds
+        if self.jitter:
+            raise SpecError(f"--jitter is {self.jitter!r}; allowed: no {Jitter.ICOUNT}, as {why}")
+        return kinds - {Jitter.ICOUNT}
+
+    def make_hunt(self, *, seed: int, kinds: frozenset[Jitter], workers: int) -> Hunt:
+        """Return what is to be done, with `workers` at once unless the words say otherwise."""
+        jobs = workers if self.jobs == AUTO else int(self.jobs)
+        options = ["--cold"] if self.cold else []
+        if self.time_scale != 1:
+            options += ["--time-scale", f"{self.time_scale:g}"]
+        return Hunt(
+            cell=self.cell,
+            seed=seed,
+            kinds=kinds,
+            planned=self.planned,
+            jobs=jobs if self.planned is None else max(1, min(jobs, self.planned)),
+            options=tuple(options),
+        )
+
+    def plan(self, hunt: Hunt, scenario: Scenario) -> Iterator[Repetition]:
+        """Yield the repetitions of `hunt`, without end where nothing is planned."""
+        for number in self._numbers():
+            yield draw_repetition(number, seed=hunt.seed, kinds=hunt.kinds, scenario=scenario)
+
+    def _numbers(self) -> Iterator[int]:
+        if self.only is not None:
+            return iter([self.only])
+        return count(1) if self.planned is None else iter(range(1, self.planned + 1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.repeat.plan import Repetition
 from harness.report.model import CellResult
-from harness.verdict import Reason, Status
+from harness.scenario.verdict import Reason, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

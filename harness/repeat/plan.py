@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from emulator.errors import SpecError
-from harness.scenario import Inject, Scenario
+from harness.scenario.scenario import Inject, Scenario
 
 LOADS = (0, 1, 2, 4)
 """Busy processes beside a repetition."""

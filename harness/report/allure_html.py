@@ -10,10 +10,10 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from emulator.files import copy_whole, staged_directory_beside, staged_tree
 from emulator.node_packages import find_node
-from harness.errors import ReportError
 from harness.report.node_setup import node_modules
-from harness.report.staging import copy_whole, staged_directory_beside, staged_tree
+from harness.scenario.errors import ReportError
 
 ALLURE_REPORT_DIRECTORY = "allure-report"
 _BOUND_S = 300.0

@@ -8,7 +8,7 @@ from typing import Literal
 
 from emulator.console.marks import Mark, MarkKind, Typed
 from emulator.console.transcript import Transcript
-from harness.report.text import decode_chunks, encodable
+from emulator.guest_text.printable import decode_chunks, encodable
 
 COLUMNS = 120
 ROWS = 32

@@ -6,11 +6,11 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from emulator.console.transcript import CONSOLE_FILE
-from harness.report.ansi import plain
+from emulator.files import write_whole
+from emulator.guest_text.printable import visible
 from harness.report.comparison import target_of
+from harness.report.console_html import plain
 from harness.report.model import CellResult, RunResult
-from harness.report.staging import write_whole
-from harness.report.text import visible
 
 JUNIT_FILE = "junit.xml"
 _TAIL = 8000

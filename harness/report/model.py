@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.errors import SpecError
+from emulator.files import write_whole
 
 VERSION = 1
 RUN_FILE = "run.json"
@@ -143,3 +144,25 @@ def load_run(path: Path) -> RunResult:
         return RunResult.model_validate_json(file.read_bytes())
     except (OSError, ValueError) as error:
         raise SpecError(f"{file}: no run result of version {VERSION}: {error}") from error
+
+
+def write_run(run: RunResult, path: Path) -> Path:
+    """Write `run` to the file `path`, or as run.json into the directory `path`; return the file.
+
+    Raises:
+        ReportError: it can't be written; an older file stays as it was.
+    """
+    file = path / RUN_FILE if path.is_dir() else path
+    write_whole(file, run.model_dump_json(indent=1).encode() + b"\n")
+    return file
+
+
+def write_cell(result: CellResult, run_dir: Path) -> Path:
+    """Write result.json into the cell's directory; return the file.
+
+    Raises:
+        ReportError: it can't be written; an older file stays as it was.
+    """
+    file = run_dir / result.directory / RESULT_FILE
+    write_whole(file, result.model_dump_json(indent=1).encode() + b"\n")
+    return file

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.errors import ReportError
 from harness.report.allure import RESULTS_DIRECTORY, write_environment
 from harness.report.allure_html import ALLURE_REPORT_DIRECTORY, generate_html
 from harness.report.junit import write_junit
 from harness.report.model import RunResult
 from harness.report.page import REPORT_DIRECTORY, write_report
+from harness.scenario.errors import ReportError
 
 
 def write_reports(

@@ -9,11 +9,239 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape as quote
 
 from emulator.console.marks import Chunk, Mark, MarkKind
 from emulator.console.transcript import Transcript
+from emulator.guest_text.printable import visible
 from harness.report.model import CellResult, InjectionRecord, StageRecord
-from harness.report.svg import Bar, Canvas, Point, draw_bars, draw_output, draw_points
+
+WIDTH = 1000
+_LEFT, _RIGHT = 84, 14
+_BAR, _GAP, _ROW = 20, 8, 15
+_PLOT = 34
+_BINS = 110
+_CHARACTER = 6.3  # width of a label's character
+_ROWS = 3  # of labels in a lane of points
+_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 86400)
+
+_STYLE = (
+    # light
+    ".tl{--paper:#fff;--ink:#1c2128;--soft:#57606a;--grid:#d8dee4;--boot:#cfd7e0;--ok:#2da44e;--okbg:#d3f0db;"
+    "--bad:#cf222e;--badbg:#ffdcd9;--warn:#9a6700;--point:#6639ba;--event:#0969da;--out:#54aeff;"
+    "--s0:#e7dcff;--s1:#d6e4ff;--s2:#cdebf5;--s3:#fdecc0;--s4:#d3f0db;"
+    'background:var(--paper);font:11px system-ui,-apple-system,"Segoe UI",sans-serif}'
+    "@media (prefers-color-scheme:dark){"
+    ".tl{--paper:#161b22;--ink:#e6edf3;--soft:#9aa4af;--grid:#30363d;--boot:#3a434e;--ok:#3fb950;--okbg:#1b4028;"
+    "--bad:#ff7b72;--badbg:#5a1e20;--warn:#e3b341;--point:#c297ff;--event:#79c0ff;--out:#388bfd;"
+    "--s0:#3b2d5c;--s1:#22386b;--s2:#1b4555;--s3:#54431a;--s4:#1b4028}}"
+    "@media print{.tl{--paper:#fff;--ink:#000;--soft:#333}}"
+    ".tl text{fill:var(--ink)}.tl .lane,.tl .tick{fill:var(--soft)}.tl .grid{stroke:var(--grid)}"
+    ".tl .boot{fill:var(--boot)}.tl .s0{fill:var(--s0)}.tl .s1{fill:var(--s1)}.tl .s2{fill:var(--s2)}"
+    ".tl .s3{fill:var(--s3)}.tl .s4{fill:var(--s4)}"
+    ".tl .done{fill:var(--okbg);stroke:var(--ok)}.tl .failed{fill:var(--badbg);stroke:var(--bad)}"
+    ".tl .broken{fill:var(--s3);stroke:var(--warn)}"
+    ".tl .stimulus{fill:var(--point);stroke:var(--point)}.tl .event{fill:var(--event);stroke:var(--event)}"
+    ".tl .finding{fill:var(--bad);stroke:var(--bad)}.tl .expected{fill:none;stroke:var(--soft)}"
+    ".tl .out{fill:var(--out);fill-opacity:.55;stroke:var(--out)}"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A stretch of time in a lane; `css` names its look, `label` stands in it where there is room."""
+
+    begin: float
+    end: float
+    css: str
+    label: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A moment in a lane; `until` draws a whisker to the moment when it took effect."""
+
+    at: float
+    css: str
+    label: str
+    says: str
+    until: float | None = None
+
+
+@dataclass(slots=True)
+class Canvas:
+    """The picture while it grows downwards.
+
+    Attributes:
+        end: seconds that the whole width stands for.
+        y: top of the next lane.
+        parts: the SVG so far.
+    """
+
+    end: float
+    y: float = 6.0
+    parts: list[str] = field(default_factory=list)
+
+    def x(self, at: float) -> float:
+        """Return where the second `at` lies, from the left."""
+        span = WIDTH - _LEFT - _RIGHT
+        return _LEFT + span * min(max(at / self.end, 0.0), 1.0)
+
+    def add(self, svg: str) -> None:
+        """Draw `svg`, which must be safe by itself."""
+        self.parts.append(svg)
+
+    def lane(self, name: str, height: float) -> float:
+        """Begin a lane; return its top."""
+        top = self.y
+        self.add(f'<text class="lane" x="{_LEFT - 8}" y="{top + 14:.1f}" text-anchor="end">{name}</text>')
+        self.y += height + _GAP
+        return top
+
+    def picture(self, name: str) -> str:
+        """Return the finished `<svg>` with its time axis; `name` says what it shows."""
+        axis = _axis(self)
+        height = f"{self.y + 20:.0f}"
+        label = _safe(f"timeline of {name}, {self.end:.1f} seconds")
+        return (
+            f'<svg class="tl" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+            f'width="{WIDTH}" height="{height}" role="img" aria-label="{label}"><style>{_STYLE}</style>'
+            f'<rect width="{WIDTH}" height="{height}" style="fill:var(--paper)"/>'
+            f"{axis}{''.join(self.parts)}</svg>"
+        )
+
+
+def _safe(text: str) -> str:
+    return quote(visible(text))
+
+
+def draw_bars(canvas: Canvas, name: str, bars: Sequence[Bar]) -> None:
+    """Draw a lane of bars; nothing if there are none."""
+    if not bars:
+        return
+    top = canvas.lane(name, _BAR)
+    for bar in bars:
+        left, right = canvas.x(bar.begin), canvas.x(bar.end)
+        width = max(right - left, 1.5)
+        canvas.add(
+            f"<g><title>{_safe(bar.says)}</title>"
+            f'<rect class="{bar.css}" x="{left:.1f}" y="{top:.1f}" '
+            f'width="{width:.1f}" height="{_BAR}" rx="2"/>'
+        )
+        room = int((width - 8) / _CHARACTER)
+        if room >= 3 or (room >= 1 and name == "steps"):
+            label = _safe(_shortened(bar.label, room))
+            canvas.add(f'<text x="{left + 4:.1f}" y="{top + 14:.1f}">{label}</text>')
+        canvas.add("</g>")
+
+
+def _shortened(label: str, room: int) -> str:
+    if len(label) <= room:
+        return label
+    first, _, rest = label.partition(" ")
+    if rest and room > 5:
+        return label[: room - 1] + "…"
+    return first if len(first) <= room else ""
+
+
+def draw_points(canvas: Canvas, name: str, points: Sequence[Point]) -> None:
+    """Draw a lane of points with labels where there is room; nothing if there are none."""
+    if not points:
+        return
+    rows, used = _placed(canvas, points)
+    top = canvas.lane(name, _ROW * used + 5)
+    for point, row in zip(points, rows, strict=True):
+        x, y = canvas.x(point.at), top + 10 + _ROW * max(row, 0)
+        canvas.add(f"<g><title>{_safe(point.says)}</title>")
+        if point.until is not None and canvas.x(point.until) - x > 1:
+            canvas.add(
+                f'<line class="{point.css}" x1="{x:.1f}" y1="{y}" x2="{canvas.x(point.until):.1f}" y2="{y}"/>'
+            )
+        canvas.add(f'<path class="{point.css}" d="{_shape(point.css, x, y)}"/>')
+        if row >= 0:
+            canvas.add(_label(canvas, point, y))
+        canvas.add("</g>")
+
+
+def _shape(css: str, x: float, y: float) -> str:
+    if css == "stimulus":
+        return f"M{x:.1f} {y - 5}l4 5-4 5-4-5z"
+    if css == "event":
+        return f"M{x - 1:.1f} {y - 6}h2v12h-2z"
+    return f"M{x:.1f} {y - 5}l5 9h-10z"
+
+
+def _label(canvas: Canvas, point: Point, y: float) -> str:
+    x, anchor = _anchored(canvas, point)
+    return f'<text x="{x:.1f}" y="{y + 4}" text-anchor="{anchor}">{_safe(_clipped(point.label))}</text>'
+
+
+def _clipped(label: str) -> str:
+    return label if len(label) <= 60 else label[:59] + "…"
+
+
+def _anchored(canvas: Canvas, point: Point) -> tuple[float, str]:
+    """Return where a label stands: behind its point, or before it where the picture ends."""
+    x = canvas.x(point.at)
+    behind = max(x, canvas.x(point.until or 0.0)) + 8
+    fits = behind + _CHARACTER * len(_clipped(point.label)) <= WIDTH
+    return (behind, "start") if fits else (x - 8, "end")
+
+
+def _placed(canvas: Canvas, points: Sequence[Point]) -> tuple[list[int], int]:
+    """Return a row for each point, -1 where its label must be left out, and how many rows there are."""
+    taken: list[list[tuple[float, float]]] = [[] for _ in range(_ROWS)]
+    rows = []
+    for point in points:
+        x, anchor = _anchored(canvas, point)
+        length = _CHARACTER * len(_clipped(point.label)) + 8
+        left, right = (x - 14, x + length) if anchor == "start" else (x - length, x + 14)
+        free = (r for r in range(_ROWS) if all(right < a or left > b for a, b in taken[r]))
+        row = next(free, -1)
+        rows.append(row)
+        if row >= 0:
+            taken[row].append((left, right))
+    return rows, 1 + max([row for row in rows if row >= 0], default=0)
+
+
+def draw_output(canvas: Canvas, chunks: Sequence[Chunk]) -> None:
+    """Draw how many bytes came each second; nothing without chunks."""
+    if not chunks:
+        return
+    bins = [0.0] * _BINS
+    for chunk in chunks:
+        bins[min(int(_BINS * chunk.at / canvas.end), _BINS - 1)] += chunk.end - chunk.start
+    peak = max(bins)
+    top = canvas.lane("output", _PLOT)
+    base = top + _PLOT
+    step = (WIDTH - _LEFT - _RIGHT) / _BINS
+    path = "".join(f"V{base - _PLOT * value / peak:.1f}h{step:.2f}" for value in bins)
+    rate = peak * _BINS / canvas.end
+    says = f"{chunks[-1].end} bytes, at most {_rate(rate)}"
+    canvas.add(
+        f'<g><title>{says}</title><path class="out" d="M{_LEFT} {base:.1f}{path}V{base:.1f}z"/>'
+        f'<text class="tick" x="{_LEFT - 8}" y="{top + 28:.1f}" text-anchor="end">{_rate(rate)}</text></g>'
+    )
+
+
+def _rate(value: float) -> str:
+    return f"{value / 1000:.0f} kB/s" if value >= 9950 else f"{value / 1000:.1f} kB/s"
+
+
+def _axis(canvas: Canvas) -> str:
+    step = next((s for s in _TICKS if canvas.end / s <= 12), _TICKS[-1])
+    parts = []
+    for index in range(int(canvas.end / step) + 1):
+        at = index * step
+        x = canvas.x(at)
+        parts.append(
+            f'<line class="grid" x1="{x:.1f}" y1="4" x2="{x:.1f}" y2="{canvas.y:.1f}"/>'
+            f'<text class="tick" x="{x:.1f}" y="{canvas.y + 13:.1f}" text-anchor="middle">{at:g} s</text>'
+        )
+    return "".join(parts)
+
 
 _SAID_BY_RUNNING = frozenset({"started", "RESUME"})  # within milliseconds before the mark "running"
 

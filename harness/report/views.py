@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from emulator.console.transcript import Transcript
+from emulator.guest_text.printable import visible
 from harness.report.comparison import target_of
 from harness.report.console_html import Span, focus_of, render_excerpt
 from harness.report.model import CellResult, RunResult
-from harness.report.text import visible
 from harness.report.timeline import render_timeline
 
 STATUSES = ("failed", "broken", "skipped", "passed")

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from emulator.errors import SpecError
 from harness.cells.cell import unknown_name
-from harness.scenario import Scenario
+from harness.scenario.scenario import Scenario
 from harness.scenarios import (
     boot,
     console_load,

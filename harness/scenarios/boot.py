@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from harness.scenario import Alive, Expect, Inject, Reach, Run, Scenario, Send, Severity, Shows, View
+from harness.scenario.scenario import Alive, Expect, Inject, Reach, Run, Scenario, Send, Severity, Shows, View
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import SysRq
 from harness.scenarios import phrases
-from harness.stages import Stage
-from harness.stimulus import SysRq
 
 _BOOT = frozenset({"boot"})
 _LOGIN = frozenset({"login"})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.scenario import Alive, Expect, Inject, Reach, Run, Scenario, Send, Severity, Shows, View
+from harness.scenario.scenario import Alive, Expect, Inject, Reach, Run, Scenario, Send, Severity, Shows, View
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Nmi, SysRq
 from harness.scenarios import phrases
 from harness.scenarios.reset import PUSH
 from harness.scenarios.sysrq import ATTEMPTS
-from harness.stages import Stage
-from harness.stimulus import Nmi, SysRq
 
 _CONSOLE = frozenset({"console"})
 _FLOOD = _CONSOLE | {"flood"}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from emulator.machine.spec import Device, WatchdogAction
-from harness.scenario import Alive, Expect, Inject, Reach, Run, Scenario, Send, Severity, Signals
+from harness.scenario.scenario import Alive, Expect, Inject, Reach, Run, Scenario, Send, Severity, Signals
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import SysRq
 from harness.scenarios import phrases
-from harness.stages import Stage
-from harness.stimulus import SysRq
 
 _WATCHDOG = frozenset({"watchdog"})
 _PANIC_EVENT = frozenset({"panic-event"})

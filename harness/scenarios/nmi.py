@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from harness.scenario import Alive, Expect, Inject, Outcome, Reach, Run, Scenario, Send, Severity, Silence
+from harness.scenario.scenario import (
+    Alive,
+    Expect,
+    Inject,
+    Outcome,
+    Reach,
+    Run,
+    Scenario,
+    Send,
+    Severity,
+    Silence,
+)
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Button, Nmi, Press, SysRq
 from harness.scenarios import phrases
-from harness.stages import Stage
-from harness.stimulus import Button, Nmi, Press, SysRq
 
 _NMI = frozenset({"nmi"})
 _ARMED = ("unknown_nmi_panic=1", "sysctl.kernel.panic_on_unrecovered_nmi=1")
-"""microvm heeds only the second (emulator.machine.capability, UNKNOWN_NMI)."""
+"""microvm heeds only the second (emulator.machine.control, UNKNOWN_NMI)."""
 _PANIC = phrases.panic("NMI: Not continuing")
 _ALLOWS = phrases.NMI | phrases.PANIC
 _SPIN = Send(line="while sleep 0.2; do echo tick; done & insmod /lib/modules/spin.ko")

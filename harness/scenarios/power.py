@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from emulator.machine.capability import Capability
-from harness.scenario import Alive, Expect, Inject, Outcome, Reach, Scenario, Send, Severity, Shows, Step
+from emulator.machine.control import Capability
+from harness.scenario.scenario import (
+    Alive,
+    Expect,
+    Inject,
+    Outcome,
+    Reach,
+    Scenario,
+    Send,
+    Severity,
+    Shows,
+    Step,
+)
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Button, Press, SysRq
 from harness.scenarios import phrases
-from harness.stages import Stage
-from harness.stimulus import Button, Press, SysRq
 
 _POWER = frozenset({"power"})
 _OBEYED = Inject(

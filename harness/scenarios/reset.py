@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from harness.scenario import Alive, Expect, Inject, Reach, Scenario, Send, Severity, Step
+from harness.scenario.scenario import Alive, Expect, Inject, Reach, Scenario, Send, Severity, Step
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Button, Press
 from harness.scenarios import phrases
-from harness.stages import Stage
-from harness.stimulus import Button, Press
 
 _RESET = frozenset({"reset"})
 PUSH = Inject(

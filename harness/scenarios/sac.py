@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from emulator.images.sac.knobs import Hang, SacKnobs
-from harness.guests.kind import GuestKind
-from harness.guests.sac_text import encode_powershell
-from harness.scenario import (
+from emulator.guest_text.sac import encode_powershell
+from emulator.sac.knobs import Hang, SacKnobs
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import (
     Alive,
     Ask,
     Expect,
@@ -19,8 +19,8 @@ from harness.scenario import (
     Step,
     View,
 )
+from harness.scenario.stages import Stage
 from harness.scenarios import sac_phrases as say
-from harness.stages import Stage
 
 _DEFAULT = SacKnobs()
 _SHELL = Reach(stage=Stage.SHELL)

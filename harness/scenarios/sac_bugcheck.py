@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from emulator.images.sac.knobs import CrashDump, Hang, SacKnobs
-from harness.guests.kind import GuestKind
-from harness.scenario import (
+from emulator.sac.knobs import CrashDump, Hang, SacKnobs
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import (
     Alive,
     Ask,
     CheckDump,
@@ -19,10 +19,10 @@ from harness.scenario import (
     Severity,
     Step,
 )
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import RESET, RESTARTS
-from harness.stages import Stage
-from harness.stimulus import Button, Nmi, Press
 
 _UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
 _CRASHDUMP = Expect(effects=(*say.bugcheck("0xE2"), RESTARTS), allows=say.CRASHES | RESET)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from emulator.images.sac.knobs import SacKnobs
-from harness.guests.kind import GuestKind
-from harness.scenario import Alive, Ask, Expect, Inject, Keys, Reach, Scenario, Shows, Step, View
+from emulator.sac.knobs import SacKnobs
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import Alive, Ask, Expect, Inject, Keys, Reach, Scenario, Shows, Step, View
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Nmi
 from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import RESET, RESTARTS
-from harness.stages import Stage
-from harness.stimulus import Nmi
 
 _WAITS = SacKnobs(menu_timeout_s=300)
 _TWO = SacKnobs(menu_timeout_s=300, menu_entries=("Windows Server", "Windows Server (last good)"))

@@ -1,15 +1,15 @@
 """What a SAC guest says: effects that several scenarios wait for, the same for every release.
 
-The texts are those of emulator/images/sac/profiles, read without escape sequences. Patterns end in what the
+The texts are those of emulator/sac/profiles, read without escape sequences. Patterns end in what the
 guest surely sends (design.md, fact 5).
 """
 
 from __future__ import annotations
 
-from harness.scenario import Expect, Inject, Reach, Shows, Step, View
+from harness.scenario.scenario import Expect, Inject, Reach, Shows, Step, View
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios.phrases import LINE_END, OFF, RESET, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
-from harness.stages import Stage
-from harness.stimulus import Button, Nmi, Press
 
 KNOBS = frozenset({"has_knobs"})
 """What a scenario asks for that sets the guest up in a way of its own; real Windows has no knobs."""

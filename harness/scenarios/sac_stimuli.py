@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from emulator.images.sac.knobs import SacKnobs
-from harness.guests.kind import GuestKind
-from harness.scenario import Alive, Expect, Inject, Keys, Outcome, Reach, Scenario, Send, Severity, Step
+from emulator.sac.knobs import SacKnobs
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import (
+    Alive,
+    Expect,
+    Inject,
+    Keys,
+    Outcome,
+    Reach,
+    Scenario,
+    Send,
+    Severity,
+    Step,
+)
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import OFF, RESET, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
-from harness.stages import Stage
-from harness.stimulus import Button, Nmi, Press
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

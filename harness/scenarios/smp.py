@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from harness.scenario import Alive, Inject, Reach, Run, Scenario, Severity, Shows
+from harness.scenario.scenario import Alive, Inject, Reach, Run, Scenario, Severity, Shows
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import SysRq
 from harness.scenarios import phrases
 from harness.scenarios.sysrq import ATTEMPTS
-from harness.stages import Stage
-from harness.stimulus import SysRq
 
 _SMP = frozenset({"smp"})
 

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.scenario import REACTION_S, Alive, Effect, Expect, Inject, Reach, Run, Scenario, Severity, Shows
+from harness.scenario.scenario import (
+    REACTION_S,
+    Alive,
+    Effect,
+    Expect,
+    Inject,
+    Reach,
+    Run,
+    Scenario,
+    Severity,
+    Shows,
+)
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import SysRq
 from harness.scenarios import phrases
-from harness.stages import Stage
-from harness.stimulus import SysRq
 
 ATTEMPTS = 3
 """QEMU can lose a BREAK (design.md, fact 8), so a harmless request is tried again."""

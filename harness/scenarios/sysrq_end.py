@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from emulator.machine.capability import Capability
-from harness.scenario import Alive, Inject, Reach, Scenario, Severity
+from emulator.machine.control import Capability
+from harness.scenario.scenario import Alive, Inject, Reach, Scenario, Severity
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Button, Press, SysRq, Via
 from harness.scenarios import phrases
 from harness.scenarios.sysrq import ATTEMPTS
-from harness.stages import Stage
-from harness.stimulus import Button, Press, SysRq, Via
 
 _SYSRQ = frozenset({"sysrq"})
 _TRIGGERED = phrases.line("sysrq: Trigger a crash", "the kernel crashes itself")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.scenario import (
+from harness.scenario.scenario import (
     Alive,
     Expect,
     Inject,
@@ -15,10 +15,10 @@ from harness.scenario import (
     Shows,
     View,
 )
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import SysRq, Via
 from harness.scenarios import phrases
 from harness.scenarios.sysrq import ATTEMPTS
-from harness.stages import Stage
-from harness.stimulus import SysRq, Via
 
 _SYSRQ = frozenset({"sysrq"})
 _MEMORY = (

@@ -7,15 +7,18 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 
+from emulator.files import write_private
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
-from emulator.service.state.private_files import write_private
-from harness.exit_codes import EXIT_INTERRUPTED
+from harness.scenario.exit_codes import EXIT_INTERRUPTED
 from harness.serving.access import ServiceAccess, access_to
 
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -107,3 +110,54 @@ async def _say_health(running: RunningService) -> None:
         _LOG.warning("guests can't be reached: %s", problem)
     if not problems:
         _LOG.info("guests can be reached")
+
+
+START_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Started:
+    access: ServiceAccess
+    loop: asyncio.AbstractEventLoop
+    stop: asyncio.Event
+
+
+@contextmanager
+def serve_in_thread(options: ServiceOptions) -> Iterator[ServiceAccess]:
+    """Serve on a thread until the block ends; the service answers when it begins.
+
+    Raises:
+        SpecError, StateError, LabError: as `open_service`; those of its end too.
+    """
+    started: Future[_Started] = Future()
+    failures: list[BaseException] = []
+    thread = threading.Thread(target=_run, args=(options, started, failures), name="ttylab-service")
+    thread.start()
+    try:
+        running = started.result(START_S)
+        try:
+            yield running.access
+        finally:
+            running.loop.call_soon_threadsafe(running.stop.set)
+    finally:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _run(options: ServiceOptions, started: Future[_Started], failures: list[BaseException]) -> None:
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve_on_thread(options, started))
+    except BaseException as error:  # noqa: BLE001  # handed to who started the thread
+        if started.done():
+            failures.append(error)
+        else:
+            started.set_exception(error)
+
+
+async def _serve_on_thread(options: ServiceOptions, started: Future[_Started]) -> None:
+    stop = asyncio.Event()
+    async with open_service(options) as running:
+        started.set_result(_Started(access=access_of(running), loop=asyncio.get_running_loop(), stop=stop))
+        await stop.wait()

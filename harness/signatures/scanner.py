@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from emulator.errors import StateError
@@ -261,3 +261,22 @@ def _prompt(rule: Rule, line: Line, data: bytes, *, offset: int) -> Finding:
         end=line.start + fires,
         fatal=rule.fatal,
     )
+
+
+def scan_boots(data: bytes, boots: Iterable[int]) -> tuple[Finding, ...]:
+    """Return the findings in `data`, cut where boots begin, by offset.
+
+    Args:
+        data: a console's raw output.
+        boots: offsets at which a boot begins, ascending; 0 may be among them.
+    """
+    scanner = Scanner()
+    fed = 0
+    for start in boots:
+        if start > fed:
+            scanner.feed(data[fed:start])
+            scanner.cut(start)
+            fed = start
+    scanner.feed(data[fed:])
+    scanner.finish()
+    return scanner.findings

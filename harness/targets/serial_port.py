@@ -8,9 +8,8 @@ from typing import Any
 from emulator.clock import Deadline
 from emulator.console.serial_port import SerialConsole
 from emulator.errors import StateError
-from emulator.machine.capability import Capability
-from emulator.machine.requests import answer_request
-from harness.targets import Target
+from emulator.machine.control import Capability, answer_request
+from harness.play.target import Target
 
 
 class SerialControl:

@@ -20,13 +20,13 @@ from emulator.cloud.resource_id import ResourceId
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Sink, Transcript
 from emulator.errors import ConsoleClosed, ControlError, LabError, StateError
-from emulator.machine.capability import Capability
+from emulator.machine.control import Capability
 from harness.azure.arm import Arm
 from harness.azure.interleave import Interleaver, Piece, Remark, Told
 from harness.azure.link import Link, open_link
 from harness.azure.virtual_machine import AzureVm, Command, Power
-from harness.errors import ServiceRefused, ServiceUnreachable
-from harness.targets import Target
+from harness.play.target import Target
+from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 from harness.targets.service_abilities import OBSTACLES
 
 OPEN_S = 60.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from emulator.machine.capability import Capability, capabilities
+from emulator.machine.control import Capability, capabilities
 from emulator.machine.spec import MachineSpec
-from harness.scenario import Inject, Outcome, Scenario, Step
-from harness.stimulus import Button, Press
+from harness.scenario.scenario import Inject, Outcome, Scenario, Step
+from harness.scenario.stimulus import Button, Press
 
 OBSTACLES: Mapping[Capability, str] = {
     Capability.KEYBOARD: "the service has no keyboard: a system request goes over the serial line",

@@ -1,4 +1,4 @@
-/* The knobs, see emulator/images/sac/knobs.py; what is missing or not understood keeps its default. */
+/* The knobs, see emulator/sac/knobs.py; what is missing or not understood keeps its default. */
 #include "sac.h"
 
 #define FILE_ROOM 2048

@@ -46,7 +46,7 @@ typedef void (*sink)(void *context, char byte);
 void format_to(sink put, void *context, const char *format, va_list values);
 void format(char *to, size_t room, const char *format, ...);
 
-/* --- texts: generated from emulator/images/sac/profiles ----------------------------------------------- */
+/* --- texts: generated from emulator/sac/profiles ----------------------------------------------- */
 const char *text(enum text_key key);
 const char *fact(enum fact_key key);
 int is_fact(enum fact_key key);                                       /* a fact that is true or false */

@@ -1,4 +1,4 @@
-/* What the profile says: tables made from the profiles' files, see emulator/images/sac/text_tables.py. */
+/* What the profile says: tables made from the profiles' files, see emulator/sac/build.py. */
 #include "sac.h"
 #include "texts.inc"
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Deadline
 from emulator.console.pump import Console, open_console, open_socket_console
-from harness.benchmark import Measurement, measure_pairs
-from harness.errors import GuestDied
-from harness.scenario import View
-from harness.session import Session
+from harness.commands.bench import Measurement, measure_pairs
+from harness.play.session import Session
+from harness.scenario.errors import GuestDied
+from harness.scenario.scenario import View
 from tests.bench.links import links_200
 from tests.bench.sac import sac_64_memory, sac_bios, sac_cpu, sac_idle, sac_nmi_to_menu, sac_pvh
 from tests.bench.sac_matrix import sac_nmi_per_minute

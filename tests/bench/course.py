@@ -19,16 +19,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Deadline
-from emulator.images import ImageStore
+from emulator.images.linux_boot import CONSOLE_ARGS, FAST_ARGS
+from emulator.images.store import ImageStore
 from emulator.machine.argv import Wiring, build_argv
-from emulator.machine.linux_boot import CONSOLE_ARGS, FAST_ARGS
+from emulator.machine.host import measure_tsc_khz
 from emulator.machine.machine import open_machine
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import find_qemu
 from emulator.machine.spec import MachineSpec, MachineType
-from emulator.machine.tsc import measure_tsc_khz
 from harness.guests.linux import LinuxGuest
-from harness.session import Session
+from harness.play.session import Session
 
 LIMIT_S = 90.0
 PANIC_END = b"---[ end Kernel panic"

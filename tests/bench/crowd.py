@@ -16,8 +16,8 @@ from pathlib import Path
 from emulator.clock import SYSTEM_CLOCK
 from emulator.machine.spec import Firmware, MachineType
 from harness.cells.cell import Cell
-from harness.cells.run import CellRun
-from harness.lab import Lab, cell_workers
+from harness.run.cell_run import CellRun
+from harness.run.lab import Lab, cell_workers
 from harness.scenarios import find_scenario
 from tests.bench.forks import linux, open_bench
 

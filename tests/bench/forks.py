@@ -10,22 +10,22 @@ from functools import partial
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Deadline
-from emulator.images.sac.profile import load_profile
+from emulator.images.linux_boot import linux_spec
 from emulator.machine.argv import RamFile
-from emulator.machine.linux_boot import linux_spec
 from emulator.machine.machine import Machine, open_machine
-from emulator.machine.sac_boot import SacBoot, sac_spec
 from emulator.machine.spec import Firmware, MachineSpec, MachineType
-from emulator.states.pool import open_fork
-from emulator.states.request import StateRequest
-from emulator.states.state import SavedState
-from harness.golden.reach import reach_stage
-from harness.guests.guest import OpenGuest
+from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.profile import load_profile
+from emulator.snapshots.pool import open_fork
+from emulator.snapshots.request import StateRequest
+from emulator.snapshots.snapshot import SavedState
 from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest
-from harness.lab import Lab
-from harness.session import Session
-from harness.stages import Stage
+from harness.play.guest import OpenGuest
+from harness.play.session import Session
+from harness.run.lab import Lab
+from harness.scenario.stages import Stage
+from harness.snapshots.reach import reach_stage
 
 BOUND_S = 120.0
 

@@ -17,9 +17,9 @@ import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
 from emulator.clock import SYSTEM_CLOCK
-from emulator.fleet.numbered_lines import check_lines
-from harness.benchmark import Measurement
+from harness.commands.bench import Measurement
 from tests.bench.links_server import LINKS, RATE
+from tests.support.numbered_lines import check_lines
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 15.0

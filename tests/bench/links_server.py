@@ -20,24 +20,29 @@ from pathlib import Path
 import uvloop
 
 from emulator.clock import utc_now
-from emulator.cloud.cloud import Cloud
 from emulator.cloud.guest_plan import GuestPlan
-from emulator.cloud.records import Principal, PrincipalType, RoleAssignment, Subscription, VirtualMachine
+from emulator.cloud.records import (
+    Cloud,
+    Principal,
+    PrincipalType,
+    RoleAssignment,
+    Subscription,
+    VirtualMachine,
+)
 from emulator.cloud.resource_id import subscription_scope, vm_id
 from emulator.cloud.roles import BUILT_IN_ROLES, OWNER
 from emulator.cloud.settings import Settings
-from emulator.fleet.numbered_lines import LINE, numbered_line
-from emulator.fleet.synthetic import TICK_S, SyntheticFleet, open_synthetic_fleet
-from emulator.service.activity import ActivityLog
 from emulator.service.app import create_app
-from emulator.service.compute.blobs import BlobSigner
-from emulator.service.console.faults import Faults
-from emulator.service.console.sessions import Sessions
-from emulator.service.context import Service
+from emulator.service.core.context import Service
 from emulator.service.https.server import bind, open_server
 from emulator.service.https.tls import open_authority, server_context
-from emulator.service.identity.tokens import TokenDesk, TokenKey
-from emulator.service.operations import Operations
+from emulator.service.parts.activity import ActivityLog
+from emulator.service.parts.blobs import BlobSigner
+from emulator.service.parts.operations import Operations
+from emulator.service.parts.sessions import Faults, Sessions
+from emulator.service.parts.tokens import TokenDesk, TokenKey
+from tests.support.numbered_lines import LINE, numbered_line
+from tests.support.synthetic_fleet import TICK_S, SyntheticFleet, open_synthetic_fleet
 
 RATE = 64_000
 LINKS = 200

@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 
 from emulator.clock import SYSTEM_CLOCK, Deadline
-from emulator.images.sac.knobs import SacKnobs
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import find_qemu
-from emulator.machine.sac_boot import SacBoot, sac_spec
 from emulator.machine.spec import MachineType
-from harness.benchmark import Measurement, measure_pairs
+from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.knobs import SacKnobs
+from harness.commands.bench import Measurement, measure_pairs
 
 ROUNDS = 11
 IDLE_S = 10.0

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK
-from emulator.machine.sac_boot import SacBoot
-from harness.benchmark import Measurement
-from harness.lab import cell_workers
+from emulator.sac.boot import SacBoot
+from harness.commands.bench import Measurement
+from harness.run.lab import cell_workers
 from tests.bench.sac import reach_menu_after_nmi
 
 ROOT = Path(__file__).parents[2]

@@ -19,13 +19,13 @@ import requests
 from websockets.sync.client import ClientConnection, connect
 
 from emulator.clock import SYSTEM_CLOCK, Deadline
-from emulator.cloud.demo import demo_config
+from emulator.cloud.config import demo_config
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import vm_id
-from emulator.console.cursor import Cursor
+from emulator.console.channel import Cursor
 from emulator.fleet.guest import Guest
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
-from harness.benchmark import Measurement, measure_pairs
+from harness.commands.bench import Measurement, measure_pairs
 
 ROOT = Path(__file__).parents[2]
 STARTS = 5

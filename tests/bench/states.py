@@ -15,9 +15,9 @@ import psutil
 
 from emulator.clock import SYSTEM_CLOCK, Deadline
 from emulator.machine.machine import Machine
-from emulator.states.pool import open_pool
-from harness.benchmark import Measurement, measure_pairs
-from harness.lab import Lab
+from emulator.snapshots.pool import open_pool
+from harness.commands.bench import Measurement, measure_pairs
+from harness.run.lab import Lab
 from tests.bench.crowd import per_minute
 from tests.bench.forks import BOUND_S, Bench, Guest, linux, open_bench, sac
 

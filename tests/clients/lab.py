@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from emulator.clock import Deadline
-from emulator.cloud.config import CloudConfig, SettingsTable
-from emulator.cloud.demo import demo_config
+from emulator.cloud.config import CloudConfig, SettingsTable, demo_config
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import instance_id, vm_id
 from emulator.fleet.guest import Guest
-from emulator.service.context import Service
+from emulator.service.core.context import Service
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
 from tests.fake_fleet import FakeFleet, FakeGuest
 

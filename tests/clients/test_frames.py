@@ -6,7 +6,7 @@ import pytest
 
 from emulator.errors import ControlError
 from emulator.service.console.gateway import FIRST_FRAME, NOT_TRUSTED
-from emulator.service.console.links import TAKEN_OVER
+from emulator.service.parts.links import TAKEN_OVER
 from tests.clients.environments import python_of
 from tests.clients.lab import BOUND_S, CloudLab
 

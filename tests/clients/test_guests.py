@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from emulator.cloud.records import PowerState
-from emulator.images import ensure_image
+from emulator.images.store import ensure_image
 from emulator.service.console.gateway import FIRST_FRAME
 from tests.clients.environments import python_of
 from tests.clients.lab import BOUND_S, CloudLab, open_cloud_lab

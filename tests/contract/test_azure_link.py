@@ -12,7 +12,7 @@ from emulator.clock import Deadline
 from emulator.errors import ConsoleClosed, DeadlineExceeded
 from harness.azure.link import open_link
 from harness.azure.names import EndKind
-from harness.errors import ServiceRefused, ServiceUnreachable
+from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 
 
 def soon():

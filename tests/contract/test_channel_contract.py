@@ -14,14 +14,13 @@ from pathlib import Path
 import pytest
 
 from emulator.clock import Deadline
-from emulator.console.channel import Channel
-from emulator.console.cursor import Cursor
+from emulator.console.channel import Channel, Cursor
 from emulator.console.marks import MarkKind
 from emulator.console.pump import Console, open_console, open_socket_console
-from emulator.console.rfc2217_server import open_rfc2217_server
 from emulator.console.serial_port import SerialConsole, open_serial_console
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, DeadlineExceeded
+from tests.support.rfc2217_server import open_rfc2217_server
 
 PATIENCE_S = 60.0
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, exit_codes
+from harness import cli
+from harness.scenario import exit_codes
 
 MATRIX = str(Path(__file__).parents[2] / "ci/push.toml")
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import ImageError, MissingPrerequisite
-from emulator.images import ImageStore, Package, load_catalog
 from emulator.images.apt import AptSuite, parse_stanzas
+from emulator.images.catalog import load_catalog
+from emulator.images.package import Package
+from emulator.images.store import ImageStore
 
 STANZAS = """Package: linux-image-cloud-amd64
 Version: 6.1.176-1

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import ImageError, MissingPrerequisite
-from emulator.images import ImageStore, Package
+from emulator.images.image import hash_file
 from emulator.images.loader import LOADER_PACKAGES, write_disk
+from emulator.images.package import Package
 from emulator.images.recipe import disk_files, load_recipe
-from emulator.images.seal import hash_file
+from emulator.images.store import ImageStore
 
 Debs = list[tuple[Package, Path]]
 

@@ -15,9 +15,10 @@ import pytest
 from typer.testing import CliRunner
 
 from emulator.errors import ImageError, MissingPrerequisite, SpecError
-from emulator.images import Catalog, CatalogEntry, ImageStore, Package, Progress, load_catalog
 from emulator.images import store as store_module
-from emulator.images.deb import read_files
+from emulator.images.catalog import Catalog, CatalogEntry, load_catalog
+from emulator.images.package import Package, Progress, read_files
+from emulator.images.store import ImageStore
 from harness.commands import images as commands
 
 APPLETS = b"\0[\0[[\0acpid\0getty\0init\0insmod\0login\0mount\0poweroff\0reboot\0sh\0stty\0\0"

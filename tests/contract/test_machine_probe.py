@@ -7,8 +7,7 @@ import pytest
 from emulator.clock import SYSTEM_CLOCK, FakeClock
 from emulator.errors import MissingPrerequisite
 from emulator.machine.argv import QemuVersion
-from emulator.machine.probe import choose_accelerator, probe_accelerator
-from emulator.machine.probe_cache import HostIdentity
+from emulator.machine.probe import HostIdentity, choose_accelerator, probe_accelerator
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.spec import Accelerator, MachineType
 

@@ -8,7 +8,7 @@ import pytest
 from emulator.clock import Deadline, FakeClock
 from emulator.errors import MissingPrerequisite
 from emulator.machine.argv import QemuVersion
-from emulator.machine.bounded import run_bounded
+from emulator.machine.process import run_bounded
 from emulator.machine.qemu_binary import ENVIRONMENT, find_qemu, query_version
 
 GOOD = "echo 'QEMU emulator version 9.1.3 (somebody)'"

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import pytest
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
-from emulator.images.sac.knobs import SacKnobs
-from emulator.images.sac.profile import load_profile
 from emulator.machine.machine import open_machine
-from emulator.machine.sac_boot import SacBoot, sac_spec
-from harness.errors import WrongOutput
-from harness.guests.guest import Guest, SacDialogue
+from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.knobs import SacKnobs
+from emulator.sac.profile import load_profile
 from harness.guests.sac import SacGuest
 from harness.guests.sac_channel import Account
-from harness.session import Session
-from harness.stages import Stage
-from harness.targets import Target
+from harness.play.guest import Guest, SacDialogue
+from harness.play.session import Session
+from harness.play.target import Target
+from harness.scenario.errors import WrongOutput
+from harness.scenario.stages import Stage
 from tests.fake_sac import GUID, make_sac_target
 
 

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from emulator.clock import SYSTEM_CLOCK, Deadline
-from harness.exit_codes import EXIT_PASSED, EXIT_USAGE
+from harness.scenario.exit_codes import EXIT_PASSED, EXIT_USAGE
 
 WAIT_S = 60.0
 

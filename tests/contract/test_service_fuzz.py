@@ -13,8 +13,7 @@ from schemathesis.checks import not_a_server_error
 
 from emulator.cloud.records import VirtualMachine
 from emulator.service.app import create_app
-from emulator.service.identity.sign_in import SignIn
-from emulator.service.identity.throttle import Throttle
+from emulator.service.parts.sign_in import SignIn, Throttle
 from tests.service_lab import GROUP, SUBSCRIPTION, TENANT, demo_vm_id, open_test_service, token_for
 from tests.service_server import Served, run_service
 

@@ -14,15 +14,15 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Close
 from websockets.sync.client import ClientConnection, connect
 
-from emulator.cloud.demo import DEMO_FILE, demo_config
+from emulator.cloud.config import DEMO_FILE, demo_config
 from emulator.errors import SpecError, StateError
-from emulator.service.https import http_protocol, server
-from emulator.service.https.http_limits import BODY_MAX
-from emulator.service.https.http_protocol import HEAD_MAX
-from emulator.service.https.server import MESSAGE_MAX, ServerConfig, bind, endpoint_of
+from emulator.service.https import server
+from emulator.service.https import server as http_protocol
+from emulator.service.https.middleware import BODY_MAX
+from emulator.service.https.server import HEAD_MAX, MESSAGE_MAX, ServerConfig, bind, endpoint_of
 from emulator.service.running_service import STOPPED, ServiceOptions
 from harness.serving.access import ServiceAccess
-from harness.serving.thread import serve_in_thread
+from harness.serving.server_process import serve_in_thread
 from tests.fake_fleet import FakeFleet
 
 WAIT_S = 20.0

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from emulator.clock import utc_now
-from emulator.cloud.cloud import Cloud
+from emulator.cloud.config import demo_config
 from emulator.cloud.config_records import build_records
-from emulator.cloud.demo import demo_config
 from emulator.cloud.guest_plan import DEFAULT_IMAGE
 from emulator.cloud.records import (
+    Cloud,
     PowerState,
     ProvisioningState,
     Record,
@@ -26,9 +26,8 @@ from emulator.cloud.records import (
 from emulator.errors import SpecError, StateError
 from emulator.service.running_service import ServiceOptions, first_records, settle
 from emulator.service.state import store as store_module
-from emulator.service.state.record_json import dump_record, load_record
 from emulator.service.state.run_dirs import collect_run_dirs, open_run_dir
-from emulator.service.state.store import Store, hold_state_directory, open_store
+from emulator.service.state.store import Store, dump_record, hold_state_directory, load_record, open_store
 
 WAIT_S = 20.0
 

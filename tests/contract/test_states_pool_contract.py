@@ -17,11 +17,11 @@ from emulator.errors import LabError, MachineGone, SavedStateError
 from emulator.machine.ledger import Ledger
 from emulator.machine.process import Exit
 from emulator.machine.qemu_binary import find_qemu
-from emulator.machine.sac_boot import SacBoot, sac_spec
-from emulator.states.pool import open_fork, open_pool
-from emulator.states.request import StateRequest
-from emulator.states.store import StateStore
-from harness.session import Session
+from emulator.sac.boot import SacBoot, sac_spec
+from emulator.snapshots.pool import open_fork, open_pool
+from emulator.snapshots.request import StateRequest
+from emulator.snapshots.store import StateStore
+from harness.play.session import Session
 from tests.sac_guest import TCG
 
 

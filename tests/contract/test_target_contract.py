@@ -12,32 +12,31 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.cloud.resource_id import vm_id
-from emulator.console.records import UserView
-from emulator.console.rfc2217_server import open_rfc2217_server
 from emulator.console.serial_port import open_serial_console
-from emulator.machine import MachineSpec, MachineType, open_machine
-from emulator.machine.capability import Capability
-from emulator.machine.linux_boot import CONSOLE_ARGS, FAST_ARGS
-from emulator.machine.machine import Machine
-from emulator.machine.spec import Firmware, kernel_for
+from emulator.guest_text.records import UserView
+from emulator.images.linux_boot import CONSOLE_ARGS, FAST_ARGS
+from emulator.machine.control import Capability
+from emulator.machine.machine import Machine, open_machine
+from emulator.machine.spec import Firmware, MachineSpec, MachineType, kernel_for
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.azure.arm import open_arm
-from harness.azure.guests import own_vm
-from harness.boot_stages import boot_offsets
-from harness.errors import GuestDied, Unsupported
+from harness.azure.virtual_machine import own_vm
 from harness.guests.linux import LinuxGuest
-from harness.judge import judge
-from harness.runner import Player
-from harness.scenario import Inject, Scenario, Shows
-from harness.session import Session
-from harness.signatures.whole import scan_boots
-from harness.stages import Stage
-from harness.stimulus import Nmi, SysRq
-from harness.targets import Target
+from harness.play.boot_stages import boot_offsets
+from harness.play.judge import judge
+from harness.play.runner import Player
+from harness.play.session import Session
+from harness.play.target import Target
+from harness.scenario.errors import GuestDied, Unsupported
+from harness.scenario.scenario import Inject, Scenario, Shows
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Nmi, SysRq
+from harness.scenario.verdict import Reason, Status
+from harness.signatures.scanner import scan_boots
 from harness.targets.serial_port import serial_target
 from harness.targets.service import Wire, service_target
 from harness.targets.service_abilities import service_capabilities
-from harness.verdict import Reason, Status
+from tests.support.rfc2217_server import open_rfc2217_server
 
 pytestmark = pytest.mark.qemu
 

@@ -136,7 +136,7 @@ def test_set_up_names_and_installs_the_npm_packages_of_report_and_page(checkout:
     assert "as harness/report/node/package-lock.json lists it" in said
     assert "as emulator/service/page/node/package-lock.json lists it" in said
     assert "python -P -m harness.report.node_setup" in checkout.calls
-    assert "python -P -m emulator.service.page_assets" in checkout.calls
+    assert "python -P -m emulator.service.page.assets" in checkout.calls
 
 
 def test_tests_get_the_programs_that_only_they_need(checkout: Checkout) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emulator.images.sac.build import COMPILER_FILE, DATA, build, compiler
+from emulator.sac.build import COMPILER_FILE, DATA, build, compiler
 
 LIMIT = 200_000
 
@@ -22,7 +22,7 @@ def built(tmp_path_factory):
 @pytest.mark.parametrize("name", sorted(path.name for path in DATA.iterdir()))
 def test_package_file_is_what_the_sources_build(built, name):
     same = (built / name).read_bytes() == (DATA / name).read_bytes()
-    assert same, f"{name} is not what images/sac builds; run: python -m emulator.images.sac.build"
+    assert same, f"{name} is not what images/sac builds; run: python -m emulator.sac.build"
 
 
 def test_second_build_gives_the_same_bytes(built, tmp_path):

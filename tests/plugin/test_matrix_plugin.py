@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from emulator.console.transcript import load_transcript
-from harness.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED
 from harness.report.model import load_run
+from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED
 from tests.fake_guest import KERNEL_LINE
 
 CHECKOUT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.allure_model import history_id_of
+from harness.report.allure import history_id_of
 
 ROOT = Path(__file__).parents[2]
 CELL = "bookworm.q35.seabios.1.nmi-panics"

@@ -14,7 +14,7 @@ from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import vm_id
 from emulator.console.marks import Mark, MarkKind
-from emulator.service.compute.bitmap import bmp_of_ppm
+from emulator.service.compute.power import bmp_of_ppm
 
 VM = vm_id("s", "rg1", "vm1")
 AT = datetime(2026, 3, 1, tzinfo=UTC)

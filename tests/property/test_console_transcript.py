@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.clock import FakeClock
-from emulator.console.cursor import Cursor
-from emulator.console.link_flow import LinkFlow
+from emulator.console.channel import Cursor
 from emulator.console.marks import MarkKind
-from emulator.console.outgoing import OutgoingQueue
+from emulator.console.outgoing import LinkFlow, OutgoingQueue
 from emulator.console.transcript import (
     CONSOLE_FILE,
     TIMELINE_FILE,

@@ -6,12 +6,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from emulator.clock import Deadline
+from emulator.guest_text.sac import find_events, lines_of
+from emulator.guest_text.sac_documents import parse_bugcheck, parse_machine_info
 from harness.guests.sac import SacGuest
-from harness.guests.sac_bugcheck import parse_bugcheck
-from harness.guests.sac_machine_info import parse_machine_info
-from harness.guests.sac_text import find_events, lines_of
-from harness.session import Session
-from harness.stages import Stage
+from harness.play.session import Session
+from harness.scenario.stages import Stage
 from tests.fake_sac import BUGCHECK, CMD_EVENT, GUID, FakeSac
 
 SOME = settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])

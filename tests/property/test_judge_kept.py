@@ -9,15 +9,26 @@ from hypothesis import strategies as st
 
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import DirectorySink, load_transcript
-from harness.boot_stages import boot_offsets
 from harness.guests.linux import LinuxGuest
-from harness.judge import judge
-from harness.runner import Player
-from harness.scenario import Alive, Expect, Inject, Outcome, Reach, Run, Scenario, Send, Shows, Signals
-from harness.signatures.whole import scan_boots
-from harness.stages import Stage
-from harness.stimulus import Button, Nmi, Press, SysRq
-from harness.verdict import Status
+from harness.play.boot_stages import boot_offsets
+from harness.play.judge import judge
+from harness.play.runner import Player
+from harness.scenario.scenario import (
+    Alive,
+    Expect,
+    Inject,
+    Outcome,
+    Reach,
+    Run,
+    Scenario,
+    Send,
+    Shows,
+    Signals,
+)
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Button, Nmi, Press, SysRq
+from harness.scenario.verdict import Status
+from harness.signatures.scanner import scan_boots
 from tests.fake_guest import HELP, PANIC, FakeGuest, ScriptedTranscript, make_target
 
 BANG = Shows(pattern=r"HELP[^\n]*\n", says="help")

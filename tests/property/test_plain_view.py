@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.plain_view import PlainView
+from harness.play.views import PlainView
 
 PIECES = st.lists(
     st.one_of(

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from emulator.console.marks import Chunk, Mark, MarkKind, Typed
 from emulator.console.transcript import load_transcript
 from harness.recording.kept import write_recording
-from harness.recording.placeholders import Kind, Placeholders
 from harness.recording.sanitise import Recording, sanitise
-from harness.recording.sights import CellScreen
+from harness.recording.secrets import Kind, Placeholders
+from harness.recording.text_view import CellScreen
 
 NAMES = st.from_regex(r"[A-Z]{2,4}-?[A-Z0-9]{2,6}[0-9]", fullmatch=True)
 HEX = "0123456789abcdef"

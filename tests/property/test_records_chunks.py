@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.console.records import RecordSplitter, Segment, UserView
+from emulator.guest_text.records import RecordSplitter, Segment, UserView
 
 PIECES = st.sampled_from([
     b"[    1.234567] usb 1-1\r\n", b"<6>[   12.000001][    T1] x\n", b"[12345.678901]", b"login: ",

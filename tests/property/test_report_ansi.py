@@ -6,8 +6,8 @@ from html import unescape
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.ansi import render_lines, tame
-from harness.report.text import escape
+from emulator.guest_text.printable import escape
+from harness.report.console_html import render_lines, tame
 
 BYTES = st.binary(max_size=300) | st.lists(
     st.sampled_from([*b"\x1b [ 31m ]0; \x07 <b> \xe2\x80 \x9b m &".split(), b"\n", b"\r"])

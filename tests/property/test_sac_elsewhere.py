@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
-from harness.errors import SacUnavailable
 from harness.guests.sac import SacGuest
-from harness.session import Session
-from harness.stages import Stage
+from harness.play.session import Session
+from harness.scenario.errors import SacUnavailable
+from harness.scenario.stages import Stage
 from tests.fake_sac import FakeSac
 
 BDS = b'\x1b[2JBdsDxe: starting Boot0001 "UEFI QEMU HARDDISK"\r\n'

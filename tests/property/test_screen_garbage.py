@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.screen import COLUMNS, ROWS, Screen
-from harness.session import Session
+from harness.play.screen import COLUMNS, ROWS, Screen
+from harness.play.session import Session
 from tests.fake_guest import FakeGuest
 
 PARTS = st.one_of(

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.service.console.text_frames import TextFrames
+from emulator.service.console.link_life import TextFrames
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=20))

@@ -6,9 +6,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.cloud.filters import parse_filter, parse_instant
+from emulator.cloud.directory import resource_of_client_scope, resource_of_user_scope
+from emulator.cloud.documents import parse_filter, parse_instant
 from emulator.cloud.role_documents import read_assignment, read_definition
-from emulator.cloud.token_scope import resource_of_client_scope, resource_of_user_scope
 from emulator.errors import CloudError
 from emulator.service.identity.authentication import accept_token
 from emulator.service.identity.entra import parse_form

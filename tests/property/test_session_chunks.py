@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.clock import Deadline
-from emulator.console.records import UserView
-from harness.errors import GuestDied
+from emulator.guest_text.records import UserView
 from harness.guests.linux import LinuxGuest
-from harness.scenario import View
-from harness.session import Session
-from harness.stages import Stage
+from harness.play.session import Session
+from harness.scenario.errors import GuestDied
+from harness.scenario.scenario import View
+from harness.scenario.stages import Stage
 from tests.fake_guest import PANIC, FakeGuest
 
 RECORDS = st.sampled_from(

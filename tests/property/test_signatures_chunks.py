@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.text import escape
+from emulator.guest_text.printable import escape
 from harness.signatures import Scanner
 
 REPORT_LINES = [

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from emulator.console.rfc2217_server import open_rfc2217_server
-from emulator.images.sac.knobs import SacKnobs
 from emulator.machine.machine import open_machine
-from emulator.machine.sac_boot import SacBoot, sac_spec
-from harness.exit_codes import EXIT_FAILED, EXIT_PASSED, EXIT_USAGE
-from harness.recording.copying import sanitise_directory
+from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.knobs import SacKnobs
+from harness.recording.kept import sanitise_directory
+from harness.scenario.exit_codes import EXIT_FAILED, EXIT_PASSED, EXIT_USAGE
+from tests.support.rfc2217_server import open_rfc2217_server
 
 pytestmark = pytest.mark.qemu
 
@@ -30,7 +30,7 @@ OF_2003 = {
     *(("1.9", f"bugcheck.{key}") for key in ("problem", "parameters", "progress")),
     ("1.9", ""),  # a second line before the bugcheck's name
 }
-"""Where the texts of 2022 are not those of 2003: all that emulator/images/sac/profiles/2003.toml replaces."""
+"""Where the texts of 2022 are not those of 2003: all that emulator/sac/profiles/2003.toml replaces."""
 
 
 def conformance(tmp_path, *words: str):

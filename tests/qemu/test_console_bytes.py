@@ -9,10 +9,11 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.console.pump import Console
-from emulator.console.rfc2217_server import open_rfc2217_server
 from emulator.console.serial_port import open_serial_console
-from emulator.images import ensure_image
-from emulator.machine import Machine, MachineSpec, MachineType, open_machine
+from emulator.images.store import ensure_image
+from emulator.machine.machine import Machine, open_machine
+from emulator.machine.spec import MachineSpec, MachineType
+from tests.support.rfc2217_server import open_rfc2217_server
 
 pytestmark = pytest.mark.qemu
 

@@ -8,14 +8,14 @@ from functools import cached_property
 import pytest
 
 from emulator.errors import ImageError, MissingPrerequisite
-from emulator.images import Image
-from emulator.machine import Firmware, Ledger, MachineSpec, MachineType, list_machines
-from emulator.machine.spec import Accelerator, Disk
+from emulator.images.image import Image
+from emulator.machine.ledger import Ledger, list_machines
+from emulator.machine.spec import Accelerator, Disk, Firmware, MachineSpec, MachineType
 from harness.cells.cell import Cell
-from harness.cells.run import CellRun, read_result
-from harness.lab import Lab
-from harness.scenario import Expect, Inject, Scenario, Shows
-from harness.stimulus import Nmi
+from harness.run.cell_run import CellRun, read_result
+from harness.run.lab import Lab
+from harness.scenario.scenario import Expect, Inject, Scenario, Shows
+from harness.scenario.stimulus import Nmi
 
 pytestmark = pytest.mark.qemu
 
@@ -75,7 +75,7 @@ def sector(tmp_path, monkeypatch):
         path.write_bytes((code.ljust(510, b"\0") + b"\x55\xaa").ljust(1 << 20, b"\0"))
         disks = (Disk(path=path, read_only=True),)
         spec = MachineSpec(name="sector", machine=MachineType.PC, memory_mib=128, disks=disks)
-        monkeypatch.setattr("harness.cells.run.guest_spec", lambda *_: spec)
+        monkeypatch.setattr("harness.run.cell_run.guest_spec", lambda *_: spec)
 
     return boot
 
@@ -126,7 +126,7 @@ def test_cell_is_broken_when_qemu_refuses_to_start(bench):
 
 
 def test_cell_is_broken_with_what_mends_it_when_the_firmware_is_missing(bench, monkeypatch):
-    monkeypatch.setattr("emulator.machine.firmware._OVMF", ())
+    monkeypatch.setattr("emulator.machine.qemu_binary._OVMF", ())
     result = run(bench, WAIT, cell=replace(CELL, firmware=Firmware.OVMF))
     assert result.status == "broken"
     assert result.message == ("OVMF (OVMF_CODE_4M.fd and OVMF_VARS_4M.fd) is missing; apt-get install ovmf")

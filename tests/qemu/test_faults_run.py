@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.machine import Ledger, collect_garbage
+from emulator.machine.ledger import Ledger, collect_garbage
 from emulator.machine.qemu_binary import PROGRAM
 
 pytestmark = pytest.mark.qemu

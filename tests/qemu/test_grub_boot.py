@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from emulator.clock import Deadline
-from emulator.images.seal import hash_file
-from emulator.machine.linux_boot import linux_spec
+from emulator.images.image import hash_file
+from emulator.images.linux_boot import linux_spec
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Firmware, MachineType
-from harness.scenario import View
-from harness.screen import Screen
-from harness.session import Session
+from harness.play.screen import Screen
+from harness.play.session import Session
+from harness.scenario.scenario import View
 
 pytestmark = pytest.mark.qemu
 

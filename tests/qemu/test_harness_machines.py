@@ -3,8 +3,8 @@
 import pytest
 
 from emulator.clock import Deadline
-from harness.errors import GuestLeft
-from harness.stages import Stage
+from harness.scenario.errors import GuestLeft
+from harness.scenario.stages import Stage
 
 pytestmark = pytest.mark.qemu
 

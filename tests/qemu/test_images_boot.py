@@ -11,7 +11,9 @@ from typing import BinaryIO
 
 import pytest
 
-from emulator.images import Image, ensure_image, load_catalog
+from emulator.images.catalog import load_catalog
+from emulator.images.image import Image
+from emulator.images.store import ensure_image
 
 BOUND_S = 60.0
 INTERRUPTS_ON = 0x200

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from emulator.machine.argv import Wiring, build_argv
-from emulator.machine.firmware import find_ovmf, open_private_vars
-from emulator.machine.qemu_binary import find_qemu
+from emulator.machine.qemu_binary import find_ovmf, find_qemu, open_private_vars
 from emulator.machine.spec import Device, Disk, DiskBus, Firmware, MachineSpec, MachineType
 
 pytestmark = pytest.mark.qemu

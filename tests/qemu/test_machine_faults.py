@@ -15,20 +15,12 @@ from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import load_transcript
 from emulator.errors import ControlError, LabError, LaunchError, MachineGone, MissingPrerequisite
-from emulator.machine import (
-    Ledger,
-    MachineSpec,
-    MachineState,
-    MachineType,
-    collect_garbage,
-    list_machines,
-    open_machine,
-)
-from emulator.machine.ledger import Entry
-from emulator.machine.power import PowerCycle
+from emulator.machine.ledger import Entry, Ledger, collect_garbage, list_machines
+from emulator.machine.machine import open_machine
+from emulator.machine.power import MachineState, PowerCycle
 from emulator.machine.qemu_binary import find_qemu
 from emulator.machine.run_dir import remove_temp_dir
-from emulator.machine.spec import Disk, DiskBus
+from emulator.machine.spec import Disk, DiskBus, MachineSpec, MachineType
 
 pytestmark = pytest.mark.qemu
 

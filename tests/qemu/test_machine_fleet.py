@@ -19,10 +19,9 @@ from emulator.console.marks import MarkKind
 from emulator.errors import ControlError, LabError, LaunchError, StateError
 from emulator.fleet.guest_spec import spec_of
 from emulator.fleet.machine_fleet import Patience, open_fleet
-from emulator.fleet.transcript_wait import wait_for
-from emulator.images import ensure_image
-from emulator.machine import Ledger, collect_garbage, list_machines
-from emulator.machine.ledger import Entry
+from emulator.fleet.machine_guest import wait_for
+from emulator.images.store import ensure_image
+from emulator.machine.ledger import Entry, Ledger, collect_garbage, list_machines
 from tests.boot_sectors import ECHO, IDLE, SWITCH_OFF, saying, sector_spec
 from tests.service_lab import demo_records
 

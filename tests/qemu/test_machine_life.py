@@ -9,20 +9,14 @@ from pathlib import Path
 import pytest
 
 from emulator.clock import Deadline
-from emulator.console.marks import MarkKind
+from emulator.console.marks import MarkKind, boot_starts
 from emulator.console.transcript import load_transcript
 from emulator.errors import StateError
-from emulator.machine import (
-    Capability,
-    Ledger,
-    MachineSpec,
-    MachineState,
-    MachineType,
-    boot_starts,
-    list_machines,
-    open_machine,
-)
-from emulator.machine.spec import Disk, Firmware
+from emulator.machine.control import Capability
+from emulator.machine.ledger import Ledger, list_machines
+from emulator.machine.machine import open_machine
+from emulator.machine.power import MachineState
+from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType
 
 pytestmark = pytest.mark.qemu
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.images import default_root
+from emulator.images.store import default_root
 
 CACHE = default_root().parent  # pytester changes HOME, and what is built need not be built again
 README = Path(__file__).parents[2] / "README.md"

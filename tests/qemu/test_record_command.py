@@ -10,17 +10,17 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
-from emulator.console.rfc2217_server import open_rfc2217_server
 from emulator.console.transcript import load_transcript
-from emulator.images.sac.knobs import SacKnobs
-from emulator.images.sac.profile import load_profile
 from emulator.machine.machine import open_machine
-from emulator.machine.sac_boot import SacBoot, sac_spec
-from harness.exit_codes import EXIT_PASSED, EXIT_USAGE
+from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.knobs import SacKnobs
+from emulator.sac.profile import load_profile
 from harness.guests.sac import SacGuest
 from harness.guests.sac_channel import Account
-from harness.session import Session
-from harness.stages import Stage
+from harness.play.session import Session
+from harness.scenario.exit_codes import EXIT_PASSED, EXIT_USAGE
+from harness.scenario.stages import Stage
+from tests.support.rfc2217_server import open_rfc2217_server
 
 pytestmark = pytest.mark.qemu
 

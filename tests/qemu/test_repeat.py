@@ -14,15 +14,15 @@ from emulator.clock import Deadline
 from emulator.console.transcript import load_transcript
 from harness import cli
 from harness.cells.cell import parse_cell_id
-from harness.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
 from harness.repeat.hunt import HuntRun, make_states
 from harness.repeat.plan import SHIFTS, Repetition
 from harness.repeat.summary import Hunt
-from harness.repeat.worker import Job
+from harness.repeat.workers import Job
 from harness.report.model import CellResult
-from harness.scenario import Alive, Reach, Run, Scenario, Send
-from harness.stages import Stage
-from harness.verdict import Status
+from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
+from harness.scenario.scenario import Alive, Reach, Run, Scenario, Send
+from harness.scenario.stages import Stage
+from harness.scenario.verdict import Status
 
 pytestmark = pytest.mark.qemu
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from emulator.clock import Deadline
-from harness.exit_codes import EXIT_INTERRUPTED
 from harness.report.model import load_run
+from harness.scenario.exit_codes import EXIT_INTERRUPTED
 
 pytestmark = pytest.mark.qemu
 

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from emulator.images.sac.profile import IDENTITY, load_profile
-from emulator.images.sac.releases import PROFILES
-from emulator.machine.sac_boot import SacBoot
 from emulator.machine.spec import MachineType
+from emulator.sac.boot import SacBoot
+from emulator.sac.knobs import PROFILES
+from emulator.sac.profile import IDENTITY, load_profile
 from tests.sac_guest import PROMPT, open_sac, soon
 
 pytestmark = pytest.mark.qemu

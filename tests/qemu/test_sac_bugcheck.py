@@ -5,11 +5,11 @@ import struct
 
 import pytest
 
-from emulator.images.sac.disk import PARTITION, SECTOR
-from emulator.images.sac.knobs import CrashDump, Hang
-from emulator.images.sac.profile import IDENTITY
-from emulator.machine.sac_boot import SacBoot, read_sac_dump, write_sac_disk
 from emulator.machine.spec import MachineType
+from emulator.sac.boot import SacBoot, read_sac_dump, write_sac_disk
+from emulator.sac.disk import PARTITION, SECTOR
+from emulator.sac.knobs import CrashDump, Hang
+from emulator.sac.profile import IDENTITY
 from tests.sac_guest import open_sac, soon
 
 pytestmark = pytest.mark.qemu

@@ -2,8 +2,8 @@
 
 import pytest
 
-from emulator.images.sac.knobs import Hang
-from emulator.machine.sac_boot import SacBoot
+from emulator.sac.boot import SacBoot
+from emulator.sac.knobs import Hang
 from tests.sac_guest import open_sac, soon
 
 pytestmark = pytest.mark.qemu

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emulator.machine.sac_boot import SacBoot
+from emulator.sac.boot import SacBoot
 from tests.sac_guest import open_sac, soon
 
 pytestmark = pytest.mark.qemu

@@ -6,19 +6,19 @@ from dataclasses import replace
 import pytest
 
 from emulator.clock import Deadline
-from emulator.images.sac.knobs import Hang, SacKnobs
-from emulator.images.sac.profile import IDENTITY, load_profile
 from emulator.machine.machine import open_machine
-from emulator.machine.sac_boot import SacBoot, sac_spec
 from emulator.machine.spec import Accelerator
+from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.knobs import Hang, SacKnobs
+from emulator.sac.profile import IDENTITY, load_profile
 from harness.cells.cell import parse_cell_id
-from harness.cells.run import CellRun, read_result
-from harness.errors import SacUnavailable
 from harness.guests.sac import SacGuest
-from harness.lab import Lab
+from harness.play.session import Session
+from harness.run.cell_run import CellRun, read_result
+from harness.run.lab import Lab
+from harness.scenario.errors import SacUnavailable
+from harness.scenario.stages import Stage
 from harness.scenarios import find_scenario
-from harness.session import Session
-from harness.stages import Stage
 
 pytestmark = pytest.mark.qemu
 

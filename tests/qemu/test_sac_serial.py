@@ -7,28 +7,28 @@ from dataclasses import dataclass
 import pytest
 
 from emulator.clock import Deadline
-from emulator.console.rfc2217_server import open_rfc2217_server
+from emulator.console.marks import boot_starts
 from emulator.console.serial_port import open_serial_console
-from emulator.images.sac.knobs import SacKnobs
-from emulator.images.sac.profile import load_profile
-from emulator.machine.boots import boot_starts
 from emulator.machine.machine import Machine, open_machine
-from emulator.machine.sac_boot import SacBoot, sac_spec
-from harness.boot_stages import boot_offsets
-from harness.errors import ExpectTimeout
+from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.knobs import SacKnobs
+from emulator.sac.profile import load_profile
 from harness.guests.sac import SacGuest
-from harness.judge import judge
-from harness.runner import Player
-from harness.scenario import Alive, Expect, Reach
+from harness.play.boot_stages import boot_offsets
+from harness.play.judge import judge
+from harness.play.runner import Player
+from harness.play.session import Session
+from harness.play.target import Target
+from harness.scenario.errors import ExpectTimeout
+from harness.scenario.scenario import Alive, Expect, Reach
+from harness.scenario.stages import Stage
 from harness.scenarios import find_scenario
 from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import RESET, RESTARTS
 from harness.scenarios.sac_bugcheck import SCENARIOS as BUGCHECKS
-from harness.session import Session
-from harness.signatures.whole import scan_boots
-from harness.stages import Stage
-from harness.targets import Target
+from harness.signatures.scanner import scan_boots
 from harness.targets.serial_port import serial_target
+from tests.support.rfc2217_server import open_rfc2217_server
 
 pytestmark = pytest.mark.qemu
 

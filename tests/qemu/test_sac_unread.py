@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from emulator.images.sac.knobs import Hang, SacKnobs
 from emulator.machine.argv import Wiring, build_argv
 from emulator.machine.qemu_binary import find_qemu
-from emulator.machine.sac_boot import SacBoot, sac_spec
+from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.knobs import Hang, SacKnobs
 
 pytestmark = pytest.mark.qemu
 BOUND_S = 30.0

@@ -4,15 +4,15 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from emulator.images.sac.knobs import Hang, SacKnobs
+from emulator.sac.knobs import Hang, SacKnobs
 from harness.azure.address import address_of_ready
 from harness.cells.cell import parse_cell_id
-from harness.cells.run import CellRun
-from harness.lab import Lab
-from harness.scenario import Expect, Inject, Reach, Scenario, Shows
+from harness.run.cell_run import CellRun
+from harness.run.lab import Lab
+from harness.scenario.scenario import Expect, Inject, Reach, Scenario, Shows
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Button, Nmi, Press, SysRq
 from harness.scenarios import find_scenario, phrases
-from harness.stages import Stage
-from harness.stimulus import Button, Nmi, Press, SysRq
 
 pytestmark = pytest.mark.qemu
 

@@ -13,18 +13,18 @@ import pytest
 
 from emulator.console.transcript import load_transcript
 from emulator.errors import LabError, SavedStateError
+from emulator.guest_text.sac_documents import parse_bugcheck
 from emulator.machine.ledger import list_machines
 from emulator.machine.machine import open_machine
 from emulator.machine.origin import FORKED
 from emulator.machine.procfs import read_stat
-from emulator.machine.sac_boot import SacBoot, read_sac_dump, sac_spec
-from emulator.states import making
-from emulator.states.manifest import Method
-from emulator.states.request import StateRequest
-from emulator.states.state import CONSOLE, MANIFEST, RAM_FILE, VM_STATE
-from harness.guests.sac_bugcheck import parse_bugcheck
-from harness.session import Session
-from harness.stages import Stage
+from emulator.sac.boot import SacBoot, read_sac_dump, sac_spec
+from emulator.snapshots import making
+from emulator.snapshots.manifest import Method
+from emulator.snapshots.request import StateRequest
+from emulator.snapshots.snapshot import CONSOLE, MANIFEST, RAM_FILE, VM_STATE
+from harness.play.session import Session
+from harness.scenario.stages import Stage
 from tests.state_lab import DRIVER, TCG, StateLab, prove_life, soon
 
 pytestmark = pytest.mark.qemu
@@ -205,7 +205,7 @@ def test_state_that_one_process_has_read_is_not_read_again_by_the_next(lab: Stat
     def read_again(path: Path) -> NoReturn:
         raise AssertionError(f"{path} is read again")
 
-    monkeypatch.setattr("emulator.states.state.read_facts", read_again)
+    monkeypatch.setattr("emulator.snapshots.snapshot.read_facts", read_again)
     with lab.fork(lab.ensure(lab.store())) as machine:
         prove_life(machine)
     assert lab.boots == 1

@@ -11,14 +11,13 @@ import pytest
 
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.run_dir import ARGV_FILE
-from emulator.states.state import SavedState
-from emulator.states.store import StateStore
+from emulator.snapshots.snapshot import SavedState
+from emulator.snapshots.store import StateStore
 from harness.cells.cell import parse_cell_id
-from harness.cells.run import CellRun
-from harness.keyboard.repro import differences, recorded_spec
-from harness.lab import Lab
-from harness.report.model import CellResult
-from harness.report.run_file import write_cell
+from harness.report.model import CellResult, write_cell
+from harness.run.cell_run import CellRun
+from harness.run.lab import Lab
+from harness.run.repro import differences, recorded_spec
 from harness.scenarios import find_scenario
 
 pytestmark = pytest.mark.qemu

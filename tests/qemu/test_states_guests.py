@@ -5,9 +5,9 @@ import pytest
 from emulator.clock import Deadline
 from emulator.machine.origin import FORKED
 from harness.guests.linux import LinuxGuest
-from harness.screen import Screen
-from harness.session import Session
-from harness.stages import Stage
+from harness.play.screen import Screen
+from harness.play.session import Session
+from harness.scenario.stages import Stage
 
 pytestmark = pytest.mark.qemu
 

@@ -9,34 +9,33 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.errors import SpecError
-from emulator.images import ensure_image
-from emulator.images.sac.knobs import Hang, SacKnobs
-from emulator.images.sac.profile import IDENTITY, load_profile
-from emulator.images.windows.answer_file import Answers, render_answer_file
-from emulator.images.windows.answer_iso import write_answer_iso
-from emulator.images.windows.registry import WindowsRegistry, identify
-from emulator.images.windows.spcr import spcr_table
-from emulator.images.windows.windows_image import Level, WindowsImage
-from emulator.machine.linux_boot import linux_spec
+from emulator.images.linux_boot import linux_spec
+from emulator.images.store import ensure_image
 from emulator.machine.machine import open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.procfs import read_stat
 from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
-from emulator.machine.sac_boot import SacBoot, sac_spec, write_sac_disk
 from emulator.machine.spec import Accelerator, Firmware, MachineType
-from emulator.machine.windows_boot import ensure_spcr, windows_spec
-from emulator.machine.windows_parts import WindowsParts
+from emulator.sac.boot import SacBoot, sac_spec, write_sac_disk
+from emulator.sac.knobs import Hang, SacKnobs
+from emulator.sac.profile import IDENTITY, load_profile
+from emulator.windows.answer_file import Answers, render_answer_file
+from emulator.windows.boot import ensure_spcr, windows_spec
+from emulator.windows.image import Level, WindowsImage
+from emulator.windows.install import write_answer_iso
+from emulator.windows.parts import WindowsParts, spcr_table
+from emulator.windows.registry import WindowsRegistry, identify
 from harness import cli
 from harness.cells.cell import parse_cell_id
-from harness.cells.known import read_matrix
-from harness.cells.run import CellRun
-from harness.errors import SacUnavailable
+from harness.cells.matrix import read_matrix
 from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest
-from harness.lab import Lab
+from harness.play.session import Session
+from harness.run.cell_run import CellRun
+from harness.run.lab import Lab
+from harness.scenario.errors import SacUnavailable
+from harness.scenario.stages import Stage
 from harness.scenarios import find_scenario
-from harness.session import Session
-from harness.stages import Stage
 from tests.boot_sectors import DISK_SIZE, IDLE, SWITCH_OFF
 from tests.sac_guest import TCG
 from tests.windows_media import COM2, saying_on, write_media

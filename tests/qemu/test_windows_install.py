@@ -14,13 +14,13 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.errors import DeadlineExceeded, ImageError, MissingPrerequisite
-from emulator.images.windows.answer_file import Answers
-from emulator.images.windows.registry import WindowsRegistry
-from emulator.images.windows.windows_image import Level
-from emulator.machine import collect_garbage
+from emulator.machine.ledger import collect_garbage
 from emulator.machine.machine import open_machine
-from emulator.machine.windows_boot import windows_spec
-from emulator.machine.windows_install import PREFIX, Installation, install_windows
+from emulator.windows.answer_file import Answers
+from emulator.windows.boot import windows_spec
+from emulator.windows.image import Level
+from emulator.windows.install import PREFIX, Installation, install_windows
+from emulator.windows.registry import WindowsRegistry
 from harness import cli
 from tests.boot_sectors import IDLE, SWITCH_OFF
 from tests.sac_guest import TCG

@@ -15,7 +15,7 @@ from harness.azure.address import (
     azure_address,
     placed,
 )
-from harness.azure.credential import grant_of
+from harness.azure.http import grant_of
 
 READY = {
     "endpoint": "https://localhost:8443",

@@ -9,10 +9,9 @@ from emulator.clock import Deadline, FakeClock
 from emulator.cloud.resource_id import vm_id
 from harness.azure.address import ServiceAddress
 from harness.azure.arm import Arm, retry_after
-from harness.azure.credential import SecretCredential
-from harness.azure.http import Reply
+from harness.azure.http import Reply, SecretCredential
 from harness.azure.virtual_machine import AzureVm, Command, Power, Reaction, power_state_of, read_reaction
-from harness.errors import ServiceRefused, ServiceUnreachable
+from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 
 ADDRESS = ServiceAddress(endpoint="https://h", secret="secret")
 VM = vm_id("s", "g", "vm1")

@@ -8,10 +8,10 @@ import pytest
 
 from emulator.cloud.resource_id import vm_id
 from emulator.errors import LabError
-from emulator.machine.capability import Capability
+from emulator.machine.control import Capability
 from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
 from harness.azure.arm import Arm
-from harness.azure.guests import own_vm
+from harness.azure.virtual_machine import own_vm
 from harness.cells.cell import parse_cell_id
 from harness.cells.fit import TargetKind, misfit
 from harness.cells.spec import vm_name

@@ -3,8 +3,7 @@
 import pytest
 
 from emulator.errors import SpecError
-from harness.azure.names import NOT_TRUSTED, EndKind
-from harness.azure.policy import Reconnection, parse_time, watch_for
+from harness.azure.names import NOT_TRUSTED, EndKind, Reconnection, parse_time, watch_for
 from harness.azure.stimuli import Act, Request, parse_request
 
 

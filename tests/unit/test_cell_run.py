@@ -4,11 +4,11 @@ import pytest
 
 from emulator.errors import LabError, SpecError
 from harness.cells.cell import parse_cell_id
-from harness.cells.run import CellRun, kept_transcript, lost_cell, read_result
-from harness.errors import CellBroken, CellFailed
 from harness.plugin.cell_test import raise_for
 from harness.plugin.run_recorder import RunRecorder, new_run_id
-from harness.report.run_file import write_cell
+from harness.report.model import write_cell
+from harness.run.cell_run import CellRun, kept_transcript, lost_cell, read_result
+from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import find_scenario
 from tests import fake_lab
 
@@ -118,7 +118,7 @@ def test_cell_is_played_under_what_disturbs_it_and_says_how_to_do_it_again(tmp_p
     bench = fake_lab.FakeLab(run_dir=tmp_path, clock=fake_lab.CLOCK)
     specs = []
     monkeypatch.setattr(
-        "harness.cells.run.open_machine",
+        "harness.run.cell_run.open_machine",
         lambda spec, **words: specs.append(spec) or fake_lab.open_fake_machine(spec, **words),
     )
     played = CellRun(

@@ -7,8 +7,9 @@ import pytest
 import typer
 
 from emulator.errors import LabError, MissingPrerequisite, SpecError, StateError
-from harness import cli, exit_codes
-from harness.errors import ReportError, WrongOutput
+from harness import cli
+from harness.scenario import exit_codes
+from harness.scenario.errors import ReportError, WrongOutput
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import cli, examination, exit_codes
+from harness import cli
 from harness.commands import doctor
-from harness.diagnosis import Facts, Fault, State, diagnose
+from harness.doctor import examination
+from harness.doctor.diagnosis import Facts, Fault, State, diagnose
+from harness.scenario import exit_codes
 
 HEALTHY = Facts(
     qemu="7.2.22, qemu-system-x86_64",

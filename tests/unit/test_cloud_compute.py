@@ -7,13 +7,15 @@ import pytest
 
 from emulator.cloud.compute import (
     container_name,
+    instance_document,
     log_name,
     render_instance,
     render_instance_view,
+    render_scale_set,
+    render_scale_set_view,
     render_vm,
     screenshot_name,
 )
-from emulator.cloud.compute_scale_sets import instance_document, render_scale_set, render_scale_set_view
 from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, VirtualMachine
 from emulator.cloud.resource_id import instance_id, scale_set_id, vm_id

@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from emulator.cloud.cloud import Cloud
-from emulator.cloud.config import CloudConfig, SettingsTable, load_cloud_config
+from emulator.cloud.config import CloudConfig, SettingsTable, demo_config, demo_text, load_cloud_config
 from emulator.cloud.config_records import build_records, stable_id
 from emulator.cloud.console_access import check_access
-from emulator.cloud.demo import demo_config, demo_text
 from emulator.cloud.guest_plan import DEFAULT_IMAGE
 from emulator.cloud.records import (
+    Cloud,
     PowerState,
     Principal,
     RoleAssignment,

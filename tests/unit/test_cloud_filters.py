@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from emulator.cloud.filters import FILTER_MAX, Condition, find_value, parse_filter, parse_instant
+from emulator.cloud.documents import FILTER_MAX, Condition, find_value, parse_filter, parse_instant
 from emulator.errors import CloudError
 
 KNOWN = frozenset({"rolename", "type", "eventtimestamp", "atscope()", "assignedto()"})

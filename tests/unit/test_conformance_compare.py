@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.images.sac.profile import load_profile
-from emulator.images.sac.releases import PROFILES
+from emulator.sac.knobs import PROFILES
+from emulator.sac.profile import load_profile
 from harness.conformance.blocks import Part, read_blocks
-from harness.conformance.compare import compare
-from harness.conformance.course import release_of
+from harness.conformance.checks import release_of
+from harness.conformance.compare import compare, render_json, render_text
 from harness.conformance.expected import classify
-from harness.conformance.render import render_json, render_text
 
 GUID = "5f1e7a30-0c4b-4d7e-9a51-77ab39f1c0de"
 

@@ -3,7 +3,7 @@
 import threading
 
 from emulator.clock import Deadline, FakeClock
-from emulator.console.cursor import Cursor
+from emulator.console.channel import Cursor
 from emulator.console.transcript import Transcript
 
 

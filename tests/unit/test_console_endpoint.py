@@ -10,7 +10,7 @@ import tty
 from emulator.clock import Deadline
 from emulator.console import pty_endpoint
 from emulator.console.marks import MarkKind
-from emulator.console.opens_watch import OpensWatch
+from emulator.console.pty_endpoint import OpensWatch
 from emulator.console.pump import Console, open_console
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.console import links
-from emulator.console.link_client import open_link, request_control
+from emulator.console.links import open_link, request_control
 from emulator.console.pump import Console, open_console
 from emulator.errors import ConsoleClosed, ControlError, MachineGone, SpecError
 

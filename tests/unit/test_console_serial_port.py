@@ -10,9 +10,9 @@ import pytest
 from emulator.clock import Deadline, FakeClock
 from emulator.console.marks import MarkKind
 from emulator.console.pump import Console, open_console
-from emulator.console.rfc2217_server import open_rfc2217_server
 from emulator.console.serial_port import SerialConsole, open_serial_console
 from emulator.errors import ControlError, SpecError, StateError
+from tests.support.rfc2217_server import open_rfc2217_server
 
 IAC, SB, SE = b"\xff", b"\xfa", b"\xf0"
 

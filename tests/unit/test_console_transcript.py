@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emulator.clock import Deadline, FakeClock
-from emulator.console.cursor import Cursor
+from emulator.console.channel import Cursor
 from emulator.console.marks import Chunk, MarkKind, Typed
 from emulator.console.transcript import (
     CONSOLE_FILE,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.diagnosis import (
+from harness.doctor.diagnosis import (
     AMPLE_DISK,
     GUEST_MIB,
     LEAST_DISK,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.keyboard.escape_menu import Act, EscapeMenu, SysRqKey, help_text
+from harness.terminal.escape_menu import Act, EscapeMenu, SysRqKey, help_text
 
 ESC = b"\x1d"
 

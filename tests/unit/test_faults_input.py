@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, exit_codes
+from harness import cli
+from harness.scenario import exit_codes
 from harness.signatures import rules
 
 CHECKOUT = Path(__file__).parents[2]

@@ -3,7 +3,7 @@
 import pytest
 
 from emulator.errors import SpecError
-from harness.golden.agreement import Disagreement, disagreements
+from harness.report.comparison import Disagreement, disagreements
 from tests.report_samples import make_cell, make_run
 
 

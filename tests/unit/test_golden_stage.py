@@ -3,11 +3,11 @@
 import pytest
 
 from emulator.errors import SpecError
-from harness.golden.stage import golden_stage, named_stage, state_stage
-from harness.guests.kind import GuestKind
-from harness.scenario import Alive, Reach, Scenario, Step
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import Alive, Reach, Scenario, Step
+from harness.scenario.stages import Stage
 from harness.scenarios import LIBRARY
-from harness.stages import Stage
+from harness.snapshots.stage import golden_stage, named_stage, state_stage
 
 
 def scenario(*steps: Step, tags: tuple[str, ...] = (), **more: object) -> Scenario:

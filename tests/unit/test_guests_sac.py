@@ -4,11 +4,11 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
-from harness.errors import ExpectTimeout, GuestDied, SacUnavailable, WrongOutput
 from harness.guests.sac import SacGuest
 from harness.guests.sac_channel import Account
-from harness.session import Session
-from harness.stages import Stage
+from harness.play.session import Session
+from harness.scenario.errors import ExpectTimeout, GuestDied, SacUnavailable, WrongOutput
+from harness.scenario.stages import Stage
 from tests.fake_sac import CMD_EVENT, GUID, FakeSac, make_sac_target
 
 

@@ -4,13 +4,13 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
-from emulator.images.sac.profile import load_profile
-from emulator.images.sac.releases import PROFILES
-from harness.errors import ExpectTimeout, GuestDied, SacUnavailable
+from emulator.guest_text.sac_elsewhere import describe_silence, find_elsewhere, found_nothing
+from emulator.sac.knobs import PROFILES
+from emulator.sac.profile import load_profile
 from harness.guests.sac import SacGuest
-from harness.guests.sac_elsewhere import describe_silence, find_elsewhere, found_nothing
-from harness.session import Session
-from harness.stages import Stage
+from harness.play.session import Session
+from harness.scenario.errors import ExpectTimeout, GuestDied, SacUnavailable
+from harness.scenario.stages import Stage
 from tests.fake_sac import FakeSac, machine_info
 
 BDS = b'BdsDxe: loading Boot0001 "UEFI QEMU DVD"\r\nBdsDxe: starting Boot0001 "UEFI QEMU DVD"\r\n'

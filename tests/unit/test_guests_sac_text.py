@@ -2,12 +2,11 @@
 
 import pytest
 
-from emulator.images.sac.profile import load_profile
-from emulator.images.sac.releases import PROFILES
-from harness.guests.sac_bugcheck import parse_bugcheck
-from harness.guests.sac_machine_info import MachineInfo, parse_machine_info
-from harness.guests.sac_screen import Showing, read_screen
-from harness.guests.sac_text import SacEvent, echo_pattern, encode_powershell, find_events, lines_of
+from emulator.guest_text.sac import SacEvent, echo_pattern, encode_powershell, find_events, lines_of
+from emulator.guest_text.sac_documents import MachineInfo, parse_bugcheck, parse_machine_info
+from emulator.sac.knobs import PROFILES
+from emulator.sac.profile import load_profile
+from harness.guests.sac_boot import Showing, read_screen
 
 SERVER_2003 = b"""<?xml>\r
 <machine-info>\r

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.guests.sac_wire import find_boots
+from emulator.guest_text.sac import find_boots
 
 INFO = b"<?xml>\r\n<machine-info>\r\n<name>A</name>\r\n</machine-info>\r\n"
 BANNER = b"Computer is booting, SAC started and initialized.\r\n"

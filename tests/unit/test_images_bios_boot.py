@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from emulator.errors import ImageError
-from emulator.images.bios_boot import place_boot_sector, place_core
+from emulator.images.boot_disk import place_boot_sector, place_core
 
 BOOT = bytes(0x66) + b"\xeb\x05" + bytes(512 - 0x68)
 

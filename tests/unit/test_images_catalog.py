@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images import load_catalog
+from emulator.images.catalog import load_catalog
 
 HEAD = 'mirror = "http://deb.debian.org/debian"\nkeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"\n'
 IMAGE = '[images.one]\nsuite = "sid"\nflavour = "cloud"\n'

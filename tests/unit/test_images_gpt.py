@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.gpt import (
+from emulator.images.boot_disk import (
     BIOS_BOOT,
     EFI_SYSTEM,
     HEAD_SECTORS,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import ImageError, SpecError
-from emulator.images import load_catalog
-from emulator.images.kmod import Module
+from emulator.images.catalog import load_catalog
+from emulator.images.kernel_modules import Module
 from emulator.images.recipe import (
     disk_files,
     features,

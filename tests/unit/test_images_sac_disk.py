@@ -3,7 +3,7 @@ import struct
 import pytest
 
 from emulator.errors import ImageError
-from emulator.images.sac.disk import (
+from emulator.sac.disk import (
     DISK_BYTES,
     PAGEFILE,
     PARTITION,

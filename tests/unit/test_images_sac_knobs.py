@@ -3,7 +3,7 @@ from dataclasses import fields
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.sac.knobs import CrashDump, Hang, SacKnobs
+from emulator.sac.knobs import CrashDump, Hang, SacKnobs
 
 
 def test_knobs_are_one_line_each():

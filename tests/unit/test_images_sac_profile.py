@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.sac.profile import SacText, load_profile, read_profile
-from emulator.images.sac.releases import PROFILES
+from emulator.sac.knobs import PROFILES
+from emulator.sac.profile import SacText, load_profile, read_profile
 
-DIRECTORY = Path(str(resources.files("emulator.images.sac"))) / "profiles"
+DIRECTORY = Path(str(resources.files("emulator.sac"))) / "profiles"
 ALL = pytest.mark.parametrize("name", PROFILES)
 
 

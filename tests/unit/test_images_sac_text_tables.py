@@ -1,8 +1,8 @@
 import re
 
-from emulator.images.sac.profile import load_profile
-from emulator.images.sac.releases import PROFILES
-from emulator.images.sac.text_tables import FACTS, make_header, make_tables
+from emulator.sac.build import FACTS, make_header, make_tables
+from emulator.sac.knobs import PROFILES
+from emulator.sac.profile import load_profile
 
 ALL = [load_profile(name) for name in PROFILES]
 

@@ -4,8 +4,8 @@ import pytest
 
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
-from harness.judge import judge, played_steps, unexpected_alarms
-from harness.scenario import (
+from harness.play.judge import judge, played_steps, unexpected_alarms
+from harness.scenario.scenario import (
     Alive,
     Expect,
     Inject,
@@ -19,10 +19,10 @@ from harness.scenario import (
     Silence,
     View,
 )
-from harness.signatures.whole import scan_boots
-from harness.stages import Stage
-from harness.stimulus import Nmi
-from harness.verdict import Reason, Status
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Nmi
+from harness.scenario.verdict import Reason, Status
+from harness.signatures.scanner import scan_boots
 from tests.fake_guest import KERNEL_LINE, PANIC, PROMPT, ScriptedTranscript
 
 BANG = Shows(pattern=r"bang\n", says="a bang")

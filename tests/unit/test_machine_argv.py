@@ -4,14 +4,7 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import SpecError
-from emulator.machine.argv import (
-    FirmwareFiles,
-    QemuVersion,
-    RamFile,
-    Wiring,
-    build_argv,
-    cpu_model,
-)
+from emulator.machine.argv import FirmwareFiles, QemuVersion, RamFile, Wiring, build_argv, cpu_model
 from emulator.machine.spec import (
     Device,
     Disk,

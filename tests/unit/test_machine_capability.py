@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from emulator.machine.capability import Capability, capabilities
+from emulator.machine.control import Capability, capabilities
 from emulator.machine.spec import Device, MachineSpec, MachineType
 
 KERNEL = Path("/k")

@@ -4,7 +4,7 @@ import pytest
 
 from emulator.errors import MissingPrerequisite
 from emulator.machine.argv import FirmwareFiles
-from emulator.machine.firmware import find_ovmf, open_private_vars
+from emulator.machine.qemu_binary import find_ovmf, open_private_vars
 
 
 def put(root, *names):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from emulator.machine.huge_pages import forbid_huge_pages
+from emulator.machine.process import forbid_huge_pages
 
 _ASK = "import ctypes; print(ctypes.CDLL(None).prctl(42, 0, 0, 0, 0))"
 
@@ -37,7 +37,7 @@ def test_process_that_forbade_them_itself_keeps_that():
         pass
     script = (
         "import ctypes; prctl = ctypes.CDLL(None).prctl; prctl(41, 1, 0, 0, 0)\n"
-        "from emulator.machine.huge_pages import forbid_huge_pages\n"
+        "from emulator.machine.process import forbid_huge_pages\n"
         "with forbid_huge_pages(): pass\n"
         "print(prctl(42, 0, 0, 0, 0))"
     )

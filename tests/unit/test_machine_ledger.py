@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import LabError, SpecError
-from emulator.machine.garbage import collect_garbage
-from emulator.machine.ledger import Corrupt, Entry, Ledger, list_machines, state_dir
+from emulator.machine.ledger import Corrupt, Entry, Ledger, collect_garbage, list_machines, state_dir
 from emulator.machine.procfs import Identity
 from emulator.machine.run_dir import (
     make_temp_dir,

@@ -1,7 +1,6 @@
 """Where boots begin."""
 
-from emulator.console.marks import Mark, MarkKind
-from emulator.machine.boots import boot_starts
+from emulator.console.marks import Mark, MarkKind, boot_starts
 
 
 def mark(name, at, kind=MarkKind.QMP):

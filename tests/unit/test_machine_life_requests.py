@@ -5,7 +5,7 @@ import pytest
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ControlError
-from emulator.machine.requests import WORDS, answer_request
+from emulator.machine.control import WORDS, answer_request
 
 
 class Hand:

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from emulator.machine.teardown import Teardown
+from emulator.machine.bench import Teardown
 
 
 class Boom(Exception):

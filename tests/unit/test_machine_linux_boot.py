@@ -7,7 +7,7 @@ import pytest
 
 from emulator.errors import SpecError
 from emulator.images.image import Image
-from emulator.machine.linux_boot import linux_spec
+from emulator.images.linux_boot import linux_spec
 from emulator.machine.spec import Disk, Firmware, MachineType
 
 PLAIN = Image(

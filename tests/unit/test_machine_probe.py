@@ -3,16 +3,19 @@ from dataclasses import replace
 
 import pytest
 
-from emulator.machine.bounded import Finished
-from emulator.machine.probe import ROM_SIZE, STAGES, judge_probe, rom_image
-from emulator.machine.probe_cache import (
+from emulator.machine.probe import (
+    ROM_SIZE,
+    STAGES,
     HostIdentity,
     ProbeVerdict,
     cache_key,
+    judge_probe,
     read_host_identity,
     recall,
     remember,
+    rom_image,
 )
+from emulator.machine.process import Finished
 from emulator.machine.spec import MachineType
 
 HOST = HostIdentity(boot_id="b1", cpu_flags="flags: fpu")

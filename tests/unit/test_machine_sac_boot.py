@@ -1,11 +1,11 @@
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.sac.disk import DISK_BYTES
-from emulator.images.sac.knobs import SacKnobs
-from emulator.images.sac.profile import IDENTITY
-from emulator.machine.sac_boot import SacBoot, read_sac_dump, sac_spec, write_sac_disk
 from emulator.machine.spec import Firmware, MachineSpec, MachineType
+from emulator.sac.boot import SacBoot, read_sac_dump, sac_spec, write_sac_disk
+from emulator.sac.disk import DISK_BYTES
+from emulator.sac.knobs import SacKnobs
+from emulator.sac.profile import IDENTITY
 
 
 @pytest.mark.parametrize("way", SacBoot)

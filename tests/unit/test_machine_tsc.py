@@ -4,7 +4,7 @@ import platform
 
 import pytest
 
-from emulator.machine import tsc
+from emulator.machine import host as tsc
 
 
 @pytest.fixture(autouse=True)

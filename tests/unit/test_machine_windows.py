@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import ImageError, SpecError
-from emulator.images.sac.profile import IDENTITY
-from emulator.images.windows.spcr import spcr_table
-from emulator.images.windows.windows_image import FileIdentity, Level, WindowsImage
 from emulator.machine.argv import FirmwareFiles, QemuVersion, Wiring, build_argv, sata_place
 from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType
-from emulator.machine.windows_boot import ensure_spcr, windows_spec
-from emulator.machine.windows_parts import KVM_CPU, TCG_CPU, WindowsParts
+from emulator.sac.profile import IDENTITY
+from emulator.windows.boot import ensure_spcr, windows_spec
+from emulator.windows.image import FileIdentity, Level, WindowsImage
+from emulator.windows.parts import KVM_CPU, TCG_CPU, WindowsParts, spcr_table
 
 IMAGE = WindowsImage(
     name="ws",

@@ -6,18 +6,18 @@ from textwrap import dedent
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.sac.image import SAC_IMAGES, sac_features
-from emulator.machine.capability import Capability
+from emulator.machine.control import Capability
 from emulator.machine.spec import Device, Firmware, MachineType
+from emulator.sac.image import SAC_IMAGES, sac_features
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.matrix import Matrix, load_matrix
 from harness.cells.selection import parse_shard, shard
-from harness.golden.stage import golden_stage
-from harness.guests.kind import GuestKind
-from harness.scenario import Alive, Inject, Scenario
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import Alive, Inject, Scenario
+from harness.scenario.stimulus import SysRq, Via
 from harness.scenarios import LIBRARY
 from harness.scenarios.phrases import SYSRQ_HELP
-from harness.stimulus import SysRq, Via
+from harness.snapshots.stage import golden_stage
 from harness.targets.service_abilities import OBSTACLES
 
 IMAGES = {"old": frozenset({"spin"}), "new": frozenset({"spin", "i6300esb"}), "sac": sac_features("sac")}

@@ -8,7 +8,7 @@ import pytest
 from emulator import node_packages
 from emulator.errors import MissingPrerequisite
 from emulator.node_packages import NodePackages, find_node
-from emulator.service import page_assets
+from emulator.service.page import assets as page_assets
 from harness.report import node_setup
 from harness.report.node_setup import ensure_node_modules, main, node_modules
 

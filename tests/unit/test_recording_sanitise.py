@@ -5,10 +5,9 @@ import pytest
 from emulator.console.marks import Mark, MarkKind, Typed
 from emulator.errors import LabError
 from harness.recording import sanitise as module
-from harness.recording.copying import ordinary_words
-from harness.recording.placeholders import Kind, Placeholders, replacement
+from harness.recording.kept import ordinary_words
 from harness.recording.sanitise import Recording, sanitise
-from harness.recording.secrets import KEPT_GUIDS, find_secrets
+from harness.recording.secrets import KEPT_GUIDS, Kind, Placeholders, find_secrets, replacement
 from harness.recording.typed_lines import find_starred, name_answers, split_typed
 
 LOGIN = (

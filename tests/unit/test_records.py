@@ -2,7 +2,7 @@
 
 import pytest
 
-from emulator.console.records import RecordSplitter, Segment, UserView
+from emulator.guest_text.records import RecordSplitter, Segment, UserView
 
 
 def user_text(data: bytes) -> bytes:

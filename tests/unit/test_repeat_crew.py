@@ -12,18 +12,16 @@ import pytest
 from emulator.clock import Deadline, FakeClock
 from emulator.errors import SpecError
 from harness.cells.cell import parse_cell_id
-from harness.exit_codes import EXIT_INTERRUPTED
-from harness.repeat import crew as crew_module
 from harness.repeat import hunt as hunt_module
-from harness.repeat.crew import Crew
+from harness.repeat import workers as crew_module
 from harness.repeat.hunt import HuntRun
-from harness.repeat.load import busy_words, host_load
 from harness.repeat.outcome import Ending
 from harness.repeat.plan import Repetition
 from harness.repeat.summary import Hunt
-from harness.repeat.worker import Job
+from harness.repeat.workers import Crew, Job, busy_words, host_load
+from harness.scenario.exit_codes import EXIT_INTERRUPTED
+from harness.scenario.verdict import Status
 from harness.scenarios import find_scenario
-from harness.verdict import Status
 from tests import repeat_workers
 
 CELL = parse_cell_id("bullseye.pc.seabios.1.sysrq-help")

@@ -5,7 +5,7 @@ from math import comb
 import pytest
 
 from emulator.errors import SpecError
-from harness.repeat.interval import wilson
+from harness.repeat.summary import wilson
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,7 @@ from collections import Counter
 import pytest
 
 from emulator.errors import SpecError
-from harness.repeat.plan import (
-    DELAY_MAX_S,
-    LOADS,
-    SHIFTS,
-    Jitter,
-    Repetition,
-    draw_repetition,
-    parse_jitter,
-)
+from harness.repeat.plan import DELAY_MAX_S, LOADS, SHIFTS, Jitter, Repetition, draw_repetition, parse_jitter
 from harness.repeat.text import render_jitter
 from harness.scenarios import find_scenario
 

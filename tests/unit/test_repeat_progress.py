@@ -7,8 +7,8 @@ from rich.console import Console
 
 from harness.repeat.outcome import Ending
 from harness.repeat.plan import Repetition
-from harness.repeat.progress import HuntProgress
-from harness.verdict import Status
+from harness.repeat.text import HuntProgress
+from harness.scenario.verdict import Status
 
 
 def shown(monkeypatch, *statuses, terminal=False, total=4):

@@ -6,9 +6,9 @@ import pytest
 
 from emulator.errors import SpecError
 from harness import cli
-from harness.exit_codes import EXIT_USAGE
+from harness.repeat.hunt import HuntRequest
 from harness.repeat.plan import Jitter, draw_repetition
-from harness.repeat.request import HuntRequest
+from harness.scenario.exit_codes import EXIT_USAGE
 from harness.scenarios import find_scenario
 
 CELL = "bullseye.pc.seabios.1.sysrq-help"

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from harness.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
 from harness.repeat.outcome import Cause, broken_ending, cause_of, ending_of
 from harness.repeat.plan import Jitter, Repetition
 from harness.repeat.summary import Hunt, summarise
 from harness.repeat.text import render_ending, render_summary
 from harness.report.model import FindingRecord
-from harness.verdict import Status
+from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
+from harness.scenario.verdict import Status
 from tests.report_samples import make_cell
 
 CELL = "bookworm.q35.seabios.1.nmi-panics"

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from allure_commons.model2 import TestResult as AllureResult
 
-from harness.errors import ReportError
-from harness.report.allure import attach_cell, write_crashed_cell, write_environment
-from harness.report.allure_model import describe, history_id_of
+from harness.report.allure import attach_cell, describe, history_id_of, write_crashed_cell, write_environment
 from harness.report.model import StepRecord
+from harness.scenario.errors import ReportError
 from tests.report_samples import make_cell, make_guest, make_run
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ReportError
 from harness.report import allure_html
 from harness.report.allure_html import generate_html
+from harness.scenario.errors import ReportError
 
 FAKE = """
 import pathlib, re, sys

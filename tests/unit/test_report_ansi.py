@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.report.ansi import PLAIN, apply_sgr, plain, render_lines, tame
+from harness.report.console_html import PLAIN, apply_sgr, plain, render_lines, tame
 
 
 def html(data: bytes) -> list[str]:

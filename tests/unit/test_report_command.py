@@ -7,12 +7,11 @@ import typer
 
 from emulator.errors import SpecError
 from harness.commands.report import report
-from harness.errors import ReportError
 from harness.report import reports
 from harness.report.allure import write_crashed_cell
-from harness.report.model import load_run
+from harness.report.model import load_run, write_run
 from harness.report.reports import write_reports
-from harness.report.run_file import write_run
+from harness.scenario.errors import ReportError
 from tests.report_samples import make_run, make_run_dir
 
 

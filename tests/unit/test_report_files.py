@@ -6,10 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from harness.errors import ReportError
-from harness.report.model import load_run
-from harness.report.run_file import write_cell, write_run
-from harness.report.staging import copy_whole, staged_tree, write_whole
+from emulator.files import copy_whole, staged_tree, write_whole
+from harness.report.model import load_run, write_cell, write_run
+from harness.scenario.errors import ReportError
 from tests.report_samples import make_cell, make_run
 
 

@@ -4,8 +4,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness.errors import ReportError
 from harness.report.junit import render_junit, write_junit
+from harness.scenario.errors import ReportError
 from tests.report_samples import HOSTILE, make_cell, make_run, make_run_dir
 
 

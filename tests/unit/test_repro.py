@@ -13,11 +13,11 @@ from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import Firmware
 from harness.cells.cell import parse_cell_id
 from harness.cells.spec import guest_spec
-from harness.keyboard.attach import choose_machine
-from harness.keyboard.boot_spec import interactive_spec, word
-from harness.keyboard.repro import differences, find_record, recorded_spec
-from harness.report.run_file import write_cell
+from harness.report.model import write_cell
+from harness.run.repro import differences, find_record, recorded_spec
 from harness.scenarios import find_scenario
+from harness.terminal.boot_spec import interactive_spec, word
+from harness.terminal.interactive import choose_machine
 from tests.report_samples import make_cell
 
 CELL = parse_cell_id("bookworm.q35.seabios.1.nmi-panic")

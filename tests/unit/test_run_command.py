@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.cells.known import read_matrix
+from harness.cells.matrix import read_matrix
 from harness.commands.run import with_json_value
-from harness.exit_codes import EXIT_PASSED, EXIT_USAGE
+from harness.scenario.exit_codes import EXIT_PASSED, EXIT_USAGE
 
 PUSH = Path(__file__).parents[2] / "ci" / "push.toml"
 WORDS = ["id", "image", "machine", "firmware", "vcpus", "scenario"]

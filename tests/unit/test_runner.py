@@ -7,14 +7,14 @@ import pytest
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.errors import ControlError
-from emulator.machine.capability import Capability
-from harness.boot_stages import boot_offsets
+from emulator.machine.control import Capability
 from harness.cells.cell import parse_cell_id
-from harness.cells.result import Circumstances, judged_result
 from harness.guests.linux import LinuxGuest
-from harness.judge import judge
-from harness.runner import DELAYED, Player
-from harness.scenario import (
+from harness.play.boot_stages import boot_offsets
+from harness.play.judge import judge
+from harness.play.runner import DELAYED, Player
+from harness.run.result import Circumstances, judged_result
+from harness.scenario.scenario import (
     Alive,
     Expect,
     Inject,
@@ -27,10 +27,10 @@ from harness.scenario import (
     Signals,
     View,
 )
-from harness.signatures.whole import scan_boots
-from harness.stages import Stage
-from harness.stimulus import Button, Nmi, Press, SysRq, Via
-from harness.verdict import Reason, Status
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Button, Nmi, Press, SysRq, Via
+from harness.scenario.verdict import Reason, Status
+from harness.signatures.scanner import scan_boots
 from tests.fake_guest import EVERYTHING, HELP, PANIC, FakeControl, FakeGuest, make_target
 
 SHELL = Reach(stage=Stage.SHELL)

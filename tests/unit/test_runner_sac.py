@@ -6,12 +6,12 @@ import pytest
 
 from emulator.console.marks import MarkKind
 from emulator.errors import SpecError
-from harness.boot_stages import boot_offsets, find_stages
-from harness.guests.kind import GuestKind, kind_of
 from harness.guests.sac import SacGuest
-from harness.judge import judge
-from harness.runner import Player
-from harness.scenario import (
+from harness.play.boot_stages import boot_offsets, find_stages
+from harness.play.judge import judge
+from harness.play.runner import Player
+from harness.scenario.kind import GuestKind, kind_of
+from harness.scenario.scenario import (
     Alive,
     Ask,
     CheckDump,
@@ -25,11 +25,11 @@ from harness.scenario import (
     Send,
     describe_step,
 )
+from harness.scenario.stages import Stage
+from harness.scenario.stimulus import Nmi
+from harness.scenario.verdict import Reason, Status
 from harness.scenarios import sac_phrases as say
-from harness.signatures.whole import scan_boots
-from harness.stages import Stage
-from harness.stimulus import Nmi
-from harness.verdict import Reason, Status
+from harness.signatures.scanner import scan_boots
 from tests.fake_sac import FakeSac, make_sac_target
 
 CMD = Reach(stage=Stage.CMD)

@@ -5,23 +5,21 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.sac.image import SAC_IMAGES, sac_features, sac_image
-from emulator.images.sac.knob_words import parse_knobs
-from emulator.images.sac.knobs import Hang, SacKnobs
-from emulator.images.sac.profile import IDENTITY
-from emulator.images.sac.releases import PROFILES
 from emulator.machine.spec import Firmware
+from emulator.sac.image import SAC_IMAGES, sac_features, sac_image
+from emulator.sac.knobs import PROFILES, Hang, SacKnobs, parse_knobs
+from emulator.sac.profile import IDENTITY
 from harness.cells.cell import parse_cell_id
 from harness.cells.spec import guest_spec
 from harness.guests.drivers import open_guest
-from harness.keyboard.boot_spec import interactive_spec
-from harness.lab import Lab
+from harness.run.lab import Lab
 from harness.scenarios import find_scenario
+from harness.terminal.boot_spec import interactive_spec
 
 
 @pytest.fixture(autouse=True)
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr("emulator.machine.sac_boot.default_root", lambda: tmp_path)
+    monkeypatch.setattr("emulator.sac.boot.default_root", lambda: tmp_path)
 
 
 def test_every_profile_is_an_image_that_says_what_it_is():

@@ -4,10 +4,11 @@ import pytest
 
 from emulator.console.marks import MarkKind
 from emulator.errors import SpecError
-from emulator.machine.capability import Capability
-from harness.boot_stages import boot_offsets, find_stages
-from harness.guests.kind import GuestKind
-from harness.scenario import (
+from emulator.machine.control import Capability
+from harness.play.boot_stages import boot_offsets, find_stages
+from harness.play.session import show_tail
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import (
     Alive,
     Expect,
     Inject,
@@ -21,9 +22,8 @@ from harness.scenario import (
     Signals,
     describe_step,
 )
-from harness.stages import ORDER, Stage, is_behind
-from harness.stimulus import Button, Nmi, Press, SysRq, Via
-from harness.tail import show_tail
+from harness.scenario.stages import ORDER, Stage, is_behind
+from harness.scenario.stimulus import Button, Nmi, Press, SysRq, Via
 from tests.fake_guest import KERNEL_LINE, ScriptedTranscript
 
 BANG = Shows(pattern=r"bang\n", says="a bang")

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from harness import cli, exit_codes
+from harness import cli
 from harness.commands.scenarios import as_object, render_scenario
+from harness.scenario import exit_codes
 from harness.scenarios import LIBRARY
 
 KEYS = {"name", "title", "severity", "tags", "needs", "description", "steps"}

@@ -7,10 +7,10 @@ from itertools import pairwise
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.sac.image import sac_features
-from emulator.machine.capability import Capability
-from harness.alarms import NAMES
-from harness.scenario import (
+from emulator.machine.control import Capability
+from emulator.sac.image import sac_features
+from harness.play.alarms import NAMES
+from harness.scenario.scenario import (
     Alive,
     Effect,
     Expect,
@@ -25,9 +25,9 @@ from harness.scenario import (
     Step,
     describe_step,
 )
+from harness.scenario.stimulus import Button, Nmi, Press, SysRq, Via
 from harness.scenarios import LIBRARY, find_scenario, library_of, phrases
 from harness.signatures.rules import shipped_rules
-from harness.stimulus import Button, Nmi, Press, SysRq, Via
 
 ALL = list(LIBRARY.values())
 FEATURES = {"i6300esb", "pvpanic", "spin"} | sac_features("sac")

@@ -7,9 +7,9 @@ import pytest
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.errors import ConsoleClosed
-from harness.errors import ExpectTimeout, GuestDied, GuestLeft
-from harness.screen import Place, Screen
-from harness.session import Session
+from harness.play.screen import Place, Screen
+from harness.play.session import Session
+from harness.scenario.errors import ExpectTimeout, GuestDied, GuestLeft
 from tests.fake_guest import PANIC, FakeGuest
 
 ENTRIES = ("Debian GNU/Linux", "Advanced options for Debian GNU/Linux", "UEFI Firmware Settings")

@@ -11,23 +11,20 @@ from pathlib import Path
 import pytest
 
 from emulator.clock import utc_now
-from emulator.cloud.cloud import Cloud
-from emulator.cloud.config import CloudConfig
+from emulator.cloud.config import CloudConfig, demo_config, demo_text
 from emulator.cloud.config_records import build_records
-from emulator.cloud.demo import demo_config, demo_text
 from emulator.cloud.guest_plan import DEFAULT_IMAGE
-from emulator.cloud.records import PowerState, Record, VirtualMachine
+from emulator.cloud.records import Cloud, PowerState, Record, VirtualMachine
 from emulator.cloud.settings import CloudKind, Era, Fault, Settings
 from emulator.errors import SpecError
 from emulator.fleet.machine_guest import PowerChange
 from emulator.service.running_service import follow_power
 from emulator.toml_file import parse_table
 from harness import cli
-from harness.exit_codes import EXIT_INTERRUPTED, EXIT_PASSED, EXIT_USAGE
+from harness.scenario.exit_codes import EXIT_INTERRUPTED, EXIT_PASSED, EXIT_USAGE
 from harness.serving import server_process
 from harness.serving.access import access_to
-from harness.serving.banner import render_banner
-from harness.serving.environment import render_environment
+from harness.serving.environment import render_banner, render_environment
 
 ENDPOINT = "https://localhost:8443"
 CA = Path("some dir/ca.pem")

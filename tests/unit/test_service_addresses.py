@@ -1,6 +1,6 @@
 """The names of one service."""
 
-from emulator.service.https.addresses import endpoints_of
+from emulator.service.parts.tokens import endpoints_of
 
 
 def test_local_names_mean_the_same_port():

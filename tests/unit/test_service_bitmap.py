@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from emulator.errors import LabError
-from emulator.service.compute.bitmap import bmp_of_ppm
+from emulator.service.compute.power import bmp_of_ppm
 
 
 def test_bitmap_is_bottom_up_blue_first_and_padded() -> None:

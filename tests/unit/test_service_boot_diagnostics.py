@@ -8,13 +8,7 @@ from emulator.cloud.settings import Era, Settings
 from emulator.console.marks import MarkKind
 from emulator.errors import LaunchError
 from tests.service_caller import INSTANCE, LINUX, Caller, code_of
-from tests.service_lab import (
-    ACCOUNT,
-    ENDPOINT,
-    Now,
-    demo_vm_id,
-    open_test_service,
-)
+from tests.service_lab import ACCOUNT, ENDPOINT, Now, demo_vm_id, open_test_service
 
 EITHER = pytest.mark.parametrize("target", [LINUX, INSTANCE], ids=["vm", "instance"])
 

@@ -4,7 +4,7 @@ import pytest
 
 from emulator.clock import FakeClock
 from emulator.console.transcript import Transcript
-from emulator.fleet.boot_watch import BOOT_S, LONG_SILENCE_S, SILENCE_S, BootWatch
+from emulator.guest_text.boots import BOOT_S, LONG_SILENCE_S, SILENCE_S, BootWatch
 
 KERNEL = b"[    0.000000] Linux version 6.1.0\r\n"
 

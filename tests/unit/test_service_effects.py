@@ -4,7 +4,7 @@ import pytest
 
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
-from emulator.fleet.effects import (
+from emulator.guest_text.effects import (
     EVIDENCE_MAX,
     NMI,
     RESET,

@@ -4,8 +4,8 @@ import pytest
 from starlette.websockets import WebSocketDisconnect
 
 from emulator.cloud.settings import Fault, Settings
-from emulator.service.console.faults import Faults
 from emulator.service.console.gateway import FIRST_FRAME
+from emulator.service.parts.sessions import Faults
 from tests.service_lab import bearer, client_for, demo_vm_id, open_test_service, token_for
 
 CONNECT = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emulator.cloud.graph import matching, render_principal
+from emulator.cloud.directory import matching, render_principal
 from emulator.cloud.records import Principal, PrincipalType
 from emulator.errors import CloudError
 from tests.service_lab import GROUP, SUBSCRIPTION, TENANT, bearer, client_for, demo_vm_id, open_test_service

@@ -10,10 +10,9 @@ from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import instance_id, vm_id
 from emulator.errors import SpecError
 from emulator.fleet.guest_spec import HOST_NAME_MAX, host_name_of, plan_of, sac_knobs, spec_of
-from emulator.images import Image
-from emulator.images.sac.knob_words import knob_words
-from emulator.images.sac.knobs import Hang, SacKnobs
+from emulator.images.image import Image
 from emulator.machine.spec import Device, Firmware, MachineType
+from emulator.sac.knobs import Hang, SacKnobs, knob_words
 
 PLAN = GuestPlan()
 VM_ID = "5f1e7a30-0c4b-4d7e-9a51-77ab39f1c0de"

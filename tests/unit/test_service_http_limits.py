@@ -7,9 +7,17 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from emulator.errors import CloudError
-from emulator.service.https.http_limits import BodyLimit, HostGuard, host_of, hosts_of
-from emulator.service.https.middleware import Observation, ResponseHeaders, route_of, shown_path
-from emulator.service.metrics import Metrics
+from emulator.service.https.middleware import (
+    BodyLimit,
+    HostGuard,
+    Observation,
+    ResponseHeaders,
+    host_of,
+    hosts_of,
+    route_of,
+    shown_path,
+)
+from emulator.service.parts.metrics import Metrics
 
 LENGTH = [(b"content-length", b"6")]
 

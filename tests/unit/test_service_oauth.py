@@ -11,7 +11,7 @@ import pytest
 
 from emulator.cloud.records import Principal
 from emulator.errors import CloudError
-from emulator.service.identity.throttle import FREE, LONGEST_S, NAMES_MAX, WAITING_MAX, Throttle
+from emulator.service.parts.sign_in import FREE, LONGEST_S, NAMES_MAX, WAITING_MAX, Throttle
 from emulator.service.routes.oauth import DEVICE_GRANT
 from tests.service_lab import ENDPOINT, TENANT, client_for, open_test_service
 

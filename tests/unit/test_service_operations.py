@@ -6,8 +6,8 @@ from collections.abc import Coroutine
 import pytest
 
 from emulator.errors import CloudError, StateError
-from emulator.service.compute.blobs import SCREENSHOTS_MAX, Screenshots
-from emulator.service.operations import Operation, Operations, OperationStatus
+from emulator.service.parts.blobs import SCREENSHOTS_MAX, Screenshots
+from emulator.service.parts.operations import Operation, Operations, OperationStatus
 from tests.service_lab import Now
 
 

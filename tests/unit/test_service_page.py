@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from emulator.service import page_assets
-from emulator.service.page_assets import SOURCES, find_asset
+from emulator.service.page import assets as page_assets
+from emulator.service.page.assets import SOURCES, find_asset
 from tests.service_lab import client_for, open_test_service
 
 
@@ -57,7 +57,7 @@ def test_nonce_is_new_each_time_and_stands_in_page_and_policy(client) -> None:
 def test_page_names_the_command_where_the_terminal_is_missing(client, monkeypatch) -> None:
     monkeypatch.setattr(page_assets.NodePackages, "find", lambda _: None)
     response = client.get("/")
-    assert 'data-install="python -m emulator.service.page_assets"' in response.text
+    assert 'data-install="python -m emulator.service.page.assets"' in response.text
     assert client.get("/page/xterm/xterm.mjs").status_code == 404
     assert client.get("/page/main.js").status_code == 200
 

@@ -9,12 +9,7 @@ from emulator.cloud.settings import Settings
 from emulator.console.marks import MarkKind
 from emulator.errors import LaunchError
 from tests.service_caller import INSTANCE, LINUX, Caller, code_of, operations_of
-from tests.service_lab import (
-    SUBSCRIPTION,
-    demo_vm_id,
-    fake_fleet_of,
-    open_test_service,
-)
+from tests.service_lab import SUBSCRIPTION, demo_vm_id, fake_fleet_of, open_test_service
 
 EITHER = pytest.mark.parametrize("target", [LINUX, INSTANCE], ids=["vm", "instance"])
 NEW_VM = {

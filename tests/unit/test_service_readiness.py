@@ -4,8 +4,8 @@ import pytest
 
 from emulator.clock import FakeClock
 from emulator.cloud.guest_plan import DEFAULT_IMAGE
-from emulator.fleet.readiness import AGAIN_S, Readiness
-from emulator.images import ImageStore
+from emulator.fleet.machine_fleet import AGAIN_S, Readiness
+from emulator.images.store import ImageStore
 
 
 @pytest.fixture

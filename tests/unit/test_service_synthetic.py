@@ -7,10 +7,10 @@ import pytest
 from emulator.clock import Deadline, FakeClock
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import ConsoleClosed, StateError
-from emulator.fleet.numbered_lines import LINE, check_lines, numbered_line
-from emulator.fleet.synthetic import KEEP, SyntheticFleet, open_synthetic_fleet
-from emulator.fleet.transcript_wait import wait_for
+from emulator.fleet.machine_guest import wait_for
 from tests.service_lab import demo_records
+from tests.support.numbered_lines import LINE, check_lines, numbered_line
+from tests.support.synthetic_fleet import KEEP, SyntheticFleet, open_synthetic_fleet
 
 VM, OTHER, *_ = [record for record in demo_records() if isinstance(record, VirtualMachine)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emulator.service.console.text_frames import TextFrames, line_start
+from emulator.service.console.link_life import TextFrames, line_start
 
 
 def test_character_waits_for_its_end():

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from emulator.cloud.records import Principal
 from emulator.errors import CloudError
 from emulator.service.identity.authentication import accept_token
-from emulator.service.identity.tokens import TOKEN_MAX, TokenKey
+from emulator.service.parts.tokens import TOKEN_MAX, TokenKey
 from tests.service_lab import ENDPOINT, START, SUBSCRIPTION, TENANT, client_for, open_test_service, token_for
 
 OTHER_TENANT = "99999999-9999-9999-9999-999999999999"

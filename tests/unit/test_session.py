@@ -7,9 +7,9 @@ import pytest
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.errors import ConsoleClosed, MachineGone
-from harness.errors import ExpectTimeout, GuestDied, GuestLeft
-from harness.scenario import View
-from harness.session import Session
+from harness.play.session import Session
+from harness.scenario.errors import ExpectTimeout, GuestDied, GuestLeft
+from harness.scenario.scenario import View
 from tests.fake_guest import PANIC, FakeGuest
 
 RECORD = b"[    3.141592] scsi host0: virtio_scsi\r\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.signatures.frames import has_trace, plain_name, trace_frames
+from harness.signatures.classify import has_trace, plain_name, trace_frames
 
 
 @pytest.mark.parametrize(

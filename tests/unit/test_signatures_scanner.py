@@ -3,8 +3,8 @@
 import pytest
 
 from emulator.errors import StateError
-from emulator.images.sac.profile import load_profile
-from emulator.images.sac.releases import PROFILES
+from emulator.sac.knobs import PROFILES
+from emulator.sac.profile import load_profile
 from harness.signatures import ALWAYS_ARMED, Kind, Scanner, fatal_findings, shipped_rules
 
 PANIC = b"[    2.000000] Kernel panic - not syncing: sysrq triggered crash\r\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.report.text import escape
+from emulator.guest_text.printable import escape
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from emulator.states.state import MANIFEST, USED
-from harness import cli, exit_codes
+from emulator.snapshots.snapshot import MANIFEST, USED
+from harness import cli
+from harness.scenario import exit_codes
 from tests.report_samples import make_cell, make_run
 from tests.unit.test_states_manifest import MANIFEST as STATE
 

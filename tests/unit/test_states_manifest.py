@@ -5,7 +5,7 @@ import json
 import pytest
 
 from emulator.errors import SavedStateError
-from emulator.states.manifest import FORMAT, FileFacts, Method, StateManifest
+from emulator.snapshots.manifest import FORMAT, FileFacts, Method, StateManifest
 
 MANIFEST = StateManifest(
     key="0123abcd",

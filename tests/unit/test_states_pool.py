@@ -7,7 +7,7 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.errors import DeadlineExceeded, LaunchError, SpecError, StateError
-from emulator.states.pool import SIZE_MOST, open_pool
+from emulator.snapshots.pool import SIZE_MOST, open_pool
 
 
 def soon():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from emulator.states.pruning import DAY_S, IN_USE_S, CachedState, list_states, remove_states, surplus
+from emulator.snapshots.store import DAY_S, IN_USE_S, CachedState, list_states, remove_states, surplus
 from tests.unit.test_states_manifest import MANIFEST
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from emulator.machine.argv import FirmwareFiles, QemuVersion
 from emulator.machine.spec import Device, Disk, Firmware, MachineSpec, MachineType
-from emulator.states.manifest import Method
-from emulator.states.request import Maker, StateRequest, fingerprint
+from emulator.snapshots.manifest import Method
+from emulator.snapshots.request import Maker, StateRequest, fingerprint
 
 KERNEL, INITRD = Path("/boot/vmlinux"), Path("/boot/initrd")
 SPEC = MachineSpec(

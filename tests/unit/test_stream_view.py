@@ -2,7 +2,7 @@
 
 import pytest
 
-from emulator.console.stream_view import StreamView
+from emulator.guest_text.records import StreamView
 
 
 class Capitals(StreamView):

@@ -11,8 +11,8 @@ import pytest
 
 from emulator.clock import Deadline, FakeClock
 from emulator.errors import ConsoleClosed, ControlError
-from harness.keyboard import terminal
-from harness.keyboard.terminal import Links, Terminal, greet, raw_terminal
+from harness.terminal import terminal
+from harness.terminal.terminal import Links, Terminal, greet, raw_terminal
 
 ESC = b"\x1d"
 

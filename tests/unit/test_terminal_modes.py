@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness.keyboard.terminal import kept_modes
+from harness.terminal.terminal import kept_modes
 
 
 def read_some(screen):

@@ -6,9 +6,15 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.windows.answer_check import find_gaps, require_complete
-from emulator.images.windows.answer_commands import BOOT_SETTINGS, READY
-from emulator.images.windows.answer_file import UNATTEND, Answers, render_answer_file
+from emulator.windows.answer_file import (
+    BOOT_SETTINGS,
+    READY,
+    UNATTEND,
+    Answers,
+    find_gaps,
+    render_answer_file,
+    require_complete,
+)
 
 PASSWORD = "Secret<&>99"
 ANSWERS = Answers(image_index=2, password=PASSWORD)

@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.windows.registry import WindowsRegistry, identify
-from emulator.images.windows.windows_image import Level, WindowsImage
 from emulator.machine.spec import Firmware, MachineType
+from emulator.windows.image import Level, WindowsImage
+from emulator.windows.registry import WindowsRegistry, identify
 from harness import cli
 from harness.cells.cell import parse_cell_id
 from harness.cells.fit import TargetKind, misfit
-from harness.cells.known import image_features, shipped_features
-from harness.cells.run import CellRun
+from harness.cells.matrix import image_features, shipped_features
 from harness.cells.spec import guest_spec
 from harness.commands import windows_options
 from harness.guests.drivers import open_guest
-from harness.keyboard.boot_spec import interactive_spec
-from harness.lab import Lab
+from harness.play.session import Session
+from harness.run.cell_run import CellRun
+from harness.run.lab import Lab
 from harness.scenarios import find_scenario
-from harness.session import Session
+from harness.terminal.boot_spec import interactive_spec
 from tests.fake_sac import make_sac_target
 from tests.windows_media import CORE, write_media
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import ImageError
-from emulator.machine.windows_install import is_ready, require_hope, stages_in
+from emulator.windows.install import is_ready, require_hope, stages_in
 
 WHERE = Path("/evidence")
 

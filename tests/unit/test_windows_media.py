@@ -8,18 +8,10 @@ from io import BytesIO
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.windows.disk_layout import HEAD_BYTES, DiskLayout, detect_format, read_layout
-from emulator.images.windows.media import read_media, require_file
-from emulator.images.windows.registration import (
-    Wishes,
-    builds_of,
-    name_of,
-    propose_disk,
-    propose_iso,
-    release_of,
-)
-from emulator.images.windows.wim import find_edition, read_editions
-from emulator.machine.sac_boot import write_sac_disk
+from emulator.sac.boot import write_sac_disk
+from emulator.windows.disk import HEAD_BYTES, DiskLayout, detect_format, read_layout
+from emulator.windows.media import find_edition, read_editions, read_media, require_file
+from emulator.windows.registration import Wishes, builds_of, name_of, propose_disk, propose_iso, release_of
 from tests.windows_media import CORE, DESKTOP, write_iso, write_media, write_wim
 
 BASIC, RESERVED, EFI = (

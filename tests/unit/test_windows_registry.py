@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import ImageError, SpecError
-from emulator.images.sac.profile import IDENTITY
-from emulator.images.windows.registry import WindowsRegistry, identify
-from emulator.images.windows.windows_image import UNVERIFIED, FileIdentity, Level, WindowsImage
+from emulator.sac.profile import IDENTITY
+from emulator.windows.image import UNVERIFIED, FileIdentity, Level, WindowsImage
+from emulator.windows.registry import WindowsRegistry, identify
 
 SECRET = "Passw0rd!-secret"
 

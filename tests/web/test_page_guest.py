@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from emulator.service.page_assets import PACKAGES
-from harness.guests.profile import LinuxProfile
+from emulator.guest_text.linux import LinuxProfile
+from emulator.service.page.assets import PACKAGES
 from tests.web.portal import CONTEXT, address, expect_feedback, expect_shown, expect_state, launch, sign_in
 
 pytestmark = [pytest.mark.qemu, pytest.mark.xdist_group("page-guest")]

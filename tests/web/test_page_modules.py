@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emulator.node_packages import find_node
-from emulator.service.page_assets import SOURCES
+from emulator.service.page.assets import SOURCES
 
 MODULES = sorted(SOURCES.glob("*.js"))
 LINES_MAX = 250

@@ -10,11 +10,10 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from harness.errors import ReportError
 from harness.report import page
-from harness.report.page import Player, write_report
-from harness.report.templating import render_comparison
+from harness.report.page import Player, render_comparison, write_report
 from harness.report.views import SYMBOLS
+from harness.scenario.errors import ReportError
 from tests.report_samples import HOSTILE, make_cell, make_guest, make_run, make_run_dir
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from emulator.clock import pause
-from emulator.cloud.compute_scale_sets import capacity_of, instance_document, with_capacity
+from emulator.cloud.compute import capacity_of, instance_document, with_capacity
 from emulator.cloud.documents import table
 from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, VirtualMachine
 from emulator.cloud.resource_id import VM_TYPE
-from emulator.service.compute.machine_calls import plan, replan
+from emulator.service.compute.calls import plan, replan
 from emulator.service.compute.power import begin_delete, require_free
-from emulator.service.context import Service
-from emulator.service.operations import Operation
+from emulator.service.core.context import Service
+from emulator.service.parts.operations import Operation
 
 
 def instances_of(service: Service, scale_set: ScaleSet) -> list[VirtualMachine]:

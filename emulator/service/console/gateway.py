@@ -18,18 +18,23 @@ from emulator.clock import pause
 from emulator.cloud.console_access import check_role, find_vm
 from emulator.cloud.records import PowerState
 from emulator.console.marks import MarkKind
-from emulator.console.records import UserView
 from emulator.errors import CloudError, EmulatorError
 from emulator.fleet.guest import Guest
-from emulator.service.console.feed import Feed
-from emulator.service.console.keystrokes import Keystrokes, receive_data
-from emulator.service.console.link_life import run_until_left, serve_link
-from emulator.service.console.links import Link
-from emulator.service.console.sessions import Session
-from emulator.service.console.text_frames import TextFrames, line_start
-from emulator.service.console.vigil import watch_idle
-from emulator.service.context import Service
+from emulator.guest_text.records import UserView
+from emulator.service.console.link_life import (
+    Feed,
+    Keystrokes,
+    TextFrames,
+    line_start,
+    receive_data,
+    run_until_left,
+    serve_link,
+)
+from emulator.service.console.watchdog import watch_idle
+from emulator.service.core.context import Service
 from emulator.service.identity.authentication import accept_token
+from emulator.service.parts.links import Link
+from emulator.service.parts.sessions import Session
 
 FIRST_FRAME = "Connecting...\r\n"
 NOT_TRUSTED = "Connection not trusted"

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, TypeAlias
+from types import TracebackType
+from typing import Any, Self, TypeAlias
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from emulator.service.console.links import Ending, Link
-from emulator.service.context import Service
+from emulator.console.transcript import Transcript
+from emulator.errors import ConsoleClosed, StateError
+from emulator.fleet.guest import Guest
+from emulator.service.core.context import Service
+from emulator.service.parts.links import Ending, Link
 
 GOODBYE_S = 5.0
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -69,3 +74,155 @@ async def _end_tasks(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
+
+
+READ_SIZE = 32_768
+
+
+class Feed:
+    """Reads a transcript as it grows; enter it on the loop that reads.
+
+    Attributes:
+        transcript: what is read.
+        position: offset of the next byte.
+    """
+
+    def __init__(self, transcript: Transcript, *, position: int) -> None:
+        self.transcript = transcript
+        self.position = position
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._told = False
+
+    def __enter__(self) -> Self:
+        self._unwatch = self.transcript.watch(self._tell)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._unwatch()
+
+    async def read(self, size: int = READ_SIZE) -> bytes:
+        """Return up to `size` bytes as soon as there is one; b"" at the transcript's end.
+
+        Raises:
+            ConsoleClosed: the transcript has forgotten bytes that were not read yet.
+        """
+        while True:
+            closed = self._begin()
+            data = self.transcript.read(self.position, self.position + size)
+            if self.position < self.transcript.first:
+                raise ConsoleClosed(
+                    f"this reader is too slow: {self.transcript.first - self.position} bytes of"
+                    f" {self.transcript.name} are gone"
+                )
+            self.position += len(data)
+            if data or closed:
+                return data
+            await self._changed.wait()
+
+    async def wait(self) -> bool:
+        """Return after the next change; False at the transcript's end. For readers of marks."""
+        if self.transcript.closed is not None:
+            return False
+        await self._changed.wait()
+        return True
+
+    def _begin(self) -> bool:
+        self._changed.clear()
+        self._told = False
+        return self.transcript.closed is not None
+
+    def acknowledge(self) -> None:
+        """Wait for changes after this moment."""
+        self._begin()
+
+    def _tell(self) -> None:
+        # On the writer's thread, under the transcript's lock: one call for many changes.
+        if not self._told:
+            self._told = True
+            self._loop.call_soon_threadsafe(self._changed.set)
+
+
+UNCHECKED_MAX = 256
+"""Bytes that are typed before it is asked whether the machine keeps up."""
+INPUT_WAIT_S = 30.0
+
+
+async def receive_data(socket: WebSocket) -> bytes:
+    """Return the bytes of the next message that has any, TEXT or BINARY.
+
+    Raises:
+        WebSocketDisconnect: the client has left.
+    """
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1006), message.get("reason"))
+        text = message.get("text")
+        data: bytes = message.get("bytes") or b"" if text is None else text.encode()
+        if data:
+            return data
+
+
+class Keystrokes:
+    """Types into one guest for one link."""
+
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+        self._unchecked = 0
+
+    async def type(self, data: bytes) -> None:
+        """Type `data`; what comes while the machine is off is lost, as on a real line.
+
+        Raises:
+            ConsoleClosed: the machine took nothing for INPUT_WAIT_S seconds.
+        """
+        try:
+            self._guest.type(data)
+        except StateError:
+            return
+        self._unchecked += len(data)
+        if self._unchecked > UNCHECKED_MAX:
+            await self._wait()
+
+    async def _wait(self) -> None:
+        self._unchecked = 0
+        try:
+            await asyncio.wait_for(self._guest.wait_typed(), INPUT_WAIT_S)
+        except TimeoutError:
+            raise ConsoleClosed(f"the machine took no input for {INPUT_WAIT_S:g} s") from None
+
+
+class TextFrames:
+    """Decodes a stream piece by piece."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, data: bytes) -> str:
+        """Return the text that is whole after `data`; "" while a character waits for its end."""
+        return self._decoder.decode(data)
+
+    def finish(self) -> str:
+        """Return what still waits: the beginning of a character that will not end."""
+        return self._decoder.decode(b"", final=True)
+
+
+def line_start(data: bytes, *, lines: int) -> int:
+    """Return where the last `lines` lines of `data` begin; the one that has no end yet is one of them.
+
+    A line without a beginning in `data` begins at its first whole character.
+    """
+    if lines <= 0:
+        return len(data)
+    start = len(data)
+    for _ in range(lines):
+        start = data.rfind(b"\n", 0, start)
+        if start < 0:
+            break
+    start += 1
+    while start < len(data) and data[start] & 0xC0 == 0x80:  # the inside of a UTF-8 character
+        start += 1
+    return start

@@ -17,12 +17,10 @@ from emulator.cloud.console_access import find_vm
 from emulator.console.marks import Chunk, MarkKind
 from emulator.console.transcript import Transcript, mark_line
 from emulator.errors import ConsoleClosed, EmulatorError, SpecError
-from emulator.service.console.feed import Feed
 from emulator.service.console.gateway import start_on_demand
-from emulator.service.console.keystrokes import Keystrokes, receive_data
-from emulator.service.console.link_life import run_until_left, serve_link
-from emulator.service.console.links import Link
-from emulator.service.context import Service
+from emulator.service.console.link_life import Feed, Keystrokes, receive_data, run_until_left, serve_link
+from emulator.service.core.context import Service
+from emulator.service.parts.links import Link
 
 
 class LinkFormat(StrEnum):

@@ -6,18 +6,159 @@ Plain ASGI: streams pass untouched, and there is no task a request.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import re
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.service.https.http_limits import Answer, BodyLimit, HostGuard, hosts_of
-from emulator.service.metrics import Metrics
+from emulator.errors import CloudError
+from emulator.service.https.tls import LOCAL_NAMES
+from emulator.service.parts.metrics import Metrics
+
+BODY_MAX = 2**20
+BODY_S = 30.0
+TOO_LARGE = CloudError(
+    413, "RequestEntityTooLarge", f"The request's body is larger than the limit of {BODY_MAX} bytes."
+)
+TOO_SLOW = CloudError(408, "RequestTimeout", f"The request's body did not come within {BODY_S:.0f} seconds.")
+BAD_LENGTH = CloudError(400, "InvalidContentLength", "The Content-Length header is not a number.")
+
+
+class Answer(Protocol):
+    """How an error is shown."""
+
+    def __call__(self, error: CloudError) -> Response:
+        """Return the response that says `error`."""
+
+
+class HostGuard:
+    """Refuses hosts that are not ours: a page of another site could otherwise rebind its name to us.
+
+    Args:
+        app: what comes after.
+        hosts: names and addresses that are ours; ports are not looked at, they may be forwarded.
+        answer: how errors are shown.
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], answer: Answer) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or WebSocket."""
+        if scope["type"] in {"http", "websocket"}:
+            error = self._complaint(scope)
+            if error is not None:
+                await _refuse(self._answer(error), scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _complaint(self, scope: Scope) -> CloudError | None:
+        given = Headers(scope=scope).getlist("host")
+        if len(given) != 1 or not (host := host_of(given[0])):
+            return CloudError(400, "InvalidHostHeader", "A request must have one Host header.")
+        if host in self._hosts:
+            return None
+        return CloudError(421, "MisdirectedRequest", "The Host header names no host of this service.")
+
+
+class BodyLimit:
+    """Reads bodies before the routes do: what is too large or too slow never gets to them."""
+
+    def __init__(self, app: ASGIApp, *, answer: Answer, body_s: float = BODY_S) -> None:
+        self._app = app
+        self._answer = answer
+        self._body_s = body_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        if "content-length" not in headers and "transfer-encoding" not in headers:
+            await self._app(scope, receive, send)
+            return
+        try:
+            _check_length(headers.get("content-length", "0"))
+            async with asyncio.timeout(self._body_s):
+                body = await _read_body(receive)
+        except TimeoutError:
+            await self._close(TOO_SLOW, scope, receive, send)
+        except CloudError as error:
+            await self._close(error, scope, receive, send)
+        else:
+            if body is not None:
+                await self._app(scope, _replay(body, receive), send)
+
+    async def _close(self, error: CloudError, scope: Scope, receive: Receive, send: Send) -> None:
+        response = self._answer(error)
+        response.headers["Connection"] = "close"  # nobody will read the rest
+        await response(scope, receive, send)
+
+
+def hosts_of(endpoint: str) -> frozenset[str]:
+    """Return the names under which the service at `endpoint` may be asked for."""
+    return frozenset({urlsplit(endpoint).hostname or "", *LOCAL_NAMES})
+
+
+def host_of(header: str) -> str:
+    """Return the host that a Host header names, in lower case and without brackets; "" if it is malformed."""
+    try:
+        split = urlsplit(f"//{header}")
+        host, _ = split.hostname or "", split.port
+        if split.username is not None or split.path or split.query or "@" in header:
+            return ""
+        return str(ipaddress.ip_address(host)) if ":" in host else host
+    except ValueError:
+        return ""
+
+
+def _check_length(text: str) -> None:
+    if not (text.isascii() and text.isdigit()):
+        raise BAD_LENGTH
+    if len(text) > 18 or int(text) > BODY_MAX:
+        raise TOO_LARGE
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the whole body, None where the client has left before its end."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > BODY_MAX:
+            raise TOO_LARGE
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives `body` first, then what still comes: the client's leaving."""
+    waiting = [body]
+
+    async def replayed() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
+
+    return replayed
+
+
+async def _refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await response(scope, receive, send)
+    else:
+        await send({"type": "websocket.close", "code": 1008, "reason": "wrong host"})
+
 
 _HEADERS = {
     "Cache-Control": "no-store",

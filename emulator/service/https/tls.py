@@ -21,7 +21,7 @@ import trustme
 from filelock import FileLock, Timeout
 
 from emulator.errors import LabError, SpecError
-from emulator.service.state.private_files import PRIVATE, make_private_directory, write_private
+from emulator.files import PRIVATE, make_private_directory, write_private
 
 STATE_VARIABLE = "TTYLAB_STATE"
 CERTIFICATE_FILE = "ca.pem"

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from emulator.cloud.activity_documents import FILTERS, event_document, selected
-from emulator.cloud.filters import parse_filter
+from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import ActivityEvent
 from emulator.cloud.resource_id import subscription_scope
-from emulator.service.context import ServiceOf
+from emulator.cloud.subscription_documents import FILTERS, event_document, selected
+from emulator.service.core.context import ServiceOf
+from emulator.service.core.routing import arm_router
 from emulator.service.identity.authentication import Caller, authorize
-from emulator.service.routing import arm_router
 
 router = arm_router()
 

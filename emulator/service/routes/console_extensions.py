@@ -17,10 +17,10 @@ from emulator.cloud.resource_id import ResourceId, parse_resource_id
 from emulator.errors import CloudError, SpecError
 from emulator.machine.spec import Device, Firmware, MachineType, WatchdogAction
 from emulator.service.console.gateway import trust
-from emulator.service.console.links import Link
 from emulator.service.console.raw_links import read_link_request, serve_raw
-from emulator.service.context import ServiceOf, service_of
+from emulator.service.core.context import ServiceOf, service_of
 from emulator.service.identity.authentication import Caller, authorize
+from emulator.service.parts.links import Link
 from emulator.service.routes.gateway import refuse_upgrade, require_own_origin
 
 router = APIRouter(prefix="/ttylab")

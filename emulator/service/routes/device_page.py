@@ -14,10 +14,10 @@ from fastapi.responses import HTMLResponse
 
 from emulator.cloud.directory import find_user
 from emulator.errors import CloudError
-from emulator.service.context import Service, ServiceOf
+from emulator.service.core.context import Service, ServiceOf
+from emulator.service.core.routing import CaseBlindRoute
 from emulator.service.identity.entra import read_form
-from emulator.service.identity.sign_in import sign_in_user
-from emulator.service.routing import CaseBlindRoute
+from emulator.service.parts.sign_in import sign_in_user
 
 _STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:24rem;margin:4rem auto;padding:0 1rem;"

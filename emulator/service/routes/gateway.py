@@ -13,11 +13,10 @@ from emulator.cloud.records import PowerState
 from emulator.errors import CloudError, EmulatorError
 from emulator.service.console.admin_commands import Command, run_command
 from emulator.service.console.gateway import serve_client
-from emulator.service.console.sessions import Session
-from emulator.service.context import Service, ServiceOf, service_of
-from emulator.service.https.addresses import endpoints_of
+from emulator.service.core.context import Service, ServiceOf, service_of
 from emulator.service.identity.authentication import address_of, authenticate
-from emulator.service.identity.tokens import Claims
+from emulator.service.parts.sessions import Session
+from emulator.service.parts.tokens import Claims, endpoints_of
 
 _SESSION = "/n/connector/{container}/sessions/{session_id}"
 _OPERATION = "Microsoft.SerialConsole/serialPorts/adminCommand/action"

@@ -6,14 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from emulator.cloud.graph import matching, render_principal
+from emulator.cloud.directory import matching, render_principal
 from emulator.cloud.records import Principal, PrincipalType
 from emulator.errors import CloudError
-from emulator.service.context import Service, ServiceOf
-from emulator.service.https.request_body import BodyOf
+from emulator.service.core.context import Service, ServiceOf
+from emulator.service.core.routing import BodyOf, CaseBlindRoute
 from emulator.service.identity.authentication import Caller
-from emulator.service.identity.tokens import Claims
-from emulator.service.routing import CaseBlindRoute
+from emulator.service.parts.tokens import Claims
 
 IDS_MAX = 1000
 _KINDS = {"users": PrincipalType.USER, "servicePrincipals": PrincipalType.SERVICE_PRINCIPAL}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from emulator.cloud.directory import require_tenant
 from emulator.cloud.endpoints import ADFS, instance_discovery, metadata, openid_configuration, user_realm
 from emulator.errors import CloudError
-from emulator.service.context import Service, ServiceOf
+from emulator.service.core.context import Service, ServiceOf
 from emulator.service.identity.entra import entra_router
 
 router = entra_router()

@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from emulator.errors import CloudError
-from emulator.service.context import ServiceOf
-from emulator.service.metrics import CONTENT_TYPE
+from emulator.service.core.context import ServiceOf
+from emulator.service.parts.metrics import CONTENT_TYPE
 
 router = APIRouter(tags=["lab"])
 

@@ -7,13 +7,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from emulator.cloud.directory import find_managed_identity
-from emulator.cloud.token_scope import require_resource
+from emulator.cloud.directory import find_managed_identity, require_resource
 from emulator.errors import CloudError
-from emulator.service.context import ServiceOf
+from emulator.service.core.context import ServiceOf
+from emulator.service.core.routing import arm_router
 from emulator.service.identity.entra import NO_STORE
-from emulator.service.identity.sign_in import matches
-from emulator.service.routing import arm_router
+from emulator.service.parts.sign_in import matches
 
 PATH = "/ttylab/identity/token"
 router: APIRouter = arm_router()

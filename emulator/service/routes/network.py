@@ -6,11 +6,11 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from emulator.cloud.network_interfaces import network_interfaces
+from emulator.cloud.compute import network_interfaces
 from emulator.cloud.resource_id import group_scope, subscription_scope
 from emulator.errors import CloudError
 from emulator.service.compute.calls import CallOf, ResourceName, SubscriptionName
-from emulator.service.routing import arm_router
+from emulator.service.core.routing import arm_router
 
 _PROVIDER = "providers/Microsoft.Network"
 _IN_SUBSCRIPTION = f"/subscriptions/{{subscription}}/{_PROVIDER}"

@@ -12,16 +12,35 @@ from urllib.parse import unquote
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
-from emulator.cloud.directory import find_application, find_user, is_client_id, require_tenant
+from emulator.cloud.directory import (
+    find_application,
+    find_user,
+    is_client_id,
+    require_resource,
+    require_tenant,
+    resource_of_client_scope,
+    resource_of_user_scope,
+)
 from emulator.cloud.endpoints import ADFS
 from emulator.cloud.records import Principal
-from emulator.cloud.token_scope import require_resource, resource_of_client_scope, resource_of_user_scope
 from emulator.errors import CloudError
-from emulator.service.context import Service, ServiceOf
-from emulator.service.identity.device_codes import INTERVAL_S, LIFETIME_S
-from emulator.service.identity.entra import NO_STORE, entra_router, read_form, require_field
-from emulator.service.identity.sign_in import sign_in_application, sign_in_user, unknown_application
-from emulator.service.identity.token_answers import application_answer, first_version, user_answer
+from emulator.service.core.context import Service, ServiceOf
+from emulator.service.identity.entra import (
+    NO_STORE,
+    application_answer,
+    entra_router,
+    first_version,
+    read_form,
+    require_field,
+    user_answer,
+)
+from emulator.service.parts.sign_in import (
+    DEVICE_INTERVAL_S,
+    DEVICE_LIFETIME_S,
+    sign_in_application,
+    sign_in_user,
+    unknown_application,
+)
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _FORM: dict[str, Any] = {
@@ -100,8 +119,8 @@ async def start_device(request: Request, service: ServiceOf, tenant: str) -> JSO
         "device_code": code,
         "verification_uri": page,
         "verification_url": page,
-        "expires_in": int(LIFETIME_S),
-        "interval": INTERVAL_S,
+        "expires_in": int(DEVICE_LIFETIME_S),
+        "interval": DEVICE_INTERVAL_S,
         "message": f"To sign in, use a web browser to open the page {page} and enter the code"
         f" {grant.user_code} to authenticate.",
     }

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Header, Response
 from fastapi.responses import HTMLResponse
 
 from emulator.errors import CloudError
-from emulator.service.context import ServiceOf
-from emulator.service.page_assets import find_asset, render_page
+from emulator.service.core.context import ServiceOf
+from emulator.service.page.assets import find_asset, render_page
 
 router = APIRouter(tags=["page"])
 

@@ -11,31 +11,23 @@ from fastapi import Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from emulator.clock import pause
-from emulator.cloud.documents import require_location
-from emulator.cloud.filters import parse_filter
-from emulator.cloud.records import (
-    ResourceGroup,
-    RoleAssignment,
-    ScaleSet,
-    StorageAccount,
-    VirtualMachine,
-)
+from emulator.cloud.documents import parse_filter, require_location
+from emulator.cloud.records import ResourceGroup, RoleAssignment, ScaleSet, StorageAccount, VirtualMachine
 from emulator.cloud.resource_id import group_scope, is_within, require_name
 from emulator.cloud.roles import is_allowed, roles_of
 from emulator.cloud.subscription_documents import Resource, group_document, meets
 from emulator.errors import CloudError, SpecError
-from emulator.service.context import Service, ServiceOf
-from emulator.service.https.request_body import BodyOf
+from emulator.service.core.context import Service, ServiceOf
+from emulator.service.core.routing import BodyOf, arm_router
 from emulator.service.identity.authentication import (
     Caller,
     address_of,
     authorize,
     authorize_member,
+    require_group,
     require_subscription,
 )
-from emulator.service.identity.scopes import require_group
-from emulator.service.operations import OperationStatus
-from emulator.service.routing import arm_router
+from emulator.service.parts.operations import OperationStatus
 
 _GROUPS = "Microsoft.Resources/subscriptions/resourceGroups"
 _FILTERS = frozenset({"name", "location", "tagname", "tagvalue"})

@@ -8,16 +8,22 @@ from typing import Annotated, Any
 from fastapi import Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from emulator.cloud.filters import parse_filter
+from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import RoleAssignment
 from emulator.cloud.role_documents import assignment_document, assignments_at, read_assignment
 from emulator.errors import CloudError
-from emulator.service.context import Service, ServiceOf
-from emulator.service.https.request_body import BodyOf
-from emulator.service.identity.authentication import Caller, address_of
-from emulator.service.identity.scopes import TENANT_SCOPE, authorize_at, read_scope, require_group, tenant_of
-from emulator.service.identity.tokens import Claims
-from emulator.service.routing import arm_router
+from emulator.service.core.context import Service, ServiceOf
+from emulator.service.core.routing import BodyOf, arm_router
+from emulator.service.identity.authentication import (
+    TENANT_SCOPE,
+    Caller,
+    address_of,
+    authorize_at,
+    read_scope,
+    require_group,
+    tenant_of,
+)
+from emulator.service.parts.tokens import Claims
 
 _FILTERS = frozenset({"atscope()", "assignedto()", "principalid"})
 _READ, _WRITE, _DELETE = (

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from fastapi.responses import JSONResponse
 
-from emulator.cloud.filters import parse_filter
+from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import RoleAssignment, RoleDefinition
 from emulator.cloud.resource_id import is_within
 from emulator.cloud.role_documents import (
@@ -21,11 +21,9 @@ from emulator.cloud.role_documents import (
 )
 from emulator.cloud.roles import roles_of
 from emulator.errors import CloudError
-from emulator.service.context import Service, ServiceOf
-from emulator.service.https.request_body import BodyOf
-from emulator.service.identity.authentication import Caller
-from emulator.service.identity.scopes import TENANT_SCOPE, authorize_at, read_scope
-from emulator.service.routing import arm_router
+from emulator.service.core.context import Service, ServiceOf
+from emulator.service.core.routing import BodyOf, arm_router
+from emulator.service.identity.authentication import TENANT_SCOPE, Caller, authorize_at, read_scope
 
 _FILTERS = frozenset({"rolename", "type", "atscopeandbelow()", "atscope()"})
 _READ, _WRITE, _DELETE = (

@@ -10,14 +10,23 @@ from emulator.cloud.compute import Body as Json
 from emulator.cloud.compute_changes import patch_vm, put_instance
 from emulator.cloud.records import ScaleSet, VirtualMachine
 from emulator.cloud.resource_id import ResourceId, instance_id
-from emulator.service.compute.calls import CallOf, Expand, ResourceName, SubscriptionName, read_expand
-from emulator.service.compute.machine_calls import change_machine, find_machine, find_scale_set, show_machine
+from emulator.service.compute.calls import (
+    CallOf,
+    Expand,
+    ResourceName,
+    SubscriptionName,
+    change_machine,
+    find_machine,
+    find_scale_set,
+    read_expand,
+    show_machine,
+)
 from emulator.service.compute.power import Action
 from emulator.service.compute.scale_set_calls import begin_removal, instances_of
+from emulator.service.core.routing import arm_router
 from emulator.service.routes.machine_routes import add_machine_routes
 from emulator.service.routes.scale_sets import TYPE as SET_TYPE
 from emulator.service.routes.scale_sets import Target
-from emulator.service.routing import arm_router
 
 TYPE = f"{SET_TYPE}/virtualMachines"
 _SET = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{SET_TYPE}/{{name}}"

@@ -11,19 +11,18 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
 from emulator.cloud.compute import Body as Json
-from emulator.cloud.compute_changes import patch_scale_set, put_scale_set, read_instance_ids
-from emulator.cloud.compute_scale_sets import (
+from emulator.cloud.compute import (
     capacity_of,
     model_of,
     render_scale_set,
     render_scale_set_view,
     upgrades_by_itself,
 )
+from emulator.cloud.compute_changes import patch_scale_set, put_scale_set, read_instance_ids
 from emulator.cloud.records import ScaleSet, VirtualMachine
 from emulator.cloud.resource_id import ResourceId, group_scope, is_within, scale_set_id, subscription_scope
 from emulator.errors import CloudError
-from emulator.service.compute.calls import Call, CallOf, ResourceName, SubscriptionName
-from emulator.service.compute.machine_calls import find_scale_set
+from emulator.service.compute.calls import Call, CallOf, ResourceName, SubscriptionName, find_scale_set
 from emulator.service.compute.power import Action, begin_action
 from emulator.service.compute.scale_set_calls import (
     begin_removal,
@@ -34,8 +33,8 @@ from emulator.service.compute.scale_set_calls import (
     location_of_set,
     numbers_of,
 )
-from emulator.service.operations import Operation
-from emulator.service.routing import arm_router
+from emulator.service.core.routing import arm_router
+from emulator.service.parts.operations import Operation
 
 TYPE = "Microsoft.Compute/virtualMachineScaleSets"
 _IN_SUBSCRIPTION = f"/subscriptions/{{subscription}}/providers/{TYPE}"

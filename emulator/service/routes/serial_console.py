@@ -23,8 +23,8 @@ from emulator.cloud.resource_id import (
 from emulator.cloud.roles import CONNECT, is_allowed
 from emulator.cloud.settings import CloudKind
 from emulator.errors import CloudError
-from emulator.service.console.sessions import Session
-from emulator.service.context import Service, ServiceOf
+from emulator.service.core.context import Service, ServiceOf
+from emulator.service.core.routing import CaseBlindRoute, arm_router
 from emulator.service.identity.authentication import (
     Caller,
     address_of,
@@ -32,8 +32,8 @@ from emulator.service.identity.authentication import (
     authorize_member,
     require_subscription,
 )
-from emulator.service.identity.tokens import Claims
-from emulator.service.routing import CaseBlindRoute, arm_router
+from emulator.service.parts.sessions import Session
+from emulator.service.parts.tokens import Claims
 
 PROVIDER = "Microsoft.SerialConsole"
 NO_RESPONSE = (

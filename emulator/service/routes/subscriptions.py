@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from emulator.cloud.filters import parse_filter
+from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import Subscription
 from emulator.cloud.resource_id import group_scope, subscription_scope
 from emulator.cloud.roles import is_allowed, sees_subscription
@@ -21,10 +21,15 @@ from emulator.cloud.subscription_documents import (
     tenant_document,
 )
 from emulator.errors import CloudError
-from emulator.service.context import Service, ServiceOf
-from emulator.service.identity.authentication import Caller, authorize, authorize_member, require_subscription
-from emulator.service.identity.scopes import require_group
-from emulator.service.routing import arm_router
+from emulator.service.core.context import Service, ServiceOf
+from emulator.service.core.routing import arm_router
+from emulator.service.identity.authentication import (
+    Caller,
+    authorize,
+    authorize_member,
+    require_group,
+    require_subscription,
+)
 
 FILTERS = frozenset({"resourcetype", "name", "location", "resourcegroup", "tagname", "tagvalue"})
 Filter = Annotated[str | None, Query(alias="$filter")]

@@ -13,11 +13,21 @@ from emulator.cloud.documents import table
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId, group_scope, is_within, subscription_scope, vm_id
 from emulator.errors import CloudError
-from emulator.service.compute.calls import Call, CallOf, Expand, ResourceName, SubscriptionName, read_expand
-from emulator.service.compute.machine_calls import change_machine, find_machine, plan, show_machine
+from emulator.service.compute.calls import (
+    Call,
+    CallOf,
+    Expand,
+    ResourceName,
+    SubscriptionName,
+    change_machine,
+    find_machine,
+    plan,
+    read_expand,
+    show_machine,
+)
 from emulator.service.compute.power import Action, begin_change, begin_delete, location_of
+from emulator.service.core.routing import arm_router
 from emulator.service.routes.machine_routes import add_machine_routes
-from emulator.service.routing import arm_router
 
 TYPE = "Microsoft.Compute/virtualMachines"
 SIZES: tuple[tuple[str, int, int], ...] = (

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from emulator.files import PRIVATE, make_private_directory
 from emulator.machine.ledger import state_dir
-from emulator.service.state.private_files import PRIVATE, make_private_directory
 
 _LOCK = ".lock"
 

@@ -11,20 +11,50 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
 
-from emulator.cloud.cloud import Cloud
-from emulator.cloud.records import Record, RoleDefinition
+from emulator.cloud.records import Cloud, Record, RoleDefinition
 from emulator.errors import LabError, SpecError, StateError
-from emulator.service.identity.tokens import TokenKey
-from emulator.service.state.private_files import PRIVATE, make_private_directory, write_private
-from emulator.service.state.record_json import dump_record, load_record
+from emulator.files import PRIVATE, make_private_directory, write_private
+from emulator.service.parts.tokens import TokenKey
+
+KINDS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record)}
+
+
+def dump_record(record: Record) -> bytes:
+    """Return `record` as JSON."""
+    return _adapter(type(record).__name__).dump_json(record)
+
+
+def load_record(kind: str, data: bytes) -> Record:
+    """Return the record that `dump_record` wrote.
+
+    Raises:
+        SpecError: it is damaged, or of a kind that there is not.
+    """
+    if kind not in KINDS:
+        raise SpecError(f"there are no records of kind {kind!r}")
+    try:
+        record: Record = _adapter(kind).validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SpecError(f"a {kind} is damaged: {where}: {first['msg']}") from error
+    return record
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Any]:
+    return TypeAdapter(KINDS[kind])
+
 
 SCHEMA = 1
 RETRY_S = 2.0

@@ -1,0 +1,235 @@
+"""What can be set on a SAC guest; handed to it through fw_cfg."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+from emulator.errors import SpecError
+
+PROFILES = ("2003", "2016", "2019", "2022", "2025")
+
+
+FW_CFG_NAME = "opt/ttylab/sac"
+FW_CFG_MAX = 2000
+"""Bytes that the guest has room for."""
+MAX_ENTRIES = 8
+
+
+class Hang(StrEnum):
+    """Ways in which the guest fails on purpose."""
+
+    NONE = "none"
+    NMI_IGNORED = "nmi-ignored"
+    STUCK_DUMP = "stuck-dump"
+    POWER_BUTTON_IGNORED = "power-button-ignored"
+    BOOT_LOOP = "boot-loop"
+    RECOVERY = "recovery"
+    KERNEL_DEBUGGER = "kernel-debugger"
+    EMS_OFF = "ems-off"
+    CMD_TIMEOUT = "cmd-timeout"
+    CMD_FAILS = "cmd-fails"
+
+
+class CrashDump(StrEnum):
+    """What a bugcheck writes to the disk."""
+
+    NONE = "none"
+    SMALL = "small"
+    KERNEL = "kernel"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SacKnobs:
+    """How a SAC guest behaves. Delays are in milliseconds of the guest's time.
+
+    Attributes:
+        profile: the release whose texts it says.
+        menu: whether the boot manager shows its menu.
+        menu_timeout_s: seconds of the menu's countdown; 0 starts at once.
+        menu_entries: the menu's entries, up to 8; empty has the profile's one. Each carries `[EMS Enabled]`.
+        cd_prompt_s: seconds of "Press any key to boot from CD or DVD" before the menu; 0 has none.
+        computer_name: of the machine.
+        username, domain, password: who may log in; an empty domain takes the computer's name.
+        autoreboot: whether the machine restarts after a bugcheck.
+        crash_dump: what is dumped.
+        dump_step_ms: delay between two progress lines.
+        boot_ms: delay between the boot manager and SAC's banner.
+        cmd_event_ms: delay from the banner to "The CMD command is now available"; -1 never sends it.
+        restart_wait_s: uptime before which restart and shutdown wait; -1 takes the profile's 60 s.
+        idle_timeout_s: seconds without input after which a CMD channel is closed; 0 never.
+        echo_ms: delay of each echoed character in a CMD channel.
+        eat_after_prompt: characters lost right after cmd's prompt appeared.
+        eat_ms: how long after the prompt characters are lost.
+        lose_doubled_ms: a character equal to the one before it is lost within this time; 0 loses none.
+        event_while_typing: characters typed at SAC after which an EVENT interrupts, once; 0 never.
+        lf_ignored: whether a line feed is no Enter in cmd.
+        redraw: whether a viewed channel is redrawn whole.
+        paging: whether SAC pages long output at first.
+        setup_channels: whether the channels of the setup logs exist.
+        module: the driver that a bugcheck blames; empty blames none.
+        ip, subnet, gateway: of the network interface; an empty ip has none.
+        hang: the way in which it fails.
+        stuck_percent: where `stuck-dump` stops.
+
+    Raises:
+        SpecError: a knob is wrong; the text names it, its value and what is allowed.
+    """
+
+    profile: str = "2022"
+    menu: bool = True
+    menu_timeout_s: int = 0
+    menu_entries: tuple[str, ...] = ()
+    cd_prompt_s: int = 0
+    computer_name: str = "WIN-TTYLAB"
+    username: str = "Administrator"
+    domain: str = ""
+    password: str = "Passw0rd!"  # noqa: S105  # of a guest that keeps no secrets
+    autoreboot: bool = True
+    crash_dump: CrashDump = CrashDump.KERNEL
+    dump_step_ms: int = 5
+    boot_ms: int = 0
+    cmd_event_ms: int = 20
+    restart_wait_s: int = 0
+    idle_timeout_s: int = 0
+    echo_ms: int = 0
+    eat_after_prompt: int = 0
+    eat_ms: int = 100
+    lose_doubled_ms: int = 0
+    event_while_typing: int = 0
+    lf_ignored: bool = True
+    redraw: bool = True
+    paging: bool = True
+    setup_channels: bool = False
+    module: str = ""
+    ip: str = "10.0.2.15"
+    subnet: str = "255.255.255.0"
+    gateway: str = "10.0.2.2"
+    hang: Hang = Hang.NONE
+    stuck_percent: int = 15
+
+    def __post_init__(self) -> None:
+        """Refuse what the guest could not do."""
+        if self.profile not in PROFILES:
+            raise _wrong("profile", self.profile, allowed=" ".join(PROFILES))
+        self._check_types()
+        for name, (pattern, allowed) in _PATTERNS.items():
+            value = getattr(self, name)
+            if not isinstance(value, str) or not re.fullmatch(pattern, value):
+                raise _wrong(name, value, allowed=allowed)
+        self._check_entries()
+        if len(self.to_fw_cfg()) > FW_CFG_MAX:
+            raise _wrong("menu_entries", self.menu_entries, allowed=f"{FW_CFG_MAX} bytes of knobs in all")
+
+    def _check_types(self) -> None:
+        for name, kind in (("hang", Hang), ("crash_dump", CrashDump)):
+            if not isinstance(getattr(self, name), kind):
+                raise _wrong(name, getattr(self, name), allowed=" ".join(kind))
+        for name in _BOOLEANS:
+            if not isinstance(getattr(self, name), bool):
+                raise _wrong(name, getattr(self, name), allowed="true, false")
+        for name, span in _SPANS.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value not in span:
+                raise _wrong(name, value, allowed=f"{span.start} to {span.stop - 1}")
+
+    def _check_entries(self) -> None:
+        entries: object = self.menu_entries
+        if not isinstance(entries, tuple) or len(entries) > MAX_ENTRIES or not all(map(_is_entry, entries)):
+            allowed = f"up to {MAX_ENTRIES} texts of 1-60 printable ASCII characters without '|'"
+            raise _wrong("menu_entries", entries, allowed=allowed)
+
+    def to_fw_cfg(self) -> str:
+        """Return what the guest reads: a line "key=value" for each knob."""
+        return "".join(f"{field.name}={_shown(getattr(self, field.name))}\n" for field in fields(self))
+
+
+_ENTRY = r"[ -{}~]{1,60}"
+_ADDRESS = r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?:\.(?!$)|$)){4}"
+_MS = range(600_001)
+_SPANS = {
+    "menu_timeout_s": range(1000),
+    "cd_prompt_s": range(61),
+    "dump_step_ms": _MS,
+    "boot_ms": _MS,
+    "cmd_event_ms": range(-1, 600_001),
+    "restart_wait_s": range(-1, 601),
+    "idle_timeout_s": range(86_401),
+    "echo_ms": range(1001),
+    "eat_after_prompt": range(81),
+    "eat_ms": _MS,
+    "lose_doubled_ms": range(10_001),
+    "event_while_typing": range(79),
+    "stuck_percent": range(101),
+}
+_BOOLEANS = ("menu", "autoreboot", "lf_ignored", "redraw", "paging", "setup_channels")
+_PATTERNS = {
+    "computer_name": (r"[A-Za-z0-9-]{1,15}", "1-15 of A-Z a-z 0-9 -"),
+    "username": (r"[!-~]{1,20}", "1-20 printable ASCII characters without a blank"),
+    "domain": (r"[A-Za-z0-9.-]{0,15}", "0-15 of A-Z a-z 0-9 . -"),
+    "password": (r"[!-~]{1,32}", "1-32 printable ASCII characters without a blank"),
+    "module": (r"[A-Za-z0-9._-]{0,32}", "0-32 of A-Z a-z 0-9 . _ -"),
+    "ip": (f"|{_ADDRESS}", "an IPv4 address, or none"),
+    "subnet": (_ADDRESS, "an IPv4 netmask"),
+    "gateway": (_ADDRESS, "an IPv4 address"),
+}
+
+
+def _is_entry(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(_ENTRY, value) is not None
+
+
+def _wrong(name: str, value: object, *, allowed: str) -> SpecError:
+    return SpecError(f"{name} is {value!r}; allowed: {allowed}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, tuple):
+        return "|".join(value)
+    return str(value)
+
+
+_DEFAULTS = SacKnobs()
+_BOOLEAN_WORDS = {"0": False, "false": False, "1": True, "true": True}
+
+
+def parse_knobs(words: Iterable[str]) -> SacKnobs:
+    """Return the knobs that `words`, each "key=value", set.
+
+    Raises:
+        SpecError: a word is no knob, or its value is wrong; the text says what is allowed.
+    """
+    names = [field.name for field in fields(SacKnobs)]
+    values: dict[str, object] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign or name not in names:
+            raise SpecError(
+                f"{word!r} is no knob of the SAC guest; allowed: KEY=VALUE, keys: {' '.join(names)}"
+            )
+        values[name] = _read(value, getattr(_DEFAULTS, name))
+    return SacKnobs(**values)  # type: ignore[arg-type]  # __post_init__ checks every value
+
+
+def knob_words(knobs: SacKnobs) -> tuple[str, ...]:
+    """Return words of which `parse_knobs` makes `knobs`."""
+    return tuple(knobs.to_fw_cfg().splitlines())
+
+
+def _read(value: str, default: object) -> object:
+    """Return `value` as what `default` is, or as it stands where it is none: the knobs will say so."""
+    if isinstance(default, bool):
+        return _BOOLEAN_WORDS.get(value, value)
+    if isinstance(default, int):
+        return int(value) if value.removeprefix("-").isdecimal() else value
+    if isinstance(default, StrEnum):
+        kind = type(default)
+        return kind(value) if value in tuple(kind) else value
+    if isinstance(default, tuple):
+        return tuple(value.split("|")) if value else ()
+    return value

@@ -1,0 +1,204 @@
+"""What a release of Windows says on COM1, as data: texts by key, each with the class of its source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from emulator.errors import SpecError
+from emulator.sac.knobs import PROFILES
+from emulator.toml_file import load_toml
+
+SourceClass = Literal["T", "D", "R", "P", "M", "X"]
+"""Transcript, documentation, ReactOS, public test suite, measured, unconfirmed (spec/windows-sac.md)."""
+VtMode = Literal["screen", "plain"]
+IDENTITY = "ttylab SAC guest (not Windows)"
+"""What every place that tells where an image comes from must say."""
+_COMMON = "common"
+_FIELD = re.compile(r"%(?:(?P<percent>%)|(?P<flags>[-0]*)(?P<width>\d*)l?(?P<kind>[sdxX]))")
+_FIELD_PATTERNS = {"s": rb"(.*?)", "d": rb"(-?[0-9]+)", "x": rb"([0-9a-f]+)", "X": rb"([0-9A-F]+)"}
+
+
+class _TextTable(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    text: str = Field(pattern=r"^[^\r]*$")
+    source: SourceClass
+    section: str = Field(pattern=r"^[1-5](\.[0-9]+)?$")
+
+
+class _FactsTable(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    source: SourceClass
+    section: str = Field(pattern=r"^[1-5](\.[0-9]+)?$")
+    product: str = Field(min_length=1)
+    os_version: str = Field(pattern=r"^[0-9]+\.[0-9]+$")
+    os_build: str = Field(pattern=r"^[0-9]+$")
+    service_pack: str = Field(min_length=1)
+    architecture: Literal["x86", "AMD64"]
+    menu_entry: str = Field(min_length=1)
+    cmd_description: str = Field(min_length=1)
+    cmd_version: str = Field(min_length=1)
+    copyright_year: int
+    vt_mode: VtMode
+    has_livedump: bool
+    has_powershell: bool
+    shell_commands: list[str] = Field(min_length=1)
+    restart_wait_s: int = Field(ge=0)
+    boot_timeout_s: int = Field(gt=0)
+    cmd_event_timeout_s: int = Field(gt=0)
+    command_timeout_s: int = Field(gt=0)
+    bugcheck_timeout_s: int = Field(gt=0)
+
+
+_Texts = dict[str, dict[str, _TextTable]]
+
+
+class _CommonTable(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    texts: _Texts
+
+
+class _ProfileTable(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    facts: _FactsTable
+    texts: _Texts = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SacText:
+    """One text.
+
+    Attributes:
+        text: with %-fields, and a line feed where the wire has CR LF.
+        source: the class of its source.
+        section: of spec/windows-sac.md.
+    """
+
+    text: str
+    source: SourceClass
+    section: str
+
+    @property
+    def wire(self) -> bytes:
+        """The text as it is sent, with its %-fields as they are."""
+        return self.text.replace("\n", "\r\n").encode()
+
+    @property
+    def pattern(self) -> bytes:
+        """A regular expression for the text as it is sent: one group for each %-field."""
+        parts, end = [], 0
+        for field in _FIELD.finditer(self.text):
+            parts.append(_escaped(self.text[end : field.start()]))
+            parts.append(_field_pattern(field))
+            end = field.end()
+        return b"".join((*parts, _escaped(self.text[end:])))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SacProfile:
+    """A release of Windows as COM1 shows it.
+
+    Attributes:
+        name: "2003" to "2025".
+        source, section: where the facts come from.
+        product, os_version, os_build, service_pack, architecture: as `machine-info` has them.
+        menu_entry: the boot manager's entry, without the suffix for EMS.
+        cmd_description: "Description:" in the header of a CMD channel.
+        cmd_version: the version in cmd's first line.
+        copyright_year: that of the second line; 0 where it has none.
+        vt_mode: "screen" if the CMD channel moves the cursor, "plain" if it writes lines.
+        has_livedump, has_powershell: whether the command is there.
+        shell_commands: what `!SAC>` knows.
+        restart_wait_s: uptime before which SAC does not restart, seconds.
+        boot_timeout_s, cmd_event_timeout_s, command_timeout_s, bugcheck_timeout_s: how long a driver waits
+            for real Windows, seconds.
+        texts: by key, "sac.prompt".
+    """
+
+    name: str
+    source: SourceClass
+    section: str
+    product: str
+    os_version: str
+    os_build: str
+    service_pack: str
+    architecture: str
+    menu_entry: str
+    cmd_description: str
+    cmd_version: str
+    copyright_year: int
+    vt_mode: VtMode
+    has_livedump: bool
+    has_powershell: bool
+    shell_commands: tuple[str, ...]
+    restart_wait_s: int
+    boot_timeout_s: int
+    cmd_event_timeout_s: int
+    command_timeout_s: int
+    bugcheck_timeout_s: int
+    texts: Mapping[str, SacText]
+
+    def wire(self, key: str) -> bytes:
+        """Return the text of `key` as it is sent, with its %-fields as they are."""
+        return self.texts[key].wire
+
+    def pattern(self, key: str) -> bytes:
+        """Return a regular expression for the text of `key`."""
+        return self.texts[key].pattern
+
+
+@cache
+def load_profile(name: str) -> SacProfile:
+    """Return the profile `name`: the texts that all share, and its own in their place.
+
+    Raises:
+        SpecError: there is no such profile, or a file is wrong; the text names file, key and what is allowed.
+    """
+    if name not in PROFILES:
+        raise SpecError(f"profile is {name!r}; allowed: {' '.join(PROFILES)}")
+    return read_profile(name, directory=Path(str(resources.files("emulator.sac"))) / "profiles")
+
+
+def read_profile(name: str, *, directory: Path) -> SacProfile:
+    """Return the profile `name` of a directory with `common.toml` and one file for each profile.
+
+    Raises:
+        SpecError: a file can't be read, has an unknown key or a wrong value, or replaces a text that is not
+            there.
+    """
+    path = directory / f"{name}.toml"
+    own = load_toml(path, _ProfileTable)
+    texts = _flat(load_toml(directory / f"{_COMMON}.toml", _CommonTable).texts)
+    replaced = _flat(own.texts)
+    if unknown := sorted(replaced.keys() - texts.keys()):
+        raise SpecError(f"{path}: texts {', '.join(unknown)}; allowed: keys of {_COMMON}.toml")
+    facts = own.facts.model_dump()
+    facts["shell_commands"] = tuple(own.facts.shell_commands)
+    return SacProfile(name=name, **facts, texts=MappingProxyType(texts | replaced))
+
+
+def _flat(groups: _Texts) -> dict[str, SacText]:
+    return {
+        f"{group}.{key}": SacText(text=one.text, source=one.source, section=one.section)
+        for group, table in groups.items()
+        for key, one in table.items()
+    }
+
+
+def _escaped(text: str) -> bytes:
+    return re.escape(text.replace("\n", "\r\n").encode())
+
+
+def _field_pattern(field: re.Match[str]) -> bytes:
+    if field["percent"]:
+        return b"%"
+    padded = rb" *" if field["width"] and field["kind"] in "sd" else b""
+    return padded + _FIELD_PATTERNS[field["kind"]] + (rb" *" if "-" in field["flags"] else b"")

@@ -1,0 +1,1 @@
+"""The web console: its files, and where each of them comes from."""

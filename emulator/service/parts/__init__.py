@@ -1,0 +1,1 @@
+"""The parts of one running service; none of them knows the whole."""

@@ -1,0 +1,134 @@
+"""Connection strings: each `connect` opens a session, and links are opened on it."""
+
+from __future__ import annotations
+
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from emulator.cloud.console_access import IN_PROGRESS
+from emulator.cloud.resource_id import ResourceId
+from emulator.cloud.settings import Fault, Settings
+from emulator.errors import CloudError
+
+KEPT_MAX = 10_000
+ANSWERS_MAX = 32
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """What one `connect` gave out.
+
+    Attributes:
+        id: GUID.
+        container: part of the URL, as the live service has one ("consoleconn-5saat").
+        vm: whose console it is.
+        principal: object id of the caller; nobody else can use it.
+        expires: until when links can be opened, UTC.
+        answers: what admin commands answered, by request id: one that comes twice is done once.
+    """
+
+    id: str
+    container: str
+    vm: ResourceId
+    principal: str
+    expires: datetime
+    answers: OrderedDict[str, dict[str, object]] = field(default_factory=OrderedDict)
+
+    def remember(self, request_id: str, answer: dict[str, object]) -> None:
+        """Keep the answer to an admin command, and not too many of them."""
+        self.answers[request_id] = answer
+        while len(self.answers) > ANSWERS_MAX:
+            self.answers.popitem(last=False)
+
+
+class Sessions:
+    """All sessions; the service's loop owns them."""
+
+    def __init__(self, *, lifetime_s: float) -> None:
+        self._lifetime = timedelta(seconds=lifetime_s)
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._connecting: set[str] = set()
+
+    def open(self, vm: ResourceId, *, principal: str, now: datetime) -> Session:
+        """Return a new session; the oldest goes where there are too many."""
+        session_id = str(uuid.uuid4())
+        session = Session(
+            id=session_id,
+            container=f"consoleconn-{session_id[:5]}",
+            vm=vm,
+            principal=principal,
+            expires=now + self._lifetime,
+        )
+        self._sessions[session_id] = session
+        while len(self._sessions) > KEPT_MAX:
+            self._sessions.popitem(last=False)
+        return session
+
+    def find(self, container: str, session_id: str, *, now: datetime) -> Session:
+        """Return the session that a URL names.
+
+        Raises:
+            CloudError: 404; it is unknown or has expired.
+        """
+        found = self._sessions.get(session_id.lower())
+        if found is None or found.container != container or found.expires <= now:
+            raise CloudError(404, "SessionNotFound", "The console session is unknown or has expired.")
+        return found
+
+    def extend(self, session: Session, *, now: datetime) -> None:
+        """Let `session` live on: a link is open on it."""
+        session.expires = max(session.expires, now + self._lifetime)
+
+    @contextmanager
+    def connecting(self, vm: ResourceId) -> Iterator[None]:
+        """Refuse a second `connect` to a VM while the first is being answered.
+
+        Raises:
+            CloudError: 409; another is in progress.
+        """
+        if vm.key in self._connecting:
+            raise CloudError(409, "Conflict", IN_PROGRESS)
+        self._connecting.add(vm.key)
+        try:
+            yield
+        finally:
+            self._connecting.discard(vm.key)
+
+
+class Faults:
+    """Decides, call by call, whether a fault strikes now."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._trusts = 0
+        self._connects = 0
+
+    def refuses_trust(self) -> bool:
+        """Tell whether a good token is refused: every other one is (azure.md 3, F5)."""
+        if Fault.REFUSED_TRUST not in self._settings.faults:
+            return False
+        self._trusts += 1
+        return self._trusts % 2 == 1
+
+    def conflicts(self) -> bool:
+        """Tell whether a connect finds another in progress: every other one does."""
+        if Fault.CONFLICT not in self._settings.faults:
+            return False
+        self._connects += 1
+        return self._connects % 2 == 1
+
+    def stays_silent(self) -> bool:
+        """Tell whether a connect gets no answer in time (azure.md 8, text 14)."""
+        return Fault.NO_RESPONSE in self._settings.faults
+
+    def first_frame_delay_s(self) -> float:
+        """Return how late a link's first frame is, seconds."""
+        return self._settings.late_frame_s if Fault.LATE_FIRST_FRAME in self._settings.faults else 0.0
+
+    def drops_after_s(self) -> float | None:
+        """Return when a link is cut, seconds after trust, or None."""
+        return self._settings.drop_after_s if Fault.DROPPED_LINK in self._settings.faults else None

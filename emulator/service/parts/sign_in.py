@@ -1,0 +1,290 @@
+"""Signing in: whose secret is it, and what is handed out for it (azure.md 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from emulator.cloud.records import Principal
+from emulator.errors import CloudError
+
+REFRESH_LIFETIME_S = 24 * 3600.0
+GRACE_S = 60.0
+"""How long a token may be used again after its first use, seconds: two `az` at once send the same one."""
+REFRESH_TOKENS_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshGrant:
+    """What a refresh token stands for.
+
+    Attributes:
+        principal: object id.
+        client: client id of the program that it was given to; nobody else can use it.
+        resource: what the last access token was for.
+        expires: when it can no longer be used, UTC.
+    """
+
+    principal: str
+    client: str
+    resource: str
+    expires: datetime
+
+
+def hash_of(token: str) -> bytes:
+    """Return what a token is remembered by."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+class RefreshTokens:
+    """All refresh tokens of the service; the oldest go where there are too many."""
+
+    def __init__(self) -> None:
+        self._grants: OrderedDict[bytes, RefreshGrant] = OrderedDict()
+
+    def issue(self, *, principal: str, client: str, resource: str, now: datetime) -> str:
+        """Return a new token."""
+        token = secrets.token_urlsafe(48)
+        self._grants[hash_of(token)] = RefreshGrant(
+            principal=principal,
+            client=client,
+            resource=resource,
+            expires=now + timedelta(seconds=REFRESH_LIFETIME_S),
+        )
+        while len(self._grants) > REFRESH_TOKENS_MAX:
+            self._grants.popitem(last=False)
+        return token
+
+    def redeem(self, token: str, *, client: str, now: datetime) -> RefreshGrant | None:
+        """Return what `token` stands for and let it end soon; None where `client` can't use it."""
+        key = hash_of(token)
+        grant = self._grants.get(key)
+        if grant is None or grant.client.lower() != client.lower():
+            return None
+        if grant.expires <= now:
+            del self._grants[key]
+            return None
+        ends = min(grant.expires, now + timedelta(seconds=GRACE_S))
+        self._grants[key] = replace(grant, expires=ends)
+        return grant
+
+
+DEVICE_LIFETIME_S = 900.0
+DEVICE_INTERVAL_S = 1
+DEVICE_CODES_MAX = 1000
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that people mistake for another
+_LENGTH = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceGrant:
+    """A sign-in that a program waits for.
+
+    Attributes:
+        user_code: what the person enters.
+        client: client id of the program.
+        tenant: that the authority named, None for any.
+        scope: what the program asked for.
+        expires: UTC.
+        principal: object id of who signed in, None until then.
+    """
+
+    user_code: str
+    client: str
+    tenant: str | None
+    scope: str
+    expires: datetime
+    principal: str | None = None
+
+
+class DeviceCodes:
+    """All pending device codes; the oldest go where there are too many."""
+
+    def __init__(self) -> None:
+        self._grants: OrderedDict[bytes, DeviceGrant] = OrderedDict()
+
+    def issue(self, *, client: str, tenant: str | None, scope: str, now: datetime) -> tuple[str, DeviceGrant]:
+        """Return a new device code and what it stands for."""
+        code = secrets.token_urlsafe(48)
+        grant = DeviceGrant(
+            user_code="".join(secrets.choice(_LETTERS) for _ in range(_LENGTH)),
+            client=client,
+            tenant=tenant,
+            scope=scope,
+            expires=now + timedelta(seconds=DEVICE_LIFETIME_S),
+        )
+        self._grants[hash_of(code)] = grant
+        while len(self._grants) > DEVICE_CODES_MAX:
+            self._grants.popitem(last=False)
+        return code, grant
+
+    def find(self, user_code: str, *, now: datetime) -> DeviceGrant | None:
+        """Return the pending sign-in of a code as a person typed it, or None."""
+        wanted = "".join(user_code.split()).upper()
+        return next(
+            (
+                one
+                for one in self._grants.values()
+                if one.user_code == wanted and one.expires > now and one.principal is None
+            ),
+            None,
+        )
+
+    def approve(self, grant: DeviceGrant, *, principal: str) -> None:
+        """Let the program of `grant` sign in as `principal`."""
+        for key, one in self._grants.items():
+            if one == grant:
+                self._grants[key] = replace(grant, principal=principal)
+                return
+
+    def redeem(self, code: str, *, client: str, now: datetime) -> DeviceGrant:
+        """Return what a device code stands for, once somebody has signed in; it works once.
+
+        Raises:
+            CloudError: AADSTS70016 while nobody has, AADSTS70020 when it is too late, AADSTS70000 for a
+                code that there is not or that another program got.
+        """
+        key = hash_of(code)
+        grant = self._grants.get(key)
+        if grant is None or grant.client.lower() != client.lower():
+            raise CloudError(400, "invalid_grant", "AADSTS70000: The provided device_code is not valid.")
+        if grant.expires <= now:
+            del self._grants[key]
+            raise CloudError(
+                400, "expired_token", "AADSTS70020: The provided value for device_code is expired."
+            )
+        if grant.principal is None:
+            raise CloudError(
+                400,
+                "authorization_pending",
+                "AADSTS70016: OAuth 2.0 device flow error. Authorization is pending. Continue polling.",
+            )
+        del self._grants[key]
+        return grant
+
+
+FREE = 3
+"""So many wrong secrets in a row are answered at once: people mistype."""
+FIRST_S = 0.1
+LONGEST_S = 2.0
+WAITING_MAX = 64
+NAMES_MAX = 1000
+
+Pause: TypeAlias = Callable[[float], Awaitable[object]]
+
+
+class Throttle:
+    """Counts wrong secrets by name; the right one is never late, so nobody locks anybody out."""
+
+    def __init__(self, pause: Pause = asyncio.sleep) -> None:
+        self._pause = pause
+        self._failures: OrderedDict[str, int] = OrderedDict()
+        self._waiting = 0
+
+    def clear(self, name: str) -> None:
+        """Forget the wrong secrets of `name`: the right one came."""
+        self._failures.pop(name.lower(), None)
+
+    async def fail(self, name: str) -> None:
+        """Count a wrong secret for `name` and wait as long as its answer is to be late.
+
+        Raises:
+            CloudError: 429, where too many wait already.
+        """
+        count = self._failures.pop(name.lower(), 0) + 1
+        self._failures[name.lower()] = count
+        while len(self._failures) > NAMES_MAX:
+            self._failures.popitem(last=False)
+        if count <= FREE:
+            return
+        if self._waiting >= WAITING_MAX:
+            raise CloudError(
+                429, "temporarily_unavailable", "AADSTS90055: Too many requests; try again later."
+            )
+        self._waiting += 1
+        try:
+            await self._pause(min(LONGEST_S, FIRST_S * 2 ** min(count - FREE - 1, 10)))
+        finally:
+            self._waiting -= 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """What sign-in remembers between requests.
+
+    Attributes:
+        refresh: refresh tokens.
+        devices: device codes.
+        throttle: slows guessing down.
+        identity_header: what a managed identity's client must send as X-IDENTITY-HEADER; a secret.
+    """
+
+    refresh: RefreshTokens = field(default_factory=RefreshTokens)
+    devices: DeviceCodes = field(default_factory=DeviceCodes)
+    throttle: Throttle = field(default_factory=Throttle)
+    identity_header: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+
+def matches(secret: str | None, offered: str) -> bool:
+    """Tell whether `offered` is `secret`, in a time that does not say how much of it is right."""
+    expected = secret or secrets.token_urlsafe(24)
+    same = hmac.compare_digest(expected.encode("utf-8", "replace"), offered.encode("utf-8", "replace"))
+    return same and bool(secret)
+
+
+async def sign_in_application(
+    sign_in: SignIn, found: Principal | None, *, client_id: str, secret: str, where: str
+) -> Principal:
+    """Return `found` if `secret` is its client secret.
+
+    Raises:
+        CloudError: AADSTS700016 for no such application, AADSTS7000215 for a wrong secret.
+    """
+    if found is None:
+        raise unknown_application(client_id, where=where)
+    if not matches(found.secret, secret):
+        await sign_in.throttle.fail(f"app:{found.id}")
+        raise CloudError(
+            401,
+            "invalid_client",
+            "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is"
+            f" the client secret value, not the client secret ID, for a secret added to app"
+            f" '{client_id[:80]}'.",
+        )
+    sign_in.throttle.clear(f"app:{found.id}")
+    return found
+
+
+async def sign_in_user(sign_in: SignIn, found: Principal | None, *, name: str, password: str) -> Principal:
+    """Return `found` if `password` is its password; a user that there is not is no other error.
+
+    Raises:
+        CloudError: AADSTS50126.
+    """
+    if not matches(None if found is None else found.secret, password) or found is None:
+        await sign_in.throttle.fail(f"user:{name[:200]}")
+        raise CloudError(
+            400,
+            "invalid_grant",
+            "AADSTS50126: Error validating credentials due to invalid username or password.",
+        )
+    sign_in.throttle.clear(f"user:{name[:200]}")
+    return found
+
+
+def unknown_application(client_id: str, *, where: str) -> CloudError:
+    """Return the error of a client id that there is not in the directory `where`."""
+    return CloudError(
+        400,
+        "unauthorized_client",
+        f"AADSTS700016: Application with identifier '{client_id[:80]}' was not found in the directory"
+        f" '{where[:64]}'. This can happen if the application has not been installed by the administrator of"
+        " the tenant or consented to by any user in the tenant.",
+    )

@@ -1,0 +1,213 @@
+"""Access tokens: RS256 JWTs that the service issues and is the only one to accept."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from emulator.cloud.records import Principal, PrincipalType
+from emulator.errors import CloudError
+
+LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+def endpoints_of(endpoint: str) -> frozenset[str]:
+    """Return the URLs that mean the service at `endpoint` ("https://HOST:PORT"), in lower case."""
+    port = urlsplit(endpoint).port
+    tail = "" if port is None else f":{port}"
+    return frozenset({endpoint.lower(), *(f"https://{name}{tail}" for name in LOCAL_NAMES)})
+
+
+ALGORITHM = "RS256"
+SKEW_S = 60.0
+"""How far a token's clock may be ahead of ours, seconds."""
+TOKEN_MAX = 16_384
+_TIME_MAX = 1e12
+"""No date that anybody means; NaN is not below it either."""
+ARM_AUDIENCES = frozenset({"https://management.azure.com", "https://management.core.windows.net"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What an accepted access token says.
+
+    Attributes:
+        principal: object id.
+        tenant: GUID.
+        name: upn of a user, client id of a service principal.
+        expires: seconds of Unix time.
+        id: the token's own id; never the token.
+    """
+
+    principal: str
+    tenant: str
+    name: str
+    expires: float
+    id: str
+
+
+class TokenKey:
+    """The key that signs tokens."""
+
+    def __init__(self, key: rsa.RSAPrivateKey) -> None:
+        self._key = key
+        public = key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        self.id = hashlib.sha256(public).hexdigest()[:32]
+
+    @classmethod
+    def generate(cls) -> TokenKey:
+        """Return a new key."""
+        return cls(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> TokenKey:
+        """Return the key that `to_pem` wrote.
+
+        Raises:
+            ValueError: it is no RSA key.
+        """
+        key = serialization.load_pem_private_key(pem, password=None)
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise ValueError("the token key is not an RSA key")  # noqa: TRY004  # a file's content, not a type
+        return cls(key)
+
+    def to_pem(self) -> bytes:
+        """Return the private key as PEM; keep it 0600."""
+        return self._key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
+    def jwk(self) -> dict[str, Any]:
+        """Return the public key as a JSON Web Key."""
+        jwk: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        return jwk | {"kid": self.id, "use": "sig", "alg": ALGORITHM}
+
+    def sign(self, claims: Mapping[str, object]) -> str:
+        """Return `claims` as a signed JWT."""
+        return jwt.encode(dict(claims), self._key, algorithm=ALGORITHM, headers={"kid": self.id})
+
+    def read(self, token: str) -> dict[str, Any]:
+        """Return the claims of a token that this key signed; its times are not looked at.
+
+        Raises:
+            jwt.InvalidTokenError: it is none.
+        """
+        options: Any = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
+        claims: dict[str, Any] = jwt.decode(
+            token, self._key.public_key(), algorithms=[ALGORITHM], options=options
+        )
+        return claims
+
+
+class TokenDesk:
+    """Issues access tokens and accepts them.
+
+    Attributes:
+        key: what signs.
+        issuer: base of issuer names, the service's endpoint without a slash at its end.
+    """
+
+    def __init__(self, key: TokenKey, *, issuer: str) -> None:
+        self.key = key
+        self.issuer = issuer
+        self._audiences = endpoints_of(issuer) | ARM_AUDIENCES
+
+    def issue(
+        self, principal: Principal, *, audience: str, now: datetime, lifetime_s: float, client: str
+    ) -> str:
+        """Return an access token of `principal` for `audience`.
+
+        Args:
+            principal: whose it is.
+            audience: resource it is for.
+            now: when it is issued, UTC.
+            lifetime_s: seconds until it expires.
+            client: client id of the program that asked.
+        """
+        issued = int(now.timestamp())
+        user = principal.type is PrincipalType.USER
+        named = {"upn": principal.name, "scp": "user_impersonation"} if user else {"idtyp": "app"}
+        return self.key.sign(
+            {
+                "aud": audience,
+                "iss": self.issuer_of(principal.tenant),
+                "iat": issued,
+                "nbf": issued,
+                "exp": issued + int(lifetime_s),
+                "tid": principal.tenant,
+                "oid": principal.id,
+                "sub": principal.id,
+                "appid": principal.app_id or client,
+                "name": principal.name,
+                "uti": uuid.uuid4().hex,
+                "ver": "1.0",
+                **named,
+            }
+        )
+
+    def issuer_of(self, tenant: str) -> str:
+        """Return the name under which tokens of `tenant` are issued."""
+        return f"{self.issuer}/{tenant}/"
+
+    def accept(self, token: str, *, now: datetime) -> Claims:
+        """Return what an access token for Resource Manager says.
+
+        Raises:
+            CloudError: 401; it is not ours, not for this audience, expired, or from the future.
+        """
+        claims = self._read(token)
+        principal, tenant = _text(claims, "oid"), _text(claims, "tid")
+        if claims.get("iss") != self.issuer_of(tenant):
+            raise _refuse("InvalidAuthenticationTokenIssuer", "The access token is from the wrong issuer.")
+        if str(claims.get("aud", "")).rstrip("/").lower() not in self._audiences:
+            raise _refuse(
+                "InvalidAuthenticationTokenAudience",
+                "The access token has been obtained for the wrong audience or resource.",
+            )
+        expires = _time(claims, "exp")
+        if expires <= now.timestamp():
+            raise _refuse("ExpiredAuthenticationToken", "The access token expiry time is in the past.")
+        if max(_time(claims, "nbf"), _time(claims, "iat")) > now.timestamp() + SKEW_S:
+            raise _refuse("InvalidAuthenticationToken", "The access token is not valid yet.")
+        name = str(claims.get("upn") or claims.get("appid") or principal)
+        return Claims(principal=principal, tenant=tenant, name=name, expires=expires, id=_text(claims, "uti"))
+
+    def _read(self, token: str) -> dict[str, Any]:
+        if len(token) > TOKEN_MAX:
+            raise _refuse("InvalidAuthenticationToken", "The access token is too long.")
+        try:
+            return self.key.read(token)
+        except (jwt.InvalidTokenError, ValueError):
+            # The reason could tell an attacker more than a client needs; and the token is in no message.
+            raise _refuse("InvalidAuthenticationToken", "The access token is invalid.") from None
+
+
+def _refuse(code: str, message: str) -> CloudError:
+    return CloudError(401, code, message)
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not value:
+        raise _refuse("InvalidAuthenticationToken", f"The access token has no claim '{name}'.")
+    return value
+
+
+def _time(claims: Mapping[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < _TIME_MAX:
+        raise _refuse("InvalidAuthenticationToken", f"The access token has no claim '{name}'.")
+    return float(value)

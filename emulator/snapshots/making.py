@@ -1,0 +1,163 @@
+"""Make a saved state: boot the machine with its RAM in a file, let it be driven to the stage, save it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from emulator.clock import Deadline, utc_now
+from emulator.console.marks import MarkKind
+from emulator.errors import SavedStateError
+from emulator.machine.argv import RamFile
+from emulator.machine.host import measure_tsc_khz
+from emulator.machine.machine import Machine, open_machine
+from emulator.machine.probe import Choice, read_host_identity
+from emulator.machine.process import run_bounded
+from emulator.machine.qemu_binary import QemuBinary, find_ovmf
+from emulator.machine.spec import Firmware, MachineSpec
+from emulator.snapshots.disks import prepare_disks
+from emulator.snapshots.file_facts import identity, read_facts, remembered_facts
+from emulator.snapshots.manifest import Method, StateManifest
+from emulator.snapshots.request import Maker, StateRequest, fingerprint
+from emulator.snapshots.snapshot import CONSOLE, MANIFEST, RAM_FILE, SAVED, VARS_FILE, VM_STATE, state_files
+
+BOUND_S = 10.0
+_ASK = b'{"execute":"qmp_capabilities"}{"execute":"query-migrate-capabilities"}{"execute":"quit"}\n'
+
+
+def choose_method(qemu: QemuBinary) -> Method:
+    """Return the best way in which `qemu` can keep RAM; asked once in a process for each program.
+
+    A QEMU that does not answer gets the way that needs nothing of it.
+    """
+    return _asked(qemu.path, identity(qemu.path))
+
+
+@lru_cache(maxsize=8)
+def _asked(program: Path, _identity: tuple[int, ...]) -> Method:
+    words = (str(program), "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none")
+    answer = run_bounded([*words, "-qmp", "stdio"], deadline=Deadline.after(BOUND_S), feed=_ASK)
+    return Method.SHARED_RAM if b'"x-ignore-shared"' in answer.stdout else Method.STREAM
+
+
+_ROOM = 1.5
+"""Free disk space that making takes at most, as a multiple of the guest's memory."""
+_ROOM_MIB = 64
+"""And what it takes besides: QEMU's own state, the console, the disks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """A state about to be made.
+
+    Attributes:
+        request: what is wanted.
+        key: its fingerprint.
+        maker: what decides it besides.
+        qemu: the program.
+        choice: who executes guest code.
+    """
+
+    request: StateRequest
+    key: str
+    maker: Maker
+    qemu: QemuBinary
+    choice: Choice
+
+
+def make_maker(request: StateRequest, qemu: QemuBinary, choice: Choice) -> tuple[Maker, str]:
+    """Return who makes `request` here, and the fingerprint of what comes of it.
+
+    Raises:
+        MissingPrerequisite: its firmware is not installed.
+        SavedStateError: a file that it is made from can't be read, or it is a Windows that a user brought.
+    """
+    if request.spec.windows is not None:  # to read all of its disk takes longer than to boot it
+        raise SavedStateError("states are not kept of a Windows that a user brought")
+    firmware = find_ovmf() if request.spec.firmware is Firmware.OVMF else None
+    files = request.files if firmware is None else (*request.files, firmware.code, firmware.vars_template)
+    try:
+        maker = Maker(
+            qemu_sha256=remembered_facts(qemu.path).sha256,
+            version=qemu.version,
+            accelerator=choice.accelerator,
+            cpu=read_host_identity().cpu_flags if choice.accelerator == "kvm" else "",
+            method=choose_method(qemu),
+            firmware=firmware,
+        )
+        hashes = {path: remembered_facts(path).sha256 for path in files}
+    except OSError as error:
+        raise SavedStateError(f"{error.filename}: {error.strerror}") from error
+    return maker, fingerprint(request, maker, hashes)
+
+
+def make_state(
+    making: Making, directory: Path, reach: Callable[[Machine, Deadline], None], deadline: Deadline
+) -> None:
+    """Make the state in a new `directory`.
+
+    Raises:
+        SavedStateError: there is no room, or the machine can't be saved.
+        MissingPrerequisite: something it takes is not installed.
+        OSError: a file can't be written.
+        EmulatorError: what `reach` or the machine raises.
+    """
+    request = making.request
+    directory.mkdir(mode=0o700)
+    _require_room(request.spec, directory)
+    spec = prepare_disks(request.common_spec, directory, plain=request.host_reads_disks)
+    shares = making.maker.method is Method.SHARED_RAM
+    opened = open_machine(
+        spec,
+        run_dir=directory / CONSOLE,
+        qemu=making.qemu,
+        accelerator=making.choice,
+        label=f"state {request.label} {request.stage}",
+        ram=RamFile(path=directory / RAM_FILE, shared=True) if shares else None,
+    )
+    with opened as machine:
+        reach(machine, deadline)
+        boot_s = machine.transcript.now()
+        _save(machine, directory, deadline)
+    manifest = _describe(making, directory, boot_s)
+    (directory / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+
+
+def _require_room(spec: MachineSpec, directory: Path) -> None:
+    needed = int((spec.memory_mib * _ROOM + _ROOM_MIB) * 2**20)
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        # A full disk would end QEMU by SIGBUS, since RAM is a file.
+        raise SavedStateError(
+            f"{directory.parent}: {free // 2**20} MiB free, a state of it takes {needed // 2**20}"
+        )
+
+
+def _save(machine: Machine, directory: Path, deadline: Deadline) -> None:
+    """Stop the guest with nothing on its way, and write all that it is."""
+    machine.pause(deadline)
+    machine.console.drain(deadline)
+    machine.transcript.mark(MarkKind.LAB, SAVED)
+    machine.write_state(directory / VM_STATE, deadline)
+    if machine.vars_file is not None:
+        shutil.copyfile(machine.vars_file, directory / VARS_FILE)
+
+
+def _describe(making: Making, directory: Path, boot_s: float) -> StateManifest:
+    request = making.request
+    names = state_files(request, shares_ram=making.maker.method is Method.SHARED_RAM)
+    return StateManifest(
+        key=making.key,
+        label=request.label,
+        stage=request.stage,
+        method=making.maker.method,
+        qemu=str(making.qemu.version),
+        accelerator=making.choice.accelerator,
+        tsc_khz=measure_tsc_khz() if request.spec.tell_tsc else None,
+        made_utc=utc_now().isoformat(timespec="seconds"),
+        boot_s=round(boot_s, 3),
+        files={name: read_facts(directory / name) for name in names},
+    )

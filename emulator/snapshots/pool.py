@@ -1,0 +1,210 @@
+"""A pool of machines that are started, loaded and paused: one is handed out at once, the next is begun."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from emulator.clock import Deadline
+from emulator.errors import DeadlineExceeded, LabError, MachineGone, SpecError, StateError
+from emulator.machine.bench import Teardown
+from emulator.machine.machine import START_S, Machine, open_machine
+from emulator.machine.probe import Choice
+from emulator.machine.process import Exit
+from emulator.machine.qemu_binary import QemuBinary
+from emulator.snapshots.snapshot import SavedState
+
+SIZE_MOST = 16
+"""Machines that may wait in a pool: a Linux fork that waits takes about 20 MiB of its own."""
+JOIN_S = 60.0
+"""Seconds that a machine may take to be opened, after which the pool can't be left in order."""
+
+
+class Pooled(Protocol):
+    """What a pool needs of a machine."""
+
+    @property
+    def exit(self) -> Exit | None:
+        """How it ended; None while it is on."""
+
+    def resume(self, deadline: Deadline) -> None:
+        """Let the guest's CPUs run."""
+
+
+M = TypeVar("M", bound=Pooled)
+
+
+@contextmanager
+def open_fork(
+    state: SavedState, *, run_dir: Path, qemu: QemuBinary, accelerator: Choice, seed: int | None = None
+) -> Iterator[Machine]:
+    """Open a fork of `state`, loaded and paused, for the time of the `with`: what a pool is filled with.
+
+    Raises:
+        LabError: it can't be loaded or started.
+        MissingPrerequisite: QEMU, its firmware or setpriv is not installed.
+    """
+    spec, origin = state.fork(name=f"{state.manifest.label}-fork", seed=seed)
+    opened = open_machine(
+        spec, run_dir=run_dir, qemu=qemu, accelerator=accelerator, start=False, origin=origin
+    )
+    with opened as machine:
+        machine.power_on(Deadline.after(START_S), runs=False)
+        yield machine
+
+
+@contextmanager
+def open_pool(
+    open_one: Callable[[], AbstractContextManager[M]], *, size: int = 2
+) -> Iterator[MachinePool[M]]:
+    """Open a pool for the time of the `with`; at its end every machine of it has ended, taken or not.
+
+    Args:
+        open_one: opens a machine that is loaded and paused (`open_fork`); it is called and entered on a
+            thread of the pool's, one after the other, and must give up by itself when that takes too long.
+        size: how many machines wait, 1 to 16.
+
+    Raises:
+        SpecError: `size` is out of range.
+        LabError: at the end, a machine could not be ended.
+    """
+    if not 1 <= size <= SIZE_MOST:
+        raise SpecError(f"size of a pool is {size}; allowed: 1 to {SIZE_MOST}")
+    with Teardown("closing the pool") as teardown:
+        pool = MachinePool(open_one, size=size)
+        teardown.push(pool.close)
+        pool.start()
+        yield pool
+
+
+class _Held(Generic[M]):
+    """A machine of a pool, which ends once, whoever ends it."""
+
+    def __init__(self, opened: AbstractContextManager[M]) -> None:
+        self._opened = opened
+        self._ending = threading.Lock()
+        self._ended = False
+        self.machine = opened.__enter__()
+
+    def end(self) -> None:
+        with self._ending:
+            if not self._ended:
+                self._ended = True
+                self._opened.__exit__(None, None, None)
+
+
+class MachinePool(Generic[M]):
+    """Machines that wait; made by `open_pool`. Any thread may take one."""
+
+    def __init__(self, open_one: Callable[[], AbstractContextManager[M]], *, size: int) -> None:
+        self._open_one = open_one
+        self._size = size
+        self._changed = threading.Condition()
+        self._waiting: deque[_Held[M]] = deque()
+        self._taken: set[_Held[M]] = set()
+        self._failure: BaseException | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._refill, name="pool", daemon=False)
+
+    @contextmanager
+    def take(self, deadline: Deadline) -> Iterator[M]:
+        """Give a machine that runs, for the time of the `with`; it ends with that, or with the pool.
+
+        Raises:
+            StateError: the pool is closed, or is closed meanwhile.
+            MachineGone: the machine ended while it waited.
+            DeadlineExceeded: none was ready by then.
+            Exception: what opening one raised; the pool tries again for the next who takes.
+        """
+        with Teardown("ending a machine of the pool") as teardown:
+            held = self._next(deadline)
+            teardown.push(lambda: self._give_back(held))
+            ended = held.machine.exit
+            if ended is not None:
+                raise MachineGone(
+                    f"a machine of the pool ended while it waited: {ended.reason}", exit_code=ended.code
+                )
+            held.machine.resume(deadline)
+            yield held.machine
+
+    def start(self) -> None:
+        """Begin to fill the pool."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the refilling and every machine; who waits for one is told.
+
+        Raises:
+            LabError: a machine could not be ended, or one takes too long to be opened.
+        """
+        with Teardown("ending the machines of a pool") as teardown:
+            with self._changed:
+                self._closed = True
+                for held in (*self._waiting, *self._taken):
+                    teardown.push(held.end)
+                self._waiting.clear()
+                self._changed.notify_all()
+            teardown.push(self._join)  # first of all, so that nothing is begun any more
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _next(self, deadline: Deadline) -> _Held[M]:
+        with self._changed:
+            while not self._waiting:
+                if self._closed:
+                    raise StateError("the pool is closed")
+                if self._failure is not None:
+                    failure, self._failure = self._failure, None
+                    self._changed.notify_all()
+                    raise failure
+                remaining = deadline.remaining()
+                if remaining <= 0:
+                    raise DeadlineExceeded("no machine of the pool was ready in time")
+                self._changed.wait(remaining)
+            held = self._waiting.popleft()
+            self._taken.add(held)
+            self._changed.notify_all()
+            return held
+
+    def _give_back(self, held: _Held[M]) -> None:
+        with self._changed:
+            self._taken.discard(held)
+        held.end()
+
+    def _refill(self) -> None:
+        """Keep the pool full; after a failure only when somebody was told of it."""
+        while self._wait_for_room():
+            try:
+                held = _Held(self._open_one())
+            except BaseException as failure:  # noqa: BLE001  # it is raised where a machine is taken
+                with self._changed:
+                    self._failure = failure
+                    self._changed.notify_all()
+                continue
+            if not self._keep(held):
+                held.end()
+
+    def _wait_for_room(self) -> bool:
+        """Return True once a machine is to be opened, False when the pool is closed."""
+        with self._changed:
+            while not self._closed and (len(self._waiting) >= self._size or self._failure is not None):
+                self._changed.wait()
+            return not self._closed
+
+    def _keep(self, held: _Held[M]) -> bool:
+        with self._changed:
+            if not self._closed:
+                self._waiting.append(held)
+                self._changed.notify_all()
+            return not self._closed
+
+    def _join(self) -> None:
+        if self._thread.ident is None:
+            return  # it was never started
+        self._thread.join(JOIN_S)
+        if self._thread.is_alive():
+            raise LabError(f"a machine of the pool was not opened within {JOIN_S} s; it is left behind")

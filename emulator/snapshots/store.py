@@ -1,0 +1,225 @@
+"""The cache of saved states: each made once under a lock, and checked before it is used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from emulator.clock import Deadline, utc_now
+from emulator.errors import SavedStateError
+from emulator.images.store import default_root as images_root
+from emulator.machine.machine import Machine
+from emulator.machine.probe import Choice
+from emulator.machine.qemu_binary import QemuBinary
+from emulator.snapshots.making import Making, make_maker, make_state
+from emulator.snapshots.manifest import StateManifest
+from emulator.snapshots.request import StateRequest
+from emulator.snapshots.snapshot import MANIFEST, USED, SavedState, read_manifest
+
+DAY_S = 86400.0
+KEEP_AGE_S = 14 * DAY_S
+KEEP_BYTES = 10 * 2**30
+"""The default matrix takes 5.4 GB."""
+IN_USE_S = 600.0
+"""A state that was gone on from so recently stays: somebody may be about to map its files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedState:
+    """One state in the cache.
+
+    Attributes:
+        directory: where it is.
+        manifest: what it is; None if that can't be read.
+        size: bytes on the disk, holes not counted.
+        unused_s: seconds since it was made or last gone on from.
+    """
+
+    directory: Path
+    manifest: StateManifest | None
+    size: int
+    unused_s: float
+
+
+def list_states(root: Path) -> tuple[CachedState, ...]:
+    """Return the states in the cache, the latest used first; half-made ones are not among them."""
+    if not root.is_dir():
+        return ()
+    found = (_look(path) for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return tuple(sorted(found, key=lambda one: (one.unused_s, one.directory)))
+
+
+def surplus(
+    states: Iterable[CachedState], *, max_age_s: float = KEEP_AGE_S, max_bytes: int = KEEP_BYTES
+) -> tuple[CachedState, ...]:
+    """Return what is too old, unreadable, or more than fits; what is in use never is; pure."""
+    gone, kept_bytes = [], 0
+    for state in sorted(states, key=lambda one: one.unused_s):
+        kept_bytes += state.size
+        if state.unused_s < min(IN_USE_S, max_age_s):
+            continue
+        if state.manifest is None or state.unused_s >= max_age_s or kept_bytes > max_bytes:
+            kept_bytes -= state.size
+            gone.append(state)
+    return tuple(gone)
+
+
+def remove_states(root: Path, states: Iterable[CachedState]) -> tuple[Path, ...]:
+    """Remove states, and what killed makers left; return what went.
+
+    What somebody makes at this moment stays. Machines that run keep what they have mapped.
+    """
+    paths = [state.directory for state in states]
+    with suppress(OSError):
+        paths += [path for path in root.iterdir() if path.name.startswith(".") and path.is_dir()]
+    return tuple(path for path in paths if _remove(root, path))
+
+
+def _remove(root: Path, path: Path) -> bool:
+    key = path.name.lstrip(".").partition(".")[0]
+    try:
+        with FileLock(root / f"{key}.lock", timeout=0):
+            shutil.rmtree(path)
+    except Timeout:
+        return False  # it is being made
+    except OSError:
+        return not path.exists()
+    return True
+
+
+def _look(directory: Path) -> CachedState:
+    manifest = None
+    with suppress(SavedStateError):
+        manifest = read_manifest(directory)
+    return CachedState(
+        directory=directory,
+        manifest=manifest,
+        size=_bytes_of(directory),
+        unused_s=max(0.0, utc_now().timestamp() - _last_used(directory)),
+    )
+
+
+def _last_used(directory: Path) -> float:
+    for name in (USED, MANIFEST, "."):
+        with suppress(OSError):
+            return (directory / name).stat().st_mtime
+    return utc_now().timestamp()
+
+
+def _bytes_of(directory: Path) -> int:
+    total = 0
+    for path in directory.rglob("*"):
+        with suppress(OSError):
+            total += path.lstat().st_blocks * 512
+    return total
+
+
+_PARTIAL = ".partial"
+
+
+def default_root() -> Path:
+    """Return the cache's directory when none is given: beside that of the images."""
+    return images_root().parent / "states"
+
+
+@dataclass
+class StateStore:
+    """A directory of states; any number of processes and threads may use it at once.
+
+    Attributes:
+        root: the directory.
+        qemu: the program that makes and loads states.
+        refused: why states that were found were made anew, by key; for reports.
+    """
+
+    root: Path
+    qemu: QemuBinary
+    refused: dict[str, str] = field(default_factory=dict)
+    _open: dict[str, SavedState] = field(default_factory=dict)
+
+    def ensure(
+        self,
+        request: StateRequest,
+        choice: Choice,
+        reach: Callable[[Machine, Deadline], None],
+        deadline: Deadline,
+    ) -> SavedState:
+        """Return the state of `request`, made first if it is not there or not whole.
+
+        Who comes second waits for who makes it.
+
+        Args:
+            request: the state.
+            choice: who executes guest code.
+            reach: brings a machine that was just powered on to the stage.
+            deadline: when to give up waiting and making.
+
+        Raises:
+            SavedStateError: it can't be made: the text says why.
+            MissingPrerequisite: something it takes is not installed.
+            EmulatorError: what `reach` raises.
+        """
+        maker, key = make_maker(request, self.qemu, choice)
+        found = self._find(key, request)
+        if found is not None:
+            return found
+        with self._locked(key, deadline):
+            found = self._find(key, request)
+            if found is not None:
+                return found
+            self._clear(key)
+            making = Making(request=request, key=key, maker=maker, qemu=self.qemu, choice=choice)
+            partial = self.root / f".{key}.{os.getpid()}{_PARTIAL}"
+            try:
+                make_state(making, partial, reach, deadline)
+                partial.rename(self.root / key)
+            except OSError as error:
+                raise SavedStateError(
+                    f"state {key}: {error.filename or partial}: {error.strerror}"
+                ) from error
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+            state = self._opened(key, request)
+        remove_states(self.root, surplus(list_states(self.root)))
+        return state
+
+    def _find(self, key: str, request: StateRequest) -> SavedState | None:
+        known = self._open.get(key)
+        if known is not None and known.is_whole():
+            return known
+        self._open.pop(key, None)
+        if not (self.root / key / MANIFEST).is_file():
+            return None
+        try:
+            return self._opened(key, request)
+        except SavedStateError as error:
+            self.refused[key] = str(error)
+            return None
+
+    def _opened(self, key: str, request: StateRequest) -> SavedState:
+        state = SavedState.open(self.root / key, request)
+        self._open[key] = state
+        return state
+
+    @contextmanager
+    def _locked(self, key: str, deadline: Deadline) -> Iterator[None]:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with FileLock(self.root / f"{key}.lock", timeout=deadline.remaining()):
+                yield
+        except Timeout as error:
+            raise SavedStateError(
+                f"state {key}: another process makes it, and did not end in time"
+            ) from error
+
+    def _clear(self, key: str) -> None:
+        """Remove a state that is not whole, and what killed makers left; under the key's lock."""
+        shutil.rmtree(self.root / key, ignore_errors=True)
+        for left in self.root.glob(f".{key}.*{_PARTIAL}"):
+            shutil.rmtree(left, ignore_errors=True)

@@ -1,0 +1,362 @@
+"""The answer file of an unattended installation, Autounattend.xml; pure.
+
+Its shape follows public recipes and Microsoft's documentation of unattend components; nobody here has run it
+(spec/windows-sac.md 4.3, 5). What it sets up: EMS on COM1 and in the boot manager, crash dumps, the power
+button, and marks on COM2 by which the installation tells how far it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+from xml.etree import ElementTree as ET
+
+from emulator.errors import SpecError
+
+READY = "IMAGE-READY"
+"""On COM2: all is set up, and the machine switches itself off."""
+STAGE = "IMAGE-STAGE"
+"""On COM2, before the name of a stage."""
+STAGES = ("setup", "specialize", "first-logon")
+
+_CRASH = r"reg add HKLM\SYSTEM\CurrentControlSet\Control\CrashControl"
+_POLICY = r"reg add HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System"
+
+
+def _tell(text: str) -> str:
+    return f'cmd /c "echo {text}> COM2"'
+
+
+WINDOWS_PE = (_tell(f"{STAGE} {STAGES[0]}"),)
+BOOT_SETTINGS = (
+    "bcdedit /emssettings EMSPORT:1 EMSBAUDRATE:115200",
+    "bcdedit /ems {current} on",
+    "bcdedit /set {bootmgr} displaybootmenu yes",
+    "bcdedit /set {bootmgr} timeout 10",
+    "bcdedit /set {bootmgr} bootems yes",
+    # A test image is cut off often; it must not stop at a recovery menu.
+    "bcdedit /set {current} bootstatuspolicy IgnoreAllFailures",
+    "bcdedit /set {current} recoveryenabled no",
+)
+SPECIALIZE = (
+    _tell(f"{STAGE} {STAGES[1]}"),
+    *BOOT_SETTINGS,
+    "sc config sacsvr start= auto",
+    f"{_CRASH} /v AutoReboot /t REG_DWORD /d 1 /f",
+    f"{_CRASH} /v CrashDumpEnabled /t REG_DWORD /d 2 /f",
+    f"{_CRASH} /v DumpFile /t REG_EXPAND_SZ /d %SystemRoot%\\MEMORY.DMP /f",
+    f"{_CRASH} /v Overwrite /t REG_DWORD /d 1 /f",
+    f"{_CRASH} /v AlwaysKeepMemoryDump /t REG_DWORD /d 1 /f",
+    f"{_POLICY} /v shutdownwithoutlogon /t REG_DWORD /d 1 /f",
+    "powercfg /setacvalueindex SCHEME_CURRENT SUB_BUTTONS PBUTTONACTION 3",
+    "powercfg /setactive SCHEME_CURRENT",
+    "powercfg /h off",
+)
+FIRST_LOGON = (
+    _tell(f"{STAGE} {STAGES[2]}"),
+    'cmd /c "bcdedit /enum all> COM2"',  # for whoever must find out why SAC does not speak
+    _tell(READY),
+    "shutdown /s /t 0",
+)
+
+
+ANSWER_FILE = "Autounattend.xml"
+ADMINISTRATOR = "Administrator"
+UNATTEND = "urn:schemas-microsoft-com:unattend"
+WCM = "http://schemas.microsoft.com/WMIConfig/2002/State"
+_ACTION = f"{{{WCM}}}action"
+_COMPUTER_NAME = re.compile(r"(?!\d+$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,13}[A-Za-z0-9])?")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{4})?-[A-Z]{2}")
+_PRODUCT_KEY = re.compile(r"(?:[A-Z0-9]{5}-){4}[A-Z0-9]{5}")
+_PASSWORD = re.compile(r"[!-~]{8,63}")
+_ONLY = "1-15 of A-Z a-z 0-9 -, not digits alone, no - at its ends"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What an installation is told.
+
+    Attributes:
+        image_index: the edition's number in the WIM, from 1.
+        password: of Administrator; SAC's cmd lets nobody in without one.
+        firmware: what the machine boots under: "ovmf" makes a GPT disk, "seabios" an MBR one.
+        computer_name: the machine's.
+        language: of setup and system; the media must have it.
+        product_key: empty for evaluation media, which take none.
+
+    Raises:
+        SpecError: a value is wrong; the text names it and what is allowed, and shows no password.
+    """
+
+    image_index: int
+    password: str = field(repr=False)
+    firmware: Literal["seabios", "ovmf"] = "ovmf"
+    computer_name: str = "TTYLAB-WIN"
+    language: str = "en-US"
+    product_key: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what setup would stop at, where nobody sees it."""
+        if self.image_index < 1:
+            raise SpecError(f"image_index is {self.image_index!r}; allowed: from 1")
+        if not _PASSWORD.fullmatch(self.password) or _classes(self.password) < 3:
+            raise SpecError(
+                "the password is refused by Windows' policy, or can't be typed at SAC; allowed: 8-63 "
+                "printable ASCII characters, no blanks, 3 kinds of: lower case, upper case, digits, others"
+            )
+        if not _COMPUTER_NAME.fullmatch(self.computer_name):
+            raise SpecError(f"computer_name is {self.computer_name!r}; allowed: {_ONLY}")
+        if not _LANGUAGE.fullmatch(self.language):
+            raise SpecError(f"language is {self.language!r}; allowed: as in en-US, de-DE, zh-Hans-CN")
+        if self.product_key and not _PRODUCT_KEY.fullmatch(self.product_key):
+            raise SpecError("the product key is wrong; allowed: XXXXX-XXXXX-XXXXX-XXXXX-XXXXX, or none")
+
+
+def render_answer_file(answers: Answers) -> bytes:
+    """Return the answer file, UTF-8 with a declaration and CR LF lines; it holds the password."""
+    ET.register_namespace("", UNATTEND)
+    ET.register_namespace("wcm", WCM)
+    root = ET.Element(f"{{{UNATTEND}}}unattend")
+    _windows_pe(_settings(root, "windowsPE"), answers)
+    _specialize(_settings(root, "specialize"), answers)
+    _oobe(_settings(root, "oobeSystem"), answers)
+    ET.indent(root)
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text.replace(b"\n", b"\r\n") + b"\r\n"
+
+
+def _windows_pe(settings: ET.Element, answers: Answers) -> None:
+    international = _component(settings, "Microsoft-Windows-International-Core-WinPE")
+    _text(international, "SetupUILanguage/UILanguage", answers.language)
+    _languages(international, answers)
+    setup = _component(settings, "Microsoft-Windows-Setup")
+    _commands(setup, "RunSynchronous", WINDOWS_PE)
+    partition = _disk(_child(setup, "DiskConfiguration"), answers)
+    image = _child(setup, "ImageInstall/OSImage")
+    chosen = _added(_child(image, "InstallFrom"), "MetaData")
+    _text(chosen, "Key", "/IMAGE/INDEX")
+    _text(chosen, "Value", str(answers.image_index))
+    _text(image, "InstallTo/DiskID", "0")
+    _text(image, "InstallTo/PartitionID", str(partition))
+    _text(image, "WillShowUI", "OnError")
+    user = _child(setup, "UserData")
+    _text(user, "AcceptEula", "true")
+    if answers.product_key:
+        _text(user, "ProductKey/Key", answers.product_key)
+        _text(user, "ProductKey/WillShowUI", "Never")
+
+
+def _disk(configuration: ET.Element, answers: Answers) -> int:
+    """Lay disk 0 out, and return the number of the partition for Windows."""
+    uefi = answers.firmware == "ovmf"
+    wanted = (
+        (("EFI", "100"), ("MSR", "128"), ("Primary", "")) if uefi else (("Primary", "500"), ("Primary", ""))
+    )
+    formats = {1: ("FAT32" if uefi else "NTFS", "System"), len(wanted): ("NTFS", "Windows")}
+    _text(configuration, "WillShowUI", "OnError")
+    disk = _added(configuration, "Disk")
+    _text(disk, "DiskID", "0")
+    _text(disk, "WillWipeDisk", "true")
+    for number, (kind, size) in enumerate(wanted, start=1):
+        made = _added(_child(disk, "CreatePartitions"), "CreatePartition")
+        _text(made, "Order", str(number))
+        _text(made, "Type", kind)
+        _text(made, "Size" if size else "Extend", size or "true")
+    for order, (number, (format_, label)) in enumerate(formats.items(), start=1):
+        changed = _added(_child(disk, "ModifyPartitions"), "ModifyPartition")
+        _text(changed, "Order", str(order))
+        _text(changed, "PartitionID", str(number))
+        _text(changed, "Format", format_)
+        _text(changed, "Label", label)
+        if number == 1 and not uefi:
+            _text(changed, "Active", "true")
+        if number == len(wanted):
+            _text(changed, "Letter", "C")
+    return len(wanted)
+
+
+def _specialize(settings: ET.Element, answers: Answers) -> None:
+    shell = _component(settings, "Microsoft-Windows-Shell-Setup")
+    _text(shell, "ComputerName", answers.computer_name)
+    _text(shell, "TimeZone", "UTC")  # the machine's clock shows UTC too
+    _commands(_component(settings, "Microsoft-Windows-Deployment"), "RunSynchronous", SPECIALIZE)
+
+
+def _oobe(settings: ET.Element, answers: Answers) -> None:
+    _languages(_component(settings, "Microsoft-Windows-International-Core"), answers)
+    shell = _component(settings, "Microsoft-Windows-Shell-Setup")
+    for name in ("HideEULAPage", "HideWirelessSetupInOOBE"):
+        _text(shell, f"OOBE/{name}", "true")
+    _text(shell, "OOBE/ProtectYourPC", "3")
+    _password(_child(shell, "UserAccounts/AdministratorPassword"), answers)
+    logon = _child(shell, "AutoLogon")
+    _text(logon, "Enabled", "true")
+    _text(logon, "LogonCount", "1")
+    _text(logon, "Username", ADMINISTRATOR)
+    _password(_child(logon, "Password"), answers)
+    _commands(shell, "FirstLogonCommands", FIRST_LOGON)
+
+
+def _languages(component: ET.Element, answers: Answers) -> None:
+    for name in ("InputLocale", "SystemLocale", "UILanguage", "UserLocale"):
+        _text(component, name, answers.language)
+
+
+def _password(parent: ET.Element, answers: Answers) -> None:
+    _text(parent, "Value", answers.password)
+    _text(parent, "PlainText", "true")
+
+
+def _commands(parent: ET.Element, name: str, commands: Iterable[str]) -> None:
+    first_logon = name == "FirstLogonCommands"
+    for order, command in enumerate(commands, start=1):
+        one = _added(_child(parent, name), "SynchronousCommand" if first_logon else "RunSynchronousCommand")
+        _text(one, "Order", str(order))
+        _text(one, "CommandLine" if first_logon else "Path", command)
+
+
+def _settings(root: ET.Element, name: str) -> ET.Element:
+    return ET.SubElement(root, f"{{{UNATTEND}}}settings", {"pass": name})
+
+
+def _component(settings: ET.Element, name: str) -> ET.Element:
+    attributes = {
+        "name": name,
+        "processorArchitecture": "amd64",
+        "publicKeyToken": "31bf3856ad364e35",  # of all of Windows' own components
+        "language": "neutral",
+        "versionScope": "nonSxS",
+    }
+    return ET.SubElement(settings, f"{{{UNATTEND}}}component", attributes)
+
+
+def _child(parent: ET.Element, path: str) -> ET.Element:
+    """Return the element at `path` below `parent`, made if it is not there."""
+    for name in path.split("/"):
+        found = parent.find(f"{{{UNATTEND}}}{name}")
+        parent = ET.SubElement(parent, f"{{{UNATTEND}}}{name}") if found is None else found
+    return parent
+
+
+def _added(parent: ET.Element, name: str) -> ET.Element:
+    return ET.SubElement(parent, f"{{{UNATTEND}}}{name}", {_ACTION: "add"})
+
+
+def _text(parent: ET.Element, path: str, text: str) -> None:
+    _child(parent, path).text = text
+
+
+def _classes(password: str) -> int:
+    return sum(bool(re.search(kind, password)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
+
+
+_NAMESPACES = {"u": UNATTEND}
+_ATTRIBUTES = ("name", "processorArchitecture", "publicKeyToken", "language", "versionScope")
+_REQUIRED = (
+    ("windowsPE", "Microsoft-Windows-International-Core-WinPE", "SetupUILanguage/UILanguage", None),
+    ("windowsPE", "Microsoft-Windows-Setup", "DiskConfiguration/Disk/DiskID", "0"),
+    ("windowsPE", "Microsoft-Windows-Setup", "DiskConfiguration/Disk/WillWipeDisk", "true"),
+    ("windowsPE", "Microsoft-Windows-Setup", "ImageInstall/OSImage/InstallFrom/MetaData/Key", None),
+    ("windowsPE", "Microsoft-Windows-Setup", "ImageInstall/OSImage/InstallFrom/MetaData/Value", None),
+    ("windowsPE", "Microsoft-Windows-Setup", "ImageInstall/OSImage/InstallTo/DiskID", "0"),
+    ("windowsPE", "Microsoft-Windows-Setup", "ImageInstall/OSImage/InstallTo/PartitionID", None),
+    ("windowsPE", "Microsoft-Windows-Setup", "UserData/AcceptEula", "true"),
+    ("specialize", "Microsoft-Windows-Shell-Setup", "ComputerName", None),
+    ("specialize", "Microsoft-Windows-Shell-Setup", "TimeZone", "UTC"),
+    ("oobeSystem", "Microsoft-Windows-International-Core", "UILanguage", None),
+    ("oobeSystem", "Microsoft-Windows-Shell-Setup", "OOBE/HideEULAPage", "true"),
+    ("oobeSystem", "Microsoft-Windows-Shell-Setup", "UserAccounts/AdministratorPassword/Value", None),
+    ("oobeSystem", "Microsoft-Windows-Shell-Setup", "UserAccounts/AdministratorPassword/PlainText", "true"),
+    ("oobeSystem", "Microsoft-Windows-Shell-Setup", "AutoLogon/Enabled", "true"),
+    ("oobeSystem", "Microsoft-Windows-Shell-Setup", "AutoLogon/Password/Value", None),
+)
+
+
+def find_gaps(document: bytes) -> list[str]:
+    """Return a line for each thing that the answer file lacks; empty where it is complete."""
+    try:
+        root = ET.fromstring(document)  # noqa: S314  # our own
+    except ET.ParseError as error:
+        return [f"not well-formed: {error}"]
+    if root.tag != f"{{{UNATTEND}}}unattend":
+        return [f"the root is {root.tag}, not unattend of {UNATTEND}"]
+    return [*_attributes(root), *_texts(root), *_partitions(root), *_commands_of(root)]
+
+
+def require_complete(document: bytes) -> None:
+    """Raise unless the answer file is complete.
+
+    Raises:
+        SpecError: it is not; the text has a line for each gap.
+    """
+    if gaps := find_gaps(document):
+        raise SpecError("\n".join(f"{ANSWER_FILE}: {gap}" for gap in gaps))
+
+
+def _find(root: ET.Element, settings: str, component: str, path: str) -> list[ET.Element]:
+    inside = "/".join(f"u:{name}" for name in path.split("/"))
+    where = f"u:settings[@pass='{settings}']/u:component[@name='{component}']/{inside}"
+    return root.findall(where, _NAMESPACES)
+
+
+def _attributes(root: ET.Element) -> list[str]:
+    return [
+        f"component {component.get('name')} has no {attribute}"
+        for component in root.findall("u:settings/u:component", _NAMESPACES)
+        for attribute in _ATTRIBUTES
+        if not component.get(attribute)
+    ]
+
+
+def _texts(root: ET.Element) -> list[str]:
+    gaps = []
+    for settings, component, path, wanted in _REQUIRED:
+        texts = {(found.text or "").strip() for found in _find(root, settings, component, path)}
+        if not texts - {""}:
+            gaps.append(f"{settings} lacks {component}/{path}")
+        elif wanted is not None and texts != {wanted}:
+            gaps.append(f"{settings} {component}/{path} is {', '.join(sorted(texts))}, not {wanted}")
+    return gaps
+
+
+def _partitions(root: ET.Element) -> list[str]:
+    setup = ("windowsPE", "Microsoft-Windows-Setup")
+    orders = _orders(_find(root, *setup, "DiskConfiguration/Disk/CreatePartitions/CreatePartition/Order"))
+    targets = [one.text for one in _find(root, *setup, "ImageInstall/OSImage/InstallTo/PartitionID")]
+    gaps = [] if _is_a_row(orders) else [f"partitions are made in the order {orders}, not 1, 2, …"]
+    if any(target not in orders for target in targets):
+        gaps.append(f"Windows goes to partition {targets}, but there are {orders}")
+    return gaps
+
+
+def _commands_of(root: ET.Element) -> list[str]:
+    shell, deployment = "Microsoft-Windows-Shell-Setup", "Microsoft-Windows-Deployment"
+    setup = "Microsoft-Windows-Setup"
+    gaps: list[str] = []
+    ran: dict[str, list[str]] = {}
+    for settings, component, path, line in (
+        ("windowsPE", setup, "RunSynchronous/RunSynchronousCommand", "Path"),
+        ("specialize", deployment, "RunSynchronous/RunSynchronousCommand", "Path"),
+        ("oobeSystem", shell, "FirstLogonCommands/SynchronousCommand", "CommandLine"),
+    ):
+        orders = _orders(_find(root, settings, component, f"{path}/Order"))
+        if not _is_a_row(orders):
+            gaps.append(f"{settings} runs its commands in the order {orders}, not 1, 2, …")
+        ran[settings] = [found.text or "" for found in _find(root, settings, component, f"{path}/{line}")]
+    for settings, stage in zip(ran, STAGES, strict=True):
+        if not any(f"{STAGE} {stage}> COM2" in command for command in ran[settings]):
+            gaps.append(f"{settings} does not tell COM2 of the stage {stage}")
+    gaps += [f"specialize does not run {one}" for one in BOOT_SETTINGS if one not in ran["specialize"]]
+    if [READY in one or one.startswith("shutdown /s") for one in ran["oobeSystem"][-2:]] != [True, True]:
+        gaps.append(f"oobeSystem does not end by {READY} and shutdown")
+    return gaps
+
+
+def _orders(found: list[ET.Element]) -> list[str]:
+    return [one.text or "" for one in found]
+
+
+def _is_a_row(orders: list[str]) -> bool:
+    return bool(orders) and orders == [str(number) for number in range(1, len(orders) + 1)]

@@ -1,0 +1,87 @@
+"""From Windows that a user registered to a machine that boots it; SMBIOS does not call it ttylab's guest."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from emulator.errors import ImageError, SpecError
+from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType
+from emulator.windows.image import MEMORY_MIB, Level, WindowsImage
+from emulator.windows.parts import WindowsParts, spcr_table
+from emulator.windows.registry import WindowsRegistry
+
+
+def windows_spec(
+    image: WindowsImage,
+    *,
+    machine: MachineType = MachineType.Q35,
+    vcpus: int = 2,
+    memory_mib: int = MEMORY_MIB,
+    name: str = "",
+    uuid: str | None = None,
+    root: Path | None = None,
+) -> MachineSpec:
+    """Return a machine that boots Windows with a console on COM1, told of by an SPCR table.
+
+    The user's file is never written: what the guest writes goes to an overlay that ends with QEMU, which
+    keeps it in TMPDIR (/var/tmp). Firmware and TPM are the image's.
+
+    Args:
+        image: what was registered.
+        machine: pc or q35.
+        vcpus: 1 to 4.
+        memory_mib: MiB.
+        name: the machine's; default the image's.
+        uuid: the machine's, which SAC shows; none shows zeros.
+        root: where the table is kept; default the registry's directory.
+
+    Raises:
+        SpecError: there is no such machine.
+        ImageError: the table can't be written.
+    """
+    if machine is MachineType.MICROVM:
+        raise SpecError("machine is microvm; allowed: pc q35 for Windows, which needs ACPI and PCI")
+    disks: tuple[Disk, ...] = ()
+    if image.disk_format is not None:
+        disks = (windows_disk(image.path, DiskFormat(image.disk_format), discard_writes=True),)
+    return MachineSpec(
+        name=name or image.name,
+        machine=machine,
+        firmware=Firmware(image.firmware),
+        vcpus=vcpus,
+        memory_mib=memory_mib,
+        disks=disks,
+        smbios=() if uuid is None else (("uuid", uuid),),
+        windows=WindowsParts(
+            cdroms=(image.path,) if image.level is Level.ISO else (),
+            acpi_tables=(ensure_spcr(root or WindowsRegistry().root),),
+            tpm=image.tpm,
+        ),
+    )
+
+
+def windows_disk(path: Path, disk_format: DiskFormat, *, discard_writes: bool = False) -> Disk:
+    """Return a disk on the bus that Windows has a driver for."""
+    return Disk(path=path, format=disk_format, bus=DiskBus.SATA, discard_writes=discard_writes)
+
+
+def ensure_spcr(directory: Path) -> Path:
+    """Return a file with the SPCR table, written on first use: its name has its digest.
+
+    Raises:
+        ImageError: it can't be written.
+    """
+    table = spcr_table()
+    path = directory.absolute() / f"spcr-{hashlib.sha256(table).hexdigest()[:16]}.bin"
+    if path.exists():
+        return path
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with NamedTemporaryFile(dir=directory, delete=False) as file:  # whole or not at all
+            file.write(table)
+        Path(file.name).replace(path)
+    except OSError as error:
+        raise ImageError(f"{path}: can't be written: {error.strerror}") from error
+    return path

@@ -1,0 +1,261 @@
+"""An unattended installation of Windows: from the user's ISO to a sealed base, or to nothing at all.
+
+Setup tells how far it is on COM2, and at last that the image is ready; then the guest switches itself off.
+What is half made lies in a directory of its own, which goes with us, or, if we are killed, with the next
+installation.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pycdlib
+
+from emulator.clock import Deadline
+from emulator.errors import DeadlineExceeded, EmulatorError, ImageError, MachineGone
+from emulator.machine.machine import Machine, open_machine
+from emulator.machine.power import MachineState
+from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
+from emulator.machine.spec import DiskFormat, Firmware, MachineSpec, MachineType
+from emulator.windows.answer_file import (
+    ANSWER_FILE,
+    READY,
+    STAGE,
+    Answers,
+    render_answer_file,
+    require_complete,
+)
+from emulator.windows.boot import ensure_spcr, windows_disk
+from emulator.windows.disk import create_disk
+from emulator.windows.parts import WindowsParts
+
+VOLUME = "TTYLAB_ANSWER"
+_SHORT_NAME = "/AUTOUNAT.XML;1"
+
+
+def write_answer_iso(path: Path, answer_file: bytes) -> None:
+    """Write a CD with the answer file to a new file, mode 0600: the password is in it.
+
+    Raises:
+        ImageError: it can't be written; no file is left.
+    """
+    iso = pycdlib.PyCdlib()
+    iso.new(interchange_level=3, joliet=3, vol_ident=VOLUME)
+    try:
+        content = BytesIO(answer_file)
+        iso.add_fp(content, len(answer_file), _SHORT_NAME, joliet_path=f"/{ANSWER_FILE}")
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w+b") as file:
+            iso.write_fp(file)
+    except FileExistsError as error:
+        raise ImageError(f"{path}: there is a file already") from error
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise ImageError(f"{path}: can't be written: {error.strerror}") from error
+    finally:
+        iso.close()
+
+
+PREFIX = ".install-"
+_LOCK = "lock"
+_LOOK_S = 1.0
+_ENTER_S = 30.0
+"""How long Enter is pressed once a second: media ask for a key before they boot, and show a menu that
+any other key would stop (spec/windows-sac.md 4.2)."""
+_COMMAND_S = 5.0
+_LONGEST_TEXT = 256
+_NOTHING_BOOTS = re.compile(
+    rb"BdsDxe: No bootable option or device was found|UEFI Interactive Shell v|No bootable device\."
+)
+_STAGE = re.compile(rb"^" + STAGE.encode() + rb" ([a-z-]{1,40})[ ]*\r?$", re.MULTILINE)
+_READY = re.compile(rb"^" + READY.encode() + rb"[ ]*\r?$", re.MULTILINE)
+_ESCAPE = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What is to be installed, and on what machine.
+
+    Attributes:
+        name: the base's.
+        iso: the user's media.
+        answers: what setup is told.
+        tpm: whether the machine has a TPM 2.0.
+        vcpus: 1 to 4.
+        memory_mib: MiB.
+        disk_gib: GiB of the disk, which takes what is written to it.
+    """
+
+    name: str
+    iso: Path
+    answers: Answers
+    tpm: bool = False
+    vcpus: int = 2
+    memory_mib: int = 4096
+    disk_gib: int = 40
+
+
+def install_windows(
+    wanted: Installation, *, root: Path, run_dir: Path, deadline: Deadline, tell: Tell
+) -> Path:
+    """Install Windows and return the sealed base: `bases/NAME.qcow2` below `root`, read only.
+
+    Args:
+        wanted: what.
+        root: where the base goes; all that is half made lies there too.
+        run_dir: where transcript, COM2's output and QEMU's words are kept, whatever happens.
+        deadline: when to give up.
+        tell: hears each stage once.
+
+    Raises:
+        ImageError: the guest ended without being ready, nothing booted, or the disk is full; no base is left.
+        DeadlineExceeded: it took too long; no base is left.
+        MissingPrerequisite: qemu-img, QEMU, its firmware or swtpm is not installed.
+        LaunchError, MachineGone, LabError: QEMU failed; no base is left.
+    """
+    document = render_answer_file(wanted.answers)
+    require_complete(document)
+    base = root / "bases" / f"{wanted.name}.qcow2"
+    if base.exists():
+        raise ImageError(f"{base} is there already; remove or rename it")
+    with _workshop(root) as directory:
+        disk, answers = directory / "disk.qcow2", directory / "answers.iso"
+        create_disk(disk, gib=wanted.disk_gib)
+        write_answer_iso(answers, document)
+        spec = _spec(wanted, disk=disk, answers=answers, root=root)
+        for name in (COM2_FILE, FIRMWARE_FILE):  # of an installation before
+            (run_dir / name).unlink(missing_ok=True)
+        with open_machine(spec, run_dir=run_dir, label=f"install {wanted.name}") as machine:
+            tell("booting the media")
+            _await_end(machine, deadline, tell)
+        return _seal(disk, base)
+
+
+def _spec(wanted: Installation, *, disk: Path, answers: Path, root: Path) -> MachineSpec:
+    return MachineSpec(
+        name=f"install-{wanted.name}",
+        machine=MachineType.Q35,
+        firmware=Firmware(wanted.answers.firmware),
+        vcpus=wanted.vcpus,
+        memory_mib=wanted.memory_mib,
+        disks=(windows_disk(disk, DiskFormat.QCOW2),),
+        windows=WindowsParts(cdroms=(wanted.iso, answers), acpi_tables=(ensure_spcr(root),), tpm=wanted.tpm),
+    )
+
+
+def _await_end(machine: Machine, deadline: Deadline, tell: Tell) -> None:
+    """Wait until the guest has said that it is ready and has switched itself off."""
+    transcript, firmware = machine.transcript, machine.run_dir / FIRMWARE_FILE
+    told = seen = 0
+    keys_until = deadline.clock.monotonic() + _ENTER_S
+    while True:
+        is_off = machine.state is MachineState.OFF
+        said = (machine.run_dir / COM2_FILE).read_bytes()  # QEMU makes it before the guest runs
+        stages = stages_in(said)
+        for stage in stages[told:]:
+            tell(stage)
+        told = len(stages)
+        console = transcript.read(seen) + firmware.read_bytes()
+        require_hope({mark.name for mark in transcript.marks}, console, where=machine.run_dir)
+        seen = max(seen, len(transcript) - _LONGEST_TEXT)
+        if is_off:
+            _require_ready(machine, said, stages)
+            return
+        if deadline.expired():
+            last = stages[-1] if stages else "no stage at all"
+            raise DeadlineExceeded(f"the installation was not ready in time; {_last(last, machine.run_dir)}")
+        if not stages and deadline.clock.monotonic() < keys_until:
+            with suppress(EmulatorError):  # it may just have ended, which the next look tells
+                machine.press_keys(("ret",), Deadline.after(_COMMAND_S))
+        deadline.clock.sleep(min(_LOOK_S, deadline.remaining()))
+
+
+def stages_in(said: bytes) -> tuple[str, ...]:
+    """Return the stages that a guest has told of on COM2, in order, the last line only if it is whole."""
+    whole = said[: said.rfind(b"\n") + 1]
+    return tuple(found[1].decode("ascii") for found in _STAGE.finditer(_lines(whole)))
+
+
+def is_ready(said: bytes) -> bool:
+    """Tell whether a guest has said on COM2 that it is ready."""
+    return _READY.search(_lines(said)) is not None
+
+
+def _lines(said: bytes) -> bytes:
+    """Return what was said, with line ends for escape sequences: OVMF writes on COM2 too, before others."""
+    return _ESCAPE.sub(b"\n", said)
+
+
+def require_hope(marks: set[str], console: bytes, *, where: Path) -> None:
+    """Raise if an installation can't go on.
+
+    Args:
+        marks: names of QEMU's events.
+        console: what came on COM1, and what the firmware said.
+        where: where the evidence is.
+
+    Raises:
+        ImageError: the disk of the host is full or failed, or nothing boots.
+    """
+    if "BLOCK_IO_ERROR" in marks:
+        raise ImageError(f"a disk can't be written: the host's is full, or failed; see {where}")
+    if _NOTHING_BOOTS.search(console):
+        raise ImageError(
+            f"nothing boots: the firmware found neither disk nor CD that it can start; see {where}"
+        )
+
+
+def _require_ready(machine: Machine, said: bytes, stages: tuple[str, ...]) -> None:
+    if machine.exit is not None and not machine.exit.expected:
+        raise MachineGone(f"QEMU ended during the installation: {machine.exit.reason}")
+    if not is_ready(said):
+        last = stages[-1] if stages else "no stage at all"
+        raise ImageError(
+            f"the guest switched itself off without saying {READY} on COM2; {_last(last, machine.run_dir)}"
+        )
+
+
+def _last(stage: str, run_dir: Path) -> str:
+    return f"last it told of: {stage}; its console and COM2 are in {run_dir}"
+
+
+def _seal(disk: Path, base: Path) -> Path:
+    try:
+        disk.chmod(0o400)
+        base.parent.mkdir(mode=0o700, exist_ok=True)
+        disk.rename(base)
+    except OSError as error:
+        raise ImageError(f"{base}: can't be written: {error.strerror}") from error
+    return base
+
+
+@contextmanager
+def _workshop(root: Path) -> Iterator[Path]:
+    """Make a directory for what is half made; those of killed installations are removed first."""
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for old in root.glob(f"{PREFIX}*"):
+            _remove_orphan(old)
+        with TemporaryDirectory(dir=root, prefix=PREFIX) as name, (Path(name) / _LOCK).open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield Path(name)
+    except OSError as error:
+        raise ImageError(f"{error.filename or root}: {error.strerror}") from error
+
+
+def _remove_orphan(directory: Path) -> None:
+    """Remove the directory of an installation that nobody holds any more."""
+    with suppress(OSError), (directory / _LOCK).open("r+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(directory)

@@ -1,0 +1,192 @@
+"""Where a user's Windows images are registered: one JSON file, outside any checkout, for its owner's eyes.
+
+Only paths are kept. What ttylab itself installed lies beside it (`bases/`), and goes when it is forgotten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from emulator.errors import ImageError, SpecError
+from emulator.images.store import default_root
+from emulator.toml_file import parse_table
+from emulator.windows.image import FileIdentity, Level, WindowsImage
+
+FORMAT = 1
+REGISTRY = "images.json"
+BASES = "bases"
+_END = 1 << 20
+_LOCK_BOUND_S = 60.0
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _IdentityTable(_Table):
+    size: int
+    mtime_ns: int
+    ends_sha256: str
+
+
+class _ImageTable(_Table):
+    name: str
+    level: Level
+    path: Path
+    identity: _IdentityTable
+    release: str
+    firmware: Literal["seabios", "ovmf"]
+    disk_format: Literal["raw", "qcow2", "vhdx"] | None
+    tpm: bool
+    user: str
+    domain: str
+    password: str
+    is_sac_guest: bool
+
+
+class _File(_Table):
+    format: Literal[1]
+    images: list[_ImageTable]
+
+
+class WindowsRegistry:
+    """The registered images.
+
+    Args:
+        root: its directory, made when something is registered. Default: `windows` in the cache directory of
+            the user, or of the environment variable TTYLAB_CACHE.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = (root or default_root().parent / "windows").absolute()
+        self.bases = self.root / BASES
+
+    def images(self) -> Mapping[str, WindowsImage]:
+        """Return what is registered, by name; files are not looked at.
+
+        Raises:
+            ImageError: the registry is damaged or can't be read.
+        """
+        path = self.root / REGISTRY
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImageError(f"{path}: can't be read: {error}") from error
+        try:
+            tables = parse_table(json.loads(text), _File, origin=str(path)).images
+            found = [_image(table) for table in tables]
+        except (ValueError, SpecError) as error:
+            raise ImageError(f"{path}: damaged; mend or remove it, and register anew: {error}") from None
+        return {image.name: image for image in found}
+
+    def open(self, name: str) -> WindowsImage:
+        """Return an image whose file still is what was registered.
+
+        Raises:
+            SpecError: there is no such image, or its file is gone or was changed.
+            ImageError: the registry is damaged.
+        """
+        image = self._named(self.images(), name)
+        again = f"register it again, after: ttylab images remove-windows {name}"
+        try:
+            now = image.path.stat()
+        except OSError as error:
+            raise SpecError(f"image {name}: {image.path}: {error.strerror}; {again}") from error
+        if (now.st_size, now.st_mtime_ns) != (image.identity.size, image.identity.mtime_ns):
+            raise SpecError(f"image {name}: {image.path} was changed since it was registered; {again}")
+        return image
+
+    def add(self, image: WindowsImage) -> None:
+        """Register an image.
+
+        Raises:
+            SpecError: the name is taken.
+            ImageError: the registry is damaged or can't be written; it is as before.
+        """
+        with self._locked():
+            images = dict(self.images())
+            if image.name in images:
+                raise SpecError(f"image {image.name} is registered already: {images[image.name].path}")
+            self._write(images | {image.name: image})
+
+    def remove(self, name: str) -> Path | None:
+        """Forget an image; return the base that was deleted with it, which only ttylab's own are.
+
+        Raises:
+            SpecError: there is no such image.
+            ImageError: the registry is damaged or can't be written, or the base can't be deleted.
+        """
+        with self._locked():
+            images = dict(self.images())
+            image = self._named(images, name)
+            del images[name]
+            self._write(images)
+            if image.level is not Level.INSTALLED or image.path.parent != self.bases:
+                return None
+            try:
+                image.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise ImageError(f"{image.path}: can't be deleted: {error.strerror}") from error
+        return image.path
+
+    def _named(self, images: Mapping[str, WindowsImage], name: str) -> WindowsImage:
+        if name not in images:
+            there = ", ".join(sorted(images)) or "none"
+            raise SpecError(f"no Windows image {name!r} is registered; there are: {there}")
+        return images[name]
+
+    def _write(self, images: Mapping[str, WindowsImage]) -> None:
+        path = self.root / REGISTRY
+        partial = path.with_suffix(".partial")
+        table = {"format": FORMAT, "images": [asdict(images[name]) for name in sorted(images)]}
+        try:
+            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(table, file, indent=1, default=str)
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise ImageError(f"{path}: can't be written: {error.strerror}") from error
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        from filelock import FileLock, Timeout  # noqa: PLC0415  # who only reads need not wait for it
+
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with FileLock(self.root / ".lock", timeout=_LOCK_BOUND_S):
+                yield
+        except Timeout as error:
+            raise ImageError(f"{self.root}: another ttylab holds its lock") from error
+        except OSError as error:
+            raise ImageError(f"{self.root}: can't be written: {error.strerror}") from error
+
+
+def identify(path: Path) -> FileIdentity:
+    """Return by what the file at `path` is known again.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    with path.open("rb") as file:
+        facts = os.fstat(file.fileno())
+        digest = hashlib.sha256(file.read(_END))
+        file.seek(max(0, facts.st_size - _END))
+        digest.update(file.read(_END))
+    return FileIdentity(size=facts.st_size, mtime_ns=facts.st_mtime_ns, ends_sha256=digest.hexdigest())
+
+
+def _image(table: _ImageTable) -> WindowsImage:
+    fields = table.model_dump(exclude={"identity"})
+    return WindowsImage(**fields, identity=FileIdentity(**table.identity.model_dump()))

@@ -1,0 +1,1 @@
+"""What this machine has of all that ttylab needs, and what mends the rest."""

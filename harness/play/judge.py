@@ -1,0 +1,435 @@
+"""Judge a played scenario from its transcript alone: pure, so what is read back gives the same verdict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import dropwhile, takewhile
+
+from emulator.console.marks import Mark, MarkKind, boot_starts
+from emulator.console.transcript import Transcript
+from emulator.guest_text.records import UserView
+from emulator.guest_text.sac import PROMPT
+from harness.play.alarms import Alarm, alarm_of_finding, alarm_of_mark, unexpected
+from harness.play.traces import TRACES, Sign, Traces
+from harness.play.views import PlainView
+from harness.scenario.scenario import (
+    Alive,
+    Ask,
+    CheckDump,
+    Effect,
+    Expect,
+    Inject,
+    Keys,
+    Outcome,
+    Reach,
+    Rejoin,
+    Run,
+    Scenario,
+    Send,
+    Shows,
+    Silence,
+    Step,
+    View,
+    describe_step,
+)
+from harness.scenario.verdict import Evidence, Injection, Reason, Status, Verdict
+from harness.signatures.model import Finding
+
+_STATUS = {"failed": Status.FAILED, "broken": Status.BROKEN, "skipped": Status.SKIPPED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayedStep:
+    """What the transcript says of one step.
+
+    Attributes:
+        index: its number.
+        step: what it was.
+        begin: the mark at its begin; None if it was not begun.
+        since: the mark at the begin of its cause (`Scenario.cause_of`); None if that was not begun.
+        end: the mark at its end; None if it never ended.
+        stimuli: the marks of what it injected; what somebody else did through the machine's control
+            socket meanwhile is not among them.
+    """
+
+    index: int
+    step: Step
+    begin: Mark | None
+    since: Mark | None
+    end: Mark | None
+    stimuli: tuple[Mark, ...]
+
+    @property
+    def outcome(self) -> str:
+        """Return "done", "failed", "broken", "skipped" or "not-run"; "broken" if it never ended."""
+        if self.begin is None:
+            return "not-run"
+        return "broken" if self.end is None else str(self.end.detail["outcome"])
+
+
+def played_steps(scenario: Scenario, marks: Iterable[Mark]) -> tuple[PlayedStep, ...]:
+    """Return what the marks say of each step of `scenario`, in order."""
+    begins: dict[int, Mark] = {}
+    ends: dict[int, Mark] = {}
+    stimuli: dict[int, list[Mark]] = {}
+    current = -1
+    for mark in marks:
+        if mark.kind is MarkKind.STEP:
+            current = int(str(mark.detail["index"]))
+            (begins if mark.name == "begin" else ends)[current] = mark
+        elif mark.kind is MarkKind.STIMULUS and current not in ends and "by" not in mark.detail:
+            stimuli.setdefault(current, []).append(mark)
+    return tuple(
+        PlayedStep(
+            index=index,
+            step=step,
+            begin=begins.get(index),
+            since=begins.get(scenario.cause_of(index)),
+            end=ends.get(index),
+            stimuli=tuple(stimuli.get(index, ())),
+        )
+        for index, step in enumerate(scenario.steps)
+    )
+
+
+def judge(scenario: Scenario, transcript: Transcript, findings: Iterable[Finding]) -> Verdict:
+    """Return the verdict on a played scenario.
+
+    A step counts as done only where the transcript shows what it demands; what the runner says of
+    a failure is taken over with its reason. A transcript that is not whole proves neither.
+
+    Args:
+        scenario: what was played.
+        transcript: what came of it.
+        findings: those of the whole transcript.
+    """
+    bench = _Bench(transcript, TRACES[scenario.guest])
+    if transcript.truncated is not None:
+        return Verdict(status=Status.BROKEN, reason=Reason.TRUNCATED, message=transcript.truncated)
+    steps = played_steps(scenario, transcript.marks)
+    for played in steps:
+        verdict = bench.try_step(played)
+        if verdict is not None:
+            return bench.close(verdict)
+    return bench.close(_last_word(scenario, steps, transcript, findings))
+
+
+def unexpected_alarms(
+    scenario: Scenario, steps: tuple[PlayedStep, ...], transcript: Transcript, findings: Iterable[Finding]
+) -> list[Alarm]:
+    """Return the findings and alarming marks that no step up to their place allows, by offset.
+
+    Marks behind the last step do not count: that is how a machine ends.
+    """
+    bad: list[Alarm] = []
+    for finding in findings:
+        if not finding.suppressed:
+            alarm = alarm_of_finding(finding, transcript)
+            begun = [p.index for p in steps if p.begin is not None and p.begin.offset <= alarm.start]
+            bad += unexpected([alarm], scenario.allowed(max(begun, default=0)))
+    current, waiting = 0, list[Alarm]()
+    for mark in transcript.marks:
+        if mark.kind is MarkKind.STEP:
+            current = int(str(mark.detail["index"]))
+            if mark.name == "end":
+                bad += waiting
+                waiting.clear()
+        elif (told := alarm_of_mark(mark)) is not None:
+            waiting += unexpected([told], scenario.allowed(current))
+    return sorted(bad, key=lambda alarm: alarm.start)
+
+
+def _between(since: float, until: float) -> float:
+    """Return the seconds between two moments, whole microseconds as they are."""
+    return round(until - since, 6)
+
+
+def _moment(transcript: Transcript, offset: int, at: object = None) -> float:
+    """Return when an alarm came: a mark's moment `at`, else when its first byte arrived."""
+    if isinstance(at, float | int):
+        return float(at)
+    size = len(transcript)
+    return transcript.arrival(min(offset, size - 1)) if size else 0.0
+
+
+def _last_word(
+    scenario: Scenario, steps: tuple[PlayedStep, ...], transcript: Transcript, findings: Iterable[Finding]
+) -> Verdict:
+    bad = unexpected_alarms(scenario, steps, transcript, findings)
+    if bad:
+        proof = tuple(
+            Evidence(
+                says=alarm.title,
+                start=alarm.start,
+                end=alarm.end,
+                at=_moment(transcript, alarm.start, alarm.at),
+            )
+            for alarm in bad
+        )
+        message = f"all steps done, but the console shows: {bad[0].title}"
+        return Verdict(status=Status.FAILED, reason=Reason.FINDING, message=message, evidence=proof)
+    return Verdict(status=Status.PASSED)
+
+
+@dataclass(slots=True)
+class _Bench:
+    """Collects evidence while step after step is tried."""
+
+    transcript: Transcript
+    traces: Traces
+    evidence: list[Evidence] = field(default_factory=list)
+    injections: list[Injection] = field(default_factory=list)
+    _view: UserView | None = None
+    _plain: PlainView | None = None
+
+    def close(self, verdict: Verdict) -> Verdict:
+        """Return `verdict` with all that was collected before it."""
+        return Verdict(
+            status=verdict.status,
+            reason=verdict.reason,
+            message=verdict.message,
+            step=verdict.step,
+            evidence=(*self.evidence, *verdict.evidence),
+            injections=tuple(self.injections),
+        )
+
+    def try_step(self, played: PlayedStep) -> Verdict | None:
+        """Return the verdict that this step decides, or None if it is proven."""
+        text = describe_step(played.step)
+        if played.begin is None or played.end is None:
+            message = f"step {played.index} ({text}) " + (
+                "was not begun" if played.begin is None else "never ended"
+            )
+            return Verdict(status=Status.BROKEN, reason=Reason.LAB, message=message, step=played.index)
+        detail = played.end.detail
+        self._note_injection(played)
+        if played.outcome != "done":
+            return _blamed(played, detail, self.transcript)
+        if self._prove(played, played.begin, played.end):
+            return None
+        message = f"step {played.index} ({text}) is said to be done, but the transcript does not show it"
+        return Verdict(status=Status.BROKEN, reason=Reason.NO_EVIDENCE, message=message, step=played.index)
+
+    def _prove(self, played: PlayedStep, begin: Mark, end: Mark) -> bool:  # noqa: PLR0911  # one for each kind
+        match played.step:
+            case Inject() as step:
+                if not played.stimuli:
+                    return False
+                start = played.stimuli[-1]
+                if step.outcome is Outcome.NO_EFFECT:
+                    return self._prove_nothing(step, start, end)
+                return self._prove_effects(step.effects, start, end, since=start)
+            case Expect() as step:
+                return self._prove_effects(step.effects, begin, end, since=played.since or begin)
+            case Run() as step:
+                return self._prove_run(step, end)
+            case Reach() as step:
+                return self._prove_reach(step, end)
+            case Alive() | Silence() as step:
+                return self._prove_condition(step, begin, end)
+            case Send() as step:
+                return self._prove_typed(step, step.line.encode() + b"\r", begin, end)
+            case Keys() | Ask() | Rejoin() | CheckDump() as step:
+                return self._prove_sac(step, begin, end)
+
+    def _prove_sac(self, step: Keys | Ask | Rejoin | CheckDump, begin: Mark, end: Mark) -> bool:
+        match step:
+            case Keys():
+                return self._prove_typed(step, step.keys.encode(), begin, end)
+            case Ask():
+                return self._prove_answer(step, begin, end)
+            case Rejoin() | CheckDump():
+                return self._prove_mark(step, begin, end)
+
+    def _prove_reach(self, step: Reach, end: Mark) -> bool:
+        boots = boot_starts(self._marks_until(end))
+        start = boots[-1].offset if boots else 0
+        signs = self.traces.stages.get(step.stage)
+        if signs is None:  # nothing is waited for: the machine is on
+            self._cite(describe_step(step), start, start, boots[-1].at if boots else end.at)
+            return bool(boots) or end.offset > 0
+        for sign in signs[:-1]:
+            while (passed := self._search(sign.compiled(), start, end.offset, view=sign.view)) is not None:
+                start = passed[1]
+        return self._cite_sign(step, signs[-1], start, end.offset)
+
+    def _prove_alive(self, begin: Mark, end: Mark) -> bool:
+        answer = self.traces.alive(self._typed_between(begin, end))
+        return answer is not None and self._cite_sign(Alive(), answer, _consumed(begin), end.offset)
+
+    def _prove_condition(self, step: Alive | Silence, begin: Mark, end: Mark) -> bool:
+        match step:
+            case Alive():
+                return self._prove_alive(begin, end)
+            case Silence():
+                return self._prove_silence(step, end)
+
+    def _prove_silence(self, step: Silence, end: Mark) -> bool:
+        size = len(self.transcript)
+        last = self.transcript.arrival(min(end.offset, size) - 1) if size and end.offset else 0.0
+        self._cite(describe_step(step), end.offset, end.offset, end.at)
+        return _between(last, end.at) >= step.for_s
+
+    def _prove_typed(self, step: Step, keys: bytes, begin: Mark, end: Mark) -> bool:
+        if keys not in self._typed_between(begin, end):
+            return False
+        self._cite(describe_step(step), end.offset, end.offset, end.at)
+        return True
+
+    def _prove_answer(self, step: Ask, begin: Mark, end: Mark) -> bool:
+        span = end.detail.get("output")
+        if not isinstance(span, list) or step.command.encode() + b"\r" not in self._typed_between(begin, end):
+            return False
+        if self._search(re.compile(rb"\A" + PROMPT), span[1], end.offset, view=View.PLAIN) is None:
+            return False
+        self._cite(describe_step(step), span[0], span[1], end.at)
+        return all(self._search(one.compiled(), *span, view=View.PLAIN) is not None for one in step.shows)
+
+    def _prove_mark(self, step: Rejoin | CheckDump, begin: Mark, end: Mark) -> bool:
+        """Take what the host read of the disk, which no byte of the console shows."""
+        if isinstance(step, CheckDump):
+            since = dropwhile(lambda mark: mark is not begin, self._marks_until(end))
+            read = [mark for mark in since if mark.kind is MarkKind.LAB and mark.name == "dump"]
+            if not read or read[-1].detail.get("code") != step.code:
+                return False
+        self._cite(describe_step(step), end.offset, end.offset, end.at)
+        return True
+
+    def _typed_between(self, begin: Mark, end: Mark) -> bytes:
+        """Return what was typed from `begin` to `end`: by place too, where moments are equal."""
+        return b"".join(
+            typed.data
+            for typed in self.transcript.typed
+            if begin.at <= typed.at <= end.at and begin.offset <= typed.offset <= end.offset
+        )
+
+    def _prove_effects(self, effects: tuple[Effect, ...], start: Mark, end: Mark, *, since: Mark) -> bool:
+        position = _consumed(start)
+        for effect in effects:
+            if isinstance(effect, Shows):
+                span = self._find(effect, position, end.offset)
+                if span is None:
+                    return False
+                position = span[1]
+                self._cite(effect.says, *span, self.transcript.arrival(span[0]))
+            else:
+                mark = self._signal(effect.name, since, end)
+                if mark is None:
+                    return False
+                self._cite(effect.says, mark.offset, mark.offset, mark.at)
+        return True
+
+    def _prove_nothing(self, step: Inject, start: Mark, end: Mark) -> bool:
+        if any(self._find(shows, start.offset, end.offset) for shows in step.unless):
+            return False
+        self._cite(f"{step.stimulus.name} has no effect", start.offset, end.offset, end.at)
+        return True
+
+    def _prove_run(self, step: Run, end: Mark) -> bool:
+        span, status = end.detail.get("output"), end.detail.get("status")
+        if not isinstance(span, list) or not isinstance(status, int) or step.status not in {None, status}:
+            return False
+        ended = self.traces.ended(status)
+        if self._search(ended.compiled(), span[1], end.offset, view=ended.view) is None:
+            return False
+        self._cite(describe_step(step), span[0], span[1], end.at)
+        return (
+            step.shows is None
+            or self._search(step.shows.compiled(), *span, view=self.traces.view) is not None
+        )
+
+    def _cite_sign(self, step: Step, sign: Sign, start: int, end: int) -> bool:
+        span = self._search(sign.compiled(), start, end, view=sign.view)
+        if span is not None:
+            self._cite(describe_step(step), *span, self.transcript.arrival(span[0]))
+        return span is not None
+
+    def _find(self, shows: Shows, start: int, end: int) -> tuple[int, int] | None:
+        return self._search(shows.compiled(), start, end, view=shows.view)
+
+    def _search(
+        self, pattern: re.Pattern[bytes], start: int, end: int, *, view: View
+    ) -> tuple[int, int] | None:
+        """Return the raw span of the first match in the raw span `[start, end)`, or None."""
+        if view is View.RAW:
+            match = pattern.search(self.transcript.read(start, end))
+            return None if match is None else (start + match.start(), start + match.end())
+        text = self._plain_view() if view is View.PLAIN else self._user_view()
+        first = text.user_offset(start)
+        match = pattern.search(text.read(first, text.user_offset(end)))
+        return None if match is None else text.raw_span(first + match.start(), first + match.end())
+
+    def _plain_view(self) -> PlainView:
+        if self._plain is None:
+            self._plain = PlainView()
+            self._plain.feed(self.transcript.read())
+        return self._plain
+
+    def _user_view(self) -> UserView:
+        if self._view is None:
+            self._view = UserView()
+            self._view.feed(self.transcript.read())
+            self._view.flush()
+        return self._view
+
+    def _signal(self, name: str, start: Mark, end: Mark) -> Mark | None:
+        kinds = {MarkKind.QMP, MarkKind.MACHINE}
+        since = dropwhile(lambda mark: mark is not start, self._marks_until(end))
+        return next((mark for mark in since if mark.kind in kinds and mark.name == name), None)
+
+    def _marks_until(self, end: Mark) -> Iterable[Mark]:
+        # By their order: stamps of a kept transcript are rounded, and may be equal.
+        return takewhile(lambda mark: mark is not end, self.transcript.marks)
+
+    def _note_injection(self, played: PlayedStep) -> None:
+        if not isinstance(played.step, Inject) or not played.stimuli or played.end is None:
+            return
+        stimulus, effect = played.stimuli[-1], self._first_effect(played)
+        outcome = Outcome.NO_EFFECT if effect is None else Outcome.EFFECTIVE
+        latency = None if effect is None else max(0.0, _between(stimulus.at, effect))
+        self.injections.append(
+            Injection(stimulus=stimulus.name, at=stimulus.at, outcome=outcome, latency_s=latency)
+        )
+
+    def _first_effect(self, played: PlayedStep) -> float | None:
+        """Return when the first effect of an injection shows, or None."""
+        step, end = played.step, played.end
+        if not isinstance(step, Inject) or end is None:
+            return None
+        start = played.stimuli[-1]
+        times: list[float] = []
+        for effect in step.effects[:1] or step.unless:
+            if isinstance(effect, Shows):
+                span = self._find(effect, start.offset, end.offset)
+                times += [] if span is None else [self.transcript.arrival(span[0])]
+            else:
+                mark = self._signal(effect.name, start, end)
+                times += [] if mark is None else [mark.at]
+        return min(times, default=None)
+
+    def _cite(self, says: str, start: int, end: int, at: float) -> None:
+        self.evidence.append(Evidence(says=says, start=start, end=end, at=at))
+
+
+def _consumed(mark: Mark) -> int:
+    """Return from where what a step awaits may stand: behind all that was consumed before it."""
+    return int(str(mark.detail.get("from", mark.offset)))
+
+
+def _blamed(played: PlayedStep, detail: Mapping[str, object], transcript: Transcript) -> Verdict:
+    """Return the verdict that the runner's end mark names."""
+    alarm = detail.get("alarm")
+    proof: tuple[Evidence, ...] = ()
+    if isinstance(alarm, dict):
+        start = int(alarm["start"])
+        at = _moment(transcript, start, alarm.get("at"))
+        proof = (Evidence(says=str(alarm["title"]), start=start, end=int(alarm["end"]), at=at),)
+    return Verdict(
+        status=_STATUS[played.outcome],
+        reason=Reason(str(detail["reason"])),
+        message=str(detail["message"]),
+        step=played.index,
+        evidence=proof,
+    )

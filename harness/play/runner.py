@@ -1,0 +1,258 @@
+"""Play a scenario on a target: do its steps, wait for their effects, mark all of it on the timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.marks import MarkKind, boot_starts
+from emulator.errors import EmulatorError
+from emulator.sac.boot import read_sac_dump
+from harness.play.guest import Guest, OpenGuest, SacDialogue
+from harness.play.inject import inject
+from harness.play.session import Session
+from harness.play.target import Target
+from harness.scenario.errors import (
+    CommandFailed,
+    ExpectTimeout,
+    GuestDied,
+    GuestError,
+    GuestLeft,
+    NoEffect,
+    SacUnavailable,
+    Unsupported,
+    UnwantedEffect,
+    WrongOutput,
+)
+from harness.scenario.scenario import (
+    Alive,
+    Ask,
+    CheckDump,
+    Effect,
+    Expect,
+    Inject,
+    Keys,
+    Outcome,
+    Reach,
+    Rejoin,
+    Run,
+    Scenario,
+    Send,
+    Shows,
+    Silence,
+    Step,
+    describe_step,
+)
+from harness.scenario.stimulus import Button, Press
+from harness.scenario.verdict import Reason
+
+_RESTARTS = frozenset({Button.RESET, Button.POWER_OFF, Button.POWER_ON})
+_SETTLE_S = 0.3
+"""Quiet after which a dying guest's text is taken for whole, in seconds."""
+_SETTLE_MOST_S = 2.0
+DELAYED = "delayed"
+"""Name of the mark in a step that was made to wait."""
+
+
+@dataclass(slots=True)
+class Player:
+    """Plays one scenario once.
+
+    Attributes:
+        scenario: what to play.
+        target: on what; it must be powered on.
+        open_guest: makes the guest's driver.
+        clock: what every wait is measured with.
+        time_scale: factor on every step's time, for slow hosts.
+        time_limit_s: seconds that all steps together may take.
+        delays: seconds to wait before a step is done, by its index; the step's own time begins after it.
+        on_step: called with each step's number and text as it begins.
+    """
+
+    scenario: Scenario
+    target: Target
+    open_guest: OpenGuest
+    clock: Clock = SYSTEM_CLOCK
+    time_scale: float = 1.0
+    time_limit_s: float = 600.0
+    delays: Mapping[int, float] = field(default_factory=dict)
+    on_step: Callable[[int, str], None] = lambda _index, _text: None
+    _since: int = field(init=False, default=0)  # the number of the first mark that an `Expect` may take
+
+    def play(self) -> None:
+        """Do the steps in order, up to the first that fails; every outcome is a mark, none is raised.
+
+        KeyboardInterrupt passes through.
+        """
+        session = Session(self.target.channel)
+        guest = self.open_guest(session)
+        limit = Deadline.after(self.time_limit_s * self.time_scale, self.clock)
+        for index, step in enumerate(self.scenario.steps):
+            if not self._play_step(index, step, guest, limit):
+                session.wait_quiet(_SETTLE_S, Deadline.after(_SETTLE_MOST_S, self.clock))
+                return
+
+    def _play_step(self, index: int, step: Step, guest: Guest, limit: Deadline) -> bool:
+        text = describe_step(step)
+        self.on_step(index, text)
+        transcript = guest.session.transcript
+        # What came before this moment and nobody has consumed is still to be seen by this step.
+        begin = {"index": index, "step": text, "from": guest.session.position}
+        if self.scenario.cause_of(index) == index:
+            self._since = len(transcript.marks)
+        transcript.mark(MarkKind.STEP, "begin", begin)
+        if delay := self.delays.get(index, 0.0):
+            transcript.mark(MarkKind.LAB, DELAYED, {"seconds": delay})
+            self.clock.sleep(min(delay, limit.remaining()))
+        detail: dict[str, object] = {"index": index, "outcome": "done"}
+        try:
+            with guest.session.expecting(*self.scenario.allowed(index)):
+                detail |= self._perform(step, guest, limit.sooner(step.within_s * self.time_scale))
+                guest.session.check()
+        except (GuestError, Unsupported, EmulatorError) as error:
+            detail |= _blame(error)
+        transcript.mark(MarkKind.STEP, "end", detail)
+        return detail["outcome"] == "done"
+
+    def _perform(self, step: Step, guest: Guest, deadline: Deadline) -> dict[str, object]:
+        match step:
+            case Reach():
+                guest.reach(step.stage, deadline)
+            case Run():
+                return _run(step, guest, deadline)
+            case Send():
+                guest.send_line(step.line.encode(), deadline, echo=step.echo)
+            case Alive():
+                guest.prove_life(deadline)
+            case Silence():
+                _await_silence(step, guest.session, deadline)
+            case Expect():
+                _await_effects(step.effects, guest, deadline, since=self._since)
+            case Inject():
+                self._inject(step, guest, deadline)
+            case CheckDump():
+                _check_dump(step, self.target)
+            case Ask() | Keys() | Rejoin():
+                return _talk(step, guest, deadline)
+        return {}
+
+    def _inject(self, step: Inject, guest: Guest, deadline: Deadline) -> None:
+        for attempt in range(1, step.attempts + 1):
+            session = guest.session
+            session.skip()
+            share = deadline.remaining() / (step.attempts - attempt + 1)
+            mark = inject(step.stimulus, self.target, session, deadline)
+            # What came before the mark is no effect of it.
+            session.position = max(session.position, mark.offset)
+            since = session.transcript.marks.index(mark)
+            if isinstance(step.stimulus, Press) and step.stimulus.button in _RESTARTS:
+                guest.restarted()
+            if step.outcome is Outcome.NO_EFFECT:
+                _await_nothing(step, guest, Deadline.after(step.quiet_s * self.time_scale, self.clock))
+                return
+            try:
+                _await_effects(step.effects, guest, deadline.sooner(share), since=since)
+            except ExpectTimeout as error:
+                if attempt == step.attempts:
+                    raise NoEffect(f"{step.stimulus.name} had no effect: {error}") from error
+            else:
+                return
+
+
+def _await_silence(step: Silence, session: Session, deadline: Deadline) -> None:
+    if not session.wait_quiet(step.for_s, deadline):
+        raise ExpectTimeout(f"{session.transcript.name}: awaited {describe_step(step)}, but it goes on")
+
+
+def _run(step: Run, guest: Guest, deadline: Deadline) -> dict[str, object]:
+    result = guest.run(step.command, deadline)
+    if step.status is not None and result.status != step.status:
+        message = f"{step.command!r} ended with status {result.status}, need {step.status}"
+        raise CommandFailed(message, status=result.status, output=result.output)
+    if step.shows is not None and not step.shows.compiled().search(result.output):
+        raise WrongOutput(f"{step.command!r} did not show {step.shows.says}")
+    return {"status": result.status, "output": [result.start, result.end]}
+
+
+def _talk(step: Ask | Keys | Rejoin, guest: Guest, deadline: Deadline) -> dict[str, object]:
+    if not isinstance(guest, SacDialogue):
+        raise Unsupported(f"{describe_step(step)}: this guest has no SAC")
+    match step:
+        case Keys():
+            guest.press_keys(step.keys.encode(), deadline)
+        case Rejoin():
+            guest.rejoin()
+        case Ask():
+            answer = guest.run_sac(step.command, deadline)
+            for shows in step.shows:
+                if not shows.compiled().search(answer.text + b"\n"):
+                    raise WrongOutput(f"{step.command!r} did not show {shows.says}: {answer.text[:200]!r}")
+            return {"output": [answer.start, answer.end]}
+    return {}
+
+
+def _check_dump(step: CheckDump, target: Target) -> None:
+    if target.disk is None:
+        raise Unsupported(f"{target.name}: the guest's disk can't be read here")
+    dump = read_sac_dump(target.disk)
+    found = None if dump is None else dump.code
+    target.channel.transcript.mark(MarkKind.LAB, "dump", {"code": found})
+    if found != step.code:
+        shown = "no dump" if found is None else f"a dump of bugcheck 0x{found:X}"
+        raise WrongOutput(f"{target.name}: the disk has {shown}, need {describe_step(step)}")
+
+
+def _await_effects(effects: tuple[Effect, ...], guest: Guest, deadline: Deadline, *, since: int) -> None:
+    session = guest.session
+    for effect in effects:
+        if isinstance(effect, Shows):
+            guest.notice(session.expect(effect.compiled(), deadline, view=effect.view))
+        elif effect.name == "RESET" and isinstance(guest, SacDialogue) and not _is_told(session):
+            guest.await_restart(deadline)
+        else:
+            session.wait_mark(frozenset({effect.name}), deadline, since=since)
+
+
+def _is_told(session: Session) -> bool:
+    """Tell whether a machine says beside the console when it restarts; a serial port has none that does."""
+    return bool(boot_starts(session.transcript.marks))
+
+
+def _await_nothing(step: Inject, guest: Guest, quiet: Deadline) -> None:
+    for view in dict.fromkeys(shows.view for shows in step.unless):
+        unwanted = [shows for shows in step.unless if shows.view is view]
+        try:  # a second view is searched once the quiet is over, from the same place
+            match = guest.session.expect([shows.compiled() for shows in unwanted], quiet, view=view)
+        except ExpectTimeout:
+            continue
+        raise UnwantedEffect(f"{step.stimulus.name} had an effect: {unwanted[match.index].says}")
+
+
+_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+    (GuestLeft, Reason.LEFT),
+    (GuestDied, Reason.DIED),
+    (NoEffect, Reason.NO_EFFECT),
+    (UnwantedEffect, Reason.UNWANTED_EFFECT),
+    (ExpectTimeout, Reason.TIMEOUT),
+    (CommandFailed, Reason.COMMAND),
+    (WrongOutput, Reason.COMMAND),
+    (SacUnavailable, Reason.UNAVAILABLE),
+    (Unsupported, Reason.UNSUPPORTED),
+    (EmulatorError, Reason.LAB),
+)
+
+
+def _blame(error: Exception) -> dict[str, object]:
+    """Return what the end mark of a step says of `error`: whose fault, why, and what stood there."""
+    outcome = "broken"
+    if isinstance(error, GuestError):
+        outcome = "failed"
+    elif isinstance(error, Unsupported):
+        outcome = "skipped"
+    reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
+    detail: dict[str, object] = {"outcome": outcome, "reason": reason.value, "message": str(error)}
+    if isinstance(error, GuestDied):
+        alarm = error.alarm
+        detail["alarm"] = {"title": alarm.title, "start": alarm.start, "end": alarm.end, "at": alarm.at}
+    return detail

@@ -1,0 +1,184 @@
+"""What a terminal would show: for menus and full-screen programs, where the order of bytes says little."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import pyte
+
+from emulator.clock import Deadline
+from emulator.errors import ConsoleClosed
+from harness.play.session import Session
+from harness.scenario.errors import ExpectTimeout
+from harness.scenario.scenario import View
+
+COLUMNS, ROWS = 80, 24
+_PIECE = 65536
+_LONGEST_SEQUENCE = 4096
+_TOKEN = re.compile(
+    rb"(?P<string>\x1b[P_^X].*?(?:\x1b\\|\x07))"  # DCS and its like; pyte 0.8.2 would show what is in them
+    rb"|\x1b\[(?P<csi>[0-?]*)[ -/]*(?P<final>[@-~])"
+    rb"|\x1b[^\[P_^X]"
+    rb"|[^\x1b]+",
+    re.DOTALL,
+)
+_SUBPARAMETER = re.compile(rb":[0-9:]*")
+"""`4:3` is a curly underline; pyte 0.8.2 would show `3m` (spec/parts.md)."""
+
+Wanted: TypeAlias = "str | re.Pattern[str] | Callable[[Screen], bool]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the cursor is, counted from 0."""
+
+    row: int
+    column: int
+
+
+class Screen:
+    """An 80x24 terminal that looks on; it answers no question of the guest (parts.md, console answers).
+
+    Reading it consumes nothing of the session. Bytes behind an alarm that nobody allowed are not shown.
+    For the session's thread.
+
+    Attributes:
+        session: whose console and allowed alarms.
+        position: raw offset up to which output is shown.
+    """
+
+    def __init__(
+        self, session: Session, *, start: int | None = None, columns: int = COLUMNS, rows: int = ROWS
+    ) -> None:
+        self.session = session
+        self.position = session.position if start is None else start
+        self._held = b""
+        self._screen: Any = pyte.Screen(columns, rows)
+        self._stream: Any = pyte.ByteStream(self._screen)
+
+    # -- what is shown -------------------------------------------------------------------------
+
+    def update(self) -> None:
+        """Show all that has come."""
+        self.session.listener.update()
+        end = self.session.readable(self.position, View.RAW)
+        while data := self.session.transcript.read(self.position, min(end, self.position + _PIECE)):
+            self.position += len(data)
+            self._show(data)
+
+    def lines(self) -> tuple[str, ...]:
+        """Return what stands on each row, without blanks at its end."""
+        return tuple(line.rstrip() for line in self._screen.display)
+
+    @property
+    def cursor(self) -> Place:
+        """Where the cursor is."""
+        return Place(row=self._screen.cursor.y, column=min(self._screen.cursor.x, self._screen.columns - 1))
+
+    def before_cursor(self, count: int) -> str:
+        """Return the `count` characters before the cursor, over row ends; fewer at the top of the screen."""
+        rows = self._screen.display[: self._screen.cursor.y]
+        here = self._screen.display[self._screen.cursor.y][: self._screen.cursor.x]
+        shown = "".join(rows) + str(here)
+        return shown[max(0, len(shown) - count) :]
+
+    def line_before_cursor(self) -> str:
+        """Return what stands in the cursor's line up to the cursor; rows that are full go on in the next."""
+        first = self._screen.cursor.y
+        while first > 0 and not str(self._screen.display[first - 1]).endswith(" "):
+            first -= 1
+        return self.before_cursor(
+            (self._screen.cursor.y - first) * self._screen.columns + self._screen.cursor.x
+        )
+
+    def highlighted_row(self) -> int | None:
+        """Return the row with the most cells in reverse video (or black on white), None without any."""
+        counts = [self._highlighted(row) for row in range(self._screen.lines)]
+        return counts.index(max(counts)) if any(counts) else None
+
+    # -- waiting -------------------------------------------------------------------------------
+
+    def wait_for(self, wanted: Wanted, deadline: Deadline, *, says: str = "") -> None:
+        """Wait until the screen shows `wanted`.
+
+        Args:
+            wanted: text or a pattern that a row must contain, or a predicate on the screen.
+            deadline: when to give up.
+            says: what is awaited, for messages.
+
+        Raises:
+            ExpectTimeout: it did not show; the screen is in a note.
+            GuestDied: an alarm came first (GuestLeft for a reset or power-off).
+            MachineGone: the machine ended unasked.
+            ConsoleClosed: the transcript ended.
+        """
+        shows, transcript = _predicate(wanted), self.session.transcript
+        awaited, began = says or _described(wanted), transcript.now()
+        while True:
+            version, late, closed = transcript.version, deadline.expired(), transcript.closed
+            self.update()
+            if shows(self):
+                return
+            self.session.raise_alarm(f"awaiting {awaited} on the screen")
+            if closed is not None:
+                raise ConsoleClosed(
+                    f"{transcript.name}: awaited {awaited} on the screen, but the console ended: {closed}"
+                )
+            if late:
+                raise self._late(awaited, transcript.now() - began)
+            transcript.wait_change(version, deadline)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _late(self, awaited: str, seconds: float) -> ExpectTimeout:
+        name = self.session.transcript.name
+        error = ExpectTimeout(
+            f"{name}: awaited {awaited} on the screen, which did not show in {seconds:.1f} s"
+        )
+        error.add_note("\n".join(line for line in self.lines() if line))
+        return error
+
+    def _show(self, data: bytes) -> None:
+        data, position = self._held + data, 0
+        while position < len(data):
+            token = _TOKEN.match(data, position)
+            if token is None:  # a sequence that has not ended yet, or is none
+                if len(data) - position < _LONGEST_SEQUENCE:
+                    break
+                position += 1
+                continue
+            position = token.end()
+            self._feed(token)
+        self._held = data[position:]
+
+    def _feed(self, token: re.Match[bytes]) -> None:
+        if token["string"] is not None:
+            return
+        data = token[0]
+        if token["final"] == b"m" and b":" in token["csi"]:
+            data = b"\x1b[" + _SUBPARAMETER.sub(b"", token["csi"]) + b"m"
+        try:
+            self._stream.feed(data)
+        except Exception:  # noqa: BLE001  # pyte trips over some garbage; it has reset its parser by then
+            return
+
+    def _highlighted(self, row: int) -> int:
+        cells = (self._screen.buffer[row][column] for column in range(self._screen.columns))
+        return sum(cell.reverse or (cell.fg, cell.bg) == ("black", "white") for cell in cells)
+
+
+def _predicate(wanted: Wanted) -> Callable[[Screen], bool]:
+    if isinstance(wanted, str):
+        return lambda screen: any(wanted in line for line in screen.lines())
+    if isinstance(wanted, re.Pattern):
+        return lambda screen: any(wanted.search(line) for line in screen.lines())
+    return wanted
+
+
+def _described(wanted: Wanted) -> str:
+    if isinstance(wanted, str):
+        return repr(wanted)
+    return repr(wanted.pattern) if isinstance(wanted, re.Pattern) else "what a predicate says"

@@ -1,0 +1,385 @@
+"""pexpect over a transcript: every wait is armed with death, every match is a value with byte spans."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pexpect
+from pexpect.spawnbase import SpawnBase
+
+from emulator.clock import Deadline
+from emulator.console.channel import Channel
+from emulator.console.marks import Mark, MarkKind
+from emulator.console.transcript import Transcript
+from emulator.errors import ConsoleClosed, MachineGone, StateError
+from emulator.guest_text.printable import escape
+from emulator.guest_text.records import UserView, held_tail
+from harness.play.alarms import GONE, OFF, RESET, SHUTDOWN, Alarm
+from harness.play.listener import Listener
+from harness.play.views import PlainView
+from harness.scenario.errors import ExpectTimeout, GuestDied, GuestLeft
+from harness.scenario.scenario import View
+
+_LINE_MOST = 200
+
+
+def show_tail(transcript: Transcript, lines: int) -> str:
+    """Return the last `lines` lines that are not empty, escaped, each cut to 200 bytes."""
+    data = transcript.read(max(0, len(transcript) - (_LINE_MOST + 80) * lines))
+    kept = [line.strip(b"\r") for line in data.split(b"\n")]
+    return "\n".join(escape(line[:_LINE_MOST]) for line in [line for line in kept if line][-lines:])
+
+
+MAXREAD = 65536
+SEARCH_WINDOW = 2 * MAXREAD
+"""Smaller than twice MAXREAD silently loses matches (spec/parts.md, finding 2)."""
+FIFO_BYTES = 16
+"""What a 16550 holds: more than that unechoed may be lost on its way."""
+ECHO_S = 5.0
+"""Seconds that an echo may take; a terminal gives it in milliseconds."""
+
+_BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|\x1b\[[0-9;?]*[A-Za-z])*"
+"""What a line editor may put between two echoed bytes where the line wraps (readline: space and CR)."""
+_SOME_ECHO = rb"[^\r\n]{0,40}?"
+"""How a guest shows what is not plain ASCII."""
+
+
+if TYPE_CHECKING:
+    _BytesSpawn = SpawnBase[bytes]
+else:  # generic in its stubs only
+    _BytesSpawn = SpawnBase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """What an expectation found.
+
+    Attributes:
+        index: number of the pattern that matched.
+        data: the matched bytes, in the view that was searched.
+        before: the bytes between the session's place and the match, in that view.
+        groups: the pattern's groups.
+        start: raw offset of the first matched byte in the transcript.
+        end: one past the last.
+    """
+
+    index: int
+    data: bytes
+    before: bytes
+    groups: tuple[bytes | None, ...]
+    start: int
+    end: int
+
+
+class Session:
+    """One dialogue with a console, for the thread that owns it.
+
+    Attributes:
+        channel: the console.
+        listener: what raises alarms.
+        position: raw offset up to which output has been consumed.
+    """
+
+    def __init__(self, channel: Channel, *, start: int = 0) -> None:
+        self.channel = channel
+        self.listener = Listener(channel.transcript, start=start)
+        self.position = start
+        self._allowed: frozenset[str] = frozenset()
+
+    @property
+    def transcript(self) -> Transcript:
+        """The console's transcript."""
+        return self.channel.transcript
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The alarms that do not end a wait now."""
+        return self._allowed
+
+    @contextmanager
+    def expecting(self, *names: str) -> Iterator[None]:
+        """Allow alarms by name within the block: rule ids of signatures, or `harness.play.alarms.NAMES`."""
+        before = self._allowed
+        self._allowed = before | frozenset(names)
+        try:
+            yield
+        finally:
+            self.listener.update()
+            self.listener.first_unexpected(self._allowed)  # what is allowed here stays so
+            self._allowed = before
+
+    def skip(self) -> None:
+        """Consume all output so far without looking for anything in it."""
+        self.position = len(self.transcript)
+
+    def check(self) -> None:
+        """Look at what has come so far.
+
+        Raises:
+            GuestDied: there is an alarm that nobody allowed (GuestLeft for a reset or power-off).
+            MachineGone: the machine ended unasked.
+        """
+        self.listener.update()
+        self.raise_alarm("checking")
+
+    def expect(
+        self,
+        patterns: bytes | re.Pattern[bytes] | Sequence[bytes | re.Pattern[bytes]],
+        deadline: Deadline,
+        *,
+        view: View = View.RAW,
+    ) -> Match:
+        """Wait for the first of `patterns` behind the session's place, and consume up to its end.
+
+        A pattern should end in something that the guest surely sends: `[0-9]+` at the end matches
+        what the chunking gives (design.md, fact 5).
+
+        Raises:
+            ExpectTimeout: none came before the deadline; nothing is consumed.
+            GuestDied: an alarm came first (GuestLeft for a reset or power-off); nothing is consumed.
+                What stands before the alarm in the stream still matches, what stands behind it never.
+            MachineGone: the machine ended unasked.
+            ConsoleClosed: the transcript ended.
+        """
+        wanted = _compiled(patterns)
+        return self._expect(wanted, deadline, view=view, awaited=_shown(wanted))
+
+    def wait_mark(self, names: frozenset[str], deadline: Deadline, *, since: int) -> Mark:
+        """Wait for a QMP or machine mark with one of `names`, from mark number `since` on.
+
+        The alarm that this mark itself may raise does not end this wait, but it stays for later
+        ones unless it is allowed.
+
+        Raises:
+            ExpectTimeout: none came before the deadline.
+            GuestDied: another alarm came first (GuestLeft for a reset or power-off).
+            MachineGone: the machine ended unasked.
+            ConsoleClosed: the transcript ended.
+        """
+        awaited, began = " or ".join(sorted(names)), self.transcript.now()
+        while True:
+            version, late = self.transcript.version, deadline.expired()
+            closed = self.transcript.closed
+            self.listener.update()
+            mark = next((m for m in self.transcript.marks_since(since) if _is_signal(m, names)), None)
+            alarm = self.listener.first_unexpected(self._allowed)
+            if mark is not None and (alarm is None or alarm.start >= mark.offset):
+                return mark
+            self.raise_alarm(f"awaiting {awaited}")
+            if closed is not None:
+                raise ConsoleClosed(f"{self._where()}: awaited {awaited}, but the console ended: {closed}")
+            if late:
+                raise self._late(awaited, began)
+            self.transcript.wait_change(version, deadline)
+
+    def send(self, data: bytes, deadline: Deadline, *, echo: bool = True) -> None:
+        """Type `data`, no faster than a UART takes it.
+
+        With `echo` each run of FIFO_BYTES waits for its echo, which is consumed; without, bytes are
+        handed over at once (passwords, full-screen programs, a flooded console).
+
+        Raises:
+            ExpectTimeout: an echo did not come within ECHO_S.
+            GuestDied, MachineGone, ConsoleClosed: as `expect`.
+        """
+        if not echo:
+            self.check()
+            self.channel.write(data, deadline)
+            return
+        for run in _runs(data):
+            self.channel.write(run, deadline)
+            pattern = _echo_of(run)
+            if pattern is not None:
+                soon, awaited = deadline.sooner(ECHO_S), f"the echo of {run!r}"
+                self._expect([re.compile(pattern)], soon, view=View.USER, awaited=awaited)
+
+    def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
+        """Type `line` and Enter; raises as `send`."""
+        self.send(line + b"\r", deadline, echo=echo)
+
+    def wait_quiet(self, seconds: float, deadline: Deadline) -> bool:
+        """Wait until the guest has written nothing for `seconds`; False if the deadline comes first."""
+        while True:
+            size = len(self.transcript)
+            pause = Deadline.after(seconds, deadline.clock)
+            most = deadline.sooner(seconds)
+            version = self.transcript.version
+            while not most.expired() and len(self.transcript) == size and self.transcript.closed is None:
+                version = self.transcript.wait_change(version, most)
+            if len(self.transcript) == size and (pause.expired() or self.transcript.closed is not None):
+                return True
+            if deadline.expired():
+                return False
+
+    def _expect(
+        self, wanted: list[re.Pattern[bytes]], deadline: Deadline, *, view: View, awaited: str
+    ) -> Match:
+        began = self.transcript.now()
+        spawn = _CursorSpawn(self, deadline, view=view, awaited=awaited)
+        try:
+            index = spawn.expect([*wanted], timeout=None)  # the deadline is kept by the spawn
+        except pexpect.TIMEOUT:
+            raise self._late(awaited, began) from None
+        except pexpect.EOF:
+            raise ConsoleClosed(
+                f"{self._where()}: awaited {awaited}, but the console ended: {self.transcript.closed}"
+            ) from None
+        match = spawn.to_match(index)
+        self.position = match.end
+        return match
+
+    # -- for the spawn below -------------------------------------------------------------------
+
+    def readable(self, start: int, view: View) -> int:
+        """Return up to where (in `view`) bytes may be read now: an alarm's start, or all that came."""
+        alarm = self.listener.first_unexpected(self._allowed)
+        seen = self.seen(view)
+        if seen is None:
+            return self.listener.heard if alarm is None else max(start, alarm.start)
+        return len(seen) if alarm is None else max(start, seen.user_offset(alarm.start))
+
+    def seen(self, view: View) -> UserView | PlainView | None:
+        """Return what maps `view` to raw offsets; None for the raw bytes themselves."""
+        if view is View.RAW:
+            return None
+        return self.listener.view if view is View.USER else self.listener.plain
+
+    def raise_alarm(self, doing: str) -> None:
+        """Raise if there is an alarm that nobody allowed; as `check` without looking anew."""
+        alarm = self.listener.first_unexpected(self._allowed)
+        if alarm is not None:
+            raise _death(alarm, f"{self._where()}, {doing}: {alarm.title}", self.transcript)
+
+    def _late(self, awaited: str, began: float) -> ExpectTimeout:
+        error = ExpectTimeout(
+            f"{self._where()}: awaited {awaited}, which did not come"
+            f" in {self.transcript.now() - began:.1f} s; last came {show_tail(self.transcript, 1)!r}"
+        )
+        error.add_note(show_tail(self.transcript, 15))
+        return error
+
+    def _where(self) -> str:
+        return f"{self.transcript.name} at byte {len(self.transcript)}, {self.transcript.now():.1f} s"
+
+
+class _CursorSpawn(_BytesSpawn):
+    """pexpect's view of a session: reads from its place, ends where an alarm stands.
+
+    pexpect's own timeout is not used: it runs on another clock, and gives up with bytes unread.
+    """
+
+    def __init__(self, session: Session, deadline: Deadline, *, view: View, awaited: str) -> None:
+        super().__init__(timeout=None, maxread=MAXREAD, searchwindowsize=SEARCH_WINDOW)
+        self.delayafterread = None
+        self._session = session
+        self._deadline = deadline
+        self._view = view
+        self._awaited = awaited
+        self._last: int | None = None
+        session.listener.update()
+        self._seen = session.seen(view)
+        self._base = session.position if self._seen is None else self._seen.user_offset(session.position)
+        self._next = self._base
+
+    def read_nonblocking(self, size: int = 1, timeout: float | None = None) -> bytes:
+        """Return what is there, or wait; pexpect's name, though it does block."""
+        del timeout  # the deadline is the session's
+        session = self._session
+        while True:
+            version, late = session.transcript.version, self._deadline.expired()
+            closed = session.transcript.closed is not None
+            session.listener.update()
+            end = session.readable(self._next, self._view)
+            if late:
+                # What came in time still counts; a flood must not carry the wait past its deadline.
+                end = self._last = end if self._last is None else min(end, self._last)
+            if end > self._next:
+                return self._take(min(end, self._next + size))
+            session.raise_alarm(f"awaiting {self._awaited}")
+            if closed:
+                raise pexpect.EOF("the transcript is closed")
+            if late:
+                raise pexpect.TIMEOUT("the deadline has come")
+            session.transcript.wait_change(version, self._deadline)
+
+    def to_match(self, index: int) -> Match:
+        """Return the last match with raw offsets.
+
+        Raises:
+            StateError: nothing has matched.
+        """
+        before, found = self.before, self.match
+        if before is None or not isinstance(found, re.Match):
+            raise StateError("to_match: no pattern has matched")
+        start = self._base + len(before)
+        end = start + len(found.group())
+        span = (start, end) if self._seen is None else self._seen.raw_span(start, end)
+        return Match(
+            index=index,
+            data=found.group(),
+            before=before,
+            groups=found.groups(),
+            start=span[0],
+            end=span[1],
+        )
+
+    def _take(self, end: int) -> bytes:
+        source = self._session.transcript if self._seen is None else self._seen
+        data = source.read(self._next, end)
+        self._next = end
+        return data
+
+
+def _compiled(
+    patterns: bytes | re.Pattern[bytes] | Sequence[bytes | re.Pattern[bytes]],
+) -> list[re.Pattern[bytes]]:
+    several = [patterns] if isinstance(patterns, (bytes, re.Pattern)) else list(patterns)
+    return [re.compile(one, re.DOTALL) if isinstance(one, bytes) else one for one in several]
+
+
+def _shown(wanted: list[re.Pattern[bytes]]) -> str:
+    return " or ".join(repr(one.pattern)[1:] for one in wanted)
+
+
+def _runs(data: bytes) -> Iterator[bytes]:
+    """Cut `data` into runs of at most FIFO_BYTES whose echo can be told from a kernel record's head."""
+    while data:
+        run = data[:FIFO_BYTES]
+        held = held_tail(run)
+        if 0 < held < len(run):
+            run = run[:-held]  # "if [" ends in what may begin a record; the next run shows that it does not
+        yield run
+        data = data[len(run) :]
+
+
+def _echo_of(run: bytes) -> bytes | None:
+    """Return the pattern of `run` echoed by a terminal; None where nothing certain is echoed.
+
+    How a control character or a byte of UTF-8 is shown is the guest's affair.
+    """
+    if run in (b"\r", b"\n"):
+        return rb"\r\n"
+    plain = [word for word in re.split(rb"[^\x20-\x7e]+", run) if word]
+    if not plain or held_tail(run):
+        return None  # a bare "[": its echo can't be told from a record's head before more comes
+    shown = [_BETWEEN_ECHOES.join(re.escape(bytes([byte])) for byte in word) for word in plain]
+    return _SOME_ECHO.join(shown) + (_SOME_ECHO + rb"\s*?\r\n" if run[-1:] in b"\r\n" else b"")
+
+
+def _is_signal(mark: Mark, names: frozenset[str]) -> bool:
+    return mark.name in names and mark.kind in {MarkKind.QMP, MarkKind.MACHINE}
+
+
+def _death(alarm: Alarm, message: str, transcript: Transcript) -> Exception:
+    left = alarm.name in {RESET, SHUTDOWN, OFF}
+    error: Exception = (
+        MachineGone(message)
+        if alarm.name == GONE
+        else (GuestLeft if left else GuestDied)(message, alarm=alarm)
+    )
+    error.add_note(show_tail(transcript, 15))
+    return error

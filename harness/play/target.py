@@ -1,0 +1,48 @@
+"""What a session opens on: a console with a control beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from emulator.console.channel import Channel
+from emulator.machine.control import Capability, Control
+from harness.scenario.errors import Unsupported
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A console and what can be done to the machine behind it.
+
+    Attributes:
+        name: for messages ("bookworm on q35", "rfc2217://lab:7001").
+        channel: the console.
+        control: what can be done.
+        obstacles: why a capability is absent, where more can be said than that it is.
+        disk: file of the guest's disk, where the host may read it.
+    """
+
+    name: str
+    channel: Channel
+    control: Control
+    obstacles: Mapping[Capability, str] = field(default_factory=dict)
+    disk: Path | None = None
+
+    def require(self, needs: frozenset[Capability]) -> None:
+        """Check that the target can do all of `needs`.
+
+        Raises:
+            Unsupported: it can't; the text says what is missing.
+        """
+        missing = needs - self.control.capabilities
+        if missing:
+            shown = ", ".join(self._explain(one) for one in sorted(missing))
+            raise Unsupported(f"{self.name} can't do {shown}")
+
+    def _explain(self, capability: Capability) -> str:
+        why = self.obstacles.get(capability)
+        return capability.value if why is None else f"{capability.value} ({why})"
+
+
+__all__ = ["Target"]

@@ -1,0 +1,95 @@
+"""How each kind of guest shows on the console what was done with it: what the judge goes by; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from emulator.guest_text import sac as sac_text
+from emulator.guest_text.linux import KERNEL, MARKER, LinuxProfile
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import View
+from harness.scenario.stages import Stage
+
+_LINUX = LinuxProfile()
+_SUM = re.compile(rb"\$\(\((\d+) \* (\d+)\)\)")
+"""What `LinuxGuest.prove_life` asks a shell to compute."""
+_MENU = rb"Choose an operating system to start|Please select the operating system to start"
+_GUID = rb"Computer GUID: +[0-9A-Fa-f-]{36}\r\n"
+_USERNAME = rb"Username: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """A pattern, and on which bytes it counts."""
+
+    pattern: bytes
+    view: View
+
+    def compiled(self) -> re.Pattern[bytes]:
+        """Return the pattern, ready to search."""
+        return re.compile(self.pattern, re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traces:
+    """What one kind of guest leaves on its console.
+
+    Attributes:
+        stages: signs of each stage, of which the last must stand behind the last of each before it. What is
+            missing here is waited for by nobody.
+        view: where commands show.
+        status: what stands behind a command's output, with `%d` for its status.
+    """
+
+    stages: Mapping[Stage, tuple[Sign, ...]]
+    view: View
+    status: bytes
+
+    def ended(self, status: int) -> Sign:
+        """Return the sign behind the output of a command that ended with `status`."""
+        return Sign(pattern=self.status.replace(b"%d", b"%d" % status), view=self.view)
+
+    def alive(self, typed: bytes) -> Sign | None:
+        """Return the answer to a question in `typed` that only a living guest has; None without one."""
+        asked = _SUM.search(typed)
+        if asked is not None:
+            answer = rb"(?<![0-9])%d\r*\n" % (int(asked[1]) * int(asked[2]))
+            return Sign(pattern=answer, view=self.view)
+        return Sign(pattern=_GUID, view=self.view) if b"id\r" in typed else None
+
+
+def _plain(*patterns: bytes) -> tuple[Sign, ...]:
+    return tuple(Sign(pattern=pattern, view=View.PLAIN) for pattern in patterns)
+
+
+TRACES: Mapping[GuestKind, Traces] = MappingProxyType(
+    {
+        GuestKind.LINUX: Traces(
+            stages={
+                Stage.KERNEL: (Sign(pattern=KERNEL, view=View.RAW),),
+                Stage.LOGIN: (Sign(pattern=_LINUX.login, view=View.USER),),
+                Stage.SHELL: (
+                    Sign(pattern=_LINUX.login, view=View.USER),
+                    Sign(pattern=_LINUX.prompt, view=View.USER),
+                ),
+            },
+            view=View.USER,
+            status=rb"\A" + MARKER + rb":%d:",
+        ),
+        GuestKind.SAC: Traces(
+            stages={
+                Stage.LOADER: _plain(_MENU),
+                Stage.KERNEL: _plain(rb"</machine-info>"),
+                Stage.SAC: _plain(rb"</machine-info>", rb"\nSAC>"),
+                Stage.CMD: _plain(sac_text.CMD_AVAILABLE),
+                Stage.LOGIN: _plain(_USERNAME),
+                Stage.SHELL: _plain(_USERNAME, sac_text.SHELL_PROMPT),
+            },
+            view=View.PLAIN,
+            status=MARKER + rb":%d[ ]*\r\n",
+        ),
+    }
+)

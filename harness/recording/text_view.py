@@ -1,0 +1,214 @@
+"""Ways of looking at a console's bytes, each character with the way back to its byte; pure.
+
+A name that stands on a screen need not stand in the stream: escape sequences cut it, a cursor that jumps
+writes it in pieces, column 80 wraps it. So the bytes are looked at as they came, without sequences, and on a
+terminal whose cells know which byte wrote them.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyte
+
+from harness.play.views import COLUMNS
+
+ROWS = 25
+"""One more than SAC has: a screen of 24 rows fits, and Microsoft speaks of 80x25."""
+NOWHERE = -1
+"""Stands for the byte of a character that no byte wrote."""
+
+_TOKEN = re.compile(
+    rb"\x1b\[[0-?]*[ -/]*(?P<final>[@-~])"
+    rb"|\x1b[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?"
+    rb"|\x1b[ -/]*[0-~]"
+    rb"|(?P<text>[^\x1b]+)"
+    rb"|\x1b",
+    re.DOTALL,
+)
+_ROW_MOVES = frozenset(b"HfABEFd")
+"""Final bytes after which text goes on in another row."""
+_RUNS = re.compile(rb"[\x20-\x7e\x80-\xff]+|[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """A text that can be seen in the bytes.
+
+    Attributes:
+        text: bytes that are not UTF-8 are lone surrogates in it.
+        starts: for each character the offset of its first byte, or NOWHERE.
+    """
+
+    text: str
+    starts: Sequence[int]
+
+
+def width(character: str) -> int:
+    """Return how many bytes a character of a sight stands for."""
+    return len(character.encode("utf-8", "surrogateescape"))
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Collects a sight."""
+
+    parts: list[str] = field(default_factory=list)
+    starts: array[int] = field(default_factory=lambda: array("q"))
+
+    def add(self, data: bytes, start: int) -> None:
+        text = data.decode("utf-8", "surrogateescape")
+        self.parts.append(text)
+        if len(text) == len(data):
+            self.starts.extend(range(start, start + len(data)))
+            return
+        for character in text:
+            self.starts.append(start)
+            start += width(character)
+
+    def add_line_end(self) -> None:
+        self.parts.append("\n")
+        self.starts.append(NOWHERE)
+
+    def add_row(self, text: str, starts: array[int], between: str) -> None:
+        self.parts.append(text + between)
+        self.starts.extend(starts)
+        self.starts.extend([NOWHERE] * len(between))
+
+    def sight(self) -> Sight:
+        return Sight(text="".join(self.parts), starts=self.starts)
+
+
+def raw_sight(data: bytes) -> Sight:
+    """Return the bytes as they came."""
+    writer = _Writer()
+    writer.add(data, 0)
+    return writer.sight()
+
+
+def line_sight(data: bytes) -> Sight:
+    """Return the text without escape sequences; a move to another row is a line end."""
+    return _stream_sight(data, keeps=b"\r\n\t", breaks=True)
+
+
+def tight_sight(data: bytes) -> Sight:
+    """Return printable characters alone, joined over everything between them."""
+    return _stream_sight(data, keeps=b"", breaks=False)
+
+
+def _stream_sight(data: bytes, *, keeps: bytes, breaks: bool) -> Sight:
+    writer = _Writer()
+    for token in _TOKEN.finditer(data):
+        if token["text"] is None:
+            if breaks and token["final"] is not None and token["final"][0] in _ROW_MOVES:
+                writer.add_line_end()
+            continue
+        for run in _RUNS.finditer(token["text"]):
+            if (run[0][0] >= 0x20 and run[0][0] != 0x7F) or run[0] in keeps:
+                writer.add(run[0], token.start() + run.start())
+    return writer.sight()
+
+
+class CellScreen:
+    """A terminal whose cells know the byte that wrote them."""
+
+    def __init__(self) -> None:
+        self._screen: Any = pyte.Screen(COLUMNS, ROWS)
+        self._stream: Any = pyte.ByteStream(self._screen)
+        self._plain: Any = self._screen.cursor.attrs
+        self._dirty: set[int] = set()
+
+    def show(self, data: bytes, start: int = 0) -> Iterator[Sight]:
+        """Show `data`, whose first byte has the offset `start`; give what was written before it goes.
+
+        Args:
+            data: whole sequences and characters.
+            start: offset of its first byte.
+        """
+        for token in _TOKEN.finditer(data):
+            if token["text"] is not None:
+                yield from self._show_text(token["text"], start + token.start())
+            elif token["final"] != b"m":
+                yield from self.look()
+                self._feed(token[0])
+
+    def look(self) -> Iterator[Sight]:
+        """Give what was written since the last look, with the rows around it: by rows, and wrapped."""
+        if not self._dirty:
+            return
+        rows = range(max(0, min(self._dirty) - 1), min(ROWS, max(self._dirty) + 2))
+        self._dirty.clear()
+        read = [self._read(row) for row in rows]
+        for between in ("\n", ""):
+            writer = _Writer()
+            for text, starts in read:
+                writer.add_row(text, starts, between)
+            yield writer.sight()
+
+    def line_before_cursor(self) -> str:
+        """Return what stands in the cursor's row up to the cursor."""
+        cursor = self._screen.cursor
+        cells = self._screen.buffer[cursor.y]
+        return "".join(cells[column].data for column in range(cursor.x))
+
+    def _show_text(self, text: bytes, start: int) -> Iterator[Sight]:
+        for run in _RUNS.finditer(text):
+            if run[0][0] < 0x20 or run[0][0] == 0x7F:
+                yield from self.look()
+                self._feed(run[0])
+            else:
+                self._draw(run[0].decode("utf-8", "surrogateescape"), start + run.start())
+
+    def _draw(self, text: str, start: int) -> None:
+        screen = self._screen
+        for character in text:
+            screen.cursor.attrs = self._plain._replace(fg=start)
+            self._draw_one(character)
+            start += width(character)
+            self._dirty.add(screen.cursor.y)
+        screen.cursor.attrs = self._plain
+
+    def _draw_one(self, character: str) -> None:
+        try:
+            self._screen.draw(character)
+        except Exception:  # noqa: BLE001  # pyte trips over some garbage
+            return
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._stream.feed(data)
+        except Exception:  # noqa: BLE001  # as above; it has reset its parser by then
+            return
+
+    def _read(self, row: int) -> tuple[str, array[int]]:
+        """Return what stands in a row, and the bytes that wrote it; of a wide cell's two one is empty."""
+        cells = self._screen.buffer[row]
+        shown = [cells[column] for column in range(COLUMNS) if cells[column].data]
+        starts = array("q", [cell.fg if isinstance(cell.fg, int) else NOWHERE for cell in shown])
+        return "".join([cell.data[0] for cell in shown]), starts
+
+
+def align_cuts(data: bytes, offsets: Sequence[int]) -> list[int]:
+    """Return `offsets`, in order, each moved on to where neither a sequence nor a character is cut."""
+    cuts: list[int] = []
+    tokens = _TOKEN.finditer(data)
+    token = next(tokens, None)
+    for offset in offsets:
+        while token is not None and token.end() <= offset:
+            token = next(tokens, None)
+        cut = min(offset, len(data))
+        if token is not None and token.start() < cut:
+            cut = token.end() if token["text"] is None else _skip_continuation(data, cut)
+        cuts.append(max(cut, cuts[-1] if cuts else 0))
+    return cuts
+
+
+def _skip_continuation(data: bytes, at: int) -> int:
+    most = min(at + 3, len(data))
+    while at < most and 0x80 <= data[at] <= 0xBF:
+        at += 1
+    return at

@@ -1,0 +1,302 @@
+"""Several workers at once: each gets a repetition when it has ended one; one that dies is replaced."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.errors import EmulatorError, LaunchError, SpecError
+from emulator.machine.process import parent_death_words
+from emulator.machine.spec import Accelerator
+from harness.cells.cell import Cell
+from harness.plugin.process import held_back
+from harness.repeat.outcome import Ending, broken_ending, ending_of
+from harness.repeat.plan import Repetition
+from harness.repeat.summary import Hunt
+from harness.run.cell_run import CellRun
+from harness.run.lab import Lab
+from harness.scenario.errors import HarnessError
+from harness.scenario.scenario import Scenario
+from harness.scenario.verdict import Status
+
+_BUSY = '[ "$PPID" = "$1" ] || exit; while :; do :; done'
+"""Whose parent died before the kernel was told to kill it has another one by now, and ends."""
+
+
+@contextmanager
+def host_load(count: int) -> Iterator[tuple[int, ...]]:
+    """Keep `count` processes busy, of ordinary niceness; yield their pids.
+
+    They die with the thread that calls this, as QEMU does.
+
+    Raises:
+        MissingPrerequisite: setpriv is not installed.
+        LaunchError: the kernel refused; none is left.
+    """
+    words = (*parent_death_words(), *busy_words(os.getpid())) if count else ()
+    with ExitStack() as stack:
+        pids = []
+        for _ in range(count):
+            child = _spawn(words)
+            stack.callback(child.wait)
+            stack.callback(child.kill)
+            pids.append(child.pid)
+        yield tuple(pids)
+
+
+def busy_words(parent: int) -> tuple[str, ...]:
+    """Return a program that is busy for ever, if it is a child of the process `parent`."""
+    return ("sh", "-c", _BUSY, "ttylab-load", str(parent))
+
+
+def _spawn(words: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    try:
+        # In a group of its own: Ctrl-C at our terminal is for us alone.
+        return subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, process_group=0, env={}
+        )
+    except OSError as error:
+        raise LaunchError(
+            f"a busy process could not be started: {error.strerror}", argv=words, exit_code=None, stderr=b""
+        ) from error
+
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a worker is to repeat.
+
+    Attributes:
+        cell: which.
+        scenario: what it plays.
+        hunt: what it is part of.
+        run_dir: where each repetition has its directory.
+        accelerator: who executes guest code.
+        time_scale: factor on every wait.
+        cold: whether every machine is booted.
+        keep: whether evidence of those that passed is kept too.
+    """
+
+    cell: Cell
+    scenario: Scenario
+    hunt: Hunt
+    run_dir: Path
+    accelerator: Accelerator = Accelerator.AUTO
+    time_scale: float = 1.0
+    cold: bool = False
+    keep: bool = False
+
+    def open_lab(self) -> Lab:
+        """Return a bench for it."""
+        return Lab(
+            run_dir=self.run_dir, accelerator=self.accelerator, time_scale=self.time_scale, cold=self.cold
+        )
+
+
+def work(link: Connection, job: Job) -> None:
+    """Play the repetitions that come over `link` and answer with their endings, until it is closed.
+
+    A SpecError is answered as such: the caller's input is wrong for every repetition.
+    """
+    interrupt = _Interrupt()
+    try:
+        interrupt.arm()
+        _answer(link, job)
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        return
+    except Exception:
+        # An interrupted call may end by another error: Popen.communicate by AttributeError (Python 3.11).
+        if not interrupt.came:
+            raise
+
+
+def _answer(link: Connection, job: Job) -> None:
+    lab = job.open_lab()
+    while True:
+        repetition: Repetition = link.recv()
+        try:
+            link.send(play(job, repetition, lab))
+        except SpecError as error:
+            link.send(error)
+
+
+def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
+    """Play one repetition under what disturbs it; its evidence stays if it did not pass.
+
+    Raises:
+        SpecError: the cell can't be made into a machine.
+    """
+    name = repetition.name
+    run = CellRun(
+        cell=job.cell,
+        scenario=job.scenario,
+        lab=lab.at(job.run_dir / name),
+        worker=f"pid {os.getpid()}",
+        delays=repetition.delays,
+        icount_shift=repetition.icount_shift,
+        repro=job.hunt.repro(repetition.number),
+    )
+    try:
+        with host_load(repetition.load):
+            result = run.run()
+    except SpecError:
+        raise
+    except (EmulatorError, HarnessError) as error:
+        return broken_ending(repetition, str(error), directory=name)
+    if Status(result.status) is Status.PASSED and not job.keep:
+        shutil.rmtree(job.run_dir / name, ignore_errors=True)
+        return ending_of(repetition, result, directory="")
+    return ending_of(repetition, result, directory=f"{name}/{result.directory}")
+
+
+class _Interrupt:
+    """SIGTERM as a KeyboardInterrupt, once: what follows closes the machine.
+
+    Attributes:
+        came: whether it has come.
+    """
+
+    came = False
+
+    def arm(self) -> None:
+        """Leave Ctrl-C to the parent, which sends SIGTERM, as does the kernel if the parent dies."""
+        signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which QEMU would inherit
+        signal.signal(signal.SIGTERM, self._take)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    def _take(self, *_: object) -> None:
+        if not self.came:
+            self.came = True
+            raise KeyboardInterrupt
+
+
+CLOSE_S = 30.0
+"""Seconds that workers may take to close their machines; then they are killed, and QEMU with them."""
+_SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the progress bar's thread half
+
+
+@dataclass(slots=True, kw_only=True)
+class _Hand:
+    """One worker, and what it plays."""
+
+    process: BaseProcess
+    link: Connection
+    repetition: Repetition | None = None
+
+
+@dataclass(slots=True)
+class Crew:
+    """A context manager: at its end no worker, no machine and no half-done repetition is left.
+
+    Attributes:
+        job: what is repeated.
+        size: how many workers.
+        target: what each runs.
+    """
+
+    job: Job
+    size: int
+    clock: Clock = SYSTEM_CLOCK
+    target: Callable[[Connection, Job], None] = work
+    _hands: list[_Hand] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        """Start nothing yet: workers start as there is work."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the workers; Ctrl-C waits until that is done."""
+        with held_back():
+            self._close()
+
+    def play(self, repetitions: Iterator[Repetition]) -> Iterator[Ending]:
+        """Yield the endings as they come; a repetition is taken when a worker is free.
+
+        Raises:
+            SpecError: the cell can't be made into a machine.
+        """
+        while len(self._hands) < self.size and self._give(None, repetitions):
+            pass
+        while busy := {hand.link: hand for hand in self._hands if hand.repetition is not None}:
+            for link in wait(list(busy)):
+                hand = busy[link]  # type: ignore[index]  # only connections were waited for
+                ending = self._take(hand)
+                yield ending
+                self._give(hand, repetitions)
+
+    def _take(self, hand: _Hand) -> Ending:
+        repetition, hand.repetition = hand.repetition, None
+        assert repetition is not None  # noqa: S101  # for mypy: it was busy
+        try:
+            answer: Ending | SpecError = hand.link.recv()
+        except (EOFError, ConnectionError):
+            hand.process.join()
+            message = f"the worker died: {_how(hand.process.exitcode)}"
+            return broken_ending(repetition, message, directory=repetition.name)
+        if isinstance(answer, SpecError):
+            raise answer
+        return answer
+
+    def _give(self, hand: _Hand | None, repetitions: Iterator[Repetition]) -> bool:
+        """Give the next repetition to `hand`, or to a new worker if that is dead or None; tell if any."""
+        repetition = next(repetitions, None)
+        if repetition is None:
+            return False
+        if hand is not None and not hand.process.is_alive():
+            hand.link.close()
+            self._hands.remove(hand)
+            hand = None
+        if hand is None:
+            hand = self._hire()
+        hand.repetition = repetition
+        with suppress(BrokenPipeError):  # it died just now: its end of the link says so
+            hand.link.send(repetition)
+        return True
+
+    def _hire(self) -> _Hand:
+        ours, theirs = _SPAWN.Pipe()
+        process = _SPAWN.Process(target=self.target, args=(theirs, self.job), daemon=True)
+        resource_tracker.ensure_running()  # its start lets SIGINT through again (Python 3.11)
+        with held_back():
+            process.start()
+        theirs.close()
+        hand = _Hand(process=process, link=ours)
+        self._hands.append(hand)
+        return hand
+
+    def _close(self) -> None:
+        for hand in self._hands:
+            hand.process.terminate()
+        deadline = Deadline.after(CLOSE_S, self.clock)
+        for hand in self._hands:
+            hand.process.join(deadline.remaining())
+            if hand.process.is_alive():
+                hand.process.kill()
+                hand.process.join()
+            hand.link.close()
+            if hand.repetition is not None:
+                shutil.rmtree(self.job.run_dir / hand.repetition.name, ignore_errors=True)
+        self._hands.clear()
+
+
+def _how(code: int | None) -> str:
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"

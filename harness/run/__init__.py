@@ -1,0 +1,1 @@
+"""The bench that cells share, and one cell from machine to result."""

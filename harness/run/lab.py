@@ -1,0 +1,91 @@
+"""What every cell of a run shares: images, QEMU and the accelerator's verdict."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from emulator.clock import SYSTEM_CLOCK, Clock
+from emulator.images.image import Image
+from emulator.images.store import ImageStore
+from emulator.machine.host import read_host_budget, worker_count
+from emulator.machine.probe import Choice, choose_accelerator
+from emulator.machine.qemu_binary import QemuBinary, find_qemu
+from emulator.machine.spec import Accelerator, MachineType
+from emulator.sac.image import SAC_IMAGES, SacImage, sac_image
+from emulator.snapshots.store import StateStore, default_root
+from emulator.windows.image import WindowsImage
+from emulator.windows.registry import WindowsRegistry
+
+
+@dataclass
+class Lab:
+    """The bench of one process; what it finds out it finds out once.
+
+    Attributes:
+        run_dir: where the run's evidence goes.
+        accelerator: what is asked for.
+        time_scale: factor on every wait, for slow hosts.
+        cold: whether every machine is booted, although a golden state would do.
+    """
+
+    run_dir: Path
+    accelerator: Accelerator = Accelerator.AUTO
+    time_scale: float = 1.0
+    cold: bool = False
+    clock: Clock = SYSTEM_CLOCK
+    _choices: dict[MachineType, Choice] = field(default_factory=dict)
+    _images: dict[str, Image] = field(default_factory=dict)
+
+    def at(self, run_dir: Path) -> Lab:
+        """Return this bench for evidence in another directory; what it has found out is kept."""
+        other = copy.copy(self)
+        other.run_dir = run_dir
+        return other
+
+    @cached_property
+    def store(self) -> ImageStore:
+        """The image store of this user."""
+        return ImageStore()
+
+    @cached_property
+    def qemu(self) -> QemuBinary:
+        """The QEMU on PATH; raises MissingPrerequisite."""
+        return find_qemu()
+
+    @cached_property
+    def states(self) -> StateStore:
+        """The golden states of this user."""
+        return StateStore(root=default_root(), qemu=self.qemu)
+
+    def image(self, name: str) -> Image:
+        """Return a Linux image, built if need be; raises as `ImageStore.ensure`."""
+        if name not in self._images:
+            self._images[name] = self.store.ensure(name)
+        return self._images[name]
+
+    def guest_image(self, name: str) -> Image | SacImage | WindowsImage:
+        """Return an image of any kind of guest; raises as `image` and `WindowsRegistry.open`."""
+        if name in SAC_IMAGES:
+            return sac_image(name)
+        registry = WindowsRegistry()
+        return registry.open(name) if name in registry.images() else self.image(name)
+
+    def choice(self, machine: MachineType) -> Choice:
+        """Return who executes guest code on `machine`, and why."""
+        if machine not in self._choices:
+            self._choices[machine] = choose_accelerator(self.accelerator, qemu=self.qemu, machine=machine)
+        return self._choices[machine]
+
+
+CELL_MIB = 450
+"""Memory of a cell at work: 147-194 MiB of QEMU with a 256 MiB guest (spec/qemu.md 2), pages that a
+guest may yet touch, and a worker."""
+
+
+def cell_workers() -> int:
+    """Return how many cells to run at once on this host, by its cores and memory."""
+    budget = read_host_budget()
+    return worker_count(budget.cores, budget.memory_mib, per_machine_mib=CELL_MIB)

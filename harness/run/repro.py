@@ -1,0 +1,65 @@
+"""Find what a run recorded of a cell, and check that the same machine can be had again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from emulator.errors import SpecError
+from emulator.machine.run_dir import ARGV_FILE
+from emulator.machine.spec import MachineSpec
+from harness.cells.cell import Cell
+from harness.cells.spec import GuestImage
+from harness.report.model import CellResult
+from harness.run.cell_run import CELLS, OWN_DISK, read_result
+
+RESULTS = Path("results")
+REPRO_PREFIX = "repro-"
+"""What begins the names of reproductions' own directories, which are no runs to reproduce."""
+
+
+def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
+    """Return the run and the result to reproduce: of `run`, else of the newest run that has the cell.
+
+    Raises:
+        SpecError: `run` has no such cell.
+    """
+    if run is not None:
+        result = read_result(run, cell.id)
+        if result is None:
+            raise SpecError(f"{run}: no result of {cell.id} there")
+        return run, result
+    runs = (path for path in RESULTS.glob("*/") if not path.name.startswith(REPRO_PREFIX))
+    for candidate in sorted(runs, reverse=True):
+        result = read_result(candidate, cell.id)
+        if result is not None:
+            return candidate, result
+    return None
+
+
+def recorded_spec(run: Path, cell: Cell) -> MachineSpec:
+    """Return the machine that the run booted for the cell.
+
+    Raises:
+        SpecError: what was kept is damaged or of another version.
+    """
+    file = run / CELLS / cell.id / ARGV_FILE
+    try:
+        return MachineSpec.from_dict(json.loads(file.read_bytes())["spec"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SpecError(f"{file}: no machine spec: {error}") from error
+
+
+def differences(recorded: CellResult, spec: MachineSpec, *, image: GuestImage, now: MachineSpec) -> list[str]:
+    """Return in what the machine that would be booted now differs from the recorded one."""
+    found = []
+    hashes = recorded.image.get("sha256")
+    if isinstance(hashes, dict) and hashes != dict(image.sha256):
+        changed = sorted(name for name in image.sha256 if hashes.get(name) != image.sha256[name])
+        found.append(f"image {image.name} was built anew: {', '.join(changed)} differ")
+    if [disk.path.name for disk in spec.disks] == [OWN_DISK]:
+        spec = replace(spec, disks=now.disks)  # made anew for each run, empty
+    before, after = spec.to_dict(), now.to_dict()
+    found += [f"{key} was {before[key]!r}, is {after[key]!r}" for key in before if before[key] != after[key]]
+    return found

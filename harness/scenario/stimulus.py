@@ -1,0 +1,108 @@
+"""What can be injected into a guest: pure values; `inject` does them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from emulator.errors import SpecError
+from emulator.machine.control import Capability
+
+
+class Via(StrEnum):
+    """Ways to make a system request."""
+
+    BREAK = "break"  # BREAK and a key on the serial line
+    KEYBOARD = "keyboard"  # Alt + SysRq + key on the machine's keyboard
+    PROC = "proc"  # typed into a root shell: echo KEY > /proc/sysrq-trigger
+
+
+_VIA_NEEDS = {
+    Via.BREAK: frozenset({Capability.SERIAL_BREAK}),
+    Via.KEYBOARD: frozenset({Capability.KEYBOARD}),
+    Via.PROC: frozenset[Capability](),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nmi:
+    """A non-maskable interrupt on every CPU, as Azure's NMI button gives."""
+
+    @property
+    def name(self) -> str:
+        """Short name for marks and reports."""
+        return "nmi"
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """What the target must be able to do."""
+        return frozenset({Capability.NMI})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SysRq:
+    """A magic system request.
+
+    Attributes:
+        key: one printable ASCII character ("h", "9").
+        via: the way it takes.
+
+    Raises:
+        SpecError: `key` is not one character.
+    """
+
+    key: str
+    via: Via = Via.BREAK
+
+    def __post_init__(self) -> None:
+        """Refuse what is no key."""
+        if len(self.key) != 1 or not self.key.isascii() or not self.key.isprintable():
+            raise SpecError(f"sysrq key {self.key!r}: need one printable ASCII character")
+
+    @property
+    def name(self) -> str:
+        """Short name for marks and reports."""
+        return f"sysrq-{self.key} by {self.via.value}"
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """What the target must be able to do."""
+        return _VIA_NEEDS[self.via]
+
+
+class Button(StrEnum):
+    """What a hand can do to a machine without its keyboard."""
+
+    RESET = "reset"
+    POWER_BUTTON = "power-button"
+    POWER_OFF = "power-off"
+    POWER_ON = "power-on"
+
+
+_BUTTON_NEEDS = {
+    Button.RESET: frozenset({Capability.RESET}),
+    Button.POWER_BUTTON: frozenset({Capability.POWER_BUTTON}),
+    Button.POWER_OFF: frozenset({Capability.POWER_CYCLE}),
+    Button.POWER_ON: frozenset({Capability.POWER_CYCLE}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press:
+    """Push the reset or power button, or cut or give power."""
+
+    button: Button
+
+    @property
+    def name(self) -> str:
+        """Short name for marks and reports."""
+        return self.button.value
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """What the target must be able to do."""
+        return _BUTTON_NEEDS[self.button]
+
+
+Stimulus: TypeAlias = Nmi | SysRq | Press

@@ -1,0 +1,67 @@
+"""From which stage a scenario can go on, and what people call the stages; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from emulator.errors import SpecError
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import Reach, Scenario
+from harness.scenario.stages import Stage
+
+TESTS_BOOT = "boot"
+"""The tag of scenarios that test booting, and so begin with it."""
+GRUB = "grub"
+_STAGES: Mapping[GuestKind, Mapping[Stage, Stage]] = MappingProxyType(
+    {
+        GuestKind.LINUX: {Stage.LOADER: Stage.LOADER, Stage.LOGIN: Stage.LOGIN, Stage.SHELL: Stage.SHELL},
+        # A channel is opened anew by each scenario: its driver keeps its name, and the guest counts them.
+        GuestKind.SAC: {
+            Stage.LOADER: Stage.LOADER,
+            Stage.SAC: Stage.SAC,
+            Stage.CMD: Stage.CMD,
+            Stage.LOGIN: Stage.CMD,
+            Stage.SHELL: Stage.CMD,
+        },
+    }
+)
+"""The state that serves each stage, by kind of guest; the other stages last too short to be kept."""
+
+
+def golden_stage(scenario: Scenario) -> Stage | None:
+    """Return the stage that a scenario can go on from; None where it begins with a boot.
+
+    That is its `from_state`, else the stage of its first step, unless it tests booting (tag "boot").
+    """
+    if scenario.from_state is not None:
+        return state_stage(scenario.guest, scenario.from_state)
+    first = scenario.steps[0]
+    if TESTS_BOOT in scenario.tags or not isinstance(first, Reach) or first.stage is Stage.LOADER:
+        return None
+    return _STAGES[scenario.guest].get(first.stage)
+
+
+def state_stage(guest: GuestKind, stage: Stage) -> Stage:
+    """Return the stage whose state serves `stage`.
+
+    Raises:
+        SpecError: no state of such a guest does.
+    """
+    found = _STAGES[guest].get(stage)
+    if found is None:
+        raise SpecError(f"no state of a {guest} guest at {stage}; there are: {', '.join(_STAGES[guest])}")
+    return found
+
+
+def named_stage(name: str) -> Stage:
+    """Return the stage that people call `name`: "login", "shell", "sac", "cmd", "grub" or "loader".
+
+    Raises:
+        SpecError: there is none.
+    """
+    if name == GRUB:
+        return Stage.LOADER
+    if name not in tuple(Stage):
+        raise SpecError(f"stage is {name!r}; allowed: {GRUB}, {', '.join(Stage)}")
+    return Stage(name)

@@ -1,0 +1,57 @@
+"""A machine with a person in front of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from emulator.console.links import CONSOLE_SOCKET, CONTROL_SOCKET
+from emulator.errors import SpecError
+from emulator.machine.ledger import Entry
+from emulator.machine.machine import open_machine
+from emulator.machine.spec import MachineSpec
+from harness.run.lab import Lab
+from harness.terminal.terminal import Links, Terminal, greet
+
+
+def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
+    """Boot `spec` and attach this terminal until the user leaves; then the machine is gone.
+
+    Raises:
+        MissingPrerequisite, LabError: the machine can't be started.
+    """
+    choice = lab.choice(spec.machine)
+    opened = open_machine(
+        spec, run_dir=lab.run_dir, qemu=lab.qemu, accelerator=choice, clock=lab.clock, label=label
+    )
+    with opened as machine:
+        sys.stderr.write(f"ttylab: console also on {machine.console.endpoint.path}, id {machine.id}\n")
+        greet(f"{label} under {choice.accelerator}", writable=True)
+        Terminal(links=links_in(machine.links_dir), writable=True).run()
+
+
+def links_in(directory: Path) -> Links:
+    """Return the links that a machine serves in `directory`."""
+    return Links(console=directory / CONSOLE_SOCKET, control=directory / CONTROL_SOCKET)
+
+
+def links_of(entry: Entry) -> Links:
+    """Return the links of a machine in the ledger."""
+    return Links(console=Path(entry.console_socket), control=Path(entry.control_socket))
+
+
+def choose_machine(machines: Sequence[Entry], name: str) -> Entry:
+    """Return the machine whose id is `name` or whose label contains it; the only one for "".
+
+    Raises:
+        SpecError: none or several fit; the text lists them.
+    """
+    exact = [one for one in machines if one.id == name]
+    fitting = exact or [one for one in machines if name in one.label or one.id.startswith(name)]
+    if len(fitting) == 1:
+        return fitting[0]
+    running = ", ".join(f"{one.id} ({one.label})" for one in (fitting or machines)) or "none"
+    if not fitting:
+        raise SpecError(f"no running machine fits {name!r}; running: {running}")
+    raise SpecError(f"several machines fit {name!r}: {running}")

@@ -1,0 +1,192 @@
+"""Join this terminal to a console's link: raw bytes both ways, and the escape menu."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import termios
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.links import open_link, request_control
+from emulator.errors import ControlError
+from emulator.guest_text.printable import escape
+from harness.play.inject import BREAK_TO_KEY_S, QUIET_BEFORE_BREAK_S
+from harness.terminal.escape_menu import Act, EscapeMenu, SysRqKey, Wish, help_text
+
+LINK_S = 5.0
+REQUEST_S = 25.0
+_SIZE = 65536
+_ASK_S = 0.2
+_KEEP_TITLE = b"\x1b[22;0t"
+_UNDO = (
+    b"\x1b[?1000;1002;1003;1004;1005;1006;1015l\x1b[?2004l"  # mouse, focus, bracketed paste
+    b"\x1b[?1047l\x1b7\x1b[r\x1b8\x1b[?7h\x1b[?25h"  # first screen, whole of it, wrapping, with a cursor
+    b"\x1b[?1l\x1b>\x1b(B\x0f\x1b[0m\x1b[23;0t"  # keys, letters, colours, title
+)
+"""What a guest's program may have set and left: xterm's control sequences, by which others go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """Where a machine's console and control are served.
+
+    Attributes:
+        console: path of its console.sock.
+        control: path of its control.sock, None where nothing can be done to it.
+    """
+
+    console: Path
+    control: Path | None
+
+
+@dataclass(slots=True)
+class Terminal:
+    """One attached person or program.
+
+    Attributes:
+        links: what it is attached to.
+        writable: whether typing and the menu's acts reach the machine.
+        start: from where the console is replayed.
+        stdin, stdout: file descriptors.
+        stay: when to leave; None stays as long as the user and the console do.
+        ended: asked now and then; once it says so the terminal leaves.
+        quiet_s: how long after the end of standard input the guest may be silent; None stays.
+    """
+
+    links: Links
+    writable: bool
+    start: Literal["start", "end"] = "start"
+    stdin: int = 0
+    stdout: int = 1
+    clock: Clock = SYSTEM_CLOCK
+    stay: Deadline | None = None
+    ended: Callable[[], bool] | None = None
+    quiet_s: float | None = None
+
+    def run(self) -> None:
+        """Carry bytes until the user quits or the console ends; the terminal's settings are restored.
+
+        At the end of standard input (a pipe) typing ends, reading goes on unless `quiet_s` says how long.
+
+        Raises:
+            ConsoleClosed: nobody serves there.
+        """
+        mode: Literal["read", "write"] = "write" if self.writable else "read"
+        deadline = Deadline.after(LINK_S, self.clock)
+        opened = open_link(self.links.console, mode=mode, start=self.start, deadline=deadline)
+        with opened as link, raw_terminal(self.stdin), kept_modes(self.stdout):
+            self._carry(link.fileno(), EscapeMenu())
+
+    def _carry(self, link: int, menu: EscapeMenu) -> None:
+        sources = [link, self.stdin]
+        quiet: Deadline | None = None
+        while not self._is_over(quiet):
+            ready, _, _ = select.select(sources, [], [], self._patience())
+            if link in ready:
+                data = os.read(link, _SIZE)
+                if not data:
+                    return
+                write_all(self.stdout, data)
+            if self.stdin in ready:
+                typed = os.read(self.stdin, _SIZE)
+                if not typed:
+                    sources.remove(self.stdin)
+                if not all(self._grant(wish, link) for wish in menu.feed(typed)):
+                    return
+            if ready and self.stdin not in sources and self.quiet_s is not None:
+                quiet = Deadline.after(self.quiet_s, self.clock)
+
+    def _is_over(self, quiet: Deadline | None) -> bool:
+        late = any(one is not None and one.expired() for one in (self.stay, quiet))
+        return late or (self.ended is not None and self.ended())
+
+    def _patience(self) -> float | None:
+        """Return how long to wait for bytes before `_is_over` is asked again; None waits for ever."""
+        asks = self.stay is not None or self.ended is not None or self.quiet_s is not None
+        return _ASK_S if asks else None
+
+    def _grant(self, wish: Wish, link: int) -> bool:
+        """Do what was typed; False ends the terminal."""
+        if wish is Act.QUIT:
+            return False
+        if wish is Act.HELP:
+            self.say(help_text(writable=self.writable and self.links.control is not None))
+        elif not self.writable:
+            pass
+        elif isinstance(wish, bytes):
+            write_all(link, wish)
+        elif isinstance(wish, SysRqKey):
+            self._request_system(wish, link)
+        else:
+            self._act(wish)
+        return True
+
+    def _request_system(self, wish: SysRqKey, link: int) -> None:
+        self.clock.sleep(QUIET_BEFORE_BREAK_S)
+        if self._act(Act.BREAK):
+            self.clock.sleep(BREAK_TO_KEY_S)
+            write_all(link, wish.key)
+
+    def _act(self, act: Act) -> bool:
+        if self.links.control is None:
+            self.say(f"\r\n[ttylab: nothing can be done to this target: {act.value}]\r\n")
+            return False
+        try:
+            deadline = Deadline.after(REQUEST_S, self.clock)
+            answer = request_control(self.links.control, {"do": act.value}, deadline)
+        except ControlError as error:
+            answer = {"ok": False, "error": str(error)}
+        done = bool(answer.get("ok"))
+        words = "injected" if done else escape(str(answer.get("error")).encode())
+        self.say(f"\r\n[ttylab: {act.value.replace('_', ' ')}: {words}]\r\n")
+        return done
+
+    def say(self, text: str) -> None:
+        """Write a remark of ttylab's own between the guest's bytes."""
+        write_all(self.stdout, text.encode())
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data` to a blocking descriptor."""
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+@contextmanager
+def raw_terminal(descriptor: int) -> Iterator[None]:
+    """Put a terminal into raw mode for the block; anything else is left as it is."""
+    if not os.isatty(descriptor):
+        yield
+        return
+    before = termios.tcgetattr(descriptor)
+    try:
+        tty.setraw(descriptor)
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+@contextmanager
+def kept_modes(descriptor: int) -> Iterator[None]:
+    """Take back, after the block, what a guest has set in the terminal; a file gets no byte."""
+    if not os.isatty(descriptor):
+        yield
+        return
+    write_all(descriptor, _KEEP_TITLE)
+    try:
+        yield
+    finally:
+        write_all(descriptor, _UNDO)
+
+
+def greet(what: str, *, writable: bool, tell: Callable[[str], object] = sys.stderr.write) -> None:
+    """Say what is attached and how to leave."""
+    mode = "" if writable else ", read only"
+    tell(f"ttylab: {escape(what.encode())}{mode}; Ctrl-] ? for the menu, Ctrl-] q to leave\n")
