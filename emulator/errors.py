@@ -17,6 +17,9 @@ EmulatorError                 never raised itself
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
+
 
 class EmulatorError(Exception):
     """Root of the tree; catch it, never raise it."""
@@ -113,3 +116,10 @@ class SavedStateError(LabError):
 
 class DeadlineExceeded(LabError):
     """The lab itself took longer than its deadline."""
+
+
+def unknown_name(axis: str, value: str, known: Collection[str]) -> SpecError:
+    """Return the error about a name that is not in `known`; it says which names come close."""
+    close = difflib.get_close_matches(value, sorted(known), n=3)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return SpecError(f"unknown {axis} {value!r}; {hint}allowed: {', '.join(sorted(known))}")

@@ -13,7 +13,7 @@ from typing import Literal
 
 from emulator.errors import SpecError
 from emulator.machine.spec import Device, DiskBus, Firmware, MachineSpec, MachineType
-from emulator.windows.parts import windows_cpu, windows_words
+from emulator.machine.windows_parts import windows_cpu, windows_words
 
 CONSOLE_CHARDEV = "ttyS0"
 """Id of the console's chardev: the one to name in QMP `chardev-send-break`."""

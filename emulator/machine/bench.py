@@ -32,7 +32,7 @@ from emulator.machine.run_dir import (
     write_json,
 )
 from emulator.machine.spec import Firmware, MachineSpec
-from emulator.windows.swtpm import Tpm, open_tpm
+from emulator.machine.swtpm import Tpm, open_tpm
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from emulator.errors import SpecError
-from emulator.windows.parts import WindowsParts
+from emulator.machine.windows_parts import WindowsParts
 
 MAX_VCPUS = 4
 MEMORY_MIB_MIN = 64

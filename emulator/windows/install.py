@@ -26,6 +26,7 @@ from emulator.machine.machine import Machine, open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
 from emulator.machine.spec import DiskFormat, Firmware, MachineSpec, MachineType
+from emulator.machine.windows_parts import WindowsParts
 from emulator.windows.answer_file import (
     ANSWER_FILE,
     READY,
@@ -36,7 +37,6 @@ from emulator.windows.answer_file import (
 )
 from emulator.windows.boot import ensure_spcr, windows_disk
 from emulator.windows.disk import create_disk
-from emulator.windows.parts import WindowsParts
 
 VOLUME = "TTYLAB_ANSWER"
 _SHORT_NAME = "/AUTOUNAT.XML;1"

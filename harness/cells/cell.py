@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from emulator.errors import SpecError
+from emulator.errors import SpecError, unknown_name
 from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
 
 _NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
@@ -90,13 +89,6 @@ def parse_cell_id(text: str, *, images: Collection[str] = (), scenarios: Collect
         vcpus=int(vcpus),
         scenario=_known("scenario", scenario, scenarios, where=where),
     )
-
-
-def unknown_name(axis: str, value: str, known: Collection[str]) -> SpecError:
-    """Return the error about a name that is not in `known`; it says which names come close."""
-    close = difflib.get_close_matches(value, sorted(known), n=3)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
-    return SpecError(f"unknown {axis} {value!r}; {hint}allowed: {', '.join(sorted(known))}")
 
 
 def _member(axis: str, value: str, enum: type[_E], *, where: str) -> _E:

@@ -33,13 +33,13 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from emulator.errors import SpecError
+from emulator.errors import SpecError, unknown_name
 from emulator.images.catalog import load_catalog
 from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
 from emulator.sac.image import SAC_IMAGES, sac_features
 from emulator.toml_file import load_toml
 from emulator.windows.registry import WindowsRegistry
-from harness.cells.cell import Cell, parse_cell_id, unknown_name
+from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.fit import REGISTERED, TargetKind, is_pair, misfit
 from harness.cells.selection import parse_shard, select, shard
 from harness.scenario.scenario import Scenario

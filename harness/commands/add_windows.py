@@ -189,11 +189,7 @@ def _install(
 
 
 def _choose(iso: Path, wanted: str) -> Edition:
-    from emulator.windows.media import (  # noqa: PLC0415
-        find_edition,
-        list_editions,
-        read_media,
-    )
+    from emulator.windows.media import find_edition, list_editions, read_media  # noqa: PLC0415
 
     editions = read_media(iso).editions
     if not editions:

@@ -145,11 +145,7 @@ def _announce(access: ServiceAccess, running: RunningService) -> None:
 
 
 def _read_config(path: Path | None) -> tuple[CloudConfig, str]:
-    from emulator.cloud.config import (  # noqa: PLC0415
-        DEMO_FILE,
-        demo_config,
-        load_cloud_config,
-    )
+    from emulator.cloud.config import DEMO_FILE, demo_config, load_cloud_config  # noqa: PLC0415
 
     return (demo_config(), DEMO_FILE) if path is None else (load_cloud_config(path), str(path))
 

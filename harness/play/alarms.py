@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from emulator.console.marks import Mark, MarkKind
 from emulator.console.transcript import Transcript
 from emulator.guest_text.records import RecordSplitter
+from harness.scenario.verdict import Alarm
 from harness.signatures.model import Finding
 
 RESET = "reset"
@@ -27,25 +27,6 @@ _MACHINE_ALARMS = {"off": OFF, "gone": GONE}
 
 NAMES = frozenset([*_QMP_ALARMS.values(), *_MACHINE_ALARMS.values()])
 """Alarms that are no signature; a step may allow them by these names."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
-    """One reason to stop waiting.
-
-    Attributes:
-        name: id of the signature's rule, or one of `NAMES`; what a step allows.
-        title: what happened, for people.
-        start: offset of its first byte in the guest's output.
-        end: one past its last byte; equal to `start` where it is a mark.
-        at: the mark's moment, in seconds since the transcript's epoch; None where it is a finding.
-    """
-
-    name: str
-    title: str
-    start: int
-    end: int
-    at: float | None = None
 
 
 def alarm_of_finding(finding: Finding, transcript: Transcript) -> Alarm:

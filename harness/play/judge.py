@@ -11,7 +11,7 @@ from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
 from emulator.guest_text.records import UserView
 from emulator.guest_text.sac import PROMPT
-from harness.play.alarms import Alarm, alarm_of_finding, alarm_of_mark, unexpected
+from harness.play.alarms import alarm_of_finding, alarm_of_mark, unexpected
 from harness.play.traces import TRACES, Sign, Traces
 from harness.play.views import PlainView
 from harness.scenario.scenario import (
@@ -34,7 +34,7 @@ from harness.scenario.scenario import (
     View,
     describe_step,
 )
-from harness.scenario.verdict import Evidence, Injection, Reason, Status, Verdict
+from harness.scenario.verdict import Alarm, Evidence, Injection, Reason, Status, Verdict
 from harness.signatures.model import Finding
 
 _STATUS = {"failed": Status.FAILED, "broken": Status.BROKEN, "skipped": Status.SKIPPED}

@@ -7,8 +7,9 @@ from bisect import insort
 from emulator.console.marks import Mark, boot_starts
 from emulator.console.transcript import Transcript
 from emulator.guest_text.records import UserView
-from harness.play.alarms import Alarm, alarm_of_finding, alarm_of_mark, unexpected
+from harness.play.alarms import alarm_of_finding, alarm_of_mark, unexpected
 from harness.play.views import PlainView
+from harness.scenario.verdict import Alarm
 from harness.signatures.model import ALWAYS_ARMED
 from harness.signatures.scanner import Scanner
 

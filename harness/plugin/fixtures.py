@@ -173,11 +173,7 @@ def cloud(cloud_toml: Path | None, tmp_path_factory: pytest.TempPathFactory) -> 
     It has `endpoint`, `ca` (a file to trust), `tenant`, `subscription` and `credentials`, which for "app" are
     `client_id` and `client_secret`.
     """
-    from emulator.cloud.config import (  # noqa: PLC0415
-        DEMO_FILE,
-        demo_config,
-        load_cloud_config,  # not at start-up of every pytest
-    )
+    from emulator.cloud.config import DEMO_FILE, demo_config, load_cloud_config  # noqa: PLC0415
     from emulator.service.running_service import ServiceOptions  # noqa: PLC0415
     from harness.serving.server_process import serve_in_thread  # noqa: PLC0415
 

@@ -22,10 +22,7 @@ The caller's and the lab's faults are `emulator.errors`' SpecError, StateError a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from harness.play.alarms import Alarm
+from harness.scenario.verdict import Alarm
 
 
 class HarnessError(Exception):

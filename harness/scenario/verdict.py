@@ -88,3 +88,22 @@ class Verdict:
     step: int | None = None
     evidence: tuple[Evidence, ...] = ()
     injections: tuple[Injection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """One reason to stop waiting.
+
+    Attributes:
+        name: id of the signature's rule, or one of `NAMES`; what a step allows.
+        title: what happened, for people.
+        start: offset of its first byte in the guest's output.
+        end: one past its last byte; equal to `start` where it is a mark.
+        at: the mark's moment, in seconds since the transcript's epoch; None where it is a finding.
+    """
+
+    name: str
+    title: str
+    start: int
+    end: int
+    at: float | None = None

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from emulator.errors import SpecError
-from harness.cells.cell import unknown_name
+from emulator.errors import SpecError, unknown_name
 from harness.scenario.scenario import Scenario
 from harness.scenarios import (
     boot,

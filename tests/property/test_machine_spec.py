@@ -18,7 +18,7 @@ from emulator.machine.spec import (
     MachineType,
     WatchdogAction,
 )
-from emulator.windows.parts import WindowsParts
+from emulator.machine.windows_parts import WindowsParts
 
 TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1, max_size=12)
 PATHS = TEXT.map(lambda text: Path("/") / text.lstrip("/"))

@@ -16,14 +16,14 @@ from emulator.machine.power import MachineState
 from emulator.machine.procfs import read_stat
 from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
 from emulator.machine.spec import Accelerator, Firmware, MachineType
+from emulator.machine.windows_parts import WindowsParts
 from emulator.sac.boot import SacBoot, sac_spec, write_sac_disk
 from emulator.sac.knobs import Hang, SacKnobs
 from emulator.sac.profile import IDENTITY, load_profile
 from emulator.windows.answer_file import Answers, render_answer_file
-from emulator.windows.boot import ensure_spcr, windows_spec
+from emulator.windows.boot import ensure_spcr, spcr_table, windows_spec
 from emulator.windows.image import Level, WindowsImage
 from emulator.windows.install import write_answer_iso
-from emulator.windows.parts import WindowsParts, spcr_table
 from emulator.windows.registry import WindowsRegistry, identify
 from harness import cli
 from harness.cells.cell import parse_cell_id

@@ -6,9 +6,9 @@ from contextlib import closing
 import pytest
 
 from emulator.errors import LabError, MissingPrerequisite
+from emulator.machine import swtpm
 from emulator.machine.procfs import read_stat
-from emulator.windows import swtpm
-from emulator.windows.swtpm import find_swtpm, open_tpm
+from emulator.machine.swtpm import find_swtpm, open_tpm
 
 OBEYS = "#!/bin/sh\nexec sleep 600\n"
 IGNORES_SIGTERM = "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 600; done\n"

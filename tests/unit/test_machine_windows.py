@@ -9,10 +9,10 @@ import pytest
 from emulator.errors import ImageError, SpecError
 from emulator.machine.argv import FirmwareFiles, QemuVersion, Wiring, build_argv, sata_place
 from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType
+from emulator.machine.windows_parts import KVM_CPU, TCG_CPU, WindowsParts
 from emulator.sac.profile import IDENTITY
-from emulator.windows.boot import ensure_spcr, windows_spec
+from emulator.windows.boot import ensure_spcr, spcr_table, windows_spec
 from emulator.windows.image import FileIdentity, Level, WindowsImage
-from emulator.windows.parts import KVM_CPU, TCG_CPU, WindowsParts, spcr_table
 
 IMAGE = WindowsImage(
     name="ws",

@@ -14,14 +14,7 @@ from emulator.cloud.compute import container_name, log_name, render_instance_vie
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import CloudError
-from emulator.service.compute.calls import (
-    Call,
-    CallOf,
-    Expand,
-    find_machine,
-    read_expand,
-    show_machine,
-)
+from emulator.service.compute.calls import Call, CallOf, Expand, find_machine, read_expand, show_machine
 from emulator.service.compute.power import Action, begin_action, ready_guest, take_screenshot
 
 Locate = Callable[..., ResourceId]
