@@ -25,7 +25,7 @@ from emulator.cloud.resource_id import instance_id, vm_id
 from emulator.fleet.guest import Guest
 from emulator.service.core.context import Service
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
-from tests.fake_fleet import FakeFleet, FakeGuest
+from tests.support.fake_fleet import FakeFleet, FakeGuest
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"

@@ -11,7 +11,7 @@ import trustme
 from emulator.cloud.records import PowerState
 from emulator.cloud.settings import Fault, Settings
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED, EXIT_REFUSED, EXIT_USAGE
-from tests.served_lab import PATIENCE_S, command, serve_lab
+from tests.support.served_lab import PATIENCE_S, command, serve_lab
 
 BOOT = b"SeaBIOS\r\nlinux1 login: "
 

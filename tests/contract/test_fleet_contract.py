@@ -12,9 +12,9 @@ from emulator.errors import ConsoleClosed, StateError
 from emulator.fleet.guest import Fleet, Guest
 from emulator.fleet.machine_fleet import Patience, open_fleet
 from emulator.fleet.machine_guest import wait_for
-from tests.boot_sectors import ECHO, saying, sector_spec
-from tests.fake_fleet import FakeFleet
-from tests.service_lab import demo_records
+from tests.support.boot_sectors import ECHO, saying, sector_spec
+from tests.support.fake_fleet import FakeFleet
+from tests.support.service_lab import demo_records
 from tests.support.synthetic_fleet import open_synthetic_fleet
 
 VM, OTHER, *_ = [record for record in demo_records() if isinstance(record, VirtualMachine)]

@@ -18,7 +18,7 @@ from harness.play.session import Session
 from harness.play.target import Target
 from harness.scenario.errors import WrongOutput
 from harness.scenario.stages import Stage
-from tests.fake_sac import GUID, make_sac_target
+from tests.support.fake_sac import GUID, make_sac_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,8 @@ from schemathesis.checks import not_a_server_error
 from emulator.cloud.records import VirtualMachine
 from emulator.service.app import create_app
 from emulator.service.parts.sign_in import SignIn, Throttle
-from tests.service_lab import GROUP, SUBSCRIPTION, TENANT, demo_vm_id, open_test_service, token_for
-from tests.service_server import Served, run_service
+from tests.support.service_lab import GROUP, SUBSCRIPTION, TENANT, demo_vm_id, open_test_service, token_for
+from tests.support.service_server import Served, run_service
 
 ANSWER_S = 15.0
 SCHEMA = schemathesis.openapi.from_dict(create_app(open_test_service()).openapi())

@@ -23,7 +23,7 @@ from emulator.service.https.server import HEAD_MAX, MESSAGE_MAX, ServerConfig, b
 from emulator.service.running_service import STOPPED, ServiceOptions
 from harness.serving.access import ServiceAccess
 from harness.serving.server_process import serve_in_thread
-from tests.fake_fleet import FakeFleet
+from tests.support.fake_fleet import FakeFleet
 
 WAIT_S = 20.0
 VM = "/subscriptions/{}/resourceGroups/rg1/providers/Microsoft.Compute/virtualMachines/linux1"

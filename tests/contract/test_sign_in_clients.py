@@ -16,8 +16,8 @@ from msal import ConfidentialClientApplication, PublicClientApplication
 from emulator.clock import utc_now
 from emulator.cloud.records import Principal, PrincipalType
 from emulator.service.core.context import Service
-from tests.service_lab import TENANT, open_test_service
-from tests.service_server import Served, run_service
+from tests.support.service_lab import TENANT, open_test_service
+from tests.support.service_server import Served, run_service
 
 AZ = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 

@@ -22,7 +22,7 @@ from emulator.snapshots.pool import open_fork, open_pool
 from emulator.snapshots.request import StateRequest
 from emulator.snapshots.store import StateStore
 from harness.play.session import Session
-from tests.sac_guest import TCG
+from tests.support.sac_guest import TCG
 
 
 def soon():

@@ -11,7 +11,7 @@ import pytest
 from emulator.console.transcript import load_transcript
 from harness.report.model import load_run
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED
-from tests.fake_guest import KERNEL_LINE
+from tests.support.fake_guest import KERNEL_LINE
 
 CHECKOUT = Path(__file__).parents[2]
 MATRIX = """
@@ -53,7 +53,7 @@ def run(project: pytest.Pytester, *options: str, **behaviours: str) -> pytest.Ru
 
 FIXED = (
     "-p",
-    "tests.fake_lab",
+    "tests.support.fake_lab",
     "-p",
     "no:cacheprovider",
     "-p",
@@ -252,7 +252,7 @@ def _check_allure(directory: Path) -> None:
 def test_run_command_shows_progress_and_passes_the_exit_code_on(project):
     """`ttylab run` becomes pytest with the progress plug-in; what it prints is read here as CI would."""
     run_dir = project.path / "run"
-    fixed = ("-p", "harness.plugin.progress", "-p", "tests.fake_lab", "-p", "no:cacheprovider")
+    fixed = ("-p", "harness.plugin.progress", "-p", "tests.support.fake_lab", "-p", "no:cacheprovider")
     project.path.joinpath("behaviours.json").write_text(json.dumps({IDS[0]: "fail"}))
     result = project.runpytest_subprocess(*fixed, "--run-dir", str(run_dir), "-k", "bookworm", "small.toml")
     assert result.ret == EXIT_FAILED

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 sys.path.insert(0, {root!r})
 from harness.report.allure import attach_cell
-from tests.report_samples import make_cell, make_guest
+from tests.support.report_samples import make_cell, make_guest
 
 @pytest.mark.parametrize("cell", [object()], ids=["{cell}"])
 def test_cell(cell, tmp_path):

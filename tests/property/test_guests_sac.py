@@ -11,7 +11,7 @@ from emulator.guest_text.sac_documents import parse_bugcheck, parse_machine_info
 from harness.guests.sac import SacGuest
 from harness.play.session import Session
 from harness.scenario.stages import Stage
-from tests.fake_sac import BUGCHECK, CMD_EVENT, GUID, FakeSac
+from tests.support.fake_sac import BUGCHECK, CMD_EVENT, GUID, FakeSac
 
 SOME = settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 """Without shrinking: a dialogue is long, and its failure readable as it is."""

@@ -29,7 +29,7 @@ from harness.scenario.stages import Stage
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq
 from harness.scenario.verdict import Status
 from harness.signatures.scanner import scan_boots
-from tests.fake_guest import HELP, PANIC, FakeGuest, ScriptedTranscript, make_target
+from tests.support.fake_guest import HELP, PANIC, FakeGuest, ScriptedTranscript, make_target
 
 BANG = Shows(pattern=r"HELP[^\n]*\n", says="help")
 ALLOWS = st.sampled_from([frozenset(), frozenset({"panic"}), frozenset({"reset", "panic", "off"})])

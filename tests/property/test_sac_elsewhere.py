@@ -12,7 +12,7 @@ from harness.guests.sac import SacGuest
 from harness.play.session import Session
 from harness.scenario.errors import SacUnavailable
 from harness.scenario.stages import Stage
-from tests.fake_sac import FakeSac
+from tests.support.fake_sac import FakeSac
 
 BDS = b'\x1b[2JBdsDxe: starting Boot0001 "UEFI QEMU HARDDISK"\r\n'
 TEXTS = {

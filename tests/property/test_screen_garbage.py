@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from harness.play.screen import COLUMNS, ROWS, Screen
 from harness.play.session import Session
-from tests.fake_guest import FakeGuest
+from tests.support.fake_guest import FakeGuest
 
 PARTS = st.one_of(
     st.binary(max_size=8),

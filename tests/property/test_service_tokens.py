@@ -12,7 +12,7 @@ from emulator.cloud.role_documents import read_assignment, read_definition
 from emulator.errors import CloudError
 from emulator.service.identity.authentication import accept_token
 from emulator.service.identity.entra import parse_form
-from tests.service_lab import SUBSCRIPTION, TENANT, open_test_service, token_for
+from tests.support.service_lab import SUBSCRIPTION, TENANT, open_test_service, token_for
 
 SERVICE = open_test_service()
 GOOD = token_for(SERVICE, "app")

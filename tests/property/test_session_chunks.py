@@ -13,7 +13,7 @@ from harness.play.session import Session
 from harness.scenario.errors import GuestDied
 from harness.scenario.scenario import View
 from harness.scenario.stages import Stage
-from tests.fake_guest import PANIC, FakeGuest
+from tests.support.fake_guest import PANIC, FakeGuest
 
 RECORDS = st.sampled_from(
     [

@@ -22,8 +22,8 @@ from emulator.fleet.machine_fleet import Patience, open_fleet
 from emulator.fleet.machine_guest import wait_for
 from emulator.images.store import ensure_image
 from emulator.machine.ledger import Entry, Ledger, collect_garbage, list_machines
-from tests.boot_sectors import ECHO, IDLE, SWITCH_OFF, saying, sector_spec
-from tests.service_lab import demo_records
+from tests.support.boot_sectors import ECHO, IDLE, SWITCH_OFF, saying, sector_spec
+from tests.support.service_lab import demo_records
 
 pytestmark = pytest.mark.qemu
 
@@ -408,7 +408,7 @@ from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import vm_id
 from emulator.fleet.machine_fleet import open_fleet
-from tests.boot_sectors import IDLE, sector_spec
+from tests.support.boot_sectors import IDLE, sector_spec
 
 VMS = [
     VirtualMachine(

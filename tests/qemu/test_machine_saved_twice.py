@@ -8,7 +8,7 @@ from emulator.machine.argv import RamFile
 from emulator.machine.machine import open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.spec import Disk, MachineSpec, MachineType
-from tests.boot_sectors import DISK_SIZE, IDLE
+from tests.support.boot_sectors import DISK_SIZE, IDLE
 
 
 def soon():

@@ -8,7 +8,7 @@ from emulator.machine.spec import MachineType
 from emulator.sac.boot import SacBoot
 from emulator.sac.knobs import PROFILES
 from emulator.sac.profile import IDENTITY, load_profile
-from tests.sac_guest import PROMPT, open_sac, soon
+from tests.support.sac_guest import PROMPT, open_sac, soon
 
 pytestmark = pytest.mark.qemu
 BOARDS = pytest.mark.parametrize("machine", [MachineType.PC, MachineType.Q35])

@@ -10,7 +10,7 @@ from emulator.sac.boot import SacBoot, read_sac_dump, write_sac_disk
 from emulator.sac.disk import PARTITION, SECTOR
 from emulator.sac.knobs import CrashDump, Hang
 from emulator.sac.profile import IDENTITY
-from tests.sac_guest import open_sac, soon
+from tests.support.sac_guest import open_sac, soon
 
 pytestmark = pytest.mark.qemu
 NMI_PARAMETERS = b"0x00000000004F4454"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.sac_guest import CMD_PROMPT, PROMPT, open_sac, soon
+from tests.support.sac_guest import CMD_PROMPT, PROMPT, open_sac, soon
 
 pytestmark = pytest.mark.qemu
 

@@ -4,7 +4,7 @@ import pytest
 
 from emulator.sac.boot import SacBoot
 from emulator.sac.knobs import Hang
-from tests.sac_guest import open_sac, soon
+from tests.support.sac_guest import open_sac, soon
 
 pytestmark = pytest.mark.qemu
 QUIET_S = 1.0

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from emulator.clock import Deadline
-from tests.sac_guest import open_sac, soon
+from tests.support.sac_guest import open_sac, soon
 
 pytestmark = pytest.mark.qemu
 SECONDS = float(os.environ.get("TTYLAB_SAC_FUZZ_S", "8"))

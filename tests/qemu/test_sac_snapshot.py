@@ -3,7 +3,7 @@
 import pytest
 
 from emulator.sac.boot import SacBoot
-from tests.sac_guest import open_sac, soon
+from tests.support.sac_guest import open_sac, soon
 
 pytestmark = pytest.mark.qemu
 

@@ -25,7 +25,7 @@ from emulator.snapshots.request import StateRequest
 from emulator.snapshots.snapshot import CONSOLE, MANIFEST, RAM_FILE, VM_STATE
 from harness.play.session import Session
 from harness.scenario.stages import Stage
-from tests.state_lab import DRIVER, TCG, StateLab, prove_life, soon
+from tests.support.state_lab import DRIVER, TCG, StateLab, prove_life, soon
 
 pytestmark = pytest.mark.qemu
 
@@ -282,7 +282,7 @@ MAKER = """
 import sys
 from pathlib import Path
 from typing import NoReturn
-from tests.state_lab import StateLab, TCG, soon
+from tests.support.state_lab import StateLab, TCG, soon
 
 def reach(machine, deadline):
     print(machine.pid, flush=True)

@@ -36,9 +36,9 @@ from harness.run.lab import Lab
 from harness.scenario.errors import SacUnavailable
 from harness.scenario.stages import Stage
 from harness.scenarios import find_scenario
-from tests.boot_sectors import DISK_SIZE, IDLE, SWITCH_OFF
-from tests.sac_guest import TCG
-from tests.windows_media import COM2, saying_on, write_media
+from tests.support.boot_sectors import DISK_SIZE, IDLE, SWITCH_OFF
+from tests.support.sac_guest import TCG
+from tests.support.windows_media import COM2, saying_on, write_media
 
 pytestmark = pytest.mark.qemu
 PASSWORD = "Passw0rd!"

@@ -22,9 +22,9 @@ from emulator.windows.image import Level
 from emulator.windows.install import PREFIX, Installation, install_windows
 from emulator.windows.registry import WindowsRegistry
 from harness import cli
-from tests.boot_sectors import IDLE, SWITCH_OFF
-from tests.sac_guest import TCG
-from tests.windows_media import COM2, CORE, DESKTOP, saying_on, write_iso, write_media
+from tests.support.boot_sectors import IDLE, SWITCH_OFF
+from tests.support.sac_guest import TCG
+from tests.support.windows_media import COM2, CORE, DESKTOP, saying_on, write_iso, write_media
 
 pytestmark = pytest.mark.qemu
 CHECKOUT = Path(__file__).parents[2]

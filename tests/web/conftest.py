@@ -6,7 +6,7 @@ from playwright.sync_api import sync_playwright
 from emulator.cloud.records import RoleAssignment, ScaleSet, Subscription, VirtualMachine
 from emulator.cloud.settings import CloudKind, Settings
 from emulator.service.page.assets import PACKAGES
-from tests.service_lab import fake_fleet_of
+from tests.support.service_lab import fake_fleet_of
 from tests.web.portal import launch, new_context, open_portal
 
 KINDS = (Subscription, VirtualMachine, ScaleSet, RoleAssignment)

@@ -19,9 +19,9 @@ from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId
 from emulator.cloud.settings import Settings
 from emulator.service.core.context import Service
-from tests.fake_fleet import FakeFleet, FakeGuest
-from tests.service_lab import Now, demo_instance_id, demo_vm_id, fake_fleet_of, open_test_service
-from tests.service_server import run_service
+from tests.support.fake_fleet import FakeFleet, FakeGuest
+from tests.support.service_lab import Now, demo_instance_id, demo_vm_id, fake_fleet_of, open_test_service
+from tests.support.service_server import run_service
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (

@@ -6,7 +6,7 @@ import re
 from harness.report.allure import write_crashed_cell, write_environment
 from harness.report.allure_html import generate_html
 from harness.report.node_setup import ensure_node_modules
-from tests.report_samples import make_run_dir
+from tests.support.report_samples import make_run_dir
 
 
 def test_allure_makes_one_page_of_our_results_and_files_their_history(tmp_path) -> None:

@@ -14,7 +14,7 @@ from harness.report import page
 from harness.report.page import Player, render_comparison, write_report
 from harness.report.views import SYMBOLS
 from harness.scenario.errors import ReportError
-from tests.report_samples import HOSTILE, make_cell, make_guest, make_run, make_run_dir
+from tests.support.report_samples import HOSTILE, make_cell, make_guest, make_run, make_run_dir
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
 PLAYER = Player(script="window.AsciinemaPlayer = {create() {}};", style=".ap-player{}")

@@ -1,0 +1,96 @@
+"""A pytest plug-in (`-p tests.support.fake_lab`): cells play on scripted guests instead of QEMU.
+
+`behaviours.json` in the working directory says which cell does otherwise than boot and answer: its id to
+"fail", "break", "skip" or "kill" (the worker).
+"""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import harness.plugin.fixtures
+import harness.run.cell_run
+from emulator.clock import Deadline, FakeClock
+from emulator.console.transcript import DirectorySink
+from emulator.errors import LabError
+from emulator.machine.control import Capability
+from emulator.machine.spec import Accelerator
+from harness.run.lab import Lab
+from tests.support.fake_guest import EVERYTHING, KERNEL_LINE, FakeControl, FakeGuest, ScriptedTranscript
+
+CLOCK = FakeClock()
+BEHAVIOURS = Path("behaviours.json")
+
+
+class FakeMachine(FakeControl):
+    """What `CellRun` uses of a machine."""
+
+    argv = ("qemu-system-x86_64", "-S")
+
+    def __init__(self, behaviour: str, transcript: ScriptedTranscript) -> None:
+        commands = {} if behaviour == "fail" else {b"tty": (b"/dev/ttyS0\r\n", 0)}
+        nothing = frozenset[Capability]()
+        self.console = FakeGuest(transcript=transcript, commands=commands)
+        self.transcript = transcript
+        self.behaviour = behaviour
+        super().__init__(self.console, capabilities=nothing if behaviour == "skip" else EVERYTHING)
+
+    def power_on(self, deadline: Deadline, *, runs: bool = True) -> None:
+        if self.behaviour == "break":
+            raise LabError("QEMU did not like it")
+        super().power_on(deadline)
+        if self.behaviour == "kill":
+            self.transcript.append(KERNEL_LINE)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def open_fake_machine(spec, *, run_dir, label, **_: object) -> Iterator[FakeMachine]:
+    behaviours = json.loads(BEHAVIOURS.read_text()) if BEHAVIOURS.exists() else {}
+    with ScriptedTranscript(sink=DirectorySink(run_dir, console="ttyS0"), clock=CLOCK) as transcript:
+        yield FakeMachine(behaviours.get(label, "pass"), transcript)
+
+
+class FakeLab(Lab):
+    """A bench without QEMU and without images; scripted guests can't be saved, so they are cold."""
+
+    qemu = SimpleNamespace(version="7.2.22")
+
+    def image(self, name):
+        path = Path("/nowhere") / name
+        return SimpleNamespace(
+            name=name,
+            vmlinux=path,
+            bzimage=path,
+            initrd=path,
+            disk=None,
+            sha256={},
+            provenance=lambda: {"name": name},
+        )
+
+    def choice(self, machine):
+        return SimpleNamespace(accelerator=Accelerator.TCG)
+
+
+def use_fakes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(harness.run.cell_run, "open_machine", open_fake_machine)
+    patch.setattr(
+        harness.plugin.fixtures, "Lab", lambda **fields: FakeLab(clock=CLOCK, **fields | {"cold": True})
+    )
+
+
+_PATCH = pytest.MonkeyPatch()
+
+
+def pytest_configure() -> None:
+    use_fakes(_PATCH)
+
+
+def pytest_unconfigure() -> None:
+    _PATCH.undo()

@@ -1,0 +1,276 @@
+"""What a user's file is: ISOs by three kinds of names, image files made by wimlib, disks; what is refused."""
+
+import struct
+import uuid
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+
+from emulator.errors import SpecError
+from emulator.sac.boot import write_sac_disk
+from emulator.windows.disk import HEAD_BYTES, DiskLayout, detect_format, read_layout
+from emulator.windows.media import find_edition, read_editions, read_media, require_file
+from emulator.windows.registration import Wishes, builds_of, name_of, propose_disk, propose_iso, release_of
+from tests.support.windows_media import CORE, DESKTOP, write_iso, write_media, write_wim
+
+BASIC, RESERVED, EFI = (
+    uuid.UUID(one)
+    for one in (
+        "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7",
+        "e3c9e316-0b5c-4db8-817d-f92df00215ae",
+        "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
+    )
+)
+LINUX = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
+
+
+@pytest.fixture(scope="module")
+def wim(tmp_path_factory):
+    return write_wim(tmp_path_factory.mktemp("wim") / "install.wim", CORE, DESKTOP).read_bytes()
+
+
+def mbr(*kinds):
+    head = bytearray(HEAD_BYTES)
+    for number, kind in enumerate(kinds):
+        head[446 + 16 * number + 4] = kind
+    head[510:512] = b"\x55\xaa"
+    return head
+
+
+def gpt(*types, size=128):
+    head = mbr(0xEE)
+    struct.pack_into("<8s", head, 512, b"EFI PART")
+    struct.pack_into("<QII", head, 512 + 72, 2, 128, size)
+    for number, kind in enumerate(types):
+        place = 1024 + 128 * number
+        head[place : place + 16] = kind.bytes_le
+    return head
+
+
+# -- image files -------------------------------------------------------------------------------
+
+
+def test_editions_are_those_that_wimlib_wrote(wim):
+    first, second = read_editions(BytesIO(wim), origin="x")
+    assert (first.index, first.image_name, first.kind, first.build) == (1, CORE, "Server Core", "20348")
+    assert (second.index, second.image_name, second.edition) == (2, DESKTOP, "ServerStandard")
+    assert first.name == "Windows Server 2022 Serverstandard 1"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        ("1", 1),
+        ("2", 2),
+        (CORE, 1),
+        ("serverstandardcore", 1),
+        ("SERVERSTANDARD", 2),
+        ("Serverstandard 2", 2),
+    ],
+)
+def test_edition_is_found_by_number_name_and_part(wim, wanted, index):
+    editions = read_editions(BytesIO(wim), origin="x")
+    assert find_edition(editions, wanted, origin="x").index == index
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ("3", "names no edition of x; allowed: one of 1 Windows"),
+        ("windows server", "names several editions of x"),
+        (" ", "--edition is empty; x has: 1 Windows"),
+    ],
+)
+def test_unclear_edition_is_refused_with_those_there_are(wim, wanted, text):
+    with pytest.raises(SpecError) as caught:
+        find_edition(read_editions(BytesIO(wim), origin="x"), wanted, origin="x")
+    assert text in str(caught.value)
+
+
+def forged(wim, xml, *, length=None, offset=None):
+    data = bytearray(wim)
+    place = len(data) if offset is None else offset
+    size = len(xml) if length is None else length
+    struct.pack_into("<QQQ", data, 0x48, size | 2 << 56, place, size)
+    return bytes(data) + xml
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (lambda wim: b"", "no Windows image file: it begins with b''"),
+        (lambda wim: b"PK\3\4" + wim, "no Windows image file"),
+        (lambda wim: wim[:100], "cut short: 100 bytes of a header of 208"),
+        (lambda wim: wim[:-50], "cut short"),
+        (lambda wim: forged(wim, b"", length=0), "has 0 bytes; allowed: 1 to 16777216"),
+        (lambda wim: forged(wim, b"", length=2**55), "allowed: 1 to 16777216"),
+        (lambda wim: forged(wim, b"", length=9, offset=2**63), "cut short"),
+        (lambda wim: forged(wim, b"\xff\xfe\x00\xd8"), "is damaged"),
+        (lambda wim: forged(wim, "<WIM>".encode("utf-16")), "is damaged"),
+        (lambda wim: forged(wim, "<WIM/>".encode("utf-16")), "list of editions is empty"),
+        (lambda wim: forged(wim, "<WIM><IMAGE/></WIM>".encode("utf-16")), "has the index ''"),
+        (lambda wim: forged(wim, "<!DOCTYPE a [<!ENTITY b 'c'>]><WIM/>".encode("utf-16")), "has a DTD"),
+    ],
+)
+def test_damaged_image_file_is_refused(wim, damage, text):
+    with pytest.raises(SpecError) as caught:
+        read_editions(BytesIO(damage(wim)), origin="the file")
+    assert str(caught.value).startswith("the file: ")
+    assert text in str(caught.value)
+
+
+def test_no_terminal_obeys_an_editions_name(wim):
+    xml = "<WIM><IMAGE INDEX='1'><NAME>\u202ee\x9bvil</NAME></IMAGE></WIM>".encode("utf-16")
+    (edition,) = read_editions(BytesIO(forged(wim, xml)), origin="x")
+    assert edition.name == "?e?vil"
+
+
+# -- ISOs --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["udf", "joliet", "iso"])
+def test_media_are_read_by_whatever_names_they_have(tmp_path, way):
+    media = read_media(write_media(tmp_path / "server.iso", CORE, DESKTOP, way=way))
+    assert [one.image_name for one in media.editions] == [CORE, DESKTOP]
+    assert media.boot.lower().startswith("boot.wim")
+    assert builds_of(media) == ("20348",)
+
+
+def test_winpe_has_nothing_to_install(tmp_path):
+    media = read_media(write_media(tmp_path / "pe.iso"))
+    assert (media.install, media.editions) == ("", ())
+
+
+def test_iso_of_something_else_is_refused(tmp_path):
+    path = write_iso(tmp_path / "linux.iso", {"/isolinux/linux": b"x"})
+    with pytest.raises(SpecError, match=r"--iso .*linux\.iso: not Windows' media: neither sources/boot\.wim"):
+        read_media(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100, bytes(1 << 20), b"QFI\xfb" + bytes(40000)])
+def test_what_is_no_iso_is_refused(tmp_path, content):
+    path = tmp_path / "x.iso"
+    path.write_bytes(content)
+    with pytest.raises(SpecError, match="no ISO image"):
+        read_media(path)
+
+
+@pytest.mark.parametrize("keep", [0x8006, 0x8800, 0x9000, 300_000])
+def test_iso_that_is_cut_short_is_refused(tmp_path, keep):
+    path = write_media(tmp_path / "server.iso", CORE)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(SpecError, match=r"server\.iso: .*(?:damaged|cut short|not Windows)"):
+        read_media(path)
+
+
+def test_file_must_be_there(tmp_path):
+    with pytest.raises(SpecError, match=r"--iso .*/nope: there is no such file"):
+        require_file(tmp_path / "nope", option="--iso")
+    with pytest.raises(SpecError, match=r"--disk .*: is a directory, not a file"):
+        require_file(tmp_path, option="--disk")
+
+
+# -- disks -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("head", "layout"),
+    [
+        (gpt(EFI, RESERVED, BASIC), DiskLayout(firmware="ovmf", maybe_windows=True, is_sac_guest=False)),
+        (gpt(EFI, LINUX), DiskLayout(firmware="ovmf", maybe_windows=False, is_sac_guest=False)),
+        (gpt(EFI, BASIC, size=0), DiskLayout(firmware="ovmf", maybe_windows=False, is_sac_guest=False)),
+        (mbr(0x07, 0x07), DiskLayout(firmware="seabios", maybe_windows=True, is_sac_guest=False)),
+        (mbr(0x83), DiskLayout(firmware="seabios", maybe_windows=False, is_sac_guest=False)),
+    ],
+)
+def test_layout_tells_firmware_and_whether_it_may_be_windows(head, layout):
+    assert read_layout(bytes(head), origin="x") == layout
+
+
+@pytest.mark.parametrize("head", [b"", bytes(HEAD_BYTES)])
+def test_disk_that_nothing_boots_from_is_refused(head):
+    with pytest.raises(SpecError, match="--disk x: no bootable disk: its first sector has no boot signature"):
+        read_layout(head, origin="x")
+
+
+@pytest.mark.parametrize(
+    ("head", "result"),
+    [
+        (b"QFI\xfb", "qcow2"),
+        (b"vhdxfile", "vhdx"),
+        (bytes(mbr(7)), "raw"),
+        (b"conectix", "convert -O qcow2 x"),
+        (b"KDMV", "vmdk is not taken"),
+        (bytes(0x8001) + b"CD001", "this is an ISO; say --iso x"),
+    ],
+)
+def test_format_is_what_the_file_says(head, result):
+    if result in {"qcow2", "vhdx", "raw"}:
+        assert detect_format(head, origin="x") == result
+        return
+    with pytest.raises(SpecError) as caught:
+        detect_format(head, origin="x")
+    assert result in str(caught.value)
+
+
+# -- proposals ---------------------------------------------------------------------------------
+
+
+def test_iso_is_proposed_with_the_release_of_its_build(tmp_path):
+    path = write_media(tmp_path / "WS 2019 Eval.iso", CORE, build="17763")
+    proposal = propose_iso(path, Wishes())
+    image = proposal.image
+    assert (image.name, image.release, image.firmware, image.disk_format) == (
+        "ws-2019-eval", "2019", "ovmf", None
+    )  # fmt: skip
+    assert proposal.notes == ()
+
+
+def test_unknown_build_is_noted_and_a_wish_is_obeyed(tmp_path):
+    path = write_media(tmp_path / "future.iso", CORE, build="99999")
+    (note,) = propose_iso(path, Wishes()).notes
+    assert note.startswith("build 99999 is of no release that ttylab knows: taken for 2022")
+    wished = propose_iso(path, Wishes(name="f", release="2025", tpm=True, firmware="seabios"))
+    assert (wished.image.name, wished.image.release, wished.image.tpm) == ("f", "2025", True)
+    assert wished.notes == ()
+
+
+def test_disk_is_proposed_with_what_it_says_and_notes(tmp_path):
+    path = tmp_path / "ws.raw"
+    path.write_bytes(gpt(EFI, RESERVED, BASIC))
+    proposal = propose_disk(path, Wishes(release="2022", password="Secret-99"))
+    assert (proposal.image.disk_format, proposal.image.firmware) == ("raw", "ovmf")
+    assert proposal.notes == ()
+    assert path.stat().st_size == proposal.image.identity.size
+    path.write_bytes(mbr(0x83))
+    notes = propose_disk(path, Wishes()).notes
+    assert [note.split(":")[0].split(",")[0] for note in notes] == [
+        "its release is not known",
+        "it has none of the partitions that Windows makes",
+        "no password was given",
+    ]
+
+
+def test_disk_of_the_sac_guest_never_passes_for_windows(tmp_path):
+    path = tmp_path / "sac.raw"
+    write_sac_disk(path)
+    proposal = propose_disk(path, Wishes(release="2022"))
+    assert proposal.image.is_sac_guest
+    assert any("not Windows" in note for note in proposal.notes)
+    assert replace(proposal.image, is_sac_guest=False).provenance() != proposal.image.provenance()
+
+
+def test_format_that_is_not_the_files_is_refused(tmp_path):
+    path = tmp_path / "ws.raw"
+    path.write_bytes(mbr(7))
+    with pytest.raises(SpecError, match=r"--format vhdx: .*ws\.raw is raw"):
+        propose_disk(path, Wishes(disk_format="vhdx"))
+
+
+def test_names_and_releases(tmp_path):
+    assert name_of(tmp_path / "20348.169_SERVER_EVAL.iso") == "20348-169-server-eval"
+    assert name_of(tmp_path / "___.iso") == "windows"
+    assert len(name_of(tmp_path / ("a-" * 60))) <= 40
+    assert release_of(("1", "26100")) == "2025"
+    assert release_of(()) is None

@@ -1,0 +1,113 @@
+"""`ttylab run`: what it lists, what it refuses, and what it becomes."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from harness.cells.matrix import read_matrix
+from harness.commands.run import with_json_value
+from harness.scenario.exit_codes import EXIT_PASSED, EXIT_USAGE
+
+PUSH = Path(__file__).parents[4] / "ci" / "push.toml"
+WORDS = ["id", "image", "machine", "firmware", "vcpus", "scenario"]
+
+
+@pytest.fixture
+def becomes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Record what `run` would become instead of becoming it."""
+    seen: list[list[str]] = []
+    monkeypatch.setattr(signal, "pthread_sigmask", lambda *_: None)
+    monkeypatch.setattr(os, "execv", lambda _program, arguments: seen.append(list(arguments)))
+    return seen
+
+
+def listed(capfd: pytest.CaptureFixture[str], *options: str) -> str:
+    assert cli.main(["run", str(PUSH), "--list", *options]) == EXIT_PASSED
+    return capfd.readouterr().out
+
+
+def test_list_as_json_prints_the_fixed_words_and_no_others(capfd, becomes):
+    cells = json.loads(listed(capfd, "--json"))
+    assert all(list(cell) == WORDS for cell in cells)
+    assert [cell["id"] for cell in cells] == sorted(cell["id"] for cell in cells)
+    assert len(cells) >= 60
+    assert all(isinstance(cell["vcpus"], int) for cell in cells)
+    assert becomes == []
+
+
+def test_list_tells_people_what_does_not_run_and_why(capfd):
+    lines = listed(capfd).splitlines()
+    matrix = read_matrix(PUSH)
+    assert [line for line in lines if not line.startswith("#")] == [cell.id for cell in matrix.cells]
+    shown = [line for line in lines if line.startswith("# not run: ")]
+    assert shown == [f"# not run: {one.cell.id}: {one.reason}" for one in matrix.excluded]
+
+
+def test_expression_selects_by_id_and_by_tag(capfd):
+    ids = [cell["id"] for cell in json.loads(listed(capfd, "--json", "-k", "panic and not sysrq"))]
+    assert ids
+    assert any("panic" not in id_ for id_ in ids)  # found by its tag
+    assert not any("sysrq" in id_ for id_ in ids)
+
+
+def test_shards_are_disjoint_and_complete(capfd):
+    parts = [listed(capfd, "--shard", f"{index}/3").splitlines() for index in (1, 2, 3)]
+    ids = [line for part in parts for line in part if not line.startswith("#")]
+    assert sorted(ids) == [cell.id for cell in read_matrix(PUSH).cells]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["no-such.toml"], "no-such.toml"),
+        ([str(PUSH), "-k", "nothing-of-this-name"], "no cell matches -k 'nothing-of-this-name'"),
+        ([str(PUSH), "-k", "and and"], "expression 'and and'"),
+        ([str(PUSH), "--shard", "9/3"], "shard 9/3: the number before '/' is 1 to 3"),
+        ([str(PUSH), "-n", "none"], "--jobs is 'none'; allowed: auto, or a number from 1 on"),
+        ([str(PUSH), "-n", "0"], "--jobs is '0'"),
+        ([str(PUSH), "--time-scale", "fast"], "--time-scale"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(capfd, becomes, options, said):
+    assert cli.main(["run", *options]) == EXIT_USAGE
+    shown = capfd.readouterr()
+    assert said in shown.err
+    assert len(shown.err.splitlines()) == 1
+    assert "Traceback" not in shown.err
+    assert becomes == []
+
+
+def test_run_becomes_pytest_with_what_was_given(becomes, tmp_path):
+    options = ["-k", "nmi", "--shard", "1/2", "-n", "3", "--json", "out.json", "--time-scale", "2"]
+    assert cli.main(["run", str(PUSH), *options, "--run-dir", str(tmp_path)]) == EXIT_PASSED
+    (arguments,) = becomes
+    assert arguments[:3] == [sys.executable, "-P", "-m"]
+    for option, value in (("-k", "nmi"), ("-n", "3")):
+        assert arguments[arguments.index(option) + 1] == value
+    assert {"--shard=1/2", "--run-json=out.json", "--time-scale=2.0"} <= set(arguments)
+    assert any(str(tmp_path) in word for word in arguments)
+    assert f"--alluredir={tmp_path / 'allure-results'}" in arguments
+
+
+def test_run_without_allure_asks_for_none(becomes, tmp_path):
+    cli.main(["run", str(PUSH), "--no-allure"])
+    assert not any("allure" in word for word in becomes[0])
+
+
+@pytest.mark.parametrize(
+    ("given", "filled"),
+    [
+        (["--json"], ["--json", "-"]),
+        (["--json", "--list"], ["--json", "-", "--list"]),
+        (["--json", "file"], ["--json", "file"]),
+        (["--json", "-"], ["--json", "-"]),
+        (["--list"], ["--list"]),
+    ],
+)
+def test_json_may_stand_without_a_value(given, filled):
+    assert with_json_value(given) == filled

@@ -1,0 +1,67 @@
+"""JUnit XML."""
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from harness.report.junit import render_junit, write_junit
+from harness.scenario.errors import ReportError
+from tests.support.report_samples import HOSTILE, make_cell, make_run, make_run_dir
+
+
+def case(xml: bytes, index: int = 0) -> ET.Element:
+    return ET.fromstring(xml).findall("testsuite/testcase")[index]
+
+
+@pytest.mark.parametrize(
+    ("status", "tag"), [("passed", None), ("failed", "failure"), ("broken", "error"), ("skipped", "skipped")]
+)
+def test_junit_tells_whose_fault_it_is(status: str, tag: str | None) -> None:
+    found = case(render_junit(make_run(make_cell(status)), {}))
+    tags = {child.tag for child in found} - {"properties", "system-out"}
+    assert tags == ({tag} if tag else set())
+
+
+def test_junit_counts_what_it_holds() -> None:
+    run = make_run(
+        make_cell("failed", scenario="a"), make_cell("broken", scenario="b"), make_cell(scenario="c")
+    )
+    suite = ET.fromstring(render_junit(run, {})).find("testsuite")
+    assert {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "3", "failures": "1", "errors": "1", "skipped": "0",
+    }  # fmt: skip
+
+
+def test_junit_carries_the_line_that_reproduces_a_failure() -> None:
+    failed = make_cell("failed")
+    failure = case(render_junit(make_run(failed), {})).find("failure")
+    assert failed.repro in failure.text
+    assert failure.get("message") == failed.message
+
+
+@pytest.mark.parametrize(
+    "tail", [HOSTILE, bytes(range(256)), b"]]>", "\ufffe\uffff\ud7ff\U0001f600".encode()]
+)
+def test_junit_is_valid_xml_whatever_the_guest_wrote(tail: bytes) -> None:
+    cell = make_cell("failed", message="quotes \x1b[31m\x00 \ufffe & <b>")
+    found = case(render_junit(make_run(cell), {cell.cell.id: tail}))
+    assert found.findtext("system-out")
+    assert "\\x1b[31m\\x00 \\ufffe & <b>" in found.find("failure").get("message")
+
+
+def test_junit_holds_the_end_of_a_long_transcript(tmp_path) -> None:
+    run = make_run_dir(tmp_path)
+    (tmp_path / run.cells[0].directory / "console.bin").write_bytes(b"early" + b"x" * 9000 + b"late")
+    text = write_junit(run, tmp_path).read_text()
+    assert "late" in text
+    assert "early" not in text
+
+
+def test_junit_does_without_a_transcript(tmp_path) -> None:
+    assert case(write_junit(make_run(make_cell("broken")), tmp_path).read_bytes()).find("system-out") is None
+
+
+def test_junit_says_where_it_can_not_write(tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReportError, match=r"junit\.xml can't be written"):
+        write_junit(make_run(), tmp_path / "file")

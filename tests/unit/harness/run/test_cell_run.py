@@ -1,0 +1,139 @@
+"""Cells on a made-up lab: every way to end leaves a result beside the transcript, and none raises."""
+
+import pytest
+
+from emulator.errors import LabError, SpecError
+from harness.cells.cell import parse_cell_id
+from harness.plugin.cell_test import raise_for
+from harness.plugin.run_recorder import RunRecorder, new_run_id
+from harness.report.model import write_cell
+from harness.run.cell_run import CellRun, kept_transcript, lost_cell, read_result
+from harness.scenario.errors import CellBroken, CellFailed
+from harness.scenarios import find_scenario
+from tests.support import fake_lab
+
+CELL = parse_cell_id("bookworm.pc.seabios.1.boot-login")
+SCENARIO = find_scenario("boot-login")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fake_lab.use_fakes(monkeypatch)
+
+    def play(behaviour="pass", **lab):
+        fake_lab.BEHAVIOURS.write_text(f'{{"{CELL.id}": "{behaviour}"}}')
+        bench = fake_lab.FakeLab(run_dir=tmp_path, clock=fake_lab.CLOCK)
+        for name, value in lab.items():
+            monkeypatch.setattr(bench, name, value)
+        return CellRun(cell=CELL, scenario=SCENARIO, lab=bench).run()
+
+    return play
+
+
+def test_cell_that_passes_is_kept_with_what_it_ran_on(run, tmp_path):
+    result = run()
+    assert (result.status, result.accelerator, result.qemu) == ("passed", "tcg", "7.2.22")
+    assert result.image == {"name": "bookworm"}
+    assert read_result(tmp_path, CELL.id) == result
+    assert kept_transcript(tmp_path / result.directory).truncated is None
+    assert result.evidence
+    raise_for(result)
+
+
+def test_cell_whose_guest_fails_raises_what_allure_calls_failed(run):
+    with pytest.raises(CellFailed, match="reproduce: ttylab repro bookworm") as caught:
+        raise_for(run("fail"))
+    assert isinstance(caught.value, AssertionError)
+
+
+def test_cell_whose_lab_breaks_raises_what_allure_calls_broken(run):
+    result = run("break")
+    assert (result.status, result.reason, result.message) == ("broken", "lab", "QEMU did not like it")
+    with pytest.raises(CellBroken) as caught:
+        raise_for(result)
+    assert not isinstance(caught.value, AssertionError)
+
+
+def test_cell_without_its_image_is_broken(run):
+    def missing(name):
+        raise LabError(f"image {name} is not built")
+
+    assert run(image=missing).message == "image bookworm is not built"
+
+
+def test_cell_that_makes_no_machine_is_the_callers_fault(run, tmp_path):
+    def wrong(name):
+        raise SpecError("no such image")
+
+    with pytest.raises(SpecError):
+        run(image=wrong)
+    assert read_result(tmp_path, CELL.id) is None
+
+
+def test_earlier_result_of_the_cell_is_gone_once_it_runs_again(run, tmp_path):
+    run()
+
+    def dies(name):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(image=dies)
+    assert read_result(tmp_path, CELL.id) is None
+
+
+def test_lost_cell_is_broken_with_what_its_transcript_tells(run, tmp_path):
+    kept = run()
+    (tmp_path / kept.directory / "result.json").unlink()
+    lost = lost_cell(CELL, SCENARIO, tmp_path, message="killed")
+    assert (lost.status, lost.message, lost.console_bytes) == ("broken", "killed", kept.console_bytes)
+    assert [step.outcome for step in lost.steps] == ["done"] * len(SCENARIO.steps)
+
+
+def test_cell_that_never_began_is_lost_without_a_transcript(tmp_path):
+    lost = lost_cell(CELL, SCENARIO, tmp_path, message="never began")
+    assert (lost.status, lost.console_bytes, lost.duration_s) == ("broken", 0, 0.0)
+
+
+@pytest.mark.parametrize(("interrupted", "status"), [(True, "skipped"), (False, "broken")])
+def test_recorder_has_every_selected_cell(tmp_path, interrupted, status):
+    recorder = RunRecorder(run_dir=tmp_path, workers=2, version="0")
+    matrix = type("Made", (), {"name": "made", "cells": (CELL,), "excluded": ()})()
+    recorder.matrices, recorder.selected, recorder.interrupted = (matrix,), {CELL.id}, interrupted
+    (cell,) = recorder.result().cells
+    assert (cell.cell.id, cell.status) == (CELL.id, status)
+
+
+def test_recorder_takes_no_result_of_an_earlier_run(run, tmp_path):
+    write_cell(run().model_copy(update={"started_utc": "2020-01-01T00:00:00+00:00"}), tmp_path)
+    recorder = RunRecorder(run_dir=tmp_path, workers=1, version="0")
+    matrix = type("Made", (), {"name": "made", "cells": (CELL,), "excluded": ()})()
+    recorder.matrices, recorder.selected = (matrix,), {CELL.id}
+    assert recorder.result().summary["broken"] == 1
+
+
+def test_cell_is_played_under_what_disturbs_it_and_says_how_to_do_it_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fake_lab.use_fakes(monkeypatch)
+    bench = fake_lab.FakeLab(run_dir=tmp_path, clock=fake_lab.CLOCK)
+    specs = []
+    monkeypatch.setattr(
+        "harness.run.cell_run.open_machine",
+        lambda spec, **words: specs.append(spec) or fake_lab.open_fake_machine(spec, **words),
+    )
+    played = CellRun(
+        cell=CELL,
+        scenario=SCENARIO,
+        lab=bench.at(tmp_path / "17"),
+        delays={1: 0.2},
+        icount_shift=6,
+        repro="x",
+    ).run()
+    assert (played.status, played.repro, specs[0].icount_shift) == ("passed", "x", 6)
+    kept = kept_transcript(tmp_path / "17" / played.directory)
+    assert [mark.detail for mark in kept.marks if mark.name == "delayed"] == [{"seconds": 0.2}]
+    assert bench.run_dir == tmp_path
+
+
+def test_two_runs_at_once_have_two_names():
+    assert len({new_run_id() for _ in range(50)}) > 1
