@@ -13,21 +13,20 @@ def sample(name: str) -> bytes:
 
 def damaged(data: bytes, *keys: str | int, to: object) -> bytes:
     """Return JSON in which the value at `keys` is another, or `GONE`."""
-    whole = json.loads(data)
-    table = whole
+    whole = table = json.loads(data)
     for key in keys[:-1]:
         table = table[key]
+    table[keys[-1]] = to
     if to is GONE:
         del table[keys[-1]]
-    else:
-        table[keys[-1]] = to
     return json.dumps(whole).encode()
 
 
 def says_the_same(value: object, table: object) -> bool:
     """Tell whether `value` has, under the names of the JSON `table`, its values and their types."""
-    if isinstance(table, dict) and not isinstance(value, dict):
-        return all(says_the_same(getattr(value, key), one) for key, one in table.items())
+    if isinstance(table, dict):
+        parts = value if isinstance(value, dict) else {key: getattr(value, key) for key in table}
+        return parts.keys() == table.keys() and all(says_the_same(parts[key], table[key]) for key in table)
     if isinstance(table, list):
         return len(value) == len(table) and all(map(says_the_same, value, table))
     return value == table and isinstance(value, type(table))
