@@ -12,6 +12,12 @@ def sample(name):
     return (SAMPLES / name).read_bytes()
 
 
+def records():
+    """Return the records of the service's store: kind, key and JSON of each."""
+    lines = [line.split("\t") for line in sample("store-records.tsv").decode().split("\n")[:-1]]
+    return [(kind, key, data.encode()) for kind, key, data in lines]
+
+
 def damages(data, changes):
     """Return JSON texts in each of which one value, at a place like "cells.0.id", is another or `GONE`."""
     return [_damaged(json.loads(data), place.split("."), to) for place, to in changes]
