@@ -1,6 +1,6 @@
 """The boot log: what the guest wrote on COM1, with a line for each visit of its console; pure.
 
-Azure logs access to the serial console in the VM's boot diagnostics log (azure.md 8 "Audit").
+Azure logs access to the serial console in the VM's boot diagnostics log (docs/facts/azure.md 8 "Audit").
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Virtual machines and instances of scale sets as Resource Manager shows them (azure.md 4, REC); pure."""
+"""Virtual machines and instances of scale sets as Resource Manager shows them; pure.
+
+See docs/facts/azure.md 4, REC.
+"""
 
 from __future__ import annotations
 

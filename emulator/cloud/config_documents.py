@@ -1,6 +1,6 @@
 """The documents of a cloud.toml's resources, as clients of Azure would have put them; pure.
 
-Shapes are those of azure.md 4 (REC) and of Azure's REST reference for Compute and Storage.
+Shapes are those of docs/facts/azure.md 4 (REC) and of Azure's REST reference for Compute and Storage.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def account_document(table: StorageAccountTable, place: Place) -> dict[str, Any]
             "networkAcls": {
                 "bypass": "AzureServices",
                 "virtualNetworkRules": [],
-                "ipRules": [],  # any would send az to its hard-coded regions (azure.md 4)
+                "ipRules": [],  # any would send az to its hard-coded regions (docs/facts/azure.md 4)
                 "defaultAction": "Deny" if table.firewall else "Allow",
             },
             "primaryEndpoints": {"blob": blob_endpoint(table.name, place.kind)},

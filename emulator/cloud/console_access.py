@@ -1,4 +1,7 @@
-"""May this caller have the console of this VM now? The checks of azure.md 2 and 8, in their order; pure."""
+"""May this caller have the console of this VM now?
+
+The checks of docs/facts/azure.md 2 and 8, in their order; pure.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +103,7 @@ def find_vm(cloud: Cloud, vm: ResourceId) -> VirtualMachine:
     """Return the record of `vm`.
 
     Raises:
-        CloudError: 404, in the words of Resource Manager (azure.md 4).
+        CloudError: 404, in the words of Resource Manager (docs/facts/azure.md 4).
     """
     found = cloud.find(VirtualMachine, vm.key)
     if found is None:

@@ -1,6 +1,6 @@
 """What the service says of itself before anybody signs in: metadata, OpenID configuration; pure.
 
-Shapes: azure.md 5; the names are those that azure-cli and Terraform's azurerm read.
+Shapes: docs/facts/azure.md 5; the names are those that azure-cli and Terraform's azurerm read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SUFFIX_OF: Mapping[CloudKind, str] = {
 def metadata(endpoint: str, settings: Settings) -> dict[str, Any]:
     """Return the body of `/metadata/endpoints`, every address in it our own.
 
-    The login endpoint ends in "/adfs": only then does MSAL ask nobody else about it (azure.md 5).
+    The login endpoint ends in "/adfs": only then does MSAL ask nobody else about it (docs/facts/azure.md 5).
     """
     suffix = _SUFFIX_OF[settings.kind]
     addresses = (

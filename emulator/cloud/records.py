@@ -2,7 +2,7 @@
 
 A resource keeps the document that its client last put (`document`: location, tags, properties …);
 what the platform adds to an answer is computed when it is asked for. VMs and instances of scale
-sets are one kind of record (user-document U4).
+sets are one kind of record (U4).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Document: TypeAlias = Mapping[str, Any]
 
 
 class PowerState(StrEnum):
-    """What a VM's power is doing (azure.md 4): the end of its `PowerState/…` code."""
+    """What a VM's power is doing (docs/facts/azure.md 4): the end of its `PowerState/…` code."""
 
     RUNNING = "running"
     STARTING = "starting"
@@ -96,7 +96,7 @@ class BootDiagnostics:
     """How the boot diagnostics of a VM are set.
 
     Attributes:
-        enabled: whether there are any (user-document U6).
+        enabled: whether there are any (U6).
         storage_uri: blob endpoint of a custom storage account; None is a managed one.
     """
 
@@ -289,7 +289,7 @@ class RoleAssignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityEvent:
-    """A line of the activity log (azure.md 8 "Audit").
+    """A line of the activity log (docs/facts/azure.md 8 "Audit").
 
     Attributes:
         id: GUID.

@@ -1,6 +1,6 @@
 """Who may do what where: Azure's built-in roles as data, and the decision; pure.
 
-Ids and actions are those of Azure's built-in roles (azure.md 8, DOC-role).
+Ids and actions are those of Azure's built-in roles (docs/facts/azure.md 8, DOC-role).
 """
 
 from __future__ import annotations

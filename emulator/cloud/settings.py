@@ -13,7 +13,7 @@ class Era(StrEnum):
     """Rules of a year.
 
     In 2020 managed boot-diagnostics storage was refused and a role on the storage account was
-    needed (user-document U8, U10); both were lifted later (azure.md 8).
+    needed (U8, U10); both were lifted later (docs/facts/azure.md 8).
     """
 
     CURRENT = "current"
@@ -21,7 +21,7 @@ class Era(StrEnum):
 
 
 class CloudKind(StrEnum):
-    """Azure's clouds (user-document U5)."""
+    """Azure's clouds (U5)."""
 
     PUBLIC = "public"
     GOVERNMENT = "government"
@@ -59,7 +59,7 @@ CLOUD_FACTS: Mapping[CloudKind, CloudFacts] = {
 
 
 class Fault(StrEnum):
-    """Faults of the real service that users report; all off by default (azure.md 3, 8, 10)."""
+    """Faults of the real service that users report; all off by default (docs/facts/azure.md 3, 8, 10)."""
 
     REFUSED_TRUST = "refused-trust"
     LATE_FIRST_FRAME = "late-first-frame"
@@ -116,7 +116,7 @@ def require_public_host(host: str) -> str:
     """Return `host` if clients can derive their URLs from it.
 
     az makes the admin URL from the connection string by replacing every "wss" and "ws", so neither
-    may occur in the host's name, nor "/client" anywhere (azure.md 2).
+    may occur in the host's name, nor "/client" anywhere (docs/facts/azure.md 2).
 
     Raises:
         SpecError: it would mislead them.

@@ -1,4 +1,4 @@
-"""Storage accounts, as far as boot diagnostics need them (azure.md 4 "Storage", U8, U13); pure."""
+"""Storage accounts, as far as boot diagnostics need them (docs/facts/azure.md 4 "Storage", U8, U13); pure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ _TYPES: Mapping[tuple[str, ...], type | tuple[type, ...]] = {
 
 
 def render_account(account: StorageAccount, *, kind: CloudKind) -> Body:
-    """Return a storage account as its GET answers; ipRules only where the client put some (azure.md 4)."""
+    """Return a storage account as its GET answers; ipRules only where the client put some.
+
+    See docs/facts/azure.md 4.
+    """
     own = dict(table(account.document, "properties"))
     acls = {
         "bypass": "AzureServices",

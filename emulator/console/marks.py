@@ -58,7 +58,10 @@ class Typed:
 
 
 SAME_RESTART_S = 1.0
-"""RESET events at most this far apart belong to one restart: some guests raise three (design.md, fact 8)."""
+"""RESET events at most this far apart belong to one restart: some guests raise three.
+
+See docs/facts/qemu.md 4.
+"""
 
 
 def boot_starts(marks: Iterable[Mark]) -> list[Mark]:

@@ -137,7 +137,7 @@ class FarEnd:
 
     def _note(self, append: Callable[[bytes], None], data: bytes) -> None:
         # Where the owner closed the transcript first, the wire is read on all the same: a full
-        # console keeps QEMU from exiting (spec/qemu.md 8).
+        # console keeps QEMU from exiting (docs/facts/qemu.md 8).
         with suppress(LabError):
             append(data)
 

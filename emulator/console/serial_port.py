@@ -32,7 +32,7 @@ _JOIN_S = 10.0
 class DescriptorWire:
     """A serial device or a `socket://`: pyserial opens and sets it, the pump reads the descriptor.
 
-    pyserial's own `read` costs 1.9 s of CPU on a megabyte (spec/qemu.md 3), and its `write` says
+    pyserial's own `read` costs 1.9 s of CPU on a megabyte (docs/facts/qemu.md 3), and its `write` says
     nothing of how many bytes went.
     """
 
@@ -302,7 +302,7 @@ def _find_descriptor(port: serial.Serial) -> int | None:
 
 
 def _find_break_obstacle(url: str, port: serial.Serial) -> str | None:
-    """Return why a BREAK would silently do nothing (spec/parts.md, findings 3 and 4, pyserial 3.5)."""
+    """Return why a BREAK would silently do nothing (docs/facts/hardware.md 2, 4, pyserial 3.5)."""
     descriptor = _find_descriptor(port)
     if descriptor is None:
         return None if url.lower().startswith("rfc2217://") else "this kind of port has no line to hold"

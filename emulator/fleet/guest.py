@@ -11,7 +11,7 @@ from emulator.console.transcript import Transcript
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """What a stimulus did to the guest (design.md, fact 8).
+    """What a stimulus did to the guest (docs/facts/qemu.md 4).
 
     Attributes:
         seen: whether the guest reacted before the wait ended.

@@ -268,7 +268,7 @@ class MachineGuest:
             await self._settle_first_boot()
             search = await self._request(key)
             if search.silent and search.evidence is None and await self._has_read_all():
-                search = await self._request(key)  # QEMU can lose a BREAK (spec/qemu.md 4)
+                search = await self._request(key)  # QEMU can lose a BREAK (docs/facts/qemu.md 4)
             return _effect_of(search)
 
     # -- console -------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from emulator.machine.control import Capability
 from emulator.machine.machine import Machine
 
 QUIET_BEFORE_BREAK_S = 0.05
-"""A BREAK within 2 ms of a typed byte is lost, from 10 ms on it is safe (spec/qemu.md 4)."""
+"""A BREAK within 2 ms of a typed byte is lost, from 10 ms on it is safe (docs/facts/qemu.md 4)."""
 BREAK_TO_KEY_S = 0.03
 """Time for the guest to take the BREAK's interrupt; a key in the same FIFO would be typed instead."""
 _LOOK_EVERY_S = 0.005

@@ -1,8 +1,8 @@
 """What guests answer to a stimulus, as data, and the search for it in what came after; pure.
 
 Strict: a line counts only where the guest itself begins one, or behind a kernel time stamp, and only
-when it is whole. Texts of Linux were seen on Debian's 5.10 to 7.2 kernels (spec/qemu.md 4), those of
-Windows in real serial logs (spec/windows-sac.md 1.9), OVMF's in CpuExceptionCommon.c.
+when it is whole. Texts of Linux were seen on Debian's 5.10 to 7.2 kernels (docs/facts/qemu.md 4), those of
+Windows in real serial logs (docs/facts/sac.md 1.9), OVMF's in CpuExceptionCommon.c.
 """
 
 from __future__ import annotations

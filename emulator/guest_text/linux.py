@@ -15,7 +15,7 @@ class LinuxProfile:
     """What a guest's prompts look like and who may log in.
 
     Attributes:
-        user, password: an account with password authentication (user document, U7).
+        user, password: an account with password authentication (U7).
         login, password_prompt, refused, prompt: patterns, matched on user text. What may repeat is
             bounded, or a flood without line ends would be searched for minutes.
     """

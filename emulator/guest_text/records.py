@@ -2,7 +2,7 @@ r"""Split a console's byte stream into kernel records and the rest.
 
 The kernel prints its records straight to the UART, in the middle of whatever a program is
 writing: `lo[    2.948528] scsi host0\r\ngin: ` is the prompt `login: ` and one record
-(spec/peers.md 4.1). Waits match on the rest, rejoined.
+(docs/facts/hardware.md 7). Waits match on the rest, rejoined.
 
 A record is `[%5lu.%06lu]` (kernel/printk, `print_time`), perhaps with `<level>` before and the
 caller `[ T12]` behind it, up to and with its line end. The kernel writes no line end *before* a

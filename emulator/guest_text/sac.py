@@ -1,7 +1,7 @@
 """What SAC writes between what was asked for: events, echoes, prompts, as patterns; pure.
 
 All are for the view without escape sequences. An event interrupts whatever stands at the prompt: a line end,
-its text, and a new prompt, behind which a half-typed line goes on unseen (spec/windows-sac.md 1.5, 1.6).
+its text, and a new prompt, behind which a half-typed line goes on unseen (docs/facts/sac.md 1.5, 1.6).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A bugcheck on the console: its code, name, parameters, blamed driver and progress; pure.
 
-The order on the wire is: the XML with the code, `!SAC>`, then the text (spec/windows-sac.md 1.9).
+The order on the wire is: the XML with the code, `!SAC>`, then the text (docs/facts/sac.md 1.9).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType, kern
 
 CONSOLE_ARGS = ("console=ttyS0,115200",)
 FAST_ARGS = ("no_timer_check", "cryptomgr.notests")
-"""What a guest whose command line is ours may leave out: 0.5 s of a boot under TCG (spec/qemu.md 2)."""
+"""What a guest whose command line is ours may leave out: 0.5 s of a boot under TCG (docs/facts/qemu.md 2)."""
 
 
 def linux_spec(

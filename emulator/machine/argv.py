@@ -1,7 +1,7 @@
 """From a spec to QEMU's command line, and nothing else: same input, same argv.
 
 The argv starts QEMU paused (`-S`) with nothing that was not asked for; whoever launches it connects
-the console first and then says `cont` (spec/qemu.md 3: what is printed before that is lost).
+the console first and then says `cont` (docs/facts/qemu.md 3: what is printed before that is lost).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=de
 ICOUNT_TSC_KHZ = 1_000_000
 """Where instructions are counted, TCG's TSC counts the guest's nanoseconds (QEMU 7.2, icount_get)."""
 TCG_CACHE_MIB = 128
-"""MiB of translated code: with 16 a boot takes 4.5 s, with 64 or more 3.2 s (spec/qemu.md 2)."""
+"""MiB of translated code: with 16 a boot takes 4.5 s, with 64 or more 3.2 s (docs/facts/qemu.md 2)."""
 
 _VERSION = re.compile(r"QEMU emulator version (\d+)\.(\d+)\.(\d+)")
 _CX16_MEASURED_GOOD = (10, 0)
@@ -124,7 +124,7 @@ class Wiring:
 def cpu_model(version: QemuVersion, accelerator: Literal["tcg", "kvm"]) -> CpuModel:
     """Choose the CPU that is known to run every guest.
 
-    The cx16 fact: spec/qemu.md 2; 6 of 30 boots of 6.12 under QEMU 7.2, 0 of 30 under 10.0 and 11.
+    The cx16 fact: docs/facts/qemu.md 2; 6 of 30 boots of 6.12 under QEMU 7.2, 0 of 30 under 10.0 and 11.
     Versions between were not measured, so they are treated like 7.2.
     """
     if accelerator == "kvm":
@@ -214,7 +214,7 @@ def _board(spec: MachineSpec, ram: RamFile | None) -> tuple[str, ...]:
         # timer is left: stock kernels hang after "Unable to calibrate against PIT" (QEMU 7.2, 6.1).
         board += ",acpi=off"
     if spec.firmware_on_serial:
-        # SeaBIOS and early GRUB print on serial only then (spec/qemu.md 2).
+        # SeaBIOS and early GRUB print on serial only then (docs/facts/qemu.md 2).
         board += ",graphics=off"
     # VGA stays although nobody looks at it: `screendump` takes the guest's real screen from it.
     screen = () if spec.machine is MachineType.MICROVM else ("-vga", "std", "-boot", "menu=off")
@@ -249,7 +249,7 @@ def _processor(
     spec: MachineSpec, *, accelerator: Literal["tcg", "kvm"], version: QemuVersion
 ) -> tuple[str, ...]:
     model = cpu_model(version, accelerator).name if spec.windows is None else windows_cpu(accelerator)
-    # One thread for all vCPUs: 2 with thread=multi cost 6.2 CPU s for a boot, not 2.5 (spec/qemu.md 2).
+    # One thread for all vCPUs: 2 with thread=multi cost 6.2 CPU s for a boot, not 2.5 (docs/facts/qemu.md 2).
     accel = "kvm" if accelerator == "kvm" else f"tcg,thread=single,tb-size={TCG_CACHE_MIB}"
     seed = () if spec.seed is None else ("-seed", str(spec.seed))
     # sleep=on: an idle guest's time goes on with the host's; off, its timers would fire at once.
@@ -297,7 +297,7 @@ def _devices(spec: MachineSpec) -> tuple[str, ...]:
     if spec.generation_id:
         words += ["-device", "vmgenid,guid=auto"]
     if Device.PVPANIC in spec.devices:
-        # By default QEMU ends at the guest's panic, before the panic's text is out (spec/qemu.md 4).
+        # By default QEMU ends at the guest's panic, before the panic's text is out (docs/facts/qemu.md 4).
         words += ["-device", "pvpanic", "-action", "panic=none"]
     if Device.I6300ESB in spec.devices:
         words += ["-device", "i6300esb", "-action", f"watchdog={spec.watchdog_action}"]

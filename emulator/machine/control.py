@@ -72,7 +72,7 @@ class Control(Protocol):
     """What stands beside a console and can do things to the machine.
 
     Every call returns when the far end has accepted it, which proves nothing about its effect
-    (design.md, fact 8). Every call may raise ControlError, and StateError where the capability
+    (docs/facts/qemu.md 4). Every call may raise ControlError, and StateError where the capability
     is not in `capabilities`.
     """
 

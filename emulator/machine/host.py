@@ -18,7 +18,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock
 MIB = 2**20
 OVERSUBSCRIBE = 2.0
 """Machines per core: on 2 cores 1, 2, 4 and 8 cold boots at once gave 26, 36, 41 and 43 boots/min
-(spec/qemu.md 2), so beyond two per core only memory is spent."""
+(docs/facts/qemu.md 2), so beyond two per core only memory is spent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -217,7 +217,7 @@ class Machine:
         self._act(Capability.NMI, "inject-nmi", deadline=deadline)
 
     def send_break(self, deadline: Deadline) -> None:
-        """Hold ttyS0 in BREAK once; a byte typed in the last 2 ms swallows it (design.md, fact 8)."""
+        """Hold ttyS0 in BREAK once; a byte typed in the last 2 ms swallows it (docs/facts/qemu.md 4)."""
         arguments = {"id": CONSOLE_CHARDEV}
         self._act(Capability.SERIAL_BREAK, "chardev-send-break", arguments, deadline=deadline)
 

@@ -249,7 +249,7 @@ class PowerCycle:
         """End QEMU: `quit`, then SIGTERM, then SIGKILL, each with its own bound; wait for the end.
 
         The deadline bounds the polite part; SIGKILL has 10 s of its own. Nothing is closed before
-        QEMU has ended: it can't exit while its console is full (spec/qemu.md 8).
+        QEMU has ended: it can't exit while its console is full (docs/facts/qemu.md 8).
 
         Raises:
             ControlError: the process survived SIGKILL (state D).

@@ -1,7 +1,7 @@
 """Tell whether KVM runs guests, by running one.
 
 `/dev/kvm` proves nothing: it may open, make vCPUs, run firmware, and then hang every stock kernel
-(spec/qemu.md 1). So a ROM of ours (`probe_rom/probe.S`) goes through what a kernel needs, says one
+(docs/facts/qemu.md 1). So a ROM of ours (`probe_rom/probe.S`) goes through what a kernel needs, says one
 letter per stage, and leaves with exit code 33. The answer is kept for this boot of the host.
 """
 

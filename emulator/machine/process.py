@@ -187,7 +187,7 @@ def stderr_tail(path: Path) -> bytes:
 def parent_death_words() -> tuple[str, ...]:
     """Return the words before a program that make the kernel kill it when the thread that starts it ends.
 
-    Without them 1-2 QEMUs outlived a killed worker each time, with them none (spec/qemu.md 8).
+    Without them 1-2 QEMUs outlived a killed worker each time, with them none (docs/facts/qemu.md 8).
 
     Raises:
         MissingPrerequisite: setpriv is not installed.

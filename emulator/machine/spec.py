@@ -38,7 +38,7 @@ ICOUNT_SHIFT_MAX = 10
 _LOADER_WORD = re.compile(r"[A-Za-z0-9%+,./:=@_-]+")
 """What GRUB hands on as it is; quotes, backslashes, wildcards and separators it would change."""
 _FW_CFG_NAME = re.compile(r"opt/[a-z0-9./_-]{1,50}")
-"""QEMU's documentation keeps `opt/` for the user (docs/specs/fw_cfg.txt); a name has 55 bytes at most."""
+"""QEMU's documentation keeps `opt/` for the user (its specs/fw_cfg.txt); a name has 55 bytes at most."""
 _SMBIOS_KEYS = ("manufacturer", "product", "version", "serial", "uuid", "family")
 """Of the table "System Information"; `sku` is the command line's."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -117,7 +117,7 @@ def kernel_for(files: KernelFiles, firmware: Firmware) -> Path:
 
     OVMF starts a kernel through its EFI stub, which only the bzImage has. SeaBIOS takes both, and
     the ELF saves the decompression: 3.3 s instead of 3.4 s for 6.1, 3.6 s instead of 4.7 s for 6.12
-    (spec/qemu.md 2, QEMU 7.2 under TCG).
+    (docs/facts/qemu.md 2, QEMU 7.2 under TCG).
     """
     return files.bzimage if firmware is Firmware.OVMF else files.vmlinux
 
@@ -326,7 +326,7 @@ class MachineSpec:
         if self.windows is not None:
             raise _wrong("windows", self.windows, allowed="none on microvm, without PCI and ACPI")
         if self.qboot:
-            # Linux did not boot with it (spec/qemu.md 2).
+            # Linux did not boot with it (docs/facts/qemu.md 2).
             raise _wrong("qboot", value=True, allowed="false on microvm")
 
     def to_json(self) -> str:

@@ -1,6 +1,6 @@
 """What a PC for Windows has beyond others, and QEMU's words for it; pure.
 
-No driver is needed beyond Windows' own: IDE or AHCI disks and CDs, an e1000e, COM2 (spec/windows-sac.md 4.2).
+No driver is needed beyond Windows' own: IDE or AHCI disks and CDs, an e1000e, COM2 (docs/facts/sac.md 4.2).
 The clock shows UTC as on all our machines; `smm` and hence secure firmware are QEMU's default on q35.
 """
 

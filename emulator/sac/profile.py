@@ -18,7 +18,7 @@ from emulator.sac.knobs import PROFILES
 from emulator.toml_file import load_toml
 
 SourceClass = Literal["T", "D", "R", "P", "M", "X"]
-"""Transcript, documentation, ReactOS, public test suite, measured, unconfirmed (spec/windows-sac.md)."""
+"""Transcript, documentation, ReactOS, public test suite, measured, unconfirmed (docs/facts/sac.md)."""
 VtMode = Literal["screen", "plain"]
 IDENTITY = "ttylab SAC guest (not Windows)"
 """What every place that tells where an image comes from must say."""
@@ -79,7 +79,7 @@ class SacText:
     Attributes:
         text: with %-fields, and a line feed where the wire has CR LF.
         source: the class of its source.
-        section: of spec/windows-sac.md.
+        section: of docs/facts/sac.md.
     """
 
     text: str

@@ -46,7 +46,7 @@ def create_app(service: Service) -> FastAPI:
 def error_response(error: CloudError, endpoint: str) -> JSONResponse:
     """Return the answer that Resource Manager gives for `error`."""
     body: dict[str, Any] = {"code": error.code, "message": error.message}
-    bare = error.code == "SubscriptionNotFound"  # the one error without an envelope (azure.md 2)
+    bare = error.code == "SubscriptionNotFound"  # the one error without an envelope (docs/facts/azure.md 2)
     headers = {
         "x-ms-failure-cause": "gateway" if error.status < HTTPStatus.INTERNAL_SERVER_ERROR else "service"
     }

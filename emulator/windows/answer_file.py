@@ -1,7 +1,7 @@
 """The answer file of an unattended installation, Autounattend.xml; pure.
 
 Its shape follows public recipes and Microsoft's documentation of unattend components; nobody here has run it
-(spec/windows-sac.md 4.3, 5). What it sets up: EMS on COM1 and in the boot manager, crash dumps, the power
+(docs/facts/sac.md 4.3, 5). What it sets up: EMS on COM1 and in the boot manager, crash dumps, the power
 button, and marks on COM2 by which the installation tells how far it is.
 """
 

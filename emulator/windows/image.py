@@ -20,7 +20,7 @@ MEMORY_MIB = 4096
 
 
 class Level(StrEnum):
-    """How much was done to come to it (spec/windows-sac.md 4.1)."""
+    """How much was done to come to it (docs/facts/sac.md 4.1)."""
 
     ISO = "iso"
     """L0: media that boot as they are."""

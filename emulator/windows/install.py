@@ -70,7 +70,7 @@ _LOCK = "lock"
 _LOOK_S = 1.0
 _ENTER_S = 30.0
 """How long Enter is pressed once a second: media ask for a key before they boot, and show a menu that
-any other key would stop (spec/windows-sac.md 4.2)."""
+any other key would stop (docs/facts/sac.md 4.2)."""
 _COMMAND_S = 5.0
 _LONGEST_TEXT = 256
 _NOTHING_BOOTS = re.compile(

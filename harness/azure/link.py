@@ -1,4 +1,4 @@
-"""One WebSocket to a console: bytes in and out, and how it ended (azure.md 3).
+"""One WebSocket to a console: bytes in and out, and how it ended (docs/facts/azure.md 3).
 
 Two threads serve a link, both joined when its `with` ends: one reads frames and hands their bytes on, one
 sends what was queued. Who receives slowly slows the socket and nobody else.

@@ -1,4 +1,7 @@
-"""Names and addresses of the console's protocol, and what a link's end means (azure.md 2, 3); pure."""
+"""Names and addresses of the console's protocol, and what a link's end means; pure.
+
+See docs/facts/azure.md 2, 3.
+"""
 
 from __future__ import annotations
 
@@ -88,8 +91,8 @@ class EndKind(StrEnum):
 def judge_end(code: int, reason: str, *, ours: bool = False) -> EndKind:
     """Return what a close frame with `code` and `reason` means.
 
-    Azure's own codes beside 1011 "Connection not trusted" are not published (azure.md 11); words decide
-    where they are clear.
+    Azure's own codes beside 1011 "Connection not trusted" are not published (docs/facts/azure.md 11); words
+    decide where they are clear.
     """
     said = reason.lower()
     if ours:
@@ -113,7 +116,7 @@ LONGEST_PAUSE_S = 8.0
 STEADY_S = 10.0
 """A link that lived so long was a good one: what follows begins anew, seconds."""
 TRUST_TRIES = 3
-"""The live service refuses good tokens now and then (azure.md 3, F5)."""
+"""The live service refuses good tokens now and then (docs/facts/azure.md 3, F5)."""
 WINDOW = 65_536
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -19,7 +19,7 @@ class Difference:
     """One thing that is not as the profile has it.
 
     Attributes:
-        section: of spec/windows-sac.md.
+        section: of docs/facts/sac.md.
         key: which text or rule.
         source: class of its source.
         where: in which part of the session, for people.
@@ -49,7 +49,7 @@ def compare(output: bytes, profile: SacProfile) -> list[Difference]:
 
 
 def compare_order(blocks: Sequence[Block]) -> list[Difference]:
-    """Return the boots in which SAC's banner does not follow on machine-info (specification 1.2)."""
+    """Return the boots in which SAC's banner does not follow on machine-info (docs/facts/sac.md 1.2)."""
     told = [block for block in blocks if block.part is not Part.MENU]
     return [
         Difference(

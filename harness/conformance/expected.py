@@ -28,7 +28,7 @@ class Wanted:
         text: as a person reads it, with its fields.
         patterns: regular expressions, one of which the line must match whole.
         source: class of its source.
-        section: of the specification.
+        section: of docs/facts/sac.md.
         repeats: whether any number of such lines will do.
     """
 
@@ -54,7 +54,7 @@ def wanted_of(block: Block, profile: SacProfile) -> list[list[Wanted]]:
 
 
 def classify(command: str) -> tuple[str, str]:
-    """Return the command that SAC takes a line for, and its arguments; "" if none (specification 1.5)."""
+    """Return the command that SAC takes a line for, and its arguments; "" if none (docs/facts/sac.md 1.5)."""
     line = command.strip().lower()
     word, _, rest = line.partition(" ")
     if word in _WORDS:

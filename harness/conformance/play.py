@@ -14,7 +14,7 @@ from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import OFF, RESET, RESTARTS, SWITCHES_OFF
 
 _RESTART_S = 150.0
-"""SAC may wait until the guest has run for a minute before it restarts (specification 1.6)."""
+"""SAC may wait until the guest has run for a minute before it restarts (docs/facts/sac.md 1.6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Piece:
 
     Attributes:
         scenario: what is played.
-        section: of the specification that it is about.
+        section: of docs/facts/sac.md that it is about.
         is_end: whether there is no prompt behind it to come back to.
     """
 
@@ -143,7 +143,7 @@ _IDENTITY = rb"Computer GUID: [^\n]*\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule of spec/windows-sac.md 1.5, all of which ReactOS is the source of.
+    """One rule of docs/facts/sac.md 1.5, all of which ReactOS is the source of.
 
     Attributes:
         key: its name.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 GIB = 1 << 30
-GUEST_MIB = 400  # a 256 MB guest with QEMU's own share; 147-194 MiB were measured (spec/qemu.md 2)
+GUEST_MIB = 400  # a 256 MB guest with QEMU's own share; 147-194 MiB were measured (docs/facts/qemu.md 2)
 LEAST_DISK = GIB // 2
 AMPLE_DISK = 2 * GIB
 

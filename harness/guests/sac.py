@@ -1,6 +1,6 @@
 """Drive a Windows guest's Special Administration Console: its prompt, its channels, its end.
 
-The rules are those of spec/windows-sac.md 1.11; they hold for real Windows and for ttylab's SAC guest alike.
+The rules are those of docs/facts/sac.md 1.11; they hold for real Windows and for ttylab's SAC guest alike.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Watch a SAC guest boot: to its `machine-info`, or to where it will not come to SAC, and say which.
 
 The banner proves nothing: it is redrawn whenever SAC's channel is viewed. `machine-info` is sent once a boot
-and inside a bugcheck's XML, and never redrawn (spec/windows-sac.md 1.4, 1.7, 1.11).
+and inside a bugcheck's XML, and never redrawn (docs/facts/sac.md 1.4, 1.7, 1.11).
 """
 
 from __future__ import annotations

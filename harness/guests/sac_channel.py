@@ -1,7 +1,7 @@
 """A CMD channel of SAC: login, commands with their status and output, and the way out.
 
 cmd of 2022 writes lines; that of earlier releases draws cells, so that lines that have scrolled away are
-nowhere in the stream and an output is what the screen shows of it (spec/windows-sac.md 1.8).
+nowhere in the stream and an output is what the screen shows of it (docs/facts/sac.md 1.8).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Type at a SAC guest: one character at a time, each seen on its screen, and anew when one went astray.
 
 Characters right behind a fresh prompt are eaten, and of two equal neighbours typed fast the second is lost
-(spec/windows-sac.md 1.8), so nothing is entered before it stands there as it was meant.
+(docs/facts/sac.md 1.8), so nothing is entered before it stands there as it was meant.
 """
 
 from __future__ import annotations

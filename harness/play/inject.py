@@ -1,4 +1,4 @@
-"""Do a stimulus to a target; what it changed is for others to see (design.md, fact 8)."""
+"""Do a stimulus to a target; what it changed is for others to see (docs/facts/qemu.md 4)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.play.target import Target
 from harness.scenario.stimulus import Button, Nmi, Press, Stimulus, SysRq, Via
 
 QUIET_BEFORE_BREAK_S = 0.05
-"""A BREAK within 2 ms of a typed byte is lost, from 10 ms on it is safe (spec/qemu.md 4)."""
+"""A BREAK within 2 ms of a typed byte is lost, from 10 ms on it is safe (docs/facts/qemu.md 4)."""
 BREAK_TO_KEY_S = 0.03
 """Time for the guest to take the BREAK's interrupt; a key in the same FIFO would be typed instead."""
 

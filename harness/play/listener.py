@@ -80,7 +80,7 @@ class Listener:
     def _take_mark(self, mark: Mark) -> None:
         if boot_starts([mark]):
             if self._boot is not None and len(boot_starts([self._boot, mark])) == 1:
-                return  # one restart, told again (design.md, fact 8)
+                return  # one restart, told again (docs/facts/qemu.md 4)
             self._boot = mark
             self._hear(mark.offset)
             self._scanner.cut(mark.offset)

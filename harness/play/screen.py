@@ -26,7 +26,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _SUBPARAMETER = re.compile(rb":[0-9:]*")
-"""`4:3` is a curly underline; pyte 0.8.2 would show `3m` (spec/parts.md)."""
+"""`4:3` is a curly underline; pyte 0.8.2 would show `3m` (docs/facts/parts.md 7)."""
 
 Wanted: TypeAlias = "str | re.Pattern[str] | Callable[[Screen], bool]"
 
@@ -40,7 +40,7 @@ class Place:
 
 
 class Screen:
-    """An 80x24 terminal that looks on; it answers no question of the guest (parts.md, console answers).
+    """An 80x24 terminal that looks on; it answers no question of the guest (docs/facts/parts.md 8).
 
     Reading it consumes nothing of the session. Bytes behind an alarm that nobody allowed are not shown.
     For the session's thread.

@@ -37,7 +37,7 @@ def show_tail(transcript: Transcript, lines: int) -> str:
 
 MAXREAD = 65536
 SEARCH_WINDOW = 2 * MAXREAD
-"""Smaller than twice MAXREAD silently loses matches (spec/parts.md, finding 2)."""
+"""Smaller than twice MAXREAD silently loses matches (docs/facts/parts.md 2)."""
 FIFO_BYTES = 16
 """What a 16550 holds: more than that unechoed may be lost on its way."""
 ECHO_S = 5.0
@@ -137,7 +137,7 @@ class Session:
         """Wait for the first of `patterns` behind the session's place, and consume up to its end.
 
         A pattern should end in something that the guest surely sends: `[0-9]+` at the end matches
-        what the chunking gives (design.md, fact 5).
+        what the chunking gives (docs/facts/parts.md 2).
 
         Raises:
             ExpectTimeout: none came before the deadline; nothing is consumed.

@@ -1,7 +1,7 @@
 """A console's bytes without escape sequences, with the way back to raw offsets; pure.
 
 A program that drives the terminal like a screen writes no line ends: it moves the cursor
-(spec/windows-sac.md 1.7 and 1.8). A move to another row becomes CR LF here, one along the row becomes blanks
+(docs/facts/sac.md 1.7 and 1.8). A move to another row becomes CR LF here, one along the row becomes blanks
 or backspaces, so that lines are lines in both manners. What a screen shows at a moment is
 `harness.play.screen`'s affair.
 """

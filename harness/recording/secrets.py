@@ -1,7 +1,7 @@
 """Which words of a console's text are somebody's: names, passwords, addresses, numbers; pure.
 
 A name is known by what stands before it, an address by its shape. What Windows itself says is nobody's: the
-GUIDs and names that spec/windows-sac.md has, and accounts that every system has.
+GUIDs and names that docs/facts/sac.md has, and accounts that every system has.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ KEPT_GUIDS = frozenset({
     "773d2759-19b8-4d6e-8045-26bf38402252",
     "d37c67ba-89e7-44ba-ae5a-112c6806b0dd",
 })  # fmt: skip
-"""The GUIDs of spec/windows-sac.md 1.4 and 1.7, the same on every machine."""
+"""The GUIDs of docs/facts/sac.md 1.4 and 1.7, the same on every machine."""
 _KEPT_NAMES = re.compile(
     r"SAC|Cmd[0-9]{4}|setup(?:log\.txt|err\.log|act\.log)|Administrator|Guest|DefaultAccount|SYSTEM|root"
     r"|(?:LOCAL|NETWORK) SERVICE|NT AUTHORITY|BUILTIN|WORKGROUP|localhost|Public|Default|All Users"

@@ -1,6 +1,6 @@
 """Allure results: from inside a pytest test, and from the controller for a cell whose worker died.
 
-allure-pytest loses the test whose xdist worker died (allure-python#825; design.md, fact 10), so
+allure-pytest loses the test whose xdist worker died (allure-python#825; docs/facts/parts.md 4), so
 `write_crashed_cell` writes what `attach_cell` would have, under the same history id.
 """
 

@@ -107,7 +107,10 @@ def _run(argv: Sequence[str], work: Path) -> None:
 
 
 def _stripped(page: bytes) -> bytes:
-    """Return the page without its call to Google Analytics (hard-coded in Allure 3.18, spec/parts.md)."""
+    """Return the page without its call to Google Analytics (hard-coded in Allure 3.18).
+
+    See docs/facts/parts.md 4.
+    """
     page = _ANALYTICS.sub(b"", page)
     return b"\n".join(
         line for line in page.split(b"\n") if b"googletagmanager.com/gtag/js?id=" not in line[:300]

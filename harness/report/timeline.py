@@ -366,7 +366,10 @@ def _latency(injection: InjectionRecord) -> str:
 
 
 def _events(marks: Sequence[Mark]) -> list[Point]:
-    """Return QMP events and changes of power; equal ones within 100 ms count as one (design.md, fact 8)."""
+    """Return QMP events and changes of power; equal ones within 100 ms count as one.
+
+    See docs/facts/qemu.md 4.
+    """
     points: list[Point] = []
     for mark in marks:
         if mark.kind not in {MarkKind.QMP, MarkKind.MACHINE} or mark.name in _SAID_BY_RUNNING:

@@ -81,7 +81,7 @@ class Lab:
 
 
 CELL_MIB = 450
-"""Memory of a cell at work: 147-194 MiB of QEMU with a 256 MiB guest (spec/qemu.md 2), pages that a
+"""Memory of a cell at work: 147-194 MiB of QEMU with a 256 MiB guest (docs/facts/qemu.md 2), pages that a
 guest may yet touch, and a worker."""
 
 

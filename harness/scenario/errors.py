@@ -30,7 +30,10 @@ class HarnessError(Exception):
 
 
 class GuestError(HarnessError, AssertionError):
-    """The guest did wrong; being an AssertionError, it shows as *failed* in Allure (design.md, fact 14)."""
+    """The guest did wrong; being an AssertionError, it shows as *failed* in Allure.
+
+    See docs/facts/parts.md 4.
+    """
 
 
 class ExpectTimeout(GuestError):

@@ -16,9 +16,9 @@ from harness.scenario.stages import Stage
 from harness.scenario.stimulus import Stimulus
 
 BOOT_S = 90.0
-"""Seconds that a boot may take under TCG on a loaded host; a real one takes 2 to 6 (spec/qemu.md 2)."""
+"""Seconds that a boot may take under TCG on a loaded host; a real one takes 2 to 6 (docs/facts/qemu.md 2)."""
 REACTION_S = 20.0
-"""Seconds that a guest may take to react; it takes milliseconds (spec/qemu.md 4)."""
+"""Seconds that a guest may take to react; it takes milliseconds (docs/facts/qemu.md 4)."""
 
 
 class View(StrEnum):
@@ -35,7 +35,7 @@ class Shows:
 
     Attributes:
         pattern: regular expression on bytes, given as ASCII text. It must end in something that the
-            guest surely sends, else what it matches depends on chunking (design.md, fact 5).
+            guest surely sends, else what it matches depends on chunking (docs/facts/parts.md 2).
         says: what that means, for the reader of a report.
         view: on which bytes.
     """
@@ -133,7 +133,7 @@ class Inject:
         outcome: what is right: an effect, or none.
         unless: with `Outcome.NO_EFFECT`: text that would be an effect, watched for `quiet_s`.
         quiet_s: how long a guest that does nothing is watched, in seconds.
-        attempts: how often a stimulus that was lost on its way is tried (BREAK can be, design.md fact 8).
+        attempts: how often a stimulus that was lost on its way is tried (BREAK can be, docs/facts/qemu.md 4).
     """
 
     stimulus: Stimulus

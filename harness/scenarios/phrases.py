@@ -1,7 +1,7 @@
 """What Linux prints and QEMU signals: effects that several scenarios wait for.
 
 Every text was seen on Debian's 5.10, 6.1, 6.12 and 7.2 kernels under QEMU 7.2. Patterns end in what
-the guest surely sends (design.md, fact 5).
+the guest surely sends (docs/facts/parts.md 2).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a SAC guest says: effects that several scenarios wait for, the same for every release.
 
 The texts are those of emulator/sac/profiles, read without escape sequences. Patterns end in what the
-guest surely sends (design.md, fact 5).
+guest surely sends (docs/facts/parts.md 2).
 """
 
 from __future__ import annotations

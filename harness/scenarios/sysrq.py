@@ -21,7 +21,7 @@ from harness.scenario.stimulus import SysRq
 from harness.scenarios import phrases
 
 ATTEMPTS = 3
-"""QEMU can lose a BREAK (design.md, fact 8), so a harmless request is tried again."""
+"""QEMU can lose a BREAK (docs/facts/qemu.md 4), so a harmless request is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """`--print-env`: what to paste so that az, Python, JavaScript, Go and Terraform talk to the service; pure.
 
 The `export` lines are for a shell (`eval "$(ttylab serve --print-env)"`); all else is a comment there.
-Which variable each client reads: azure.md 5.
+Which variable each client reads: docs/facts/azure.md 5.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The lines of az that its console's users type, with unmodified azure-cli 2.91 (azure.md 4, 7)."""
+"""The lines of az that its console's users type, with unmodified azure-cli 2.91.
+
+See docs/facts/azure.md 4, 7.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

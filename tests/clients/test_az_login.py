@@ -1,4 +1,7 @@
-"""`az cloud register` and every login that is known to work (azure.md 5), unmodified azure-cli 2.91."""
+"""`az cloud register` and every login that is known to work, unmodified azure-cli 2.91.
+
+See docs/facts/azure.md 5.
+"""
 
 import re
 

@@ -1,4 +1,4 @@
-"""azure-mgmt-compute 30.5 and 39, unmodified, with azure-identity (azure.md 4)."""
+"""azure-mgmt-compute 30.5 and 39, unmodified, with azure-identity (docs/facts/azure.md 4)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The console's WebSocket as each generation of az and LISA speaks it (azure.md 3, 6)."""
+"""The console's WebSocket as each generation of az and LISA speaks it (docs/facts/azure.md 3, 6)."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""@azure/arm-serialconsole 2.1, @azure/identity and ws, unmodified (azure.md 7)."""
+"""@azure/arm-serialconsole 2.1, @azure/identity and ws, unmodified (docs/facts/azure.md 7)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every situation of azure.md 6 in which there is no console: what the service answers, and why.
+"""Every situation of docs/facts/azure.md 6 in which there is no console: what the service answers, and why.
 
 az hides the reason; it is in the body for the clients that show it.
 """

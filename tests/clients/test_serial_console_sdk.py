@@ -1,4 +1,4 @@
-"""azure-mgmt-serialconsole 1.0.0 and 2.0.0, unmodified, against the service (azure.md 2, 7)."""
+"""azure-mgmt-serialconsole 1.0.0 and 2.0.0, unmodified, against the service (docs/facts/azure.md 2, 7)."""
 
 import re
 

@@ -51,4 +51,4 @@ def test_plugin_is_registered_under_its_modules_name() -> None:
     plugins = project["entry-points"]["pytest11"]
     assert plugins == {
         "harness.pytest_plugin": "harness.pytest_plugin"
-    }  # any other name crashes (design.md, fact 12)
+    }  # any other name crashes (docs/facts/parts.md 3)

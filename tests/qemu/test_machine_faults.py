@@ -287,7 +287,8 @@ def _complain(path):
 OWNER = """
 import signal, sys
 from pathlib import Path
-from emulator.machine import MachineSpec, MachineType, open_machine
+from emulator.machine.machine import open_machine
+from emulator.machine.spec import MachineSpec, MachineType
 signal.signal(signal.SIGINT, signal.default_int_handler)
 spec = MachineSpec(name="owned", machine=MachineType.PC, memory_mib=128)
 with open_machine(spec, run_dir=Path(sys.argv[1])) as machine:

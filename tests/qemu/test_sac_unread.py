@@ -32,7 +32,7 @@ def test_guest_goes_on_when_nobody_reads(tmp_path):
         ours, qmp = (stack.enter_context(closing(end)) for end in socket.socketpair())
         wiring = Wiring(console_path=Path(os.ttyname(slave)), qmp_fd=qmp.fileno())
         argv = build_argv(spec, qemu=qemu.path, accelerator="tcg", wiring=wiring, version=qemu.version)
-        # A unix socket is full after less than one boot's text, a pty after dozens (spec/qemu.md 3).
+        # A unix socket is full after less than one boot's text, a pty after dozens (docs/facts/qemu.md 3).
         line = f"socket,id=ttyS0,fd={console.fileno()}"
         words = [line if word.startswith("serial,id=ttyS0,") else word for word in argv]
         process = subprocess.Popen(

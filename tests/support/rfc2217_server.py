@@ -2,7 +2,7 @@
 
 One client at a time; it sees what the far end writes from the moment it attaches, and its BREAK
 becomes a call (for a machine QMP's `chardev-send-break`, the one way that reaches the guest,
-spec/parts.md finding 4). Line settings are accepted and change nothing: an emulated UART has none.
+docs/facts/hardware.md 2). Line settings are accepted and change nothing: an emulated UART has none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A whole service without sockets and machines, for tests of routes; the demo cloud of issue 3 is in it.
+"""A whole service without sockets and machines, for tests of routes; the demo cloud is in it.
 
 service = open_test_service()
 with client_for(service) as client:  # `with` keeps one loop, so that operations go on between requests

@@ -1,4 +1,7 @@
-"""One call of Resource Manager: who asks, may they, and the forms of the answers (azure.md 4 "LRO")."""
+"""One call of Resource Manager: who asks, may they, and the forms of the answers.
+
+See docs/facts/azure.md 4 "LRO".
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ from emulator.service.parts.operations import Operation
 from emulator.service.parts.tokens import Claims
 
 RETRY_AFTER_S = "1"
-"""Without it az waits 30 s for each poll (azure.md 4)."""
+"""Without it az waits 30 s for each poll (docs/facts/azure.md 4)."""
 
 ResourceName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.()-]{1,90}$")]
 SubscriptionName = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]

@@ -1,4 +1,4 @@
-"""Admin commands of the gateway: NMI, SysRq and reset, whose success is true (azure.md 3)."""
+"""Admin commands of the gateway: NMI, SysRq and reset, whose success is true (docs/facts/azure.md 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateway: one WebSocket from its first frame to its end, by azure.md 3.
+"""The gateway: one WebSocket from its first frame to its end, by docs/facts/azure.md 3.
 
 Out go TEXT frames: at once "Connecting...", after trust the guest's bytes as UTF-8. In come the
 token and then, TEXT or BINARY, what is typed. The guest never waits for a link: it writes into its

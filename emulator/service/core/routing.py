@@ -18,7 +18,7 @@ API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.IGNORECASE)
 
 
 class CaseBlindRoute(APIRoute):
-    """A route whose fixed words match in any case: clients rely on it (azure.md 2)."""
+    """A route whose fixed words match in any case: clients rely on it (docs/facts/azure.md 2)."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)

@@ -151,7 +151,7 @@ class ServerConfig(uvicorn.Config):
         super().__init__(
             app,
             http=BoundedHttp,
-            # On websockets' parser: wsproto did two thirds of its rate over TLS (spec/parts.md).
+            # On websockets' parser: wsproto did two thirds of its rate over TLS (docs/facts/parts.md 6).
             ws="websockets-sansio",
             ws_max_size=MESSAGE_MAX,
             ws_ping_interval=PING_S,  # so a link whose peer vanished ends after 40 s

@@ -1,4 +1,4 @@
-"""TLS of the service: an authority of its own, and TLS 1.2 and 1.3 with it (user-document U13).
+"""TLS of the service: an authority of its own, and TLS 1.2 and 1.3 with it (U13).
 
 Clients trust the authority once: it is made on the first start and kept. With `--state DIR` it is in
 DIR/ca; else in `ca` of the directory that TTYLAB_STATE names, or of the user's data directory. The

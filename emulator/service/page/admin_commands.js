@@ -7,7 +7,7 @@ import { refusalOf, sameOrigin } from "./arm.js";
 const NAMES = Object.freeze({ nmi: "NMI", reset: "Reset", sysrq: "SysRq" });
 
 /**
- * Return the URL of an admin command; az makes it from the connection string by replacing text (azure.md 2).
+ * Return the URL of an admin command; az makes it from the connection string by replacing text (docs/facts/azure.md 2).
  * @param {string} connectionString @param {string} command @returns {string}
  */
 export function adminUrl(connectionString, command) {

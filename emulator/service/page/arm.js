@@ -1,4 +1,4 @@
-// Resource Manager as az uses it (azure.md 2, 4): the page has no API of its own.
+// Resource Manager as az uses it (docs/facts/azure.md 2, 4): the page has no API of its own.
 
 import { scaleSetOf } from "./resources.js";
 
@@ -130,7 +130,7 @@ export class Arm {
   }
 
   /**
-   * Wait for a long-running operation to end (azure.md 4 "LRO").
+   * Wait for a long-running operation to end (docs/facts/azure.md 4 "LRO").
    * @param {Response} answer of the request that began it
    */
   async finish(answer) {

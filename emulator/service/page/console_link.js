@@ -1,4 +1,4 @@
-// One console's connection through its whole life: connect, first frame, token, bytes, end, and again (azure.md 3).
+// One console's connection through its whole life: connect, first frame, token, bytes, end, and again (docs/facts/azure.md 3).
 
 import { afterClose, afterRefusal } from "./reconnect.js";
 

@@ -66,7 +66,7 @@ export const SEQUENCES = Object.freeze([
 
 const DESTROYERS = new Set(SYSTEM_REQUESTS.filter((one) => one.destroys).map((one) => one.key));
 
-/** @param {string} keys @returns {boolean} whether they can be sent (azure.md 3: `[0-9A-Za-z]+`; our gateway takes 16) */
+/** @param {string} keys @returns {boolean} whether they can be sent (docs/facts/azure.md 3: `[0-9A-Za-z]+`; our gateway takes 16) */
 export function areSysRqKeys(keys) {
   return /^[0-9A-Za-z]{1,16}$/.test(keys);
 }

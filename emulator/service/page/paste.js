@@ -1,6 +1,6 @@
 // What may be pasted, and in which pieces it is sent. Pure.
 
-export const PASTE_MAX = 2048; // characters, as the portal's console has it (azure.md 8)
+export const PASTE_MAX = 2048; // characters, as the portal's console has it (docs/facts/azure.md 8)
 export const CHUNK_BYTES = 64;
 
 const ENCODER = new TextEncoder();

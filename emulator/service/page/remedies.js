@@ -6,7 +6,7 @@
  * @property {string} label of the button
  */
 
-/** @type {ReadonlyArray<[RegExp, Remedy]>} texts of azure.md 8 */
+/** @type {ReadonlyArray<[RegExp, Remedy]>} texts of docs/facts/azure.md 8 */
 const REMEDIES = [
   [/requires boot diagnostics to be enabled/i, { act: "diagnostics", label: "Enable boot diagnostics" }],
   [/requires a virtual machine to be running/i, { act: "start", label: "Start the VM" }],

@@ -19,7 +19,7 @@ export function powerOf(view) {
   return found ? found.slice("PowerState/".length) : "unknown";
 }
 
-/** @param {any} document @param {any} view @returns {"Linux" | "Windows"} azure.md 6 "Windows is decided by" */
+/** @param {any} document @param {any} view @returns {"Linux" | "Windows"} docs/facts/azure.md 6 "Windows is decided by" */
 export function osOf(document, view) {
   const storage = document?.properties?.storageProfile ?? {};
   const said = [view?.osName, storage.imageReference?.offer, storage.osDisk?.osType].join(" ");

@@ -38,7 +38,7 @@ export function showConsole(app, content, view, signal) {
   const heading = h("div", { class: "title" }, app.popped ? h("h1", {}, `${name}: Serial console`) : h("h2", {}, "Serial console"), title);
   fill(content, heading, frame); // xterm.js measures its font, so it needs to be in the page first
   const terminal = openTerminal(screen, {
-    rows: os === "Windows" ? 25 : 24, // SAC's screen (azure.md 8)
+    rows: os === "Windows" ? 25 : 24, // SAC's screen (docs/facts/azure.md 8)
     cols: 80,
     label: `Console of ${name}. Control F6 leaves it.`,
     onTitle: (text) => fill(title, text),

@@ -1,4 +1,4 @@
-"""The activity log: who did what to which resource (azure.md 8 "Audit")."""
+"""The activity log: who did what to which resource (docs/facts/azure.md 8 "Audit")."""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ class Ending:
     Attributes:
         code: WebSocket close code.
         reason: for the close frame, at most 123 bytes.
-        notice: shown on the console before the close, because az shows no close reason (azure.md 3).
+        notice: shown on the console before the close, because az shows no close reason
+            (docs/facts/azure.md 3).
     """
 
     code: int

@@ -1,4 +1,7 @@
-"""Long-running operations: what goes on after the 202, and what its poller is told (azure.md 4)."""
+"""Long-running operations: what goes on after the 202, and what its poller is told.
+
+See docs/facts/azure.md 4.
+"""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class Faults:
         self._connects = 0
 
     def refuses_trust(self) -> bool:
-        """Tell whether a good token is refused: every other one is (azure.md 3, F5)."""
+        """Tell whether a good token is refused: every other one is (docs/facts/azure.md 3, F5)."""
         if Fault.REFUSED_TRUST not in self._settings.faults:
             return False
         self._trusts += 1
@@ -122,7 +122,7 @@ class Faults:
         return self._connects % 2 == 1
 
     def stays_silent(self) -> bool:
-        """Tell whether a connect gets no answer in time (azure.md 8, text 14)."""
+        """Tell whether a connect gets no answer in time (docs/facts/azure.md 8, text 14)."""
         return Fault.NO_RESPONSE in self._settings.faults
 
     def first_frame_delay_s(self) -> float:

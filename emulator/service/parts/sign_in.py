@@ -1,4 +1,4 @@
-"""Signing in: whose secret is it, and what is handed out for it (azure.md 5)."""
+"""Signing in: whose secret is it, and what is handed out for it (docs/facts/azure.md 5)."""
 
 from __future__ import annotations
 

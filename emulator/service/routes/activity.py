@@ -1,4 +1,4 @@
-"""The activity log, as `az monitor activity-log list` reads it (azure.md 7)."""
+"""The activity log, as `az monitor activity-log list` reads it (docs/facts/azure.md 7)."""
 
 from __future__ import annotations
 

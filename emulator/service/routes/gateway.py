@@ -1,4 +1,4 @@
-"""The gateway's routes: a session's WebSocket, and its admin commands (azure.md 3)."""
+"""The gateway's routes: a session's WebSocket, and its admin commands (docs/facts/azure.md 3)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def run_admin_command(
         return await _run(service, caller, session, command=command, request=request, body=body or {})
     except EmulatorError:
         for link in service.links.of_session(session):
-            link.show("")  # without one more frame az waits for ever (azure.md 3)
+            link.show("")  # without one more frame az waits for ever (docs/facts/azure.md 3)
         raise
 
 

@@ -1,4 +1,7 @@
-"""What clients ask before they sign in: metadata, OpenID configuration, keys, discovery (azure.md 5)."""
+"""What clients ask before they sign in: metadata, OpenID configuration, keys, discovery.
+
+See docs/facts/azure.md 5.
+"""
 
 from __future__ import annotations
 

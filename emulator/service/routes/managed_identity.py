@@ -1,4 +1,4 @@
-"""Tokens of a managed identity: what IDENTITY_ENDPOINT of App Service answers (azure.md 5)."""
+"""Tokens of a managed identity: what IDENTITY_ENDPOINT of App Service answers (docs/facts/azure.md 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The token endpoint and the start of a device's sign-in, under a tenant and under `/adfs` (azure.md 5)."""
+"""The token endpoint and the start of a device's sign-in, under a tenant and under `/adfs`.
+
+See docs/facts/azure.md 5.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web console: the page at `/` and its files under `/page/` (issue 3, part 7)."""
+"""The web console: the page at `/` and its files under `/page/`."""
 
 from __future__ import annotations
 

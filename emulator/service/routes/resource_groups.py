@@ -1,4 +1,4 @@
-"""Resource groups (azure.md 7, `az group`)."""
+"""Resource groups (docs/facts/azure.md 7, `az group`)."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ async def _empty(service: Service, group: ResourceGroup) -> None:
 
 
 def _accepted(location: str) -> Response:
-    # Without Retry-After az waits 30 s for each poll (azure.md 4).
+    # Without Retry-After az waits 30 s for each poll (docs/facts/azure.md 4).
     return Response(status_code=HTTPStatus.ACCEPTED, headers={"Location": location, "Retry-After": "1"})
 
 

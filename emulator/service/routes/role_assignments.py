@@ -1,4 +1,4 @@
-"""Role assignments: who has which role where (azure.md 7 "RBAC commands")."""
+"""Role assignments: who has which role where (docs/facts/azure.md 7 "RBAC commands")."""
 
 from __future__ import annotations
 

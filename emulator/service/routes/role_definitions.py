@@ -1,4 +1,4 @@
-"""Role definitions, built in and custom, and what the caller may do (azure.md 7, 8)."""
+"""Role definitions, built in and custom, and what the caller may do (docs/facts/azure.md 7, 8)."""
 
 from __future__ import annotations
 

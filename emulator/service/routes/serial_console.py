@@ -1,4 +1,7 @@
-"""Microsoft.SerialConsole: the switch of a subscription, serial ports, and `connect` (azure.md 2)."""
+"""Microsoft.SerialConsole: the switch of a subscription, serial ports, and `connect`.
+
+See docs/facts/azure.md 2.
+"""
 
 from __future__ import annotations
 

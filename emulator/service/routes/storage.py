@@ -1,4 +1,7 @@
-"""Microsoft.Storage/storageAccounts, as far as boot diagnostics and their clients need them (azure.md 4)."""
+"""Microsoft.Storage/storageAccounts, as far as boot diagnostics and their clients need them.
+
+See docs/facts/azure.md 4.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subscriptions, tenants, regions, providers, and lists of resources of any type (azure.md 5)."""
+"""Subscriptions, tenants, regions, providers, and lists of resources of any type (docs/facts/azure.md 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Microsoft.Compute/virtualMachines: lists and changes; `machine_routes` adds the rest (azure.md 4)."""
+"""Microsoft.Compute/virtualMachines: lists and changes; `machine_routes` adds the rest.
+
+See docs/facts/azure.md 4.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A console's WebSocket client that does, frame by frame, what the clients in use do (azure.md 3, 6).
+"""A console's WebSocket client that does, frame by frame, what the clients in use do.
+
+See docs/facts/azure.md 3, 6.
 
 The behaviours are `az serial-console` of 0.1.0 to 1.0.0b4 on websocket-client, and LISA's client on
 websockets. Prints what was seen as JSON: frames (type and text), answers to POSTs, how it was closed.

@@ -6,16 +6,15 @@ import pytest
 
 from emulator.errors import ImageError, SavedStateError, SpecError
 from emulator.images.image import Manifest
-from emulator.images.windows.registry import REGISTRY, WindowsRegistry
 from emulator.machine.ledger import Corrupt, Entry, Ledger
-from emulator.service.state.record_json import KINDS, dump_record, load_record
-from emulator.states.manifest import StateManifest
+from emulator.service.state.store import KINDS, dump_record, load_record
+from emulator.snapshots.manifest import StateManifest
+from emulator.windows.registry import REGISTRY, WindowsRegistry
 from harness.cells.cell import parse_cell_id
-from harness.cells.run import read_result
-from harness.keyboard.repro import recorded_spec
-from harness.report.model import load_run
-from harness.report.run_file import write_cell, write_run
-from harness.verdict import Reason
+from harness.report.model import load_run, write_cell, write_run
+from harness.run.cell_run import read_result
+from harness.run.repro import recorded_spec
+from harness.scenario.verdict import Reason
 from tests.support.sample_files import GONE, SAMPLES, damages, records, sample, says_the_same
 
 CELL = "bookworm.q35.ovmf.2.boot-login"

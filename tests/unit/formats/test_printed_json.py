@@ -8,7 +8,7 @@ from harness.cli import main
 from harness.repeat.outcome import Cause, Ending, broken_ending
 from harness.repeat.plan import Jitter, Repetition
 from harness.repeat.summary import Hunt, summarise
-from harness.verdict import Status
+from harness.scenario.verdict import Status
 from tests.support.sample_files import SAMPLES, sample
 
 CELL = "bookworm.q35.seabios.1.nmi-panics"

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from emulator.cloud.cloud import Cloud
+from emulator.cloud.records import Cloud
 from emulator.errors import SpecError
 from emulator.machine.spec import Device
-from emulator.service.state.record_json import dump_record, load_record
-from emulator.service.state.store import Store, open_store
+from emulator.service.state.store import Store, dump_record, load_record, open_store
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.serving.access import ServiceAccess
 from tests.support.sample_files import GONE, damages, records, sample

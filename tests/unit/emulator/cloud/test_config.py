@@ -1,4 +1,4 @@
-"""cloud.toml: the demo as issue part 1 wants it, and what is refused."""
+"""cloud.toml: the demo as it is shipped, and what is refused."""
 
 import tomllib
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""The gateway frame by frame (azure.md 3), over the whole application with guests in memory."""
+"""The gateway frame by frame (docs/facts/azure.md 3), over the whole application with guests in memory."""
 
 import asyncio
 from uuid import UUID

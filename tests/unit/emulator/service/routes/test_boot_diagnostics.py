@@ -1,4 +1,4 @@
-"""Boot logs and screenshots over HTTP (azure.md 4; U4, U6, U10)."""
+"""Boot logs and screenshots over HTTP (docs/facts/azure.md 4; U4, U6, U10)."""
 
 from collections.abc import Iterator
 

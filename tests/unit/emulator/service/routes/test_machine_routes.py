@@ -1,4 +1,4 @@
-"""Power over HTTP: states, operations, guests (azure.md 4; U4)."""
+"""Power over HTTP: states, operations, guests (docs/facts/azure.md 4; U4)."""
 
 from collections.abc import Iterator
 

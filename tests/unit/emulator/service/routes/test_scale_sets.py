@@ -1,4 +1,4 @@
-"""Scale sets over HTTP (azure.md 4; U12)."""
+"""Scale sets over HTTP (docs/facts/azure.md 4; U12)."""
 
 from collections.abc import Iterator
 

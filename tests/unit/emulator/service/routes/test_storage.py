@@ -1,4 +1,4 @@
-"""Storage accounts over HTTP (azure.md 4 "Storage", U13)."""
+"""Storage accounts over HTTP (docs/facts/azure.md 4 "Storage", U13)."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""VMs over HTTP: reads, changes, refusals (azure.md 4; U4, U6, U9)."""
+"""VMs over HTTP: reads, changes, refusals (docs/facts/azure.md 4; U4, U6, U9)."""
 
 from collections.abc import Iterator
 
