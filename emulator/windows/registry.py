@@ -16,8 +16,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from emulator import places
 from emulator.errors import ImageError, SpecError
-from emulator.images.store import default_root
 from emulator.toml_file import parse_table
 from emulator.windows.image import FileIdentity, Level, WindowsImage
 
@@ -67,7 +67,7 @@ class WindowsRegistry:
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = (root or default_root().parent / "windows").absolute()
+        self.root = (root or places.windows()).absolute()
         self.bases = self.root / BASES
 
     def images(self) -> Mapping[str, WindowsImage]:
