@@ -79,6 +79,11 @@ def socket_bases() -> tuple[Path, ...]:
     return tuple(Path(base) for base in found if base)
 
 
+def ports() -> Path:
+    """Return where it is kept who is on a serial port."""
+    return _state() / "ports"
+
+
 def _state() -> Path:
     """Return where that is which must not outlive the host's boot by much."""
     if chosen := _chosen(STATE_VARIABLE):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.serial_port import SerialConsole, open_serial_console
 from emulator.console.transcript import DirectorySink, Sink
-from emulator.errors import SpecError, StateError
+from emulator.errors import LabError, SpecError, StateError
+from emulator.files import make_private_directory
 from emulator.machine.control import Capability, answer_request
 from emulator.machine.spec import MachineSpec
 from emulator.sac.knobs import SacKnobs
@@ -23,6 +28,7 @@ from harness.targets.target_kind import Place, lacking
 
 BAUD = 115200
 KNOCK_S = 10.0
+TURN_S = 600.0
 
 
 class SerialControl:
@@ -99,8 +105,8 @@ class SerialTargets:
         del features, spec
         if TESTS_BOOT in scenario.tags:
             return "over a serial line: nobody here can switch the guest on"
-        if scenario.kernel_args or scenario.devices or scenario.knobs != SacKnobs():
-            return "over a serial line: the guest runs with parts and words of its own"
+        if scenario.devices or scenario.knobs != SacKnobs():
+            return "over a serial line: the guest has parts and knobs of its own"
         if scenario.keeps_disk:
             return "over a serial line: nobody here can read the guest's disk"
         return lacking(scenario, frozenset({Capability.SERIAL_BREAK}), "a serial line")
@@ -111,10 +117,30 @@ class SerialTargets:
         if not isinstance(place.address, str) or not place.address:
             raise SpecError('target is "serial"; it needs a port: any URL that pyserial knows')
         sink = DirectorySink(place.directory, console=place.address)
-        with closing(sink), open_port(place.address, sink=sink, clock=place.bench.clock) as target:
+        with (
+            closing(sink),
+            _turn(place.address),
+            open_port(place.address, sink=sink, clock=place.bench.clock) as target,
+        ):
             if wanted.knock:
                 target.channel.write(wanted.knock, Deadline.after(KNOCK_S, place.bench.clock))
             yield replace(target, name=place.label, start="joined")
+
+
+@contextmanager
+def _turn(url: str) -> Iterator[None]:
+    """Wait until no other cell is on the port: a line has one dialogue.
+
+    Raises:
+        LabError: another has it for too long.
+    """
+    name = hashlib.sha256(url.encode()).hexdigest()[:16]
+    directory = make_private_directory(places.ports())
+    try:
+        with FileLock(directory / f"{name}.lock", timeout=TURN_S):
+            yield
+    except Timeout:
+        raise LabError(f"{url}: another cell has been on this port for {TURN_S:g} s") from None
 
 
 @contextmanager
