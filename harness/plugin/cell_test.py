@@ -31,6 +31,7 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
         target=matrix.target,
         address=_cloud(request) if matrix.target.name == "service" else matrix.port or None,
         time_limit_s=matrix.timeout_s,
+        repro=f"ttylab repro {cell.id} --port {matrix.port}" if matrix.port else "",
     )
     result = run.run()
     request.node.user_properties.append((STATUS_PROPERTY, result.status))

@@ -18,6 +18,11 @@ TARGETS: Mapping[str, TargetKind] = MappingProxyType(
 """Every kind of target by its name."""
 
 
+def target_at(port: str) -> TargetKind:
+    """Return what is played on where `--port` says "" or the URL of a serial port."""
+    return TARGETS["serial"] if port else MACHINE
+
+
 def find_target(name: str) -> TargetKind:
     """Return the kind of target called `name`.
 
