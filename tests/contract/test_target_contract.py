@@ -122,7 +122,7 @@ def play(rig: Rig, *steps):
     made = Scenario(name="contract", title="Contract", description="For a test.", steps=steps)
     transcript = rig.target.channel.transcript
     Player(scenario=made, target=rig.target, open_guest=LinuxGuest).play()
-    return judge(made, transcript, scan_boots(transcript.read(), boot_offsets(transcript)))
+    return judge(made, transcript, scan_boots(transcript.read(), boot_offsets(transcript))).verdict
 
 
 def test_target_shows_the_boot_and_takes_a_login(rig):

@@ -78,7 +78,7 @@ def play(rig: Rig, scenario):
         open_guest=lambda session: SacGuest(session, rig.guest.profile),
         time_scale=4.0,
     ).play()
-    return judge(scenario, transcript, scan_boots(transcript.read(), boot_offsets(transcript)))
+    return judge(scenario, transcript, scan_boots(transcript.read(), boot_offsets(transcript))).verdict
 
 
 @pytest.mark.parametrize("profile", ["2019", "2022"])
