@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
-from emulator.errors import ImageError, SpecError
-from emulator.images.store import default_root
+from emulator import places
+from emulator.errors import SpecError
+from emulator.files import open_whole
 from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType
 from emulator.sac.disk import (
     BOOT_SECTOR,
@@ -32,7 +32,6 @@ from emulator.sac.knobs import FW_CFG_NAME, SacKnobs
 from emulator.sac.profile import IDENTITY
 
 MANUFACTURER = "ttylab"
-_DIRECTORY = "sac"
 _PVH, _MULTIBOOT, _SHARED_DISK = "pvh.elf", "multiboot.elf", "disk.img"
 
 
@@ -71,15 +70,16 @@ def sac_spec(
         name: the machine's.
         disk: absolute path of a disk that `write_sac_disk` made, for what has to be kept: a crash dump.
         uuid: the machine's, which the guest shows; none shows zeros.
-        root: where composed files are kept; default the store of images.
+        root: where composed files are kept; default `places.sac_guest()`.
 
     Raises:
         SpecError: a value is wrong, or the machine is a microvm.
-        ImageError: a file can't be composed or written.
+        ImageError: the package's data are damaged.
+        FileError: a file can't be written.
     """
     if machine is MachineType.MICROVM:
         raise SpecError("machine is microvm; allowed: pc q35 for the SAC guest, which needs ACPI and PCI")
-    directory = (root or default_root()) / _DIRECTORY
+    directory = root or places.sac_guest()
     kernel, disks = _boot_files(way, disk, directory=directory)
     identity = (("manufacturer", MANUFACTURER), ("product", IDENTITY))
     return MachineSpec(
@@ -139,14 +139,8 @@ def _ensure(directory: Path, name: str) -> Path:
         whole = ((0, blank_multiboot(image)),)
     elif name == _SHARED_DISK:
         whole = compose_disk(flatten(image), boot_sector=data[BOOT_SECTOR], efi_stub=data[EFI_STUB])
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        # Whole or not at all: several runs may start at once.
-        with NamedTemporaryFile(dir=directory, delete=False) as file:
-            _write_parts(file.fileno(), whole, size=DISK_BYTES if name == _SHARED_DISK else 0)
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror}") from error
+    with open_whole(path, private=True, parents=True) as file:  # several runs may start at once
+        _write_parts(file.fileno(), whole, size=DISK_BYTES if name == _SHARED_DISK else 0)
     return path
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.errors import LabError, MissingPrerequisite, SpecError
 from emulator.files import write_whole
+from emulator.places import RESULTS
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.fit import misfit
 from harness.cells.matrix import image_features
@@ -122,7 +123,7 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
     Raises:
         SpecError: there is no such cell, it can't be, or the directory is not empty.
         EmulatorError: the image or QEMU can't be had.
-        ReportError: the summary can't be written.
+        FileError: the summary can't be written.
     """
     cell, scenario = find_cell(request.cell)
     directory = _new_directory(run_dir)
@@ -137,8 +138,7 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
     with HuntProgress(job.hunt.planned) as progress:
         run.on_ending = progress.show
         summary = run.run()
-    directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / RESULT, f"{summary.to_json()}\n".encode())
+    write_whole(directory / RESULT, f"{summary.to_json()}\n".encode(), parents=True)
     return summary
 
 
@@ -186,7 +186,7 @@ def _prepare(
 
 
 def _new_directory(wanted: Path | None) -> Path:
-    path = (wanted or Path("results") / f"repeat-{new_run_id()}").absolute()
+    path = (wanted or RESULTS / f"repeat-{new_run_id()}").absolute()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise SpecError(f"--run-dir is {path}, which is there already; allowed: a new directory")
     return path

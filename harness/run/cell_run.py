@@ -12,6 +12,7 @@ from emulator.clock import Deadline, utc_now
 from emulator.cloud.resource_id import vm_id
 from emulator.console.transcript import DirectorySink, Transcript, load_transcript
 from emulator.errors import EmulatorError, SavedStateError, SpecError
+from emulator.files import write_json
 from emulator.machine.machine import open_machine
 from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
 from emulator.machine.spec import Disk, MachineSpec
@@ -91,7 +92,7 @@ class CellRun:
 
         Raises:
             SpecError: the cell can't be made into a machine.
-            ReportError: the result can't be written.
+            FileError: the result can't be written.
         """
         started = self.lab.clock.monotonic()
         (self.directory / RESULT_FILE).unlink(missing_ok=True)  # of an earlier run in this directory
@@ -215,7 +216,7 @@ class CellRun:
             stack.enter_context(own_vm(arm, vm, spec, image=self.cell.image, words=words, clock=clock))
             sink = DirectorySink(self.directory, console="ttyS0")
             kept = {"argv": [], "spec": spec.to_dict()}  # for `repro`, which boots the same machine here
-            (self.directory / ARGV_FILE).write_text(json.dumps(kept), encoding="utf-8")
+            write_json(self.directory / ARGV_FILE, kept)
             opened = service_target(arm, vm, able=able, name=self.cell.id, sink=sink, clock=clock)
             target = stack.enter_context(opened)
             target.require(self.scenario.needs)

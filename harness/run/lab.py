@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.images.image import Image
 from emulator.images.store import ImageStore
@@ -15,7 +16,7 @@ from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.spec import Accelerator, MachineType
 from emulator.sac.image import SAC_IMAGES, SacImage, sac_image
-from emulator.snapshots.store import StateStore, default_root
+from emulator.snapshots.store import StateStore
 from emulator.windows.image import WindowsImage
 from emulator.windows.registry import WindowsRegistry
 
@@ -58,7 +59,7 @@ class Lab:
     @cached_property
     def states(self) -> StateStore:
         """The golden states of this user."""
-        return StateStore(root=default_root(), qemu=self.qemu)
+        return StateStore(root=places.snapshots(), qemu=self.qemu)
 
     def image(self, name: str) -> Image:
         """Return a Linux image, built if need be; raises as `ImageStore.ensure`."""

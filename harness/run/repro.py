@@ -9,12 +9,12 @@ from pathlib import Path
 from emulator.errors import SpecError
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
+from emulator.places import RESULTS
 from harness.cells.cell import Cell
 from harness.cells.spec import GuestImage
 from harness.report.model import CellResult
 from harness.run.cell_run import CELLS, OWN_DISK, read_result
 
-RESULTS = Path("results")
 REPRO_PREFIX = "repro-"
 """What begins the names of reproductions' own directories, which are no runs to reproduce."""
 
