@@ -34,9 +34,9 @@ def repro(
     Exit code as `ttylab run`; 2 if the image or the machine is no longer the recorded one.
     """
     from emulator.errors import SpecError  # noqa: PLC0415
+    from emulator.images.kinds import image_features  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
     from harness.cells.cell import parse_cell_id  # noqa: PLC0415
-    from harness.cells.matrix import image_features  # noqa: PLC0415
     from harness.cells.spec import guest_spec  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415
     from harness.run.cell_run import CellRun  # noqa: PLC0415

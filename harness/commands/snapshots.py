@@ -75,8 +75,8 @@ def build(
     Examples: `ttylab states build`, `ttylab states build ci/nightly.toml -k sysrq`.
     """
     from harness.run.lab import Lab  # noqa: PLC0415
-    from harness.run.start import ensure_state  # noqa: PLC0415 - and with it all that runs guests
     from harness.run.wanted import states_of  # noqa: PLC0415
+    from harness.snapshots.start import ensure_state  # noqa: PLC0415 - and with it all that runs guests
 
     cells, _ = choose_cells(matrix, expression=expression, shard="")
     if not cells:

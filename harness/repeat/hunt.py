@@ -12,10 +12,10 @@ from pathlib import Path
 from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.errors import LabError, MissingPrerequisite, SpecError
 from emulator.files import write_whole
+from emulator.images.kinds import image_features
 from emulator.places import RESULTS
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.fit import misfit
-from harness.cells.matrix import image_features
 from harness.plugin.run_recorder import new_run_id
 from harness.repeat.outcome import Ending
 from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition, parse_jitter
@@ -23,11 +23,11 @@ from harness.repeat.summary import Hunt, Summary, summarise
 from harness.repeat.text import HuntProgress
 from harness.repeat.workers import Crew, Job
 from harness.run.lab import Lab, cell_workers
-from harness.run.start import ensure_state
-from harness.run.wanted import state_of
+from harness.run.wanted import wanted_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
 from harness.scenarios import LIBRARY, find_scenario
+from harness.snapshots.start import ensure_state
 
 
 def make_states(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
@@ -40,8 +40,8 @@ def make_states(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
         SpecError: the cell can't be made into a machine.
         EmulatorError: the image can't be had.
     """
-    wanted = None if job.cold else state_of(job.cell, job.scenario, lab)
-    if wanted is None:
+    wanted = wanted_of(job.cell, job.scenario, lab.guest_image(job.cell.image))
+    if job.cold or wanted.stage is None:
         return ""
     for shift in shifts:
         try:

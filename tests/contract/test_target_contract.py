@@ -14,7 +14,7 @@ from emulator.clock import Deadline
 from emulator.cloud.resource_id import vm_id
 from emulator.console.serial_port import open_serial_console
 from emulator.guest_text.records import UserView
-from emulator.images.linux_boot import CONSOLE_ARGS, FAST_ARGS
+from emulator.images.image import CONSOLE_ARGS, FAST_ARGS
 from emulator.machine.control import Capability
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Firmware, MachineSpec, MachineType, kernel_for
@@ -93,7 +93,7 @@ OPENERS: dict[str, Callable[[Machine, ExitStack], Target]] = {
     params=[pytest.param(name, marks=pytest.mark.xdist_group(f"target-{name}")) for name in OBSTACLES],
 )
 def rig(request, lab, tmp_path_factory) -> Iterator[Rig]:
-    image = lab.image("bookworm")
+    image = lab.guest_image("bookworm")
     spec = MachineSpec(
         name=f"contract-{request.param}",
         machine=MachineType.PC,

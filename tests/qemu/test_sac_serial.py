@@ -10,7 +10,7 @@ from emulator.clock import Deadline
 from emulator.console.marks import boot_starts
 from emulator.console.serial_port import open_serial_console
 from emulator.machine.machine import Machine, open_machine
-from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.knobs import SacKnobs
 from emulator.sac.profile import load_profile
 from harness.guests.sac import SacGuest

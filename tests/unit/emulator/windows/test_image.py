@@ -11,8 +11,7 @@ from emulator.machine.argv import FirmwareFiles, QemuVersion, Wiring, build_argv
 from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType
 from emulator.machine.windows_parts import KVM_CPU, TCG_CPU, WindowsParts
 from emulator.sac.profile import IDENTITY
-from emulator.windows.boot import ensure_spcr, spcr_table, windows_spec
-from emulator.windows.image import FileIdentity, Level, WindowsImage
+from emulator.windows.image import FileIdentity, Level, WindowsImage, ensure_spcr, spcr_table, windows_spec
 
 IMAGE = WindowsImage(
     name="ws",

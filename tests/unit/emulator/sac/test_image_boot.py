@@ -2,8 +2,8 @@ import pytest
 
 from emulator.errors import SpecError
 from emulator.machine.spec import Firmware, MachineSpec, MachineType
-from emulator.sac.boot import SacBoot, read_sac_dump, sac_spec, write_sac_disk
 from emulator.sac.disk import DISK_BYTES
+from emulator.sac.image import SacBoot, read_sac_dump, sac_spec, write_sac_disk
 from emulator.sac.knobs import SacKnobs
 from emulator.sac.profile import IDENTITY
 
