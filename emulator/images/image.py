@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from emulator.errors import ImageError, SpecError
+from emulator.files import write_whole
 from emulator.images.package import Package
 from emulator.machine.board import Board
 from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType, kernel_for
@@ -249,10 +249,13 @@ def is_sealed(directory: Path) -> bool:
 
 
 def seal(directory: Path) -> None:
-    """Note sizes and change times of the files, which have just been written or hashed."""
-    temporary = directory / f"seal.json.{os.getpid()}"
-    temporary.write_text(json.dumps(_facts(directory)), encoding="utf-8")
-    temporary.replace(directory / "seal.json")
+    """Note sizes and change times of the files, which have just been written or hashed.
+
+    Raises:
+        FileError: the note can't be written.
+        OSError: a file is missing.
+    """
+    write_whole(directory / "seal.json", json.dumps(_facts(directory)).encode())
 
 
 def hash_file(path: Path) -> str:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from types import MappingProxyType
 
 from emulator import places
-from emulator.errors import ImageError, SpecError
+from emulator.errors import SpecError
+from emulator.files import open_whole
 from emulator.machine.board import Board
 from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType
 from emulator.sac.disk import (
@@ -105,7 +105,8 @@ class SacImage:
 
         Raises:
             SpecError: a word is no knob, or the machine is a microvm.
-            ImageError: the disk can't be composed or written.
+            ImageError: the package's data are damaged.
+            FileError: the disk can't be written.
         """
         return sac_spec(
             way=SAC_WAYS[board.firmware],
@@ -200,7 +201,8 @@ def sac_spec(
 
     Raises:
         SpecError: a value is wrong, or the machine is a microvm.
-        ImageError: a file can't be composed or written.
+        ImageError: the package's data are damaged.
+        FileError: a file can't be written.
     """
     if machine is MachineType.MICROVM:
         raise SpecError("machine is microvm; allowed: pc q35 for the SAC guest, which needs ACPI and PCI")
@@ -264,14 +266,8 @@ def _ensure(directory: Path, name: str) -> Path:
         whole = ((0, blank_multiboot(image)),)
     elif name == _SHARED_DISK:
         whole = compose_disk(flatten(image), boot_sector=data[BOOT_SECTOR], efi_stub=data[EFI_STUB])
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        # Whole or not at all: several runs may start at once.
-        with NamedTemporaryFile(dir=directory, delete=False) as file:
-            _write_parts(file.fileno(), whole, size=DISK_BYTES if name == _SHARED_DISK else 0)
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror}") from error
+    with open_whole(path, private=True, parents=True) as file:  # several runs may start at once
+        _write_parts(file.fileno(), whole, size=DISK_BYTES if name == _SHARED_DISK else 0)
     return path
 
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Literal
 
 from emulator import places
-from emulator.errors import ImageError, SpecError
+from emulator.errors import SpecError
+from emulator.files import write_whole
 from emulator.machine.board import Board
 from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType
 from emulator.machine.windows_parts import WindowsParts
@@ -25,6 +25,16 @@ NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 NAME_MOST = 40
 UNVERIFIED = "Windows as its user registered it; what it is, ttylab has not verified"
 MEMORY_MIB = 4096
+LENGTH = 80
+"""Of an SPCR table."""
+_REVISION = 2
+_IRQ = 4
+_HEADER = "<4sIBB6s8sI4sI"
+_BODY = "<B3x4BQBBIBBBBBxHHBBBIB4x"
+_COM1 = 0x3F8
+_BAUD_115200, _VT_UTF8 = 7, 2
+_IO_SPACE, _BYTE_ACCESS = 1, 1
+_DUAL_8259 = 1
 
 
 class Level(StrEnum):
@@ -203,7 +213,7 @@ def windows_spec(
 
     Raises:
         SpecError: there is no such machine.
-        ImageError: the table can't be written.
+        FileError: the table can't be written.
     """
     if machine is MachineType.MICROVM:
         raise SpecError("machine is microvm; allowed: pc q35 for Windows, which needs ACPI and PCI")
@@ -235,35 +245,13 @@ def ensure_spcr(directory: Path) -> Path:
     """Return a file with the SPCR table, written on first use: its name has its digest.
 
     Raises:
-        ImageError: it can't be written.
+        FileError: it can't be written.
     """
     table = spcr_table()
     path = directory.absolute() / f"spcr-{hashlib.sha256(table).hexdigest()[:16]}.bin"
-    if path.exists():
-        return path
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with NamedTemporaryFile(dir=directory, delete=False) as file:  # whole or not at all
-            file.write(table)
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise ImageError(f"{path}: can't be written: {error.strerror}") from error
+    if not path.exists():
+        write_whole(path, table, private=True, parents=True)
     return path
-
-
-LENGTH = 80
-
-
-_REVISION = 2
-
-
-_IRQ = 4
-
-
-_HEADER = "<4sIBB6s8sI4sI"
-
-
-_BODY = "<B3x4BQBBIBBBBBxHHBBBIB4x"
 
 
 def spcr_table() -> bytes:
@@ -279,15 +267,3 @@ def spcr_table() -> bytes:
     table = bytearray(header + body)
     table[9] = -sum(table) & 0xFF
     return bytes(table)
-
-
-_COM1 = 0x3F8
-
-
-_BAUD_115200, _VT_UTF8 = 7, 2
-
-
-_IO_SPACE, _BYTE_ACCESS = 1, 1
-
-
-_DUAL_8259 = 1

@@ -13,6 +13,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.errors import LabError, MissingPrerequisite, SpecError
 from emulator.files import write_whole
 from emulator.images.kinds import image_features
+from emulator.places import RESULTS
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.fit import misfit
 from harness.plugin.run_recorder import new_run_id
@@ -124,7 +125,7 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
     Raises:
         SpecError: there is no such cell, it can't be, or the directory is not empty.
         EmulatorError: the image or QEMU can't be had.
-        ReportError: the summary can't be written.
+        FileError: the summary can't be written.
     """
     cell, scenario = find_cell(request.cell, target=target_at(request.port))
     directory = _new_directory(run_dir)
@@ -139,8 +140,7 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
     with HuntProgress(job.hunt.planned) as progress:
         run.on_ending = progress.show
         summary = run.run()
-    directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / RESULT, f"{summary.to_json()}\n".encode())
+    write_whole(directory / RESULT, f"{summary.to_json()}\n".encode(), parents=True)
     return summary
 
 
@@ -190,7 +190,7 @@ def _prepare(
 
 
 def _new_directory(wanted: Path | None) -> Path:
-    path = (wanted or Path("results") / f"repeat-{new_run_id()}").absolute()
+    path = (wanted or RESULTS / f"repeat-{new_run_id()}").absolute()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise SpecError(f"--run-dir is {path}, which is there already; allowed: a new directory")
     return path

@@ -69,7 +69,7 @@ class CellRun:
 
         Raises:
             SpecError: the cell can't be made into a machine, or its target's address is wrong.
-            ReportError: the result can't be written.
+            FileError: the result can't be written.
         """
         started = self.lab.clock.monotonic()
         (self.directory / RESULT_FILE).unlink(missing_ok=True)  # of an earlier run in this directory

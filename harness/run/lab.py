@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.images.kinds import REGISTERED, GuestImage, open_image
 from emulator.machine.host import read_host_budget, worker_count
 from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.spec import Accelerator, MachineType
-from emulator.snapshots.store import StateStore, default_root
+from emulator.snapshots.store import StateStore
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Lab:
     @cached_property
     def states(self) -> StateStore:
         """The golden states of this user."""
-        return StateStore(root=default_root(), qemu=self.qemu)
+        return StateStore(root=places.snapshots(), qemu=self.qemu)
 
     def guest_image(self, name: str) -> GuestImage:
         """Return an image of any kind, opened once but where it is the user's; raises as `open_image`."""

@@ -10,12 +10,12 @@ from emulator.errors import SpecError
 from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
+from emulator.places import RESULTS
 from harness.cells.cell import Cell
 from harness.report.model import CellResult
 from harness.run.cell_run import CELLS, read_result
 from harness.snapshots.start import OWN_DISK
 
-RESULTS = Path("results")
 REPRO_PREFIX = "repro-"
 """What begins the names of reproductions' own directories, which are no runs to reproduce."""
 

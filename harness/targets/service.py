@@ -21,6 +21,7 @@ from emulator.cloud.resource_id import ResourceId, vm_id
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import DirectorySink, Sink, Transcript
 from emulator.errors import ConsoleClosed, ControlError, LabError, SpecError, StateError
+from emulator.files import write_json
 from emulator.images.kinds import REGISTERED
 from emulator.machine.control import Capability, capabilities
 from emulator.machine.run_dir import ARGV_FILE
@@ -196,7 +197,7 @@ class ServiceTargets:
             stack.enter_context(made)
             sink = DirectorySink(place.directory, console="ttyS0")
             kept = {"argv": [], "spec": spec.to_dict()}  # for `repro`, which boots the same machine here
-            (place.directory / ARGV_FILE).write_text(json.dumps(kept), encoding="utf-8")
+            write_json(place.directory / ARGV_FILE, kept)
             able = service_capabilities(spec)
             opened = service_target(arm, vm, able=able, name=place.label, sink=sink, clock=clock)
             yield stack.enter_context(opened)
