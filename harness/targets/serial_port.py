@@ -61,6 +61,10 @@ class SerialControl:
         """Hold the line in BREAK once."""
         self._console.send_break(deadline)
 
+    def sysrq(self, key: str, deadline: Deadline) -> None:
+        """Make a system request: rest, BREAK, key."""
+        self._console.sysrq(key, deadline)
+
     def nmi(self, deadline: Deadline) -> None:
         """Refuse."""
         raise self._unable("nmi", deadline)

@@ -106,7 +106,7 @@ class ServiceChannel:
 
 
 class ServiceControl:
-    """What Azure lets one do to a VM; implements `SystemRequestControl`.
+    """What Azure lets one do to a VM; implements `Control`.
 
     A call returns when the service has accepted it or, where Azure's answer waits for the end, when it
     has been done.
@@ -121,7 +121,7 @@ class ServiceControl:
         self._command(Command.NMI, deadline)
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
-        """Send the admin command "sysrq"."""
+        """Send the admin command "sysrq"; the service makes the whole of it."""
         self._command(Command.SYSRQ, deadline, keys=key)
 
     def reset(self, deadline: Deadline) -> None:

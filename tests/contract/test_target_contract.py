@@ -12,6 +12,7 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.cloud.resource_id import vm_id
+from emulator.errors import StateError
 from emulator.guest_text.records import UserView
 from emulator.images.image import CONSOLE_ARGS, FAST_ARGS
 from emulator.machine.control import Capability
@@ -152,6 +153,20 @@ def test_target_makes_a_system_request_by_break_where_its_line_carries_one(rig):
     else:
         assert (verdict.status, verdict.reason) == (Status.SKIPPED, Reason.UNSUPPORTED)
         assert rig.obstacle in verdict.message
+
+
+def test_targets_control_makes_a_system_request_right_behind_typed_bytes_or_says_why_not(rig):
+    session = rig.guest.session
+    session.skip()
+    if rig.obstacle is None:
+        rig.target.channel.write(b"x" * 100, soon())
+        rig.target.control.sysrq("h", soon())
+        session.expect(HELPS.compiled(), soon())
+        rig.target.channel.write(b"\x15", soon())  # the line of x
+    else:
+        with pytest.raises(StateError, match=rig.obstacle):
+            rig.target.control.sysrq("h", soon())
+    rig.guest.prove_life(soon())
 
 
 def test_target_says_what_it_cannot_do(rig):
