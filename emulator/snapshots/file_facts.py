@@ -13,9 +13,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emulator.clock import utc_now
-from emulator.errors import LabError
+from emulator.errors import FileError
+from emulator.files import write_json
 from emulator.machine.procfs import boot_id
-from emulator.machine.run_dir import write_json
 from emulator.snapshots.manifest import FileFacts
 
 _PIECE = 1 << 20
@@ -104,7 +104,7 @@ def note_check(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> No
     A note that can't be written is none: the next process reads the files itself.
     """
     note = _Note(host_boot=boot_id(), at=utc_now().timestamp(), files=dict(identities))
-    with suppress(LabError):
+    with suppress(FileError):
         write_json(directory / NOTE, note.model_dump())
 
 

@@ -16,8 +16,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from emulator import places
 from emulator.errors import ImageError, SpecError
-from emulator.images.store import default_root
+from emulator.files import write_whole
 from emulator.toml_file import parse_table
 from emulator.windows.image import FileIdentity, Level, WindowsImage
 
@@ -62,12 +63,11 @@ class WindowsRegistry:
     """The registered images.
 
     Args:
-        root: its directory, made when something is registered. Default: `windows` in the cache directory of
-            the user, or of the environment variable TTYLAB_CACHE.
+        root: its directory, made when something is registered. Default: `places.windows()`.
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = (root or default_root().parent / "windows").absolute()
+        self.root = (root or places.windows()).absolute()
         self.bases = self.root / BASES
 
     def images(self) -> Mapping[str, WindowsImage]:
@@ -112,7 +112,8 @@ class WindowsRegistry:
 
         Raises:
             SpecError: the name is taken.
-            ImageError: the registry is damaged or can't be written; it is as before.
+            ImageError: the registry is damaged or can't be locked.
+            FileError: it can't be written; it is as before.
         """
         with self._locked():
             images = dict(self.images())
@@ -125,7 +126,8 @@ class WindowsRegistry:
 
         Raises:
             SpecError: there is no such image.
-            ImageError: the registry is damaged or can't be written, or the base can't be deleted.
+            ImageError: the registry is damaged or can't be locked, or the base can't be deleted.
+            FileError: the registry can't be written; it is as before.
         """
         with self._locked():
             images = dict(self.images())
@@ -147,17 +149,8 @@ class WindowsRegistry:
         return images[name]
 
     def _write(self, images: Mapping[str, WindowsImage]) -> None:
-        path = self.root / REGISTRY
-        partial = path.with_suffix(".partial")
         table = {"format": FORMAT, "images": [asdict(images[name]) for name in sorted(images)]}
-        try:
-            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(table, file, indent=1, default=str)
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise ImageError(f"{path}: can't be written: {error.strerror}") from error
+        write_whole(self.root / REGISTRY, json.dumps(table, indent=1, default=str).encode(), private=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

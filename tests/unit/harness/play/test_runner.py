@@ -52,7 +52,7 @@ def play(made, target, **options):
 
 
 def verdict_on(made, transcript):
-    return judge(made, transcript, scan_boots(transcript.read(), boot_offsets(transcript)))
+    return judge(made, transcript, scan_boots(transcript.read(), boot_offsets(transcript))).verdict
 
 
 def ends(transcript):
