@@ -203,7 +203,7 @@ async def open_fleet(
         clock: of transcripts and deadlines.
         images: which of them must be built for `problems` to be empty.
         spec_for: what to boot for a plan and a host name, default `spec_of` with the user's image.
-        patience: how long reactions of guests are waited for.
+        patience: how long what is expected of guests is waited for.
         on_power_change: called on the loop after each change of a guest's power; must not raise.
 
     Raises:

@@ -133,7 +133,7 @@ def answer_request(control: Control, transcript: Transcript, request: Mapping[st
 
     `{"do": "sysrq", "key": "h"}` makes a system request over the serial line, and
     `{"do": "keys", "keys": ["alt", "sysrq", "h"]}` presses keys together. The mark is set before the
-    act, so the guest's reaction never precedes it; an act that failed gets a second one.
+    act, so what is observed never precedes it; an act that failed gets a second one.
     """
     try:
         name, act = _parse(request)

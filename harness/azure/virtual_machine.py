@@ -38,11 +38,11 @@ class Power(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reaction:
-    """What came of an admin command that was done.
+class Observed:
+    """What was seen of an admin command that was done.
 
     Attributes:
-        seen: whether the guest reacted; None where the service does not say.
+        seen: whether what was expected came; None where the service does not say.
         evidence: the guest's own words, "" where there are none; not escaped.
     """
 
@@ -75,13 +75,13 @@ class AzureVm:
         except SpecError as error:
             raise ServiceUnreachable(str(error)) from error
 
-    def command(self, session: str, command: Command, deadline: Deadline, *, keys: str = "") -> Reaction:
+    def command(self, session: str, command: Command, deadline: Deadline, *, keys: str = "") -> Observed:
         """Let the service do `command` to the guest and return what came of it.
 
         Args:
             session: the connection string.
             command: which.
-            deadline: for the answer, which comes after the guest's reaction.
+            deadline: for the answer, which comes when the wait for what is expected is over.
             keys: of a system request, each sent in turn.
 
         Raises:
@@ -97,7 +97,7 @@ class AzureVm:
             },
             deadline=deadline,
         )
-        return read_reaction(reply.json())
+        return read_observed(reply.json())
 
     def power(self, act: Power, deadline: Deadline, *, force: bool = False, wait: bool = True) -> None:
         """Change the VM's power; with `wait` it has changed when this returns.
@@ -121,10 +121,10 @@ class AzureVm:
         return power_state_of(view)
 
 
-def read_reaction(body: dict[str, Any]) -> Reaction:
+def read_observed(body: dict[str, Any]) -> Observed:
     """Return what the answer to an admin command says of its effect; the real service says nothing."""
     seen = {"seen": True, "no effect seen": False}.get(str(body.get("effect", "")))
-    return Reaction(seen=seen, evidence=str(body.get("evidence", "")))
+    return Observed(seen=seen, evidence=str(body.get("evidence", "")))
 
 
 def power_state_of(view: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from harness.play.screen import Screen
 from harness.play.session import Session
 from harness.scenario.scenario import View
 
-_PROMPT = re.compile(r"[A-Z]:\\[^<>|]{0,200}>")
+_PROMPT = re.compile(SHELL_PROMPT.decode())
 _USERNAME = r"Username *:"
 _REFUSED = "Unable to authenticate."
 MARKER = "ttylab-{:04d}"

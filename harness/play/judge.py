@@ -18,8 +18,8 @@ from harness.scenario.scenario import (
     Alive,
     Ask,
     CheckDump,
-    Effect,
     Expect,
+    Expected,
     Inject,
     Keys,
     Outcome,
@@ -243,9 +243,9 @@ class _Bench:
                 start = played.stimuli[-1]
                 if step.outcome is Outcome.NO_EFFECT:
                     return self._prove_nothing(step, start, end)
-                return self._prove_effects(step.effects, start, end, since=start)
+                return self._prove_expected(step.effects, start, end, since=start)
             case Expect() as step:
-                return self._prove_effects(step.effects, begin, end, since=played.since or begin)
+                return self._prove_expected(step.effects, begin, end, since=played.since or begin)
             case Run() as step:
                 return self._prove_run(step, end)
             case Reach() as step:
@@ -328,20 +328,20 @@ class _Bench:
             if begin.at <= typed.at <= end.at and begin.offset <= typed.offset <= end.offset
         )
 
-    def _prove_effects(self, effects: tuple[Effect, ...], start: Mark, end: Mark, *, since: Mark) -> bool:
+    def _prove_expected(self, effects: tuple[Expected, ...], start: Mark, end: Mark, *, since: Mark) -> bool:
         position = _consumed(start)
-        for effect in effects:
-            if isinstance(effect, Shows):
-                span = self._find(effect, position, end.offset)
+        for expected in effects:
+            if isinstance(expected, Shows):
+                span = self._find(expected, position, end.offset)
                 if span is None:
                     return False
                 position = span[1]
-                self._cite(effect.says, *span, self.transcript.arrival(span[0]))
+                self._cite(expected.says, *span, self.transcript.arrival(span[0]))
             else:
-                mark = self._signal(effect.name, since, end)
+                mark = self._signal(expected.name, since, end)
                 if mark is None:
                     return False
-                self._cite(effect.says, mark.offset, mark.offset, mark.at)
+                self._cite(expected.says, mark.offset, mark.offset, mark.at)
         return True
 
     def _prove_nothing(self, step: Inject, start: Mark, end: Mark) -> bool:
@@ -409,26 +409,26 @@ class _Bench:
     def _note_injection(self, played: PlayedStep) -> None:
         if not isinstance(played.step, Inject) or not played.stimuli or played.end is None:
             return
-        stimulus, effect = played.stimuli[-1], self._first_effect(played)
-        outcome = Outcome.NO_EFFECT if effect is None else Outcome.EFFECTIVE
-        latency = None if effect is None else max(0.0, _between(stimulus.at, effect))
+        stimulus, observed = played.stimuli[-1], self._first_observed(played)
+        outcome = Outcome.NO_EFFECT if observed is None else Outcome.EFFECTIVE
+        latency = None if observed is None else max(0.0, _between(stimulus.at, observed))
         self.injections.append(
             Injection(stimulus=stimulus.name, at=stimulus.at, outcome=outcome, latency_s=latency)
         )
 
-    def _first_effect(self, played: PlayedStep) -> float | None:
-        """Return when the first effect of an injection shows, or None."""
+    def _first_observed(self, played: PlayedStep) -> float | None:
+        """Return when the first of what an injection expects, or must not do, was seen, or None."""
         step, end = played.step, played.end
         if not isinstance(step, Inject) or end is None:
             return None
         start = played.stimuli[-1]
         times: list[float] = []
-        for effect in step.effects[:1] or step.unless:
-            if isinstance(effect, Shows):
-                span = self._find(effect, start.offset, end.offset)
+        for expected in step.effects[:1] or step.unless:
+            if isinstance(expected, Shows):
+                span = self._find(expected, start.offset, end.offset)
                 times += [] if span is None else [self.transcript.arrival(span[0])]
             else:
-                mark = self._signal(effect.name, start, end)
+                mark = self._signal(expected.name, start, end)
                 times += [] if mark is None else [mark.at]
         return min(times, default=None)
 

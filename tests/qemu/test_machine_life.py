@@ -254,6 +254,20 @@ def test_machine_obeys_its_control_socket(open_):
     assert names(machine, MarkKind.STIMULUS) == ["nmi", "power_off", "nmi", "power_on"]
 
 
+def test_control_socket_makes_a_whole_system_request_or_says_why_not(open_):
+    with open_(ECHO) as machine:
+        (entry,) = list_machines()
+        assert ask(entry, {"do": "sysrq", "key": "h"}) == {"ok": True}
+        wait_for(machine, lambda: b"h" in machine.transcript.read())
+        assert ask(entry, {"do": "sysrq", "key": "hh"})["error"].startswith("sysrq key 'hh'")
+        machine.power_off(soon())
+        assert (
+            ask(entry, {"do": "sysrq", "key": "h"})["error"] == "sysrq: machine sector is off; it must be on"
+        )
+    assert [typed.data for typed in machine.transcript.typed] == [b"h"]
+    assert names(machine, MarkKind.STIMULUS) == ["sysrq-h", "sysrq-h"]
+
+
 def test_two_machines_live_side_by_side(open_):
     with open_(printing(7)) as one, open_(printing(7), directory="other") as two:
         wait_for(one, lambda: len(one.transcript) == 7)
