@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from emulator.errors import SpecError
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
 class Era(StrEnum):
@@ -70,7 +75,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the service behaves.
+    """How the service behaves; [settings] of cloud.toml.
 
     Attributes:
         era: whose rules hold.
@@ -94,17 +99,17 @@ class Settings:
     era: Era = Era.CURRENT
     kind: CloudKind = CloudKind.PUBLIC
     faults: frozenset[Fault] = frozenset()
-    session_s: float = 600.0
-    token_wait_s: float = 60.0
-    idle_s: float | None = None
-    token_s: float = 3600.0
-    operation_s: float = 0.0
-    late_frame_s: float = 3.0
-    drop_after_s: float = 10.0
-    silence_s: float = 30.0
-    shutdown_s: float = 60.0
-    identity_header: str | None = field(default=None, repr=False)
-    replay_lines: int = 1
+    session_s: Seconds = 600.0
+    token_wait_s: Seconds = 60.0
+    idle_s: Seconds | None = None
+    token_s: Seconds = 3600.0
+    operation_s: Seconds = 0.0
+    late_frame_s: Seconds = 3.0
+    drop_after_s: Seconds = 10.0
+    silence_s: Seconds = 30.0
+    shutdown_s: Seconds = 60.0
+    identity_header: Annotated[str, Field(min_length=1)] | None = field(default=None, repr=False)
+    replay_lines: Annotated[int, Field(ge=0, le=1000)] = 1
 
     @property
     def cloud(self) -> CloudFacts:

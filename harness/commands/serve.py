@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -154,14 +155,15 @@ def _with_options(
     tables: CloudConfig, *, era: EraOption | None, cloud: CloudOption | None, faults: list[FaultOption]
 ) -> CloudConfig:
     """Return the file's tables with what the command line changes."""
-    changes: dict[str, object] = {}
+    from emulator.cloud.settings import CloudKind, Era, Fault  # noqa: PLC0415
+
+    settings = tables.settings
     if era is not None:
-        changes["era"] = era.value
+        settings = replace(settings, era=Era(era))
     if cloud is not None:
-        changes["kind"] = cloud.value
-    if faults:
-        changes["faults"] = [*tables.settings.faults, *(one.value for one in faults)]
-    return tables.model_copy(update={"settings": tables.settings.model_copy(update=changes)})
+        settings = replace(settings, kind=CloudKind(cloud))
+    settings = replace(settings, faults=settings.faults | {Fault(one) for one in faults})
+    return replace(tables, settings=settings)
 
 
 def _print_environment(tables: CloudConfig, origin: str, *, host: str, port: int, state: Path | None) -> None:
