@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from emulator.errors import SpecError
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pydantic_core import SchemaValidator
 
 T = TypeVar("T")
-Unknown = Literal["forbid", "ignore"]
 _NEEDS = {
     "dataclass_type": "Input should be an object",
+    "dict_type": "Input should be an object",
     "tuple_type": "Input should be a valid list",
     "frozen_set_type": "Input should be a valid list",
     "path_type": "Input should be a path",
@@ -46,9 +46,7 @@ def load_toml(path: Path, kind: type[T]) -> T:
     return read_value(raw, kind, origin=str(path))
 
 
-def load_json(
-    text: bytes | str, kind: type[T], *, origin: str, whole: bool = False, unknown: Unknown = "forbid"
-) -> T:
+def load_json(text: bytes | str, kind: type[T], *, origin: str, whole: bool = False) -> T:
     """Return the value that the JSON `text` says; all else as `read_value`.
 
     Raises:
@@ -58,12 +56,10 @@ def load_json(
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SpecError(f"{origin}: not JSON: {error}") from error
-    return read_value(raw, kind, origin=origin, whole=whole, unknown=unknown)
+    return read_value(raw, kind, origin=origin, whole=whole)
 
 
-def read_value(
-    raw: object, kind: type[T], *, origin: str, whole: bool = False, unknown: Unknown = "forbid"
-) -> T:
+def read_value(raw: object, kind: type[T], *, origin: str, whole: bool = False) -> T:
     """Return what TOML or JSON gave as a `kind`.
 
     Args:
@@ -71,7 +67,6 @@ def read_value(
         kind: a frozen dataclass. The SpecError of its `__post_init__` becomes a complaint as well.
         origin: where it comes from, which each complaint begins with.
         whole: whether every key must be there, though its field has a default: in what ttylab itself wrote.
-        unknown: what becomes of keys that are no field.
 
     Raises:
         SpecError: as `load_toml`.
@@ -79,7 +74,7 @@ def read_value(
     from pydantic import ValidationError  # noqa: PLC0415  # a third of a start, where no file is read
 
     try:
-        validator = _validator(kind, whole=whole, unknown=unknown)  # type: ignore[arg-type]  # no class is Hashable to mypy
+        validator = _validator(kind, whole=whole)  # type: ignore[arg-type]  # no class is Hashable to mypy
         value: T = validator.validate_python(raw)
     except ValidationError as error:
         found = error.errors(include_url=False)
@@ -93,14 +88,14 @@ def dump_json(value: Any, *, indent: int | None = None) -> bytes:
     return text
 
 
-def plain(value: Any) -> Any:
+def json_ready(value: Any) -> Any:
     """Return `value` as `json` can write it: dataclasses as tables, paths as texts, sets as sorted lists."""
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: json_ready(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {key: plain(one) for key, one in value.items()}
+        return {key: json_ready(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [json_ready(one) for one in value]
     if isinstance(value, frozenset):
         return sorted(value)
     return str(value) if isinstance(value, Path) else value
@@ -114,30 +109,30 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 @cache
-def _validator(kind: Any, *, whole: bool, unknown: Unknown) -> SchemaValidator:
+def _validator(kind: Any, *, whole: bool) -> SchemaValidator:
     from pydantic_core import SchemaValidator  # noqa: PLC0415  # as above
 
-    return SchemaValidator(_exact(_adapter(kind).core_schema, whole=whole, unknown=unknown))
+    return SchemaValidator(_exact(_adapter(kind).core_schema, whole=whole))
 
 
-def _exact(schema: Any, *, whole: bool, unknown: Unknown) -> Any:
+def _exact(schema: Any, *, whole: bool) -> Any:
     """Return pydantic's schema of a kind, changed to what `read_value` promises.
 
     Its own strict mode would refuse lists for tuples and texts for enums and paths as well; that of its JSON
     takes no text with a byte that is not UTF-8 in it, as a path may have.
     """
     if isinstance(schema, list | tuple):
-        return type(schema)(_exact(one, whole=whole, unknown=unknown) for one in schema)
+        return type(schema)(_exact(one, whole=whole) for one in schema)
     if not isinstance(schema, dict):
         return schema
     kind = schema.get("type")
     if whole and kind == "default":
-        return _exact(schema["schema"], whole=whole, unknown=unknown)
-    changed = {key: _exact(one, whole=whole, unknown=unknown) for key, one in schema.items()}
+        return _exact(schema["schema"], whole=whole)
+    changed = {key: _exact(one, whole=whole) for key, one in schema.items()}
     if kind in ("int", "float", "bool"):
         changed["strict"] = True
     if kind == "dataclass-args":
-        changed["extra_behavior"] = unknown
+        changed["extra_behavior"] = "forbid"
     return changed
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from emulator.errors import ImageError, SpecError
 from emulator.images.package import Package
-from emulator.values import load_json, plain
+from emulator.values import json_ready, load_json
 
 FORMAT = 1
 _BLOCK = 512  # of `st_blocks`
@@ -58,7 +58,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """Return the manifest's file."""
-        return json.dumps(plain(self), indent=2, sort_keys=True) + "\n"
+        return json.dumps(json_ready(self), indent=2, sort_keys=True) + "\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ class Image:
             "kernel_version": self.kernel_version,
             "kernel_release": self.kernel_release,
             "sha256": dict(self.sha256),
-            "packages": plain(self.packages),
+            "packages": json_ready(self.packages),
             "modules": sorted(self.modules),
         }
 

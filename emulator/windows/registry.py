@@ -16,7 +16,7 @@ from typing import Literal
 
 from emulator.errors import ImageError, SpecError
 from emulator.images.store import default_root
-from emulator.values import load_json, plain
+from emulator.values import json_ready, load_json
 from emulator.windows.image import FileIdentity, Level, WindowsImage
 
 FORMAT: Literal[1] = 1
@@ -122,7 +122,7 @@ class WindowsRegistry:
     def _write(self, images: Mapping[str, WindowsImage]) -> None:
         path = self.root / REGISTRY
         partial = path.with_suffix(".partial")
-        table = plain(_File(images=tuple(images[name] for name in sorted(images))))
+        table = json_ready(_File(images=tuple(images[name] for name in sorted(images))))
         try:
             handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as file:

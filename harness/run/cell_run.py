@@ -16,6 +16,7 @@ from emulator.machine.machine import open_machine
 from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
 from emulator.machine.spec import Disk, MachineSpec
 from emulator.sac.boot import write_sac_disk
+from emulator.values import json_ready, load_json
 from emulator.windows.image import WindowsImage
 from harness.azure.address import ServiceAddress
 from harness.azure.arm import open_arm
@@ -214,7 +215,7 @@ class CellRun:
             arm = stack.enter_context(open_arm(service))
             stack.enter_context(own_vm(arm, vm, spec, image=self.cell.image, words=words, clock=clock))
             sink = DirectorySink(self.directory, console="ttyS0")
-            kept = {"argv": [], "spec": spec.to_dict()}  # for `repro`, which boots the same machine here
+            kept = {"argv": [], "spec": json_ready(spec)}  # for `repro`, which boots the same machine here
             (self.directory / ARGV_FILE).write_text(json.dumps(kept), encoding="utf-8")
             opened = service_target(arm, vm, able=able, name=self.cell.id, sink=sink, clock=clock)
             target = stack.enter_context(opened)
@@ -271,5 +272,5 @@ def lost_cell(cell: Cell, scenario: Scenario, run_dir: Path, *, message: str) ->
 def read_result(run_dir: Path, cell_id: str) -> CellResult | None:
     """Return the result that a worker wrote, or None."""
     with suppress(OSError, ValueError):
-        return CellResult.model_validate_json((run_dir / CELLS / cell_id / RESULT_FILE).read_bytes())
+        return load_json((run_dir / CELLS / cell_id / RESULT_FILE).read_bytes(), CellResult, origin=cell_id)
     return None

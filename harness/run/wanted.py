@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from emulator.machine.spec import Firmware, MachineSpec, MachineType
 from emulator.sac.image import SacImage
+from emulator.values import json_ready
 from harness.cells.cell import Cell
 from harness.cells.spec import guest_spec
 from harness.guests.drivers import open_guest
@@ -74,7 +75,7 @@ def states_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedState, ...]:
     for cell in cells:
         state = state_of(cell, find_scenario(cell.scenario), lab)
         if state is not None:
-            common = {**state.spec.to_dict(), "name": "", "seed": 0}
+            common = {**json_ready(state.spec), "name": "", "seed": 0}
             wanted.setdefault((state.stage, state.host_reads_disks, str(sorted(common.items()))), state)
     return tuple(wanted.values())
 
