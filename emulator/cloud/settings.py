@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Annotated
-
-from pydantic import Field
 
 from emulator.errors import SpecError
 
-Seconds = Annotated[float, Field(ge=0, le=86_400)]
+SECONDS_MOST = 86_400
+REPLAY_LINES_MOST = 1000
 
 
 class Era(StrEnum):
@@ -94,22 +92,35 @@ class Settings:
             each start, which nobody is told.
         replay_lines: how many of the guest's last lines a new link is shown. One, the unfinished one, is its
             prompt; more would answer a program that waits for a prompt with an old one.
+
+    Raises:
+        SpecError: a value is out of bounds; the text names it and what is allowed.
     """
 
     era: Era = Era.CURRENT
     kind: CloudKind = CloudKind.PUBLIC
     faults: frozenset[Fault] = frozenset()
-    session_s: Seconds = 600.0
-    token_wait_s: Seconds = 60.0
-    idle_s: Seconds | None = None
-    token_s: Seconds = 3600.0
-    operation_s: Seconds = 0.0
-    late_frame_s: Seconds = 3.0
-    drop_after_s: Seconds = 10.0
-    silence_s: Seconds = 30.0
-    shutdown_s: Seconds = 60.0
-    identity_header: Annotated[str, Field(min_length=1)] | None = field(default=None, repr=False)
-    replay_lines: Annotated[int, Field(ge=0, le=1000)] = 1
+    session_s: float = 600.0
+    token_wait_s: float = 60.0
+    idle_s: float | None = None
+    token_s: float = 3600.0
+    operation_s: float = 0.0
+    late_frame_s: float = 3.0
+    drop_after_s: float = 10.0
+    silence_s: float = 30.0
+    shutdown_s: float = 60.0
+    identity_header: str | None = field(default=None, repr=False)
+    replay_lines: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what no service can do."""
+        most = {one.name: SECONDS_MOST for one in fields(self) if one.name.endswith("_s")}
+        for name, allowed in (most | {"replay_lines": REPLAY_LINES_MOST}).items():
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= allowed:
+                raise SpecError(f"{name} is {value!r}; allowed: 0 to {allowed}")
+        if self.identity_header == "":
+            raise SpecError("identity_header is ''; allowed: none, or text")
 
     @property
     def cloud(self) -> CloudFacts:

@@ -262,6 +262,10 @@ def test_wrong_name_is_refused_with_its_place(extra: str, complaint: str) -> Non
         ('[[vm]]\nname = "x"\ngroup = "g"\ngeneration = 3\n', "vm.0.generation"),
         ('[settings]\nsession_s = "long"\n', "settings.session_s"),
         ('[settings]\nfaults = ["fire"]\n', "settings.faults.0"),
+        ("[settings]\nidle_s = -1\n", "settings: idle_s is -1.0; allowed: 0 to 86400"),
+        ("[settings]\nsession_s = 86_401\n", "settings: session_s is 86401.0; allowed: 0 to 86400"),
+        ("[settings]\nreplay_lines = 1001\n", "settings: replay_lines is 1001; allowed: 0 to 1000"),
+        ('[settings]\nidentity_header = ""\n', "settings: identity_header is ''; allowed: none, or text"),
     ],
 )
 def test_wrong_value_is_refused_with_its_key(tmp_path, extra: str, complaint: str) -> None:
