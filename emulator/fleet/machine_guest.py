@@ -15,12 +15,12 @@ from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.console.channel import Cursor
 from emulator.console.marks import Mark, MarkKind
+from emulator.console.sysrq import require_key
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, LabError, StateError
 from emulator.fleet.guest import Effect
 from emulator.fleet.guest_spec import host_name_of, plan_of
 from emulator.fleet.machine_slot import MachineSlot
-from emulator.fleet.system_request import has_read_all, make_system_request, require_key
 from emulator.guest_text.boots import BOOT_S, BootWatch
 from emulator.guest_text.effects import NMI, RESET, Reaction, ReactionSearch, marks_after, reaction_to_sysrq
 from emulator.machine.machine import Machine
@@ -140,7 +140,6 @@ class MachineGuest:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._boot: BootWatch | None = None  # while a boot goes on
         self._boots = 0  # how many were begun by power or reset
-        self._held: bytearray | None = None  # what is typed while a system request is under way
         self._ends = 0  # how many calls that end it are at work
         self._told = False  # what `on_power_change` was told last
         self._pending = False
@@ -267,7 +266,7 @@ class MachineGuest:
         async with self._stimuli:
             await self._settle_first_boot()
             search = await self._request(key)
-            if search.silent and search.evidence is None and await self._has_read_all():
+            if search.silent and search.evidence is None and self._has_read_all():
                 search = await self._request(key)  # QEMU can lose a BREAK (docs/facts/qemu.md 4)
             return _effect_of(search)
 
@@ -293,11 +292,7 @@ class MachineGuest:
         """
         if self.transcript.closed is not None:
             raise ConsoleClosed(f"{self._id.name} is gone: {self.transcript.closed}")
-        machine = self._require_on("type")
-        if self._held is not None:
-            self._held += data
-        else:
-            machine.console.post(data)
+        self._require_on("type").console.post(data)
 
     async def wait_typed(self) -> None:
         """Return when what was queued has been handed to the machine, or it is off."""
@@ -367,13 +362,8 @@ class MachineGuest:
     async def _request(self, key: str) -> ReactionSearch:
         machine = self._require_on("sysrq")
         mark = self.transcript.mark(MarkKind.STIMULUS, f"sysrq-{key}")
-        self._held = bytearray()
-        try:
-            await self._run(lambda: make_system_request(machine, key, self._soon()))
-        finally:
-            held, self._held = bytes(self._held), None
-            if held and self.is_on:
-                machine.console.post(held)
+        with machine.console.held():  # from the mark on
+            await self._run(lambda: machine.sysrq(key, self._soon()))
         seconds = self._ground.patience.stimulus_s
         return await self._search(reaction_to_sysrq(key), mark, seconds=seconds)
 
@@ -414,13 +404,14 @@ class MachineGuest:
             raise StateError(f"{what}: {self._id.name} is off; it must be on")
         return machine
 
-    async def _has_read_all(self) -> bool:
+    def _has_read_all(self) -> bool:
+        """Tell whether the guest took all that was typed; a request in front of the rest would be lost."""
         machine = self.machine
-        return machine is not None and self.is_on and await self._run(lambda: has_read_all(machine))
+        return machine is not None and self.is_on and machine.console.unread == 0
 
     def _unsent(self) -> int:
         machine = self.machine
-        return len(self._held or b"") + (0 if machine is None else machine.console.unsent)
+        return 0 if machine is None else machine.console.unsent
 
     def _soon(self) -> Deadline:
         return Deadline.after(CONTROL_S, self._ground.clock)

@@ -14,15 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
+from emulator import places
 from emulator.errors import LabError, SpecError
+from emulator.files import make_private_directory, write_json
 from emulator.machine.process import MARKER_VARIABLE
 from emulator.machine.procfs import Identity, find_marked
-from emulator.machine.run_dir import remove_temp_dir, write_json
+from emulator.machine.run_dir import remove_temp_dir
 from emulator.values import json_ready, load_json, read_value
 
-STATE_VARIABLE = "TTYLAB_STATE"
 VERSION = 1
 
 
@@ -88,19 +87,16 @@ class Corrupt:
 class Ledger:
     """The entries of one user in one directory."""
 
-    def __init__(self, directory: Path | None = None) -> None:
-        self.directory = (state_dir() if directory is None else directory) / "machines"
+    def __init__(self, state: Path | None = None) -> None:
+        self.directory = places.machines() if state is None else state / "machines"
 
     def write(self, entry: Entry) -> None:
         """Write or replace an entry.
 
         Raises:
-            LabError: it can't be written; the old entry is unchanged.
+            FileError: it can't be written; the old entry is unchanged.
         """
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise LabError(f"ledger {self.directory} can't be made: {error.strerror}") from error
+        make_private_directory(self.directory)
         write_json(self.path(entry.id), {"version": VERSION, **json_ready(entry)})
 
     def remove(self, machine_id: str) -> bool:
@@ -124,19 +120,6 @@ class Ledger:
         """Return half-written files whose writer is dead."""
         paths = sorted(self.directory.glob(".*.partial"))
         return tuple(path for path in paths if not _writer_lives(path))
-
-
-def state_dir() -> Path:
-    """Return where ttylab keeps what must not outlive the host's boot by much.
-
-    TTYLAB_STATE, else XDG_RUNTIME_DIR/ttylab, else the user's state directory.
-    """
-    if chosen := os.environ.get(STATE_VARIABLE):
-        return Path(chosen)
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and Path(runtime).is_dir():
-        return Path(runtime) / "ttylab"
-    return Path(platformdirs.user_state_dir("ttylab", appauthor=False))
 
 
 def list_machines(ledger: Ledger | None = None) -> tuple[Entry, ...]:

@@ -14,13 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from tempfile import TemporaryDirectory
 from typing import Literal
 
-from platformdirs import user_cache_path
-
+from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
-from emulator.errors import MissingPrerequisite, SpecError
+from emulator.errors import FileError, MissingPrerequisite, SpecError
+from emulator.files import write_whole
 from emulator.machine.process import Finished, run_bounded
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.spec import Accelerator, MachineType
@@ -89,18 +89,9 @@ def remember(cache_dir: Path, verdict: ProbeVerdict, *, key: str) -> None:
     """Write the verdict, whole or not at all, for the user's eyes only.
 
     Raises:
-        OSError: the directory can't be made or written; nothing half-made stays.
+        FileError: the directory can't be made or written; nothing half-made stays.
     """
-    cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", dir=cache_dir, prefix=".probe-", delete=False) as made:  # mode 0600
-        temporary = Path(made.name)
-        try:
-            json.dump(json_ready(verdict), made)
-            made.flush()
-            os.replace(temporary, _file(cache_dir, key))  # noqa: PTH105  # one call, no half-made file
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    write_whole(_file(cache_dir, key), json.dumps(json_ready(verdict)).encode(), private=True, parents=True)
 
 
 def _file(cache_dir: Path, key: str) -> Path:
@@ -178,12 +169,12 @@ def probe_accelerator(
         return ProbeVerdict(usable=False, stages="", reason=f"{kvm_device} is {state}", seconds=0.0)
     identity = host or read_host_identity()
     key = cache_key(identity, machine=machine, qemu=str(qemu.version), rom=_built_rom())
-    directory = cache_dir or user_cache_path("ttylab") / "probe"
+    directory = cache_dir or places.probe_verdicts()
     known = recall(directory, key=key)
     if known is not None:
         return known
     verdict = run_probe(qemu, machine=machine, accelerator="kvm", clock=clock)
-    with suppress(OSError):
+    with suppress(FileError):
         remember(directory, verdict, key=key)
     return verdict
 

@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from emulator.clock import utc_now
-from emulator.errors import LabError, SpecError
+from emulator.errors import FileError, SpecError
+from emulator.files import write_json
 from emulator.machine.procfs import boot_id
-from emulator.machine.run_dir import write_json
 from emulator.snapshots.manifest import FileFacts
 from emulator.values import json_ready, load_json
 
@@ -103,7 +103,7 @@ def note_check(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> No
     A note that can't be written is none: the next process reads the files itself.
     """
     note = _Note(host_boot=boot_id(), at=utc_now().timestamp(), files=dict(identities))
-    with suppress(LabError):
+    with suppress(FileError):
         write_json(directory / NOTE, json_ready(note))
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from emulator import places
 from emulator.errors import ImageError, SpecError
-from emulator.images.store import default_root
+from emulator.files import write_whole
 from emulator.values import json_ready, load_json
 from emulator.windows.image import FileIdentity, Level, WindowsImage
 
@@ -36,12 +37,11 @@ class WindowsRegistry:
     """The registered images.
 
     Args:
-        root: its directory, made when something is registered. Default: `windows` in the cache directory of
-            the user, or of the environment variable TTYLAB_CACHE.
+        root: its directory, made when something is registered. Default: `places.windows()`.
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = (root or default_root().parent / "windows").absolute()
+        self.root = (root or places.windows()).absolute()
         self.bases = self.root / BASES
 
     def images(self) -> Mapping[str, WindowsImage]:
@@ -85,7 +85,8 @@ class WindowsRegistry:
 
         Raises:
             SpecError: the name is taken.
-            ImageError: the registry is damaged or can't be written; it is as before.
+            ImageError: the registry is damaged or can't be locked.
+            FileError: it can't be written; it is as before.
         """
         with self._locked():
             images = dict(self.images())
@@ -98,7 +99,8 @@ class WindowsRegistry:
 
         Raises:
             SpecError: there is no such image.
-            ImageError: the registry is damaged or can't be written, or the base can't be deleted.
+            ImageError: the registry is damaged or can't be locked, or the base can't be deleted.
+            FileError: the registry can't be written; it is as before.
         """
         with self._locked():
             images = dict(self.images())
@@ -120,17 +122,8 @@ class WindowsRegistry:
         return images[name]
 
     def _write(self, images: Mapping[str, WindowsImage]) -> None:
-        path = self.root / REGISTRY
-        partial = path.with_suffix(".partial")
         table = json_ready(_File(images=tuple(images[name] for name in sorted(images))))
-        try:
-            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(table, file, indent=1)
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise ImageError(f"{path}: can't be written: {error.strerror}") from error
+        write_whole(self.root / REGISTRY, json.dumps(table, indent=1).encode(), private=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

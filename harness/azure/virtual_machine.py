@@ -13,7 +13,6 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import LabError, SpecError
 from emulator.machine.spec import MachineSpec
-from emulator.sac.image import SAC_IMAGES
 from harness.azure.arm import Arm
 from harness.azure.names import admin_url, require_connection_string, serial_port
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
@@ -149,6 +148,7 @@ def own_vm(
     spec: MachineSpec,
     *,
     image: str,
+    os_type: str = "Linux",
     words: Sequence[str] = (),
     clock: Clock = SYSTEM_CLOCK,
 ) -> Iterator[ResourceId]:
@@ -159,6 +159,7 @@ def own_vm(
         vm: its id; there must be no such VM yet.
         spec: board, firmware, CPUs, memory, devices and seed.
         image: name in the image catalog, or of a SAC guest.
+        os_type: what it is shown as, "Linux" or "Windows".
         words: of the kernel's command line, besides those that every Linux guest has; knobs of a SAC guest.
         clock: of the deadlines.
 
@@ -168,7 +169,7 @@ def own_vm(
     path = str(vm)
     try:
         deadline = Deadline.after(MAKE_S, clock)
-        body = vm_document(vm.name, image=image)
+        body = vm_document(vm.name, image=image, os_type=os_type)
         arm.operate("PUT", path, version=COMPUTE_VERSION, body=body, deadline=deadline)
         arm.call(
             "PUT",
@@ -187,9 +188,8 @@ def own_vm(
             raise LabError(f"VM {vm.name} can't be deleted: {error}") from error
 
 
-def vm_document(name: str, *, image: str) -> dict[str, object]:
-    """Return the smallest VM that has a console, with boot diagnostics; a SAC guest is shown as Windows."""
-    os_type = "Windows" if image in SAC_IMAGES else "Linux"
+def vm_document(name: str, *, image: str, os_type: str) -> dict[str, object]:
+    """Return the smallest VM that has a console, with boot diagnostics."""
     return {
         "location": LOCATION,
         "properties": {

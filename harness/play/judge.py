@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import dropwhile, takewhile
 
@@ -94,8 +94,25 @@ def played_steps(scenario: Scenario, marks: Iterable[Mark]) -> tuple[PlayedStep,
     )
 
 
-def judge(scenario: Scenario, transcript: Transcript, findings: Iterable[Finding]) -> Verdict:
-    """Return the verdict on a played scenario.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A verdict, and what it rests on.
+
+    Attributes:
+        verdict: the verdict.
+        steps: what the transcript says of each step.
+        alarms: findings and alarming marks that no step up to their place allows, by offset.
+    """
+
+    verdict: Verdict
+    steps: tuple[PlayedStep, ...]
+    alarms: tuple[Alarm, ...]
+
+
+def judge(
+    scenario: Scenario, transcript: Transcript, findings: Iterable[Finding], *, given: Verdict | None = None
+) -> Judgement:
+    """Return the judgement of a played scenario.
 
     A step counts as done only where the transcript shows what it demands; what the runner says of
     a failure is taken over with its reason. A transcript that is not whole proves neither.
@@ -104,21 +121,30 @@ def judge(scenario: Scenario, transcript: Transcript, findings: Iterable[Finding
         scenario: what was played.
         transcript: what came of it.
         findings: those of the whole transcript.
+        given: the verdict where it is known already: the lab gave up, or nothing was tried.
     """
-    bench = _Bench(transcript, TRACES[scenario.guest])
+    steps = played_steps(scenario, transcript.marks)
+    alarms = _unexpected_alarms(scenario, steps, transcript, findings)
+    verdict = given or _try_steps(scenario, steps, transcript, alarms)
+    return Judgement(verdict=verdict, steps=steps, alarms=alarms)
+
+
+def _try_steps(
+    scenario: Scenario, steps: Iterable[PlayedStep], transcript: Transcript, alarms: Sequence[Alarm]
+) -> Verdict:
     if transcript.truncated is not None:
         return Verdict(status=Status.BROKEN, reason=Reason.TRUNCATED, message=transcript.truncated)
-    steps = played_steps(scenario, transcript.marks)
+    bench = _Bench(transcript, TRACES[scenario.guest])
     for played in steps:
         verdict = bench.try_step(played)
         if verdict is not None:
             return bench.close(verdict)
-    return bench.close(_last_word(scenario, steps, transcript, findings))
+    return bench.close(_last_word(transcript, alarms))
 
 
-def unexpected_alarms(
+def _unexpected_alarms(
     scenario: Scenario, steps: tuple[PlayedStep, ...], transcript: Transcript, findings: Iterable[Finding]
-) -> list[Alarm]:
+) -> tuple[Alarm, ...]:
     """Return the findings and alarming marks that no step up to their place allows, by offset.
 
     Marks behind the last step do not count: that is how a machine ends.
@@ -138,7 +164,7 @@ def unexpected_alarms(
                 waiting.clear()
         elif (told := alarm_of_mark(mark)) is not None:
             waiting += unexpected([told], scenario.allowed(current))
-    return sorted(bad, key=lambda alarm: alarm.start)
+    return tuple(sorted(bad, key=lambda alarm: alarm.start))
 
 
 def _between(since: float, until: float) -> float:
@@ -154,10 +180,7 @@ def _moment(transcript: Transcript, offset: int, at: object = None) -> float:
     return transcript.arrival(min(offset, size - 1)) if size else 0.0
 
 
-def _last_word(
-    scenario: Scenario, steps: tuple[PlayedStep, ...], transcript: Transcript, findings: Iterable[Finding]
-) -> Verdict:
-    bad = unexpected_alarms(scenario, steps, transcript, findings)
+def _last_word(transcript: Transcript, bad: Sequence[Alarm]) -> Verdict:
     if bad:
         proof = tuple(
             Evidence(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import MarkKind, boot_starts
 from emulator.errors import EmulatorError
-from emulator.sac.boot import read_sac_dump
+from emulator.sac.image import read_sac_dump
 from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.inject import inject
 from harness.play.session import Session

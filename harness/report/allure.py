@@ -199,7 +199,7 @@ def write_environment(allure_dir: Path, run: RunResult) -> None:
     """Write what Allure shows beside a run: where and with what it ran.
 
     Raises:
-        ReportError: it can't be written.
+        FileError: it can't be written.
     """
     values = {"matrix": run.matrix, "ttylab": run.ttylab, "workers": run.workers, **run.host}
     values |= {"qemu": ", ".join(sorted({each.qemu for each in run.cells}))}

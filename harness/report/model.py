@@ -137,10 +137,10 @@ def write_run(run: RunResult, path: Path) -> Path:
     """Write `run` to the file `path`, or as run.json into the directory `path`; return the file.
 
     Raises:
-        ReportError: it can't be written; an older file stays as it was.
+        FileError: it can't be written; an older file stays as it was.
     """
     file = path / RUN_FILE if path.is_dir() else path
-    write_whole(file, dump_json(run, indent=1) + b"\n")
+    write_whole(file, dump_json(run, indent=1) + b"\n", parents=True)
     return file
 
 
@@ -148,8 +148,8 @@ def write_cell(result: CellResult, run_dir: Path) -> Path:
     """Write result.json into the cell's directory; return the file.
 
     Raises:
-        ReportError: it can't be written; an older file stays as it was.
+        FileError: it can't be written; an older file stays as it was.
     """
     file = run_dir / result.directory / RESULT_FILE
-    write_whole(file, dump_json(result, indent=1) + b"\n")
+    write_whole(file, dump_json(result, indent=1) + b"\n", parents=True)
     return file

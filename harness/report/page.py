@@ -134,7 +134,7 @@ def write_report(
         notes: lines about what is missing in the report, shown in its head.
 
     Raises:
-        ReportError: it can't be written; an older report stays as it was.
+        FileError: it can't be written; an older report stays as it was.
     """
     player = find_player()
     missing = (

@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from emulator.errors import SpecError
+from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
+from emulator.places import RESULTS
 from emulator.values import json_ready, read_value
 from harness.cells.cell import Cell
-from harness.cells.spec import GuestImage
 from harness.report.model import CellResult
-from harness.run.cell_run import CELLS, OWN_DISK, read_result
+from harness.run.cell_run import CELLS, read_result
+from harness.snapshots.start import OWN_DISK
 
-RESULTS = Path("results")
 REPRO_PREFIX = "repro-"
 """What begins the names of reproductions' own directories, which are no runs to reproduce."""
 

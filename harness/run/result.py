@@ -10,7 +10,7 @@ from emulator.console.transcript import Transcript
 from emulator.values import read_value
 from harness.cells.cell import Cell
 from harness.play.boot_stages import boot_offsets, find_stages
-from harness.play.judge import PlayedStep, judge, played_steps, unexpected_alarms
+from harness.play.judge import PlayedStep, judge
 from harness.report.model import (
     CellRecord,
     CellResult,
@@ -19,7 +19,7 @@ from harness.report.model import (
     StepRecord,
 )
 from harness.scenario.scenario import Scenario, describe_step
-from harness.scenario.verdict import Reason, Status, Verdict
+from harness.scenario.verdict import Alarm, Reason, Status, Verdict
 from harness.signatures.model import Finding
 from harness.signatures.scanner import scan_boots
 
@@ -67,27 +67,23 @@ def judged_result(
     cell: Cell, scenario: Scenario, transcript: Transcript, around: Circumstances
 ) -> CellResult:
     """Return the result of a cell that was played to its end."""
-    findings = scan_boots(transcript.read(), boot_offsets(transcript))
-    return _result(
-        cell, scenario, transcript, around, verdict=judge(scenario, transcript, findings), findings=findings
-    )
+    return _result(cell, scenario, transcript, around)
 
 
 def broken_result(
     cell: Cell, scenario: Scenario, transcript: Transcript, around: Circumstances, *, message: str
 ) -> CellResult:
     """Return the result of a cell that the lab failed to play to its end; the transcript may be empty."""
-    findings = scan_boots(transcript.read(), boot_offsets(transcript))
-    verdict = Verdict(status=Status.BROKEN, reason=Reason.LAB, message=message)
-    return _result(cell, scenario, transcript, around, verdict=verdict, findings=findings)
+    given = Verdict(status=Status.BROKEN, reason=Reason.LAB, message=message)
+    return _result(cell, scenario, transcript, around, given=given)
 
 
 def skipped_result(
     cell: Cell, scenario: Scenario, transcript: Transcript, around: Circumstances, *, message: str
 ) -> CellResult:
     """Return the result of a cell that was not tried, or given up because the run was interrupted."""
-    verdict = Verdict(status=Status.SKIPPED, reason=Reason.UNSUPPORTED, message=message)
-    return _result(cell, scenario, transcript, around, verdict=verdict, findings=())
+    given = Verdict(status=Status.SKIPPED, reason=Reason.UNSUPPORTED, message=message)
+    return _result(cell, scenario, transcript, around, given=given)
 
 
 def _result(
@@ -96,10 +92,12 @@ def _result(
     transcript: Transcript,
     around: Circumstances,
     *,
-    verdict: Verdict,
-    findings: Iterable[Finding],
+    given: Verdict | None = None,
 ) -> CellResult:
-    steps = played_steps(scenario, transcript.marks)
+    is_skipped = given is not None and given.status is Status.SKIPPED
+    findings = () if is_skipped else scan_boots(transcript.read(), boot_offsets(transcript))
+    judgement = judge(scenario, transcript, findings, given=given)
+    verdict = judgement.verdict
     return CellResult(
         cell=cell_record(cell),
         title=scenario.title,
@@ -112,9 +110,9 @@ def _result(
         step=verdict.step,
         evidence=verdict.evidence,
         injections=verdict.injections,
-        findings=_findings(scenario, steps, transcript, findings),
+        findings=_findings(findings, judgement.alarms),
         stages=tuple(StageRecord(boot=s.boot, stage=s.stage.value, at=s.at) for s in find_stages(transcript)),
-        steps=tuple(_step(played) for played in steps),
+        steps=tuple(_step(played) for played in judgement.steps),
         started_utc=around.started_utc,
         duration_s=around.duration_s,
         console_bytes=len(transcript),
@@ -132,11 +130,8 @@ def _result(
     )
 
 
-def _findings(
-    scenario: Scenario, steps: tuple[PlayedStep, ...], transcript: Transcript, findings: Iterable[Finding]
-) -> tuple[FindingRecord, ...]:
-    kept = list(findings)
-    bad = {(alarm.name, alarm.end) for alarm in unexpected_alarms(scenario, steps, transcript, kept)}
+def _findings(findings: Iterable[Finding], alarms: Iterable[Alarm]) -> tuple[FindingRecord, ...]:
+    bad = {(alarm.name, alarm.end) for alarm in alarms}
     return tuple(
         FindingRecord(
             rule=one.rule,
@@ -149,7 +144,7 @@ def _findings(
             suppressed=one.suppressed,
             expected=(one.rule, one.end) not in bad,
         )
-        for one in kept
+        for one in findings
     )
 
 

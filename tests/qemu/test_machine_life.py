@@ -168,6 +168,7 @@ def test_machine_takes_every_stimulus_it_says_it_can_do(open_):
     with open_(ECHO) as machine:
         machine.nmi(soon())
         machine.send_break(soon())
+        machine.sysrq("h", soon())
         machine.press_keys(("alt", "sysrq", "h"), soon())
         machine.power_button(soon())
         machine.reset(soon())

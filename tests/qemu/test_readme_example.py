@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from emulator.images.store import default_root
+from emulator import places
 
-CACHE = default_root().parent  # pytester changes HOME, and what is built need not be built again
+CACHE = places.cache()  # pytester changes HOME, and what is built need not be built again
 README = Path(__file__).parents[2] / "README.md"
 
 

@@ -19,7 +19,7 @@ from emulator.machine.ledger import list_machines
 from emulator.machine.machine import open_machine
 from emulator.machine.origin import FORKED
 from emulator.machine.procfs import read_stat
-from emulator.sac.boot import SacBoot, read_sac_dump, sac_spec
+from emulator.sac.image import SacBoot, read_sac_dump, sac_spec
 from emulator.snapshots import making
 from emulator.snapshots.manifest import Method
 from emulator.snapshots.request import StateRequest

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from emulator.errors import ImageError, SpecError
+from emulator.errors import FileError, SpecError
 from emulator.machine.argv import FirmwareFiles, QemuVersion, Wiring, build_argv, sata_place
 from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType
 from emulator.machine.windows_parts import KVM_CPU, TCG_CPU, WindowsParts
 from emulator.sac.profile import IDENTITY
 from emulator.values import json_ready, read_value
-from emulator.windows.boot import ensure_spcr, spcr_table, windows_spec
-from emulator.windows.image import FileIdentity, Level, WindowsImage
+from emulator.windows.image import FileIdentity, Level, WindowsImage, ensure_spcr, spcr_table, windows_spec
 
 IMAGE = WindowsImage(
     name="ws",
@@ -162,5 +161,5 @@ def test_spcr_is_80_bytes_for_com1_and_sums_to_zero(tmp_path):
 
 def test_spcr_that_can_not_be_written_is_told(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(ImageError, match="can't be written"):
+    with pytest.raises(FileError, match="can't be written"):
         ensure_spcr(tmp_path / "file/below")
