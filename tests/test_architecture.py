@@ -23,7 +23,7 @@ IMPURE = frozenset({
     "termios", "threading", "time", "tty", "urllib",
 })
 # fmt: on
-VALUES = frozenset({"emulator.clock", "emulator.console.transcript", "emulator.toml_file"})
+VALUES = frozenset({"emulator.clock", "emulator.console.transcript", "emulator.values"})
 """They act; pure modules use them for values: a Deadline, a transcript to read, a checked table."""
 MAY_PRINT = ("harness.cli", "harness.commands.")
 

@@ -11,6 +11,7 @@ from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.places import RESULTS
+from emulator.values import json_ready, read_value
 from harness.cells.cell import Cell
 from harness.report.model import CellResult
 from harness.run.cell_run import CELLS, read_result
@@ -47,7 +48,7 @@ def recorded_spec(run: Path, cell: Cell) -> MachineSpec:
     """
     file = run / CELLS / cell.id / ARGV_FILE
     try:
-        return MachineSpec.from_dict(json.loads(file.read_bytes())["spec"])
+        return read_value(json.loads(file.read_bytes())["spec"], MachineSpec, origin="spec", whole=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpecError(f"{file}: no machine spec: {error}") from error
 
@@ -61,6 +62,6 @@ def differences(recorded: CellResult, spec: MachineSpec, *, image: GuestImage, n
         found.append(f"image {image.name} was built anew: {', '.join(changed)} differ")
     if [disk.path.name for disk in spec.disks] == [OWN_DISK]:
         spec = replace(spec, disks=now.disks)  # made anew for each run, empty
-    before, after = spec.to_dict(), now.to_dict()
+    before, after = json_ready(spec), json_ready(now)
     found += [f"{key} was {before[key]!r}, is {after[key]!r}" for key in before if before[key] != after[key]]
     return found

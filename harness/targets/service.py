@@ -26,6 +26,7 @@ from emulator.images.kinds import REGISTERED
 from emulator.machine.control import Capability, capabilities
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
+from emulator.values import json_ready
 from harness.azure.address import ServiceAddress
 from harness.azure.arm import Arm, open_arm
 from harness.azure.interleave import Interleaver, Piece, Remark, Told
@@ -196,7 +197,7 @@ class ServiceTargets:
             )
             stack.enter_context(made)
             sink = DirectorySink(place.directory, console="ttyS0")
-            kept = {"argv": [], "spec": spec.to_dict()}  # for `repro`, which boots the same machine here
+            kept = {"argv": [], "spec": json_ready(spec)}  # for `repro`, which boots the same machine here
             write_json(place.directory / ARGV_FILE, kept)
             able = service_capabilities(spec)
             opened = service_target(arm, vm, able=able, name=place.label, sink=sink, clock=clock)
