@@ -23,7 +23,7 @@ from harness.run.wanted import wanted_of
 from harness.scenario.errors import Unsupported
 from harness.scenario.scenario import BOOT_S, Scenario
 from harness.snapshots.start import Wanted
-from harness.targets import MACHINE
+from harness.targets import find_target
 from harness.targets.target_kind import Address, Place, TargetKind
 
 CELLS = "cells"
@@ -51,7 +51,7 @@ class CellRun:
     cell: Cell
     scenario: Scenario
     lab: Lab
-    target: TargetKind = MACHINE
+    target: TargetKind = field(default_factory=find_target)
     address: Address = None
     worker: str = "main"
     time_limit_s: float = 180.0

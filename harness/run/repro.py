@@ -21,6 +21,35 @@ REPRO_PREFIX = "repro-"
 """What begins the names of reproductions' own directories, which are no runs to reproduce."""
 
 
+def recall(
+    cell: Cell, run: Path | None, *, image: GuestImage, now: MachineSpec, changed: bool, port: str
+) -> tuple[str, bool]:
+    """Return, in a line, how a run had the cell, and whether its machine was booted rather than forked.
+
+    Args:
+        cell: which.
+        run: whose record; None: that of the newest run that has the cell.
+        image: its image as it is now.
+        now: its machine as it would be now.
+        changed: whether another machine than the recorded one will do.
+        port: URL of the serial port where it is to be played; empty: a machine here.
+
+    Raises:
+        SpecError: the run has no such cell, or had another machine, or a serial port that is not named.
+    """
+    record = find_record(cell, run)
+    if record is None:
+        return f"no run here has {cell.id}; booting it as it is defined now", False
+    where, result = record
+    if result.target == "serial" and not port:
+        raise SpecError(f"{cell.id} was played on a serial port; say on which: --port URL")
+    found = [] if port else differences(result, recorded_spec(where, cell), image=image, now=now)
+    if found and not changed:
+        raise SpecError(f"{where.name} ran another machine: {'; '.join(found)} (--changed goes on)")
+    told = f"as in {where.name}, {result.start}: {result.status} {result.message}"
+    return told, not result.start.startswith("forked")
+
+
 def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
     """Return the run and the result to reproduce: of `run`, else of the newest run that has the cell.
 

@@ -37,7 +37,7 @@ from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 from harness.scenario.scenario import Scenario
 from harness.snapshots.start import Wanted
 from harness.targets.service_abilities import OBSTACLES, service_capabilities, service_misfit
-from harness.targets.target_kind import Place, lacking
+from harness.targets.target_kind import Place, TargetKind, lacking
 
 OPEN_S = 60.0
 POWER_S = 120.0
@@ -298,3 +298,6 @@ class _Opener:
     def _note_end(self) -> None:
         """Close the transcript: what a console without a link says is not whole."""
         self.channel.transcript.close("a link to the service ended")
+
+
+KIND: TargetKind = ServiceTargets()
