@@ -266,11 +266,11 @@ class PowerCycle:
         try:
             polite = [(self._quit, QUIT_GRACE_S)] if self._link.lost is None else []
             for step, grace in (*polite, (self._terminate, TERM_GRACE_S)):
-                patience = deadline.sooner(grace)
-                if self._is_stopped() or patience.expired():
+                share = deadline.sooner(grace)
+                if self._is_stopped() or share.expired():
                     continue
-                step(patience)
-                if self.ended.wait(patience.remaining()):
+                step(share)
+                if self.ended.wait(share.remaining()):
                     return
         finally:
             if not self.ended.is_set():

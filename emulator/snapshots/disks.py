@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from emulator.clock import Deadline
-from emulator.errors import MissingPrerequisite, SavedStateError
+from emulator.errors import MissingPrerequisite, SnapshotError
 from emulator.machine.process import run_bounded
 from emulator.machine.spec import Disk, DiskFormat, MachineSpec
 
@@ -27,7 +27,7 @@ def prepare_disks(spec: MachineSpec, directory: Path, *, plain: bool) -> Machine
     """Return `spec` with disks in `directory` that the guest may write to: overlays, or copies.
 
     Raises:
-        SavedStateError: a file can't be made.
+        SnapshotError: a file can't be made.
         MissingPrerequisite: qemu-img is not installed.
     """
     make = _copy if plain else _overlay
@@ -44,7 +44,7 @@ def fork_disks(spec: MachineSpec, directory: Path, own: Path | None) -> MachineS
             ends with its QEMU.
 
     Raises:
-        SavedStateError: a copy can't be made.
+        SnapshotError: a copy can't be made.
     """
     if own is None:
         return _with_disks(
@@ -79,7 +79,7 @@ def _copy(disk: Disk, path: Path) -> Disk:
     try:
         shutil.copyfile(disk.path, path)
     except OSError as error:
-        raise SavedStateError(f"{path}: can't copy the disk: {error.strerror}") from error
+        raise SnapshotError(f"{path}: can't copy the disk: {error.strerror}") from error
     return replace(disk, path=path, discard_writes=False)
 
 
@@ -90,5 +90,5 @@ def _overlay(disk: Disk, path: Path) -> Disk:
     made = run_bounded([*words, os.fspath(path)], deadline=Deadline.after(_BOUND_S))
     if made.exit_code != 0:
         said = made.stderr.decode("utf-8", "backslashreplace").strip()
-        raise SavedStateError(f"{path}: {_PROGRAM} made no overlay: {said or made.exit_code}")
+        raise SnapshotError(f"{path}: {_PROGRAM} made no overlay: {said or made.exit_code}")
     return replace(disk, path=path, format=DiskFormat.QCOW2, discard_writes=False)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from emulator.errors import SavedStateError, SpecError
+from emulator.errors import SnapshotError, SpecError
 from emulator.values import dump_json, load_json
 
 FORMAT = 1
@@ -29,7 +29,7 @@ class FileFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StateManifest:
+class SnapshotManifest:
     """What was saved, of what.
 
     Attributes:
@@ -63,16 +63,16 @@ class StateManifest:
         return dump_json(self, indent=1).decode() + "\n"
 
     @classmethod
-    def from_json(cls, text: bytes, *, origin: str) -> StateManifest:
+    def from_json(cls, text: bytes, *, origin: str) -> SnapshotManifest:
         """Return the manifest that `to_json` wrote.
 
         Raises:
-            SavedStateError: it is none, or of another format.
+            SnapshotError: it is none, or of another format.
         """
         try:
             manifest = load_json(text, cls, origin=f"{origin}: no manifest of a saved state")
         except SpecError as error:
-            raise SavedStateError(str(error).splitlines()[0]) from None
+            raise SnapshotError(str(error).splitlines()[0]) from None
         if manifest.format != FORMAT:
-            raise SavedStateError(f"{origin}: format {manifest.format}; this ttylab reads {FORMAT}")
+            raise SnapshotError(f"{origin}: format {manifest.format}; this ttylab reads {FORMAT}")
         return manifest

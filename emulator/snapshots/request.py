@@ -17,7 +17,7 @@ _SEED = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StateRequest:
+class SnapshotRequest:
     """A guest at a stage of its boot.
 
     Attributes:
@@ -65,7 +65,7 @@ class Maker:
     firmware: FirmwareFiles | None
 
 
-def fingerprint(request: StateRequest, maker: Maker, hashes: Mapping[Path, str]) -> str:
+def fingerprint(request: SnapshotRequest, maker: Maker, hashes: Mapping[Path, str]) -> str:
     """Return what names the state: 32 hex digits that differ where the guest could.
 
     Args:

@@ -11,15 +11,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from emulator.clock import Deadline, utc_now
-from emulator.errors import FileError, SavedStateError
+from emulator.errors import FileError, SnapshotError
 from emulator.files import staged_tree
 from emulator.machine.machine import Machine
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary
-from emulator.snapshots.making import Making, make_maker, make_state
-from emulator.snapshots.manifest import StateManifest
-from emulator.snapshots.request import StateRequest
-from emulator.snapshots.snapshot import MANIFEST, USED, SavedState, read_manifest
+from emulator.snapshots.making import Making, make_maker, make_snapshot
+from emulator.snapshots.manifest import SnapshotManifest
+from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.snapshot import MANIFEST, USED, Snapshot, read_manifest
 
 DAY_S = 86400.0
 KEEP_AGE_S = 14 * DAY_S
@@ -30,7 +30,7 @@ IN_USE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CachedState:
+class CachedSnapshot:
     """One state in the cache.
 
     Attributes:
@@ -41,12 +41,12 @@ class CachedState:
     """
 
     directory: Path
-    manifest: StateManifest | None
+    manifest: SnapshotManifest | None
     size: int
     unused_s: float
 
 
-def list_states(root: Path) -> tuple[CachedState, ...]:
+def list_snapshots(root: Path) -> tuple[CachedSnapshot, ...]:
     """Return the states in the cache, the latest used first; half-made ones are not among them."""
     if not root.is_dir():
         return ()
@@ -55,8 +55,8 @@ def list_states(root: Path) -> tuple[CachedState, ...]:
 
 
 def surplus(
-    states: Iterable[CachedState], *, max_age_s: float = KEEP_AGE_S, max_bytes: int = KEEP_BYTES
-) -> tuple[CachedState, ...]:
+    states: Iterable[CachedSnapshot], *, max_age_s: float = KEEP_AGE_S, max_bytes: int = KEEP_BYTES
+) -> tuple[CachedSnapshot, ...]:
     """Return what is too old, unreadable, or more than fits; what is in use never is; pure."""
     gone, kept_bytes = [], 0
     for state in sorted(states, key=lambda one: one.unused_s):
@@ -69,7 +69,7 @@ def surplus(
     return tuple(gone)
 
 
-def remove_states(root: Path, states: Iterable[CachedState]) -> tuple[Path, ...]:
+def remove_snapshots(root: Path, states: Iterable[CachedSnapshot]) -> tuple[Path, ...]:
     """Remove states, and what killed makers left; return what went.
 
     What somebody makes at this moment stays. Machines that run keep what they have mapped.
@@ -92,11 +92,11 @@ def _remove(root: Path, path: Path) -> bool:
     return True
 
 
-def _look(directory: Path) -> CachedState:
+def _look(directory: Path) -> CachedSnapshot:
     manifest = None
-    with suppress(SavedStateError):
+    with suppress(SnapshotError):
         manifest = read_manifest(directory)
-    return CachedState(
+    return CachedSnapshot(
         directory=directory,
         manifest=manifest,
         size=_bytes_of(directory),
@@ -120,7 +120,7 @@ def _bytes_of(directory: Path) -> int:
 
 
 @dataclass
-class StateStore:
+class SnapshotStore:
     """A directory of states; any number of processes and threads may use it at once.
 
     Attributes:
@@ -132,15 +132,15 @@ class StateStore:
     root: Path
     qemu: QemuBinary
     refused: dict[str, str] = field(default_factory=dict)
-    _open: dict[str, SavedState] = field(default_factory=dict)
+    _open: dict[str, Snapshot] = field(default_factory=dict)
 
     def ensure(
         self,
-        request: StateRequest,
+        request: SnapshotRequest,
         choice: Choice,
         reach: Callable[[Machine, Deadline], None],
         deadline: Deadline,
-    ) -> SavedState:
+    ) -> Snapshot:
         """Return the state of `request`, made first if it is not there or not whole.
 
         Who comes second waits for who makes it.
@@ -152,7 +152,7 @@ class StateStore:
             deadline: when to give up waiting and making.
 
         Raises:
-            SavedStateError: it can't be made: the text says why.
+            SnapshotError: it can't be made: the text says why.
             MissingPrerequisite: something it takes is not installed.
             EmulatorError: what `reach` raises.
         """
@@ -168,14 +168,14 @@ class StateStore:
             making = Making(request=request, key=key, maker=maker, qemu=self.qemu, choice=choice)
             try:
                 with staged_tree(self.root / key, private=True) as new:
-                    make_state(making, new, reach, deadline)
+                    make_snapshot(making, new, reach, deadline)
             except FileError as error:
-                raise SavedStateError(f"state {key}: {error}") from error
+                raise SnapshotError(f"state {key}: {error}") from error
             state = self._opened(key, request)
-        remove_states(self.root, surplus(list_states(self.root)))
+        remove_snapshots(self.root, surplus(list_snapshots(self.root)))
         return state
 
-    def _find(self, key: str, request: StateRequest) -> SavedState | None:
+    def _find(self, key: str, request: SnapshotRequest) -> Snapshot | None:
         known = self._open.get(key)
         if known is not None and known.is_whole():
             return known
@@ -184,12 +184,12 @@ class StateStore:
             return None
         try:
             return self._opened(key, request)
-        except SavedStateError as error:
+        except SnapshotError as error:
             self.refused[key] = str(error)
             return None
 
-    def _opened(self, key: str, request: StateRequest) -> SavedState:
-        state = SavedState.open(self.root / key, request)
+    def _opened(self, key: str, request: SnapshotRequest) -> Snapshot:
+        state = Snapshot.open(self.root / key, request)
         self._open[key] = state
         return state
 
@@ -200,9 +200,7 @@ class StateStore:
             with FileLock(self.root / f"{key}.lock", timeout=deadline.remaining()):
                 yield
         except Timeout as error:
-            raise SavedStateError(
-                f"state {key}: another process makes it, and did not end in time"
-            ) from error
+            raise SnapshotError(f"state {key}: another process makes it, and did not end in time") from error
 
     def _clear(self, key: str) -> None:
         """Remove a state that is not whole, and what killed makers left; under the key's lock."""

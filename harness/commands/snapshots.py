@@ -14,9 +14,9 @@ from emulator.snapshots.store import (
     DAY_S,
     KEEP_AGE_S,
     KEEP_BYTES,
-    CachedState,
-    list_states,
-    remove_states,
+    CachedSnapshot,
+    list_snapshots,
+    remove_snapshots,
     surplus,
 )
 from harness.commands.run import DEFAULT_MATRIX, choose_cells
@@ -51,7 +51,7 @@ def list_all(
 
     Examples: `ttylab states list`, `ttylab states list --json`.
     """
-    states = list_states(places.snapshots())
+    states = list_snapshots(places.snapshots())
     if json:
         typer.echo(json_format.dumps([as_object(state) for state in states], indent=1))
     elif not states:
@@ -75,18 +75,18 @@ def build(
     Examples: `ttylab states build`, `ttylab states build ci/nightly.toml -k sysrq`.
     """
     from harness.run.lab import Lab  # noqa: PLC0415
-    from harness.run.wanted import states_of  # noqa: PLC0415
-    from harness.snapshots.start import ensure_state  # noqa: PLC0415 - and with it all that runs guests
+    from harness.run.wanted import snapshots_of  # noqa: PLC0415
+    from harness.snapshots.start import ensure_snapshot  # noqa: PLC0415 - and with it all that runs guests
 
     cells, _ = choose_cells(matrix, expression=expression, shard="")
     if not cells:
         raise SpecError(f"{matrix}: no cell matches -k {expression!r}")
     lab, problems = Lab(run_dir=Path()), []
-    wanted = states_of(cells, lab)
+    wanted = snapshots_of(cells, lab)
     for number, state in enumerate(wanted, start=1):
         typer.echo(f"[{number}/{len(wanted)}] {state.label} {state.stage} ", nl=False)
         try:
-            made = ensure_state(lab, state)
+            made = ensure_snapshot(lab, state)
         except LabError as error:
             problems.append(str(error).splitlines()[0])
             typer.echo(f"failed: {problems[-1]}")
@@ -138,13 +138,13 @@ def prune(
     Examples: `ttylab states prune`, `ttylab states prune --max-size 2000`, `ttylab states prune --all`.
     """
     root = places.snapshots()
-    states = list_states(root)
+    states = list_snapshots(root)
     gone = states if every else surplus(states, max_age_s=max_age * DAY_S, max_bytes=max_size * 2**20)
-    removed = remove_states(root, gone)
+    removed = remove_snapshots(root, gone)
     typer.echo("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
 
 
-def as_object(state: CachedState) -> dict[str, object]:
+def as_object(state: CachedSnapshot) -> dict[str, object]:
     """Return what `--json` prints of one state; programs rely on these keys."""
     manifest = state.manifest
     return {
@@ -161,7 +161,7 @@ def as_object(state: CachedState) -> dict[str, object]:
     }
 
 
-def _show_table(states: tuple[CachedState, ...]) -> None:
+def _show_table(states: tuple[CachedSnapshot, ...]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 

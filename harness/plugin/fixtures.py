@@ -21,13 +21,20 @@ from harness.play.screen import Screen
 from harness.play.session import Session
 from harness.play.target import Target
 from harness.run.lab import Lab
-from harness.run.wanted import named_state
+from harness.run.wanted import named_snapshot
 from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import BOOT_S
 from harness.scenario.stages import Stage
 from harness.serving.access import ServiceAccess
-from harness.snapshots.stage import named_stage, state_stage
-from harness.snapshots.start import ForkedGuest, Start, Wanted, open_forked, open_started, open_state_pool
+from harness.snapshots.stage import named_stage, serving_stage
+from harness.snapshots.start import (
+    ForkedGuest,
+    Start,
+    WantedGuest,
+    open_forked,
+    open_snapshot_pool,
+    open_started,
+)
 
 FromState: TypeAlias = Callable[..., ForkedGuest]
 ForkPool: TypeAlias = Callable[..., MachinePool[Machine]]
@@ -77,8 +84,8 @@ def machine(
     With the marker `from_state("shell")` it goes on from a golden state of `machine_spec`.
     """
     mark = request.node.get_closest_marker("from_state")
-    stage = None if mark is None else state_stage(GuestKind.LINUX, named_stage(*mark.args))
-    wanted = Wanted(label=machine_spec.name, stage=stage, spec=machine_spec, driver=LinuxGuest)
+    stage = None if mark is None else serving_stage(GuestKind.LINUX, named_stage(*mark.args))
+    wanted = WantedGuest(label=machine_spec.name, stage=stage, spec=machine_spec, driver=LinuxGuest)
     opened = open_started(lab, wanted, run_dir=tmp_path / "machine", label=request.node.nodeid)
     with opened as (running, began):
         if mark is not None:
@@ -99,7 +106,7 @@ def from_state(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
         count = itertools.count(1)
 
         def fork(stage: str, *, renewed: bool = True, **choice: Any) -> ForkedGuest:
-            wanted = named_state(lab, named_stage(stage), **choice)
+            wanted = named_snapshot(lab, named_stage(stage), **choice)
             place = tmp_path / f"fork{next(count)}"
             forked = stack.enter_context(open_forked(lab, wanted, run_dir=place, renewed=renewed))
             _note_start(request, forked.start)
@@ -119,9 +126,9 @@ def fork_pool(lab: Lab, tmp_path: Path) -> Iterator[ForkPool]:
     with ExitStack() as stack:
 
         def open_one(stage: str, *, size: int = 2, **choice: Any) -> MachinePool[Machine]:
-            wanted = named_state(lab, named_stage(stage), **choice)
+            wanted = named_snapshot(lab, named_stage(stage), **choice)
             place = tmp_path / f"{stage}-pool"
-            return stack.enter_context(open_state_pool(lab, wanted, run_dir=place, size=size))
+            return stack.enter_context(open_snapshot_pool(lab, wanted, run_dir=place, size=size))
 
         yield open_one
 

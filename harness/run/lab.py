@@ -14,7 +14,7 @@ from emulator.machine.host import read_host_budget, worker_count
 from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.spec import Accelerator, MachineType
-from emulator.snapshots.store import StateStore
+from emulator.snapshots.store import SnapshotStore
 
 
 @dataclass
@@ -48,9 +48,9 @@ class Lab:
         return find_qemu()
 
     @cached_property
-    def states(self) -> StateStore:
+    def snapshots(self) -> SnapshotStore:
         """The golden states of this user."""
-        return StateStore(root=places.snapshots(), qemu=self.qemu)
+        return SnapshotStore(root=places.snapshots(), qemu=self.qemu)
 
     def guest_image(self, name: str) -> GuestImage:
         """Return an image of any kind, opened once but where it is the user's; raises as `open_image`."""

@@ -15,7 +15,7 @@ from emulator.console.transcript import load_transcript
 from emulator.values import load_json
 from harness import cli
 from harness.cells.cell import parse_cell_id
-from harness.repeat.hunt import HuntRun, make_states
+from harness.repeat.hunt import HuntRun, make_snapshots
 from harness.repeat.plan import SHIFTS, Repetition
 from harness.repeat.summary import Hunt
 from harness.repeat.workers import Job
@@ -48,7 +48,7 @@ def hunt(tmp_path, scenario, plan, *, jobs=2):
     cell = parse_cell_id(f"bullseye.pc.seabios.1.{scenario.name}")
     what = Hunt(cell=cell.id, seed=1, kinds=frozenset(), planned=len(plan), jobs=jobs)
     job = Job(cell=cell, scenario=scenario, hunt=what, run_dir=tmp_path / "hunt")
-    assert make_states(job, job.open_lab(), (None,)) == ""
+    assert make_snapshots(job, job.open_lab(), (None,)) == ""
     return HuntRun(job=job, plan=plan).run()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from emulator.clock import utc_now
 from emulator.service.app import create_app
 from emulator.service.core.context import Service
-from emulator.service.https.server import Listener, bind, open_server
+from emulator.service.https.server import BoundSocket, bind, open_server
 from emulator.service.https.tls import open_authority, server_context
 from emulator.service.parts.blobs import BlobSigner
 from emulator.service.parts.tokens import TokenDesk
@@ -71,7 +71,7 @@ def run_service(folder: Path, *, make: Callable[[], Service] = open_test_service
         assert not thread.is_alive(), "the service did not end"
 
 
-async def _serve(service: Service, listener: Listener, *, tls, started: Future) -> None:
+async def _serve(service: Service, listener: BoundSocket, *, tls, started: Future) -> None:
     end = asyncio.Event()
     try:
         async with open_server(create_app(service), listener, tls=tls):

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from emulator.errors import SavedStateError
-from emulator.snapshots.manifest import FORMAT, FileFacts, Method, StateManifest
+from emulator.errors import SnapshotError
+from emulator.snapshots.manifest import FORMAT, FileFacts, Method, SnapshotManifest
 
-MANIFEST = StateManifest(
+MANIFEST = SnapshotManifest(
     key="0123abcd",
     label="bookworm",
     stage="shell",
@@ -22,20 +22,20 @@ MANIFEST = StateManifest(
 
 
 def test_manifest_is_read_as_it_was_written() -> None:
-    assert StateManifest.from_json(MANIFEST.to_json().encode(), origin="here") == MANIFEST
+    assert SnapshotManifest.from_json(MANIFEST.to_json().encode(), origin="here") == MANIFEST
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"{}", b'{"format": 1}', b"\xff"])
 def test_manifest_refuses_what_is_none(text: bytes) -> None:
-    with pytest.raises(SavedStateError, match=r"^here: no manifest of a saved state: "):
-        StateManifest.from_json(text, origin="here")
+    with pytest.raises(SnapshotError, match=r"^here: no manifest of a saved state: "):
+        SnapshotManifest.from_json(text, origin="here")
 
 
 def test_manifest_refuses_another_format_and_unknown_words() -> None:
     table = json.loads(MANIFEST.to_json())
-    with pytest.raises(SavedStateError, match=f"format 99; this ttylab reads {FORMAT}"):
-        StateManifest.from_json(json.dumps(table | {"format": 99}).encode(), origin="here")
-    with pytest.raises(SavedStateError, match="no manifest"):
-        StateManifest.from_json(json.dumps(table | {"more": 1}).encode(), origin="here")
-    with pytest.raises(SavedStateError, match="no manifest"):
-        StateManifest.from_json(json.dumps(table | {"method": "guess"}).encode(), origin="here")
+    with pytest.raises(SnapshotError, match=f"format 99; this ttylab reads {FORMAT}"):
+        SnapshotManifest.from_json(json.dumps(table | {"format": 99}).encode(), origin="here")
+    with pytest.raises(SnapshotError, match="no manifest"):
+        SnapshotManifest.from_json(json.dumps(table | {"more": 1}).encode(), origin="here")
+    with pytest.raises(SnapshotError, match="no manifest"):
+        SnapshotManifest.from_json(json.dumps(table | {"method": "guess"}).encode(), origin="here")

@@ -10,7 +10,7 @@ from emulator.cloud.resource_id import vm_id
 from harness.azure.address import ServiceAddress
 from harness.azure.arm import Arm, retry_after
 from harness.azure.http import Reply, SecretCredential
-from harness.azure.virtual_machine import AzureVm, Command, Observed, Power, power_state_of, read_observed
+from harness.azure.virtual_machine import AzureVm, Observed, Power, VmCommand, power_state_of, read_observed
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 
 ADDRESS = ServiceAddress(endpoint="https://h", secret="secret")
@@ -199,7 +199,7 @@ def test_vm_answers_with_its_connection_string(arm, server, deadline):
 
 def test_command_has_the_extensions_body(arm, server, deadline):
     server.plan = [reply(body={"effect": "seen", "evidence": "HELP"})]
-    said = AzureVm(arm, VM).command("wss://h/n/client", Command.SYSRQ, deadline, keys="h")
+    said = AzureVm(arm, VM).command("wss://h/n/client", VmCommand.SYSRQ, deadline, keys="h")
     assert said == Observed(seen=True, evidence="HELP")
     method, url, _, body = server.asked[0]
     assert (method, url) == ("POST", "https://h/n/adminCommand/sysrq")
