@@ -11,7 +11,7 @@ EmulatorError                 never raised itself
     ├── ControlError          QMP refused, closed or did not answer in time
     ├── ConsoleClosed         the console ended, or was closed, while somebody used it
     ├── ImageError            an image can't be built, fetched or verified
-    ├── SnapshotError       a saved state can't be made, found whole or loaded
+    ├── SnapshotError       a snapshot can't be made, found whole or loaded
     ├── FileError             a file can't be written; the one that was there is as it was
     └── DeadlineExceeded      the lab itself took too long (guests raise harness errors)
 """
@@ -112,7 +112,7 @@ class ImageError(LabError):
 
 
 class SnapshotError(LabError):
-    """A saved state can't be made, found whole or loaded; nothing half-made is left in the cache."""
+    """A snapshot can't be made, found whole or loaded; nothing half-made is left in the cache."""
 
 
 class FileError(LabError):

@@ -112,7 +112,7 @@ class Machine:
     def power_on(self, deadline: Deadline, *, runs: bool = True) -> None:
         """Give power: spawn QEMU paused, shake hands, let it run.
 
-        A machine that was opened on a saved state goes on from there the first time, and begins with its
+        A machine that was opened on a snapshot goes on from there the first time, and begins with its
         firmware ever after. After a failure the machine is off.
 
         Args:
@@ -438,7 +438,7 @@ def open_machine(
             `run_dir`; it stays open, so it can be that of the next machine too.
         start: whether it is powered on already; `power_on` does it otherwise.
         ram: a file for the guest's RAM, from which its state can be saved without copying RAM.
-        origin: a saved state from which the first power cycle goes on.
+        origin: a snapshot from which the first power cycle goes on.
 
     Raises:
         MissingPrerequisite: QEMU, its firmware or setpriv is not installed.

@@ -1,4 +1,4 @@
-"""Disks of a state: what the guest wrote by then, and what each fork writes to."""
+"""Disks of a snapshot: what the guest wrote by then, and what each fork writes to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BOUND_S = 30.0
 
 
 def disk_names(spec: MachineSpec, *, plain: bool) -> tuple[str, ...]:
-    """Return the names of the files that hold what a state's guest wrote to its disks."""
+    """Return the names of the files that hold what a snapshot's guest wrote to its disks."""
     kind = "raw" if plain else "qcow2"
     return tuple(f"disk{index}.{kind}" for index, disk in enumerate(spec.disks) if not disk.read_only)
 
@@ -35,11 +35,11 @@ def prepare_disks(spec: MachineSpec, directory: Path, *, plain: bool) -> Machine
 
 
 def fork_disks(spec: MachineSpec, directory: Path, own: Path | None) -> MachineSpec:
-    """Return `spec` with the disks of the state in `directory`, which stay as they are.
+    """Return `spec` with the disks of the snapshot in `directory`, which stay as they are.
 
     Args:
         spec: the machine as it was asked for.
-        directory: the state's.
+        directory: the snapshot's.
         own: where each disk is copied to, for the host to read; None gives the guest a view that
             ends with its QEMU.
 

@@ -1,4 +1,4 @@
-"""Make a saved state: boot the machine with its RAM in a file, let it be driven to the stage, save it."""
+"""Make a snapshot: boot the machine with its RAM in a file, let it be driven to the stage, save it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _ROOM_MIB = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Making:
-    """A state about to be made.
+    """A snapshot about to be made.
 
     Attributes:
         request: what is wanted.
@@ -84,7 +84,7 @@ def make_maker(request: SnapshotRequest, qemu: QemuBinary, choice: Choice) -> tu
         SnapshotError: a file that it is made from can't be read, or it is a Windows that a user brought.
     """
     if request.spec.windows is not None:  # to read all of its disk takes longer than to boot it
-        raise SnapshotError("states are not kept of a Windows that a user brought")
+        raise SnapshotError("snapshots are not kept of a Windows that a user brought")
     firmware = find_ovmf() if request.spec.firmware is Firmware.OVMF else None
     files = request.files if firmware is None else (*request.files, firmware.code, firmware.vars_template)
     try:
@@ -105,7 +105,7 @@ def make_maker(request: SnapshotRequest, qemu: QemuBinary, choice: Choice) -> tu
 def make_snapshot(
     making: Making, directory: Path, reach: Callable[[Machine, Deadline], None], deadline: Deadline
 ) -> None:
-    """Make the state in an empty `directory`.
+    """Make the snapshot in an empty `directory`.
 
     Raises:
         SnapshotError: there is no room, or the machine can't be saved.
@@ -122,7 +122,7 @@ def make_snapshot(
         run_dir=directory / CONSOLE,
         qemu=making.qemu,
         accelerator=making.choice,
-        label=f"state {request.label} {request.stage}",
+        label=f"snapshot {request.label} {request.stage}",
         ram=RamFile(path=directory / RAM_FILE, shared=True) if shares else None,
     )
     with opened as machine:
@@ -139,7 +139,7 @@ def _require_room(spec: MachineSpec, directory: Path) -> None:
     if free < needed:
         # A full disk would end QEMU by SIGBUS, since RAM is a file.
         raise SnapshotError(
-            f"{directory.parent}: {free // 2**20} MiB free, a state of it takes {needed // 2**20}"
+            f"{directory.parent}: {free // 2**20} MiB free, a snapshot of it takes {needed // 2**20}"
         )
 
 

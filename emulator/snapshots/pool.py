@@ -40,15 +40,15 @@ M = TypeVar("M", bound=Pooled)
 
 @contextmanager
 def open_fork(
-    state: Snapshot, *, run_dir: Path, qemu: QemuBinary, accelerator: Choice, seed: int | None = None
+    snapshot: Snapshot, *, run_dir: Path, qemu: QemuBinary, accelerator: Choice, seed: int | None = None
 ) -> Iterator[Machine]:
-    """Open a fork of `state`, loaded and paused, for the time of the `with`: what a pool is filled with.
+    """Open a fork of `snapshot`, loaded and paused, for the time of the `with`: what a pool is filled with.
 
     Raises:
         LabError: it can't be loaded or started.
         MissingPrerequisite: QEMU, its firmware or setpriv is not installed.
     """
-    spec, origin = state.fork(name=f"{state.manifest.label}-fork", seed=seed)
+    spec, origin = snapshot.fork(name=f"{snapshot.manifest.label}-fork", seed=seed)
     opened = open_machine(
         spec, run_dir=run_dir, qemu=qemu, accelerator=accelerator, start=False, origin=origin
     )

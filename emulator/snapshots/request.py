@@ -1,4 +1,4 @@
-"""Which state is wanted, and its fingerprint; pure."""
+"""Which snapshot is wanted, and its fingerprint; pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SnapshotRequest:
 
     @property
     def common_spec(self) -> MachineSpec:
-        """The machine without what may differ between forks of one state: its name and its seed."""
+        """The machine without what may differ between forks of one snapshot: its name and its seed."""
         return replace(self.spec, name="state", seed=_SEED)
 
     @property
@@ -46,7 +46,7 @@ class SnapshotRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maker:
-    """Who makes states: what else decides what a state holds.
+    """Who makes snapshots: what else decides what a snapshot holds.
 
     Attributes:
         qemu_sha256: hash of the program.
@@ -66,10 +66,10 @@ class Maker:
 
 
 def fingerprint(request: SnapshotRequest, maker: Maker, hashes: Mapping[Path, str]) -> str:
-    """Return what names the state: 32 hex digits that differ where the guest could.
+    """Return what names the snapshot: 32 hex digits that differ where the guest could.
 
     Args:
-        request: the state.
+        request: the snapshot.
         maker: who makes it.
         hashes: of every file of the request and of the firmware.
     """

@@ -1,4 +1,4 @@
-"""A saved state on disk: its files, checked against its manifest, and machines that go on from it."""
+"""A snapshot on disk: its files, checked against its manifest, and machines that go on from it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from emulator.snapshots.request import SnapshotRequest
 
 
 def shared_facts(spec: MachineSpec, *, made_utc: str) -> tuple[str, ...]:
-    """Return what forks of a state share although separate machines would not.
+    """Return what forks of a snapshot share although separate machines would not.
 
     Args:
         spec: the machine.
-        made_utc: when the state was saved.
+        made_utc: when the snapshot was saved.
     """
     numbers = (
         "random numbers: told by vmgenid that they must be seeded anew, which Linux 5.18 and newer heeds"
@@ -38,7 +38,7 @@ def shared_facts(spec: MachineSpec, *, made_utc: str) -> tuple[str, ...]:
 
 
 SAVED = "saved"
-"""The mark in the transcript of a state's own machine behind which nothing belongs to the state."""
+"""The mark in the transcript of a snapshot's own machine behind which nothing belongs to the snapshot."""
 
 
 def load_past(directory: Path) -> Transcript:
@@ -65,12 +65,12 @@ CONSOLE = "console"
 CONSOLE_FILES = (f"{CONSOLE}/console.bin", f"{CONSOLE}/timeline.jsonl")
 _TSC_TOLERANCE = 1e-3
 USED = "used"
-"""A file whose time says when the state was last gone on from."""
+"""A file whose time says when the snapshot was last gone on from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A state whose files were checked.
+    """A snapshot whose files were checked.
 
     Attributes:
         directory: where they are.
@@ -88,7 +88,7 @@ class Snapshot:
 
     @classmethod
     def open(cls, directory: Path, request: SnapshotRequest) -> Snapshot:
-        """Return the state in `directory`, every byte of it checked: here, or a short time ago by a process.
+        """Return the snapshot in `directory`, every byte of it checked, here or lately elsewhere.
 
         Raises:
             SnapshotError: a file is missing, cut or altered; the text says which.
@@ -119,7 +119,7 @@ class Snapshot:
             own: a directory for copies of its disks, if the host shall read them.
 
         Raises:
-            SnapshotError: a disk can't be copied, or the state is gone.
+            SnapshotError: a disk can't be copied, or the snapshot is gone.
         """
         try:
             (self.directory / USED).touch()
@@ -140,7 +140,7 @@ class Snapshot:
 
 
 def snapshot_files(request: SnapshotRequest, *, shares_ram: bool) -> tuple[str, ...]:
-    """Return the names of the files that a state of `request` consists of."""
+    """Return the names of the files that a snapshot of `request` consists of."""
     ram = (RAM_FILE,) if shares_ram else ()
     variables = (VARS_FILE,) if request.spec.firmware == "ovmf" else ()
     disks = disk_names(request.spec, plain=request.host_reads_disks)
@@ -148,7 +148,7 @@ def snapshot_files(request: SnapshotRequest, *, shares_ram: bool) -> tuple[str, 
 
 
 def read_manifest(directory: Path) -> SnapshotManifest:
-    """Return a state's manifest; nothing else of it is looked at.
+    """Return a snapshot's manifest; nothing else of it is looked at.
 
     Raises:
         SnapshotError: it is missing or none.
@@ -161,7 +161,7 @@ def read_manifest(directory: Path) -> SnapshotManifest:
 
 
 def _require_tsc(manifest: SnapshotManifest, directory: Path) -> None:
-    """Refuse a state of another host's making, whose guest was told another frequency of the TSC."""
+    """Refuse a snapshot of another host's making, whose guest was told another frequency of the TSC."""
     told, here = manifest.tsc_khz, measure_tsc_khz() if manifest.tsc_khz is not None else None
     if told is not None and (here is None or abs(here - told) > told * _TSC_TOLERANCE):
         raise SnapshotError(f"{directory}: its guest was told a TSC of {told} kHz, here it is {here}")

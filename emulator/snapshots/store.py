@@ -1,4 +1,4 @@
-"""The cache of saved states: each made once under a lock, and checked before it is used."""
+"""The cache of snapshots: each made once under a lock, and checked before it is used."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ KEEP_AGE_S = 14 * DAY_S
 KEEP_BYTES = 10 * 2**30
 """The default matrix takes 5.4 GB."""
 IN_USE_S = 600.0
-"""A state that was gone on from so recently stays: somebody may be about to map its files."""
+"""A snapshot that was gone on from so recently stays: somebody may be about to map its files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedSnapshot:
-    """One state in the cache.
+    """One snapshot in the cache.
 
     Attributes:
         directory: where it is.
@@ -47,7 +47,7 @@ class CachedSnapshot:
 
 
 def list_snapshots(root: Path) -> tuple[CachedSnapshot, ...]:
-    """Return the states in the cache, the latest used first; half-made ones are not among them."""
+    """Return the snapshots in the cache, the latest used first; half-made ones are not among them."""
     if not root.is_dir():
         return ()
     found = (_look(path) for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -55,26 +55,26 @@ def list_snapshots(root: Path) -> tuple[CachedSnapshot, ...]:
 
 
 def surplus(
-    states: Iterable[CachedSnapshot], *, max_age_s: float = KEEP_AGE_S, max_bytes: int = KEEP_BYTES
+    snapshots: Iterable[CachedSnapshot], *, max_age_s: float = KEEP_AGE_S, max_bytes: int = KEEP_BYTES
 ) -> tuple[CachedSnapshot, ...]:
     """Return what is too old, unreadable, or more than fits; what is in use never is; pure."""
     gone, kept_bytes = [], 0
-    for state in sorted(states, key=lambda one: one.unused_s):
-        kept_bytes += state.size
-        if state.unused_s < min(IN_USE_S, max_age_s):
+    for snapshot in sorted(snapshots, key=lambda one: one.unused_s):
+        kept_bytes += snapshot.size
+        if snapshot.unused_s < min(IN_USE_S, max_age_s):
             continue
-        if state.manifest is None or state.unused_s >= max_age_s or kept_bytes > max_bytes:
-            kept_bytes -= state.size
-            gone.append(state)
+        if snapshot.manifest is None or snapshot.unused_s >= max_age_s or kept_bytes > max_bytes:
+            kept_bytes -= snapshot.size
+            gone.append(snapshot)
     return tuple(gone)
 
 
-def remove_snapshots(root: Path, states: Iterable[CachedSnapshot]) -> tuple[Path, ...]:
-    """Remove states, and what killed makers left; return what went.
+def remove_snapshots(root: Path, snapshots: Iterable[CachedSnapshot]) -> tuple[Path, ...]:
+    """Remove snapshots, and what killed makers left; return what went.
 
     What somebody makes at this moment stays. Machines that run keep what they have mapped.
     """
-    paths = [state.directory for state in states]
+    paths = [snapshot.directory for snapshot in snapshots]
     with suppress(OSError):
         paths += [path for path in root.iterdir() if path.name.startswith(".") and path.is_dir()]
     return tuple(path for path in paths if _remove(root, path))
@@ -121,12 +121,12 @@ def _bytes_of(directory: Path) -> int:
 
 @dataclass
 class SnapshotStore:
-    """A directory of states; any number of processes and threads may use it at once.
+    """A directory of snapshots; any number of processes and threads may use it at once.
 
     Attributes:
         root: the directory.
-        qemu: the program that makes and loads states.
-        refused: why states that were found were made anew, by key; for reports.
+        qemu: the program that makes and loads snapshots.
+        refused: why snapshots that were found were made anew, by key; for reports.
     """
 
     root: Path
@@ -141,12 +141,12 @@ class SnapshotStore:
         reach: Callable[[Machine, Deadline], None],
         deadline: Deadline,
     ) -> Snapshot:
-        """Return the state of `request`, made first if it is not there or not whole.
+        """Return the snapshot of `request`, made first if it is not there or not whole.
 
         Who comes second waits for who makes it.
 
         Args:
-            request: the state.
+            request: the snapshot.
             choice: who executes guest code.
             reach: brings a machine that was just powered on to the stage.
             deadline: when to give up waiting and making.
@@ -170,10 +170,10 @@ class SnapshotStore:
                 with staged_tree(self.root / key, private=True) as new:
                     make_snapshot(making, new, reach, deadline)
             except FileError as error:
-                raise SnapshotError(f"state {key}: {error}") from error
-            state = self._opened(key, request)
+                raise SnapshotError(f"snapshot {key}: {error}") from error
+            snapshot = self._opened(key, request)
         remove_snapshots(self.root, surplus(list_snapshots(self.root)))
-        return state
+        return snapshot
 
     def _find(self, key: str, request: SnapshotRequest) -> Snapshot | None:
         known = self._open.get(key)
@@ -189,9 +189,9 @@ class SnapshotStore:
             return None
 
     def _opened(self, key: str, request: SnapshotRequest) -> Snapshot:
-        state = Snapshot.open(self.root / key, request)
-        self._open[key] = state
-        return state
+        snapshot = Snapshot.open(self.root / key, request)
+        self._open[key] = snapshot
+        return snapshot
 
     @contextmanager
     def _locked(self, key: str, deadline: Deadline) -> Iterator[None]:
@@ -200,10 +200,12 @@ class SnapshotStore:
             with FileLock(self.root / f"{key}.lock", timeout=deadline.remaining()):
                 yield
         except Timeout as error:
-            raise SnapshotError(f"state {key}: another process makes it, and did not end in time") from error
+            raise SnapshotError(
+                f"snapshot {key}: another process makes it, and did not end in time"
+            ) from error
 
     def _clear(self, key: str) -> None:
-        """Remove a state that is not whole, and what killed makers left; under the key's lock."""
+        """Remove a snapshot that is not whole, and what killed makers left; under the key's lock."""
         shutil.rmtree(self.root / key, ignore_errors=True)
         for left in self.root.glob(f".{key}.*"):
             shutil.rmtree(left, ignore_errors=True)

@@ -81,7 +81,7 @@ def machine(
 ) -> Iterator[Machine]:
     """A machine of this test's own, powered on; NMI, reset and power are its methods.
 
-    With the marker `from_state("shell")` it goes on from a golden state of `machine_spec`.
+    With the marker `from_state("shell")` it goes on from a snapshot of `machine_spec`.
     """
     mark = request.node.get_closest_marker("from_state")
     stage = None if mark is None else serving_stage(GuestKind.LINUX, named_stage(*mark.args))
@@ -95,7 +95,7 @@ def machine(
 
 @pytest.fixture
 def from_state(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[FromState]:
-    """Guests that go on from golden states, as many as a test wants.
+    """Guests that go on from snapshots, as many as a test wants.
 
     `one = from_state("shell")` has `machine`, `console` and `guest`; all end with the test. The stage is
     "login", "shell", "grub", or for the SAC guest "loader", "sac", "cmd"; `image`, `machine`, `firmware`,

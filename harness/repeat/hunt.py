@@ -33,7 +33,7 @@ from harness.targets.target_kind import TargetKind
 
 
 def make_snapshots(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
-    """Make the saved states that the repetitions go on from, before anything disturbs it.
+    """Make the snapshots that the repetitions go on from, before anything disturbs it.
 
     Returns:
         Why there is none, so that every machine must be booted; empty where that is as it was asked for.
@@ -49,7 +49,7 @@ def make_snapshots(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
         try:
             ensure_snapshot(lab, replace(wanted, spec=replace(wanted.spec, icount_shift=shift)))
         except (LabError, MissingPrerequisite) as error:
-            return f"no state at {wanted.stage}: {str(error).splitlines()[0]}"
+            return f"no snapshot at {wanted.stage}: {str(error).splitlines()[0]}"
     return ""
 
 

@@ -25,7 +25,7 @@ class Lab:
         run_dir: where the run's evidence goes.
         accelerator: what is asked for.
         time_scale: factor on every wait, for slow hosts.
-        cold: whether every machine is booted, although a golden state would do.
+        cold: whether every machine is booted, although a snapshot would do.
     """
 
     run_dir: Path
@@ -49,7 +49,7 @@ class Lab:
 
     @cached_property
     def snapshots(self) -> SnapshotStore:
-        """The golden states of this user."""
+        """The snapshots of this user."""
         return SnapshotStore(root=places.snapshots(), qemu=self.qemu)
 
     def guest_image(self, name: str) -> GuestImage:

@@ -68,9 +68,11 @@ def snapshots_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedGuest, ...]:
     for cell in cells:
         scenario = find_scenario(cell.scenario)
         if snapshot_stage(scenario) is not None:
-            state = wanted_of(cell, scenario, lab.guest_image(cell.image))
-            common = {**json_ready(state.spec), "name": "", "seed": 0}
-            wanted.setdefault((state.stage, state.host_reads_disks, str(sorted(common.items()))), state)
+            snapshot = wanted_of(cell, scenario, lab.guest_image(cell.image))
+            common = {**json_ready(snapshot.spec), "name": "", "seed": 0}
+            wanted.setdefault(
+                (snapshot.stage, snapshot.host_reads_disks, str(sorted(common.items()))), snapshot
+            )
     return tuple(wanted.values())
 
 
@@ -84,7 +86,7 @@ def named_snapshot(
     vcpus: int = 1,
     kernel_args: Sequence[str] = (),
 ) -> WantedGuest:
-    """Return the state of an image at a stage, on a machine that has nothing else to it.
+    """Return the snapshot of an image at a stage, on a machine that has nothing else to it.
 
     Args:
         lab: the bench.
@@ -107,7 +109,7 @@ def named_snapshot(
         kernel_args = (*kernel_args, GRUB_WAITS)
     scenario = Scenario(
         name="state",
-        title="a golden state",
+        title="a snapshot",
         description="stands where it was asked for",
         steps=(Reach(stage=stage),),
         guest=kind,

@@ -1,4 +1,4 @@
-"""Bring a machine that was just powered on to the stage of a golden state, and let it come to rest."""
+"""Bring a machine that was just powered on to the stage of a snapshot, and let it come to rest."""
 
 from __future__ import annotations
 

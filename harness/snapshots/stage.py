@@ -26,7 +26,7 @@ _STAGES: Mapping[GuestKind, Mapping[Stage, Stage]] = MappingProxyType(
         },
     }
 )
-"""The state that serves each stage, by kind of guest; the other stages last too short to be kept."""
+"""The snapshot that serves each stage, by kind of guest; the other stages last too short to be kept."""
 
 
 def snapshot_stage(scenario: Scenario) -> Stage | None:
@@ -43,14 +43,14 @@ def snapshot_stage(scenario: Scenario) -> Stage | None:
 
 
 def serving_stage(guest: GuestKind, stage: Stage) -> Stage:
-    """Return the stage whose state serves `stage`.
+    """Return the stage whose snapshot serves `stage`.
 
     Raises:
-        SpecError: no state of such a guest does.
+        SpecError: no snapshot of such a guest does.
     """
     found = _STAGES[guest].get(stage)
     if found is None:
-        raise SpecError(f"no state of a {guest} guest at {stage}; there are: {', '.join(_STAGES[guest])}")
+        raise SpecError(f"no snapshot of a {guest} guest at {stage}; there are: {', '.join(_STAGES[guest])}")
     return found
 
 

@@ -26,9 +26,9 @@ from harness.scenario.stages import Stage
 from harness.snapshots.reach import reach_stage, renew
 
 MAKE_S = 300.0
-"""Seconds that a state may take to be made, or another process to make it."""
+"""Seconds that a snapshot may take to be made, or another process to make it."""
 POWER_S = 30.0
-"""Seconds that QEMU may take to start and to load a state; it takes 0.05 to 0.5."""
+"""Seconds that QEMU may take to start and to load a snapshot; it takes 0.05 to 0.5."""
 OWN_DISK = "disk0.img"
 """In a machine's run directory, where the host reads it."""
 
@@ -91,9 +91,9 @@ class Start:
 
     Attributes:
         spec: the machine.
-        origin: the state that it goes on from; None boots it.
-        why: why it is booted although a state was wanted; empty otherwise.
-        anew: why the state that was there was not used, but made anew; empty otherwise.
+        origin: the snapshot that it goes on from; None boots it.
+        why: why it is booted although a snapshot was wanted; empty otherwise.
+        anew: why the snapshot that was there was not used, but made anew; empty otherwise.
     """
 
     spec: MachineSpec
@@ -103,7 +103,7 @@ class Start:
 
     @property
     def shares(self) -> tuple[str, ...]:
-        """What it has in common with every other fork of its state."""
+        """What it has in common with every other fork of its snapshot."""
         return () if self.origin is None else self.origin.shared
 
     @property
@@ -117,14 +117,14 @@ class Start:
 
 
 def ensure_snapshot(bench: MachineTools, wanted: WantedGuest) -> Snapshot:
-    """Return the state that is wanted, made first if it is not there yet.
+    """Return the snapshot that is wanted, made first if it is not there yet.
 
     Raises:
         SnapshotError: it can't be made, or none is wanted; the text says why.
         LabError, MissingPrerequisite: the machine can't be booted.
     """
     if wanted.stage is None:
-        raise SnapshotError(f"{wanted.label}: no state serves a boot")
+        raise SnapshotError(f"{wanted.label}: no snapshot serves a boot")
     request = SnapshotRequest(
         spec=wanted.spec,
         stage=wanted.stage,
@@ -172,10 +172,10 @@ def _choose_start(bench: MachineTools, wanted: WantedGuest, run_dir: Path) -> St
         run_dir.mkdir(parents=True, exist_ok=True)
     spec, own = wanted.spec, run_dir if wanted.host_reads_disks else None
     try:
-        state = ensure_snapshot(bench, wanted)
-        forked, origin = state.fork(name=spec.name, seed=spec.seed, own=own)
+        snapshot = ensure_snapshot(bench, wanted)
+        forked, origin = snapshot.fork(name=spec.name, seed=spec.seed, own=own)
     except (LabError, MissingPrerequisite) as error:
-        return _boot(wanted, run_dir, why=f"no state at {wanted.stage}: {str(error).splitlines()[0]}")
+        return _boot(wanted, run_dir, why=f"no snapshot at {wanted.stage}: {str(error).splitlines()[0]}")
     return Start(spec=forked, origin=origin, anew=bench.snapshots.refused.pop(origin.key, ""))
 
 
@@ -208,13 +208,13 @@ def _running(bench: MachineTools, start: Start, *, run_dir: Path, label: str) ->
 
 
 def _power_on(machine: Machine, start: Start, deadline: Deadline) -> None:
-    """Power a machine on; raises SnapshotError where its state can't be loaded, and it is off."""
+    """Power a machine on; raises SnapshotError where its snapshot can't be loaded, and it is off."""
     try:
         machine.power_on(deadline)
     except LabError as error:
         if start.origin is None:
             raise
-        raise SnapshotError(f"state {start.origin.key} can't be loaded: {error}") from error
+        raise SnapshotError(f"snapshot {start.origin.key} can't be loaded: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,25 +265,25 @@ def open_forked(
 def open_snapshot_pool(
     bench: MachineTools, wanted: WantedGuest, *, run_dir: Path, size: int = 2
 ) -> Iterator[MachinePool[Machine]]:
-    """Open a pool of forks of a state, which is made first if it is not there yet.
+    """Open a pool of forks of a snapshot, which is made first if it is not there yet.
 
     Args:
         bench: the lab, with the cache.
-        wanted: the state.
+        wanted: the snapshot.
         run_dir: below it each fork keeps its evidence.
         size: how many wait, 1 to 16.
 
     Raises:
         SpecError: `size` is out of range.
-        SnapshotError: the state can't be made.
+        SnapshotError: the snapshot can't be made.
         LabError, MissingPrerequisite: the machine can't be booted; or, at the end, a fork could not be ended.
     """
-    state, count = ensure_snapshot(bench, wanted), itertools.count(1)
+    snapshot, count = ensure_snapshot(bench, wanted), itertools.count(1)
     choice = bench.choice(wanted.spec.machine)
 
     def open_one() -> AbstractContextManager[Machine]:
         place = run_dir / f"pooled{next(count)}"
-        return open_fork(state, run_dir=place, qemu=bench.qemu, accelerator=choice)
+        return open_fork(snapshot, run_dir=place, qemu=bench.qemu, accelerator=choice)
 
     with open_pool(open_one, size=size) as pool:
         yield pool

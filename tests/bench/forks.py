@@ -1,4 +1,4 @@
-"""What benchmarks of saved states stand on: guests, their states, forks and boots of them."""
+"""What benchmarks of snapshots stand on: guests, their states, forks and boots of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest of a saved state: written, read, and refused where it is none."""
+"""The manifest of a snapshot: written, read, and refused where it is none."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_manifest_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"{}", b'{"format": 1}', b"\xff"])
 def test_manifest_refuses_what_is_none(text: bytes) -> None:
-    with pytest.raises(SnapshotError, match=r"^here: no manifest of a saved state: "):
+    with pytest.raises(SnapshotError, match=r"^here: no manifest of a snapshot: "):
         SnapshotManifest.from_json(text, origin="here")
 
 

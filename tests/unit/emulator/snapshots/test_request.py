@@ -1,4 +1,4 @@
-"""What names a saved state: everything that the guest could tell, and nothing else."""
+"""What names a snapshot: everything that the guest could tell, and nothing else."""
 
 from dataclasses import replace
 from pathlib import Path

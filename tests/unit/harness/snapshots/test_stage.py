@@ -35,7 +35,7 @@ def test_a_scenario_that_tests_booting_boots(booted: Scenario) -> None:
 def test_a_scenario_may_name_its_state() -> None:
     assert snapshot_stage(scenario(Alive(), from_state=Stage.SHELL, tags=("boot",))) is Stage.SHELL
     with pytest.raises(
-        SpecError, match="no state of a linux guest at kernel; there are: loader, login, shell"
+        SpecError, match="no snapshot of a linux guest at kernel; there are: loader, login, shell"
     ):
         snapshot_stage(scenario(Alive(), from_state=Stage.KERNEL))
 
