@@ -75,7 +75,7 @@ def run_service(folder: Path, *, make: Callable[[], Service] = open_test_service
 
 
 def run_on_uvloop(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` on the loop that `ttylab serve` has; asyncio's own lets each answer wait 40 ms for an ACK."""
+    """Run `work` on the loop of `ttylab serve`; asyncio's own lets each answer wait 40 ms for an ACK."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from emulator.snapshots.store import DAY_S, IN_USE_S, CachedState, list_states, remove_states, surplus
-from tests.unit.emulator.snapshots.test_manifest import MANIFEST
+from tests.support.sample_manifest import MANIFEST
 
 
 def state(name: str, *, hours: float, mib: int = 100, readable: bool = True) -> CachedState:

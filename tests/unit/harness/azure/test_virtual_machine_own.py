@@ -17,7 +17,7 @@ from harness.cells.fit import TargetKind, misfit
 from harness.cells.spec import vm_name
 from harness.scenarios import LIBRARY
 from harness.targets.service_abilities import NOT_ALIKE, OBSTACLES, service_capabilities
-from tests.unit.harness.azure.test_arm import ADDRESS, Server, Tokens, reply
+from tests.support.planned_arm import ADDRESS, Server, Tokens, reply
 
 VM = vm_id("s", "g", "vm1")
 SPEC = MachineSpec(
