@@ -12,8 +12,9 @@ ROOT_CONFTEST = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(ROOT_CONFTEST)
 
 
-def workers(*args: str) -> int | None:
-    return ROOT_CONFTEST.pytest_xdist_auto_num_workers(SimpleNamespace(args=list(args)))
+def workers(*args: str, wanted: str = "auto") -> int | None:
+    config = SimpleNamespace(args=list(args), option=SimpleNamespace(numprocesses=wanted))
+    return ROOT_CONFTEST.pytest_xdist_auto_num_workers(config)
 
 
 def test_tests_get_two_workers_a_core(monkeypatch) -> None:
@@ -21,6 +22,10 @@ def test_tests_get_two_workers_a_core(monkeypatch) -> None:
     assert workers("tests") == workers() == 8
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0})
     assert workers("tests") == 2
+
+
+def test_one_worker_a_core_is_left_to_xdist() -> None:
+    assert workers("tests", wanted="logical") is None
 
 
 def test_a_matrix_is_left_to_the_plug_in() -> None:
