@@ -12,6 +12,7 @@ EmulatorError                 never raised itself
     ├── ConsoleClosed         the console ended, or was closed, while somebody used it
     ├── ImageError            an image can't be built, fetched or verified
     ├── SavedStateError       a saved state can't be made, found whole or loaded
+    ├── FileError             a file can't be written; the one that was there is as it was
     └── DeadlineExceeded      the lab itself took too long (guests raise harness errors)
 """
 
@@ -112,6 +113,10 @@ class ImageError(LabError):
 
 class SavedStateError(LabError):
     """A saved state can't be made, found whole or loaded; nothing half-made is left in the cache."""
+
+
+class FileError(LabError):
+    """A file or directory can't be made or written; what was there before is as it was."""
 
 
 class DeadlineExceeded(LabError):

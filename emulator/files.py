@@ -1,80 +1,91 @@
-"""Files that nobody else may read: each appears whole, with mode 0600, in a directory of mode 0700."""
+"""Files and directories that appear whole or not at all, some for their owner's eyes only.
+
+What is not whole yet lies beside its target, in `.TARGET.….partial`; of a file that has its writer's pid.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
-from emulator.errors import LabError
-from harness.scenario.errors import ReportError
+from emulator.errors import FileError
 
-PRIVATE = 0o600
+PRIVATE, PRIVATE_DIRECTORY = 0o600, 0o700
+_PARTIAL = ".partial"
 
 
 def make_private_directory(path: Path) -> Path:
     """Make `path` with mode 0700, or take it over if it exists; return its absolute path.
 
     Raises:
-        LabError: it can't be made or is not ours to change.
+        FileError: it can't be made or is not ours to change.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.chmod(0o700)
+        path.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
+        path.chmod(PRIVATE_DIRECTORY)
     except OSError as error:
-        raise LabError(f"directory {path}: {error.strerror}") from error
+        raise FileError(f"directory {path}: {error.strerror}") from error
     return path.absolute()
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Replace `path` by a file of mode 0600 with `data`; nobody ever sees half of it.
-
-    Raises:
-        LabError: it can't be written; `path` is as before.
-    """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        _write_new(partial, data)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise LabError(f"{path} can't be written: {error.strerror}") from error
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-    with os.fdopen(descriptor, "wb") as file:
+def write_whole(
+    path: Path, data: bytes, *, private: bool = False, parents: bool = False, durable: bool = False
+) -> None:
+    """Replace `path` by a file with `data`; arguments and errors are those of `open_whole`."""
+    with open_whole(path, private=private, parents=parents, durable=durable) as file:
         file.write(data)
-        file.flush()
-        os.fsync(descriptor)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` to `path` by one rename; the directories above it are made.
-
-    Raises:
-        ReportError: the disk is full or forbids it; `path` is as it was before.
-    """
-    with staged_directory_beside(path) as beside:
-        new = beside / path.name
-        new.write_bytes(data)
-        new.replace(path)
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Replace `path` by a private file with `value`; errors are those of `open_whole`."""
+    write_whole(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode(), private=True)
 
 
 @contextmanager
-def staged_tree(target: Path) -> Iterator[Path]:
+def open_whole(
+    path: Path, *, private: bool = False, parents: bool = False, durable: bool = False
+) -> Iterator[BinaryIO]:
+    """Give a new file that replaces `path` when the body ends well; nobody ever sees half of it.
+
+    Args:
+        path: the file.
+        private: whether the file, and directories that are made, are for their owner only.
+        parents: whether directories above that are missing are made.
+        durable: whether it is on the disk before it is there; that can take seconds.
+
+    Raises:
+        FileError: it can't be written, for every OSError in the body too; `path` is as it was before.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.{os.getpid()}{_PARTIAL}")
+    with _explained(path), ExitStack() as cleanup:
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY if private else 0o777)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE if private else 0o666)
+        cleanup.callback(partial.unlink, missing_ok=True)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            if durable:
+                file.flush()
+                os.fsync(descriptor)
+        partial.replace(path)
+
+
+@contextmanager
+def staged_tree(target: Path, *, private: bool = False) -> Iterator[Path]:
     """Give an empty directory that replaces `target` when the body ends well.
 
     Raises:
-        ReportError: the disk is full or forbids it; `target` is as it was before.
+        FileError: as `scratch_beside`; `target` is as it was before.
     """
-    with staged_directory_beside(target) as beside:
+    with scratch_beside(target) as beside:
         new, old = beside / "new", beside / "old"
-        new.mkdir()
+        new.mkdir(mode=PRIVATE_DIRECTORY if private else 0o777)
         yield new
         with ExitStack() as undo:
             if target.is_dir():
@@ -85,30 +96,24 @@ def staged_tree(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def staged_directory_beside(target: Path) -> Iterator[Path]:
+def scratch_beside(target: Path) -> Iterator[Path]:
     """Give a private directory on the file system of `target`; it is gone at the end.
 
     Raises:
-        ReportError: for every OSError in the body too.
+        FileError: it can't be written, for every OSError in the body too.
     """
-    try:
+    with _explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(
-            dir=target.parent, prefix=f".{target.name}-", ignore_cleanup_errors=True
+            dir=target.parent, prefix=f".{target.name}.", suffix=_PARTIAL, ignore_cleanup_errors=True
         ) as name:
             yield Path(name)
+
+
+@contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise ReportError(f"{target} can't be written: {reason}") from error
-
-
-def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file by one rename.
-
-    Raises:
-        ReportError: as `write_whole`.
-    """
-    with staged_directory_beside(target) as beside:
-        new = beside / target.name
-        shutil.copyfile(source, new)
-        new.replace(target)
+        raise FileError(f"{target} can't be written: {reason}") from error

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
-from platformdirs import user_cache_path
 
+from emulator import places
 from emulator.errors import EmulatorError, MissingPrerequisite
+from emulator.files import staged_tree
 
 _FILES = ("package.json", "package-lock.json")
 _INSTALL_BOUND_S = 600.0
@@ -71,6 +71,7 @@ class NodePackages:
         Raises:
             MissingPrerequisite: there is no npm, or it could not install them (no network?); nothing
                 half-made is left.
+            FileError: the cache can't be written.
         """
         target = self._target()
         if (ready := self.find()) is not None:
@@ -98,18 +99,13 @@ class NodePackages:
         return 0
 
     def _target(self) -> Path:
-        cache = os.environ.get("TTYLAB_CACHE")
-        root = Path(cache) if cache else user_cache_path("ttylab", appauthor=False)
-        return root / "node" / hashlib.sha256(self.lock.read_bytes()).hexdigest()[:16]
+        return places.node_packages() / hashlib.sha256(self.lock.read_bytes()).hexdigest()[:16]
 
     def _install(self, target: Path) -> None:
-        with TemporaryDirectory(dir=target.parent, prefix=".install-") as name:
-            new = Path(name) / "new"
-            new.mkdir()
+        with staged_tree(target) as new:
             for file in _FILES:
                 shutil.copyfile(self.sources / file, new / file)
             self._run([*self._npm(), *_FLAGS], new)
-            new.rename(target)
 
     def _npm(self) -> list[str]:
         node = find_node()

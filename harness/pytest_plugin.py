@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator.places import RESULTS
 from harness.plugin.fixtures import (
     cloud,
     cloud_toml,
@@ -134,7 +135,7 @@ def _begin_record(config: pytest.Config) -> None:
     from harness.plugin.matrix_items import usable_matrix  # noqa: PLC0415
     from harness.plugin.run_recorder import RECORD, RecordHooks, RunRecorder, new_run_id  # noqa: PLC0415  # noqa: PLC0415
 
-    chosen = config.option.run_dir or config.invocation_params.dir / "results" / new_run_id()
+    chosen = config.option.run_dir or config.invocation_params.dir / RESULTS / new_run_id()
     run_dir = Path(chosen).absolute()
     # xdist hands every option on to its workers.
     config.option.run_dir = str(run_dir)

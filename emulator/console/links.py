@@ -24,6 +24,7 @@ from emulator.console.marks import MarkKind
 from emulator.console.outgoing import INPUT_SIZE, LinkFlow, OutgoingQueue
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, ControlError, LabError, SpecError
+from emulator.files import make_private_directory
 
 CONSOLE_SOCKET = "console.sock"
 LINE_MAX = 65536
@@ -207,8 +208,7 @@ def listen_unix(path: Path) -> Iterator[socket.socket]:
     Raises:
         SpecError: the path is longer than a unix socket's address may be.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
+    make_private_directory(path.parent)
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from emulator.clock import Deadline
 from emulator.console.channel import Cursor
@@ -42,21 +43,43 @@ class OutgoingQueue:
         self._name = name
         self._changed = threading.Condition()
         self._items: deque[Outgoing] = deque()
+        self._held: deque[Outgoing] = deque()
+        self._holders = 0
         self._closed: str | None = None
 
-    def put(self, data: bytes) -> Outgoing:
-        """Ask for `data` to be sent."""
+    def put(self, data: bytes, *, ahead: bool = False) -> Outgoing:
+        """Ask for `data` to be sent; `ahead` of what is held back, or behind it."""
         item = Outgoing(data)
         with self._changed:
             if self._closed is not None:
                 item.failure = self._closed
             elif data:
-                self._items.append(item)
+                (self._held if self._holders and not ahead else self._items).append(item)
         return item
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep back what is put from now on, until the end of this `with` and of every other one."""
+        with self._changed:
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._holders -= 1
+                if not self._holders:
+                    self._items += self._held
+                    self._held.clear()
 
     @property
     def waiting(self) -> int:
-        """How many bytes wait to be sent."""
+        """How many bytes wait to be sent, those that are held back too."""
+        with self._changed:
+            return sum(len(item.data) - item.sent for item in (*self._items, *self._held))
+
+    @property
+    def going(self) -> int:
+        """How many bytes wait for nothing but the far end."""
         with self._changed:
             return sum(len(item.data) - item.sent for item in self._items)
 
@@ -92,9 +115,10 @@ class OutgoingQueue:
             self._give_up(reason)
 
     def _give_up(self, reason: str) -> None:
-        for item in self._items:
-            item.failure = reason
-        self._items.clear()
+        for items in (self._items, self._held):
+            for item in items:
+                item.failure = reason
+            items.clear()
         self._changed.notify_all()
 
     def wait(self, item: Outgoing, deadline: Deadline) -> None:
@@ -111,7 +135,7 @@ class OutgoingQueue:
             if item.failure is not None:
                 raise ConsoleClosed(f"{self._name} is closed ({item.failure}); {said}")
             if not item.settled:
-                self._items.remove(item)
+                (self._items if item in self._items else self._held).remove(item)
                 raise DeadlineExceeded(f"the far end of {self._name} takes no more input; {said}")
 
 

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
@@ -15,6 +16,7 @@ from emulator.console.loop import Loop
 from emulator.console.marks import MarkKind
 from emulator.console.outgoing import OutgoingQueue
 from emulator.console.pty_endpoint import PtyEndpoint, open_endpoint
+from emulator.console.sysrq import Write
 from emulator.console.transcript import Sink, Transcript
 from emulator.console.wires import PtyWire, SocketWire, Wire, open_raw_pty
 from emulator.errors import DeadlineExceeded, LabError, StateError
@@ -70,6 +72,10 @@ class FarEnd:
             if self._wire.linger_s:
                 self.transcript.clock.sleep(self._wire.linger_s)
             self._read_all(short=_SHORT)
+
+    def count_unread(self) -> int:
+        """Return how many bytes were handed over and not read, as far as the wire can tell; any thread."""
+        return self._wire.count_unread()
 
     def close(self) -> None:
         """Give up what still waits; the wire belongs to who made it."""
@@ -193,10 +199,7 @@ class Console:
             DeadlineExceeded: the far end took no more (a stopped QEMU); the same.
             LabError: the pump failed.
         """
-        self.raise_failure()
-        item = self._far_end.queue.put(data)
-        self._loop.wake()
-        self._far_end.queue.wait(item, deadline)
+        self._write(data, deadline)
 
     def post(self, data: bytes) -> None:
         """Queue `data` for the far end and return at once; `unsent` tells how much waits there.
@@ -214,6 +217,23 @@ class Console:
     def unsent(self) -> int:
         """How many bytes wait for the far end to take them."""
         return self._far_end.queue.waiting
+
+    @property
+    def unread(self) -> int:
+        """How many typed bytes, but for those held back, the far end has not read, as far as one can know."""
+        return self._far_end.queue.going + self._far_end.count_unread()
+
+    @contextmanager
+    def held(self) -> Iterator[Write]:
+        """Keep back what is written or typed, for the time of the `with`; gives what writes nevertheless.
+
+        It may be nested: what is held back goes at the end of the last one.
+        """
+        try:
+            with self._far_end.queue.held():
+                yield partial(self._write, ahead=True)
+        finally:
+            self._loop.wake()
 
     def drain(self, deadline: Deadline) -> None:
         """Return when everything that the far end wrote so far is in the transcript.
@@ -244,6 +264,12 @@ class Console:
         if self._loop.failure is not None:
             name, failure = self.transcript.name, self._loop.failure
             raise LabError(f"the pump of {name} failed: {failure!r}") from failure
+
+    def _write(self, data: bytes, deadline: Deadline, *, ahead: bool = False) -> None:
+        self.raise_failure()
+        item = self._far_end.queue.put(data, ahead=ahead)
+        self._loop.wake()
+        self._far_end.queue.wait(item, deadline)
 
     def _drain(self, deadline: Deadline, *, discard: bool) -> None:
         self.raise_failure()

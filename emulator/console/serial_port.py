@@ -7,6 +7,7 @@ import os
 import select
 import selectors
 import stat
+import termios
 import threading
 import warnings
 from collections import deque
@@ -20,8 +21,9 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.links import ControlHandler
 from emulator.console.pty_endpoint import PtyEndpoint
 from emulator.console.pump import Console, run_console
+from emulator.console.sysrq import make_system_request
 from emulator.console.transcript import Sink, Transcript
-from emulator.console.wires import READ_SIZE, TTY_LINGER_S
+from emulator.console.wires import READ_SIZE, TTY_LINGER_S, count_waiting
 from emulator.errors import ConsoleClosed, LabError, SpecError, StateError
 
 READ_PATIENCE_S = 0.1  # pyserial's own read timeout: how long the end of a reader thread may take
@@ -72,6 +74,10 @@ class DescriptorWire:
 
     def discard_unread(self) -> None:
         """Do nothing: what went out is on the line."""
+
+    def count_unread(self) -> int:
+        """Return how many bytes the device has not sent yet."""
+        return count_waiting(self._descriptor, termios.TIOCOUTQ) if self._tty else 0
 
     def _hung_up(self) -> bool:
         poll = select.poll()
@@ -127,6 +133,10 @@ class ThreadWire:
 
     def discard_unread(self) -> None:
         """Do nothing: what went out is on the line."""
+
+    def count_unread(self) -> int:
+        """Return how many bytes the writer has not sent yet."""
+        return len(self._sending or b"")
 
     def close(self) -> None:
         """Join the threads, after the port was closed under them.
@@ -227,14 +237,29 @@ class SerialConsole:
             StateError: the line can't carry one, and would not say so.
             ConsoleClosed: the port is gone, or did not confirm; the line may be in BREAK.
         """
-        if self.break_obstacle is not None:
-            raise StateError(f"{self.url} can't send a BREAK: {self.break_obstacle}")
+        self._require_break()
         try:
             self._port.break_condition = True
             deadline.clock.sleep(BREAK_S)
             self._port.break_condition = False
         except (OSError, ValueError) as error:  # ValueError: an RFC 2217 server that did not confirm
             raise ConsoleClosed(f"{self.url} did not take a BREAK: {error}") from error
+
+    def sysrq(self, key: str, deadline: Deadline) -> None:
+        """Make a magic system request with one key, as `make_system_request`.
+
+        Raises:
+            SpecError: `key` can't be one.
+            StateError: the line can't carry a BREAK.
+            ControlError: what was typed before can't be sent.
+            ConsoleClosed, DeadlineExceeded: the port did not take the BREAK, or the key.
+        """
+        self._require_break()
+        make_system_request(self._console, key, deadline, send_break=self.send_break)
+
+    def _require_break(self) -> None:
+        if self.break_obstacle is not None:
+            raise StateError(f"{self.url} can't send a BREAK: {self.break_obstacle}")
 
 
 @contextmanager

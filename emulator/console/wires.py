@@ -9,10 +9,12 @@ TCG, `cat` of 380 kB on ttyS0).
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import selectors
 import socket
+import struct
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,6 +145,15 @@ def open_raw_pty() -> Iterator[RawPty]:
         pty.close()
 
 
+def count_waiting(descriptor: int, request: int) -> int:
+    """Return what FIONREAD, TIOCOUTQ or the like counts; 0 for a descriptor that has gone."""
+    try:
+        (count,) = struct.unpack("i", fcntl.ioctl(descriptor, request, b"\0" * 4))
+    except OSError:
+        return 0
+    return int(count)
+
+
 TTY_LINGER_S = 0.002
 READ_SIZE = 65536
 
@@ -174,6 +185,9 @@ class Wire(Protocol):
     def discard_unread(self) -> None:
         """Throw away what was handed over and not read by anybody, as far as the wire can."""
 
+    def count_unread(self) -> int:
+        """Return how many bytes were handed over and not read or sent yet, as far as the wire can tell."""
+
 
 class PtyWire:
     """A pty of our own whose slave the far end opens; it outlives any number of far ends."""
@@ -200,6 +214,17 @@ class PtyWire:
         """Throw away what no far end has read, so the next one does not find it."""
         self._pty.take_back()
         self._pty.make_raw()
+
+    def count_unread(self) -> int:
+        """Return how many bytes wait in the slave; QEMU reads them while the guest's FIFO has room."""
+        try:  # not the slave that the pump may be opening again
+            slave = os.open(self._pty.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:  # the console is being closed
+            return 0
+        try:
+            return count_waiting(slave, termios.FIONREAD)
+        finally:
+            os.close(slave)
 
 
 class SocketWire:
@@ -238,3 +263,7 @@ class SocketWire:
 
     def discard_unread(self) -> None:
         """Do nothing: what a socket took belongs to its peer."""
+
+    def count_unread(self) -> int:
+        """Return 0: a socket does not tell what its peer has read."""
+        return 0

@@ -10,11 +10,11 @@ from emulator.console.transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    """What a stimulus did to the guest (docs/facts/qemu.md 4).
+class Observed:
+    """What was seen of a stimulus (docs/facts/qemu.md 4).
 
     Attributes:
-        seen: whether the guest reacted before the wait ended.
+        seen: whether what was expected came before the wait ended.
         evidence: the guest's own words or QEMU's event, escaped; "" where there is none.
     """
 
@@ -54,15 +54,15 @@ class Guest(Protocol):
         """
         ...
 
-    async def reset(self) -> Effect:
+    async def reset(self) -> Observed:
         """Push the reset button."""
         ...
 
-    async def nmi(self) -> Effect:
+    async def nmi(self) -> Observed:
         """Raise a non-maskable interrupt."""
         ...
 
-    async def sysrq(self, key: str) -> Effect:
+    async def sysrq(self, key: str) -> Observed:
         """Make a system request with one key."""
         ...
 

@@ -16,14 +16,12 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.guest_plan import DEFAULT_IMAGE, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import EmulatorError, LabError, StateError
-from emulator.fleet.guest_spec import equip, plan_of, sac_knobs, spec_of
+from emulator.fleet.guest_spec import plan_of, spec_of
 from emulator.fleet.machine_guest import Ground, MachineGuest, Patience, PowerChange
-from emulator.images.store import ImageStore
+from emulator.images.kinds import open_image
 from emulator.machine.probe import choose_accelerator
 from emulator.machine.qemu_binary import find_ovmf, find_qemu
-from emulator.machine.spec import Accelerator, Firmware, MachineSpec, MachineType
-from emulator.sac.boot import SacBoot, sac_spec
-from emulator.sac.image import SAC_IMAGES
+from emulator.machine.spec import Accelerator, MachineSpec, MachineType
 
 AGAIN_S = 5.0
 """How long an answer is taken for the present state, in seconds."""
@@ -32,8 +30,7 @@ AGAIN_S = 5.0
 class Readiness:
     """Looks for prerequisites; `find_problems` blocks, for 4 s where the accelerator is probed first."""
 
-    def __init__(self, store: ImageStore, *, images: Iterable[str], clock: Clock) -> None:
-        self._store = store
+    def __init__(self, *, images: Iterable[str], clock: Clock) -> None:
         self._images = tuple(sorted(images))
         self._clock = clock
         self._probed = False
@@ -57,7 +54,7 @@ class Readiness:
         self._probed = True
 
     def _image_check(self, name: str) -> Callable[[], object]:
-        return lambda: self._store.open(name)
+        return lambda: open_image(name, build=False)
 
 
 def _complaint(check: Callable[[], object]) -> str | None:
@@ -184,13 +181,9 @@ def _find_silence(guest: MachineGuest, clock: Clock) -> str | None:
     return None
 
 
-def _spec_of(plan: GuestPlan, name: str, *, store: ImageStore) -> MachineSpec:
-    """Return the machine of `plan`: the SAC guest comes with the package, the others from the store."""
-    if not plan.is_sac:
-        return spec_of(plan, store.open(plan.image), name)
-    way = SacBoot.UEFI_DISK if plan.firmware is Firmware.OVMF else SacBoot.BIOS_DISK
-    knobs = sac_knobs(plan, name)
-    return equip(sac_spec(way=way, machine=plan.machine, knobs=knobs, name=name), plan)
+def _built_spec(plan: GuestPlan, name: str) -> MachineSpec:
+    """Return the machine of `plan`, whose image must be built."""
+    return spec_of(plan, open_image(plan.image, build=False), name)
 
 
 @asynccontextmanager
@@ -198,7 +191,6 @@ async def open_fleet(
     *,
     run_dir: Path,
     clock: Clock = SYSTEM_CLOCK,
-    store: ImageStore | None = None,
     images: Iterable[str] = (DEFAULT_IMAGE,),
     spec_for: Callable[[GuestPlan, str], MachineSpec] | None = None,
     patience: Patience | None = None,
@@ -209,28 +201,24 @@ async def open_fleet(
     Args:
         run_dir: where each guest's argv and stderr go; consoles are kept in memory only.
         clock: of transcripts and deadlines.
-        store: where images are, default the user's.
         images: which of them must be built for `problems` to be empty.
-        spec_for: what to boot for a plan and a host name, default `spec_of` with the store's image.
-        patience: how long reactions of guests are waited for.
+        spec_for: what to boot for a plan and a host name, default `spec_of` with the user's image.
+        patience: how long what is expected of guests is waited for.
         on_power_change: called on the loop after each change of a guest's power; must not raise.
 
     Raises:
         LabError, ExceptionGroup: at the end, something could not be ended.
     """
-    store = store or ImageStore()
-    chosen = spec_for or (lambda plan, name: _spec_of(plan, name, store=store))
     with ThreadPoolExecutor(THREADS, thread_name_prefix="fleet") as executor:  # joins them
         ground = Ground(
             loop=asyncio.get_running_loop(),
             executor=executor,
             clock=clock,
-            spec_for=chosen,
+            spec_for=spec_for or _built_spec,
             patience=patience or Patience(),
             on_power_change=on_power_change,
         )
-        needed = {name for name in images if name not in SAC_IMAGES}
-        fleet = MachineFleet(ground, Readiness(store, images=needed, clock=clock), run_dir=run_dir)
+        fleet = MachineFleet(ground, Readiness(images=images, clock=clock), run_dir=run_dir)
         try:
             yield fleet
         finally:

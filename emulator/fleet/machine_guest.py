@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,14 +16,14 @@ from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.console.channel import Cursor
 from emulator.console.marks import Mark, MarkKind
+from emulator.console.sysrq import require_key
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, LabError, StateError
-from emulator.fleet.guest import Effect
+from emulator.fleet.guest import Observed
 from emulator.fleet.guest_spec import host_name_of, plan_of
 from emulator.fleet.machine_slot import MachineSlot
-from emulator.fleet.system_request import has_read_all, make_system_request, require_key
 from emulator.guest_text.boots import BOOT_S, BootWatch
-from emulator.guest_text.effects import NMI, RESET, Reaction, ReactionSearch, marks_after, reaction_to_sysrq
+from emulator.guest_text.expected import NMI, RESET, Expected, ExpectedSearch, expected_of_sysrq
 from emulator.machine.machine import Machine
 from emulator.machine.spec import MachineSpec
 
@@ -63,6 +64,30 @@ async def wait_for(
 
 
 T = TypeVar("T")
+
+
+def events_after(mark: Mark, marks: Sequence[Mark]) -> list[tuple[str, str]]:
+    """Return name and reason ("" without one) of QEMU's events in `marks` that came after `mark`."""
+    later = takewhile(lambda one: one is not mark and one.at >= mark.at, reversed(marks))
+    events = [(one.name, str(one.detail.get("reason") or "")) for one in later if one.kind is MarkKind.QMP]
+    return events[::-1]
+
+
+class BootFollower:
+    """Reads what a guest writes from now on until its boot is over."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._cursor = Cursor(transcript, position=len(transcript))
+        self._watch = BootWatch(began=transcript.now())
+
+    def look(self) -> float:
+        """Read on, and return for how long nothing more may come until the boot is over; 0 when it is."""
+        cursor, transcript = self._cursor, self._cursor.transcript
+        if data := cursor.read(cursor.available()):
+            self._watch.feed(data, transcript.arrival(cursor.position - 1))
+        return self._watch.remaining(transcript.now())
+
+
 KEEP = 4 * 2**20
 CONTROL_S = 5.0
 """How long QEMU may take to answer a command."""
@@ -70,7 +95,7 @@ CONTROL_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a guest's reaction is waited for, in seconds.
+    """How long what is expected of a guest is waited for, in seconds.
 
     Attributes:
         stimulus_s: for an answer to an NMI or a system request.
@@ -107,7 +132,7 @@ class Ground:
         executor: where all that blocks is done.
         clock: of transcripts and deadlines.
         spec_for: says what to boot for a plan and a host name; may block.
-        patience: how long reactions are waited for.
+        patience: how long what is expected is waited for.
         on_power_change: called on the loop after each change.
     """
 
@@ -138,9 +163,8 @@ class MachineGuest:
         self._power = asyncio.Lock()
         self._stimuli = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._boot: BootWatch | None = None  # while a boot goes on
+        self._boot: BootFollower | None = None  # while a boot goes on
         self._boots = 0  # how many were begun by power or reset
-        self._held: bytearray | None = None  # what is typed while a system request is under way
         self._ends = 0  # how many calls that end it are at work
         self._told = False  # what `on_power_change` was told last
         self._pending = False
@@ -221,7 +245,7 @@ class MachineGuest:
 
     # -- stimuli -------------------------------------------------------------------------------
 
-    async def reset(self) -> Effect:
+    async def reset(self) -> Observed:
         """Push the reset button, and see the machine start again.
 
         Raises:
@@ -229,12 +253,12 @@ class MachineGuest:
             ControlError: QMP failed.
         """
         machine = self._require_on("reset")
-        self._boot, self._boots = self._watch_boot(), self._boots + 1
+        self._boot, self._boots = BootFollower(self.transcript), self._boots + 1
         mark = self.transcript.mark(MarkKind.STIMULUS, "reset")
         await self._run(lambda: machine.reset(self._soon()))
-        return _effect_of(await self._search(RESET, mark, seconds=self._ground.patience.reset_s))
+        return _observed_by(await self._search(RESET, mark, seconds=self._ground.patience.reset_s))
 
-    async def nmi(self) -> Effect:
+    async def nmi(self) -> Observed:
         """Raise a non-maskable interrupt, and see the guest's answer on its console.
 
         Raises:
@@ -247,9 +271,9 @@ class MachineGuest:
             machine = self._require_on("nmi")
             mark = self.transcript.mark(MarkKind.STIMULUS, "nmi")
             await self._run(lambda: machine.nmi(self._soon()))
-            return _effect_of(await self._search(NMI, mark, seconds=self._ground.patience.stimulus_s))
+            return _observed_by(await self._search(NMI, mark, seconds=self._ground.patience.stimulus_s))
 
-    async def sysrq(self, key: str) -> Effect:
+    async def sysrq(self, key: str) -> Observed:
         """Make a system request, and see the guest's answer; made again once if nothing at all came.
 
         What is typed meanwhile is held back for up to 0.1 s.
@@ -263,13 +287,13 @@ class MachineGuest:
         self._require_on("sysrq")
         return await self._to_end(self._sysrq(key))  # a BREAK without its key would take a typed one
 
-    async def _sysrq(self, key: str) -> Effect:
+    async def _sysrq(self, key: str) -> Observed:
         async with self._stimuli:
             await self._settle_first_boot()
             search = await self._request(key)
-            if search.silent and search.evidence is None and await self._has_read_all():
+            if search.silent and search.evidence is None and self._has_read_all():
                 search = await self._request(key)  # QEMU can lose a BREAK (docs/facts/qemu.md 4)
-            return _effect_of(search)
+            return _observed_by(search)
 
     # -- console -------------------------------------------------------------------------------
 
@@ -293,11 +317,7 @@ class MachineGuest:
         """
         if self.transcript.closed is not None:
             raise ConsoleClosed(f"{self._id.name} is gone: {self.transcript.closed}")
-        machine = self._require_on("type")
-        if self._held is not None:
-            self._held += data
-        else:
-            machine.console.post(data)
+        self._require_on("type").console.post(data)
 
     async def wait_typed(self) -> None:
         """Return when what was queued has been handed to the machine, or it is off."""
@@ -308,7 +328,7 @@ class MachineGuest:
     async def _start(self) -> None:
         if self.is_on:
             return
-        boot = self._watch_boot()
+        boot = BootFollower(self.transcript)
         plan = self.plan
         name = host_name_of(self._id, plan)
         await self._run(lambda: self._slot.start(self._ground.spec_for(plan, name)))
@@ -364,26 +384,21 @@ class MachineGuest:
 
     # -- inside: stimuli -----------------------------------------------------------------------
 
-    async def _request(self, key: str) -> ReactionSearch:
+    async def _request(self, key: str) -> ExpectedSearch:
         machine = self._require_on("sysrq")
         mark = self.transcript.mark(MarkKind.STIMULUS, f"sysrq-{key}")
-        self._held = bytearray()
-        try:
-            await self._run(lambda: make_system_request(machine, key, self._soon()))
-        finally:
-            held, self._held = bytes(self._held), None
-            if held and self.is_on:
-                machine.console.post(held)
+        with machine.console.held():  # from the mark on
+            await self._run(lambda: machine.sysrq(key, self._soon()))
         seconds = self._ground.patience.stimulus_s
-        return await self._search(reaction_to_sysrq(key), mark, seconds=seconds)
+        return await self._search(expected_of_sysrq(key), mark, seconds=seconds)
 
-    async def _search(self, reaction: Reaction, mark: Mark, *, seconds: float) -> ReactionSearch:
-        search = ReactionSearch(reaction)
+    async def _search(self, expected: Expected, mark: Mark, *, seconds: float) -> ExpectedSearch:
+        search = ExpectedSearch(expected)
         cursor = Cursor(self.transcript, position=mark.offset)
 
         def look() -> str | None:
             search.feed(cursor.read(cursor.available()))
-            search.note(marks_after(mark, self.transcript.marks))
+            search.note(events_after(mark, self.transcript.marks))
             return search.evidence
 
         await wait_for(self.transcript, look, deadline=Deadline.after(seconds, self._ground.clock))
@@ -394,7 +409,7 @@ class MachineGuest:
         deadline = Deadline.after(seconds, self._ground.clock)
         while self._boot is not None and self.is_on and not deadline.expired():
             version = self.transcript.version
-            wait_s = self._boot.look(self.transcript)
+            wait_s = self._boot.look()
             if not wait_s:
                 self._boot = None
                 return
@@ -405,22 +420,20 @@ class MachineGuest:
         if self._boots == 1:
             await self._settle(BOOT_S)
 
-    def _watch_boot(self) -> BootWatch:
-        return BootWatch(position=len(self.transcript), began=self.transcript.now())
-
     def _require_on(self, what: str) -> Machine:
         machine = self.machine
         if machine is None or not self.is_on:
             raise StateError(f"{what}: {self._id.name} is off; it must be on")
         return machine
 
-    async def _has_read_all(self) -> bool:
+    def _has_read_all(self) -> bool:
+        """Tell whether the guest took all that was typed; a request in front of the rest would be lost."""
         machine = self.machine
-        return machine is not None and self.is_on and await self._run(lambda: has_read_all(machine))
+        return machine is not None and self.is_on and machine.console.unread == 0
 
     def _unsent(self) -> int:
         machine = self.machine
-        return len(self._held or b"") + (0 if machine is None else machine.console.unsent)
+        return 0 if machine is None else machine.console.unsent
 
     def _soon(self) -> Deadline:
         return Deadline.after(CONTROL_S, self._ground.clock)
@@ -429,9 +442,9 @@ class MachineGuest:
         return await self._ground.loop.run_in_executor(self._ground.executor, act)
 
 
-def _effect_of(search: ReactionSearch) -> Effect:
+def _observed_by(search: ExpectedSearch) -> Observed:
     evidence = search.evidence or search.hint
-    return Effect(seen=evidence is not None, evidence=evidence or "")
+    return Observed(seen=evidence is not None, evidence=evidence or "")
 
 
 def _shoot(machine: Machine, deadline: Deadline) -> bytes:

@@ -1,10 +1,25 @@
-"""What a Linux guest shows at its prompts, and who may log in: values for driver and judge alike."""
+"""What a Linux guest writes: its kernel's stamp, its first line, its prompts, and who may log in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-KERNEL = rb"Linux version [^\n]*\n"
+LEVEL = rb"<\d{1,3}>"
+"""What stands before a record on a console that shows levels."""
+STAMP = rb"\[(?:\d{5,10}|(?=[ \d]{5}\.) {1,4}\d{1,4})\.\d{6}\]"
+"""The stamp of a record, exactly `[%5lu.%06lu]` (kernel/printk, `print_time`).
+
+It begins with a plain character, so that text without it passes at memory speed.
+"""
+CALLER = rb"\[\s*[TC]\d+\]"
+"""Who printed a record, behind its stamp (CONFIG_PRINTK_CALLER): `[   T12]`, `[    C0]`."""
+RECORD = STAMP + rb"(?:" + CALLER + rb")? "
+"""What stands before a record's text."""
+LOGGED_STAMP = rb"\[\s*\d+\.\d+\]"
+"""A stamp in logs of any origin, whose blanks and digits somebody may have changed."""
+BEGINS = b"Linux version "
+"""What the kernel's first line begins with."""
+KERNEL = BEGINS + rb"[^\n]*\n"
 """The kernel's first line."""
 MARKER = rb"ttylab-\d{4,}"
 """What the driver lets the shell print behind a command's output, followed by `:STATUS:`."""

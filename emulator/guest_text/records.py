@@ -18,6 +18,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
+from emulator.guest_text.linux import LEVEL, STAMP
+
 
 class StreamView:
     """What a reader wants of a stream: kinds of it say which bytes those are. Append-only.
@@ -91,11 +93,10 @@ class StreamView:
         return self._raw_starts[0] if self._raw_starts else self._told
 
 
-_STAMP = rb"\[(?:\d{5,10}|(?=[ \d]{5}\.) {1,4}\d{1,4})\.\d{6}\]"
-_BRACKET = re.compile(_STAMP)  # begins with a plain character, so that text without it passes at memory speed
-_LEVEL = re.compile(rb"<\d{1,3}>\Z")
+_BRACKET = re.compile(STAMP)
+_LEVEL = re.compile(LEVEL + rb"\Z")
 _LONGEST_LEVEL = 5
-_RECORDS = re.compile(rb"(?:(?:<\d{1,3}>)?" + _STAMP + rb"[^\n]*\n)+")
+_RECORDS = re.compile(rb"(?:(?:" + LEVEL + rb")?" + STAMP + rb"[^\n]*\n)+")
 _MAY_BEGIN = re.compile(rb"(?:<\d{0,3}|(?:<\d{1,3}>)?(?:\[ {0,4}(?:\d{1,10}(?:\.\d{0,6})?)?)|<\d{1,3}>)\Z")
 _LONGEST_HEAD = 24  # <123>[1234567890.123456]
 

@@ -25,6 +25,10 @@ CMD_AVAILABLE = rb"EVENT: The CMD command is now available\.\r\n"
 MORE = rb"----Press <Enter> for more----"
 LOGIN = rb"(?:Username|Domain +|Password) ?:"
 SHELL_PROMPT = rb"[A-Z]:\\[^\r\n<>|]{0,200}>"
+DOCUMENT = b"<?xml>\r\n<machine-info>"
+"""What SAC begins a boot with."""
+BUGCHECK, BUGCHECK_END = b'<INSTANCE CLASSNAME="BLUESCREEN">', b"</INSTANCE>"
+"""Around the XML that a bugcheck begins with."""
 BANNER = rb"Computer is booting, SAC started and initialized\.\r\n"
 _MOST_EVENTS = 8
 
@@ -82,7 +86,7 @@ def lines_of(output: bytes) -> tuple[bytes, ...]:
 
 
 _SIGNS = re.compile(
-    rb"(?P<bugcheck><INSTANCE CLASSNAME=\"BLUESCREEN\">.{0,8000}?</INSTANCE>)"
+    rb"(?P<bugcheck>" + BUGCHECK + rb".{0,8000}?" + BUGCHECK_END + rb")"
     rb"|(?P<firmware>BdsDxe: (?:loading|starting) Boot[0-9A-Fa-f]{4})"
     rb"|(?P<menu>\x1b\[2J\x1b\[1;1H\x1b\[0m\x1b\[37;40m)"
     rb"|(?P<info>(?:<\?xml>\r\n)?<machine-info>)",
@@ -129,6 +133,5 @@ def find_boots(data: bytes) -> tuple[BootSign, ...]:
 
 def _is_inside_bugcheck(data: bytes, at: int) -> bool:
     """Tell whether a bugcheck's XML was begun before `at`, and has not ended yet."""
-    return data.rfind(b'<INSTANCE CLASSNAME="BLUESCREEN">', max(0, at - 8000), at) > data.rfind(
-        b"</INSTANCE>", max(0, at - 8000), at
-    )
+    first = max(0, at - 8000)
+    return data.rfind(BUGCHECK, first, at) > data.rfind(BUGCHECK_END, first, at)

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from emulator.guest_text.printable import escape
+from emulator.guest_text.sac import BUGCHECK, BUGCHECK_END, DOCUMENT
 
 MACHINE_INFO = rb"<machine-info>.{0,4000}?</machine-info>"
 """The whole element, to be compiled with DOTALL."""
@@ -56,7 +57,6 @@ def parse_machine_info(data: bytes) -> MachineInfo | None:
     return MachineInfo(**{_FIELDS[name]: escape(value) for name, value in elements if name in _FIELDS})
 
 
-_OPENING = rb'<INSTANCE CLASSNAME="BLUESCREEN">'
 _CODE = re.compile(rb'NAME="STOPCODE"[^\n]*<VALUE>"0x([0-9A-Fa-f]{1,8})"')
 _PROMPT = re.compile(rb"(?:\A|[\r\n])!SAC>")
 _NAME = re.compile(rb"[\r\n]([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)[ ]*\r?\n")
@@ -117,7 +117,7 @@ def parse_bugcheck(data: bytes) -> Bugcheck | None:
     `data` may be raw, or without escape sequences. What stands behind the next boot's `machine-info` is not
     part of it.
     """
-    start = data.rfind(_OPENING)
+    start = data.rfind(BUGCHECK)
     if start < 0:
         prompts = list(_PROMPT.finditer(data))
         if not prompts:
@@ -144,6 +144,6 @@ def parse_bugcheck(data: bytes) -> Bugcheck | None:
 
 def _own_part(region: bytes) -> bytes:
     """Cut off the next boot: its `machine-info`, or its firmware's first words."""
-    closed = region.find(b"</INSTANCE>")
-    later = (region.find(sign, max(closed, 0)) for sign in (b"<?xml>\r\n<machine-info>", b"BdsDxe: "))
+    closed = region.find(BUGCHECK_END)
+    later = (region.find(sign, max(closed, 0)) for sign in (DOCUMENT, b"BdsDxe: "))
     return region[: min((at for at in later if at > 0), default=len(region))]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from emulator.guest_text.linux import KERNEL
+
 NOTHING_BOOTS = "nothing boots"
 NOT_WINDOWS = "no Windows"
 EMS_OFF = "EMS is off"
@@ -48,7 +50,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         state=DEBUGGER,
         why="KD packets instead of SAC, which takes no input; `bcdedit /debug off`, or another port for it",
     ),
-    _not_windows(rb"Linux version [^\n]*\n", "Linux"),
+    _not_windows(KERNEL, "Linux"),
     _not_windows(rb"GNU GRUB |Welcome to GRUB!", "GRUB, or another system behind it,"),
     _not_windows(rb"^(?:ISO|SYS|PXE|EXT)LINUX \d", "a loader for Linux (SYSLINUX)"),
     _not_windows(rb"^systemd-boot \d|^U-Boot (?:SPL )?\d{4}\.", "another loader than Windows'"),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from emulator.errors import ImageError, SpecError
+from emulator.files import write_whole
 from emulator.images.package import Package
-from emulator.toml_file import parse_table
+from emulator.machine.board import Board
+from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType, kernel_for
+from emulator.sac.image import SacConsole
+from emulator.sac.knobs import SacKnobs
+from emulator.values import json_ready, load_json
 
 FORMAT = 1
 _BLOCK = 512  # of `st_blocks`
@@ -21,29 +23,6 @@ FILES = ("bzimage", "vmlinux", "initrd")
 """What every image has."""
 DISK = "disk.img"
 """What an image with a disk has besides."""
-
-
-class _PackageTable(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
-    version: str
-    sha256: str
-    architecture: str
-
-
-class _ManifestTable(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    format: int
-    name: str
-    suite: str
-    flavour: str
-    kernel_request: str
-    kernel_version: str
-    kernel_release: str
-    modules: list[str]
-    packages: list[_PackageTable]
-    recipe: str
-    sha256: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +40,7 @@ class Manifest:
         packages: what it was made from, sorted by name.
         recipe: hash of the recipe.
         sha256: of each file, by its name: those in `FILES`, and `DISK` if there is one.
+        format: of the manifest itself.
     """
 
     name: str
@@ -73,6 +53,7 @@ class Manifest:
     packages: tuple[Package, ...]
     recipe: str
     sha256: Mapping[str, str]
+    format: int = FORMAT
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -81,23 +62,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """Return the manifest's file."""
-        table = asdict(self) | {"format": FORMAT, "sha256": dict(self.sha256)}
-        return json.dumps(table, indent=2, sort_keys=True) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str, *, origin: str) -> Manifest:
-        """Return the manifest that `to_json` wrote.
-
-        Raises:
-            ImageError: it is damaged.
-        """
-        try:
-            table = parse_table(json.loads(text), _ManifestTable, origin=origin)
-        except (ValueError, SpecError) as error:
-            raise ImageError(f"damaged manifest: {error}") from error
-        fields = table.model_dump(exclude={"format", "packages", "modules"})
-        packages = tuple(Package(**package.model_dump()) for package in table.packages)
-        return cls(**fields, packages=packages, modules=tuple(table.modules))
+        return json.dumps(json_ready(self), indent=2, sort_keys=True) + "\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +100,41 @@ class Image:
     disk: Path | None = None
 
     @property
+    def features(self) -> frozenset[str]:
+        """What it offers to scenarios: its modules."""
+        return self.modules
+
+    @property
+    def usual_board(self) -> Board:
+        """A PC under SeaBIOS."""
+        return Board(machine=MachineType.PC, firmware=Firmware.SEABIOS)
+
+    @property
+    def boot_timeout_s(self) -> float:
+        """As long as scenarios allow."""
+        return 0.0
+
+    def spec(self, board: Board) -> MachineSpec:
+        """Return a machine that boots it with the board's words on its command line; as `linux_spec`."""
+        plain = linux_spec(
+            self, machine=board.machine, firmware=board.firmware, words=board.words, name=board.name
+        )
+        return plain if board.uuid is None else replace(plain, smbios=(("uuid", board.uuid),))
+
+    def named(self, host_name: str) -> tuple[str, ...]:
+        """Return the word that gives it a host name."""
+        return (f"ttylab.hostname={host_name}",)
+
+    def sac_console(self, knobs: SacKnobs) -> SacConsole:
+        """Refuse: Linux has no SAC."""
+        del knobs
+        raise SpecError(f"image {self.name} has no SAC")
+
+    def write_disk(self, path: Path) -> None:
+        """Refuse: its disk is the store's, and each machine writes to a view of its own."""
+        raise SpecError(f"image {self.name}: {path} can't be a disk of its own; only the SAC guest has one")
+
+    @property
     def size(self) -> int:
         """Return the bytes of the files together; of a disk those without its holes."""
         plain = sum(path.stat().st_size for path in (self.bzimage, self.vmlinux, self.initrd))
@@ -149,7 +149,7 @@ class Image:
             "kernel_version": self.kernel_version,
             "kernel_release": self.kernel_release,
             "sha256": dict(self.sha256),
-            "packages": [asdict(package) for package in self.packages],
+            "packages": json_ready(self.packages),
             "modules": sorted(self.modules),
         }
 
@@ -181,9 +181,11 @@ def read_manifest(directory: Path) -> Manifest:
     """
     path = directory / "manifest.json"
     try:
-        return Manifest.from_json(path.read_text(encoding="utf-8"), origin=str(path))
-    except (OSError, UnicodeDecodeError) as error:
+        return load_json(path.read_bytes(), Manifest, origin=str(path), whole=True)
+    except OSError as error:
         raise ImageError(f"{path}: can't be read: {error}") from error
+    except SpecError as error:
+        raise ImageError(f"damaged manifest: {error}") from error
 
 
 def find_wrong_files(manifest: Manifest, directory: Path) -> list[str]:
@@ -210,10 +212,13 @@ def is_sealed(directory: Path) -> bool:
 
 
 def seal(directory: Path) -> None:
-    """Note sizes and change times of the files, which have just been written or hashed."""
-    temporary = directory / f"seal.json.{os.getpid()}"
-    temporary.write_text(json.dumps(_facts(directory)), encoding="utf-8")
-    temporary.replace(directory / "seal.json")
+    """Note sizes and change times of the files, which have just been written or hashed.
+
+    Raises:
+        FileError: the note can't be written.
+        OSError: a file is missing.
+    """
+    write_whole(directory / "seal.json", json.dumps(_facts(directory)).encode())
 
 
 def hash_file(path: Path) -> str:
@@ -229,3 +234,46 @@ def _facts(directory: Path) -> dict[str, list[int]]:
         status = (directory / name).stat()
         facts[name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
     return facts
+
+
+CONSOLE_ARGS = ("console=ttyS0,115200",)
+FAST_ARGS = ("no_timer_check", "cryptomgr.notests")
+"""What a guest whose command line is ours may leave out: 0.5 s of a boot under TCG (docs/facts/qemu.md 2)."""
+
+
+def linux_spec(
+    image: Image, *, machine: MachineType, firmware: Firmware, words: Iterable[str] = (), name: str = ""
+) -> MachineSpec:
+    """Return a machine that boots a Linux image of ours with `words` on its command line.
+
+    An image with a disk boots from it: GRUB asks on ttyS0 and on the screen for 5 s, or for as long as the
+    word `ttylab.grub_timeout=N` says. Each machine writes to a view of its own, which ends with QEMU; the
+    store's file is never written. SeaBIOS shows itself on ttyS0, as OVMF always does. A microvm, which can
+    have no disk, starts the same kernel directly.
+
+    Everything else has its default; `dataclasses.replace` changes it.
+
+    Raises:
+        SpecError: there is no such machine, or GRUB would not hand on a word as it is.
+    """
+    if image.disk is not None and machine is not MachineType.MICROVM:
+        return MachineSpec(
+            name=name or image.name,
+            machine=machine,
+            firmware=firmware,
+            disks=(Disk(path=image.disk, discard_writes=True),),
+            firmware_on_serial=firmware is Firmware.SEABIOS,
+            tell_tsc=True,
+            generation_id=True,
+            command_line=(*FAST_ARGS, *words),
+        )
+    return MachineSpec(
+        name=name or image.name,
+        machine=machine,
+        firmware=firmware,
+        kernel=kernel_for(image, firmware),
+        initrd=image.initrd,
+        tell_tsc=True,
+        generation_id=machine is not MachineType.MICROVM,
+        command_line=(*CONSOLE_ARGS, *FAST_ARGS, *words),
+    )

@@ -11,15 +11,15 @@ What only a build needs (apt, packages, the lock) is imported by it: who lists i
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from emulator.errors import ImageError
+from emulator import places
+from emulator.errors import FileError, ImageError
+from emulator.files import staged_tree
 from emulator.images.catalog import Catalog, CatalogEntry, load_catalog
 from emulator.images.image import (
     DISK,
@@ -50,8 +50,7 @@ class ImageStore:
     """Built images on disk.
 
     Args:
-        root: directory of the store; made when something is built. Default: `images` in the cache
-            directory of the user, or of the environment variable TTYLAB_CACHE.
+        root: directory of the store; made when something is built. Default: `places.images()`.
         catalog: which images there are; default the shipped catalog.
         recipe: what they hold; default the shipped recipe.
         fetch: where packages come from; default the Debian archive.
@@ -65,7 +64,7 @@ class ImageStore:
         recipe: Recipe | None = None,
         fetch: Fetch | None = None,
     ) -> None:
-        self.root = (root or default_root()).absolute()
+        self.root = (root or places.images()).absolute()
         self.catalog = catalog or load_catalog()
         self._recipe = recipe or load_recipe()
         self._fetch = fetch or _fetch_from_debian
@@ -111,7 +110,7 @@ class ImageStore:
                 problems = find_wrong_files(manifest, directory)
                 if problems:
                     raise ImageError(f"image {name} is damaged: {problems[0]}; {remedy}")
-                with suppress(OSError):  # a store that is shared read-only is hashed on every open
+                with suppress(FileError):  # a store that is shared read-only is hashed on every open
                     seal(directory)
         except OSError as error:
             raise ImageError(f"image {name}: {error.filename}: {error.strerror}; {remedy}") from error
@@ -189,22 +188,13 @@ class ImageStore:
         from emulator.images.build import build_image  # noqa: PLC0415
 
         target = self.directory(entry.name)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            for leftover in target.parent.glob(".build-*"):  # of a build that was killed: the lock is ours
+        with _told(entry.name):
+            for leftover in target.parent.glob(".*"):  # of a build that was killed: the lock is ours
                 _remove(leftover)
             debs = self._packages(entry, progress)
-            with TemporaryDirectory(dir=target.parent, prefix=".build-") as name:
-                made = Path(name) / "image"
-                made.mkdir()
-                build_image(entry, self._recipe, debs=debs, directory=made, progress=progress)
-                seal(made)
-                if target.exists():
-                    target.rename(Path(name) / "old")
-                made.rename(target)
-        except OSError as error:
-            what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-            raise ImageError(f"image {entry.name} can't be built: {what}") from error
+        with staged_tree(target) as made, _told(entry.name):
+            build_image(entry, self._recipe, debs=debs, directory=made, progress=progress)
+            seal(made)
 
     def _packages(self, entry: CatalogEntry, progress: Progress) -> Sequence[tuple[Package, Path]]:
         known = self._known_packages(entry)
@@ -233,16 +223,6 @@ class ImageStore:
         return self.root / "pool" / package.file_name
 
 
-def default_root() -> Path:
-    """Return the store's directory when none is given."""
-    cache = os.environ.get("TTYLAB_CACHE")
-    if cache:
-        return Path(cache) / "images"
-    from platformdirs import user_cache_path  # noqa: PLC0415
-
-    return user_cache_path("ttylab", appauthor=False) / "images"
-
-
 def ensure_image(name: str, progress: Progress | None = None) -> Image:
     """Return an image of the default store, built first if it is not there; see `ImageStore.ensure`."""
     return ImageStore().ensure(name, progress)
@@ -252,6 +232,15 @@ def _fetch_from_debian(entry: CatalogEntry, pool: Path, progress: Progress) -> S
     from emulator.images.apt import fetch_packages  # noqa: PLC0415
 
     return fetch_packages(entry, pool, progress)
+
+
+@contextmanager
+def _told(image: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        raise ImageError(f"image {image} can't be built: {what}") from error
 
 
 def _silent(_stage: str, _fraction: float) -> None:

@@ -15,6 +15,7 @@ from emulator.clock import Clock, utc_now
 from emulator.console.links import CONSOLE_SOCKET, CONTROL_SOCKET
 from emulator.console.transcript import DirectorySink, Transcript
 from emulator.errors import LabError
+from emulator.files import make_private_directory, write_json
 from emulator.machine.argv import FirmwareFiles, RamFile
 from emulator.machine.ledger import Entry, Ledger
 from emulator.machine.origin import Origin
@@ -26,13 +27,12 @@ from emulator.machine.qmp import LoopThread
 from emulator.machine.run_dir import (
     ARGV_FILE,
     make_temp_dir,
-    prepare_run_dir,
     remove_temp_dir,
     temp_dir_path,
-    write_json,
 )
 from emulator.machine.spec import Firmware, MachineSpec
 from emulator.machine.swtpm import Tpm, open_tpm
+from emulator.values import json_ready
 
 T = TypeVar("T")
 
@@ -140,7 +140,7 @@ class Bench:
         facts = {
             "argv": list(launch.argv),
             "sha256": launch.sha256,
-            "spec": (spec if self.origin is None else self.origin.spec).to_dict(),
+            "spec": json_ready(spec if self.origin is None else self.origin.spec),
             "state": None if self.origin is None else self.origin.key,
             "qemu": {"path": str(self.qemu.path), "version": str(self.qemu.version)},
             "accelerator": {"name": self.accelerator.accelerator, "reason": self.accelerator.reason},
@@ -178,7 +178,7 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
         spec.accelerator, qemu=qemu, machine=spec.machine, clock=opening.clock
     )
     firmware = _find_firmware(spec, opening.origin)
-    run_dir = prepare_run_dir(opening.run_dir)
+    run_dir = make_private_directory(opening.run_dir).resolve()
     ledger = Ledger()
     entry = _new_entry(spec, run_dir=run_dir, label=opening.label)
     teardown.push(lambda: _forget(ledger, entry))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
+from emulator.console.sysrq import require_key
 from emulator.console.transcript import Transcript
 from emulator.errors import EmulatorError, SpecError
 from emulator.machine.spec import Device, MachineSpec, MachineType
@@ -89,6 +90,10 @@ class Control(Protocol):
         """Hold the serial line in BREAK once."""
         ...
 
+    def sysrq(self, key: str, deadline: Deadline) -> None:
+        """Make a magic system request with one key over the serial line: rest, BREAK, key (SERIAL_BREAK)."""
+        ...
+
     def press_keys(self, keys: tuple[str, ...], deadline: Deadline) -> None:
         """Press keys together on the machine's keyboard, in QEMU's qcode names ("alt", "sysrq", "h")."""
         ...
@@ -110,18 +115,6 @@ class Control(Protocol):
         ...
 
 
-@runtime_checkable
-class SystemRequestControl(Control, Protocol):
-    """A control whose far end makes a whole system request by itself: BREAK, pauses, key.
-
-    Its SERIAL_BREAK is this: a BREAK without a key can't be had.
-    """
-
-    def sysrq(self, key: str, deadline: Deadline) -> None:
-        """Make a magic system request with one key over the serial line."""
-        ...
-
-
 REQUEST_S = 20.0
 _ACTS: Mapping[str, Callable[[Control, Deadline], None]] = {
     "nmi": lambda control, deadline: control.nmi(deadline),
@@ -131,33 +124,38 @@ _ACTS: Mapping[str, Callable[[Control, Deadline], None]] = {
     "power_off": lambda control, deadline: control.power_off(deadline),
     "power_on": lambda control, deadline: control.power_on(deadline),
 }
-WORDS = (*_ACTS, "keys")
+WORDS = (*_ACTS, "keys", "sysrq")
+_OPERANDS = {"keys": "keys", "sysrq": "key"}
 
 
 def answer_request(control: Control, transcript: Transcript, request: Mapping[str, Any]) -> dict[str, Any]:
     """Do what `{"do": WORD, …}` asks and return `{"ok": true}` or `{"ok": false, "error": TEXT}`.
 
+    `{"do": "sysrq", "key": "h"}` makes a system request over the serial line, and
     `{"do": "keys", "keys": ["alt", "sysrq", "h"]}` presses keys together. The mark is set before the
-    act, so the guest's reaction never precedes it; an act that failed gets a second one.
+    act, so what is observed never precedes it; an act that failed gets a second one.
     """
     try:
-        word, act = _parse(request)
+        name, act = _parse(request)
     except SpecError as error:
         return {"ok": False, "error": str(error)}
-    transcript.mark(MarkKind.STIMULUS, word, {"by": "control socket"})
+    transcript.mark(MarkKind.STIMULUS, name, {"by": "control socket"})
     try:
         act(control, Deadline.after(REQUEST_S, transcript.clock))
     except EmulatorError as error:
-        transcript.mark(MarkKind.LAB, "request-failed", {"request": word, "error": str(error)})
+        transcript.mark(MarkKind.LAB, "request-failed", {"request": name, "error": str(error)})
         return {"ok": False, "error": str(error)}
     return {"ok": True}
 
 
 def _parse(request: Mapping[str, Any]) -> tuple[str, Callable[[Control, Deadline], None]]:
+    """Return the name of what is asked for, and what does it."""
     word = request.get("do")
-    allowed = {"do", "keys"} if word == "keys" else {"do"}
-    if word not in WORDS or set(request) - allowed:
+    if word not in WORDS or set(request) - {"do", _OPERANDS.get(word)}:
         raise SpecError(f'request {dict(request)!r}: need one "do" of {" ".join(WORDS)}')
+    if word == "sysrq":
+        key = require_key(request.get("key"))
+        return f"sysrq-{key}", lambda control, deadline: control.sysrq(key, deadline)
     if word != "keys":
         return word, _ACTS[word]
     keys = request.get("keys")

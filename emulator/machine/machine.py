@@ -13,6 +13,7 @@ from typing import Any
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.pump import Console, open_console, open_socket_console
+from emulator.console.sysrq import make_system_request
 from emulator.console.transcript import Transcript
 from emulator.errors import LabError, SavedStateError, StateError
 from emulator.machine.argv import CONSOLE_CHARDEV, RamFile, Wiring, build_argv
@@ -37,7 +38,7 @@ CATCH_UP_S = 0.05
 class Machine:
     """A virtual machine and its console; made by `open_machine`. Any thread may call anything.
 
-    Implements `capability.Control`.
+    Implements `control.Control`.
 
     Attributes:
         spec: what it is.
@@ -221,6 +222,19 @@ class Machine:
         arguments = {"id": CONSOLE_CHARDEV}
         self._act(Capability.SERIAL_BREAK, "chardev-send-break", arguments, deadline=deadline)
 
+    def sysrq(self, key: str, deadline: Deadline) -> None:
+        """Make a magic system request with one key, as `make_system_request`.
+
+        Raises:
+            SpecError: `key` can't be one.
+            StateError: it is off.
+            ControlError: QMP failed, or the guest does not read what was typed before.
+            ConsoleClosed, DeadlineExceeded: the key was not taken.
+        """
+        self._require(Capability.SERIAL_BREAK, "sysrq")
+        self._cycle_for("sysrq")
+        make_system_request(self.console, key, deadline, send_break=self.send_break)
+
     def press_keys(self, keys: tuple[str, ...], deadline: Deadline) -> None:
         """Press keys together, in QEMU's qcode names."""
         arguments = {"keys": [{"type": "qcode", "data": key} for key in keys]}
@@ -270,9 +284,12 @@ class Machine:
         *,
         deadline: Deadline,
     ) -> None:
-        if capability not in self.capabilities:
-            raise StateError(f"{command}: machine {self.spec.name} ({self.spec.machine}) has no {capability}")
+        self._require(capability, command)
         self.query(command, arguments, deadline=deadline)
+
+    def _require(self, capability: Capability, what: str) -> None:
+        if capability not in self.capabilities:
+            raise StateError(f"{what}: machine {self.spec.name} ({self.spec.machine}) has no {capability}")
 
     def _cycle_for(self, what: str) -> PowerCycle:
         if self._cycle is None or self._cycle.state is MachineState.OFF:

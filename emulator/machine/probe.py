@@ -11,19 +11,20 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from tempfile import TemporaryDirectory
 from typing import Literal
 
-from platformdirs import user_cache_path
-
+from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
-from emulator.errors import MissingPrerequisite
+from emulator.errors import FileError, MissingPrerequisite, SpecError
+from emulator.files import write_whole
 from emulator.machine.process import Finished, run_bounded
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.spec import Accelerator, MachineType
+from emulator.values import json_ready, load_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,37 +78,20 @@ def cache_key(host: HostIdentity, *, machine: MachineType, qemu: str, rom: bytes
 def recall(cache_dir: Path, *, key: str) -> ProbeVerdict | None:
     """Return the verdict under `key`; None if there is none or the file is damaged."""
     try:
-        fields = json.loads(_file(cache_dir, key).read_bytes())
-    except (OSError, ValueError):
+        text = _file(cache_dir, key).read_bytes()
+        verdict = load_json(text, ProbeVerdict, origin="a verdict")
+    except (OSError, SpecError):
         return None
-    match fields:
-        case {
-            "usable": bool(usable),
-            "stages": str(stages),
-            "reason": str(reason),
-            "seconds": float(seconds),
-        }:
-            return ProbeVerdict(usable=usable, stages=stages, reason=reason, seconds=seconds)
-        case _:
-            return None
+    return verdict if json.dumps(json_ready(verdict)).encode() == text else None
 
 
 def remember(cache_dir: Path, verdict: ProbeVerdict, *, key: str) -> None:
     """Write the verdict, whole or not at all, for the user's eyes only.
 
     Raises:
-        OSError: the directory can't be made or written; nothing half-made stays.
+        FileError: the directory can't be made or written; nothing half-made stays.
     """
-    cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", dir=cache_dir, prefix=".probe-", delete=False) as made:  # mode 0600
-        temporary = Path(made.name)
-        try:
-            json.dump(asdict(verdict), made)
-            made.flush()
-            os.replace(temporary, _file(cache_dir, key))  # noqa: PTH105  # one call, no half-made file
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    write_whole(_file(cache_dir, key), json.dumps(json_ready(verdict)).encode(), private=True, parents=True)
 
 
 def _file(cache_dir: Path, key: str) -> Path:
@@ -185,12 +169,12 @@ def probe_accelerator(
         return ProbeVerdict(usable=False, stages="", reason=f"{kvm_device} is {state}", seconds=0.0)
     identity = host or read_host_identity()
     key = cache_key(identity, machine=machine, qemu=str(qemu.version), rom=_built_rom())
-    directory = cache_dir or user_cache_path("ttylab") / "probe"
+    directory = cache_dir or places.probe_verdicts()
     known = recall(directory, key=key)
     if known is not None:
         return known
     verdict = run_probe(qemu, machine=machine, accelerator="kvm", clock=clock)
-    with suppress(OSError):
+    with suppress(FileError):
         remember(directory, verdict, key=key)
     return verdict
 

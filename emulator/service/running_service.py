@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from emulator import places
 from emulator.clock import utc_now
 from emulator.cloud.config import CloudConfig
 from emulator.cloud.config_records import build_records
@@ -24,7 +25,7 @@ from emulator.images.catalog import load_catalog
 from emulator.service.app import create_app
 from emulator.service.core.context import Service
 from emulator.service.https.server import Listener, bind, open_server
-from emulator.service.https.tls import Authority, default_ca_directory, open_authority, server_context
+from emulator.service.https.tls import Authority, open_authority, server_context
 from emulator.service.parts.activity import ActivityLog
 from emulator.service.parts.blobs import BlobSigner
 from emulator.service.parts.links import Links
@@ -101,7 +102,7 @@ async def open_service(options: ServiceOptions) -> AsyncIterator[RunningService]
         state = stack.enter_context(hold_state_directory(options.state)) if options.state else None
         listener = bind(options.host, options.port, public_host=options.public_host)
         stack.callback(listener.socket.close)
-        authority = open_authority(options.ca or (state.authority if state else default_ca_directory()))
+        authority = open_authority(options.ca or (state.authority if state else places.authority()))
         store = Store(state.database) if state else None
         cloud = Cloud(first_records(options, store))
         fleet = await _open_fleet(stack, cloud, options)
@@ -180,7 +181,7 @@ def _assemble(
     state: StateDirectory | None,
     store: Store | None,
 ) -> Service:
-    settings = options.config.settings.settings()
+    settings = options.config.settings
     endpoint = listener.endpoint
     service = Service(
         endpoint=endpoint,

@@ -97,7 +97,7 @@ def make_maker(request: StateRequest, qemu: QemuBinary, choice: Choice) -> tuple
 def make_state(
     making: Making, directory: Path, reach: Callable[[Machine, Deadline], None], deadline: Deadline
 ) -> None:
-    """Make the state in a new `directory`.
+    """Make the state in an empty `directory`.
 
     Raises:
         SavedStateError: there is no room, or the machine can't be saved.
@@ -106,7 +106,6 @@ def make_state(
         EmulatorError: what `reach` or the machine raises.
     """
     request = making.request
-    directory.mkdir(mode=0o700)
     _require_room(request.spec, directory)
     spec = prepare_disks(request.common_spec, directory, plain=request.host_reads_disks)
     shares = making.maker.method is Method.SHARED_RAM

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,8 +11,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from emulator.clock import Deadline, utc_now
-from emulator.errors import SavedStateError
-from emulator.images.store import default_root as images_root
+from emulator.errors import FileError, SavedStateError
+from emulator.files import staged_tree
 from emulator.machine.machine import Machine
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary
@@ -120,14 +119,6 @@ def _bytes_of(directory: Path) -> int:
     return total
 
 
-_PARTIAL = ".partial"
-
-
-def default_root() -> Path:
-    """Return the cache's directory when none is given: beside that of the images."""
-    return images_root().parent / "states"
-
-
 @dataclass
 class StateStore:
     """A directory of states; any number of processes and threads may use it at once.
@@ -175,16 +166,11 @@ class StateStore:
                 return found
             self._clear(key)
             making = Making(request=request, key=key, maker=maker, qemu=self.qemu, choice=choice)
-            partial = self.root / f".{key}.{os.getpid()}{_PARTIAL}"
             try:
-                make_state(making, partial, reach, deadline)
-                partial.rename(self.root / key)
-            except OSError as error:
-                raise SavedStateError(
-                    f"state {key}: {error.filename or partial}: {error.strerror}"
-                ) from error
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
+                with staged_tree(self.root / key, private=True) as new:
+                    make_state(making, new, reach, deadline)
+            except FileError as error:
+                raise SavedStateError(f"state {key}: {error}") from error
             state = self._opened(key, request)
         remove_states(self.root, surplus(list_states(self.root)))
         return state
@@ -221,5 +207,5 @@ class StateStore:
     def _clear(self, key: str) -> None:
         """Remove a state that is not whole, and what killed makers left; under the key's lock."""
         shutil.rmtree(self.root / key, ignore_errors=True)
-        for left in self.root.glob(f".{key}.*{_PARTIAL}"):
+        for left in self.root.glob(f".{key}.*"):
             shutil.rmtree(left, ignore_errors=True)

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from emulator import places
 from emulator.errors import SpecError
-from emulator.sac.knobs import PROFILES
+from emulator.files import write_whole
+from emulator.machine.board import Board
+from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType
+from emulator.machine.windows_parts import WindowsParts
+from emulator.sac.image import Account, SacConsole
+from emulator.sac.knobs import PROFILES, SacKnobs
 from emulator.sac.profile import IDENTITY, SacProfile, load_profile
 
 NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 NAME_MOST = 40
 UNVERIFIED = "Windows as its user registered it; what it is, ttylab has not verified"
 MEMORY_MIB = 4096
+LENGTH = 80
+"""Of an SPCR table."""
+_REVISION = 2
+_IRQ = 4
+_HEADER = "<4sIBB6s8sI4sI"
+_BODY = "<B3x4BQBBIBBBBBxHHBBBIB4x"
+_COM1 = 0x3F8
+_BAUD_115200, _VT_UTF8 = 7, 2
+_IO_SPACE, _BYTE_ACCESS = 1, 1
+_DUAL_8259 = 1
 
 
 class Level(StrEnum):
@@ -118,6 +136,16 @@ class WindowsImage:
         words = {flag for flag, is_there in flags.items() if is_there}
         return frozenset({"sac", "registered", f"boots-{self.firmware}"} | words)
 
+    @property
+    def usual_board(self) -> Board:
+        """A Q35 under the firmware that it is registered with."""
+        return Board(machine=MachineType.Q35, firmware=Firmware(self.firmware))
+
+    @property
+    def boot_timeout_s(self) -> float:
+        """As long as its release takes."""
+        return self.profile.boot_timeout_s
+
     def provenance(self) -> dict[str, object]:
         """Return, ready for JSON, what it is: for reports. No password, and no path."""
         return {
@@ -128,3 +156,114 @@ class WindowsImage:
             "file": {"name": self.path.name, "size": self.identity.size},
             "sha256": dict(self.sha256),
         }
+
+    def spec(self, board: Board) -> MachineSpec:
+        """Return a machine that boots it; as `windows_spec`.
+
+        Raises:
+            SpecError: it boots under another firmware, there is no such machine, or there are words.
+        """
+        if board.words:
+            words = " ".join(board.words)
+            raise SpecError(f"--append {words!r}: nobody hands Windows words of ours; leave it out")
+        if board.firmware != self.firmware:
+            allowed = f"{self.firmware}, as {self.name} is registered"
+            raise SpecError(f"firmware is {board.firmware}; allowed: {allowed}")
+        return windows_spec(self, machine=board.machine, name=board.name, uuid=board.uuid)
+
+    def named(self, host_name: str) -> tuple[str, ...]:
+        """Return nothing: its name is its user's."""
+        del host_name
+        return ()
+
+    def sac_console(self, knobs: SacKnobs) -> SacConsole:
+        """Return its release and its user's account."""
+        del knobs
+        account = Account(user=self.user, domain=self.domain, password=self.password)
+        return SacConsole(profile=self.profile, account=account, boots_from_cd=self.level is Level.ISO)
+
+    def write_disk(self, path: Path) -> None:
+        """Refuse: the user's disk is never written."""
+        raise SpecError(f"image {self.name}: {path} can't be a disk of its own; only the SAC guest has one")
+
+
+def windows_spec(
+    image: WindowsImage,
+    *,
+    machine: MachineType = MachineType.Q35,
+    vcpus: int = 2,
+    memory_mib: int = MEMORY_MIB,
+    name: str = "",
+    uuid: str | None = None,
+    root: Path | None = None,
+) -> MachineSpec:
+    """Return a machine that boots Windows with a console on COM1, told of by an SPCR table.
+
+    The user's file is never written: what the guest writes goes to an overlay that ends with QEMU, which
+    keeps it in TMPDIR (/var/tmp). Firmware and TPM are the image's.
+
+    Args:
+        image: what was registered.
+        machine: pc or q35.
+        vcpus: 1 to 4.
+        memory_mib: MiB.
+        name: the machine's; default the image's.
+        uuid: the machine's, which SAC shows; none shows zeros.
+        root: where the table is kept; default the registry's directory.
+
+    Raises:
+        SpecError: there is no such machine.
+        FileError: the table can't be written.
+    """
+    if machine is MachineType.MICROVM:
+        raise SpecError("machine is microvm; allowed: pc q35 for Windows, which needs ACPI and PCI")
+    disks: tuple[Disk, ...] = ()
+    if image.disk_format is not None:
+        disks = (windows_disk(image.path, DiskFormat(image.disk_format), discard_writes=True),)
+    return MachineSpec(
+        name=name or image.name,
+        machine=machine,
+        firmware=Firmware(image.firmware),
+        vcpus=vcpus,
+        memory_mib=memory_mib,
+        disks=disks,
+        smbios=() if uuid is None else (("uuid", uuid),),
+        windows=WindowsParts(
+            cdroms=(image.path,) if image.level is Level.ISO else (),
+            acpi_tables=(ensure_spcr(root or places.windows()),),
+            tpm=image.tpm,
+        ),
+    )
+
+
+def windows_disk(path: Path, disk_format: DiskFormat, *, discard_writes: bool = False) -> Disk:
+    """Return a disk on the bus that Windows has a driver for."""
+    return Disk(path=path, format=disk_format, bus=DiskBus.SATA, discard_writes=discard_writes)
+
+
+def ensure_spcr(directory: Path) -> Path:
+    """Return a file with the SPCR table, written on first use: its name has its digest.
+
+    Raises:
+        FileError: it can't be written.
+    """
+    table = spcr_table()
+    path = directory.absolute() / f"spcr-{hashlib.sha256(table).hexdigest()[:16]}.bin"
+    if not path.exists():
+        write_whole(path, table, private=True, parents=True)
+    return path
+
+
+def spcr_table() -> bytes:
+    """Return the table for COM1: I/O port 0x3f8, IRQ 4, 115200 8N1, VT-UTF8.
+
+    The layout is Microsoft's "Serial Port Console Redirection Table", revision 2, 80 bytes.
+    """
+    address = (_IO_SPACE, 8, 0, _BYTE_ACCESS, _COM1)
+    line = (_BAUD_115200, 0, 1, 0, _VT_UTF8)  # no parity, one stop bit, no flow control
+    no_pci = (0xFFFF, 0xFFFF, 0, 0, 0, 0, 0)
+    body = struct.pack(_BODY, 0, *address, _DUAL_8259, _IRQ, 0, *line, *no_pci)
+    header = struct.pack(_HEADER, b"SPCR", LENGTH, _REVISION, 0, b"TTYLAB", b"TTYLABSC", 1, b"TTYL", 1)
+    table = bytearray(header + body)
+    table[9] = -sum(table) & 0xFF
+    return bytes(table)

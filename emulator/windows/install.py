@@ -35,8 +35,8 @@ from emulator.windows.answer_file import (
     render_answer_file,
     require_complete,
 )
-from emulator.windows.boot import ensure_spcr, windows_disk
 from emulator.windows.disk import create_disk
+from emulator.windows.image import ensure_spcr, windows_disk
 
 VOLUME = "TTYLAB_ANSWER"
 _SHORT_NAME = "/AUTOUNAT.XML;1"

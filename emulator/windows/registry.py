@@ -10,64 +10,38 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from emulator import places
 from emulator.errors import ImageError, SpecError
-from emulator.images.store import default_root
-from emulator.toml_file import parse_table
+from emulator.files import write_whole
+from emulator.values import json_ready, load_json
 from emulator.windows.image import FileIdentity, Level, WindowsImage
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 REGISTRY = "images.json"
 BASES = "bases"
 _END = 1 << 20
 _LOCK_BOUND_S = 60.0
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _IdentityTable(_Table):
-    size: int
-    mtime_ns: int
-    ends_sha256: str
-
-
-class _ImageTable(_Table):
-    name: str
-    level: Level
-    path: Path
-    identity: _IdentityTable
-    release: str
-    firmware: Literal["seabios", "ovmf"]
-    disk_format: Literal["raw", "qcow2", "vhdx"] | None
-    tpm: bool
-    user: str
-    domain: str
-    password: str
-    is_sac_guest: bool
-
-
-class _File(_Table):
-    format: Literal[1]
-    images: list[_ImageTable]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    format: Literal[1] = FORMAT
+    images: tuple[WindowsImage, ...]
 
 
 class WindowsRegistry:
     """The registered images.
 
     Args:
-        root: its directory, made when something is registered. Default: `windows` in the cache directory of
-            the user, or of the environment variable TTYLAB_CACHE.
+        root: its directory, made when something is registered. Default: `places.windows()`.
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = (root or default_root().parent / "windows").absolute()
+        self.root = (root or places.windows()).absolute()
         self.bases = self.root / BASES
 
     def images(self) -> Mapping[str, WindowsImage]:
@@ -78,15 +52,14 @@ class WindowsRegistry:
         """
         path = self.root / REGISTRY
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_bytes()
         except FileNotFoundError:
             return {}
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise ImageError(f"{path}: can't be read: {error}") from error
         try:
-            tables = parse_table(json.loads(text), _File, origin=str(path)).images
-            found = [_image(table) for table in tables]
-        except (ValueError, SpecError) as error:
+            found = load_json(text, _File, origin=str(path), whole=True).images
+        except SpecError as error:
             raise ImageError(f"{path}: damaged; mend or remove it, and register anew: {error}") from None
         return {image.name: image for image in found}
 
@@ -112,7 +85,8 @@ class WindowsRegistry:
 
         Raises:
             SpecError: the name is taken.
-            ImageError: the registry is damaged or can't be written; it is as before.
+            ImageError: the registry is damaged or can't be locked.
+            FileError: it can't be written; it is as before.
         """
         with self._locked():
             images = dict(self.images())
@@ -125,7 +99,8 @@ class WindowsRegistry:
 
         Raises:
             SpecError: there is no such image.
-            ImageError: the registry is damaged or can't be written, or the base can't be deleted.
+            ImageError: the registry is damaged or can't be locked, or the base can't be deleted.
+            FileError: the registry can't be written; it is as before.
         """
         with self._locked():
             images = dict(self.images())
@@ -147,17 +122,8 @@ class WindowsRegistry:
         return images[name]
 
     def _write(self, images: Mapping[str, WindowsImage]) -> None:
-        path = self.root / REGISTRY
-        partial = path.with_suffix(".partial")
-        table = {"format": FORMAT, "images": [asdict(images[name]) for name in sorted(images)]}
-        try:
-            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(table, file, indent=1, default=str)
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise ImageError(f"{path}: can't be written: {error.strerror}") from error
+        table = json_ready(_File(images=tuple(images[name] for name in sorted(images))))
+        write_whole(self.root / REGISTRY, json.dumps(table, indent=1).encode(), private=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -185,8 +151,3 @@ def identify(path: Path) -> FileIdentity:
         file.seek(max(0, facts.st_size - _END))
         digest.update(file.read(_END))
     return FileIdentity(size=facts.st_size, mtime_ns=facts.st_mtime_ns, ends_sha256=digest.hexdigest())
-
-
-def _image(table: _ImageTable) -> WindowsImage:
-    fields = table.model_dump(exclude={"identity"})
-    return WindowsImage(**fields, identity=FileIdentity(**table.identity.model_dump()))

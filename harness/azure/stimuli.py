@@ -11,7 +11,7 @@ from enum import StrEnum
 from emulator.clock import Deadline
 from emulator.errors import SpecError
 from harness.azure.link import open_link
-from harness.azure.virtual_machine import AzureVm, Command, Power, Reaction
+from harness.azure.virtual_machine import AzureVm, Command, Observed, Power
 
 WATCH_S = 5.0
 """How long a guest's output is waited for where the service does not speak of effects, seconds."""
@@ -73,8 +73,8 @@ def parse_request(words: Sequence[str]) -> Request:
     return Request(act=act, vm=words[-1], keys=keys)
 
 
-def send(vm: AzureVm, request: Request, deadline: Deadline, *, force: bool = False) -> Reaction:
-    """Do `request` and return what came of it: the guest's reaction, or the VM's power.
+def send(vm: AzureVm, request: Request, deadline: Deadline, *, force: bool = False) -> Observed:
+    """Do `request` and return what was seen of it: on the console, or of the VM's power.
 
     Raises:
         ServiceRefused: the service said no.
@@ -85,10 +85,10 @@ def send(vm: AzureVm, request: Request, deadline: Deadline, *, force: bool = Fal
     power, wanted = _POWERS[request.act]
     vm.power(power, deadline, force=force)
     state = vm.power_state(deadline)
-    return Reaction(seen=state == wanted, evidence=f"the VM is {state}")
+    return Observed(seen=state == wanted, evidence=f"the VM is {state}")
 
 
-def _send_command(vm: AzureVm, command: Command, keys: str, deadline: Deadline) -> Reaction:
+def _send_command(vm: AzureVm, command: Command, keys: str, deadline: Deadline) -> Observed:
     session = vm.connect(deadline)
     if not vm.arm.address.azure:
         return vm.command(session, command, deadline, keys=keys)
@@ -107,4 +107,4 @@ def _send_command(vm: AzureVm, command: Command, keys: str, deadline: Deadline) 
         if said.seen is not None:
             return said
         seen = wrote.wait(min(WATCH_S, deadline.remaining()))
-    return Reaction(seen=seen, evidence="the console shows new output" if seen else "")
+    return Observed(seen=seen, evidence="the console shows new output" if seen else "")

@@ -13,7 +13,6 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import LabError, SpecError
 from emulator.machine.spec import MachineSpec
-from emulator.sac.image import SAC_IMAGES
 from harness.azure.arm import Arm
 from harness.azure.names import admin_url, require_connection_string, serial_port
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
@@ -39,11 +38,11 @@ class Power(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reaction:
-    """What came of an admin command that was done.
+class Observed:
+    """What was seen of an admin command that was done.
 
     Attributes:
-        seen: whether the guest reacted; None where the service does not say.
+        seen: whether what was expected came; None where the service does not say.
         evidence: the guest's own words, "" where there are none; not escaped.
     """
 
@@ -76,13 +75,13 @@ class AzureVm:
         except SpecError as error:
             raise ServiceUnreachable(str(error)) from error
 
-    def command(self, session: str, command: Command, deadline: Deadline, *, keys: str = "") -> Reaction:
+    def command(self, session: str, command: Command, deadline: Deadline, *, keys: str = "") -> Observed:
         """Let the service do `command` to the guest and return what came of it.
 
         Args:
             session: the connection string.
             command: which.
-            deadline: for the answer, which comes after the guest's reaction.
+            deadline: for the answer, which comes when the wait for what is expected is over.
             keys: of a system request, each sent in turn.
 
         Raises:
@@ -98,7 +97,7 @@ class AzureVm:
             },
             deadline=deadline,
         )
-        return read_reaction(reply.json())
+        return read_observed(reply.json())
 
     def power(self, act: Power, deadline: Deadline, *, force: bool = False, wait: bool = True) -> None:
         """Change the VM's power; with `wait` it has changed when this returns.
@@ -122,10 +121,10 @@ class AzureVm:
         return power_state_of(view)
 
 
-def read_reaction(body: dict[str, Any]) -> Reaction:
+def read_observed(body: dict[str, Any]) -> Observed:
     """Return what the answer to an admin command says of its effect; the real service says nothing."""
     seen = {"seen": True, "no effect seen": False}.get(str(body.get("effect", "")))
-    return Reaction(seen=seen, evidence=str(body.get("evidence", "")))
+    return Observed(seen=seen, evidence=str(body.get("evidence", "")))
 
 
 def power_state_of(view: dict[str, Any]) -> str:
@@ -149,6 +148,7 @@ def own_vm(
     spec: MachineSpec,
     *,
     image: str,
+    os_type: str = "Linux",
     words: Sequence[str] = (),
     clock: Clock = SYSTEM_CLOCK,
 ) -> Iterator[ResourceId]:
@@ -159,6 +159,7 @@ def own_vm(
         vm: its id; there must be no such VM yet.
         spec: board, firmware, CPUs, memory, devices and seed.
         image: name in the image catalog, or of a SAC guest.
+        os_type: what it is shown as, "Linux" or "Windows".
         words: of the kernel's command line, besides those that every Linux guest has; knobs of a SAC guest.
         clock: of the deadlines.
 
@@ -168,7 +169,7 @@ def own_vm(
     path = str(vm)
     try:
         deadline = Deadline.after(MAKE_S, clock)
-        body = vm_document(vm.name, image=image)
+        body = vm_document(vm.name, image=image, os_type=os_type)
         arm.operate("PUT", path, version=COMPUTE_VERSION, body=body, deadline=deadline)
         arm.call(
             "PUT",
@@ -187,9 +188,8 @@ def own_vm(
             raise LabError(f"VM {vm.name} can't be deleted: {error}") from error
 
 
-def vm_document(name: str, *, image: str) -> dict[str, object]:
-    """Return the smallest VM that has a console, with boot diagnostics; a SAC guest is shown as Windows."""
-    os_type = "Windows" if image in SAC_IMAGES else "Linux"
+def vm_document(name: str, *, image: str, os_type: str) -> dict[str, object]:
+    """Return the smallest VM that has a console, with boot diagnostics."""
     return {
         "location": LOCATION,
         "properties": {

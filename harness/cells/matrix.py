@@ -31,61 +31,62 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emulator.errors import SpecError, unknown_name
-from emulator.images.catalog import load_catalog
+from emulator.images.kinds import REGISTERED, image_features
 from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
-from emulator.sac.image import SAC_IMAGES, sac_features
-from emulator.toml_file import load_toml
-from emulator.windows.registry import WindowsRegistry
+from emulator.values import load_toml
 from harness.cells.cell import Cell, parse_cell_id
-from harness.cells.fit import REGISTERED, TargetKind, is_pair, misfit
+from harness.cells.fit import is_pair, misfit
 from harness.cells.selection import parse_shard, select, shard
 from harness.scenario.scenario import Scenario
 from harness.scenarios import LIBRARY
+from harness.targets import find_target
+from harness.targets.target_kind import TargetKind
 
 __all__ = ["Cell", "Excluded", "Matrix", "load_matrix", "parse_cell_id", "parse_shard", "select", "shard"]
 
 ALL: Literal["all"] = "all"
-_Names: TypeAlias = Literal["all"] | Annotated[list[str], Field(min_length=1)]
-_Vcpus: TypeAlias = Annotated[list[Annotated[int, Field(ge=1, le=MAX_VCPUS)]], Field(min_length=1)]
+_Names: TypeAlias = Literal["all"] | Annotated[tuple[str, ...], Field(min_length=1)]
+_Vcpus: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_VCPUS)], ...], Field(min_length=1)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    description: Annotated[str, Field(min_length=1)]
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 180.0
+    target: str = "machine"
+    port: str = ""
 
 
-class _Head(_Table):
-    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
-    description: str = Field(min_length=1)
-    timeout_s: float = Field(default=180.0, gt=0, le=3600)
-    target: Literal["machine", "service"] = "machine"
-
-
-class _Block(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Block:
     images: _Names
     machines: _Names
     firmwares: _Names
     vcpus: _Vcpus
     scenarios: _Names | None = None
-    tags: list[str] = []
+    tags: tuple[str, ...] = ()
 
 
-class _Exclude(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Exclude:
     images: _Names | None = None
     machines: _Names | None = None
     firmwares: _Names | None = None
     vcpus: _Vcpus | None = None
     scenarios: _Names | None = None
-    tags: list[str] = []
-    reason: str = Field(min_length=1)
+    tags: tuple[str, ...] = ()
+    reason: Annotated[str, Field(min_length=1)]
 
 
-class _File(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
     matrix: _Head
-    block: list[_Block] = Field(min_length=1)
-    exclude: list[_Exclude] = []
+    block: Annotated[tuple[_Block, ...], Field(min_length=1)]
+    exclude: tuple[_Exclude, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,7 @@ class Matrix:
         description: what it is for.
         timeout_s: seconds that one cell may take.
         target: what the cells are played on.
+        port: URL of the serial port, where they are played on one.
         cells: what runs, in the order of the ids.
         excluded: what does not, in the order of the ids.
     """
@@ -118,6 +120,7 @@ class Matrix:
     description: str
     timeout_s: float
     target: TargetKind
+    port: str
     cells: tuple[Cell, ...]
     excluded: tuple[Excluded, ...]
 
@@ -136,7 +139,7 @@ def load_matrix(
         SpecError: the file is wrong, names what does not exist, excludes nothing, or leaves no cell.
     """
     table = load_toml(path, _File)
-    known = _Known(images=images, scenarios=scenarios, target=TargetKind(table.matrix.target))
+    known = _Known(images=images, scenarios=scenarios, target=_target(table.matrix, path))
     wanted = {
         cell.id: cell
         for number, block in enumerate(table.block)
@@ -155,9 +158,22 @@ def load_matrix(
         description=head.description,
         timeout_s=head.timeout_s,
         target=known.target,
+        port=head.port,
         cells=cells,
         excluded=excluded,
     )
+
+
+def _target(head: _Head, path: Path) -> TargetKind:
+    """Return what the cells are played on; a port is named where it is one, and only there."""
+    try:
+        target = find_target(head.target)
+    except SpecError as error:
+        raise SpecError(f"{path}: key 'matrix.target': {error}") from None
+    if bool(head.port) != (target.name == "serial"):
+        shown = f"port is {head.port!r} and target {head.target!r}"
+        raise SpecError(f'{path}: {shown}; allowed: a port with target "serial", and none with others')
+    return target
 
 
 def _explicit(
@@ -249,22 +265,6 @@ def _resolve(key: str, given: _Names | None, known: Collection[str], *, where: s
         if name not in known:
             raise SpecError(f"{where}: key {key!r}: {unknown_name('value', name, [str(k) for k in known])}")
     return frozenset(given)
-
-
-def shipped_features() -> Mapping[str, frozenset[str]]:
-    """Return what each image that ttylab ships offers, Linux and SAC guests; nothing need be built."""
-    linux = {name: entry.offers for name, entry in load_catalog().entries.items()}
-    return linux | {name: sac_features(name) for name in SAC_IMAGES}
-
-
-def image_features() -> Mapping[str, frozenset[str]]:
-    """Return what each image offers, those of the user's Windows included.
-
-    Raises:
-        ImageError: the registry of the user's images is damaged.
-    """
-    windows = {name: image.features for name, image in WindowsRegistry().images().items()}
-    return windows | dict(shipped_features())
 
 
 def read_matrix(path: Path) -> Matrix:

@@ -138,7 +138,7 @@ def _register(proposal: Proposal) -> None:
 
 
 def _require_free(name: str) -> None:
-    from harness.cells.matrix import image_features  # noqa: PLC0415
+    from emulator.images.kinds import image_features  # noqa: PLC0415
 
     if name in image_features():
         raise SpecError(f"there is an image {name!r} already; choose another --name")

@@ -57,17 +57,13 @@ def attach(
 
 
 def _attach_port(url: str, baudrate: int) -> None:
-    from emulator.console.serial_port import open_serial_console  # noqa: PLC0415
-    from harness.targets.serial_port import SerialControl  # noqa: PLC0415
+    from harness.targets.serial_port import open_port  # noqa: PLC0415
     from harness.terminal.interactive import links_in  # noqa: PLC0415
     from harness.terminal.terminal import Terminal, greet  # noqa: PLC0415
 
-    with tempfile.TemporaryDirectory(prefix="ttylab-port-") as scratch:
-        control = SerialControl()
-        opened = open_serial_console(
-            url, baudrate=baudrate, links_dir=Path(scratch), on_control=control.answer
-        )
-        with opened as console:
-            control.connect(console)
-            greet(f"{url} at {baudrate} baud", writable=True)
-            Terminal(links=links_in(Path(scratch)), writable=True).run()
+    with (
+        tempfile.TemporaryDirectory(prefix="ttylab-port-") as scratch,
+        open_port(url, baudrate=baudrate, links_dir=Path(scratch)),
+    ):
+        greet(f"{url} at {baudrate} baud", writable=True)
+        Terminal(links=links_in(Path(scratch)), writable=True).run()

@@ -36,6 +36,7 @@ _Keep = Annotated[bool, typer.Option("--keep", help="Keep evidence of those that
 _Cold = Annotated[bool, typer.Option("--cold", help="Boot every machine, fork none.")]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 _RunDir = Annotated[Path | None, typer.Option(help="Where evidence goes; default results/repeat-ID.")]
+_Port = Annotated[str, typer.Option(metavar="URL", help="Play on this serial port, not on a machine here.")]
 _Scale = Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")]
 
 app = typer.Typer(add_completion=False)
@@ -57,6 +58,7 @@ def repeat(
     json: _Json = False,
     run_dir: _RunDir = None,
     time_scale: _Scale = 1.0,
+    port: _Port = "",
 ) -> int:
     """Repeat one cell under jitter, and tell how probably it fails (with a 95 % interval) and of what.
 
@@ -79,6 +81,7 @@ def repeat(
         keep=keep,
         cold=cold,
         time_scale=time_scale,
+        port=port,
     )
     summary = hunt(request, run_dir)
     typer.echo(summary.to_json() if json else render_summary(summary))

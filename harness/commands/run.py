@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from emulator.errors import SpecError
+from emulator.places import RESULTS
 from harness.cells.cell import Cell
 
 DEFAULT_MATRIX = Path("ci/push.toml")
@@ -103,7 +104,7 @@ def run(
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - and with it all that runs guests
 
     find_qemu()  # once, before every cell says that there is none
-    run_dir = (run_dir or Path("results") / new_run_id()).absolute()
+    run_dir = (run_dir or RESULTS / new_run_id()).absolute()
     options = {"--shard": shard, "--run-json": json, "--compare": compare}
     become_pytest(
         [

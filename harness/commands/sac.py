@@ -11,10 +11,10 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from emulator.sac.image import Account
     from emulator.sac.profile import SacProfile
     from emulator.windows.image import WindowsImage
     from harness.conformance.checks import Outcome
-    from harness.guests.sac_channel import Account
 
 EXAMPLES = """Examples:
 
@@ -174,7 +174,7 @@ def _console_of(name: str) -> str:
 
 
 def _account(user: str, domain: str, password: str) -> Account | None:
-    from harness.guests.sac_channel import Account  # noqa: PLC0415
+    from emulator.sac.image import Account  # noqa: PLC0415
 
     if password == "-":  # noqa: S105  # asks for one
         password = typer.prompt("Password", hide_input=True, err=True)

@@ -55,9 +55,9 @@ def send(
     address = service.address()
     vm = parse_vm(request.vm, subscription=address.subscription, group=address.group)
     with open_arm(address) as arm:
-        reaction = stimuli.send(AzureVm(arm, vm), request, Deadline.after(patience_s), force=force)
+        observed = stimuli.send(AzureVm(arm, vm), request, Deadline.after(patience_s), force=force)
     what = f"{request.act} {request.keys}".strip()
-    said = "effect seen" if reaction.seen else "injected, but no effect seen"
-    evidence = f": {escape(reaction.evidence.encode())}" if reaction.evidence else ""
+    said = "effect seen" if observed.seen else "injected, but no effect seen"
+    evidence = f": {escape(observed.evidence.encode())}" if observed.evidence else ""
     typer.echo(f"{what} to {vm.name}: {said}{evidence}")
-    raise typer.Exit(EXIT_PASSED if reaction.seen else EXIT_FAILED)
+    raise typer.Exit(EXIT_PASSED if observed.seen else EXIT_FAILED)

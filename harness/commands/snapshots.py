@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
+from emulator import places
 from emulator.errors import LabError, SpecError
 from emulator.snapshots.store import (
     DAY_S,
     KEEP_AGE_S,
     KEEP_BYTES,
     CachedState,
-    default_root,
     list_states,
     remove_states,
     surplus,
@@ -51,7 +51,7 @@ def list_all(
 
     Examples: `ttylab states list`, `ttylab states list --json`.
     """
-    states = list_states(default_root())
+    states = list_states(places.snapshots())
     if json:
         typer.echo(json_format.dumps([as_object(state) for state in states], indent=1))
     elif not states:
@@ -75,8 +75,8 @@ def build(
     Examples: `ttylab states build`, `ttylab states build ci/nightly.toml -k sysrq`.
     """
     from harness.run.lab import Lab  # noqa: PLC0415
-    from harness.run.start import ensure_state  # noqa: PLC0415 - and with it all that runs guests
     from harness.run.wanted import states_of  # noqa: PLC0415
+    from harness.snapshots.start import ensure_state  # noqa: PLC0415 - and with it all that runs guests
 
     cells, _ = choose_cells(matrix, expression=expression, shard="")
     if not cells:
@@ -137,7 +137,7 @@ def prune(
 
     Examples: `ttylab states prune`, `ttylab states prune --max-size 2000`, `ttylab states prune --all`.
     """
-    root = default_root()
+    root = places.snapshots()
     states = list_states(root)
     gone = states if every else surplus(states, max_age_s=max_age * DAY_S, max_bytes=max_size * 2**20)
     removed = remove_states(root, gone)
@@ -176,7 +176,7 @@ def _show_table(states: tuple[CachedState, ...]) -> None:
     console = Console()
     console.print(table)
     megabytes = sum(state.size for state in states) / 1e6
-    console.print(f"{len(states)} states, {megabytes:.0f} MB in {default_root()}")
+    console.print(f"{len(states)} states, {megabytes:.0f} MB in {places.snapshots()}")
 
 
 def _words_of(seconds: float) -> str:

@@ -10,17 +10,14 @@ from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import MarkKind
-from emulator.console.serial_port import open_serial_console
 from emulator.console.transcript import CONSOLE_FILE, DirectorySink, load_transcript
 from emulator.machine.control import Capability
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import MachineSpec
-from emulator.sac.boot import SacBoot, sac_spec
-from emulator.sac.image import SacImage
+from emulator.sac.image import Account, SacBoot, SacImage, sac_spec
 from emulator.sac.knobs import PROFILES, SacKnobs
 from emulator.sac.profile import SacProfile, load_profile
-from emulator.windows.boot import windows_spec
-from emulator.windows.image import Level, WindowsImage
+from emulator.windows.image import Level, WindowsImage, windows_spec
 from harness.conformance.compare import Difference, compare, merge
 from harness.conformance.play import (
     CRASH,
@@ -35,7 +32,6 @@ from harness.conformance.play import (
     pieces,
 )
 from harness.guests.sac import SacGuest
-from harness.guests.sac_channel import Account
 from harness.play.runner import Player
 from harness.play.session import Session
 from harness.play.target import Target
@@ -44,7 +40,7 @@ from harness.run.lab import Lab
 from harness.scenario.errors import ExpectTimeout, GuestError
 from harness.scenario.scenario import BOOT_S
 from harness.scenario.stages import Stage
-from harness.targets.serial_port import serial_target
+from harness.targets.serial_port import open_port
 
 COMMANDS = (
     *("?", "what", "k", "ch", "ch -?", "ch -si 99", "ch -sn nobody", "ch -ci 0", "f", "f"),
@@ -355,7 +351,7 @@ def conduct_port(
         stack.enter_context(open_private_directory(directory))
         sink = DirectorySink(directory, console=url)
         stack.callback(sink.close)
-        target = serial_target(stack.enter_context(open_serial_console(url, baudrate=baudrate, sink=sink)))
+        target = stack.enter_context(open_port(url, baudrate=baudrate, sink=sink))
         session = Session(target.channel)
         guest = SacGuest(session, profile or load_profile("2022"), account)
         scope = Scope(

@@ -8,18 +8,15 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from emulator.errors import SpecError
-from emulator.images.image import Image
-from emulator.sac.image import SacImage
-from emulator.windows.image import Level, WindowsImage
+from emulator.images.kinds import GuestImage
 from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest
-from harness.guests.sac_channel import Account
 from harness.play.guest import OpenGuest
-from harness.scenario.kind import GuestKind
+from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Scenario
 
-GuestImage: TypeAlias = Image | SacImage | WindowsImage
 Said: TypeAlias = Callable[[], bytes]
+_GUESTS = {GuestKind.LINUX: "Linux", GuestKind.SAC: "a SAC guest"}
 
 
 def open_guest(scenario: Scenario, image: GuestImage, *, firmware_said: Said = bytes) -> OpenGuest:
@@ -33,7 +30,28 @@ def open_guest(scenario: Scenario, image: GuestImage, *, firmware_said: Said = b
     Raises:
         SpecError: the scenario is for another kind of guest.
     """
+    require_pair(scenario, image)
     return _DRIVERS[scenario.guest](scenario, image, firmware_said)
+
+
+def require_pair(scenario: Scenario, image: GuestImage) -> None:
+    """Check that `image` is of the kind of guest that `scenario` is for.
+
+    Raises:
+        SpecError: it is not.
+    """
+    if kind_of(image.features) is not scenario.guest:
+        wanted = _GUESTS[scenario.guest]
+        raise SpecError(f"scenario {scenario.name} is for {wanted}; image {image.name} is none")
+
+
+def knock_of(kind: GuestKind) -> bytes:
+    """Return what is typed to a guest that runs already, so that it shows its first prompt anew.
+
+    At a shell and at a login prompt of Linux an end of input (Ctrl-D) leads to a new login prompt. A SAC's
+    driver sees by itself where it has come to.
+    """
+    return b"\x04" if kind is GuestKind.LINUX else b""
 
 
 def _linux(scenario: Scenario, image: GuestImage, firmware_said: Said) -> OpenGuest:
@@ -42,20 +60,14 @@ def _linux(scenario: Scenario, image: GuestImage, firmware_said: Said) -> OpenGu
 
 
 def _sac(scenario: Scenario, image: GuestImage, firmware_said: Said) -> OpenGuest:
-    if isinstance(image, WindowsImage):
-        own = Account(user=image.user, domain=image.domain, password=image.password)
-        return partial(
-            SacGuest,
-            profile=image.profile,
-            account=own,
-            boots_from_cd=image.level is Level.ISO,
-            firmware_said=firmware_said,
-        )
-    if not isinstance(image, SacImage):
-        raise SpecError(f"scenario {scenario.name} is for a SAC guest; image {image.name} is none")
-    knobs = scenario.knobs
-    account = Account(user=knobs.username, domain=knobs.domain, password=knobs.password)
-    return partial(SacGuest, profile=image.profile, account=account)
+    console = image.sac_console(scenario.knobs)
+    return partial(
+        SacGuest,
+        profile=console.profile,
+        account=console.account,
+        boots_from_cd=console.boots_from_cd,
+        firmware_said=firmware_said,
+    )
 
 
 _DRIVERS: Mapping[GuestKind, Callable[[Scenario, GuestImage, Said], OpenGuest]] = MappingProxyType(

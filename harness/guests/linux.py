@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from emulator.clock import Deadline
-from emulator.guest_text.linux import KERNEL, LinuxProfile
+from emulator.guest_text.linux import BEGINS, KERNEL, LinuxProfile
 from harness.guests.stage_watch import StageWatch
 from harness.play.guest import CommandResult
 from harness.play.session import Match, Session
@@ -69,7 +69,7 @@ class LinuxGuest:
 
     def notice(self, match: Match) -> None:
         """Take note of a stage that shows in what somebody else awaited and consumed."""
-        if b"Linux version " in match.data:
+        if BEGINS in match.data:
             self._watch.arrive(Stage.KERNEL)
         if re.search(self.profile.login + rb"\Z", match.data):
             self._watch.arrive(Stage.LOGIN)

@@ -14,9 +14,10 @@ from emulator.console.marks import MarkKind
 from emulator.guest_text import sac as say
 from emulator.guest_text.sac import find_boots
 from emulator.guest_text.sac_documents import Bugcheck, MachineInfo, parse_bugcheck
+from emulator.sac.image import Account
 from emulator.sac.profile import SacProfile
 from harness.guests.sac_boot import BootWatch, Showing
-from harness.guests.sac_channel import Account, ShellChannel
+from harness.guests.sac_channel import ShellChannel
 from harness.guests.sac_keyboard import Keyboard, Pacing
 from harness.guests.stage_watch import StageWatch
 from harness.play.guest import CommandResult, SacAnswer

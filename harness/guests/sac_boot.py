@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from emulator.clock import Deadline
-from emulator.guest_text.sac import CMD_AVAILABLE, ENTER, PROMPT
+from emulator.guest_text.sac import BUGCHECK, BUGCHECK_END, CMD_AVAILABLE, ENTER, LOGIN, PROMPT, SHELL_PROMPT
 from emulator.guest_text.sac_documents import MACHINE_INFO, MachineInfo, parse_machine_info
 from emulator.guest_text.sac_elsewhere import (
     CMD_UNAVAILABLE,
@@ -31,9 +31,9 @@ from harness.play.session import Session, show_tail
 from harness.scenario.errors import ExpectTimeout, GuestDied, SacUnavailable
 from harness.scenario.scenario import View
 
-_SHELL = re.compile(r"[A-Z]:\\[^<>|]*>")
+_SHELL = re.compile(SHELL_PROMPT.decode())
 _POWERSHELL = re.compile(r"(?:>> ?|PS [A-Z]:\\[^<>|]*> ?)")
-_LOGIN = re.compile(r"(?:Username|Domain +|Password) ?:")
+_LOGIN = re.compile(LOGIN.decode())
 _FIRST = re.compile(r"%|\n")
 
 
@@ -114,8 +114,6 @@ LOOK_S = 1.0
 PATIENCE_S = 20.0
 """How long a menu may stand still before it is said to wait."""
 
-_BUGCHECK = rb'<INSTANCE CLASSNAME="BLUESCREEN">'
-_BUGCHECK_END = rb"</INSTANCE>"
 _CD_PROMPT = rb"Press any key to boot from CD or DVD\.\."
 
 
@@ -146,7 +144,7 @@ class BootWatch:
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         elsewhere = [one.pattern for one in ELSEWHERE]
-        patterns: list[bytes | re.Pattern[bytes]] = [_BUGCHECK, MACHINE_INFO, _CD_PROMPT, *elsewhere]
+        patterns: list[bytes | re.Pattern[bytes]] = [BUGCHECK, MACHINE_INFO, _CD_PROMPT, *elsewhere]
         still, start, began = _Stillness(self.session), self.session.position, self.session.transcript.now()
         while True:
             try:
@@ -163,7 +161,7 @@ class BootWatch:
                     raise
                 raise self._nothing_boots(error.alarm.title) from error
             if match.index == 0:
-                self.session.expect(_BUGCHECK_END, deadline)
+                self.session.expect(BUGCHECK_END, deadline)
             elif match.index == 1:
                 return parse_machine_info(match.data) or MachineInfo()
             elif match.index == 2:

@@ -7,10 +7,10 @@ nowhere in the stream and an output is what the screen shows of it (docs/facts/s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from emulator.clock import Deadline
 from emulator.guest_text.sac import SHELL_PROMPT
+from emulator.sac.image import Account
 from emulator.sac.profile import SacProfile
 from harness.guests.sac_keyboard import Keyboard
 from harness.play.guest import CommandResult
@@ -18,21 +18,12 @@ from harness.play.screen import Screen
 from harness.play.session import Session
 from harness.scenario.scenario import View
 
-_PROMPT = re.compile(r"[A-Z]:\\[^<>|]{0,200}>")
+_PROMPT = re.compile(SHELL_PROMPT.decode())
 _USERNAME = r"Username *:"
 _REFUSED = "Unable to authenticate."
 MARKER = "ttylab-{:04d}"
 DRAWN_S = 0.05
 """Silence after which a line that asks is taken for whole: the blank behind it comes last."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """Who may log in; an empty domain is the guest's own."""
-
-    user: str = "Administrator"
-    domain: str = ""
-    password: str = "Passw0rd!"  # noqa: S105  # of ttylab's SAC guest, which keeps no secrets
 
 
 class ShellChannel:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
+from emulator.guest_text.boots import LOADER, SYSTEM
 from harness.scenario.stages import Stage
 
-_FIRST_SIGNS = (
-    (Stage.LOADER, re.compile(rb"GNU GRUB|GRUB loading|EFI stub:|Windows Boot Manager")),
-    (Stage.KERNEL, re.compile(rb"Linux version |<\?xml>\r\n<machine-info>")),
-)
-
-
+_FIRST_SIGNS = ((Stage.LOADER, LOADER), (Stage.KERNEL, SYSTEM))
 _DRIVEN = frozenset({Stage.SAC, Stage.CMD, Stage.LOGIN, Stage.SHELL})
 """Stages that only the guest's driver can tell."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import dropwhile, takewhile
 
@@ -18,8 +18,8 @@ from harness.scenario.scenario import (
     Alive,
     Ask,
     CheckDump,
-    Effect,
     Expect,
+    Expected,
     Inject,
     Keys,
     Outcome,
@@ -94,8 +94,25 @@ def played_steps(scenario: Scenario, marks: Iterable[Mark]) -> tuple[PlayedStep,
     )
 
 
-def judge(scenario: Scenario, transcript: Transcript, findings: Iterable[Finding]) -> Verdict:
-    """Return the verdict on a played scenario.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A verdict, and what it rests on.
+
+    Attributes:
+        verdict: the verdict.
+        steps: what the transcript says of each step.
+        alarms: findings and alarming marks that no step up to their place allows, by offset.
+    """
+
+    verdict: Verdict
+    steps: tuple[PlayedStep, ...]
+    alarms: tuple[Alarm, ...]
+
+
+def judge(
+    scenario: Scenario, transcript: Transcript, findings: Iterable[Finding], *, given: Verdict | None = None
+) -> Judgement:
+    """Return the judgement of a played scenario.
 
     A step counts as done only where the transcript shows what it demands; what the runner says of
     a failure is taken over with its reason. A transcript that is not whole proves neither.
@@ -104,21 +121,30 @@ def judge(scenario: Scenario, transcript: Transcript, findings: Iterable[Finding
         scenario: what was played.
         transcript: what came of it.
         findings: those of the whole transcript.
+        given: the verdict where it is known already: the lab gave up, or nothing was tried.
     """
-    bench = _Bench(transcript, TRACES[scenario.guest])
+    steps = played_steps(scenario, transcript.marks)
+    alarms = _unexpected_alarms(scenario, steps, transcript, findings)
+    verdict = given or _try_steps(scenario, steps, transcript, alarms)
+    return Judgement(verdict=verdict, steps=steps, alarms=alarms)
+
+
+def _try_steps(
+    scenario: Scenario, steps: Iterable[PlayedStep], transcript: Transcript, alarms: Sequence[Alarm]
+) -> Verdict:
     if transcript.truncated is not None:
         return Verdict(status=Status.BROKEN, reason=Reason.TRUNCATED, message=transcript.truncated)
-    steps = played_steps(scenario, transcript.marks)
+    bench = _Bench(transcript, TRACES[scenario.guest])
     for played in steps:
         verdict = bench.try_step(played)
         if verdict is not None:
             return bench.close(verdict)
-    return bench.close(_last_word(scenario, steps, transcript, findings))
+    return bench.close(_last_word(transcript, alarms))
 
 
-def unexpected_alarms(
+def _unexpected_alarms(
     scenario: Scenario, steps: tuple[PlayedStep, ...], transcript: Transcript, findings: Iterable[Finding]
-) -> list[Alarm]:
+) -> tuple[Alarm, ...]:
     """Return the findings and alarming marks that no step up to their place allows, by offset.
 
     Marks behind the last step do not count: that is how a machine ends.
@@ -138,7 +164,7 @@ def unexpected_alarms(
                 waiting.clear()
         elif (told := alarm_of_mark(mark)) is not None:
             waiting += unexpected([told], scenario.allowed(current))
-    return sorted(bad, key=lambda alarm: alarm.start)
+    return tuple(sorted(bad, key=lambda alarm: alarm.start))
 
 
 def _between(since: float, until: float) -> float:
@@ -154,10 +180,7 @@ def _moment(transcript: Transcript, offset: int, at: object = None) -> float:
     return transcript.arrival(min(offset, size - 1)) if size else 0.0
 
 
-def _last_word(
-    scenario: Scenario, steps: tuple[PlayedStep, ...], transcript: Transcript, findings: Iterable[Finding]
-) -> Verdict:
-    bad = unexpected_alarms(scenario, steps, transcript, findings)
+def _last_word(transcript: Transcript, bad: Sequence[Alarm]) -> Verdict:
     if bad:
         proof = tuple(
             Evidence(
@@ -220,9 +243,9 @@ class _Bench:
                 start = played.stimuli[-1]
                 if step.outcome is Outcome.NO_EFFECT:
                     return self._prove_nothing(step, start, end)
-                return self._prove_effects(step.effects, start, end, since=start)
+                return self._prove_expected(step.effects, start, end, since=start)
             case Expect() as step:
-                return self._prove_effects(step.effects, begin, end, since=played.since or begin)
+                return self._prove_expected(step.effects, begin, end, since=played.since or begin)
             case Run() as step:
                 return self._prove_run(step, end)
             case Reach() as step:
@@ -305,20 +328,20 @@ class _Bench:
             if begin.at <= typed.at <= end.at and begin.offset <= typed.offset <= end.offset
         )
 
-    def _prove_effects(self, effects: tuple[Effect, ...], start: Mark, end: Mark, *, since: Mark) -> bool:
+    def _prove_expected(self, effects: tuple[Expected, ...], start: Mark, end: Mark, *, since: Mark) -> bool:
         position = _consumed(start)
-        for effect in effects:
-            if isinstance(effect, Shows):
-                span = self._find(effect, position, end.offset)
+        for expected in effects:
+            if isinstance(expected, Shows):
+                span = self._find(expected, position, end.offset)
                 if span is None:
                     return False
                 position = span[1]
-                self._cite(effect.says, *span, self.transcript.arrival(span[0]))
+                self._cite(expected.says, *span, self.transcript.arrival(span[0]))
             else:
-                mark = self._signal(effect.name, since, end)
+                mark = self._signal(expected.name, since, end)
                 if mark is None:
                     return False
-                self._cite(effect.says, mark.offset, mark.offset, mark.at)
+                self._cite(expected.says, mark.offset, mark.offset, mark.at)
         return True
 
     def _prove_nothing(self, step: Inject, start: Mark, end: Mark) -> bool:
@@ -386,26 +409,26 @@ class _Bench:
     def _note_injection(self, played: PlayedStep) -> None:
         if not isinstance(played.step, Inject) or not played.stimuli or played.end is None:
             return
-        stimulus, effect = played.stimuli[-1], self._first_effect(played)
-        outcome = Outcome.NO_EFFECT if effect is None else Outcome.EFFECTIVE
-        latency = None if effect is None else max(0.0, _between(stimulus.at, effect))
+        stimulus, observed = played.stimuli[-1], self._first_observed(played)
+        outcome = Outcome.NO_EFFECT if observed is None else Outcome.EFFECTIVE
+        latency = None if observed is None else max(0.0, _between(stimulus.at, observed))
         self.injections.append(
             Injection(stimulus=stimulus.name, at=stimulus.at, outcome=outcome, latency_s=latency)
         )
 
-    def _first_effect(self, played: PlayedStep) -> float | None:
-        """Return when the first effect of an injection shows, or None."""
+    def _first_observed(self, played: PlayedStep) -> float | None:
+        """Return when the first of what an injection expects, or must not do, was seen, or None."""
         step, end = played.step, played.end
         if not isinstance(step, Inject) or end is None:
             return None
         start = played.stimuli[-1]
         times: list[float] = []
-        for effect in step.effects[:1] or step.unless:
-            if isinstance(effect, Shows):
-                span = self._find(effect, start.offset, end.offset)
+        for expected in step.effects[:1] or step.unless:
+            if isinstance(expected, Shows):
+                span = self._find(expected, start.offset, end.offset)
                 times += [] if span is None else [self.transcript.arrival(span[0])]
             else:
-                mark = self._signal(effect.name, start, end)
+                mark = self._signal(expected.name, start, end)
                 times += [] if mark is None else [mark.at]
         return min(times, default=None)
 

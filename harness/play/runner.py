@@ -1,4 +1,4 @@
-"""Play a scenario on a target: do its steps, wait for their effects, mark all of it on the timeline."""
+"""Play a scenario on a target: do its steps, wait for what they expect, mark all of it on the timeline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import MarkKind, boot_starts
 from emulator.errors import EmulatorError
-from emulator.sac.boot import read_sac_dump
+from emulator.sac.image import read_sac_dump
 from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.inject import inject
 from harness.play.session import Session
@@ -29,8 +29,8 @@ from harness.scenario.scenario import (
     Alive,
     Ask,
     CheckDump,
-    Effect,
     Expect,
+    Expected,
     Inject,
     Keys,
     Outcome,
@@ -128,7 +128,7 @@ class Player:
             case Silence():
                 _await_silence(step, guest.session, deadline)
             case Expect():
-                _await_effects(step.effects, guest, deadline, since=self._since)
+                _await_expected(step.effects, guest, deadline, since=self._since)
             case Inject():
                 self._inject(step, guest, deadline)
             case CheckDump():
@@ -152,7 +152,7 @@ class Player:
                 _await_nothing(step, guest, Deadline.after(step.quiet_s * self.time_scale, self.clock))
                 return
             try:
-                _await_effects(step.effects, guest, deadline.sooner(share), since=since)
+                _await_expected(step.effects, guest, deadline.sooner(share), since=since)
             except ExpectTimeout as error:
                 if attempt == step.attempts:
                     raise NoEffect(f"{step.stimulus.name} had no effect: {error}") from error
@@ -203,15 +203,15 @@ def _check_dump(step: CheckDump, target: Target) -> None:
         raise WrongOutput(f"{target.name}: the disk has {shown}, need {describe_step(step)}")
 
 
-def _await_effects(effects: tuple[Effect, ...], guest: Guest, deadline: Deadline, *, since: int) -> None:
+def _await_expected(effects: tuple[Expected, ...], guest: Guest, deadline: Deadline, *, since: int) -> None:
     session = guest.session
-    for effect in effects:
-        if isinstance(effect, Shows):
-            guest.notice(session.expect(effect.compiled(), deadline, view=effect.view))
-        elif effect.name == "RESET" and isinstance(guest, SacDialogue) and not _is_told(session):
+    for expected in effects:
+        if isinstance(expected, Shows):
+            guest.notice(session.expect(expected.compiled(), deadline, view=expected.view))
+        elif expected.name == "RESET" and isinstance(guest, SacDialogue) and not _is_told(session):
             guest.await_restart(deadline)
         else:
-            session.wait_mark(frozenset({effect.name}), deadline, since=since)
+            session.wait_mark(frozenset({expected.name}), deadline, since=since)
 
 
 def _is_told(session: Session) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,10 @@ class Target:
         control: what can be done.
         obstacles: why a capability is absent, where more can be said than that it is.
         disk: file of the guest's disk, where the host may read it.
+        ended: tells whether the far end is gone for good.
+        argv: QEMU's command line, where one was started here.
+        start: how the guest began, for reports: "booted", "forked from …", "joined".
+        shares: what a fork has in common with every other fork of its snapshot.
     """
 
     name: str
@@ -28,6 +32,10 @@ class Target:
     control: Control
     obstacles: Mapping[Capability, str] = field(default_factory=dict)
     disk: Path | None = None
+    ended: Callable[[], bool] = lambda: False
+    argv: Sequence[str] = ()
+    start: str = "booted"
+    shares: Sequence[str] = ()
 
     def require(self, needs: frozenset[Capability]) -> None:
         """Check that the target can do all of `needs`.
@@ -43,6 +51,3 @@ class Target:
     def _explain(self, capability: Capability) -> str:
         why = self.obstacles.get(capability)
         return capability.value if why is None else f"{capability.value} ({why})"
-
-
-__all__ = ["Target"]

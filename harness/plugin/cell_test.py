@@ -9,7 +9,6 @@ import pytest
 
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell
-from harness.cells.fit import TargetKind
 from harness.report.model import CellResult
 from harness.run.cell_run import CellRun
 from harness.run.lab import Lab
@@ -29,8 +28,10 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
         scenario=find_scenario(cell.scenario),
         lab=lab,
         worker=os.environ.get("PYTEST_XDIST_WORKER", "main"),
-        service=None if matrix.target is TargetKind.MACHINE else _cloud(request),
+        target=matrix.target,
+        address=_cloud(request) if matrix.target.name == "service" else matrix.port or None,
         time_limit_s=matrix.timeout_s,
+        repro=f"ttylab repro {cell.id} --port {matrix.port}" if matrix.port else "",
     )
     result = run.run()
     request.node.user_properties.append((STATUS_PROPERTY, result.status))

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from emulator.clock import Deadline
-from emulator.images.linux_boot import linux_spec
+from emulator.machine.board import Board
 from emulator.machine.machine import Machine
 from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
 from emulator.snapshots.pool import MachinePool
@@ -21,13 +21,13 @@ from harness.play.screen import Screen
 from harness.play.session import Session
 from harness.play.target import Target
 from harness.run.lab import Lab
-from harness.run.start import ForkedGuest, Start, choose_start, open_forked, open_started, open_state_pool
-from harness.run.wanted import WantedState, named_state
+from harness.run.wanted import named_state
 from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import BOOT_S
 from harness.scenario.stages import Stage
 from harness.serving.access import ServiceAccess
 from harness.snapshots.stage import named_stage, state_stage
+from harness.snapshots.start import ForkedGuest, Start, Wanted, open_forked, open_started, open_state_pool
 
 FromState: TypeAlias = Callable[..., ForkedGuest]
 ForkPool: TypeAlias = Callable[..., MachinePool[Machine]]
@@ -49,19 +49,18 @@ def machine_spec(request: pytest.FixtureRequest, lab: Lab) -> MachineSpec:
     Override it for anything else.
     """
     image_mark = request.node.get_closest_marker("image")
-    image = lab.image(image_mark.args[0] if image_mark else "bookworm")
+    image = lab.guest_image(image_mark.args[0] if image_mark else "bookworm")
     board_mark = request.node.get_closest_marker("board")
     board = board_mark.kwargs if board_mark else {}
     words = [word for mark in request.node.iter_markers("kernel_args") for word in mark.args]
     parts = [part for mark in request.node.iter_markers("devices") for part in mark.args]
-    plain = linux_spec(
-        image,
+    asked = Board(
         machine=MachineType(board.get("machine", "pc")),
         firmware=Firmware(board.get("firmware", "seabios")),
-        words=words,
+        words=tuple(words),
     )
     return replace(
-        plain,
+        image.spec(asked),
         vcpus=board.get("vcpus", 1),
         memory_mib=board.get("memory_mib", 256),
         devices=frozenset(Device(part) for part in parts),
@@ -78,12 +77,9 @@ def machine(
     With the marker `from_state("shell")` it goes on from a golden state of `machine_spec`.
     """
     mark = request.node.get_closest_marker("from_state")
-    start = Start(spec=machine_spec)
-    if mark is not None:
-        stage = state_stage(GuestKind.LINUX, named_stage(*mark.args))
-        wanted = WantedState(label=machine_spec.name, stage=stage, spec=machine_spec, driver=LinuxGuest)
-        start = choose_start(lab, wanted)
-    opened = open_started(start, lab, run_dir=tmp_path / "machine", label=request.node.nodeid)
+    stage = None if mark is None else state_stage(GuestKind.LINUX, named_stage(*mark.args))
+    wanted = Wanted(label=machine_spec.name, stage=stage, spec=machine_spec, driver=LinuxGuest)
+    opened = open_started(lab, wanted, run_dir=tmp_path / "machine", label=request.node.nodeid)
     with opened as (running, began):
         if mark is not None:
             _note_start(request, began)
@@ -141,9 +137,12 @@ def target(machine: Machine) -> Target:
 
 
 @pytest.fixture
-def console(machine: Machine) -> Session:
-    """A dialogue with ttyS0 from its first byte; every wait is armed with the guest's death."""
-    return Session(machine.console)
+def console(target: Target) -> Session:
+    """A dialogue with the target's console; every wait is armed with the guest's death.
+
+    Override `target` to have it on a serial port or behind the service: `screen` and `guest` follow.
+    """
+    return Session(target.channel)
 
 
 @pytest.fixture

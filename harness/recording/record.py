@@ -13,7 +13,6 @@ from typing import Any
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import Chunk
-from emulator.console.serial_port import open_serial_console
 from emulator.console.transcript import CONSOLE_FILE, TIMELINE_FILE, DirectorySink
 from emulator.errors import SpecError
 from emulator.machine.ledger import Entry
@@ -21,7 +20,7 @@ from emulator.machine.machine import open_machine
 from emulator.machine.spec import MachineSpec
 from harness.recording.kept import open_private_directory
 from harness.run.lab import Lab
-from harness.targets.serial_port import SerialControl
+from harness.targets.serial_port import open_port
 from harness.terminal.interactive import links_in, links_of
 from harness.terminal.terminal import Terminal, greet
 
@@ -91,16 +90,9 @@ def record_port(url: str, *, baudrate: int, directory: Path, manners: Manners) -
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ttylab-port-")))
         sink = DirectorySink(directory, console=url)
         stack.callback(sink.close)
-        control = SerialControl()
-        opened = open_serial_console(
-            url, baudrate=baudrate, sink=sink, links_dir=scratch, on_control=control.answer
-        )
-        console = stack.enter_context(opened)
-        control.connect(console)
+        target = stack.enter_context(open_port(url, baudrate=baudrate, sink=sink, links_dir=scratch))
         greet(f"recording {url} at {baudrate} baud", writable=manners.writable)
-        terminal = Terminal(
-            links=links_in(scratch), writable=manners.writable, ended=lambda: console.far_end_gone
-        )
+        terminal = Terminal(links=links_in(scratch), writable=manners.writable, ended=target.ended)
         manners.apply(terminal).run()
 
 

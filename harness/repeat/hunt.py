@@ -12,9 +12,10 @@ from pathlib import Path
 from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.errors import LabError, MissingPrerequisite, SpecError
 from emulator.files import write_whole
+from emulator.images.kinds import image_features
+from emulator.places import RESULTS
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.fit import misfit
-from harness.cells.matrix import image_features
 from harness.plugin.run_recorder import new_run_id
 from harness.repeat.outcome import Ending
 from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition, parse_jitter
@@ -22,11 +23,13 @@ from harness.repeat.summary import Hunt, Summary, summarise
 from harness.repeat.text import HuntProgress
 from harness.repeat.workers import Crew, Job
 from harness.run.lab import Lab, cell_workers
-from harness.run.start import ensure_state
-from harness.run.wanted import state_of
+from harness.run.wanted import wanted_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
 from harness.scenarios import LIBRARY, find_scenario
+from harness.snapshots.start import ensure_state
+from harness.targets import target_at
+from harness.targets.target_kind import TargetKind
 
 
 def make_states(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
@@ -39,8 +42,8 @@ def make_states(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
         SpecError: the cell can't be made into a machine.
         EmulatorError: the image can't be had.
     """
-    wanted = None if job.cold else state_of(job.cell, job.scenario, lab)
-    if wanted is None:
+    wanted = wanted_of(job.cell, job.scenario, lab.guest_image(job.cell.image))
+    if job.cold or job.port or wanted.stage is None:
         return ""
     for shift in shifts:
         try:
@@ -122,9 +125,9 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
     Raises:
         SpecError: there is no such cell, it can't be, or the directory is not empty.
         EmulatorError: the image or QEMU can't be had.
-        ReportError: the summary can't be written.
+        FileError: the summary can't be written.
     """
-    cell, scenario = find_cell(request.cell)
+    cell, scenario = find_cell(request.cell, target=target_at(request.port))
     directory = _new_directory(run_dir)
     job, notes = _prepare(request, cell, scenario, directory)
     run = HuntRun(
@@ -137,12 +140,11 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
     with HuntProgress(job.hunt.planned) as progress:
         run.on_ending = progress.show
         summary = run.run()
-    directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / RESULT, f"{summary.to_json()}\n".encode())
+    write_whole(directory / RESULT, f"{summary.to_json()}\n".encode(), parents=True)
     return summary
 
 
-def find_cell(cell_id: str) -> tuple[Cell, Scenario]:
+def find_cell(cell_id: str, *, target: TargetKind | None = None) -> tuple[Cell, Scenario]:
     """Return a cell and its scenario.
 
     Raises:
@@ -151,7 +153,7 @@ def find_cell(cell_id: str) -> tuple[Cell, Scenario]:
     features = image_features()
     cell = parse_cell_id(cell_id, images=features, scenarios=LIBRARY)
     scenario = find_scenario(cell.scenario)
-    reason = misfit(cell, scenario, features[cell.image])
+    reason = misfit(cell, scenario, features[cell.image], target=target)
     if reason is not None:
         raise SpecError(f"cell {cell.id} can't be played: {reason}")
     return cell, scenario
@@ -170,10 +172,12 @@ def _prepare(
         time_scale=request.time_scale,
         cold=request.cold,
         keep=request.keep or request.only is not None,
+        port=request.port,
     )
     lab = job.open_lab()
     lab.guest_image(cell.image)
-    kinds = request.kinds(vcpus=cell.vcpus, tcg=lab.choice(cell.machine).accelerator == "tcg")
+    tcg = bool(request.port) or lab.choice(cell.machine).accelerator == "tcg"
+    kinds = request.kinds(vcpus=cell.vcpus, tcg=tcg)
     seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
     sys.stderr.write(f"ttylab: repeating {cell.id} with seed {seed}, evidence in {directory}\n")
     why = make_states(job, lab, SHIFTS if Jitter.ICOUNT in kinds else (None,))
@@ -186,7 +190,7 @@ def _prepare(
 
 
 def _new_directory(wanted: Path | None) -> Path:
-    path = (wanted or Path("results") / f"repeat-{new_run_id()}").absolute()
+    path = (wanted or RESULTS / f"repeat-{new_run_id()}").absolute()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise SpecError(f"--run-dir is {path}, which is there already; allowed: a new directory")
     return path
@@ -214,6 +218,7 @@ class HuntRequest:
         keep: whether all evidence is kept.
         cold: whether every machine is booted.
         time_scale: factor on every wait.
+        port: URL of the serial port where the guest is; empty: a machine of ttylab's own.
 
     Raises:
         SpecError: a word is wrong, or does not go with another.
@@ -230,6 +235,7 @@ class HuntRequest:
     keep: bool = False
     cold: bool = False
     time_scale: float = 1.0
+    port: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what can't be, before anything is started."""
@@ -263,6 +269,7 @@ class HuntRequest:
         """
         kinds = parse_jitter(self.jitter) if self.jitter else frozenset(Jitter)
         why = "" if tcg else "guests run under KVM here"
+        why = "nobody here counts a board's instructions" if self.port else why
         why = why or (f"the cell has {vcpus} vCPUs" if vcpus > 1 else "")
         if not why or Jitter.ICOUNT not in kinds:
             return kinds
@@ -272,8 +279,9 @@ class HuntRequest:
 
     def make_hunt(self, *, seed: int, kinds: frozenset[Jitter], workers: int) -> Hunt:
         """Return what is to be done, with `workers` at once unless the words say otherwise."""
-        jobs = workers if self.jobs == AUTO else int(self.jobs)
+        jobs = 1 if self.port else workers if self.jobs == AUTO else int(self.jobs)
         options = ["--cold"] if self.cold else []
+        options += ["--port", self.port] if self.port else []
         if self.time_scale != 1:
             options += ["--time-scale", f"{self.time_scale:g}"]
         return Hunt(

@@ -32,6 +32,7 @@ from harness.run.lab import Lab
 from harness.scenario.errors import HarnessError
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
+from harness.targets import target_at
 
 _BUSY = '[ "$PPID" = "$1" ] || exit; while :; do :; done'
 """Whose parent died before the kernel was told to kill it has another one by now, and ends."""
@@ -91,6 +92,7 @@ class Job:
         time_scale: factor on every wait.
         cold: whether every machine is booted.
         keep: whether evidence of those that passed is kept too.
+        port: URL of the serial port where the guest is; empty: a machine of ttylab's own.
     """
 
     cell: Cell
@@ -101,6 +103,7 @@ class Job:
     time_scale: float = 1.0
     cold: bool = False
     keep: bool = False
+    port: str = ""
 
     def open_lab(self) -> Lab:
         """Return a bench for it."""
@@ -147,6 +150,8 @@ def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
         cell=job.cell,
         scenario=job.scenario,
         lab=lab.at(job.run_dir / name),
+        target=target_at(job.port),
+        address=job.port or None,
         worker=f"pid {os.getpid()}",
         delays=repetition.delays,
         icount_shift=repetition.icount_shift,

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from emulator.files import copy_whole, staged_directory_beside, staged_tree
+from emulator.files import scratch_beside, staged_tree, write_whole
 from emulator.node_packages import find_node
 from harness.report.node_setup import node_modules
 from harness.scenario.errors import ReportError
@@ -37,11 +37,11 @@ def generate_html(
         history: file of earlier runs; this run is added to it when the report is made.
 
     Raises:
-        ReportError: the npm packages are missing or Allure failed; the text says which. `out` and `history`
-            are as they were before.
+        ReportError: the npm packages are missing or Allure failed; the text says which.
+        FileError: a file can't be written. After either `out` and `history` are as they were before.
     """
     node, cli = _programs()
-    with staged_directory_beside(out) as work:
+    with scratch_beside(out) as work:
         kept = work / "history.jsonl"
         if history is not None and history.is_file():
             shutil.copyfile(history, kept)
@@ -62,7 +62,7 @@ def generate_html(
         with staged_tree(out) as new:
             (new / "index.html").write_bytes(page)
         if history is not None and kept.is_file():
-            copy_whole(kept, history)
+            write_whole(history, kept.read_bytes(), parents=True)
     return out / "index.html"
 
 

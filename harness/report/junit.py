@@ -21,7 +21,7 @@ def write_junit(run: RunResult, run_dir: Path) -> Path:
     """Write junit.xml into `run_dir`, with the ends of the transcripts found there; return the file.
 
     Raises:
-        ReportError: it can't be written; an older file stays as it was.
+        FileError: it can't be written; an older file stays as it was.
     """
     tails = {result.cell.id: _tail(run_dir / result.directory / CONSOLE_FILE) for result in run.cells}
     write_whole(run_dir / JUNIT_FILE, render_junit(run, tails))

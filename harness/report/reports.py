@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from emulator.errors import FileError
 from harness.report.allure import RESULTS_DIRECTORY, write_environment
 from harness.report.allure_html import ALLURE_REPORT_DIRECTORY, generate_html
 from harness.report.junit import write_junit
@@ -49,5 +50,5 @@ def page_of_run(run_dir: Path) -> Path:
 def _try(make: Callable[[], object], notes: list[str]) -> None:
     try:
         make()
-    except ReportError as error:
+    except (ReportError, FileError) as error:
         notes.append(str(error))

@@ -7,17 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock
-from emulator.images.image import Image
-from emulator.images.store import ImageStore
+from emulator.images.kinds import REGISTERED, GuestImage, open_image
 from emulator.machine.host import read_host_budget, worker_count
 from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.spec import Accelerator, MachineType
-from emulator.sac.image import SAC_IMAGES, SacImage, sac_image
-from emulator.snapshots.store import StateStore, default_root
-from emulator.windows.image import WindowsImage
-from emulator.windows.registry import WindowsRegistry
+from emulator.snapshots.store import StateStore
 
 
 @dataclass
@@ -37,18 +34,13 @@ class Lab:
     cold: bool = False
     clock: Clock = SYSTEM_CLOCK
     _choices: dict[MachineType, Choice] = field(default_factory=dict)
-    _images: dict[str, Image] = field(default_factory=dict)
+    _images: dict[str, GuestImage] = field(default_factory=dict)
 
     def at(self, run_dir: Path) -> Lab:
         """Return this bench for evidence in another directory; what it has found out is kept."""
         other = copy.copy(self)
         other.run_dir = run_dir
         return other
-
-    @cached_property
-    def store(self) -> ImageStore:
-        """The image store of this user."""
-        return ImageStore()
 
     @cached_property
     def qemu(self) -> QemuBinary:
@@ -58,20 +50,16 @@ class Lab:
     @cached_property
     def states(self) -> StateStore:
         """The golden states of this user."""
-        return StateStore(root=default_root(), qemu=self.qemu)
+        return StateStore(root=places.snapshots(), qemu=self.qemu)
 
-    def image(self, name: str) -> Image:
-        """Return a Linux image, built if need be; raises as `ImageStore.ensure`."""
-        if name not in self._images:
-            self._images[name] = self.store.ensure(name)
-        return self._images[name]
-
-    def guest_image(self, name: str) -> Image | SacImage | WindowsImage:
-        """Return an image of any kind of guest; raises as `image` and `WindowsRegistry.open`."""
-        if name in SAC_IMAGES:
-            return sac_image(name)
-        registry = WindowsRegistry()
-        return registry.open(name) if name in registry.images() else self.image(name)
+    def guest_image(self, name: str) -> GuestImage:
+        """Return an image of any kind, opened once but where it is the user's; raises as `open_image`."""
+        if name in self._images:
+            return self._images[name]
+        image = open_image(name)
+        if REGISTERED not in image.features:
+            self._images[name] = image
+        return image
 
     def choice(self, machine: MachineType) -> Choice:
         """Return who executes guest code on `machine`, and why."""

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from emulator.console.transcript import Transcript
+from emulator.values import read_value
 from harness.cells.cell import Cell
 from harness.play.boot_stages import boot_offsets, find_stages
-from harness.play.judge import PlayedStep, judge, played_steps, unexpected_alarms
+from harness.play.judge import PlayedStep, judge
 from harness.report.model import (
     CellRecord,
     CellResult,
-    EvidenceRecord,
     FindingRecord,
-    InjectionRecord,
     StageRecord,
     StepRecord,
 )
 from harness.scenario.scenario import Scenario, describe_step
-from harness.scenario.verdict import Reason, Status, Verdict
+from harness.scenario.verdict import Alarm, Reason, Status, Verdict
 from harness.signatures.model import Finding
 from harness.signatures.scanner import scan_boots
 
@@ -61,34 +60,30 @@ class Circumstances:
 
 def cell_record(cell: Cell) -> CellRecord:
     """Return the fixed words for a cell."""
-    return CellRecord.model_validate(cell.words())
+    return read_value(cell.words(), CellRecord, origin="cell")
 
 
 def judged_result(
     cell: Cell, scenario: Scenario, transcript: Transcript, around: Circumstances
 ) -> CellResult:
     """Return the result of a cell that was played to its end."""
-    findings = scan_boots(transcript.read(), boot_offsets(transcript))
-    return _result(
-        cell, scenario, transcript, around, verdict=judge(scenario, transcript, findings), findings=findings
-    )
+    return _result(cell, scenario, transcript, around)
 
 
 def broken_result(
     cell: Cell, scenario: Scenario, transcript: Transcript, around: Circumstances, *, message: str
 ) -> CellResult:
     """Return the result of a cell that the lab failed to play to its end; the transcript may be empty."""
-    findings = scan_boots(transcript.read(), boot_offsets(transcript))
-    verdict = Verdict(status=Status.BROKEN, reason=Reason.LAB, message=message)
-    return _result(cell, scenario, transcript, around, verdict=verdict, findings=findings)
+    given = Verdict(status=Status.BROKEN, reason=Reason.LAB, message=message)
+    return _result(cell, scenario, transcript, around, given=given)
 
 
 def skipped_result(
     cell: Cell, scenario: Scenario, transcript: Transcript, around: Circumstances, *, message: str
 ) -> CellResult:
     """Return the result of a cell that was not tried, or given up because the run was interrupted."""
-    verdict = Verdict(status=Status.SKIPPED, reason=Reason.UNSUPPORTED, message=message)
-    return _result(cell, scenario, transcript, around, verdict=verdict, findings=())
+    given = Verdict(status=Status.SKIPPED, reason=Reason.UNSUPPORTED, message=message)
+    return _result(cell, scenario, transcript, around, given=given)
 
 
 def _result(
@@ -97,48 +92,47 @@ def _result(
     transcript: Transcript,
     around: Circumstances,
     *,
-    verdict: Verdict,
-    findings: Iterable[Finding],
+    given: Verdict | None = None,
 ) -> CellResult:
-    steps = played_steps(scenario, transcript.marks)
+    is_skipped = given is not None and given.status is Status.SKIPPED
+    findings = () if is_skipped else scan_boots(transcript.read(), boot_offsets(transcript))
+    judgement = judge(scenario, transcript, findings, given=given)
+    verdict = judgement.verdict
     return CellResult(
         cell=cell_record(cell),
         title=scenario.title,
         description=scenario.description,
         severity=scenario.severity.value,
-        tags=sorted(scenario.tags),
+        tags=tuple(sorted(scenario.tags)),
         status=verdict.status.value,
         reason=verdict.reason.value,
         message=verdict.message,
         step=verdict.step,
-        evidence=[EvidenceRecord(**asdict(one)) for one in verdict.evidence],
-        injections=[InjectionRecord.model_validate(asdict(one)) for one in verdict.injections],
-        findings=_findings(scenario, steps, transcript, findings),
-        stages=[StageRecord(boot=s.boot, stage=s.stage.value, at=s.at) for s in find_stages(transcript)],
-        steps=[_step(played) for played in steps],
+        evidence=verdict.evidence,
+        injections=verdict.injections,
+        findings=_findings(findings, judgement.alarms),
+        stages=tuple(StageRecord(boot=s.boot, stage=s.stage.value, at=s.at) for s in find_stages(transcript)),
+        steps=tuple(_step(played) for played in judgement.steps),
         started_utc=around.started_utc,
         duration_s=around.duration_s,
         console_bytes=len(transcript),
         worker=around.worker,
         directory=around.directory,
         repro=around.repro or f"ttylab repro {cell.id}",
-        argv=list(around.argv),
+        argv=tuple(around.argv),
         image=around.image,
         accelerator=around.accelerator,
         qemu=around.qemu,
         seed=around.seed,
         target=around.target,
         start=around.start,
-        shares=list(around.shares),
+        shares=tuple(around.shares),
     )
 
 
-def _findings(
-    scenario: Scenario, steps: tuple[PlayedStep, ...], transcript: Transcript, findings: Iterable[Finding]
-) -> list[FindingRecord]:
-    kept = list(findings)
-    bad = {(alarm.name, alarm.end) for alarm in unexpected_alarms(scenario, steps, transcript, kept)}
-    return [
+def _findings(findings: Iterable[Finding], alarms: Iterable[Alarm]) -> tuple[FindingRecord, ...]:
+    bad = {(alarm.name, alarm.end) for alarm in alarms}
+    return tuple(
         FindingRecord(
             rule=one.rule,
             kind=one.kind.value,
@@ -150,8 +144,8 @@ def _findings(
             suppressed=one.suppressed,
             expected=(one.rule, one.end) not in bad,
         )
-        for one in kept
-    ]
+        for one in findings
+    )
 
 
 def _step(played: PlayedStep) -> StepRecord:

@@ -1,22 +1,23 @@
-"""The states that cells would go on from, each once; and one that is asked for by name."""
+"""The guests of cells, and of snapshots that are asked for by name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from emulator.machine.spec import Firmware, MachineSpec, MachineType
-from emulator.sac.image import SacImage
+from emulator.images.kinds import GuestImage
+from emulator.machine.spec import Firmware, MachineType
+from emulator.values import json_ready
 from harness.cells.cell import Cell
-from harness.cells.spec import guest_spec
-from harness.guests.drivers import open_guest
-from harness.play.guest import OpenGuest
+from harness.cells.spec import guest_spec, start_words
+from harness.guests.drivers import knock_of, open_guest
 from harness.run.lab import Lab
-from harness.scenario.kind import GuestKind
+from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Reach, Scenario
 from harness.scenario.stages import Stage
 from harness.scenarios import find_scenario
 from harness.snapshots.stage import golden_stage, state_stage
+from harness.snapshots.start import Wanted
 
 GRUB_WAITS = "ttylab.grub_timeout=3600"
 """A menu that is kept counts down in each fork: it must be long enough for whoever looks at it."""
@@ -24,57 +25,51 @@ GRUB_WAITS = "ttylab.grub_timeout=3600"
 _IMAGE_OF = {Stage.SAC: "sac", Stage.CMD: "sac", Stage.LOADER: "bookworm-grub"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedState:
-    """A state to make.
+def wanted_of(
+    cell: Cell,
+    scenario: Scenario,
+    image: GuestImage,
+    *,
+    icount_shift: int | None = None,
+    firmware_said: Callable[[], bytes] = bytes,
+) -> Wanted:
+    """Return the guest of `cell`.
 
-    Attributes:
-        label: the image.
-        stage: how far its guest comes.
-        spec: its machine.
-        driver: makes the guest's driver.
-        host_reads_disks: whether the host reads the disks of what goes on from it.
-    """
-
-    label: str
-    stage: Stage
-    spec: MachineSpec
-    driver: OpenGuest
-    host_reads_disks: bool = False
-
-
-def state_of(cell: Cell, scenario: Scenario, lab: Lab) -> WantedState | None:
-    """Return the state that `cell` would go on from; None where it begins with a boot.
+    Args:
+        cell: the cell.
+        scenario: the one that it names.
+        image: the one that it names.
+        icount_shift: how guest time runs, as in `MachineSpec`.
+        firmware_said: returns what its firmware has told of itself so far.
 
     Raises:
-        SpecError: there is no such machine.
-        ImageError: the image can't be had.
+        SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
     """
-    stage = golden_stage(scenario)
-    if stage is None:
-        return None
-    image = lab.guest_image(cell.image)
-    return WantedState(
+    return Wanted(
         label=cell.image,
-        stage=stage,
-        spec=guest_spec(cell, scenario, image),
-        driver=open_guest(scenario, image),
-        host_reads_disks=scenario.keeps_disk,
+        stage=golden_stage(scenario),
+        spec=replace(guest_spec(cell, scenario, image), icount_shift=icount_shift),
+        driver=open_guest(scenario, image, firmware_said=firmware_said),
+        words=start_words(scenario, image),
+        knock=knock_of(scenario.guest),
+        has_sac=scenario.guest is GuestKind.SAC,
+        write_disk=image.write_disk if scenario.keeps_disk else None,
     )
 
 
-def states_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedState, ...]:
-    """Return the states that `cells` would go on from, each once.
+def states_of(cells: Iterable[Cell], lab: Lab) -> tuple[Wanted, ...]:
+    """Return the guests whose snapshots `cells` would go on from, each once.
 
     Raises:
         SpecError: there is no such machine.
         ImageError: an image can't be had.
     """
-    wanted: dict[tuple[object, ...], WantedState] = {}
+    wanted: dict[tuple[object, ...], Wanted] = {}
     for cell in cells:
-        state = state_of(cell, find_scenario(cell.scenario), lab)
-        if state is not None:
-            common = {**state.spec.to_dict(), "name": "", "seed": 0}
+        scenario = find_scenario(cell.scenario)
+        if golden_stage(scenario) is not None:
+            state = wanted_of(cell, scenario, lab.guest_image(cell.image))
+            common = {**json_ready(state.spec), "name": "", "seed": 0}
             wanted.setdefault((state.stage, state.host_reads_disks, str(sorted(common.items()))), state)
     return tuple(wanted.values())
 
@@ -88,7 +83,7 @@ def named_state(
     firmware: str = Firmware.SEABIOS,
     vcpus: int = 1,
     kernel_args: Sequence[str] = (),
-) -> WantedState:
+) -> Wanted:
     """Return the state of an image at a stage, on a machine that has nothing else to it.
 
     Args:
@@ -106,7 +101,7 @@ def named_state(
     """
     image = image or _IMAGE_OF.get(stage, "bookworm")
     found = lab.guest_image(image)
-    kind = GuestKind.SAC if isinstance(found, SacImage) else GuestKind.LINUX
+    kind = kind_of(found.features)
     served = state_stage(kind, stage)
     if kind is GuestKind.LINUX and served is Stage.LOADER:
         kernel_args = (*kernel_args, GRUB_WAITS)
@@ -125,6 +120,6 @@ def named_state(
         vcpus=vcpus,
         scenario=scenario.name,
     )
-    return WantedState(
+    return Wanted(
         label=image, stage=served, spec=guest_spec(cell, scenario, found), driver=open_guest(scenario, found)
     )

@@ -69,7 +69,8 @@ class Signals:
     says: str
 
 
-Effect: TypeAlias = Shows | Signals
+Expected: TypeAlias = Shows | Signals
+"""What must be seen."""
 
 
 class Outcome(StrEnum):
@@ -129,7 +130,7 @@ class Inject:
 
     Attributes:
         stimulus: what to inject.
-        effects: what must be seen, in this order for text; empty with `Outcome.NO_EFFECT`.
+        effects: what is expected, in this order for text; empty with `Outcome.NO_EFFECT`.
         outcome: what is right: an effect, or none.
         unless: with `Outcome.NO_EFFECT`: text that would be an effect, watched for `quiet_s`.
         quiet_s: how long a guest that does nothing is watched, in seconds.
@@ -137,7 +138,7 @@ class Inject:
     """
 
     stimulus: Stimulus
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[Expected, ...] = ()
     outcome: Outcome = Outcome.EFFECTIVE
     unless: tuple[Shows, ...] = ()
     quiet_s: float = 1.5
@@ -155,9 +156,9 @@ class Inject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expect:
-    """Wait for effects without doing anything."""
+    """Wait for what is expected without doing anything."""
 
-    effects: tuple[Effect, ...]
+    effects: tuple[Expected, ...]
     within_s: float = REACTION_S
     allows: frozenset[str] = frozenset()
 
@@ -321,7 +322,7 @@ class Scenario:
         return needed
 
     def cause_of(self, index: int) -> int:
-        """Return the number of the step whose doings step `index` may take for effects of its own.
+        """Return the number of the step from whose begin on step `index` may find what it expects.
 
         That is the first of the steps directly before it that only type (`TYPES`), else itself.
         """
@@ -352,9 +353,9 @@ def describe_step(step: Step) -> str:  # noqa: PLR0911  # one return for each ki
         case Inject() if step.outcome is Outcome.NO_EFFECT:
             return f"inject {step.stimulus.name}: must have no effect"
         case Inject():
-            return f"inject {step.stimulus.name}: " + ", then ".join(effect.says for effect in step.effects)
+            return f"inject {step.stimulus.name}: " + ", then ".join(one.says for one in step.effects)
         case Expect():
-            return "expect: " + ", then ".join(effect.says for effect in step.effects)
+            return "expect: " + ", then ".join(one.says for one in step.effects)
         case Alive():
             return "the guest still answers"
         case Silence():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from emulator.errors import SpecError
+from emulator.console.sysrq import require_key
 from emulator.machine.control import Capability
 
 
@@ -57,8 +57,7 @@ class SysRq:
 
     def __post_init__(self) -> None:
         """Refuse what is no key."""
-        if len(self.key) != 1 or not self.key.isascii() or not self.key.isprintable():
-            raise SpecError(f"sysrq key {self.key!r}: need one printable ASCII character")
+        require_key(self.key)
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""What Linux prints and QEMU signals: effects that several scenarios wait for.
+"""What Linux prints and QEMU signals: what several scenarios expect.
 
 Every text was seen on Debian's 5.10, 6.1, 6.12 and 7.2 kernels under QEMU 7.2. Patterns end in what
 the guest surely sends (docs/facts/parts.md 2).
@@ -23,12 +23,12 @@ NMI = frozenset({"nmi-unknown"})
 
 
 def line(text: str, says: str) -> Shows:
-    """Return the effect that a line with the regular expression `text` is printed, to its end."""
+    """Expect that a line with the regular expression `text` is printed, to its end."""
     return Shows(pattern=text + LINE_END, says=says)
 
 
 def panic(about: str) -> Shows:
-    """Return the effect that the kernel panics about `about`."""
+    """Expect that the kernel panics about `about`."""
     return line(f"Kernel panic - not syncing: {about}", "the kernel panics")
 
 

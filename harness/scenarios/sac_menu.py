@@ -31,7 +31,7 @@ def _menu(name: str, title: str, description: str, *steps: Step, knobs: SacKnobs
 
 
 def _left(seconds: int) -> Shows:
-    """Return the effect that the countdown is at `seconds`; it is written over in place, with no line end."""
+    """Expect that the countdown is at `seconds`; it is written over in place, with no line end."""
     return Shows(pattern=f"started automatically: {seconds}", says=f"{seconds} s left", view=View.PLAIN)
 
 

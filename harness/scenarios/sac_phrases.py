@@ -1,4 +1,4 @@
-"""What a SAC guest says: effects that several scenarios wait for, the same for every release.
+"""What a SAC guest says: what several scenarios expect, the same for every release.
 
 The texts are those of emulator/sac/profiles, read without escape sequences. Patterns end in what the
 guest surely sends (docs/facts/parts.md 2).
@@ -18,12 +18,12 @@ ENTER, ESCAPE, UP, DOWN, F8 = "\r", "\x1b", "\x1b[A", "\x1b[B", "\x1b8"
 
 
 def line(text: str, says: str) -> Shows:
-    """Return the effect that a line with the regular expression `text` shows, to its end."""
+    """Expect that a line with the regular expression `text` shows, to its end."""
     return Shows(pattern=text + LINE_END, says=says, view=View.PLAIN)
 
 
 def bugcheck(code: str) -> tuple[Shows, ...]:
-    """Return the effects of a bugcheck: the XML with its code, the prompt, the end of the dump."""
+    """Expect a bugcheck: the XML with its code, the prompt, the end of the dump."""
     return (
         line(f'<VALUE>"{code}"</VALUE>', f"bugcheck {code} as XML"),
         line("!SAC>", "the prompt after a bugcheck"),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from harness.scenario.scenario import (
     REACTION_S,
     Alive,
-    Effect,
     Expect,
+    Expected,
     Inject,
     Reach,
     Run,
@@ -33,7 +33,7 @@ class _Request:
         word: what the scenario's name ends in.
         title: one line.
         description: as `Scenario.description`.
-        effects: what must be seen.
+        effects: what is expected.
         severity: how bad a failure is.
     """
 
@@ -41,12 +41,12 @@ class _Request:
     word: str
     title: str
     description: str
-    effects: tuple[Effect, ...]
+    effects: tuple[Expected, ...]
     severity: Severity = Severity.NORMAL
 
 
 def _says(action: str) -> Shows:
-    """Return the effect that the kernel prints the header of a request."""
+    """Expect that the kernel prints the header of a request."""
     return phrases.line(f"sysrq: {action}", f"the kernel says: {action}")
 
 

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from emulator import places
 from emulator.clock import utc_now
 from emulator.cloud.config import CloudConfig
 from emulator.cloud.config_records import build_records
@@ -18,7 +19,7 @@ from emulator.cloud.settings import CloudKind, Era, Settings
 from emulator.errors import SpecError
 from emulator.images.catalog import load_catalog
 from emulator.service.https.server import endpoint_of
-from emulator.service.https.tls import default_ca_directory, open_authority
+from emulator.service.https.tls import open_authority
 from harness.serving.access import ServiceAccess, access_to
 
 CLOUD_NAME = "ttylab"
@@ -237,7 +238,7 @@ def describe_access(
     """
     if port == 0:
         raise SpecError("--print-env needs the port that the service will have; give --port")
-    authority = open_authority(state / "ca" if state is not None else default_ca_directory())
+    authority = open_authority(state / "ca" if state is not None else places.authority())
     images = frozenset(load_catalog().entries)
     records = build_records(tables, now=utc_now(), known_images=images, origin=origin)
     return access_to(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from emulator.files import write_private
+from emulator.files import write_whole
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
 from harness.scenario.exit_codes import EXIT_INTERRUPTED
 from harness.serving.access import ServiceAccess, access_to
@@ -96,7 +96,7 @@ def _ready_file(path: Path | None, access: ServiceAccess) -> Iterator[None]:
     if path is None:
         yield
         return
-    write_private(path.absolute(), access.to_json().encode())
+    write_whole(path.absolute(), access.to_json().encode(), private=True)
     try:
         yield
     finally:

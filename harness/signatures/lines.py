@@ -6,14 +6,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from emulator.guest_text.linux import CALLER, LEVEL, LOGGED_STAMP
+
 LONGEST_LINE = 8192  # bytes; longer ones are cut, so that no guest can make the scanner keep all it says
 
 # A cursor that jumps begins a new line as much as a line feed does: GRUB and firmware draw so.
 _BOUNDARY = re.compile(rb"\r*\n|\r+(?=[^\r\n])|\x1b\[[0-9;]*[HJf]|\x1bc")
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-B]|[=>78])")
-# [   12.345678], the caller [ T12] or [ C0] (CONFIG_PRINTK_CALLER), and vendors' [1: comm: 12]
+# [   12.345678], the caller [ T12] or [ C0], and vendors' [1: comm: 12]
 _STAMP = re.compile(
-    rb"(?:<\d{1,3}>)?\[\s*\d+\.\d+\]((?:\s?\[\s*[TC]\d+\])?)(?:\s*\[\d+:\s*[^\]\n]{1,24}:\s*\d+\])? ?"
+    rb"(?:" + LEVEL + rb")?" + LOGGED_STAMP + rb"((?:\s?" + CALLER + rb")?)"
+    rb"(?:\s*\[\d+:\s*[^\]\n]{1,24}:\s*\d+\])? ?"
 )
 
 

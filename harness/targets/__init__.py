@@ -1,1 +1,40 @@
 """What a scenario can be played on: a machine here, a VM behind the service, a serial port."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
+
+from emulator.errors import unknown_name
+
+if TYPE_CHECKING:
+    from harness.targets.target_kind import TargetKind
+
+MACHINE = "machine"
+SERIAL = "serial"
+TARGETS: Mapping[str, str] = MappingProxyType(
+    {
+        MACHINE: "harness.targets.machine",
+        "service": "harness.targets.service",
+        SERIAL: "harness.targets.serial_port",
+    }
+)
+"""The module of each kind of target, whose KIND it is; loaded when it is asked for."""
+
+
+def find_target(name: str = MACHINE) -> TargetKind:
+    """Return the kind of target called `name`.
+
+    Raises:
+        SpecError: there is none; the text names those there are.
+    """
+    if name not in TARGETS:
+        raise unknown_name("target", name, TARGETS)
+    return cast("TargetKind", import_module(TARGETS[name]).KIND)
+
+
+def target_at(port: str) -> TargetKind:
+    """Return what is played on where `--port` says "" or the URL of a serial port."""
+    return find_target(SERIAL if port else MACHINE)

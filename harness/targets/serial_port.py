@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from emulator.clock import Deadline
-from emulator.console.serial_port import SerialConsole
-from emulator.errors import StateError
+from filelock import FileLock, Timeout
+
+from emulator import places
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.serial_port import SerialConsole, open_serial_console
+from emulator.console.transcript import DirectorySink, Sink
+from emulator.errors import LabError, SpecError, StateError
+from emulator.files import make_private_directory
 from emulator.machine.control import Capability, answer_request
+from emulator.machine.spec import MachineSpec
+from emulator.sac.knobs import SacKnobs
 from harness.play.target import Target
+from harness.scenario.scenario import Scenario
+from harness.snapshots.stage import TESTS_BOOT
+from harness.snapshots.start import Wanted
+from harness.targets.target_kind import Place, TargetKind, lacking
+
+BAUD = 115200
+KNOCK_S = 10.0
+TURN_S = 600.0
 
 
 class SerialControl:
@@ -20,8 +39,8 @@ class SerialControl:
     that reason.
     """
 
-    def __init__(self, console: SerialConsole | None = None) -> None:
-        self._open: SerialConsole | None = console
+    def __init__(self) -> None:
+        self._open: SerialConsole | None = None
 
     def connect(self, console: SerialConsole) -> None:
         """Give it the console, which could not be open before its control was there to be served."""
@@ -41,6 +60,10 @@ class SerialControl:
     def send_break(self, deadline: Deadline) -> None:
         """Hold the line in BREAK once."""
         self._console.send_break(deadline)
+
+    def sysrq(self, key: str, deadline: Deadline) -> None:
+        """Make a system request: rest, BREAK, key."""
+        self._console.sysrq(key, deadline)
 
     def nmi(self, deadline: Deadline) -> None:
         """Refuse."""
@@ -75,12 +98,91 @@ class SerialControl:
         return StateError(f"{what}: {self._console.transcript.name} is a serial line and can't do that")
 
 
-def serial_target(console: SerialConsole) -> Target:
-    """Return an open port as a target."""
-    why = console.break_obstacle
-    return Target(
-        name=console.transcript.name,
-        channel=console,
-        control=SerialControl(console),
-        obstacles={} if why is None else {Capability.SERIAL_BREAK: why},
+class SerialTargets:
+    """Guests that run by themselves at the other end of a serial line; nobody here gives them power."""
+
+    name = "serial"
+    is_emulated = False
+
+    def misfit(self, scenario: Scenario, features: frozenset[str], spec: MachineSpec) -> str | None:
+        """Return what a line can't do, or what must be set before a guest boots."""
+        del features, spec
+        if TESTS_BOOT in scenario.tags:
+            return "over a serial line: nobody here can switch the guest on"
+        if scenario.devices or scenario.knobs != SacKnobs():
+            return "over a serial line: the guest has parts and knobs of its own"
+        if scenario.keeps_disk:
+            return "over a serial line: nobody here can read the guest's disk"
+        return lacking(scenario, frozenset({Capability.SERIAL_BREAK}), "a serial line")
+
+    @contextmanager
+    def open(self, wanted: Wanted, place: Place) -> Iterator[Target]:
+        """Open the port that the address names, and let the guest show its prompt anew."""
+        if not isinstance(place.address, str) or not place.address:
+            raise SpecError('target is "serial"; it needs a port: any URL that pyserial knows')
+        sink = DirectorySink(place.directory, console=place.address)
+        with (
+            closing(sink),
+            _turn(place.address),
+            open_port(place.address, sink=sink, clock=place.bench.clock) as target,
+        ):
+            if wanted.knock:
+                target.channel.write(wanted.knock, Deadline.after(KNOCK_S, place.bench.clock))
+            yield replace(target, name=place.label, start="joined")
+
+
+@contextmanager
+def _turn(url: str) -> Iterator[None]:
+    """Wait until no other cell is on the port: a line has one dialogue.
+
+    Raises:
+        LabError: another has it for too long.
+    """
+    name = hashlib.sha256(url.encode()).hexdigest()[:16]
+    directory = make_private_directory(places.ports())
+    try:
+        with FileLock(directory / f"{name}.lock", timeout=TURN_S):
+            yield
+    except Timeout:
+        raise LabError(f"{url}: another cell has been on this port for {TURN_S:g} s") from None
+
+
+@contextmanager
+def open_port(
+    url: str,
+    *,
+    baudrate: int = BAUD,
+    sink: Sink | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    links_dir: Path | None = None,
+) -> Iterator[Target]:
+    """Open a serial port as a target.
+
+    Args:
+        url: any that pyserial knows: a device, `socket://`, `rfc2217://`.
+        baudrate: of the line.
+        sink: where its transcript is kept.
+        clock: of stamps.
+        links_dir: where the sockets are by which `ttylab attach` and a terminal join it; None: nowhere.
+
+    Raises:
+        SpecError: there is no such port.
+        LabError: the pump failed.
+    """
+    control = SerialControl()
+    opened = open_serial_console(
+        url, baudrate=baudrate, sink=sink, clock=clock, links_dir=links_dir, on_control=control.answer
     )
+    with opened as console:
+        control.connect(console)
+        why = console.break_obstacle
+        yield Target(
+            name=console.transcript.name,
+            channel=console,
+            control=control,
+            obstacles={} if why is None else {Capability.SERIAL_BREAK: why},
+            ended=lambda: console.far_end_gone,
+        )
+
+
+KIND: TargetKind = SerialTargets()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,18 +17,27 @@ from enum import StrEnum
 from typing import Any
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
-from emulator.cloud.resource_id import ResourceId
+from emulator.cloud.resource_id import ResourceId, vm_id
 from emulator.console.marks import MarkKind
-from emulator.console.transcript import Sink, Transcript
-from emulator.errors import ConsoleClosed, ControlError, LabError, StateError
-from emulator.machine.control import Capability
-from harness.azure.arm import Arm
+from emulator.console.transcript import DirectorySink, Sink, Transcript
+from emulator.errors import ConsoleClosed, ControlError, LabError, SpecError, StateError
+from emulator.files import write_json
+from emulator.images.kinds import REGISTERED
+from emulator.machine.control import Capability, capabilities
+from emulator.machine.run_dir import ARGV_FILE
+from emulator.machine.spec import MachineSpec
+from emulator.values import json_ready
+from harness.azure.address import ServiceAddress
+from harness.azure.arm import Arm, open_arm
 from harness.azure.interleave import Interleaver, Piece, Remark, Told
 from harness.azure.link import Link, open_link
-from harness.azure.virtual_machine import AzureVm, Command, Power
+from harness.azure.virtual_machine import AzureVm, Command, Power, own_vm
 from harness.play.target import Target
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
-from harness.targets.service_abilities import OBSTACLES
+from harness.scenario.scenario import Scenario
+from harness.snapshots.start import Wanted
+from harness.targets.service_abilities import OBSTACLES, service_capabilities, service_misfit
+from harness.targets.target_kind import Place, TargetKind, lacking
 
 OPEN_S = 60.0
 POWER_S = 120.0
@@ -97,7 +107,7 @@ class ServiceChannel:
 
 
 class ServiceControl:
-    """What Azure lets one do to a VM; implements `SystemRequestControl`.
+    """What Azure lets one do to a VM; implements `Control`.
 
     A call returns when the service has accepted it or, where Azure's answer waits for the end, when it
     has been done.
@@ -112,7 +122,7 @@ class ServiceControl:
         self._command(Command.NMI, deadline)
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
-        """Send the admin command "sysrq"."""
+        """Send the admin command "sysrq"; the service makes the whole of it."""
         self._command(Command.SYSRQ, deadline, keys=key)
 
     def reset(self, deadline: Deadline) -> None:
@@ -153,6 +163,51 @@ class ServiceControl:
             act()
         except (ServiceRefused, ServiceUnreachable) as error:
             raise ControlError(str(error)) from error
+
+
+class ServiceTargets:
+    """VMs of a cell's own behind ttylab's service."""
+
+    name = "service"
+    is_emulated = True
+
+    def misfit(self, scenario: Scenario, features: frozenset[str], spec: MachineSpec) -> str | None:
+        """Return what the machine or the service lacks."""
+        if REGISTERED in features:
+            return "the service has no images that their users registered"
+        return lacking(scenario, capabilities(spec), spec.machine) or service_misfit(scenario)
+
+    @contextmanager
+    def open(self, wanted: Wanted, place: Place) -> Iterator[Target]:
+        """Make a VM with a machine like the one that is wanted, and start it; it is deleted at the end."""
+        if not isinstance(place.address, ServiceAddress):
+            raise SpecError('target is "service"; it needs the address of a service')
+        spec, clock = wanted.spec, place.bench.clock
+        vm = vm_id(place.address.subscription, place.address.group, vm_name(place.label))
+        with ExitStack() as stack:
+            arm = stack.enter_context(open_arm(place.address))
+            made = own_vm(
+                arm,
+                vm,
+                spec,
+                image=wanted.label,
+                os_type="Windows" if wanted.has_sac else "Linux",
+                words=wanted.words,
+                clock=clock,
+            )
+            stack.enter_context(made)
+            sink = DirectorySink(place.directory, console="ttyS0")
+            kept = {"argv": [], "spec": json_ready(spec)}  # for `repro`, which boots the same machine here
+            write_json(place.directory / ARGV_FILE, kept)
+            able = service_capabilities(spec)
+            opened = service_target(arm, vm, able=able, name=place.label, sink=sink, clock=clock)
+            yield stack.enter_context(opened)
+
+
+def vm_name(cell_id: str) -> str:
+    """Return the name of a cell's VM: at most 64 characters, another one for each cell."""
+    scenario = cell_id.rpartition(".")[2]
+    return f"{scenario[:50].rstrip('-')}-{zlib.crc32(cell_id.encode()):08x}"
 
 
 @contextmanager
@@ -243,3 +298,6 @@ class _Opener:
     def _note_end(self) -> None:
         """Close the transcript: what a console without a link says is not whole."""
         self.channel.transcript.close("a link to the service ended")
+
+
+KIND: TargetKind = ServiceTargets()

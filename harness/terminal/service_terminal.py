@@ -309,10 +309,10 @@ class ServiceTerminal:
     def _command(self, command: Command, *, keys: bytes = b"") -> str:
         deadline = Deadline.after(COMMAND_S, self._clock)
         session = self._vm.connect(deadline)
-        reaction = self._vm.command(session, command, deadline, keys=keys.decode("latin-1"))
-        if reaction.seen is None:
+        observed = self._vm.command(session, command, deadline, keys=keys.decode("latin-1"))
+        if observed.seen is None:
             return "injected"
-        return f"seen: {reaction.evidence}" if reaction.seen else "no effect seen"
+        return f"seen: {observed.evidence}" if observed.seen else "no effect seen"
 
     # -- remarks and wake-ups ------------------------------------------------------------------
 

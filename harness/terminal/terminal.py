@@ -17,13 +17,13 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.links import open_link, request_control
 from emulator.errors import ControlError
 from emulator.guest_text.printable import escape
-from harness.play.inject import BREAK_TO_KEY_S, QUIET_BEFORE_BREAK_S
 from harness.terminal.escape_menu import Act, EscapeMenu, SysRqKey, Wish, help_text
 
 LINK_S = 5.0
 REQUEST_S = 25.0
 _SIZE = 65536
 _ASK_S = 0.2
+_TYPED_FIRST_S = 0.05  # what is typed takes another socket than what is asked for, and must not come later
 _KEEP_TITLE = b"\x1b[22;0t"
 _UNDO = (
     b"\x1b[?1000;1002;1003;1004;1005;1006;1015l\x1b[?2004l"  # mouse, focus, bracketed paste
@@ -123,30 +123,23 @@ class Terminal:
         elif isinstance(wish, bytes):
             write_all(link, wish)
         elif isinstance(wish, SysRqKey):
-            self._request_system(wish, link)
+            self.clock.sleep(_TYPED_FIRST_S)
+            request = {"do": "sysrq", "key": wish.key.decode("latin-1")}
+            self._ask(f"sysrq {escape(wish.key)}", request)
         else:
-            self._act(wish)
+            self._ask(wish.value.replace("_", " "), {"do": wish.value})
         return True
 
-    def _request_system(self, wish: SysRqKey, link: int) -> None:
-        self.clock.sleep(QUIET_BEFORE_BREAK_S)
-        if self._act(Act.BREAK):
-            self.clock.sleep(BREAK_TO_KEY_S)
-            write_all(link, wish.key)
-
-    def _act(self, act: Act) -> bool:
+    def _ask(self, what: str, request: dict[str, str]) -> None:
         if self.links.control is None:
-            self.say(f"\r\n[ttylab: nothing can be done to this target: {act.value}]\r\n")
-            return False
+            self.say(f"\r\n[ttylab: nothing can be done to this target: {request['do']}]\r\n")
+            return
         try:
-            deadline = Deadline.after(REQUEST_S, self.clock)
-            answer = request_control(self.links.control, {"do": act.value}, deadline)
+            answer = request_control(self.links.control, request, Deadline.after(REQUEST_S, self.clock))
         except ControlError as error:
             answer = {"ok": False, "error": str(error)}
-        done = bool(answer.get("ok"))
-        words = "injected" if done else escape(str(answer.get("error")).encode())
-        self.say(f"\r\n[ttylab: {act.value.replace('_', ' ')}: {words}]\r\n")
-        return done
+        words = "injected" if answer.get("ok") else escape(str(answer.get("error")).encode())
+        self.say(f"\r\n[ttylab: {what}: {words}]\r\n")
 
     def say(self, text: str) -> None:
         """Write a remark of ttylab's own between the guest's bytes."""

@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Deadline
-from emulator.images.linux_boot import CONSOLE_ARGS, FAST_ARGS
+from emulator.images.image import CONSOLE_ARGS, FAST_ARGS
 from emulator.images.store import ImageStore
 from emulator.machine.argv import Wiring, build_argv
 from emulator.machine.host import measure_tsc_khz

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Deadline
-from emulator.images.linux_boot import linux_spec
+from emulator.images.image import linux_spec
 from emulator.machine.argv import RamFile
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Firmware, MachineSpec, MachineType
-from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.profile import load_profile
 from emulator.snapshots.pool import open_fork
 from emulator.snapshots.request import StateRequest
@@ -55,7 +55,7 @@ def linux(lab: Lab) -> Guest:
     """bookworm on pc with SeaBIOS, at its shell."""
     return Guest(
         name="bookworm",
-        spec=linux_spec(lab.image("bookworm"), machine=MachineType.PC, firmware=Firmware.SEABIOS),
+        spec=linux_spec(lab.guest_image("bookworm"), machine=MachineType.PC, firmware=Firmware.SEABIOS),
         stage=Stage.SHELL,
         driver=LinuxGuest,
         command=b"echo a$((1+1))b\r",

@@ -15,7 +15,7 @@ from emulator.machine.machine import Machine, open_machine
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import find_qemu
 from emulator.machine.spec import MachineType
-from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.knobs import SacKnobs
 from harness.commands.bench import Measurement, measure_pairs
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK
-from emulator.sac.boot import SacBoot
+from emulator.sac.image import SacBoot
 from harness.commands.bench import Measurement
 from harness.run.lab import cell_workers
 from tests.bench.sac import reach_menu_after_nmi

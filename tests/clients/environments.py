@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
+from emulator import places
 from emulator.node_packages import NodePackages
 
 HERE = Path(__file__).parent
@@ -70,8 +70,7 @@ def _uv_program() -> str:
 
 
 def _cache() -> Path:
-    chosen = os.environ.get("TTYLAB_CACHE")
-    return (Path(chosen) if chosen else user_cache_path("ttylab", appauthor=False)) / "clients"
+    return places.cache() / "clients"
 
 
 def _fingerprint(lock: Path) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.machine.machine import open_machine
-from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.knobs import SacKnobs
 from emulator.sac.profile import load_profile
 from harness.guests.sac import SacGuest

@@ -16,7 +16,6 @@ from emulator.clock import utc_now
 from emulator.errors import LabError, SpecError
 from emulator.service.https.tls import (
     Authority,
-    default_ca_directory,
     is_loopback,
     open_authority,
     server_context,
@@ -216,14 +215,6 @@ def test_directory_that_is_a_file_is_a_lab_error(tmp_path: Path) -> None:
 def test_name_that_no_certificate_can_hold_is_refused(authority: Authority) -> None:
     with pytest.raises(SpecError, match="no certificate"):
         server_context(authority, ("not a name",), now=utc_now())
-
-
-def test_default_directory_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TTYLAB_STATE", str(tmp_path))
-    assert default_ca_directory() == tmp_path / "ca"
-    monkeypatch.delenv("TTYLAB_STATE")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    assert default_ca_directory() == tmp_path / "data" / "ttylab" / "ca"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from emulator.errors import LabError, MachineGone, SavedStateError
 from emulator.machine.ledger import Ledger
 from emulator.machine.process import Exit
 from emulator.machine.qemu_binary import find_qemu
-from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SacBoot, sac_spec
 from emulator.snapshots.pool import open_fork, open_pool
 from emulator.snapshots.request import StateRequest
 from emulator.snapshots.store import StateStore

@@ -12,9 +12,9 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.cloud.resource_id import vm_id
-from emulator.console.serial_port import open_serial_console
+from emulator.errors import StateError
 from emulator.guest_text.records import UserView
-from emulator.images.linux_boot import CONSOLE_ARGS, FAST_ARGS
+from emulator.images.image import CONSOLE_ARGS, FAST_ARGS
 from emulator.machine.control import Capability
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Firmware, MachineSpec, MachineType, kernel_for
@@ -33,7 +33,7 @@ from harness.scenario.stages import Stage
 from harness.scenario.stimulus import Nmi, SysRq
 from harness.scenario.verdict import Reason, Status
 from harness.signatures.scanner import scan_boots
-from harness.targets.serial_port import serial_target
+from harness.targets.serial_port import open_port
 from harness.targets.service import Wire, service_target
 from harness.targets.service_abilities import service_capabilities
 from tests.support.rfc2217_server import open_rfc2217_server
@@ -53,13 +53,13 @@ def open_machine_target(machine: Machine, stack: ExitStack) -> Target:
 
 
 def open_pty_target(machine: Machine, stack: ExitStack) -> Target:
-    return serial_target(stack.enter_context(open_serial_console(str(machine.console.endpoint.path))))
+    return stack.enter_context(open_port(str(machine.console.endpoint.path)))
 
 
 def open_rfc2217_target(machine: Machine, stack: ExitStack) -> Target:
     server = open_rfc2217_server(machine.console, on_break=lambda: machine.send_break(soon()))
     host, port = stack.enter_context(server)
-    return serial_target(stack.enter_context(open_serial_console(f"rfc2217://{host}:{port}")))
+    return stack.enter_context(open_port(f"rfc2217://{host}:{port}"))
 
 
 def open_service_target(address: ServiceAddress, spec: MachineSpec, wire: Wire, stack: ExitStack) -> Target:
@@ -93,7 +93,7 @@ OPENERS: dict[str, Callable[[Machine, ExitStack], Target]] = {
     params=[pytest.param(name, marks=pytest.mark.xdist_group(f"target-{name}")) for name in OBSTACLES],
 )
 def rig(request, lab, tmp_path_factory) -> Iterator[Rig]:
-    image = lab.image("bookworm")
+    image = lab.guest_image("bookworm")
     spec = MachineSpec(
         name=f"contract-{request.param}",
         machine=MachineType.PC,
@@ -123,7 +123,7 @@ def play(rig: Rig, *steps):
     made = Scenario(name="contract", title="Contract", description="For a test.", steps=steps)
     transcript = rig.target.channel.transcript
     Player(scenario=made, target=rig.target, open_guest=LinuxGuest).play()
-    return judge(made, transcript, scan_boots(transcript.read(), boot_offsets(transcript)))
+    return judge(made, transcript, scan_boots(transcript.read(), boot_offsets(transcript))).verdict
 
 
 def test_target_shows_the_boot_and_takes_a_login(rig):
@@ -153,6 +153,20 @@ def test_target_makes_a_system_request_by_break_where_its_line_carries_one(rig):
     else:
         assert (verdict.status, verdict.reason) == (Status.SKIPPED, Reason.UNSUPPORTED)
         assert rig.obstacle in verdict.message
+
+
+def test_targets_control_makes_a_system_request_right_behind_typed_bytes_or_says_why_not(rig):
+    session = rig.guest.session
+    session.skip()
+    if rig.obstacle is None:
+        rig.target.channel.write(b"x" * 100, soon())
+        rig.target.control.sysrq("h", soon())
+        session.expect(HELPS.compiled(), soon())
+        rig.target.channel.write(b"\x15", soon())  # the line of x
+    else:
+        with pytest.raises(StateError, match=rig.obstacle):
+            rig.target.control.sysrq("h", soon())
+    rig.guest.prove_life(soon())
 
 
 def test_target_says_what_it_cannot_do(rig):

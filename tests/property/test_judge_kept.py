@@ -86,4 +86,4 @@ def test_kept_transcript_gives_the_same_verdict(steps, incidents, helps):
 
 
 def judged(made, transcript):
-    return judge(made, transcript, scan_boots(transcript.read(), boot_offsets(transcript)))
+    return judge(made, transcript, scan_boots(transcript.read(), boot_offsets(transcript))).verdict

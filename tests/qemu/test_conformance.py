@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from emulator.machine.machine import open_machine
-from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.knobs import SacKnobs
 from harness.recording.kept import sanitise_directory
 from harness.scenario.exit_codes import EXIT_FAILED, EXIT_PASSED, EXIT_USAGE

@@ -119,8 +119,7 @@ def test_break_over_rfc2217_reaches_the_guests_sysrq(boot):
             remote.write(b"echo over the net''work\n", Deadline.after(BOUND_S))
             find(remote, rb"over the network")
             find(machine.console, rb"network\r\n.*# ")
-            remote.send_break(Deadline.after(BOUND_S))
-            remote.write(b"h", Deadline.after(BOUND_S))
+            remote.sysrq("h", Deadline.after(BOUND_S))
             find(remote, rb"sysrq: HELP : loglevel")
 
 

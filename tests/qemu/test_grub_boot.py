@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from emulator.clock import Deadline
-from emulator.images.image import hash_file
-from emulator.images.linux_boot import linux_spec
+from emulator.images.image import hash_file, linux_spec
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Firmware, MachineType
 from harness.play.screen import Screen
@@ -62,7 +61,7 @@ class Rig:
     params=[pytest.param(each, marks=pytest.mark.xdist_group(f"grub-{each}")) for each in BOARDS],
 )
 def rig(request, lab, tmp_path_factory) -> Iterator[Rig]:
-    image = lab.image("bookworm-grub")
+    image = lab.guest_image("bookworm-grub")
     words = ("ttylab.hostname=web-1.example", "sysctl.kernel.sysrq=1")
     spec = linux_spec(image, machine=BOARDS[request.param], firmware=request.param, words=words)
     choice = lab.choice(spec.machine)
@@ -146,7 +145,7 @@ def test_reset_shows_grub_again_and_the_recovery_entry_gives_root_a_shell(rig: R
 def test_guest_takes_a_host_name_and_keeps_it_when_another_is_none(lab, tmp_path: Path):
     wrong = ("", "-x", "x.", "a_b", "$(reboot)", "a" * 65)
     words = [f"ttylab.hostname={name}" for name in ("good-1", *wrong)]
-    image = lab.image("bookworm")
+    image = lab.guest_image("bookworm")
     spec = linux_spec(image, machine=MachineType.PC, firmware=Firmware.SEABIOS, words=words)
     opened = open_machine(spec, run_dir=tmp_path / "run", qemu=lab.qemu, accelerator=lab.choice(spec.machine))
     with opened as machine:

@@ -17,6 +17,7 @@ from emulator.machine.ledger import Ledger, list_machines
 from emulator.machine.machine import open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType
+from emulator.values import read_value
 
 pytestmark = pytest.mark.qemu
 
@@ -108,7 +109,7 @@ def test_machine_keeps_evidence_and_leaves_nothing_else(open_, tmp_path):
     assert (kept.read(), kept.truncated) == (b"xxxxx", None)
     facts = json.loads((tmp_path / "run/argv.json").read_text())
     assert tuple(facts["argv"]) == machine.argv
-    assert MachineSpec.from_dict(facts["spec"]) == machine.spec
+    assert read_value(facts["spec"], MachineSpec, origin="here", whole=True) == machine.spec
     assert machine.stderr == b""
 
 
@@ -167,6 +168,7 @@ def test_machine_takes_every_stimulus_it_says_it_can_do(open_):
     with open_(ECHO) as machine:
         machine.nmi(soon())
         machine.send_break(soon())
+        machine.sysrq("h", soon())
         machine.press_keys(("alt", "sysrq", "h"), soon())
         machine.power_button(soon())
         machine.reset(soon())
@@ -251,6 +253,20 @@ def test_machine_obeys_its_control_socket(open_):
         assert machine.state is MachineState.RUNNING
         assert ask(entry, {"do": "dance"})["ok"] is False
     assert names(machine, MarkKind.STIMULUS) == ["nmi", "power_off", "nmi", "power_on"]
+
+
+def test_control_socket_makes_a_whole_system_request_or_says_why_not(open_):
+    with open_(ECHO) as machine:
+        (entry,) = list_machines()
+        assert ask(entry, {"do": "sysrq", "key": "h"}) == {"ok": True}
+        wait_for(machine, lambda: b"h" in machine.transcript.read())
+        assert ask(entry, {"do": "sysrq", "key": "hh"})["error"].startswith("sysrq key 'hh'")
+        machine.power_off(soon())
+        assert (
+            ask(entry, {"do": "sysrq", "key": "h"})["error"] == "sysrq: machine sector is off; it must be on"
+        )
+    assert [typed.data for typed in machine.transcript.typed] == [b"h"]
+    assert names(machine, MarkKind.STIMULUS) == ["sysrq-h", "sysrq-h"]
 
 
 def test_two_machines_live_side_by_side(open_):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from emulator.images.store import default_root
+from emulator import places
 from harness.commands.run import USELESS_PLUGINS
 
-CACHE = default_root().parent  # pytester changes HOME, and what is built need not be built again
+CACHE = places.cache()  # pytester changes HOME, and what is built need not be built again
 README = Path(__file__).parents[2] / "README.md"
 
 

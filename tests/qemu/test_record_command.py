@@ -12,7 +12,7 @@ from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import load_transcript
 from emulator.machine.machine import open_machine
-from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.knobs import SacKnobs
 from emulator.sac.profile import load_profile
 from harness.guests.sac import SacGuest

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from emulator.machine.spec import MachineType
-from emulator.sac.boot import SacBoot
+from emulator.sac.image import SacBoot
 from emulator.sac.knobs import PROFILES
 from emulator.sac.profile import IDENTITY, load_profile
 from tests.support.sac_guest import PROMPT, open_sac, soon

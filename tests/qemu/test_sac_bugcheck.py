@@ -6,8 +6,8 @@ import struct
 import pytest
 
 from emulator.machine.spec import MachineType
-from emulator.sac.boot import SacBoot, read_sac_dump, write_sac_disk
 from emulator.sac.disk import PARTITION, SECTOR
+from emulator.sac.image import SacBoot, read_sac_dump, write_sac_disk
 from emulator.sac.knobs import CrashDump, Hang
 from emulator.sac.profile import IDENTITY
 from tests.support.sac_guest import open_sac, soon

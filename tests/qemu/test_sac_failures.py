@@ -2,7 +2,7 @@
 
 import pytest
 
-from emulator.sac.boot import SacBoot
+from emulator.sac.image import SacBoot
 from emulator.sac.knobs import Hang
 from tests.support.sac_guest import open_sac, soon
 

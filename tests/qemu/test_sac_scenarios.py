@@ -8,7 +8,7 @@ import pytest
 from emulator.clock import Deadline
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import Accelerator
-from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.knobs import Hang, SacKnobs
 from emulator.sac.profile import IDENTITY, load_profile
 from harness.cells.cell import parse_cell_id

@@ -8,9 +8,8 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.console.marks import boot_starts
-from emulator.console.serial_port import open_serial_console
 from emulator.machine.machine import Machine, open_machine
-from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.knobs import SacKnobs
 from emulator.sac.profile import load_profile
 from harness.guests.sac import SacGuest
@@ -27,7 +26,7 @@ from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import RESET, RESTARTS
 from harness.scenarios.sac_bugcheck import SCENARIOS as BUGCHECKS
 from harness.signatures.scanner import scan_boots
-from harness.targets.serial_port import serial_target
+from harness.targets.serial_port import open_port
 from tests.support.rfc2217_server import open_rfc2217_server
 
 pytestmark = pytest.mark.qemu
@@ -57,7 +56,7 @@ def open_rig(tmp_path, *, way: SacBoot = SacBoot.PVH, late: bool = False, **knob
         if late:
             SacGuest(Session(machine.console), load_profile(chosen.profile)).reach(Stage.CMD, soon())
         host, port = stack.enter_context(open_rfc2217_server(machine.console))
-        target = serial_target(stack.enter_context(open_serial_console(f"rfc2217://{host}:{port}")))
+        target = stack.enter_context(open_port(f"rfc2217://{host}:{port}"))
         if not late:
             machine.power_on(soon())
         guest = SacGuest(Session(target.channel), load_profile(chosen.profile))
@@ -79,7 +78,7 @@ def play(rig: Rig, scenario):
         open_guest=lambda session: SacGuest(session, rig.guest.profile),
         time_scale=4.0,
     ).play()
-    return judge(scenario, transcript, scan_boots(transcript.read(), boot_offsets(transcript)))
+    return judge(scenario, transcript, scan_boots(transcript.read(), boot_offsets(transcript))).verdict
 
 
 @pytest.mark.parametrize("profile", ["2019", "2022"])

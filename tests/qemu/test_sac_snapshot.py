@@ -2,7 +2,7 @@
 
 import pytest
 
-from emulator.sac.boot import SacBoot
+from emulator.sac.image import SacBoot
 from tests.support.sac_guest import open_sac, soon
 
 pytestmark = pytest.mark.qemu

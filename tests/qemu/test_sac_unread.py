@@ -12,7 +12,7 @@ import pytest
 
 from emulator.machine.argv import Wiring, build_argv
 from emulator.machine.qemu_binary import find_qemu
-from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.knobs import Hang, SacKnobs
 
 pytestmark = pytest.mark.qemu

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,7 +19,7 @@ from emulator.machine.ledger import list_machines
 from emulator.machine.machine import open_machine
 from emulator.machine.origin import FORKED
 from emulator.machine.procfs import read_stat
-from emulator.sac.boot import SacBoot, read_sac_dump, sac_spec
+from emulator.sac.image import SacBoot, read_sac_dump, sac_spec
 from emulator.snapshots import making
 from emulator.snapshots.manifest import Method
 from emulator.snapshots.request import StateRequest
@@ -230,7 +231,7 @@ def test_state_of_another_qemu_is_not_used(lab: StateLab) -> None:
 
 def test_state_of_another_hosts_tsc_is_refused(lab: StateLab) -> None:
     state = lab.ensure()
-    told = state.manifest.model_copy(update={"tsc_khz": 1000})
+    told = replace(state.manifest, tsc_khz=1000)
     (state.directory / MANIFEST).write_text(told.to_json())
     store = lab.store()
     lab.ensure(store)

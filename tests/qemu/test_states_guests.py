@@ -33,9 +33,7 @@ def test_linux_goes_on_from_its_shell_and_answers_every_stimulus(from_state, ima
         one.machine.nmi(soon())
         one.console.expect(rb"Dazed and confused, but trying to continue\r\n", soon())
     one.console.wait_quiet(0.2, soon())
-    one.machine.send_break(soon())
-    one.console.wait_quiet(0.2, soon())
-    one.console.channel.write(b"h", soon())
+    one.machine.sysrq("h", soon())
     one.console.expect(rb"sysrq: HELP : [^\n]*\n", soon())
     with one.console.expecting("reset"):
         one.machine.reset(soon())

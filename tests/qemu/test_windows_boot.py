@@ -9,7 +9,7 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.errors import SpecError
-from emulator.images.linux_boot import linux_spec
+from emulator.images.image import linux_spec
 from emulator.images.store import ensure_image
 from emulator.machine.machine import open_machine
 from emulator.machine.power import MachineState
@@ -17,12 +17,11 @@ from emulator.machine.procfs import read_stat
 from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
 from emulator.machine.spec import Accelerator, Firmware, MachineType
 from emulator.machine.windows_parts import WindowsParts
-from emulator.sac.boot import SacBoot, sac_spec, write_sac_disk
+from emulator.sac.image import SacBoot, sac_spec, write_sac_disk
 from emulator.sac.knobs import Hang, SacKnobs
 from emulator.sac.profile import IDENTITY, load_profile
 from emulator.windows.answer_file import Answers, render_answer_file
-from emulator.windows.boot import ensure_spcr, spcr_table, windows_spec
-from emulator.windows.image import Level, WindowsImage
+from emulator.windows.image import Level, WindowsImage, ensure_spcr, spcr_table, windows_spec
 from emulator.windows.install import write_answer_iso
 from emulator.windows.registry import WindowsRegistry, identify
 from harness import cli

@@ -17,8 +17,7 @@ from emulator.errors import DeadlineExceeded, ImageError, MissingPrerequisite
 from emulator.machine.ledger import collect_garbage
 from emulator.machine.machine import open_machine
 from emulator.windows.answer_file import Answers
-from emulator.windows.boot import windows_spec
-from emulator.windows.image import Level
+from emulator.windows.image import Level, windows_spec
 from emulator.windows.install import PREFIX, Installation, install_windows
 from emulator.windows.registry import WindowsRegistry
 from harness import cli

@@ -12,7 +12,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.cloud.records import VirtualMachine
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, EmulatorError, StateError
-from emulator.fleet.guest import Effect
+from emulator.fleet.guest import Observed
 
 SCREEN = b"P6\n2 2\n255\n" + bytes(range(12))
 """What a fake screen shows unless told otherwise: 2 by 2 pixels."""
@@ -90,13 +90,13 @@ class FakeGuest:
         self.is_on = False
         return self.obeys
 
-    async def reset(self) -> Effect:
+    async def reset(self) -> Observed:
         return await self._stimulate("reset")
 
-    async def nmi(self) -> Effect:
+    async def nmi(self) -> Observed:
         return await self._stimulate("nmi")
 
-    async def sysrq(self, key: str) -> Effect:
+    async def sysrq(self, key: str) -> Observed:
         return await self._stimulate("sysrq", key)
 
     async def screenshot(self) -> bytes:
@@ -122,11 +122,11 @@ class FakeGuest:
         self.is_on, self._gone = False, True
         self.transcript.close("discarded")
 
-    async def _stimulate(self, call: str, *words: str) -> Effect:
+    async def _stimulate(self, call: str, *words: str) -> Observed:
         await self._begin(call, *words)
         self._require_on()
         evidence = " ".join((call, *words))
-        return Effect(seen=self.shows_effects, evidence=evidence if self.shows_effects else "")
+        return Observed(seen=self.shows_effects, evidence=evidence if self.shows_effects else "")
 
     async def _begin(self, call: str, *words: str) -> None:
         self.calls.append(" ".join((call, *words)))

@@ -4,11 +4,13 @@ Waits take no time: `ScriptedTranscript.wait_change` lets the next planned thing
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from emulator.clock import Deadline, FakeClock
 from emulator.console.marks import MarkKind
+from emulator.console.sysrq import Write, make_system_request
 from emulator.console.transcript import Sink, Transcript
 from emulator.errors import StateError
 from emulator.machine.control import Capability
@@ -67,6 +69,7 @@ class FakeGuest:
     deaf: bool = False  # takes no input: nothing is echoed
     state: str = "off"
     line: bytes = b""
+    unread: int = 0
 
     # -- the channel ---------------------------------------------------------------------------
 
@@ -74,6 +77,10 @@ class FakeGuest:
         self.transcript.append_typed(data)
         for byte in data if not self.deaf else b"":
             self.take(bytes([byte]))
+
+    @contextmanager
+    def held(self) -> Iterator[Write]:
+        yield self.write
 
     # -- the guest -----------------------------------------------------------------------------
 
@@ -151,6 +158,9 @@ class FakeControl:
 
     def send_break(self, deadline: Deadline) -> None:
         self._do("send_break")
+
+    def sysrq(self, key: str, deadline: Deadline) -> None:
+        make_system_request(self.guest, key, deadline, send_break=self.send_break)
 
     def press_keys(self, keys: tuple[str, ...], deadline: Deadline) -> None:
         self._do("press_keys " + "-".join(keys))

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 import harness.plugin.fixtures
-import harness.run.cell_run
+import harness.snapshots.start
 from emulator.clock import Deadline, FakeClock
 from emulator.console.transcript import DirectorySink
 from emulator.errors import LabError
@@ -23,6 +23,7 @@ from emulator.machine.control import Capability
 from emulator.machine.spec import Accelerator
 from harness.run.lab import Lab
 from tests.support.fake_guest import EVERYTHING, KERNEL_LINE, FakeControl, FakeGuest, ScriptedTranscript
+from tests.support.linux_images import linux_image
 
 CLOCK = FakeClock()
 BEHAVIOURS = Path("behaviours.json")
@@ -62,24 +63,15 @@ class FakeLab(Lab):
 
     qemu = SimpleNamespace(version="7.2.22")
 
-    def image(self, name):
-        path = Path("/nowhere") / name
-        return SimpleNamespace(
-            name=name,
-            vmlinux=path,
-            bzimage=path,
-            initrd=path,
-            disk=None,
-            sha256={},
-            provenance=lambda: {"name": name},
-        )
+    def guest_image(self, name):
+        return linux_image(name)
 
     def choice(self, machine):
         return SimpleNamespace(accelerator=Accelerator.TCG)
 
 
 def use_fakes(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(harness.run.cell_run, "open_machine", open_fake_machine)
+    patch.setattr(harness.snapshots.start, "open_machine", open_fake_machine)
     patch.setattr(
         harness.plugin.fixtures, "Lab", lambda **fields: FakeLab(clock=CLOCK, **fields | {"cold": True})
     )

@@ -10,7 +10,7 @@ from emulator.clock import Deadline
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.probe import Choice
 from emulator.machine.spec import MachineSpec, MachineType
-from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.knobs import SacKnobs
 from emulator.sac.profile import SacProfile, load_profile
 from harness.play.alarms import NAMES

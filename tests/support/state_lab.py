@@ -11,7 +11,7 @@ from emulator.machine.machine import Machine, open_machine
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.spec import MachineSpec
-from emulator.sac.boot import SacBoot, sac_spec
+from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.profile import load_profile
 from emulator.snapshots.request import StateRequest
 from emulator.snapshots.snapshot import SavedState

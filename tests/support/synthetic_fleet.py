@@ -14,7 +14,7 @@ from emulator.cloud.records import VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, StateError
-from emulator.fleet.guest import Effect
+from emulator.fleet.guest import Observed
 from tests.support.numbered_lines import LINE, numbered_line
 
 KEEP = 48 * 1024
@@ -71,15 +71,15 @@ class SyntheticGuest:
         await self.power_off()
         return True
 
-    async def reset(self) -> Effect:
+    async def reset(self) -> Observed:
         """Set the mark of a reset."""
         return self._react("RESET")
 
-    async def nmi(self) -> Effect:
+    async def nmi(self) -> Observed:
         """Set a mark; nothing is printed."""
         return self._react("nmi")
 
-    async def sysrq(self, key: str) -> Effect:
+    async def sysrq(self, key: str) -> Observed:
         """Set a mark; nothing is printed."""
         return self._react(f"sysrq-{key}")
 
@@ -102,10 +102,10 @@ class SyntheticGuest:
     async def wait_typed(self) -> None:
         """Return: nothing ever waits."""
 
-    def _react(self, name: str) -> Effect:
+    def _react(self, name: str) -> Observed:
         self._require_on()
         self.transcript.mark(MarkKind.QMP, name)
-        return Effect(seen=True, evidence=name)
+        return Observed(seen=True, evidence=name)
 
     def _require_on(self) -> None:
         self._require_there()

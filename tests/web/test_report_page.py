@@ -10,10 +10,10 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from emulator.errors import FileError
 from harness.report import page
 from harness.report.page import Player, render_comparison, write_report
 from harness.report.views import SYMBOLS
-from harness.scenario.errors import ReportError
 from tests.support.report_samples import HOSTILE, make_cell, make_guest, make_run, make_run_dir
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
@@ -253,7 +253,7 @@ def test_an_old_report_stays_when_a_new_one_fails(tmp_path) -> None:
     before = index.read_bytes()
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(ReportError, match="report can't be written"):
+    with pytest.raises(FileError, match="report can't be written"):
         write_report(run, blocked)
     assert index.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "report"]

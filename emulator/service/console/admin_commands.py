@@ -10,7 +10,7 @@ from typing import Any
 from emulator.cloud.records import VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError
-from emulator.fleet.guest import Effect, Guest
+from emulator.fleet.guest import Guest, Observed
 
 SEQUENCE_MAX = 16
 _KEYS = re.compile(rf"[0-9A-Za-z]{{1,{SEQUENCE_MAX}}}")
@@ -61,20 +61,20 @@ async def run_command(
     guest.transcript.mark(MarkKind.LINK, "command", {"by": by, "command": said})
     if command is Command.SYSRQ:
         return {"command": said, **await _press_keys(guest, keys)}
-    act: Callable[[], Awaitable[Effect]] = guest.nmi if command is Command.NMI else guest.reset
+    act: Callable[[], Awaitable[Observed]] = guest.nmi if command is Command.NMI else guest.reset
     return {"command": said, **_shown(await act())}
 
 
 async def _press_keys(guest: Guest, keys: str) -> dict[str, Any]:
     """Press one key after another; the whole counts as seen if the last one was."""
-    effects = []
+    seen = []
     for key in keys:
-        effects.append(await guest.sysrq(key))
+        seen.append(await guest.sysrq(key))
         if not guest.is_on:  # "o" came before the last key: there is nobody left to ask
             break
-    shown = [{"key": key, **_shown(effect)} for key, effect in zip(keys, effects, strict=False)]
-    return {**_shown(effects[-1]), "keys": shown}
+    shown = [{"key": key, **_shown(observed)} for key, observed in zip(keys, seen, strict=False)]
+    return {**_shown(seen[-1]), "keys": shown}
 
 
-def _shown(effect: Effect) -> dict[str, Any]:
-    return {"effect": "seen" if effect.seen else "no effect seen", "evidence": effect.evidence}
+def _shown(observed: Observed) -> dict[str, Any]:
+    return {"effect": "seen" if observed.seen else "no effect seen", "evidence": observed.evidence}

@@ -1,8 +1,7 @@
 """TLS of the service: an authority of its own, and TLS 1.2 and 1.3 with it (U13).
 
 Clients trust the authority once: it is made on the first start and kept. With `--state DIR` it is in
-DIR/ca; else in `ca` of the directory that TTYLAB_STATE names, or of the user's data directory. The
-server's own certificate is new on each start and never on disk.
+DIR/ca; else in `places.authority()`. The server's own certificate is new on each start and never on disk.
 """
 
 from __future__ import annotations
@@ -16,14 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import platformdirs
 import trustme
 from filelock import FileLock, Timeout
 
 from emulator.errors import LabError, SpecError
-from emulator.files import PRIVATE, make_private_directory, write_private
+from emulator.files import PRIVATE, make_private_directory, write_whole
 
-STATE_VARIABLE = "TTYLAB_STATE"
 CERTIFICATE_FILE = "ca.pem"
 KEY_FILE = "ca.key"
 ORGANISATION = "ttylab"
@@ -49,13 +46,6 @@ class Authority:
     certificate: Path
     pem: bytes
     issuer: trustme.CA
-
-
-def default_ca_directory() -> Path:
-    """Return where the authority of servers without a state directory is."""
-    chosen = os.environ.get(STATE_VARIABLE)
-    base = Path(chosen) if chosen else platformdirs.user_data_path("ttylab", appauthor=False)
-    return base / "ca"
 
 
 def open_authority(directory: Path) -> Authority:
@@ -145,8 +135,8 @@ def _make(directory: Path) -> Authority:
         path_length=0,
     )
     # The certificate comes last: where it is, there is a key to it.
-    write_private(directory / KEY_FILE, issuer.private_key_pem.bytes())
-    write_private(directory / CERTIFICATE_FILE, issuer.cert_pem.bytes())
+    write_whole(directory / KEY_FILE, issuer.private_key_pem.bytes(), private=True, durable=True)
+    write_whole(directory / CERTIFICATE_FILE, issuer.cert_pem.bytes(), private=True, durable=True)
     return Authority(certificate=directory / CERTIFICATE_FILE, pem=issuer.cert_pem.bytes(), issuer=issuer)
 
 

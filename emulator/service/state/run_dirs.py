@@ -15,15 +15,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from emulator import places
 from emulator.files import PRIVATE, make_private_directory
-from emulator.machine.ledger import state_dir
 
 _LOCK = ".lock"
-
-
-def run_dirs_root() -> Path:
-    """Return where the directories of all servers of this user are."""
-    return state_dir() / "serve"
 
 
 @contextmanager
@@ -33,7 +28,7 @@ def open_run_dir(root: Path | None = None) -> Iterator[Path]:
     Raises:
         LabError: it can't be made.
     """
-    root = make_private_directory(root or run_dirs_root())
+    root = make_private_directory(root or places.served_guests())
     collect_run_dirs(root)
     name = f"{os.getpid()}-{secrets.token_hex(4)}"
     # The lock is there before the directory: whoever sees the directory can tell that its owner lives.
@@ -49,7 +44,7 @@ def open_run_dir(root: Path | None = None) -> Iterator[Path]:
 
 def collect_run_dirs(root: Path | None = None, *, dry_run: bool = False) -> list[Path]:
     """Remove the directories of dead servers and return them."""
-    root = root or run_dirs_root()
+    root = root or places.served_guests()
     if not root.is_dir():
         return []
     return [path for path in sorted(root.iterdir()) if path.is_dir() and _collect(path, dry_run=dry_run)]

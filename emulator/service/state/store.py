@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from emulator.cloud.records import Cloud, Record, RoleDefinition
 from emulator.errors import LabError, SpecError, StateError
-from emulator.files import PRIVATE, make_private_directory, write_private
+from emulator.files import PRIVATE, make_private_directory, write_whole
 from emulator.service.parts.tokens import TokenKey
 
 KINDS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record)}
@@ -98,7 +98,7 @@ class StateDirectory:
         """
         path = self.path / "token.key"
         if not path.exists():
-            write_private(path, TokenKey.generate().to_pem())
+            write_whole(path, TokenKey.generate().to_pem(), private=True, durable=True)
         try:
             return TokenKey.from_pem(path.read_bytes())
         except (ValueError, TypeError) as error:
@@ -114,7 +114,7 @@ class StateDirectory:
         """
         path = self.path / "blob.key"
         if not path.exists():
-            write_private(path, secrets.token_bytes(32))
+            write_whole(path, secrets.token_bytes(32), private=True, durable=True)
         key = path.read_bytes()
         if len(key) != 32:
             raise SpecError(f"{path} is damaged; remove it, and signed URLs are made anew")

@@ -1,77 +1,185 @@
-"""Run files and report directories appear whole or not at all."""
+"""Files and directories appear whole or not at all, with the mode that was asked for."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from emulator.files import copy_whole, staged_tree, write_whole
-from harness.report.model import load_run, write_cell, write_run
-from harness.scenario.errors import ReportError
-from tests.support.report_samples import make_cell, make_run
+from emulator.errors import FileError
+from emulator.files import (
+    make_private_directory,
+    open_whole,
+    scratch_beside,
+    staged_tree,
+    write_json,
+    write_whole,
+)
+from emulator.machine.ledger import Ledger
+from tests.support.full_disk import full_disk
 
 
-@contextmanager
-def full_disk(room: int = 64) -> Iterator[None]:
-    """Let no file grow beyond `room` bytes, as a full disk would."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+def mode_of(path):
+    return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_run_file_is_read_back_as_it_was(tmp_path) -> None:
-    run = make_run(make_cell("failed"), make_cell(scenario="other"))
-    assert load_run(write_run(run, tmp_path)) == run
-    assert load_run(write_run(run, tmp_path / "elsewhere.json")) == run
+def names_in(directory):
+    return sorted(path.name for path in directory.iterdir())
 
 
-def test_run_file_of_before_stays_when_the_disk_is_full(tmp_path) -> None:
-    old = make_run(run_id="old")
-    write_run(old, tmp_path)
-    with full_disk(), pytest.raises(ReportError, match=r"run\.json can't be written: File too large"):
-        write_run(make_run(make_cell(), run_id="new"), tmp_path)
-    assert load_run(tmp_path) == old
-    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+@pytest.fixture
+def umask():
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
-def test_cell_file_lies_in_the_cells_directory(tmp_path) -> None:
-    cell = make_cell("failed")
-    file = write_cell(cell, tmp_path)
-    assert file == tmp_path / cell.directory / "result.json"
-    assert type(cell).model_validate_json(file.read_bytes()) == cell
+@pytest.mark.usefixtures("umask")
+@pytest.mark.parametrize(("private", "modes"), [(False, (0o644, 0o755)), (True, (0o600, 0o700))])
+def test_file_has_the_mode_of_its_readers(tmp_path, private, modes) -> None:
+    file = tmp_path / "a/b/file"
+    write_whole(file, b"new", private=private, parents=True)
+    assert (mode_of(file), mode_of(file.parent)) == modes
+    assert file.read_bytes() == b"new"
 
 
-def test_staged_tree_replaces_what_was_there(tmp_path) -> None:
+@pytest.mark.usefixtures("umask")
+def test_secret_is_private_even_in_place_of_a_public_file(tmp_path) -> None:
+    write_whole(tmp_path / "file", b"public")
+    write_whole(tmp_path / "file", b"secret", private=True)
+    assert mode_of(tmp_path / "file") == 0o600
+
+
+def test_durable_file_is_on_the_disk_before_it_is_there(tmp_path, monkeypatch) -> None:
+    seen = []
+
+    def sync(descriptor: int) -> None:
+        seen.append((os.pread(descriptor, 9, 0), names_in(tmp_path)))
+
+    monkeypatch.setattr("os.fsync", sync)
+    write_whole(tmp_path / "plain", b"new")
+    assert seen == []
+    monkeypatch.setattr("os.O_WRONLY", os.O_RDWR)  # only so that `sync` can read it
+    write_whole(tmp_path / "key", b"new", durable=True)
+    ((data, names),) = seen
+    assert (data, "key" in names) == (b"new", False)
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_old_file_stays_when_the_disk_is_full(tmp_path, private) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"old")
+    with full_disk(), pytest.raises(FileError, match="file can't be written: File too large"):
+        write_whole(file, b"x" * 100, private=private)
+    assert file.read_bytes() == b"old"
+    assert names_in(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("fault", [ZeroDivisionError, KeyboardInterrupt])
+def test_old_file_stays_when_the_body_fails(tmp_path, fault) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"old")
+
+    def write_half() -> bytes:
+        raise fault
+
+    with pytest.raises(fault), open_whole(file) as new:
+        new.writelines(write_half() if part else b"half" for part in range(2))
+    assert file.read_bytes() == b"old"
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_old_file_stays_when_the_writer_is_killed_and_the_ledger_clears_up(tmp_path) -> None:
+    ledger = Ledger(tmp_path)
+    file = ledger.path("one")
+    write_whole(file, b"old", private=True, parents=True)
+    program = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom emulator.files import open_whole\n"
+        "with open_whole(Path(sys.argv[1])) as new:\n"
+        "    new.write(b'half')\n    new.flush()\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(file)], check=False, timeout=30)
+    assert killed.returncode == -signal.SIGKILL
+    assert file.read_bytes() == b"old"
+    (left,) = ledger.partial_files()
+    assert left.read_bytes() == b"half"
+
+
+def test_file_in_a_missing_directory_is_refused(tmp_path) -> None:
+    with pytest.raises(FileError, match="can't be written: No such file or directory"):
+        write_whole(tmp_path / "missing/file", b"")
+    assert names_in(tmp_path) == []
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path) -> None:
+    write_json(tmp_path / "x.json", {"a": 1})
+    with pytest.raises(FileError, match="can't be written"):
+        write_json(tmp_path / "missing/x.json", {"a": 2})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
+    assert names_in(tmp_path) == ["x.json"]
+
+
+def test_json_is_written_by_several_threads_at_once(tmp_path) -> None:
+    def write(number):
+        for _ in range(100):
+            write_json(tmp_path / "x.json", {"a": number})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert json.loads((tmp_path / "x.json").read_text())["a"] in range(4)
+    assert names_in(tmp_path) == ["x.json"]
+
+
+def test_private_directory_is_private_and_a_file_in_its_place_is_refused(tmp_path) -> None:
+    assert mode_of(make_private_directory(tmp_path / "a/b")) == 0o700
+    (tmp_path / "a").chmod(0o755)
+    assert mode_of(make_private_directory(tmp_path / "a")) == 0o700
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match="File exists"):
+        make_private_directory(tmp_path / "file")
+
+
+@pytest.mark.usefixtures("umask")
+@pytest.mark.parametrize(("private", "mode"), [(False, 0o755), (True, 0o700)])
+def test_staged_tree_replaces_what_was_there(tmp_path, private, mode) -> None:
     target = tmp_path / "report"
     for name in ("one", "two"):
-        with staged_tree(target) as new:
+        with staged_tree(target, private=private) as new:
             (new / name).write_text(name)
-    assert [path.name for path in target.iterdir()] == ["two"]
-    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+    assert names_in(target) == ["two"]
+    assert names_in(tmp_path) == ["report"]
+    assert mode_of(target) == mode
 
 
 def test_staged_tree_keeps_the_old_one_when_the_body_fails(tmp_path) -> None:
     target = tmp_path / "report"
-    write_whole(target / "index.html", b"old")
+    write_whole(target / "index.html", b"old", parents=True)
     fails = pytest.raises(ZeroDivisionError)
     with fails, staged_tree(target) as new:
         (new / "index.html").write_text(f"new {1 / 0}")
-    no_room = pytest.raises(ReportError, match="report can't be written")
+    no_room = pytest.raises(FileError, match="report can't be written")
     with full_disk(), no_room, staged_tree(target) as new:
         (new / "index.html").write_bytes(b"x" * 100)
     assert (target / "index.html").read_bytes() == b"old"
-    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+    assert names_in(tmp_path) == ["report"]
 
 
-def test_copy_whole_keeps_the_old_file_when_there_is_no_room(tmp_path) -> None:
-    (tmp_path / "source").write_bytes(b"x" * 100)
-    (tmp_path / "target").write_bytes(b"old")
-    with full_disk(), pytest.raises(ReportError):
-        copy_whole(tmp_path / "source", tmp_path / "target")
-    assert (tmp_path / "target").read_bytes() == b"old"
-    copy_whole(tmp_path / "source", tmp_path / "target")
-    assert (tmp_path / "target").read_bytes() == b"x" * 100
+def test_staged_tree_puts_the_old_one_back_when_the_new_one_is_gone(tmp_path) -> None:
+    target = tmp_path / "report"
+    write_whole(target / "index.html", b"old", parents=True)
+    with pytest.raises(FileError, match="report can't be written"), staged_tree(target) as new:
+        new.rmdir()
+    assert (target / "index.html").read_bytes() == b"old"
+    assert names_in(tmp_path) == ["report"]
+
+
+def test_scratch_lies_beside_its_target_hidden_and_private_and_goes(tmp_path) -> None:
+    with scratch_beside(tmp_path / "a/target") as scratch:
+        assert (scratch.parent, mode_of(scratch)) == (tmp_path / "a", 0o700)
+        assert scratch.name.startswith(".target.")
+        (scratch / "file").touch()
+    assert names_in(tmp_path / "a") == []

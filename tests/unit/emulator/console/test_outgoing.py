@@ -95,3 +95,36 @@ def test_queue_goes_on_after_it_dropped_what_waited():
     queue.put(b"next")
     hand_over(queue, far)
     assert far.taken == b"next"
+
+
+def test_queue_keeps_back_what_is_put_while_it_is_held():
+    queue, far = OutgoingQueue("ttyS0"), FarEnd(100)
+    queue.put(b"before ")
+    with queue.held():
+        queue.put(b"later")
+        with queue.held():
+            queue.put(b" and last")
+        queue.put(b"ahead ", ahead=True)
+        assert (queue.going, queue.waiting) == (13, 27)
+        hand_over(queue, far)
+        assert (far.taken, queue.going, queue.waiting) == (b"before ahead ", 0, 14)
+    hand_over(queue, far)
+    assert far.taken == b"before ahead later and last"
+
+
+@pytest.mark.parametrize("end", [OutgoingQueue.drop, OutgoingQueue.close])
+def test_queue_gives_up_what_is_kept_back_too(end):
+    queue, far = OutgoingQueue("ttyS0"), FarEnd(100)
+    with queue.held():
+        item = queue.put(b"later")
+        end(queue, "the far end has ended")
+        with pytest.raises(ConsoleClosed, match="the far end has ended"):
+            queue.wait(item, Deadline.after(30))
+    assert hand_over(queue, far) == (False, b"")
+
+
+def test_queue_never_sends_what_was_kept_back_longer_than_its_writer_waited():
+    queue, far = OutgoingQueue("ttyS0"), FarEnd(100)
+    with queue.held(), pytest.raises(DeadlineExceeded, match="0 of 5 bytes"):
+        queue.wait(queue.put(b"later"), Deadline.after(0))
+    assert hand_over(queue, far) == (False, b"")

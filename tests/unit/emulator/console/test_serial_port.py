@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -76,13 +77,18 @@ def test_pty_says_that_it_carries_no_break(console):
         assert (port.line_capable_of_break, port.break_obstacle) == (False, "a pty carries no BREAK")
         with pytest.raises(StateError, match="a pty carries no BREAK"):
             port.send_break(soon())
+        with pytest.raises(StateError, match="a pty carries no BREAK"):
+            port.sysrq("h", soon())
+        assert port.transcript.typed == ()
 
 
 def test_socket_says_that_it_carries_no_break():
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = "socket://{}:{}".format(*server.getsockname())
-        with open_serial_console(url) as port, pytest.raises(StateError, match="use rfc2217://"):
-            port.send_break(soon())
+        with open_serial_console(url) as port:
+            for act in (port.send_break, partial(port.sysrq, "h")):
+                with pytest.raises(StateError, match="use rfc2217://"):
+                    act(soon())
 
 
 def test_socket_port_ends_with_its_peer():

@@ -1,5 +1,6 @@
 """From a plan to a machine."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,10 +10,11 @@ from emulator.cloud.guest_plan import SAC_IMAGE, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import instance_id, vm_id
 from emulator.errors import SpecError
-from emulator.fleet.guest_spec import HOST_NAME_MAX, host_name_of, plan_of, sac_knobs, spec_of
+from emulator.fleet.guest_spec import HOST_NAME_MAX, host_name_of, plan_of, spec_of
 from emulator.images.image import Image
 from emulator.machine.spec import Device, Firmware, MachineType
-from emulator.sac.knobs import Hang, SacKnobs, knob_words
+from emulator.sac.image import sac_image
+from emulator.sac.knobs import FW_CFG_NAME, Hang, SacKnobs, knob_words
 
 PLAN = GuestPlan()
 VM_ID = "5f1e7a30-0c4b-4d7e-9a51-77ab39f1c0de"
@@ -105,22 +107,25 @@ def test_spec_refuses_what_no_machine_can_be():
         spec_of(GuestPlan(vcpus=99), image(), "vm1")
 
 
+def told(plan, name):
+    """Return the knobs that the SAC guest of `plan` is handed."""
+    plan = replace(plan, machine=MachineType.Q35)
+    return dict(spec_of(plan, sac_image(plan.image), name).fw_cfg)[FW_CFG_NAME]
+
+
 def test_sac_guest_is_called_as_its_vm_and_is_of_its_images_release():
     plan = GuestPlan(image="sac-2019", words=("menu_timeout_s=7", "profile=2003"))
-    assert sac_knobs(plan, "a.vm_of-fifteen-and-more") == SacKnobs(
-        computer_name="A-VM-OF-FIFTEEN", menu_timeout_s=7, profile="2019"
-    )
+    knobs = SacKnobs(computer_name="A-VM-OF-FIFTEEN", menu_timeout_s=7, profile="2019")
+    assert told(plan, "a.vm_of-fifteen-and-more") == knobs.to_fw_cfg()
 
 
 def test_knobs_of_a_plan_are_those_that_its_words_were_made_of():
     knobs = SacKnobs(menu_entries=("One", "Two (old)"), hang=Hang.EMS_OFF, autoreboot=False, module="a.sys")
-    assert sac_knobs(GuestPlan(image=SAC_IMAGE, words=knob_words(knobs)), "vm1") == knobs
-    assert sac_knobs(GuestPlan(image=SAC_IMAGE, words=knob_words(SacKnobs())), "vm1") == SacKnobs()
+    assert told(GuestPlan(image=SAC_IMAGE, words=knob_words(knobs)), "vm1") == knobs.to_fw_cfg()
+    assert told(GuestPlan(image=SAC_IMAGE, words=knob_words(SacKnobs())), "vm1") == SacKnobs().to_fw_cfg()
 
 
 def test_words_that_are_no_knobs_are_refused_for_a_sac_guest_alone():
     assert GuestPlan(words=("quiet",)).words == ("quiet",)
     with pytest.raises(SpecError, match="'quiet' is no knob of the SAC guest"):
         GuestPlan(image=SAC_IMAGE, words=("quiet",))
-    with pytest.raises(SpecError, match="image 'bookworm-grub' is no SAC guest"):
-        sac_knobs(PLAN, "vm1")

@@ -5,7 +5,6 @@ import pytest
 from emulator.clock import FakeClock
 from emulator.cloud.guest_plan import DEFAULT_IMAGE
 from emulator.fleet.machine_fleet import AGAIN_S, Readiness
-from emulator.images.store import ImageStore
 
 
 @pytest.fixture
@@ -16,7 +15,8 @@ def clock():
 @pytest.fixture
 def readiness(tmp_path, clock, monkeypatch):
     monkeypatch.setenv("TTYLAB_QEMU", str(tmp_path / "no-qemu"))
-    return Readiness(ImageStore(tmp_path / "store"), images=(DEFAULT_IMAGE, "nonesuch"), clock=clock)
+    monkeypatch.setenv("TTYLAB_CACHE", str(tmp_path / "cache"))
+    return Readiness(images=(DEFAULT_IMAGE, "nonesuch"), clock=clock)
 
 
 def test_problems_name_what_is_missing_and_what_mends_it(readiness):

@@ -27,7 +27,7 @@ class Hand:
 METHODS = {"break": "send_break"}
 
 
-@pytest.mark.parametrize("word", [word for word in WORDS if word != "keys"])
+@pytest.mark.parametrize("word", [word for word in WORDS if word not in {"keys", "sysrq"}])
 def test_request_does_one_act_and_marks_it(word):
     hand, transcript = Hand(), Transcript()
     assert answer_request(hand, transcript, {"do": word}) == {"ok": True}
@@ -42,6 +42,14 @@ def test_request_presses_keys_together():
     assert hand.done == [("press_keys", ("alt", "sysrq", "h"))]
 
 
+def test_request_makes_a_system_request_and_marks_it_by_its_key():
+    hand, transcript = Hand(), Transcript()
+    assert answer_request(hand, transcript, {"do": "sysrq", "key": "h"}) == {"ok": True}
+    assert hand.done == [("sysrq", "h")]
+    (mark,) = transcript.marks
+    assert (mark.kind, mark.name, mark.detail) == (MarkKind.STIMULUS, "sysrq-h", {"by": "control socket"})
+
+
 @pytest.mark.parametrize(
     "request_",
     [
@@ -54,6 +62,14 @@ def test_request_presses_keys_together():
         {"do": "keys", "keys": "alt"},
         {"do": "keys", "keys": [1]},
         {"do": "keys", "keys": ["a"], "more": 1},
+        {"do": "sysrq"},
+        {"do": "sysrq", "key": ""},
+        {"do": "sysrq", "key": "hh"},
+        {"do": "sysrq", "key": "\n"},
+        {"do": "sysrq", "key": 1},
+        {"do": "sysrq", "keys": ["h"]},
+        {"do": "sysrq", "key": "h", "keys": ["h"]},
+        {"do": "nmi", "key": "h"},
     ],
 )
 def test_request_is_refused_when_it_is_not_understood(request_):

@@ -19,7 +19,7 @@ from harness.terminal.boot_spec import interactive_spec
 
 @pytest.fixture(autouse=True)
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr("emulator.sac.boot.default_root", lambda: tmp_path)
+    monkeypatch.setenv("TTYLAB_CACHE", str(tmp_path))
 
 
 def test_every_profile_is_an_image_that_says_what_it_is():

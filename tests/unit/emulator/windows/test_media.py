@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 
 from emulator.errors import SpecError
-from emulator.sac.boot import write_sac_disk
+from emulator.sac.image import write_sac_disk
 from emulator.windows.disk import HEAD_BYTES, DiskLayout, detect_format, read_layout
 from emulator.windows.media import find_edition, read_editions, read_media, require_file
 from emulator.windows.registration import Wishes, builds_of, name_of, propose_disk, propose_iso, release_of

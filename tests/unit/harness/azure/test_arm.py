@@ -8,7 +8,7 @@ from emulator.clock import Deadline, FakeClock
 from emulator.cloud.resource_id import vm_id
 from harness.azure.arm import Arm, retry_after
 from harness.azure.http import SecretCredential
-from harness.azure.virtual_machine import AzureVm, Command, Power, Reaction, power_state_of, read_reaction
+from harness.azure.virtual_machine import AzureVm, Command, Observed, Power, power_state_of, read_observed
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 from tests.support.planned_arm import ADDRESS, Server, Tokens, reply
 
@@ -174,7 +174,7 @@ def test_vm_answers_with_its_connection_string(arm, server, deadline):
 def test_command_has_the_extensions_body(arm, server, deadline):
     server.plan = [reply(body={"effect": "seen", "evidence": "HELP"})]
     said = AzureVm(arm, VM).command("wss://h/n/client", Command.SYSRQ, deadline, keys="h")
-    assert said == Reaction(seen=True, evidence="HELP")
+    assert said == Observed(seen=True, evidence="HELP")
     method, url, _, body = server.asked[0]
     assert (method, url) == ("POST", "https://h/n/adminCommand/sysrq")
     sent = json.loads(body)
@@ -182,15 +182,15 @@ def test_command_has_the_extensions_body(arm, server, deadline):
 
 
 @pytest.mark.parametrize(
-    ("body", "reaction"),
+    ("body", "observed"),
     [
-        ({"effect": "no effect seen", "evidence": ""}, Reaction(seen=False)),
-        ({}, Reaction(seen=None)),
-        ({"effect": {"x": 1}}, Reaction(seen=None)),
+        ({"effect": "no effect seen", "evidence": ""}, Observed(seen=False)),
+        ({}, Observed(seen=None)),
+        ({"effect": {"x": 1}}, Observed(seen=None)),
     ],
 )
-def test_reaction_is_read(body, reaction):
-    assert read_reaction(body) == reaction
+def test_what_was_observed_is_read(body, observed):
+    assert read_observed(body) == observed
 
 
 def test_power_is_changed_by_the_words_of_arm(arm, server, deadline):

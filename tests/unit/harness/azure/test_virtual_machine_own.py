@@ -13,9 +13,10 @@ from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
 from harness.azure.arm import Arm
 from harness.azure.virtual_machine import own_vm
 from harness.cells.cell import parse_cell_id
-from harness.cells.fit import TargetKind, misfit
-from harness.cells.spec import vm_name
+from harness.cells.fit import misfit
 from harness.scenarios import LIBRARY
+from harness.targets import find_target
+from harness.targets.service import vm_name
 from harness.targets.service_abilities import NOT_ALIKE, OBSTACLES, service_capabilities
 from tests.support.planned_arm import ADDRESS, Server, Tokens, reply
 
@@ -60,7 +61,9 @@ def test_vm_of_a_sac_guest_is_shown_as_windows_and_has_its_knobs_and_uuid():
     server = Server(plan=[reply(201), reply(200), reply(204)])
     uuid = "12345678-9abc-def0-1122-334455667788"
     spec = replace(SPEC, smbios=(("manufacturer", "ttylab"), ("uuid", uuid)))
-    with own_vm(Arm(ADDRESS, server, Tokens()), VM, spec, image="sac-2019", words=("menu=0",)):
+    with own_vm(
+        Arm(ADDRESS, server, Tokens()), VM, spec, image="sac-2019", os_type="Windows", words=("menu=0",)
+    ):
         pass
     assert json.loads(server.asked[0][3])["properties"]["storageProfile"]["osDisk"]["osType"] == "Windows"
     table = json.loads(server.asked[1][3])
@@ -83,7 +86,7 @@ def test_vm_that_can_not_be_deleted_is_said():
 
 def test_names_of_cells_are_names_of_vms():
     ids = [f"{image}.pc.seabios.1.{name}" for image in ("bookworm", "sid") for name in LIBRARY]
-    names = {vm_name(parse_cell_id(one)) for one in ids}
+    names = {vm_name(parse_cell_id(one).id) for one in ids}
     assert len(names) == len(ids)
     assert max(map(len, names)) <= 64
     assert all(vm_id("s", "g", name) for name in names)
@@ -101,7 +104,7 @@ def test_scenarios_that_the_service_can_not_play_are_excluded_with_the_reason():
         name: reason
         for name, cell in cells.items()
         if misfit(cell, LIBRARY[name], features) is None
-        and (reason := misfit(cell, LIBRARY[name], features, target=TargetKind.SERVICE)) is not None
+        and (reason := misfit(cell, LIBRARY[name], features, target=find_target("service"))) is not None
     }
     assert set(why) == {
         *("sysrq-keyboard", "sysrq-keyboard-sync", "power-button-ignored", *NOT_ALIKE),

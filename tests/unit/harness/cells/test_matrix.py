@@ -364,4 +364,4 @@ def test_shipped_matrix_for_the_service_is_right():
     matrix = shipped("service.toml")
     assert 20 <= len(matrix.cells) <= 25
     assert matrix.excluded == ()
-    assert matrix.target == "service"
+    assert matrix.target.name == "service"

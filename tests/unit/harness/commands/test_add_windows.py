@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import SpecError
+from emulator.images.kinds import REGISTERED, image_features
 from emulator.machine.spec import Firmware, MachineType
 from emulator.windows.image import Level, WindowsImage
 from emulator.windows.registry import WindowsRegistry, identify
 from harness import cli
 from harness.cells.cell import parse_cell_id
-from harness.cells.fit import TargetKind, misfit
-from harness.cells.matrix import image_features, shipped_features
+from harness.cells.fit import misfit
 from harness.cells.spec import guest_spec
 from harness.commands import windows_options
 from harness.guests.drivers import open_guest
@@ -21,6 +21,7 @@ from harness.play.session import Session
 from harness.run.cell_run import CellRun
 from harness.run.lab import Lab
 from harness.scenarios import find_scenario
+from harness.targets import find_target
 from harness.terminal.boot_spec import interactive_spec
 from tests.support.fake_sac import make_sac_target
 from tests.support.windows_media import CORE, write_media
@@ -169,7 +170,8 @@ def test_removed_image_is_forgotten_and_its_file_stays(image, capfd):
 
 def test_registered_image_is_an_image_like_the_others(image):
     assert image_features()["ws"] == image.features
-    assert set(image_features()) - set(shipped_features()) == {"ws"}
+    registered = {name for name, features in image_features().items() if REGISTERED in features}
+    assert registered == {"ws"}
     assert Lab(run_dir=Path("/nonexistent")).guest_image("ws") == image
 
 
@@ -187,11 +189,16 @@ def test_cell_has_the_machine_of_its_image(image):
 @pytest.mark.parametrize(
     ("scenario", "firmware", "target", "reason"),
     [
-        ("sac-boot", "seabios", TargetKind.MACHINE, None),
-        ("sac-boot", "ovmf", TargetKind.MACHINE, "ws is registered as booting under another firmware"),
-        ("sac-boot", "seabios", TargetKind.SERVICE, "the service has no images that their users registered"),
-        ("sac-paging", "seabios", TargetKind.MACHINE, "the guest has no has_knobs"),
-        ("sac-ems-off", "seabios", TargetKind.MACHINE, "the guest has no has_knobs"),
+        ("sac-boot", "seabios", find_target(), None),
+        ("sac-boot", "ovmf", find_target(), "ws is registered as booting under another firmware"),
+        (
+            "sac-boot",
+            "seabios",
+            find_target("service"),
+            "the service has no images that their users registered",
+        ),
+        ("sac-paging", "seabios", find_target(), "the guest has no has_knobs"),
+        ("sac-ems-off", "seabios", find_target(), "the guest has no has_knobs"),
     ],
 )
 def test_scenarios_that_do_not_fit_are_left_out_with_a_reason(image, scenario, firmware, target, reason):
@@ -235,7 +242,13 @@ def test_driver_has_the_images_account_and_release(image):
 def test_cell_waits_for_windows_as_long_as_its_release_says(image, tmp_path, monkeypatch):
     cell = parse_cell_id("ws.q35.seabios.1.sac-boot")
     run = CellRun(cell=cell, scenario=find_scenario("sac-boot"), lab=Lab(run_dir=tmp_path / "run"))
-    monkeypatch.setattr(CellRun, "_play", lambda self, *_: (_ for _ in ()).throw(SpecError("stop")))
+    asked = []
+
+    def stop(_self, *_, slow):
+        asked.append(slow)
+        raise SpecError("stop")
+
+    monkeypatch.setattr(CellRun, "_play", stop)
     with pytest.raises(SpecError, match="stop"):
         run.run()
-    assert run._patience == image.profile.boot_timeout_s / 90
+    assert asked == [image.profile.boot_timeout_s / 90]

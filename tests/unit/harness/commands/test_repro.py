@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +10,7 @@ from emulator.errors import SpecError
 from emulator.machine.ledger import Entry
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import Firmware
+from emulator.values import json_ready
 from harness.cells.cell import parse_cell_id
 from harness.cells.spec import guest_spec
 from harness.report.model import write_cell
@@ -18,18 +18,12 @@ from harness.run.repro import differences, find_record, recorded_spec
 from harness.scenarios import find_scenario
 from harness.terminal.boot_spec import interactive_spec, word
 from harness.terminal.interactive import choose_machine
+from tests.support.linux_images import linux_image
 from tests.support.report_samples import make_cell
 
 CELL = parse_cell_id("bookworm.q35.seabios.1.nmi-panic")
 HASHES = {"bzimage": "ab" * 32, "vmlinux": "cd" * 32, "initrd": "ef" * 32}
-IMAGE = SimpleNamespace(
-    name="bookworm",
-    vmlinux=Path("/i/vmlinux"),
-    bzimage=Path("/i/bz"),
-    initrd=Path("/i/initrd"),
-    disk=None,
-    sha256=HASHES,
-)
+IMAGE = linux_image(sha256=HASHES)
 SPEC = guest_spec(CELL, find_scenario("nmi-panic"), IMAGE)
 
 
@@ -42,7 +36,7 @@ def results(tmp_path, monkeypatch):
         directory = Path("results") / run / result.directory
         directory.mkdir(parents=True)
         write_cell(result, Path("results") / run)
-        (directory / ARGV_FILE).write_text(json.dumps({"spec": SPEC.to_dict(), "argv": []}))
+        (directory / ARGV_FILE).write_text(json.dumps({"spec": json_ready(SPEC), "argv": []}))
         return Path("results") / run
 
     return keep
@@ -82,7 +76,7 @@ def test_recorded_machine_is_read_back(results):
 def test_differences_name_the_image_and_the_machine():
     record = make_cell("failed", scenario="nmi-panic")
     assert differences(record, SPEC, image=IMAGE, now=SPEC) == []
-    rebuilt = SimpleNamespace(**vars(IMAGE) | {"sha256": HASHES | {"initrd": "00" * 32}})
+    rebuilt = linux_image(sha256=HASHES | {"initrd": "00" * 32})
     found = differences(record, replace(SPEC, memory_mib=512), image=rebuilt, now=SPEC)
     assert found == ["image bookworm was built anew: initrd differ", "memory_mib was 512, is 256"]
 
@@ -142,7 +136,7 @@ def test_boot_makes_a_machine_of_words():
     spec = interactive_spec(
         IMAGE, machine="q35", firmware="ovmf", vcpus=2, memory_mib=512, append=("a=b",), devices=("pvpanic",)
     )
-    assert (spec.machine, spec.vcpus, spec.kernel, spec.command_line[-1]) == ("q35", 2, Path("/i/bz"), "a=b")
+    assert (spec.machine, spec.vcpus, spec.kernel, spec.command_line[-1]) == ("q35", 2, IMAGE.bzimage, "a=b")
 
 
 def test_wrong_word_names_what_is_allowed():

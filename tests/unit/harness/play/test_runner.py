@@ -52,7 +52,7 @@ def play(made, target, **options):
 
 
 def verdict_on(made, transcript):
-    return judge(made, transcript, scan_boots(transcript.read(), boot_offsets(transcript)))
+    return judge(made, transcript, scan_boots(transcript.read(), boot_offsets(transcript))).verdict
 
 
 def ends(transcript):
@@ -126,7 +126,7 @@ def test_player_waits_before_a_break_until_the_line_has_rested():
     assert typed[-1].at - moments[0] == pytest.approx(0.03)
 
 
-def test_player_leaves_a_whole_system_request_to_a_control_that_makes_it():
+def test_player_leaves_a_system_request_to_the_control():
     class Whole(FakeControl):
         def sysrq(self, key, deadline):
             self._do(f"sysrq {key}")

@@ -51,7 +51,9 @@ def play(*steps, sac=None, disk=None, react=lambda sac, control: None):
         open_guest=lambda session: SacGuest(session, sac.profile),
         clock=transcript.clock,
     ).play()
-    return judge(made, transcript, scan_boots(transcript.read(), boot_offsets(transcript))), transcript
+    return judge(
+        made, transcript, scan_boots(transcript.read(), boot_offsets(transcript))
+    ).verdict, transcript
 
 
 def test_player_talks_with_sac_from_its_boot_to_a_late_join():
@@ -128,7 +130,7 @@ def test_step_that_is_only_said_to_be_done_is_not_believed(step):
     transcript.mark(MarkKind.STEP, "begin", {"index": 0, "from": 0})
     transcript.append(b"nothing of it\r\n")
     transcript.mark(MarkKind.STEP, "end", {"index": 0, "outcome": "done", "output": [0, 5], "status": 0})
-    verdict = judge(made, transcript, ())
+    verdict = judge(made, transcript, ()).verdict
     assert (verdict.status, verdict.reason) == (Status.BROKEN, Reason.NO_EVIDENCE)
 
 

@@ -4,8 +4,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from emulator.errors import FileError
 from harness.report.junit import render_junit, write_junit
-from harness.scenario.errors import ReportError
 from tests.support.report_samples import HOSTILE, make_cell, make_run, make_run_dir
 
 
@@ -63,5 +63,5 @@ def test_junit_does_without_a_transcript(tmp_path) -> None:
 
 def test_junit_says_where_it_can_not_write(tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ReportError, match=r"junit\.xml can't be written"):
+    with pytest.raises(FileError, match=r"junit\.xml can't be written"):
         write_junit(make_run(), tmp_path / "file")

@@ -1,5 +1,7 @@
 """Cells on a made-up lab: every way to end leaves a result beside the transcript, and none raises."""
 
+from dataclasses import replace
+
 import pytest
 
 from emulator.errors import LabError, SpecError
@@ -34,7 +36,7 @@ def run(tmp_path, monkeypatch):
 def test_cell_that_passes_is_kept_with_what_it_ran_on(run, tmp_path):
     result = run()
     assert (result.status, result.accelerator, result.qemu) == ("passed", "tcg", "7.2.22")
-    assert result.image == {"name": "bookworm"}
+    assert result.image["name"] == "bookworm"
     assert read_result(tmp_path, CELL.id) == result
     assert kept_transcript(tmp_path / result.directory).truncated is None
     assert result.evidence
@@ -59,7 +61,7 @@ def test_cell_without_its_image_is_broken(run):
     def missing(name):
         raise LabError(f"image {name} is not built")
 
-    assert run(image=missing).message == "image bookworm is not built"
+    assert run(guest_image=missing).message == "image bookworm is not built"
 
 
 def test_cell_that_makes_no_machine_is_the_callers_fault(run, tmp_path):
@@ -67,7 +69,7 @@ def test_cell_that_makes_no_machine_is_the_callers_fault(run, tmp_path):
         raise SpecError("no such image")
 
     with pytest.raises(SpecError):
-        run(image=wrong)
+        run(guest_image=wrong)
     assert read_result(tmp_path, CELL.id) is None
 
 
@@ -78,7 +80,7 @@ def test_earlier_result_of_the_cell_is_gone_once_it_runs_again(run, tmp_path):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run(image=dies)
+        run(guest_image=dies)
     assert read_result(tmp_path, CELL.id) is None
 
 
@@ -105,7 +107,7 @@ def test_recorder_has_every_selected_cell(tmp_path, interrupted, status):
 
 
 def test_recorder_takes_no_result_of_an_earlier_run(run, tmp_path):
-    write_cell(run().model_copy(update={"started_utc": "2020-01-01T00:00:00+00:00"}), tmp_path)
+    write_cell(replace(run(), started_utc="2020-01-01T00:00:00+00:00"), tmp_path)
     recorder = RunRecorder(run_dir=tmp_path, workers=1, version="0")
     matrix = type("Made", (), {"name": "made", "cells": (CELL,), "excluded": ()})()
     recorder.matrices, recorder.selected = (matrix,), {CELL.id}
@@ -118,7 +120,7 @@ def test_cell_is_played_under_what_disturbs_it_and_says_how_to_do_it_again(tmp_p
     bench = fake_lab.FakeLab(run_dir=tmp_path, clock=fake_lab.CLOCK)
     specs = []
     monkeypatch.setattr(
-        "harness.run.cell_run.open_machine",
+        "harness.snapshots.start.open_machine",
         lambda spec, **words: specs.append(spec) or fake_lab.open_fake_machine(spec, **words),
     )
     played = CellRun(

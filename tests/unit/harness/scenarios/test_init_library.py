@@ -12,8 +12,8 @@ from emulator.sac.image import sac_features
 from harness.play.alarms import NAMES
 from harness.scenario.scenario import (
     Alive,
-    Effect,
     Expect,
+    Expected,
     Inject,
     Outcome,
     Reach,
@@ -103,7 +103,7 @@ def injections(scenario: Scenario) -> list[Inject]:
     return [step for step in scenario.steps if isinstance(step, Inject)]
 
 
-def effects_of(step: Step) -> tuple[Effect, ...]:
+def effects_of(step: Step) -> tuple[Expected, ...]:
     return step.effects if isinstance(step, Inject | Expect) else ()
 
 

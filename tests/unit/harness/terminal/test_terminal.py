@@ -35,7 +35,7 @@ class Rig:
         yield self.near_end
 
     def _request(self, path, request, deadline):
-        self.asked.append(request["do"])
+        self.asked.append(request)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -94,22 +94,23 @@ def test_reader_types_nothing_and_does_nothing(rig):
 
 def test_menu_acts_through_the_control(rig):
     shown = rig.run(ESC + b"n" + ESC + b"r" + ESC + b"q")
-    assert rig.asked == ["nmi", "reset"]
+    assert rig.asked == [{"do": "nmi"}, {"do": "reset"}]
     assert b"[ttylab: nmi: injected]" in shown
 
 
-def test_system_request_is_a_break_and_a_key_with_pauses(rig):
-    rig.run(ESC + b"sh" + ESC + b"q")
-    assert rig.asked == ["break"]
-    assert rig.sent() == b"h"
-    assert rig.clock.monotonic() == pytest.approx(0.08)
+def test_system_request_is_asked_for_when_what_was_typed_has_arrived(rig):
+    shown = rig.run(b"ls\r" + ESC + b"sh" + ESC + b"q")
+    assert rig.asked == [{"do": "sysrq", "key": "h"}]
+    assert b"[ttylab: sysrq h: injected]" in shown
+    assert rig.sent() == b"ls\r"
+    assert rig.clock.monotonic() == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("answer", [{"ok": False, "error": "it is \x1b[31moff"}, ControlError("it is off")])
 def test_refused_act_is_said_and_the_key_is_not_typed(rig, answer):
     rig.answer = answer
     shown = rig.run(ESC + b"sc" + ESC + b"q")
-    assert b"[ttylab: break: it is " in shown
+    assert b"[ttylab: sysrq c: it is " in shown
     assert b"\x1b" not in shown
     assert rig.sent() == b""
 

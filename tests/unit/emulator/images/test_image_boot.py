@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.image import Image
-from emulator.images.linux_boot import linux_spec
+from emulator.images.image import Image, linux_spec
 from emulator.machine.spec import Disk, Firmware, MachineType
 
 PLAIN = Image(

@@ -2,25 +2,15 @@
 
 import pytest
 
-from emulator.console.marks import MarkKind
-from emulator.console.transcript import Transcript
-from emulator.guest_text.effects import (
-    EVIDENCE_MAX,
-    NMI,
-    RESET,
-    ReactionSearch,
-    marks_after,
-    printable,
-    reaction_to_sysrq,
-)
+from emulator.guest_text.expected import EVIDENCE_MAX, NMI, RESET, ExpectedSearch, expected_of_sysrq
 
 HELP = b"[   12.345678] sysrq: HELP : loglevel(0-9) reboot(b) crash(c)\r\n"
 PANIC = b"[    9.110001] Kernel panic - not syncing: sysrq triggered crash\r\n"
 REFUSED = b"[    9.1100011] x\r\n[    9.110001] sysrq: This sysrq operation is disabled.\r\n"
 
 
-def find(reaction, data, *, pieces=1):
-    search = ReactionSearch(reaction)
+def find(expected, data, *, pieces=1):
+    search = ExpectedSearch(expected)
     size = -(-len(data) // pieces) or 1
     for start in range(0, len(data), size):
         search.feed(data[start : start + size])
@@ -68,60 +58,56 @@ def test_nmi_is_not_seen_in_other_text(text):
 
 
 def test_sysrq_is_seen_in_the_middle_of_a_prompt():
-    assert find(reaction_to_sysrq("h"), b"ttylab login: " + HELP).evidence.startswith("sysrq: HELP : log")
-    assert find(reaction_to_sysrq("h"), b"SysRq : HELP : log\n").evidence == "SysRq : HELP : log"
+    assert find(expected_of_sysrq("h"), b"ttylab login: " + HELP).evidence.startswith("sysrq: HELP : log")
+    assert find(expected_of_sysrq("h"), b"SysRq : HELP : log\n").evidence == "SysRq : HELP : log"
 
 
 @pytest.mark.parametrize("text", [b"h", b"echo sysrq: HELP\r\n", b"tail: sysrq: x\r\n"])
 def test_sysrq_is_not_seen_in_other_text(text):
-    assert find(reaction_to_sysrq("h"), text).evidence is None
+    assert find(expected_of_sysrq("h"), text).evidence is None
 
 
 @pytest.mark.parametrize(
-    ("key", "line"), [("b", b"[ 1.000000] sysrq: Resetting\r\n"), ("o", b"sysrq: Power Off\r\n")]
+    ("key", "line"), [("b", b"[    1.000000] sysrq: Resetting\r\n"), ("o", b"sysrq: Power Off\r\n")]
 )
 def test_sysrq_with_a_known_effect_waits_for_it_and_takes_its_line_when_nothing_else_comes(key, line):
-    search = find(reaction_to_sysrq(key), line)
+    search = find(expected_of_sysrq(key), line)
     assert search.evidence is None
     assert search.hint.startswith("sysrq: ")
 
 
 @pytest.mark.parametrize(("key", "event"), [("b", "RESET"), ("o", "SHUTDOWN"), ("c", "GUEST_PANICKED")])
 def test_sysrq_with_a_known_effect_is_seen_by_the_event_of_qemu(key, event):
-    transcript = Transcript()
-    transcript.mark(MarkKind.QMP, event)
-    since = transcript.mark(MarkKind.STIMULUS, "x")
-    search = ReactionSearch(reaction_to_sysrq(key))
-    search.note(marks_after(since, transcript.marks))
-    assert search.evidence is None  # the one before does not count
-    transcript.mark(MarkKind.QMP, event, {"reason": "guest-x"})
-    search.note(marks_after(since, transcript.marks))
+    search = ExpectedSearch(expected_of_sysrq(key))
+    search.note([("RESUME", ""), ("STOP", "guest-x")])
+    assert search.evidence is None
+    search.note([("RESUME", ""), (event, "guest-x"), (event, "")])
     assert search.evidence == f"{event} (guest-x)"
+    search = ExpectedSearch(expected_of_sysrq(key))
+    search.note([(event, "")])
+    assert search.evidence == event
 
 
 def test_sysrq_c_is_seen_by_the_panic_and_a_refusal_ends_every_wait():
-    assert find(reaction_to_sysrq("c"), PANIC).evidence.startswith("Kernel panic")
+    assert find(expected_of_sysrq("c"), PANIC).evidence.startswith("Kernel panic")
     for key in "bcoh":
-        assert find(reaction_to_sysrq(key), REFUSED).evidence == "sysrq: This sysrq operation is disabled."
+        assert find(expected_of_sysrq(key), REFUSED).evidence == "sysrq: This sysrq operation is disabled."
 
 
 def test_reset_is_no_text_and_no_other_event():
-    transcript = Transcript()
-    since = transcript.mark(MarkKind.STIMULUS, "reset")
-    transcript.mark(MarkKind.MACHINE, "RESET")
-    transcript.mark(MarkKind.QMP, "RESUME")
     search = find(RESET, b"RESET\r\nreset\r\n")
-    search.note(marks_after(since, transcript.marks))
+    search.note([("RESUME", ""), ("reset", "")])
     assert search.evidence is None
 
 
-def test_printable_leaves_nothing_that_a_terminal_obeys():
-    assert printable(b"a\x1b[2J\xff\r") == "a\\x1b[2J\\xff\\x0d"
-    assert len(printable(b"x" * 1000)) == EVIDENCE_MAX
+def test_evidence_has_nothing_that_a_terminal_obeys_and_an_end():
+    said = b"Kernel panic - not syncing: a\x1b[2J\xff\\"
+    assert find(NMI, said + b"\r\n").evidence == "Kernel panic - not syncing: a\\x1b[2J\\xff\\\\"
+    assert len(find(NMI, said + b"x" * 1000 + b"\n").evidence) == EVIDENCE_MAX
 
 
 def test_search_keeps_only_the_end_of_a_line_without_end():
-    search = ReactionSearch(NMI)
+    search = ExpectedSearch(NMI)
     for _ in range(100):
         search.feed(b"x" * 1000)
     assert len(search._line) <= 4096

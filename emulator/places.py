@@ -1,0 +1,106 @@
+"""Every directory that ttylab uses by itself, and the environment variable that moves it.
+
+| variable | what lies there | without it |
+|---|---|---|
+| TTYLAB_CACHE | what is kept to be found again: images/ (the SAC guest's sac/ too), states/, windows/, probe/, node/ | ~/.cache/ttylab (XDG_CACHE_HOME) |
+| TTYLAB_STATE | what one command leaves to another: machines/, serve/ | $XDG_RUNTIME_DIR/ttylab, else ~/.local/state/ttylab (XDG_STATE_HOME) |
+| TTYLAB_STATE | ca/, the authority that clients of `serve` trust, for longer than one boot | ~/.local/share/ttylab (XDG_DATA_HOME) |
+| XDG_RUNTIME_DIR, else TMPDIR | sockets and links of running machines | /tmp |
+| TMPDIR | what a machine writes to a disk that it shares, and scratch | /var/tmp for QEMU, /tmp |
+
+Evidence goes to RESULTS in the working directory, or where `--run-dir` says; a cloud's records to `--state`.
+"""  # noqa: E501  # a table has no shorter lines
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+CACHE_VARIABLE = "TTYLAB_CACHE"
+STATE_VARIABLE = "TTYLAB_STATE"
+RESULTS = Path("results")
+
+
+def cache() -> Path:
+    """Return the directory of all that is kept to be found again."""
+    return _chosen(CACHE_VARIABLE) or _users("cache")
+
+
+def images() -> Path:
+    """Return where images are built."""
+    return cache() / "images"
+
+
+def sac_guest() -> Path:
+    """Return where the files are that the SAC guest boots from."""
+    return images() / "sac"
+
+
+def snapshots() -> Path:
+    """Return where the saved states are."""
+    return cache() / "states"
+
+
+def windows() -> Path:
+    """Return where the user's Windows images are registered, and those that ttylab installed."""
+    return cache() / "windows"
+
+
+def probe_verdicts() -> Path:
+    """Return where it is kept whether KVM runs guests."""
+    return cache() / "probe"
+
+
+def node_packages() -> Path:
+    """Return where packages from npm are installed."""
+    return cache() / "node"
+
+
+def machines() -> Path:
+    """Return where the ledger of running machines is."""
+    return _state() / "machines"
+
+
+def served_guests() -> Path:
+    """Return where the guests of running services keep their files."""
+    return _state() / "serve"
+
+
+def authority() -> Path:
+    """Return where the authority is of services without a state directory of their own."""
+    return (_chosen(STATE_VARIABLE) or _users("data")) / "ca"
+
+
+def socket_bases() -> tuple[Path, ...]:
+    """Return where the directory of a machine's sockets may be made, the best first."""
+    found = (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp")  # noqa: S108  # 0700, O_EXCL
+    return tuple(Path(base) for base in found if base)
+
+
+def ports() -> Path:
+    """Return where it is kept who is on a serial port."""
+    return _state() / "ports"
+
+
+def _state() -> Path:
+    """Return where that is which must not outlive the host's boot by much."""
+    if chosen := _chosen(STATE_VARIABLE):
+        return chosen
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        return Path(runtime) / "ttylab"
+    return _users("state")
+
+
+def _chosen(variable: str) -> Path | None:
+    path = os.environ.get(variable)
+    return Path(path).absolute() if path else None
+
+
+def _users(kind: Literal["cache", "state", "data"]) -> Path:
+    from platformdirs import PlatformDirs  # noqa: PLC0415  # a command that needs none shall not wait for it
+
+    user = PlatformDirs("ttylab", appauthor=False)
+    return {"cache": user.user_cache_path, "state": user.user_state_path, "data": user.user_data_path}[kind]

@@ -1,0 +1,75 @@
+"""What a kind of target offers, so that cells can be played on it.
+
+A new kind is a module whose KIND offers what `TargetKind` asks, and its line in `TARGETS`.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from emulator.machine.control import Capability
+from emulator.machine.spec import MachineSpec
+from harness.scenario.scenario import Scenario
+
+if TYPE_CHECKING:  # a list of cells is made without what runs guests
+    from harness.azure.address import ServiceAddress
+    from harness.play.target import Target
+    from harness.snapshots.start import Bench, Wanted
+
+Address: TypeAlias = "ServiceAddress | str | None"
+"""Where a target is that is not made here: a service, or a serial port's URL; None for a machine here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where and with what a target is opened.
+
+    Attributes:
+        bench: the lab.
+        directory: where its evidence goes.
+        label: for messages and lists of machines: a cell's id.
+        address: of the target.
+    """
+
+    bench: Bench
+    directory: Path
+    label: str
+    address: Address = None
+
+
+class TargetKind(Protocol):
+    """One kind of targets."""
+
+    name: str
+    """What matrix files and reports call it."""
+    is_emulated: bool
+    """Whether QEMU runs the guest."""
+
+    def misfit(self, scenario: Scenario, features: frozenset[str], spec: MachineSpec) -> str | None:
+        """Return why a scenario can't be played on such a target, from facts that are known beforehand.
+
+        Args:
+            scenario: the scenario.
+            features: what the image offers.
+            spec: a machine like the cell's.
+        """
+        ...
+
+    def open(self, wanted: Wanted, place: Place) -> AbstractContextManager[Target]:
+        """Open a target with the guest that is wanted; it has power, and its transcript begins.
+
+        Raises:
+            Unsupported: such a target can't have that guest.
+            SpecError: the address is wrong.
+            LabError: it can't be opened.
+        """
+        ...
+
+
+def lacking(scenario: Scenario, able: frozenset[Capability], who: str) -> str | None:
+    """Return what `who` lacks of what a scenario needs, or None."""
+    missing = scenario.needs - able
+    return f"{who} can't do: {', '.join(sorted(missing))}" if missing else None

@@ -1,0 +1,25 @@
+"""Linux images as values, without files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from emulator.images.image import Image
+
+
+def linux_image(name: str = "bookworm", *, sha256: Mapping[str, str] | None = None) -> Image:
+    """Return an image whose files are nowhere."""
+    place = Path("/nowhere") / name
+    return Image(
+        name=name,
+        suite=name,
+        flavour="cloud",
+        kernel_version="6.1.1-1",
+        kernel_release="6.1.0-1-cloud-amd64",
+        bzimage=place / "bzimage",
+        vmlinux=place / "vmlinux",
+        initrd=place / "initrd",
+        sha256=sha256 or {},
+        packages=(),
+        modules=frozenset(),
+        directory=place,
+    )
