@@ -121,7 +121,7 @@ def fork_pool(lab: Lab, tmp_path: Path) -> Iterator[ForkPool]:
 
     After `pool = fork_pool("shell", size=4)`, `with pool.take(deadline) as machine:` gives one that runs, and
     another is begun in its place. Stage and choice are those of `from_state`; where the state can't be had
-    SavedStateError is raised.
+    SnapshotError is raised.
     """
     with ExitStack() as stack:
 

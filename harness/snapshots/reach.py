@@ -22,7 +22,7 @@ MENU_REST_S = 0.3
 
 
 def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadline], None]:
-    """Return what drives a machine to `stage`, for `StateStore.ensure`.
+    """Return what drives a machine to `stage`, for `SnapshotStore.ensure`.
 
     It raises SnapshotError where the guest does not come there, or does not come to rest.
     """

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 import psutil
 import pytest
 
-from emulator.clock import Deadline
+from emulator.clock import SYSTEM_CLOCK, Deadline
 from emulator.console.transcript import load_transcript
 from emulator.values import load_json
 from harness import cli
@@ -166,6 +166,7 @@ def begun(tmp_path):
         deadline, wanted, children = Deadline.after(120), {"sh", "qemu-system-x86_64"}, []
         while not wanted <= {name for _, name in children}:
             assert not deadline.expired()
+            SYSTEM_CLOCK.sleep(0.02)
             children = started_by(process.pid)
         yield process, [child for child, _ in children]
 

@@ -5,20 +5,8 @@ import json
 import pytest
 
 from emulator.errors import SnapshotError
-from emulator.snapshots.manifest import FORMAT, FileFacts, Method, SnapshotManifest
-
-MANIFEST = SnapshotManifest(
-    key="0123abcd",
-    label="bookworm",
-    stage="shell",
-    method=Method.SHARED_RAM,
-    qemu="7.2.22",
-    accelerator="tcg",
-    tsc_khz=2_596_100,
-    made_utc="2026-11-28T18:00:00+00:00",
-    boot_s=3.2,
-    files={"ram": FileFacts(size=268_435_456, sha256="ab")},
-)
+from emulator.snapshots.manifest import FORMAT, SnapshotManifest
+from tests.support.sample_manifest import MANIFEST
 
 
 def test_manifest_is_read_as_it_was_written() -> None:

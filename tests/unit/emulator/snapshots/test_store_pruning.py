@@ -12,7 +12,7 @@ from emulator.snapshots.store import (
     remove_snapshots,
     surplus,
 )
-from tests.unit.emulator.snapshots.test_manifest import MANIFEST
+from tests.support.sample_manifest import MANIFEST
 
 
 def state(name: str, *, hours: float, mib: int = 100, readable: bool = True) -> CachedSnapshot:

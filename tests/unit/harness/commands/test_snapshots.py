@@ -11,7 +11,7 @@ from emulator.values import dump_json
 from harness import cli
 from harness.scenario import exit_codes
 from tests.support.report_samples import make_cell, make_run
-from tests.unit.emulator.snapshots.test_manifest import MANIFEST as STATE
+from tests.support.sample_manifest import MANIFEST as STATE
 
 
 @pytest.fixture
