@@ -98,7 +98,7 @@ def conformance(
 def _recording(directory: Path, profile: SacProfile | None) -> ConformanceResult:
     from emulator.errors import SpecError  # noqa: PLC0415
     from harness.conformance.checks import check_recording  # noqa: PLC0415
-    from harness.recording.kept import RAW, SANITISED  # noqa: PLC0415
+    from harness.recording.record import RAW, SANITISED  # noqa: PLC0415
 
     if profile is None:
         raise SpecError("--recording needs --profile: which release it is compared with")

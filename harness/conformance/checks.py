@@ -34,7 +34,7 @@ from harness.guests.sac import SacGuest
 from harness.play.runner import Player
 from harness.play.session import Session
 from harness.play.target import Target
-from harness.recording.kept import open_private_directory
+from harness.recording.record import open_private_directory
 from harness.run.lab import Lab
 from harness.scenario.errors import ExpectTimeout, GuestError
 from harness.scenario.scenario import BOOT_S
