@@ -14,12 +14,11 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.console.pump import open_console
-from emulator.console.serial_port import open_serial_console
 from emulator.console.sysrq import make_system_request
 from emulator.errors import ControlError, SpecError
 from emulator.machine.control import Capability
 from harness.play.target import Target
-from harness.targets.serial_port import serial_target
+from harness.targets.serial_port import open_port
 from tests.support.fake_guest import make_target
 from tests.support.rfc2217_server import open_rfc2217_server
 
@@ -75,7 +74,7 @@ def open_pty(stack: ExitStack) -> Rig:
     return rig
 
 
-def open_port(stack: ExitStack) -> Rig:
+def open_rfc2217(stack: ExitStack) -> Rig:
     console = stack.enter_context(open_console())
 
     def take_break() -> None:
@@ -83,8 +82,7 @@ def open_port(stack: ExitStack) -> Rig:
 
     server = open_rfc2217_server(console, on_break=take_break)
     host, port = stack.enter_context(server)
-    line = stack.enter_context(open_serial_console(f"rfc2217://{host}:{port}"))
-    rig = Rig(target=serial_target(line))
+    rig = Rig(target=stack.enter_context(open_port(f"rfc2217://{host}:{port}")))
     read_slave(console.path, rig.came, stack)
     return rig
 
@@ -105,7 +103,7 @@ def read_slave(path, came: bytearray, stack: ExitStack) -> None:
     stack.callback(os.close, stop)  # first of all: the reader sees the end of its pipe
 
 
-@pytest.fixture(params=[open_fake, open_pty, open_port])
+@pytest.fixture(params=[open_fake, open_pty, open_rfc2217])
 def rig(request) -> Iterator[Rig]:
     with ExitStack() as stack:
         yield request.param(stack)
