@@ -6,115 +6,87 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from emulator.cloud.settings import CloudKind, Era, Fault, Settings
-from emulator.toml_file import load_toml, parse_table
+from emulator.cloud.settings import Settings
+from emulator.values import load_toml, read_value
 
 GUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 NAME = r"^[A-Za-z0-9_.()-]{0,89}[A-Za-z0-9_()-]$"
 
 Guid = Annotated[str, Field(pattern=GUID)]
 Name = Annotated[str, Field(pattern=NAME)]
-Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Text = Annotated[str, Field(min_length=1)]
+Location = Annotated[str, Field(pattern=r"^[a-z0-9]{1,40}$")]
 Power = Literal["running", "stopped", "deallocated"]
 Os = Literal["linux", "windows"]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class SettingsTable(_Table):
-    """[settings]: every field of `Settings`; what is absent has its default."""
-
-    era: Literal["current", "2020"] = "current"
-    kind: Literal["public", "government", "china"] = "public"
-    faults: list[Literal["refused-trust", "late-first-frame", "dropped-link", "conflict", "no-response"]] = []
-    session_s: Seconds = 600.0
-    token_wait_s: Seconds = 60.0
-    idle_s: Seconds | None = None
-    token_s: Seconds = 3600.0
-    operation_s: Seconds = 0.0
-    late_frame_s: Seconds = 3.0
-    drop_after_s: Seconds = 10.0
-    silence_s: Seconds = 30.0
-    shutdown_s: Seconds = 60.0
-    identity_header: str | None = Field(default=None, min_length=1)
-    replay_lines: int = Field(default=1, ge=0, le=1000)
-
-    def settings(self) -> Settings:
-        """Return the value that the service works with."""
-        plain = {
-            name: getattr(self, name)
-            for name in type(self).model_fields
-            if name not in {"era", "kind", "faults"}
-        }
-        return Settings(
-            era=Era(self.era),
-            kind=CloudKind(self.kind),
-            faults=frozenset(Fault(name) for name in self.faults),
-            **plain,
-        )
-
-
-class SubscriptionTable(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionTable:
     """[[subscription]]: the first one is the default of groups."""
 
     id: Guid
-    name: str = Field(min_length=1, max_length=64)
+    name: Annotated[str, Field(min_length=1, max_length=64)]
     tenant: Guid | None = None
     state: Literal["Enabled", "Disabled", "Warned", "PastDue", "Deleted"] = "Enabled"
     console: bool = True
 
 
-class GroupTable(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupTable:
     """[[group]]: a resource group; the names of groups differ in the whole file."""
 
     name: Name
     subscription: Guid | None = None
-    location: str | None = Field(default=None, pattern=r"^[a-z0-9]{1,40}$")
-    tags: dict[str, str] = {}
+    location: Location | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
-class RoleTable(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleTable:
     """An entry of a principal's `roles`: a role's name, and where it holds.
 
     `on` is "subscription", "group NAME", "vm NAME", "scale-set NAME", "storage-account NAME" or a scope.
     """
 
-    role: str = Field(min_length=1)
-    on: list[str] = Field(default=["subscription"], min_length=1)
+    role: Text
+    on: Annotated[tuple[str, ...], Field(min_length=1)] = ("subscription",)
 
 
-class PrincipalTable(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrincipalTable:
     """[[principal]]: who can sign in; a name with an @ is a user's, any other a service principal's."""
 
-    name: str = Field(min_length=1, max_length=113, pattern=r"^[^\s/]+$")
-    secret: str | None = Field(default=None, min_length=1)
+    name: Annotated[str, Field(min_length=1, max_length=113, pattern=r"^[^\s/]+$")]
+    secret: Text | None = None
     id: Guid | None = None
-    app_id: str | None = Field(default=None, min_length=1, max_length=113)
+    app_id: Annotated[str, Field(min_length=1, max_length=113)] | None = None
     tenant: Guid | None = None
-    roles: list[RoleTable] = []
+    roles: tuple[RoleTable, ...] = ()
 
 
-class StorageAccountTable(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageAccountTable:
     """[[storage_account]]: what boot diagnostics may be kept in."""
 
-    name: str = Field(pattern=r"^[a-z0-9]{3,24}$")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]{3,24}$")]
     group: Name
-    location: str | None = Field(default=None, pattern=r"^[a-z0-9]{1,40}$")
+    location: Location | None = None
     firewall: bool = False
     key_access: bool = True
     hierarchical_namespace: bool = False
     tls: Literal["TLS1_0", "TLS1_1", "TLS1_2", "TLS1_3"] = "TLS1_2"
 
 
-class ComputeTable(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeTable:
     """What VMs and scale sets have in common.
 
     `boot_diagnostics` is "managed", "off", the name of a storage account of the file, or a blob endpoint.
@@ -122,18 +94,19 @@ class ComputeTable(_Table):
 
     name: Name
     group: Name
-    location: str | None = Field(default=None, pattern=r"^[a-z0-9]{1,40}$")
-    image: str | None = Field(default=None, min_length=1)
+    location: Location | None = None
+    image: Text | None = None
     generation: Literal[1, 2] = 1
-    size: str = Field(default="Standard_B1s", pattern=r"^[A-Za-z0-9_]{1,40}$")
+    size: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,40}$")] = "Standard_B1s"
     os: Os = "linux"
-    boot_diagnostics: str = Field(default="managed", min_length=1)
-    admin: str = Field(default="root", min_length=1)
-    tags: dict[str, str] = {}
-    memory_mib: int | None = Field(default=None, ge=64, le=4096)
-    kernel_args: list[str] = []
+    boot_diagnostics: Text = "managed"
+    admin: Text = "root"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    memory_mib: Annotated[int, Field(ge=64, le=4096)] | None = None
+    kernel_args: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VmTable(ComputeTable):
     """[[vm]]."""
 
@@ -141,26 +114,28 @@ class VmTable(ComputeTable):
     power: Power = "running"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleSetTable(ComputeTable):
     """[[scale_set]]; its instances are called 0, 1, 2 and so on."""
 
     id: Guid | None = None
-    instances: int = Field(default=1, ge=0, le=200)
+    instances: Annotated[int, Field(ge=0, le=200)] = 1
     power: Power = "running"
     upgrade: Literal["Manual", "Automatic", "Rolling"] = "Manual"
 
 
-class CloudConfig(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudConfig:
     """A whole cloud.toml."""
 
     tenant: Guid
-    settings: SettingsTable = SettingsTable()
-    subscription: list[SubscriptionTable] = Field(min_length=1)
-    group: list[GroupTable] = []
-    principal: list[PrincipalTable] = []
-    storage_account: list[StorageAccountTable] = []
-    vm: list[VmTable] = []
-    scale_set: list[ScaleSetTable] = []
+    settings: Settings = field(default_factory=Settings)
+    subscription: Annotated[tuple[SubscriptionTable, ...], Field(min_length=1)]
+    group: tuple[GroupTable, ...] = ()
+    principal: tuple[PrincipalTable, ...] = ()
+    storage_account: tuple[StorageAccountTable, ...] = ()
+    vm: tuple[VmTable, ...] = ()
+    scale_set: tuple[ScaleSetTable, ...] = ()
 
 
 def load_cloud_config(path: Path) -> CloudConfig:
@@ -182,4 +157,4 @@ def demo_text() -> str:
 
 def demo_config() -> CloudConfig:
     """Return the demo's tables."""
-    return parse_table(tomllib.loads(demo_text()), CloudConfig, origin=DEMO_FILE)
+    return read_value(tomllib.loads(demo_text()), CloudConfig, origin=DEMO_FILE)

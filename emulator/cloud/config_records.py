@@ -281,7 +281,7 @@ class _Builder:
 
     @property
     def _kind(self) -> CloudKind:
-        return CloudKind(self.config.settings.kind)
+        return self.config.settings.kind
 
     def _location(self, table: GroupTable) -> str:
         return table.location or CLOUD_FACTS[self._kind].locations[0]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from emulator.errors import SpecError
+
+SECONDS_MOST = 86_400
+REPLAY_LINES_MOST = 1000
 
 
 class Era(StrEnum):
@@ -70,7 +73,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the service behaves.
+    """How the service behaves; [settings] of cloud.toml.
 
     Attributes:
         era: whose rules hold.
@@ -89,6 +92,9 @@ class Settings:
             each start, which nobody is told.
         replay_lines: how many of the guest's last lines a new link is shown. One, the unfinished one, is its
             prompt; more would answer a program that waits for a prompt with an old one.
+
+    Raises:
+        SpecError: a value is out of bounds; the text names it and what is allowed.
     """
 
     era: Era = Era.CURRENT
@@ -105,6 +111,16 @@ class Settings:
     shutdown_s: float = 60.0
     identity_header: str | None = field(default=None, repr=False)
     replay_lines: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what no service can do."""
+        most = {one.name: SECONDS_MOST for one in fields(self) if one.name.endswith("_s")}
+        for name, allowed in (most | {"replay_lines": REPLAY_LINES_MOST}).items():
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= allowed:
+                raise SpecError(f"{name} is {value!r}; allowed: 0 to {allowed}")
+        if self.identity_header == "":
+            raise SpecError("identity_header is ''; allowed: none, or text")
 
     @property
     def cloud(self) -> CloudFacts:

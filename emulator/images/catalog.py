@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emulator.errors import SpecError
-from emulator.toml_file import load_toml
+from emulator.values import load_toml
 
 Suite = Literal["bullseye", "bookworm", "trixie", "sid"]
 Flavour = Literal["cloud", "generic"]
@@ -19,25 +19,25 @@ _VERSION = r"^(newest|[0-9][A-Za-z0-9.+~:-]*)$"
 _IMAGE_NAME = r"^[a-z][a-z0-9-]{0,30}$"
 
 
-class _ImageTable(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ImageTable:
     suite: Suite
     flavour: Flavour
-    kernel: str = Field(default="newest", pattern=_VERSION)
-    offers: list[str] = []
+    kernel: Annotated[str, Field(pattern=_VERSION)] = "newest"
+    offers: frozenset[str] = frozenset()
     check_valid_until: bool = True
     disk: bool = False
 
 
-class _CatalogTable(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    mirror: str = Field(pattern=r"^https?://[^\s]+$")
-    keyring: str = Field(pattern=r"^/[^\s]+$")
-    images: dict[str, _ImageTable] = Field(min_length=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CatalogTable:
+    mirror: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    keyring: Annotated[str, Field(pattern=r"^/[^\s]+$")]
+    images: Annotated[Mapping[str, _ImageTable], Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogEntry:
+class CatalogEntry(_ImageTable):
     """What an image is made of.
 
     Attributes:
@@ -53,14 +53,8 @@ class CatalogEntry:
     """
 
     name: str
-    suite: Suite
-    flavour: Flavour
-    kernel: str
-    offers: frozenset[str]
-    check_valid_until: bool
     mirror: str
     keyring: Path
-    disk: bool = False
 
     @property
     def kernel_package(self) -> str:
@@ -117,15 +111,6 @@ def load_catalog(path: Path | None = None) -> Catalog:
 def _entry(name: str, table: _CatalogTable, *, path: Path) -> CatalogEntry:
     if not re.fullmatch(_IMAGE_NAME, name):
         raise SpecError(f"{path}: key 'images.{name}': an image's name is lower-case letters, digits and '-'")
-    image = table.images[name]
     return CatalogEntry(
-        name=name,
-        suite=image.suite,
-        flavour=image.flavour,
-        kernel=image.kernel,
-        offers=frozenset(image.offers),
-        check_valid_until=image.check_valid_until,
-        mirror=table.mirror,
-        keyring=Path(table.keyring),
-        disk=image.disk,
+        name=name, mirror=table.mirror, keyring=Path(table.keyring), **asdict(table.images[name])
     )

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict
 
 from emulator.errors import ImageError, SpecError
 from emulator.files import write_whole
@@ -17,7 +15,7 @@ from emulator.machine.board import Board
 from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType, kernel_for
 from emulator.sac.image import SacConsole
 from emulator.sac.knobs import SacKnobs
-from emulator.toml_file import parse_table
+from emulator.values import json_ready, load_json
 
 FORMAT = 1
 _BLOCK = 512  # of `st_blocks`
@@ -25,29 +23,6 @@ FILES = ("bzimage", "vmlinux", "initrd")
 """What every image has."""
 DISK = "disk.img"
 """What an image with a disk has besides."""
-
-
-class _PackageTable(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
-    version: str
-    sha256: str
-    architecture: str
-
-
-class _ManifestTable(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    format: int
-    name: str
-    suite: str
-    flavour: str
-    kernel_request: str
-    kernel_version: str
-    kernel_release: str
-    modules: list[str]
-    packages: list[_PackageTable]
-    recipe: str
-    sha256: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +40,7 @@ class Manifest:
         packages: what it was made from, sorted by name.
         recipe: hash of the recipe.
         sha256: of each file, by its name: those in `FILES`, and `DISK` if there is one.
+        format: of the manifest itself.
     """
 
     name: str
@@ -77,6 +53,7 @@ class Manifest:
     packages: tuple[Package, ...]
     recipe: str
     sha256: Mapping[str, str]
+    format: int = FORMAT
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -85,23 +62,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """Return the manifest's file."""
-        table = asdict(self) | {"format": FORMAT, "sha256": dict(self.sha256)}
-        return json.dumps(table, indent=2, sort_keys=True) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str, *, origin: str) -> Manifest:
-        """Return the manifest that `to_json` wrote.
-
-        Raises:
-            ImageError: it is damaged.
-        """
-        try:
-            table = parse_table(json.loads(text), _ManifestTable, origin=origin)
-        except (ValueError, SpecError) as error:
-            raise ImageError(f"damaged manifest: {error}") from error
-        fields = table.model_dump(exclude={"format", "packages", "modules"})
-        packages = tuple(Package(**package.model_dump()) for package in table.packages)
-        return cls(**fields, packages=packages, modules=tuple(table.modules))
+        return json.dumps(json_ready(self), indent=2, sort_keys=True) + "\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +149,7 @@ class Image:
             "kernel_version": self.kernel_version,
             "kernel_release": self.kernel_release,
             "sha256": dict(self.sha256),
-            "packages": [asdict(package) for package in self.packages],
+            "packages": json_ready(self.packages),
             "modules": sorted(self.modules),
         }
 
@@ -220,9 +181,11 @@ def read_manifest(directory: Path) -> Manifest:
     """
     path = directory / "manifest.json"
     try:
-        return Manifest.from_json(path.read_text(encoding="utf-8"), origin=str(path))
-    except (OSError, UnicodeDecodeError) as error:
+        return load_json(path.read_bytes(), Manifest, origin=str(path), whole=True)
+    except OSError as error:
         raise ImageError(f"{path}: can't be read: {error}") from error
+    except SpecError as error:
+        raise ImageError(f"damaged manifest: {error}") from error
 
 
 def find_wrong_files(manifest: Manifest, directory: Path) -> list[str]:

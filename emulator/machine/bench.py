@@ -32,6 +32,7 @@ from emulator.machine.run_dir import (
 )
 from emulator.machine.spec import Firmware, MachineSpec
 from emulator.machine.swtpm import Tpm, open_tpm
+from emulator.values import json_ready
 
 T = TypeVar("T")
 
@@ -139,7 +140,7 @@ class Bench:
         facts = {
             "argv": list(launch.argv),
             "sha256": launch.sha256,
-            "spec": (spec if self.origin is None else self.origin.spec).to_dict(),
+            "spec": json_ready(spec if self.origin is None else self.origin.spec),
             "state": None if self.origin is None else self.origin.key,
             "qemu": {"path": str(self.qemu.path), "version": str(self.qemu.version)},
             "accelerator": {"name": self.accelerator.accelerator, "reason": self.accelerator.reason},

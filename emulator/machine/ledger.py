@@ -7,12 +7,11 @@ vanishes under a reader has simply ended.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from emulator import places
@@ -21,6 +20,7 @@ from emulator.files import make_private_directory, write_json
 from emulator.machine.process import MARKER_VARIABLE
 from emulator.machine.procfs import Identity, find_marked
 from emulator.machine.run_dir import remove_temp_dir
+from emulator.values import json_ready, load_json, read_value
 
 VERSION = 1
 
@@ -75,31 +75,6 @@ class Entry:
             return None
         return Identity(pid=self.pid, start_ticks=self.pid_start, boot_id=self.boot_id)
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the entry as a value that json can write."""
-        return {"version": VERSION, **asdict(self)}
-
-    @classmethod
-    def from_dict(cls, value: object) -> Entry:
-        """Read what `to_dict` returned.
-
-        Raises:
-            SpecError: it is not an entry of this version; the text says why.
-        """
-        if not isinstance(value, dict) or value.get("version") != VERSION:
-            raise SpecError(f"not an entry of version {VERSION}")
-        given = {name: part for name, part in value.items() if name != "version"}
-        if set(given) != set(_TYPES):
-            raise SpecError(f"keys differ: {' '.join(sorted(set(given) ^ set(_TYPES)))}")
-        for name, part in given.items():
-            if not isinstance(part, _TYPES[name]) or isinstance(part, bool):
-                raise SpecError(f"{name} is {part!r}")
-        return cls(**given)
-
-
-_KINDS: Mapping[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "int | None": (int, type(None))}
-_TYPES: Mapping[str, tuple[type, ...]] = {field.name: _KINDS[str(field.type)] for field in fields(Entry)}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corrupt:
@@ -122,7 +97,7 @@ class Ledger:
             FileError: it can't be written; the old entry is unchanged.
         """
         make_private_directory(self.directory)
-        write_json(self.path(entry.id), entry.to_dict())
+        write_json(self.path(entry.id), {"version": VERSION, **json_ready(entry)})
 
     def remove(self, machine_id: str) -> bool:
         """Remove an entry; return False if it was gone already."""
@@ -153,14 +128,26 @@ def list_machines(ledger: Ledger | None = None) -> tuple[Entry, ...]:
     return tuple(sorted(entries, key=lambda entry: (entry.started_utc, entry.id)))
 
 
+def read_entry(text: bytes) -> Entry:
+    """Return the entry that `Ledger.write` wrote.
+
+    Raises:
+        SpecError: it is not an entry of this version; the text says why.
+    """
+    table = load_json(text, dict[str, object], origin="entry")
+    if table.pop("version", None) != VERSION:
+        raise SpecError(f"not an entry of version {VERSION}")
+    return read_value(table, Entry, origin="entry", whole=True)
+
+
 def _read(path: Path) -> Entry | Corrupt | None:
     try:
-        entry = Entry.from_dict(json.loads(path.read_bytes()))
+        entry = read_entry(path.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as error:
         return Corrupt(path=path, reason=str(error.strerror))
-    except ValueError as error:
+    except SpecError as error:
         return Corrupt(path=path, reason=str(error))
     return entry if entry.id == path.stem else Corrupt(path=path, reason=f"id is {entry.id!r}")
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,11 +19,12 @@ from typing import Literal
 
 from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
-from emulator.errors import FileError, MissingPrerequisite
+from emulator.errors import FileError, MissingPrerequisite, SpecError
 from emulator.files import write_whole
 from emulator.machine.process import Finished, run_bounded
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.spec import Accelerator, MachineType
+from emulator.values import json_ready, load_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,19 +78,11 @@ def cache_key(host: HostIdentity, *, machine: MachineType, qemu: str, rom: bytes
 def recall(cache_dir: Path, *, key: str) -> ProbeVerdict | None:
     """Return the verdict under `key`; None if there is none or the file is damaged."""
     try:
-        fields = json.loads(_file(cache_dir, key).read_bytes())
-    except (OSError, ValueError):
+        text = _file(cache_dir, key).read_bytes()
+        verdict = load_json(text, ProbeVerdict, origin="a verdict")
+    except (OSError, SpecError):
         return None
-    match fields:
-        case {
-            "usable": bool(usable),
-            "stages": str(stages),
-            "reason": str(reason),
-            "seconds": float(seconds),
-        }:
-            return ProbeVerdict(usable=usable, stages=stages, reason=reason, seconds=seconds)
-        case _:
-            return None
+    return verdict if json.dumps(json_ready(verdict)).encode() == text else None
 
 
 def remember(cache_dir: Path, verdict: ProbeVerdict, *, key: str) -> None:
@@ -98,7 +91,7 @@ def remember(cache_dir: Path, verdict: ProbeVerdict, *, key: str) -> None:
     Raises:
         FileError: the directory can't be made or written; nothing half-made stays.
     """
-    write_whole(_file(cache_dir, key), json.dumps(asdict(verdict)).encode(), private=True, parents=True)
+    write_whole(_file(cache_dir, key), json.dumps(json_ready(verdict)).encode(), private=True, parents=True)
 
 
 def _file(cache_dir: Path, key: str) -> Path:

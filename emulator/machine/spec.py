@@ -1,18 +1,17 @@
 """What a machine is: a frozen value, checked when it is made; `argv` turns it into a command line.
 
-Nothing here touches the host: two equal specs give the same argv on any host, and `to_json` and
-`from_json` carry a spec from the run that failed to the one that reproduces it.
+Nothing here touches the host: two equal specs give the same argv on any host, and `emulator.values` carries a
+spec from the run that failed to the one that reproduces it.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, cast
 
 from emulator.errors import SpecError
 from emulator.machine.windows_parts import WindowsParts
@@ -329,71 +328,6 @@ class MachineSpec:
             # Linux did not boot with it (docs/facts/qemu.md 2).
             raise _wrong("qboot", value=True, allowed="false on microvm")
 
-    def to_json(self) -> str:
-        """Return the spec as JSON; `from_json` makes an equal spec from it."""
-        return json.dumps(self.to_dict(), sort_keys=True)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the spec as a value that json can write; sets become sorted lists."""
-        shown: dict[str, object] = {name: getattr(self, name) for name in _FIELDS}
-        shown["kernel"] = None if self.kernel is None else str(self.kernel)
-        shown["initrd"] = None if self.initrd is None else str(self.initrd)
-        shown["command_line"] = list(self.command_line)
-        shown["fw_cfg"] = [list(pair) for pair in self.fw_cfg]
-        shown["smbios"] = [list(pair) for pair in self.smbios]
-        shown["devices"] = sorted(self.devices)
-        shown["windows"] = None if self.windows is None else self.windows.to_dict()
-        shown["disks"] = [{name: getattr(disk, name) for name in _DISK_FIELDS} for disk in self.disks]
-        for disk in cast("list[dict[str, object]]", shown["disks"]):
-            disk["path"] = str(disk["path"])
-        return shown
-
-    @classmethod
-    def from_json(cls, text: str) -> MachineSpec:
-        """Read what `to_json` wrote.
-
-        Raises:
-            SpecError: the text is not JSON, or not a spec.
-        """
-        try:
-            data = json.loads(text)
-        except ValueError as error:
-            raise SpecError(f"machine spec is not JSON: {error}") from None
-        return cls.from_dict(data)
-
-    @classmethod
-    def from_dict(cls, data: object) -> MachineSpec:
-        """Read what `to_dict` returned.
-
-        Raises:
-            SpecError: a field is unknown, missing or wrong.
-        """
-        fields = _read_fields("machine spec", data, known=_FIELDS)
-        for name, enum in _ENUMS.items():
-            fields[name] = _read_enum(name, fields[name], enum)
-        for name in ("kernel", "initrd"):
-            fields[name] = None if fields[name] is None else _read_path(name, fields[name])
-        fields["command_line"] = tuple(_read_list("command_line", fields["command_line"]))
-        for name in ("fw_cfg", "smbios"):
-            fields[name] = tuple(tuple(_read_list(name, pair)) for pair in _read_list(name, fields[name]))
-        devices = _read_list("devices", fields["devices"])
-        fields["devices"] = frozenset(_read_enum("devices", one, Device) for one in devices)
-        if fields["windows"] is not None:
-            fields["windows"] = WindowsParts.from_dict(fields["windows"])
-        fields["disks"] = tuple(_read_disk(one) for one in _read_list("disks", fields["disks"]))
-        return cls(**fields)  # type: ignore[arg-type]  # __post_init__ checks every type
-
-
-_FIELDS = tuple(MachineSpec.__dataclass_fields__)
-_DISK_FIELDS = tuple(Disk.__dataclass_fields__)
-_ENUMS: Mapping[str, type[StrEnum]] = {
-    "machine": MachineType,
-    "firmware": Firmware,
-    "accelerator": Accelerator,
-    "watchdog_action": WatchdogAction,
-}
-_E = TypeVar("_E", bound=StrEnum)
-
 
 def _wrong(field: str, value: object, *, allowed: str) -> SpecError:
     shown = str(value) if isinstance(value, StrEnum | Path) else repr(value)
@@ -444,35 +378,3 @@ def _require_command_line(parts: object) -> None:
         raise _wrong(
             "command_line", parts, allowed=f"{COMMAND_LINE_MAX} bytes in all, the most that Linux reads"
         )
-
-
-def _read_fields(what: str, data: object, *, known: tuple[str, ...]) -> dict[str, object]:
-    if not isinstance(data, dict) or set(data) != set(known):
-        raise _wrong(what, data, allowed=f"an object with exactly the keys {' '.join(known)}")
-    return dict(data)
-
-
-def _read_enum(field: str, value: object, enum: type[_E]) -> _E:
-    if not isinstance(value, str) or value not in tuple(enum):
-        raise _wrong(field, value, allowed=" ".join(enum))
-    return enum(value)
-
-
-def _read_list(field: str, value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise _wrong(field, value, allowed="a list")
-    return value
-
-
-def _read_path(field: str, value: object) -> Path:
-    if not isinstance(value, str):
-        raise _wrong(field, value, allowed="a path")
-    return Path(value)
-
-
-def _read_disk(data: object) -> Disk:
-    fields = _read_fields("disk", data, known=_DISK_FIELDS)
-    fields["path"] = _read_path("disk.path", fields["path"])
-    fields["format"] = _read_enum("disk.format", fields["format"], DiskFormat)
-    fields["bus"] = _read_enum("disk.bus", fields["bus"], DiskBus)
-    return Disk(**fields)  # type: ignore[arg-type]  # __post_init__ checks every type

@@ -50,33 +50,6 @@ class WindowsParts:
         if not isinstance(self.tpm, bool):
             raise SpecError(f"windows.tpm is {self.tpm!r}; allowed: true, false")
 
-    def to_dict(self) -> dict[str, object]:
-        """Return a value that json can write."""
-        return {
-            "cdroms": [str(path) for path in self.cdroms],
-            "acpi_tables": [str(path) for path in self.acpi_tables],
-            "tpm": self.tpm,
-        }
-
-    @classmethod
-    def from_dict(cls, data: object) -> WindowsParts:
-        """Read what `to_dict` returned.
-
-        Raises:
-            SpecError: a key is unknown, missing or wrong.
-        """
-        names = set(cls.__dataclass_fields__)
-        if not isinstance(data, dict) or set(data) != names:
-            raise SpecError(
-                f"windows is {data!r}; allowed: null, or an object with {' '.join(sorted(names))}"
-            )
-        lists = {name: data[name] for name in ("cdroms", "acpi_tables")}
-        for name, value in lists.items():
-            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-                raise SpecError(f"windows.{name} is {value!r}; allowed: a list of paths")
-        paths = {name: tuple(Path(one) for one in value) for name, value in lists.items()}
-        return cls(tpm=data["tpm"], **paths)
-
 
 def windows_cpu(accelerator: Literal["tcg", "kvm"]) -> str:
     """Return the CPU that Windows is shown."""

@@ -4,72 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emulator.errors import SpecError
 from emulator.sac.knobs import PROFILES
-from emulator.toml_file import load_toml
+from emulator.values import load_toml
 
 SourceClass = Literal["T", "D", "R", "P", "M", "X"]
 """Transcript, documentation, ReactOS, public test suite, measured, unconfirmed (docs/facts/sac.md)."""
 VtMode = Literal["screen", "plain"]
+Section = Annotated[str, Field(pattern=r"^[1-5](\.[0-9]+)?$")]
+Word = Annotated[str, Field(min_length=1)]
+Bound = Annotated[int, Field(gt=0)]
 IDENTITY = "ttylab SAC guest (not Windows)"
 """What every place that tells where an image comes from must say."""
 _COMMON = "common"
 _FIELD = re.compile(r"%(?:(?P<percent>%)|(?P<flags>[-0]*)(?P<width>\d*)l?(?P<kind>[sdxX]))")
 _FIELD_PATTERNS = {"s": rb"(.*?)", "d": rb"(-?[0-9]+)", "x": rb"([0-9a-f]+)", "X": rb"([0-9A-F]+)"}
-
-
-class _TextTable(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    text: str = Field(pattern=r"^[^\r]*$")
-    source: SourceClass
-    section: str = Field(pattern=r"^[1-5](\.[0-9]+)?$")
-
-
-class _FactsTable(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    source: SourceClass
-    section: str = Field(pattern=r"^[1-5](\.[0-9]+)?$")
-    product: str = Field(min_length=1)
-    os_version: str = Field(pattern=r"^[0-9]+\.[0-9]+$")
-    os_build: str = Field(pattern=r"^[0-9]+$")
-    service_pack: str = Field(min_length=1)
-    architecture: Literal["x86", "AMD64"]
-    menu_entry: str = Field(min_length=1)
-    cmd_description: str = Field(min_length=1)
-    cmd_version: str = Field(min_length=1)
-    copyright_year: int
-    vt_mode: VtMode
-    has_livedump: bool
-    has_powershell: bool
-    shell_commands: list[str] = Field(min_length=1)
-    restart_wait_s: int = Field(ge=0)
-    boot_timeout_s: int = Field(gt=0)
-    cmd_event_timeout_s: int = Field(gt=0)
-    command_timeout_s: int = Field(gt=0)
-    bugcheck_timeout_s: int = Field(gt=0)
-
-
-_Texts = dict[str, dict[str, _TextTable]]
-
-
-class _CommonTable(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    texts: _Texts
-
-
-class _ProfileTable(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    facts: _FactsTable
-    texts: _Texts = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +40,9 @@ class SacText:
         section: of docs/facts/sac.md.
     """
 
-    text: str
+    text: Annotated[str, Field(pattern=r"^[^\r]*$")]
     source: SourceClass
-    section: str
+    section: Section
 
     @property
     def wire(self) -> bytes:
@@ -95,15 +53,53 @@ class SacText:
     def pattern(self) -> bytes:
         """A regular expression for the text as it is sent: one group for each %-field."""
         parts, end = [], 0
-        for field in _FIELD.finditer(self.text):
-            parts.append(_escaped(self.text[end : field.start()]))
-            parts.append(_field_pattern(field))
-            end = field.end()
+        for place in _FIELD.finditer(self.text):
+            parts.append(_escaped(self.text[end : place.start()]))
+            parts.append(_field_pattern(place))
+            end = place.end()
         return b"".join((*parts, _escaped(self.text[end:])))
 
 
+_Texts = Mapping[str, Mapping[str, SacText]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SacProfile:
+class _Facts:
+    source: SourceClass
+    section: Section
+    product: Word
+    os_version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
+    os_build: Annotated[str, Field(pattern=r"^[0-9]+$")]
+    service_pack: Word
+    architecture: Literal["x86", "AMD64"]
+    menu_entry: Word
+    cmd_description: Word
+    cmd_version: Word
+    copyright_year: int
+    vt_mode: VtMode
+    has_livedump: bool
+    has_powershell: bool
+    shell_commands: Annotated[tuple[str, ...], Field(min_length=1)]
+    restart_wait_s: Annotated[int, Field(ge=0)]
+    boot_timeout_s: Bound
+    cmd_event_timeout_s: Bound
+    command_timeout_s: Bound
+    bugcheck_timeout_s: Bound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CommonFile:
+    texts: _Texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ProfileFile:
+    facts: _Facts
+    texts: _Texts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SacProfile(_Facts):
     """A release of Windows as COM1 shows it.
 
     Attributes:
@@ -124,26 +120,6 @@ class SacProfile:
     """
 
     name: str
-    source: SourceClass
-    section: str
-    product: str
-    os_version: str
-    os_build: str
-    service_pack: str
-    architecture: str
-    menu_entry: str
-    cmd_description: str
-    cmd_version: str
-    copyright_year: int
-    vt_mode: VtMode
-    has_livedump: bool
-    has_powershell: bool
-    shell_commands: tuple[str, ...]
-    restart_wait_s: int
-    boot_timeout_s: int
-    cmd_event_timeout_s: int
-    command_timeout_s: int
-    bugcheck_timeout_s: int
     texts: Mapping[str, SacText]
 
     def wire(self, key: str) -> bytes:
@@ -175,30 +151,24 @@ def read_profile(name: str, *, directory: Path) -> SacProfile:
             there.
     """
     path = directory / f"{name}.toml"
-    own = load_toml(path, _ProfileTable)
-    texts = _flat(load_toml(directory / f"{_COMMON}.toml", _CommonTable).texts)
+    own = load_toml(path, _ProfileFile)
+    texts = _flat(load_toml(directory / f"{_COMMON}.toml", _CommonFile).texts)
     replaced = _flat(own.texts)
     if unknown := sorted(replaced.keys() - texts.keys()):
         raise SpecError(f"{path}: texts {', '.join(unknown)}; allowed: keys of {_COMMON}.toml")
-    facts = own.facts.model_dump()
-    facts["shell_commands"] = tuple(own.facts.shell_commands)
-    return SacProfile(name=name, **facts, texts=MappingProxyType(texts | replaced))
+    return SacProfile(name=name, **asdict(own.facts), texts=MappingProxyType(texts | replaced))
 
 
 def _flat(groups: _Texts) -> dict[str, SacText]:
-    return {
-        f"{group}.{key}": SacText(text=one.text, source=one.source, section=one.section)
-        for group, table in groups.items()
-        for key, one in table.items()
-    }
+    return {f"{group}.{key}": one for group, table in groups.items() for key, one in table.items()}
 
 
 def _escaped(text: str) -> bytes:
     return re.escape(text.replace("\n", "\r\n").encode())
 
 
-def _field_pattern(field: re.Match[str]) -> bytes:
-    if field["percent"]:
+def _field_pattern(place: re.Match[str]) -> bytes:
+    if place["percent"]:
         return b"%"
-    padded = rb" *" if field["width"] and field["kind"] in "sd" else b""
-    return padded + _FIELD_PATTERNS[field["kind"]] + (rb" *" if "-" in field["flags"] else b"")
+    padded = rb" *" if place["width"] and place["kind"] in "sd" else b""
+    return padded + _FIELD_PATTERNS[place["kind"]] + (rb" *" if "-" in place["flags"] else b"")

@@ -181,7 +181,7 @@ def _assemble(
     state: StateDirectory | None,
     store: Store | None,
 ) -> Service:
-    settings = options.config.settings.settings()
+    settings = options.config.settings
     endpoint = listener.endpoint
     service = Service(
         endpoint=endpoint,

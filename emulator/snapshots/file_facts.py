@@ -7,16 +7,16 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from emulator.clock import utc_now
-from emulator.errors import FileError
+from emulator.errors import FileError, SpecError
 from emulator.files import write_json
 from emulator.machine.procfs import boot_id
 from emulator.snapshots.manifest import FileFacts
+from emulator.values import json_ready, load_json
 
 _PIECE = 1 << 20
 
@@ -90,12 +90,11 @@ TRUSTED_S = 3600.0
 """How long a check is relied on: it sees what was written to a file, and not what decays under it."""
 
 
-class _Note(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Note:
     host_boot: str  # files that were whole in the page cache may be cut after a crash of the host
     at: float
-    files: dict[str, tuple[int, ...]]
+    files: Mapping[str, tuple[int, ...]]
 
 
 def note_check(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> None:
@@ -105,14 +104,14 @@ def note_check(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> No
     """
     note = _Note(host_boot=boot_id(), at=utc_now().timestamp(), files=dict(identities))
     with suppress(FileError):
-        write_json(directory / NOTE, note.model_dump())
+        write_json(directory / NOTE, json_ready(note))
 
 
 def was_checked(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> bool:
     """Tell whether these very files were found whole on this boot of the host, in the last `TRUSTED_S`."""
     try:
-        note = _Note.model_validate_json((directory / NOTE).read_bytes())
-    except (OSError, ValidationError):
+        note = load_json((directory / NOTE).read_bytes(), _Note, origin=NOTE)
+    except (OSError, SpecError):
         return False
     age_s = utc_now().timestamp() - note.at
     return note.host_boot == boot_id() and 0 <= age_s < TRUSTED_S and note.files == dict(identities)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from emulator.errors import SavedStateError
+from emulator.errors import SavedStateError, SpecError
+from emulator.values import dump_json, load_json
 
 FORMAT = 1
 """Version of everything that decides what a state holds; a state of another version is never used."""
@@ -19,18 +20,16 @@ class Method(StrEnum):
     STREAM = "stream"  # inside QEMU's state file, read by each fork
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FileFacts(_Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
     """One file of a state: its length in bytes, and the hash of its content."""
 
     size: int
     sha256: str
 
 
-class StateManifest(_Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateManifest:
     """What was saved, of what.
 
     Attributes:
@@ -57,11 +56,11 @@ class StateManifest(_Value):
     tsc_khz: int | None
     made_utc: str
     boot_s: float
-    files: dict[str, FileFacts]
+    files: Mapping[str, FileFacts]
 
     def to_json(self) -> str:
         """Return the manifest's file."""
-        return self.model_dump_json(indent=1) + "\n"
+        return dump_json(self, indent=1).decode() + "\n"
 
     @classmethod
     def from_json(cls, text: bytes, *, origin: str) -> StateManifest:
@@ -71,10 +70,9 @@ class StateManifest(_Value):
             SavedStateError: it is none, or of another format.
         """
         try:
-            manifest = cls.model_validate_json(text)
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise SavedStateError(f"{origin}: no manifest of a saved state: {reason}") from None
+            manifest = load_json(text, cls, origin=f"{origin}: no manifest of a saved state")
+        except SpecError as error:
+            raise SavedStateError(str(error).splitlines()[0]) from None
         if manifest.format != FORMAT:
             raise SavedStateError(f"{origin}: format {manifest.format}; this ttylab reads {FORMAT}")
         return manifest

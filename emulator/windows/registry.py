@@ -10,53 +10,27 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
 
 from emulator import places
 from emulator.errors import ImageError, SpecError
 from emulator.files import write_whole
-from emulator.toml_file import parse_table
+from emulator.values import json_ready, load_json
 from emulator.windows.image import FileIdentity, Level, WindowsImage
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 REGISTRY = "images.json"
 BASES = "bases"
 _END = 1 << 20
 _LOCK_BOUND_S = 60.0
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _IdentityTable(_Table):
-    size: int
-    mtime_ns: int
-    ends_sha256: str
-
-
-class _ImageTable(_Table):
-    name: str
-    level: Level
-    path: Path
-    identity: _IdentityTable
-    release: str
-    firmware: Literal["seabios", "ovmf"]
-    disk_format: Literal["raw", "qcow2", "vhdx"] | None
-    tpm: bool
-    user: str
-    domain: str
-    password: str
-    is_sac_guest: bool
-
-
-class _File(_Table):
-    format: Literal[1]
-    images: list[_ImageTable]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    format: Literal[1] = FORMAT
+    images: tuple[WindowsImage, ...]
 
 
 class WindowsRegistry:
@@ -78,15 +52,14 @@ class WindowsRegistry:
         """
         path = self.root / REGISTRY
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_bytes()
         except FileNotFoundError:
             return {}
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise ImageError(f"{path}: can't be read: {error}") from error
         try:
-            tables = parse_table(json.loads(text), _File, origin=str(path)).images
-            found = [_image(table) for table in tables]
-        except (ValueError, SpecError) as error:
+            found = load_json(text, _File, origin=str(path), whole=True).images
+        except SpecError as error:
             raise ImageError(f"{path}: damaged; mend or remove it, and register anew: {error}") from None
         return {image.name: image for image in found}
 
@@ -149,8 +122,8 @@ class WindowsRegistry:
         return images[name]
 
     def _write(self, images: Mapping[str, WindowsImage]) -> None:
-        table = {"format": FORMAT, "images": [asdict(images[name]) for name in sorted(images)]}
-        write_whole(self.root / REGISTRY, json.dumps(table, indent=1, default=str).encode(), private=True)
+        table = json_ready(_File(images=tuple(images[name] for name in sorted(images))))
+        write_whole(self.root / REGISTRY, json.dumps(table, indent=1).encode(), private=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -178,8 +151,3 @@ def identify(path: Path) -> FileIdentity:
         file.seek(max(0, facts.st_size - _END))
         digest.update(file.read(_END))
     return FileIdentity(size=facts.st_size, mtime_ns=facts.st_mtime_ns, ends_sha256=digest.hexdigest())
-
-
-def _image(table: _ImageTable) -> WindowsImage:
-    fields = table.model_dump(exclude={"identity"})
-    return WindowsImage(**fields, identity=FileIdentity(**table.identity.model_dump()))

@@ -10,7 +10,7 @@ from emulator.machine.spec import Disk, MachineSpec
 from harness.cells.cell import Cell
 from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Scenario
-from harness.targets import MACHINE
+from harness.targets import find_target
 from harness.targets.target_kind import TargetKind
 
 _ANY_KERNEL = Path("/kernel")
@@ -23,7 +23,7 @@ def is_pair(scenario: Scenario, features: frozenset[str]) -> bool:
 
 
 def misfit(
-    cell: Cell, scenario: Scenario, features: frozenset[str], *, target: TargetKind = MACHINE
+    cell: Cell, scenario: Scenario, features: frozenset[str], *, target: TargetKind | None = None
 ) -> str | None:
     """Return why `cell` can't be, or None if it can.
 
@@ -31,7 +31,7 @@ def misfit(
         cell: the cell.
         scenario: the scenario that it names.
         features: what its image offers ("i6300esb", "spin").
-        target: what it is to be played on.
+        target: what it is to be played on; default a machine here.
     """
     if cell.vcpus < scenario.min_vcpus:
         return f"{scenario.name} takes {scenario.min_vcpus} vCPUs or more"
@@ -44,7 +44,7 @@ def misfit(
         spec = _bare_spec(cell, scenario)
     except SpecError as error:
         return f"no such machine: {error}"
-    return target.misfit(scenario, features, spec)
+    return (target or find_target()).misfit(scenario, features, spec)
 
 
 def _bare_spec(cell: Cell, scenario: Scenario) -> MachineSpec:

@@ -31,12 +31,12 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emulator.errors import SpecError, unknown_name
 from emulator.images.kinds import REGISTERED, image_features
 from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
-from emulator.toml_file import load_toml
+from emulator.values import load_toml
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.fit import is_pair, misfit
 from harness.cells.selection import parse_shard, select, shard
@@ -48,45 +48,45 @@ from harness.targets.target_kind import TargetKind
 __all__ = ["Cell", "Excluded", "Matrix", "load_matrix", "parse_cell_id", "parse_shard", "select", "shard"]
 
 ALL: Literal["all"] = "all"
-_Names: TypeAlias = Literal["all"] | Annotated[list[str], Field(min_length=1)]
-_Vcpus: TypeAlias = Annotated[list[Annotated[int, Field(ge=1, le=MAX_VCPUS)]], Field(min_length=1)]
+_Names: TypeAlias = Literal["all"] | Annotated[tuple[str, ...], Field(min_length=1)]
+_Vcpus: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_VCPUS)], ...], Field(min_length=1)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _Head(_Table):
-    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
-    description: str = Field(min_length=1)
-    timeout_s: float = Field(default=180.0, gt=0, le=3600)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    description: Annotated[str, Field(min_length=1)]
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 180.0
     target: str = "machine"
     port: str = ""
 
 
-class _Block(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Block:
     images: _Names
     machines: _Names
     firmwares: _Names
     vcpus: _Vcpus
     scenarios: _Names | None = None
-    tags: list[str] = []
+    tags: tuple[str, ...] = ()
 
 
-class _Exclude(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Exclude:
     images: _Names | None = None
     machines: _Names | None = None
     firmwares: _Names | None = None
     vcpus: _Vcpus | None = None
     scenarios: _Names | None = None
-    tags: list[str] = []
-    reason: str = Field(min_length=1)
+    tags: tuple[str, ...] = ()
+    reason: Annotated[str, Field(min_length=1)]
 
 
-class _File(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
     matrix: _Head
-    block: list[_Block] = Field(min_length=1)
-    exclude: list[_Exclude] = []
+    block: Annotated[tuple[_Block, ...], Field(min_length=1)]
+    exclude: tuple[_Exclude, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

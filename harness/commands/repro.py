@@ -34,7 +34,6 @@ def repro(
 
     Exit code as `ttylab run`; 2 if the image or the machine is no longer the recorded one.
     """
-    from emulator.errors import SpecError  # noqa: PLC0415
     from emulator.images.kinds import image_features  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
     from harness.cells.cell import parse_cell_id  # noqa: PLC0415
@@ -42,7 +41,7 @@ def repro(
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
-    from harness.run.repro import REPRO_PREFIX, differences, find_record, recorded_spec  # noqa: PLC0415
+    from harness.run.repro import REPRO_PREFIX, recall  # noqa: PLC0415
     from harness.scenarios import LIBRARY, find_scenario  # noqa: PLC0415
     from harness.targets import target_at  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
@@ -52,18 +51,8 @@ def repro(
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale)
     image = lab.guest_image(cell.image)
     spec = guest_spec(cell, scenario, image)
-    record = find_record(cell, run)
-    if record is not None and record[1].target == "serial" and not port:
-        raise SpecError(f"{cell.id} was played on a serial port; say on which: --port URL")
-    if record is None:
-        sys.stderr.write(f"ttylab: no run here has {cell.id}; booting it as it is defined now\n")
-    elif not port:
-        found = differences(record[1], recorded_spec(record[0], cell), image=image, now=spec)
-        if found and not changed:
-            raise SpecError(f"{record[0].name} ran another machine: {'; '.join(found)} (--changed goes on)")
-        lab.cold = not record[1].start.startswith("forked")
-        told = f"{record[1].start}: {record[1].status} {record[1].message}"
-        sys.stderr.write(f"ttylab: as in {record[0].name}, {told}\n")
+    told, lab.cold = recall(cell, run, image=image, now=spec, changed=changed, port=port)
+    sys.stderr.write(f"ttylab: {told}\n")
     if interactive:
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0

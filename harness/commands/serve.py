@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from emulator.cloud.settings import CloudKind, Era, Fault
 
 if TYPE_CHECKING:
     from emulator.cloud.config import CloudConfig
@@ -35,32 +37,6 @@ Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 wrong input, port or state directory
 130 ended at once by a second Ctrl-C.
 """
 
-
-class EraOption(StrEnum):
-    """Values of --era."""
-
-    CURRENT = "current"
-    Y2020 = "2020"
-
-
-class CloudOption(StrEnum):
-    """Values of --cloud."""
-
-    PUBLIC = "public"
-    GOVERNMENT = "government"
-    CHINA = "china"
-
-
-class FaultOption(StrEnum):
-    """Values of --fault."""
-
-    REFUSED_TRUST = "refused-trust"
-    LATE_FIRST_FRAME = "late-first-frame"
-    DROPPED_LINK = "dropped-link"
-    CONFLICT = "conflict"
-    NO_RESPONSE = "no-response"
-
-
 app = typer.Typer(add_completion=False)
 
 
@@ -76,11 +52,9 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A cloud.toml; see --print-config.")
     ] = None,
-    era: Annotated[EraOption | None, typer.Option(help="Whose rules hold.")] = None,
-    cloud: Annotated[CloudOption | None, typer.Option(help="Which of Azure's clouds it is.")] = None,
-    fault: Annotated[
-        list[FaultOption] | None, typer.Option(help="A fault to inject; may be repeated.")
-    ] = None,
+    era: Annotated[Era | None, typer.Option(help="Whose rules hold.")] = None,
+    cloud: Annotated[CloudKind | None, typer.Option(help="Which of Azure's clouds it is.")] = None,
+    fault: Annotated[list[Fault] | None, typer.Option(help="A fault to inject; may be repeated.")] = None,
     ready_file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write endpoint and credentials here, as JSON, once it answers."),
@@ -151,17 +125,14 @@ def _read_config(path: Path | None) -> tuple[CloudConfig, str]:
 
 
 def _with_options(
-    tables: CloudConfig, *, era: EraOption | None, cloud: CloudOption | None, faults: list[FaultOption]
+    tables: CloudConfig, *, era: Era | None, cloud: CloudKind | None, faults: list[Fault]
 ) -> CloudConfig:
     """Return the file's tables with what the command line changes."""
-    changes: dict[str, object] = {}
-    if era is not None:
-        changes["era"] = era.value
-    if cloud is not None:
-        changes["kind"] = cloud.value
-    if faults:
-        changes["faults"] = [*tables.settings.faults, *(one.value for one in faults)]
-    return tables.model_copy(update={"settings": tables.settings.model_copy(update=changes)})
+    given = tables.settings
+    settings = replace(
+        given, era=era or given.era, kind=cloud or given.kind, faults=given.faults.union(faults)
+    )
+    return replace(tables, settings=settings)
 
 
 def _print_environment(tables: CloudConfig, origin: str, *, host: str, port: int, state: Path | None) -> None:

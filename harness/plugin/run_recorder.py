@@ -14,6 +14,7 @@ import pytest
 
 from emulator.clock import SYSTEM_CLOCK, Clock, utc_now
 from emulator.errors import EmulatorError
+from emulator.values import dump_json
 from harness.cells.cell import Cell
 from harness.cells.matrix import Matrix
 from harness.plugin.process import held_back
@@ -70,7 +71,7 @@ class RunRecorder:
         Raises:
             StateError: no matrix was run.
         """
-        cells = [self._cell_result(cell) for cell in self._cells()]
+        cells = tuple(self._cell_result(cell) for cell in self._cells())
         counts = {status: sum(cell.status == status for cell in cells) for status in STATUSES}
         return RunResult(
             run_id=self.run_dir.name,
@@ -81,11 +82,11 @@ class RunRecorder:
             host=host_facts(),
             workers=self.workers,
             interrupted=self.interrupted,
-            excluded=[
+            excluded=tuple(
                 {"cell": one.cell.id, "reason": one.reason}
                 for matrix in self.matrices
                 for one in matrix.excluded
-            ],
+            ),
             summary={"cells": len(cells), **counts},
             cells=cells,
         )
@@ -219,7 +220,7 @@ class RecordHooks:
 
     def _write_json(self, result: RunResult) -> None:
         if self._options.run_json == "-":
-            sys.stdout.write(result.model_dump_json(indent=1) + "\n")
+            sys.stdout.write(dump_json(result, indent=1).decode() + "\n")
         elif self._options.run_json:
             write_run(result, Path(self._options.run_json))
 

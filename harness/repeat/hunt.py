@@ -28,7 +28,7 @@ from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
 from harness.scenarios import LIBRARY, find_scenario
 from harness.snapshots.start import ensure_state
-from harness.targets import MACHINE, target_at
+from harness.targets import target_at
 from harness.targets.target_kind import TargetKind
 
 
@@ -144,7 +144,7 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
     return summary
 
 
-def find_cell(cell_id: str, *, target: TargetKind = MACHINE) -> tuple[Cell, Scenario]:
+def find_cell(cell_id: str, *, target: TargetKind | None = None) -> tuple[Cell, Scenario]:
     """Return a cell and its scenario.
 
     Raises:

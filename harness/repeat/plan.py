@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
@@ -49,10 +49,6 @@ class Repetition:
     def name(self) -> str:
         """Of its directory."""
         return f"{self.number:04}"
-
-    def to_dict(self) -> dict[str, object]:
-        """Return it as a value that json can write; the keys of `delays` become text there."""
-        return asdict(self)
 
 
 def parse_jitter(text: str) -> frozenset[Jitter]:

@@ -10,6 +10,7 @@ from math import sqrt
 from statistics import NormalDist
 
 from emulator.errors import SpecError
+from emulator.values import json_ready
 from harness.repeat.outcome import Ending, Group, group_endings
 from harness.repeat.plan import Jitter
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
@@ -231,7 +232,8 @@ def _group(group: Group, hunt: Hunt) -> dict[str, object]:
 
 
 def _ending(ending: Ending) -> dict[str, object]:
-    return ending.repetition.to_dict() | {
+    return {
+        **json_ready(ending.repetition),
         "status": ending.status.value,
         "message": ending.message,
         "duration_s": round(ending.duration_s, 3),

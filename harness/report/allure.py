@@ -24,6 +24,7 @@ from allure_pytest.listener import AllureListener
 from emulator.console.transcript import CONSOLE_FILE, TIMELINE_FILE
 from emulator.files import write_whole
 from emulator.guest_text.printable import visible
+from emulator.values import dump_json
 from harness.report.comparison import target_of
 from harness.report.console_html import tame
 from harness.report.model import CellResult, RunResult
@@ -223,7 +224,7 @@ def _pieces(result: CellResult, files: Path) -> Iterator[_Piece]:
             yield _Piece(name=name, kind=kind, data=data)
     if data := _read(files / "qemu.stderr"):
         yield _Piece(name="qemu.stderr", kind=AttachmentType.TEXT, data=tame(data).encode())
-    record = result.model_dump_json(indent=1).encode()
+    record = dump_json(result, indent=1)
     yield _Piece(name="result.json", kind=AttachmentType.JSON, data=record)
 
 

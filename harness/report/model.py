@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from emulator.errors import SpecError
 from emulator.files import write_whole
+from emulator.values import dump_json, load_json
+from harness.scenario.verdict import Evidence, Injection
 
 VERSION = 1
 RUN_FILE = "run.json"
 RESULT_FILE = "result.json"
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CellRecord(_Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellRecord:
     """Which cell: the fixed words of `ttylab run --list --json`."""
 
     id: str
@@ -30,25 +29,8 @@ class CellRecord(_Value):
     scenario: str
 
 
-class EvidenceRecord(_Value):
-    """A place in the transcript: bytes `[start, end)`, `at` seconds."""
-
-    says: str
-    start: int
-    end: int
-    at: float
-
-
-class InjectionRecord(_Value):
-    """A stimulus and what became of it."""
-
-    stimulus: str
-    at: float
-    outcome: Literal["effective", "no-effect"]
-    latency_s: float | None
-
-
-class FindingRecord(_Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingRecord:
     """A signature found in the transcript; `expected` where the scenario allows it."""
 
     rule: str
@@ -62,7 +44,8 @@ class FindingRecord(_Value):
     expected: bool
 
 
-class StageRecord(_Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRecord:
     """A stage of a boot; `boot` counts from 0, `at` is seconds since the transcript's epoch."""
 
     boot: int
@@ -70,7 +53,8 @@ class StageRecord(_Value):
     at: float
 
 
-class StepRecord(_Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
     """A step of the scenario; `end` is None where it never ended."""
 
     text: str
@@ -79,7 +63,8 @@ class StepRecord(_Value):
     outcome: Literal["done", "failed", "broken", "skipped", "not-run"]
 
 
-class CellResult(_Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellResult:
     """Everything about one cell's run.
 
     Files lie in `directory` (relative to the run's directory): console.bin, timeline.jsonl, argv.json,
@@ -90,33 +75,34 @@ class CellResult(_Value):
     title: str
     description: str
     severity: str
-    tags: list[str]
+    tags: tuple[str, ...]
     status: Literal["passed", "failed", "broken", "skipped"]
     reason: str
     message: str
     step: int | None = None
-    evidence: list[EvidenceRecord] = Field(default_factory=list)
-    injections: list[InjectionRecord] = Field(default_factory=list)
-    findings: list[FindingRecord] = Field(default_factory=list)
-    stages: list[StageRecord] = Field(default_factory=list)
-    steps: list[StepRecord] = Field(default_factory=list)
+    evidence: tuple[Evidence, ...] = ()
+    injections: tuple[Injection, ...] = ()
+    findings: tuple[FindingRecord, ...] = ()
+    stages: tuple[StageRecord, ...] = ()
+    steps: tuple[StepRecord, ...] = ()
     started_utc: str
     duration_s: float
     console_bytes: int
     worker: str
     directory: str
     repro: str
-    argv: list[str] = Field(default_factory=list)
-    image: dict[str, object] = Field(default_factory=dict)
+    argv: tuple[str, ...] = ()
+    image: Mapping[str, object] = field(default_factory=dict)
     accelerator: str = ""
     qemu: str = ""
     seed: int | None = None
     target: str = "machine"
     start: str = "booted"
-    shares: list[str] = Field(default_factory=list)
+    shares: tuple[str, ...] = ()
 
 
-class RunResult(_Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
     """A whole run; cells are sorted by id."""
 
     version: Literal[1] = 1
@@ -125,12 +111,12 @@ class RunResult(_Value):
     duration_s: float
     matrix: str
     ttylab: str
-    host: dict[str, object]
+    host: Mapping[str, object]
     workers: int
     interrupted: bool = False
-    excluded: list[dict[str, str]] = Field(default_factory=list)
-    summary: dict[str, int]
-    cells: list[CellResult]
+    excluded: tuple[Mapping[str, str], ...] = ()
+    summary: Mapping[str, int]
+    cells: tuple[CellResult, ...]
 
 
 def load_run(path: Path) -> RunResult:
@@ -140,10 +126,11 @@ def load_run(path: Path) -> RunResult:
         SpecError: it can't be read or is of another version.
     """
     file = path / RUN_FILE if path.is_dir() else path
+    origin = f"{file}: no run result of version {VERSION}"
     try:
-        return RunResult.model_validate_json(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise SpecError(f"{file}: no run result of version {VERSION}: {error}") from error
+        return load_json(file.read_bytes(), RunResult, origin=origin)
+    except OSError as error:
+        raise SpecError(f"{origin}: {error}") from error
 
 
 def write_run(run: RunResult, path: Path) -> Path:
@@ -153,7 +140,7 @@ def write_run(run: RunResult, path: Path) -> Path:
         FileError: it can't be written; an older file stays as it was.
     """
     file = path / RUN_FILE if path.is_dir() else path
-    write_whole(file, run.model_dump_json(indent=1).encode() + b"\n", parents=True)
+    write_whole(file, dump_json(run, indent=1) + b"\n", parents=True)
     return file
 
 
@@ -164,5 +151,5 @@ def write_cell(result: CellResult, run_dir: Path) -> Path:
         FileError: it can't be written; an older file stays as it was.
     """
     file = run_dir / result.directory / RESULT_FILE
-    write_whole(file, result.model_dump_json(indent=1).encode() + b"\n", parents=True)
+    write_whole(file, dump_json(result, indent=1) + b"\n", parents=True)
     return file

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -227,7 +227,7 @@ def _cell_page(run: RunResult, view: CellView, transcript: Transcript | None, *,
             "files": f"../../{result.directory}",
             "argv": _argv(result, files),
             "stderr": plain(_read(files / "qemu.stderr")),
-            "images": view_images(run.model_copy(update={"cells": [result]})) if result.image else [],
+            "images": view_images(replace(run, cells=(result,))) if result.image else [],
         },
     )
 

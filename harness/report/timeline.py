@@ -15,7 +15,8 @@ from html import escape as quote
 from emulator.console.marks import Chunk, Mark, MarkKind
 from emulator.console.transcript import Transcript
 from emulator.guest_text.printable import visible
-from harness.report.model import CellResult, InjectionRecord, StageRecord
+from harness.report.model import CellResult, StageRecord
+from harness.scenario.verdict import Injection
 
 WIDTH = 1000
 _LEFT, _RIGHT = 84, 14
@@ -359,7 +360,7 @@ def _stimuli(result: CellResult, marks: Sequence[Mark]) -> list[Point]:
     return sorted(points, key=lambda point: (point.at, point.label))
 
 
-def _latency(injection: InjectionRecord) -> str:
+def _latency(injection: Injection) -> str:
     if injection.latency_s is None:
         return "(no effect)"
     return f"+{1000 * injection.latency_s:.0f} ms"

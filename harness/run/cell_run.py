@@ -13,6 +13,7 @@ from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import EmulatorError, SpecError
 from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
+from emulator.values import load_json
 from harness.cells.cell import Cell
 from harness.play.runner import Player
 from harness.report.model import RESULT_FILE, CellResult, write_cell
@@ -22,7 +23,7 @@ from harness.run.wanted import wanted_of
 from harness.scenario.errors import Unsupported
 from harness.scenario.scenario import BOOT_S, Scenario
 from harness.snapshots.start import Wanted
-from harness.targets import MACHINE
+from harness.targets import find_target
 from harness.targets.target_kind import Address, Place, TargetKind
 
 CELLS = "cells"
@@ -50,7 +51,7 @@ class CellRun:
     cell: Cell
     scenario: Scenario
     lab: Lab
-    target: TargetKind = MACHINE
+    target: TargetKind = field(default_factory=find_target)
     address: Address = None
     worker: str = "main"
     time_limit_s: float = 180.0
@@ -177,5 +178,5 @@ def lost_cell(cell: Cell, scenario: Scenario, run_dir: Path, *, message: str) ->
 def read_result(run_dir: Path, cell_id: str) -> CellResult | None:
     """Return the result that a worker wrote, or None."""
     with suppress(OSError, ValueError):
-        return CellResult.model_validate_json((run_dir / CELLS / cell_id / RESULT_FILE).read_bytes())
+        return load_json((run_dir / CELLS / cell_id / RESULT_FILE).read_bytes(), CellResult, origin=cell_id)
     return None

@@ -11,6 +11,7 @@ from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.places import RESULTS
+from emulator.values import json_ready, read_value
 from harness.cells.cell import Cell
 from harness.report.model import CellResult
 from harness.run.cell_run import CELLS, read_result
@@ -18,6 +19,35 @@ from harness.snapshots.start import OWN_DISK
 
 REPRO_PREFIX = "repro-"
 """What begins the names of reproductions' own directories, which are no runs to reproduce."""
+
+
+def recall(
+    cell: Cell, run: Path | None, *, image: GuestImage, now: MachineSpec, changed: bool, port: str
+) -> tuple[str, bool]:
+    """Return, in a line, how a run had the cell, and whether its machine was booted rather than forked.
+
+    Args:
+        cell: which.
+        run: whose record; None: that of the newest run that has the cell.
+        image: its image as it is now.
+        now: its machine as it would be now.
+        changed: whether another machine than the recorded one will do.
+        port: URL of the serial port where it is to be played; empty: a machine here.
+
+    Raises:
+        SpecError: the run has no such cell, or had another machine, or a serial port that is not named.
+    """
+    record = find_record(cell, run)
+    if record is None:
+        return f"no run here has {cell.id}; booting it as it is defined now", False
+    where, result = record
+    if result.target == "serial" and not port:
+        raise SpecError(f"{cell.id} was played on a serial port; say on which: --port URL")
+    found = [] if port else differences(result, recorded_spec(where, cell), image=image, now=now)
+    if found and not changed:
+        raise SpecError(f"{where.name} ran another machine: {'; '.join(found)} (--changed goes on)")
+    told = f"as in {where.name}, {result.start}: {result.status} {result.message}"
+    return told, not result.start.startswith("forked")
 
 
 def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
@@ -47,7 +77,7 @@ def recorded_spec(run: Path, cell: Cell) -> MachineSpec:
     """
     file = run / CELLS / cell.id / ARGV_FILE
     try:
-        return MachineSpec.from_dict(json.loads(file.read_bytes())["spec"])
+        return read_value(json.loads(file.read_bytes())["spec"], MachineSpec, origin="spec", whole=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpecError(f"{file}: no machine spec: {error}") from error
 
@@ -61,6 +91,6 @@ def differences(recorded: CellResult, spec: MachineSpec, *, image: GuestImage, n
         found.append(f"image {image.name} was built anew: {', '.join(changed)} differ")
     if [disk.path.name for disk in spec.disks] == [OWN_DISK]:
         spec = replace(spec, disks=now.disks)  # made anew for each run, empty
-    before, after = spec.to_dict(), now.to_dict()
+    before, after = json_ready(spec), json_ready(now)
     found += [f"{key} was {before[key]!r}, is {after[key]!r}" for key in before if before[key] != after[key]]
     return found

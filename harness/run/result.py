@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from emulator.console.transcript import Transcript
+from emulator.values import read_value
 from harness.cells.cell import Cell
 from harness.play.boot_stages import boot_offsets, find_stages
 from harness.play.judge import PlayedStep, judge
 from harness.report.model import (
     CellRecord,
     CellResult,
-    EvidenceRecord,
     FindingRecord,
-    InjectionRecord,
     StageRecord,
     StepRecord,
 )
@@ -61,7 +60,7 @@ class Circumstances:
 
 def cell_record(cell: Cell) -> CellRecord:
     """Return the fixed words for a cell."""
-    return CellRecord.model_validate(cell.words())
+    return read_value(cell.words(), CellRecord, origin="cell")
 
 
 def judged_result(
@@ -104,36 +103,36 @@ def _result(
         title=scenario.title,
         description=scenario.description,
         severity=scenario.severity.value,
-        tags=sorted(scenario.tags),
+        tags=tuple(sorted(scenario.tags)),
         status=verdict.status.value,
         reason=verdict.reason.value,
         message=verdict.message,
         step=verdict.step,
-        evidence=[EvidenceRecord(**asdict(one)) for one in verdict.evidence],
-        injections=[InjectionRecord.model_validate(asdict(one)) for one in verdict.injections],
+        evidence=verdict.evidence,
+        injections=verdict.injections,
         findings=_findings(findings, judgement.alarms),
-        stages=[StageRecord(boot=s.boot, stage=s.stage.value, at=s.at) for s in find_stages(transcript)],
-        steps=[_step(played) for played in judgement.steps],
+        stages=tuple(StageRecord(boot=s.boot, stage=s.stage.value, at=s.at) for s in find_stages(transcript)),
+        steps=tuple(_step(played) for played in judgement.steps),
         started_utc=around.started_utc,
         duration_s=around.duration_s,
         console_bytes=len(transcript),
         worker=around.worker,
         directory=around.directory,
         repro=around.repro or f"ttylab repro {cell.id}",
-        argv=list(around.argv),
+        argv=tuple(around.argv),
         image=around.image,
         accelerator=around.accelerator,
         qemu=around.qemu,
         seed=around.seed,
         target=around.target,
         start=around.start,
-        shares=list(around.shares),
+        shares=tuple(around.shares),
     )
 
 
-def _findings(findings: Iterable[Finding], alarms: Iterable[Alarm]) -> list[FindingRecord]:
+def _findings(findings: Iterable[Finding], alarms: Iterable[Alarm]) -> tuple[FindingRecord, ...]:
     bad = {(alarm.name, alarm.end) for alarm in alarms}
-    return [
+    return tuple(
         FindingRecord(
             rule=one.rule,
             kind=one.kind.value,
@@ -146,7 +145,7 @@ def _findings(findings: Iterable[Finding], alarms: Iterable[Alarm]) -> list[Find
             expected=(one.rule, one.end) not in bad,
         )
         for one in findings
-    ]
+    )
 
 
 def _step(played: PlayedStep) -> StepRecord:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from emulator.images.kinds import GuestImage
 from emulator.machine.spec import Firmware, MachineType
+from emulator.values import json_ready
 from harness.cells.cell import Cell
 from harness.cells.spec import guest_spec, start_words
 from harness.guests.drivers import knock_of, open_guest
@@ -68,7 +69,7 @@ def states_of(cells: Iterable[Cell], lab: Lab) -> tuple[Wanted, ...]:
         scenario = find_scenario(cell.scenario)
         if golden_stage(scenario) is not None:
             state = wanted_of(cell, scenario, lab.guest_image(cell.image))
-            common = {**state.spec.to_dict(), "name": "", "seed": 0}
+            common = {**json_ready(state.spec), "name": "", "seed": 0}
             wanted.setdefault((state.stage, state.host_reads_disks, str(sorted(common.items()))), state)
     return tuple(wanted.values())
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import re2
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emulator.errors import SpecError
-from emulator.toml_file import load_toml
+from emulator.values import load_toml
 from harness.signatures.model import Kind
 
 RULES_DIRECTORY = Path(__file__).parent / "rules"
@@ -49,17 +49,14 @@ class Screen(Protocol):
         """Return the numbers of the patterns that match."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class FormTable(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormTable:
     """How one sort of report of a rule is recognised and named."""
 
     match: str
     title: str
-    alt: list[str] = []
-    kind: str | None = None
+    alt: tuple[str, ...] = ()
+    kind: Kind | None = None
     frame: str | None = None
     needs_trace: bool = True
     corrupted: str | None = None
@@ -67,50 +64,54 @@ class FormTable(_Table):
     fatal: bool | None = None
 
 
-class RuleTable(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleTable:
     """One rule; a report that fits no form keeps the rule's own title."""
 
-    id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     trigger: str
-    never: list[str] = []
+    never: tuple[str, ...] = ()
     title: str
-    kind: str
+    kind: Kind
     fatal: bool = False
     prompt: bool = False
     once: bool = False
     after: str | None = None
     opens: str | None = None
-    absorbs: list[str] = []
+    absorbs: tuple[str, ...] = ()
     continues: bool = False
     see: str
-    form: list[FormTable] = []
+    form: tuple[FormTable, ...] = ()
 
 
-class FrameTable(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameTable:
     """Where the blamed function stands: places tried in order, and functions never blamed."""
 
     id: str
-    places: list[str]
-    skip: list[str] = []
-    anchor: list[str] = []
+    places: tuple[str, ...]
+    skip: tuple[str, ...] = ()
+    anchor: tuple[str, ...] = ()
 
 
-class RenameTable(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameTable:
     """A function that has several names for the same thing; the first that matches counts."""
 
     match: str
     to: str
 
 
-class RuleFile(_Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFile:
     """One file of rules."""
 
-    rule: list[RuleTable] = []
-    frame: list[FrameTable] = []
-    skip: list[str] = []
-    suppress: list[str] = []
-    foreign: list[str] = []
-    rename: list[RenameTable] = []
+    rule: tuple[RuleTable, ...] = ()
+    frame: tuple[FrameTable, ...] = ()
+    skip: tuple[str, ...] = ()
+    suppress: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+    rename: tuple[RenameTable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +240,7 @@ def compile_pattern(pattern: str, *, origin: str) -> Pattern:
 
 @lru_cache(maxsize=256)
 def _compiled_union(patterns: tuple[str, ...]) -> Pattern:
-    return _any_of(list(patterns), origin="screen")
+    return _any_of(patterns, origin="screen")
 
 
 def _expand(pattern: str) -> bytes:
@@ -261,13 +262,13 @@ def _options() -> re2.Options:
     return options
 
 
-def _any_of(patterns: list[str], *, origin: str) -> Pattern:
+def _any_of(patterns: Sequence[str], *, origin: str) -> Pattern:
     return compile_pattern(
         "|".join(f"(?:{p})" for p in patterns) if patterns else r"[^\x00-\xff]", origin=origin
     )
 
 
-def _recipe(table: FrameTable, *, common_skip: list[str], origin: Path) -> FrameRecipe:
+def _recipe(table: FrameTable, *, common_skip: Sequence[str], origin: Path) -> FrameRecipe:
     where = f"{origin}: frame {table.id!r}"
     return FrameRecipe(
         places=tuple(
@@ -287,7 +288,7 @@ def _rule(table: RuleTable, *, recipes: dict[str, FrameRecipe], origin: Path) ->
         loose=tuple(_loose(pattern) for pattern in (table.trigger, table.after) if pattern is not None),
         never=_any_of(table.never, origin=where),
         title=table.title,
-        kind=_kind(table.kind, origin=where),
+        kind=table.kind,
         fatal=table.fatal,
         prompt=table.prompt,
         once=table.once,
@@ -307,20 +308,13 @@ def _form(table: FormTable, *, recipes: dict[str, FrameRecipe], origin: str) -> 
         match=compile_pattern(f"(?m){table.match}", origin=origin),
         title=table.title,
         alt=tuple(table.alt),
-        kind=None if table.kind is None else _kind(table.kind, origin=origin),
+        kind=table.kind,
         frame=None if table.frame is None else recipes[table.frame],
         needs_trace=table.needs_trace,
         corrupted=table.corrupted or "",
         consequence=table.consequence,
         fatal=table.fatal,
     )
-
-
-def _kind(word: str, *, origin: str) -> Kind:
-    try:
-        return Kind(word)
-    except ValueError as error:
-        raise SpecError(f"{origin}: unknown kind {word!r}; allowed: {', '.join(Kind)}") from error
 
 
 def _check_ids(rules: list[Rule]) -> None:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
 
 from emulator.errors import unknown_name
-from harness.targets.machine import MachineTargets
-from harness.targets.serial_port import SerialTargets
-from harness.targets.service import ServiceTargets
-from harness.targets.target_kind import TargetKind
 
-MACHINE: TargetKind = MachineTargets()
-TARGETS: Mapping[str, TargetKind] = MappingProxyType(
-    {one.name: one for one in (MACHINE, ServiceTargets(), SerialTargets())}
+if TYPE_CHECKING:
+    from harness.targets.target_kind import TargetKind
+
+MACHINE = "machine"
+SERIAL = "serial"
+TARGETS: Mapping[str, str] = MappingProxyType(
+    {
+        MACHINE: "harness.targets.machine",
+        "service": "harness.targets.service",
+        SERIAL: "harness.targets.serial_port",
+    }
 )
-"""Every kind of target by its name."""
+"""The module of each kind of target, whose KIND it is; loaded when it is asked for."""
 
 
-def target_at(port: str) -> TargetKind:
-    """Return what is played on where `--port` says "" or the URL of a serial port."""
-    return TARGETS["serial"] if port else MACHINE
-
-
-def find_target(name: str) -> TargetKind:
+def find_target(name: str = MACHINE) -> TargetKind:
     """Return the kind of target called `name`.
 
     Raises:
@@ -31,4 +32,9 @@ def find_target(name: str) -> TargetKind:
     """
     if name not in TARGETS:
         raise unknown_name("target", name, TARGETS)
-    return TARGETS[name]
+    return cast("TargetKind", import_module(TARGETS[name]).KIND)
+
+
+def target_at(port: str) -> TargetKind:
+    """Return what is played on where `--port` says "" or the URL of a serial port."""
+    return find_target(SERIAL if port else MACHINE)

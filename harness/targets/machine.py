@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from emulator.images.kinds import REGISTERED
 from emulator.machine.control import capabilities
 from emulator.machine.spec import MachineSpec
-from harness.play.target import Target
 from harness.scenario.scenario import Scenario
-from harness.snapshots.start import Wanted, open_started
-from harness.targets.target_kind import Place, lacking
+from harness.targets.target_kind import Place, TargetKind, lacking
+
+if TYPE_CHECKING:
+    from harness.play.target import Target
+    from harness.snapshots.start import Wanted
 
 
 class MachineTargets:
-    """Machines on this host."""
+    """Machines on this host: forked from a snapshot where that can be, else booted."""
 
     name = "machine"
     is_emulated = True
@@ -29,6 +32,9 @@ class MachineTargets:
     @contextmanager
     def open(self, wanted: Wanted, place: Place) -> Iterator[Target]:
         """Open a machine and let it run."""
+        from harness.play.target import Target  # noqa: PLC0415  # not for a list of cells
+        from harness.snapshots.start import open_started  # noqa: PLC0415
+
         opened = open_started(place.bench, wanted, run_dir=place.directory, label=place.label)
         with opened as (machine, start):
             yield Target(
@@ -40,3 +46,6 @@ class MachineTargets:
                 start=start.says,
                 shares=start.shares,
             )
+
+
+KIND: TargetKind = MachineTargets()

@@ -24,7 +24,7 @@ from harness.play.target import Target
 from harness.scenario.scenario import Scenario
 from harness.snapshots.stage import TESTS_BOOT
 from harness.snapshots.start import Wanted
-from harness.targets.target_kind import Place, lacking
+from harness.targets.target_kind import Place, TargetKind, lacking
 
 BAUD = 115200
 KNOCK_S = 10.0
@@ -183,3 +183,6 @@ def open_port(
             obstacles={} if why is None else {Capability.SERIAL_BREAK: why},
             ended=lambda: console.far_end_gone,
         )
+
+
+KIND: TargetKind = SerialTargets()

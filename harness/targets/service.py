@@ -26,6 +26,7 @@ from emulator.images.kinds import REGISTERED
 from emulator.machine.control import Capability, capabilities
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
+from emulator.values import json_ready
 from harness.azure.address import ServiceAddress
 from harness.azure.arm import Arm, open_arm
 from harness.azure.interleave import Interleaver, Piece, Remark, Told
@@ -36,7 +37,7 @@ from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 from harness.scenario.scenario import Scenario
 from harness.snapshots.start import Wanted
 from harness.targets.service_abilities import OBSTACLES, service_capabilities, service_misfit
-from harness.targets.target_kind import Place, lacking
+from harness.targets.target_kind import Place, TargetKind, lacking
 
 OPEN_S = 60.0
 POWER_S = 120.0
@@ -196,7 +197,7 @@ class ServiceTargets:
             )
             stack.enter_context(made)
             sink = DirectorySink(place.directory, console="ttyS0")
-            kept = {"argv": [], "spec": spec.to_dict()}  # for `repro`, which boots the same machine here
+            kept = {"argv": [], "spec": json_ready(spec)}  # for `repro`, which boots the same machine here
             write_json(place.directory / ARGV_FILE, kept)
             able = service_capabilities(spec)
             opened = service_target(arm, vm, able=able, name=place.label, sink=sink, clock=clock)
@@ -297,3 +298,6 @@ class _Opener:
     def _note_end(self) -> None:
         """Close the transcript: what a console without a link says is not whole."""
         self.channel.transcript.close("a link to the service ended")
+
+
+KIND: TargetKind = ServiceTargets()

@@ -1,6 +1,6 @@
 """What a kind of target offers, so that cells can be played on it.
 
-A new kind is a module with a class that offers what `TargetKind` asks, and its name in `TARGETS`.
+A new kind is a module whose KIND offers what `TargetKind` asks, and its line in `TARGETS`.
 """
 
 from __future__ import annotations
@@ -8,15 +8,18 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from emulator.machine.control import Capability
 from emulator.machine.spec import MachineSpec
-from harness.azure.address import ServiceAddress
-from harness.play.target import Target
 from harness.scenario.scenario import Scenario
-from harness.snapshots.start import Bench, Wanted
 
-Address: TypeAlias = ServiceAddress | str | None
+if TYPE_CHECKING:  # a list of cells is made without what runs guests
+    from harness.azure.address import ServiceAddress
+    from harness.play.target import Target
+    from harness.snapshots.start import Bench, Wanted
+
+Address: TypeAlias = "ServiceAddress | str | None"
 """Where a target is that is not made here: a service, or a serial port's URL; None for a machine here."""
 
 
@@ -66,7 +69,7 @@ class TargetKind(Protocol):
         ...
 
 
-def lacking(scenario: Scenario, able: frozenset[object], who: str) -> str | None:
+def lacking(scenario: Scenario, able: frozenset[Capability], who: str) -> str | None:
     """Return what `who` lacks of what a scenario needs, or None."""
     missing = scenario.needs - able
     return f"{who} can't do: {', '.join(sorted(missing))}" if missing else None

@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from emulator.clock import Deadline
-from emulator.cloud.config import CloudConfig, SettingsTable, demo_config
+from emulator.cloud.config import CloudConfig, demo_config
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import instance_id, vm_id
+from emulator.cloud.settings import Settings
 from emulator.fleet.guest import Guest
 from emulator.service.core.context import Service
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
+from emulator.values import read_value
 from tests.support.fake_fleet import FakeFleet, FakeGuest
 
 TENANT = "11111111-1111-1111-1111-111111111111"
@@ -196,7 +198,7 @@ def open_cloud_lab(
     """
     described = config or demo_config()
     options = ServiceOptions(
-        config=described.model_copy(update={"settings": SettingsTable(**settings)}),
+        config=replace(described, settings=read_value(settings, Settings, origin="settings")),
         origin="demo.toml",
         ca=directory / "ca",
         make_fleet=None if real else lambda _: FakeFleet(prepare=greet),

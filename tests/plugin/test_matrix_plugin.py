@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from emulator.console.transcript import load_transcript
+from emulator.values import json_ready
 from harness.report.model import load_run
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED
 from tests.support.fake_guest import KERNEL_LINE
@@ -206,7 +207,7 @@ VOLATILE = {"worker", "started_utc", "duration_s"}
 
 
 def stable(run_dir: Path) -> list[dict]:
-    found = load_run(run_dir).model_dump()["cells"]
+    found = json_ready(load_run(run_dir))["cells"]
     return [{key: value for key, value in cell.items() if key not in VOLATILE} for cell in found]
 
 

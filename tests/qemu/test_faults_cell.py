@@ -146,7 +146,7 @@ def test_cell_is_broken_when_there_is_no_qemu(tmp_path, bench):
             raise MissingPrerequisite("qemu-system-x86_64", remedy="apt-get install qemu-system-x86")
 
     result = run(NoQemu(run_dir=bench.run_dir), WAIT)
-    assert (result.status, result.argv) == ("broken", [])
+    assert (result.status, result.argv) == ("broken", ())
     assert "apt-get install qemu-system-x86" in result.message
 
 

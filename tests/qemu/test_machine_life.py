@@ -17,6 +17,7 @@ from emulator.machine.ledger import Ledger, list_machines
 from emulator.machine.machine import open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType
+from emulator.values import read_value
 
 pytestmark = pytest.mark.qemu
 
@@ -108,7 +109,7 @@ def test_machine_keeps_evidence_and_leaves_nothing_else(open_, tmp_path):
     assert (kept.read(), kept.truncated) == (b"xxxxx", None)
     facts = json.loads((tmp_path / "run/argv.json").read_text())
     assert tuple(facts["argv"]) == machine.argv
-    assert MachineSpec.from_dict(facts["spec"]) == machine.spec
+    assert read_value(facts["spec"], MachineSpec, origin="here", whole=True) == machine.spec
     assert machine.stderr == b""
 
 

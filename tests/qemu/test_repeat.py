@@ -12,6 +12,7 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.console.transcript import load_transcript
+from emulator.values import load_json
 from harness import cli
 from harness.cells.cell import parse_cell_id
 from harness.repeat.hunt import HuntRun, make_states
@@ -77,7 +78,7 @@ def test_one_repetition_is_had_again_with_what_disturbed_it_in_its_evidence(tmp_
     assert one["number"] == 5
     assert one["icount_shift"] is not None
     kept = run_dir / one["directory"]
-    result = CellResult.model_validate_json((kept / "result.json").read_bytes())
+    result = load_json((kept / "result.json").read_bytes(), CellResult, origin="here")
     assert result.repro == f"ttylab repeat {HELP} --seed 3 --only 5 --time-scale 3"
     assert f"shift={one['icount_shift']},sleep=on" in result.argv
     waits = [mark.detail["seconds"] for mark in load_transcript(kept).marks if mark.name == "delayed"]
@@ -106,7 +107,7 @@ def test_guest_that_fails_at_random_is_found_and_its_causes_are_told_apart(tmp_p
     assert sum(len(group.endings) for group in causes.values()) == COINS
     for ending in summary.endings:
         kept = tmp_path / "hunt" / ending.directory
-        result = CellResult.model_validate_json((kept / "result.json").read_bytes())
+        result = load_json((kept / "result.json").read_bytes(), CellResult, origin="here")
         assert (result.status, result.message) == ("failed", ending.message)
         assert load_transcript(kept).truncated is None
 

@@ -128,4 +128,4 @@ def first_boot(result):
 
 
 def replace_times(step):
-    return step.model_copy(update={"begin": 0.0, "end": None})
+    return replace(step, begin=0.0, end=None)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -230,7 +231,7 @@ def test_state_of_another_qemu_is_not_used(lab: StateLab) -> None:
 
 def test_state_of_another_hosts_tsc_is_refused(lab: StateLab) -> None:
     state = lab.ensure()
-    told = state.manifest.model_copy(update={"tsc_khz": 1000})
+    told = replace(state.manifest, tsc_khz=1000)
     (state.directory / MANIFEST).write_text(told.to_json())
     store = lab.store()
     lab.ensure(store)

@@ -90,7 +90,7 @@ def test_cell_boots_where_no_state_can_be_saved_and_says_why(tmp_path: Path) -> 
     result = play(lab)
     assert result.start.startswith("booted: no state at cmd: ")
     assert "nvme" in result.start
-    assert result.shares == []
+    assert result.shares == ()
 
 
 def test_cell_says_that_its_state_was_damaged_and_made_anew(tmp_path: Path) -> None:

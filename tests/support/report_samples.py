@@ -6,16 +6,17 @@ from pathlib import Path
 from emulator.clock import FakeClock
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import DirectorySink, Transcript
+from emulator.values import json_ready, read_value
 from harness.report.model import (
     CellRecord,
     CellResult,
-    EvidenceRecord,
     FindingRecord,
-    InjectionRecord,
     RunResult,
     StageRecord,
     StepRecord,
 )
+from harness.scenario.scenario import Outcome
+from harness.scenario.verdict import Evidence, Injection
 
 HOSTILE = (
     b"<script>alert(1)</script>\x1b]0;owned\x07\x1b[2J\xff\xfe \xe2\x80\xaegnp.exe & \"quoted\" 'too'\r\n"
@@ -93,7 +94,7 @@ def make_cell(
     name = f"{image}.{machine}.{firmware}.{vcpus}.{scenario}"
     data = guest.transcript.read() if guest else b""
     place = data.find(PANIC)
-    evidence = [EvidenceRecord(says="the kernel panicked", start=place, end=place + len(PANIC) - 2, at=2.2)]
+    evidence = [Evidence(says="the kernel panicked", start=place, end=place + len(PANIC) - 2, at=2.2)]
     finding = FindingRecord(
         rule="panic", kind="BUG", title="kernel panic: NMI: Not continuing",
         start=place, end=place + len(PANIC),
@@ -114,7 +115,7 @@ def make_cell(
         "step": None if ok else 1,
         "evidence": evidence if place >= 0 else [],
         "findings": [finding] if place >= 0 else [],
-        "injections": [InjectionRecord(stimulus="nmi", at=2.1, outcome="effective", latency_s=0.012)],
+        "injections": [Injection(stimulus="nmi", at=2.1, outcome=Outcome.EFFECTIVE, latency_s=0.012)],
         "stages": [
             StageRecord(boot=0, stage=stage, at=at)
             for stage, at in (("firmware", 0.3), ("kernel", 0.6), ("login", 1.9), ("shell", 2.0))
@@ -147,7 +148,7 @@ def make_cell(
         "qemu": "7.2.22",
         "seed": 7,
     }  # fmt: skip
-    return CellResult.model_validate(values | changes)
+    return read_value(json_ready(values | changes), CellResult, origin="sample")
 
 
 def make_run(*cells: CellResult, **changes: object) -> RunResult:
@@ -166,7 +167,7 @@ def make_run(*cells: CellResult, **changes: object) -> RunResult:
         "summary": {status: sum(cell.status == status for cell in ordered) for status in statuses},
         "cells": ordered,
     }
-    return RunResult.model_validate(values | changes)
+    return read_value(json_ready(values | changes), RunResult, origin="sample")
 
 
 def make_run_dir(run_dir: Path) -> RunResult:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from starlette.websockets import WebSocket
 
 from emulator.cloud.config import GUID
@@ -22,6 +21,7 @@ from emulator.service.core.context import ServiceOf, service_of
 from emulator.service.identity.authentication import Caller, authorize
 from emulator.service.parts.links import Link
 from emulator.service.routes.gateway import refuse_upgrade, require_own_origin
+from emulator.values import json_ready
 
 router = APIRouter(prefix="/ttylab")
 WORD_MAX = 640
@@ -30,19 +30,18 @@ WORD_MAX = 640
 Word = Annotated[str, Field(min_length=1, max_length=WORD_MAX)]
 
 
-class GuestTable(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestTable:
     """What a guest is to be; see GuestPlan."""
 
-    model_config = ConfigDict(extra="forbid")
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     image: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
     machine: MachineType = MachineType.PC
     firmware: Firmware = Firmware.SEABIOS
     vcpus: Annotated[int, Field(ge=1, le=4)] = 1
     memory_mib: Annotated[int, Field(alias="memoryMib", ge=SAC_MEMORY_MIB, le=4096)] = 256
-    words: Annotated[
-        Sequence[Annotated[str, Field(min_length=1, max_length=WORD_MAX)]], Field(max_length=64)
-    ] = ()
+    words: Annotated[tuple[Word, ...], Field(max_length=64)] = ()
     devices: frozenset[Device] = frozenset()
     watchdog_action: Annotated[WatchdogAction, Field(alias="watchdogAction")] = WatchdogAction.RESET
     seed: Annotated[int | None, Field(ge=0, lt=2**64)] = None
@@ -89,7 +88,7 @@ async def read_guest(resource: Resource, service: ServiceOf, caller: Caller) -> 
     vm = find_vm(service.cloud, resource)
     guest = service.fleet.existing(vm.key)
     return {
-        "guest": _shown(vm.guest),
+        "guest": json_ready(vm.guest),
         "on": guest is not None and guest.is_on,
         "written": 0 if guest is None else len(guest.transcript),
         "kept_from": 0 if guest is None else guest.transcript.first,
@@ -113,17 +112,17 @@ async def put_guest(
 
 
 def _plan_of(table: GuestTable, *, stands_in_for: str | None) -> GuestPlan:
-    fields = table.model_dump() | {"words": tuple(table.words)}
     try:
-        return GuestPlan(**fields, stands_in_for=stands_in_for)
+        return GuestPlan(**asdict(table), stands_in_for=stands_in_for)
     except SpecError as error:
         raise CloudError(400, "InvalidGuest", str(error)) from error
 
 
-class SizeTable(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeTable:
     """How large a terminal is."""
 
-    model_config = ConfigDict(extra="forbid")
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     rows: Annotated[int, Field(ge=1, le=500)]
     columns: Annotated[int, Field(ge=1, le=500)]
@@ -137,7 +136,3 @@ async def resize(resource: Resource, size: SizeTable, service: ServiceOf, caller
     typed = f"stty rows {size.rows} cols {size.columns}\r"
     guest.type(typed.encode())
     return {"typed": typed}
-
-
-def _shown(plan: GuestPlan) -> dict[str, Any]:
-    return asdict(plan) | {"devices": sorted(plan.devices), "words": list(plan.words)}

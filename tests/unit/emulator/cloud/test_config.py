@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from emulator.cloud.config import CloudConfig, SettingsTable, demo_config, demo_text, load_cloud_config
+from emulator.cloud.config import CloudConfig, demo_config, demo_text, load_cloud_config
 from emulator.cloud.config_records import build_records, stable_id
 from emulator.cloud.console_access import check_access
 from emulator.cloud.guest_plan import DEFAULT_IMAGE
@@ -25,7 +25,7 @@ from emulator.cloud.roles import CONNECT, is_allowed
 from emulator.cloud.settings import CloudKind, Era, Fault, Settings
 from emulator.errors import CloudError, SpecError
 from emulator.machine.spec import Firmware, MachineType
-from emulator.toml_file import parse_table
+from emulator.values import read_value
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 IMAGES = frozenset({DEFAULT_IMAGE, "sid"})
@@ -41,7 +41,7 @@ name = "g"
 
 
 def read(text: str) -> CloudConfig:
-    return parse_table(tomllib.loads(text), CloudConfig, origin="cloud.toml")
+    return read_value(tomllib.loads(text), CloudConfig, origin="cloud.toml")
 
 
 def cloud_of(config: CloudConfig) -> Cloud:
@@ -158,14 +158,13 @@ def test_ids_are_the_same_on_each_start(demo: Cloud) -> None:
 
 def test_demo_text_says_every_setting() -> None:
     text = demo_text()
-    assert [name for name in SettingsTable.model_fields if f"{name} = " not in text] == []
-    assert set(SettingsTable.model_fields) == {one.name for one in fields(Settings)}
-    assert demo_config().settings.settings() == Settings(identity_header="ttylab")
+    assert [one.name for one in fields(Settings) if f"{one.name} = " not in text] == []
+    assert demo_config().settings == Settings(identity_header="ttylab")
 
 
 def test_settings_are_read() -> None:
     table = read(HEAD + '[settings]\nera = "2020"\nkind = "china"\nfaults = ["conflict"]\nidle_s = 900\n')
-    assert table.settings.settings() == Settings(
+    assert table.settings == Settings(
         era=Era.Y2020, kind=CloudKind.CHINA, faults=frozenset({Fault.CONFLICT}), idle_s=900.0
     )
 
@@ -263,6 +262,10 @@ def test_wrong_name_is_refused_with_its_place(extra: str, complaint: str) -> Non
         ('[[vm]]\nname = "x"\ngroup = "g"\ngeneration = 3\n', "vm.0.generation"),
         ('[settings]\nsession_s = "long"\n', "settings.session_s"),
         ('[settings]\nfaults = ["fire"]\n', "settings.faults.0"),
+        ("[settings]\nidle_s = -1\n", "settings: idle_s is -1.0; allowed: 0 to 86400"),
+        ("[settings]\nsession_s = 86_401\n", "settings: session_s is 86401.0; allowed: 0 to 86400"),
+        ("[settings]\nreplay_lines = 1001\n", "settings: replay_lines is 1001; allowed: 0 to 1000"),
+        ('[settings]\nidentity_header = ""\n', "settings: identity_header is ''; allowed: none, or text"),
     ],
 )
 def test_wrong_value_is_refused_with_its_key(tmp_path, extra: str, complaint: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from emulator.errors import LabError, SpecError
-from emulator.machine.ledger import Corrupt, Entry, Ledger, collect_garbage, list_machines
+from emulator.machine.ledger import Corrupt, Entry, Ledger, collect_garbage, list_machines, read_entry
 from emulator.machine.procfs import Identity
 from emulator.machine.run_dir import (
     make_temp_dir,
@@ -79,15 +79,17 @@ def test_ledger_lists_machines_of_living_owners_in_order_of_start(ledger):
     ("change", "reason"),
     [
         ({"version": 2}, "not an entry of version 1"),
-        ({"pid": "5"}, "pid is '5'"),
-        ({"owner_pid": True}, "owner_pid is True"),
-        ({"label": None}, "label is None"),
-        ({"color": "red"}, "keys differ: color"),
+        ({"pid": "5"}, "'pid' has the value '5'"),
+        ({"owner_pid": True}, "'owner_pid' has the value True"),
+        ({"label": None}, "'label' has the value None"),
+        ({"color": "red"}, "unknown key 'color'"),
     ],
 )
-def test_entry_refuses_what_is_no_entry(change, reason):
+def test_entry_refuses_what_is_no_entry(ledger, change, reason):
+    ledger.write(entry())
+    written = json.loads(ledger.path("0a1b2c").read_bytes())
     with pytest.raises(SpecError, match=reason):
-        Entry.from_dict({**entry().to_dict(), **change})
+        read_entry(json.dumps(written | change).encode())
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b'{"version": 1}'])

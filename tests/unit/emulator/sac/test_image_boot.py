@@ -6,6 +6,7 @@ from emulator.sac.disk import DISK_BYTES
 from emulator.sac.image import SacBoot, read_sac_dump, sac_spec, write_sac_disk
 from emulator.sac.knobs import SacKnobs
 from emulator.sac.profile import IDENTITY
+from emulator.values import json_ready, read_value
 
 
 @pytest.mark.parametrize("way", SacBoot)
@@ -18,7 +19,7 @@ def test_sac_spec_boots_what_the_way_says_and_tells_what_it_is(tmp_path, way):
     assert (spec.firmware is Firmware.OVMF) == (way is SacBoot.UEFI_DISK)
     assert spec.smbios == (("manufacturer", "ttylab"), ("product", IDENTITY))
     assert spec.fw_cfg == (("opt/ttylab/sac", SacKnobs().to_fw_cfg()),)
-    assert MachineSpec.from_json(spec.to_json()) == spec
+    assert read_value(json_ready(spec), MachineSpec, origin="here", whole=True) == spec
 
 
 @pytest.mark.parametrize("way", SacBoot)

@@ -1,5 +1,6 @@
 """A machine for Windows: its parts, its words for QEMU, and what it must not claim to be."""
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ from emulator.machine.argv import FirmwareFiles, QemuVersion, Wiring, build_argv
 from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType
 from emulator.machine.windows_parts import KVM_CPU, TCG_CPU, WindowsParts
 from emulator.sac.profile import IDENTITY
+from emulator.values import json_ready, read_value
 from emulator.windows.image import FileIdentity, Level, WindowsImage, ensure_spcr, spcr_table, windows_spec
 
 IMAGE = WindowsImage(
@@ -107,24 +109,26 @@ def test_wiring_must_be_what_the_parts_need(tmp_path, tpm, wiring, text):
 
 def test_spec_survives_json_and_never_claims_to_be_the_sac_guest(tmp_path):
     spec = windows_spec(replace(IMAGE, tpm=True), root=tmp_path, uuid="12345678-9abc-def0-1122-334455667788")
-    assert MachineSpec.from_json(spec.to_json()) == spec
-    assert IDENTITY not in spec.to_json()
+    kept = json.dumps(json_ready(spec))
+    assert read_value(json.loads(kept), MachineSpec, origin="here", whole=True) == spec
+    assert IDENTITY not in kept
     assert [key for key, _ in spec.smbios] == ["uuid"]
 
 
 @pytest.mark.parametrize(
     ("windows", "text"),
     [
-        ({}, "windows is {}; allowed: null"),
-        ({"cdroms": [], "acpi_tables": [], "tpm": "yes"}, "windows.tpm is 'yes'"),
-        ({"cdroms": "x", "acpi_tables": [], "tpm": True}, "windows.cdroms is 'x'"),
+        ({}, "key 'windows.tpm' is missing"),
+        ([], "'windows' has the value []: Input should be an object"),
+        ({"cdroms": [], "acpi_tables": [], "tpm": "yes"}, "'windows.tpm' has the value 'yes'"),
+        ({"cdroms": "x", "acpi_tables": [], "tpm": True}, "'windows.cdroms' has the value 'x'"),
         ({"cdroms": ["x"], "acpi_tables": [], "tpm": True}, "allowed: a tuple of absolute paths"),
     ],
 )
 def test_damaged_json_is_refused(tmp_path, windows, text):
-    fields = windows_spec(IMAGE, root=tmp_path).to_dict() | {"windows": windows}
+    table = json_ready(windows_spec(IMAGE, root=tmp_path)) | {"windows": windows}
     with pytest.raises(SpecError) as caught:
-        MachineSpec.from_dict(fields)
+        read_value(table, MachineSpec, origin="here", whole=True)
     assert text in str(caught.value)
 
 

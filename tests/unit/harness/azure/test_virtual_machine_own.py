@@ -15,7 +15,7 @@ from harness.azure.virtual_machine import own_vm
 from harness.cells.cell import parse_cell_id
 from harness.cells.fit import misfit
 from harness.scenarios import LIBRARY
-from harness.targets import TARGETS
+from harness.targets import find_target
 from harness.targets.service import vm_name
 from harness.targets.service_abilities import NOT_ALIKE, OBSTACLES, service_capabilities
 from tests.unit.harness.azure.test_arm import ADDRESS, Server, Tokens, reply
@@ -104,7 +104,7 @@ def test_scenarios_that_the_service_can_not_play_are_excluded_with_the_reason():
         name: reason
         for name, cell in cells.items()
         if misfit(cell, LIBRARY[name], features) is None
-        and (reason := misfit(cell, LIBRARY[name], features, target=TARGETS["service"])) is not None
+        and (reason := misfit(cell, LIBRARY[name], features, target=find_target("service"))) is not None
     }
     assert set(why) == {
         *("sysrq-keyboard", "sysrq-keyboard-sync", "power-button-ignored", *NOT_ALIKE),

@@ -21,7 +21,7 @@ from harness.play.session import Session
 from harness.run.cell_run import CellRun
 from harness.run.lab import Lab
 from harness.scenarios import find_scenario
-from harness.targets import TARGETS
+from harness.targets import find_target
 from harness.terminal.boot_spec import interactive_spec
 from tests.support.fake_sac import make_sac_target
 from tests.support.windows_media import CORE, write_media
@@ -189,11 +189,16 @@ def test_cell_has_the_machine_of_its_image(image):
 @pytest.mark.parametrize(
     ("scenario", "firmware", "target", "reason"),
     [
-        ("sac-boot", "seabios", TARGETS["machine"], None),
-        ("sac-boot", "ovmf", TARGETS["machine"], "ws is registered as booting under another firmware"),
-        ("sac-boot", "seabios", TARGETS["service"], "the service has no images that their users registered"),
-        ("sac-paging", "seabios", TARGETS["machine"], "the guest has no has_knobs"),
-        ("sac-ems-off", "seabios", TARGETS["machine"], "the guest has no has_knobs"),
+        ("sac-boot", "seabios", find_target(), None),
+        ("sac-boot", "ovmf", find_target(), "ws is registered as booting under another firmware"),
+        (
+            "sac-boot",
+            "seabios",
+            find_target("service"),
+            "the service has no images that their users registered",
+        ),
+        ("sac-paging", "seabios", find_target(), "the guest has no has_knobs"),
+        ("sac-ems-off", "seabios", find_target(), "the guest has no has_knobs"),
     ],
 )
 def test_scenarios_that_do_not_fit_are_left_out_with_a_reason(image, scenario, firmware, target, reason):

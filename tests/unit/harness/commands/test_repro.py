@@ -10,6 +10,7 @@ from emulator.errors import SpecError
 from emulator.machine.ledger import Entry
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import Firmware
+from emulator.values import json_ready
 from harness.cells.cell import parse_cell_id
 from harness.cells.spec import guest_spec
 from harness.report.model import write_cell
@@ -35,7 +36,7 @@ def results(tmp_path, monkeypatch):
         directory = Path("results") / run / result.directory
         directory.mkdir(parents=True)
         write_cell(result, Path("results") / run)
-        (directory / ARGV_FILE).write_text(json.dumps({"spec": SPEC.to_dict(), "argv": []}))
+        (directory / ARGV_FILE).write_text(json.dumps({"spec": json_ready(SPEC), "argv": []}))
         return Path("results") / run
 
     return keep

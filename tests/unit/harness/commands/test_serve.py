@@ -19,7 +19,7 @@ from emulator.cloud.settings import CloudKind, Era, Fault, Settings
 from emulator.errors import SpecError
 from emulator.fleet.machine_guest import PowerChange
 from emulator.service.running_service import follow_power
-from emulator.toml_file import parse_table
+from emulator.values import read_value
 from harness import cli
 from harness.scenario.exit_codes import EXIT_INTERRUPTED, EXIT_PASSED, EXIT_USAGE
 from harness.serving import server_process
@@ -71,7 +71,7 @@ def test_print_config_is_the_demo(capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["serve", "--print-config"]) == EXIT_PASSED
     shown = capfd.readouterr().out
     assert shown == demo_text()
-    assert parse_table(tomllib.loads(shown), CloudConfig, origin="x") == demo_config()
+    assert read_value(tomllib.loads(shown), CloudConfig, origin="x") == demo_config()
 
 
 def test_print_env_makes_the_authority_and_sets_a_shell(
@@ -155,7 +155,7 @@ def test_banner_says_what_is_unusual() -> None:
 
 def test_banner_of_many_machines_stays_short() -> None:
     extra = "".join(f'[[vm]]\nname = "v{number}"\ngroup = "rg1"\n' for number in range(40))
-    config = parse_table(tomllib.loads(demo_text() + extra), CloudConfig, origin="x")
+    config = read_value(tomllib.loads(demo_text() + extra), CloudConfig, origin="x")
     records = build_records(config, now=utc_now(), known_images=frozenset({DEFAULT_IMAGE}), origin="x")
     shown = render_banner(access_to(records, endpoint=ENDPOINT, ca=CA), records, Settings())
     assert "and 34 more" in shown

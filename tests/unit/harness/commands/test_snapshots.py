@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from emulator.snapshots.snapshot import MANIFEST, USED
+from emulator.values import dump_json
 from harness import cli
 from harness.scenario import exit_codes
 from tests.support.report_samples import make_cell, make_run
@@ -72,7 +73,7 @@ def test_build_refuses_cells_that_are_not_there(root: Path, capfd: pytest.Captur
 def test_agree_ends_with_1_where_verdicts_differ(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     passed, failed = make_run(make_cell(start="forked from shell 12")), make_run(make_cell("failed"))
     for name, run in (("one", passed), ("same", passed), ("other", failed)):
-        (tmp_path / name).write_text(run.model_dump_json())
+        (tmp_path / name).write_bytes(dump_json(run))
     one, same, other = (str(tmp_path / name) for name in ("one", "same", "other"))
     assert "0 verdicts differ" in says(capfd, "agree", one, same)
     shown = says(capfd, "agree", one, other, code=exit_codes.EXIT_FAILED)

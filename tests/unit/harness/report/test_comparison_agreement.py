@@ -1,5 +1,7 @@
 """Two runs agree cell by cell, or the differences are named."""
 
+from dataclasses import replace
+
 import pytest
 
 from emulator.errors import SpecError
@@ -14,15 +16,13 @@ def sample_run():
 
 
 def changed(run, cell_id, **facts):
-    cells = [cell.model_copy(update=facts) if cell.cell.id == cell_id else cell for cell in run.cells]
-    return run.model_copy(update={"cells": cells})
+    cells = [replace(cell, **facts) if cell.cell.id == cell_id else cell for cell in run.cells]
+    return replace(run, cells=tuple(cells))
 
 
 def test_a_run_agrees_with_itself_however_it_began() -> None:
     run = sample_run()
-    other = run.model_copy(
-        update={"cells": [cell.model_copy(update={"start": "booted"}) for cell in run.cells]}
-    )
+    other = replace(run, cells=tuple(replace(cell, start="booted") for cell in run.cells))
     assert disagreements(run, other) == ()
 
 
@@ -32,7 +32,7 @@ def test_another_verdict_reason_or_step_and_a_missing_cell_are_named() -> None:
     (found,) = disagreements(run, changed(run, first.cell.id, status="broken", reason="lab", step=2))
     assert found.cell == first.cell.id
     assert found.other == "broken (lab) at step 2"
-    fewer = run.model_copy(update={"cells": run.cells[1:]})
+    fewer = replace(run, cells=run.cells[1:])
     assert [one.other for one in disagreements(run, fewer)] == ["not run"]
     assert disagreements(fewer, run) == (
         Disagreement(cell=first.cell.id, one="not run", other=disagreements(run, fewer)[0].one),
@@ -42,4 +42,4 @@ def test_another_verdict_reason_or_step_and_a_missing_cell_are_named() -> None:
 def test_runs_without_a_common_cell_can_not_be_compared() -> None:
     run = sample_run()
     with pytest.raises(SpecError, match="have no cell in common"):
-        disagreements(run, run.model_copy(update={"cells": []}))
+        disagreements(run, replace(run, cells=()))

@@ -5,8 +5,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from emulator.console.marks import Chunk, MarkKind
-from harness.report.model import FindingRecord, InjectionRecord, StageRecord, StepRecord
+from harness.report.model import FindingRecord, StageRecord, StepRecord
 from harness.report.timeline import render_timeline, second_of
+from harness.scenario.scenario import Outcome
+from harness.scenario.verdict import Injection
 from tests.support.report_samples import Guest, make_cell, make_guest
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
@@ -67,13 +69,13 @@ def test_timeline_ends_a_boots_last_stage_where_the_next_boot_begins() -> None:
 
 
 def test_timeline_says_that_a_stimulus_had_no_effect() -> None:
-    injection = InjectionRecord(stimulus="nmi", at=1.0, outcome="no-effect", latency_s=None)
+    injection = Injection(stimulus="nmi", at=1.0, outcome=Outcome.NO_EFFECT, latency_s=None)
     assert "nmi (no effect)" in texts(render_timeline(make_cell(injections=[injection]), None))
 
 
 def test_timeline_draws_a_stimulus_once_though_mark_and_injection_tell_it() -> None:
     guest = Guest().says(b"x", every_s=1.0).marks(MarkKind.STIMULUS, "nmi")
-    injection = InjectionRecord(stimulus="nmi", at=1.0004, outcome="effective", latency_s=0.01)
+    injection = Injection(stimulus="nmi", at=1.0004, outcome=Outcome.EFFECTIVE, latency_s=0.01)
     titles = texts(render_timeline(make_cell(injections=[injection]), guest.transcript), "title")
     assert sum(title.startswith("nmi at") for title in titles) == 1
 
@@ -94,7 +96,7 @@ def test_timeline_says_once_that_a_machine_runs() -> None:
 
 def test_timeline_leaves_out_labels_that_have_no_room_but_keeps_the_points() -> None:
     injections = [
-        InjectionRecord(stimulus=f"sysrq-{n} by break", at=1.0 + n / 1000, outcome="effective", latency_s=0.1)
+        Injection(stimulus=f"sysrq-{n} by break", at=1.0 + n / 1000, outcome=Outcome.EFFECTIVE, latency_s=0.1)
         for n in range(8)
     ]
     svg = render_timeline(make_cell(injections=injections), None)

@@ -1,5 +1,7 @@
 """What pages show of a run, as values."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.report.views import (
@@ -63,13 +65,13 @@ def test_page_name_of_a_cell_is_its_id() -> None:
 
 def test_images_are_listed_once_unless_their_digests_differ() -> None:
     other = make_cell(scenario="c", image="bookworm")
-    changed = other.model_copy(update={"image": other.image | {"sha256": {"bzimage": "00"}}})
+    changed = replace(other, image={**other.image, "sha256": {"bzimage": "00"}})
     run = make_run(make_cell(scenario="a"), make_cell(scenario="b"), changed)
     assert [image.name for image in view_images(run)] == ["bookworm", "bookworm"]
 
 
 def test_images_do_without_facts() -> None:
-    (image,) = view_images(make_run(make_cell(image="sid").model_copy(update={"image": {}})))
+    (image,) = view_images(make_run(replace(make_cell(image="sid"), image={})))
     assert (image.name, image.kernel, image.digests, image.packages) == ("sid", "", {}, ())
 
 

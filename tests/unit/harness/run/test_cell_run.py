@@ -1,5 +1,7 @@
 """Cells on a made-up lab: every way to end leaves a result beside the transcript, and none raises."""
 
+from dataclasses import replace
+
 import pytest
 
 from emulator.errors import LabError, SpecError
@@ -105,7 +107,7 @@ def test_recorder_has_every_selected_cell(tmp_path, interrupted, status):
 
 
 def test_recorder_takes_no_result_of_an_earlier_run(run, tmp_path):
-    write_cell(run().model_copy(update={"started_utc": "2020-01-01T00:00:00+00:00"}), tmp_path)
+    write_cell(replace(run(), started_utc="2020-01-01T00:00:00+00:00"), tmp_path)
     recorder = RunRecorder(run_dir=tmp_path, workers=1, version="0")
     matrix = type("Made", (), {"name": "made", "cells": (CELL,), "excluded": ()})()
     recorder.matrices, recorder.selected = (matrix,), {CELL.id}

@@ -33,7 +33,10 @@ def test_rules_of_ones_own_find_what_they_say(rules_of):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (RULE.replace('"BUG"', '"BUGS"'), "unknown kind 'BUGS'; allowed: ATOMIC_SLEEP"),
+        (
+            RULE.replace('"BUG"', '"BUGS"'),
+            "'rule.0.kind' has the value 'BUGS': Input should be 'ATOMIC_SLEEP'",
+        ),
         (RULE.replace("(\\d+)", "(\\d+"), "is not an RE2 pattern"),
         (RULE.replace("BOOM", "(?=BOOM)"), "is not an RE2 pattern"),
         (RULE.replace('"boom"\ntrigger', '"Boom!"\ntrigger'), "rule.0.id"),
