@@ -39,9 +39,25 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Let `-n auto` be half as many workers again as cores: tests wait for guests more than they compute.
+    """Let `-n auto` be two workers a core: tests wait for guests as long as they compute.
 
     How many cells run at once is the plug-in's to say.
     """
+    if config.option.numprocesses == "logical":  # one a core, for tests that wait for nothing
+        return None
     plays_a_matrix = any(str(arg).partition("::")[0].endswith(".toml") for arg in config.args)
-    return None if plays_a_matrix else max(2, len(os.sched_getaffinity(0)) * 3 // 2)
+    return None if plays_a_matrix else len(os.sched_getaffinity(0)) * 2
+
+
+LONGEST_FIRST = ("qemu", "clients", "web", "plugin", "packaging", "contract")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: rank(item.nodeid))
+
+
+def rank(nodeid: str) -> int:
+    """Return when a test's folder has its turn; the many that take no time come last."""
+    folder = nodeid.removeprefix("tests/").partition("/")[0]
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)

@@ -11,7 +11,7 @@ EmulatorError                 never raised itself
     ├── ControlError          QMP refused, closed or did not answer in time
     ├── ConsoleClosed         the console ended, or was closed, while somebody used it
     ├── ImageError            an image can't be built, fetched or verified
-    ├── SavedStateError       a saved state can't be made, found whole or loaded
+    ├── SnapshotError       a snapshot can't be made, found whole or loaded
     ├── FileError             a file can't be written; the one that was there is as it was
     └── DeadlineExceeded      the lab itself took too long (guests raise harness errors)
 """
@@ -111,8 +111,8 @@ class ImageError(LabError):
     """An image can't be built, fetched or verified; nothing half-made is left in the store."""
 
 
-class SavedStateError(LabError):
-    """A saved state can't be made, found whole or loaded; nothing half-made is left in the cache."""
+class SnapshotError(LabError):
+    """A snapshot can't be made, found whole or loaded; nothing half-made is left in the cache."""
 
 
 class FileError(LabError):

@@ -39,7 +39,7 @@ def sac_guest() -> Path:
 
 
 def snapshots() -> Path:
-    """Return where the saved states are."""
+    """Return where the snapshots are."""
     return cache() / "states"
 
 

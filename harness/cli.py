@@ -78,9 +78,9 @@ COMMANDS: dict[str, Command] = {
         summary="List, build, verify and prune guest images.",
         group=True,
     ),
-    "states": Command(
+    "snapshots": Command(
         module="harness.commands.snapshots",
-        summary="List, build and prune the golden states that scenarios go on from.",
+        summary="List, build and prune the snapshots that scenarios go on from.",
         group=True,
     ),
     "serve": Command(
@@ -116,6 +116,9 @@ COMMANDS: dict[str, Command] = {
     "gc": Command(module="harness.commands.gc", summary="End and remove what a killed run left behind."),
 }
 
+FORMER_NAMES = {"states": "snapshots"}
+"""Names that commands once had, and still answer to."""
+
 
 class LazyCommand(TyperCommand):
     """A name and a summary that become the real command once it is called or asked for help."""
@@ -139,6 +142,10 @@ class LazyGroup(TyperGroup):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.commands = {name: LazyCommand(name, command) for name, command in COMMANDS.items()}
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command called `cmd_name`, now or formerly; None where there is none."""
+        return super().get_command(ctx, FORMER_NAMES.get(cmd_name, cmd_name))
 
 
 def load_command(name: str, command: Command) -> Any:

@@ -48,7 +48,7 @@ _MARKERS = (
     "image(name): boot this image (default bookworm)",
     "board(machine='pc', firmware='seabios', vcpus=1, memory_mib=256): the machine to boot",
     "kernel_args(*args): add to the guest's command line",
-    "from_state(stage): let `machine` go on from a golden state (login, shell, grub)",
+    "from_state(stage): let `machine` go on from a snapshot (login, shell, grub)",
     "devices(*names): give the machine these parts (i6300esb, pvpanic)",
 )
 
@@ -72,7 +72,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--time-scale", type=float, default=1.0, metavar="X", help="multiply every wait, for slow hosts"
     )
-    group.addoption("--cold", action="store_true", help="boot every machine, fork none from a golden state")
+    group.addoption("--cold", action="store_true", help="boot every machine, fork none from a snapshot")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -14,6 +14,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ttylab")
+collect_ignore = ["support"]
+"""Nothing in there is a test: a sample of a matrix would be played, on real guests."""
 
 
 def pytest_report_header() -> str:

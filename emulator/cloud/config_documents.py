@@ -21,7 +21,7 @@ _STORAGE_SUFFIXES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ResourcePlace:
     """Where a resource is.
 
     Attributes:
@@ -48,7 +48,7 @@ def blob_endpoint(account: str, kind: CloudKind) -> str:
     return f"https://{account}.blob.{_STORAGE_SUFFIXES[kind]}/"
 
 
-def account_document(table: StorageAccountTable, place: Place) -> dict[str, Any]:
+def account_document(table: StorageAccountTable, place: ResourcePlace) -> dict[str, Any]:
     """Return a storage account's document."""
     return {
         "location": place.location,
@@ -72,7 +72,7 @@ def account_document(table: StorageAccountTable, place: Place) -> dict[str, Any]
     }
 
 
-def vm_document(table: VmTable, place: Place) -> dict[str, Any]:
+def vm_document(table: VmTable, place: ResourcePlace) -> dict[str, Any]:
     """Return a VM's document."""
     interface = place.resource("Microsoft.Network", "networkInterfaces", f"{table.name}-nic")
     properties = {
@@ -89,7 +89,7 @@ def vm_document(table: VmTable, place: Place) -> dict[str, Any]:
     return {"location": place.location, "tags": dict(table.tags), "properties": properties}
 
 
-def scale_set_document(table: ScaleSetTable, place: Place) -> dict[str, Any]:
+def scale_set_document(table: ScaleSetTable, place: ResourcePlace) -> dict[str, Any]:
     """Return a scale set's document; `properties.virtualMachineProfile` is its model."""
     network = place.resource("Microsoft.Network", "virtualNetworks", f"{table.name}-vnet")
     address = {
@@ -117,7 +117,7 @@ def scale_set_document(table: ScaleSetTable, place: Place) -> dict[str, Any]:
     }
 
 
-def instance_document(table: ScaleSetTable, place: Place, *, number: int) -> dict[str, Any]:
+def instance_document(table: ScaleSetTable, place: ResourcePlace, *, number: int) -> dict[str, Any]:
     """Return the document of an instance that has its scale set's latest model."""
     properties = {
         "hardwareProfile": {"vmSize": table.size},
@@ -166,7 +166,7 @@ def _image_reference(table: ComputeTable) -> dict[str, str]:
     return {**reference, "version": "latest", "exactVersion": "1.0.0"}
 
 
-def _storage_profile(table: ComputeTable, place: Place, *, disk: str | None) -> dict[str, Any]:
+def _storage_profile(table: ComputeTable, place: ResourcePlace, *, disk: str | None) -> dict[str, Any]:
     managed: dict[str, Any] = {"storageAccountType": "Standard_LRS"}
     os_disk: dict[str, Any] = {
         "osType": table.os.capitalize(),
@@ -194,7 +194,7 @@ def _os_profile(table: ComputeTable) -> dict[str, Any]:
     return profile
 
 
-def _diagnostics(table: ComputeTable, place: Place) -> dict[str, Any]:
+def _diagnostics(table: ComputeTable, place: ResourcePlace) -> dict[str, Any]:
     if table.boot_diagnostics == "off":
         return {}
     chosen: dict[str, Any] = {"enabled": True}

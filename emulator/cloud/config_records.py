@@ -18,7 +18,7 @@ from emulator.cloud.config import (
     VmTable,
 )
 from emulator.cloud.config_documents import (
-    Place,
+    ResourcePlace,
     account_document,
     blob_endpoint,
     guest_of,
@@ -154,7 +154,7 @@ class _Builder:
         for number in range(table.instances):
             yield self._instance(table, place, resource.child("virtualMachines", str(number)))
 
-    def _instance(self, table: ScaleSetTable, place: Place, resource: ResourceId) -> VirtualMachine:
+    def _instance(self, table: ScaleSetTable, place: ResourcePlace, resource: ResourceId) -> VirtualMachine:
         document = instance_document(table, place, number=int(resource.name))
         return VirtualMachine(
             id=resource,
@@ -240,7 +240,7 @@ class _Builder:
         except SpecError as error:
             raise self._complaint(f"{owner} has the kernel_args {error}") from error
 
-    def _place_of(self, table: ComputeTable, kind: str) -> Place:
+    def _place_of(self, table: ComputeTable, kind: str) -> ResourcePlace:
         owner = f"{kind} {table.name!r}"
         if table.image is not None and table.image not in self.known_images:
             known = ", ".join(sorted(self.known_images))
@@ -248,7 +248,7 @@ class _Builder:
         if table.os == "windows" and table.image is None:
             self._check_knobs(table.kernel_args, owner)
         place = self._place(table.group, table.location, owner=owner)
-        return Place(
+        return ResourcePlace(
             subscription=place.subscription,
             group=place.group,
             location=place.location,
@@ -256,11 +256,11 @@ class _Builder:
             storage_uri=self._storage_uri(table.boot_diagnostics, owner),
         )
 
-    def _place(self, group: str, location: str | None, *, owner: str) -> Place:
+    def _place(self, group: str, location: str | None, *, owner: str) -> ResourcePlace:
         found = next((one for one in self.config.group if one.name == group), None)
         if found is None:
             raise self._complaint(f"{owner} is in group {group!r}, which is not there")
-        return Place(
+        return ResourcePlace(
             subscription=self._subscription_of(found),
             group=found.name,
             location=location or self._location(found),

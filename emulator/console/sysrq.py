@@ -22,7 +22,7 @@ _LOOK_EVERY_S = 0.005
 Write = Callable[[bytes, Deadline], None]
 
 
-class Line(Protocol):
+class SerialLine(Protocol):
     """A console, as far as a system request needs it; `emulator.console.pump.Console` is one."""
 
     @property
@@ -52,7 +52,7 @@ def require_key(key: object) -> str:
 
 
 def make_system_request(
-    line: Line, key: str, deadline: Deadline, *, send_break: Callable[[Deadline], None]
+    line: SerialLine, key: str, deadline: Deadline, *, send_break: Callable[[Deadline], None]
 ) -> None:
     """Send the request; what the guest makes of it is for others to see. Takes 30 to 90 ms besides the BREAK.
 
@@ -72,7 +72,7 @@ def make_system_request(
         write(key.encode(), deadline)
 
 
-def _let_line_rest(line: Line, deadline: Deadline) -> None:
+def _let_line_rest(line: SerialLine, deadline: Deadline) -> None:
     """Wait until all typed bytes were read, and the last one is QUIET_BEFORE_BREAK_S old.
 
     A BREAK would overtake bytes that wait on the way, and the first of them would be the key.

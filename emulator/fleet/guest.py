@@ -22,7 +22,7 @@ class Observed:
     evidence: str = ""
 
 
-class Guest(Protocol):
+class FleetGuest(Protocol):
     """The machine behind one VM, and its console. Calls come from the service's loop.
 
     Power cycles keep the console, its transcript and all who read it. A call that can't be done raises
@@ -87,11 +87,11 @@ class Guest(Protocol):
 class Fleet(Protocol):
     """The guests of all VMs."""
 
-    def guest(self, vm: VirtualMachine) -> Guest:
+    def guest(self, vm: VirtualMachine) -> FleetGuest:
         """Return the guest of `vm`, made powered off at the first call; the same one ever after."""
         ...
 
-    def existing(self, key: str) -> Guest | None:
+    def existing(self, key: str) -> FleetGuest | None:
         """Return the guest of the VM with that key if it was made."""
         ...
 

@@ -17,7 +17,7 @@ from emulator.cloud.guest_plan import DEFAULT_IMAGE, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import EmulatorError, LabError, StateError
 from emulator.fleet.guest_spec import plan_of, spec_of
-from emulator.fleet.machine_guest import Ground, MachineGuest, Patience, PowerChange
+from emulator.fleet.machine_guest import Ground, MachineGuest, PowerChange, Timeouts
 from emulator.images.kinds import open_image
 from emulator.machine.probe import choose_accelerator
 from emulator.machine.qemu_binary import find_ovmf, find_qemu
@@ -193,7 +193,7 @@ async def open_fleet(
     clock: Clock = SYSTEM_CLOCK,
     images: Iterable[str] = (DEFAULT_IMAGE,),
     spec_for: Callable[[GuestPlan, str], MachineSpec] | None = None,
-    patience: Patience | None = None,
+    timeouts: Timeouts | None = None,
     on_power_change: Callable[[PowerChange], None] | None = None,
 ) -> AsyncIterator[MachineFleet]:
     """Open a fleet without guests on this loop; at the end of the `async with` no machine is left.
@@ -203,7 +203,7 @@ async def open_fleet(
         clock: of transcripts and deadlines.
         images: which of them must be built for `problems` to be empty.
         spec_for: what to boot for a plan and a host name, default `spec_of` with the user's image.
-        patience: how long what is expected of guests is waited for.
+        timeouts: how long what is expected of guests is waited for.
         on_power_change: called on the loop after each change of a guest's power; must not raise.
 
     Raises:
@@ -215,7 +215,7 @@ async def open_fleet(
             executor=executor,
             clock=clock,
             spec_for=spec_for or _built_spec,
-            patience=patience or Patience(),
+            timeouts=timeouts or Timeouts(),
             on_power_change=on_power_change,
         )
         fleet = MachineFleet(ground, Readiness(images=images, clock=clock), run_dir=run_dir)

@@ -94,7 +94,7 @@ CONTROL_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Timeouts:
     """How long what is expected of a guest is waited for, in seconds.
 
     Attributes:
@@ -132,7 +132,7 @@ class Ground:
         executor: where all that blocks is done.
         clock: of transcripts and deadlines.
         spec_for: says what to boot for a plan and a host name; may block.
-        patience: how long what is expected is waited for.
+        timeouts: how long what is expected is waited for.
         on_power_change: called on the loop after each change.
     """
 
@@ -140,7 +140,7 @@ class Ground:
     executor: Executor
     clock: Clock
     spec_for: Callable[[GuestPlan, str], MachineSpec]
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     on_power_change: Callable[[PowerChange], None] | None = None
 
 
@@ -256,7 +256,7 @@ class MachineGuest:
         self._boot, self._boots = BootFollower(self.transcript), self._boots + 1
         mark = self.transcript.mark(MarkKind.STIMULUS, "reset")
         await self._run(lambda: machine.reset(self._soon()))
-        return _observed_by(await self._search(RESET, mark, seconds=self._ground.patience.reset_s))
+        return _observed_by(await self._search(RESET, mark, seconds=self._ground.timeouts.reset_s))
 
     async def nmi(self) -> Observed:
         """Raise a non-maskable interrupt, and see the guest's answer on its console.
@@ -271,7 +271,7 @@ class MachineGuest:
             machine = self._require_on("nmi")
             mark = self.transcript.mark(MarkKind.STIMULUS, "nmi")
             await self._run(lambda: machine.nmi(self._soon()))
-            return _observed_by(await self._search(NMI, mark, seconds=self._ground.patience.stimulus_s))
+            return _observed_by(await self._search(NMI, mark, seconds=self._ground.timeouts.stimulus_s))
 
     async def sysrq(self, key: str) -> Observed:
         """Make a system request, and see the guest's answer; made again once if nothing at all came.
@@ -389,7 +389,7 @@ class MachineGuest:
         mark = self.transcript.mark(MarkKind.STIMULUS, f"sysrq-{key}")
         with machine.console.held():  # from the mark on
             await self._run(lambda: machine.sysrq(key, self._soon()))
-        seconds = self._ground.patience.stimulus_s
+        seconds = self._ground.timeouts.stimulus_s
         return await self._search(expected_of_sysrq(key), mark, seconds=seconds)
 
     async def _search(self, expected: Expected, mark: Mark, *, seconds: float) -> ExpectedSearch:

@@ -21,7 +21,7 @@ BULK_CHARDEV = "bulk"
 BULK_PORT = "ttylab.bulk"
 QMP_CHARDEV = "qmp"
 RAM = "ram0"
-"""Id of the memory backend where RAM is a file; it names the RAM in a saved state."""
+"""Id of the memory backend where RAM is a file; it names the RAM in a snapshot."""
 QBOOT = "qboot.rom"
 """Comes with QEMU, which finds it in its own data directory."""
 
@@ -103,7 +103,7 @@ class Wiring:
         bulk_fd: number, in the child, of a connected unix socket for the bulk console.
         vars_file: this machine's own copy of the OVMF variable store.
         ram: a file instead of anonymous memory.
-        incoming: whether QEMU waits for a saved state to be loaded, instead of starting the firmware.
+        incoming: whether QEMU waits for a snapshot to be loaded, instead of starting the firmware.
         com2_file: where COM2 of a machine for Windows writes.
         firmware_file: where SeaBIOS of a machine for Windows writes what it does.
         tpm_fd: number, in the child, of a connected unix socket that swtpm's control channel is at.

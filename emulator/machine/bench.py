@@ -98,7 +98,7 @@ class Bench:
         ledger: where the machine is entered.
         entry: its entry while it is off.
         ram: the file that is its RAM, if it is one.
-        origin: the saved state it goes on from, if it does.
+        origin: the snapshot it goes on from, if it does.
         tpm: its TPM, if the spec wants one.
     """
 

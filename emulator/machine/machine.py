@@ -15,7 +15,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.pump import Console, open_console, open_socket_console
 from emulator.console.sysrq import make_system_request
 from emulator.console.transcript import Transcript
-from emulator.errors import LabError, SavedStateError, StateError
+from emulator.errors import LabError, SnapshotError, StateError
 from emulator.machine.argv import CONSOLE_CHARDEV, RamFile, Wiring, build_argv
 from emulator.machine.bench import Bench, Opening, Teardown, open_bench
 from emulator.machine.control import Capability, answer_request, capabilities
@@ -112,7 +112,7 @@ class Machine:
     def power_on(self, deadline: Deadline, *, runs: bool = True) -> None:
         """Give power: spawn QEMU paused, shake hands, let it run.
 
-        A machine that was opened on a saved state goes on from there the first time, and begins with its
+        A machine that was opened on a snapshot goes on from there the first time, and begins with its
         firmware ever after. After a failure the machine is off.
 
         Args:
@@ -392,12 +392,12 @@ def _open_state(origin: Origin, stack: ExitStack) -> int:
     """Open the state for QEMU to inherit; `stack` closes ours.
 
     Raises:
-        SavedStateError: it is not there any more.
+        SnapshotError: it is not there any more.
     """
     try:
         fd = os.open(origin.vm_state, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise SavedStateError(f"state {origin.key}: {origin.vm_state}: {error.strerror}") from error
+        raise SnapshotError(f"state {origin.key}: {origin.vm_state}: {error.strerror}") from error
     stack.callback(os.close, fd)
     return fd
 
@@ -438,12 +438,12 @@ def open_machine(
             `run_dir`; it stays open, so it can be that of the next machine too.
         start: whether it is powered on already; `power_on` does it otherwise.
         ram: a file for the guest's RAM, from which its state can be saved without copying RAM.
-        origin: a saved state from which the first power cycle goes on.
+        origin: a snapshot from which the first power cycle goes on.
 
     Raises:
         MissingPrerequisite: QEMU, its firmware or setpriv is not installed.
         LaunchError: QEMU did not start.
-        SavedStateError: `origin` can't be read, or is given with a transcript of one's own.
+        SnapshotError: `origin` can't be read, or is given with a transcript of one's own.
         LabError: a directory can't be made or written.
     """
     opening = Opening(
@@ -463,7 +463,7 @@ def open_machine(
 @contextmanager
 def _open(spec: MachineSpec, opening: Opening, *, start: bool) -> Iterator[Machine]:
     if opening.origin is not None and opening.transcript is not None:
-        raise SavedStateError("a fork's transcript begins with that of its state: it can't go on in another")
+        raise SnapshotError("a fork's transcript begins with that of its state: it can't go on in another")
     with Teardown(f"closing machine {spec.name}") as teardown:
         machine = _build(spec, teardown, opening)
         if start:

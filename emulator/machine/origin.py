@@ -1,4 +1,4 @@
-"""Where a machine's first power cycle begins when it does not begin with the firmware: a saved state."""
+"""Where a machine's first power cycle begins when it does not begin with the firmware: a snapshot."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from emulator.console.transcript import Transcript
 from emulator.machine.spec import MachineSpec
 
 FORKED = "forked"
-"""The mark, instead of "started", where a machine goes on from a saved state."""
+"""The mark, instead of "started", where a machine goes on from a snapshot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """A saved state to go on from; the machine's spec must be the one that was saved, but for name and seed.
+    """A snapshot to go on from; the machine's spec must be the one that was saved, but for name and seed.
 
     Attributes:
         spec: the machine as it was asked for; that of the fork has other disks.

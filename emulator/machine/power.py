@@ -180,10 +180,10 @@ class PowerCycle:
                 f"{command!r} can't be sent: QMP is closed ({self._link.lost}), QEMU ({self._pid()}) lives"
             ) from error
 
-    # -- saved states --------------------------------------------------------------------------
+    # -- snapshots --------------------------------------------------------------------------
 
     def load(self, fd: int, *, skips_ram: bool, deadline: Deadline) -> None:
-        """Load a saved state from a descriptor that QEMU inherited; the guest is paused afterwards.
+        """Load a snapshot from a descriptor that QEMU inherited; the guest is paused afterwards.
 
         Args:
             fd: its number in the child.
@@ -196,7 +196,7 @@ class PowerCycle:
         """
         self._prepare_move(skips_ram=skips_ram, deadline=deadline)
         self.execute("migrate-incoming", {"uri": f"fd:{fd}"}, deadline=deadline)
-        self._await_move("load the saved state", deadline)
+        self._await_move("load the snapshot", deadline)
 
     def save(self, fd: int, *, skips_ram: bool, deadline: Deadline) -> None:
         """Write the state of a paused guest to a file; the guest stays paused.
@@ -266,11 +266,11 @@ class PowerCycle:
         try:
             polite = [(self._quit, QUIT_GRACE_S)] if self._link.lost is None else []
             for step, grace in (*polite, (self._terminate, TERM_GRACE_S)):
-                patience = deadline.sooner(grace)
-                if self._is_stopped() or patience.expired():
+                share = deadline.sooner(grace)
+                if self._is_stopped() or share.expired():
                     continue
-                step(patience)
-                if self.ended.wait(patience.remaining()):
+                step(share)
+                if self.ended.wait(share.remaining()):
                     return
         finally:
             if not self.ended.is_set():

@@ -179,7 +179,7 @@ class MachineSpec:
         fw_cfg: names below `opt/` and texts that the guest reads through fw_cfg.
         smbios: keys and texts of the table "System Information": manufacturer, product, version, serial,
             uuid, family.
-        generation_id: whether the guest sees a number that differs in each fork of a saved state (vmgenid),
+        generation_id: whether the guest sees a number that differs in each fork of a snapshot (vmgenid),
             by which Linux 5.18 and newer reseeds its random numbers.
         qboot: whether a kernel is started by qboot instead of SeaBIOS: the least firmware there is.
         seed: seed of QEMU's random numbers, so of the guest's virtio-rng; None takes the host's.

@@ -33,7 +33,7 @@ class Hang(StrEnum):
     CMD_FAILS = "cmd-fails"
 
 
-class CrashDump(StrEnum):
+class DumpKind(StrEnum):
     """What a bugcheck writes to the disk."""
 
     NONE = "none"
@@ -89,7 +89,7 @@ class SacKnobs:
     domain: str = ""
     password: str = "Passw0rd!"  # noqa: S105  # of a guest that keeps no secrets
     autoreboot: bool = True
-    crash_dump: CrashDump = CrashDump.KERNEL
+    crash_dump: DumpKind = DumpKind.KERNEL
     dump_step_ms: int = 5
     boot_ms: int = 0
     cmd_event_ms: int = 20
@@ -125,7 +125,7 @@ class SacKnobs:
             raise _wrong("menu_entries", self.menu_entries, allowed=f"{FW_CFG_MAX} bytes of knobs in all")
 
     def _check_types(self) -> None:
-        for name, kind in (("hang", Hang), ("crash_dump", CrashDump)):
+        for name, kind in (("hang", Hang), ("crash_dump", DumpKind)):
             if not isinstance(getattr(self, name), kind):
                 raise _wrong(name, getattr(self, name), allowed=" ".join(kind))
         for name in _BOOLEANS:

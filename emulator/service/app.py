@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from emulator.errors import CloudError, EmulatorError
-from emulator.service.console.watchdog import Vigil
+from emulator.service.console.watchdog import LinkWatchdog
 from emulator.service.core.context import Service
 from emulator.service.https.middleware import add_middlewares
 from emulator.service.routes import ROUTERS
@@ -24,7 +24,7 @@ def create_app(service: Service) -> FastAPI:
     """Return the application of `service`."""
     app = FastAPI(title="ttylab", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.state.service = service
-    app.state.vigil = Vigil(service)
+    app.state.watchdog = LinkWatchdog(service)
     app.router.redirect_slashes = False  # a redirect would carry an Authorization header to who knows where
     for router in ROUTERS:
         # Not `include_router`: it makes all routes anew at the first request, which takes 0.3 s.

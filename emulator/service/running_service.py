@@ -24,7 +24,7 @@ from emulator.fleet.machine_guest import PowerChange
 from emulator.images.catalog import load_catalog
 from emulator.service.app import create_app
 from emulator.service.core.context import Service
-from emulator.service.https.server import Listener, bind, open_server
+from emulator.service.https.server import BoundSocket, bind, open_server
 from emulator.service.https.tls import Authority, open_authority, server_context
 from emulator.service.parts.activity import ActivityLog
 from emulator.service.parts.blobs import BlobSigner
@@ -176,7 +176,7 @@ def _assemble(
     fleet: Fleet,
     *,
     options: ServiceOptions,
-    listener: Listener,
+    listener: BoundSocket,
     authority: Authority,
     state: StateDirectory | None,
     store: Store | None,

@@ -1,4 +1,4 @@
-"""Disks of a state: what the guest wrote by then, and what each fork writes to."""
+"""Disks of a snapshot: what the guest wrote by then, and what each fork writes to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from emulator.clock import Deadline
-from emulator.errors import MissingPrerequisite, SavedStateError
+from emulator.errors import MissingPrerequisite, SnapshotError
 from emulator.machine.process import run_bounded
 from emulator.machine.spec import Disk, DiskFormat, MachineSpec
 
@@ -18,7 +18,7 @@ _BOUND_S = 30.0
 
 
 def disk_names(spec: MachineSpec, *, plain: bool) -> tuple[str, ...]:
-    """Return the names of the files that hold what a state's guest wrote to its disks."""
+    """Return the names of the files that hold what a snapshot's guest wrote to its disks."""
     kind = "raw" if plain else "qcow2"
     return tuple(f"disk{index}.{kind}" for index, disk in enumerate(spec.disks) if not disk.read_only)
 
@@ -27,7 +27,7 @@ def prepare_disks(spec: MachineSpec, directory: Path, *, plain: bool) -> Machine
     """Return `spec` with disks in `directory` that the guest may write to: overlays, or copies.
 
     Raises:
-        SavedStateError: a file can't be made.
+        SnapshotError: a file can't be made.
         MissingPrerequisite: qemu-img is not installed.
     """
     make = _copy if plain else _overlay
@@ -35,16 +35,16 @@ def prepare_disks(spec: MachineSpec, directory: Path, *, plain: bool) -> Machine
 
 
 def fork_disks(spec: MachineSpec, directory: Path, own: Path | None) -> MachineSpec:
-    """Return `spec` with the disks of the state in `directory`, which stay as they are.
+    """Return `spec` with the disks of the snapshot in `directory`, which stay as they are.
 
     Args:
         spec: the machine as it was asked for.
-        directory: the state's.
+        directory: the snapshot's.
         own: where each disk is copied to, for the host to read; None gives the guest a view that
             ends with its QEMU.
 
     Raises:
-        SavedStateError: a copy can't be made.
+        SnapshotError: a copy can't be made.
     """
     if own is None:
         return _with_disks(
@@ -79,7 +79,7 @@ def _copy(disk: Disk, path: Path) -> Disk:
     try:
         shutil.copyfile(disk.path, path)
     except OSError as error:
-        raise SavedStateError(f"{path}: can't copy the disk: {error.strerror}") from error
+        raise SnapshotError(f"{path}: can't copy the disk: {error.strerror}") from error
     return replace(disk, path=path, discard_writes=False)
 
 
@@ -90,5 +90,5 @@ def _overlay(disk: Disk, path: Path) -> Disk:
     made = run_bounded([*words, os.fspath(path)], deadline=Deadline.after(_BOUND_S))
     if made.exit_code != 0:
         said = made.stderr.decode("utf-8", "backslashreplace").strip()
-        raise SavedStateError(f"{path}: {_PROGRAM} made no overlay: {said or made.exit_code}")
+        raise SnapshotError(f"{path}: {_PROGRAM} made no overlay: {said or made.exit_code}")
     return replace(disk, path=path, format=DiskFormat.QCOW2, discard_writes=False)

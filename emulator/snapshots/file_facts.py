@@ -98,7 +98,7 @@ class _Note:
 
 
 def note_check(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> None:
-    """Note that the files of the state in `directory` were read and found whole as `identities` has them.
+    """Note that the files of the snapshot in `directory` were read and found whole as `identities` has them.
 
     A note that can't be written is none: the next process reads the files itself.
     """

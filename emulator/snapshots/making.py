@@ -1,4 +1,4 @@
-"""Make a saved state: boot the machine with its RAM in a file, let it be driven to the stage, save it."""
+"""Make a snapshot: boot the machine with its RAM in a file, let it be driven to the stage, save it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from emulator.clock import Deadline, utc_now
 from emulator.console.marks import MarkKind
-from emulator.errors import SavedStateError
+from emulator.errors import SnapshotError
 from emulator.machine.argv import RamFile
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.machine import Machine, open_machine
@@ -20,9 +20,17 @@ from emulator.machine.qemu_binary import QemuBinary, find_ovmf
 from emulator.machine.spec import Firmware, MachineSpec
 from emulator.snapshots.disks import prepare_disks
 from emulator.snapshots.file_facts import identity, read_facts, remembered_facts
-from emulator.snapshots.manifest import Method, StateManifest
-from emulator.snapshots.request import Maker, StateRequest, fingerprint
-from emulator.snapshots.snapshot import CONSOLE, MANIFEST, RAM_FILE, SAVED, VARS_FILE, VM_STATE, state_files
+from emulator.snapshots.manifest import Method, SnapshotManifest
+from emulator.snapshots.request import Maker, SnapshotRequest, fingerprint
+from emulator.snapshots.snapshot import (
+    CONSOLE,
+    MANIFEST,
+    RAM_FILE,
+    SAVED,
+    VARS_FILE,
+    VM_STATE,
+    snapshot_files,
+)
 
 BOUND_S = 10.0
 _ASK = b'{"execute":"qmp_capabilities"}{"execute":"query-migrate-capabilities"}{"execute":"quit"}\n'
@@ -51,7 +59,7 @@ _ROOM_MIB = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Making:
-    """A state about to be made.
+    """A snapshot about to be made.
 
     Attributes:
         request: what is wanted.
@@ -61,22 +69,22 @@ class Making:
         choice: who executes guest code.
     """
 
-    request: StateRequest
+    request: SnapshotRequest
     key: str
     maker: Maker
     qemu: QemuBinary
     choice: Choice
 
 
-def make_maker(request: StateRequest, qemu: QemuBinary, choice: Choice) -> tuple[Maker, str]:
+def make_maker(request: SnapshotRequest, qemu: QemuBinary, choice: Choice) -> tuple[Maker, str]:
     """Return who makes `request` here, and the fingerprint of what comes of it.
 
     Raises:
         MissingPrerequisite: its firmware is not installed.
-        SavedStateError: a file that it is made from can't be read, or it is a Windows that a user brought.
+        SnapshotError: a file that it is made from can't be read, or it is a Windows that a user brought.
     """
     if request.spec.windows is not None:  # to read all of its disk takes longer than to boot it
-        raise SavedStateError("states are not kept of a Windows that a user brought")
+        raise SnapshotError("snapshots are not kept of a Windows that a user brought")
     firmware = find_ovmf() if request.spec.firmware is Firmware.OVMF else None
     files = request.files if firmware is None else (*request.files, firmware.code, firmware.vars_template)
     try:
@@ -90,17 +98,17 @@ def make_maker(request: StateRequest, qemu: QemuBinary, choice: Choice) -> tuple
         )
         hashes = {path: remembered_facts(path).sha256 for path in files}
     except OSError as error:
-        raise SavedStateError(f"{error.filename}: {error.strerror}") from error
+        raise SnapshotError(f"{error.filename}: {error.strerror}") from error
     return maker, fingerprint(request, maker, hashes)
 
 
-def make_state(
+def make_snapshot(
     making: Making, directory: Path, reach: Callable[[Machine, Deadline], None], deadline: Deadline
 ) -> None:
-    """Make the state in an empty `directory`.
+    """Make the snapshot in an empty `directory`.
 
     Raises:
-        SavedStateError: there is no room, or the machine can't be saved.
+        SnapshotError: there is no room, or the machine can't be saved.
         MissingPrerequisite: something it takes is not installed.
         OSError: a file can't be written.
         EmulatorError: what `reach` or the machine raises.
@@ -114,7 +122,7 @@ def make_state(
         run_dir=directory / CONSOLE,
         qemu=making.qemu,
         accelerator=making.choice,
-        label=f"state {request.label} {request.stage}",
+        label=f"snapshot {request.label} {request.stage}",
         ram=RamFile(path=directory / RAM_FILE, shared=True) if shares else None,
     )
     with opened as machine:
@@ -130,8 +138,8 @@ def _require_room(spec: MachineSpec, directory: Path) -> None:
     free = shutil.disk_usage(directory).free
     if free < needed:
         # A full disk would end QEMU by SIGBUS, since RAM is a file.
-        raise SavedStateError(
-            f"{directory.parent}: {free // 2**20} MiB free, a state of it takes {needed // 2**20}"
+        raise SnapshotError(
+            f"{directory.parent}: {free // 2**20} MiB free, a snapshot of it takes {needed // 2**20}"
         )
 
 
@@ -145,10 +153,10 @@ def _save(machine: Machine, directory: Path, deadline: Deadline) -> None:
         shutil.copyfile(machine.vars_file, directory / VARS_FILE)
 
 
-def _describe(making: Making, directory: Path, boot_s: float) -> StateManifest:
+def _describe(making: Making, directory: Path, boot_s: float) -> SnapshotManifest:
     request = making.request
-    names = state_files(request, shares_ram=making.maker.method is Method.SHARED_RAM)
-    return StateManifest(
+    names = snapshot_files(request, shares_ram=making.maker.method is Method.SHARED_RAM)
+    return SnapshotManifest(
         key=making.key,
         label=request.label,
         stage=request.stage,

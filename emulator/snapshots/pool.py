@@ -16,7 +16,7 @@ from emulator.machine.machine import START_S, Machine, open_machine
 from emulator.machine.probe import Choice
 from emulator.machine.process import Exit
 from emulator.machine.qemu_binary import QemuBinary
-from emulator.snapshots.snapshot import SavedState
+from emulator.snapshots.snapshot import Snapshot
 
 SIZE_MOST = 16
 """Machines that may wait in a pool: a Linux fork that waits takes about 20 MiB of its own."""
@@ -40,15 +40,15 @@ M = TypeVar("M", bound=Pooled)
 
 @contextmanager
 def open_fork(
-    state: SavedState, *, run_dir: Path, qemu: QemuBinary, accelerator: Choice, seed: int | None = None
+    snapshot: Snapshot, *, run_dir: Path, qemu: QemuBinary, accelerator: Choice, seed: int | None = None
 ) -> Iterator[Machine]:
-    """Open a fork of `state`, loaded and paused, for the time of the `with`: what a pool is filled with.
+    """Open a fork of `snapshot`, loaded and paused, for the time of the `with`: what a pool is filled with.
 
     Raises:
         LabError: it can't be loaded or started.
         MissingPrerequisite: QEMU, its firmware or setpriv is not installed.
     """
-    spec, origin = state.fork(name=f"{state.manifest.label}-fork", seed=seed)
+    spec, origin = snapshot.fork(name=f"{snapshot.manifest.label}-fork", seed=seed)
     opened = open_machine(
         spec, run_dir=run_dir, qemu=qemu, accelerator=accelerator, start=False, origin=origin
     )

@@ -1,4 +1,4 @@
-"""Which state is wanted, and its fingerprint; pure."""
+"""Which snapshot is wanted, and its fingerprint; pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SEED = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StateRequest:
+class SnapshotRequest:
     """A guest at a stage of its boot.
 
     Attributes:
@@ -34,7 +34,7 @@ class StateRequest:
 
     @property
     def common_spec(self) -> MachineSpec:
-        """The machine without what may differ between forks of one state: its name and its seed."""
+        """The machine without what may differ between forks of one snapshot: its name and its seed."""
         return replace(self.spec, name="state", seed=_SEED)
 
     @property
@@ -46,7 +46,7 @@ class StateRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maker:
-    """Who makes states: what else decides what a state holds.
+    """Who makes snapshots: what else decides what a snapshot holds.
 
     Attributes:
         qemu_sha256: hash of the program.
@@ -65,11 +65,11 @@ class Maker:
     firmware: FirmwareFiles | None
 
 
-def fingerprint(request: StateRequest, maker: Maker, hashes: Mapping[Path, str]) -> str:
-    """Return what names the state: 32 hex digits that differ where the guest could.
+def fingerprint(request: SnapshotRequest, maker: Maker, hashes: Mapping[Path, str]) -> str:
+    """Return what names the snapshot: 32 hex digits that differ where the guest could.
 
     Args:
-        request: the state.
+        request: the snapshot.
         maker: who makes it.
         hashes: of every file of the request and of the firmware.
     """

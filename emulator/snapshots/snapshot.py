@@ -1,4 +1,4 @@
-"""A saved state on disk: its files, checked against its manifest, and machines that go on from it."""
+"""A snapshot on disk: its files, checked against its manifest, and machines that go on from it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript, load_transcript
-from emulator.errors import SavedStateError, SpecError
+from emulator.errors import SnapshotError, SpecError
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.origin import Origin
 from emulator.machine.spec import MachineSpec
 from emulator.snapshots.disks import disk_names, fork_disks
 from emulator.snapshots.file_facts import identity, note_check, read_facts, was_checked
-from emulator.snapshots.manifest import FileFacts, StateManifest
-from emulator.snapshots.request import StateRequest
+from emulator.snapshots.manifest import FileFacts, SnapshotManifest
+from emulator.snapshots.request import SnapshotRequest
 
 
 def shared_facts(spec: MachineSpec, *, made_utc: str) -> tuple[str, ...]:
-    """Return what forks of a state share although separate machines would not.
+    """Return what forks of a snapshot share although separate machines would not.
 
     Args:
         spec: the machine.
-        made_utc: when the state was saved.
+        made_utc: when the snapshot was saved.
     """
     numbers = (
         "random numbers: told by vmgenid that they must be seeded anew, which Linux 5.18 and newer heeds"
@@ -38,22 +38,22 @@ def shared_facts(spec: MachineSpec, *, made_utc: str) -> tuple[str, ...]:
 
 
 SAVED = "saved"
-"""The mark in the transcript of a state's own machine behind which nothing belongs to the state."""
+"""The mark in the transcript of a snapshot's own machine behind which nothing belongs to the snapshot."""
 
 
 def load_past(directory: Path) -> Transcript:
     """Return what came before the moment of saving.
 
     Raises:
-        SavedStateError: there is no whole transcript, or no such moment in it.
+        SnapshotError: there is no whole transcript, or no such moment in it.
     """
     try:
         transcript = load_transcript(directory)
     except SpecError as error:
-        raise SavedStateError(str(error)) from error
+        raise SnapshotError(str(error)) from error
     mark = next((m for m in transcript.marks if m.kind is MarkKind.LAB and m.name == SAVED), None)
     if transcript.truncated is not None or mark is None:
-        raise SavedStateError(f"{directory}: {transcript.truncated or 'it was never saved'}")
+        raise SnapshotError(f"{directory}: {transcript.truncated or 'it was never saved'}")
     return transcript.until(mark)
 
 
@@ -65,12 +65,12 @@ CONSOLE = "console"
 CONSOLE_FILES = (f"{CONSOLE}/console.bin", f"{CONSOLE}/timeline.jsonl")
 _TSC_TOLERANCE = 1e-3
 USED = "used"
-"""A file whose time says when the state was last gone on from."""
+"""A file whose time says when the snapshot was last gone on from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SavedState:
-    """A state whose files were checked.
+class Snapshot:
+    """A snapshot whose files were checked.
 
     Attributes:
         directory: where they are.
@@ -81,17 +81,17 @@ class SavedState:
     """
 
     directory: Path
-    manifest: StateManifest
-    request: StateRequest
+    manifest: SnapshotManifest
+    request: SnapshotRequest
     past: Transcript
     identities: dict[str, tuple[int, ...]]
 
     @classmethod
-    def open(cls, directory: Path, request: StateRequest) -> SavedState:
-        """Return the state in `directory`, every byte of it checked: here, or a short time ago by a process.
+    def open(cls, directory: Path, request: SnapshotRequest) -> Snapshot:
+        """Return the snapshot in `directory`, every byte of it checked, here or lately elsewhere.
 
         Raises:
-            SavedStateError: a file is missing, cut or altered; the text says which.
+            SnapshotError: a file is missing, cut or altered; the text says which.
         """
         manifest = read_manifest(directory)
         identities = {name: identity(directory / name) for name in sorted(manifest.files)}
@@ -99,9 +99,9 @@ class SavedState:
             for name, wanted_facts in manifest.files.items():
                 _require_whole(directory / name, wanted_facts)
             note_check(directory, identities)
-        wanted = {*state_files(request, shares_ram=RAM_FILE in manifest.files)}
+        wanted = {*snapshot_files(request, shares_ram=RAM_FILE in manifest.files)}
         if wanted != set(manifest.files):
-            raise SavedStateError(f"{directory}: has {sorted(manifest.files)}, need {sorted(wanted)}")
+            raise SnapshotError(f"{directory}: has {sorted(manifest.files)}, need {sorted(wanted)}")
         _require_tsc(manifest, directory)
         past = load_past(directory / CONSOLE)
         return cls(directory=directory, manifest=manifest, request=request, past=past, identities=identities)
@@ -119,12 +119,12 @@ class SavedState:
             own: a directory for copies of its disks, if the host shall read them.
 
         Raises:
-            SavedStateError: a disk can't be copied, or the state is gone.
+            SnapshotError: a disk can't be copied, or the snapshot is gone.
         """
         try:
             (self.directory / USED).touch()
         except OSError as error:
-            raise SavedStateError(f"{self.directory}: {error.strerror}") from error
+            raise SnapshotError(f"{self.directory}: {error.strerror}") from error
         asked = replace(self.request.spec, name=name, seed=seed)
         files = self.manifest.files
         return fork_disks(asked, self.directory, own), Origin(
@@ -139,39 +139,39 @@ class SavedState:
         )
 
 
-def state_files(request: StateRequest, *, shares_ram: bool) -> tuple[str, ...]:
-    """Return the names of the files that a state of `request` consists of."""
+def snapshot_files(request: SnapshotRequest, *, shares_ram: bool) -> tuple[str, ...]:
+    """Return the names of the files that a snapshot of `request` consists of."""
     ram = (RAM_FILE,) if shares_ram else ()
     variables = (VARS_FILE,) if request.spec.firmware == "ovmf" else ()
     disks = disk_names(request.spec, plain=request.host_reads_disks)
     return (VM_STATE, *ram, *variables, *disks, *CONSOLE_FILES)
 
 
-def read_manifest(directory: Path) -> StateManifest:
-    """Return a state's manifest; nothing else of it is looked at.
+def read_manifest(directory: Path) -> SnapshotManifest:
+    """Return a snapshot's manifest; nothing else of it is looked at.
 
     Raises:
-        SavedStateError: it is missing or none.
+        SnapshotError: it is missing or none.
     """
     path = directory / MANIFEST
     try:
-        return StateManifest.from_json(path.read_bytes(), origin=str(path))
+        return SnapshotManifest.from_json(path.read_bytes(), origin=str(path))
     except OSError as error:
-        raise SavedStateError(f"{path}: {error.strerror}") from error
+        raise SnapshotError(f"{path}: {error.strerror}") from error
 
 
-def _require_tsc(manifest: StateManifest, directory: Path) -> None:
-    """Refuse a state of another host's making, whose guest was told another frequency of the TSC."""
+def _require_tsc(manifest: SnapshotManifest, directory: Path) -> None:
+    """Refuse a snapshot of another host's making, whose guest was told another frequency of the TSC."""
     told, here = manifest.tsc_khz, measure_tsc_khz() if manifest.tsc_khz is not None else None
     if told is not None and (here is None or abs(here - told) > told * _TSC_TOLERANCE):
-        raise SavedStateError(f"{directory}: its guest was told a TSC of {told} kHz, here it is {here}")
+        raise SnapshotError(f"{directory}: its guest was told a TSC of {told} kHz, here it is {here}")
 
 
 def _require_whole(path: Path, wanted: FileFacts) -> None:
     try:
         facts = read_facts(path)
     except OSError as error:
-        raise SavedStateError(f"{path}: {error.strerror}") from error
+        raise SnapshotError(f"{path}: {error.strerror}") from error
     if facts != wanted:
         cut = f"{facts.size} bytes, need {wanted.size}" if facts.size != wanted.size else "altered"
-        raise SavedStateError(f"{path}: {cut}")
+        raise SnapshotError(f"{path}: {cut}")

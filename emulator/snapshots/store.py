@@ -1,4 +1,4 @@
-"""The cache of saved states: each made once under a lock, and checked before it is used."""
+"""The cache of snapshots: each made once under a lock, and checked before it is used."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from emulator.clock import Deadline, utc_now
-from emulator.errors import FileError, SavedStateError
+from emulator.errors import FileError, SnapshotError
 from emulator.files import staged_tree
 from emulator.machine.machine import Machine
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary
-from emulator.snapshots.making import Making, make_maker, make_state
-from emulator.snapshots.manifest import StateManifest
-from emulator.snapshots.request import StateRequest
-from emulator.snapshots.snapshot import MANIFEST, USED, SavedState, read_manifest
+from emulator.snapshots.making import Making, make_maker, make_snapshot
+from emulator.snapshots.manifest import SnapshotManifest
+from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.snapshot import MANIFEST, USED, Snapshot, read_manifest
 
 DAY_S = 86400.0
 KEEP_AGE_S = 14 * DAY_S
 KEEP_BYTES = 10 * 2**30
 """The default matrix takes 5.4 GB."""
 IN_USE_S = 600.0
-"""A state that was gone on from so recently stays: somebody may be about to map its files."""
+"""A snapshot that was gone on from so recently stays: somebody may be about to map its files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CachedState:
-    """One state in the cache.
+class CachedSnapshot:
+    """One snapshot in the cache.
 
     Attributes:
         directory: where it is.
@@ -41,13 +41,13 @@ class CachedState:
     """
 
     directory: Path
-    manifest: StateManifest | None
+    manifest: SnapshotManifest | None
     size: int
     unused_s: float
 
 
-def list_states(root: Path) -> tuple[CachedState, ...]:
-    """Return the states in the cache, the latest used first; half-made ones are not among them."""
+def list_snapshots(root: Path) -> tuple[CachedSnapshot, ...]:
+    """Return the snapshots in the cache, the latest used first; half-made ones are not among them."""
     if not root.is_dir():
         return ()
     found = (_look(path) for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -55,26 +55,26 @@ def list_states(root: Path) -> tuple[CachedState, ...]:
 
 
 def surplus(
-    states: Iterable[CachedState], *, max_age_s: float = KEEP_AGE_S, max_bytes: int = KEEP_BYTES
-) -> tuple[CachedState, ...]:
+    snapshots: Iterable[CachedSnapshot], *, max_age_s: float = KEEP_AGE_S, max_bytes: int = KEEP_BYTES
+) -> tuple[CachedSnapshot, ...]:
     """Return what is too old, unreadable, or more than fits; what is in use never is; pure."""
     gone, kept_bytes = [], 0
-    for state in sorted(states, key=lambda one: one.unused_s):
-        kept_bytes += state.size
-        if state.unused_s < min(IN_USE_S, max_age_s):
+    for snapshot in sorted(snapshots, key=lambda one: one.unused_s):
+        kept_bytes += snapshot.size
+        if snapshot.unused_s < min(IN_USE_S, max_age_s):
             continue
-        if state.manifest is None or state.unused_s >= max_age_s or kept_bytes > max_bytes:
-            kept_bytes -= state.size
-            gone.append(state)
+        if snapshot.manifest is None or snapshot.unused_s >= max_age_s or kept_bytes > max_bytes:
+            kept_bytes -= snapshot.size
+            gone.append(snapshot)
     return tuple(gone)
 
 
-def remove_states(root: Path, states: Iterable[CachedState]) -> tuple[Path, ...]:
-    """Remove states, and what killed makers left; return what went.
+def remove_snapshots(root: Path, snapshots: Iterable[CachedSnapshot]) -> tuple[Path, ...]:
+    """Remove snapshots, and what killed makers left; return what went.
 
     What somebody makes at this moment stays. Machines that run keep what they have mapped.
     """
-    paths = [state.directory for state in states]
+    paths = [snapshot.directory for snapshot in snapshots]
     with suppress(OSError):
         paths += [path for path in root.iterdir() if path.name.startswith(".") and path.is_dir()]
     return tuple(path for path in paths if _remove(root, path))
@@ -92,11 +92,11 @@ def _remove(root: Path, path: Path) -> bool:
     return True
 
 
-def _look(directory: Path) -> CachedState:
+def _look(directory: Path) -> CachedSnapshot:
     manifest = None
-    with suppress(SavedStateError):
+    with suppress(SnapshotError):
         manifest = read_manifest(directory)
-    return CachedState(
+    return CachedSnapshot(
         directory=directory,
         manifest=manifest,
         size=_bytes_of(directory),
@@ -120,39 +120,39 @@ def _bytes_of(directory: Path) -> int:
 
 
 @dataclass
-class StateStore:
-    """A directory of states; any number of processes and threads may use it at once.
+class SnapshotStore:
+    """A directory of snapshots; any number of processes and threads may use it at once.
 
     Attributes:
         root: the directory.
-        qemu: the program that makes and loads states.
-        refused: why states that were found were made anew, by key; for reports.
+        qemu: the program that makes and loads snapshots.
+        refused: why snapshots that were found were made anew, by key; for reports.
     """
 
     root: Path
     qemu: QemuBinary
     refused: dict[str, str] = field(default_factory=dict)
-    _open: dict[str, SavedState] = field(default_factory=dict)
+    _open: dict[str, Snapshot] = field(default_factory=dict)
 
     def ensure(
         self,
-        request: StateRequest,
+        request: SnapshotRequest,
         choice: Choice,
         reach: Callable[[Machine, Deadline], None],
         deadline: Deadline,
-    ) -> SavedState:
-        """Return the state of `request`, made first if it is not there or not whole.
+    ) -> Snapshot:
+        """Return the snapshot of `request`, made first if it is not there or not whole.
 
         Who comes second waits for who makes it.
 
         Args:
-            request: the state.
+            request: the snapshot.
             choice: who executes guest code.
             reach: brings a machine that was just powered on to the stage.
             deadline: when to give up waiting and making.
 
         Raises:
-            SavedStateError: it can't be made: the text says why.
+            SnapshotError: it can't be made: the text says why.
             MissingPrerequisite: something it takes is not installed.
             EmulatorError: what `reach` raises.
         """
@@ -168,14 +168,14 @@ class StateStore:
             making = Making(request=request, key=key, maker=maker, qemu=self.qemu, choice=choice)
             try:
                 with staged_tree(self.root / key, private=True) as new:
-                    make_state(making, new, reach, deadline)
+                    make_snapshot(making, new, reach, deadline)
             except FileError as error:
-                raise SavedStateError(f"state {key}: {error}") from error
-            state = self._opened(key, request)
-        remove_states(self.root, surplus(list_states(self.root)))
-        return state
+                raise SnapshotError(f"snapshot {key}: {error}") from error
+            snapshot = self._opened(key, request)
+        remove_snapshots(self.root, surplus(list_snapshots(self.root)))
+        return snapshot
 
-    def _find(self, key: str, request: StateRequest) -> SavedState | None:
+    def _find(self, key: str, request: SnapshotRequest) -> Snapshot | None:
         known = self._open.get(key)
         if known is not None and known.is_whole():
             return known
@@ -184,14 +184,14 @@ class StateStore:
             return None
         try:
             return self._opened(key, request)
-        except SavedStateError as error:
+        except SnapshotError as error:
             self.refused[key] = str(error)
             return None
 
-    def _opened(self, key: str, request: StateRequest) -> SavedState:
-        state = SavedState.open(self.root / key, request)
-        self._open[key] = state
-        return state
+    def _opened(self, key: str, request: SnapshotRequest) -> Snapshot:
+        snapshot = Snapshot.open(self.root / key, request)
+        self._open[key] = snapshot
+        return snapshot
 
     @contextmanager
     def _locked(self, key: str, deadline: Deadline) -> Iterator[None]:
@@ -200,12 +200,12 @@ class StateStore:
             with FileLock(self.root / f"{key}.lock", timeout=deadline.remaining()):
                 yield
         except Timeout as error:
-            raise SavedStateError(
-                f"state {key}: another process makes it, and did not end in time"
+            raise SnapshotError(
+                f"snapshot {key}: another process makes it, and did not end in time"
             ) from error
 
     def _clear(self, key: str) -> None:
-        """Remove a state that is not whole, and what killed makers left; under the key's lock."""
+        """Remove a snapshot that is not whole, and what killed makers left; under the key's lock."""
         shutil.rmtree(self.root / key, ignore_errors=True)
         for left in self.root.glob(f".{key}.*"):
             shutil.rmtree(left, ignore_errors=True)

@@ -21,7 +21,7 @@ _HEAD = 0x8800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class RegistrationOptions:
     """What the user says of an image; None lets ttylab find out.
 
     Attributes:
@@ -56,61 +56,61 @@ class Proposal:
     notes: tuple[str, ...] = ()
 
 
-def propose_iso(path: Path, wishes: Wishes) -> Proposal:
+def propose_iso(path: Path, options: RegistrationOptions) -> Proposal:
     """Return the image that boots an ISO as it is.
 
     Raises:
-        SpecError: there is no such file, it is no ISO, or has no Windows on it; or a wish is wrong.
+        SpecError: there is no such file, it is no ISO, or has no Windows on it; or an option is wrong.
     """
     path = require_file(path, option="--iso")
     media = read_media(path)
-    release, notes = _release(wishes, builds_of(media))
+    release, notes = _release(options, builds_of(media))
     image = WindowsImage(
-        name=wishes.name or name_of(path),
+        name=options.name or name_of(path),
         level=Level.ISO,
         path=path,
         identity=identify(path),
         release=release,
-        firmware=wishes.firmware or "ovmf",
-        tpm=wishes.tpm,
+        firmware=options.firmware or "ovmf",
+        tpm=options.tpm,
     )
     return Proposal(image=image, notes=notes)
 
 
-def propose_disk(path: Path, wishes: Wishes) -> Proposal:
+def propose_disk(path: Path, options: RegistrationOptions) -> Proposal:
     """Return the image that boots an installed disk.
 
     Raises:
-        SpecError: there is no such file, it is no disk that boots, or a wish is wrong.
+        SpecError: there is no such file, it is no disk that boots, or an option is wrong.
         ImageError: the disk is damaged.
         MissingPrerequisite: the disk is not raw, and qemu-img is not installed.
     """
     path = require_file(path, option="--disk")
     with path.open("rb") as file:
         found = detect_format(file.read(_HEAD), origin=str(path))
-    disk_format = wishes.disk_format or found
+    disk_format = options.disk_format or found
     if disk_format not in {found, "raw"}:
         raise SpecError(f"--format {disk_format}: {path} is {found}; leave it out, or say {found}")
     layout = read_layout(read_head(path, disk_format=disk_format), origin=str(path))
-    release, notes = _release(wishes, ())
+    release, notes = _release(options, ())
     if layout.is_sac_guest:
         notes += ("this is a disk of ttylab's own SAC guest, which is not Windows; reports will say so",)
     elif not layout.maybe_windows:
         notes += ("it has none of the partitions that Windows makes: is it Windows?",)
-    if not wishes.password:
+    if not options.password:
         notes += ("no password was given, so nothing can log in at cmd (--password-file)",)
     image = WindowsImage(
-        name=wishes.name or name_of(path),
+        name=options.name or name_of(path),
         level=Level.DISK,
         path=path,
         disk_format=disk_format,
         identity=identify(path),
         release=release,
-        firmware=wishes.firmware or layout.firmware,
-        tpm=wishes.tpm,
-        user=wishes.user,
-        domain=wishes.domain,
-        password=wishes.password,
+        firmware=options.firmware or layout.firmware,
+        tpm=options.tpm,
+        user=options.user,
+        domain=options.domain,
+        password=options.password,
         is_sac_guest=layout.is_sac_guest,
     )
     return Proposal(image=image, notes=notes)
@@ -133,9 +133,9 @@ def name_of(path: Path) -> str:
     return "-".join(words)[:NAME_MOST].strip("-") or "windows"
 
 
-def _release(wishes: Wishes, builds: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    if wishes.release is not None:
-        return wishes.release, ()
+def _release(options: RegistrationOptions, builds: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    if options.release is not None:
+        return options.release, ()
     found = release_of(builds)
     if found is not None:
         return found, ()

@@ -28,7 +28,7 @@ _LOCK_BOUND_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
+class _RegistryFile:
     format: Literal[1] = FORMAT
     images: tuple[WindowsImage, ...]
 
@@ -58,7 +58,7 @@ class WindowsRegistry:
         except OSError as error:
             raise ImageError(f"{path}: can't be read: {error}") from error
         try:
-            found = load_json(text, _File, origin=str(path), whole=True).images
+            found = load_json(text, _RegistryFile, origin=str(path), whole=True).images
         except SpecError as error:
             raise ImageError(f"{path}: damaged; mend or remove it, and register anew: {error}") from None
         return {image.name: image for image in found}
@@ -122,7 +122,7 @@ class WindowsRegistry:
         return images[name]
 
     def _write(self, images: Mapping[str, WindowsImage]) -> None:
-        table = json_ready(_File(images=tuple(images[name] for name in sorted(images))))
+        table = json_ready(_RegistryFile(images=tuple(images[name] for name in sorted(images))))
         write_whole(self.root / REGISTRY, json.dumps(table, indent=1).encode(), private=True)
 
     @contextmanager

@@ -96,14 +96,14 @@ class Https:
         deadline: Deadline,
     ) -> Reply:
         """Return the answer; see `Transport`."""
-        patience = max(deadline.remaining(), 0.001)
+        left_s = max(deadline.remaining(), 0.001)
         try:
             answer = self._session.request(
                 method,
                 url,
                 headers=dict(headers),
                 data=body,
-                timeout=(min(patience, CONNECT_S), patience),
+                timeout=(min(left_s, CONNECT_S), left_s),
                 allow_redirects=False,
                 verify=self._verify,
             )

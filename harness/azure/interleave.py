@@ -22,7 +22,7 @@ _TOLD = frozenset({MarkKind.MACHINE, MarkKind.QMP})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class TimelineMark:
     """A mark of the timeline."""
 
     kind: MarkKind
@@ -31,13 +31,13 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remark:
+class Notice:
     """A frame of the link that the guest did not write: a notice of the service."""
 
     text: bytes
 
 
-Piece: TypeAlias = bytes | Told | Remark
+Segment: TypeAlias = bytes | TimelineMark | Notice
 
 
 class Interleaver:
@@ -45,15 +45,15 @@ class Interleaver:
 
     def __init__(self) -> None:
         self._frames: deque[bytes] = deque()
-        self._expected: deque[bytearray | Told] = deque()
+        self._expected: deque[bytearray | TimelineMark] = deque()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def take_frame(self, data: bytes) -> Iterator[Piece]:
+    def take_frame(self, data: bytes) -> Iterator[Segment]:
         """Take what one frame of the link carried; yield what is certain now."""
         self._frames.append(data)
         return self._drain()
 
-    def take_line(self, line: Mapping[str, Any]) -> Iterator[Piece]:
+    def take_line(self, line: Mapping[str, Any]) -> Iterator[Segment]:
         """Take one line of the timeline; yield what is certain now.
 
         Raises:
@@ -63,7 +63,9 @@ class Interleaver:
             if "out" in line:
                 self._expect(self._decoder.decode(base64.b64decode(line["data"])).encode())
             elif "mark" in line and MarkKind(line["mark"]) in _TOLD:
-                told = Told(kind=MarkKind(line["mark"]), name=str(line["name"]), detail=dict(line["detail"]))
+                told = TimelineMark(
+                    kind=MarkKind(line["mark"]), name=str(line["name"]), detail=dict(line["detail"])
+                )
                 self._expected.append(told)
         except (KeyError, TypeError, ValueError) as error:
             raise SpecError(f"the service sent a timeline line that is none: {error!r}") from error
@@ -80,10 +82,10 @@ class Interleaver:
         elif text:
             self._expected.append(bytearray(text))
 
-    def _drain(self) -> Iterator[Piece]:
+    def _drain(self) -> Iterator[Segment]:
         while self._expected:
             head = self._expected[0]
-            if isinstance(head, Told):
+            if isinstance(head, TimelineMark):
                 self._expected.popleft()
                 yield head
             elif not self._frames or (piece := self._match()) is None:
@@ -91,16 +93,16 @@ class Interleaver:
             else:
                 yield from piece
 
-    def _match(self) -> list[Piece] | None:
+    def _match(self) -> list[Segment] | None:
         """Return what the first frame is, None while that is open."""
-        frame, pieces, rest = self._frames[0], list[Piece](), 0
+        frame, pieces, rest = self._frames[0], list[Segment](), 0
         for item in self._expected:
-            if isinstance(item, Told):
+            if isinstance(item, TimelineMark):
                 continue
             part = frame[rest : rest + len(item)]
             if bytes(item[: len(part)]) != part:
                 self._frames.popleft()
-                return [Remark(text=frame)]
+                return [Notice(text=frame)]
             rest += len(part)
             if rest == len(frame):
                 break
@@ -110,10 +112,10 @@ class Interleaver:
         self._consume(frame, pieces)
         return pieces
 
-    def _consume(self, frame: bytes, pieces: list[Piece]) -> None:
+    def _consume(self, frame: bytes, pieces: list[Segment]) -> None:
         while frame:
             item = self._expected[0]
-            if isinstance(item, Told):
+            if isinstance(item, TimelineMark):
                 pieces.append(item)
                 self._expected.popleft()
                 continue

@@ -61,7 +61,7 @@ class _Outgoing:
     sent: bool = False
 
 
-class Link:
+class ConsoleLink:
     """An open WebSocket; any thread may call anything.
 
     Attributes:
@@ -199,7 +199,7 @@ def open_link(
     token: str | None = None,
     headers: Mapping[str, str] | None = None,
     on_end: Callable[[], None] = lambda: None,
-) -> Iterator[Link]:
+) -> Iterator[ConsoleLink]:
     """Open a link for the time of the `with`.
 
     Args:
@@ -218,7 +218,7 @@ def open_link(
     """
     with ExitStack() as stack:
         connection = _connect(stack, url, ca=ca, headers=headers or {}, deadline=deadline)
-        link = Link(connection, receive=receive, on_end=on_end, token=token)
+        link = ConsoleLink(connection, receive=receive, on_end=on_end, token=token)
         stack.callback(link.close)
         link.start()
         yield link

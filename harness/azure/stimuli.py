@@ -11,14 +11,14 @@ from enum import StrEnum
 from emulator.clock import Deadline
 from emulator.errors import SpecError
 from harness.azure.link import open_link
-from harness.azure.virtual_machine import AzureVm, Command, Observed, Power
+from harness.azure.virtual_machine import AzureVm, Observed, Power, VmCommand
 
 WATCH_S = 5.0
 """How long a guest's output is waited for where the service does not speak of effects, seconds."""
 _KEYS = re.compile(r"[0-9A-Za-z]+")
 
 
-class Act(StrEnum):
+class Sendable(StrEnum):
     """What can be sent."""
 
     NMI = "nmi"
@@ -39,16 +39,16 @@ class Request:
         keys: of a system request.
     """
 
-    act: Act
+    act: Sendable
     vm: str
     keys: str = ""
 
 
-_COMMANDS = {Act.NMI: Command.NMI, Act.SYSRQ: Command.SYSRQ, Act.RESET: Command.RESET}
+_COMMANDS = {Sendable.NMI: VmCommand.NMI, Sendable.SYSRQ: VmCommand.SYSRQ, Sendable.RESET: VmCommand.RESET}
 _POWERS = {
-    Act.RESTART: (Power.RESTART, "running"),
-    Act.STOP: (Power.STOP, "stopped"),
-    Act.START: (Power.START, "running"),
+    Sendable.RESTART: (Power.RESTART, "running"),
+    Sendable.STOP: (Power.STOP, "stopped"),
+    Sendable.START: (Power.START, "running"),
 }
 
 
@@ -58,16 +58,16 @@ def parse_request(words: Sequence[str]) -> Request:
     Raises:
         SpecError: they ask for nothing that there is.
     """
-    act = next((one for one in Act if words and one.value == words[0].lower()), None)
+    act = next((one for one in Sendable if words and one.value == words[0].lower()), None)
     if act is None:
         asked = words[0] if words else ""
-        raise SpecError(f"send {asked!r}: allowed: {', '.join(Act)}")
-    wanted = 3 if act is Act.SYSRQ else 2
+        raise SpecError(f"send {asked!r}: allowed: {', '.join(Sendable)}")
+    wanted = 3 if act is Sendable.SYSRQ else 2
     if len(words) != wanted:
         raise SpecError(
             f"send {act}: need {'KEYS VM, as in: send sysrq h linux1' if wanted == 3 else 'one VM'}"
         )
-    keys = words[1] if act is Act.SYSRQ else ""
+    keys = words[1] if act is Sendable.SYSRQ else ""
     if keys and not _KEYS.fullmatch(keys):
         raise SpecError(f"send sysrq {keys!r}: allowed: letters and digits, each sent in turn (h, REISUB)")
     return Request(act=act, vm=words[-1], keys=keys)
@@ -88,7 +88,7 @@ def send(vm: AzureVm, request: Request, deadline: Deadline, *, force: bool = Fal
     return Observed(seen=state == wanted, evidence=f"the VM is {state}")
 
 
-def _send_command(vm: AzureVm, command: Command, keys: str, deadline: Deadline) -> Observed:
+def _send_command(vm: AzureVm, command: VmCommand, keys: str, deadline: Deadline) -> Observed:
     session = vm.connect(deadline)
     if not vm.arm.address.azure:
         return vm.command(session, command, deadline, keys=keys)

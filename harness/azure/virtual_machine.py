@@ -21,7 +21,7 @@ COMPUTE_VERSION = "2024-07-01"
 CONSOLE_VERSION = "2024-07-01"
 
 
-class Command(StrEnum):
+class VmCommand(StrEnum):
     """Admin commands of a console session."""
 
     NMI = "nmi"
@@ -75,7 +75,7 @@ class AzureVm:
         except SpecError as error:
             raise ServiceUnreachable(str(error)) from error
 
-    def command(self, session: str, command: Command, deadline: Deadline, *, keys: str = "") -> Observed:
+    def command(self, session: str, command: VmCommand, deadline: Deadline, *, keys: str = "") -> Observed:
         """Let the service do `command` to the guest and return what came of it.
 
         Args:

@@ -23,7 +23,7 @@ _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562's, fo
 def guest_spec(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
     """Return the machine of `cell`.
 
-    The seed follows from the cell's id, a SAC guest's UUID from all of it but the scenario: one saved state
+    The seed follows from the cell's id, a SAC guest's UUID from all of it but the scenario: one snapshot
     of the machine serves them all.
 
     Raises:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emulator.windows.media import Edition
-    from emulator.windows.registration import Proposal, Wishes
+    from emulator.windows.registration import Proposal, RegistrationOptions
 
 EXAMPLES = """Examples:
 
@@ -63,13 +63,13 @@ def add_windows(
 
     Exit code 2: there is no such file, it is no ISO or disk, or has no Windows on it. 3: no installation.
     """
-    from emulator.windows.registration import Wishes, propose_disk, propose_iso  # noqa: PLC0415
+    from emulator.windows.registration import RegistrationOptions, propose_disk, propose_iso  # noqa: PLC0415
 
     _require_one(iso, disk, install=install, list_editions=list_editions, edition=edition)
     if iso is not None and list_editions:
         _list_editions(iso)
         return
-    wishes = Wishes(
+    options = RegistrationOptions(
         name=name,
         release=release,
         firmware=one_of("firmware", firmware, ("seabios", "ovmf")),
@@ -80,13 +80,13 @@ def add_windows(
         password=read_secret(password_file, "--password-file"),
     )
     if iso is None:
-        _register(propose_disk(Path(disk or ""), wishes))
+        _register(propose_disk(Path(disk or ""), options))
     elif not install:
-        _register(propose_iso(iso, wishes))
+        _register(propose_iso(iso, options))
     else:
         key = read_secret(product_key_file, "--product-key-file")
-        options = {"disk_gib": disk_gib, "memory_mib": memory, "vcpus": vcpus}
-        _install(propose_iso(iso, wishes), wishes, (edition, language, key), hours=hours, options=options)
+        settings = {"disk_gib": disk_gib, "memory_mib": memory, "vcpus": vcpus}
+        _install(propose_iso(iso, options), options, (edition, language, key), hours=hours, settings=settings)
 
 
 def remove_windows(
@@ -146,11 +146,11 @@ def _require_free(name: str) -> None:
 
 def _install(
     proposal: Proposal,
-    wishes: Wishes,
+    options: RegistrationOptions,
     choices: tuple[str, str, str],
     *,
     hours: float,
-    options: dict[str, int],
+    settings: dict[str, int],
 ) -> None:
     from emulator.clock import Deadline  # noqa: PLC0415
     from emulator.windows.answer_file import ADMINISTRATOR, Answers  # noqa: PLC0415
@@ -162,7 +162,7 @@ def _install(
     image, registry = proposal.image, WindowsRegistry()
     _require_free(image.name)
     chosen = _choose(image.path, edition)
-    password = wishes.password or f"Tty-{secrets.token_urlsafe(9)}7"
+    password = options.password or f"Tty-{secrets.token_urlsafe(9)}7"
     answers = Answers(
         image_index=chosen.index,
         password=password,
@@ -171,7 +171,7 @@ def _install(
         product_key=key,
     )
     run_dir = registry.root / "installations" / image.name
-    wanted = Installation(name=image.name, iso=image.path, answers=answers, tpm=image.tpm, **options)
+    wanted = Installation(name=image.name, iso=image.path, answers=answers, tpm=image.tpm, **settings)
     typer.echo(f"installing {chosen.name}; evidence goes to {run_dir}")
     with _progress(image.name) as tell:
         deadline = Deadline.after(hours * 3600)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.commands.service_options import ServiceOptions, with_service_options
+from harness.commands.service_options import ClientOptions, with_service_options
 
 EXAMPLES = """Examples:
 
@@ -35,7 +35,7 @@ app = typer.Typer(add_completion=False)
 def console(
     vm: Annotated[str, typer.Argument(help="VM, SCALESET/INSTANCE, or a resource id.")],
     *,
-    service: ServiceOptions,
+    service: ClientOptions,
     no_input: Annotated[bool, typer.Option("--no-input", help="Type nothing, only read.")] = False,
     stay: Annotated[
         str, typer.Option("--for", metavar="TIME", help="Leave so long after the link opened.")
@@ -53,9 +53,9 @@ def console(
 ) -> None:
     """Join a VM's serial console; what the guest writes goes to standard output, byte by byte."""
     from harness.azure.names import parse_time, watch_for  # noqa: PLC0415
-    from harness.terminal.service_terminal import Manners, run_console  # noqa: PLC0415
+    from harness.terminal.service_terminal import TerminalOptions, run_console  # noqa: PLC0415
 
-    manners = Manners(
+    options = TerminalOptions(
         reads_input=not no_input,
         stay_s=parse_time(stay, option="--for") if stay else None,
         until=watch_for(until),
@@ -63,4 +63,4 @@ def console(
         reconnect_s=parse_time(reconnect, option="--reconnect"),
         take_back=take_back,
     )
-    raise typer.Exit(run_console(service.address(), vm, manners))
+    raise typer.Exit(run_console(service.address(), vm, options))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.doctor.diagnosis import Finding, State, diagnose, run_is_possible
+from harness.doctor.diagnosis import Diagnosis, State, diagnose, run_is_possible
 from harness.scenario.exit_codes import EXIT_BROKEN
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def doctor(
         raise typer.Exit(EXIT_BROKEN)
 
 
-def show(findings: tuple[Finding, ...], console: Console) -> None:
+def show(findings: tuple[Diagnosis, ...], console: Console) -> None:
     """Print the findings: a table on a terminal, lines where a program or a file reads."""
     if not console.is_terminal:
         for finding in findings:

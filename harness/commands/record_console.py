@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from harness.recording.record import Manners
+    from harness.recording.record import RecordOptions
     from harness.recording.sanitise import Sanitised
 
 EXAMPLES = """Examples:
@@ -53,7 +53,7 @@ def record_console(
     from emulator.clock import utc_now  # noqa: PLC0415
     from emulator.errors import SpecError  # noqa: PLC0415
     from harness.recording.kept import RAW  # noqa: PLC0415
-    from harness.recording.record import Manners, private_files  # noqa: PLC0415
+    from harness.recording.record import RecordOptions, private_files  # noqa: PLC0415
 
     if sum((bool(image), bool(port), bool(attach), sanitise is not None)) != 1:
         raise SpecError("what to record: give one of IMAGE, --port URL, --attach NAME, or --sanitise DIR")
@@ -63,10 +63,10 @@ def record_console(
         directory = sanitise
         if directory is None:
             directory = into or Path(f"console-{utc_now():%Y%m%d-%H%M%S}")
-            manners = Manners(stay_s=stay, writable=not read_only)
+            options = RecordOptions(stay_s=stay, writable=not read_only)
             _record(
                 directory / RAW,
-                manners,
+                options,
                 image=image,
                 port=port,
                 name=attach,
@@ -78,7 +78,7 @@ def record_console(
 
 
 def _record(
-    directory: Path, manners: Manners, *, image: str, port: str, name: str, baudrate: int, append: str
+    directory: Path, options: RecordOptions, *, image: str, port: str, name: str, baudrate: int, append: str
 ) -> None:
     from emulator.machine.ledger import list_machines  # noqa: PLC0415
     from harness.recording.record import record_image, record_machine, record_port  # noqa: PLC0415
@@ -87,9 +87,9 @@ def _record(
     from harness.terminal.interactive import choose_machine  # noqa: PLC0415
 
     if port:
-        record_port(port, baudrate=baudrate, directory=directory, manners=manners)
+        record_port(port, baudrate=baudrate, directory=directory, options=options)
     elif name:
-        record_machine(choose_machine(list_machines(), name), directory=directory, manners=manners)
+        record_machine(choose_machine(list_machines(), name), directory=directory, options=options)
     else:
         lab = Lab(run_dir=directory)
         spec = interactive_spec(
@@ -101,7 +101,7 @@ def _record(
             append=tuple(append.split()),
             devices=(),
         )
-        record_image(spec, lab, label=image, manners=manners)
+        record_image(spec, lab, label=image, options=options)
 
 
 def _make_copy(directory: Path, words: tuple[str, ...]) -> None:

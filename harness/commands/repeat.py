@@ -62,7 +62,7 @@ def repeat(
 ) -> int:
     """Repeat one cell under jitter, and tell how probably it fails (with a 95 % interval) and of what.
 
-    Machines go on from a saved state. Jitter is busy processes on the host, guest time counted in
+    Machines go on from a snapshot. Jitter is busy processes on the host, guest time counted in
     instructions, and a wait before each stimulus. Exit code 0: none failed, 1: some did, 2: wrong input,
     3: the lab broke, 130: interrupted.
     """

@@ -33,7 +33,7 @@ EXAMPLES = """Examples:
 
   ttylab run --list --json               the same for programs
 
-  ttylab run --cold                      boot every machine, also where a saved state would do
+  ttylab run --cold                      boot every machine, also where a snapshot would do
 
   ttylab run --json result.json          write the run result to a file too
 """
@@ -90,7 +90,7 @@ def run(
 ) -> None:
     """Run a matrix of scenarios on real guests and write the report.
 
-    Scenarios that do not test booting go on from saved states of booted guests (`ttylab states`).
+    Scenarios that do not test booting go on from snapshots of booted guests (`ttylab snapshots`).
     Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
     """
     _require_jobs(jobs)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from emulator.sac.image import Account
     from emulator.sac.profile import SacProfile
     from emulator.windows.image import WindowsImage
-    from harness.conformance.checks import Outcome
+    from harness.conformance.checks import ConformanceResult
 
 EXAMPLES = """Examples:
 
@@ -93,7 +93,7 @@ def conformance(
     raise typer.Exit(1 if outcome.differences else 0)
 
 
-def _recording(directory: Path, profile: SacProfile | None) -> Outcome:
+def _recording(directory: Path, profile: SacProfile | None) -> ConformanceResult:
     from emulator.errors import SpecError  # noqa: PLC0415
     from harness.conformance.checks import conduct_recording  # noqa: PLC0415
     from harness.recording.kept import RAW, SANITISED  # noqa: PLC0415
@@ -104,7 +104,9 @@ def _recording(directory: Path, profile: SacProfile | None) -> Outcome:
     return conduct_recording(inner, profile)
 
 
-def _image(name: str, place: Path, profile: SacProfile | None, *, destructive: bool, append: str) -> Outcome:
+def _image(
+    name: str, place: Path, profile: SacProfile | None, *, destructive: bool, append: str
+) -> ConformanceResult:
     from emulator.sac.image import sac_image  # noqa: PLC0415
     from emulator.sac.knobs import parse_knobs  # noqa: PLC0415
     from harness.conformance.checks import conduct_image  # noqa: PLC0415
@@ -135,7 +137,9 @@ def _registered(name: str) -> WindowsImage | None:
     return registry.open(name) if name in registry.images() else None
 
 
-def _windows(image: WindowsImage, place: Path, profile: SacProfile | None, *, destructive: bool) -> Outcome:
+def _windows(
+    image: WindowsImage, place: Path, profile: SacProfile | None, *, destructive: bool
+) -> ConformanceResult:
     from harness.conformance.checks import conduct_windows  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
 
@@ -151,7 +155,7 @@ def _port(
     baudrate: int,
     account: Account | None,
     destructive: bool,
-) -> Outcome:
+) -> ConformanceResult:
     from harness.conformance.checks import conduct_port  # noqa: PLC0415
 
     return conduct_port(
@@ -191,7 +195,7 @@ def _teller() -> Callable[[str], None]:
     return tell
 
 
-def _print(outcome: Outcome, *, as_json: bool) -> None:
+def _print(outcome: ConformanceResult, *, as_json: bool) -> None:
     from harness.conformance.compare import render_json, render_text  # noqa: PLC0415
 
     if sys.stderr.isatty():

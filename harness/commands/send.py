@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.commands.service_options import ServiceOptions, with_service_options
+from harness.commands.service_options import ClientOptions, with_service_options
 
 EXAMPLES = """Examples:
 
@@ -37,7 +37,7 @@ def send(
         typer.Argument(metavar="nmi|sysrq KEYS|reset|restart|stop|start VM", help="What, and to whom."),
     ],
     *,
-    service: ServiceOptions,
+    service: ClientOptions,
     force: Annotated[bool, typer.Option("--force", help="With stop: cut the power.")] = False,
     within: Annotated[str, typer.Option("--within", metavar="TIME", help="Give up after this.")] = "5m",
 ) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceOptions:
+class ClientOptions:
     """Which service a command is for; each field is an option."""
 
     group: Annotated[str, typer.Option("--group", "-g", help="Resource group; default rg1.")] = ""
@@ -43,12 +43,12 @@ class ServiceOptions:
 def with_service_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give `command` these options in the place of its keyword parameter `service`."""
     signature = inspect.signature(command, eval_str=True)
-    options = inspect.signature(ServiceOptions, eval_str=True).parameters
+    options = inspect.signature(ClientOptions, eval_str=True).parameters
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
         chosen = {name: given.pop(name) for name in options}
-        command(**given, service=ServiceOptions(**chosen))
+        command(**given, service=ClientOptions(**chosen))
 
     shown = [
         part

@@ -1,4 +1,4 @@
-"""`ttylab states`: list, build and prune the golden states that scenarios go on from."""
+"""`ttylab snapshots`: list, build and prune the snapshots that scenarios go on from."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from emulator.snapshots.store import (
     DAY_S,
     KEEP_AGE_S,
     KEEP_BYTES,
-    CachedState,
-    list_states,
-    remove_states,
+    CachedSnapshot,
+    list_snapshots,
+    remove_snapshots,
     surplus,
 )
 from harness.commands.run import DEFAULT_MATRIX, choose_cells
 
 EXAMPLES = """Examples:
 
-  ttylab states list                        what is kept, and how much of the disk it takes
+  ttylab snapshots list                        what is kept, and how much of the disk it takes
 
-  ttylab states build                       every state of the default matrix
+  ttylab snapshots build                       every snapshot of the default matrix
 
-  ttylab states build -k "nmi and bullseye" those of some cells
+  ttylab snapshots build -k "nmi and bullseye" those of some cells
 
-  ttylab states agree RUN OTHER             whether forked and booted runs came to the same verdicts
+  ttylab snapshots agree RUN OTHER             whether forked and booted runs came to the same verdicts
 
-  ttylab states prune --max-age 3           remove what nobody has used for three days
+  ttylab snapshots prune --max-age 3           remove what nobody has used for three days
 
-  ttylab states prune --all                 remove all of them
+  ttylab snapshots prune --all                 remove all of them
 """
 app = typer.Typer(
-    help="Golden states: guests that have booted once, for scenarios to go on from in a fraction of a second."
+    help="Snapshots: guests that have booted once, for scenarios to go on from in a fraction of a second."
     "\n\nThey are made when they are first needed, and kept outside the checkout.\n\n" + EXAMPLES,
     no_args_is_help=True,
     add_completion=False,
@@ -45,19 +45,22 @@ app = typer.Typer(
 
 @app.command("list")
 def list_all(
-    *, json: Annotated[bool, typer.Option("--json", help="Print one JSON array, an object a state.")] = False
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON array, an object a snapshot.")] = False,
 ) -> None:
-    """List the states that are kept, the latest used first.
+    """List the snapshots that are kept, the latest used first.
 
-    Examples: `ttylab states list`, `ttylab states list --json`.
+    Examples: `ttylab snapshots list`, `ttylab snapshots list --json`.
     """
-    states = list_states(places.snapshots())
+    snapshots = list_snapshots(places.snapshots())
     if json:
-        typer.echo(json_format.dumps([as_object(state) for state in states], indent=1))
-    elif not states:
-        typer.echo("No states are kept; `ttylab run` makes what it needs, `ttylab states build` all of them.")
+        typer.echo(json_format.dumps([as_object(snapshot) for snapshot in snapshots], indent=1))
+    elif not snapshots:
+        typer.echo(
+            "No snapshots are kept; `ttylab run` makes what it needs, `ttylab snapshots build` all of them."
+        )
     else:
-        _show_table(states)
+        _show_table(snapshots)
 
 
 @app.command()
@@ -68,32 +71,34 @@ def build(
         str, typer.Option("-k", metavar="EXPR", help="Only for cells whose id or tags match.")
     ] = "",
 ) -> None:
-    """Make the states that a matrix goes on from; those that are there and whole stay.
+    """Make the snapshots that a matrix goes on from; those that are there and whole stay.
 
     Exit code 3 if one can't be made: its scenarios then boot, and their report says why.
 
-    Examples: `ttylab states build`, `ttylab states build ci/nightly.toml -k sysrq`.
+    Examples: `ttylab snapshots build`, `ttylab snapshots build ci/nightly.toml -k sysrq`.
     """
     from harness.run.lab import Lab  # noqa: PLC0415
-    from harness.run.wanted import states_of  # noqa: PLC0415
-    from harness.snapshots.start import ensure_state  # noqa: PLC0415 - and with it all that runs guests
+    from harness.run.wanted import snapshots_of  # noqa: PLC0415
+    from harness.snapshots.start import ensure_snapshot  # noqa: PLC0415 - and with it all that runs guests
 
     cells, _ = choose_cells(matrix, expression=expression, shard="")
     if not cells:
         raise SpecError(f"{matrix}: no cell matches -k {expression!r}")
     lab, problems = Lab(run_dir=Path()), []
-    wanted = states_of(cells, lab)
-    for number, state in enumerate(wanted, start=1):
-        typer.echo(f"[{number}/{len(wanted)}] {state.label} {state.stage} ", nl=False)
+    wanted = snapshots_of(cells, lab)
+    for number, snapshot in enumerate(wanted, start=1):
+        typer.echo(f"[{number}/{len(wanted)}] {snapshot.label} {snapshot.stage} ", nl=False)
         try:
-            made = ensure_state(lab, state)
+            made = ensure_snapshot(lab, snapshot)
         except LabError as error:
             problems.append(str(error).splitlines()[0])
             typer.echo(f"failed: {problems[-1]}")
         else:
             typer.echo(f"{made.manifest.key[:12]} (a boot of {made.manifest.boot_s:.1f} s)")
     if problems:
-        raise LabError(f"{len(problems)} of {len(wanted)} states could not be made; the first: {problems[0]}")
+        raise LabError(
+            f"{len(problems)} of {len(wanted)} snapshots could not be made; the first: {problems[0]}"
+        )
 
 
 @app.command()
@@ -106,7 +111,7 @@ def agree(
     Exit code 1 if a cell's verdict, reason or deciding step differs.
 
     Example: `ttylab run --run-dir forked`, `ttylab run --cold --run-dir cold`, and
-    `ttylab states agree forked cold`.
+    `ttylab snapshots agree forked cold`.
     """
     from harness.report.comparison import disagreements  # noqa: PLC0415
     from harness.report.model import load_run  # noqa: PLC0415
@@ -123,7 +128,7 @@ def agree(
 @app.command()
 def prune(
     *,
-    every: Annotated[bool, typer.Option("--all", help="Remove every state.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Remove every snapshot.")] = False,
     max_age: Annotated[
         float, typer.Option(metavar="DAYS", min=0.0, help="Remove what was not used for so long.")
     ] = KEEP_AGE_S / DAY_S,
@@ -131,24 +136,24 @@ def prune(
         int, typer.Option(metavar="MIB", min=0, help="Keep the latest used of so many MiB.")
     ] = KEEP_BYTES // 2**20,
 ) -> None:
-    """Remove states that are old, too many or damaged, and what killed runs left half-made.
+    """Remove snapshots that are old, too many or damaged, and what killed runs left half-made.
 
-    States used in the last ten minutes stay, unless all shall go; machines that run are not harmed.
+    Snapshots used in the last ten minutes stay, unless all shall go; machines that run are not harmed.
 
-    Examples: `ttylab states prune`, `ttylab states prune --max-size 2000`, `ttylab states prune --all`.
+    Examples: `ttylab snapshots prune --max-size 2000`, `ttylab snapshots prune --all`.
     """
     root = places.snapshots()
-    states = list_states(root)
-    gone = states if every else surplus(states, max_age_s=max_age * DAY_S, max_bytes=max_size * 2**20)
-    removed = remove_states(root, gone)
+    snapshots = list_snapshots(root)
+    gone = snapshots if every else surplus(snapshots, max_age_s=max_age * DAY_S, max_bytes=max_size * 2**20)
+    removed = remove_snapshots(root, gone)
     typer.echo("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
 
 
-def as_object(state: CachedState) -> dict[str, object]:
-    """Return what `--json` prints of one state; programs rely on these keys."""
-    manifest = state.manifest
+def as_object(snapshot: CachedSnapshot) -> dict[str, object]:
+    """Return what `--json` prints of one snapshot; programs rely on these keys."""
+    manifest = snapshot.manifest
     return {
-        "key": state.directory.name,
+        "key": snapshot.directory.name,
         "image": manifest.label if manifest else None,
         "stage": manifest.stage if manifest else None,
         "method": manifest.method.value if manifest else None,
@@ -156,27 +161,29 @@ def as_object(state: CachedState) -> dict[str, object]:
         "accelerator": manifest.accelerator if manifest else None,
         "made_utc": manifest.made_utc if manifest else None,
         "boot_s": manifest.boot_s if manifest else None,
-        "size": state.size,
-        "unused_s": round(state.unused_s, 1),
+        "size": snapshot.size,
+        "unused_s": round(snapshot.unused_s, 1),
     }
 
 
-def _show_table(states: tuple[CachedState, ...]) -> None:
+def _show_table(snapshots: tuple[CachedSnapshot, ...]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table("state", "image", "stage", "QEMU", "made (UTC)", "unused", "MB", box=None, pad_edge=False)
-    for state in states:
-        manifest, unused = state.manifest, _words_of(state.unused_s)
+    table = Table(
+        "snapshot", "image", "stage", "QEMU", "made (UTC)", "unused", "MB", box=None, pad_edge=False
+    )
+    for snapshot in snapshots:
+        manifest, unused = snapshot.manifest, _words_of(snapshot.unused_s)
         facts = ("unreadable", "", "", "")
         if manifest is not None:
             qemu = f"{manifest.qemu} {manifest.accelerator}"
             facts = (manifest.label, manifest.stage, qemu, manifest.made_utc[:19])
-        table.add_row(state.directory.name[:12], *facts, unused, f"{state.size / 1e6:.0f}")
+        table.add_row(snapshot.directory.name[:12], *facts, unused, f"{snapshot.size / 1e6:.0f}")
     console = Console()
     console.print(table)
-    megabytes = sum(state.size for state in states) / 1e6
-    console.print(f"{len(states)} states, {megabytes:.0f} MB in {places.snapshots()}")
+    megabytes = sum(snapshot.size for snapshot in snapshots) / 1e6
+    console.print(f"{len(snapshots)} snapshots, {megabytes:.0f} MB in {places.snapshots()}")
 
 
 def _words_of(seconds: float) -> str:

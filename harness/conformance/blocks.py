@@ -19,7 +19,7 @@ _MORE = re.compile(rb"----Press <Enter> for more----[ \x08\r]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class SacLine:
     """One line.
 
     Attributes:
@@ -34,11 +34,11 @@ class Line:
     is_padded: bool = False
 
 
-def read_lines(output: bytes, skip: Sequence[tuple[int, int]] = ()) -> list[Line]:
+def read_lines(output: bytes, skip: Sequence[tuple[int, int]] = ()) -> list[SacLine]:
     """Return the lines of `output` that are not empty, but those that begin in one of the spans `skip`."""
     view = PlainView()
     view.feed(output)
-    text, lines, position = view.read(0), list[Line](), 0
+    text, lines, position = view.read(0), list[SacLine](), 0
     for raw in text.split(b"\n"):
         end = position + len(raw)
         shown = _rendered(_MORE.sub(b"", raw.strip(b"\r")))
@@ -47,12 +47,12 @@ def read_lines(output: bytes, skip: Sequence[tuple[int, int]] = ()) -> list[Line
             first, last = view.raw_span(position, max(end, position))
             padded = len(raw.strip(b"\r")) >= COLUMNS and raw.strip(b"\r").endswith(b" ")
             if not any(begin <= first < stop for begin, stop in skip):
-                lines.append(Line(text=shown, start=first, end=last, is_padded=padded))
+                lines.append(SacLine(text=shown, start=first, end=last, is_padded=padded))
         position = end + 1
     return lines
 
 
-def read_menus(output: bytes) -> list[list[Line]]:
+def read_menus(output: bytes) -> list[list[SacLine]]:
     """Return what stood on the screen while the boot manager had it, row by row, last."""
     return [_screen(output, start, end) for start, end in menu_spans(output)]
 
@@ -66,12 +66,12 @@ def menu_spans(output: bytes) -> list[tuple[int, int]]:
     return spans
 
 
-def _screen(output: bytes, start: int, end: int) -> list[Line]:
+def _screen(output: bytes, start: int, end: int) -> list[SacLine]:
     screen: Any = pyte.Screen(COLUMNS, _ROWS)
     stream: Any = pyte.ByteStream(screen)
     stream.feed(output[start:end])
     rows = (str(row).strip() for row in screen.display)
-    return [Line(text=row.encode(), start=start, end=end) for row in rows if row]
+    return [SacLine(text=row.encode(), start=start, end=end) for row in rows if row]
 
 
 def _rendered(raw: bytes) -> bytes:
@@ -114,7 +114,7 @@ class Block:
     """
 
     part: Part
-    lines: tuple[Line, ...]
+    lines: tuple[SacLine, ...]
     command: str = ""
 
     @property
@@ -155,7 +155,7 @@ def read_blocks(output: bytes) -> list[Block]:
 class _Reader:
     """Goes over lines once."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, lines: Sequence[SacLine]) -> None:
         self._lines = lines
         self._at = 0
         self._begun = ""  # a command that an event interrupted
@@ -185,7 +185,7 @@ class _Reader:
             lines = self._login(lines)
         return Block(part=part, lines=tuple(lines))
 
-    def _is_over(self, part: Part, lines: Sequence[Line]) -> bool:
+    def _is_over(self, part: Part, lines: Sequence[SacLine]) -> bool:
         line = self._lines[self._at]
         last = _LAST.get(part)
         if (last is not None and last.match(lines[-1].text)) or len(lines) >= _MOST.get(part, 1000):
@@ -202,7 +202,7 @@ class _Reader:
             or (part in {Part.LOGIN, Part.UNKNOWN} and _SHELL.match(line.text) is not None)
         ) and not (part is Part.LOGIN and line.is_padded and len(lines) < 2)
 
-    def _ends_bugcheck(self, lines: Sequence[Line]) -> bool:
+    def _ends_bugcheck(self, lines: Sequence[SacLine]) -> bool:
         """Tell whether the next line is another boot's."""
         line = self._lines[self._at]
         is_closed = any(one.text.startswith(b"</BP>") for one in lines)
@@ -212,7 +212,7 @@ class _Reader:
     def _is_head(self, at: int) -> bool:
         return 0 <= at < len(self._lines) and self._lines[at].text == b"<?xml>"
 
-    def _answer(self, lines: list[Line]) -> Block | None:
+    def _answer(self, lines: list[SacLine]) -> Block | None:
         command = self._begun + lines[0].text[4:].decode("ascii", "replace")
         self._begun = ""
         following = self._lines[self._at].text if self._at < len(self._lines) else b""
@@ -222,21 +222,21 @@ class _Reader:
             return None
         return Block(part=Part.ANSWER, lines=tuple(lines[1:]), command=command) if command.strip() else None
 
-    def _login(self, lines: list[Line]) -> list[Line]:
+    def _login(self, lines: list[SacLine]) -> list[SacLine]:
         """Join a question with its answer, which a drawn screen puts into the next line; add the prompt."""
-        joined: list[Line] = []
+        joined: list[SacLine] = []
         for line in lines:
             before = joined[-1] if joined else None
             if before is not None and before.text == b"Username:" and not line.text.startswith(b"Domain"):
                 text = before.text + b" " + line.text
-                joined[-1] = Line(text=text, start=before.start, end=line.end)
+                joined[-1] = SacLine(text=text, start=before.start, end=line.end)
             else:
                 joined.append(line)
         if self._at < len(self._lines) and (prompt := _SHELL.match(self._lines[self._at].text)):
             here = self._lines[self._at]
-            joined.append(Line(text=prompt[0], start=here.start, end=here.end))
+            joined.append(SacLine(text=prompt[0], start=here.start, end=here.end))
         return joined
 
 
-def _part_of(line: Line) -> Part | None:
+def _part_of(line: SacLine) -> Part | None:
     return next((part for part, pattern in _STARTS if pattern.match(line.text)), None)

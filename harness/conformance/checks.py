@@ -27,8 +27,8 @@ from harness.conformance.play import (
     RULES,
     SHUTDOWN,
     SHUTDOWN_UNSEEN,
-    Piece,
-    Rule,
+    Check,
+    InputRule,
     pieces,
 )
 from harness.guests.sac import SacGuest
@@ -73,7 +73,7 @@ class Scope:
 
 
 @dataclass(slots=True)
-class Course:
+class Checks:
     """One guest's way through it, for the session's thread.
 
     Attributes:
@@ -117,7 +117,7 @@ class Course:
         answer = self.guest.run_sac("id", self._soon())
         self.guest.adopt(release_of(answer.text, self.guest.profile))
 
-    def _pieces(self) -> Iterator[Piece]:
+    def _pieces(self) -> Iterator[Check]:
         scope = self.scope
         yield from pieces(
             is_own=scope.is_own and scope.destructive,
@@ -135,7 +135,7 @@ class Course:
         is_told = Capability.POWER_CYCLE in self.target.control.capabilities
         yield SHUTDOWN if is_told else SHUTDOWN_UNSEEN
 
-    def _play(self, piece: Piece) -> None:
+    def _play(self, piece: Check) -> None:
         self.tell(piece.scenario.title)
         transcript = self.guest.session.transcript
         since, start = len(transcript.marks), len(transcript)
@@ -160,7 +160,7 @@ class Course:
         if not piece.is_end:
             self._recover()
 
-    def _try(self, rule: Rule) -> None:
+    def _try(self, rule: InputRule) -> None:
         self.tell(rule.says)
         with self._noting(rule.key, section="1.5", expected=rule.says):
             self.guest.sync(self._soon())
@@ -238,7 +238,7 @@ _SLOW = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ConformanceResult:
     """What came of it.
 
     Attributes:
@@ -260,7 +260,7 @@ def conduct_image(
     profile: SacProfile | None,
     destructive: bool,
     tell: Callable[[str], None],
-) -> Outcome:
+) -> ConformanceResult:
     """Boot a SAC guest of ttylab's and compare it with `profile`, by default its own.
 
     Raises:
@@ -284,7 +284,7 @@ def conduct_windows(
     profile: SacProfile | None,
     destructive: bool,
     tell: Callable[[str], None],
-) -> Outcome:
+) -> ConformanceResult:
     """Boot Windows that a user registered and compare it with `profile`, by default that of its release.
 
     Raises:
@@ -313,7 +313,7 @@ def _conduct_machine(
     *,
     name: str,
     tell: Callable[[str], None],
-) -> Course:
+) -> Checks:
     opened = open_machine(
         spec,
         run_dir=lab.run_dir,
@@ -325,7 +325,7 @@ def _conduct_machine(
     with open_private_directory(lab.run_dir), opened as machine:
         target = Target(name=name, channel=machine.console, control=machine)
         machine.power_on(Deadline.after(_START_S, lab.clock))
-        course = Course(open_guest(Session(target.channel)), target, scope, tell)
+        course = Checks(open_guest(Session(target.channel)), target, scope, tell)
         course.run()
         return course
 
@@ -339,7 +339,7 @@ def conduct_port(
     profile: SacProfile | None,
     destructive: bool,
     tell: Callable[[str], None],
-) -> Outcome:
+) -> ConformanceResult:
     """Compare what answers on a serial port with `profile`, by default that of the release it says it is.
 
     Raises:
@@ -361,22 +361,24 @@ def conduct_port(
             destructive=destructive,
             time_scale=_SLOW,
         )
-        course = Course(guest, target, scope, tell)
+        course = Checks(guest, target, scope, tell)
         course.run()
     return _outcome(directory, course, profile or course.guest.profile)
 
 
-def conduct_recording(directory: Path, profile: SacProfile) -> Outcome:
+def conduct_recording(directory: Path, profile: SacProfile) -> ConformanceResult:
     """Compare a recording with `profile`; rules and scenarios need a live guest and are not looked at.
 
     Raises:
         SpecError: there is no recording.
     """
     output = load_transcript(directory).read()
-    return Outcome(differences=compare(output, profile), profile=profile, kept=directory / CONSOLE_FILE)
+    return ConformanceResult(
+        differences=compare(output, profile), profile=profile, kept=directory / CONSOLE_FILE
+    )
 
 
-def _outcome(directory: Path, course: Course, profile: SacProfile) -> Outcome:
+def _outcome(directory: Path, course: Checks, profile: SacProfile) -> ConformanceResult:
     output = load_transcript(directory).read()
     found = merge([*compare(output, profile), *course.differences])
-    return Outcome(differences=found, profile=profile, kept=directory / CONSOLE_FILE)
+    return ConformanceResult(differences=found, profile=profile, kept=directory / CONSOLE_FILE)

@@ -10,8 +10,8 @@ from itertools import groupby
 
 from emulator.guest_text.printable import escape
 from emulator.sac.profile import SacProfile
-from harness.conformance.blocks import Block, Line, Part, read_blocks
-from harness.conformance.expected import Wanted, wanted_of
+from harness.conformance.blocks import Block, Part, SacLine, read_blocks
+from harness.conformance.expected import ExpectedLine, wanted_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +136,9 @@ def compare_block(block: Block, profile: SacProfile) -> list[Difference]:
     return [_difference(wanted, line, block) for wanted, line in min(rows, key=len)]
 
 
-def _without_repeats(lines: Sequence[Line]) -> list[Line]:
+def _without_repeats(lines: Sequence[SacLine]) -> list[SacLine]:
     """Return lines of which those that count up stand there once: a dump's progress."""
-    kept: list[Line] = []
+    kept: list[SacLine] = []
     for line in lines:
         is_more = kept and _COUNTS.search(line.text) and _same_words(line.text, kept[-1].text)
         if not is_more:
@@ -153,11 +153,11 @@ def _same_words(one: bytes, other: bytes) -> bool:
 _COUNTS = re.compile(rb"\d+% complete\Z|: +\d+\Z")
 MATCH = 100.0
 _ALIKE = 0.2
-_Row = tuple[Wanted | None, Line | None]
+_Row = tuple[ExpectedLine | None, SacLine | None]
 """A wanted line and the line that stands for it; one of them may be missing."""
 
 
-def align(wanted: Sequence[Wanted], lines: Sequence[Line]) -> list[_Row]:
+def align(wanted: Sequence[ExpectedLine], lines: Sequence[SacLine]) -> list[_Row]:
     """Return the rows of the best alignment: most matches, then lines that are alike; order is kept."""
     alike = [[_likeness(one, line) for line in lines] for one in wanted]
     scores = [[0.0] * (len(lines) + 1) for _ in range(len(wanted) + 1)]
@@ -170,7 +170,10 @@ def align(wanted: Sequence[Wanted], lines: Sequence[Line]) -> list[_Row]:
 
 
 def _trace(
-    wanted: Sequence[Wanted], lines: Sequence[Line], scores: list[list[float]], alike: list[list[float]]
+    wanted: Sequence[ExpectedLine],
+    lines: Sequence[SacLine],
+    scores: list[list[float]],
+    alike: list[list[float]],
 ) -> Iterator[_Row]:
     i = j = 0
     was_seen = False  # whether wanted[i], which repeats, has stood there already
@@ -192,7 +195,7 @@ def _trace(
             j += 1
 
 
-def _likeness(wanted: Wanted, line: Line) -> float:
+def _likeness(wanted: ExpectedLine, line: SacLine) -> float:
     """Return MATCH for a line that is what is wanted, less for one that has some words of it, else 0."""
     if matches(wanted, line):
         return MATCH
@@ -205,7 +208,7 @@ def _words(text: bytes) -> set[bytes]:
     return set(re.findall(rb"[a-z]{2,}", text.lower()))
 
 
-def matches(wanted: Wanted, line: Line) -> bool:
+def matches(wanted: ExpectedLine, line: SacLine) -> bool:
     """Tell whether `line` is what is wanted, whole."""
     return any(re.fullmatch(pattern, line.text, re.DOTALL) for pattern in wanted.patterns)
 
@@ -213,8 +216,8 @@ def matches(wanted: Wanted, line: Line) -> bool:
 def _paired(rows: Sequence[_Row]) -> list[_Row]:
     """Return what does not match; what is missing and what is surplus in one gap are paired in order."""
     paired: list[_Row] = []
-    missing: list[Wanted] = []
-    surplus: list[Line] = []
+    missing: list[ExpectedLine] = []
+    surplus: list[SacLine] = []
 
     def close() -> None:
         for index in range(max(len(missing), len(surplus))):
@@ -237,7 +240,7 @@ def _paired(rows: Sequence[_Row]) -> list[_Row]:
     return paired
 
 
-def _difference(wanted: Wanted | None, line: Line | None, block: Block) -> Difference:
+def _difference(wanted: ExpectedLine | None, line: SacLine | None, block: Block) -> Difference:
     last = block.lines[-1] if block.lines else None
     place = line or last
     known = wanted

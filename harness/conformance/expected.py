@@ -20,7 +20,7 @@ _HELP = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ExpectedLine:
     """One line that must stand there.
 
     Attributes:
@@ -48,7 +48,7 @@ class _Piece:
     also: str = ""  # another text that will do in its place
 
 
-def wanted_of(block: Block, profile: SacProfile) -> list[list[Wanted]]:
+def wanted_of(block: Block, profile: SacProfile) -> list[list[ExpectedLine]]:
     """Return what `block` may be by `profile`: one list of lines for each way; none if nothing is known."""
     return [_lines(pieces, profile) for pieces in _ways(block, profile)]
 
@@ -216,9 +216,9 @@ def _channel_lists(arguments: str) -> Iterable[Sequence[_Piece]]:
 # -- texts into lines ------------------------------------------------------------------------------
 
 
-def _lines(pieces: Iterable[_Piece], profile: SacProfile) -> list[Wanted]:
+def _lines(pieces: Iterable[_Piece], profile: SacProfile) -> list[ExpectedLine]:
     """Return the lines of texts that stand behind one another; a line is the text's that begins it."""
-    made: list[Wanted] = []
+    made: list[ExpectedLine] = []
     is_open = False
     for piece in pieces:
         text = _text(piece.key, profile)
@@ -256,8 +256,8 @@ def _filled(text: str, fields: Sequence[str | None]) -> str:
 
 
 def _wanted(
-    piece: _Piece, text: SacText, line: str, *, profile: SacProfile, owner: Wanted | None = None
-) -> Wanted:
+    piece: _Piece, text: SacText, line: str, *, profile: SacProfile, owner: ExpectedLine | None = None
+) -> ExpectedLine:
     shown = line.rstrip()
     tail = {
         "cmd.username": rb" ?.*",
@@ -273,7 +273,7 @@ def _wanted(
         patterns.append(
             SacText(text=profile.texts[piece.also].text.strip("\n"), source="X", section="1").pattern
         )
-    return Wanted(
+    return ExpectedLine(
         key=piece.key if owner is None else owner.key,
         text=stripped,
         patterns=tuple(patterns),

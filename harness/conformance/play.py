@@ -18,7 +18,7 @@ _RESTART_S = 150.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Check:
     """A scenario of the course.
 
     Attributes:
@@ -48,7 +48,7 @@ _GOES = Expect(effects=(say.GOES_DOWN,), within_s=_RESTART_S, allows=RESET | OFF
 _BUGCHECK = say.CRASHES | RESET
 
 RESTART = (
-    Piece(
+    Check(
         section="1.10",
         scenario=_own(
             "restart",
@@ -60,11 +60,11 @@ RESTART = (
             *_UP,
         ),
     ),
-    Piece(section="1.7", scenario=find_scenario("sac-channels")),
-    Piece(section="1.6", scenario=find_scenario("sac-lock")),
+    Check(section="1.7", scenario=find_scenario("sac-channels")),
+    Check(section="1.6", scenario=find_scenario("sac-lock")),
 )
 """A restart, and what needs a fresh boot and spoils it."""
-CRASH = Piece(
+CRASH = Check(
     section="1.9",
     scenario=_own(
         "crashdump",
@@ -76,7 +76,7 @@ CRASH = Piece(
         *_UP,
     ),
 )
-NMI_CRASH = Piece(
+NMI_CRASH = Check(
     section="1.9",
     scenario=_own(
         "nmi",
@@ -92,7 +92,7 @@ NMI_CRASH = Piece(
         *_UP,
     ),
 )
-SHUTDOWN = Piece(
+SHUTDOWN = Check(
     section="1.10",
     scenario=_own(
         "shutdown",
@@ -104,7 +104,7 @@ SHUTDOWN = Piece(
     ),
     is_end=True,
 )
-SHUTDOWN_UNSEEN = Piece(
+SHUTDOWN_UNSEEN = Check(
     section="1.10",
     scenario=_own(
         "goodbye",
@@ -116,10 +116,10 @@ SHUTDOWN_UNSEEN = Piece(
     ),
     is_end=True,
 )
-REFUSED = Piece(section="1.8", scenario=find_scenario("sac-login-refused"))
+REFUSED = Check(section="1.8", scenario=find_scenario("sac-login-refused"))
 
 
-def pieces(*, is_own: bool, logs_in: bool, has_powershell: bool) -> Iterator[Piece]:
+def pieces(*, is_own: bool, logs_in: bool, has_powershell: bool) -> Iterator[Check]:
     """Give the shipped scenarios that need no knobs, but those that end a boot.
 
     Args:
@@ -127,22 +127,22 @@ def pieces(*, is_own: bool, logs_in: bool, has_powershell: bool) -> Iterator[Pie
         logs_in: whether there is an account.
         has_powershell: whether the guest has it.
     """
-    yield Piece(section="1.6", scenario=find_scenario("sac-help"))
+    yield Check(section="1.6", scenario=find_scenario("sac-help"))
     if is_own:
         for name in ("sac-paging", "sac-kill", "sac-time", "sac-ip"):
-            yield Piece(section="1.6", scenario=find_scenario(name))
+            yield Check(section="1.6", scenario=find_scenario(name))
     if logs_in:
-        yield Piece(section="1.8", scenario=find_scenario("sac-cmd"))
+        yield Check(section="1.8", scenario=find_scenario("sac-cmd"))
         if has_powershell:
-            yield Piece(section="1.8", scenario=find_scenario("sac-powershell"))
-        yield Piece(section="1.7", scenario=find_scenario("sac-late"))
+            yield Check(section="1.8", scenario=find_scenario("sac-powershell"))
+        yield Check(section="1.7", scenario=find_scenario("sac-late"))
 
 
 _IDENTITY = rb"Computer GUID: [^\n]*\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class InputRule:
     """One rule of docs/facts/sac.md 1.5, all of which ReactOS is the source of.
 
     Attributes:
@@ -163,23 +163,23 @@ class Rule:
 
 
 RULES = (
-    Rule(key="rule.backspace", says="BS erases: i x BS d is `id`", keys=b"ix\x08d\r"),
-    Rule(key="rule.delete", says="DEL erases: i x DEL d is `id`", keys=b"ix\x7fd\r"),
-    Rule(key="rule.case", says="case does not matter: ID is `id`", keys=b"ID\r"),
-    Rule(key="rule.blanks", says="blanks around a command do not matter", keys=b"  id  \r"),
-    Rule(key="rule.line_feed", says="LF ends a line as CR does", keys=b"id\n"),
-    Rule(key="rule.ctrl_c", says="Ctrl-C ends a line as CR does", keys=b"id\x03"),
-    Rule(
+    InputRule(key="rule.backspace", says="BS erases: i x BS d is `id`", keys=b"ix\x08d\r"),
+    InputRule(key="rule.delete", says="DEL erases: i x DEL d is `id`", keys=b"ix\x7fd\r"),
+    InputRule(key="rule.case", says="case does not matter: ID is `id`", keys=b"ID\r"),
+    InputRule(key="rule.blanks", says="blanks around a command do not matter", keys=b"  id  \r"),
+    InputRule(key="rule.line_feed", says="LF ends a line as CR does", keys=b"id\n"),
+    InputRule(key="rule.ctrl_c", says="Ctrl-C ends a line as CR does", keys=b"id\x03"),
+    InputRule(
         key="rule.cr_lf", says="an LF right after a CR is swallowed", keys=b"\r\n", pattern=b"SAC>", prompts=1
     ),
-    Rule(key="rule.tab", says="TAB gives a BEL", keys=b"\t", pattern=b"\x07", view=View.RAW),
-    Rule(
+    InputRule(key="rule.tab", says="TAB gives a BEL", keys=b"\t", pattern=b"\x07", view=View.RAW),
+    InputRule(
         key="rule.prefix",
         says="a longer word is the command that it begins with: `paging` is `p`",
         keys=b"paging\rpaging\r",
         pattern=rb"Paging is now (?:ON|OFF)\.\r\n",
     ),
-    Rule(
+    InputRule(
         key="rule.line_limit",
         says="past column 78 the last character is overwritten",
         keys=b"x" * 78 + b"y",

@@ -12,7 +12,7 @@ AMPLE_DISK = 2 * GIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Unusable:
     """A part that is not usable.
 
     Attributes:
@@ -26,7 +26,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What was seen on the machine; a text says what is there, a `Fault` what is not.
+    """What was seen on the machine; a text says what is there, a `Unusable` what is not.
 
     Attributes:
         qemu: version and path.
@@ -45,13 +45,13 @@ class Facts:
         leftovers: machines that outlived their owner.
     """
 
-    qemu: str | Fault
-    accelerator: str | Fault
-    ovmf: str | Fault
-    setpriv: str | Fault
-    image_tools: str | Fault
-    report: str | Fault
-    windows_tools: str | Fault
+    qemu: str | Unusable
+    accelerator: str | Unusable
+    ovmf: str | Unusable
+    setpriv: str | Unusable
+    image_tools: str | Unusable
+    report: str | Unusable
+    windows_tools: str | Unusable
     images_built: tuple[str, ...]
     images_missing: tuple[str, ...]
     cache: str
@@ -72,7 +72,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Diagnosis:
     """What is said of one part.
 
     Attributes:
@@ -88,7 +88,7 @@ class Finding:
     remedy: str = ""
 
 
-def diagnose(facts: Facts) -> tuple[Finding, ...]:
+def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
     """Return one finding for each part, in the order in which a reader would mend them."""
     tools_needed = bool(facts.images_missing)
     return (
@@ -106,22 +106,22 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
     )
 
 
-def run_is_possible(findings: tuple[Finding, ...]) -> bool:
+def run_is_possible(findings: tuple[Diagnosis, ...]) -> bool:
     """Tell whether the default matrix can run."""
     return all(finding.state is not State.MISSING for finding in findings)
 
 
-def _part(part: str, seen: str | Fault, *, fault: State = State.MISSING) -> Finding:
-    if isinstance(seen, Fault):
-        return Finding(part=part, state=fault, detail=seen.problem, remedy=seen.remedy)
-    return Finding(part=part, state=State.OK, detail=seen)
+def _part(part: str, seen: str | Unusable, *, fault: State = State.MISSING) -> Diagnosis:
+    if isinstance(seen, Unusable):
+        return Diagnosis(part=part, state=fault, detail=seen.problem, remedy=seen.remedy)
+    return Diagnosis(part=part, state=State.OK, detail=seen)
 
 
-def _images(facts: Facts) -> Finding:
+def _images(facts: Facts) -> Diagnosis:
     built = f"{len(facts.images_built)} built"
     if not facts.images_missing:
-        return Finding(part="images", state=State.OK, detail=f"{built}: {', '.join(facts.images_built)}")
-    return Finding(
+        return Diagnosis(part="images", state=State.OK, detail=f"{built}: {', '.join(facts.images_built)}")
+    return Diagnosis(
         part="images",
         state=State.NOTE,
         detail=f"{built}; the next run builds {', '.join(facts.images_missing)}",
@@ -129,28 +129,28 @@ def _images(facts: Facts) -> Finding:
     )
 
 
-def _disk(facts: Facts) -> Finding:
+def _disk(facts: Facts) -> Diagnosis:
     free = f"{facts.disk_free / GIB:.1f} GiB free in {facts.cache}"
     remedy = "free some space there, or set TTYLAB_CACHE to a directory that has it"
     if facts.disk_free < LEAST_DISK:
-        return Finding(part="disk", state=State.MISSING, detail=free, remedy=remedy)
+        return Diagnosis(part="disk", state=State.MISSING, detail=free, remedy=remedy)
     if facts.disk_free < AMPLE_DISK:
-        return Finding(part="disk", state=State.NOTE, detail=f"{free}: little", remedy=remedy)
-    return Finding(part="disk", state=State.OK, detail=free)
+        return Diagnosis(part="disk", state=State.NOTE, detail=f"{free}: little", remedy=remedy)
+    return Diagnosis(part="disk", state=State.OK, detail=free)
 
 
-def _guests_at_once(facts: Facts) -> Finding:
+def _guests_at_once(facts: Facts) -> Diagnosis:
     guests = facts.memory_mib // GUEST_MIB
     seen = f"{facts.cores:g} cores; {facts.memory_mib} MiB of memory are free, enough for {guests} guests"
     if guests < 1:
-        return Finding(
+        return Diagnosis(
             part="budget", state=State.MISSING, detail=seen, remedy="end programs that hold memory"
         )
-    return Finding(part="budget", state=State.OK, detail=seen)
+    return Diagnosis(part="budget", state=State.OK, detail=seen)
 
 
-def _leftovers(facts: Facts) -> Finding:
+def _leftovers(facts: Facts) -> Diagnosis:
     if not facts.leftovers:
-        return Finding(part="leftovers", state=State.OK, detail="none of a killed run")
+        return Diagnosis(part="leftovers", state=State.OK, detail="none of a killed run")
     detail = f"{facts.leftovers} of a killed run"
-    return Finding(part="leftovers", state=State.NOTE, detail=detail, remedy="ttylab gc")
+    return Diagnosis(part="leftovers", state=State.NOTE, detail=detail, remedy="ttylab gc")

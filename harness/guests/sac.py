@@ -16,7 +16,7 @@ from emulator.guest_text.sac import find_boots
 from emulator.guest_text.sac_documents import Bugcheck, MachineInfo, parse_bugcheck
 from emulator.sac.image import Account
 from emulator.sac.profile import SacProfile
-from harness.guests.sac_boot import BootWatch, Showing
+from harness.guests.sac_boot import SacBootWatch, Showing
 from harness.guests.sac_channel import ShellChannel
 from harness.guests.sac_keyboard import Keyboard, Pacing
 from harness.guests.stage_watch import StageWatch
@@ -368,7 +368,7 @@ class SacGuest:
         self._screen_from = start
         screen = Screen(self.session, start=start)
         self._keyboard = Keyboard(self.session, screen, self._pacing)
-        self._boot = BootWatch(
+        self._boot = SacBootWatch(
             self.session,
             screen,
             self.profile,

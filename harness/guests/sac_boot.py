@@ -111,14 +111,14 @@ def _stands(profile: SacProfile, key: str, lines: Sequence[str]) -> bool:
 
 LOOK_S = 1.0
 """How often the screen is looked at while a boot is awaited."""
-PATIENCE_S = 20.0
+STILL_S = 20.0
 """How long a menu may stand still before it is said to wait."""
 
 _CD_PROMPT = rb"Press any key to boot from CD or DVD\.\."
 
 
 @dataclass(slots=True)
-class BootWatch:
+class SacBootWatch:
     """Waits on one console's boot, for the session's thread."""
 
     session: Session
@@ -211,9 +211,9 @@ class BootWatch:
         picture = self.look()
         if picture.showing is Showing.RECOVERY:
             raise self.unavailable("the recovery menu", "Windows did not load, and asks what to do")
-        if picture.showing is Showing.TOOLS and still.lasts(PATIENCE_S):
+        if picture.showing is Showing.TOOLS and still.lasts(STILL_S):
             raise self.unavailable("the advanced boot options", "they wait for a choice")
-        if picture.showing is Showing.MENU and still.lasts(PATIENCE_S):
+        if picture.showing is Showing.MENU and still.lasts(STILL_S):
             raise self.unavailable("the boot menu", "its countdown was stopped, or it has none: Enter starts")
 
     def unavailable(self, state: str, why: str) -> SacUnavailable:

@@ -46,7 +46,7 @@ class StageWatch:
         self._wire_seen = max(self._wire_seen, self.session.position)
 
     def resume(self) -> bool:
-        """Begin where a saved state stood, if the machine went on from one and has not restarted since.
+        """Begin where a snapshot stood, if the machine went on from one and has not restarted since.
 
         All that its guest had shown by then is consumed.
         """

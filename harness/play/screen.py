@@ -28,11 +28,11 @@ _TOKEN = re.compile(
 _SUBPARAMETER = re.compile(rb":[0-9:]*")
 """`4:3` is a curly underline; pyte 0.8.2 would show `3m` (docs/facts/parts.md 7)."""
 
-Wanted: TypeAlias = "str | re.Pattern[str] | Callable[[Screen], bool]"
+ScreenPattern: TypeAlias = "str | re.Pattern[str] | Callable[[Screen], bool]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class CursorPlace:
     """Where the cursor is, counted from 0."""
 
     row: int
@@ -74,9 +74,11 @@ class Screen:
         return tuple(line.rstrip() for line in self._screen.display)
 
     @property
-    def cursor(self) -> Place:
+    def cursor(self) -> CursorPlace:
         """Where the cursor is."""
-        return Place(row=self._screen.cursor.y, column=min(self._screen.cursor.x, self._screen.columns - 1))
+        return CursorPlace(
+            row=self._screen.cursor.y, column=min(self._screen.cursor.x, self._screen.columns - 1)
+        )
 
     def before_cursor(self, count: int) -> str:
         """Return the `count` characters before the cursor, over row ends; fewer at the top of the screen."""
@@ -101,7 +103,7 @@ class Screen:
 
     # -- waiting -------------------------------------------------------------------------------
 
-    def wait_for(self, wanted: Wanted, deadline: Deadline, *, says: str = "") -> None:
+    def wait_for(self, wanted: ScreenPattern, deadline: Deadline, *, says: str = "") -> None:
         """Wait until the screen shows `wanted`.
 
         Args:
@@ -170,7 +172,7 @@ class Screen:
         return sum(cell.reverse or (cell.fg, cell.bg) == ("black", "white") for cell in cells)
 
 
-def _predicate(wanted: Wanted) -> Callable[[Screen], bool]:
+def _predicate(wanted: ScreenPattern) -> Callable[[Screen], bool]:
     if isinstance(wanted, str):
         return lambda screen: any(wanted in line for line in screen.lines())
     if isinstance(wanted, re.Pattern):
@@ -178,7 +180,7 @@ def _predicate(wanted: Wanted) -> Callable[[Screen], bool]:
     return wanted
 
 
-def _described(wanted: Wanted) -> str:
+def _described(wanted: ScreenPattern) -> str:
     if isinstance(wanted, str):
         return repr(wanted)
     return repr(wanted.pattern) if isinstance(wanted, re.Pattern) else "what a predicate says"

@@ -21,13 +21,20 @@ from harness.play.screen import Screen
 from harness.play.session import Session
 from harness.play.target import Target
 from harness.run.lab import Lab
-from harness.run.wanted import named_state
+from harness.run.wanted import named_snapshot
 from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import BOOT_S
 from harness.scenario.stages import Stage
 from harness.serving.access import ServiceAccess
-from harness.snapshots.stage import named_stage, state_stage
-from harness.snapshots.start import ForkedGuest, Start, Wanted, open_forked, open_started, open_state_pool
+from harness.snapshots.stage import named_stage, serving_stage
+from harness.snapshots.start import (
+    ForkedGuest,
+    Start,
+    WantedGuest,
+    open_forked,
+    open_snapshot_pool,
+    open_started,
+)
 
 FromState: TypeAlias = Callable[..., ForkedGuest]
 ForkPool: TypeAlias = Callable[..., MachinePool[Machine]]
@@ -74,11 +81,11 @@ def machine(
 ) -> Iterator[Machine]:
     """A machine of this test's own, powered on; NMI, reset and power are its methods.
 
-    With the marker `from_state("shell")` it goes on from a golden state of `machine_spec`.
+    With the marker `from_state("shell")` it goes on from a snapshot of `machine_spec`.
     """
     mark = request.node.get_closest_marker("from_state")
-    stage = None if mark is None else state_stage(GuestKind.LINUX, named_stage(*mark.args))
-    wanted = Wanted(label=machine_spec.name, stage=stage, spec=machine_spec, driver=LinuxGuest)
+    stage = None if mark is None else serving_stage(GuestKind.LINUX, named_stage(*mark.args))
+    wanted = WantedGuest(label=machine_spec.name, stage=stage, spec=machine_spec, driver=LinuxGuest)
     opened = open_started(lab, wanted, run_dir=tmp_path / "machine", label=request.node.nodeid)
     with opened as (running, began):
         if mark is not None:
@@ -88,7 +95,7 @@ def machine(
 
 @pytest.fixture
 def from_state(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[FromState]:
-    """Guests that go on from golden states, as many as a test wants.
+    """Guests that go on from snapshots, as many as a test wants.
 
     `one = from_state("shell")` has `machine`, `console` and `guest`; all end with the test. The stage is
     "login", "shell", "grub", or for the SAC guest "loader", "sac", "cmd"; `image`, `machine`, `firmware`,
@@ -99,7 +106,7 @@ def from_state(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
         count = itertools.count(1)
 
         def fork(stage: str, *, renewed: bool = True, **choice: Any) -> ForkedGuest:
-            wanted = named_state(lab, named_stage(stage), **choice)
+            wanted = named_snapshot(lab, named_stage(stage), **choice)
             place = tmp_path / f"fork{next(count)}"
             forked = stack.enter_context(open_forked(lab, wanted, run_dir=place, renewed=renewed))
             _note_start(request, forked.start)
@@ -114,14 +121,14 @@ def fork_pool(lab: Lab, tmp_path: Path) -> Iterator[ForkPool]:
 
     After `pool = fork_pool("shell", size=4)`, `with pool.take(deadline) as machine:` gives one that runs, and
     another is begun in its place. Stage and choice are those of `from_state`; where the state can't be had
-    SavedStateError is raised.
+    SnapshotError is raised.
     """
     with ExitStack() as stack:
 
         def open_one(stage: str, *, size: int = 2, **choice: Any) -> MachinePool[Machine]:
-            wanted = named_state(lab, named_stage(stage), **choice)
+            wanted = named_snapshot(lab, named_stage(stage), **choice)
             place = tmp_path / f"{stage}-pool"
-            return stack.enter_context(open_state_pool(lab, wanted, run_dir=place, size=size))
+            return stack.enter_context(open_snapshot_pool(lab, wanted, run_dir=place, size=size))
 
         yield open_one
 

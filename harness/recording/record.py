@@ -30,7 +30,7 @@ _ENDS = frozenset({"off", "gone"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manners:
+class RecordOptions:
     """How to record.
 
     Attributes:
@@ -43,7 +43,7 @@ class Manners:
     clock: Clock = SYSTEM_CLOCK
 
     def apply(self, terminal: Terminal) -> Terminal:
-        """Return `terminal` with these manners."""
+        """Return `terminal` with these options."""
         if self.stay_s is None:
             return replace(terminal, quiet_s=QUIET_S)
         return replace(terminal, stay=Deadline.after(self.stay_s, self.clock))
@@ -59,7 +59,7 @@ def private_files() -> Iterator[None]:
         os.umask(before)
 
 
-def record_image(spec: MachineSpec, lab: Lab, *, label: str, manners: Manners) -> None:
+def record_image(spec: MachineSpec, lab: Lab, *, label: str, options: RecordOptions) -> None:
     """Boot `spec`, record its console into the lab's run directory until the user or the guest ends.
 
     Raises:
@@ -69,16 +69,16 @@ def record_image(spec: MachineSpec, lab: Lab, *, label: str, manners: Manners) -
     choice = lab.choice(spec.machine)
     opened = open_machine(spec, run_dir=lab.run_dir, qemu=lab.qemu, accelerator=choice, label=label)
     with open_private_directory(lab.run_dir), opened as machine:
-        greet(f"recording {label} under {choice.accelerator}", writable=manners.writable)
+        greet(f"recording {label} under {choice.accelerator}", writable=options.writable)
         terminal = Terminal(
             links=links_in(machine.links_dir),
-            writable=manners.writable,
+            writable=options.writable,
             ended=lambda: any(mark.name in _ENDS for mark in machine.transcript.marks),
         )
-        manners.apply(terminal).run()
+        options.apply(terminal).run()
 
 
-def record_port(url: str, *, baudrate: int, directory: Path, manners: Manners) -> None:
+def record_port(url: str, *, baudrate: int, directory: Path, options: RecordOptions) -> None:
     """Record a serial port into `directory` until the user ends, or the port is gone.
 
     Raises:
@@ -91,12 +91,12 @@ def record_port(url: str, *, baudrate: int, directory: Path, manners: Manners) -
         sink = DirectorySink(directory, console=url)
         stack.callback(sink.close)
         target = stack.enter_context(open_port(url, baudrate=baudrate, sink=sink, links_dir=scratch))
-        greet(f"recording {url} at {baudrate} baud", writable=manners.writable)
-        terminal = Terminal(links=links_in(scratch), writable=manners.writable, ended=target.ended)
-        manners.apply(terminal).run()
+        greet(f"recording {url} at {baudrate} baud", writable=options.writable)
+        terminal = Terminal(links=links_in(scratch), writable=options.writable, ended=target.ended)
+        options.apply(terminal).run()
 
 
-def record_machine(entry: Entry, *, directory: Path, manners: Manners) -> None:
+def record_machine(entry: Entry, *, directory: Path, options: RecordOptions) -> None:
     """Record a running machine of ttylab from its first byte: its own stamps, its marks, all that is typed.
 
     Raises:
@@ -107,9 +107,9 @@ def record_machine(entry: Entry, *, directory: Path, manners: Manners) -> None:
         open_private_directory(directory),
         _open_follower(Path(entry.run_dir), directory) as follower,
     ):
-        greet(f"recording {entry.label} ({entry.id})", writable=manners.writable)
-        terminal = Terminal(links=links_of(entry), writable=manners.writable, ended=follower.follow)
-        manners.apply(terminal).run()
+        greet(f"recording {entry.label} ({entry.id})", writable=options.writable)
+        terminal = Terminal(links=links_of(entry), writable=options.writable, ended=follower.follow)
+        options.apply(terminal).run()
         follower.follow()
 
 

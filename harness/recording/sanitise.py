@@ -15,7 +15,7 @@ from functools import cached_property
 
 from emulator.console.marks import Chunk, Mark, Typed
 from emulator.errors import LabError
-from harness.recording.secrets import Kind, Placeholders, find_secrets, fit, is_common_name, is_kept
+from harness.recording.secrets import Placeholders, SecretKind, find_secrets, fit, is_common_name, is_kept
 from harness.recording.text_view import (
     NOWHERE,
     CellScreen,
@@ -31,7 +31,7 @@ from harness.recording.typed_lines import TypedLine, find_starred, name_answers,
 SHORTEST = 3
 """Characters of a name that is looked for everywhere; a shorter one is hidden where it stands as a name."""
 _STARS = re.compile(r"Password: ?(\*+)")
-_ADDRESSES = frozenset({Kind.GUID, Kind.IPV4, Kind.IPV6, Kind.MAC})
+_ADDRESSES = frozenset({SecretKind.GUID, SecretKind.IPV4, SecretKind.IPV6, SecretKind.MAC})
 _DISTINCT = 6
 """Letters from which on a name is looked for inside of words too."""
 
@@ -65,7 +65,7 @@ class Sanitised:
     """
 
     recording: Recording
-    counts: Mapping[Kind, int]
+    counts: Mapping[SecretKind, int]
     in_place: int
 
 
@@ -170,11 +170,11 @@ class _Found:
     """
 
     ordinary: frozenset[str]
-    everywhere: dict[str, Kind] = field(default_factory=dict)
-    in_place: dict[str, Kind] = field(default_factory=dict)
-    places: list[tuple[Kind, str, Sight, int, bool]] = field(default_factory=list)
+    everywhere: dict[str, SecretKind] = field(default_factory=dict)
+    in_place: dict[str, SecretKind] = field(default_factory=dict)
+    places: list[tuple[SecretKind, str, Sight, int, bool]] = field(default_factory=list)
 
-    def add(self, kind: Kind, value: str, sight: Sight, start: int, *, is_typed: bool) -> None:
+    def add(self, kind: SecretKind, value: str, sight: Sight, start: int, *, is_typed: bool) -> None:
         folded = value.casefold()
         is_word = (
             len(value) < SHORTEST or folded in self.ordinary or is_common_name(value) or set(value) == {"*"}
@@ -191,15 +191,15 @@ class _Found:
         each = (_bounded(value, self.everywhere[value]) for value in longest)
         return re.compile("|".join(each), re.IGNORECASE) if longest else None
 
-    def counts(self) -> dict[Kind, int]:
+    def counts(self) -> dict[SecretKind, int]:
         """Return how many values there are of each kind."""
         counted = Counter((*self.everywhere.values(), *self.in_place.values()))
-        return {kind: counted[kind] for kind in Kind if counted[kind]}
+        return {kind: counted[kind] for kind in SecretKind if counted[kind]}
 
 
-def _bounded(value: str, kind: Kind) -> str:
+def _bounded(value: str, kind: SecretKind) -> str:
     text = re.escape(value)
-    if kind is Kind.IPV4:
+    if kind is SecretKind.IPV4:
         return rf"(?<!\d)(?<!\d\.){text}(?!\d|\.\d)"
     if kind not in _ADDRESSES and value.isalpha() and len(value) < _DISTINCT:
         return rf"(?<![^\W\d_]){text}(?![^\W\d_])"
@@ -209,7 +209,7 @@ def _bounded(value: str, kind: Kind) -> str:
 def _find(looked: _Looked, *, words: Iterable[str], ordinary: frozenset[str]) -> _Found:
     found = _Found(ordinary=ordinary)
     for word in words:
-        found.everywhere[word.casefold()] = Kind.WORD
+        found.everywhere[word.casefold()] = SecretKind.WORD
     for line in looked.lines:
         kind, text = _answer(line), line.sight.text.strip()
         if kind is not None and text:
@@ -222,9 +222,9 @@ def _find(looked: _Looked, *, words: Iterable[str], ordinary: frozenset[str]) ->
     return found
 
 
-def _answer(line: TypedLine) -> Kind | None:
+def _answer(line: TypedLine) -> SecretKind | None:
     """Return what a typed line is, if it is somebody's; a password always is, whatever it looks like."""
-    if line.kind is None or line.kind is Kind.PASSWORD:
+    if line.kind is None or line.kind is SecretKind.PASSWORD:
         return line.kind
     return None if is_kept(line.kind, line.sight.text.strip()) else line.kind
 

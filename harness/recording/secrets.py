@@ -14,7 +14,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from itertools import count
 
 
-class Kind(StrEnum):
+class SecretKind(StrEnum):
     """What a secret is."""
 
     HOST = "computer name"
@@ -31,35 +31,35 @@ class Kind(StrEnum):
 
 
 _STEMS = {
-    Kind.HOST: "HOST",
-    Kind.USER: "USER",
-    Kind.DOMAIN: "DOMAIN",
-    Kind.PASSWORD: "PASSWORD",
-    Kind.WORD: "HIDDEN",
+    SecretKind.HOST: "HOST",
+    SecretKind.USER: "USER",
+    SecretKind.DOMAIN: "DOMAIN",
+    SecretKind.PASSWORD: "PASSWORD",
+    SecretKind.WORD: "HIDDEN",
 }
 _FILLERS = {2: "\u00f8", 3: "\u2026", 4: "\U0001f636"}
 """Characters for those that UTF-8 writes with 2, 3 and 4 bytes."""
 _TRIES = 4096
 
 
-def replacement(kind: Kind, value: str, number: int) -> str:  # noqa: PLR0911  # one for each shape
+def replacement(kind: SecretKind, value: str, number: int) -> str:  # noqa: PLR0911  # one for each shape
     """Return the placeholder number `number` (from 1 on) for `value`; it has as many characters.
 
     It is of the same shape: digits, separators and their places stay what they are in addresses and GUIDs.
     """
     match kind:
-        case Kind.GUID:
+        case SecretKind.GUID:
             return f"aaaaaaaa-0000-4000-8000-{number % 10**12:012d}"
-        case Kind.MAC:
+        case SecretKind.MAC:
             digits = f"0200{number % 2**32:08X}"
             return value[2].join(digits[at : at + 2] for at in range(0, 12, 2))
-        case Kind.IPV4:
+        case SecretKind.IPV4:
             return _address(value, number)
-        case Kind.IPV6:
+        case SecretKind.IPV6:
             return _numbered(value, f"{number:x}", digits="0-9A-Fa-f", filler="d")
-        case Kind.SERIAL:
+        case SecretKind.SERIAL:
             return _numbered(value, str(number), digits="0-9A-Za-z", filler="0")
-        case Kind.ENCODED:
+        case SecretKind.ENCODED:
             return "A" * len(value)
         case _:
             return _name(_STEMS[kind], value, number)
@@ -79,10 +79,10 @@ class Placeholders:
 
     def __init__(self, values: Iterable[str]) -> None:
         self.values = frozenset(value.casefold() for value in values if value)
-        self._given: dict[tuple[Kind, str], str] = {}
-        self._numbers = {kind: count(1) for kind in Kind}
+        self._given: dict[tuple[SecretKind, str], str] = {}
+        self._numbers = {kind: count(1) for kind in SecretKind}
 
-    def of(self, kind: Kind, value: str) -> str:
+    def of(self, kind: SecretKind, value: str) -> str:
         """Return the placeholder of `value`; case makes no other value."""
         key = (kind, value.casefold())
         if key not in self._given:
@@ -155,7 +155,7 @@ class Secret:
         start: its first character's index.
     """
 
-    kind: Kind
+    kind: SecretKind
     value: str
     start: int
 
@@ -164,8 +164,8 @@ _NAME = r"([\w.$-]+)"
 _WORDS = r"(\S+(?: \S+)*)"
 """With single blanks at most: where rows are drawn, more of them end what stands in one."""
 _HEX = "[0-9A-Fa-f]"
-_HOST, _USER, _DOMAIN, _SERIAL = Kind.HOST, Kind.USER, Kind.DOMAIN, Kind.SERIAL
-_CONTEXTS: tuple[tuple[str, tuple[Kind, ...]], ...] = (
+_HOST, _USER, _DOMAIN, _SERIAL = SecretKind.HOST, SecretKind.USER, SecretKind.DOMAIN, SecretKind.SERIAL
+_CONTEXTS: tuple[tuple[str, tuple[SecretKind, ...]], ...] = (
     (r"<machine-info>\s*<name>([^<\r\n]+)</name>", (_HOST,)),
     (r"<name>([^<\r\n]+)</name>", (_HOST,)),
     (r"Computer Name: +(\S+)", (_HOST,)),
@@ -185,26 +185,28 @@ _CONTEXTS: tuple[tuple[str, tuple[Kind, ...]], ...] = (
     (r"USER(?:DNS)?DOMAIN(?:_ROAMINGPROFILE)?=(\S+)", (_DOMAIN,)),
     (r"[A-Z]:\\(?:Users|Documents and Settings)\\([^\\\s<>|:*?\"]+)", (_USER,)),
     (r"^([\w.-]+)\\([\w.$-]+(?: [\w.$-]+)?)[ ]*$", (_DOMAIN, _USER)),
-    (r"\bnet user ([^\s/]+)(?: +([^\s/]+))?", (_USER, Kind.PASSWORD)),
+    (r"\bnet user ([^\s/]+)(?: +([^\s/]+))?", (_USER, SecretKind.PASSWORD)),
     (r"/user:(?:([\w.-]+)\\)?([^\s\\]+)", (_DOMAIN, _USER)),
     (r"(?:DNS Suffix|Dns Suffix|Suffix Search List)[ .]*: *([\w-][\w.-]*)", (_DOMAIN,)),
     (r"^Domain: +(\S+)", (_DOMAIN,)),
-    (r"\b(?:password|passwd|pwd)=(\S+)", (Kind.PASSWORD,)),
-    (r"[ ]/p:(\S+)", (Kind.PASSWORD,)),
-    (r"[ ]-password +[\"']?([^\"'\s]+)", (Kind.PASSWORD,)),
-    (r"ConvertTo-SecureString +[\"']?([^\"'\s]+)", (Kind.PASSWORD,)),
-    (r"[ ]-e(?:nc|ncodedcommand)? +([A-Za-z0-9+/=]{16,})", (Kind.ENCODED,)),
+    (r"\b(?:password|passwd|pwd)=(\S+)", (SecretKind.PASSWORD,)),
+    (r"[ ]/p:(\S+)", (SecretKind.PASSWORD,)),
+    (r"[ ]-password +[\"']?([^\"'\s]+)", (SecretKind.PASSWORD,)),
+    (r"ConvertTo-SecureString +[\"']?([^\"'\s]+)", (SecretKind.PASSWORD,)),
+    (r"[ ]-e(?:nc|ncodedcommand)? +([A-Za-z0-9+/=]{16,})", (SecretKind.ENCODED,)),
     (r"Serial ?Number(?: is| *[=:])?\s+((?=\S*\d)[A-Za-z0-9-]{4,})", (_SERIAL,)),
     (r"Serial ?Number=([A-Za-z0-9-]{4,})", (_SERIAL,)),
 )
 _RULES = tuple((re.compile(text, re.MULTILINE | re.IGNORECASE), kinds) for text, kinds in _CONTEXTS)
-_SHAPES: Mapping[Kind, re.Pattern[str]] = {
-    Kind.GUID: re.compile(
+_SHAPES: Mapping[SecretKind, re.Pattern[str]] = {
+    SecretKind.GUID: re.compile(
         rf"(?<!{_HEX}){_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}(?!{_HEX})"
     ),
-    Kind.MAC: re.compile(rf"(?<![\w:-])(?:(?:{_HEX}{{2}}-){{5}}|(?:{_HEX}{{2}}:){{5}}){_HEX}{{2}}(?![\w:-])"),
-    Kind.IPV4: re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\d|\.\d)"),
-    Kind.IPV6: re.compile(rf"(?<![\w:.]){_HEX}{{0,4}}(?::{_HEX}{{0,4}}){{2,7}}(?![\w:])"),
+    SecretKind.MAC: re.compile(
+        rf"(?<![\w:-])(?:(?:{_HEX}{{2}}-){{5}}|(?:{_HEX}{{2}}:){{5}}){_HEX}{{2}}(?![\w:-])"
+    ),
+    SecretKind.IPV4: re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\d|\.\d)"),
+    SecretKind.IPV6: re.compile(rf"(?<![\w:.]){_HEX}{{0,4}}(?::{_HEX}{{0,4}}){{2,7}}(?![\w:])"),
 }
 
 
@@ -226,20 +228,20 @@ def is_common_name(value: str) -> bool:
     return _KEPT_NAMES.fullmatch(value) is not None
 
 
-def is_kept(kind: Kind, value: str) -> bool:  # noqa: PLR0911  # one for each kind
+def is_kept(kind: SecretKind, value: str) -> bool:  # noqa: PLR0911  # one for each kind
     """Tell whether `value` is nobody's, or not of its kind at all."""
     match kind:
-        case Kind.GUID:
+        case SecretKind.GUID:
             return value.lower() in KEPT_GUIDS
-        case Kind.MAC:
+        case SecretKind.MAC:
             return len(set(value.lower())) == 2 and value[0] in "0fF"
-        case Kind.IPV4:
+        case SecretKind.IPV4:
             return _is_common(value)
-        case Kind.IPV6:
+        case SecretKind.IPV6:
             return not _is_address(value)
-        case Kind.PASSWORD:
+        case SecretKind.PASSWORD:
             return _NO_WORD.fullmatch(value) is not None
-        case Kind.HOST | Kind.USER | Kind.DOMAIN:
+        case SecretKind.HOST | SecretKind.USER | SecretKind.DOMAIN:
             return (
                 is_common_name(value)
                 or _NO_WORD.fullmatch(value) is not None

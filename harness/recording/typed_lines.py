@@ -7,14 +7,17 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.recording.secrets import Kind
+from harness.recording.secrets import SecretKind
 from harness.recording.text_view import Sight, width
 
 _ASKS = re.compile(
     r"(?P<label>username|user name|login|domain|password|passphrase)[^:]*:[^:]*$", re.IGNORECASE
 )
-_ANSWERS = {"domain": Kind.DOMAIN, "password": Kind.PASSWORD, "passphrase": Kind.PASSWORD}
-_NEXT = {"windows": {Kind.USER: Kind.DOMAIN, Kind.DOMAIN: Kind.PASSWORD}, "other": {Kind.USER: Kind.PASSWORD}}
+_ANSWERS = {"domain": SecretKind.DOMAIN, "password": SecretKind.PASSWORD, "passphrase": SecretKind.PASSWORD}
+_NEXT = {
+    "windows": {SecretKind.USER: SecretKind.DOMAIN, SecretKind.DOMAIN: SecretKind.PASSWORD},
+    "other": {SecretKind.USER: SecretKind.PASSWORD},
+}
 _ERASES = "\b\x7f"
 _RECENT = 3
 """Lines before a password's stars among which the password is."""
@@ -36,7 +39,7 @@ class TypedLine:
     erased: Sequence[int]
     at: int
     end_at: int
-    kind: Kind | None = None
+    kind: SecretKind | None = None
 
 
 @dataclass(slots=True)
@@ -106,8 +109,8 @@ def name_answers(lines: Sequence[TypedLine], questions: Sequence[str]) -> None:
         if is_ahead and last is not None:
             line.kind = _NEXT[manner][last]
         elif asked:
-            line.kind = _ANSWERS.get(asked, Kind.USER)
-            label, manner = asked, manner if line.kind is not Kind.USER else _manner(asked)
+            line.kind = _ANSWERS.get(asked, SecretKind.USER)
+            label, manner = asked, manner if line.kind is not SecretKind.USER else _manner(asked)
         last = line.kind
 
 
@@ -124,8 +127,8 @@ def find_starred(lines: Sequence[TypedLine], stars: Sequence[tuple[int, int]]) -
     """
     for offset, count in stars:
         recent = [line for line in lines if line.at <= offset][-_RECENT:]
-        if any(line.kind is Kind.PASSWORD for line in recent):
+        if any(line.kind is SecretKind.PASSWORD for line in recent):
             continue
         for line in recent:
             if line.kind is None and len(line.sight.text) == count:
-                line.kind = Kind.PASSWORD
+                line.kind = SecretKind.PASSWORD

@@ -21,19 +21,19 @@ from harness.repeat.outcome import Ending
 from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition, parse_jitter
 from harness.repeat.summary import Hunt, Summary, summarise
 from harness.repeat.text import HuntProgress
-from harness.repeat.workers import Crew, Job
+from harness.repeat.workers import Job, Workers
 from harness.run.lab import Lab, cell_workers
 from harness.run.wanted import wanted_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
 from harness.scenarios import LIBRARY, find_scenario
-from harness.snapshots.start import ensure_state
+from harness.snapshots.start import ensure_snapshot
 from harness.targets import target_at
 from harness.targets.target_kind import TargetKind
 
 
-def make_states(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
-    """Make the saved states that the repetitions go on from, before anything disturbs it.
+def make_snapshots(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
+    """Make the snapshots that the repetitions go on from, before anything disturbs it.
 
     Returns:
         Why there is none, so that every machine must be booted; empty where that is as it was asked for.
@@ -47,9 +47,9 @@ def make_states(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
         return ""
     for shift in shifts:
         try:
-            ensure_state(lab, replace(wanted, spec=replace(wanted.spec, icount_shift=shift)))
+            ensure_snapshot(lab, replace(wanted, spec=replace(wanted.spec, icount_shift=shift)))
         except (LabError, MissingPrerequisite) as error:
-            return f"no state at {wanted.stage}: {str(error).splitlines()[0]}"
+            return f"no snapshot at {wanted.stage}: {str(error).splitlines()[0]}"
     return ""
 
 
@@ -84,8 +84,8 @@ class HuntRun:
         began = self.clock.monotonic()
         interrupted = False
         try:
-            with Crew(job=self.job, size=self.job.hunt.jobs, clock=self.clock) as crew:
-                for ending in crew.play(self._wanted(began)):
+            with Workers(job=self.job, size=self.job.hunt.jobs, clock=self.clock) as workers:
+                for ending in workers.play(self._wanted(began)):
                     self._endings.append(ending)
                     self.on_ending(ending)
         except KeyboardInterrupt:
@@ -180,7 +180,7 @@ def _prepare(
     kinds = request.kinds(vcpus=cell.vcpus, tcg=tcg)
     seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
     sys.stderr.write(f"ttylab: repeating {cell.id} with seed {seed}, evidence in {directory}\n")
-    why = make_states(job, lab, SHIFTS if Jitter.ICOUNT in kinds else (None,))
+    why = make_snapshots(job, lab, SHIFTS if Jitter.ICOUNT in kinds else (None,))
     job = replace(
         job,
         hunt=request.make_hunt(seed=seed, kinds=kinds, workers=cell_workers()),

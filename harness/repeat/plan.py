@@ -16,7 +16,7 @@ LOADS = (0, 1, 2, 4)
 DELAY_MAX_S = 0.25
 DELAY_STEP_S = 0.001
 SHIFTS: tuple[int | None, ...] = (None, 3, 6)
-"""How guest time runs: with the host's, or 8 or 64 ns an instruction. Each takes a saved state of its own."""
+"""How guest time runs: with the host's, or 8 or 64 ns an instruction. Each takes a snapshot of its own."""
 NO_JITTER = "none"
 _T = TypeVar("_T")
 

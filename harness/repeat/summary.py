@@ -139,7 +139,7 @@ class Summary:
 
     @property
     def booted(self) -> tuple[Ending, ...]:
-        """Those whose machine had to be booted although a saved state was wanted."""
+        """Those whose machine had to be booted although a snapshot was wanted."""
         return tuple(ending for ending in self.endings if ending.start.startswith(BOOTED_BECAUSE))
 
     @property

@@ -55,7 +55,7 @@ def _lines(summary: Summary) -> Iterator[str]:
     if summary.stopped:
         yield "stopped at the first failure: such a probability is too high"
     if summary.booted:
-        yield f"{len(summary.booted)} could not go on from a saved state: {visible(summary.booted[0].start)}"
+        yield f"{len(summary.booted)} could not go on from a snapshot: {visible(summary.booted[0].start)}"
     yield from summary.notes
     for status in (Status.FAILED, *_APART):
         for group in summary.groups(status):

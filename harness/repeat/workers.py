@@ -198,7 +198,7 @@ _SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the progress 
 
 
 @dataclass(slots=True, kw_only=True)
-class _Hand:
+class _Worker:
     """One worker, and what it plays."""
 
     process: BaseProcess
@@ -207,7 +207,7 @@ class _Hand:
 
 
 @dataclass(slots=True)
-class Crew:
+class Workers:
     """A context manager: at its end no worker, no machine and no half-done repetition is left.
 
     Attributes:
@@ -220,7 +220,7 @@ class Crew:
     size: int
     clock: Clock = SYSTEM_CLOCK
     target: Callable[[Connection, Job], None] = work
-    _hands: list[_Hand] = field(default_factory=list)
+    _workers: list[_Worker] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         """Start nothing yet: workers start as there is work."""
@@ -239,68 +239,68 @@ class Crew:
         Raises:
             SpecError: the cell can't be made into a machine.
         """
-        while len(self._hands) < self.size and self._give(None, repetitions):
+        while len(self._workers) < self.size and self._give(None, repetitions):
             pass
-        while busy := {hand.link: hand for hand in self._hands if hand.repetition is not None}:
+        while busy := {worker.link: worker for worker in self._workers if worker.repetition is not None}:
             for link in wait(list(busy)):
-                hand = busy[link]  # type: ignore[index]  # only connections were waited for
-                ending = self._take(hand)
+                worker = busy[link]  # type: ignore[index]  # only connections were waited for
+                ending = self._take(worker)
                 yield ending
-                self._give(hand, repetitions)
+                self._give(worker, repetitions)
 
-    def _take(self, hand: _Hand) -> Ending:
-        repetition, hand.repetition = hand.repetition, None
+    def _take(self, worker: _Worker) -> Ending:
+        repetition, worker.repetition = worker.repetition, None
         assert repetition is not None  # noqa: S101  # for mypy: it was busy
         try:
-            answer: Ending | SpecError = hand.link.recv()
+            answer: Ending | SpecError = worker.link.recv()
         except (EOFError, ConnectionError):
-            hand.process.join()
-            message = f"the worker died: {_how(hand.process.exitcode)}"
+            worker.process.join()
+            message = f"the worker died: {_how(worker.process.exitcode)}"
             return broken_ending(repetition, message, directory=repetition.name)
         if isinstance(answer, SpecError):
             raise answer
         return answer
 
-    def _give(self, hand: _Hand | None, repetitions: Iterator[Repetition]) -> bool:
-        """Give the next repetition to `hand`, or to a new worker if that is dead or None; tell if any."""
+    def _give(self, worker: _Worker | None, repetitions: Iterator[Repetition]) -> bool:
+        """Give the next repetition to `worker`, or to a new worker if that is dead or None; tell if any."""
         repetition = next(repetitions, None)
         if repetition is None:
             return False
-        if hand is not None and not hand.process.is_alive():
-            hand.link.close()
-            self._hands.remove(hand)
-            hand = None
-        if hand is None:
-            hand = self._hire()
-        hand.repetition = repetition
+        if worker is not None and not worker.process.is_alive():
+            worker.link.close()
+            self._workers.remove(worker)
+            worker = None
+        if worker is None:
+            worker = self._hire()
+        worker.repetition = repetition
         with suppress(BrokenPipeError):  # it died just now: its end of the link says so
-            hand.link.send(repetition)
+            worker.link.send(repetition)
         return True
 
-    def _hire(self) -> _Hand:
+    def _hire(self) -> _Worker:
         ours, theirs = _SPAWN.Pipe()
         process = _SPAWN.Process(target=self.target, args=(theirs, self.job), daemon=True)
         resource_tracker.ensure_running()  # its start lets SIGINT through again (Python 3.11)
         with held_back():
             process.start()
         theirs.close()
-        hand = _Hand(process=process, link=ours)
-        self._hands.append(hand)
-        return hand
+        worker = _Worker(process=process, link=ours)
+        self._workers.append(worker)
+        return worker
 
     def _close(self) -> None:
-        for hand in self._hands:
-            hand.process.terminate()
+        for worker in self._workers:
+            worker.process.terminate()
         deadline = Deadline.after(CLOSE_S, self.clock)
-        for hand in self._hands:
-            hand.process.join(deadline.remaining())
-            if hand.process.is_alive():
-                hand.process.kill()
-                hand.process.join()
-            hand.link.close()
-            if hand.repetition is not None:
-                shutil.rmtree(self.job.run_dir / hand.repetition.name, ignore_errors=True)
-        self._hands.clear()
+        for worker in self._workers:
+            worker.process.join(deadline.remaining())
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.link.close()
+            if worker.repetition is not None:
+                shutil.rmtree(self.job.run_dir / worker.repetition.name, ignore_errors=True)
+        self._workers.clear()
 
 
 def _how(code: int | None) -> str:

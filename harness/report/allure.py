@@ -145,7 +145,7 @@ _SHOWN = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Piece:
+class _Attachment:
     """One attachment."""
 
     name: str
@@ -207,25 +207,25 @@ def write_environment(allure_dir: Path, run: RunResult) -> None:
     write_whole(allure_dir / "environment.properties", "".join(lines).encode())
 
 
-def _pieces(result: CellResult, files: Path) -> Iterator[_Piece]:
+def _pieces(result: CellResult, files: Path) -> Iterator[_Attachment]:
     transcript, lost = read_transcript(files)
-    yield _Piece(name="reproduce", kind=AttachmentType.TEXT, data=visible(result.repro).encode())
+    yield _Attachment(name="reproduce", kind=AttachmentType.TEXT, data=visible(result.repro).encode())
     if transcript is None:
         text = f"{lost}\n{tame(_read(files / CONSOLE_FILE))}"
     else:
         start = max(0, len(transcript) - _SHOWN)
         head = f"({start} bytes before this are in console.bin)\n" if start else ""
         text = head + tame(transcript.read(start))
-    yield _Piece(name="transcript", kind=AttachmentType.TEXT, data=text.encode())
+    yield _Attachment(name="transcript", kind=AttachmentType.TEXT, data=text.encode())
     svg = render_timeline(result, transcript)
-    yield _Piece(name="timeline", kind=AttachmentType.SVG, data=svg.encode())
+    yield _Attachment(name="timeline", kind=AttachmentType.SVG, data=svg.encode())
     for name, kind in (("argv.json", AttachmentType.JSON), (TIMELINE_FILE, AttachmentType.TEXT)):
         if data := _read(files / name):
-            yield _Piece(name=name, kind=kind, data=data)
+            yield _Attachment(name=name, kind=kind, data=data)
     if data := _read(files / "qemu.stderr"):
-        yield _Piece(name="qemu.stderr", kind=AttachmentType.TEXT, data=tame(data).encode())
+        yield _Attachment(name="qemu.stderr", kind=AttachmentType.TEXT, data=tame(data).encode())
     record = dump_json(result, indent=1)
-    yield _Piece(name="result.json", kind=AttachmentType.JSON, data=record)
+    yield _Attachment(name="result.json", kind=AttachmentType.JSON, data=record)
 
 
 def _read(path: Path) -> bytes:

@@ -100,7 +100,7 @@ def _colour(prefix: str, number: int, *, bright: bool) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class ConsoleRow:
     """One line of the console.
 
     Attributes:
@@ -114,7 +114,7 @@ class Line:
     html: str
 
 
-def render_lines(data: bytes, *, start: int = 0) -> Iterator[Line]:
+def render_lines(data: bytes, *, start: int = 0) -> Iterator[ConsoleRow]:
     """Yield `data` line by line; `start` is the offset of its first byte. Colours last over line ends."""
     style = PLAIN
     position = 0
@@ -122,7 +122,7 @@ def render_lines(data: bytes, *, start: int = 0) -> Iterator[Line]:
         newline = data.find(b"\n", position)
         end = len(data) if newline < 0 else newline + 1
         html, style = _render_line(data[position:end], style)
-        yield Line(start=start + position, end=start + end, html=html)
+        yield ConsoleRow(start=start + position, end=start + end, html=html)
         position = end
 
 
@@ -228,7 +228,7 @@ def _rows(
         pending = next(notes, None)
 
 
-def _stamped(transcript: Transcript, start: int, end: int) -> Iterator[tuple[float, Line]]:
+def _stamped(transcript: Transcript, start: int, end: int) -> Iterator[tuple[float, ConsoleRow]]:
     chunks = transcript.chunks
     index = 0
     for line in render_lines(transcript.read(start, end), start=start):
@@ -245,7 +245,7 @@ class _Lights:
         self._waiting = sorted(lasting, key=lambda span: span.start, reverse=True)
         self._lit: list[Span] = []
 
-    def on(self, line: Line) -> list[Span]:
+    def on(self, line: ConsoleRow) -> list[Span]:
         while self._waiting and self._waiting[-1].start < line.end:
             self._lit.append(self._waiting.pop())
         if self._lit:
@@ -253,7 +253,7 @@ class _Lights:
         return self._lit
 
 
-def _row(at: float, line: Line, spans: Sequence[Span], *, anchors: bool) -> str:
+def _row(at: float, line: ConsoleRow, spans: Sequence[Span], *, anchors: bool) -> str:
     css = " ".join(["l", *sorted({span.css for span in spans})])
     begins = sorted({span.start for span in spans if span.start >= line.start})
     places = "".join(f'<a id="{anchor_of(start)}"></a>' for start in begins) if anchors else ""

@@ -115,7 +115,7 @@ _PLAYER = Path("asciinema-player") / "dist" / "bundle"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Player:
+class CastPlayer:
     """The player of recordings: what its page takes from npm."""
 
     script: str
@@ -149,7 +149,7 @@ def write_report(
     return run_dir / REPORT_DIRECTORY / "index.html"
 
 
-def find_player() -> Player | None:
+def find_player() -> CastPlayer | None:
     """Return the player, or None if its npm package is not installed."""
     modules = node_modules()
     if modules is None:
@@ -161,7 +161,7 @@ def find_player() -> Player | None:
         return None
     if "</script" in script or "</style" in style:
         return None
-    return Player(script=script, style=style)
+    return CastPlayer(script=script, style=style)
 
 
 def _index(
@@ -184,7 +184,7 @@ def _index(
 
 
 def _write_cell(
-    run: RunResult, result: CellResult, run_dir: Path, *, pages: Path, player: Player | None
+    run: RunResult, result: CellResult, run_dir: Path, *, pages: Path, player: CastPlayer | None
 ) -> CellView:
     transcript, lost = read_transcript(run_dir / result.directory)
     played = player is not None and transcript is not None and result.status in {"failed", "broken"}
@@ -232,7 +232,7 @@ def _cell_page(run: RunResult, view: CellView, transcript: Transcript | None, *,
     )
 
 
-def _play_page(view: CellView, cast: str, player: Player) -> bytes:
+def _play_page(view: CellView, cast: str, player: CastPlayer) -> bytes:
     options = {
         "fit": "width",
         "idleTimeLimit": 2,

@@ -211,11 +211,11 @@ def facts_of(run: RunResult) -> list[tuple[str, str]]:
 
 
 def _starts_of(run: RunResult) -> str:
-    """Return how many cells went on from saved states, how many booted, and for how many a state failed."""
+    """Return how many cells went on from snapshots, how many booted, and for how many a state failed."""
     forked = sum(cell.start.startswith("forked") for cell in run.cells)
     failed = sum(cell.start.startswith("booted: ") for cell in run.cells)
     booted = f"{len(run.cells) - forked} booted" + (f" ({failed} for want of a state)" if failed else "")
-    return f"{forked} forked from saved states, {booted}" if forked else booted
+    return f"{forked} forked from snapshots, {booted}" if forked else booted
 
 
 def _fact(value: object) -> str:

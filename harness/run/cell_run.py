@@ -22,9 +22,9 @@ from harness.run.result import Circumstances, broken_result, judged_result, skip
 from harness.run.wanted import wanted_of
 from harness.scenario.errors import Unsupported
 from harness.scenario.scenario import BOOT_S, Scenario
-from harness.snapshots.start import Wanted
+from harness.snapshots.start import WantedGuest
 from harness.targets import find_target
-from harness.targets.target_kind import Address, Place, TargetKind
+from harness.targets.target_kind import Address, TargetKind, TargetPlace
 
 CELLS = "cells"
 """Directory of the cells' directories inside a run's directory."""
@@ -99,7 +99,7 @@ class CellRun:
         write_cell(result, self.lab.run_dir)
         return result
 
-    def _wanted(self, image: GuestImage) -> Wanted:
+    def _wanted(self, image: GuestImage) -> WantedGuest:
         wanted = wanted_of(
             self.cell,
             self.scenario,
@@ -116,10 +116,12 @@ class CellRun:
         choice = self.lab.choice(self.cell.machine)
         return replace(around, accelerator=choice.accelerator, qemu=str(self.lab.qemu.version))
 
-    def _play(self, wanted: Wanted, around: Circumstances, started: float, *, slow: float) -> CellResult:
+    def _play(self, wanted: WantedGuest, around: Circumstances, started: float, *, slow: float) -> CellResult:
         """Play on the target; `slow` is the factor on every wait that the image asks for."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        place = Place(bench=self.lab, directory=self.directory, label=self.cell.id, address=self.address)
+        place = TargetPlace(
+            bench=self.lab, directory=self.directory, label=self.cell.id, address=self.address
+        )
         with self.target.open(wanted, place) as target:
             target.require(self.scenario.needs)
             Player(

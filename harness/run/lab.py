@@ -14,7 +14,7 @@ from emulator.machine.host import read_host_budget, worker_count
 from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.spec import Accelerator, MachineType
-from emulator.snapshots.store import StateStore
+from emulator.snapshots.store import SnapshotStore
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Lab:
         run_dir: where the run's evidence goes.
         accelerator: what is asked for.
         time_scale: factor on every wait, for slow hosts.
-        cold: whether every machine is booted, although a golden state would do.
+        cold: whether every machine is booted, although a snapshot would do.
     """
 
     run_dir: Path
@@ -48,9 +48,9 @@ class Lab:
         return find_qemu()
 
     @cached_property
-    def states(self) -> StateStore:
-        """The golden states of this user."""
-        return StateStore(root=places.snapshots(), qemu=self.qemu)
+    def snapshots(self) -> SnapshotStore:
+        """The snapshots of this user."""
+        return SnapshotStore(root=places.snapshots(), qemu=self.qemu)
 
     def guest_image(self, name: str) -> GuestImage:
         """Return an image of any kind, opened once but where it is the user's; raises as `open_image`."""

@@ -38,8 +38,8 @@ class Circumstances:
         accelerator, qemu: who executed guest code, and QEMU's version.
         seed: of the machine.
         target: what it was played on: "machine" or "service".
-        start: how the machine began: booted, or forked from which state.
-        shares: what a fork has in common with every other fork of its state.
+        start: how the machine began: booted, or forked from which snapshot.
+        shares: what a fork has in common with every other fork of its snapshot.
         repro: the command that does the same again; empty: `ttylab repro` and the cell.
     """
 

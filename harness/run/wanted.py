@@ -16,8 +16,8 @@ from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Reach, Scenario
 from harness.scenario.stages import Stage
 from harness.scenarios import find_scenario
-from harness.snapshots.stage import golden_stage, state_stage
-from harness.snapshots.start import Wanted
+from harness.snapshots.stage import serving_stage, snapshot_stage
+from harness.snapshots.start import WantedGuest
 
 GRUB_WAITS = "ttylab.grub_timeout=3600"
 """A menu that is kept counts down in each fork: it must be long enough for whoever looks at it."""
@@ -32,7 +32,7 @@ def wanted_of(
     *,
     icount_shift: int | None = None,
     firmware_said: Callable[[], bytes] = bytes,
-) -> Wanted:
+) -> WantedGuest:
     """Return the guest of `cell`.
 
     Args:
@@ -45,9 +45,9 @@ def wanted_of(
     Raises:
         SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
     """
-    return Wanted(
+    return WantedGuest(
         label=cell.image,
-        stage=golden_stage(scenario),
+        stage=snapshot_stage(scenario),
         spec=replace(guest_spec(cell, scenario, image), icount_shift=icount_shift),
         driver=open_guest(scenario, image, firmware_said=firmware_said),
         words=start_words(scenario, image),
@@ -57,24 +57,26 @@ def wanted_of(
     )
 
 
-def states_of(cells: Iterable[Cell], lab: Lab) -> tuple[Wanted, ...]:
+def snapshots_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedGuest, ...]:
     """Return the guests whose snapshots `cells` would go on from, each once.
 
     Raises:
         SpecError: there is no such machine.
         ImageError: an image can't be had.
     """
-    wanted: dict[tuple[object, ...], Wanted] = {}
+    wanted: dict[tuple[object, ...], WantedGuest] = {}
     for cell in cells:
         scenario = find_scenario(cell.scenario)
-        if golden_stage(scenario) is not None:
-            state = wanted_of(cell, scenario, lab.guest_image(cell.image))
-            common = {**json_ready(state.spec), "name": "", "seed": 0}
-            wanted.setdefault((state.stage, state.host_reads_disks, str(sorted(common.items()))), state)
+        if snapshot_stage(scenario) is not None:
+            snapshot = wanted_of(cell, scenario, lab.guest_image(cell.image))
+            common = {**json_ready(snapshot.spec), "name": "", "seed": 0}
+            wanted.setdefault(
+                (snapshot.stage, snapshot.host_reads_disks, str(sorted(common.items()))), snapshot
+            )
     return tuple(wanted.values())
 
 
-def named_state(
+def named_snapshot(
     lab: Lab,
     stage: Stage,
     *,
@@ -83,8 +85,8 @@ def named_state(
     firmware: str = Firmware.SEABIOS,
     vcpus: int = 1,
     kernel_args: Sequence[str] = (),
-) -> Wanted:
-    """Return the state of an image at a stage, on a machine that has nothing else to it.
+) -> WantedGuest:
+    """Return the snapshot of an image at a stage, on a machine that has nothing else to it.
 
     Args:
         lab: the bench.
@@ -102,12 +104,12 @@ def named_state(
     image = image or _IMAGE_OF.get(stage, "bookworm")
     found = lab.guest_image(image)
     kind = kind_of(found.features)
-    served = state_stage(kind, stage)
+    served = serving_stage(kind, stage)
     if kind is GuestKind.LINUX and served is Stage.LOADER:
         kernel_args = (*kernel_args, GRUB_WAITS)
     scenario = Scenario(
         name="state",
-        title="a golden state",
+        title="a snapshot",
         description="stands where it was asked for",
         steps=(Reach(stage=stage),),
         guest=kind,
@@ -120,6 +122,6 @@ def named_state(
         vcpus=vcpus,
         scenario=scenario.name,
     )
-    return Wanted(
+    return WantedGuest(
         label=image, stage=served, spec=guest_spec(cell, scenario, found), driver=open_guest(scenario, found)
     )

@@ -276,7 +276,7 @@ class Scenario:
         min_vcpus: how many CPUs it takes.
         settle_allows: alarms allowed from the start on.
         guest: what must speak on the console.
-        from_state: the golden state it goes on from; None: that of its first step, unless it tests booting
+        from_state: the snapshot it goes on from; None: that of its first step, unless it tests booting
             (`golden.stage`).
         knobs: how a SAC guest behaves; its profile is the image's.
     """

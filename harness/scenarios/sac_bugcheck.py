@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.sac.knobs import CrashDump, Hang, SacKnobs
+from emulator.sac.knobs import DumpKind, Hang, SacKnobs
 from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import (
     Alive,
@@ -83,7 +83,7 @@ SCENARIOS = (
         Ask(command="crashdump", shows=(say.line("SAC failed to crashdump", "that it failed"),)),
         CheckDump(code=None),
         Alive(),
-        knobs=SacKnobs(crash_dump=CrashDump.NONE),
+        knobs=SacKnobs(crash_dump=DumpKind.NONE),
     ),
     _crash(
         "crash-waits",

@@ -42,7 +42,7 @@ class Pattern(Protocol):
         """Return `text` with its matches replaced."""
 
 
-class Screen(Protocol):
+class PatternSet(Protocol):
     """What is used of a compiled RE2 set: many patterns in one pass."""
 
     def Match(self, text: bytes) -> list[int] | None:  # noqa: N802 - the package's own name
@@ -176,7 +176,7 @@ class RuleSet:
     suppress: Pattern
     foreign: Pattern
     renames: tuple[tuple[Pattern, str], ...]
-    screen: Screen
+    screen: PatternSet
     screened: tuple[tuple[str, str], ...]
 
     def screen_hits(self, data: bytes) -> frozenset[str]:
@@ -327,10 +327,10 @@ def _check_ids(rules: list[Rule]) -> None:
             raise SpecError(f"rule {rule.id!r} absorbs {', '.join(sorted(unknown))}, which no file has")
 
 
-def _screen(screened: tuple[tuple[str, str], ...]) -> Screen:
+def _screen(screened: tuple[tuple[str, str], ...]) -> PatternSet:
     screen = re2.Set.SearchSet(_options())
     for _, pattern in screened:
         screen.Add(_expand(pattern))
     screen.Compile()
-    compiled: Screen = screen
+    compiled: PatternSet = screen
     return compiled

@@ -1,1 +1,1 @@
-"""Golden states: guests that stand at a stage of their boot, for scenarios and tests to go on from."""
+"""Snapshots: guests that stand at a stage of their boot, for scenarios and tests to go on from."""

@@ -1,4 +1,4 @@
-"""Bring a machine that was just powered on to the stage of a golden state, and let it come to rest."""
+"""Bring a machine that was just powered on to the stage of a snapshot, and let it come to rest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 
 from emulator.clock import Deadline, utc_now
-from emulator.errors import SavedStateError
+from emulator.errors import SnapshotError
 from emulator.machine.machine import Machine
 from harness.guests.linux import LinuxGuest
 from harness.play.guest import Guest, OpenGuest, SacDialogue
@@ -22,9 +22,9 @@ MENU_REST_S = 0.3
 
 
 def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadline], None]:
-    """Return what drives a machine to `stage`, for `StateStore.ensure`.
+    """Return what drives a machine to `stage`, for `SnapshotStore.ensure`.
 
-    It raises SavedStateError where the guest does not come there, or does not come to rest.
+    It raises SnapshotError where the guest does not come there, or does not come to rest.
     """
 
     def reach(machine: Machine, deadline: Deadline) -> None:
@@ -37,10 +37,10 @@ def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadl
                 guest.reach(stage, deadline)
             rest_s = MENU_REST_S if stage is Stage.LOADER else REST_S
             if not session.wait_quiet(rest_s, deadline):
-                raise SavedStateError(f"{machine.spec.name}: did not come to rest at {stage}")
+                raise SnapshotError(f"{machine.spec.name}: did not come to rest at {stage}")
             session.check()
         except GuestError as error:
-            raise SavedStateError(f"{machine.spec.name}: did not come to {stage}: {error}") from error
+            raise SnapshotError(f"{machine.spec.name}: did not come to {stage}: {error}") from error
 
     return reach
 

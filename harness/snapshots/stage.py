@@ -26,31 +26,31 @@ _STAGES: Mapping[GuestKind, Mapping[Stage, Stage]] = MappingProxyType(
         },
     }
 )
-"""The state that serves each stage, by kind of guest; the other stages last too short to be kept."""
+"""The snapshot that serves each stage, by kind of guest; the other stages last too short to be kept."""
 
 
-def golden_stage(scenario: Scenario) -> Stage | None:
+def snapshot_stage(scenario: Scenario) -> Stage | None:
     """Return the stage that a scenario can go on from; None where it begins with a boot.
 
     That is its `from_state`, else the stage of its first step, unless it tests booting (tag "boot").
     """
     if scenario.from_state is not None:
-        return state_stage(scenario.guest, scenario.from_state)
+        return serving_stage(scenario.guest, scenario.from_state)
     first = scenario.steps[0]
     if TESTS_BOOT in scenario.tags or not isinstance(first, Reach) or first.stage is Stage.LOADER:
         return None
     return _STAGES[scenario.guest].get(first.stage)
 
 
-def state_stage(guest: GuestKind, stage: Stage) -> Stage:
-    """Return the stage whose state serves `stage`.
+def serving_stage(guest: GuestKind, stage: Stage) -> Stage:
+    """Return the stage whose snapshot serves `stage`.
 
     Raises:
-        SpecError: no state of such a guest does.
+        SpecError: no snapshot of such a guest does.
     """
     found = _STAGES[guest].get(stage)
     if found is None:
-        raise SpecError(f"no state of a {guest} guest at {stage}; there are: {', '.join(_STAGES[guest])}")
+        raise SpecError(f"no snapshot of a {guest} guest at {stage}; there are: {', '.join(_STAGES[guest])}")
     return found
 
 

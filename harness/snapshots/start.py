@@ -10,30 +10,30 @@ from pathlib import Path
 from typing import Protocol
 
 from emulator.clock import Clock, Deadline
-from emulator.errors import LabError, MissingPrerequisite, SavedStateError
+from emulator.errors import LabError, MissingPrerequisite, SnapshotError
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.origin import Origin
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.spec import Disk, MachineSpec, MachineType
 from emulator.snapshots.pool import MachinePool, open_fork, open_pool
-from emulator.snapshots.request import StateRequest
-from emulator.snapshots.snapshot import SavedState
-from emulator.snapshots.store import StateStore
+from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.snapshot import Snapshot
+from emulator.snapshots.store import SnapshotStore
 from harness.play.guest import Guest, OpenGuest
 from harness.play.session import Session
 from harness.scenario.stages import Stage
 from harness.snapshots.reach import reach_stage, renew
 
 MAKE_S = 300.0
-"""Seconds that a state may take to be made, or another process to make it."""
+"""Seconds that a snapshot may take to be made, or another process to make it."""
 POWER_S = 30.0
-"""Seconds that QEMU may take to start and to load a state; it takes 0.05 to 0.5."""
+"""Seconds that QEMU may take to start and to load a snapshot; it takes 0.05 to 0.5."""
 OWN_DISK = "disk0.img"
 """In a machine's run directory, where the host reads it."""
 
 
-class Bench(Protocol):
+class MachineTools(Protocol):
     """What a machine is opened with; `harness.run.lab.Lab` has it."""
 
     clock: Clock
@@ -46,7 +46,7 @@ class Bench(Protocol):
         ...
 
     @property
-    def states(self) -> StateStore:
+    def snapshots(self) -> SnapshotStore:
         """The snapshots of this user."""
         ...
 
@@ -56,7 +56,7 @@ class Bench(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WantedGuest:
     """A guest that is wanted, and how far it shall have come.
 
     Attributes:
@@ -91,9 +91,9 @@ class Start:
 
     Attributes:
         spec: the machine.
-        origin: the state that it goes on from; None boots it.
-        why: why it is booted although a state was wanted; empty otherwise.
-        anew: why the state that was there was not used, but made anew; empty otherwise.
+        origin: the snapshot that it goes on from; None boots it.
+        why: why it is booted although a snapshot was wanted; empty otherwise.
+        anew: why the snapshot that was there was not used, but made anew; empty otherwise.
     """
 
     spec: MachineSpec
@@ -103,7 +103,7 @@ class Start:
 
     @property
     def shares(self) -> tuple[str, ...]:
-        """What it has in common with every other fork of its state."""
+        """What it has in common with every other fork of its snapshot."""
         return () if self.origin is None else self.origin.shared
 
     @property
@@ -116,16 +116,16 @@ class Start:
         return f"forked from {self.origin.stage} {self.origin.key[:12]}, {ram}{anew}"
 
 
-def ensure_state(bench: Bench, wanted: Wanted) -> SavedState:
-    """Return the state that is wanted, made first if it is not there yet.
+def ensure_snapshot(bench: MachineTools, wanted: WantedGuest) -> Snapshot:
+    """Return the snapshot that is wanted, made first if it is not there yet.
 
     Raises:
-        SavedStateError: it can't be made, or none is wanted; the text says why.
+        SnapshotError: it can't be made, or none is wanted; the text says why.
         LabError, MissingPrerequisite: the machine can't be booted.
     """
     if wanted.stage is None:
-        raise SavedStateError(f"{wanted.label}: no state serves a boot")
-    request = StateRequest(
+        raise SnapshotError(f"{wanted.label}: no snapshot serves a boot")
+    request = SnapshotRequest(
         spec=wanted.spec,
         stage=wanted.stage,
         label=wanted.label,
@@ -133,12 +133,12 @@ def ensure_state(bench: Bench, wanted: Wanted) -> SavedState:
     )
     deadline = Deadline.after(MAKE_S * bench.time_scale, bench.clock)
     reach = reach_stage(wanted.driver, wanted.stage)
-    return bench.states.ensure(request, bench.choice(wanted.spec.machine), reach, deadline)
+    return bench.snapshots.ensure(request, bench.choice(wanted.spec.machine), reach, deadline)
 
 
 @contextmanager
 def open_started(
-    bench: Bench, wanted: Wanted, *, run_dir: Path, label: str
+    bench: MachineTools, wanted: WantedGuest, *, run_dir: Path, label: str
 ) -> Iterator[tuple[Machine, Start]]:
     """Open a machine and let it run: gone on from its snapshot, or booted where that can't be.
 
@@ -157,13 +157,13 @@ def open_started(
         start = _choose_start(bench, wanted, run_dir)
         try:
             machine = stack.enter_context(_running(bench, start, run_dir=run_dir, label=label))
-        except SavedStateError as error:
+        except SnapshotError as error:
             start = _boot(wanted, run_dir, why=str(error).splitlines()[0])
             machine = stack.enter_context(_running(bench, start, run_dir=run_dir, label=label))
         yield machine, start
 
 
-def _choose_start(bench: Bench, wanted: Wanted, run_dir: Path) -> Start:
+def _choose_start(bench: MachineTools, wanted: WantedGuest, run_dir: Path) -> Start:
     if wanted.stage is None:
         return _boot(wanted, run_dir)
     if bench.cold:
@@ -172,14 +172,14 @@ def _choose_start(bench: Bench, wanted: Wanted, run_dir: Path) -> Start:
         run_dir.mkdir(parents=True, exist_ok=True)
     spec, own = wanted.spec, run_dir if wanted.host_reads_disks else None
     try:
-        state = ensure_state(bench, wanted)
-        forked, origin = state.fork(name=spec.name, seed=spec.seed, own=own)
+        snapshot = ensure_snapshot(bench, wanted)
+        forked, origin = snapshot.fork(name=spec.name, seed=spec.seed, own=own)
     except (LabError, MissingPrerequisite) as error:
-        return _boot(wanted, run_dir, why=f"no state at {wanted.stage}: {str(error).splitlines()[0]}")
-    return Start(spec=forked, origin=origin, anew=bench.states.refused.pop(origin.key, ""))
+        return _boot(wanted, run_dir, why=f"no snapshot at {wanted.stage}: {str(error).splitlines()[0]}")
+    return Start(spec=forked, origin=origin, anew=bench.snapshots.refused.pop(origin.key, ""))
 
 
-def _boot(wanted: Wanted, run_dir: Path, *, why: str = "") -> Start:
+def _boot(wanted: WantedGuest, run_dir: Path, *, why: str = "") -> Start:
     """Return how a machine is booted; its disk is made anew where the host reads it."""
     if wanted.write_disk is None:
         return Start(spec=wanted.spec, why=why)
@@ -191,7 +191,7 @@ def _boot(wanted: Wanted, run_dir: Path, *, why: str = "") -> Start:
 
 
 @contextmanager
-def _running(bench: Bench, start: Start, *, run_dir: Path, label: str) -> Iterator[Machine]:
+def _running(bench: MachineTools, start: Start, *, run_dir: Path, label: str) -> Iterator[Machine]:
     opened = open_machine(
         start.spec,
         run_dir=run_dir,
@@ -208,13 +208,13 @@ def _running(bench: Bench, start: Start, *, run_dir: Path, label: str) -> Iterat
 
 
 def _power_on(machine: Machine, start: Start, deadline: Deadline) -> None:
-    """Power a machine on; raises SavedStateError where its state can't be loaded, and it is off."""
+    """Power a machine on; raises SnapshotError where its snapshot can't be loaded, and it is off."""
     try:
         machine.power_on(deadline)
     except LabError as error:
         if start.origin is None:
             raise
-        raise SavedStateError(f"state {start.origin.key} can't be loaded: {error}") from error
+        raise SnapshotError(f"snapshot {start.origin.key} can't be loaded: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +236,7 @@ class ForkedGuest:
 
 @contextmanager
 def open_forked(
-    bench: Bench, wanted: Wanted, *, run_dir: Path, renewed: bool = True
+    bench: MachineTools, wanted: WantedGuest, *, run_dir: Path, renewed: bool = True
 ) -> Iterator[ForkedGuest]:
     """Open a guest at a stage: forked from its snapshot, or booted to there where that can't be.
 
@@ -262,28 +262,28 @@ def open_forked(
 
 
 @contextmanager
-def open_state_pool(
-    bench: Bench, wanted: Wanted, *, run_dir: Path, size: int = 2
+def open_snapshot_pool(
+    bench: MachineTools, wanted: WantedGuest, *, run_dir: Path, size: int = 2
 ) -> Iterator[MachinePool[Machine]]:
-    """Open a pool of forks of a state, which is made first if it is not there yet.
+    """Open a pool of forks of a snapshot, which is made first if it is not there yet.
 
     Args:
         bench: the lab, with the cache.
-        wanted: the state.
+        wanted: the snapshot.
         run_dir: below it each fork keeps its evidence.
         size: how many wait, 1 to 16.
 
     Raises:
         SpecError: `size` is out of range.
-        SavedStateError: the state can't be made.
+        SnapshotError: the snapshot can't be made.
         LabError, MissingPrerequisite: the machine can't be booted; or, at the end, a fork could not be ended.
     """
-    state, count = ensure_state(bench, wanted), itertools.count(1)
+    snapshot, count = ensure_snapshot(bench, wanted), itertools.count(1)
     choice = bench.choice(wanted.spec.machine)
 
     def open_one() -> AbstractContextManager[Machine]:
         place = run_dir / f"pooled{next(count)}"
-        return open_fork(state, run_dir=place, qemu=bench.qemu, accelerator=choice)
+        return open_fork(snapshot, run_dir=place, qemu=bench.qemu, accelerator=choice)
 
     with open_pool(open_one, size=size) as pool:
         yield pool

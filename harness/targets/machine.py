@@ -10,11 +10,11 @@ from emulator.images.kinds import REGISTERED
 from emulator.machine.control import capabilities
 from emulator.machine.spec import MachineSpec
 from harness.scenario.scenario import Scenario
-from harness.targets.target_kind import Place, TargetKind, lacking
+from harness.targets.target_kind import TargetKind, TargetPlace, lacking
 
 if TYPE_CHECKING:
     from harness.play.target import Target
-    from harness.snapshots.start import Wanted
+    from harness.snapshots.start import WantedGuest
 
 
 class MachineTargets:
@@ -30,7 +30,7 @@ class MachineTargets:
         return lacking(scenario, capabilities(spec), spec.machine)
 
     @contextmanager
-    def open(self, wanted: Wanted, place: Place) -> Iterator[Target]:
+    def open(self, wanted: WantedGuest, place: TargetPlace) -> Iterator[Target]:
         """Open a machine and let it run."""
         from harness.play.target import Target  # noqa: PLC0415  # not for a list of cells
         from harness.snapshots.start import open_started  # noqa: PLC0415

@@ -23,8 +23,8 @@ from emulator.sac.knobs import SacKnobs
 from harness.play.target import Target
 from harness.scenario.scenario import Scenario
 from harness.snapshots.stage import TESTS_BOOT
-from harness.snapshots.start import Wanted
-from harness.targets.target_kind import Place, TargetKind, lacking
+from harness.snapshots.start import WantedGuest
+from harness.targets.target_kind import TargetKind, TargetPlace, lacking
 
 BAUD = 115200
 KNOCK_S = 10.0
@@ -116,7 +116,7 @@ class SerialTargets:
         return lacking(scenario, frozenset({Capability.SERIAL_BREAK}), "a serial line")
 
     @contextmanager
-    def open(self, wanted: Wanted, place: Place) -> Iterator[Target]:
+    def open(self, wanted: WantedGuest, place: TargetPlace) -> Iterator[Target]:
         """Open the port that the address names, and let the guest show its prompt anew."""
         if not isinstance(place.address, str) or not place.address:
             raise SpecError('target is "serial"; it needs a port: any URL that pyserial knows')

@@ -29,21 +29,21 @@ from emulator.machine.spec import MachineSpec
 from emulator.values import json_ready
 from harness.azure.address import ServiceAddress
 from harness.azure.arm import Arm, open_arm
-from harness.azure.interleave import Interleaver, Piece, Remark, Told
-from harness.azure.link import Link, open_link
-from harness.azure.virtual_machine import AzureVm, Command, Power, own_vm
+from harness.azure.interleave import Interleaver, Notice, Segment, TimelineMark
+from harness.azure.link import ConsoleLink, open_link
+from harness.azure.virtual_machine import AzureVm, Power, VmCommand, own_vm
 from harness.play.target import Target
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 from harness.scenario.scenario import Scenario
-from harness.snapshots.start import Wanted
+from harness.snapshots.start import WantedGuest
 from harness.targets.service_abilities import OBSTACLES, service_capabilities, service_misfit
-from harness.targets.target_kind import Place, TargetKind, lacking
+from harness.targets.target_kind import TargetKind, TargetPlace, lacking
 
 OPEN_S = 60.0
 POWER_S = 120.0
 
 
-class Wire(StrEnum):
+class LinkWire(StrEnum):
     """By which of the service's links the bytes come."""
 
     AZURE = "azure"
@@ -61,11 +61,11 @@ class ServiceChannel:
 
     def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript
-        self._link: Link | None = None
+        self._link: ConsoleLink | None = None
         self._interleaver = Interleaver()
         self._lock = threading.Lock()
 
-    def connect(self, link: Link) -> None:
+    def connect(self, link: ConsoleLink) -> None:
         """Give it the link that carries what is typed."""
         self._link = link
 
@@ -92,14 +92,14 @@ class ServiceChannel:
         with self._lock:
             self._note(self._interleaver.take_line(line))
 
-    def _note(self, pieces: Iterable[Piece]) -> None:
+    def _note(self, pieces: Iterable[Segment]) -> None:
         if self.transcript.closed is not None:
             return
         for piece in pieces:
             match piece:
-                case Told():
+                case TimelineMark():
                     self.transcript.mark(piece.kind, piece.name, piece.detail)
-                case Remark():
+                case Notice():
                     said = piece.text.decode("utf-8", "replace").strip()
                     self.transcript.mark(MarkKind.LAB, "service-notice", {"text": said})
                 case bytes():
@@ -119,15 +119,15 @@ class ServiceControl:
 
     def nmi(self, deadline: Deadline) -> None:
         """Send the admin command "nmi"."""
-        self._command(Command.NMI, deadline)
+        self._command(VmCommand.NMI, deadline)
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
         """Send the admin command "sysrq"; the service makes the whole of it."""
-        self._command(Command.SYSRQ, deadline, keys=key)
+        self._command(VmCommand.SYSRQ, deadline, keys=key)
 
     def reset(self, deadline: Deadline) -> None:
         """Send the admin command "reset"."""
-        self._command(Command.RESET, deadline)
+        self._command(VmCommand.RESET, deadline)
 
     def power_button(self, deadline: Deadline) -> None:
         """Ask for powerOff; the guest's shutdown is not waited for."""
@@ -151,7 +151,7 @@ class ServiceControl:
         del keys, deadline
         raise StateError(OBSTACLES[Capability.KEYBOARD])
 
-    def _command(self, command: Command, deadline: Deadline, *, keys: str = "") -> None:
+    def _command(self, command: VmCommand, deadline: Deadline, *, keys: str = "") -> None:
         def act() -> None:
             session = self._vm.connect(deadline)
             self._vm.command(session, command, deadline, keys=keys)
@@ -178,7 +178,7 @@ class ServiceTargets:
         return lacking(scenario, capabilities(spec), spec.machine) or service_misfit(scenario)
 
     @contextmanager
-    def open(self, wanted: Wanted, place: Place) -> Iterator[Target]:
+    def open(self, wanted: WantedGuest, place: TargetPlace) -> Iterator[Target]:
         """Make a VM with a machine like the one that is wanted, and start it; it is deleted at the end."""
         if not isinstance(place.address, ServiceAddress):
             raise SpecError('target is "service"; it needs the address of a service')
@@ -217,7 +217,7 @@ def service_target(
     *,
     able: frozenset[Capability],
     name: str,
-    wire: Wire = Wire.AZURE,
+    wire: LinkWire = LinkWire.AZURE,
     sink: Sink | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Iterator[Target]:
@@ -246,7 +246,7 @@ def service_target(
             token = arm.credential.token(deadline)
             machine = AzureVm(arm, vm)
             opener = _Opener(arm=arm, vm=vm, channel=channel, token=token, deadline=deadline)
-            session = machine.connect(deadline) if wire is Wire.AZURE else ""
+            session = machine.connect(deadline) if wire is LinkWire.AZURE else ""
             stack.enter_context(opener.timeline())
             channel.connect(stack.enter_context(opener.azure(session) if session else opener.raw()))
         except (ServiceRefused, ServiceUnreachable) as error:
@@ -265,7 +265,7 @@ class _Opener:
     token: str
     deadline: Deadline
 
-    def azure(self, session: str) -> AbstractContextManager[Link]:
+    def azure(self, session: str) -> AbstractContextManager[ConsoleLink]:
         """Open Azure's link."""
         return open_link(
             session,
@@ -276,15 +276,17 @@ class _Opener:
             on_end=self._note_end,
         )
 
-    def raw(self) -> AbstractContextManager[Link]:
+    def raw(self) -> AbstractContextManager[ConsoleLink]:
         """Open ttylab's link for bytes."""
         return self._own("raw", mode="write", receive=self.channel.take_frame)
 
-    def timeline(self) -> AbstractContextManager[Link]:
+    def timeline(self) -> AbstractContextManager[ConsoleLink]:
         """Open ttylab's timeline."""
         return self._own("timeline", mode="read", receive=self.channel.take_timeline)
 
-    def _own(self, form: str, *, mode: str, receive: Callable[[bytes], None]) -> AbstractContextManager[Link]:
+    def _own(
+        self, form: str, *, mode: str, receive: Callable[[bytes], None]
+    ) -> AbstractContextManager[ConsoleLink]:
         endpoint = self.arm.address.endpoint.removeprefix("https")
         return open_link(
             f"wss{endpoint}/ttylab/links{self.vm}?from=start&mode={mode}&format={form}",

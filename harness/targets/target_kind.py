@@ -17,14 +17,14 @@ from harness.scenario.scenario import Scenario
 if TYPE_CHECKING:  # a list of cells is made without what runs guests
     from harness.azure.address import ServiceAddress
     from harness.play.target import Target
-    from harness.snapshots.start import Bench, Wanted
+    from harness.snapshots.start import MachineTools, WantedGuest
 
 Address: TypeAlias = "ServiceAddress | str | None"
 """Where a target is that is not made here: a service, or a serial port's URL; None for a machine here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class TargetPlace:
     """Where and with what a target is opened.
 
     Attributes:
@@ -34,7 +34,7 @@ class Place:
         address: of the target.
     """
 
-    bench: Bench
+    bench: MachineTools
     directory: Path
     label: str
     address: Address = None
@@ -58,7 +58,7 @@ class TargetKind(Protocol):
         """
         ...
 
-    def open(self, wanted: Wanted, place: Place) -> AbstractContextManager[Target]:
+    def open(self, wanted: WantedGuest, place: TargetPlace) -> AbstractContextManager[Target]:
         """Open a target with the guest that is wanted; it has power, and its transcript begins.
 
         Raises:

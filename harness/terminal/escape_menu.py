@@ -11,7 +11,7 @@ ESCAPE = 0x1D
 """Ctrl-], as telnet and virsh have it."""
 
 
-class Act(StrEnum):
+class MenuAct(StrEnum):
     """What the menu can do; the values of those for the machine are the words of its control socket."""
 
     NMI = "nmi"
@@ -31,26 +31,26 @@ class SysRqKey:
     key: bytes
 
 
-Wish: TypeAlias = bytes | Act | SysRqKey
+MenuRequest: TypeAlias = bytes | MenuAct | SysRqKey
 
-_KEYS: Mapping[int, tuple[Act, str]] = {
-    ord("n"): (Act.NMI, "inject an NMI"),
-    ord("r"): (Act.RESET, "reset (hard)"),
-    ord("p"): (Act.POWER_BUTTON, "press the power button"),
-    ord("o"): (Act.POWER_OFF, "cut the power"),
-    ord("O"): (Act.POWER_ON, "give power again"),
-    ord("b"): (Act.BREAK, "send a serial BREAK"),
-    ord("?"): (Act.HELP, "this help"),
-    ord("h"): (Act.HELP, "this help"),
-    ord("q"): (Act.QUIT, "quit"),
+_KEYS: Mapping[int, tuple[MenuAct, str]] = {
+    ord("n"): (MenuAct.NMI, "inject an NMI"),
+    ord("r"): (MenuAct.RESET, "reset (hard)"),
+    ord("p"): (MenuAct.POWER_BUTTON, "press the power button"),
+    ord("o"): (MenuAct.POWER_OFF, "cut the power"),
+    ord("O"): (MenuAct.POWER_ON, "give power again"),
+    ord("b"): (MenuAct.BREAK, "send a serial BREAK"),
+    ord("?"): (MenuAct.HELP, "this help"),
+    ord("h"): (MenuAct.HELP, "this help"),
+    ord("q"): (MenuAct.QUIT, "quit"),
 }
 
 
-def help_text(*, writable: bool, without: frozenset[Act] = frozenset()) -> str:
+def help_text(*, writable: bool, without: frozenset[MenuAct] = frozenset()) -> str:
     """Return the menu as lines for a terminal in raw mode, but for what can't be done `without`."""
     lines = ["", "Ctrl-] and then:"]
     for key, (act, says) in _KEYS.items():
-        if key != ord("h") and act not in without and (writable or act in {Act.HELP, Act.QUIT}):
+        if key != ord("h") and act not in without and (writable or act in {MenuAct.HELP, MenuAct.QUIT}):
             lines.append(f"  {chr(key)}  {says}")
     if writable:
         lines += [
@@ -68,21 +68,21 @@ class EscapeMenu:
     def __init__(self) -> None:
         self._state = "text"
 
-    def feed(self, typed: bytes) -> list[Wish]:
+    def feed(self, typed: bytes) -> list[MenuRequest]:
         """Return what `typed` asks for, in order; text that belongs together stays together."""
-        wishes: list[Wish] = []
+        requests: list[MenuRequest] = []
         text = bytearray()
         for byte in typed:
             if self._state == "text" and byte != ESCAPE:
                 text.append(byte)
                 continue
             if text:
-                wishes.append(bytes(text))
+                requests.append(bytes(text))
                 text.clear()
-            wishes += self._step(byte)
-        return [*wishes, bytes(text)] if text else wishes
+            requests += self._step(byte)
+        return [*requests, bytes(text)] if text else requests
 
-    def _step(self, byte: int) -> list[Wish]:
+    def _step(self, byte: int) -> list[MenuRequest]:
         state, self._state = self._state, "text"
         if state == "text":
             self._state = "menu"
@@ -95,4 +95,4 @@ class EscapeMenu:
             self._state = "sysrq"
             return []
         act = _KEYS.get(byte)
-        return [Act.HELP if act is None else act[0]]
+        return [MenuAct.HELP if act is None else act[0]]

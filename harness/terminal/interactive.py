@@ -12,7 +12,7 @@ from emulator.machine.ledger import Entry
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import MachineSpec
 from harness.run.lab import Lab
-from harness.terminal.terminal import Links, Terminal, greet
+from harness.terminal.terminal import LinkSockets, Terminal, greet
 
 
 def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
@@ -31,14 +31,14 @@ def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
         Terminal(links=links_in(machine.links_dir), writable=True).run()
 
 
-def links_in(directory: Path) -> Links:
+def links_in(directory: Path) -> LinkSockets:
     """Return the links that a machine serves in `directory`."""
-    return Links(console=directory / CONSOLE_SOCKET, control=directory / CONTROL_SOCKET)
+    return LinkSockets(console=directory / CONSOLE_SOCKET, control=directory / CONTROL_SOCKET)
 
 
-def links_of(entry: Entry) -> Links:
+def links_of(entry: Entry) -> LinkSockets:
     """Return the links of a machine in the ledger."""
-    return Links(console=Path(entry.console_socket), control=Path(entry.control_socket))
+    return LinkSockets(console=Path(entry.console_socket), control=Path(entry.control_socket))
 
 
 def choose_machine(machines: Sequence[Entry], name: str) -> Entry:

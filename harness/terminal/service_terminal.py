@@ -16,12 +16,12 @@ from emulator.errors import ConsoleClosed, DeadlineExceeded
 from emulator.guest_text.printable import escape
 from harness.azure.address import ServiceAddress
 from harness.azure.arm import open_arm
-from harness.azure.link import Link, LinkEnd, open_link
+from harness.azure.link import ConsoleLink, LinkEnd, open_link
 from harness.azure.names import EndKind, PatternWatch, Reconnection, parse_vm
-from harness.azure.virtual_machine import AzureVm, Command, Power
+from harness.azure.virtual_machine import AzureVm, Power, VmCommand
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED, EXIT_REFUSED
-from harness.terminal.escape_menu import Act, EscapeMenu, SysRqKey, Wish, help_text
+from harness.terminal.escape_menu import EscapeMenu, MenuAct, MenuRequest, SysRqKey, help_text
 from harness.terminal.terminal import greet, kept_modes, raw_terminal, write_all
 
 CONNECT_S = 60.0
@@ -32,11 +32,11 @@ what is typed before it is there, seconds."""
 COMMAND_S = 90.0
 POWER_S = 300.0
 _SIZE = 65536
-_COMMANDS = {Act.NMI: Command.NMI, Act.RESET: Command.RESET}
+_COMMANDS = {MenuAct.NMI: VmCommand.NMI, MenuAct.RESET: VmCommand.RESET}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manners:
+class TerminalOptions:
     """How a console is used.
 
     Attributes:
@@ -56,7 +56,7 @@ class Manners:
     take_back: bool = False
 
 
-def run_console(address: ServiceAddress, name: str, manners: Manners) -> int:
+def run_console(address: ServiceAddress, name: str, options: TerminalOptions) -> int:
     """Be at the console of the VM called `name` until there is a reason to leave; return the exit code.
 
     Raises:
@@ -65,9 +65,9 @@ def run_console(address: ServiceAddress, name: str, manners: Manners) -> int:
     """
     vm = parse_vm(name, subscription=address.subscription, group=address.group)
     with open_arm(address) as arm:
-        if manners.reads_input and os.isatty(0):
+        if options.reads_input and os.isatty(0):
             greet(f"{vm.name} at {address.endpoint}", writable=True)
-        return ServiceTerminal(AzureVm(arm, vm), manners).run()
+        return ServiceTerminal(AzureVm(arm, vm), options).run()
 
 
 class _Leave(Enum):
@@ -89,7 +89,7 @@ class ServiceTerminal:
     def __init__(
         self,
         vm: AzureVm,
-        manners: Manners,
+        options: TerminalOptions,
         *,
         stdin: int = 0,
         stdout: int = 1,
@@ -97,14 +97,14 @@ class ServiceTerminal:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._vm = vm
-        self._manners = manners
+        self._options = options
         self._stdin = stdin
         self._stdout = stdout
         self._tell = tell
         self._clock = clock
-        self._on_tty = manners.reads_input and os.isatty(stdin)
+        self._on_tty = options.reads_input and os.isatty(stdin)
         self._menu = EscapeMenu()
-        self._input_open = manners.reads_input
+        self._input_open = options.reads_input
         self._seen = threading.Event()
         self._failure: OSError | None = None
         self._last_change = clock.monotonic()
@@ -126,7 +126,7 @@ class ServiceTerminal:
     # -- links, one after another --------------------------------------------------------------
 
     def _stay(self) -> int:
-        again, connected = Reconnection(self._manners.reconnect_s), False
+        again, connected = Reconnection(self._options.reconnect_s), False
         while True:
             try:
                 began = self._clock.monotonic()
@@ -165,7 +165,7 @@ class ServiceTerminal:
 
     def _begin(self) -> None:
         """Start the times that count from an open link."""
-        now, stay = self._clock.monotonic(), self._manners.stay_s
+        now, stay = self._clock.monotonic(), self._options.stay_s
         self._type_at = now if self._on_tty else now + HOLD_S
         if self._leave_at is None and stay is not None:
             self._leave_at = Deadline.after(stay, self._clock)
@@ -186,7 +186,7 @@ class ServiceTerminal:
         return None
 
     def _ask_back(self) -> int | None:
-        if self._manners.take_back:
+        if self._options.take_back:
             self._clock.sleep(1.0)
             return None
         if not self._on_tty:
@@ -200,12 +200,12 @@ class ServiceTerminal:
                 return None
 
     def _code_of(self, leave: _Leave) -> int:
-        missed = self._manners.until is not None and leave is _Leave.TIME
+        missed = self._options.until is not None and leave is _Leave.TIME
         return EXIT_FAILED if missed else EXIT_PASSED
 
     # -- one link ------------------------------------------------------------------------------
 
-    def _carry(self, link: Link) -> _Leave:
+    def _carry(self, link: ConsoleLink) -> _Leave:
         while True:
             if (leave := self._reason_to_leave(link)) is not None:
                 return leave
@@ -218,7 +218,7 @@ class ServiceTerminal:
             if self._stdin in ready and not self._type(os.read(self._stdin, _SIZE), link):
                 return _Leave.USER
 
-    def _reason_to_leave(self, link: Link) -> _Leave | None:
+    def _reason_to_leave(self, link: ConsoleLink) -> _Leave | None:
         if self._failure is not None:
             raise self._failure
         if self._seen.is_set():
@@ -240,11 +240,11 @@ class ServiceTerminal:
 
     def _quiet_left(self) -> float | None:
         """Return how long the guest must yet be quiet; None where input is open or something else ends it."""
-        manners = self._manners
-        ends_otherwise = manners.stay_s is not None or manners.until is not None
-        if self._input_open or not manners.reads_input or ends_otherwise:
+        options = self._options
+        ends_otherwise = options.stay_s is not None or options.until is not None
+        if self._input_open or not options.reads_input or ends_otherwise:
             return None
-        return max(0.0, self._last_change + manners.quiet_s - self._clock.monotonic())
+        return max(0.0, self._last_change + options.quiet_s - self._clock.monotonic())
 
     def _show(self, data: bytes) -> None:
         """Write what the guest wrote; on the link's thread."""
@@ -258,33 +258,33 @@ class ServiceTerminal:
         if self._type_at > self._last_change:
             self._type_at = 0.0
             self._wake()
-        if self._manners.until is not None and self._manners.until.feed(data):
+        if self._options.until is not None and self._options.until.feed(data):
             self._seen.set()
             self._wake()
 
     # -- what is typed -------------------------------------------------------------------------
 
-    def _type(self, typed: bytes, link: Link) -> bool:
+    def _type(self, typed: bytes, link: ConsoleLink) -> bool:
         """Do what was typed; False leaves."""
         if not typed:
             self._input_open = False
             self._last_change = self._clock.monotonic()
             return not self._on_tty
-        wishes: list[Wish] = self._menu.feed(typed) if self._on_tty else [typed]
-        return all(self._grant(wish, link) for wish in wishes)
+        requests: list[MenuRequest] = self._menu.feed(typed) if self._on_tty else [typed]
+        return all(self._obey(request, link) for request in requests)
 
-    def _grant(self, wish: Wish, link: Link) -> bool:
-        if wish is Act.QUIT:
+    def _obey(self, request: MenuRequest, link: ConsoleLink) -> bool:
+        if request is MenuAct.QUIT:
             return False
-        if wish is Act.HELP:
-            self._tell(help_text(writable=True, without=frozenset({Act.BREAK})))
-        elif isinstance(wish, SysRqKey):
-            self._do(f"sysrq {escape(wish.key)}", lambda: self._command(Command.SYSRQ, keys=wish.key))
-        elif isinstance(wish, Act):
-            self._do(wish.value.replace("_", " "), lambda: self._act(wish))
+        if request is MenuAct.HELP:
+            self._tell(help_text(writable=True, without=frozenset({MenuAct.BREAK})))
+        elif isinstance(request, SysRqKey):
+            self._do(f"sysrq {escape(request.key)}", lambda: self._command(VmCommand.SYSRQ, keys=request.key))
+        elif isinstance(request, MenuAct):
+            self._do(request.value.replace("_", " "), lambda: self._act(request))
         else:
             with suppress(ConsoleClosed, DeadlineExceeded):  # the loop sees the link's end
-                link.send(wish, Deadline.after(INPUT_S, self._clock))
+                link.send(request, Deadline.after(INPUT_S, self._clock))
         return True
 
     def _do(self, what: str, act: Callable[[], str]) -> None:
@@ -294,19 +294,21 @@ class ServiceTerminal:
             said = str(error)
         self._say(f"{what}: {said}")
 
-    def _act(self, act: Act) -> str:
+    def _act(self, act: MenuAct) -> str:
         if act in _COMMANDS:
             return self._command(_COMMANDS[act])
         deadline = Deadline.after(POWER_S, self._clock)
-        if act is Act.POWER_ON:
+        if act is MenuAct.POWER_ON:
             self._vm.power(Power.START, deadline)
-        elif act is Act.BREAK:
+        elif act is MenuAct.BREAK:
             return "the service sends a BREAK only with a key: s and the key"
         else:
-            self._vm.power(Power.STOP, deadline, force=act is Act.POWER_OFF, wait=act is Act.POWER_OFF)
-        return "accepted" if act is Act.POWER_BUTTON else "done"
+            self._vm.power(
+                Power.STOP, deadline, force=act is MenuAct.POWER_OFF, wait=act is MenuAct.POWER_OFF
+            )
+        return "accepted" if act is MenuAct.POWER_BUTTON else "done"
 
-    def _command(self, command: Command, *, keys: bytes = b"") -> str:
+    def _command(self, command: VmCommand, *, keys: bytes = b"") -> str:
         deadline = Deadline.after(COMMAND_S, self._clock)
         session = self._vm.connect(deadline)
         observed = self._vm.command(session, command, deadline, keys=keys.decode("latin-1"))

@@ -17,7 +17,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.links import open_link, request_control
 from emulator.errors import ControlError
 from emulator.guest_text.printable import escape
-from harness.terminal.escape_menu import Act, EscapeMenu, SysRqKey, Wish, help_text
+from harness.terminal.escape_menu import EscapeMenu, MenuAct, MenuRequest, SysRqKey, help_text
 
 LINK_S = 5.0
 REQUEST_S = 25.0
@@ -34,7 +34,7 @@ _UNDO = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Links:
+class LinkSockets:
     """Where a machine's console and control are served.
 
     Attributes:
@@ -60,7 +60,7 @@ class Terminal:
         quiet_s: how long after the end of standard input the guest may be silent; None stays.
     """
 
-    links: Links
+    links: LinkSockets
     writable: bool
     start: Literal["start", "end"] = "start"
     stdin: int = 0
@@ -88,7 +88,7 @@ class Terminal:
         sources = [link, self.stdin]
         quiet: Deadline | None = None
         while not self._is_over(quiet):
-            ready, _, _ = select.select(sources, [], [], self._patience())
+            ready, _, _ = select.select(sources, [], [], self._wait_s())
             if link in ready:
                 data = os.read(link, _SIZE)
                 if not data:
@@ -98,7 +98,7 @@ class Terminal:
                 typed = os.read(self.stdin, _SIZE)
                 if not typed:
                     sources.remove(self.stdin)
-                if not all(self._grant(wish, link) for wish in menu.feed(typed)):
+                if not all(self._obey(request, link) for request in menu.feed(typed)):
                     return
             if ready and self.stdin not in sources and self.quiet_s is not None:
                 quiet = Deadline.after(self.quiet_s, self.clock)
@@ -107,27 +107,26 @@ class Terminal:
         late = any(one is not None and one.expired() for one in (self.stay, quiet))
         return late or (self.ended is not None and self.ended())
 
-    def _patience(self) -> float | None:
+    def _wait_s(self) -> float | None:
         """Return how long to wait for bytes before `_is_over` is asked again; None waits for ever."""
         asks = self.stay is not None or self.ended is not None or self.quiet_s is not None
         return _ASK_S if asks else None
 
-    def _grant(self, wish: Wish, link: int) -> bool:
+    def _obey(self, request: MenuRequest, link: int) -> bool:
         """Do what was typed; False ends the terminal."""
-        if wish is Act.QUIT:
+        if request is MenuAct.QUIT:
             return False
-        if wish is Act.HELP:
+        if request is MenuAct.HELP:
             self.say(help_text(writable=self.writable and self.links.control is not None))
         elif not self.writable:
             pass
-        elif isinstance(wish, bytes):
-            write_all(link, wish)
-        elif isinstance(wish, SysRqKey):
+        elif isinstance(request, bytes):
+            write_all(link, request)
+        elif isinstance(request, SysRqKey):
             self.clock.sleep(_TYPED_FIRST_S)
-            request = {"do": "sysrq", "key": wish.key.decode("latin-1")}
-            self._ask(f"sysrq {escape(wish.key)}", request)
+            self._ask(f"sysrq {escape(request.key)}", {"do": "sysrq", "key": request.key.decode("latin-1")})
         else:
-            self._ask(wish.value.replace("_", " "), {"do": wish.value})
+            self._ask(request.value.replace("_", " "), {"do": request.value})
         return True
 
     def _ask(self, what: str, request: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What benchmarks of saved states stand on: guests, their states, forks and boots of them."""
+"""What benchmarks of snapshots stand on: guests, their states, forks and boots of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from emulator.machine.spec import Firmware, MachineSpec, MachineType
 from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.profile import load_profile
 from emulator.snapshots.pool import open_fork
-from emulator.snapshots.request import StateRequest
-from emulator.snapshots.snapshot import SavedState
+from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.snapshot import Snapshot
 from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest
 from harness.play.guest import OpenGuest
@@ -83,9 +83,9 @@ class Bench:
         self.lab = lab
         self.guest = guest
         self.choice = lab.choice(guest.spec.machine)
-        request = StateRequest(spec=guest.spec, stage=guest.stage, label=guest.name)
+        request = SnapshotRequest(spec=guest.spec, stage=guest.stage, label=guest.name)
         reach = reach_stage(guest.driver, guest.stage)
-        self.state: SavedState = lab.states.ensure(request, self.choice, reach, Deadline.after(BOUND_S))
+        self.state: Snapshot = lab.snapshots.ensure(request, self.choice, reach, Deadline.after(BOUND_S))
 
     @contextmanager
     def paused(self) -> Iterator[Machine]:

@@ -1,4 +1,4 @@
-"""Benchmarks of saved states: forks against boots, one by one, many at once, and in whole matrices."""
+"""Benchmarks of snapshots: forks against boots, one by one, many at once, and in whole matrices."""
 
 from __future__ import annotations
 

@@ -23,11 +23,12 @@ from emulator.cloud.config import CloudConfig, demo_config
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import instance_id, vm_id
 from emulator.cloud.settings import Settings
-from emulator.fleet.guest import Guest
+from emulator.fleet.guest import FleetGuest
 from emulator.service.core.context import Service
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
 from emulator.values import read_value
 from tests.support.fake_fleet import FakeFleet, FakeGuest
+from tests.support.service_server import run_on_uvloop
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
@@ -104,7 +105,7 @@ class CloudLab:
         changed = replace(self.vm(name), **fields)
         self.on_loop(lambda service: service.cloud.put(changed))
 
-    def guest(self, name: str) -> Guest:
+    def guest(self, name: str) -> FleetGuest:
         """Return the guest of a VM or an instance."""
         vm = self.vm(name)
         return self.on_loop(lambda service: service.fleet.guest(vm))
@@ -220,7 +221,7 @@ def greet(guest: FakeGuest) -> None:
 @contextmanager
 def _serving(options: ServiceOptions) -> Iterator[tuple[RunningService, asyncio.AbstractEventLoop]]:
     started: Future[tuple[RunningService, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(options, started)))
+    thread = threading.Thread(target=run_on_uvloop, args=(_serve(options, started),))
     thread.start()
     running, loop, end = started.result(START_BOUND_S)
     try:

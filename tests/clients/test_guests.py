@@ -109,25 +109,30 @@ def test_u16_reset_keeps_the_link_and_shows_the_boot_from_its_first_byte(lab: Cl
     assert said["closed"][0] in (None, 1000)
 
 
-def test_u16_restart_is_graceful_and_the_boot_log_tells_of_it(lab: CloudLab) -> None:
-    said = lab.run_program(python_of("sdk2"), "restart.py", vm="linux1")
-    assert said["power"] == "VM running"
-    assert "Power down" in said["log"] or "Restarting system" in said["log"] or "going down" in said["log"]
-    assert said["screen"] == "BM"
-    wait_login(lab)
-
-
-def test_u16_restart_keeps_the_link_that_shows_it(lab: CloudLab) -> None:
+@pytest.fixture(scope="module")
+def restarted(lab: CloudLab) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a restart of linux1 said, and what the console that was linked to it did."""
     wait_login(lab)
     lab.wait(lambda: not is_linked(lab, "linux1"))
     with ThreadPoolExecutor(1) as pool:
         talk = [["login: ", ""], ["SeaBIOS", ""], ["Linux version", ""]]
         console = pool.submit(play, lab, "b4", talk=talk, until="login: ")
         lab.wait(lambda: is_linked(lab, "linux1"))
-        lab.run_program(python_of("sdk2"), "restart.py", vm="linux1")
-        said = console.result(BOUND_S)
-    assert said["closed"][0] in (None, 1000)
-    assert said["errors"] == []
+        said = lab.run_program(python_of("sdk2"), "restart.py", vm="linux1")
+        return said, console.result(BOUND_S)
+
+
+def test_u16_restart_is_graceful_and_the_boot_log_tells_of_it(restarted) -> None:
+    said, _ = restarted
+    assert said["power"] == "VM running"
+    assert "Power down" in said["log"] or "Restarting system" in said["log"] or "going down" in said["log"]
+    assert said["screen"] == "BM"
+
+
+def test_u16_restart_keeps_the_link_that_shows_it(restarted) -> None:
+    _, console = restarted
+    assert console["closed"][0] in (None, 1000)
+    assert console["errors"] == []
 
 
 def test_u7_account_with_a_password_logs_in_at_the_console(lab: CloudLab) -> None:

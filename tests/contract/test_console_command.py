@@ -13,6 +13,7 @@ from emulator.cloud.settings import Fault, Settings
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED, EXIT_REFUSED, EXIT_USAGE
 from tests.support.served_lab import PATIENCE_S, command, serve_lab
 
+pytestmark = pytest.mark.slow
 BOOT = b"SeaBIOS\r\nlinux1 login: "
 
 

@@ -9,8 +9,8 @@ import pytest
 from emulator.clock import Deadline
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import ConsoleClosed, StateError
-from emulator.fleet.guest import Fleet, Guest
-from emulator.fleet.machine_fleet import Patience, open_fleet
+from emulator.fleet.guest import Fleet, FleetGuest
+from emulator.fleet.machine_fleet import Timeouts, open_fleet
 from emulator.fleet.machine_guest import wait_for
 from tests.support.boot_sectors import ECHO, saying, sector_spec
 from tests.support.fake_fleet import FakeFleet
@@ -44,7 +44,7 @@ async def open_real(tmp_path) -> AsyncIterator[Fleet]:
         run_dir=tmp_path / "run",
         images=(),
         spec_for=lambda _, name: sector_spec(tmp_path / f"{name}.img", code, name=name),
-        patience=Patience(stimulus_s=0.2, reset_s=20),
+        timeouts=Timeouts(stimulus_s=0.2, reset_s=20),
     ) as fleet:
         yield fleet
 
@@ -64,7 +64,7 @@ def play(request, tmp_path, monkeypatch) -> Play:
     return run
 
 
-async def expect(guest: Guest, text: bytes) -> None:
+async def expect(guest: FleetGuest, text: bytes) -> None:
     seen = await wait_for(
         guest.transcript, lambda: text in guest.transcript.read(), deadline=Deadline.after(30)
     )

@@ -18,6 +18,7 @@ import requests
 from emulator.clock import SYSTEM_CLOCK, Deadline
 from harness.scenario.exit_codes import EXIT_PASSED, EXIT_USAGE
 
+pytestmark = pytest.mark.slow
 WAIT_S = 60.0
 
 

@@ -17,6 +17,7 @@ from emulator.service.parts.sign_in import SignIn, Throttle
 from tests.support.service_lab import GROUP, SUBSCRIPTION, TENANT, demo_vm_id, open_test_service, token_for
 from tests.support.service_server import Served, run_service
 
+pytestmark = pytest.mark.slow
 ANSWER_S = 15.0
 SCHEMA = schemathesis.openapi.from_dict(create_app(open_test_service()).openapi())
 KNOWN = {

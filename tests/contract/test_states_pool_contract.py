@@ -13,14 +13,14 @@ import psutil
 import pytest
 
 from emulator.clock import Deadline
-from emulator.errors import LabError, MachineGone, SavedStateError
+from emulator.errors import LabError, MachineGone, SnapshotError
 from emulator.machine.ledger import Ledger
 from emulator.machine.process import Exit
 from emulator.machine.qemu_binary import find_qemu
 from emulator.sac.image import SacBoot, sac_spec
 from emulator.snapshots.pool import open_fork, open_pool
-from emulator.snapshots.request import StateRequest
-from emulator.snapshots.store import StateStore
+from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.store import SnapshotStore
 from harness.play.session import Session
 from tests.support.sac_guest import TCG
 
@@ -56,7 +56,7 @@ def made_up(tmp_path):
     @contextmanager
     def open_one():
         if refused:
-            raise SavedStateError("state 1a2b: it is not there any more")
+            raise SnapshotError("state 1a2b: it is not there any more")
         machine = Machine()
         alive.append(machine)
         try:
@@ -88,12 +88,12 @@ def forks_below(directory):
 def real(tmp_path):
     qemu = find_qemu()
     spec = sac_spec(way=SacBoot.PVH, root=tmp_path / "images")
-    request = StateRequest(spec=spec, stage="sac", label="sac")
+    request = SnapshotRequest(spec=spec, stage="sac", label="sac")
 
     def reach(machine, deadline):
         Session(machine.console).expect(rb"SAC>\r\nEVENT[^\r]*\r\nSAC>", deadline)
 
-    store = StateStore(root=tmp_path / "states", qemu=qemu)
+    store = SnapshotStore(root=tmp_path / "states", qemu=qemu)
     state = store.ensure(request, TCG, reach, soon())
 
     @contextmanager

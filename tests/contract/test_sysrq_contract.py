@@ -74,7 +74,7 @@ def open_pty(stack: ExitStack) -> Rig:
     return rig
 
 
-def open_rfc2217(stack: ExitStack) -> Rig:
+def open_line(stack: ExitStack) -> Rig:
     console = stack.enter_context(open_console())
 
     def take_break() -> None:
@@ -103,7 +103,7 @@ def read_slave(path, came: bytearray, stack: ExitStack) -> None:
     stack.callback(os.close, stop)  # first of all: the reader sees the end of its pipe
 
 
-@pytest.fixture(params=[open_fake, open_pty, open_rfc2217])
+@pytest.fixture(params=[open_fake, open_pty, open_line])
 def rig(request) -> Iterator[Rig]:
     with ExitStack() as stack:
         yield request.param(stack)

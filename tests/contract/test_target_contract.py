@@ -34,7 +34,7 @@ from harness.scenario.stimulus import Nmi, SysRq
 from harness.scenario.verdict import Reason, Status
 from harness.signatures.scanner import scan_boots
 from harness.targets.serial_port import open_port
-from harness.targets.service import Wire, service_target
+from harness.targets.service import LinkWire, service_target
 from harness.targets.service_abilities import service_capabilities
 from tests.support.rfc2217_server import open_rfc2217_server
 
@@ -62,7 +62,9 @@ def open_rfc2217_target(machine: Machine, stack: ExitStack) -> Target:
     return stack.enter_context(open_port(f"rfc2217://{host}:{port}"))
 
 
-def open_service_target(address: ServiceAddress, spec: MachineSpec, wire: Wire, stack: ExitStack) -> Target:
+def open_service_target(
+    address: ServiceAddress, spec: MachineSpec, wire: LinkWire, stack: ExitStack
+) -> Target:
     arm = stack.enter_context(open_arm(address))
     vm = vm_id(address.subscription, address.group, f"contract-{wire}")
     stack.enter_context(own_vm(arm, vm, spec, image="bookworm"))
@@ -79,7 +81,7 @@ class Rig:
     obstacle: str | None
 
 
-WIRES = {"service": Wire.AZURE, "service-raw": Wire.RAW}
+WIRES = {"service": LinkWire.AZURE, "service-raw": LinkWire.RAW}
 OBSTACLES = {"machine": None, "pty": "a pty carries no BREAK", "rfc2217": None, **dict.fromkeys(WIRES)}
 OPENERS: dict[str, Callable[[Machine, ExitStack], Target]] = {
     "machine": open_machine_target,

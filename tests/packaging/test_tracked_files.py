@@ -61,5 +61,5 @@ def test_ci_calls_exactly_the_readmes_test_command() -> None:
 def test_provider_templates_call_ttylab_and_nothing_cleverer(name: str) -> None:
     text = (CHECKOUT / "ci/templates" / name).read_text(encoding="utf-8")
     calls = set(re.findall(r"\./ttylab \w+", text))
-    assert calls == {"./ttylab test", "./ttylab run", "./ttylab states"}
+    assert calls == {"./ttylab test", "./ttylab run", "./ttylab snapshots"}
     assert not re.search(r"\b(pip|tox|pytest|python) ", text.replace("python3 python3-venv", ""))

@@ -40,20 +40,24 @@ def test_cloud_is_mine(cloud):
 WRONG = OWN.replace('name = "mine"', "name = 7")
 
 
-def run(pytester: pytest.Pytester, tests: str) -> pytest.RunResult:
-    pytester.makepyfile(tests)
-    return pytester.runpytest_subprocess("-p", "harness.pytest_plugin", "-q")
+@pytest.fixture
+def run(pytester: pytest.Pytester, bare_pytest):
+    def run_tests(tests: str) -> pytest.RunResult:
+        pytester.makepyfile(tests)
+        return bare_pytest("-q", plugins=("harness.pytest_plugin",))
+
+    return run_tests
 
 
-def test_cloud_is_one_service_for_all_tests_of_a_session(pytester: pytest.Pytester) -> None:
-    run(pytester, TESTS).assert_outcomes(passed=2)
+def test_cloud_is_one_service_for_all_tests_of_a_session(run) -> None:
+    run(TESTS).assert_outcomes(passed=2)
 
 
-def test_cloud_is_what_the_users_file_describes(pytester: pytest.Pytester) -> None:
-    run(pytester, OWN).assert_outcomes(passed=1)
+def test_cloud_is_what_the_users_file_describes(run) -> None:
+    run(OWN).assert_outcomes(passed=1)
 
 
-def test_cloud_of_a_wrong_file_says_so(pytester: pytest.Pytester) -> None:
-    result = run(pytester, WRONG)
+def test_cloud_of_a_wrong_file_says_so(run) -> None:
+    result = run(WRONG)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*key 'subscription.0.name' has the value 7*"])

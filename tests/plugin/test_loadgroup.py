@@ -19,9 +19,9 @@ def test_cell(group, index, worker_id):
 """
 
 
-def test_loadgroup_keeps_each_group_on_one_worker(pytester: pytest.Pytester) -> None:
+def test_loadgroup_keeps_each_group_on_one_worker(pytester: pytest.Pytester, bare_pytest) -> None:
     pytester.makepyfile(GROUPS)
-    result = pytester.runpytest_subprocess("-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider")
+    result = bare_pytest("-n", "2", "--dist", "loadgroup", plugins=("xdist.plugin",))
     result.assert_outcomes(passed=18)
     workers = defaultdict(set)
     for seen in pytester.path.glob("*.seen"):

@@ -10,6 +10,7 @@ import pytest
 
 from emulator.console.transcript import load_transcript
 from emulator.values import json_ready
+from harness.commands.run import PYTEST_WORDS
 from harness.report.model import load_run
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED
 from tests.support.fake_guest import KERNEL_LINE
@@ -217,7 +218,7 @@ def test_workers_give_the_same_result_and_a_killed_one_loses_no_cell(project):
     alone = stable(project.path / "run")
     shutil.rmtree(project.path / "run")
     project.path.joinpath("behaviours.json").write_text(json.dumps({IDS[4]: "kill"}))
-    result = project.runpytest_subprocess(*FIXED, "-n", "2", "--alluredir", "allure")
+    result = project.runpytest_subprocess(*PYTEST_WORDS, *FIXED, "-n", "2", "--alluredir", "allure")
     assert result.ret == EXIT_BROKEN
     found = stable(project.path / "run")
     assert [cell for cell in found if cell["cell"]["id"] != IDS[4]] == [
@@ -253,7 +254,7 @@ def _check_allure(directory: Path) -> None:
 def test_run_command_shows_progress_and_passes_the_exit_code_on(project):
     """`ttylab run` becomes pytest with the progress plug-in; what it prints is read here as CI would."""
     run_dir = project.path / "run"
-    fixed = ("-p", "harness.plugin.progress", "-p", "tests.support.fake_lab", "-p", "no:cacheprovider")
+    fixed = (*PYTEST_WORDS, "-p", "tests.support.fake_lab")
     project.path.joinpath("behaviours.json").write_text(json.dumps({IDS[0]: "fail"}))
     result = project.runpytest_subprocess(*fixed, "--run-dir", str(run_dir), "-k", "bookworm", "small.toml")
     assert result.ret == EXIT_FAILED

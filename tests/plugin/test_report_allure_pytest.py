@@ -27,10 +27,10 @@ def test_cell(cell, tmp_path):
 
 
 @pytest.fixture
-def result(pytester: pytest.Pytester) -> dict:
+def result(pytester: pytest.Pytester, bare_pytest) -> dict:
     """Run one cell on an xdist worker; return its Allure result."""
     pytester.makepyfile(TEST.format(root=str(ROOT), cell=CELL))
-    pytester.runpytest_subprocess("--alluredir=results", "-p", "no:cacheprovider", "-n", "1")
+    bare_pytest("--alluredir=results", "-n", "1", plugins=("xdist.plugin", "allure_pytest.plugin"))
     (file,) = (pytester.path / "results").glob("*-result.json")
     return json.loads(file.read_text())
 

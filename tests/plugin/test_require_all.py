@@ -63,10 +63,9 @@ def test_a_module_that_skips_itself_fails_when_everything_is_demanded(
 
 
 def test_xdist_reports_the_failure_of_a_skip(
-    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, bare_pytest
 ) -> None:
     monkeypatch.setenv("REQUIRE_ALL", "1")
     project.makepyfile(SKIPS)
-    project.runpytest_subprocess("-n", "1", "-p", "no:cacheprovider").assert_outcomes(
-        passed=1, failed=1, errors=1
-    )  # a marked skip ends in set-up
+    result = bare_pytest("-n", "1", plugins=("xdist.plugin",))
+    result.assert_outcomes(passed=1, failed=1, errors=1)  # a marked skip ends in set-up

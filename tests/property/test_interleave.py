@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from emulator.console.marks import MarkKind
 from emulator.errors import SpecError
-from harness.azure.interleave import Interleaver, Remark, Told
+from harness.azure.interleave import Interleaver, Notice, TimelineMark
 
 NOTICE = b"\r\nThe virtual machine is being stopped.\r\n"
-RESET = Told(kind=MarkKind.QMP, name="RESET", detail={})
+RESET = TimelineMark(kind=MarkKind.QMP, name="RESET", detail={})
 
 
 def out(data: bytes) -> dict:
@@ -77,14 +77,14 @@ def test_notice_of_the_service_is_told_from_the_guests_bytes(first):
     ]
     pieces = [piece for step in (steps if first == "frame" else steps[::-1]) for piece in step()]
     pieces += one.take_frame(b"\r\nThe guest writes on.\r\n")
-    assert pieces == [Remark(text=NOTICE), b"\r\nThe guest writes on.\r\n"]
+    assert pieces == [Notice(text=NOTICE), b"\r\nThe guest writes on.\r\n"]
 
 
 def test_bookkeeping_of_the_service_is_left_out():
     one = Interleaver()
     lines = (mark("link", "connected"), mark("stimulus", "nmi"), mark("machine", "off"))
     assert [piece for line in lines for piece in one.take_line(line)] == [
-        Told(kind=MarkKind.MACHINE, name="off", detail={})
+        TimelineMark(kind=MarkKind.MACHINE, name="off", detail={})
     ]
 
 

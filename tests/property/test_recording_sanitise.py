@@ -11,7 +11,7 @@ from emulator.console.marks import Chunk, Mark, MarkKind, Typed
 from emulator.console.transcript import load_transcript
 from harness.recording.kept import write_recording
 from harness.recording.sanitise import Recording, sanitise
-from harness.recording.secrets import Kind, Placeholders
+from harness.recording.secrets import Placeholders, SecretKind
 from harness.recording.text_view import CellScreen
 
 NAMES = st.from_regex(r"[A-Z]{2,4}-?[A-Z0-9]{2,6}[0-9]", fullmatch=True)
@@ -150,10 +150,12 @@ def test_what_is_no_secret_stays(data):
     assert sanitise(Recording(output=data, chunks=())).recording.output == data
 
 
-@given(kind=st.sampled_from(Kind), values=st.lists(NAMES, min_size=1, max_size=8, unique_by=str.casefold))
+@given(
+    kind=st.sampled_from(SecretKind), values=st.lists(NAMES, min_size=1, max_size=8, unique_by=str.casefold)
+)
 def test_a_value_has_one_placeholder_of_its_length_and_others_have_others(kind, values):
-    if kind in {Kind.GUID, Kind.MAC, Kind.IPV4, Kind.IPV6, Kind.ENCODED}:
-        kind = Kind.HOST
+    if kind in {SecretKind.GUID, SecretKind.MAC, SecretKind.IPV4, SecretKind.IPV6, SecretKind.ENCODED}:
+        kind = SecretKind.HOST
     names = Placeholders(values)
     made = [names.of(kind, value) for value in values]
     assert made == [names.of(kind, value.lower()) for value in values]

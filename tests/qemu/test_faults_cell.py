@@ -39,7 +39,7 @@ class Bench(Lab):
 
     fault: Exception | None = None
 
-    def image(self, name):
+    def guest_image(self, name):
         if self.fault is not None:
             raise self.fault
         files = {file: self.run_dir / file for file in ("bzimage", "vmlinux", "initrd")}
@@ -75,7 +75,7 @@ def sector(tmp_path, monkeypatch):
         path.write_bytes((code.ljust(510, b"\0") + b"\x55\xaa").ljust(1 << 20, b"\0"))
         disks = (Disk(path=path, read_only=True),)
         spec = MachineSpec(name="sector", machine=MachineType.PC, memory_mib=128, disks=disks)
-        monkeypatch.setattr("harness.run.cell_run.guest_spec", lambda *_: spec)
+        monkeypatch.setattr("harness.run.wanted.guest_spec", lambda *_: spec)
 
     return boot
 

@@ -18,7 +18,7 @@ from emulator.cloud.records import VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.errors import ControlError, LabError, LaunchError, StateError
 from emulator.fleet.guest_spec import spec_of
-from emulator.fleet.machine_fleet import Patience, open_fleet
+from emulator.fleet.machine_fleet import Timeouts, open_fleet
 from emulator.fleet.machine_guest import wait_for
 from emulator.images.store import ensure_image
 from emulator.machine.ledger import Entry, Ledger, collect_garbage, list_machines
@@ -59,7 +59,7 @@ def play(tmp_path, changes):
                 assert asyncio.get_running_loop() is loop
 
             loop = asyncio.get_running_loop()
-            chosen = {"spec_for": spec_for, "patience": Patience(stimulus_s=2, reset_s=20)} | options
+            chosen = {"spec_for": spec_for, "timeouts": Timeouts(stimulus_s=2, reset_s=20)} | options
             async with (
                 open_fleet(run_dir=tmp_path / "run", images=(), on_power_change=note, **chosen) as fleet,
                 asyncio.timeout(120),
@@ -242,7 +242,7 @@ def test_what_is_typed_during_a_system_request_comes_after_its_key(play):
         await expect(guest, b"habc")
         assert b"".join(typed.data for typed in guest.transcript.typed) == b"habc"
 
-    play(act, patience=Patience(stimulus_s=0.2, reset_s=20))
+    play(act, timeouts=Timeouts(stimulus_s=0.2, reset_s=20))
 
 
 def test_system_request_is_not_sent_in_front_of_bytes_that_nobody_read(play, monkeypatch):

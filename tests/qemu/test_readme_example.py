@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from emulator import places
+from harness.commands.run import USELESS_PLUGINS
 
 CACHE = places.cache()  # pytester changes HOME, and what is built need not be built again
 README = Path(__file__).parents[2] / "README.md"
@@ -16,5 +17,6 @@ def test_readme_examples_pass(pytester, monkeypatch):
     monkeypatch.setenv("TTYLAB_CACHE", str(CACHE))
     sources = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     pytester.makepyfile(**{f"test_{number}": source for number, source in enumerate(sources)})
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    unwanted = [word for name in USELESS_PLUGINS for word in ("-p", f"no:{name}")]
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *unwanted)
     result.assert_outcomes(passed=3)

@@ -10,12 +10,12 @@ from contextlib import ExitStack, suppress
 import psutil
 import pytest
 
-from emulator.clock import Deadline
+from emulator.clock import SYSTEM_CLOCK, Deadline
 from emulator.console.transcript import load_transcript
 from emulator.values import load_json
 from harness import cli
 from harness.cells.cell import parse_cell_id
-from harness.repeat.hunt import HuntRun, make_states
+from harness.repeat.hunt import HuntRun, make_snapshots
 from harness.repeat.plan import SHIFTS, Repetition
 from harness.repeat.summary import Hunt
 from harness.repeat.workers import Job
@@ -48,7 +48,7 @@ def hunt(tmp_path, scenario, plan, *, jobs=2):
     cell = parse_cell_id(f"bullseye.pc.seabios.1.{scenario.name}")
     what = Hunt(cell=cell.id, seed=1, kinds=frozenset(), planned=len(plan), jobs=jobs)
     job = Job(cell=cell, scenario=scenario, hunt=what, run_dir=tmp_path / "hunt")
-    assert make_states(job, job.open_lab(), (None,)) == ""
+    assert make_snapshots(job, job.open_lab(), (None,)) == ""
     return HuntRun(job=job, plan=plan).run()
 
 
@@ -166,6 +166,7 @@ def begun(tmp_path):
         deadline, wanted, children = Deadline.after(120), {"sh", "qemu-system-x86_64"}, []
         while not wanted <= {name for _, name in children}:
             assert not deadline.expired()
+            SYSTEM_CLOCK.sleep(0.02)
             children = started_by(process.pid)
         yield process, [child for child, _ in children]
 

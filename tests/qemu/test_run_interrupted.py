@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.clock import Deadline
+from emulator.clock import SYSTEM_CLOCK, Deadline
+from emulator.machine.ledger import Ledger
 from harness.report.model import load_run
 from harness.scenario.exit_codes import EXIT_INTERRUPTED
 
@@ -58,9 +59,11 @@ def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path):
             words, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
         stack.callback(end, process)
-        deadline, machines = Deadline.after(60), []
-        while len(machines) < 2 and not deadline.expired():
-            machines = running(environment)
+        deadline, ledger = Deadline.after(60), Ledger(tmp_path / "state")
+        while len([entry for entry in ledger.read() if entry.pid]) < 2:
+            assert not deadline.expired()
+            SYSTEM_CLOCK.sleep(0.02)
+        machines = running(environment)
         assert len(machines) == 2
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         _, said = process.communicate(timeout=60)

@@ -11,19 +11,48 @@ from emulator.sac.profile import IDENTITY, load_profile
 from tests.support.sac_guest import PROMPT, open_sac, soon
 
 pytestmark = pytest.mark.qemu
-BOARDS = pytest.mark.parametrize("machine", [MachineType.PC, MachineType.Q35])
 GUID = "12345678-9abc-def0-1122-334455667788"
 
 
-@pytest.mark.parametrize("way", SacBoot)
-@BOARDS
-def test_guest_reaches_its_prompt_on_every_way(tmp_path, way, machine):
-    with open_sac(tmp_path, way=way, machine=machine) as rig:
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(
+            (way, machine), id=f"{way}-{machine}", marks=pytest.mark.xdist_group(f"sac-{way}-{machine}")
+        )
+        for way in SacBoot
+        for machine in (MachineType.PC, MachineType.Q35)
+    ],
+)
+def booted(request, tmp_path_factory):
+    """One guest for each way and board; the tests use it in their order, and the last one crashes it."""
+    way, machine = request.param
+    with open_sac(tmp_path_factory.mktemp("sac"), way=way, machine=machine, autoreboot=False) as rig:
         banner = rig.see("boot.banner")
         rig.reach_prompt()
-        assert GUID.encode() in banner.before
-        assert (b"BdsDxe: loading " in banner.before) == (way is SacBoot.UEFI_DISK)
-        assert b"Unrecognized command." in rig.run(b"zzz")
+        yield way, rig, banner.before
+
+
+def test_guest_reaches_its_prompt_on_every_way(booted):
+    way, rig, before = booted
+    assert GUID.encode() in before
+    assert (b"BdsDxe: loading " in before) == (way is SacBoot.UEFI_DISK)
+    assert b"Unrecognized command." in rig.run(b"zzz")
+
+
+def test_guest_restarts_itself_on_every_way(booted):
+    _, rig, _ = booted
+    rig.press(b"restart\r")
+    rig.see("sac.going_down")
+    rig.see("boot.banner")
+    rig.reach_prompt()
+    assert b"unexpected" not in rig.run(b"d")
+
+
+def test_nmi_reaches_the_guest_under_every_firmware(booted):
+    _, rig, _ = booted
+    rig.machine.nmi(soon())
+    rig.see("xml.bugcheck_open")
 
 
 @pytest.mark.parametrize("vcpus", [2, 3, 4])
@@ -34,27 +63,6 @@ def test_guest_survives_an_nmi_to_every_vcpu(tmp_path, way, vcpus):
         rig.machine.nmi(soon())
         assert rig.see("xml.bugcheck_open").groups == (b"80",)
         rig.reach_prompt()
-
-
-@BOARDS
-@pytest.mark.parametrize("way", SacBoot)
-def test_nmi_reaches_the_guest_under_every_firmware(tmp_path, way, machine):
-    with open_sac(tmp_path, way=way, machine=machine, autoreboot=False) as rig:
-        rig.reach_prompt()
-        rig.machine.nmi(soon())
-        rig.see("xml.bugcheck_open")
-
-
-@BOARDS
-@pytest.mark.parametrize("way", SacBoot)
-def test_guest_restarts_itself_on_every_way(tmp_path, way, machine):
-    with open_sac(tmp_path, way=way, machine=machine) as rig:
-        rig.reach_prompt()
-        rig.press(b"restart\r")
-        rig.see("sac.going_down")
-        rig.see("boot.banner")
-        rig.reach_prompt()
-        assert b"unexpected" not in rig.run(b"d")
 
 
 @pytest.mark.parametrize("name", PROFILES)

@@ -8,7 +8,7 @@ import pytest
 from emulator.machine.spec import MachineType
 from emulator.sac.disk import PARTITION, SECTOR
 from emulator.sac.image import SacBoot, read_sac_dump, write_sac_disk
-from emulator.sac.knobs import CrashDump, Hang
+from emulator.sac.knobs import DumpKind, Hang
 from emulator.sac.profile import IDENTITY
 from tests.support.sac_guest import open_sac, soon
 
@@ -67,7 +67,7 @@ def test_no_module_is_blamed_unless_one_is_set(tmp_path):
         assert rig.see("bugcheck.parameters").before == b""
 
 
-@pytest.mark.parametrize("kind", [CrashDump.SMALL, CrashDump.KERNEL, CrashDump.COMPLETE])
+@pytest.mark.parametrize("kind", [DumpKind.SMALL, DumpKind.KERNEL, DumpKind.COMPLETE])
 @pytest.mark.parametrize("machine", [MachineType.PC, MachineType.Q35])
 def test_dump_is_on_the_disk_after_the_next_boot(tmp_path, disk, machine, kind):
     with open_sac(tmp_path, way=SacBoot.BIOS_DISK, machine=machine, disk=disk, crash_dump=kind) as rig:
@@ -80,9 +80,7 @@ def test_dump_is_on_the_disk_after_the_next_boot(tmp_path, disk, machine, kind):
         listed = rig.shell(b"dir C:\\Windows")
     dump = read_sac_dump(disk)
     assert (dump.code, dump.parameters, dump.comment) == (0x80, (0x4F4454, 0, 0, 0), IDENTITY)
-    assert (
-        dump.size == {CrashDump.SMALL: 0x10000, CrashDump.KERNEL: 0x40000, CrashDump.COMPLETE: 0x100000}[kind]
-    )
+    assert dump.size == {DumpKind.SMALL: 0x10000, DumpKind.KERNEL: 0x40000, DumpKind.COMPLETE: 0x100000}[kind]
     assert re.search(rb"%s MEMORY\.DMP" % f"{dump.size:,}".encode(), listed)
     assert IDENTITY.encode() in dump.content[0x2000:]  # memory of the guest
 
@@ -141,7 +139,7 @@ def test_dump_that_goes_on_is_cut_off_by_a_reset(tmp_path, disk):
     assert read_sac_dump(disk) is None
 
 
-@pytest.mark.parametrize("kind", [CrashDump.SMALL, CrashDump.KERNEL, CrashDump.COMPLETE])
+@pytest.mark.parametrize("kind", [DumpKind.SMALL, DumpKind.KERNEL, DumpKind.COMPLETE])
 def test_dump_that_is_cut_off_leaves_the_one_before_it(tmp_path, disk, kind):
     with open_sac(tmp_path / "whole", way=SacBoot.BIOS_DISK, disk=disk) as rig:
         rig.reach_prompt()
@@ -173,7 +171,7 @@ def test_dump_that_hangs_when_it_is_whole_is_kept(tmp_path, disk):
 
 def test_dumps_of_all_sizes_replace_each_other_and_leave_no_cluster_behind(tmp_path, disk):
     seen = []
-    for number, kind in enumerate([CrashDump.COMPLETE, CrashDump.SMALL, CrashDump.COMPLETE, CrashDump.SMALL]):
+    for number, kind in enumerate([DumpKind.COMPLETE, DumpKind.SMALL, DumpKind.COMPLETE, DumpKind.SMALL]):
         with open_sac(tmp_path / str(number), way=SacBoot.BIOS_DISK, disk=disk, crash_dump=kind) as rig:
             rig.reach_prompt()
             crash(rig, "nmi")
@@ -249,7 +247,7 @@ def test_second_nmi_and_no_typing_change_a_bugcheck(tmp_path):
 
 
 def test_crashdump_fails_when_dumps_are_off(tmp_path):
-    with open_sac(tmp_path, crash_dump=CrashDump.NONE) as rig:
+    with open_sac(tmp_path, crash_dump=DumpKind.NONE) as rig:
         rig.reach_prompt()
         assert rig.run(b"crashdump") == rig.profile.wire("sac.crashdump_failed")
         rig.machine.nmi(soon())

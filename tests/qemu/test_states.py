@@ -1,4 +1,4 @@
-"""Saved states of a real guest: made once, gone on from, and made anew where they are not whole."""
+"""Snapshots of a real guest: made once, gone on from, and made anew where they are not whole."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from emulator.console.transcript import load_transcript
-from emulator.errors import LabError, SavedStateError
+from emulator.errors import LabError, SnapshotError
 from emulator.guest_text.sac_documents import parse_bugcheck
 from emulator.machine.ledger import list_machines
 from emulator.machine.machine import open_machine
@@ -22,7 +22,7 @@ from emulator.machine.procfs import read_stat
 from emulator.sac.image import SacBoot, read_sac_dump, sac_spec
 from emulator.snapshots import making
 from emulator.snapshots.manifest import Method
-from emulator.snapshots.request import StateRequest
+from emulator.snapshots.request import SnapshotRequest
 from emulator.snapshots.snapshot import CONSOLE, MANIFEST, RAM_FILE, VM_STATE
 from harness.play.session import Session
 from harness.scenario.stages import Stage
@@ -125,7 +125,7 @@ def test_disks_of_a_fork_are_its_own_and_the_host_reads_them(lab: StateLab) -> N
     plain = lab.ensure()
     assert "disk0.qcow2" in plain.manifest.files
     store = lab.store()
-    request = StateRequest(spec=lab.spec, stage=Stage.CMD, label="sac", host_reads_disks=True)
+    request = SnapshotRequest(spec=lab.spec, stage=Stage.CMD, label="sac", host_reads_disks=True)
     state = store.ensure(request, TCG, lab.reach, soon())
     assert state.manifest.key != plain.manifest.key
     for name in ("one", "two"):
@@ -184,7 +184,7 @@ def cut(path: Path) -> None:
         (lambda state: flip(state / VM_STATE, at=0.9), "vm.state: altered"),
         (lambda state: (state / VM_STATE).unlink(), "vm.state: No such file"),
         (lambda state: cut(state / CONSOLE / "console.bin"), "console.bin: [0-9]+ bytes"),
-        (lambda state: (state / MANIFEST).write_text("{"), "no manifest of a saved state"),
+        (lambda state: (state / MANIFEST).write_text("{"), "no manifest of a snapshot"),
     ],
     ids=["ram-altered", "ram-cut", "state-altered", "state-gone", "console-cut", "manifest-garbage"],
 )
@@ -249,9 +249,9 @@ def test_device_that_can_not_be_saved_is_named(lab: StateLab) -> None:
 
 def test_guest_that_does_not_come_there_leaves_nothing(lab: StateLab) -> None:
     def never(machine, deadline):
-        raise SavedStateError("did not come to rest")
+        raise SnapshotError("did not come to rest")
 
-    with pytest.raises(SavedStateError, match="did not come to rest"):
+    with pytest.raises(SnapshotError, match="did not come to rest"):
         lab.store().ensure(lab.request, TCG, never, soon())
     assert [path for path in lab.store().root.iterdir() if path.is_dir()] == []
     assert list_machines() == ()
@@ -262,7 +262,7 @@ def test_disk_without_room_is_refused_before_qemu_would_die_of_it(
 ) -> None:
     usage = type("Usage", (), {"free": 100 * 2**20})
     monkeypatch.setattr(making.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(SavedStateError, match=r"100 MiB free, a state of it takes 160"):
+    with pytest.raises(SnapshotError, match=r"100 MiB free, a state of it takes 160"):
         lab.ensure()
     assert lab.boots == 0
     assert [path for path in lab.store().root.iterdir() if path.is_dir()] == []

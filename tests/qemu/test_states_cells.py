@@ -11,8 +11,8 @@ import pytest
 
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.run_dir import ARGV_FILE
-from emulator.snapshots.snapshot import SavedState
-from emulator.snapshots.store import StateStore
+from emulator.snapshots.snapshot import Snapshot
+from emulator.snapshots.store import SnapshotStore
 from harness.cells.cell import parse_cell_id
 from harness.report.model import CellResult, write_cell
 from harness.run.cell_run import CellRun
@@ -41,8 +41,8 @@ class Bench(Lab):
         return replace(real, path=program)
 
     @cached_property
-    def states(self) -> StateStore:
-        return StateStore(root=self.run_dir / "states", qemu=self.qemu)
+    def snapshots(self) -> SnapshotStore:
+        return SnapshotStore(root=self.run_dir / "states", qemu=self.qemu)
 
 
 def play(lab: Lab, cell=CELL) -> CellResult:
@@ -106,20 +106,20 @@ def test_cell_says_that_its_state_was_damaged_and_made_anew(tmp_path: Path) -> N
 def test_state_that_is_pruned_before_it_is_used_is_a_reason_to_boot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = SavedState.fork
+    plain = Snapshot.fork
 
     def pruned(self, **choice):
         shutil.rmtree(self.directory)
         return plain(self, **choice)
 
-    monkeypatch.setattr(SavedState, "fork", pruned)
+    monkeypatch.setattr(Snapshot, "fork", pruned)
     assert play(Bench(run_dir=tmp_path)).start.startswith("booted: no state at cmd: ")
 
 
 def test_cell_boots_where_its_state_can_not_be_loaded_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = SavedState.fork
+    plain = Snapshot.fork
 
     def spoiled(self, **choice):
         spec, origin = plain(self, **choice)
@@ -129,7 +129,7 @@ def test_cell_boots_where_its_state_can_not_be_loaded_and_says_why(
         path.write_bytes(data)
         return spec, replace(origin, vm_state=path)
 
-    monkeypatch.setattr(SavedState, "fork", spoiled)
+    monkeypatch.setattr(Snapshot, "fork", spoiled)
     result = play(Bench(run_dir=tmp_path))
     assert result.start.startswith("booted: state ")
     assert "can't be loaded" in result.start

@@ -75,7 +75,7 @@ class FakeSac:
     def __post_init__(self) -> None:
         self.line, self.typed, self.typed_in_cmd, self.eaten = "", 0, 0, 0
         self.terminals = {"SAC": Terminal()}
-        self.states: dict[str, str] = {}
+        self.snapshots: dict[str, str] = {}
         self.made = 0
         self.escape = ""
         self.level = 0
@@ -104,7 +104,7 @@ class FakeSac:
     # -- life ----------------------------------------------------------------------------------
 
     def boot(self) -> None:
-        self.terminals, self.states, self.channel, self.line = {"SAC": Terminal()}, {}, "SAC", ""
+        self.terminals, self.snapshots, self.channel, self.line = {"SAC": Terminal()}, {}, "SAC", ""
         self.at = "sac"
         self.send(f"\x1b[2J\x1b[H<?xml>\r\n{machine_info(self.profile)}")
         self.say("SAC", self.profile.wire("boot.banner").decode() + "SAC>")
@@ -210,12 +210,12 @@ class FakeSac:
         name = f"Cmd{self.made:04d}"
         self.say("SAC", "The Command Prompt session was successfully launched.\r\nSAC>")
         self.terminals[name] = Terminal()
-        self.states[name] = "Username: "
+        self.snapshots[name] = "Username: "
         self.say(name, "Please enter login credentials.\r\nUsername: ")
         self.event(CREATED.format(name))
 
     def take_in_cmd(self, byte: str) -> None:
-        name, state = self.channel, self.states[self.channel]
+        name, state = self.channel, self.snapshots[self.channel]
         self.typed_in_cmd += 1
         if state == "refused":
             self.close(name)
@@ -249,7 +249,7 @@ class FakeSac:
                 self.next_prompt(name)
             else:
                 self.say(name, "Unable to authenticate.\r\n")
-                self.states[name] = "refused"
+                self.snapshots[name] = "refused"
         elif line == "exit":
             self.close(name)
         else:
@@ -268,15 +268,15 @@ class FakeSac:
         return f"'{line}' is not recognized\r\n"
 
     def prompt(self, name: str, label: str) -> None:
-        self.states[name] = label
+        self.snapshots[name] = label
         self.say(name, label)
 
     def next_prompt(self, name: str) -> None:
-        self.states[name], self.eaten = ">", 0
+        self.snapshots[name], self.eaten = ">", 0
         self.say(name, "\r\nC:\\Windows\\system32>")
 
     def close(self, name: str) -> None:
-        del self.terminals[name], self.states[name]
+        del self.terminals[name], self.snapshots[name]
         self.line = ""
         self.terminals["SAC"].stream.feed(f"\r\n{CLOSED.format(name)}SAC>")
         self.switch("SAC")

@@ -6,16 +6,19 @@ with run_service(tmp_path) as served:
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import uvloop
 
 from emulator.clock import utc_now
 from emulator.service.app import create_app
 from emulator.service.core.context import Service
-from emulator.service.https.server import Listener, bind, open_server
+from emulator.service.https.server import BoundSocket, bind, open_server
 from emulator.service.https.tls import open_authority, server_context
 from emulator.service.parts.blobs import BlobSigner
 from emulator.service.parts.tokens import TokenDesk
@@ -56,7 +59,7 @@ def run_service(folder: Path, *, make: Callable[[], Service] = open_test_service
     tls = server_context(authority, (listener.name,), now=utc_now())
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     work = _serve(service, listener, tls=tls, started=started)
-    thread = threading.Thread(target=asyncio.run, args=(work,))
+    thread = threading.Thread(target=run_on_uvloop, args=(work,))
     thread.start()
     try:
         loop, end = started.result(BOUND_S)
@@ -71,7 +74,13 @@ def run_service(folder: Path, *, make: Callable[[], Service] = open_test_service
         assert not thread.is_alive(), "the service did not end"
 
 
-async def _serve(service: Service, listener: Listener, *, tls, started: Future) -> None:
+def run_on_uvloop(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` on the loop of `ttylab serve`; asyncio's own lets each answer wait 40 ms for an ACK."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+async def _serve(service: Service, listener: BoundSocket, *, tls, started: Future) -> None:
     end = asyncio.Event()
     try:
         async with open_server(create_app(service), listener, tls=tls):

@@ -13,9 +13,9 @@ from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.spec import MachineSpec
 from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.profile import load_profile
-from emulator.snapshots.request import StateRequest
-from emulator.snapshots.snapshot import SavedState
-from emulator.snapshots.store import StateStore
+from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.snapshot import Snapshot
+from emulator.snapshots.store import SnapshotStore
 from harness.guests.sac import SacGuest
 from harness.play.session import Session
 from harness.scenario.stages import Stage
@@ -40,14 +40,14 @@ class StateLab:
     forks: int = 0
 
     @property
-    def request(self) -> StateRequest:
-        return StateRequest(spec=self.spec, stage=Stage.CMD, label="sac")
+    def request(self) -> SnapshotRequest:
+        return SnapshotRequest(spec=self.spec, stage=Stage.CMD, label="sac")
 
-    def store(self) -> StateStore:
+    def store(self) -> SnapshotStore:
         """Another process's view of the cache."""
-        return StateStore(root=self.root / "states", qemu=self.qemu)
+        return SnapshotStore(root=self.root / "states", qemu=self.qemu)
 
-    def ensure(self, store: StateStore | None = None) -> SavedState:
+    def ensure(self, store: SnapshotStore | None = None) -> Snapshot:
         return (store or self.store()).ensure(self.request, TCG, self.reach, soon())
 
     def reach(self, machine: Machine, deadline: Deadline) -> None:
@@ -62,7 +62,7 @@ class StateLab:
         return replace(self, qemu=replace(self.qemu, path=program), boots=0)
 
     @contextmanager
-    def fork(self, state: SavedState, *, own: Path | None = None) -> Iterator[Machine]:
+    def fork(self, state: Snapshot, *, own: Path | None = None) -> Iterator[Machine]:
         self.forks += 1
         spec, origin = state.fork(name="fork", seed=self.forks, own=own)
         opened = open_machine(

@@ -12,12 +12,12 @@ import pytest
 
 from emulator.errors import FileError
 from harness.report import page
-from harness.report.page import Player, render_comparison, write_report
+from harness.report.page import CastPlayer, render_comparison, write_report
 from harness.report.views import SYMBOLS
 from tests.support.report_samples import HOSTILE, make_cell, make_guest, make_run, make_run_dir
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
-PLAYER = Player(script="window.AsciinemaPlayer = {create() {}};", style=".ap-player{}")
+PLAYER = CastPlayer(script="window.AsciinemaPlayer = {create() {}};", style=".ap-player{}")
 
 
 class Page(HTMLParser):

@@ -19,7 +19,7 @@ from emulator.clock import pause
 from emulator.cloud.records import PowerState, ProvisioningState, VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError, LabError
-from emulator.fleet.guest import Guest
+from emulator.fleet.guest import FleetGuest
 from emulator.service.core.context import Service
 from emulator.service.parts.operations import Operation
 
@@ -218,7 +218,7 @@ def begin_delete(service: Service, vms: Sequence[VirtualMachine], *, location: s
     )
 
 
-async def ready_guest(service: Service, vm: VirtualMachine) -> Guest:
+async def ready_guest(service: Service, vm: VirtualMachine) -> FleetGuest:
     """Return the guest of `vm`; one that is to run is started if it was not.
 
     Raises:

@@ -10,13 +10,13 @@ from typing import Any
 from emulator.cloud.records import VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError
-from emulator.fleet.guest import Guest, Observed
+from emulator.fleet.guest import FleetGuest, Observed
 
 SEQUENCE_MAX = 16
 _KEYS = re.compile(rf"[0-9A-Za-z]{{1,{SEQUENCE_MAX}}}")
 
 
-class Command(StrEnum):
+class AdminCommand(StrEnum):
     """What can be asked for."""
 
     NMI = "nmi"
@@ -42,7 +42,7 @@ def read_keys(parameters: object) -> str:
 
 
 async def run_command(
-    command: Command, parameters: object, *, vm: VirtualMachine, guest: Guest, by: str
+    command: AdminCommand, parameters: object, *, vm: VirtualMachine, guest: FleetGuest, by: str
 ) -> dict[str, Any]:
     """Do `command` to a guest that is on and return what was seen of it.
 
@@ -54,18 +54,18 @@ async def run_command(
         CloudError: the parameters are wrong, or a Windows VM is asked for a SysRq.
         EmulatorError: the machine could not do it.
     """
-    keys = read_keys(parameters) if command is Command.SYSRQ else ""
+    keys = read_keys(parameters) if command is AdminCommand.SYSRQ else ""
     if keys and vm.is_windows:
         raise CloudError(400, "SysRqNotSupported", "You can only send a SysRq to a Linux VM.")
     said = f"{command.value} {keys}".strip()
     guest.transcript.mark(MarkKind.LINK, "command", {"by": by, "command": said})
-    if command is Command.SYSRQ:
+    if command is AdminCommand.SYSRQ:
         return {"command": said, **await _press_keys(guest, keys)}
-    act: Callable[[], Awaitable[Observed]] = guest.nmi if command is Command.NMI else guest.reset
+    act: Callable[[], Awaitable[Observed]] = guest.nmi if command is AdminCommand.NMI else guest.reset
     return {"command": said, **_shown(await act())}
 
 
-async def _press_keys(guest: Guest, keys: str) -> dict[str, Any]:
+async def _press_keys(guest: FleetGuest, keys: str) -> dict[str, Any]:
     """Press one key after another; the whole counts as seen if the last one was."""
     seen = []
     for key in keys:

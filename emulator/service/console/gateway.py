@@ -19,7 +19,7 @@ from emulator.cloud.console_access import check_role, find_vm
 from emulator.cloud.records import PowerState
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
-from emulator.fleet.guest import Guest
+from emulator.fleet.guest import FleetGuest
 from emulator.guest_text.records import UserView
 from emulator.service.console.link_life import (
     Feed,
@@ -34,7 +34,7 @@ from emulator.service.console.watchdog import watch_idle
 from emulator.service.core.context import Service
 from emulator.service.identity.authentication import accept_token
 from emulator.service.parts.links import Link
-from emulator.service.parts.sessions import Session
+from emulator.service.parts.sessions import ConsoleSession
 
 FIRST_FRAME = "Connecting...\r\n"
 NOT_TRUSTED = "Connection not trusted"
@@ -48,7 +48,7 @@ _LOG = logging.getLogger(__name__)
 
 
 async def serve_client(
-    socket: WebSocket, session: Session, *, service: Service, query_token: str | None
+    socket: WebSocket, session: ConsoleSession, *, service: Service, query_token: str | None
 ) -> None:
     """Serve one link of `session` until either side ends it.
 
@@ -144,7 +144,7 @@ async def _drop(link: Link, after_s: float) -> None:
     link.end(1011, "dropped by fault injection", notice="")
 
 
-def _replay_start(guest: Guest, lines: int) -> int:
+def _replay_start(guest: FleetGuest, lines: int) -> int:
     """Return where a new link begins: with the guest's last lines, so that its prompt is seen.
 
     What the kernel printed into or behind a prompt ends no line of it.
@@ -159,7 +159,7 @@ def _replay_start(guest: Guest, lines: int) -> int:
     return view.raw_span(first, len(text))[0] if first < len(text) else end
 
 
-async def start_on_demand(service: Service, link: Link, guest: Guest) -> None:
+async def start_on_demand(service: Service, link: Link, guest: FleetGuest) -> None:
     """Give power to the machine of a VM that the platform calls running."""
     if find_vm(service.cloud, link.vm).power is PowerState.RUNNING:
         await guest.power_on()
@@ -177,7 +177,9 @@ async def _send_output(socket: WebSocket, feed: Feed, *, count: Callable[[float]
         await socket.send_text(text)
 
 
-async def _take_input(socket: WebSocket, link: Link, guest: Guest, *, service: Service, token: str) -> None:
+async def _take_input(
+    socket: WebSocket, link: Link, guest: FleetGuest, *, service: Service, token: str
+) -> None:
     """Type what comes; the token that comes again is swallowed, and a newer one renews the link."""
     accepted = {token.encode()}
     keystrokes = Keystrokes(guest)

@@ -13,9 +13,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, StateError
-from emulator.fleet.guest import Guest
+from emulator.fleet.guest import FleetGuest
 from emulator.service.core.context import Service
-from emulator.service.parts.links import Ending, Link
+from emulator.service.parts.links import Link, LinkEnding
 
 GOODBYE_S = 5.0
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -60,7 +60,7 @@ async def run_until_left(
         await _end_tasks(*tasks)
 
 
-async def _say_goodbye(socket: WebSocket, ending: Ending, *, show: bool) -> None:
+async def _say_goodbye(socket: WebSocket, ending: LinkEnding, *, show: bool) -> None:
     """Show why on the console, because az shows no close reason, then close."""
     with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
         async with asyncio.timeout(GOODBYE_S):
@@ -169,7 +169,7 @@ async def receive_data(socket: WebSocket) -> bytes:
 class Keystrokes:
     """Types into one guest for one link."""
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: FleetGuest) -> None:
         self._guest = guest
         self._unchecked = 0
 

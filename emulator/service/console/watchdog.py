@@ -33,7 +33,7 @@ _POWER_NOTICES = {
 _WHO_MAY = (RoleAssignment, RoleDefinition, Subscription, Principal)
 
 
-class Vigil:
+class LinkWatchdog:
     """Watches a cloud's records for its open links; make it with the service, on any thread."""
 
     def __init__(self, service: Service) -> None:

@@ -32,7 +32,7 @@ TOO_SLOW = CloudError(408, "RequestTimeout", f"The request's body did not come w
 BAD_LENGTH = CloudError(400, "InvalidContentLength", "The Content-Length header is not a number.")
 
 
-class Answer(Protocol):
+class ErrorForm(Protocol):
     """How an error is shown."""
 
     def __call__(self, error: CloudError) -> Response:
@@ -48,7 +48,7 @@ class HostGuard:
         answer: how errors are shown.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], answer: Answer) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], answer: ErrorForm) -> None:
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
         self._answer = answer
@@ -74,7 +74,7 @@ class HostGuard:
 class BodyLimit:
     """Reads bodies before the routes do: what is too large or too slow never gets to them."""
 
-    def __init__(self, app: ASGIApp, *, answer: Answer, body_s: float = BODY_S) -> None:
+    def __init__(self, app: ASGIApp, *, answer: ErrorForm, body_s: float = BODY_S) -> None:
         self._app = app
         self._answer = answer
         self._body_s = body_s
@@ -172,7 +172,7 @@ _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"
 _LOG = logging.getLogger(__name__)
 
 
-def add_middlewares(app: FastAPI, *, endpoint: str, metrics: Metrics, answer: Answer) -> None:
+def add_middlewares(app: FastAPI, *, endpoint: str, metrics: Metrics, answer: ErrorForm) -> None:
     """Put the middlewares around `app`; the one that is added last sees a request first."""
     app.add_middleware(BodyLimit, answer=answer)
     app.add_middleware(HostGuard, hosts=hosts_of(endpoint), answer=answer)

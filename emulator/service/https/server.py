@@ -128,7 +128,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
+class BoundSocket:
     """A socket that nobody answers on yet.
 
     Attributes:
@@ -206,7 +206,7 @@ class _Server(uvicorn.Server):
         return BoundedHttp(config=self.config, server_state=self.server_state, app_state={})
 
 
-def bind(host: str, port: int, *, public_host: str | None = None) -> Listener:
+def bind(host: str, port: int, *, public_host: str | None = None) -> BoundSocket:
     """Bind a socket on a loopback address; port 0 takes any.
 
     Args:
@@ -236,7 +236,7 @@ def bind(host: str, port: int, *, public_host: str | None = None) -> Listener:
     except OverflowError as error:
         bound.close()
         raise SpecError(f"port is {port}; allowed: 0 to 65535") from error
-    return Listener(socket=bound, endpoint=endpoint_of(name, bound.getsockname()[1]), name=name)
+    return BoundSocket(socket=bound, endpoint=endpoint_of(name, bound.getsockname()[1]), name=name)
 
 
 def endpoint_of(host: str, port: int) -> str:
@@ -250,7 +250,7 @@ def endpoint_of(host: str, port: int) -> str:
 
 
 @asynccontextmanager
-async def open_server(app: ASGIApp, listener: Listener, *, tls: ssl.SSLContext) -> AsyncIterator[None]:
+async def open_server(app: ASGIApp, listener: BoundSocket, *, tls: ssl.SSLContext) -> AsyncIterator[None]:
     """Serve `app` on `listener` until the block ends; it is answered once the block begins.
 
     Requests then have a few seconds to end; the socket is closed in any case.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emulator.cloud.resource_id import ResourceId
-from emulator.service.parts.sessions import Session
+from emulator.service.parts.sessions import ConsoleSession
 
 TAKEN_OVER = (
     "The serial console connection was closed: another user connected to the console of this virtual machine."
@@ -20,7 +20,7 @@ _NOTICES_MAX = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class LinkEnding:
     """Why the service ends a link.
 
     Attributes:
@@ -49,14 +49,14 @@ class Link:
         active_at: when somebody last typed, seconds of the loop's clock.
     """
 
-    def __init__(self, *, vm: ResourceId, session: Session | None = None) -> None:
+    def __init__(self, *, vm: ResourceId, session: ConsoleSession | None = None) -> None:
         self.vm = vm
         self.session = session
         self.principal = ""
         self.name = ""
         self.holds = False
         self._loop = asyncio.get_running_loop()
-        self.ending: asyncio.Future[Ending] = self._loop.create_future()
+        self.ending: asyncio.Future[LinkEnding] = self._loop.create_future()
         self.notices: asyncio.Queue[str] = asyncio.Queue(maxsize=_NOTICES_MAX)
         self.active_at = self._loop.time()
         self._expiry: asyncio.TimerHandle | None = None
@@ -65,7 +65,9 @@ class Link:
         """End the link; only the first ending counts."""
         if not self.ending.done():
             cut = reason.encode()[:_REASON_MAX].decode(errors="ignore")
-            self.ending.set_result(Ending(code=code, reason=cut, notice=reason if notice is None else notice))
+            self.ending.set_result(
+                LinkEnding(code=code, reason=cut, notice=reason if notice is None else notice)
+            )
 
     async def wait_end(self, talk: asyncio.Task[None]) -> None:
         """Return when the service ends the link, or `talk` with its client has ended."""
@@ -133,7 +135,7 @@ class Links:
         """Return the open links of a VM."""
         return list(self._links.get(vm.key, ()))
 
-    def of_session(self, session: Session) -> list[Link]:
+    def of_session(self, session: ConsoleSession) -> list[Link]:
         """Return the open links of a session."""
         return [link for link in self.of(session.vm) if link.session is session]
 

@@ -19,7 +19,7 @@ ANSWERS_MAX = 32
 
 
 @dataclass(slots=True, kw_only=True)
-class Session:
+class ConsoleSession:
     """What one `connect` gave out.
 
     Attributes:
@@ -50,13 +50,13 @@ class Sessions:
 
     def __init__(self, *, lifetime_s: float) -> None:
         self._lifetime = timedelta(seconds=lifetime_s)
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._sessions: OrderedDict[str, ConsoleSession] = OrderedDict()
         self._connecting: set[str] = set()
 
-    def open(self, vm: ResourceId, *, principal: str, now: datetime) -> Session:
+    def open(self, vm: ResourceId, *, principal: str, now: datetime) -> ConsoleSession:
         """Return a new session; the oldest goes where there are too many."""
         session_id = str(uuid.uuid4())
-        session = Session(
+        session = ConsoleSession(
             id=session_id,
             container=f"consoleconn-{session_id[:5]}",
             vm=vm,
@@ -68,7 +68,7 @@ class Sessions:
             self._sessions.popitem(last=False)
         return session
 
-    def find(self, container: str, session_id: str, *, now: datetime) -> Session:
+    def find(self, container: str, session_id: str, *, now: datetime) -> ConsoleSession:
         """Return the session that a URL names.
 
         Raises:
@@ -79,7 +79,7 @@ class Sessions:
             raise CloudError(404, "SessionNotFound", "The console session is unknown or has expired.")
         return found
 
-    def extend(self, session: Session, *, now: datetime) -> None:
+    def extend(self, session: ConsoleSession, *, now: datetime) -> None:
         """Let `session` live on: a link is open on it."""
         session.expires = max(session.expires, now + self._lifetime)
 

@@ -11,11 +11,11 @@ from starlette.websockets import WebSocket
 from emulator.cloud.console_access import NOT_RUNNING, check_role, find_vm
 from emulator.cloud.records import PowerState
 from emulator.errors import CloudError, EmulatorError
-from emulator.service.console.admin_commands import Command, run_command
+from emulator.service.console.admin_commands import AdminCommand, run_command
 from emulator.service.console.gateway import serve_client
 from emulator.service.core.context import Service, ServiceOf, service_of
 from emulator.service.identity.authentication import address_of, authenticate
-from emulator.service.parts.sessions import Session
+from emulator.service.parts.sessions import ConsoleSession
 from emulator.service.parts.tokens import Claims, endpoints_of
 
 _SESSION = "/n/connector/{container}/sessions/{session_id}"
@@ -78,7 +78,7 @@ async def run_admin_command(
 async def _run(
     service: Service,
     caller: Claims,
-    session: Session,
+    session: ConsoleSession,
     *,
     command: str,
     request: Request,
@@ -111,11 +111,11 @@ async def _run(
     return answer
 
 
-def _read_command(command: str) -> Command:
+def _read_command(command: str) -> AdminCommand:
     try:
-        return Command(command.lower())
+        return AdminCommand(command.lower())
     except ValueError:
-        allowed = ", ".join(Command)
+        allowed = ", ".join(AdminCommand)
         raise CloudError(
             404, "AdminCommandNotFound", f"There is no admin command '{command[:40]}'; there are: {allowed}."
         ) from None

@@ -88,7 +88,7 @@ class TokenRequest:
         return resource_of_client_scope(self.form.get("scope", ""))
 
 
-Answer: TypeAlias = tuple[dict[str, Any], str]
+TokenAnswer: TypeAlias = tuple[dict[str, Any], str]
 
 
 @router.post("/{tenant}/oauth2/v2.0/token", openapi_extra=_FORM)
@@ -150,7 +150,7 @@ async def _answer(request: Request, service: Service, tenant: str, *, first: boo
     return JSONResponse(answer, headers=NO_STORE)
 
 
-async def _by_client(service: Service, asked: TokenRequest) -> Answer:
+async def _by_client(service: Service, asked: TokenRequest) -> TokenAnswer:
     if not asked.secret:
         raise CloudError(
             401,
@@ -163,7 +163,7 @@ async def _by_client(service: Service, asked: TokenRequest) -> Answer:
     return application_answer(service, principal, client=asked.client, resource=resource), resource
 
 
-async def _by_password(service: Service, asked: TokenRequest) -> Answer:
+async def _by_password(service: Service, asked: TokenRequest) -> TokenAnswer:
     await _check_program(service, asked)
     name, password = require_field(dict(asked.form), "username"), require_field(dict(asked.form), "password")
     resource = asked.user_resource()
@@ -172,7 +172,7 @@ async def _by_password(service: Service, asked: TokenRequest) -> Answer:
     return _for_user(service, asked, principal, resource=resource, scope=asked.form.get("scope", ""))
 
 
-async def _by_refresh(service: Service, asked: TokenRequest) -> Answer:
+async def _by_refresh(service: Service, asked: TokenRequest) -> TokenAnswer:
     await _check_program(service, asked)
     token = require_field(dict(asked.form), "refresh_token")
     named = asked.form.get("scope") or asked.form.get("resource")
@@ -189,7 +189,7 @@ async def _by_refresh(service: Service, asked: TokenRequest) -> Answer:
     return _for_user(service, asked, principal, resource=resource, scope=asked.form.get("scope", ""))
 
 
-async def _by_device(service: Service, asked: TokenRequest) -> Answer:
+async def _by_device(service: Service, asked: TokenRequest) -> TokenAnswer:
     await _check_program(service, asked)
     code = asked.form.get("device_code") or require_field(dict(asked.form), "code")
     grant = service.sign_in.devices.redeem(code, client=asked.client, now=service.now())
@@ -202,7 +202,7 @@ async def _by_device(service: Service, asked: TokenRequest) -> Answer:
     return _for_user(service, asked, principal, resource=resource, scope=grant.scope)
 
 
-_GRANTS: Mapping[str, Callable[[Service, TokenRequest], Awaitable[Answer]]] = {
+_GRANTS: Mapping[str, Callable[[Service, TokenRequest], Awaitable[TokenAnswer]]] = {
     "client_credentials": _by_client,
     "password": _by_password,
     "refresh_token": _by_refresh,
@@ -213,7 +213,7 @@ _GRANTS: Mapping[str, Callable[[Service, TokenRequest], Awaitable[Answer]]] = {
 
 def _for_user(
     service: Service, asked: TokenRequest, principal: Principal, *, resource: str, scope: str
-) -> Answer:
+) -> TokenAnswer:
     return user_answer(service, principal, client=asked.client, resource=resource, scope=scope), resource
 
 

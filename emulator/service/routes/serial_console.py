@@ -35,7 +35,7 @@ from emulator.service.identity.authentication import (
     authorize_member,
     require_subscription,
 )
-from emulator.service.parts.sessions import Session
+from emulator.service.parts.sessions import ConsoleSession
 from emulator.service.parts.tokens import Claims
 
 PROVIDER = "Microsoft.SerialConsole"
@@ -255,7 +255,7 @@ async def connect(
     return {"connectionString": f"wss://{host}{path}"}
 
 
-async def _open_session(service: Service, caller: Claims, parent: ResourceId) -> Session:
+async def _open_session(service: Service, caller: Claims, parent: ResourceId) -> ConsoleSession:
     check_access(service.cloud, service.settings, principal=caller.principal, vm=parent)
     if service.faults.conflicts():
         raise CloudError(409, "Conflict", IN_PROGRESS)

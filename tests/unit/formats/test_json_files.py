@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from emulator.errors import ImageError, SavedStateError, SpecError
+from emulator.errors import ImageError, SnapshotError, SpecError
 from emulator.images.image import read_manifest
 from emulator.machine.ledger import Corrupt, Ledger, read_entry
 from emulator.service.state.store import KINDS, dump_record, load_record
-from emulator.snapshots.manifest import StateManifest
+from emulator.snapshots.manifest import SnapshotManifest
 from emulator.values import json_ready
 from emulator.windows.registry import REGISTRY, WindowsRegistry
 from harness.cells.cell import parse_cell_id
@@ -55,7 +55,7 @@ def entry_bytes(value, place):
 
 
 def state(data, place):
-    return StateManifest.from_json(data, origin="here")
+    return SnapshotManifest.from_json(data, origin="here")
 
 
 def image(data, place):
@@ -97,11 +97,11 @@ def run_bytes(value, place):
 
 
 FILES = {
-    "state.json": (state, text_bytes, SavedStateError, [
+    "state.json": (state, text_bytes, SnapshotError, [
         ("files", GONE), ("format", 2), ("format", "x"), ("method", "ram"), ("boot_s", None), ("more", 1),
         ("files.ram.size", GONE),
     ]),
-    "state-stream.json": (state, text_bytes, SavedStateError, [("tsc_khz", GONE), ("tsc_khz", "x")]),
+    "state-stream.json": (state, text_bytes, SnapshotError, [("tsc_khz", GONE), ("tsc_khz", "x")]),
     "ledger-0a1b2c.json": (entry, entry_bytes, SpecError, NO_ENTRY),
     "ledger-off.json": (entry, entry_bytes, SpecError, NO_ENTRY),
     "spec.json": (spec, spec_bytes, SpecError, [

@@ -183,4 +183,4 @@ def test_completion_offers_the_commands(
     with pytest.raises(SystemExit) as stopped:
         cli.main([])
     assert stopped.value.code == 0
-    assert capfd.readouterr().out.split() == ["scenarios", "states", "serve", "send", "sac", "scan"]
+    assert capfd.readouterr().out.split() == ["scenarios", "snapshots", "serve", "send", "sac", "scan"]

@@ -3,7 +3,7 @@ from dataclasses import fields
 import pytest
 
 from emulator.errors import SpecError
-from emulator.sac.knobs import CrashDump, Hang, SacKnobs
+from emulator.sac.knobs import DumpKind, Hang, SacKnobs
 
 
 def test_knobs_are_one_line_each():
@@ -16,7 +16,7 @@ def test_knobs_are_one_line_each():
 
 
 def test_knobs_show_entries_and_enums():
-    knobs = SacKnobs(menu_entries=("One", "Two"), hang=Hang.EMS_OFF, crash_dump=CrashDump.COMPLETE)
+    knobs = SacKnobs(menu_entries=("One", "Two"), hang=Hang.EMS_OFF, crash_dump=DumpKind.COMPLETE)
     lines = knobs.to_fw_cfg().splitlines()
     assert {"menu_entries=One|Two", "hang=ems-off", "crash_dump=complete"} <= set(lines)
 

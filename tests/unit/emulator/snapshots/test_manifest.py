@@ -1,41 +1,29 @@
-"""The manifest of a saved state: written, read, and refused where it is none."""
+"""The manifest of a snapshot: written, read, and refused where it is none."""
 
 import json
 
 import pytest
 
-from emulator.errors import SavedStateError
-from emulator.snapshots.manifest import FORMAT, FileFacts, Method, StateManifest
-
-MANIFEST = StateManifest(
-    key="0123abcd",
-    label="bookworm",
-    stage="shell",
-    method=Method.SHARED_RAM,
-    qemu="7.2.22",
-    accelerator="tcg",
-    tsc_khz=2_596_100,
-    made_utc="2026-11-28T18:00:00+00:00",
-    boot_s=3.2,
-    files={"ram": FileFacts(size=268_435_456, sha256="ab")},
-)
+from emulator.errors import SnapshotError
+from emulator.snapshots.manifest import FORMAT, SnapshotManifest
+from tests.support.sample_manifest import MANIFEST
 
 
 def test_manifest_is_read_as_it_was_written() -> None:
-    assert StateManifest.from_json(MANIFEST.to_json().encode(), origin="here") == MANIFEST
+    assert SnapshotManifest.from_json(MANIFEST.to_json().encode(), origin="here") == MANIFEST
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"{}", b'{"format": 1}', b"\xff"])
 def test_manifest_refuses_what_is_none(text: bytes) -> None:
-    with pytest.raises(SavedStateError, match=r"^here: no manifest of a saved state: "):
-        StateManifest.from_json(text, origin="here")
+    with pytest.raises(SnapshotError, match=r"^here: no manifest of a snapshot: "):
+        SnapshotManifest.from_json(text, origin="here")
 
 
 def test_manifest_refuses_another_format_and_unknown_words() -> None:
     table = json.loads(MANIFEST.to_json())
-    with pytest.raises(SavedStateError, match=f"format 99; this ttylab reads {FORMAT}"):
-        StateManifest.from_json(json.dumps(table | {"format": 99}).encode(), origin="here")
-    with pytest.raises(SavedStateError, match="no manifest"):
-        StateManifest.from_json(json.dumps(table | {"more": 1}).encode(), origin="here")
-    with pytest.raises(SavedStateError, match="no manifest"):
-        StateManifest.from_json(json.dumps(table | {"method": "guess"}).encode(), origin="here")
+    with pytest.raises(SnapshotError, match=f"format 99; this ttylab reads {FORMAT}"):
+        SnapshotManifest.from_json(json.dumps(table | {"format": 99}).encode(), origin="here")
+    with pytest.raises(SnapshotError, match="no manifest"):
+        SnapshotManifest.from_json(json.dumps(table | {"more": 1}).encode(), origin="here")
+    with pytest.raises(SnapshotError, match="no manifest"):
+        SnapshotManifest.from_json(json.dumps(table | {"method": "guess"}).encode(), origin="here")

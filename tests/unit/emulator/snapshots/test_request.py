@@ -1,4 +1,4 @@
-"""What names a saved state: everything that the guest could tell, and nothing else."""
+"""What names a snapshot: everything that the guest could tell, and nothing else."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from emulator.machine.argv import FirmwareFiles, QemuVersion
 from emulator.machine.spec import Device, Disk, Firmware, MachineSpec, MachineType
 from emulator.snapshots.manifest import Method
-from emulator.snapshots.request import Maker, StateRequest, fingerprint
+from emulator.snapshots.request import Maker, SnapshotRequest, fingerprint
 
 KERNEL, INITRD = Path("/boot/vmlinux"), Path("/boot/initrd")
 SPEC = MachineSpec(
@@ -20,7 +20,7 @@ SPEC = MachineSpec(
     seed=7,
     tell_tsc=True,
 )
-REQUEST = StateRequest(spec=SPEC, stage="shell", label="bookworm")
+REQUEST = SnapshotRequest(spec=SPEC, stage="shell", label="bookworm")
 MAKER = Maker(
     qemu_sha256="aa",
     version=QemuVersion(7, 2),
@@ -32,7 +32,7 @@ MAKER = Maker(
 HASHES = {KERNEL: "11", INITRD: "22"}
 
 
-def key(request: StateRequest = REQUEST, maker: Maker = MAKER, **hashes: str) -> str:
+def key(request: SnapshotRequest = REQUEST, maker: Maker = MAKER, **hashes: str) -> str:
     return fingerprint(request, maker, HASHES | {Path("/boot") / name: text for name, text in hashes.items()})
 
 
@@ -58,7 +58,7 @@ def test_fingerprint_is_the_same_for_every_name_seed_and_label() -> None:
         replace(REQUEST, spec=replace(SPEC, smbios=(("uuid", "00000000-0000-0000-0000-000000000001"),))),
     ],
 )
-def test_fingerprint_differs_where_the_guest_would(other: StateRequest) -> None:
+def test_fingerprint_differs_where_the_guest_would(other: SnapshotRequest) -> None:
     assert key(other) != key()
 
 
@@ -83,7 +83,7 @@ def test_fingerprint_differs_where_a_file_does() -> None:
 
 def test_request_names_all_files_it_is_made_from() -> None:
     spec = replace(SPEC, disks=(Disk(path=Path("/disk")),), firmware=Firmware.OVMF)
-    assert StateRequest(spec=spec, stage="shell", label="x").files == (KERNEL, INITRD, Path("/disk"))
+    assert SnapshotRequest(spec=spec, stage="shell", label="x").files == (KERNEL, INITRD, Path("/disk"))
     firmware = FirmwareFiles(code=Path("/code"), vars_template=Path("/vars"))
-    request = StateRequest(spec=spec, stage="shell", label="x")
+    request = SnapshotRequest(spec=spec, stage="shell", label="x")
     assert key(request, replace(MAKER, firmware=firmware)) != key()

@@ -4,12 +4,19 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from emulator.snapshots.store import DAY_S, IN_USE_S, CachedState, list_states, remove_states, surplus
-from tests.unit.emulator.snapshots.test_manifest import MANIFEST
+from emulator.snapshots.store import (
+    DAY_S,
+    IN_USE_S,
+    CachedSnapshot,
+    list_snapshots,
+    remove_snapshots,
+    surplus,
+)
+from tests.support.sample_manifest import MANIFEST
 
 
-def state(name: str, *, hours: float, mib: int = 100, readable: bool = True) -> CachedState:
-    return CachedState(
+def state(name: str, *, hours: float, mib: int = 100, readable: bool = True) -> CachedSnapshot:
+    return CachedSnapshot(
         directory=Path("/cache") / name,
         manifest=MANIFEST if readable else None,
         size=mib * 2**20,
@@ -17,7 +24,7 @@ def state(name: str, *, hours: float, mib: int = 100, readable: bool = True) -> 
     )
 
 
-def names(states: tuple[CachedState, ...]) -> list[str]:
+def names(states: tuple[CachedSnapshot, ...]) -> list[str]:
     return [one.directory.name for one in states]
 
 
@@ -44,16 +51,16 @@ def test_pruning_removes_states_and_half_made_ones_but_none_that_is_being_made(t
     for name in ("aa", "bb", ".cc.12.partial", ".dd.13.partial"):
         (tmp_path / name).mkdir()
     (tmp_path / "aa" / "ram").write_bytes(bytes(5000))
-    found = list_states(tmp_path)
+    found = list_snapshots(tmp_path)
     assert sorted(names(found)) == ["aa", "bb"]
     assert {one.manifest for one in found} == {None}
     with FileLock(tmp_path / "bb.lock"), FileLock(tmp_path / "dd.lock"):
-        removed = remove_states(tmp_path, found)
+        removed = remove_snapshots(tmp_path, found)
     assert sorted(path.name for path in removed) == [".cc.12.partial", "aa"]
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [".dd.13.partial", "bb"]
 
 
 def test_a_cache_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
-    assert list_states(tmp_path / "none") == ()
-    assert remove_states(tmp_path / "none", ()) == ()
+    assert list_snapshots(tmp_path / "none") == ()
+    assert remove_snapshots(tmp_path / "none", ()) == ()
     assert DAY_S == 86400

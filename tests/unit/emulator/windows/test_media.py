@@ -11,7 +11,14 @@ from emulator.errors import SpecError
 from emulator.sac.image import write_sac_disk
 from emulator.windows.disk import HEAD_BYTES, DiskLayout, detect_format, read_layout
 from emulator.windows.media import find_edition, read_editions, read_media, require_file
-from emulator.windows.registration import Wishes, builds_of, name_of, propose_disk, propose_iso, release_of
+from emulator.windows.registration import (
+    RegistrationOptions,
+    builds_of,
+    name_of,
+    propose_disk,
+    propose_iso,
+    release_of,
+)
 from tests.support.windows_media import CORE, DESKTOP, write_iso, write_media, write_wim
 
 BASIC, RESERVED, EFI = (
@@ -219,7 +226,7 @@ def test_format_is_what_the_file_says(head, result):
 
 def test_iso_is_proposed_with_the_release_of_its_build(tmp_path):
     path = write_media(tmp_path / "WS 2019 Eval.iso", CORE, build="17763")
-    proposal = propose_iso(path, Wishes())
+    proposal = propose_iso(path, RegistrationOptions())
     image = proposal.image
     assert (image.name, image.release, image.firmware, image.disk_format) == (
         "ws-2019-eval", "2019", "ovmf", None
@@ -229,9 +236,9 @@ def test_iso_is_proposed_with_the_release_of_its_build(tmp_path):
 
 def test_unknown_build_is_noted_and_a_wish_is_obeyed(tmp_path):
     path = write_media(tmp_path / "future.iso", CORE, build="99999")
-    (note,) = propose_iso(path, Wishes()).notes
+    (note,) = propose_iso(path, RegistrationOptions()).notes
     assert note.startswith("build 99999 is of no release that ttylab knows: taken for 2022")
-    wished = propose_iso(path, Wishes(name="f", release="2025", tpm=True, firmware="seabios"))
+    wished = propose_iso(path, RegistrationOptions(name="f", release="2025", tpm=True, firmware="seabios"))
     assert (wished.image.name, wished.image.release, wished.image.tpm) == ("f", "2025", True)
     assert wished.notes == ()
 
@@ -239,12 +246,12 @@ def test_unknown_build_is_noted_and_a_wish_is_obeyed(tmp_path):
 def test_disk_is_proposed_with_what_it_says_and_notes(tmp_path):
     path = tmp_path / "ws.raw"
     path.write_bytes(gpt(EFI, RESERVED, BASIC))
-    proposal = propose_disk(path, Wishes(release="2022", password="Secret-99"))
+    proposal = propose_disk(path, RegistrationOptions(release="2022", password="Secret-99"))
     assert (proposal.image.disk_format, proposal.image.firmware) == ("raw", "ovmf")
     assert proposal.notes == ()
     assert path.stat().st_size == proposal.image.identity.size
     path.write_bytes(mbr(0x83))
-    notes = propose_disk(path, Wishes()).notes
+    notes = propose_disk(path, RegistrationOptions()).notes
     assert [note.split(":")[0].split(",")[0] for note in notes] == [
         "its release is not known",
         "it has none of the partitions that Windows makes",
@@ -255,7 +262,7 @@ def test_disk_is_proposed_with_what_it_says_and_notes(tmp_path):
 def test_disk_of_the_sac_guest_never_passes_for_windows(tmp_path):
     path = tmp_path / "sac.raw"
     write_sac_disk(path)
-    proposal = propose_disk(path, Wishes(release="2022"))
+    proposal = propose_disk(path, RegistrationOptions(release="2022"))
     assert proposal.image.is_sac_guest
     assert any("not Windows" in note for note in proposal.notes)
     assert replace(proposal.image, is_sac_guest=False).provenance() != proposal.image.provenance()
@@ -265,7 +272,7 @@ def test_format_that_is_not_the_files_is_refused(tmp_path):
     path = tmp_path / "ws.raw"
     path.write_bytes(mbr(7))
     with pytest.raises(SpecError, match=r"--format vhdx: .*ws\.raw is raw"):
-        propose_disk(path, Wishes(disk_format="vhdx"))
+        propose_disk(path, RegistrationOptions(disk_format="vhdx"))
 
 
 def test_names_and_releases(tmp_path):

@@ -1,45 +1,19 @@
 """Resource Manager's client: reasons, busy services, long operations, tokens; on a clock that jumps."""
 
 import json
-from dataclasses import dataclass, field
 
 import pytest
 
 from emulator.clock import Deadline, FakeClock
 from emulator.cloud.resource_id import vm_id
-from harness.azure.address import ServiceAddress
 from harness.azure.arm import Arm, retry_after
-from harness.azure.http import Reply, SecretCredential
-from harness.azure.virtual_machine import AzureVm, Command, Observed, Power, power_state_of, read_observed
+from harness.azure.http import SecretCredential
+from harness.azure.virtual_machine import AzureVm, Observed, Power, VmCommand, power_state_of, read_observed
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
+from tests.support.planned_arm import ADDRESS, Server, Tokens, reply
 
-ADDRESS = ServiceAddress(endpoint="https://h", secret="secret")
 VM = vm_id("s", "g", "vm1")
 POLL = "https://h/operations/1"
-
-
-def reply(status=200, body=None, **headers):
-    data = b"" if body is None else json.dumps(body).encode()
-    return Reply(
-        status=status, body=data, headers={name.replace("_", "-"): value for name, value in headers.items()}
-    )
-
-
-@dataclass
-class Server:
-    """Answers what was planned, in order, and keeps what was asked."""
-
-    plan: list = field(default_factory=list)
-    asked: list = field(default_factory=list)
-
-    def send(self, method, url, *, headers, body, deadline):
-        self.asked.append((method, url, headers, body))
-        return self.plan.pop(0)
-
-
-class Tokens:
-    def token(self, deadline):
-        return "token"
 
 
 @pytest.fixture
@@ -199,7 +173,7 @@ def test_vm_answers_with_its_connection_string(arm, server, deadline):
 
 def test_command_has_the_extensions_body(arm, server, deadline):
     server.plan = [reply(body={"effect": "seen", "evidence": "HELP"})]
-    said = AzureVm(arm, VM).command("wss://h/n/client", Command.SYSRQ, deadline, keys="h")
+    said = AzureVm(arm, VM).command("wss://h/n/client", VmCommand.SYSRQ, deadline, keys="h")
     assert said == Observed(seen=True, evidence="HELP")
     method, url, _, body = server.asked[0]
     assert (method, url) == ("POST", "https://h/n/adminCommand/sysrq")

@@ -4,7 +4,7 @@ import pytest
 
 from emulator.errors import SpecError
 from harness.azure.names import NOT_TRUSTED, EndKind, Reconnection, parse_time, watch_for
-from harness.azure.stimuli import Act, Request, parse_request
+from harness.azure.stimuli import Request, Sendable, parse_request
 
 
 def test_pauses_grow_until_the_window_is_over():
@@ -68,10 +68,10 @@ def test_time_that_is_none_is_refused(text):
 @pytest.mark.parametrize(
     ("words", "request_"),
     [
-        (["nmi", "vm1"], Request(act=Act.NMI, vm="vm1")),
-        (["NMI", "vm1"], Request(act=Act.NMI, vm="vm1")),
-        (["sysrq", "REISUB", "ss1/0"], Request(act=Act.SYSRQ, vm="ss1/0", keys="REISUB")),
-        (["stop", "vm1"], Request(act=Act.STOP, vm="vm1")),
+        (["nmi", "vm1"], Request(act=Sendable.NMI, vm="vm1")),
+        (["NMI", "vm1"], Request(act=Sendable.NMI, vm="vm1")),
+        (["sysrq", "REISUB", "ss1/0"], Request(act=Sendable.SYSRQ, vm="ss1/0", keys="REISUB")),
+        (["stop", "vm1"], Request(act=Sendable.STOP, vm="vm1")),
     ],
 )
 def test_request_is_read(words, request_):

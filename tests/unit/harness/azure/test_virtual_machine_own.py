@@ -18,7 +18,7 @@ from harness.scenarios import LIBRARY
 from harness.targets import find_target
 from harness.targets.service import vm_name
 from harness.targets.service_abilities import NOT_ALIKE, OBSTACLES, service_capabilities
-from tests.unit.harness.azure.test_arm import ADDRESS, Server, Tokens, reply
+from tests.support.planned_arm import ADDRESS, Server, Tokens, reply
 
 VM = vm_id("s", "g", "vm1")
 SPEC = MachineSpec(

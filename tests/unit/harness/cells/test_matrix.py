@@ -17,7 +17,7 @@ from harness.scenario.scenario import Alive, Inject, Scenario
 from harness.scenario.stimulus import SysRq, Via
 from harness.scenarios import LIBRARY
 from harness.scenarios.phrases import SYSRQ_HELP
-from harness.snapshots.stage import golden_stage
+from harness.snapshots.stage import snapshot_stage
 from harness.targets.service_abilities import OBSTACLES
 
 IMAGES = {"old": frozenset({"spin"}), "new": frozenset({"spin", "i6300esb"}), "sac": sac_features("sac")}
@@ -301,7 +301,7 @@ def test_push_matrix_is_of_a_size_that_finishes_in_time():
     cells = shipped("push.toml").cells
     linux = [cell for cell in cells if cell.image not in SAC_IMAGES]
     assert len(linux) <= 200  # forks of booted guests, but for these:
-    assert sum(golden_stage(LIBRARY[cell.scenario]) is None for cell in linux) <= 20
+    assert sum(snapshot_stage(LIBRARY[cell.scenario]) is None for cell in linux) <= 20
     assert 60 <= sum(cell.image in SAC_IMAGES for cell in cells) <= 100
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from harness import cli
 from harness.commands import doctor
 from harness.doctor import examination
-from harness.doctor.diagnosis import Facts, Fault, State, diagnose
+from harness.doctor.diagnosis import Facts, State, Unusable, diagnose
 from harness.scenario import exit_codes
 
 HEALTHY = Facts(
@@ -31,7 +31,7 @@ HEALTHY = Facts(
     leftovers=0,
 )
 NO_QEMU = replace(
-    HEALTHY, qemu=Fault(problem="QEMU [x] is missing", remedy="apt-get install qemu-system-x86")
+    HEALTHY, qemu=Unusable(problem="QEMU [x] is missing", remedy="apt-get install qemu-system-x86")
 )
 
 

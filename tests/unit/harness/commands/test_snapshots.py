@@ -1,4 +1,4 @@
-"""`ttylab states`: what is kept, for people and programs, and what goes."""
+"""`ttylab snapshots`: what is kept, for people and programs, and what goes."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from emulator.values import dump_json
 from harness import cli
 from harness.scenario import exit_codes
 from tests.support.report_samples import make_cell, make_run
-from tests.unit.emulator.snapshots.test_manifest import MANIFEST as STATE
+from tests.support.sample_manifest import MANIFEST as STATE
 
 
 @pytest.fixture
@@ -31,12 +31,12 @@ def keep(root: Path, key: str, *, days: float = 0.0) -> Path:
 
 
 def says(capfd: pytest.CaptureFixture[str], *arguments: str, code: int = exit_codes.EXIT_PASSED) -> str:
-    assert cli.main(["states", *arguments]) == code
+    assert cli.main(["snapshots", *arguments]) == code
     return capfd.readouterr().out
 
 
 def test_an_empty_cache_says_how_it_fills(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert "`ttylab states build`" in says(capfd, "list")
+    assert "`ttylab snapshots build`" in says(capfd, "list")
     assert json.loads(says(capfd, "list", "--json")) == []
     assert says(capfd, "prune") == "Nothing to remove.\n"
 
@@ -48,7 +48,7 @@ def test_list_shows_each_state_and_the_unreadable(root: Path, capfd: pytest.Capt
     assert "aa11" in shown
     assert "bookworm" in shown
     assert "unreadable" in shown
-    assert "2 states" in shown
+    assert "2 snapshots" in shown
     first = json.loads(says(capfd, "list", "--json"))
     assert {one["key"]: one["image"] for one in first} == {"aa11": "bookworm", "bb22": None}
 
@@ -66,7 +66,7 @@ def test_prune_removes_the_old_and_all_on_demand(root: Path, capfd: pytest.Captu
 
 def test_build_refuses_cells_that_are_not_there(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     matrix = Path(__file__).parents[4] / "ci" / "push.toml"
-    assert cli.main(["states", "build", str(matrix), "-k", "nothing_matches"]) == exit_codes.EXIT_USAGE
+    assert cli.main(["snapshots", "build", str(matrix), "-k", "nothing_matches"]) == exit_codes.EXIT_USAGE
     assert "no cell matches -k 'nothing_matches'" in capfd.readouterr().err
 
 
@@ -79,3 +79,9 @@ def test_agree_ends_with_1_where_verdicts_differ(tmp_path: Path, capfd: pytest.C
     shown = says(capfd, "agree", one, other, code=exit_codes.EXIT_FAILED)
     assert "passed (none), but failed (died) at step 1" in shown
     assert "1 cells, 1 of them forked" in shown
+
+
+def test_former_name_is_answered_to(capfd, monkeypatch, tmp_path):
+    monkeypatch.setenv("TTYLAB_CACHE", str(tmp_path))
+    assert cli.main(["states", "list"]) == exit_codes.EXIT_PASSED
+    assert "No snapshots are kept" in capfd.readouterr().out

@@ -9,8 +9,8 @@ from harness.doctor.diagnosis import (
     GUEST_MIB,
     LEAST_DISK,
     Facts,
-    Fault,
     State,
+    Unusable,
     diagnose,
     run_is_possible,
 )
@@ -31,7 +31,7 @@ HEALTHY = Facts(
     memory_mib=8 * GUEST_MIB,
     leftovers=0,
 )
-BROKEN = Fault(problem="it is not here", remedy="apt-get install it")
+BROKEN = Unusable(problem="it is not here", remedy="apt-get install it")
 
 
 def test_healthy_machine_can_run_and_needs_nothing() -> None:

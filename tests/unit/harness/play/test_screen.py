@@ -7,7 +7,7 @@ import pytest
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.errors import ConsoleClosed
-from harness.play.screen import Place, Screen
+from harness.play.screen import CursorPlace, Screen
 from harness.play.session import Session
 from harness.scenario.errors import ExpectTimeout, GuestDied, GuestLeft
 from tests.support.fake_guest import PANIC, FakeGuest
@@ -67,7 +67,7 @@ def test_screen_shows_a_grub_menu(guest, screen):
     assert lines[4].startswith(" | *Debian GNU/Linux ")
     assert lines[4].endswith("|")
     assert lines[21] == "   The highlighted entry will be executed automatically in 5s."
-    assert (screen.highlighted_row(), screen.cursor) == (4, Place(row=4, column=77))
+    assert (screen.highlighted_row(), screen.cursor) == (4, CursorPlace(row=4, column=77))
 
 
 def test_highlight_moves_with_the_arrow_keys(guest, screen):

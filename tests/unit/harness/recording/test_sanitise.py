@@ -7,7 +7,7 @@ from emulator.errors import LabError
 from harness.recording import sanitise as module
 from harness.recording.kept import ordinary_words
 from harness.recording.sanitise import Recording, sanitise
-from harness.recording.secrets import KEPT_GUIDS, Kind, Placeholders, find_secrets, replacement
+from harness.recording.secrets import KEPT_GUIDS, Placeholders, SecretKind, find_secrets, replacement
 from harness.recording.typed_lines import find_starred, name_answers, split_typed
 
 LOGIN = (
@@ -39,7 +39,7 @@ def test_login_is_hidden_in_both_directions(ahead):
     assert typed_of(made) == b"USERxxx1\rDOMAIN1\rPASSWO1\r"
     assert b"Username: USERxxx1\r\nDomain  :DOMAIN1\r\nPassword: *******\r\n" in made.recording.output
     assert made.recording.output.endswith(b"[Version 10.0.20348.587]\r\nC:\\Users\\USERxxx1>")
-    assert made.counts == {Kind.USER: 1, Kind.DOMAIN: 1, Kind.PASSWORD: 1}
+    assert made.counts == {SecretKind.USER: 1, SecretKind.DOMAIN: 1, SecretKind.PASSWORD: 1}
     assert made.in_place == 0
 
 
@@ -86,7 +86,7 @@ def test_password_is_known_by_its_stars_where_no_question_told():
     name_answers(lines, ["SAC>", "SAC>"])
     assert [line.kind for line in lines] == [None, None]
     find_starred(lines, [(500, 7)])
-    assert [line.kind for line in lines] == [None, Kind.PASSWORD]
+    assert [line.kind for line in lines] == [None, SecretKind.PASSWORD]
     assert b"Geh3im" not in typed_of(
         sanitise(
             Recording(
@@ -100,25 +100,25 @@ def test_password_is_known_by_its_stars_where_no_question_told():
 @pytest.mark.parametrize(
     ("text", "kind", "value"),
     [
-        ("<machine-info>\r\n<name>DB7</name>", Kind.HOST, "DB7"),
-        ("           Computer Name: DB7\r\n", Kind.HOST, "DB7"),
-        ("   Host Name . . . . . . . . . . . . : DB7\r\n", Kind.HOST, "DB7"),
-        ('{"vmName":"DB7"}', Kind.HOST, "DB7"),
-        ("C:\\>hostname\nDB7\n", Kind.HOST, "DB7"),
-        ("db7 login: ", Kind.HOST, "db7"),
-        ("dir \\\\DB7\\share", Kind.HOST, "DB7"),
-        ("contoso\\jane\n", Kind.USER, "jane"),
-        ("contoso\\jane\n", Kind.DOMAIN, "contoso"),
-        ("   Primary Dns Suffix  . . . . . . . : corp.example\n", Kind.DOMAIN, "corp.example"),
-        ("net user jane S3cret! /add", Kind.PASSWORD, "S3cret!"),
-        ("runas /user:contoso\\jane cmd", Kind.USER, "jane"),
-        ("powershell -enc ZQBjAGgAbwAgAHgA", Kind.ENCODED, "ZQBjAGgAbwAgAHgA"),
-        (" Volume Serial Number is 1A2B-3C4D", Kind.SERIAL, "1A2B-3C4D"),
-        ("SerialNumber  \r\nPF0123XY", Kind.SERIAL, "PF0123XY"),
-        ("Ip=192.168.7.9  Subnet=255.255.255.0", Kind.IPV4, "192.168.7.9"),
-        ("fe80::1c2d:3e4f%12", Kind.IPV6, "fe80::1c2d:3e4f"),
-        ("00-15-5D-01-02-03", Kind.MAC, "00-15-5D-01-02-03"),
-        ("5f1e7a30-0c4b-4d7e-9a51-77ab39f1c0de", Kind.GUID, "5f1e7a30-0c4b-4d7e-9a51-77ab39f1c0de"),
+        ("<machine-info>\r\n<name>DB7</name>", SecretKind.HOST, "DB7"),
+        ("           Computer Name: DB7\r\n", SecretKind.HOST, "DB7"),
+        ("   Host Name . . . . . . . . . . . . : DB7\r\n", SecretKind.HOST, "DB7"),
+        ('{"vmName":"DB7"}', SecretKind.HOST, "DB7"),
+        ("C:\\>hostname\nDB7\n", SecretKind.HOST, "DB7"),
+        ("db7 login: ", SecretKind.HOST, "db7"),
+        ("dir \\\\DB7\\share", SecretKind.HOST, "DB7"),
+        ("contoso\\jane\n", SecretKind.USER, "jane"),
+        ("contoso\\jane\n", SecretKind.DOMAIN, "contoso"),
+        ("   Primary Dns Suffix  . . . . . . . : corp.example\n", SecretKind.DOMAIN, "corp.example"),
+        ("net user jane S3cret! /add", SecretKind.PASSWORD, "S3cret!"),
+        ("runas /user:contoso\\jane cmd", SecretKind.USER, "jane"),
+        ("powershell -enc ZQBjAGgAbwAgAHgA", SecretKind.ENCODED, "ZQBjAGgAbwAgAHgA"),
+        (" Volume Serial Number is 1A2B-3C4D", SecretKind.SERIAL, "1A2B-3C4D"),
+        ("SerialNumber  \r\nPF0123XY", SecretKind.SERIAL, "PF0123XY"),
+        ("Ip=192.168.7.9  Subnet=255.255.255.0", SecretKind.IPV4, "192.168.7.9"),
+        ("fe80::1c2d:3e4f%12", SecretKind.IPV6, "fe80::1c2d:3e4f"),
+        ("00-15-5D-01-02-03", SecretKind.MAC, "00-15-5D-01-02-03"),
+        ("5f1e7a30-0c4b-4d7e-9a51-77ab39f1c0de", SecretKind.GUID, "5f1e7a30-0c4b-4d7e-9a51-77ab39f1c0de"),
     ],
 )
 def test_secret_is_found(text, kind, value):
@@ -149,7 +149,7 @@ def test_what_windows_says_is_no_secret(text):
 def test_named_word_is_hidden_in_any_case():
     made = sanitise(Recording(output=b"Acme, ACME and acme\r\n"), words=["acme"])
     assert made.recording.output == b"HID1, HID1 and HID1\r\n"
-    assert made.counts == {Kind.WORD: 1}
+    assert made.counts == {SecretKind.WORD: 1}
 
 
 def test_marks_lose_their_secrets_and_keep_their_places():
@@ -182,13 +182,13 @@ def test_copy_in_which_a_secret_can_be_seen_is_refused(monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "value", "made"),
     [
-        (Kind.IPV4, "10.20.3.115", "10.10.1.103"),
-        (Kind.MAC, "00:15:5d:01:02:03", "02:00:00:00:00:03"),
-        (Kind.SERIAL, "1A2B-3C4D", "0000-0003"),
-        (Kind.IPV6, "fe80::1", "dddd::3"),
-        (Kind.HOST, "AB", "H3"),
-        (Kind.HOST, "A", "3"),
-        (Kind.ENCODED, "ZQBj", "AAAA"),
+        (SecretKind.IPV4, "10.20.3.115", "10.10.1.103"),
+        (SecretKind.MAC, "00:15:5d:01:02:03", "02:00:00:00:00:03"),
+        (SecretKind.SERIAL, "1A2B-3C4D", "0000-0003"),
+        (SecretKind.IPV6, "fe80::1", "dddd::3"),
+        (SecretKind.HOST, "AB", "H3"),
+        (SecretKind.HOST, "A", "3"),
+        (SecretKind.ENCODED, "ZQBj", "AAAA"),
     ],
 )
 def test_placeholder_has_the_shape_of_its_value(kind, value, made):
@@ -197,4 +197,4 @@ def test_placeholder_has_the_shape_of_its_value(kind, value, made):
 
 def test_placeholder_never_holds_a_value():
     names = Placeholders(["HOSTxxx1", "HOSTxxx2"])
-    assert names.of(Kind.HOST, "FIN-DB07") == "HOSTxxx3"
+    assert names.of(SecretKind.HOST, "FIN-DB07") == "HOSTxxx3"

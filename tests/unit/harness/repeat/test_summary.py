@@ -120,7 +120,7 @@ def test_text_tells_causes_evidence_and_the_line_that_does_it_again():
 
 def test_text_says_how_many_were_booted_instead():
     endings = [end(1, start="forked from shell 1a2b"), end(2, start="booted: no state"), end(3)]
-    assert "1 could not go on from a saved state: booted: no state" in lines(endings)
+    assert "1 could not go on from a snapshot: booted: no state" in lines(endings)
 
 
 def test_text_says_so_where_nothing_was_judged():

@@ -18,7 +18,7 @@ from harness.repeat.hunt import HuntRun
 from harness.repeat.outcome import Ending
 from harness.repeat.plan import Repetition
 from harness.repeat.summary import Hunt
-from harness.repeat.workers import Crew, Job, busy_words, host_load
+from harness.repeat.workers import Job, Workers, busy_words, host_load
 from harness.scenario.exit_codes import EXIT_INTERRUPTED
 from harness.scenario.verdict import Status
 from harness.scenarios import find_scenario
@@ -41,9 +41,9 @@ def repetitions(most):
 
 
 def play(target, run_dir, *, most=6, size=2):
-    with Crew(job=make_job(run_dir), size=size, target=target) as crew:
-        endings = list(crew.play(repetitions(most)))
-        pids = [hand.process.pid for hand in crew._hands]
+    with Workers(job=make_job(run_dir), size=size, target=target) as workers:
+        endings = list(workers.play(repetitions(most)))
+        pids = [worker.process.pid for worker in workers._workers]
     assert not any(alive(pid) for pid in pids)
     return sorted(endings, key=lambda ending: ending.repetition.number)
 
@@ -76,13 +76,13 @@ def test_workers_that_never_begin_break_all_and_end(tmp_path):
 def test_callers_fault_ends_the_crew(tmp_path):
     with (
         pytest.raises(SpecError, match="no such machine"),
-        Crew(job=make_job(tmp_path), size=1, target=repeat_workers.refuses) as crew,
+        Workers(job=make_job(tmp_path), size=1, target=repeat_workers.refuses) as workers,
     ):
-        list(crew.play(repetitions(3)))
+        list(workers.play(repetitions(3)))
 
 
 def hunting(tmp_path, monkeypatch, target=repeat_workers.passes, **fields):
-    monkeypatch.setattr(hunt_module, "Crew", lambda **words: Crew(**words, target=target))
+    monkeypatch.setattr(hunt_module, "Workers", lambda **words: Workers(**words, target=target))
     fields = {"plan": repetitions(6)} | fields
     return HuntRun(job=make_job(tmp_path), **fields)
 

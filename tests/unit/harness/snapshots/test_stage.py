@@ -7,7 +7,7 @@ from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import Alive, Reach, Scenario, Step
 from harness.scenario.stages import Stage
 from harness.scenarios import LIBRARY
-from harness.snapshots.stage import golden_stage, named_stage, state_stage
+from harness.snapshots.stage import named_stage, serving_stage, snapshot_stage
 
 
 def scenario(*steps: Step, tags: tuple[str, ...] = (), **more: object) -> Scenario:
@@ -16,7 +16,7 @@ def scenario(*steps: Step, tags: tuple[str, ...] = (), **more: object) -> Scenar
 
 @pytest.mark.parametrize("stage", [Stage.LOGIN, Stage.SHELL])
 def test_a_scenario_goes_on_from_the_stage_of_its_first_step(stage: Stage) -> None:
-    assert golden_stage(scenario(Reach(stage=stage), Alive())) is stage
+    assert snapshot_stage(scenario(Reach(stage=stage), Alive())) is stage
 
 
 @pytest.mark.parametrize(
@@ -29,24 +29,24 @@ def test_a_scenario_goes_on_from_the_stage_of_its_first_step(stage: Stage) -> No
     ],
 )
 def test_a_scenario_that_tests_booting_boots(booted: Scenario) -> None:
-    assert golden_stage(booted) is None
+    assert snapshot_stage(booted) is None
 
 
 def test_a_scenario_may_name_its_state() -> None:
-    assert golden_stage(scenario(Alive(), from_state=Stage.SHELL, tags=("boot",))) is Stage.SHELL
+    assert snapshot_stage(scenario(Alive(), from_state=Stage.SHELL, tags=("boot",))) is Stage.SHELL
     with pytest.raises(
-        SpecError, match="no state of a linux guest at kernel; there are: loader, login, shell"
+        SpecError, match="no snapshot of a linux guest at kernel; there are: loader, login, shell"
     ):
-        golden_stage(scenario(Alive(), from_state=Stage.KERNEL))
+        snapshot_stage(scenario(Alive(), from_state=Stage.KERNEL))
 
 
 def test_channels_of_sac_are_opened_in_each_fork() -> None:
-    assert state_stage(GuestKind.SAC, Stage.SHELL) is Stage.CMD
-    assert state_stage(GuestKind.SAC, Stage.SAC) is Stage.SAC
+    assert serving_stage(GuestKind.SAC, Stage.SHELL) is Stage.CMD
+    assert serving_stage(GuestKind.SAC, Stage.SAC) is Stage.SAC
 
 
 def test_scenarios_with_the_tag_boot_all_boot_and_most_others_do_not() -> None:
-    stages = {name: golden_stage(one) for name, one in LIBRARY.items()}
+    stages = {name: snapshot_stage(one) for name, one in LIBRARY.items()}
     assert {name for name, one in LIBRARY.items() if "boot" in one.tags and stages[name] is not None} == set()
     assert sum(stage is not None for stage in stages.values()) > len(LIBRARY) / 2
 

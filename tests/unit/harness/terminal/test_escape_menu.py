@@ -1,32 +1,32 @@
-"""The escape menu: typed bytes in, text and wishes out, whatever the chunks."""
+"""The escape menu: typed bytes in, text and options out, whatever the chunks."""
 
 import pytest
 
-from harness.terminal.escape_menu import Act, EscapeMenu, SysRqKey, help_text
+from harness.terminal.escape_menu import EscapeMenu, MenuAct, SysRqKey, help_text
 
 ESC = b"\x1d"
 
 
 def feed(data: bytes, size: int | None = None) -> list:
-    menu, wishes = EscapeMenu(), []
+    menu, options = EscapeMenu(), []
     for start in range(0, len(data), size or max(1, len(data))):
-        wishes += menu.feed(data[start : start + (size or len(data))])
-    return wishes
+        options += menu.feed(data[start : start + (size or len(data))])
+    return options
 
 
 @pytest.mark.parametrize(
     ("typed", "wished"),
     [
         (b"plain text\r", [b"plain text\r"]),
-        (ESC + b"n", [Act.NMI]),
-        (b"ab" + ESC + b"rcd", [b"ab", Act.RESET, b"cd"]),
-        (ESC + b"p" + ESC + b"o" + ESC + b"O", [Act.POWER_BUTTON, Act.POWER_OFF, Act.POWER_ON]),
+        (ESC + b"n", [MenuAct.NMI]),
+        (b"ab" + ESC + b"rcd", [b"ab", MenuAct.RESET, b"cd"]),
+        (ESC + b"p" + ESC + b"o" + ESC + b"O", [MenuAct.POWER_BUTTON, MenuAct.POWER_OFF, MenuAct.POWER_ON]),
         (ESC + b"sh", [SysRqKey(key=b"h")]),
-        (ESC + b"b", [Act.BREAK]),
+        (ESC + b"b", [MenuAct.BREAK]),
         (ESC + ESC, [ESC]),
-        (ESC + b"?" + ESC + b"h", [Act.HELP, Act.HELP]),
-        (ESC + b"x", [Act.HELP]),
-        (ESC + b"q", [Act.QUIT]),
+        (ESC + b"?" + ESC + b"h", [MenuAct.HELP, MenuAct.HELP]),
+        (ESC + b"x", [MenuAct.HELP]),
+        (ESC + b"q", [MenuAct.QUIT]),
         (ESC, []),
         (b"", []),
     ],
@@ -39,12 +39,17 @@ def test_chunks_do_not_matter():
     typed = b"one" + ESC + b"n" + ESC + b"sc" + ESC + ESC + b"two" + ESC + b"q"
     whole, single = feed(typed), feed(typed, 1)
     joined = []
-    for wish in single:
-        if isinstance(wish, bytes) and not isinstance(wish, Act) and joined and type(joined[-1]) is bytes:
-            joined[-1] += wish
+    for request in single:
+        if (
+            isinstance(request, bytes)
+            and not isinstance(request, MenuAct)
+            and joined
+            and type(joined[-1]) is bytes
+        ):
+            joined[-1] += request
         else:
-            joined.append(wish)
-    assert b"".join(wish for wish in whole if type(wish) is bytes) == b"one" + ESC + b"two"
+            joined.append(request)
+    assert b"".join(request for request in whole if type(request) is bytes) == b"one" + ESC + b"two"
     assert [w for w in whole if type(w) is not bytes] == [w for w in joined if type(w) is not bytes]
 
 

@@ -12,7 +12,7 @@ import pytest
 from emulator.clock import Deadline, FakeClock
 from emulator.errors import ConsoleClosed, ControlError
 from harness.terminal import terminal
-from harness.terminal.terminal import Links, Terminal, greet, raw_terminal
+from harness.terminal.terminal import LinkSockets, Terminal, greet, raw_terminal
 
 ESC = b"\x1d"
 
@@ -45,7 +45,7 @@ class Rig:
         os.write(self.typing, typed)
         os.close(self.typing)
         self.link_end.sendall(guest)
-        links = Links(console=Path("console.sock"), control=Path("control.sock") if control else None)
+        links = LinkSockets(console=Path("console.sock"), control=Path("control.sock") if control else None)
         one = Terminal(
             links=links, writable=writable, stdin=self.keyboard, stdout=self.showing, clock=self.clock
         )
@@ -121,7 +121,7 @@ def test_target_without_control_says_so(rig):
 
 
 def test_console_that_nobody_serves_is_said(tmp_path):
-    links = Links(console=tmp_path / "console.sock", control=None)
+    links = LinkSockets(console=tmp_path / "console.sock", control=None)
     with pytest.raises(ConsoleClosed):
         Terminal(links=links, writable=False).run()
 
@@ -148,7 +148,7 @@ def test_greeting_escapes_what_it_names():
 def open_rig(monkeypatch, **settings):
     rig = Rig(monkeypatch)
     one = Terminal(
-        links=Links(console=Path("console.sock"), control=None),
+        links=LinkSockets(console=Path("console.sock"), control=None),
         writable=True,
         stdin=rig.keyboard,
         stdout=rig.showing,
