@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.channel import Write
 from emulator.console.links import CONTROL_SOCKET, ControlHandler, open_control_link, open_links
 from emulator.console.loop import Loop
 from emulator.console.marks import MarkKind
 from emulator.console.outgoing import OutgoingQueue
 from emulator.console.pty_endpoint import PtyEndpoint, open_endpoint
-from emulator.console.sysrq import Write
 from emulator.console.transcript import Sink, Transcript
 from emulator.console.wires import PtyWire, SocketWire, Wire, open_raw_pty
 from emulator.errors import DeadlineExceeded, LabError, StateError

@@ -18,10 +18,10 @@ from pathlib import Path
 import serial
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.channel import make_system_request
 from emulator.console.links import ControlHandler
 from emulator.console.pty_endpoint import PtyEndpoint
 from emulator.console.pump import Console, run_console
-from emulator.console.sysrq import make_system_request
 from emulator.console.transcript import Sink, Transcript
 from emulator.console.wires import READ_SIZE, TTY_LINGER_S, count_waiting
 from emulator.errors import ConsoleClosed, LabError, SpecError, StateError

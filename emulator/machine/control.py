@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from emulator.clock import Deadline
+from emulator.console.channel import require_key
 from emulator.console.marks import MarkKind
-from emulator.console.sysrq import require_key
 from emulator.console.transcript import Transcript
 from emulator.errors import EmulatorError, SpecError
 from emulator.machine.spec import Device, MachineSpec, MachineType

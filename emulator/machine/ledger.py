@@ -17,8 +17,7 @@ from pathlib import Path
 from emulator import places
 from emulator.errors import LabError, SpecError
 from emulator.files import make_private_directory, write_json
-from emulator.machine.process import MARKER_VARIABLE
-from emulator.machine.procfs import Identity, find_marked
+from emulator.machine.process import MARKER_VARIABLE, Identity, find_marked
 from emulator.machine.run_dir import remove_temp_dir
 from emulator.values import json_ready, load_json, read_value
 

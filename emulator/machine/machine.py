@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.channel import make_system_request
 from emulator.console.pump import Console, open_console, open_socket_console
-from emulator.console.sysrq import make_system_request
 from emulator.console.transcript import Transcript
 from emulator.errors import LabError, SnapshotError, StateError
 from emulator.machine.argv import CONSOLE_CHARDEV, RamFile, Wiring, build_argv
 from emulator.machine.bench import Bench, Opening, Teardown, open_bench
 from emulator.machine.control import Capability, answer_request, capabilities
 from emulator.machine.host import measure_tsc_khz
-from emulator.machine.origin import FORKED, Origin
-from emulator.machine.power import LAST_WORDS_S, Launch, MachineState, PowerCycle, argv_sha256
+from emulator.machine.power import FORKED, LAST_WORDS_S, Launch, MachineState, Origin, PowerCycle, argv_sha256
 from emulator.machine.probe import Choice
-from emulator.machine.process import Exit, stderr_tail
-from emulator.machine.procfs import Identity
+from emulator.machine.process import Exit, Identity, stderr_tail
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.run_dir import BULK_DIRECTORY, COM2_FILE, FIRMWARE_FILE, STDERR_FILE
 from emulator.machine.spec import MachineSpec

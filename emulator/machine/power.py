@@ -18,9 +18,9 @@ from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ControlError, DeadlineExceeded, LabError, LaunchError, MachineGone
-from emulator.machine.process import Exit, QemuProcess, judge_exit
-from emulator.machine.procfs import describe_state, read_stat
+from emulator.machine.process import Exit, QemuProcess, describe_state, judge_exit, read_stat
 from emulator.machine.qmp import LoopThread, QmpLink
+from emulator.machine.spec import MachineSpec
 
 QUIT_GRACE_S = 3.0
 TERM_GRACE_S = 2.0
@@ -407,3 +407,32 @@ def _longer(deadline: Deadline) -> Deadline:
 _STATE_FD = "ttylab-state"
 _FINISHING = "finish-migrate"
 _STATES = {"RESUME": MachineState.RUNNING, "STOP": MachineState.PAUSED}
+
+
+FORKED = "forked"
+"""The mark, instead of "started", where a machine goes on from a snapshot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A snapshot to go on from; the machine's spec must be the one that was saved, but for name and seed.
+
+    Attributes:
+        spec: the machine as it was asked for; that of the fork has other disks.
+        key: the state's fingerprint.
+        stage: how far its guest had come ("shell").
+        vm_state: what QEMU wrote of devices and, without `ram`, of RAM.
+        ram: the guest's RAM, which is mapped privately and never written.
+        vars_file: OVMF's variable store at that moment.
+        past: what the console had shown by then; the machine's transcript begins with it.
+        shared: what the fork has in common with every other fork of the state, for marks and reports.
+    """
+
+    spec: MachineSpec
+    key: str
+    stage: str
+    vm_state: Path
+    ram: Path | None
+    vars_file: Path | None
+    past: Transcript
+    shared: tuple[str, ...] = ()
