@@ -1,4 +1,8 @@
-"""What a console is to everybody above it: a transcript to read and a way to write."""
+"""What a console is to everything above it: a transcript, a way to write, and system requests on its line.
+
+A magic system request (docs/facts/qemu.md 4, docs/facts/hardware.md 3) waits until all typed bytes were sent
+and read and the line has rested for 50 ms; then come BREAK, a pause, and the key.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +18,20 @@ from emulator.errors import ControlError, SpecError
 class Channel(Protocol):
     """A live console: QEMU's ttyS0, a serial port, a link of the service.
 
-    Whoever implements it reads always, also when nobody listens; the transcript is the only way
-    to see what came.
+    It always reads, even when nobody listens; the transcript is the only way to see what came.
     """
 
     @property
     def transcript(self) -> Transcript:
-        """All that came and went."""
-        ...
+        """All bytes both ways."""
 
     def write(self, data: bytes, deadline: Deadline) -> None:
-        """Hand `data` to the far end and note it in the transcript; returns once all of it is handed over.
+        """Hand all of `data` to the far end and note it in the transcript.
 
         Raises:
-            ConsoleClosed: the far end is gone; how many bytes were handed over is in the text.
-            DeadlineExceeded: the far end took no more (a stopped QEMU); the same.
+            ConsoleClosed: the far end is gone; the text says how many bytes were handed over.
+            DeadlineExceeded: the far end took no more (a stopped QEMU); the text says the same.
         """
-        ...
 
 
 class Cursor:
@@ -46,14 +47,14 @@ class Cursor:
         self.position = position
 
     def available(self) -> int:
-        """Return how many bytes can be read at once."""
+        """Return how many bytes can be read now."""
         return len(self.transcript) - max(self.position, self.transcript.first)
 
     def read(self, size: int = 65536) -> bytes:
-        """Return up to `size` bytes that are there already, b"" where none are.
+        """Return up to `size` bytes that are there already, or b"".
 
-        A transcript that keeps only its end (`Transcript.keep`) moves a reader who is too late to its
-        oldest byte; `position` tells.
+        A transcript that keeps only its end (`Transcript.keep`) moves a late reader to its oldest byte, which
+        `position` shows.
         """
         self.position = max(self.position, self.transcript.first)
         data = self.transcript.read(self.position, self.position + size)
@@ -71,34 +72,31 @@ class Cursor:
 
 
 QUIET_BEFORE_BREAK_S = 0.05
-"""A BREAK within 2 ms of a typed byte is lost, from 10 ms on it is safe."""
+"""A BREAK within 2 ms of a typed byte is lost; after 10 ms it is safe."""
 BREAK_TO_KEY_S = 0.03
-"""Time for the guest to take the BREAK's interrupt; a key in the same FIFO would be typed instead."""
+"""Time for the guest to handle the BREAK's interrupt; a key in the same FIFO would just be typed."""
 _LOOK_EVERY_S = 0.005
 
 Write = Callable[[bytes, Deadline], None]
 
 
 class SerialLine(Protocol):
-    """A console, as far as a system request needs it; `emulator.console.pump.Console` is one."""
+    """What a system request needs of a console; `emulator.console.pump.Console` has it."""
 
     @property
     def transcript(self) -> Transcript:
-        """All that came and went."""
-        ...
+        """All bytes both ways."""
 
     @property
     def unread(self) -> int:
-        """How many typed bytes the guest's UART has not taken yet, as far as this host can know."""
-        ...
+        """How many typed bytes the guest's UART has not taken yet, as far as the host can tell."""
 
     def held(self) -> AbstractContextManager[Write]:
-        """Keep back what others type, for the time of the `with`; gives what writes nevertheless."""
-        ...
+        """Hold back what others type during the `with`; gives a function that writes all the same."""
 
 
 def require_key(key: object) -> str:
-    """Return `key` if it can be one of a system request.
+    """Return `key` if it can be the key of a system request.
 
     Raises:
         SpecError: it is not one printable ASCII character.
@@ -111,9 +109,9 @@ def require_key(key: object) -> str:
 def make_system_request(
     line: SerialLine, key: str, deadline: Deadline, *, send_break: Callable[[Deadline], None]
 ) -> None:
-    """Send the request; what the guest makes of it is for others to see. Takes 30 to 90 ms besides the BREAK.
+    """Send the request, whose effect others observe; takes 30 to 90 ms besides the BREAK.
 
-    What others type meanwhile comes after the key: a byte between BREAK and key would be the key.
+    What others type meanwhile follows the key: a byte between BREAK and key would be taken for the key.
 
     Raises:
         SpecError: `key` is not one printable ASCII character.
@@ -130,9 +128,9 @@ def make_system_request(
 
 
 def _let_line_rest(line: SerialLine, deadline: Deadline) -> None:
-    """Wait until all typed bytes were read, and the last one is QUIET_BEFORE_BREAK_S old.
+    """Wait until all typed bytes were read and the last one is QUIET_BEFORE_BREAK_S old.
 
-    A BREAK would overtake bytes that wait on the way, and the first of them would be the key.
+    A BREAK would overtake bytes that wait on the way, and the first of them would be taken for the key.
     """
     quiet_since = -QUIET_BEFORE_BREAK_S
     while True:
@@ -140,7 +138,7 @@ def _let_line_rest(line: SerialLine, deadline: Deadline) -> None:
         typed = line.transcript.typed
         if waiting or typed:
             quiet_since = max(quiet_since, now if waiting else typed[-1].at)
-        rest = round(quiet_since + QUIET_BEFORE_BREAK_S - now, 6)  # as exact as the transcript's clock
+        rest = round(quiet_since + QUIET_BEFORE_BREAK_S - now, 6)  # no finer than the transcript's clock
         if rest <= 0:
             return
         if waiting and deadline.expired():
