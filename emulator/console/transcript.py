@@ -1,8 +1,8 @@
 """The evidence: all bytes both ways, with stamps and marks on one append-only timeline.
 
-On disk a transcript is two files: `console.bin` has only the guest's bytes, `timeline.jsonl` one JSON object
-per line: `{"t", "out": [start, end]}`, `{"t", "at", "in": base64}` or `{"t", "at", "mark", "name", "detail"}`;
-the first line is `{"version": 1, "console": NAME}`, the last `{"t", "closed": REASON}`.
+On disk a transcript is two files. `console.bin` has only the guest's bytes, `timeline.jsonl` one JSON object
+per line: first `{"version": 1, "console": NAME}`, then `{"t", "out": [start, end]}`,
+`{"t", "at", "in": base64}` and `{"t", "at", "mark", "name", "detail"}`, last `{"t", "closed": REASON}`.
 """
 
 from __future__ import annotations
