@@ -61,15 +61,6 @@ class Cursor:
         self.position += len(data)
         return data
 
-    def read_wait(self, size: int, deadline: Deadline) -> bytes:
-        """Return up to `size` bytes as soon as there is one; b"" at the deadline or at the end."""
-        while True:
-            version = self.transcript.version
-            data = self.read(size)
-            if data or self.transcript.closed is not None or deadline.expired():
-                return data or self.read(size)
-            self.transcript.wait_change(version, deadline)
-
 
 QUIET_BEFORE_BREAK_S = 0.05
 """A BREAK within 2 ms of a typed byte is lost; after 10 ms it is safe."""

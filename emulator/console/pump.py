@@ -285,7 +285,6 @@ def open_console(
     *,
     sink: Sink | None = None,
     clock: Clock = SYSTEM_CLOCK,
-    epoch: float | None = None,
     keep: int | None = None,
     transcript: Transcript | None = None,
     links_dir: Path | None = None,
@@ -301,7 +300,7 @@ def open_console(
         LabError: the pump failed; raised at the end, unless something else is raised already.
     """
     with open_raw_pty() as pty:
-        own = Transcript(name, clock=clock, sink=sink, epoch=epoch, keep=keep)
+        own = Transcript(name, clock=clock, sink=sink, keep=keep)
         with run_console(
             PtyWire(pty),
             own if transcript is None else transcript,
@@ -321,8 +320,6 @@ def open_socket_console(
     sink: Sink | None = None,
     clock: Clock = SYSTEM_CLOCK,
     epoch: float | None = None,
-    links_dir: Path | None = None,
-    on_control: ControlHandler | None = None,
 ) -> Iterator[Console]:
     """Open a console on a connected stream socket, which the caller closes.
 
@@ -330,7 +327,7 @@ def open_socket_console(
         LabError: the pump failed; raised at the end, unless something else is raised already.
     """
     transcript = Transcript(name, clock=clock, sink=sink, epoch=epoch)
-    with run_console(SocketWire(link), transcript, links_dir=links_dir, on_control=on_control) as console:
+    with run_console(SocketWire(link), transcript) as console:
         yield console
 
 

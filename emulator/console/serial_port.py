@@ -268,7 +268,6 @@ def open_serial_console(
     name: str | None = None,
     sink: Sink | None = None,
     clock: Clock = SYSTEM_CLOCK,
-    epoch: float | None = None,
     links_dir: Path | None = None,
     on_control: ControlHandler | None = None,
 ) -> Iterator[SerialConsole]:
@@ -284,7 +283,7 @@ def open_serial_console(
         port = _open_port(url, baudrate)
         wire = _choose_wire(port, stack)
         stack.callback(port.close)  # before the wire: it ends what its threads wait for
-        transcript = Transcript(name or url, clock=clock, sink=sink, epoch=epoch)
+        transcript = Transcript(name or url, clock=clock, sink=sink)
         console = stack.enter_context(
             run_console(wire, transcript, links_dir=links_dir, on_control=on_control)
         )

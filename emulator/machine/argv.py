@@ -53,19 +53,6 @@ class QemuVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CpuModel:
-    """A CPU that the guest sees.
-
-    Attributes:
-        name: the value of `-cpu`.
-        reason: why this one, for the report.
-    """
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FirmwareFiles:
     """UEFI firmware on the host.
 
@@ -120,21 +107,16 @@ class Wiring:
     tpm_fd: int | None = None
 
 
-def cpu_model(version: QemuVersion, accelerator: Literal["tcg", "kvm"]) -> CpuModel:
-    """Choose the CPU that is known to run every guest.
+def cpu_model(version: QemuVersion, accelerator: Literal["tcg", "kvm"]) -> str:
+    """Return the CPU, as `-cpu` names it, that is known to run every guest.
 
-    With cx16, 6 of 30 boots of 6.12 failed under QEMU 7.2, none of 30 under 10.0 and 11
-    (docs/facts/qemu.md 2). Versions in between were not measured and are treated like 7.2.
+    svm is masked so that kvm_amd stays out of the guest. cx16 is masked where TCG breaks cmpxchg16b, with
+    which kernels from 6.12 on oops (a lab fault): 6 of 30 boots of 6.12 failed under QEMU 7.2, none of 30
+    under 10.0 and 11 (docs/facts/qemu.md 2). Versions in between were not measured and are treated like 7.2.
     """
     if accelerator == "kvm":
-        return CpuModel(name="host", reason="KVM runs the host's own CPU")
-    if (version.major, version.minor) >= _CX16_MEASURED_GOOD:
-        return CpuModel(name="qemu64,-svm", reason="svm is masked so that kvm_amd stays out of the guest")
-    return CpuModel(
-        name="qemu64,-svm,-cx16",
-        reason=f"cx16 is masked: TCG of QEMU {version} breaks cmpxchg16b, and kernels from 6.12 on oops "
-        "with it (a lab fault); svm is masked so that kvm_amd stays out of the guest",
-    )
+        return "host"
+    return "qemu64,-svm" if (version.major, version.minor) >= _CX16_MEASURED_GOOD else "qemu64,-svm,-cx16"
 
 
 def build_argv(
@@ -245,7 +227,7 @@ def _memory(spec: MachineSpec, ram: RamFile | None) -> tuple[str, ...]:
 def _processor(
     spec: MachineSpec, *, accelerator: Literal["tcg", "kvm"], version: QemuVersion
 ) -> tuple[str, ...]:
-    model = cpu_model(version, accelerator).name if spec.windows is None else WINDOWS_CPUS[accelerator]
+    model = cpu_model(version, accelerator) if spec.windows is None else WINDOWS_CPUS[accelerator]
     # One thread for all vCPUs: a boot with 2 costs 2.5 CPU s, 6.2 with thread=multi (docs/facts/qemu.md 2).
     accel = "kvm" if accelerator == "kvm" else f"tcg,thread=single,tb-size={TCG_CACHE_MIB}"
     seed = () if spec.seed is None else ("-seed", str(spec.seed))

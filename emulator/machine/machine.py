@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.channel import make_system_request
@@ -268,10 +267,6 @@ class Machine:
         kind = "png" if path.suffix == ".png" else "ppm"
         self.query("screendump", {"filename": str(path.resolve()), "format": kind}, deadline=deadline)
 
-    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what a client of `control.sock` asks, and return its answer."""
-        return answer_request(self, self.transcript, request)
-
     # -- inside --------------------------------------------------------------------------------
 
     def _act(
@@ -471,11 +466,6 @@ def _open(spec: MachineSpec, opening: Opening, *, start: bool) -> Iterator[Machi
 
 def _build(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Machine:
     bench = open_bench(spec, teardown, opening)
-    machines: list[Machine] = []
-
-    def answer(request: dict[str, Any]) -> dict[str, Any]:
-        return machines[0].answer(request)
-
     console = teardown.enter(
         open_console(
             "ttyS0",
@@ -484,7 +474,7 @@ def _build(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Machine:
             keep=opening.keep,
             transcript=opening.transcript,
             links_dir=bench.temp_dir,
-            on_control=answer,
+            on_control=lambda request: answer_request(machine, machine.transcript, request),
         )
     )
     if bench.origin is not None:
@@ -492,6 +482,5 @@ def _build(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Machine:
     bench = replace(bench, entry=replace(bench.entry, console=str(console.endpoint.path)))
     bench.ledger.write(bench.entry)
     machine = Machine(spec, bench, console=console)
-    machines.append(machine)
     teardown.push(machine.close)
     return machine
