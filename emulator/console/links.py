@@ -237,8 +237,6 @@ class _ControlServer:
         self._wake = wake
         self._handler = handler
         self._thread = threading.Thread(target=self._run, name="control-link")
-
-    def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
@@ -306,9 +304,7 @@ def open_control_link(path: Path, handler: ControlHandler) -> Iterator[Path]:
         listener = stack.enter_context(listen_unix(path))
         wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         stack.callback(os.close, wake)
-        server = _ControlServer(listener, wake, handler)
-        server.start()
-        stack.callback(server.stop)
+        stack.callback(_ControlServer(listener, wake, handler).stop)
         yield path
 
 

@@ -294,10 +294,7 @@ def open_console(
 
     The console outlives its far ends: a machine may be powered off and on. At the end of the `with` the
     transcript is closed and complete; it keeps the latest `keep` bytes, or all. A `transcript` that is passed
-    in grows instead, and its owner closes it.
-
-    Raises:
-        LabError: the pump failed; raised at the end, unless something else is raised already.
+    in grows instead, and its owner closes it. Errors are those of `run_console`.
     """
     with open_raw_pty() as pty:
         own = Transcript(name, clock=clock, sink=sink, keep=keep)
@@ -321,11 +318,7 @@ def open_socket_console(
     clock: Clock = SYSTEM_CLOCK,
     epoch: float | None = None,
 ) -> Iterator[Console]:
-    """Open a console on a connected stream socket, which the caller closes.
-
-    Raises:
-        LabError: the pump failed; raised at the end, unless something else is raised already.
-    """
+    """Open a console on a connected socket, which the caller closes; errors are those of `run_console`."""
     transcript = Transcript(name, clock=clock, sink=sink, epoch=epoch)
     with run_console(SocketWire(link), transcript) as console:
         yield console

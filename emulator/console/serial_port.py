@@ -210,22 +210,11 @@ class SerialConsole:
         return self._console.far_end_gone
 
     def write(self, data: bytes, deadline: Deadline) -> None:
-        """Hand all of `data` to the port and note it in the transcript.
-
-        Raises:
-            ConsoleClosed: the port is gone; the text says how many bytes were handed over.
-            DeadlineExceeded: the port took no more; the text says the same.
-            LabError: the pump failed.
-        """
+        """Hand all of `data` to the port, and note it; errors are those of `Console.write`."""
         self._console.write(data, deadline)
 
     def drain(self, deadline: Deadline) -> None:
-        """Return once all that has arrived is in the transcript.
-
-        Raises:
-            DeadlineExceeded: the far end writes faster than it can be read.
-            LabError: the pump failed.
-        """
+        """Return once all that has arrived is in the transcript; errors are those of `Console.drain`."""
         self._console.drain(deadline)
 
     def send_break(self, deadline: Deadline) -> None:
@@ -244,14 +233,7 @@ class SerialConsole:
             raise ConsoleClosed(f"{self.url} did not take a BREAK: {error}") from error
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
-        """Make a magic system request with one key; see `make_system_request`.
-
-        Raises:
-            SpecError: `key` is not one printable ASCII character.
-            StateError: the line can't carry a BREAK.
-            ControlError: what was typed before can't be sent.
-            ConsoleClosed, DeadlineExceeded: the port did not take the BREAK, or the key.
-        """
+        """Make a magic system request with one key; errors are those of `make_system_request`."""
         self._require_break()
         make_system_request(self._console, key, deadline, send_break=self.send_break)
 

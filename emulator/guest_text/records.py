@@ -143,10 +143,6 @@ class RecordSplitter:
         self._offset += position
         return segments
 
-    def pending(self) -> bytes:
-        """Return the held bytes: user text unless the next bytes make a record of them."""
-        return self._held
-
     def flush(self) -> list[Segment]:
         """Return the held bytes as user text: nothing more will come, or nobody wants to wait."""
         if not self._held:
@@ -195,10 +191,6 @@ class UserView(StreamView):
     def flush(self) -> int:
         """Take held bytes as user text; return how many there were."""
         return self._take(self._splitter.flush())
-
-    def pending(self) -> bytes:
-        """Return the bytes that are neither user text nor kernel text yet."""
-        return self._splitter.pending()
 
     def _take(self, segments: list[Segment]) -> int:
         before, first = len(self), self._decided

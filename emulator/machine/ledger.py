@@ -186,15 +186,12 @@ def collect_garbage(ledger: Ledger | None = None, *, dry_run: bool = False) -> t
         dry_run: whether only to say what would be done.
     """
     book = ledger or Ledger()
-    collected = [_collect(book, one, dry_run=dry_run) for one in book.read() if _is_garbage(one)]
+    garbage = [one for one in book.read() if isinstance(one, Corrupt) or not one.owner.alive()]
+    collected = [_collect(book, one, dry_run=dry_run) for one in garbage]
     collected += [
         _remove_file(path, problem="half-written", dry_run=dry_run) for path in book.partial_files()
     ]
     return tuple(collected)
-
-
-def _is_garbage(one: Entry | Corrupt) -> bool:
-    return isinstance(one, Corrupt) or not one.owner.alive()
 
 
 def _collect(book: Ledger, one: Entry | Corrupt, *, dry_run: bool) -> Collected:
@@ -234,10 +231,9 @@ def _do(steps: list[_Step], *, dry_run: bool) -> tuple[list[str], list[str]]:
         try:
             if not dry_run:
                 act()
+            acts.append(name)
         except (OSError, LabError) as error:
             errors.append(f"{name}: {error}")
-        else:
-            acts.append(name)
     return acts, errors
 
 

@@ -193,21 +193,11 @@ class Machine:
     # -- control -------------------------------------------------------------------------------
 
     def pause(self, deadline: Deadline) -> None:
-        """Stop the guest's CPUs.
-
-        Raises:
-            StateError: it is off.
-            ControlError: QMP failed.
-        """
+        """Stop the guest's CPUs; errors are those of `query`."""
         self.query("stop", deadline=deadline)
 
     def resume(self, deadline: Deadline) -> None:
-        """Let the guest's CPUs run.
-
-        Raises:
-            StateError: it is off.
-            ControlError: QMP failed.
-        """
+        """Let the guest's CPUs run; errors are those of `query`."""
         self.query("cont", deadline=deadline)
 
     def nmi(self, deadline: Deadline) -> None:
@@ -220,14 +210,7 @@ class Machine:
         self._act(Capability.SERIAL_BREAK, "chardev-send-break", arguments, deadline=deadline)
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
-        """Make a magic system request with one key; see `make_system_request`.
-
-        Raises:
-            SpecError: `key` is not one printable ASCII character.
-            StateError: it is off.
-            ControlError: QMP failed, or the guest does not read what was typed before.
-            ConsoleClosed, DeadlineExceeded: the key was not taken.
-        """
+        """Make a magic system request with one key; errors are those of `make_system_request`."""
         self._require(Capability.SERIAL_BREAK, "sysrq")
         self._cycle_for("sysrq")
         make_system_request(self.console, key, deadline, send_break=self.send_break)
@@ -260,9 +243,7 @@ class Machine:
     def screendump(self, path: Path, deadline: Deadline) -> None:
         """Write a picture of the guest's screen to `path`: PNG if it ends in .png, else PPM.
 
-        Raises:
-            StateError: it is off.
-            ControlError: QMP failed, or the machine has no screen.
+        Errors are those of `query`; ControlError also says that the machine has no screen.
         """
         kind = "png" if path.suffix == ".png" else "ppm"
         self.query("screendump", {"filename": str(path.resolve()), "format": kind}, deadline=deadline)
@@ -322,12 +303,15 @@ class Machine:
     def _build_argv(
         self, qmp_fd: int, *, bulk_fd: int | None, tpm_fd: int | None, origin: Origin | None
     ) -> tuple[str, ...]:
+        ram = self._bench.ram
+        if origin is not None:
+            ram = None if origin.ram is None else RamFile(path=origin.ram, shared=False)
         wiring = Wiring(
             console_path=self.console.path,
             qmp_fd=qmp_fd,
             bulk_fd=bulk_fd,
             vars_file=self._bench.vars_file,
-            ram=self._bench.ram if origin is None else _private_ram(origin),
+            ram=ram,
             incoming=origin is not None,
             com2_file=None if self.spec.windows is None else self.run_dir / COM2_FILE,
             firmware_file=None if self.spec.windows is None else self.run_dir / FIRMWARE_FILE,
@@ -393,10 +377,6 @@ def _open_state(origin: Origin, stack: ExitStack) -> int:
         raise SnapshotError(f"snapshot {origin.key}: {origin.vm_state}: {error.strerror}") from error
     stack.callback(os.close, fd)
     return fd
-
-
-def _private_ram(origin: Origin) -> RamFile | None:
-    return None if origin.ram is None else RamFile(path=origin.ram, shared=False)
 
 
 def _fork_facts(origin: Origin) -> dict[str, object]:
