@@ -23,16 +23,14 @@ from emulator.fleet.machine_fleet import open_fleet
 from emulator.fleet.machine_guest import PowerChange
 from emulator.images.catalog import load_catalog
 from emulator.service.app import create_app
-from emulator.service.core.context import Service
+from emulator.service.core import Service
 from emulator.service.https.server import BoundSocket, bind, open_server
 from emulator.service.https.tls import Authority, open_authority, server_context
-from emulator.service.parts.activity import ActivityLog
-from emulator.service.parts.blobs import BlobSigner
 from emulator.service.parts.links import Links
-from emulator.service.parts.operations import Operations
+from emulator.service.parts.operations import ActivityLog, Operations
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.sign_in import SignIn
-from emulator.service.parts.tokens import TokenDesk, TokenKey
+from emulator.service.parts.tokens import BlobSigner, TokenDesk, TokenKey
 from emulator.service.state.run_dirs import open_run_dir
 from emulator.service.state.store import StateDirectory, Store, hold_state_directory, open_store
 

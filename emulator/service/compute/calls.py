@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
+from fastapi import Body as FromBody
 from fastapi import Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -17,14 +18,13 @@ from emulator.cloud.compute import Body, render_instance, render_instance_view, 
 from emulator.cloud.console_access import resource_not_found
 from emulator.cloud.documents import table
 from emulator.cloud.guest_plan import GuestPlan, plan_guest
-from emulator.cloud.records import ResourceGroup, ScaleSet, VirtualMachine
-from emulator.cloud.resource_id import ResourceId, subscription_scope
+from emulator.cloud.records import ResourceGroup, ScaleSet, StorageAccount, VirtualMachine
+from emulator.cloud.resource_id import ResourceId, group_scope, is_within, subscription_scope
 from emulator.cloud.roles import is_allowed
 from emulator.errors import CloudError
 from emulator.images.catalog import load_catalog
 from emulator.service.compute.power import begin_change
-from emulator.service.core.context import Service, ServiceOf
-from emulator.service.core.routing import require_api_version
+from emulator.service.core import Service, ServiceOf, require_api_version
 from emulator.service.identity.authentication import (
     Caller,
     address_of,
@@ -42,6 +42,9 @@ ResourceName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.()-]{1,90}$")]
 SubscriptionName = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 ApiVersion = Annotated[str, Depends(require_api_version)]
 Expand = Annotated[str | None, Query(alias="$expand", max_length=90)]
+Filter = Annotated[str | None, Query(alias="$filter")]
+Document = Annotated[dict[str, Any], FromBody()]
+ResourceT = TypeVar("ResourceT", VirtualMachine, ScaleSet, StorageAccount)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,23 +75,50 @@ class Call:
         """Tell whether the caller may do `action` at `scope`; lists show only what may be read."""
         return is_allowed(self.service.cloud, self.caller.principal, action=action, scope=str(scope))
 
-    def enter(self, subscription: str) -> None:
-        """Check that the caller has any role in the subscription.
+    def enter(self, subscription: str, group: str | None = None) -> str:
+        """Return the scope of a subscription, or of a group in it, once the caller has any role there.
 
         Raises:
-            CloudError: 404, 401 or 403.
+            CloudError: 404, 401 or 403; the caller has no role there, or there is no such group.
         """
         authorize_member(self.service, self.caller, subscription)
+        if group is None:
+            return subscription_scope(subscription)
+        self.require_group(subscription, group)
+        return group_scope(subscription, group)
 
-    def note(self, action: str, scope: ResourceId | str) -> None:
-        """Write into the activity log that `action` was accepted."""
+    def note(
+        self, action: str, scope: ResourceId | str, *, succeeded: bool = True, status: str = "OK"
+    ) -> None:
+        """Write into the activity log that the caller asked for `action`; see `ActivityLog.note`."""
         self.service.activity.note(
             action,
             scope=str(scope),
-            caller=self.caller.name,
-            caller_id=self.caller.principal,
+            caller=self.caller,
             address=self.address,
+            succeeded=succeeded,
+            status=status,
         )
+
+    def readable(self, kind: type[ResourceT], scope: str) -> list[ResourceT]:
+        """Return the resources of `kind` under `scope` that the caller may read, oldest first."""
+        return [
+            one
+            for one in self.service.cloud.all(kind)
+            if is_within(str(one.id), scope) and self.may(f"{one.id.type}/read", one.id)
+        ]
+
+    def find(self, kind: type[ResourceT], target: ResourceId, *, action: str) -> ResourceT:
+        """Return the resource that the caller may do `action` ("read", "listKeys/action") to.
+
+        Raises:
+            CloudError: 401, 403 or 404.
+        """
+        self.authorize(f"{target.type}/{action}", target)
+        found = self.service.cloud.find(kind, target.key)
+        if found is None:
+            raise resource_not_found(target)
+        return found
 
     def require_group(self, subscription: str, group: str) -> ResourceGroup:
         """Return the resource group.
@@ -152,19 +182,6 @@ def find_machine(call: Call, target: ResourceId, *, action: str) -> VirtualMachi
     if target.parent is not None and call.service.cloud.find(ScaleSet, target.parent.key) is not None:
         raise CloudError(404, "NotFound", "The entity was not found in this Azure location.")
     raise resource_not_found(target)
-
-
-def find_scale_set(call: Call, target: ResourceId, *, action: str) -> ScaleSet:
-    """Return the scale set that the caller may do `action` to.
-
-    Raises:
-        CloudError: 401, 403 or 404.
-    """
-    call.authorize(f"{target.type}/{action}", target)
-    found = call.service.cloud.find(ScaleSet, target.key)
-    if found is None:
-        raise resource_not_found(target)
-    return found
 
 
 def show_machine(call: Call, vm: VirtualMachine, *, with_view: bool = False) -> Body:

@@ -8,10 +8,10 @@ from fastapi import Depends, Request
 
 from emulator.cloud.console_access import subscription_not_found
 from emulator.cloud.records import Principal, ResourceGroup, Subscription
-from emulator.cloud.resource_id import group_scope, parse_resource_id, subscription_scope
+from emulator.cloud.resource_id import group_scope, subscription_scope
 from emulator.cloud.roles import is_allowed, sees_subscription
-from emulator.errors import CloudError, SpecError
-from emulator.service.core.context import Service, ServiceOf
+from emulator.errors import CloudError
+from emulator.service.core import Service, ServiceOf
 from emulator.service.parts.tokens import Claims
 
 
@@ -113,51 +113,6 @@ def authorize_member(service: Service, caller: Claims, subscription: str) -> Non
             "Microsoft.Resources/subscriptions/read",
             scope=subscription_scope(subscription),
         )
-
-
-TENANT_SCOPE = ""
-_SCOPE_MAX = 1024
-
-
-def read_scope(text: str) -> str:
-    """Return a scope in its canonical form, "" for the tenant.
-
-    Raises:
-        CloudError: 400; it is none.
-    """
-    words = [word for word in text.strip("/").split("/") if word]
-    fixed = [word.lower() for word in words[0:4:2]]
-    if not words:
-        return TENANT_SCOPE
-    if len(text) <= _SCOPE_MAX and fixed == ["subscriptions"] and len(words) == 2:
-        return subscription_scope(words[1])
-    if len(text) <= _SCOPE_MAX and fixed == ["subscriptions", "resourcegroups"] and len(words) == 4:
-        return group_scope(words[1], words[3])
-    try:
-        return str(parse_resource_id("/".join(words)[:_SCOPE_MAX]))
-    except SpecError:
-        raise CloudError(400, "InvalidScope", f"The scope '{text[:200]}' is not valid.") from None
-
-
-def authorize_at(service: Service, caller: Claims, action: str, *, scope: str) -> None:
-    """Check that `caller` may do `action` at a canonical scope; at the tenant everybody may read.
-
-    Raises:
-        CloudError: 401, 403 or 404.
-    """
-    if scope != TENANT_SCOPE:
-        authorize(service, caller, action, scope=scope)
-    elif not action.lower().endswith("/read"):
-        raise CloudError(
-            403, "AuthorizationFailed", f"Nobody is authorized to perform action '{action}' over scope '/'."
-        )
-
-
-def tenant_of(service: Service, caller: Claims, scope: str) -> str:
-    """Return the tenant that a canonical scope is in."""
-    if scope == TENANT_SCOPE:
-        return caller.tenant
-    return require_subscription(service, caller, scope.split("/")[2]).tenant
 
 
 def require_group(service: Service, subscription: str, group: str) -> ResourceGroup:

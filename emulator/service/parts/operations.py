@@ -15,9 +15,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from emulator.cloud.records import ActivityEvent, Cloud
 from emulator.errors import CloudError, EmulatorError
+from emulator.service.parts.tokens import Claims
 
-KEPT_MAX = 1000
+OPERATIONS_MAX = 1000
 _LOG = logging.getLogger(__name__)
 
 
@@ -103,7 +105,7 @@ class Operations:
         )
         self._operations[operation.id] = operation
         self._busy.update(dict.fromkeys(operation.resources, operation))
-        while len(self._operations) > KEPT_MAX:
+        while len(self._operations) > OPERATIONS_MAX:
             self._operations.popitem(last=False)
         task = asyncio.create_task(self._run(operation, work))
         self._tasks.add(task)
@@ -146,3 +148,52 @@ class Operations:
             operation.ended = self._now()
             self._busy = {key: one for key, one in self._busy.items() if one is not operation}
             operation.over.set()
+
+
+EVENTS_MAX = 10_000
+
+
+class ActivityLog:
+    """Writes events into the cloud's records; the oldest go where there are too many."""
+
+    def __init__(self, cloud: Cloud, now: Callable[[], datetime]) -> None:
+        self._cloud = cloud
+        self._now = now
+
+    def note(
+        self,
+        operation: str,
+        *,
+        scope: str,
+        caller: Claims,
+        address: str,
+        succeeded: bool = True,
+        status: str = "OK",
+    ) -> ActivityEvent:
+        """Add one event and return it.
+
+        Args:
+            operation: Azure's operation name, in any case.
+            scope: resource id.
+            caller: who did it.
+            address: the caller's IP address.
+            succeeded: whether it succeeded.
+            status: HTTP status, with the reason if there is one.
+        """
+        event = ActivityEvent(
+            id=str(uuid.uuid4()),
+            at=self._now(),
+            operation=operation.upper(),
+            scope=scope,
+            caller=caller.name,
+            caller_id=caller.principal,
+            address=address,
+            succeeded=succeeded,
+            status=status,
+            correlation=str(uuid.uuid4()),
+        )
+        self._cloud.put(event)
+        events = self._cloud.all(ActivityEvent)
+        if len(events) > EVENTS_MAX:
+            self._cloud.remove(events[0])
+        return event

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from fastapi import Query
+from typing import Any
 
 from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import ActivityEvent
 from emulator.cloud.resource_id import subscription_scope
 from emulator.cloud.subscription_documents import FILTERS, event_document, selected
-from emulator.service.core.context import ServiceOf
-from emulator.service.core.routing import arm_router
-from emulator.service.identity.authentication import Caller, authorize
+from emulator.service.compute.calls import CallOf, Filter
+from emulator.service.core import arm_router
 
 router = arm_router()
 
@@ -21,15 +18,10 @@ router = arm_router()
     "/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values",
     tags=["activity"],
 )
-async def list_events(
-    service: ServiceOf,
-    caller: Caller,
-    subscription: str,
-    chosen: Annotated[str | None, Query(alias="$filter")] = None,
-) -> dict[str, Any]:
+async def list_events(call: CallOf, subscription: str, chosen: Filter = None) -> dict[str, Any]:
     """Return the events of a subscription that meet the filter, newest first."""
     scope = subscription_scope(subscription)
-    authorize(service, caller, "Microsoft.Insights/eventtypes/values/Read", scope=scope)
+    call.authorize("Microsoft.Insights/eventtypes/values/Read", scope)
     conditions = parse_filter(chosen, known=FILTERS)
-    found = selected(service.cloud.all(ActivityEvent), conditions, scope=scope)
+    found = selected(call.service.cloud.all(ActivityEvent), conditions, scope=scope)
     return {"value": [event_document(one) for one in found]}

@@ -9,8 +9,7 @@ from fastapi import APIRouter, Query
 from emulator.cloud.directory import matching, render_principal
 from emulator.cloud.records import Principal, PrincipalType
 from emulator.errors import CloudError
-from emulator.service.core.context import Service, ServiceOf
-from emulator.service.core.routing import BodyOf, CaseBlindRoute
+from emulator.service.core import BodyOf, CaseBlindRoute, Service, ServiceOf
 from emulator.service.identity.authentication import Caller
 from emulator.service.parts.tokens import Claims
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from emulator.cloud.directory import require_tenant
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from emulator.cloud.directory import find_managed_identity, require_resource, require_tenant
 from emulator.cloud.endpoints import ADFS, instance_discovery, metadata, openid_configuration, user_realm
 from emulator.errors import CloudError
-from emulator.service.core.context import Service, ServiceOf
-from emulator.service.identity.entra import entra_router
+from emulator.service.core import Service, ServiceOf, arm_router
+from emulator.service.identity.entra import NO_STORE, entra_router
+from emulator.service.parts.sign_in import matches
 
 router = entra_router()
 
@@ -74,3 +78,39 @@ def _configuration(service: Service, authority: str, tenant: str, *, second: boo
     return openid_configuration(
         service.endpoint, authority=authority.lower(), tenant=certain or "{tenantid}", second=second
     )
+
+
+MANAGED_PATH = "/ttylab/identity/token"
+managed: APIRouter = arm_router()
+
+
+@managed.get(MANAGED_PATH, tags=["sign-in"])
+async def issue_identity_token(
+    request: Request,
+    service: ServiceOf,
+    resource: str = "",
+    client_id: str | None = None,
+    principal_id: str | None = None,
+    object_id: str | None = None,
+) -> JSONResponse:
+    """Return a token of a managed identity to whoever knows the service's IDENTITY_HEADER."""
+    offered = request.headers.get("x-identity-header", "")
+    if not matches(service.sign_in.identity_header, offered):
+        await service.sign_in.throttle.fail("identity-header")
+        raise CloudError(401, "Unauthorized", "The header X-IDENTITY-HEADER is missing or wrong.")
+    found = find_managed_identity(service.cloud, client_id or principal_id or object_id)
+    if found is None:
+        raise CloudError(
+            400, "invalid_request", "Identity not found: this cloud has no such managed identity."
+        )
+    audience, issued = require_resource(resource), service.now()
+    lifetime, client = int(service.settings.token_s), found.app_id or found.name
+    token = service.tokens.issue(found, audience=audience, now=issued, lifetime_s=lifetime, client=client)
+    body: dict[str, Any] = {
+        "access_token": token,
+        "expires_on": str(int(issued.timestamp()) + lifetime),
+        "resource": resource,
+        "token_type": "Bearer",
+        "client_id": client,
+    }
+    return JSONResponse(body, headers=NO_STORE)

@@ -1,1 +1,0 @@
-"""What every route works with: the parts of one running service, and how paths are matched."""
