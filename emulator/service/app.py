@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from emulator.errors import CloudError, EmulatorError
 from emulator.service.console.watchdog import LinkWatchdog
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from emulator.service.https.middleware import add_middlewares
 from emulator.service.routes import ROUTERS
 

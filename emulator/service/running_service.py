@@ -23,7 +23,7 @@ from emulator.fleet.machine_fleet import open_fleet
 from emulator.fleet.machine_guest import PowerChange
 from emulator.images.catalog import load_catalog
 from emulator.service.app import create_app
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from emulator.service.https.server import BoundSocket, bind, open_server
 from emulator.service.https.tls import Authority, open_authority, server_context
 from emulator.service.parts.links import Links

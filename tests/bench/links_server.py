@@ -33,7 +33,7 @@ from emulator.cloud.resource_id import subscription_scope, vm_id
 from emulator.cloud.roles import BUILT_IN_ROLES, OWNER
 from emulator.cloud.settings import Settings
 from emulator.service.app import create_app
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from emulator.service.https.server import bind, open_server
 from emulator.service.https.tls import open_authority, server_context
 from emulator.service.parts.operations import ActivityLog, Operations

@@ -24,7 +24,7 @@ from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import instance_id, vm_id
 from emulator.cloud.settings import Settings
 from emulator.fleet.guest import FleetGuest
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
 from emulator.values import read_value
 from tests.support.fake_fleet import FakeFleet, FakeGuest

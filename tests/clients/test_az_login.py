@@ -11,7 +11,7 @@ import requests
 from emulator.cloud.records import Principal, PrincipalType, RoleAssignment
 from emulator.cloud.resource_id import subscription_scope
 from emulator.cloud.roles import READER
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from tests.clients.az import Az, open_az
 from tests.clients.lab import SUBSCRIPTION, TENANT, CloudLab
 

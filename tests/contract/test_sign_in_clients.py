@@ -15,7 +15,7 @@ from msal import ConfidentialClientApplication, PublicClientApplication
 
 from emulator.clock import utc_now
 from emulator.cloud.records import Principal, PrincipalType
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from tests.support.service_lab import TENANT, open_test_service
 from tests.support.service_server import Served, run_service
 

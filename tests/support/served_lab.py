@@ -17,7 +17,7 @@ from pathlib import Path
 
 from emulator.clock import Deadline, utc_now
 from emulator.cloud.records import Record, VirtualMachine
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from tests.support.fake_fleet import FakeGuest
 from tests.support.service_lab import (
     GROUP,

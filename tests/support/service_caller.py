@@ -6,7 +6,7 @@ from typing import Any, Self
 from httpx2 import Response
 
 from emulator.cloud.records import ActivityEvent, VirtualMachine
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from tests.support.fake_fleet import FakeGuest
 from tests.support.service_lab import bearer, client_for, demo_instance_id, demo_vm_id, fake_fleet_of
 

@@ -35,7 +35,7 @@ from emulator.cloud.resource_id import (
 from emulator.cloud.roles import BUILT_IN_ROLES, OWNER, READER, VM_CONTRIBUTOR
 from emulator.cloud.settings import Settings
 from emulator.service.app import create_app
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from emulator.service.parts.operations import ActivityLog, Operations
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.tokens import BlobSigner, TokenDesk, TokenKey

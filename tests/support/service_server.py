@@ -17,7 +17,7 @@ import uvloop
 
 from emulator.clock import utc_now
 from emulator.service.app import create_app
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from emulator.service.https.server import BoundSocket, bind, open_server
 from emulator.service.https.tls import open_authority, server_context
 from emulator.service.parts.tokens import BlobSigner, TokenDesk

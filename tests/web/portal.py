@@ -18,7 +18,7 @@ from emulator.clock import Deadline, utc_now
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId
 from emulator.cloud.settings import Settings
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from tests.support.fake_fleet import FakeFleet, FakeGuest
 from tests.support.service_lab import Now, demo_instance_id, demo_vm_id, fake_fleet_of, open_test_service
 from tests.support.service_server import run_service

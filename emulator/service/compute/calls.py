@@ -24,14 +24,14 @@ from emulator.cloud.roles import is_allowed
 from emulator.errors import CloudError
 from emulator.images.catalog import load_catalog
 from emulator.service.compute.power import begin_change
-from emulator.service.core import Service, ServiceOf, require_api_version
-from emulator.service.identity.authentication import (
+from emulator.service.core.authentication import (
     Caller,
     address_of,
     authorize,
     authorize_member,
     require_group,
 )
+from emulator.service.core.context import Service, ServiceOf, require_api_version
 from emulator.service.parts.operations import Operation
 from emulator.service.parts.tokens import Claims
 

@@ -20,7 +20,7 @@ from emulator.cloud.records import PowerState, ProvisioningState, VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError, LabError
 from emulator.fleet.guest import FleetGuest
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from emulator.service.parts.operations import Operation
 
 _HEAD = re.compile(rb"P6(?:\s|#[^\n]*\n)+(\d{1,5})(?:\s|#[^\n]*\n)+(\d{1,5})(?:\s|#[^\n]*\n)+(\d{1,5})\s")

@@ -13,7 +13,7 @@ from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, Virt
 from emulator.cloud.resource_id import VM_TYPE
 from emulator.service.compute.calls import plan, replan
 from emulator.service.compute.power import begin_delete, require_free
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from emulator.service.parts.operations import Operation
 
 

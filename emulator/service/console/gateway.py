@@ -31,8 +31,8 @@ from emulator.service.console.link_life import (
     serve_link,
 )
 from emulator.service.console.watchdog import watch_idle
-from emulator.service.core import Service
-from emulator.service.identity.authentication import accept_token
+from emulator.service.core.authentication import accept_token
+from emulator.service.core.context import Service
 from emulator.service.parts.links import Link
 from emulator.service.parts.sessions import ConsoleSession
 

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, StateError
 from emulator.fleet.guest import FleetGuest
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from emulator.service.parts.links import Link, LinkEnding
 
 GOODBYE_S = 5.0

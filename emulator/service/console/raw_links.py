@@ -19,7 +19,7 @@ from emulator.console.transcript import Transcript, mark_line
 from emulator.errors import ConsoleClosed, EmulatorError, SpecError
 from emulator.service.console.gateway import start_on_demand
 from emulator.service.console.link_life import Feed, Keystrokes, receive_data, run_until_left, serve_link
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from emulator.service.parts.links import Link
 
 

@@ -19,7 +19,7 @@ from emulator.cloud.records import (
 from emulator.errors import CloudError
 
 if TYPE_CHECKING:
-    from emulator.service.core import Service
+    from emulator.service.core.context import Service
     from emulator.service.parts.links import Link
 
 IDLE = "The serial console connection was closed: nothing was typed for {:g} s."

@@ -9,7 +9,7 @@ from emulator.cloud.records import ActivityEvent
 from emulator.cloud.resource_id import subscription_scope
 from emulator.cloud.subscription_documents import FILTERS, event_document, selected
 from emulator.service.compute.calls import CallOf, Filter
-from emulator.service.core import arm_router
+from emulator.service.core.context import arm_router
 
 router = arm_router()
 

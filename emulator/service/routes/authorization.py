@@ -25,8 +25,8 @@ from emulator.cloud.role_documents import (
 from emulator.cloud.roles import roles_of
 from emulator.errors import CloudError, SpecError
 from emulator.service.compute.calls import Call, CallOf, Filter
-from emulator.service.core import BodyOf, arm_router
-from emulator.service.identity.authentication import require_subscription
+from emulator.service.core.authentication import require_subscription
+from emulator.service.core.context import BodyOf, arm_router
 
 TENANT_SCOPE = ""
 _SCOPE_MAX = 1024

@@ -14,7 +14,7 @@ from emulator.cloud.boot_log import render_boot_log
 from emulator.cloud.compute import container_name, log_name, screenshot_name
 from emulator.cloud.records import VirtualMachine
 from emulator.service.compute.power import take_screenshot
-from emulator.service.core import Service, ServiceOf
+from emulator.service.core.context import Service, ServiceOf
 from emulator.service.routes.machine_routes import account_of
 
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?")

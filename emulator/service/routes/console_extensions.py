@@ -17,8 +17,8 @@ from emulator.errors import CloudError, SpecError
 from emulator.machine.spec import Device, Firmware, MachineType, WatchdogAction
 from emulator.service.console.gateway import trust
 from emulator.service.console.raw_links import read_link_request, serve_raw
-from emulator.service.core import ServiceOf, service_of
-from emulator.service.identity.authentication import Caller, authorize
+from emulator.service.core.authentication import Caller, authorize
+from emulator.service.core.context import ServiceOf, service_of
 from emulator.service.parts.links import Link
 from emulator.service.routes.gateway import refuse_upgrade, require_own_origin
 from emulator.values import json_ready

@@ -14,8 +14,8 @@ from fastapi.responses import HTMLResponse
 
 from emulator.cloud.directory import find_user
 from emulator.errors import CloudError
-from emulator.service.core import CaseBlindRoute, Service, ServiceOf
-from emulator.service.identity.entra import read_form
+from emulator.service.core.context import CaseBlindRoute, Service, ServiceOf
+from emulator.service.core.entra import read_form
 from emulator.service.parts.sign_in import sign_in_user
 
 _STYLE = (

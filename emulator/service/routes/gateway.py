@@ -17,8 +17,8 @@ from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
 from emulator.fleet.guest import FleetGuest, Observed
 from emulator.service.console.gateway import serve_client
-from emulator.service.core import Service, ServiceOf, service_of
-from emulator.service.identity.authentication import address_of, authenticate
+from emulator.service.core.authentication import address_of, authenticate
+from emulator.service.core.context import Service, ServiceOf, service_of
 from emulator.service.parts.sessions import ConsoleSession
 from emulator.service.parts.tokens import Claims, endpoints_of
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query
 from emulator.cloud.directory import matching, render_principal
 from emulator.cloud.records import Principal, PrincipalType
 from emulator.errors import CloudError
-from emulator.service.core import BodyOf, CaseBlindRoute, Service, ServiceOf
-from emulator.service.identity.authentication import Caller
+from emulator.service.core.authentication import Caller
+from emulator.service.core.context import BodyOf, CaseBlindRoute, Service, ServiceOf
 from emulator.service.parts.tokens import Claims
 
 IDS_MAX = 1000

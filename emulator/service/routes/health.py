@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from emulator.errors import CloudError
-from emulator.service.core import ServiceOf
+from emulator.service.core.context import ServiceOf
 from emulator.service.parts.metrics import CONTENT_TYPE
 
 router = APIRouter(tags=["lab"])

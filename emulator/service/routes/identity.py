@@ -14,8 +14,8 @@ from fastapi.responses import JSONResponse
 from emulator.cloud.directory import find_managed_identity, require_resource, require_tenant
 from emulator.cloud.endpoints import ADFS, instance_discovery, metadata, openid_configuration, user_realm
 from emulator.errors import CloudError
-from emulator.service.core import Service, ServiceOf, arm_router
-from emulator.service.identity.entra import NO_STORE, entra_router
+from emulator.service.core.context import Service, ServiceOf, arm_router
+from emulator.service.core.entra import NO_STORE, entra_router
 from emulator.service.parts.sign_in import matches
 
 router = entra_router()

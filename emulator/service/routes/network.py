@@ -10,7 +10,7 @@ from emulator.cloud.compute import network_interfaces
 from emulator.cloud.resource_id import group_scope
 from emulator.errors import CloudError
 from emulator.service.compute.calls import CallOf, ResourceName, SubscriptionName
-from emulator.service.core import arm_router
+from emulator.service.core.context import arm_router
 
 _PROVIDER = "providers/Microsoft.Network"
 _READ = "Microsoft.Network/networkInterfaces/read"

@@ -27,8 +27,8 @@ from emulator.cloud.directory import (
 from emulator.cloud.endpoints import ADFS
 from emulator.cloud.records import Principal
 from emulator.errors import CloudError
-from emulator.service.core import Service, ServiceOf
-from emulator.service.identity.entra import (
+from emulator.service.core.context import Service, ServiceOf
+from emulator.service.core.entra import (
     NO_STORE,
     application_answer,
     entra_router,

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from emulator.errors import CloudError
 from emulator.service.compute.calls import RETRY_AFTER_S, CallOf, ResourceName, SubscriptionName
-from emulator.service.core import arm_router
+from emulator.service.core.context import arm_router
 from emulator.service.parts.operations import OperationStatus
 
 _OPERATIONS = "/subscriptions/{subscription}/providers/{provider}/locations/{location}/operations/{name}"

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Response
 from fastapi.responses import HTMLResponse
 
 from emulator.errors import CloudError
-from emulator.service.core import ServiceOf
+from emulator.service.core.context import ServiceOf
 from emulator.service.page.assets import find_asset, render_page
 
 router = APIRouter(tags=["page"])

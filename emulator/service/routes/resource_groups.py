@@ -18,8 +18,8 @@ from emulator.cloud.roles import roles_of
 from emulator.cloud.subscription_documents import Resource, group_document, meets
 from emulator.errors import CloudError, SpecError
 from emulator.service.compute.calls import RETRY_AFTER_S, Call, CallOf, Filter
-from emulator.service.core import BodyOf, Service, arm_router
-from emulator.service.identity.authentication import require_subscription
+from emulator.service.core.authentication import require_subscription
+from emulator.service.core.context import BodyOf, Service, arm_router
 from emulator.service.parts.operations import OperationStatus
 
 _GROUPS = "Microsoft.Resources/subscriptions/resourceGroups"

@@ -57,7 +57,7 @@ from emulator.service.compute.scale_set_calls import (
     location_of_set,
     numbers_of,
 )
-from emulator.service.core import arm_router
+from emulator.service.core.context import arm_router
 from emulator.service.parts.operations import Operation
 from emulator.service.routes.machine_routes import add_machine_routes
 

@@ -27,8 +27,8 @@ from emulator.cloud.roles import CONNECT, is_allowed
 from emulator.cloud.settings import CloudKind
 from emulator.errors import CloudError
 from emulator.service.compute.calls import Call, CallOf
-from emulator.service.core import CaseBlindRoute, Service, ServiceOf, arm_router
-from emulator.service.identity.authentication import Caller, authorize_member, require_subscription
+from emulator.service.core.authentication import Caller, authorize_member, require_subscription
+from emulator.service.core.context import CaseBlindRoute, Service, ServiceOf, arm_router
 from emulator.service.parts.sessions import ConsoleSession
 
 PROVIDER = "Microsoft.SerialConsole"

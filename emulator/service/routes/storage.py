@@ -19,7 +19,7 @@ from emulator.cloud.resource_id import (
 from emulator.cloud.storage import is_account_name, patch_account, put_account, render_account, render_keys
 from emulator.errors import CloudError
 from emulator.service.compute.calls import Call, CallOf, Document, Expand, ResourceName, SubscriptionName
-from emulator.service.core import arm_router
+from emulator.service.core.context import arm_router
 
 TYPE = "Microsoft.Storage/storageAccounts"
 _IN_SUBSCRIPTION = "/subscriptions/{subscription}/providers/Microsoft.Storage"

@@ -20,8 +20,8 @@ from emulator.cloud.subscription_documents import (
 )
 from emulator.errors import CloudError
 from emulator.service.compute.calls import Call, CallOf, Filter
-from emulator.service.core import arm_router
-from emulator.service.identity.authentication import Caller, require_subscription
+from emulator.service.core.authentication import Caller, require_subscription
+from emulator.service.core.context import arm_router
 
 FILTERS = frozenset({"resourcetype", "name", "location", "resourcegroup", "tagname", "tagvalue"})
 router = arm_router()

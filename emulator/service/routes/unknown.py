@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from emulator.errors import CloudError
 from emulator.service.compute.calls import CallOf, SubscriptionName
-from emulator.service.core import arm_router
+from emulator.service.core.context import arm_router
 
 KNOWN = frozenset(
     {

@@ -30,7 +30,7 @@ from emulator.service.compute.calls import (
     show_machine,
 )
 from emulator.service.compute.power import Action, begin_change, begin_delete, location_of
-from emulator.service.core import arm_router
+from emulator.service.core.context import arm_router
 from emulator.service.routes.machine_routes import add_machine_routes
 
 TYPE = "Microsoft.Compute/virtualMachines"

@@ -11,7 +11,7 @@ from emulator.cloud.records import RoleAssignment, VirtualMachine
 from emulator.cloud.settings import Fault, Settings
 from emulator.errors import ControlError
 from emulator.service.console.gateway import FIRST_FRAME, NOT_TRUSTED
-from emulator.service.core import Service
+from emulator.service.core.context import Service
 from emulator.service.parts.links import TAKEN_OVER
 from tests.support.service_lab import (
     SUBSCRIPTION,

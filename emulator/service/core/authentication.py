@@ -11,7 +11,7 @@ from emulator.cloud.records import Principal, ResourceGroup, Subscription
 from emulator.cloud.resource_id import group_scope, subscription_scope
 from emulator.cloud.roles import is_allowed, sees_subscription
 from emulator.errors import CloudError
-from emulator.service.core import Service, ServiceOf
+from emulator.service.core.context import Service, ServiceOf
 from emulator.service.parts.tokens import Claims
 
 

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 
 from emulator.cloud.records import Principal
 from emulator.errors import CloudError
-from emulator.service.core import CaseBlindRoute, Service, service_of
+from emulator.service.core.context import CaseBlindRoute, Service, service_of
 
 FORM_MAX = 65_536
 FIELDS_MAX = 50

@@ -1,0 +1,1 @@
+"""What routes share: the parts of one running service, who calls and what they may do, sign-in forms."""
