@@ -1,4 +1,4 @@
-"""One call of Resource Manager: who asks, may they, and the forms of the answers.
+"""One call of Resource Manager: who calls, whether they may, and how it is answered.
 
 See docs/facts/azure.md 4 "LRO".
 """
@@ -36,7 +36,7 @@ from emulator.service.parts.operations import Operation
 from emulator.service.parts.tokens import Claims
 
 RETRY_AFTER_S = "1"
-"""Without it az waits 30 s for each poll (docs/facts/azure.md 4)."""
+"""Without it az waits 30 s between polls (docs/facts/azure.md 4)."""
 
 ResourceName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.()-]{1,90}$")]
 SubscriptionName = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]
@@ -52,10 +52,10 @@ class Call:
     """A request whose caller is known.
 
     Attributes:
-        service: what is called.
+        service: the service that is called.
         caller: who calls.
-        address: where from.
-        api_version: what the caller asked for; answers are the same in all.
+        address: the caller's IP address.
+        api_version: the version that was asked for; the answers are the same in all versions.
     """
 
     service: Service
@@ -72,7 +72,7 @@ class Call:
         authorize(self.service, self.caller, action, scope=str(scope))
 
     def may(self, action: str, scope: ResourceId | str) -> bool:
-        """Tell whether the caller may do `action` at `scope`; lists show only what may be read."""
+        """Tell whether the caller may do `action` at `scope`."""
         return is_allowed(self.service.cloud, self.caller.principal, action=action, scope=str(scope))
 
     def enter(self, subscription: str, group: str | None = None) -> str:
@@ -129,10 +129,10 @@ class Call:
         return require_group(self.service, subscription, group)
 
     def accepted(self, operation: Operation, *, status: int = 202, body: Any = None) -> Response:
-        """Return the answer to a request whose work goes on in `operation`.
+        """Return the answer to a request whose work continues in `operation`.
 
-        A 202 is empty and has a Location, which some clients ask in the end; a 200 or 201 shows the
-        resource as it is while it changes.
+        A 202 is empty and has a Location, which some clients request at the end; a 200 or 201 shows the
+        resource while it changes.
         """
         url = (
             f"{self.service.endpoint}{subscription_scope(operation.subscription)}/providers/Microsoft.Compute"
@@ -150,7 +150,7 @@ class Call:
 
 
 def call_of(request: Request, service: ServiceOf, caller: Caller, api_version: ApiVersion) -> Call:
-    """Return the call that `request` is."""
+    """Return `request` as a call."""
     return Call(service=service, caller=caller, address=address_of(request), api_version=api_version)
 
 
@@ -161,7 +161,7 @@ def read_expand(expand: str | None) -> bool:
     """Tell whether `$expand` asks for the instance view.
 
     Raises:
-        CloudError: 400; it asks for something that there is not.
+        CloudError: 400; it asks for something unknown.
     """
     wanted = {word.strip().lower() for word in (expand or "").split(",") if word.strip()}
     if not wanted <= {"instanceview", "userdata"}:
@@ -185,17 +185,17 @@ def find_machine(call: Call, target: ResourceId, *, action: str) -> VirtualMachi
 
 
 def show_machine(call: Call, vm: VirtualMachine, *, with_view: bool = False) -> Body:
-    """Return what a GET of `vm` answers."""
+    """Return `vm` as a GET shows it."""
     view = render_instance_view(vm, now=call.service.now()) if with_view else None
     scale_set = None if vm.scale_set is None else call.service.cloud.find(ScaleSet, vm.scale_set.key)
     return render_vm(vm, view=view) if scale_set is None else render_instance(vm, scale_set, view=view)
 
 
 def change_machine(call: Call, vm: VirtualMachine, document: Mapping[str, Any]) -> Response:
-    """Give `vm` another document; one that says what is so already changes nothing.
+    """Give `vm` another document; one that describes it as it is changes nothing.
 
     Raises:
-        CloudError: 409; something runs on it.
+        CloudError: 409; an operation is in progress on it.
     """
     changed = replace(vm, document=document, guest=replan(vm, document))
     if render_vm(changed) == render_vm(vm):
@@ -207,14 +207,14 @@ def change_machine(call: Call, vm: VirtualMachine, document: Mapping[str, Any]) 
 
 
 def replan(vm: VirtualMachine, document: Mapping[str, Any]) -> GuestPlan:
-    """Return what is to run behind `vm` with `document`: something else only if that asks for it."""
+    """Return the plan of the guest for `vm` with `document`; a new one only if the document asks for it."""
     before = plan(table(vm.document, "properties"))
     after = plan(table(document, "properties"))
     return vm.guest if before == after else after
 
 
 def plan(properties: Mapping[str, Any]) -> GuestPlan:
-    """Return what is to run behind a VM with `properties`."""
+    """Return the plan of the guest for a VM with `properties`."""
     return plan_guest(properties, known_images=_known_images())
 
 

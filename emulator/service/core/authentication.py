@@ -1,4 +1,4 @@
-"""Who calls, and may they: the first thing that every route of Resource Manager asks."""
+"""Who calls and whether they may: checked first by every route of Resource Manager."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def bearer_of(request: Request) -> str:
     """Return the token of the Authorization header.
 
     Raises:
-        CloudError: 401; there is none.
+        CloudError: 401; there is no token.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if not scheme:
@@ -41,7 +41,7 @@ def address_of(request: Request) -> str:
 
 
 def accept_token(service: Service, token: str) -> Claims:
-    """Return what `token` says, if its principal is still there.
+    """Return the claims of `token`, if its principal still exists.
 
     Raises:
         CloudError: 401.
@@ -54,7 +54,7 @@ def accept_token(service: Service, token: str) -> Claims:
 
 
 def authenticate(request: Request, service: ServiceOf) -> Claims:
-    """Return who calls; the token is in no message."""
+    """Return the caller's claims; no message contains the token."""
     claims = accept_token(service, bearer_of(request))
     request.state.caller = claims
     return claims
@@ -64,10 +64,10 @@ Caller = Annotated[Claims, Depends(authenticate)]
 
 
 def require_subscription(service: Service, caller: Claims, subscription: str) -> Subscription:
-    """Return a subscription that `caller` may know of.
+    """Return a subscription in the tenant of `caller`.
 
     Raises:
-        CloudError: 404 where it is not there or hidden, 401 where the token is of another tenant.
+        CloudError: 404 for an unknown one, 401 for one in another tenant.
     """
     found = service.cloud.find(Subscription, subscription)
     if found is None:
@@ -83,7 +83,7 @@ def require_subscription(service: Service, caller: Claims, subscription: str) ->
 
 
 def authorize(service: Service, caller: Claims, action: str, *, scope: str) -> None:
-    """Check that `caller` may do `action` at `scope`, which lies in a subscription.
+    """Check that `caller` may do `action` at `scope`, which is in a subscription.
 
     Raises:
         CloudError: 404, 401 or 403 AuthorizationFailed, in the words of Resource Manager.

@@ -1,4 +1,4 @@
-"""What every route works with: the parts of one running service, and how paths are matched."""
+"""What every route works with: the parts of the running service, and how paths and bodies are matched."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from emulator.service.parts.tokens import BlobSigner, TokenDesk
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One running service; its loop owns all of it.
+    """The parts of one running service; its loop owns them all.
 
     Attributes:
         endpoint: "https://HOST:PORT", without a slash at its end.
         cloud: the records.
-        settings: how it behaves.
+        settings: its settings.
         fleet: the guests.
         tokens: issues and accepts access tokens.
-        operations: what runs for longer than a request.
+        operations: work that outlasts its request.
         sessions: connection strings and the links opened on them.
         links: the open WebSockets.
-        faults: what goes wrong on purpose.
+        faults: the injected faults.
         blobs: signs the URLs of boot diagnostics.
         activity: the activity log.
-        now: returns the present, UTC.
-        sign_in: what sign-in remembers between requests.
-        metrics: what is counted.
-        troubles: returns what keeps state from being saved; empty is well.
-        ca_pem: certificate of the authority that signed for the endpoint.
+        now: returns the current time, UTC.
+        sign_in: the state of sign-in between requests.
+        metrics: the counters.
+        troubles: returns the reasons why state can't be saved; empty while it can.
+        ca_pem: certificate of the authority that signed the endpoint's certificate.
     """
 
     endpoint: str
@@ -69,7 +69,7 @@ class Service:
 
 
 def service_of(connection: HTTPConnection) -> Service:
-    """Return the service that a request or WebSocket came to."""
+    """Return the service that a request or WebSocket belongs to."""
     return cast("Service", connection.app.state.service)
 
 
@@ -87,7 +87,7 @@ class CaseBlindRoute(APIRoute):
         self._expression = re.compile(self.path_regex.pattern, re.IGNORECASE)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Tell whether the route answers a request (FastAPI 0.165 has its own expression for each)."""
+        """Tell whether the route answers a request, as FastAPI 0.165 does with its own expression."""
         match = self._expression.match(scope["path"]) if scope["type"] == "http" else None
         if match is None:
             return Match.NONE, {}
@@ -105,7 +105,7 @@ class CaseBlindRoute(APIRoute):
 def require_api_version(
     api_version: Annotated[str | None, Query(alias="api-version")] = None,
 ) -> str:
-    """Return the api-version of a request; any well-formed one will do.
+    """Return the api-version of a request; any well-formed one is accepted.
 
     Raises:
         CloudError: 400; it is missing or malformed.
@@ -131,7 +131,7 @@ def arm_router() -> APIRouter:
 
 
 def read_body(body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
-    """Return a request's JSON object, once it is known that it can be answered again."""
+    """Return a request's JSON object, once it is known that answers can repeat it."""
     require_storable(body)
     return body
 

@@ -1,6 +1,6 @@
-"""Long-running operations: what goes on after the 202, and what its poller is told.
+"""Long-running operations, which continue after their 202, and the activity log of who did what.
 
-See docs/facts/azure.md 4.
+See docs/facts/azure.md 4 and 8 "Audit".
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Operation:
 
     Attributes:
         id: GUID.
-        subscription: where it was asked for; nobody else sees it.
+        subscription: where it was started; no other one shows it.
         location: region in its URL.
-        action: what is done ("restart").
-        resources: keys of what it is done to.
-        started: when, UTC.
-        ended: when, or None.
+        action: its action ("restart").
+        resources: keys of the resources it works on.
+        started: when it began, UTC.
+        ended: when it ended, UTC, or None.
         status: how far it is.
         error: why it failed.
         over: set when it has ended.
@@ -60,7 +60,7 @@ class Operation:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def body(self) -> dict[str, Any]:
-        """Return what a poller is told."""
+        """Return the answer to a poll."""
         shown: dict[str, Any] = {
             "startTime": self.started.isoformat(),
             "status": self.status.value,
@@ -91,9 +91,9 @@ class Operations:
         action: str = "",
         resources: Iterable[str] = (),
     ) -> Operation:
-        """Begin `work` and return its operation; an EmulatorError out of it makes it Failed.
+        """Begin `work` and return its operation, which fails if `work` raises an error.
 
-        Whatever of `resources` (keys) was busy with something else counts as busy with this from now on.
+        `resources` (keys) count as busy with this operation from now on, even if another one is running.
         """
         operation = Operation(
             id=str(uuid.uuid4()),
@@ -118,11 +118,11 @@ class Operations:
         return found if found is not None and found.subscription == subscription.lower() else None
 
     def running_on(self, key: str) -> Operation | None:
-        """Return the latest operation on the resource with that key, None where it has ended."""
+        """Return the latest operation on the resource with that key, or None once it has ended."""
         return self._busy.get(key)
 
     async def close(self) -> None:
-        """Cancel what still runs and wait for its end."""
+        """Cancel the operations in progress and wait for their ends."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -136,7 +136,7 @@ class Operations:
         except EmulatorError as error:
             operation.error = CloudError(500, "InternalExecutionError", str(error))
             _LOG.warning("operation %s failed: %s", operation.id, error)
-        except Exception:  # noqa: BLE001  # a fault of ours is told as such, not as success
+        except Exception:  # noqa: BLE001  # a bug of ours is reported as such, not as success
             operation.error = CloudError(500, "InternalExecutionError", "An internal error occurred.")
             _LOG.exception("operation %s failed", operation.id)
         except asyncio.CancelledError:
@@ -154,7 +154,7 @@ EVENTS_MAX = 10_000
 
 
 class ActivityLog:
-    """Writes events into the cloud's records; the oldest go where there are too many."""
+    """Writes events into the cloud's records; when there are too many, the oldest are removed."""
 
     def __init__(self, cloud: Cloud, now: Callable[[], datetime]) -> None:
         self._cloud = cloud

@@ -1,4 +1,4 @@
-"""Access tokens: RS256 JWTs that the service issues and is the only one to accept."""
+"""What the service signs and only it accepts: access tokens (RS256 JWTs) and URLs of blobs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 def endpoints_of(endpoint: str) -> frozenset[str]:
-    """Return the URLs that mean the service at `endpoint` ("https://HOST:PORT"), in lower case."""
+    """Return all URLs of the service at `endpoint` ("https://HOST:PORT") in lower case."""
     port = urlsplit(endpoint).port
     tail = "" if port is None else f":{port}"
     return frozenset({endpoint.lower(), *(f"https://{name}{tail}" for name in LOCAL_NAMES)})
@@ -31,23 +31,23 @@ def endpoints_of(endpoint: str) -> frozenset[str]:
 
 ALGORITHM = "RS256"
 SKEW_S = 60.0
-"""How far a token's clock may be ahead of ours, seconds."""
+"""How far the clock of a token's issuer may be ahead of ours, seconds."""
 TOKEN_MAX = 16_384
 _TIME_MAX = 1e12
-"""No date that anybody means; NaN is not below it either."""
+"""Later than any sensible time; comparing with it also excludes NaN."""
 ARM_AUDIENCES = frozenset({"https://management.azure.com", "https://management.core.windows.net"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What an accepted access token says.
+    """The claims of an accepted access token.
 
     Attributes:
         principal: object id.
         tenant: GUID.
         name: upn of a user, client id of a service principal.
         expires: seconds of Unix time.
-        id: the token's own id; never the token.
+        id: the token's id, never the token itself.
     """
 
     principal: str
@@ -77,7 +77,7 @@ class TokenKey:
         """Return the key that `to_pem` wrote.
 
         Raises:
-            ValueError: it is no RSA key.
+            ValueError: it is not an RSA key.
         """
         key = serialization.load_pem_private_key(pem, password=None)
         if not isinstance(key, rsa.RSAPrivateKey):
@@ -102,10 +102,10 @@ class TokenKey:
         return jwt.encode(dict(claims), self._key, algorithm=ALGORITHM, headers={"kid": self.id})
 
     def read(self, token: str) -> dict[str, Any]:
-        """Return the claims of a token that this key signed; its times are not looked at.
+        """Return the claims of a token that this key signed; its times are not checked.
 
         Raises:
-            jwt.InvalidTokenError: it is none.
+            jwt.InvalidTokenError: this key did not sign it.
         """
         options: Any = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
         claims: dict[str, Any] = jwt.decode(
@@ -118,8 +118,8 @@ class TokenDesk:
     """Issues access tokens and accepts them.
 
     Attributes:
-        key: what signs.
-        issuer: base of issuer names, the service's endpoint without a slash at its end.
+        key: the key that signs.
+        issuer: base of issuer names: the service's endpoint, without a slash at its end.
     """
 
     def __init__(self, key: TokenKey, *, issuer: str) -> None:
@@ -133,9 +133,9 @@ class TokenDesk:
         """Return an access token of `principal` for `audience`.
 
         Args:
-            principal: whose it is.
-            audience: resource it is for.
-            now: when it is issued, UTC.
+            principal: the token's owner.
+            audience: the resource it is for.
+            now: the time of issue, UTC.
             lifetime_s: seconds until it expires.
             client: client id of the program that asked.
         """
@@ -165,7 +165,7 @@ class TokenDesk:
         return f"{self.issuer}/{tenant}/"
 
     def accept(self, token: str, *, now: datetime) -> Claims:
-        """Return what an access token for Resource Manager says.
+        """Return the claims of an access token for Resource Manager.
 
         Raises:
             CloudError: 401; it is not ours, not for this audience, expired, or from the future.
@@ -193,7 +193,7 @@ class TokenDesk:
         try:
             return self.key.read(token)
         except (jwt.InvalidTokenError, ValueError):
-            # The reason could tell an attacker more than a client needs; and the token is in no message.
+            # The reason could help an attacker, and no message may contain the token.
             raise _refuse("InvalidAuthenticationToken", "The access token is invalid.") from None
 
 
@@ -220,32 +220,32 @@ _STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Screenshots:
-    """The latest screenshot of each VM, for when it is off; the oldest go where there are too many."""
+    """The last screenshot of each VM, for when it is off; the oldest are dropped if there are too many."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
 
     def keep(self, key: str, bitmap: bytes) -> None:
-        """Remember `bitmap` as what the VM with that key showed last."""
+        """Keep `bitmap` as the last screenshot of the VM with that key."""
         self._kept[key] = bitmap
         self._kept.move_to_end(key)
         while len(self._kept) > SCREENSHOTS_MAX:
             self._kept.popitem(last=False)
 
     def find(self, key: str) -> bytes | None:
-        """Return what the VM with that key showed last, or None."""
+        """Return the last screenshot of the VM with that key, or None."""
         return self._kept.get(key)
 
     def forget(self, key: str) -> None:
-        """Drop what the VM with that key showed."""
+        """Drop the screenshot of the VM with that key."""
         self._kept.pop(key, None)
 
 
 class BlobSigner:
-    """Makes and checks the query of signed URLs; the key never leaves it.
+    """Signs URLs of blobs, and checks them; whoever has one may read the blob until it expires.
 
     Attributes:
-        screenshots: what VMs showed last.
+        screenshots: the last screenshots of VMs.
     """
 
     def __init__(self, key: bytes, *, endpoint: str) -> None:
@@ -254,7 +254,7 @@ class BlobSigner:
         self._endpoint = endpoint
 
     def url(self, path: str, *, expires: datetime) -> str:
-        """Return the URL under which the blob at `path` ("/blobs/…") can be read until `expires`, UTC."""
+        """Return a URL that gives access to the blob at `path` ("/blobs/…") until `expires`, UTC."""
         stamp = expires.astimezone(UTC).strftime(_STAMP)
         query = urlencode(
             {"sv": "2021-08-06", "sr": "b", "sp": "r", "se": stamp, "sig": self._sign(path, stamp)}
@@ -262,7 +262,7 @@ class BlobSigner:
         return f"{self._endpoint}{quote(path)}?{query}"
 
     def allows(self, path: str, query: Mapping[str, str], *, now: datetime) -> bool:
-        """Tell whether `query` is a signature of `path` that has not expired."""
+        """Tell whether `query` is a signature of `path` and has not expired."""
         stamp = query.get("se", "")
         if not hmac.compare_digest(query.get("sig", "").encode(), self._sign(path, stamp).encode()):
             return False

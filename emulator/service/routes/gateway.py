@@ -1,4 +1,7 @@
-"""The gateway's routes: a session's WebSocket, and its admin commands (docs/facts/azure.md 3)."""
+"""The gateway's routes: a session's WebSocket and its admin commands, NMI, SysRq and reset.
+
+See docs/facts/azure.md 3.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ _KEYS = re.compile(rf"[0-9A-Za-z]{{1,{SEQUENCE_MAX}}}")
 
 
 class AdminCommand(StrEnum):
-    """What can be asked for."""
+    """The admin commands."""
 
     NMI = "nmi"
     RESET = "reset"
@@ -35,7 +38,7 @@ class AdminCommand(StrEnum):
 
 
 def read_keys(parameters: object) -> str:
-    """Return the SysRq keys of a command's parameters, lower case: "b", or a sequence, "reisub".
+    """Return the SysRq keys in a command's parameters in lower case: "b", or a sequence like "reisub".
 
     Raises:
         CloudError: 400; there are none, or they are not letters and digits.
@@ -54,14 +57,14 @@ def read_keys(parameters: object) -> str:
 async def run_command(
     command: AdminCommand, parameters: object, *, vm: VirtualMachine, guest: FleetGuest, by: str
 ) -> dict[str, Any]:
-    """Do `command` to a guest that is on and return what was seen of it.
+    """Do `command` to a guest that is on and return its observed effect.
 
     Returns:
         `{"command", "effect": "seen" | "no effect seen", "evidence"}`; a SysRq sequence has one
         such object for each key in `keys`.
 
     Raises:
-        CloudError: the parameters are wrong, or a Windows VM is asked for a SysRq.
+        CloudError: the parameters are wrong, or the command is a SysRq for a Windows VM.
         EmulatorError: the machine could not do it.
     """
     keys = read_keys(parameters) if command is AdminCommand.SYSRQ else ""
@@ -76,11 +79,11 @@ async def run_command(
 
 
 async def _press_keys(guest: FleetGuest, keys: str) -> dict[str, Any]:
-    """Press one key after another; the whole counts as seen if the last one was."""
+    """Press one key after another; the effect of the last one counts for the sequence."""
     seen = []
     for key in keys:
         seen.append(await guest.sysrq(key))
-        if not guest.is_on:  # "o" came before the last key: there is nobody left to ask
+        if not guest.is_on:  # "o" switched it off before the last key
             break
     shown = [{"key": key, **_shown(observed)} for key, observed in zip(keys, seen, strict=False)]
     return {**_shown(seen[-1]), "keys": shown}
@@ -97,14 +100,14 @@ router = APIRouter()
 
 
 def require_own_origin(socket: WebSocket, service: Service) -> None:
-    """Refuse a browser's WebSocket that another site's page opens; programs send none, az our own.
+    """Refuse a WebSocket that another site's page opens; programs send no Origin, az sends ours.
 
     Raises:
         CloudError: 403.
     """
     origin = socket.headers.get("origin")
     if origin is not None and origin.rstrip("/").lower() not in endpoints_of(service.endpoint):
-        raise CloudError(403, "OriginNotAllowed", "WebSockets of pages of other sites are refused.")
+        raise CloudError(403, "OriginNotAllowed", "WebSockets from pages of other sites are refused.")
 
 
 async def refuse_upgrade(socket: WebSocket, error: CloudError) -> None:
@@ -136,14 +139,14 @@ async def run_admin_command(
     service: ServiceOf,
     body: Annotated[dict[str, Any] | None, Body()] = None,
 ) -> dict[str, Any]:
-    """Do an admin command; authorised by its bearer alone, for old clients never send it on the socket."""
+    """Do an admin command; its own bearer token authorises it, as old clients send none on the socket."""
     session = service.sessions.find(container, session_id, now=service.now())
     try:
         caller = authenticate(request, service)
         return await _run(service, caller, session, command=command, request=request, body=body or {})
     except EmulatorError:
         for link in service.links.of_session(session):
-            link.show("")  # without one more frame az waits for ever (docs/facts/azure.md 3)
+            link.show("")  # az waits for ever without one more frame (docs/facts/azure.md 3)
         raise
 
 

@@ -1,4 +1,4 @@
-"""Microsoft Graph, as far as `az role assignment` and `az ad` need it: who is who in the caller's tenant."""
+"""Microsoft Graph, as far as `az role assignment` and `az ad` need it: principals in the caller's tenant."""
 
 from __future__ import annotations
 

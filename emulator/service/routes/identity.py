@@ -1,5 +1,7 @@
 """What clients ask before they sign in: metadata, OpenID configuration, keys, discovery.
 
+And tokens of managed identities: `managed` answers as IDENTITY_ENDPOINT of App Service does.
+
 See docs/facts/azure.md 5.
 """
 
@@ -23,7 +25,7 @@ router = entra_router()
 
 @router.get("/metadata/endpoints")
 async def show_metadata(service: ServiceOf) -> dict[str, Any]:
-    """Return the endpoints of this cloud; needs no token, and any api-version has the shape of 2022-09-01."""
+    """Return the endpoints of this cloud, without a token; all api-versions get the form of 2022-09-01."""
     return metadata(service.endpoint, service.settings)
 
 
@@ -35,7 +37,7 @@ async def show_configuration(service: ServiceOf, tenant: str) -> dict[str, Any]:
 
 @router.get("/{tenant}/.well-known/openid-configuration")
 async def show_first_configuration(service: ServiceOf, tenant: str) -> dict[str, Any]:
-    """Return the OpenID configuration of a tenant, version 1; of AD FS it is the only one."""
+    """Return the OpenID configuration of a tenant, version 1; AD FS has no other."""
     return _configuration(service, tenant, tenant, second=tenant.lower() == ADFS)
 
 
@@ -57,7 +59,7 @@ async def show_keys(service: ServiceOf, tenant: str) -> dict[str, Any]:
 
 @router.get("/common/discovery/instance")
 async def discover_instance(service: ServiceOf, authorization_endpoint: str = "") -> dict[str, Any]:
-    """Tell whether an authority is known: our own host is, no other."""
+    """Tell whether an authority is known; only our own host is."""
     asked, own = urlsplit(f"//{authorization_endpoint.partition('://')[2]}"), urlsplit(service.endpoint)
     if asked.netloc.lower() not in {own.netloc.lower(), (own.hostname or "").lower()}:
         raise CloudError(400, "invalid_instance", "AADSTS50049: Unknown or invalid instance.")
@@ -69,7 +71,7 @@ async def discover_instance(service: ServiceOf, authorization_endpoint: str = ""
 @router.get("/common/userrealm/{user}")
 @router.get("/adfs/common/userrealm/{user}")
 async def show_user_realm(service: ServiceOf, user: str) -> dict[str, Any]:
-    """Return where a user's password is checked: here."""
+    """Say where a user's password is checked: here."""
     return user_realm(service.endpoint, user[:256])
 
 
@@ -93,7 +95,7 @@ async def issue_identity_token(
     principal_id: str | None = None,
     object_id: str | None = None,
 ) -> JSONResponse:
-    """Return a token of a managed identity to whoever knows the service's IDENTITY_HEADER."""
+    """Return a token of a managed identity to a client that knows the service's IDENTITY_HEADER."""
     offered = request.headers.get("x-identity-header", "")
     if not matches(service.sign_in.identity_header, offered):
         await service.sign_in.throttle.fail("identity-header")

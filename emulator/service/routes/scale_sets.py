@@ -47,15 +47,13 @@ from emulator.service.compute.calls import (
     read_expand,
     show_machine,
 )
-from emulator.service.compute.power import Action, begin_action
+from emulator.service.compute.power import Action, begin_action, location_of
 from emulator.service.compute.scale_set_calls import (
     begin_removal,
     begin_scaling,
     begin_set_delete,
     begin_upgrade,
     instances_of,
-    location_of_set,
-    numbers_of,
 )
 from emulator.service.core.context import arm_router
 from emulator.service.parts.operations import Operation
@@ -189,7 +187,7 @@ async def power_off_instances(
 
 @router.post(f"{_SET}/manualupgrade", status_code=202)
 async def upgrade_instances(call: CallOf, target: Target, body: Document) -> Response:
-    """Give instances the present model of their scale set."""
+    """Give instances the current model of their scale set."""
     scale_set, vms = _choose(call, target, body, action="manualUpgrade/action")
     operation = begin_upgrade(call.service, scale_set, vms) if vms else _nothing(call, scale_set)
     call.note(f"{TYPE}/manualUpgrade/action", target)
@@ -229,7 +227,7 @@ def _choose(
 ) -> tuple[ScaleSet, list[VirtualMachine]]:
     scale_set = call.find(ScaleSet, target, action=action)
     present = instances_of(call.service, scale_set)
-    chosen = read_instance_ids(body, known=numbers_of(present))
+    chosen = read_instance_ids(body, known=[vm.id.name for vm in present])
     return scale_set, [vm for vm in present if vm.id.name in chosen]
 
 
@@ -240,7 +238,7 @@ def _nothing(call: Call, scale_set: ScaleSet) -> Operation:
         """Do nothing."""
 
     return call.service.operations.start(
-        rest(), subscription=scale_set.id.subscription, location=location_of_set(scale_set)
+        rest(), subscription=scale_set.id.subscription, location=location_of(scale_set)
     )
 
 

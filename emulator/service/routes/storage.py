@@ -1,4 +1,4 @@
-"""Microsoft.Storage/storageAccounts, as far as boot diagnostics and their clients need them.
+"""Microsoft.Storage/storageAccounts, as far as boot diagnostics and their clients need it.
 
 See docs/facts/azure.md 4.
 """
