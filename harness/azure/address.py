@@ -52,13 +52,6 @@ class ServiceAddress:
             raise SpecError(f"endpoint is {self.endpoint!r}; allowed: https://HOST[:PORT] and nothing more")
 
 
-def azure_address(*, subscription: str = "", group: str = "") -> ServiceAddress:
-    """Return the address of the real Azure."""
-    return ServiceAddress(
-        endpoint=AZURE_ENDPOINT, tenant="", subscription=subscription, group=group, principal="", azure=True
-    )
-
-
 def address_of_ready(ready: Mapping[str, Any], *, name: str, principal: str = "") -> ServiceAddress:
     """Return the address in a ready file.
 
@@ -111,11 +104,6 @@ def address_of_environment(environment: Mapping[str, str], *, principal: str = "
     )
 
 
-def placed(address: ServiceAddress, *, subscription: str = "", group: str = "") -> ServiceAddress:
-    """Return `address` with `subscription` and `group`, if they are given."""
-    return replace(address, subscription=subscription or address.subscription, group=group or address.group)
-
-
 def _logins(credentials: object) -> dict[str, tuple[str, str]]:
     """Return login and secret of each principal, by its name in the ready file."""
     found: dict[str, tuple[str, str]] = {}
@@ -144,14 +132,23 @@ def choose_address(
     if (ready_file is not None) + bool(endpoint) + real_azure > 1:
         raise SpecError("give one of --ready-file, --endpoint and --real-azure")
     if real_azure:
-        return azure_address(subscription=subscription, group=group)
+        return ServiceAddress(
+            endpoint=AZURE_ENDPOINT,
+            tenant="",
+            subscription=subscription,
+            group=group,
+            principal="",
+            azure=True,
+        )
     file = ready_file or (Path(found) if (found := os.environ.get("TTYLAB_READY_FILE")) else None)
     if file is not None and not endpoint:
         address = address_of_ready(_read(file), name=str(file), principal=principal)
     else:
         environment = dict(os.environ) | ({"TTYLAB_ENDPOINT": endpoint} if endpoint else {})
         address = address_of_environment(environment, principal=principal)
-    address = placed(address, subscription=subscription, group=group)
+    address = replace(
+        address, subscription=subscription or address.subscription, group=group or address.group
+    )
     if ca is not None:
         address = replace(address, ca=ca)
     if address.ca is not None and not address.ca.is_file():

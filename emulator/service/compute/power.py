@@ -110,11 +110,6 @@ class _Plan:
     phases: tuple[_Phase, ...]
     end: PowerState
 
-    @property
-    def first(self) -> PowerState:
-        """The power state to show at once."""
-        return self.phases[0].shown if self.phases else self.vm.power
-
 
 def require_free(service: Service, vm: VirtualMachine, action: str) -> None:
     """Check that no operation is in progress on `vm`.
@@ -158,7 +153,8 @@ def begin_action(
         if any(phase.act is _GuestAction.ON for phase in plan.phases):
             service.fleet.guest(plan.vm)  # so there is a transcript to mark
         mark(service, plan.vm, command=action.value, by=by)
-        _show(service, plan.vm, power=plan.first, provisioning=ProvisioningState.UPDATING)
+        power = plan.phases[0].shown if plan.phases else plan.vm.power
+        _show(service, plan.vm, power=power, provisioning=ProvisioningState.UPDATING)
     return service.operations.start(
         _follow_all(service, plans),
         subscription=vms[0].id.subscription,

@@ -54,7 +54,8 @@ class BoundedHttp(HttpToolsProtocol):
         """Process received data; a head that is too large or too slow ends the connection."""
         heads = self._heads
         super().data_received(data)
-        if self._upgraded or self.transport.is_closing() or not self._is_awaited():
+        awaits_client = self._in_head or self._is_idle()
+        if self._upgraded or self.transport.is_closing() or not awaits_client:
             self._cancel_deadline()
             return
         self._expect()
@@ -93,10 +94,6 @@ class BoundedHttp(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         # uvicorn types it as always present; before the first request it is None.
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]
-
-    def _is_awaited(self) -> bool:
-        """Tell whether the client has begun something and not finished it."""
-        return self._in_head or self._is_idle()
 
     def _expect(self) -> None:
         """Let the connection end if the client does not continue; a running deadline is kept."""

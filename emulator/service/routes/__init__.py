@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from emulator.service.routes import (
-    activity,
     authorization,
     boot_diagnostics,
     console_extensions,
@@ -28,7 +27,6 @@ from emulator.service.routes import (
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
-    activity.router,
     boot_diagnostics.router,
     console_extensions.router,
     device_page.router,
@@ -48,6 +46,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     serial_console.versionless,
     storage.router,
     subscriptions.router,
+    subscriptions.activity,
     virtual_machines.router,
     unknown.router,
 )

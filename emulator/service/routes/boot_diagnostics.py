@@ -37,17 +37,15 @@ async def read_blob(
             " correctly including the signature.",
         )
     vm = _find(service, account, container)
-    if vm is None or not vm.boot_diagnostics.enabled:
-        return _refuse(404, "BlobNotFound", "The specified blob does not exist.")
-    if blob == log_name(vm):
+    reason = "The specified blob does not exist."
+    if vm is not None and blob == log_name(vm):
         return _answer(boot_log_of(service, vm), kind="text/plain", asked=_range_of(request))
-    if blob == screenshot_name(vm):
+    if vm is not None and blob == screenshot_name(vm):
         screenshot = await take_screenshot(service, vm)
         if screenshot is not None:
             return _answer(screenshot, kind="image/bmp", asked=_range_of(request))
         reason = f"The specified blob does not exist: VM {vm.id.name} has not shown anything yet."
-        return _refuse(404, "BlobNotFound", reason)
-    return _refuse(404, "BlobNotFound", "The specified blob does not exist.")
+    return _refuse(404, "BlobNotFound", reason)
 
 
 def boot_log_of(service: Service, vm: VirtualMachine) -> bytes:
@@ -65,10 +63,10 @@ def boot_log_of(service: Service, vm: VirtualMachine) -> bytes:
 
 
 def _find(service: Service, account: str, container: str) -> VirtualMachine | None:
-    machines = service.cloud.all(VirtualMachine)
-    return next(
-        (vm for vm in machines if container == container_name(vm) and account == account_of(vm)), None
-    )
+    for vm in service.cloud.all(VirtualMachine):
+        if container == container_name(vm) and account == account_of(vm):
+            return vm if vm.boot_diagnostics.enabled else None
+    return None
 
 
 def _range_of(request: Request) -> str:

@@ -75,15 +75,15 @@ class TokenRequest:
 
     def user_resource(self) -> str:
         """Return the resource of a person's token."""
-        if self.form.get("resource"):
-            return require_resource(self.form["resource"])
-        return resource_of_user_scope(self.form.get("scope", ""))
+        return self._resource(resource_of_user_scope)
 
     def client_resource(self) -> str:
         """Return the resource of an application's token."""
-        if self.form.get("resource"):
-            return require_resource(self.form["resource"])
-        return resource_of_client_scope(self.form.get("scope", ""))
+        return self._resource(resource_of_client_scope)
+
+    def _resource(self, of_scope: Callable[[str], str]) -> str:
+        named = self.form.get("resource")
+        return require_resource(named) if named else of_scope(self.form.get("scope", ""))
 
 
 TokenAnswer: TypeAlias = tuple[dict[str, Any], str]

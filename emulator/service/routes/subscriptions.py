@@ -1,20 +1,26 @@
-"""Subscriptions, tenants, regions, providers, and lists of resources of any type (docs/facts/azure.md 5)."""
+"""Subscriptions, tenants, regions, providers, lists of any resources, and the activity log.
+
+See docs/facts/azure.md 5, 7.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from emulator.cloud.documents import parse_filter
-from emulator.cloud.records import Subscription
+from emulator.cloud.records import ActivityEvent, Subscription
 from emulator.cloud.resource_id import subscription_scope
 from emulator.cloud.roles import sees_subscription
+from emulator.cloud.subscription_documents import FILTERS as EVENT_FILTERS
 from emulator.cloud.subscription_documents import (
+    event_document,
     is_available,
     location_document,
     meets,
     provider_documents,
     resource_document,
     resources_under,
+    selected,
     subscription_document,
     tenant_document,
 )
@@ -26,6 +32,8 @@ from emulator.service.core.context import arm_router
 FILTERS = frozenset({"resourcetype", "name", "location", "resourcegroup", "tagname", "tagvalue"})
 router = arm_router()
 router.tags = ["subscriptions"]
+activity = arm_router()
+activity.tags = ["activity"]
 
 
 @router.get("/subscriptions")
@@ -102,6 +110,16 @@ async def list_group_resources(
 ) -> dict[str, Any]:
     """Return the resources of a group that the caller may read."""
     return _resources(call, call.enter(subscription, group), chosen)
+
+
+@activity.get("/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values")
+async def list_events(call: CallOf, subscription: str, chosen: Filter = None) -> dict[str, Any]:
+    """Return the events of a subscription that meet the filter, newest first."""
+    scope = subscription_scope(subscription)
+    call.authorize("Microsoft.Insights/eventtypes/values/Read", scope)
+    conditions = parse_filter(chosen, known=EVENT_FILTERS)
+    found = selected(call.service.cloud.all(ActivityEvent), conditions, scope=scope)
+    return {"value": [event_document(one) for one in found]}
 
 
 def _resources(call: Call, scope: str, chosen: str | None) -> dict[str, Any]:
