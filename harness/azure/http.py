@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import requests
 
-from emulator.clock import Clock, Deadline
+from emulator.clock import Deadline
 from harness.azure.address import ServiceAddress
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 
@@ -168,7 +168,7 @@ class SecretCredential:
         """Return a token; see `Credential`."""
         if not self._token or deadline.clock.monotonic() >= self._renew_at:
             self._token, lifetime_s = self._ask(deadline)
-            self._renew_at = _renewal(lifetime_s, deadline.clock)
+            self._renew_at = deadline.clock.monotonic() + max(lifetime_s - RENEW_S, lifetime_s / 2)
         return self._token
 
     def _ask(self, deadline: Deadline) -> tuple[str, float]:
@@ -232,7 +232,3 @@ def grant_of(address: ServiceAddress) -> dict[str, str]:
 def credential_of(address: ServiceAddress, transport: Transport) -> Credential:
     """Return the kind of credential that the service needs."""
     return AzureCredential(address) if address.azure else SecretCredential(address, transport)
-
-
-def _renewal(lifetime_s: float, clock: Clock) -> float:
-    return clock.monotonic() + max(lifetime_s - RENEW_S, lifetime_s / 2)

@@ -66,6 +66,7 @@ class ConsoleLink:
 
     Attributes:
         ended: set when the link has ended.
+        end: how it ended; None while it is open.
     """
 
     def __init__(
@@ -83,17 +84,12 @@ class ConsoleLink:
         self._token = token
         self._leaving = False
         self._sending = threading.Event()
-        self._end: LinkEnd | None = None
+        self.end: LinkEnd | None = None
         self._outgoing: queue.Queue[_Outgoing | None] = queue.Queue(maxsize=QUEUED_FRAMES)
         self._threads = [
             threading.Thread(target=work, name=f"link-{name}")
             for name, work in (("reader", self._read), ("writer", self._write))
         ]
-
-    @property
-    def end(self) -> LinkEnd | None:
-        """How the link ended; None while it is open."""
-        return self._end
 
     def send(self, data: bytes, deadline: Deadline) -> None:
         """Send `data` to the service; returns once the socket has taken all of it.
@@ -108,7 +104,7 @@ class ConsoleLink:
             while not item.done.wait(min(deadline.remaining(), 0.2)):
                 self._raise_if_over(deadline, start)
             if not item.sent:
-                raise ConsoleClosed(f"the link has ended ({self._end}); {start} bytes were handed over")
+                raise ConsoleClosed(f"the link has ended ({self.end}); {start} bytes were handed over")
 
     def start(self) -> None:
         """Send the token, before anything typed could be taken for it; then read and write."""
@@ -151,11 +147,11 @@ class ConsoleLink:
         except (OSError, ValueError) as error:  # from the socket or from the receiver
             self._finish(ABNORMAL, str(error))
         finally:
-            if self._end is None:  # a bug, which the thread still raises: nobody may wait for ever
+            if self.end is None:  # a bug, which the thread still raises: nobody may wait for ever
                 self._finish(ABNORMAL, "the link's reader failed")
 
     def _finish(self, code: int, reason: str) -> None:
-        self._end = LinkEnd(kind=judge_end(code, reason, ours=self._leaving), code=code, reason=reason)
+        self.end = LinkEnd(kind=judge_end(code, reason, ours=self._leaving), code=code, reason=reason)
         self.ended.set()
         with suppress(queue.Full):
             self._outgoing.put_nowait(None)
@@ -184,7 +180,7 @@ class ConsoleLink:
 
     def _raise_if_over(self, deadline: Deadline, sent: int) -> None:
         if self.ended.is_set():
-            raise ConsoleClosed(f"the link has ended ({self._end}); {sent} bytes were handed over")
+            raise ConsoleClosed(f"the link has ended ({self.end}); {sent} bytes were handed over")
         if deadline.expired():
             raise DeadlineExceeded(f"the service took no more than {sent} bytes in time")
 

@@ -202,14 +202,9 @@ def _shown_vm(vm: VirtualMachine) -> str:
 
 
 def _shown_scale_set(scale_set: ScaleSet, records: list[Record]) -> str:
-    instances = [
-        one.id.name
-        for one in records
-        if isinstance(one, VirtualMachine)
-        and one.scale_set is not None
-        and one.scale_set.key == scale_set.key
-    ]
-    return f"{scale_set.id.name}: {_listed(instances)}"
+    machines = [one for one in records if isinstance(one, VirtualMachine)]
+    names = [one.id.name for one in machines if one.scale_set and one.scale_set.key == scale_set.key]
+    return f"{scale_set.id.name}: {_listed(names)}"
 
 
 def _listed(names: list[str]) -> str:

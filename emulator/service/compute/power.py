@@ -10,10 +10,11 @@ import asyncio
 import logging
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from emulator.clock import pause
 from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, VirtualMachine
@@ -155,13 +156,8 @@ def begin_action(
         mark(service, plan.vm, command=action.value, by=by)
         power = plan.phases[0].shown if plan.phases else plan.vm.power
         _show(service, plan.vm, power=power, provisioning=ProvisioningState.UPDATING)
-    return service.operations.start(
-        _follow_all(service, plans),
-        subscription=vms[0].id.subscription,
-        location=location_of(vms[0]),
-        action=action.value,
-        resources=keys,
-    )
+    work = _follow_all(service, plans)
+    return start_operation(service, work, on=vms[0], action=action.value, keys=keys)
 
 
 def begin_change(service: Service, vm: VirtualMachine, *, created: bool) -> Operation:
@@ -180,17 +176,13 @@ def begin_change(service: Service, vm: VirtualMachine, *, created: bool) -> Oper
         await pause(service.settings.operation_s)
         _show(service, vm, power=final, provisioning=ProvisioningState.SUCCEEDED)
 
-    return service.operations.start(
-        settle(),
-        subscription=vm.id.subscription,
-        location=location_of(vm),
-        action="createOrUpdate",
-        resources=(vm.key,),
-    )
+    return start_operation(service, settle(), on=vm, action="createOrUpdate", keys=(vm.key,))
 
 
-def begin_delete(service: Service, vms: Sequence[VirtualMachine], *, location: str, by: str) -> Operation:
-    """Begin to delete `vms`, once the operations on them have ended, and return the operation."""
+def begin_delete(
+    service: Service, vms: Sequence[VirtualMachine], *, on: VirtualMachine | ScaleSet, by: str
+) -> Operation:
+    """Begin to delete `vms` for a call on `on`, once the operations on them have ended."""
     keys = frozenset(vm.key for vm in vms)
     earlier = [one for key in keys if (one := service.operations.running_on(key)) is not None]
     joined = next((one for one in earlier if (one.action, one.resources) == ("delete", keys)), None)
@@ -206,13 +198,7 @@ def begin_delete(service: Service, vms: Sequence[VirtualMachine], *, location: s
         await pause(service.settings.operation_s)
         await asyncio.gather(*(_delete(service, vm) for vm in vms))
 
-    return service.operations.start(
-        delete(),
-        subscription=vms[0].id.subscription,
-        location=location,
-        action="delete",
-        resources=keys,
-    )
+    return start_operation(service, delete(), on=on, action="delete", keys=keys)
 
 
 async def ready_guest(service: Service, vm: VirtualMachine) -> FleetGuest:
@@ -246,9 +232,22 @@ def mark(service: Service, vm: VirtualMachine, *, command: str, by: str) -> None
         guest.transcript.mark(MarkKind.LINK, "command", {"by": by, "command": command})
 
 
-def location_of(resource: VirtualMachine | ScaleSet) -> str:
-    """Return the region of `resource`."""
-    return str(resource.document.get("location") or "global")
+def start_operation(
+    service: Service,
+    work: Coroutine[Any, Any, None],
+    *,
+    on: VirtualMachine | ScaleSet,
+    action: str = "",
+    keys: Iterable[str] = (),
+) -> Operation:
+    """Begin `work` for a call on `on` and return its operation; see `Operations.start`."""
+    return service.operations.start(
+        work,
+        subscription=on.id.subscription,
+        location=str(on.document.get("location") or "global"),
+        action=action,
+        resources=keys,
+    )
 
 
 def _require_allocated(vm: VirtualMachine, action: Action) -> None:

@@ -12,7 +12,7 @@ from emulator.cloud.documents import table
 from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, VirtualMachine
 from emulator.cloud.resource_id import VM_TYPE
 from emulator.service.compute.calls import plan, replan
-from emulator.service.compute.power import begin_delete, location_of, require_free
+from emulator.service.compute.power import begin_delete, require_free, start_operation
 from emulator.service.core.context import Service
 from emulator.service.parts.operations import Operation
 
@@ -50,13 +50,8 @@ def begin_scaling(service: Service, scale_set: ScaleSet, *, created: bool, by: s
             _settle(service, vm, power=PowerState.RUNNING)
         _settle_set(service, scale_set)
 
-    return service.operations.start(
-        settle(),
-        subscription=scale_set.id.subscription,
-        location=location_of(scale_set),
-        action="createOrUpdate",
-        resources=(scale_set.key, *(vm.key for vm in fresh)),
-    )
+    keys = (scale_set.key, *(vm.key for vm in fresh))
+    return start_operation(service, settle(), on=scale_set, action="createOrUpdate", keys=keys)
 
 
 def begin_upgrade(service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMachine]) -> Operation:
@@ -84,13 +79,8 @@ def begin_upgrade(service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMa
         for vm in vms:
             _settle(service, vm, power=vm.power)
 
-    return service.operations.start(
-        settle(),
-        subscription=scale_set.id.subscription,
-        location=location_of(scale_set),
-        action="manualupgrade",
-        resources=[vm.key for vm in vms],
-    )
+    keys = [vm.key for vm in vms]
+    return start_operation(service, settle(), on=scale_set, action="manualupgrade", keys=keys)
 
 
 def begin_removal(
@@ -100,7 +90,7 @@ def begin_removal(
     leaving = [vm for vm in vms if vm.provisioning is not ProvisioningState.DELETING]
     capacity = max(0, capacity_of(scale_set.document) - len(leaving))
     service.cloud.put(replace(scale_set, document=with_capacity(scale_set.document, capacity)))
-    return begin_delete(service, vms, location=location_of(scale_set), by=by)
+    return begin_delete(service, vms, on=scale_set, by=by)
 
 
 def begin_set_delete(service: Service, scale_set: ScaleSet, *, by: str) -> Operation:
@@ -118,13 +108,7 @@ def begin_set_delete(service: Service, scale_set: ScaleSet, *, by: str) -> Opera
         if found is not None:
             service.cloud.remove(found)
 
-    return service.operations.start(
-        finish(),
-        subscription=scale_set.id.subscription,
-        location=location_of(scale_set),
-        action="delete",
-        resources=(scale_set.key,),
-    )
+    return start_operation(service, finish(), on=scale_set, action="delete", keys=(scale_set.key,))
 
 
 def _new_instances(
@@ -151,7 +135,7 @@ def _new_instance(service: Service, scale_set: ScaleSet, number: str) -> Virtual
 def _delete_all(
     service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMachine], *, by: str
 ) -> Operation | None:
-    return begin_delete(service, vms, location=location_of(scale_set), by=by) if vms else None
+    return begin_delete(service, vms, on=scale_set, by=by) if vms else None
 
 
 def _settle(service: Service, vm: VirtualMachine, *, power: PowerState) -> None:

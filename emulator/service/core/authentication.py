@@ -55,9 +55,7 @@ def accept_token(service: Service, token: str) -> Claims:
 
 def authenticate(request: Request, service: ServiceOf) -> Claims:
     """Return the caller's claims; no message contains the token."""
-    claims = accept_token(service, bearer_of(request))
-    request.state.caller = claims
-    return claims
+    return accept_token(service, bearer_of(request))
 
 
 Caller = Annotated[Claims, Depends(authenticate)]

@@ -50,5 +50,3 @@ ROUTERS: tuple[APIRouter, ...] = (
     virtual_machines.router,
     unknown.router,
 )
-
-__all__ = ["ROUTERS"]

@@ -47,7 +47,7 @@ from emulator.service.compute.calls import (
     read_expand,
     show_machine,
 )
-from emulator.service.compute.power import Action, begin_action, location_of
+from emulator.service.compute.power import Action, begin_action, start_operation
 from emulator.service.compute.scale_set_calls import (
     begin_removal,
     begin_scaling,
@@ -142,36 +142,28 @@ async def delete_set(call: CallOf, target: Target) -> Response:
 # -- several instances at once ---------------------------------------------------------------------
 
 
-def _add_action(path: str, action: Action, *, name: str, description: str) -> None:
-    @router.post(f"{_SET}/{path}", status_code=202, name=name, description=description)
+def _add_action(action: Action, description: str) -> None:
+    name = f"{action}_instances"
+
+    @router.post(f"{_SET}/{action}", status_code=202, name=name, description=description)
     async def act(call: CallOf, target: Target, body: Chosen = None) -> Response:
         return _act(call, target, body, action=action)
 
 
-for _path, _action, _name, _description in (
-    ("start", Action.START, "start_instances", "Start instances."),
-    ("restart", Action.RESTART, "restart_instances", "Restart instances."),
-    (
-        "deallocate",
-        Action.DEALLOCATE,
-        "deallocate_instances",
-        "Shut instances down and give their hosts back.",
-    ),
-    (
-        "redeploy",
-        Action.REDEPLOY,
-        "redeploy_instances",
-        "Move instances to other hosts: a power cycle.",
-    ),
-    ("reimage", Action.REIMAGE, "reimage_instances", "Start instances anew from their image."),
-    (
-        "reimageall",
-        Action.REIMAGE,
-        "reimage_all_disks",
-        "Start instances anew from their image; `az vmss reimage` asks for it this way.",
-    ),
-):
-    _add_action(_path, _action, name=_name, description=_description)
+for _action, _description in {
+    Action.START: "Start instances.",
+    Action.RESTART: "Restart instances.",
+    Action.DEALLOCATE: "Shut instances down and give their hosts back.",
+    Action.REDEPLOY: "Move instances to other hosts: a power cycle.",
+    Action.REIMAGE: "Start instances anew from their image.",
+}.items():
+    _add_action(_action, _description)
+
+
+@router.post(f"{_SET}/reimageall", status_code=202)
+async def reimage_all_disks(call: CallOf, target: Target, body: Chosen = None) -> Response:
+    """Start instances anew from their image; `az vmss reimage` asks for it this way."""
+    return _act(call, target, body, action=Action.REIMAGE)
 
 
 @router.post(f"{_SET}/poweroff", status_code=202)
@@ -237,9 +229,7 @@ def _nothing(call: Call, scale_set: ScaleSet) -> Operation:
     async def rest() -> None:
         """Do nothing."""
 
-    return call.service.operations.start(
-        rest(), subscription=scale_set.id.subscription, location=location_of(scale_set)
-    )
+    return start_operation(call.service, rest(), on=scale_set)
 
 
 def _change(call: Call, old: ScaleSet, document: Mapping[str, Any]) -> Response:

@@ -29,7 +29,7 @@ from emulator.service.compute.calls import (
     read_expand,
     show_machine,
 )
-from emulator.service.compute.power import Action, begin_change, begin_delete, location_of
+from emulator.service.compute.power import Action, begin_change, begin_delete
 from emulator.service.core.context import arm_router
 from emulator.service.routes.machine_routes import add_machine_routes
 
@@ -128,8 +128,7 @@ async def delete(call: CallOf, target: Target) -> Response:
     if vm is None:
         return Response(status_code=204)
     call.note(f"{TYPE}/delete", target)
-    location = location_of(vm)
-    return call.accepted(begin_delete(call.service, [vm], location=location, by=call.caller.name))
+    return call.accepted(begin_delete(call.service, [vm], on=vm, by=call.caller.name))
 
 
 @router.get(f"{_IN_SUBSCRIPTION}/skus")
