@@ -7,9 +7,9 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from harness.recording.sanitise import Recording, Sanitised, sanitise
 from harness.run.lab import Lab
 from harness.targets.serial_port import open_port
 from harness.terminal.interactive import links_in, links_of
-from harness.terminal.terminal import Terminal, greet
+from harness.terminal.terminal import LinkSockets, Terminal, greet
 
 RAW, SANITISED = "raw", "sanitised"
 """Directories inside a recording's: the user's own, and the one for others."""
@@ -57,11 +57,11 @@ class RecordOptions:
     writable: bool = True
     clock: Clock = SYSTEM_CLOCK
 
-    def apply(self, terminal: Terminal) -> Terminal:
-        """Return `terminal` with these options."""
-        if self.stay_s is None:
-            return replace(terminal, quiet_s=QUIET_S)
-        return replace(terminal, stay=Deadline.after(self.stay_s, self.clock))
+    def attach(self, links: LinkSockets, ended: Callable[[], bool]) -> None:
+        """Let the user, or a program at standard input, use the console until the recording ends."""
+        stay = None if self.stay_s is None else Deadline.after(self.stay_s, self.clock)
+        quiet_s = QUIET_S if stay is None else None
+        Terminal(links=links, writable=self.writable, ended=ended, stay=stay, quiet_s=quiet_s).run()
 
 
 @contextmanager
@@ -85,12 +85,9 @@ def record_image(spec: MachineSpec, lab: Lab, *, label: str, options: RecordOpti
     opened = open_machine(spec, run_dir=lab.run_dir, qemu=lab.qemu, accelerator=choice, label=label)
     with open_private_directory(lab.run_dir), opened as machine:
         greet(f"recording {label} under {choice.accelerator}", writable=options.writable)
-        terminal = Terminal(
-            links=links_in(machine.links_dir),
-            writable=options.writable,
-            ended=lambda: any(mark.name in _ENDS for mark in machine.transcript.marks),
+        options.attach(
+            links_in(machine.links_dir), lambda: any(one.name in _ENDS for one in machine.transcript.marks)
         )
-        options.apply(terminal).run()
 
 
 def record_port(url: str, *, baudrate: int, directory: Path, options: RecordOptions) -> None:
@@ -107,8 +104,7 @@ def record_port(url: str, *, baudrate: int, directory: Path, options: RecordOpti
         stack.callback(sink.close)
         target = stack.enter_context(open_port(url, baudrate=baudrate, sink=sink, links_dir=scratch))
         greet(f"recording {url} at {baudrate} baud", writable=options.writable)
-        terminal = Terminal(links=links_in(scratch), writable=options.writable, ended=target.ended)
-        options.apply(terminal).run()
+        options.attach(links_in(scratch), target.ended)
 
 
 def record_machine(entry: Entry, *, directory: Path, options: RecordOptions) -> None:
@@ -123,8 +119,7 @@ def record_machine(entry: Entry, *, directory: Path, options: RecordOptions) -> 
         _open_follower(Path(entry.run_dir), directory) as follower,
     ):
         greet(f"recording {entry.label} ({entry.id})", writable=options.writable)
-        terminal = Terminal(links=links_of(entry), writable=options.writable, ended=follower.follow)
-        options.apply(terminal).run()
+        options.attach(links_of(entry), follower.follow)
         follower.follow()
 
 
