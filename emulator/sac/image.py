@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
@@ -107,13 +107,14 @@ class SacImage:
             ImageError: the package's data are damaged.
             FileError: the disk can't be written.
         """
-        return sac_spec(
+        spec = sac_spec(
             way=SacBoot.UEFI_DISK if board.firmware.is_uefi else SacBoot.BIOS_DISK,
             machine=board.machine,
             knobs=parse_knobs((*board.words, f"profile={self.profile.name}")),
             name=board.name or "sac",
             uuid=board.uuid,
         )
+        return replace(spec, firmware=board.firmware)
 
     def named(self, host_name: str) -> tuple[str, ...]:
         """Return the knob that gives it a computer name."""

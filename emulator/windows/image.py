@@ -95,7 +95,7 @@ class WindowsImage:
     path: Path
     identity: FileIdentity
     release: str
-    firmware: Literal["seabios", "ovmf"]
+    firmware: Firmware
     disk_format: Literal["raw", "qcow2", "vhdx"] | None = None
     tpm: bool = False
     user: str = "Administrator"
@@ -146,7 +146,7 @@ class WindowsImage:
     @property
     def usual_board(self) -> Board:
         """A Q35 under the firmware that it is registered with."""
-        return Board(machine=MachineType.Q35, firmware=Firmware(self.firmware))
+        return Board(machine=MachineType.Q35, firmware=self.firmware)
 
     @property
     def boot_timeout_s(self) -> float:
@@ -230,7 +230,7 @@ def windows_spec(
     return MachineSpec(
         name=name or image.name,
         machine=machine,
-        firmware=Firmware(image.firmware),
+        firmware=image.firmware,
         vcpus=vcpus,
         memory_mib=memory_mib,
         disks=disks,

@@ -63,6 +63,7 @@ def add_windows(
 
     Exit code 2: there is no such file, it is no ISO or disk, or has no Windows on it. 3: no installation.
     """
+    from emulator.machine.spec import Firmware  # noqa: PLC0415
     from emulator.windows.registration import RegistrationOptions, propose_disk, propose_iso  # noqa: PLC0415
 
     _require_one(iso, disk, install=install, list_editions=list_editions, edition=edition)
@@ -72,7 +73,7 @@ def add_windows(
     options = RegistrationOptions(
         name=name,
         release=release,
-        firmware=one_of("firmware", firmware, ("seabios", "ovmf")),
+        firmware=None if firmware is None else Firmware(one_of("firmware", firmware, tuple(Firmware))),
         disk_format=one_of("format", disk_format, ("raw", "qcow2", "vhdx")),
         tpm=tpm,
         user=user,
