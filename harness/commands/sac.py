@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from emulator.images.kinds import GuestImage
     from emulator.sac.image import Account
     from emulator.sac.profile import SacProfile
-    from emulator.windows.image import WindowsImage
     from harness.conformance.checks import ConformanceResult
 
 EXAMPLES = """Examples:
@@ -65,23 +64,22 @@ def conformance(
     """Lead a SAC through its commands, and print how its texts differ from a release's, by section."""
     from emulator.clock import utc_now  # noqa: PLC0415
     from emulator.errors import SpecError  # noqa: PLC0415
-    from emulator.sac.image import SAC_IMAGES, sac_image  # noqa: PLC0415
+    from emulator.sac.image import SAC_IMAGES  # noqa: PLC0415
     from emulator.sac.profile import load_profile  # noqa: PLC0415
     from harness.recording.record import private_files  # noqa: PLC0415
 
     _require_one(target, port, recording)
     wanted = load_profile(profile) if profile else None
     place = into or Path(f"conformance-{utc_now():%Y%m%d-%H%M%S}")
+    is_own = target in SAC_IMAGES
+    may_destroy = is_own if destructive is None else destructive
     with private_files():
         if recording is not None:
             outcome = _recording(recording, wanted)
-        elif target in SAC_IMAGES:
-            image, words = sac_image(target), tuple(append.split())
-            outcome = _image(image, place, wanted, destructive=destructive is not False, words=words)
-        elif append:
+        elif append and not is_own:
             raise SpecError("--append sets knobs of a SAC image; this target has none")
-        elif target and (windows := _registered(target)) is not None:
-            outcome = _image(windows, place, wanted, destructive=bool(destructive))
+        elif target and (image := _image_of(target)) is not None:
+            outcome = _image(image, place, wanted, destructive=may_destroy, append=append)
         else:
             outcome = _port(
                 port or _console_of(target),
@@ -89,7 +87,7 @@ def conformance(
                 wanted,
                 baudrate=baudrate,
                 account=_account(user, domain, password),
-                destructive=bool(destructive),
+                destructive=may_destroy,
             )
     _print(outcome, as_json=json)
     raise typer.Exit(1 if outcome.differences else 0)
@@ -107,18 +105,19 @@ def _recording(directory: Path, profile: SacProfile | None) -> ConformanceResult
 
 
 def _image(
-    image: GuestImage,
-    place: Path,
-    profile: SacProfile | None,
-    *,
-    destructive: bool,
-    words: tuple[str, ...] = (),
+    image: GuestImage, place: Path, profile: SacProfile | None, *, destructive: bool, append: str
 ) -> ConformanceResult:
     from harness.conformance.checks import check_image  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
 
-    lab = Lab(run_dir=place)
-    return check_image(image, lab, words=words, profile=profile, destructive=destructive, tell=_teller())
+    return check_image(
+        image,
+        Lab(run_dir=place),
+        words=tuple(append.split()),
+        profile=profile,
+        destructive=destructive,
+        tell=_teller(),
+    )
 
 
 def _require_one(target: str, port: str, recording: Path | None) -> None:
@@ -128,9 +127,13 @@ def _require_one(target: str, port: str, recording: Path | None) -> None:
         raise SpecError("what to compare: give one of --target NAME, --port URL, --recording DIR")
 
 
-def _registered(name: str) -> WindowsImage | None:
+def _image_of(name: str) -> GuestImage | None:
+    """Return ttylab's SAC guest or the registered Windows called `name`, or None."""
+    from emulator.sac.image import SAC_IMAGES, sac_image  # noqa: PLC0415
     from emulator.windows.registry import WindowsRegistry  # noqa: PLC0415
 
+    if name in SAC_IMAGES:
+        return sac_image(name)
     registry = WindowsRegistry()
     return registry.open(name) if name in registry.images() else None
 

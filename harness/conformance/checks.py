@@ -13,7 +13,7 @@ from emulator.console.transcript import CONSOLE_FILE, DirectorySink, load_transc
 from emulator.images.kinds import GuestImage
 from emulator.machine.control import Capability
 from emulator.machine.machine import open_machine
-from emulator.machine.spec import MachineType
+from emulator.machine.spec import MachineSpec, MachineType
 from emulator.sac.image import Account
 from emulator.sac.knobs import PROFILES, parse_knobs
 from emulator.sac.profile import SacProfile, load_profile
@@ -291,17 +291,7 @@ def check_image(
         destructive=destructive,
         time_scale=1.0 if is_own else _SLOW,
     )
-    opened = open_machine(
-        spec,
-        run_dir=lab.run_dir,
-        qemu=lab.qemu,
-        accelerator=lab.choice(spec.machine),
-        label=f"conformance {image.name}",
-        start=False,
-    )
-    with open_private_directory(lab.run_dir), opened as machine:
-        target = Target(name=image.name, channel=machine.console, control=machine)
-        machine.power_on(Deadline.after(_START_S, lab.clock))
+    with _open_target(spec, lab, image.name) as target:
         guest = SacGuest(
             Session(target.channel),
             profile=console.profile,
@@ -311,6 +301,22 @@ def check_image(
         checks = Checks(guest, target, scope, tell)
         checks.run()
     return _result(lab.run_dir, checks, profile or console.profile)
+
+
+@contextmanager
+def _open_target(spec: MachineSpec, lab: Lab, name: str) -> Iterator[Target]:
+    """Open a machine that has just been powered; its console is kept in the lab's run directory."""
+    opened = open_machine(
+        spec,
+        run_dir=lab.run_dir,
+        qemu=lab.qemu,
+        accelerator=lab.choice(spec.machine),
+        label=f"conformance {name}",
+        start=False,
+    )
+    with open_private_directory(lab.run_dir), opened as machine:
+        machine.power_on(Deadline.after(_START_S, lab.clock))
+        yield Target(name=name, channel=machine.console, control=machine)
 
 
 def check_port(
