@@ -6,10 +6,15 @@ Ids and actions are those of Azure's built-in roles (docs/facts/azure.md 8, DOC-
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
 
-from emulator.cloud.records import Cloud, RoleAssignment, RoleDefinition
+from emulator.cloud.directory import GUID
+from emulator.cloud.documents import Condition, find_value
+from emulator.cloud.records import Cloud, Principal, PrincipalType, RoleAssignment, RoleDefinition
 from emulator.cloud.resource_id import is_within, subscription_scope
+from emulator.errors import CloudError
 
 CONNECT = "Microsoft.SerialConsole/serialPorts/connect/action"
 
@@ -128,3 +133,263 @@ def _any_match(patterns: tuple[str, ...], action: str) -> bool:
 def _matches(pattern: str, action: str) -> bool:
     expression = ".*".join(re.escape(part) for part in pattern.split("*"))
     return re.fullmatch(expression, action, re.IGNORECASE) is not None
+
+
+NAMESPACE = "Microsoft.Authorization"
+ACTIONS_MAX = 200
+_ACTION = re.compile(r"(?!(?:[^*]*\*){4})[A-Za-z0-9._/*-]{1,256}")  # each * costs a search
+_DEFINITION = re.compile(
+    rf"(?:/.*)?/providers/{re.escape(NAMESPACE)}/roleDefinitions/({GUID.pattern})", re.IGNORECASE
+)
+
+
+def definition_document(role: RoleDefinition, *, scope: str) -> dict[str, Any]:
+    """Return a role definition as it is seen at `scope` ("" is the tenant).
+
+    Its id never has more of the scope than the subscription: az joins assignments to roles by it.
+    """
+    stamp = "2015-02-02T21:55:09.8806423Z"
+    return {
+        "id": _definition_id(role.id, scope),
+        "name": role.id,
+        "type": f"{NAMESPACE}/roleDefinitions",
+        "properties": {
+            "roleName": role.name,
+            "type": "BuiltInRole" if role.built_in else "CustomRole",
+            "description": role.description,
+            "assignableScopes": list(role.scopes),
+            "permissions": [permission_document(role)],
+            "createdOn": stamp,
+            "updatedOn": stamp,
+            "createdBy": None,
+            "updatedBy": None,
+        },
+    }
+
+
+def permission_document(role: RoleDefinition) -> dict[str, Any]:
+    """Return what a role allows."""
+    return {
+        "actions": list(role.actions),
+        "notActions": list(role.not_actions),
+        "dataActions": [],
+        "notDataActions": [],
+    }
+
+
+def assignment_document(assignment: RoleAssignment) -> dict[str, Any]:
+    """Return a role assignment."""
+    stamp = assignment.created.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+    return {
+        "id": f"{assignment.scope}/providers/{NAMESPACE}/roleAssignments/{assignment.id}",
+        "name": assignment.id,
+        "type": f"{NAMESPACE}/roleAssignments",
+        "properties": {
+            "roleDefinitionId": _definition_id(assignment.role, assignment.scope),
+            "principalId": assignment.principal,
+            "principalType": assignment.principal_type.value,
+            "scope": assignment.scope,
+            "condition": None,
+            "conditionVersion": None,
+            "createdOn": stamp,
+            "updatedOn": stamp,
+            "createdBy": None,
+            "updatedBy": None,
+            "delegatedManagedIdentityResourceId": None,
+            "description": None,
+        },
+    }
+
+
+def definitions_at(cloud: Cloud, conditions: tuple[Condition, ...], *, scope: str) -> list[RoleDefinition]:
+    """Return the role definitions that can be assigned at `scope` and meet the conditions.
+
+    Under `atScopeAndBelow()` those that can be assigned somewhere below it count too.
+    """
+    name, kind = find_value(conditions, "rolename"), find_value(conditions, "type")
+    below = find_value(conditions, "atscopeandbelow", "()") is not None
+    return [
+        role
+        for role in cloud.all(RoleDefinition)
+        if any(is_within(scope, one) or (below and is_within(one, scope)) for one in role.scopes)
+        and (name is None or role.name.lower() == name.lower())
+        and (kind is None or kind.lower() == ("builtinrole" if role.built_in else "customrole"))
+    ]
+
+
+def assignments_at(cloud: Cloud, conditions: tuple[Condition, ...], *, scope: str) -> list[RoleAssignment]:
+    """Return the assignments that hold at `scope` and, but for `atScope()`, those below it too."""
+    exact = find_value(conditions, "atscope", "()") is not None
+    principals = [
+        value.lower()
+        for value in (find_value(conditions, "principalid"), find_value(conditions, "assignedto", "()"))
+        if value is not None
+    ]
+    return [
+        one
+        for one in cloud.all(RoleAssignment)
+        if (is_within(scope, one.scope) or (not exact and is_within(one.scope, scope)))
+        and all(one.principal.lower() == wanted for wanted in principals)
+    ]
+
+
+def read_assignment(
+    cloud: Cloud, body: Mapping[str, Any], *, name: str, scope: str, tenant: str, now: datetime
+) -> RoleAssignment:
+    """Return the assignment that a client's document asks for.
+
+    Raises:
+        CloudError: 400 or 404, as Azure says.
+    """
+    if not GUID.fullmatch(name):
+        raise CloudError(
+            400,
+            "InvalidRoleAssignmentId",
+            f"The role assignment ID '{name[:80]}' is not valid. The role assignment ID must be a GUID.",
+        )
+    properties = properties_of(body)
+    if properties.get("condition") is not None:
+        raise CloudError(
+            400, "InvalidRoleAssignmentCondition", "Conditions on role assignments are not supported."
+        )
+    role = _role_of(cloud, _text(properties, "roleDefinitionId"), scope=scope)
+    principal, kind = _principal_of(cloud, properties, tenant=tenant)
+    return RoleAssignment(
+        id=name.lower(),
+        scope=scope,
+        role=role.id,
+        principal=principal,
+        principal_type=kind,
+        created=now,
+    )
+
+
+def read_definition(body: Mapping[str, Any], *, name: str) -> RoleDefinition:
+    """Return the custom role that a client's document describes; its scopes are not looked at.
+
+    Raises:
+        CloudError: 400; the document is wrong.
+    """
+    if not GUID.fullmatch(name):
+        raise invalid_content("The role definition ID must be a GUID.")
+    properties = properties_of(body)
+    permissions = properties.get("permissions")
+    if not isinstance(permissions, list) or len(permissions) != 1 or not isinstance(permissions[0], Mapping):
+        raise invalid_content("'permissions' must be a list of one object.")
+    for field in ("dataActions", "notDataActions"):
+        if permissions[0].get(field):
+            raise invalid_content(f"'{field}' must be empty: nothing here has data actions.")
+    scopes = _texts(properties, "assignableScopes")
+    if not scopes:
+        raise invalid_content("'assignableScopes' must name a scope.")
+    return RoleDefinition(
+        id=name.lower(),
+        name=_text(properties, "roleName"),
+        description=str(properties.get("description") or "")[:2048],
+        actions=_actions(permissions[0], "actions"),
+        not_actions=_actions(permissions[0], "notActions"),
+        scopes=scopes,
+    )
+
+
+def properties_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the `properties` of a document.
+
+    Raises:
+        CloudError: 400; there are none.
+    """
+    found = body.get("properties")
+    if not isinstance(found, Mapping):
+        raise invalid_content("'properties' must be an object.")
+    return found
+
+
+def invalid_content(reason: str) -> CloudError:
+    """Return the 400 of a document that is wrong."""
+    return CloudError(400, "InvalidRequestContent", f"The request content was invalid: {reason}")
+
+
+def _definition_id(role: str, scope: str) -> str:
+    subscription = "/".join(scope.split("/")[:3]).rstrip("/")
+    return f"{subscription}/providers/{NAMESPACE}/roleDefinitions/{role}"
+
+
+def _role_of(cloud: Cloud, text: str, *, scope: str) -> RoleDefinition:
+    match = _DEFINITION.fullmatch(text) or re.fullmatch(f"({GUID.pattern})", text, re.IGNORECASE)
+    if match is None:
+        raise CloudError(
+            400, "InvalidRoleDefinitionId", f"The role definition ID '{text[:200]}' is not valid."
+        )
+    found = cloud.find(RoleDefinition, match[1])
+    if found is None:
+        raise role_not_found(match[1])
+    if not any(is_within(scope, one) for one in found.scopes):
+        raise CloudError(
+            400,
+            "RoleAssignmentScopeNotAssignableToRoleDefinition",
+            f"The role assignment scope '{scope}' is not assignable to role definition '{found.name}'.",
+        )
+    return found
+
+
+def role_not_found(name: str) -> CloudError:
+    """Return the 404 of a role definition that there is not."""
+    return CloudError(
+        404,
+        "RoleDefinitionDoesNotExist",
+        f"The specified role definition with ID '{name[:80]}' does not exist.",
+    )
+
+
+def _principal_of(cloud: Cloud, properties: Mapping[str, Any], *, tenant: str) -> tuple[str, PrincipalType]:
+    """Return who gets a role, and what that is.
+
+    One that the directory does not know is taken at its word if its type is said: that is how Azure
+    gives roles to principals made a moment ago.
+    """
+    text, said = _text(properties, "principalId"), properties.get("principalType")
+    kind = next((one for one in PrincipalType if one.value.lower() == str(said).lower()), None)
+    found = cloud.find(Principal, text)
+    if found is None and kind is not None and GUID.fullmatch(text):
+        return text.lower(), kind
+    if found is None or found.tenant.lower() != tenant.lower():
+        raise CloudError(
+            400,
+            "PrincipalNotFound",
+            f"Principal {text[:80].replace('-', '')} does not exist in the directory {tenant}. Check that"
+            " you have the correct principal ID.",
+        )
+    if said is not None and kind is not found.type:
+        raise CloudError(
+            400,
+            "UnmatchedPrincipalType",
+            f"The PrincipalId '{found.id}' has type '{found.type.value}', which is different from"
+            f" specified PrincipalType '{str(said)[:40]}'.",
+        )
+    return found.id, found.type
+
+
+def _text(table: Mapping[str, Any], name: str) -> str:
+    value = table.get(name)
+    if not isinstance(value, str) or not value or len(value) > 2048:
+        raise invalid_content(f"'{name}' must be a text that is not empty.")
+    return value
+
+
+def _texts(table: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = table.get(name) or []
+    if (
+        not isinstance(value, list)
+        or not all(isinstance(one, str) for one in value)
+        or len(value) > ACTIONS_MAX
+    ):
+        raise invalid_content(f"'{name}' must be a list of at most {ACTIONS_MAX} texts.")
+    return tuple(value)
+
+
+def _actions(table: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    actions = _texts(table, name)
+    wrong = next((one for one in actions if not _ACTION.fullmatch(one)), None)
+    if wrong is not None:
+        raise invalid_content(f"'{wrong[:80]}' in '{name}' is no action; it may have up to three *.")
+    return actions

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
+from emulator.cloud.resource_id import ResourceId
 from emulator.console.transcript import Transcript
+from emulator.images.kinds import GuestImage
+from emulator.machine.board import Board
+from emulator.machine.spec import MachineSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,3 +108,38 @@ class Fleet(Protocol):
     async def problems(self) -> list[str]:
         """Return why guests can't be reached; empty means that they can (`/health`)."""
         ...
+
+
+HOST_NAME_MAX = 64
+"""`__NEW_UTS_LEN` of Linux."""
+
+
+def host_name_of(vm: ResourceId, plan: GuestPlan) -> str:
+    """Return the guest's host name: the VM's, `SET-N` for an instance; a stand-in says what it is."""
+    text = re.sub(r"[^A-Za-z0-9.-]+", "-", "-".join(name for _, name in vm.path)).strip(".-")
+    ending = "" if plan.stands_in_for is None or plan.is_sac else "-linux-stand-in"
+    return (text[: HOST_NAME_MAX - len(ending)].rstrip(".-") or "guest") + ending
+
+
+def plan_of(vm: VirtualMachine) -> GuestPlan:
+    """Return what to boot for `vm`: its plan, whose machine has the VM's id for a UUID, as on Azure."""
+    return replace(vm.guest, uuid=vm.guest.uuid or vm.vm_id or None)
+
+
+def spec_of(plan: GuestPlan, image: GuestImage, name: str) -> MachineSpec:
+    """Return the machine of `plan` that boots `image` and calls itself `name`, unless a word says otherwise.
+
+    Raises:
+        SpecError: there is no such machine.
+        ImageError: a file that it boots from can't be written.
+    """
+    words = (*image.name_words(name), *plan.words)
+    board = Board(machine=plan.machine, firmware=plan.firmware, words=words, name=name, uuid=plan.uuid)
+    return replace(
+        image.spec(board),
+        vcpus=plan.vcpus,
+        memory_mib=plan.memory_mib,
+        devices=plan.devices,
+        watchdog_action=plan.watchdog_action,
+        seed=plan.seed,
+    )

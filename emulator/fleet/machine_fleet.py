@@ -16,7 +16,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.guest_plan import DEFAULT_IMAGE, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import EmulatorError, LabError, StateError
-from emulator.fleet.guest_spec import plan_of, spec_of
+from emulator.fleet.guest import plan_of, spec_of
 from emulator.fleet.machine_guest import Ground, MachineGuest, PowerChange, Timeouts
 from emulator.images.kinds import open_image
 from emulator.machine.probe import choose_accelerator

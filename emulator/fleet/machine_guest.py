@@ -19,8 +19,7 @@ from emulator.console.marks import Mark, MarkKind
 from emulator.console.sysrq import require_key
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, LabError, StateError
-from emulator.fleet.guest import Observed
-from emulator.fleet.guest_spec import host_name_of, plan_of
+from emulator.fleet.guest import Observed, host_name_of, plan_of
 from emulator.fleet.machine_slot import MachineSlot
 from emulator.guest_text.boots import BOOT_S, BootWatch
 from emulator.guest_text.expected import NMI, RESET, Expected, ExpectedSearch, expected_of_sysrq

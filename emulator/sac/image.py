@@ -116,7 +116,7 @@ class SacImage:
             uuid=board.uuid,
         )
 
-    def named(self, host_name: str) -> tuple[str, ...]:
+    def name_words(self, host_name: str) -> tuple[str, ...]:
         """Return the knob that gives it a computer name."""
         computer = re.sub(r"[^A-Za-z0-9-]+", "-", host_name)[:COMPUTER_NAME_MAX].upper()
         return (f"computer_name={computer}",)

@@ -18,10 +18,8 @@ from emulator.machine.probe import Choice, read_host_identity
 from emulator.machine.process import run_bounded
 from emulator.machine.qemu_binary import QemuBinary, find_ovmf
 from emulator.machine.spec import Firmware, MachineSpec
-from emulator.snapshots.disks import prepare_disks
-from emulator.snapshots.file_facts import identity, read_facts, remembered_facts
-from emulator.snapshots.manifest import Method, SnapshotManifest
-from emulator.snapshots.request import Maker, SnapshotRequest, fingerprint
+from emulator.snapshots.files import identity, prepare_disks, read_facts, remembered_facts
+from emulator.snapshots.manifest import Maker, Method, SnapshotManifest, SnapshotRequest, fingerprint
 from emulator.snapshots.snapshot import (
     CONSOLE,
     MANIFEST,

@@ -11,10 +11,8 @@ from emulator.errors import SnapshotError, SpecError
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.origin import Origin
 from emulator.machine.spec import MachineSpec
-from emulator.snapshots.disks import disk_names, fork_disks
-from emulator.snapshots.file_facts import identity, note_check, read_facts, was_checked
-from emulator.snapshots.manifest import FileFacts, SnapshotManifest
-from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.files import disk_names, fork_disks, identity, note_check, read_facts, was_checked
+from emulator.snapshots.manifest import FileFacts, SnapshotManifest, SnapshotRequest
 
 
 def shared_facts(spec: MachineSpec, *, made_utc: str) -> tuple[str, ...]:

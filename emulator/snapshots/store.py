@@ -17,8 +17,7 @@ from emulator.machine.machine import Machine
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.snapshots.making import Making, make_maker, make_snapshot
-from emulator.snapshots.manifest import SnapshotManifest
-from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.manifest import SnapshotManifest, SnapshotRequest
 from emulator.snapshots.snapshot import MANIFEST, USED, Snapshot, read_manifest
 
 DAY_S = 86400.0

@@ -171,7 +171,7 @@ class WindowsImage:
             raise SpecError(f"firmware is {board.firmware}; allowed: {allowed}")
         return windows_spec(self, machine=board.machine, name=board.name, uuid=board.uuid)
 
-    def named(self, host_name: str) -> tuple[str, ...]:
+    def name_words(self, host_name: str) -> tuple[str, ...]:
         """Return nothing: its name is its user's."""
         del host_name
         return ()

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import ImageError, MissingPrerequisite
-from emulator.images.image import hash_file
+from emulator.images.image import Package, hash_file
 from emulator.images.loader import LOADER_PACKAGES, write_disk
-from emulator.images.package import Package
 from emulator.images.recipe import disk_files, load_recipe
 from emulator.images.store import ImageStore
 

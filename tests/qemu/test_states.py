@@ -21,8 +21,7 @@ from emulator.machine.origin import FORKED
 from emulator.machine.procfs import read_stat
 from emulator.sac.image import SacBoot, read_sac_dump, sac_spec
 from emulator.snapshots import making
-from emulator.snapshots.manifest import Method
-from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.manifest import Method, SnapshotRequest
 from emulator.snapshots.snapshot import CONSOLE, MANIFEST, RAM_FILE, VM_STATE
 from harness.play.session import Session
 from harness.scenario.stages import Stage

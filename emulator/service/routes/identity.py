@@ -8,8 +8,14 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from emulator.cloud.directory import require_tenant
-from emulator.cloud.endpoints import ADFS, instance_discovery, metadata, openid_configuration, user_realm
+from emulator.cloud.directory import (
+    ADFS,
+    instance_discovery,
+    metadata,
+    openid_configuration,
+    require_tenant,
+    user_realm,
+)
 from emulator.errors import CloudError
 from emulator.service.core.context import Service, ServiceOf
 from emulator.service.identity.entra import entra_router

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import RoleAssignment
-from emulator.cloud.role_documents import assignment_document, assignments_at, read_assignment
+from emulator.cloud.roles import assignment_document, assignments_at, read_assignment
 from emulator.errors import CloudError
 from emulator.service.core.context import Service, ServiceOf
 from emulator.service.core.routing import BodyOf, arm_router

@@ -12,14 +12,14 @@ from fastapi.responses import JSONResponse
 from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import RoleAssignment, RoleDefinition
 from emulator.cloud.resource_id import is_within
-from emulator.cloud.role_documents import (
+from emulator.cloud.roles import (
     definition_document,
     definitions_at,
     permission_document,
     read_definition,
     role_not_found,
+    roles_of,
 )
-from emulator.cloud.roles import roles_of
 from emulator.errors import CloudError
 from emulator.service.core.context import Service, ServiceOf
 from emulator.service.core.routing import BodyOf, arm_router

@@ -10,6 +10,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Response
 from fastapi.responses import JSONResponse
 
+from emulator.cloud.boot_diagnostics import (
+    is_account_name,
+    patch_account,
+    put_account,
+    render_account,
+    render_keys,
+)
 from emulator.cloud.compute import Body as Json
 from emulator.cloud.console_access import resource_not_found
 from emulator.cloud.records import StorageAccount
@@ -20,7 +27,6 @@ from emulator.cloud.resource_id import (
     storage_account_id,
     subscription_scope,
 )
-from emulator.cloud.storage import is_account_name, patch_account, put_account, render_account, render_keys
 from emulator.errors import CloudError
 from emulator.service.compute.calls import Call, CallOf, Expand, ResourceName, SubscriptionName
 from emulator.service.core.routing import arm_router

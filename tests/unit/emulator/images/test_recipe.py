@@ -7,7 +7,7 @@ import pytest
 
 from emulator.errors import ImageError, SpecError
 from emulator.images.catalog import load_catalog
-from emulator.images.kernel_modules import Module
+from emulator.images.kernel import Module
 from emulator.images.recipe import (
     disk_files,
     features,

@@ -10,14 +10,17 @@ import pytest
 from emulator.errors import SpecError
 from emulator.sac.image import write_sac_disk
 from emulator.windows.disk import HEAD_BYTES, DiskLayout, detect_format, read_layout
-from emulator.windows.media import find_edition, read_editions, read_media, require_file
 from emulator.windows.registration import (
     RegistrationOptions,
     builds_of,
+    find_edition,
     name_of,
     propose_disk,
     propose_iso,
+    read_editions,
+    read_media,
     release_of,
+    require_file,
 )
 from tests.support.windows_media import CORE, DESKTOP, write_iso, write_media, write_wim
 

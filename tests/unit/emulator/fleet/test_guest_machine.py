@@ -10,7 +10,7 @@ from emulator.cloud.guest_plan import SAC_IMAGE, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import instance_id, vm_id
 from emulator.errors import SpecError
-from emulator.fleet.guest_spec import HOST_NAME_MAX, host_name_of, plan_of, spec_of
+from emulator.fleet.guest import HOST_NAME_MAX, host_name_of, plan_of, spec_of
 from emulator.images.image import Image
 from emulator.machine.spec import Device, Firmware, MachineType
 from emulator.sac.image import sac_image

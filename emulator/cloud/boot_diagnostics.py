@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from emulator.cloud.compute import Body, stamp
 from emulator.cloud.documents import merge, own_part, require_location, require_storable, require_types, table
 from emulator.cloud.records import StorageAccount
 from emulator.cloud.settings import CloudKind
+from emulator.console.marks import Mark, MarkKind
 from emulator.errors import CloudError
 
 TLS_VERSIONS = ("TLS1_0", "TLS1_1", "TLS1_2", "TLS1_3")
@@ -162,3 +164,41 @@ def _check(document: Mapping[str, Any]) -> None:
             f"The value '{action}' is not allowed for property networkAcls.defaultAction; allowed: Allow,"
             " Deny.",
         )
+
+
+def render_boot_log(data: bytes, *, first: int, marks: Sequence[Mark], epoch: datetime) -> bytes:
+    r"""Return `data` with a line for each LINK mark at its place.
+
+    Not a byte of the guest's is changed, moved or left out. A line begins on a line of its own: where the
+    guest has not ended its own, "\r\n" goes before it.
+
+    Args:
+        data: what of the guest's output is still kept.
+        first: offset of its first byte.
+        marks: all marks, in order; those of what is no longer kept are left out.
+        epoch: when the transcript's clock was 0, UTC.
+    """
+    parts: list[bytes] = []
+    done = 0
+    for mark in marks:
+        place = mark.offset - first
+        if mark.kind is not MarkKind.LINK or not 0 <= place <= len(data):
+            continue
+        place = max(place, done)
+        parts.append(data[done:place])
+        done = place
+        # GRUB ends its lines with "\n\r".
+        guest_ended = place == 0 or data[max(0, place - 4) : place].rstrip(b"\r").endswith(b"\n")
+        fresh = guest_ended or (parts[-1] == b"" and len(parts) > 1)
+        parts.append((b"" if fresh else b"\r\n") + render_session_line(mark, epoch=epoch))
+    parts.append(data[done:])
+    return b"".join(parts)
+
+
+def render_session_line(mark: Mark, *, epoch: datetime) -> bytes:
+    """Return the line of one mark: when, who, what; whatever is in it, it is one line of ASCII."""
+    when = (epoch + timedelta(seconds=mark.at)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    said = [mark.name, *(str(mark.detail[name]) for name in ("command",) if name in mark.detail)]
+    by = str(mark.detail.get("by", "unknown"))
+    text = f"[{when}] Serial console: {' '.join(said)} by {by}"
+    return text.encode("unicode_escape") + b"\r\n"
