@@ -1,4 +1,4 @@
-"""qemu-img: the program that makes disks and reads those of others' formats."""
+"""Disks of Windows: what their first bytes tell of them, and qemu-img, which makes and reads them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emulator.errors import ImageError, MissingPrerequisite, SpecError
 from emulator.sac.profile import IDENTITY
 
 HEAD_BYTES = 1 << 20
-"""How much of a disk is looked at: partition tables, and where ttylab's SAC guest lies."""
+"""How much of a disk is read: it holds the partition tables, and ttylab's SAC guest."""
 SECTOR = 512
 Format = Literal["raw", "qcow2", "vhdx"]
 
@@ -35,7 +35,7 @@ _ENTRIES_MOST = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskLayout:
-    """What a disk looks like from outside.
+    """What the start of a disk tells about it.
 
     Attributes:
         firmware: what it is likely to boot under, "seabios" or "ovmf".
@@ -49,10 +49,10 @@ class DiskLayout:
 
 
 def detect_format(head: bytes, *, origin: str) -> Format:
-    """Return how a disk's file is laid out, by its first bytes; what has no mark is raw.
+    """Return the format of a disk's file by its first bytes; a file without a known mark is raw.
 
     Raises:
-        SpecError: it is something else; the text says how to go on.
+        SpecError: it is something else; the text says what to do.
     """
     for offset, magic, name in _MAGIC:
         if head[offset : offset + len(magic)] != magic:
@@ -67,7 +67,7 @@ def detect_format(head: bytes, *, origin: str) -> Format:
 
 
 def read_layout(head: bytes, *, origin: str) -> DiskLayout:
-    """Return what the first `HEAD_BYTES` of a disk, as a guest sees them, say.
+    """Return what the first `HEAD_BYTES` of a disk, as a guest sees them, tell about it.
 
     Raises:
         SpecError: nothing can boot from it.
@@ -97,10 +97,10 @@ _BOUND_S = 120.0
 
 
 def create_disk(path: Path, *, gib: int) -> None:
-    """Make an empty qcow2 disk of `gib` GiB, which takes next to no room at first.
+    """Make an empty qcow2 disk of `gib` GiB, which takes almost no space at first.
 
     Raises:
-        ImageError: it can't be made; no file is left.
+        ImageError: it can't be made; no file is left behind.
         MissingPrerequisite: qemu-img is not installed.
     """
     try:
@@ -115,7 +115,7 @@ def read_head(path: Path, *, disk_format: str) -> bytes:
 
     Raises:
         ImageError: the disk is damaged.
-        MissingPrerequisite: qemu-img, which all formats but raw need, is not installed.
+        MissingPrerequisite: qemu-img, which every format but raw needs, is not installed.
         OSError: it can't be read.
     """
     if disk_format == "raw":

@@ -1,10 +1,10 @@
-"""From a file of the user's to an image that can be registered: what it is, what is wrong with it, notes."""
+"""From a user's file to an image that can be registered: which editions an ISO has, what a disk is, and notes."""
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,10 +36,10 @@ class Edition:
     Attributes:
         index: its number, from 1, for `/IMAGE/INDEX`.
         name: as setup shows it ("Windows Server 2022 Standard Evaluation").
-        image_name: the WIM's own ("Windows Server 2022 SERVERSTANDARDCORE").
-        edition: its id ("ServerStandard"); empty where the WIM tells none.
-        kind: "Server Core", "Server", "Client", "WindowsPE"; empty where the WIM tells none.
-        build: of Windows ("20348"); empty where the WIM tells none.
+        image_name: the WIM's own name for it ("Windows Server 2022 SERVERSTANDARDCORE").
+        edition: its id ("ServerStandard"); empty if the WIM has none.
+        kind: "Server Core", "Server", "Client", "WindowsPE"; empty if the WIM has none.
+        build: Windows' build number ("20348"); empty if the WIM has none.
     """
 
     index: int
@@ -54,7 +54,7 @@ def read_editions(file: BinaryIO, *, origin: str) -> tuple[Edition, ...]:
     """Return the editions of a seekable WIM, in order; at most 16 MiB are read.
 
     Raises:
-        SpecError: it is no WIM, is cut short, or its XML is damaged; `origin` is named.
+        SpecError: it is not a WIM, is truncated, or its XML is damaged; the text names `origin`.
     """
     header = file.read(_HEADER_LENGTH)
     if not header.startswith(MAGIC):
@@ -69,10 +69,10 @@ def read_editions(file: BinaryIO, *, origin: str) -> tuple[Edition, ...]:
 
 
 def find_edition(editions: tuple[Edition, ...], wanted: str, *, origin: str) -> Edition:
-    """Return the edition that `wanted` names: its number, a name or its last word, or a part of one.
+    """Return the edition that `wanted` names: its number, a name, the last word of one, or a part of one.
 
     Raises:
-        SpecError: none or several match; the text lists what there is.
+        SpecError: none or several match; the text lists them.
     """
     fold = wanted.strip().casefold()
     if not fold:
@@ -126,7 +126,7 @@ def _edition(image: ET.Element, *, origin: str) -> Edition:
         raise SpecError(f"{origin}: its list of editions is damaged: an image has the index {index!r}")
 
     def text(path: str) -> str:
-        # It will be shown on a terminal, which must not obey it.
+        # It is shown on a terminal, which must not interpret it.
         return "".join(one if one.isprintable() else "?" for one in (image.findtext(path) or "").strip())
 
     return Edition(
@@ -151,8 +151,8 @@ class Media:
     """What is on an ISO.
 
     Attributes:
-        boot: path of the WIM with WinPE; empty if there is none.
-        install: path of the WIM to install from; empty if there is none, as on WinPE's own ISOs.
+        boot: name of the WIM with WinPE; empty if there is none.
+        install: name of the WIM to install from; empty if there is none, as on WinPE's own ISOs.
         editions: what can be installed.
     """
 
@@ -165,7 +165,7 @@ def require_file(path: Path, *, option: str) -> Path:
     """Return the absolute path of a file that can be read.
 
     Raises:
-        SpecError: it is not there, is none, or can't be read.
+        SpecError: it does not exist, is not a file, or can't be read.
     """
     path = path.expanduser().absolute()
     try:
@@ -182,10 +182,10 @@ def read_media(path: Path) -> Media:
     """Return what is on a Windows ISO.
 
     Raises:
-        SpecError: it is no ISO, is damaged, or has no Windows on it.
+        SpecError: it is not an ISO, is damaged, or has no Windows on it.
     """
     with _opened(path) as iso:
-        view, names = _sources(iso)
+        key, directory, names = _sources(iso)
         boot = _find(names, (_BOOT,))
         install = _find(names, _INSTALL)
         if not boot and not install:
@@ -194,7 +194,7 @@ def read_media(path: Path) -> Media:
         editions: tuple[Edition, ...] = ()
         if install:
             origin = f"{path}: {_SOURCES}/{install}"
-            with _damage_told(path), iso.open_file_from_iso(**view(install)) as file:
+            with _as_spec_error(path), iso.open_file_from_iso(**{key: f"{directory}/{install}"}) as file:
                 editions = read_editions(file, origin=origin)
     return Media(boot=boot, install=install, editions=editions)
 
@@ -206,7 +206,7 @@ def _opened(path: Path) -> Iterator[Any]:
         if file.read(5) not in _ISO_MARKS:
             raise SpecError(f"--iso {path}: no ISO image: it has no volume descriptor at byte {_DESCRIPTOR}")
     iso = pycdlib.PyCdlib()
-    with _damage_told(path):
+    with _as_spec_error(path):
         iso.open(str(path))
     try:
         yield iso
@@ -215,7 +215,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 @contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
+def _as_spec_error(path: Path) -> Iterator[None]:
     try:
         yield
     except SpecError:
@@ -224,10 +224,10 @@ def _damage_told(path: Path) -> Iterator[None]:
         raise SpecError(f"--iso {path}: damaged, or not of a kind that can be read: {error!r}") from error
 
 
-def _sources(iso: Any) -> tuple[Callable[[str], dict[str, str]], tuple[str, ...]]:
-    """Return how to name a file of the directory `sources`, and the names of those in it.
+def _sources(iso: Any) -> tuple[str, str, tuple[str, ...]]:
+    """Return the kind and path by which pycdlib knows the directory `sources`, and the names of its files.
 
-    Microsoft's media are UDF with an ISO 9660 part that has one text file; others have all in Joliet.
+    Microsoft's media are UDF, with one text file in the ISO 9660 part; others have everything in Joliet.
     """
     ways = (("udf_path", iso.has_udf()), ("joliet_path", iso.has_joliet()), ("iso_path", True))
     for key in (key for key, is_there in ways if is_there):
@@ -236,11 +236,8 @@ def _sources(iso: Any) -> tuple[Callable[[str], dict[str, str]], tuple[str, ...]
                 names = tuple(iso.full_path_from_dirrecord(one).rsplit("/", 1)[-1]
                               for one in iso.list_children(**{key: directory}) if _is_named(one))  # fmt: skip
 
-                def view(name: str, key: str = key, directory: str = directory) -> dict[str, str]:
-                    return {key: f"{directory}/{name}"}
-
-                return view, names
-    return (lambda name: {"iso_path": name}), ()
+                return key, directory, names
+    return "iso_path", "", ()
 
 
 def _is_named(record: Any) -> bool:
@@ -254,18 +251,18 @@ def _find(names: tuple[str, ...], wanted: tuple[str, ...]) -> str:
 
 DEFAULT_RELEASE = "2022"
 _HEAD = 0x8800
-"""Bytes in which all formats that are known have their mark."""
+"""Bytes in which every known format has its mark."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationOptions:
-    """What the user says of an image; None lets ttylab find out.
+    """What the user says about an image; None lets ttylab find out.
 
     Attributes:
-        name: its name; "" takes the file's.
-        release: whose texts its console has.
+        name: its name; "" makes one from the file's name.
+        release: the release whose texts its console has.
         firmware: what it boots under.
-        disk_format: how the disk's file is laid out.
+        disk_format: format of the disk's file.
         tpm: whether the machine has a TPM 2.0.
         user, domain, password: who may log in at cmd.
     """
@@ -286,7 +283,7 @@ class Proposal:
 
     Attributes:
         image: what it is.
-        notes: what its user should know, a line each.
+        notes: what its user should know, one line each.
     """
 
     image: WindowsImage
@@ -297,7 +294,7 @@ def propose_iso(path: Path, options: RegistrationOptions) -> Proposal:
     """Return the image that boots an ISO as it is.
 
     Raises:
-        SpecError: there is no such file, it is no ISO, or has no Windows on it; or an option is wrong.
+        SpecError: there is no such file, it is not an ISO or has no Windows on it, or an option is wrong.
     """
     path = require_file(path, option="--iso")
     media = read_media(path)
@@ -318,7 +315,7 @@ def propose_disk(path: Path, options: RegistrationOptions) -> Proposal:
     """Return the image that boots an installed disk.
 
     Raises:
-        SpecError: there is no such file, it is no disk that boots, or an option is wrong.
+        SpecError: there is no such file, it is not a disk that boots, or an option is wrong.
         ImageError: the disk is damaged.
         MissingPrerequisite: the disk is not raw, and qemu-img is not installed.
     """
@@ -335,7 +332,7 @@ def propose_disk(path: Path, options: RegistrationOptions) -> Proposal:
     elif not layout.maybe_windows:
         notes += ("it has none of the partitions that Windows makes: is it Windows?",)
     if not options.password:
-        notes += ("no password was given, so nothing can log in at cmd (--password-file)",)
+        notes += ("no password was given, so nobody can log in at cmd (--password-file)",)
     image = WindowsImage(
         name=options.name or name_of(path),
         level=Level.DISK,
@@ -359,13 +356,13 @@ def builds_of(media: Media) -> tuple[str, ...]:
 
 
 def release_of(builds: tuple[str, ...]) -> str | None:
-    """Return the release that has one of `builds`; None if none is known."""
+    """Return the release that has one of `builds`, or None if no build is known."""
     known = {load_profile(name).os_build: name for name in PROFILES}
     return next((known[build] for build in builds if build in known), None)
 
 
 def name_of(path: Path) -> str:
-    """Return a name for an image, made of its file's."""
+    """Return a name for an image, made from its file's name."""
     words = re.findall(r"[a-z0-9]+", path.stem.lower())
     return "-".join(words)[:NAME_MOST].strip("-") or "windows"
 

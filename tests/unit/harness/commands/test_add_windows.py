@@ -228,7 +228,7 @@ def test_windows_boots_at_the_keyboard_with_what_suits_it(image):
     assert (own.machine, own.vcpus, own.memory_mib) == (MachineType.PC, 1, 2048)
     with pytest.raises(SpecError, match="firmware is ovmf; allowed: seabios, as ws is registered"):
         interactive_spec(image, **(words | {"firmware": "ovmf"}))
-    with pytest.raises(SpecError, match="nobody hands Windows words of ours"):
+    with pytest.raises(SpecError, match="Windows takes no words from ttylab"):
         interactive_spec(image, **(words | {"append": ("quiet",)}))
 
 
