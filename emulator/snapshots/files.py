@@ -1,4 +1,4 @@
-"""Sizes and hashes of files, some of them sparse; remembered as long as a file stays what it is."""
+"""A snapshot's files: sizes and hashes, when they were checked, and the disks of the snapshot and its forks."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _PIECE = 1 << 20
 
 
 def read_facts(path: Path) -> FileFacts:
-    """Return the facts of a file's present content; holes count as such and are not read.
+    """Return the facts of a file's present content; holes are hashed as holes and not read.
 
-    The hash covers where data lie and what they are: of 86 MB in a file of 256 it takes 0.09 s.
+    The hash covers the data and their positions: 86 MB of data in a file of 256 MB take 0.09 s.
 
     Raises:
         OSError: the file can't be read.
@@ -36,14 +36,14 @@ def read_facts(path: Path) -> FileFacts:
         size = os.fstat(file.fileno()).st_size
         digest = hashlib.sha256(b"%d\n" % size)
         for start, data in _pieces(file.fileno(), size):
-            if data.strip(b"\0"):  # whether zeros are written or a hole is the file system's affair
+            if data.strip(b"\0"):  # zeros may be data or a hole, as the file system likes
                 digest.update(b"%d %d\n" % (start, len(data)))
                 digest.update(data)
     return FileFacts(size=size, sha256=digest.hexdigest())
 
 
 def remembered_facts(path: Path) -> FileFacts:
-    """Return the facts of a file, read anew only if its inode, size or time of change differ.
+    """Return the facts of a file; it is read again only if its inode, size or time of change differ.
 
     Raises:
         OSError: the file can't be read.
@@ -52,7 +52,7 @@ def remembered_facts(path: Path) -> FileFacts:
 
 
 def identity(path: Path) -> tuple[int, ...]:
-    """Return what changes when a file is written or replaced; empty if it is not there."""
+    """Return numbers that change when the file is written or replaced; empty if it does not exist."""
     try:
         now = path.stat()
     except OSError:
@@ -66,14 +66,14 @@ def _facts_of(path: Path, _identity: tuple[int, ...]) -> FileFacts:
 
 
 def _pieces(fd: int, size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the pieces in which data lie, each beginning at a multiple of its size."""
+    """Yield the pieces that contain data, each beginning at a multiple of the piece size."""
     for start, end in _extents(fd, size):
         for position in range(start, end, _PIECE):
             yield position, os.pread(fd, _PIECE, position)
 
 
 def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield where data lie, from multiples of a piece on."""
+    """Yield start and end of each run of data, both rounded outwards to multiples of the piece size."""
     position = 0
     while position < size:
         try:
@@ -90,20 +90,20 @@ def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
 
 NOTE = "checked.json"
 TRUSTED_S = 3600.0
-"""How long a check is relied on: it sees what was written to a file, and not what decays under it."""
+"""How long a check is relied on, in seconds: it notices writes to a file, but not a decaying disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Note:
-    host_boot: str  # files that were whole in the page cache may be cut after a crash of the host
+    host_boot: str  # files that were intact in the page cache may be cut off after a crash of the host
     at: float
     files: Mapping[str, tuple[int, ...]]
 
 
 def note_check(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> None:
-    """Note that the files of the snapshot in `directory` were read and found whole as `identities` has them.
+    """Note that the files of the snapshot in `directory`, as `identities` has them, were read and are intact.
 
-    A note that can't be written is none: the next process reads the files itself.
+    If the note can't be written, the next process reads the files itself.
     """
     note = _Note(host_boot=boot_id(), at=utc_now().timestamp(), files=dict(identities))
     with suppress(FileError):
@@ -111,7 +111,7 @@ def note_check(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> No
 
 
 def was_checked(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> bool:
-    """Tell whether these very files were found whole on this boot of the host, in the last `TRUSTED_S`."""
+    """Tell whether these files were found intact during this boot of the host, in the last `TRUSTED_S`."""
     try:
         note = load_json((directory / NOTE).read_bytes(), _Note, origin=NOTE)
     except (OSError, SpecError):
@@ -126,12 +126,11 @@ _BOUND_S = 30.0
 
 def disk_names(spec: MachineSpec, *, plain: bool) -> tuple[str, ...]:
     """Return the names of the files that hold what a snapshot's guest wrote to its disks."""
-    kind = "raw" if plain else "qcow2"
-    return tuple(f"disk{index}.{kind}" for index, disk in enumerate(spec.disks) if not disk.read_only)
+    return tuple(_name(index, plain=plain) for index, disk in enumerate(spec.disks) if not disk.read_only)
 
 
 def prepare_disks(spec: MachineSpec, directory: Path, *, plain: bool) -> MachineSpec:
-    """Return `spec` with disks in `directory` that the guest may write to: overlays, or copies.
+    """Return `spec` with disks in `directory` that the guest may write to: overlays, or plain copies.
 
     Raises:
         SnapshotError: a file can't be made.
@@ -142,33 +141,26 @@ def prepare_disks(spec: MachineSpec, directory: Path, *, plain: bool) -> Machine
 
 
 def fork_disks(spec: MachineSpec, directory: Path, own: Path | None) -> MachineSpec:
-    """Return `spec` with the disks of the snapshot in `directory`, which stay as they are.
+    """Return `spec` with the disks of the snapshot in `directory`, which are not changed.
 
     Args:
         spec: the machine as it was asked for.
-        directory: the snapshot's.
-        own: where each disk is copied to, for the host to read; None gives the guest a view that
-            ends with its QEMU.
+        directory: the snapshot's directory.
+        own: where each disk is copied to, for the host to read; None gives the guest a view that is
+            dropped with its QEMU.
 
     Raises:
         SnapshotError: a copy can't be made.
     """
-    if own is None:
-        return _with_disks(
-            spec,
-            lambda index, disk: replace(
-                disk,
-                path=directory / _name(index, plain=False),
-                format=DiskFormat.QCOW2,
-                discard_writes=True,
-            ),
-        )
-    return _with_disks(
-        spec,
-        lambda index, disk: _copy(
-            replace(disk, path=directory / _name(index, plain=True)), own / f"disk{index}.img"
-        ),
-    )
+
+    def fork(index: int, disk: Disk) -> Disk:
+        if own is not None:
+            saved = replace(disk, path=directory / _name(index, plain=True))
+            return _copy(saved, own / f"disk{index}.img")
+        path = directory / _name(index, plain=False)
+        return replace(disk, path=path, format=DiskFormat.QCOW2, discard_writes=True)
+
+    return _with_disks(spec, fork)
 
 
 def _with_disks(spec: MachineSpec, change: Callable[[int, Disk], Disk]) -> MachineSpec:

@@ -1,4 +1,4 @@
-"""What a snapshot is, as a value and as its file; pure."""
+"""Which snapshot is wanted, its fingerprint, and the manifest that describes it once it is made; pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.machine.spec import MachineSpec
 from emulator.values import dump_json, load_json
 
 FORMAT = 1
-"""Version of everything that decides what a snapshot holds; a snapshot of another version is never used."""
+"""Version of everything that decides a snapshot's content; a snapshot of another version is never used."""
 
 
 class Method(StrEnum):
@@ -35,19 +35,19 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotManifest:
-    """What was saved, of what.
+    """What was saved.
 
     Attributes:
         format: `FORMAT` of the ttylab that saved it.
         key: the snapshot's fingerprint, which is its name in the cache.
-        label: whose guest, for people ("bookworm").
-        stage: how far it had come ("shell").
+        label: the guest's name for people ("bookworm").
+        stage: how far the guest had come ("shell").
         method: how RAM is kept.
         qemu: QEMU's version.
-        accelerator: who executed guest code.
-        tsc_khz: what the guest was told of the host's TSC; None if nothing.
-        made_utc: ISO 8601, when it was saved; the clock of each fork goes on from there.
-        boot_s: seconds that the boot took up to there.
+        accelerator: what executed guest code.
+        tsc_khz: the frequency of the host's TSC that the guest was told; None if it was told none.
+        made_utc: when it was saved, ISO 8601; the clock of each fork continues from there.
+        boot_s: seconds that the boot took up to this stage.
         files: the snapshot's files by name.
     """
 
@@ -64,7 +64,7 @@ class SnapshotManifest:
     files: Mapping[str, FileFacts]
 
     def to_json(self) -> str:
-        """Return the manifest's file."""
+        """Return the content of the manifest's file."""
         return dump_json(self, indent=1).decode() + "\n"
 
     @classmethod
@@ -72,7 +72,7 @@ class SnapshotManifest:
         """Return the manifest that `to_json` wrote.
 
         Raises:
-            SnapshotError: it is none, or of another format.
+            SnapshotError: it is not a manifest, or has another format.
         """
         try:
             manifest = load_json(text, cls, origin=f"{origin}: no manifest of a snapshot")
@@ -93,9 +93,9 @@ class SnapshotRequest:
 
     Attributes:
         spec: its machine.
-        stage: how far it shall have come ("shell").
-        label: whose guest, for people.
-        host_reads_disks: whether each fork has disks of its own that the host can read, as plain copies.
+        stage: how far it is to come ("shell").
+        label: the guest's name for people.
+        host_reads_disks: whether each fork has its own copies of the disks, which the host can read.
     """
 
     spec: MachineSpec
@@ -105,7 +105,7 @@ class SnapshotRequest:
 
     @property
     def common_spec(self) -> MachineSpec:
-        """The machine without what may differ between forks of one snapshot: its name and its seed."""
+        """The machine without what may differ between forks of a snapshot: its name and its seed."""
         return replace(self.spec, name="state", seed=_SEED)
 
     @property
@@ -117,15 +117,15 @@ class SnapshotRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maker:
-    """Who makes snapshots: what else decides what a snapshot holds.
+    """What makes a snapshot, apart from its request, and so decides its content too.
 
     Attributes:
         qemu_sha256: hash of the program.
         version: its version.
         accelerator: "tcg" or "kvm".
-        cpu: what tells this host's CPU from others, where the guest sees it; empty under TCG.
+        cpu: what distinguishes this host's CPU if the guest sees it; empty under TCG.
         method: how RAM is kept.
-        firmware: OVMF's files, if the machine has it.
+        firmware: OVMF's files if the machine has OVMF.
     """
 
     qemu_sha256: str
@@ -137,12 +137,12 @@ class Maker:
 
 
 def fingerprint(request: SnapshotRequest, maker: Maker, hashes: Mapping[Path, str]) -> str:
-    """Return what names the snapshot: 32 hex digits that differ where the guest could.
+    """Return the snapshot's name: 32 hex digits that differ whenever its guest might.
 
     Args:
         request: the snapshot.
-        maker: who makes it.
-        hashes: of every file of the request and of the firmware.
+        maker: what makes it.
+        hashes: hash of every file of the request and of the firmware.
     """
     spec = request.common_spec
     wiring = Wiring(

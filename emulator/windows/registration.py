@@ -1,4 +1,4 @@
-"""From a user's file to an image that can be registered: which editions an ISO has, what a disk is, and notes."""
+"""From a user's ISO or disk to an image that can be registered, with notes for the user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a user's Windows images are registered: one JSON file outside any checkout, readable by its owner only.
+"""Where a user's Windows images are registered: one JSON file outside any checkout, for its owner only.
 
 Only paths are kept. Base images that ttylab installed lie beside it in `bases/`; forgetting one deletes it.
 """

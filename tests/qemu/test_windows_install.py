@@ -77,7 +77,7 @@ def test_guest_that_is_ready_is_sealed(tmp_path, install):
         (b"", "without saying IMAGE-READY on COM2; last stage reported: no stage at all"),
         (
             b"IMAGE-STAGE setup\r\nIMAGE-READY? no\r\n",
-            "last stage reported: setup; its console and COM2 are in",
+            "stage reported: setup; its console and COM2 are in",
         ),
     ],
 )
