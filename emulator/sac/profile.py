@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -25,6 +26,8 @@ Bound = Annotated[int, Field(gt=0)]
 IDENTITY = "ttylab SAC guest (not Windows)"
 """What every place that names an image's origin must say."""
 _COMMON = "common"
+_FIELD = re.compile(rb"%(?:(?P<percent>%)|(?P<flags>[-0]*)(?P<width>\d*)l?(?P<kind>[sdxX]))")
+_FIELD_PATTERNS = {b"s": rb"(.*?)", b"d": rb"(-?[0-9]+)", b"x": rb"([0-9a-f]+)", b"X": rb"([0-9A-F]+)"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,16 @@ class SacText:
     def wire(self) -> bytes:
         """The text as it is sent, with its %-fields left in."""
         return self.text.replace("\n", "\r\n").encode()
+
+    @property
+    def pattern(self) -> bytes:
+        """A regular expression for the text as it is sent, with one group per %-field."""
+        wire = self.wire
+        parts, end = [], 0
+        for place in _FIELD.finditer(wire):
+            parts += [re.escape(wire[end : place.start()]), _field_pattern(place)]
+            end = place.end()
+        return b"".join((*parts, re.escape(wire[end:])))
 
 
 _Texts = Mapping[str, Mapping[str, SacText]]
@@ -140,3 +153,10 @@ def read_profile(name: str, *, directory: Path) -> SacProfile:
 
 def _flat(groups: _Texts) -> dict[str, SacText]:
     return {f"{group}.{key}": one for group, table in groups.items() for key, one in table.items()}
+
+
+def _field_pattern(place: re.Match[bytes]) -> bytes:
+    if place["percent"]:
+        return b"%"
+    padded = rb" *" if place["width"] and place["kind"] in b"sd" else b""
+    return padded + _FIELD_PATTERNS[place["kind"]] + (rb" *" if b"-" in place["flags"] else b"")

@@ -1,4 +1,4 @@
-"""A snapshot's files: sizes and hashes, when they were checked, and the disks of the snapshot and its forks."""
+"""A snapshot's files: their sizes and hashes, when they were checked, and its disks and its forks'."""
 
 from __future__ import annotations
 

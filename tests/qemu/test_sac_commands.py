@@ -94,7 +94,7 @@ def test_tlist_is_paged_until_paging_is_off(rig):
     assert first.count(b"\r\n") == 1 + 23  # the typed line, and a page
     rig.press(b"\r")
     rest = rig.expect(PROMPT).before
-    rows = re.findall(rig.profile.pattern("sac.tlist_row"), first + rest)
+    rows = re.findall(rig.profile.texts["sac.tlist_row"].pattern, first + rest)
     assert {row[-1] for row in rows} >= {b"System", b"smss.exe", b"sacsess.exe", b"WmiPrvSE.exe"}
     rig.run(b"p")
     assert b"WmiPrvSE.exe" in rig.run(b"test")  # commands match by their beginning: this is t
@@ -109,7 +109,7 @@ def test_priorities_go_down_and_up_again(rig):
 
 
 def test_time_can_be_set(rig):
-    assert re.fullmatch(rig.profile.pattern("sac.time"), rig.run(b"s"))
+    assert re.fullmatch(rig.profile.texts["sac.time"].pattern, rig.run(b"s"))
     assert rig.run(b"s 02/29/2024 13:59") == b"Date: 02/29/2024  Time (GMT): 13:59\r\n"
     assert rig.run(b"s").startswith(b"Date: 02/29/2024  Time (GMT): 1")
 

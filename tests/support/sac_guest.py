@@ -17,7 +17,6 @@ from harness.play.alarms import NAMES
 from harness.play.screen import Screen
 from harness.play.session import Match, Session
 from harness.signatures.rules import shipped_rules
-from tests.support.sac_patterns import pattern_of
 
 TCG = Choice(accelerator="tcg", reason="what every host has")
 ALARMS = tuple(rule.id for rule in shipped_rules().rules)
@@ -45,7 +44,7 @@ class SacRig:
 
     def see(self, key: str) -> Match:
         """Wait for the text of `key`; its %-fields are groups."""
-        return self.expect(pattern_of(self.profile.texts[key]))
+        return self.expect(self.profile.texts[key].pattern)
 
     def reach_prompt(self) -> None:
         """Wait until SAC offers the CMD command."""

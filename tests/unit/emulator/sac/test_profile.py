@@ -8,7 +8,6 @@ import pytest
 from emulator.errors import SpecError
 from emulator.sac.knobs import PROFILES
 from emulator.sac.profile import SacText, load_profile, read_profile
-from tests.support.sac_patterns import pattern_of
 
 DIRECTORY = Path(str(resources.files("emulator.sac"))) / "profiles"
 ALL = pytest.mark.parametrize("name", PROFILES)
@@ -50,17 +49,17 @@ def test_profile_says_what_the_specification_says():
 def test_text_pattern_matches_what_the_guest_makes_of_it():
     profile = load_profile("2022")
     row = b"  0:00:01.020   0:00:00.000   120       10     400  8   20   3    4 System\r\n"
-    found = re.fullmatch(pattern_of(profile.texts["sac.tlist_row"]), row)
+    found = re.fullmatch(profile.texts["sac.tlist_row"].pattern, row)
     assert found
     assert found.groups()[-2:] == (b"4", b"System")
-    assert re.fullmatch(pattern_of(profile.texts["bugcheck.progress"]), row) is None
+    assert re.fullmatch(profile.texts["bugcheck.progress"].pattern, row) is None
     line = b"We're just collecting some error info, and then we'll restart for you. 15% complete\r\n"
-    assert re.fullmatch(pattern_of(profile.texts["bugcheck.progress"]), line)[1] == b"15"
+    assert re.fullmatch(profile.texts["bugcheck.progress"].pattern, line)[1] == b"15"
 
 
 def test_text_pattern_takes_a_field_that_is_padded_on_the_right():
     text = SacText(text="%-5s|%X", source="X", section="1.1")
-    assert re.fullmatch(pattern_of(text), b"ab   |E2").groups() == (b"ab", b"E2")
+    assert re.fullmatch(text.pattern, b"ab   |E2").groups() == (b"ab", b"E2")
 
 
 def test_profile_refuses_an_unknown_name():
