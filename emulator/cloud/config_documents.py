@@ -11,13 +11,7 @@ from typing import Any
 from emulator.cloud.config import ComputeTable, ScaleSetTable, StorageAccountTable, VmTable
 from emulator.cloud.guest_plan import GuestPlan, plan_guest
 from emulator.cloud.resource_id import group_scope
-from emulator.cloud.settings import CloudKind
-
-_STORAGE_SUFFIXES = {
-    CloudKind.PUBLIC: "core.windows.net",
-    CloudKind.GOVERNMENT: "core.usgovcloudapi.net",
-    CloudKind.CHINA: "core.chinacloudapi.cn",
-}
+from emulator.cloud.settings import CLOUD_FACTS, CloudKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +39,7 @@ class ResourcePlace:
 
 def blob_endpoint(account: str, kind: CloudKind) -> str:
     """Return the blob endpoint of a storage account."""
-    return f"https://{account}.blob.{_STORAGE_SUFFIXES[kind]}/"
+    return f"https://{account}.blob.{CLOUD_FACTS[kind].storage_suffix}/"
 
 
 def account_document(table: StorageAccountTable, place: ResourcePlace) -> dict[str, Any]:

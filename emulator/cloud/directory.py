@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from emulator.cloud.records import Cloud, Principal, PrincipalType, Subscription
-from emulator.cloud.settings import CloudKind, Settings
+from emulator.cloud.settings import Settings
 from emulator.errors import CloudError
 
 ADFS = "adfs"
 ARM_RESOURCES = ("https://management.core.windows.net/", "https://management.azure.com/")
 GRAPH_RESOURCE = "https://graph.microsoft.com"
-
-_SUFFIX_OF: Mapping[CloudKind, str] = {
-    CloudKind.PUBLIC: "core.windows.net",
-    CloudKind.GOVERNMENT: "core.usgovcloudapi.net",
-    CloudKind.CHINA: "core.chinacloudapi.cn",
-}
 
 
 def metadata(endpoint: str, settings: Settings) -> dict[str, Any]:
@@ -26,7 +20,7 @@ def metadata(endpoint: str, settings: Settings) -> dict[str, Any]:
 
     The login endpoint ends in "/adfs": only then does MSAL ask nobody else about it (docs/facts/azure.md 5).
     """
-    suffix = _SUFFIX_OF[settings.kind]
+    suffix = settings.cloud.storage_suffix
     addresses = (
         "resourceManager", "portal", "gallery", "graph", "graphAudience", "batch", "media",
         "sqlManagement", "vmImageAliasDoc", "activeDirectoryDataLake", "microsoftGraphResourceId",
