@@ -1,4 +1,7 @@
-"""Who is in a tenant: what sign-in asks of the records; pure."""
+"""Sign-in: what the service says about itself before it, who is in a tenant, what a token may be for; pure.
+
+Shapes: docs/facts/azure.md 5; the names are those that azure-cli and Terraform's azurerm read.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ GRAPH_RESOURCE = "https://graph.microsoft.com"
 
 
 def metadata(endpoint: str, settings: Settings) -> dict[str, Any]:
-    """Return the body of `/metadata/endpoints`, every address in it our own.
+    """Return the body of `/metadata/endpoints`; every address in it is our own.
 
-    The login endpoint ends in "/adfs": only then does MSAL ask nobody else about it (docs/facts/azure.md 5).
+    The login endpoint ends in "/adfs": only then MSAL asks no other host about it (docs/facts/azure.md 5).
     """
     suffix = settings.cloud.storage_suffix
     addresses = (
@@ -56,10 +59,10 @@ def openid_configuration(endpoint: str, *, authority: str, tenant: str, second: 
     """Return the OpenID configuration of an authority.
 
     Args:
-        endpoint: the service's.
+        endpoint: the service's URL.
         authority: path of the authority: a tenant, "adfs" or "adfs/TENANT".
-        tenant: as it stands in the issuer; Entra writes "{tenantid}" where it is not fixed.
-        second: whether it is that of version 2.0.
+        tenant: the tenant as the issuer has it; Entra writes "{tenantid}" if it is not fixed.
+        second: whether the configuration is that of version 2.0.
     """
     base = f"{endpoint}/{authority}"
     version = "oauth2/v2.0" if second else "oauth2"
@@ -97,7 +100,7 @@ def instance_discovery(endpoint: str, *, tenant: str) -> dict[str, Any]:
 
 
 def user_realm(endpoint: str, user: str) -> dict[str, Any]:
-    """Return what is said of a user's realm: passwords are checked here, not by a federation."""
+    """Return the realm of a user: passwords are checked here, not by a federation."""
     return {
         "ver": "1.0",
         "account_type": "Managed",
@@ -108,21 +111,21 @@ def user_realm(endpoint: str, user: str) -> dict[str, Any]:
 
 
 ANY_TENANT = frozenset({"common", "organizations", ADFS})
-"""Authorities that stand for whichever tenant the principal is of."""
+"""Authorities that stand for the principal's own tenant."""
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def known_tenants(cloud: Cloud) -> list[str]:
     """Return the tenants that have a principal or a subscription, each once, in a stable order."""
-    found = [one.tenant for one in cloud.all(Subscription)] + [one.tenant for one in cloud.all(Principal)]
-    return list(dict.fromkeys(tenant.lower() for tenant in found))
+    owned = (*cloud.all(Subscription), *cloud.all(Principal))
+    return list(dict.fromkeys(one.tenant.lower() for one in owned))
 
 
 def require_tenant(cloud: Cloud, authority: str) -> str | None:
-    """Return the tenant that an authority names, None where it names no certain one.
+    """Return the tenant that an authority names, or None if it stands for any tenant.
 
     Raises:
-        CloudError: 400 invalid_tenant, AADSTS90002 as Entra says.
+        CloudError: 400 invalid_tenant with AADSTS90002, like Entra.
     """
     name = authority.lower()
     if name in ANY_TENANT:
@@ -179,7 +182,7 @@ def find_managed_identity(cloud: Cloud, wanted: str | None) -> Principal | None:
 
 
 def is_client_id(cloud: Cloud, client_id: str) -> bool:
-    """Tell whether `client_id` can be a program's that signs users in: a GUID, or one of ours."""
+    """Tell whether `client_id` can belong to a program that signs users in: a GUID, or one of ours."""
     return bool(GUID.fullmatch(client_id)) or find_application(cloud, client_id, tenant=None) is not None
 
 
@@ -192,7 +195,7 @@ FILTER_MAX = 2048
 
 
 def render_principal(principal: Principal, *, typed: bool = False) -> dict[str, Any]:
-    """Return a user or a service principal; `typed` adds "@odata.type", as lists of mixed objects have it."""
+    """Return a user or service principal; `typed` adds "@odata.type", as lists of mixed objects need."""
     user = principal.type is PrincipalType.USER
     kind = {"@odata.type": f"#microsoft.graph.{'user' if user else 'servicePrincipal'}"} if typed else {}
     shown = {**kind, "id": principal.id, "displayName": principal.name}
@@ -210,10 +213,10 @@ def render_principal(principal: Principal, *, typed: bool = False) -> dict[str, 
 
 
 def matching(principals: Iterable[Principal], filter_text: str | None) -> list[Principal]:
-    """Return those that a `$filter` takes; the filters are those that az sends.
+    """Return the principals that match a `$filter`; only the filters that az sends are understood.
 
     Raises:
-        CloudError: 400; it is another one.
+        CloudError: 400; it is another filter.
     """
     chosen = list(principals)
     for condition in re.split(r"\s+and\s+", filter_text[:FILTER_MAX]) if filter_text else ():
@@ -238,11 +241,7 @@ def _matches(principal: Principal, match: re.Match[str]) -> bool:
 
 
 OPENID_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})
-
-
 _DEFAULT = "/.default"
-
-
 _URI = re.compile(r"(https|api)://[A-Za-z0-9._:/\[\]-]{1,400}")
 
 
@@ -250,7 +249,7 @@ def resource_of_client_scope(scope: str) -> str:
     """Return the resource of a client-credentials scope, `RESOURCE/.default`.
 
     Raises:
-        CloudError: AADSTS70011, or AADSTS500011 for a resource that can't be one.
+        CloudError: AADSTS70011, or AADSTS500011 for something that can't be a resource.
     """
     words = scope.split()
     if len(words) != 1 or not words[0].endswith(_DEFAULT):
@@ -259,7 +258,7 @@ def resource_of_client_scope(scope: str) -> str:
 
 
 def resource_of_user_scope(scope: str) -> str:
-    """Return the one resource that the scopes of a user's sign-in are of; Graph where there is none.
+    """Return the one resource that the scopes of a user's sign-in belong to; Graph if there is none.
 
     Raises:
         CloudError: as `resource_of_client_scope`; AADSTS70011 for two resources.
@@ -277,7 +276,7 @@ def resource_of_user_scope(scope: str) -> str:
 
 
 def require_resource(resource: str) -> str:
-    """Return `resource` if a token can be for it.
+    """Return `resource` if a token can be issued for it.
 
     Raises:
         CloudError: AADSTS500011.

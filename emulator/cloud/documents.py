@@ -192,7 +192,7 @@ def parse_instant(text: str) -> datetime:
         found = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise invalid_filter(text[:40], "it is no time") from None
+        raise invalid_filter(text[:40], "it is not a time") from None
 
 
 def invalid_filter(what: str, why: str) -> CloudError:

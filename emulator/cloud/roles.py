@@ -1,4 +1,4 @@
-"""Who may do what where: Azure's built-in roles as data, and the decision; pure.
+"""Who may do what where: built-in roles, the decision, and roles and assignments as documents; pure.
 
 Ids and actions are those of Azure's built-in roles (docs/facts/azure.md 8, DOC-role).
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from emulator.cloud.directory import GUID
@@ -23,15 +24,15 @@ CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 VM_CONTRIBUTOR = "9980e02c-c2be-4d73-94e8-173b1dc7cf3c"
 
+_built_in = partial(RoleDefinition, built_in=True)
 BUILT_IN_ROLES = (
-    RoleDefinition(
+    _built_in(
         id=OWNER,
         name="Owner",
         description="Grants full access to manage all resources, including the ability to assign roles.",
         actions=("*",),
-        built_in=True,
     ),
-    RoleDefinition(
+    _built_in(
         id=CONTRIBUTOR,
         name="Contributor",
         description="Grants full access to manage all resources, but does not allow you to assign roles.",
@@ -41,23 +42,20 @@ BUILT_IN_ROLES = (
             "Microsoft.Authorization/*/Write",
             "Microsoft.Authorization/elevateAccess/Action",
         ),
-        built_in=True,
     ),
-    RoleDefinition(
+    _built_in(
         id=READER,
         name="Reader",
         description="View all resources, but does not allow you to make any changes.",
         actions=("*/read",),
-        built_in=True,
     ),
-    RoleDefinition(
+    _built_in(
         id="18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
         name="User Access Administrator",
         description="Lets you manage user access to Azure resources.",
         actions=("*/read", "Microsoft.Authorization/*"),
-        built_in=True,
     ),
-    RoleDefinition(
+    _built_in(
         id=VM_CONTRIBUTOR,
         name="Virtual Machine Contributor",
         description="Lets you manage virtual machines, but not access to them, and not the virtual network"
@@ -78,9 +76,8 @@ BUILT_IN_ROLES = (
             "Microsoft.Storage/storageAccounts/listKeys/action",
             "Microsoft.Storage/storageAccounts/read",
         ),
-        built_in=True,
     ),
-    RoleDefinition(
+    _built_in(
         id="17d1049b-9a84-46fb-8f53-869881c3d3ab",
         name="Storage Account Contributor",
         description="Lets you manage storage accounts, including accessing storage account keys.",
@@ -90,13 +87,12 @@ BUILT_IN_ROLES = (
             "Microsoft.Resources/subscriptions/resourceGroups/read",
             "Microsoft.Storage/storageAccounts/*",
         ),
-        built_in=True,
     ),
 )
 
 
 def grants(role: RoleDefinition, action: str) -> bool:
-    """Tell whether `role` allows `action`; what its `not_actions` take away another role may give."""
+    """Tell whether `role` allows `action`; what its `not_actions` exclude, another role may still allow."""
     return _any_match(role.actions, action) and not _any_match(role.not_actions, action)
 
 
@@ -110,7 +106,7 @@ def is_allowed(cloud: Cloud, principal: str, *, action: str, scope: str) -> bool
 
 
 def sees_subscription(cloud: Cloud, principal: str, subscription: str) -> bool:
-    """Tell whether `principal` has any role at the subscription, above it or under it."""
+    """Tell whether `principal` has any role at the subscription, above it or below it."""
     scope = subscription_scope(subscription)
     return any(
         is_within(scope, assignment.scope) or is_within(assignment.scope, scope)
@@ -127,12 +123,8 @@ def roles_of(cloud: Cloud, principal: str) -> Iterator[tuple[RoleAssignment, Rol
 
 
 def _any_match(patterns: tuple[str, ...], action: str) -> bool:
-    return any(_matches(pattern, action) for pattern in patterns)
-
-
-def _matches(pattern: str, action: str) -> bool:
-    expression = ".*".join(re.escape(part) for part in pattern.split("*"))
-    return re.fullmatch(expression, action, re.IGNORECASE) is not None
+    expressions = (".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns)
+    return any(re.fullmatch(one, action, re.IGNORECASE) for one in expressions)
 
 
 NAMESPACE = "Microsoft.Authorization"
@@ -146,7 +138,7 @@ _DEFINITION = re.compile(
 def definition_document(role: RoleDefinition, *, scope: str) -> dict[str, Any]:
     """Return a role definition as it is seen at `scope` ("" is the tenant).
 
-    Its id never has more of the scope than the subscription: az joins assignments to roles by it.
+    Its id contains no more of the scope than the subscription, as az matches assignments to roles by it.
     """
     stamp = "2015-02-02T21:55:09.8806423Z"
     return {
@@ -204,7 +196,7 @@ def assignment_document(assignment: RoleAssignment) -> dict[str, Any]:
 def definitions_at(cloud: Cloud, conditions: tuple[Condition, ...], *, scope: str) -> list[RoleDefinition]:
     """Return the role definitions that can be assigned at `scope` and meet the conditions.
 
-    Under `atScopeAndBelow()` those that can be assigned somewhere below it count too.
+    With `atScopeAndBelow()` these include definitions that can only be assigned below it.
     """
     name, kind = find_value(conditions, "rolename"), find_value(conditions, "type")
     below = find_value(conditions, "atscopeandbelow", "()") is not None
@@ -218,7 +210,7 @@ def definitions_at(cloud: Cloud, conditions: tuple[Condition, ...], *, scope: st
 
 
 def assignments_at(cloud: Cloud, conditions: tuple[Condition, ...], *, scope: str) -> list[RoleAssignment]:
-    """Return the assignments that hold at `scope` and, but for `atScope()`, those below it too."""
+    """Return the assignments that hold at `scope` and, unless there is `atScope()`, those below it."""
     exact = find_value(conditions, "atscope", "()") is not None
     principals = [
         value.lower()
@@ -265,7 +257,7 @@ def read_assignment(
 
 
 def read_definition(body: Mapping[str, Any], *, name: str) -> RoleDefinition:
-    """Return the custom role that a client's document describes; its scopes are not looked at.
+    """Return the custom role that a client's document describes; its scopes are not checked.
 
     Raises:
         CloudError: 400; the document is wrong.
@@ -296,7 +288,7 @@ def properties_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the `properties` of a document.
 
     Raises:
-        CloudError: 400; there are none.
+        CloudError: 400; they are missing or not an object.
     """
     found = body.get("properties")
     if not isinstance(found, Mapping):
@@ -333,7 +325,7 @@ def _role_of(cloud: Cloud, text: str, *, scope: str) -> RoleDefinition:
 
 
 def role_not_found(name: str) -> CloudError:
-    """Return the 404 of a role definition that there is not."""
+    """Return the 404 of a role definition that does not exist."""
     return CloudError(
         404,
         "RoleDefinitionDoesNotExist",
@@ -342,10 +334,10 @@ def role_not_found(name: str) -> CloudError:
 
 
 def _principal_of(cloud: Cloud, properties: Mapping[str, Any], *, tenant: str) -> tuple[str, PrincipalType]:
-    """Return who gets a role, and what that is.
+    """Return who gets a role, and the type of that principal.
 
-    One that the directory does not know is taken at its word if its type is said: that is how Azure
-    gives roles to principals made a moment ago.
+    A principal that the directory does not know is accepted if the document gives its type: that is how
+    Azure gives roles to principals that were made a moment ago.
     """
     text, said = _text(properties, "principalId"), properties.get("principalType")
     kind = next((one for one in PrincipalType if one.value.lower() == str(said).lower()), None)
@@ -391,5 +383,5 @@ def _actions(table: Mapping[str, Any], name: str) -> tuple[str, ...]:
     actions = _texts(table, name)
     wrong = next((one for one in actions if not _ACTION.fullmatch(one)), None)
     if wrong is not None:
-        raise invalid_content(f"'{wrong[:80]}' in '{name}' is no action; it may have up to three *.")
+        raise invalid_content(f"'{wrong[:80]}' in '{name}' is not an action; it may have up to three *.")
     return actions
