@@ -38,16 +38,8 @@ def shown_name(vm: VirtualMachine) -> str:
 
 def render_vm(vm: VirtualMachine, *, view: Body | None = None) -> Body:
     """Return a VM as its GET answers; `view` is its instance view if that was asked for."""
-    body: Body = {
-        "name": vm.id.name,
-        "id": str(vm.id),
-        "type": vm.id.type,
-        **{name: value for name, value in vm.document.items() if name != "properties"},
-        "properties": _properties(vm),
-    }
-    if view is not None:
-        body["properties"]["instanceView"] = view
-    return body
+    properties = _properties(vm) | ({} if view is None else {"instanceView": view})
+    return {**_envelope(vm), "properties": properties}
 
 
 def render_instance(vm: VirtualMachine, scale_set: ScaleSet, *, view: Body | None = None) -> Body:
@@ -130,6 +122,11 @@ def os_type(vm: VirtualMachine) -> str:
     return "Windows" if vm.is_windows else "Linux"
 
 
+def _envelope(resource: VirtualMachine | ScaleSet) -> Body:
+    shown = {"name": resource.id.name, "id": str(resource.id), "type": resource.id.type}
+    return shown | {name: value for name, value in resource.document.items() if name != "properties"}
+
+
 def _properties(vm: VirtualMachine) -> Body:
     own = dict(table(vm.document, "properties"))
     storage = dict(table(own, "storageProfile"))
@@ -194,10 +191,7 @@ def render_scale_set(scale_set: ScaleSet) -> Body:
     """Return a scale set as its GET answers."""
     own = table(scale_set.document, "properties")
     return {
-        "name": scale_set.id.name,
-        "id": str(scale_set.id),
-        "type": scale_set.id.type,
-        **{name: value for name, value in scale_set.document.items() if name != "properties"},
+        **_envelope(scale_set),
         "properties": {
             "singlePlacementGroup": True,
             "orchestrationMode": "Uniform",

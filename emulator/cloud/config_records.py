@@ -116,7 +116,7 @@ class _Builder:
         subscription = self._subscription_of(table)
         if not any(one.id.lower() == subscription for one in self.config.subscription):
             raise self._complaint(
-                f"group {table.name!r} is in subscription {subscription}, which is not there"
+                f"group {table.name!r} is in subscription {subscription}, which does not exist"
             )
         return ResourceGroup(
             subscription=subscription, name=table.name, location=self._location(table), tags=table.tags
@@ -209,7 +209,7 @@ class _Builder:
         named = [one for one in tables if one.name == name]
         if not named:
             raise self._complaint(
-                f"principal {owner!r} has a role on {text!r}, which is not there; write subscription,"
+                f"principal {owner!r} has a role on {text!r}, which does not exist; write subscription,"
                 " group NAME, vm NAME, scale-set NAME, storage-account NAME or a scope"
             )
         return self._scope_of(kind, named[0])
@@ -246,7 +246,7 @@ class _Builder:
     def _place(self, group: str, location: str | None, *, owner: str) -> ResourcePlace:
         found = next((one for one in self.config.group if one.name == group), None)
         if found is None:
-            raise self._complaint(f"{owner} is in group {group!r}, which is not there")
+            raise self._complaint(f"{owner} is in group {group!r}, which does not exist")
         return ResourcePlace(
             subscription=self._subscription_of(found),
             group=found.name,
@@ -280,7 +280,7 @@ class _Builder:
         seen: set[str] = set()
         for name in names:
             if name.lower() in seen:
-                raise self._complaint(f"there are two of {kind} {name!r}")
+                raise self._complaint(f"{kind} {name!r} is there twice")
             seen.add(name.lower())
 
     def _complaint(self, text: str) -> SpecError:

@@ -117,7 +117,7 @@ GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 
 def known_tenants(cloud: Cloud) -> list[str]:
     """Return the tenants that have a principal or a subscription, each once, in a stable order."""
-    owned = (*cloud.all(Subscription), *cloud.all(Principal))
+    owned: tuple[Subscription | Principal, ...] = (*cloud.all(Subscription), *cloud.all(Principal))
     return list(dict.fromkeys(one.tenant.lower() for one in owned))
 
 
@@ -142,30 +142,14 @@ def require_tenant(cloud: Cloud, authority: str) -> str | None:
 
 def find_application(cloud: Cloud, client_id: str, *, tenant: str | None) -> Principal | None:
     """Return the service principal with that client id, in `tenant` or anywhere, or None."""
-    return next(
-        (
-            one
-            for one in cloud.all(Principal)
-            if one.type is PrincipalType.SERVICE_PRINCIPAL
-            and client_id.lower() == (one.app_id or one.name).lower()
-            and tenant in {None, one.tenant.lower()}
-        ),
-        None,
-    )
+    found = _principals(cloud, PrincipalType.SERVICE_PRINCIPAL, tenant)
+    return next((one for one in found if one.client_id.lower() == client_id.lower()), None)
 
 
 def find_user(cloud: Cloud, name: str, *, tenant: str | None) -> Principal | None:
     """Return the user called `name`, in `tenant` or anywhere, or None."""
-    return next(
-        (
-            one
-            for one in cloud.all(Principal)
-            if one.type is PrincipalType.USER
-            and one.name.lower() == name.lower()
-            and tenant in {None, one.tenant.lower()}
-        ),
-        None,
-    )
+    found = _principals(cloud, PrincipalType.USER, tenant)
+    return next((one for one in found if one.name.lower() == name.lower()), None)
 
 
 def find_managed_identity(cloud: Cloud, wanted: str | None) -> Principal | None:
@@ -173,12 +157,16 @@ def find_managed_identity(cloud: Cloud, wanted: str | None) -> Principal | None:
 
     A managed identity is a service principal without a secret.
     """
-    for one in cloud.all(Principal):
-        if one.type is PrincipalType.SERVICE_PRINCIPAL and one.secret is None:
-            names = {one.id.lower(), one.name.lower(), (one.app_id or one.name).lower()}
-            if wanted is None or wanted.lower() in names:
-                return one
+    for one in _principals(cloud, PrincipalType.SERVICE_PRINCIPAL, None):
+        names = {one.id.lower(), one.name.lower(), one.client_id.lower()}
+        if one.secret is None and (wanted is None or wanted.lower() in names):
+            return one
     return None
+
+
+def _principals(cloud: Cloud, kind: PrincipalType, tenant: str | None) -> list[Principal]:
+    every = cloud.all(Principal)
+    return [one for one in every if one.type is kind and tenant in {None, one.tenant.lower()}]
 
 
 def is_client_id(cloud: Cloud, client_id: str) -> bool:
@@ -201,13 +189,12 @@ def render_principal(principal: Principal, *, typed: bool = False) -> dict[str, 
     shown = {**kind, "id": principal.id, "displayName": principal.name}
     if user:
         return {**shown, "userPrincipalName": principal.name, "mail": None}
-    client = principal.app_id or principal.name
     return {
         **shown,
-        "appId": client,
+        "appId": principal.client_id,
         "appOwnerOrganizationId": principal.tenant,
         "accountEnabled": True,
-        "servicePrincipalNames": [client],
+        "servicePrincipalNames": [principal.client_id],
         "servicePrincipalType": "ManagedIdentity" if principal.secret is None else "Application",
     }
 
@@ -237,7 +224,7 @@ def _matches(principal: Principal, match: re.Match[str]) -> bool:
         return principal.id.lower() == wanted
     if match["field"] and match["field"].lower() in {"userprincipalname", "displayname"}:
         return principal.name.lower() == wanted
-    return (principal.app_id or principal.name).lower() == wanted
+    return principal.client_id.lower() == wanted
 
 
 OPENID_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})

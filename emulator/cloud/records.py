@@ -49,7 +49,28 @@ class PrincipalType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
+class _Named:
+    id: str
+
+    @property
+    def key(self) -> str:
+        """What it is found by."""
+        return self.id.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resource:
+    id: ResourceId
+    document: Document
+
+    @property
+    def key(self) -> str:
+        """What it is found by."""
+        return self.id.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription(_Named):
     """What pays for resources, and where the serial console is switched on or off.
 
     Attributes:
@@ -60,16 +81,10 @@ class Subscription:
         console_enabled: whether serial consoles can be used.
     """
 
-    id: str
     tenant: str
     name: str
     state: str = "Enabled"
     console_enabled: bool = True
-
-    @property
-    def key(self) -> str:
-        """What it is found by."""
-        return self.id.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +130,7 @@ def read_boot_diagnostics(document: Document) -> BootDiagnostics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VirtualMachine:
+class VirtualMachine(_Resource):
     """A virtual machine, or an instance of a scale set.
 
     Attributes:
@@ -131,8 +146,6 @@ class VirtualMachine:
         changed: when `provisioning` last changed, UTC; None means `created`.
     """
 
-    id: ResourceId
-    document: Document
     vm_id: str
     created: datetime
     guest: GuestPlan
@@ -141,11 +154,6 @@ class VirtualMachine:
     port_enabled: bool = True
     model_version: int = 0
     changed: datetime | None = None
-
-    @property
-    def key(self) -> str:
-        """What it is found by."""
-        return self.id.key
 
     @property
     def scale_set(self) -> ResourceId | None:
@@ -164,7 +172,7 @@ class VirtualMachine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScaleSet:
+class ScaleSet(_Resource):
     """A scale set: a model, and instances that are records of their own.
 
     Attributes:
@@ -176,35 +184,21 @@ class ScaleSet:
         model_version: goes up when the model changes; an upgrade gives it to an instance (U12).
     """
 
-    id: ResourceId
-    document: Document
     unique_id: str
     created: datetime
     provisioning: ProvisioningState = ProvisioningState.SUCCEEDED
     model_version: int = 1
 
-    @property
-    def key(self) -> str:
-        """What it is found by."""
-        return self.id.key
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StorageAccount:
+class StorageAccount(_Resource):
     """A storage account that boot diagnostics may be kept in."""
 
-    id: ResourceId
-    document: Document
     created: datetime
-
-    @property
-    def key(self) -> str:
-        """What it is found by."""
-        return self.id.key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Principal:
+class Principal(_Named):
     """Somebody or something that can sign in.
 
     Attributes:
@@ -216,7 +210,6 @@ class Principal:
         secret: client secret or password, which is never shown or logged; None if it has none.
     """
 
-    id: str
     tenant: str
     type: PrincipalType
     name: str
@@ -224,13 +217,13 @@ class Principal:
     secret: str | None = field(default=None, repr=False)
 
     @property
-    def key(self) -> str:
-        """What it is found by."""
-        return self.id.lower()
+    def client_id(self) -> str:
+        """What a client calls it: the app id, or the name if it has none."""
+        return self.app_id or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoleDefinition:
+class RoleDefinition(_Named):
     """What a role may do.
 
     Attributes:
@@ -243,18 +236,12 @@ class RoleDefinition:
         built_in: whether it is one of Azure's own.
     """
 
-    id: str
     name: str
     description: str = ""
     actions: tuple[str, ...] = ()
     not_actions: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ("/",)
     built_in: bool = False
-
-    @property
-    def key(self) -> str:
-        """What it is found by."""
-        return self.id.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,26 @@ from emulator.images.loader import LOADER_PACKAGES
 _APT_BOUND_S = 600.0
 # The host's network settings are kept; its sources, preferences and hooks are not.
 _INHERITED = re.compile(r"^Acquire::(https?|Check-Valid-Until|Check-Date|ForceIPv[46]|Retries)\b")
+_SETTINGS = """\
+Dir::State "@HERE@";
+Dir::State::lists "@HERE@/lists";
+Dir::State::status "@HERE@/status";
+Dir::Cache "@HERE@/cache";
+Dir::Etc::sourcelist "@HERE@/ttylab.sources";
+Dir::Etc::sourceparts "@HERE@/empty.d";
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "@HERE@/empty.d";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "@HERE@/empty.d";
+APT::Architecture "amd64";
+APT::Architectures { "amd64"; };
+APT::Sandbox::User "";
+Acquire::Languages "none";
+Acquire::PDiffs "false";
+Acquire::GzipIndexes "true";
+Acquire::Retries "2";
+Acquire::http::Timeout "20";
+"""
 _PACKAGE_OF_KERNEL = re.compile(r"^linux-(image|binary|modules|base)-(.*-)?amd64$")
 
 
@@ -56,13 +76,14 @@ class AptSuite:
         if not entry.keyring.exists():
             raise MissingPrerequisite(str(entry.keyring), remedy="apt-get install debian-archive-keyring")
         self._entry = entry
-        self._directory = directory
+
         self._config = directory / "apt.conf"
         for name in ("lists/partial", "cache/archives/partial", "empty.d"):
             (directory / name).mkdir(parents=True, exist_ok=True)
         (directory / "status").touch()
         (directory / "ttylab.sources").write_text(self._sources(), encoding="utf-8")
-        self._config.write_text(self._settings(_inherited_settings()), encoding="utf-8")
+        settings = _inherited_settings() + _SETTINGS.replace("@HERE@", str(directory))
+        self._config.write_text(settings, encoding="utf-8")
 
     def update(self) -> None:
         """Fetch the suite's index.
@@ -116,36 +137,10 @@ class AptSuite:
 
     def _sources(self) -> str:
         entry = self._entry
-        lines = ["Types: deb", f"URIs: {entry.mirror}", f"Suites: {entry.suite}", "Components: main"]
-        lines.append(f"Signed-By: {entry.keyring}")
-        if not entry.check_valid_until:
-            lines.append("Check-Valid-Until: no")
-        return "\n".join(lines) + "\n"
-
-    def _settings(self, inherited: str) -> str:
-        here = self._directory
-        return inherited + "\n".join(
-            (
-                f'Dir::State "{here}";',
-                f'Dir::State::lists "{here}/lists";',
-                f'Dir::State::status "{here}/status";',
-                f'Dir::Cache "{here}/cache";',
-                f'Dir::Etc::sourcelist "{here}/ttylab.sources";',
-                f'Dir::Etc::sourceparts "{here}/empty.d";',
-                'Dir::Etc::main "/dev/null";',
-                f'Dir::Etc::parts "{here}/empty.d";',
-                'Dir::Etc::preferences "/dev/null";',
-                f'Dir::Etc::preferencesparts "{here}/empty.d";',
-                'APT::Architecture "amd64";',
-                'APT::Architectures { "amd64"; };',
-                'APT::Sandbox::User "";',
-                'Acquire::Languages "none";',
-                'Acquire::PDiffs "false";',
-                'Acquire::GzipIndexes "true";',
-                'Acquire::Retries "2";',
-                'Acquire::http::Timeout "20";',
-                "",
-            )
+        until = "" if entry.check_valid_until else "Check-Valid-Until: no\n"
+        return (
+            f"Types: deb\nURIs: {entry.mirror}\nSuites: {entry.suite}\nComponents: main\n"
+            f"Signed-By: {entry.keyring}\n{until}"
         )
 
     def _run(self, *argv: str, cwd: Path | None = None) -> str:

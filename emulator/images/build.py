@@ -20,12 +20,13 @@ from emulator.images.kernel import (
     NAME,
     Module,
     extract_vmlinux,
+    load_order,
     make_spin_module,
     module_name,
     parse_module,
 )
 from emulator.images.loader import write_disk
-from emulator.images.recipe import Recipe, disk_files, features, guest_nodes
+from emulator.images.recipe import Recipe, disk_files, guest_nodes
 
 _VMLINUZ = re.compile(r"^(usr/)?(boot/vmlinuz-(?P<boot>.+)|lib/modules/(?P<lib>[^/]+)/vmlinuz)$")
 _BUILTIN = re.compile(r"^(usr/)?lib/modules/[^/]+/modules\.builtin$")
@@ -66,7 +67,8 @@ def build_image(
     vmlinux = extract_vmlinux(kernel.bzimage)
     progress("writing the initramfs", 0.85)
     spin = make_spin_module(kernel.modules[DONOR].data) if DONOR in kernel.modules else None
-    order, offered = features(recipe, loadable=kernel.modules, builtin=kernel.builtin)
+    order = load_order(recipe.modules, kernel.modules)
+    offered = {name for name in recipe.modules if name in kernel.modules or name in kernel.builtin}
     offered |= {NAME} if spin else set()
     if lacking := ", ".join(sorted(entry.offers - offered)):
         raise ImageError(f"image {entry.name} lacks what the catalog says it offers: {lacking}")

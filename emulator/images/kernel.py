@@ -47,7 +47,7 @@ def parse_module(path: str, packed: bytes) -> Module:
     """
     data = _unpack(path, packed)
     if b"vermagic=" not in data:
-        raise ImageError(f"{path}: no kernel module")
+        raise ImageError(f"{path}: not a kernel module")
     depends = _modinfo(data, b"depends")
     names = tuple(module_name(name) for name in depends.split(",") if name)
     return Module(name=module_name(path), depends=names, data=data)
@@ -166,7 +166,7 @@ def strip_signature(module: bytes) -> bytes:
 
 def _sections(module: bytearray) -> Iterator[_Section]:
     if module[:6] != b"\x7fELF\x02\x01":
-        raise ValueError("no little-endian 64-bit ELF file")
+        raise ValueError("not a little-endian 64-bit ELF file")
     (table,) = struct.unpack_from("<Q", module, 0x28)
     size, count, names_index = struct.unpack_from("<HHH", module, 0x3A)
     (names,) = struct.unpack_from("<Q", module, table + names_index * size + 0x18)
@@ -247,7 +247,7 @@ def extract_vmlinux(bzimage: bytes) -> bytes:
     """
     vmlinux = _decompress(find_payload(bzimage))
     if vmlinux[:4] != b"\x7fELF":
-        raise ImageError("the payload of the bzImage is no ELF file")
+        raise ImageError("the payload of the bzImage is not an ELF file")
     if not has_pvh_entry(vmlinux):
         raise ImageError("the kernel has no PVH entry note (CONFIG_PVH)")
     return vmlinux
@@ -309,14 +309,6 @@ def _lz4_legacy(payload: bytes) -> bytes:
     return b"".join(blocks)
 
 
-def _gzip(payload: bytes) -> bytes:
-    return zlib.decompressobj(wbits=31).decompress(payload)
-
-
-def _xz(payload: bytes) -> bytes:
-    return lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(payload)
-
-
 def _zstd(payload: bytes) -> bytes:
     with zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(BytesIO(payload)) as reader:
         return reader.read()
@@ -325,8 +317,8 @@ def _zstd(payload: bytes) -> bytes:
 _DECODERS: tuple[tuple[bytes, str, Callable[[bytes], bytes]], ...] = (
     (b"\x02\x21\x4c\x18", "lz4", _lz4_legacy),
     (b"\x28\xb5\x2f\xfd", "zstd", _zstd),
-    (b"\xfd7zXZ\x00", "xz", _xz),
-    (b"\x1f\x8b", "gzip", _gzip),
+    (b"\xfd7zXZ\x00", "xz", lambda payload: lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(payload)),
+    (b"\x1f\x8b", "gzip", lambda payload: zlib.decompressobj(wbits=31).decompress(payload)),
 )
 _DECODE_ERRORS: tuple[type[Exception], ...] = (
     ValueError,

@@ -134,7 +134,7 @@ class Tools:
         self.grub = self._root / "usr/lib/grub"
         found = {package.name: path for package, path in debs}
         if missing := sorted(set(LOADER_PACKAGES) - found.keys()):
-            raise ImageError(f"the packages lack what a disk is made with: {', '.join(missing)}")
+            raise ImageError(f"packages that a disk is made with are missing: {', '.join(missing)}")
         for name in LOADER_PACKAGES:
             _run(("dpkg-deb", "-x", str(found[name]), str(self._root)), environment=None)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from emulator.errors import ImageError, SpecError
 from emulator.images import cpio
 from emulator.images.catalog import CatalogEntry, data_directory
-from emulator.images.kernel import Module, load_order
+from emulator.images.kernel import Module
 
 _BASE = 0x400000
 _HEADERS = 64 + 56
@@ -45,20 +45,9 @@ def make_reseed_program() -> bytes:
     size = _HEADERS + len(body)
     header = struct.pack(
         "<16sHHIQQQIHHHHHH",
-        b"\x7fELF\x02\x01\x01",
-        2,  # ET_EXEC
-        62,  # EM_X86_64
-        1,
-        _BASE + _HEADERS,
-        64,  # the program header follows
-        0,
-        0,
-        64,
-        56,
-        1,
-        64,
-        0,
-        0,
+        *(b"\x7fELF\x02\x01\x01", 2, 62, 1),  # ET_EXEC, EM_X86_64
+        *(_BASE + _HEADERS, 64, 0, 0),  # the entry point; the program header follows; no sections
+        *(64, 56, 1, 64, 0, 0),
     )
     segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _BASE, _BASE, size, size, 0x1000)  # PT_LOAD, read and execute
     return header + segment + body
@@ -161,19 +150,6 @@ def disk_files(recipe: Recipe, built: Mapping[str, bytes], *, release: str) -> d
         f"boot/initrd.img-{release}": built["initrd"],
         "boot/grub/grub.cfg": recipe.menu.replace(b"@RELEASE@", release.encode()),
     }
-
-
-def features(
-    recipe: Recipe, *, loadable: Mapping[str, Module], builtin: frozenset[str]
-) -> tuple[list[Module], set[str]]:
-    """Return the modules to load, and which of the recipe's names the guest then offers.
-
-    Raises:
-        ImageError: a module's dependency is missing.
-    """
-    order = load_order(recipe.modules, loadable)
-    offered = {name for name in recipe.modules if name in loadable or name in builtin}
-    return order, offered
 
 
 def find_applets(busybox: bytes) -> list[str]:

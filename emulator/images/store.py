@@ -177,7 +177,7 @@ class ImageStore:
             with FileLock(self.root / ".lock", timeout=_LOCK_BOUND_S):
                 yield
         except Timeout as error:
-            raise ImageError(f"another build holds {self.root} for over {_LOCK_BOUND_S:.0f} s") from error
+            raise ImageError(f"another build has held {self.root} for over {_LOCK_BOUND_S:.0f} s") from error
         except OSError as error:
             raise ImageError(f"{self.root}: can't be written: {error.strerror}") from error
 

@@ -75,7 +75,7 @@ def flatten(elf: bytes) -> bytes:
         ImageError: it is not a 32-bit ELF with one part to load.
     """
     if elf[:5] != b"\x7fELF\x01":
-        raise ImageError("the SAC guest's image is no 32-bit ELF")
+        raise ImageError("the SAC guest's image is not a 32-bit ELF")
     table, _, _, _, size, count = struct.unpack_from("<IIIHHH", elf, 28)
     loads = [
         header
@@ -148,7 +148,7 @@ def read_dump(disk: bytes) -> CrashDump | None:
 
 def _parse_dump(content: bytes, size: int) -> CrashDump:
     if content[:8] != b"PAGEDU64" or len(content) != size:
-        raise ImageError(f"{DUMP_NAME} is no crash dump: it begins with {content[:8]!r}")
+        raise ImageError(f"{DUMP_NAME} is not a crash dump: it begins with {content[:8]!r}")
     return CrashDump(
         code=struct.unpack_from("<I", content, 0x38)[0],
         parameters=struct.unpack_from("<4Q", content, 0x40),

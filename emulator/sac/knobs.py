@@ -208,7 +208,7 @@ def parse_knobs(words: Iterable[str]) -> SacKnobs:
         name, sign, value = word.partition("=")
         if not sign or name not in names:
             raise SpecError(
-                f"{word!r} is no knob of the SAC guest; allowed: KEY=VALUE, keys: {' '.join(names)}"
+                f"{word!r} is not a knob of the SAC guest; allowed: KEY=VALUE, keys: {' '.join(names)}"
             )
         values[name] = _read(value, getattr(_DEFAULTS, name))
     return SacKnobs(**values)  # type: ignore[arg-type]  # __post_init__ checks every value

@@ -75,7 +75,7 @@ class SnapshotManifest:
             SnapshotError: it is not a manifest, or has another format.
         """
         try:
-            manifest = load_json(text, cls, origin=f"{origin}: no manifest of a snapshot")
+            manifest = load_json(text, cls, origin=f"{origin}: not a manifest of a snapshot")
         except SpecError as error:
             raise SnapshotError(str(error).splitlines()[0]) from None
         if manifest.format != FORMAT:

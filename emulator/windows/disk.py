@@ -61,7 +61,7 @@ def detect_format(head: bytes, *, origin: str) -> Format:
             raise SpecError(f"--disk {origin}: this is an ISO; say --iso {origin}")
         if name in {"vhd", "vmdk"}:
             remedy = f"qemu-img convert -O qcow2 {origin} windows.qcow2"
-            raise SpecError(f"--disk {origin}: {name} is not taken; convert it: {remedy}")
+            raise SpecError(f"--disk {origin}: {name} is not supported; convert it: {remedy}")
         return "qcow2" if name == "qcow2" else "vhdx"
     return "raw"
 
@@ -73,7 +73,7 @@ def read_layout(head: bytes, *, origin: str) -> DiskLayout:
         SpecError: nothing can boot from it.
     """
     if head[510:512] != b"\x55\xaa":
-        raise SpecError(f"--disk {origin}: no bootable disk: its first sector has no boot signature")
+        raise SpecError(f"--disk {origin}: not a bootable disk: its first sector has no boot signature")
     is_sac_guest = IDENTITY.encode() in head
     kinds = {head[446 + 16 * number + 4] for number in range(4)}
     if _PROTECTIVE in kinds and head[SECTOR : SECTOR + 8] == b"EFI PART":

@@ -50,7 +50,7 @@ def write_answer_iso(path: Path, answer_file: bytes) -> None:
         with os.fdopen(handle, "w+b") as file:
             iso.write_fp(file)
     except FileExistsError as error:
-        raise ImageError(f"{path}: there is a file already") from error
+        raise ImageError(f"{path}: the file exists already") from error
     except OSError as error:
         path.unlink(missing_ok=True)
         raise ImageError(f"{path}: can't be written: {error.strerror}") from error
@@ -119,7 +119,7 @@ def install_windows(
     """
     base = root / "bases" / f"{wanted.name}.qcow2"
     if base.exists():
-        raise ImageError(f"{base} is there already; remove or rename it")
+        raise ImageError(f"{base} exists already; remove or rename it")
     with _workshop(root) as directory:
         disk, answers = directory / "disk.qcow2", directory / "answers.iso"
         create_disk(disk, gib=wanted.disk_gib)

@@ -58,9 +58,9 @@ def read_editions(file: BinaryIO, *, origin: str) -> tuple[Edition, ...]:
     """
     header = file.read(_HEADER_LENGTH)
     if not header.startswith(MAGIC):
-        raise SpecError(f"{origin}: no Windows image file: it begins with {header[:8]!r}, not {MAGIC!r}")
+        raise SpecError(f"{origin}: not a Windows image file: it begins with {header[:8]!r}, not {MAGIC!r}")
     if len(header) < _HEADER_LENGTH:
-        raise SpecError(f"{origin}: cut short: {len(header)} bytes of a header of {_HEADER_LENGTH}")
+        raise SpecError(f"{origin}: truncated: {len(header)} bytes of a header of {_HEADER_LENGTH}")
     packed, offset = struct.unpack_from("<QQ", header, _XML_RESOURCE)
     length = packed & 0x00FF_FFFF_FFFF_FFFF  # the eighth byte has flags
     if not 0 < length <= _XML_MOST:
@@ -96,12 +96,12 @@ def _read_at(file: BinaryIO, offset: int, length: int, *, origin: str) -> bytes:
     end = file.seek(0, 2)
     if offset + length > end:
         raise SpecError(
-            f"{origin}: cut short: {end} bytes long, its list of editions ends at {offset + length}"
+            f"{origin}: truncated: {end} bytes long, its list of editions ends at {offset + length}"
         )
     file.seek(offset)
     data = file.read(length)
     if len(data) != length:
-        raise SpecError(f"{origin}: cut short: {len(data)} bytes of a list of editions of {length}")
+        raise SpecError(f"{origin}: truncated: {len(data)} bytes of a list of editions of {length}")
     return data
 
 
@@ -204,7 +204,9 @@ def _opened(path: Path) -> Iterator[Any]:
     with path.open("rb") as file:
         file.seek(_DESCRIPTOR + 1)
         if file.read(5) not in _ISO_MARKS:
-            raise SpecError(f"--iso {path}: no ISO image: it has no volume descriptor at byte {_DESCRIPTOR}")
+            raise SpecError(
+                f"--iso {path}: not an ISO image: it has no volume descriptor at byte {_DESCRIPTOR}"
+            )
     iso = pycdlib.PyCdlib()
     with _as_spec_error(path):
         iso.open(str(path))

@@ -60,7 +60,9 @@ class WindowsRegistry:
         try:
             found = load_json(text, _RegistryFile, origin=str(path), whole=True).images
         except SpecError as error:
-            raise ImageError(f"{path}: damaged; mend or remove it, and register anew: {error}") from None
+            raise ImageError(
+                f"{path}: damaged; repair or remove it, and register the images again: {error}"
+            ) from None
         return {image.name: image for image in found}
 
     def open(self, name: str) -> WindowsImage:

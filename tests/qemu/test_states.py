@@ -183,7 +183,7 @@ def cut(path: Path) -> None:
         (lambda state: flip(state / VM_STATE, at=0.9), "vm.state: altered"),
         (lambda state: (state / VM_STATE).unlink(), "vm.state: No such file"),
         (lambda state: cut(state / CONSOLE / "console.bin"), "console.bin: [0-9]+ bytes"),
-        (lambda state: (state / MANIFEST).write_text("{"), "no manifest of a snapshot"),
+        (lambda state: (state / MANIFEST).write_text("{"), "not a manifest of a snapshot"),
     ],
     ids=["ram-altered", "ram-cut", "state-altered", "state-gone", "console-cut", "manifest-garbage"],
 )

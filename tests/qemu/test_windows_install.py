@@ -67,7 +67,7 @@ def test_guest_that_is_ready_is_sealed(tmp_path, install):
     assert base == tmp_path / "root/bases/ws.qcow2"
     assert stat.S_IMODE(base.stat().st_mode) == 0o400
     assert left_in(tmp_path / "root") == ["bases"]
-    with pytest.raises(ImageError, match="is there already"):
+    with pytest.raises(ImageError, match="exists already"):
         install(GOOD)
 
 

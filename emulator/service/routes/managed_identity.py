@@ -38,7 +38,7 @@ async def issue_identity_token(
             400, "invalid_request", "Identity not found: this cloud has no such managed identity."
         )
     audience, issued = require_resource(resource), service.now()
-    lifetime, client = int(service.settings.token_s), found.app_id or found.name
+    lifetime, client = int(service.settings.token_s), found.client_id
     token = service.tokens.issue(found, audience=audience, now=issued, lifetime_s=lifetime, client=client)
     body: dict[str, Any] = {
         "access_token": token,

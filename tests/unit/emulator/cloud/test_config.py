@@ -236,12 +236,12 @@ def test_roles_are_assigned_where_the_file_says(on: str, ending: str) -> None:
 @pytest.mark.parametrize(
     ("extra", "complaint"),
     [
-        ('[[vm]]\nname = "x"\ngroup = "nowhere"\n', "vm 'x' is in group 'nowhere', which is not there"),
+        ('[[vm]]\nname = "x"\ngroup = "nowhere"\n', "vm 'x' is in group 'nowhere', which does not exist"),
         ('[[vm]]\nname = "x"\ngroup = "g"\nimage = "none"\n', "image 'none'; allowed: bookworm-grub, sid"),
-        ('[[vm]]\nname = "x"\ngroup = "g"\n[[vm]]\nname = "X"\ngroup = "g"\n', "two of vm 'X'"),
+        ('[[vm]]\nname = "x"\ngroup = "g"\n[[vm]]\nname = "X"\ngroup = "g"\n', "vm 'X' is there twice"),
         ('[[vm]]\nname = "x"\ngroup = "g"\nboot_diagnostics = "no"\n', "boot_diagnostics 'no'; allowed"),
         (f'[[group]]\nname = "h"\nsubscription = "{TENANT}"\n', "which is not there"),
-        (principal("vm none"), "has a role on 'vm none', which is not there"),
+        (principal("vm none"), "has a role on 'vm none', which does not exist"),
         (principal("nonsense"), "has a role on 'nonsense'"),
         (principal(f"/subscriptions/{TENANT}"), "which is in no subscription"),
         (principal("subscription", role="King"), "role 'King'; allowed: Owner, Contributor"),

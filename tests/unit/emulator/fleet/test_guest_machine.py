@@ -127,5 +127,5 @@ def test_knobs_of_a_plan_are_those_that_its_words_were_made_of():
 
 def test_words_that_are_no_knobs_are_refused_for_a_sac_guest_alone():
     assert GuestPlan(words=("quiet",)).words == ("quiet",)
-    with pytest.raises(SpecError, match="'quiet' is no knob of the SAC guest"):
+    with pytest.raises(SpecError, match="'quiet' is not a knob of the SAC guest"):
         GuestPlan(image=SAC_IMAGE, words=("quiet",))

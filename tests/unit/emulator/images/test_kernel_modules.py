@@ -42,7 +42,7 @@ def test_module_without_dependencies_has_none():
 @pytest.mark.parametrize(
     ("path", "data", "complaint"),
     [
-        ("a.ko", b"junk", "no kernel module"),
+        ("a.ko", b"junk", "not a kernel module"),
         ("a.ko.xz", b"junk", "damaged"),
         ("a.ko.zst", b"junk", "damaged"),
     ],

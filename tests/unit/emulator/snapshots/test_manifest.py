@@ -15,7 +15,7 @@ def test_manifest_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"{}", b'{"format": 1}', b"\xff"])
 def test_manifest_refuses_what_is_none(text: bytes) -> None:
-    with pytest.raises(SnapshotError, match=r"^here: no manifest of a snapshot: "):
+    with pytest.raises(SnapshotError, match=r"^here: not a manifest of a snapshot: "):
         SnapshotManifest.from_json(text, origin="here")
 
 

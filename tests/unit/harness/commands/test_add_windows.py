@@ -95,7 +95,7 @@ def test_disk_is_registered_with_its_notes(disk, tmp_path, capfd):
         (("--disk", "DISK", "--name", "sac-2016"), "there is an image 'sac-2016' already"),
         (("--disk", "DISK", "--password-file", "nope"), "--password-file nope: can't be read"),
         (("--disk", "DISK", "--password-file", "/dev/null"), "its first line is empty"),
-        (("--iso", "DISK"), "no ISO image"),
+        (("--iso", "DISK"), "not an ISO image"),
         (("--iso", "a", "--disk-gib", "1"), "--disk-gib"),
     ],
 )
