@@ -71,7 +71,7 @@ def test_words_at_the_keyboard_are_knobs():
     ("word", "message"),
     [
         ("colour=red", "'colour=red' is not a knob of the SAC guest"),
-        ("menu", "is no knob"),
+        ("menu", "is not a knob"),
         ("menu_timeout_s=soon", "menu_timeout_s is 'soon'; allowed: 0 to 999"),
         ("autoreboot=maybe", "autoreboot is 'maybe'; allowed: true, false"),
         ("hang=never", "hang is 'never'"),
