@@ -14,8 +14,7 @@ from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId
 from emulator.console.transcript import Transcript
 from emulator.images.kinds import GuestImage
-from emulator.machine.board import Board
-from emulator.machine.spec import MachineSpec
+from emulator.machine.spec import Board, MachineSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

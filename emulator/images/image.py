@@ -10,8 +10,7 @@ from pathlib import Path
 
 from emulator.errors import ImageError, SpecError
 from emulator.files import write_whole
-from emulator.machine.board import Board
-from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType, kernel_for
+from emulator.machine.spec import Board, Disk, Firmware, MachineSpec, MachineType, kernel_for
 from emulator.sac.image import SacConsole
 from emulator.sac.knobs import SacKnobs
 from emulator.values import json_ready, load_json
@@ -291,7 +290,7 @@ def linux_spec(
         kernel=kernel_for(image, firmware) if disk is None else None,
         initrd=image.initrd if disk is None else None,
         disks=() if disk is None else (Disk(path=disk, discard_writes=True),),
-        firmware_on_serial=disk is not None and firmware is Firmware.SEABIOS,
+        firmware_on_serial=disk is not None and not firmware.is_uefi,
         tell_tsc=True,
         generation_id=machine is not MachineType.MICROVM,
         smbios=() if uuid is None else (("uuid", uuid),),

@@ -15,8 +15,7 @@ from pathlib import Path
 from emulator.clock import Deadline, utc_now
 from emulator.errors import FileError, MissingPrerequisite, SnapshotError, SpecError
 from emulator.files import write_json
-from emulator.machine.process import run_bounded
-from emulator.machine.procfs import boot_id
+from emulator.machine.process import boot_id, run_bounded
 from emulator.machine.spec import Disk, DiskFormat, MachineSpec
 from emulator.snapshots.manifest import FileFacts
 from emulator.values import json_ready, load_json

@@ -16,8 +16,8 @@ from emulator.machine.host import measure_tsc_khz
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.probe import Choice, read_host_identity
 from emulator.machine.process import run_bounded
-from emulator.machine.qemu_binary import QemuBinary, find_ovmf
-from emulator.machine.spec import Firmware, MachineSpec
+from emulator.machine.qemu_binary import QemuBinary, find_firmware
+from emulator.machine.spec import MachineSpec
 from emulator.snapshots.files import identity, prepare_disks, read_facts, remembered_facts
 from emulator.snapshots.manifest import Maker, Method, SnapshotManifest, SnapshotRequest, fingerprint
 from emulator.snapshots.snapshot import (
@@ -83,7 +83,7 @@ def make_maker(request: SnapshotRequest, qemu: QemuBinary, choice: Choice) -> tu
     """
     if request.spec.windows is not None:  # reading the whole disk would take longer than booting it
         raise SnapshotError("no snapshots are kept of a user's own Windows")
-    firmware = find_ovmf() if request.spec.firmware is Firmware.OVMF else None
+    firmware = find_firmware(request.spec.firmware)
     files = request.files if firmware is None else (*request.files, firmware.code, firmware.vars_template)
     try:
         maker = Maker(

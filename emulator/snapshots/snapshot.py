@@ -9,7 +9,7 @@ from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import SnapshotError, SpecError
 from emulator.machine.host import measure_tsc_khz
-from emulator.machine.origin import Origin
+from emulator.machine.power import Origin
 from emulator.machine.spec import MachineSpec
 from emulator.snapshots.files import disk_names, fork_disks, identity, note_check, read_facts, was_checked
 from emulator.snapshots.manifest import FileFacts, SnapshotManifest, SnapshotRequest
@@ -135,7 +135,7 @@ class Snapshot:
 def snapshot_files(request: SnapshotRequest, *, shares_ram: bool) -> tuple[str, ...]:
     """Return the names of the files that make up a snapshot of `request`."""
     ram = (RAM_FILE,) if shares_ram else ()
-    variables = (VARS_FILE,) if request.spec.firmware == "ovmf" else ()
+    variables = (VARS_FILE,) if request.spec.firmware.is_uefi else ()
     disks = disk_names(request.spec, plain=request.host_reads_disks)
     return (VM_STATE, *ram, *variables, *disks, *CONSOLE_FILES)
 

@@ -204,7 +204,9 @@ def test_kernel_arguments_of_windows_are_knobs() -> None:
     table = '[[vm]]\nname = "w"\ngroup = "g"\nos = "windows"\nkernel_args = ["{}"]\n'
     (found,) = build(table.format("menu_timeout_s=9")).all(VirtualMachine)
     assert found.guest.words == ("menu_timeout_s=9",)
-    with pytest.raises(SpecError, match=r"vm 'w' has the kernel_args 'panic=5' is not a knob .*menu_timeout_s"):
+    with pytest.raises(
+        SpecError, match=r"vm 'w' has the kernel_args 'panic=5' is not a knob .*menu_timeout_s"
+    ):
         build(table.format("panic=5"))
 
 

@@ -118,7 +118,11 @@ def test_read_dump_finds_none_on_a_new_disk():
 
 @pytest.mark.parametrize(
     ("whole", "complaint"),
-    [(bytes(DISK_BYTES), "no volume"), (b"", "no volume"), (with_dump(b"MDMP".ljust(2000)), "not a crash dump")],
+    [
+        (bytes(DISK_BYTES), "no volume"),
+        (b"", "no volume"),
+        (with_dump(b"MDMP".ljust(2000)), "not a crash dump"),
+    ],
 )
 def test_read_dump_refuses_what_is_none(whole, complaint):
     with pytest.raises(ImageError, match=complaint):
