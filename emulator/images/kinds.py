@@ -1,6 +1,6 @@
 """The kinds of guest images: what the lab asks of an image, and the one list that names the kinds.
 
-A new kind needs a class whose images offer what `GuestImage` asks, and one line in `KINDS`. No other module
+A new kind is a module with a class that offers what `GuestImage` asks, and one line in `KINDS`. No other module
 asks an image what kind it is.
 """
 
