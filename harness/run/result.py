@@ -11,13 +11,7 @@ from emulator.values import read_value
 from harness.cells.cell import Cell
 from harness.play.boot_stages import boot_offsets, find_stages
 from harness.play.judge import PlayedStep, judge
-from harness.report.model import (
-    CellRecord,
-    CellResult,
-    FindingRecord,
-    StageRecord,
-    StepRecord,
-)
+from harness.report.model import CellRecord, CellResult, FindingRecord, StageRecord, StepRecord
 from harness.scenario.scenario import Scenario, describe_step
 from harness.scenario.verdict import Alarm, Reason, Status, Verdict
 from harness.signatures.model import Finding

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from emulator.images.kinds import GuestImage
 from emulator.machine.spec import Firmware, MachineType
+from emulator.sac.image import write_sac_disk
 from emulator.values import json_ready
 from harness.cells.cell import Cell
 from harness.cells.spec import guest_spec, start_words
@@ -53,7 +54,7 @@ def wanted_of(
         words=start_words(scenario, image),
         knock=knock_of(scenario.guest),
         has_sac=scenario.guest is GuestKind.SAC,
-        write_disk=image.write_disk if scenario.keeps_disk else None,
+        write_disk=write_sac_disk if scenario.keeps_disk else None,
     )
 
 

@@ -16,8 +16,8 @@ from emulator.machine.power import Origin
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.spec import Disk, MachineSpec, MachineType
+from emulator.snapshots.manifest import SnapshotRequest
 from emulator.snapshots.pool import MachinePool, open_fork, open_pool
-from emulator.snapshots.request import SnapshotRequest
 from emulator.snapshots.snapshot import Snapshot
 from emulator.snapshots.store import SnapshotStore
 from harness.play.guest import Guest, OpenGuest

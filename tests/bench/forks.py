@@ -16,8 +16,8 @@ from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Firmware, MachineSpec, MachineType
 from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.profile import load_profile
+from emulator.snapshots.manifest import SnapshotRequest
 from emulator.snapshots.pool import open_fork
-from emulator.snapshots.request import SnapshotRequest
 from emulator.snapshots.snapshot import Snapshot
 from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest

@@ -13,7 +13,7 @@ from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.spec import MachineSpec
 from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.profile import load_profile
-from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.manifest import SnapshotRequest
 from emulator.snapshots.snapshot import Snapshot
 from emulator.snapshots.store import SnapshotStore
 from harness.guests.sac import SacGuest

@@ -70,8 +70,8 @@ def test_words_at_the_keyboard_are_knobs():
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("colour=red", "'colour=red' is no knob of the SAC guest"),
-        ("menu", "is no knob"),
+        ("colour=red", "'colour=red' is not a knob of the SAC guest"),
+        ("menu", "is not a knob"),
         ("menu_timeout_s=soon", "menu_timeout_s is 'soon'; allowed: 0 to 999"),
         ("autoreboot=maybe", "autoreboot is 'maybe'; allowed: true, false"),
         ("hang=never", "hang is 'never'"),

@@ -95,7 +95,7 @@ def test_disk_is_registered_with_its_notes(disk, tmp_path, capfd):
         (("--disk", "DISK", "--name", "sac-2016"), "there is an image 'sac-2016' already"),
         (("--disk", "DISK", "--password-file", "nope"), "--password-file nope: can't be read"),
         (("--disk", "DISK", "--password-file", "/dev/null"), "its first line is empty"),
-        (("--iso", "DISK"), "no ISO image"),
+        (("--iso", "DISK"), "not an ISO image"),
         (("--iso", "a", "--disk-gib", "1"), "--disk-gib"),
     ],
 )
@@ -228,7 +228,7 @@ def test_windows_boots_at_the_keyboard_with_what_suits_it(image):
     assert (own.machine, own.vcpus, own.memory_mib) == (MachineType.PC, 1, 2048)
     with pytest.raises(SpecError, match="firmware is ovmf; allowed: seabios, as ws is registered"):
         interactive_spec(image, **(words | {"firmware": "ovmf"}))
-    with pytest.raises(SpecError, match="nobody hands Windows words of ours"):
+    with pytest.raises(SpecError, match="Windows takes no words from ttylab"):
         interactive_spec(image, **(words | {"append": ("quiet",)}))
 
 

@@ -207,12 +207,12 @@ def test_bugcheck_takes_its_name_from_the_lines_below():
 def test_bugcheck_of_every_release_is_titled_with_code_and_name(name):
     profile = load_profile(name)
     texts = [
-        profile.wire("xml.head"),
-        profile.wire("xml.bugcheck_open").replace(b"%X", b"80"),
+        profile.texts["xml.head"].wire,
+        profile.texts["xml.bugcheck_open"].wire.replace(b"%X", b"80"),
         b"<machine-info>\r\n</machine-info>\r\n",
-        profile.wire("xml.bugcheck_close") + b"\r\n" + profile.wire("bugcheck.prompt"),
-        profile.wire("bugcheck.problem"),
-        profile.wire("bugcheck.give").replace(b"%s", b"NMI_HARDWARE_FAILURE"),
+        profile.texts["xml.bugcheck_close"].wire + b"\r\n" + profile.texts["bugcheck.prompt"].wire,
+        profile.texts["bugcheck.problem"].wire,
+        profile.texts["bugcheck.give"].wire.replace(b"%s", b"NMI_HARDWARE_FAILURE"),
         b"0x00000000004F4454\r\n",
     ]
     (finding,) = scan(b"".join(texts))
