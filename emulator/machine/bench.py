@@ -24,12 +24,7 @@ from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.procfs import Identity
 from emulator.machine.qemu_binary import QemuBinary, find_ovmf, find_qemu, open_private_vars
 from emulator.machine.qmp import LoopThread
-from emulator.machine.run_dir import (
-    ARGV_FILE,
-    make_temp_dir,
-    remove_temp_dir,
-    temp_dir_path,
-)
+from emulator.machine.run_dir import ARGV_FILE, make_temp_dir, remove_temp_dir, temp_dir_path
 from emulator.machine.spec import Firmware, MachineSpec
 from emulator.machine.swtpm import Tpm, open_tpm
 from emulator.values import json_ready

@@ -38,8 +38,8 @@ from harness.play.target import Target
 from harness.recording.kept import open_private_directory
 from harness.run.lab import Lab
 from harness.scenario.errors import ExpectTimeout, GuestError
-from harness.scenario.scenario import BOOT_S
 from harness.scenario.stages import Stage
+from harness.scenario.steps import BOOT_S
 from harness.targets.serial_port import open_port
 
 COMMANDS = (

@@ -10,8 +10,8 @@ from harness.guests.stage_watch import StageWatch
 from harness.play.guest import CommandResult
 from harness.play.session import Match, Session
 from harness.scenario.errors import CommandFailed, WrongOutput
-from harness.scenario.scenario import View
 from harness.scenario.stages import Stage, is_behind
+from harness.scenario.steps import View
 
 __all__ = ["CommandResult", "LinuxGuest"]
 _WRAPPED = rb"(?: ?\r\n?)?"

@@ -24,8 +24,8 @@ from harness.play.guest import CommandResult, SacAnswer
 from harness.play.screen import Screen
 from harness.play.session import Match, Session
 from harness.scenario.errors import ExpectTimeout, SacUnavailable, WrongOutput
-from harness.scenario.scenario import View
 from harness.scenario.stages import Stage, is_behind
+from harness.scenario.steps import View
 
 ANSWER_S = 2.0
 """How long SAC may take to answer an Enter."""

@@ -29,7 +29,7 @@ from emulator.sac.profile import SacProfile
 from harness.play.screen import Screen
 from harness.play.session import Session, show_tail
 from harness.scenario.errors import ExpectTimeout, GuestDied, SacUnavailable
-from harness.scenario.scenario import View
+from harness.scenario.steps import View
 
 _SHELL = re.compile(SHELL_PROMPT.decode())
 _POWERSHELL = re.compile(r"(?:>> ?|PS [A-Z]:\\[^<>|]*> ?)")

@@ -16,7 +16,7 @@ from harness.guests.sac_keyboard import Keyboard
 from harness.play.guest import CommandResult
 from harness.play.screen import Screen
 from harness.play.session import Session
-from harness.scenario.scenario import View
+from harness.scenario.steps import View
 
 _PROMPT = re.compile(SHELL_PROMPT.decode())
 _USERNAME = r"Username *:"

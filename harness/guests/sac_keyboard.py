@@ -13,7 +13,7 @@ from emulator.guest_text.sac import BACKSPACE, ENTER, WIPE, echo_pattern
 from harness.play.screen import Screen
 from harness.play.session import Session
 from harness.scenario.errors import ExpectTimeout, WrongOutput
-from harness.scenario.scenario import View
+from harness.scenario.steps import View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

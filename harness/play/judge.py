@@ -14,7 +14,8 @@ from emulator.guest_text.sac import PROMPT
 from harness.play.alarms import alarm_of_finding, alarm_of_mark, unexpected
 from harness.play.traces import TRACES, Sign, Traces
 from harness.play.views import PlainView
-from harness.scenario.scenario import (
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import (
     Alive,
     Ask,
     CheckDump,
@@ -26,7 +27,6 @@ from harness.scenario.scenario import (
     Reach,
     Rejoin,
     Run,
-    Scenario,
     Send,
     Shows,
     Silence,

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
-from emulator.console.marks import MarkKind, boot_starts
+from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.errors import EmulatorError
 from emulator.sac.image import read_sac_dump
 from harness.play.guest import Guest, OpenGuest, SacDialogue
-from harness.play.inject import inject
 from harness.play.session import Session
 from harness.play.target import Target
 from harness.scenario.errors import (
@@ -25,7 +24,8 @@ from harness.scenario.errors import (
     UnwantedEffect,
     WrongOutput,
 )
-from harness.scenario.scenario import (
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import (
     Alive,
     Ask,
     CheckDump,
@@ -37,15 +37,49 @@ from harness.scenario.scenario import (
     Reach,
     Rejoin,
     Run,
-    Scenario,
     Send,
     Shows,
     Silence,
     Step,
     describe_step,
 )
-from harness.scenario.stimulus import Button, Press
+from harness.scenario.stimulus import Button, Nmi, Press, Stimulus, SysRq, Via
 from harness.scenario.verdict import Reason
+
+
+def inject(stimulus: Stimulus, target: Target, session: Session, deadline: Deadline) -> Mark:
+    """Inject `stimulus` and return the mark that stands just before it on the timeline.
+
+    Raises:
+        Unsupported: the target can't do it.
+        ControlError, ConsoleClosed, DeadlineExceeded: the lab failed on the way.
+        ExpectTimeout: typing the request into the shell had no echo.
+    """
+    target.require(stimulus.needs)
+    mark = session.transcript.mark(MarkKind.STIMULUS, stimulus.name)
+    match stimulus:
+        case Nmi():
+            target.control.nmi(deadline)
+        case Press():
+            _press(stimulus.button, target, deadline)
+        case SysRq(via=Via.BREAK):
+            target.control.sysrq(stimulus.key, deadline)
+        case SysRq(via=Via.KEYBOARD):
+            target.control.press_keys(("alt", "sysrq", stimulus.key), deadline)
+        case SysRq():
+            session.send_line(f"echo {stimulus.key} > /proc/sysrq-trigger".encode(), deadline)
+    return mark
+
+
+def _press(button: Button, target: Target, deadline: Deadline) -> None:
+    act = {
+        Button.RESET: target.control.reset,
+        Button.POWER_BUTTON: target.control.power_button,
+        Button.POWER_OFF: target.control.power_off,
+        Button.POWER_ON: target.control.power_on,
+    }[button]
+    act(deadline)
+
 
 _RESTARTS = frozenset({Button.RESET, Button.POWER_OFF, Button.POWER_ON})
 _SETTLE_S = 0.3

@@ -13,7 +13,7 @@ from emulator.clock import Deadline
 from emulator.errors import ConsoleClosed
 from harness.play.session import Session
 from harness.scenario.errors import ExpectTimeout
-from harness.scenario.scenario import View
+from harness.scenario.steps import View
 
 COLUMNS, ROWS = 80, 24
 _PIECE = 65536

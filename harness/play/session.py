@@ -18,11 +18,10 @@ from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, MachineGone, StateError
 from emulator.guest_text.printable import escape
 from emulator.guest_text.records import UserView, held_tail
-from harness.play.alarms import GONE, OFF, RESET, SHUTDOWN
-from harness.play.listener import Listener
+from harness.play.alarms import GONE, OFF, RESET, SHUTDOWN, Listener
 from harness.play.views import PlainView
 from harness.scenario.errors import ExpectTimeout, GuestDied, GuestLeft
-from harness.scenario.scenario import View
+from harness.scenario.steps import View
 from harness.scenario.verdict import Alarm
 
 _LINE_MOST = 200

@@ -21,7 +21,8 @@ from harness.run.lab import Lab
 from harness.run.result import Circumstances, broken_result, judged_result, skipped_result
 from harness.run.wanted import wanted_of
 from harness.scenario.errors import Unsupported
-from harness.scenario.scenario import BOOT_S, Scenario
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import BOOT_S
 from harness.snapshots.start import WantedGuest
 from harness.targets import find_target
 from harness.targets.target_kind import Address, TargetKind, TargetPlace

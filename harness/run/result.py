@@ -9,16 +9,11 @@ from typing import Literal, cast
 from emulator.console.transcript import Transcript
 from emulator.values import read_value
 from harness.cells.cell import Cell
-from harness.play.boot_stages import boot_offsets, find_stages
 from harness.play.judge import PlayedStep, judge
-from harness.report.model import (
-    CellRecord,
-    CellResult,
-    FindingRecord,
-    StageRecord,
-    StepRecord,
-)
-from harness.scenario.scenario import Scenario, describe_step
+from harness.play.traces import boot_offsets, find_stages
+from harness.report.model import CellRecord, CellResult, FindingRecord, StageRecord, StepRecord
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import describe_step
 from harness.scenario.verdict import Alarm, Reason, Status, Verdict
 from harness.signatures.model import Finding
 from harness.signatures.scanner import scan_boots

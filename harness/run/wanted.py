@@ -2,22 +2,72 @@
 
 from __future__ import annotations
 
+import uuid
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from emulator.images.kinds import GuestImage
-from emulator.machine.spec import Firmware, MachineType
+from emulator.machine.board import Board
+from emulator.machine.spec import Firmware, MachineSpec, MachineType
+from emulator.sac.knobs import knob_words
 from emulator.values import json_ready
 from harness.cells.cell import Cell
-from harness.cells.spec import guest_spec, start_words
-from harness.guests.drivers import knock_of, open_guest
+from harness.guests.drivers import knock_of, open_guest, require_pair
 from harness.run.lab import Lab
 from harness.scenario.kind import GuestKind, kind_of
-from harness.scenario.scenario import Reach, Scenario
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Reach
 from harness.scenarios import find_scenario
 from harness.snapshots.stage import serving_stage, snapshot_stage
 from harness.snapshots.start import WantedGuest
+
+HAS_KNOBS = "has_knobs"
+"""Feature of a guest whose conduct can be set."""
+_NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562's, for names that are addresses
+
+
+def guest_spec(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
+    """Return the machine of `cell`.
+
+    The seed follows from the cell's id, a SAC guest's UUID from all of it but the scenario: one snapshot
+    of the machine serves them all.
+
+    Raises:
+        SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
+    """
+    require_pair(scenario, image)
+    board = Board(
+        machine=cell.machine,
+        firmware=cell.firmware,
+        words=start_words(scenario, image),
+        name=_name(cell),
+        uuid=_uuid(cell) if scenario.guest is GuestKind.SAC else None,
+    )
+    return replace(
+        image.spec(board),
+        vcpus=cell.vcpus,
+        devices=scenario.devices,
+        watchdog_action=scenario.watchdog_action,
+        seed=zlib.crc32(cell.id.encode()),
+    )
+
+
+def _uuid(cell: Cell) -> str:
+    return str(uuid.uuid5(_NAMESPACE, cell.id.rpartition(".")[0]))
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.image}-{cell.scenario}"[:64].rstrip("-")
+
+
+def start_words(scenario: Scenario, image: GuestImage) -> tuple[str, ...]:
+    """Return the words that a guest is started with: kernel arguments, or knobs where it has some."""
+    if scenario.guest is GuestKind.SAC:
+        return knob_words(scenario.knobs) if HAS_KNOBS in image.features else ()
+    return scenario.kernel_args
+
 
 GRUB_WAITS = "ttylab.grub_timeout=3600"
 """A menu that is kept counts down in each fork: it must be long enough for whoever looks at it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.scenario.scenario import Outcome
+from harness.scenario.steps import Outcome
 
 
 class Status(StrEnum):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from harness.scenario.scenario import Alive, Expect, Inject, Reach, Run, Scenario, Send, Severity, Shows, View
+from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Expect, Inject, Reach, Run, Send, Shows, View
 from harness.scenario.stimulus import SysRq
 from harness.scenarios import phrases
 

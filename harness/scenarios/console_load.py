@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from harness.scenario.scenario import Alive, Expect, Inject, Reach, Run, Scenario, Send, Severity, Shows, View
+from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Expect, Inject, Reach, Run, Send, Shows, View
 from harness.scenario.stimulus import Nmi, SysRq
 from harness.scenarios import phrases
-from harness.scenarios.reset import PUSH
+from harness.scenarios.power import PUSH
 from harness.scenarios.sysrq import ATTEMPTS
 
 _CONSOLE = frozenset({"console"})

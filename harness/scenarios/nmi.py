@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from harness.scenario.scenario import (
-    Alive,
-    Expect,
-    Inject,
-    Outcome,
-    Reach,
-    Run,
-    Scenario,
-    Send,
-    Severity,
-    Silence,
-)
+from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Silence
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq
 from harness.scenarios import phrases
 

@@ -6,7 +6,7 @@ the guest surely sends (docs/facts/parts.md 2).
 
 from __future__ import annotations
 
-from harness.scenario.scenario import Shows, Signals, View
+from harness.scenario.steps import Shows, Signals, View
 
 LINE_END = r"[^\n]*\n"
 """The rest of a line."""

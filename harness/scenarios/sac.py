@@ -5,21 +5,9 @@ from __future__ import annotations
 from emulator.guest_text.sac import encode_powershell
 from emulator.sac.knobs import Hang, SacKnobs
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import (
-    Alive,
-    Ask,
-    Expect,
-    Reach,
-    Rejoin,
-    Run,
-    Scenario,
-    Send,
-    Severity,
-    Shows,
-    Step,
-    View,
-)
+from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Ask, Expect, Reach, Rejoin, Run, Send, Shows, Step, View
 from harness.scenarios import sac_phrases as say
 
 _DEFAULT = SacKnobs()

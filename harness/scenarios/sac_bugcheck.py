@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from emulator.sac.knobs import DumpKind, Hang, SacKnobs
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import (
+from harness.scenario.scenario import Scenario, Severity
+from harness.scenario.stages import Stage
+from harness.scenario.steps import (
     Alive,
     Ask,
     CheckDump,
@@ -14,12 +16,9 @@ from harness.scenario.scenario import (
     Outcome,
     Reach,
     Run,
-    Scenario,
     Send,
-    Severity,
     Step,
 )
-from harness.scenario.stages import Stage
 from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import RESET, RESTARTS

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from emulator.sac.knobs import SacKnobs
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import Alive, Ask, Expect, Inject, Keys, Reach, Scenario, Shows, Step, View
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Ask, Expect, Inject, Keys, Reach, Shows, Step, View
 from harness.scenario.stimulus import Nmi
 from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import RESET, RESTARTS

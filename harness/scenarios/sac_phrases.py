@@ -6,8 +6,8 @@ guest surely sends (docs/facts/parts.md 2).
 
 from __future__ import annotations
 
-from harness.scenario.scenario import Expect, Inject, Reach, Shows, Step, View
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Expect, Inject, Reach, Shows, Step, View
 from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios.phrases import LINE_END, OFF, RESET, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
 

@@ -7,19 +7,9 @@ from dataclasses import dataclass, field
 
 from emulator.sac.knobs import SacKnobs
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import (
-    Alive,
-    Expect,
-    Inject,
-    Keys,
-    Outcome,
-    Reach,
-    Scenario,
-    Send,
-    Severity,
-    Step,
-)
+from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Expect, Inject, Keys, Outcome, Reach, Send, Step
 from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import OFF, RESET, RESTARTS, SHUTS_DOWN, SWITCHES_OFF

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.scenario.scenario import (
-    REACTION_S,
-    Alive,
-    Expect,
-    Expected,
-    Inject,
-    Reach,
-    Run,
-    Scenario,
-    Severity,
-    Shows,
-)
+from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
+from harness.scenario.steps import REACTION_S, Alive, Expect, Expected, Inject, Reach, Run, Shows
 from harness.scenario.stimulus import SysRq
 from harness.scenarios import phrases
 

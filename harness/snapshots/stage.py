@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from emulator.errors import SpecError
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import Reach, Scenario
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Reach
 
 TESTS_BOOT = "boot"
 """The tag of scenarios that test booting, and so begin with it."""

@@ -35,9 +35,50 @@ from harness.azure.virtual_machine import AzureVm, Power, VmCommand, own_vm
 from harness.play.target import Target
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 from harness.scenario.scenario import Scenario
+from harness.scenario.steps import Inject, Outcome, Step
+from harness.scenario.stimulus import Button, Press
 from harness.snapshots.start import WantedGuest
-from harness.targets.service_abilities import OBSTACLES, service_capabilities, service_misfit
 from harness.targets.target_kind import TargetKind, TargetPlace, lacking
+
+OBSTACLES: Mapping[Capability, str] = {
+    Capability.KEYBOARD: "the service has no keyboard: a system request goes over the serial line",
+    Capability.BULK_CONSOLE: "the service has one console, COM1",
+    Capability.SCREEN: "the service shows the screen in boot diagnostics only",
+}
+
+
+NOT_ALIKE: Mapping[str, str] = {
+    "nmi-boot": "the service holds an NMI back until a guest's first boot is over",
+    "sac-power-button-menu": "the service pushes the power button when the guest's boot is over",
+}
+"""Scenarios that would be played to their end through the service, but not be what they say."""
+
+
+def service_misfit(scenario: Scenario) -> str | None:
+    """Return why `scenario` can't be played through the service, or None."""
+    if scenario.keeps_disk:
+        return "through the service: nobody can read the guest's disk, where the crash dump is"
+    if any(map(_is_button_ignored, scenario.steps)):
+        return "through the service: Azure's powerOff cuts the power of a guest that does not obey"
+    missing = sorted(scenario.needs & frozenset(OBSTACLES))
+    if missing:
+        return f"through the service: {'; '.join(OBSTACLES[one] for one in missing)}"
+    why = NOT_ALIKE.get(scenario.name)
+    return None if why is None else f"through the service: {why}"
+
+
+def _is_button_ignored(step: Step) -> bool:
+    return (
+        isinstance(step, Inject)
+        and step.stimulus == Press(button=Button.POWER_BUTTON)
+        and step.outcome is Outcome.NO_EFFECT
+    )
+
+
+def service_capabilities(spec: MachineSpec) -> frozenset[Capability]:
+    """Return what can be done to a machine of this spec behind the service."""
+    return capabilities(spec) - frozenset(OBSTACLES)
+
 
 OPEN_S = 60.0
 POWER_S = 120.0

@@ -13,11 +13,7 @@ import pytest
 from emulator.errors import LabError, SpecError
 from emulator.machine.ledger import Corrupt, Entry, Ledger, collect_garbage, list_machines, read_entry
 from emulator.machine.procfs import Identity
-from emulator.machine.run_dir import (
-    make_temp_dir,
-    remove_temp_dir,
-    temp_dir_path,
-)
+from emulator.machine.run_dir import make_temp_dir, remove_temp_dir, temp_dir_path
 from harness.cli import main
 from harness.commands.gc import gc
 

@@ -10,24 +10,13 @@ from emulator.errors import ControlError
 from emulator.machine.control import Capability
 from harness.cells.cell import parse_cell_id
 from harness.guests.linux import LinuxGuest
-from harness.play.boot_stages import boot_offsets
 from harness.play.judge import judge
 from harness.play.runner import DELAYED, Player
+from harness.play.traces import boot_offsets
 from harness.run.result import Circumstances, judged_result
-from harness.scenario.scenario import (
-    Alive,
-    Expect,
-    Inject,
-    Outcome,
-    Reach,
-    Run,
-    Scenario,
-    Send,
-    Shows,
-    Signals,
-    View,
-)
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Shows, Signals, View
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq, Via
 from harness.scenario.verdict import Reason, Status
 from harness.signatures.scanner import scan_boots

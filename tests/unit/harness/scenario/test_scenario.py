@@ -5,10 +5,12 @@ import pytest
 from emulator.console.marks import MarkKind
 from emulator.errors import SpecError
 from emulator.machine.control import Capability
-from harness.play.boot_stages import boot_offsets, find_stages
 from harness.play.session import show_tail
+from harness.play.traces import boot_offsets, find_stages
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import (
+from harness.scenario.scenario import Scenario
+from harness.scenario.stages import ORDER, Stage, is_behind
+from harness.scenario.steps import (
     Alive,
     Expect,
     Inject,
@@ -16,13 +18,11 @@ from harness.scenario.scenario import (
     Outcome,
     Reach,
     Run,
-    Scenario,
     Send,
     Shows,
     Signals,
     describe_step,
 )
-from harness.scenario.stages import ORDER, Stage, is_behind
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq, Via
 from tests.support.fake_guest import KERNEL_LINE, ScriptedTranscript
 
