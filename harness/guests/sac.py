@@ -22,7 +22,7 @@ from harness.guests.sac_keyboard import Keyboard, Pacing
 from harness.guests.stage_watch import StageWatch
 from harness.play.guest import CommandResult, SacAnswer
 from harness.play.screen import Screen
-from harness.play.session import Match, Session
+from harness.play.session import Match, Session, watch_changes
 from harness.scenario.errors import ExpectTimeout, SacUnavailable, WrongOutput
 from harness.scenario.stages import Stage, is_behind
 from harness.scenario.steps import View
@@ -142,16 +142,14 @@ class SacGuest:
             ExpectTimeout: no boot came in time.
             GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
-        transcript, sign = self.session.transcript, None
-        while sign is None:
-            version, late = transcript.version, deadline.expired()
+        transcript = self.session.transcript
+        for _ in watch_changes(transcript, deadline):
             self.session.check()
             sign = self._watch.find_boot_on_wire()
-            if sign is None and (late or transcript.closed is not None):
-                raise ExpectTimeout(f"{transcript.name}: awaited a restart, but no boot begins on the wire")
-            if sign is None:
-                transcript.wait_change(version, deadline)
-        transcript.mark(MarkKind.MACHINE, "RESET", {"seen": sign.name, "from": sign.start})
+            if sign is not None:
+                transcript.mark(MarkKind.MACHINE, "RESET", {"seen": sign.name, "from": sign.start})
+                return
+        raise ExpectTimeout(f"{transcript.name}: awaited a restart, but no boot begins on the wire")
 
     def adopt(self, profile: SacProfile) -> None:
         """Drive it as another release than it was taken for; the screen is looked at anew from here on."""
@@ -419,11 +417,9 @@ class SacGuest:
     def _await_drawing(self, since: int, deadline: Deadline) -> None:
         """Let a channel's screen be drawn, 0.2 s at 115200 baud: half of it looks like a prompt."""
         transcript, soon = self.session.transcript, deadline.sooner(ANSWER_S)
-        while True:
-            version = transcript.version
-            if len(transcript) > since or soon.expired() or transcript.closed is not None:
+        for _ in watch_changes(transcript, soon):
+            if len(transcript) > since:
                 break
-            transcript.wait_change(version, soon)
         self.session.wait_quiet(QUIET_S, soon)
 
     def _await_goodbye(self, deadline: Deadline) -> None:

@@ -11,7 +11,7 @@ import pyte
 
 from emulator.clock import Deadline
 from emulator.errors import ConsoleClosed
-from harness.play.session import Session
+from harness.play.session import Moment, Session
 from harness.scenario.errors import ExpectTimeout
 from harness.scenario.steps import View
 
@@ -117,31 +117,26 @@ class Screen:
             MachineGone: the machine ended unasked.
             ConsoleClosed: the transcript ended.
         """
-        shows, transcript = _predicate(wanted), self.session.transcript
-        awaited, began = says or _described(wanted), transcript.now()
-        while True:
-            version, late, closed = transcript.version, deadline.expired(), transcript.closed
+        shows, transcript, began = _predicate(wanted), self.session.transcript, self.session.transcript.now()
+        awaited = f"{says or _described(wanted)} on the screen"
+
+        def look(_: Moment) -> bool | None:
             self.update()
-            if shows(self):
-                return
-            self.session.raise_alarm(f"awaiting {awaited} on the screen")
+            return shows(self) or None
+
+        def missed(closed: str | None) -> Exception:
             if closed is not None:
-                raise ConsoleClosed(
-                    f"{transcript.name}: awaited {awaited} on the screen, but the console ended: {closed}"
-                )
-            if late:
-                raise self._late(awaited, transcript.now() - began)
-            transcript.wait_change(version, deadline)
+                return ConsoleClosed(f"{transcript.name}: awaited {awaited}, but the console ended: {closed}")
+            seconds = transcript.now() - began
+            error = ExpectTimeout(
+                f"{transcript.name}: awaited {awaited}, which did not show in {seconds:.1f} s"
+            )
+            error.add_note("\n".join(line for line in self.lines() if line))
+            return error
+
+        self.session.wait(look, deadline, doing=f"awaiting {awaited}", missed=missed)
 
     # -- inside --------------------------------------------------------------------------------
-
-    def _late(self, awaited: str, seconds: float) -> ExpectTimeout:
-        name = self.session.transcript.name
-        error = ExpectTimeout(
-            f"{name}: awaited {awaited} on the screen, which did not show in {seconds:.1f} s"
-        )
-        error.add_note("\n".join(line for line in self.lines() if line))
-        return error
 
     def _show(self, data: bytes) -> None:
         data, position = self._held + data, 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-import pexpect
 from pexpect.spawnbase import SpawnBase
 
 from emulator.clock import Deadline
@@ -24,6 +23,7 @@ from harness.scenario.errors import ExpectTimeout, GuestDied, GuestLeft
 from harness.scenario.steps import View
 from harness.scenario.verdict import Alarm
 
+T = TypeVar("T")
 _LINE_MOST = 200
 
 
@@ -73,6 +73,34 @@ class Match:
     groups: tuple[bytes | None, ...]
     start: int
     end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When a transcript is looked at.
+
+    Attributes:
+        late: whether the deadline had come by then.
+        closed: why the transcript had ended by then; None if it had not.
+    """
+
+    late: bool
+    closed: str | None
+
+
+def watch_changes(transcript: Transcript, deadline: Deadline) -> Iterator[Moment]:
+    """Yield at once and after every change of `transcript`: the loop in every wait on a console.
+
+    The last moment is the first that is late or finds the transcript closed. Each is taken before the
+    caller looks, so what came in time is always seen.
+    """
+    while True:
+        version = transcript.version
+        moment = Moment(late=deadline.expired(), closed=transcript.closed)
+        yield moment
+        if moment.late or moment.closed is not None:
+            return
+        transcript.wait_change(version, deadline)
 
 
 class Session:
@@ -160,21 +188,14 @@ class Session:
             MachineGone: the machine ended unasked.
             ConsoleClosed: the transcript ended.
         """
-        awaited, began = " or ".join(sorted(names)), self.transcript.now()
-        while True:
-            version, late = self.transcript.version, deadline.expired()
-            closed = self.transcript.closed
-            self.listener.update()
+
+        def look(_: Moment) -> Mark | None:
             mark = next((m for m in self.transcript.marks_since(since) if _is_signal(m, names)), None)
             alarm = self.listener.first_unexpected(self._allowed)
-            if mark is not None and (alarm is None or alarm.start >= mark.offset):
-                return mark
-            self.raise_alarm(f"awaiting {awaited}")
-            if closed is not None:
-                raise ConsoleClosed(f"{self._where()}: awaited {awaited}, but the console ended: {closed}")
-            if late:
-                raise self._late(awaited, began)
-            self.transcript.wait_change(version, deadline)
+            return None if mark is not None and alarm is not None and alarm.start < mark.offset else mark
+
+        awaited = " or ".join(sorted(names))
+        return self.wait(look, deadline, doing=f"awaiting {awaited}", missed=self.missing(awaited))
 
     def send(self, data: bytes, deadline: Deadline, *, echo: bool = True) -> None:
         """Type `data`, no faster than a UART takes it.
@@ -204,31 +225,64 @@ class Session:
     def wait_quiet(self, seconds: float, deadline: Deadline) -> bool:
         """Wait until the guest has written nothing for `seconds`; False if the deadline comes first."""
         while True:
-            size = len(self.transcript)
-            pause = Deadline.after(seconds, deadline.clock)
-            most = deadline.sooner(seconds)
-            version = self.transcript.version
-            while not most.expired() and len(self.transcript) == size and self.transcript.closed is None:
-                version = self.transcript.wait_change(version, most)
-            if len(self.transcript) == size and (pause.expired() or self.transcript.closed is not None):
+            size, pause = len(self.transcript), Deadline.after(seconds, deadline.clock)
+            moments = watch_changes(self.transcript, deadline.sooner(seconds))
+            is_quiet = all(len(self.transcript) == size for _ in moments)
+            if is_quiet and (pause.expired() or self.transcript.closed is not None):
                 return True
             if deadline.expired():
                 return False
 
+    def wait(
+        self,
+        look: Callable[[Moment], T | None],
+        deadline: Deadline,
+        *,
+        doing: str,
+        missed: Callable[[str | None], Exception],
+    ) -> T:
+        """Wait until `look` finds something, and return that; every wait that alarms end goes through here.
+
+        Args:
+            look: called once the listener has heard all that is new.
+            deadline: when to give up.
+            doing: what is waited for, for the message of an alarm.
+            missed: makes the error where nothing was found: given why the console ended, or None at the
+                deadline.
+
+        Raises:
+            GuestDied: an alarm that nobody allowed came first (GuestLeft for a reset or power-off).
+            MachineGone: the machine ended unasked.
+        """
+        for moment in watch_changes(self.transcript, deadline):
+            self.listener.update()
+            found = look(moment)
+            if found is not None:
+                return found
+            self.raise_alarm(doing)
+        raise missed(moment.closed)
+
+    def missing(self, awaited: str) -> Callable[[str | None], Exception]:
+        """Return what makes the error where `awaited` does not come from now on, as `wait` takes it."""
+        began = self.transcript.now()
+
+        def missed(closed: str | None) -> Exception:
+            if closed is not None:
+                return ConsoleClosed(f"{self._where()}: awaited {awaited}, but the console ended: {closed}")
+            error = ExpectTimeout(
+                f"{self._where()}: awaited {awaited}, which did not come"
+                f" in {self.transcript.now() - began:.1f} s; last came {show_tail(self.transcript, 1)!r}"
+            )
+            error.add_note(show_tail(self.transcript, 15))
+            return error
+
+        return missed
+
     def _expect(
         self, wanted: list[re.Pattern[bytes]], deadline: Deadline, *, view: View, awaited: str
     ) -> Match:
-        began = self.transcript.now()
         spawn = _CursorSpawn(self, deadline, view=view, awaited=awaited)
-        try:
-            index = spawn.expect([*wanted], timeout=None)  # the deadline is kept by the spawn
-        except pexpect.TIMEOUT:
-            raise self._late(awaited, began) from None
-        except pexpect.EOF:
-            raise ConsoleClosed(
-                f"{self._where()}: awaited {awaited}, but the console ended: {self.transcript.closed}"
-            ) from None
-        match = spawn.to_match(index)
+        match = spawn.to_match(spawn.expect([*wanted], timeout=None))  # the spawn keeps the deadline
         self.position = match.end
         return match
 
@@ -254,14 +308,6 @@ class Session:
         if alarm is not None:
             raise _death(alarm, f"{self._where()}, {doing}: {alarm.title}", self.transcript)
 
-    def _late(self, awaited: str, began: float) -> ExpectTimeout:
-        error = ExpectTimeout(
-            f"{self._where()}: awaited {awaited}, which did not come"
-            f" in {self.transcript.now() - began:.1f} s; last came {show_tail(self.transcript, 1)!r}"
-        )
-        error.add_note(show_tail(self.transcript, 15))
-        return error
-
     def _where(self) -> str:
         return f"{self.transcript.name} at byte {len(self.transcript)}, {self.transcript.now():.1f} s"
 
@@ -278,7 +324,8 @@ class _CursorSpawn(_BytesSpawn):
         self._session = session
         self._deadline = deadline
         self._view = view
-        self._awaited = awaited
+        self._doing = f"awaiting {awaited}"
+        self._missed = session.missing(awaited)
         self._last: int | None = None
         session.listener.update()
         self._seen = session.seen(view)
@@ -289,22 +336,12 @@ class _CursorSpawn(_BytesSpawn):
         """Return what is there, or wait; pexpect's name, though it does block."""
         del timeout  # the deadline is the session's
         session = self._session
-        while True:
-            version, late = session.transcript.version, self._deadline.expired()
-            closed = session.transcript.closed is not None
-            session.listener.update()
-            end = session.readable(self._next, self._view)
-            if late:
-                # What came in time still counts; a flood must not carry the wait past its deadline.
-                end = self._last = end if self._last is None else min(end, self._last)
-            if end > self._next:
-                return self._take(min(end, self._next + size))
-            session.raise_alarm(f"awaiting {self._awaited}")
-            if closed:
-                raise pexpect.EOF("the transcript is closed")
-            if late:
-                raise pexpect.TIMEOUT("the deadline has come")
-            session.transcript.wait_change(version, self._deadline)
+        return session.wait(
+            lambda moment: self._take(size, late=moment.late),
+            self._deadline,
+            doing=self._doing,
+            missed=self._missed,
+        )
 
     def to_match(self, index: int) -> Match:
         """Return the last match with raw offsets.
@@ -327,10 +364,17 @@ class _CursorSpawn(_BytesSpawn):
             end=span[1],
         )
 
-    def _take(self, end: int) -> bytes:
+    def _take(self, size: int, *, late: bool) -> bytes | None:
+        """Return the next bytes, at most `size`; None if there are none to read."""
+        end = self._session.readable(self._next, self._view)
+        if late:
+            # What came in time still counts; a flood must not carry the wait past its deadline.
+            end = self._last = end if self._last is None else min(end, self._last)
+        if end <= self._next:
+            return None
         source = self._session.transcript if self._seen is None else self._seen
-        data = source.read(self._next, end)
-        self._next = end
+        data = source.read(self._next, min(end, self._next + size))
+        self._next += len(data)
         return data
 
 
