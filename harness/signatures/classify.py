@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from emulator.guest_text.linux import CALLER, LEVEL, LOGGED_STAMP
 from emulator.guest_text.printable import escape
 from harness.signatures.model import Finding
-from harness.signatures.rules import Form, FrameRecipe, Pattern, Rule, RuleSet
+from harness.signatures.rules import Form, Frame, Pattern, Rule, RuleSet
 
 LONGEST_LINE = 8192  # bytes; longer ones are cut, so that no guest can make the scanner keep all it says
 
@@ -79,12 +79,12 @@ _FRAME = re.compile(
 _SUFFIX = re.compile(rb"\.(?:constprop|isra|part|cold|llvm|lto_priv|localalias)\b.*|\.\d+$")
 
 
-def find_frame(text: bytes, recipe: FrameRecipe) -> bytes | None:
-    """Return the first function of the recipe's places that may be blamed, without compiler suffixes."""
-    for place in recipe.places:
-        for name in _candidates(text, place, recipe):
+def find_frame(text: bytes, frame: Frame, rules: RuleSet) -> bytes | None:
+    """Return the first function of the frame's places that may be blamed, without compiler suffixes."""
+    for place in frame.places:
+        for name in _candidates(text, place, frame.anchor):
             plain = plain_name(name)
-            if not recipe.skip.search(plain):
+            if not (rules.skip.search(plain) or frame.skip.search(plain)):
                 return plain
     return None
 
@@ -108,11 +108,11 @@ def plain_name(name: bytes) -> bytes:
     return _SUFFIX.sub(b"", name).rstrip(b".")
 
 
-def _candidates(text: bytes, place: Pattern | str, recipe: FrameRecipe) -> Iterator[bytes]:
+def _candidates(text: bytes, place: Pattern | str, anchor: Pattern) -> Iterator[bytes]:
     if place == "trace":
         yield from trace_frames(text)
     elif place == "anchor":
-        yield from (name for name in _all_frames(text) if recipe.anchor.search(plain_name(name)))
+        yield from (name for name in _all_frames(text) if anchor.search(plain_name(name)))
     elif place == "list":
         yield from _frames(text[max(0, text.find(b"BUG: ")) :].split(b"\n", LONGEST_TRACE)[1:])
     elif not isinstance(place, str):
@@ -202,7 +202,7 @@ def report_lines(report: Report) -> list[Line]:
     """Return the lines that belong to the report: of one printer, up to its end mark."""
     context = b""
     chosen: list[Line] = []
-    longest = LONGEST_REPORT_LINES if report.rule.forms else 1
+    longest = LONGEST_REPORT_LINES if report.rule.form else 1
     for line in split_lines(report.data, offset=report.start):
         if line.start <= report.trigger <= line.end:
             context = line.context
@@ -215,7 +215,7 @@ def report_lines(report: Report) -> list[Line]:
 
 
 def _first_form(rule: Rule, text: bytes) -> tuple[Form | None, re.Match[bytes] | None]:
-    for form in rule.forms:
+    for form in rule.form:
         match = form.match.search(text)
         if match is not None:
             return form, match
@@ -226,10 +226,10 @@ def _name(
     report: Report, rules: RuleSet, *, text: bytes, form: Form | None, match: re.Match[bytes] | None
 ) -> _Name:
     if form is None or match is None:
-        corrupted = "the trigger line is none that the rule knows" if report.rule.forms else ""
+        corrupted = "the trigger line is none that the rule knows" if report.rule.form else ""
         return _Name(title=report.rule.title, corrupted=corrupted if report.complete else "")
     groups = [plain_title(escape(group or b"")) for group in match.groups()]
-    frame = None if form.frame is None else find_frame(text, form.frame)
+    frame = None if form.frame is None else find_frame(text, rules.frames[form.frame], rules)
     corrupted = _corrupted(rules, form, frame=frame, text=text) if report.complete else ""
     if form.frame is not None and frame is None and not report.complete:
         return _Name(title=_fill(re.sub(r" (?:in|at) \{frame\}.*", "", form.title), groups, ""))
@@ -261,10 +261,9 @@ def _fill(template: str, groups: list[str], frame: str) -> str:
 
 
 def _rename(rules: RuleSet, name: bytes) -> bytes:
-    for pattern, to in rules.renames:
-        if pattern.search(name):
-            renamed: bytes = pattern.sub(to.encode("ascii"), name)
-            return renamed
+    for rename in rules.renames:
+        if rename.match.search(name):
+            return rename.match.sub(rename.to.encode("ascii"), name)
     return name
 
 

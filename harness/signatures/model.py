@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -98,11 +97,3 @@ ALWAYS_ARMED = frozenset({
     "rcu-stall", "sac-crash-prompt", "soft-lockup", "stack-guard", "stack-overflow", "trap", "uefi-shell",
     "unhandled-fault", "usercopy",
 })  # fmt: skip
-
-
-def fatal_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return the findings after which the guest will not go on.
-
-    Suppressed ones too: noise for a report, such as the panic that follows an oops, is still the end.
-    """
-    return tuple(finding for finding in findings if finding.fatal)
