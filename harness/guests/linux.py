@@ -10,7 +10,7 @@ from harness.guests.stage_watch import StageWatch
 from harness.play.guest import CommandResult
 from harness.play.session import Match, Session
 from harness.scenario.errors import CommandFailed, WrongOutput
-from harness.scenario.stages import Stage, is_behind
+from harness.scenario.stages import Stage, is_before
 from harness.scenario.steps import View
 
 __all__ = ["CommandResult", "LinuxGuest"]
@@ -48,12 +48,12 @@ class LinuxGuest:
         self._watch.notice_restart()
         if stage in {Stage.FIRMWARE, Stage.LOADER}:
             return
-        if stage is Stage.KERNEL and is_behind(self.stage, stage):
+        if stage is Stage.KERNEL and is_before(self.stage, stage):
             self.session.expect(KERNEL, deadline)
             self._watch.arrive(Stage.KERNEL)
         if stage is Stage.KERNEL:
             return
-        if is_behind(self.stage, Stage.LOGIN):
+        if is_before(self.stage, Stage.LOGIN):
             self.session.expect(self.profile.login, deadline, view=View.USER)
             self._watch.arrive(Stage.LOGIN)
         if stage is Stage.SHELL and self.stage is Stage.LOGIN:

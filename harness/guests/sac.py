@@ -24,7 +24,7 @@ from harness.play.guest import CommandResult, SacAnswer
 from harness.play.screen import Screen
 from harness.play.session import Match, Session, watch_changes
 from harness.scenario.errors import ExpectTimeout, SacUnavailable, WrongOutput
-from harness.scenario.stages import Stage, is_behind
+from harness.scenario.stages import Stage, is_before
 from harness.scenario.steps import View
 
 ANSWER_S = 2.0
@@ -111,7 +111,7 @@ class SacGuest:
         if stage is Stage.FIRMWARE:
             return
         if stage is Stage.LOADER:
-            if is_behind(self.stage, stage):
+            if is_before(self.stage, stage):
                 self._boot.await_menu(deadline, since=self._watch.boot_start())
                 self._watch.arrive(stage)
             return
@@ -380,19 +380,19 @@ class SacGuest:
         self._booted_at = self.session.position
 
     def _reach_prompt(self, stage: Stage, deadline: Deadline) -> None:
-        if is_behind(self.stage, Stage.KERNEL):
+        if is_before(self.stage, Stage.KERNEL):
             with self._from(self._booted_at):
                 self.machine = self._boot.await_machine_info(deadline)
                 self._sac_at = self.session.position
             self._is_late = False
             self._watch.arrive(Stage.KERNEL)
-        if is_behind(Stage.KERNEL, stage) and is_behind(self.stage, Stage.SAC):
+        if is_before(Stage.KERNEL, stage) and is_before(self.stage, Stage.SAC):
             with self._from(self._sac_at):
                 self.session.expect(say.BANNER, deadline, view=View.PLAIN)
                 prompt = self.session.expect(say.PROMPT, deadline, view=View.PLAIN)
             self._is_at_prompt = self.session.position == prompt.end
             self._watch.arrive(Stage.SAC)
-        if is_behind(Stage.SAC, stage) and is_behind(self.stage, Stage.CMD):
+        if is_before(Stage.SAC, stage) and is_before(self.stage, Stage.CMD):
             if not self._is_late:  # else the event may have come before anybody listened
                 with self._from(self._sac_at):
                     self._boot.await_cmd(deadline)
@@ -442,8 +442,8 @@ class SacGuest:
 
     def _arrive_at_prompt(self) -> None:
         self.channel, self._is_at_prompt = "SAC", True
-        self._is_late = self._is_late or is_behind(self.stage, Stage.KERNEL)
-        if is_behind(self.stage, Stage.SAC) or not is_behind(self.stage, Stage.LOGIN):
+        self._is_late = self._is_late or is_before(self.stage, Stage.KERNEL)
+        if is_before(self.stage, Stage.SAC) or not is_before(self.stage, Stage.LOGIN):
             self._watch.arrive(Stage.SAC)
 
     def _wipe(self, deadline: Deadline) -> None:

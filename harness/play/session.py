@@ -1,4 +1,4 @@
-"""pexpect over a transcript: every wait is armed with death, every match is a value with byte spans."""
+"""pexpect over a transcript: the guest's death ends any wait, and a match is a value with byte spans."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def show_tail(transcript: Transcript, lines: int) -> str:
 
 MAXREAD = 65536
 SEARCH_WINDOW = 2 * MAXREAD
-"""Smaller than twice MAXREAD silently loses matches (docs/facts/parts.md 2)."""
+"""Less than twice MAXREAD silently loses matches (docs/facts/parts.md 2)."""
 FIFO_BYTES = 16
-"""What a 16550 holds: more than that unechoed may be lost on its way."""
+"""What a 16550 holds: if more than that is unechoed, some may be lost."""
 ECHO_S = 5.0
-"""Seconds that an echo may take; a terminal gives it in milliseconds."""
+"""Seconds that an echo may take; it usually takes milliseconds."""
 
 _BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|\x1b\[[0-9;?]*[A-Za-z])*"
 """What a line editor may put between two echoed bytes where the line wraps (readline: space and CR)."""
 _SOME_ECHO = rb"[^\r\n]{0,40}?"
-"""How a guest shows what is not plain ASCII."""
+"""How a guest may echo what is not plain ASCII."""
 
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Session:
 
     Attributes:
         channel: the console.
-        listener: what raises alarms.
+        listener: raises alarms.
         position: raw offset up to which output has been consumed.
     """
 
@@ -123,11 +123,6 @@ class Session:
         """The console's transcript."""
         return self.channel.transcript
 
-    @property
-    def allowed(self) -> frozenset[str]:
-        """The alarms that do not end a wait now."""
-        return self._allowed
-
     @contextmanager
     def expecting(self, *names: str) -> Iterator[None]:
         """Allow alarms by name within the block: rule ids of signatures, or `harness.play.alarms.NAMES`."""
@@ -137,7 +132,7 @@ class Session:
             yield
         finally:
             self.listener.update()
-            self.listener.first_unexpected(self._allowed)  # what is allowed here stays so
+            self.listener.first_unexpected(self._allowed)  # what is allowed here stays allowed
             self._allowed = before
 
     def skip(self) -> None:
@@ -148,7 +143,7 @@ class Session:
         """Look at what has come so far.
 
         Raises:
-            GuestDied: there is an alarm that nobody allowed (GuestLeft for a reset or power-off).
+            GuestDied: there is an alarm that is not allowed (GuestLeft for a reset or power-off).
             MachineGone: the machine ended unasked.
         """
         self.listener.update()
@@ -161,15 +156,15 @@ class Session:
         *,
         view: View = View.RAW,
     ) -> Match:
-        """Wait for the first of `patterns` behind the session's place, and consume up to its end.
+        """Wait for the first of `patterns` after the session's place, and consume up to its end.
 
-        A pattern should end in something that the guest surely sends: `[0-9]+` at the end matches
-        what the chunking gives (docs/facts/parts.md 2).
+        A pattern should end in something that the guest is certain to send: `[0-9]+` at the end matches
+        whatever the chunking gives (docs/facts/parts.md 2).
 
         Raises:
             ExpectTimeout: none came before the deadline; nothing is consumed.
             GuestDied: an alarm came first (GuestLeft for a reset or power-off); nothing is consumed.
-                What stands before the alarm in the stream still matches, what stands behind it never.
+                Output before the alarm still matches, output after it never does.
             MachineGone: the machine ended unasked.
             ConsoleClosed: the transcript ended.
         """
@@ -179,8 +174,8 @@ class Session:
     def wait_mark(self, names: frozenset[str], deadline: Deadline, *, since: int) -> Mark:
         """Wait for a QMP or machine mark with one of `names`, from mark number `since` on.
 
-        The alarm that this mark itself may raise does not end this wait, but it stays for later
-        ones unless it is allowed.
+        The alarm that this mark itself may raise does not end this wait; unless it is allowed, it ends the
+        next one.
 
         Raises:
             ExpectTimeout: none came before the deadline.
@@ -200,8 +195,8 @@ class Session:
     def send(self, data: bytes, deadline: Deadline, *, echo: bool = True) -> None:
         """Type `data`, no faster than a UART takes it.
 
-        With `echo` each run of FIFO_BYTES waits for its echo, which is consumed; without, bytes are
-        handed over at once (passwords, full-screen programs, a flooded console).
+        With `echo` each run of FIFO_BYTES waits for its echo, which is consumed; without it, all bytes are
+        sent at once (passwords, full-screen programs, a flooded console).
 
         Raises:
             ExpectTimeout: an echo did not come within ECHO_S.
@@ -241,17 +236,16 @@ class Session:
         doing: str,
         missed: Callable[[str | None], Exception],
     ) -> T:
-        """Wait until `look` finds something, and return that; every wait that alarms end goes through here.
+        """Wait until `look` finds something, and return that; alarms can end such a wait.
 
         Args:
-            look: called once the listener has heard all that is new.
+            look: called once the listener knows everything new; returns None to go on waiting.
             deadline: when to give up.
-            doing: what is waited for, for the message of an alarm.
-            missed: makes the error where nothing was found: given why the console ended, or None at the
-                deadline.
+            doing: what is being done, for the message of an alarm.
+            missed: makes the error if nothing was found, from why the console ended; None at the deadline.
 
         Raises:
-            GuestDied: an alarm that nobody allowed came first (GuestLeft for a reset or power-off).
+            GuestDied: an alarm that is not allowed came first (GuestLeft for a reset or power-off).
             MachineGone: the machine ended unasked.
         """
         for moment in watch_changes(self.transcript, deadline):
@@ -263,7 +257,7 @@ class Session:
         raise missed(moment.closed)
 
     def missing(self, awaited: str) -> Callable[[str | None], Exception]:
-        """Return what makes the error where `awaited` does not come from now on, as `wait` takes it."""
+        """Return the `missed` of a `wait` for `awaited` that begins now."""
         began = self.transcript.now()
 
         def missed(closed: str | None) -> Exception:
@@ -289,7 +283,7 @@ class Session:
     # -- for the spawn below -------------------------------------------------------------------
 
     def readable(self, start: int, view: View) -> int:
-        """Return up to where (in `view`) bytes may be read now: an alarm's start, or all that came."""
+        """Return the offset (in `view`) up to which bytes may be read now: an alarm's start, or the end."""
         alarm = self.listener.first_unexpected(self._allowed)
         seen = self.seen(view)
         if seen is None:
@@ -297,13 +291,13 @@ class Session:
         return len(seen) if alarm is None else max(start, seen.user_offset(alarm.start))
 
     def seen(self, view: View) -> UserView | PlainView | None:
-        """Return what maps `view` to raw offsets; None for the raw bytes themselves."""
+        """Return the view that maps its offsets to raw ones; None for the raw bytes themselves."""
         if view is View.RAW:
             return None
         return self.listener.view if view is View.USER else self.listener.plain
 
     def raise_alarm(self, doing: str) -> None:
-        """Raise if there is an alarm that nobody allowed; as `check` without looking anew."""
+        """Raise if there is an alarm that is not allowed; like `check`, but without looking again."""
         alarm = self.listener.first_unexpected(self._allowed)
         if alarm is not None:
             raise _death(alarm, f"{self._where()}, {doing}: {alarm.title}", self.transcript)
@@ -313,7 +307,7 @@ class Session:
 
 
 class _CursorSpawn(_BytesSpawn):
-    """pexpect's view of a session: reads from its place, ends where an alarm stands.
+    """pexpect's view of a session: it reads from the session's place up to the first alarm.
 
     pexpect's own timeout is not used: it runs on another clock, and gives up with bytes unread.
     """
@@ -333,7 +327,7 @@ class _CursorSpawn(_BytesSpawn):
         self._next = self._base
 
     def read_nonblocking(self, size: int = 1, timeout: float | None = None) -> bytes:
-        """Return what is there, or wait; pexpect's name, though it does block."""
+        """Return what is there, or wait for it; the name is pexpect's, but it does block."""
         del timeout  # the deadline is the session's
         session = self._session
         return session.wait(
@@ -390,26 +384,26 @@ def _shown(wanted: list[re.Pattern[bytes]]) -> str:
 
 
 def _runs(data: bytes) -> Iterator[bytes]:
-    """Cut `data` into runs of at most FIFO_BYTES whose echo can be told from a kernel record's head."""
+    """Cut `data` into runs of at most FIFO_BYTES whose echo can't be mistaken for a kernel record's start."""
     while data:
         run = data[:FIFO_BYTES]
         held = held_tail(run)
         if 0 < held < len(run):
-            run = run[:-held]  # "if [" ends in what may begin a record; the next run shows that it does not
+            run = run[:-held]  # "if [" ends like the start of a record; the next run shows that it is none
         yield run
         data = data[len(run) :]
 
 
 def _echo_of(run: bytes) -> bytes | None:
-    """Return the pattern of `run` echoed by a terminal; None where nothing certain is echoed.
+    """Return the pattern of a terminal's echo of `run`; None if its echo can't be predicted.
 
-    How a control character or a byte of UTF-8 is shown is the guest's affair.
+    How control characters and UTF-8 are echoed is up to the guest.
     """
     if run in (b"\r", b"\n"):
         return rb"\r\n"
     plain = [word for word in re.split(rb"[^\x20-\x7e]+", run) if word]
     if not plain or held_tail(run):
-        return None  # a bare "[": its echo can't be told from a record's head before more comes
+        return None  # a bare "[": until more comes, its echo may be the start of a record
     shown = [_BETWEEN_ECHOES.join(re.escape(bytes([byte])) for byte in word) for word in plain]
     return _SOME_ECHO.join(shown) + (_SOME_ECHO + rb"\s*?\r\n" if run[-1:] in b"\r\n" else b"")
 

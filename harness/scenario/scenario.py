@@ -1,4 +1,4 @@
-"""Scenarios as values: what to do, what must be seen, and what may happen on the way."""
+"""Scenarios as values: what to do, what must appear, and what may happen on the way."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One thing that a serial console must be good for.
+    """One thing that must be possible over a serial console.
 
     Attributes:
         name: id, lower case with hyphens.
         title: one line.
-        description: what is done and why it matters, for a reader who knows no ttylab.
+        description: what is done and why it matters, for readers who do not know ttylab.
         steps: in order.
         severity: how bad a failure is.
-        tags: words to select by (`pytest -m`, `-k`).
+        tags: names to select by (`pytest -m`, `-k`).
         kernel_args: added to the guest's command line.
-        devices: parts that the machine must have.
-        requires: what the machine must be able to do beyond what the stimuli need.
+        devices: devices that the machine must have.
+        requires: what the target must be able to do beyond what the stimuli need.
         modules: features that the image must offer ("i6300esb").
         watchdog_action: what the machine does when its watchdog expires.
-        min_vcpus: how many CPUs it takes.
-        settle_allows: alarms allowed from the start on.
-        guest: what must speak on the console.
-        from_state: the snapshot it goes on from; None: that of its first step, unless it tests booting
-            (`golden.stage`).
-        knobs: how a SAC guest behaves; its profile is the image's.
+        min_vcpus: how many CPUs it needs.
+        settle_allows: alarms allowed from the start.
+        guest: what must run on the console.
+        from_state: stage of the snapshot it starts from; None: that of its first step, unless it tests
+            booting (`harness.snapshots.stage`).
+        knobs: how a SAC guest behaves; its profile comes with the image.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Scenario:
     modules: frozenset[str] = frozenset()
     watchdog_action: WatchdogAction = WatchdogAction.RESET
     min_vcpus: int = 1
-    settle_allows: frozenset[str] = field(default_factory=frozenset)
+    settle_allows: frozenset[str] = frozenset()
     guest: GuestKind = GuestKind.LINUX
     from_state: Stage | None = None
     knobs: SacKnobs = field(default_factory=SacKnobs)
@@ -76,31 +76,27 @@ class Scenario:
 
     @property
     def keeps_disk(self) -> bool:
-        """Whether the guest's disk must be there for the host to read."""
+        """Whether the host must be able to read the guest's disk."""
         return any(isinstance(step, CheckDump) for step in self.steps)
 
     @property
     def needs(self) -> frozenset[Capability]:
         """What a target must be able to do for this scenario."""
-        needed = self.requires
-        for step in self.steps:
-            if isinstance(step, Inject):
-                needed |= step.stimulus.needs
-        return needed
+        return self.requires.union(*(step.stimulus.needs for step in self.steps if isinstance(step, Inject)))
 
     def cause_of(self, index: int) -> int:
-        """Return the number of the step from whose begin on step `index` may find what it expects.
+        """Return the number of the step from whose beginning step `index` may find what it expects.
 
-        That is the first of the steps directly before it that only type (`TYPES`), else itself.
+        That is the first of the steps directly before it that only type (`TYPES`), else the step itself.
         """
         while index > 0 and isinstance(self.steps[index - 1], TYPES):
             index -= 1
         return index
 
     def allowed(self, index: int) -> frozenset[str]:
-        """Return the alarms that step `index` may see: its own and those of the steps before.
+        """Return the alarms that step `index` may see: its own and those of the steps before it.
 
-        One that only types (`TYPES`) may see what the step behind it may.
+        A step that only types (`TYPES`) may also see what the next step may.
         """
         end = index + 1
         while end < len(self.steps) and isinstance(self.steps[end - 1], TYPES):

@@ -12,17 +12,17 @@ from harness.scenario.stages import Stage
 from harness.scenario.stimulus import Stimulus
 
 BOOT_S = 90.0
-"""Seconds that a boot may take under TCG on a loaded host; a real one takes 2 to 6 (docs/facts/qemu.md 2)."""
+"""Seconds that a boot may take under TCG on a busy host; it usually takes 2 to 6 (docs/facts/qemu.md 2)."""
 REACTION_S = 20.0
-"""Seconds that a guest may take to react; it takes milliseconds (docs/facts/qemu.md 4)."""
+"""Seconds that a guest may take to react; it usually takes milliseconds (docs/facts/qemu.md 4)."""
 
 
 class View(StrEnum):
-    """Which part of the console's bytes a pattern is matched on."""
+    """Which form of the console's bytes a pattern is matched against."""
 
     RAW = "raw"  # everything, as it came
-    USER = "user"  # without kernel records, rejoined
-    PLAIN = "plain"  # without escape sequences; a move of the cursor to another row is a line end
+    USER = "user"  # without kernel records; what they interrupted is rejoined
+    PLAIN = "plain"  # without escape sequences; moving the cursor to another row is a line end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +31,9 @@ class Shows:
 
     Attributes:
         pattern: regular expression on bytes, given as ASCII text. It must end in something that the
-            guest surely sends, else what it matches depends on chunking (docs/facts/parts.md 2).
-        says: what that means, for the reader of a report.
-        view: on which bytes.
+            guest is certain to send, else what it matches depends on chunking (docs/facts/parts.md 2).
+        says: what that means, for readers of a report.
+        view: which bytes it is matched against.
     """
 
     pattern: str
@@ -41,7 +41,7 @@ class Shows:
     view: View = View.RAW
 
     def __post_init__(self) -> None:
-        """Refuse what is no pattern."""
+        """Refuse an invalid pattern."""
         try:
             self.compiled()
         except (re.error, UnicodeEncodeError) as error:
@@ -54,11 +54,11 @@ class Shows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signals:
-    """The machine says something beside the console: a QMP event or a change of its power.
+    """The machine reports something outside the console: a QMP event or a power change.
 
     Attributes:
         name: QEMU's event ("RESET", "GUEST_PANICKED") or the machine's mark ("off").
-        says: what that means, for the reader of a report.
+        says: what that means, for readers of a report.
     """
 
     name: str
@@ -66,9 +66,7 @@ class Signals:
 
 
 Expected: TypeAlias = Shows | Signals
-
-
-"""What must be seen."""
+"""What must appear."""
 
 
 class Outcome(StrEnum):
@@ -80,10 +78,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """Wait until the guest has come to `stage`, logging in where that takes it.
-
-    From the power-on or reset before this step on; alarms are armed all the while.
-    """
+    """Wait until the present boot reaches `stage`, logging in where needed; alarms stay armed meanwhile."""
 
     stage: Stage
     within_s: float = BOOT_S
@@ -96,8 +91,8 @@ class Run:
 
     Attributes:
         command: one line of shell.
-        status: the exit status it must have; None if any will do.
-        shows: pattern that its output must match.
+        status: the exit status it must have; None accepts any.
+        shows: what its output must match.
     """
 
     command: str
@@ -109,11 +104,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """Type a line into the guest and go on at once: it need not end.
+    """Type a line into the guest and go on at once, without waiting for a command to end.
 
     Attributes:
         line: what is typed; Enter follows.
-        echo: whether the guest shows what is typed; a password prompt does not.
+        echo: whether the guest echoes it; a password prompt does not.
     """
 
     line: str
@@ -128,11 +123,11 @@ class Inject:
 
     Attributes:
         stimulus: what to inject.
-        effects: what is expected, in this order for text; empty with `Outcome.NO_EFFECT`.
+        effects: what is expected, text in this order; empty with `Outcome.NO_EFFECT`.
         outcome: what is right: an effect, or none.
-        unless: with `Outcome.NO_EFFECT`: text that would be an effect, watched for `quiet_s`.
-        quiet_s: how long a guest that does nothing is watched, in seconds.
-        attempts: how often a stimulus that was lost on its way is tried (BREAK can be, docs/facts/qemu.md 4).
+        unless: with `Outcome.NO_EFFECT`: text that would be an effect, watched for during `quiet_s`.
+        quiet_s: how long to watch a guest that must not react, in seconds.
+        attempts: how often to try a stimulus that may get lost, as a BREAK can (docs/facts/qemu.md 4).
     """
 
     stimulus: Stimulus
@@ -145,7 +140,7 @@ class Inject:
     allows: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """Refuse a stimulus that nothing is expected of: it could not fail."""
+        """Refuse a stimulus without an expectation: it could never fail."""
         if self.outcome is Outcome.EFFECTIVE and not self.effects:
             raise SpecError(f"inject {self.stimulus.name}: needs effects, or outcome no-effect with unless")
         if self.outcome is Outcome.NO_EFFECT and (self.effects or not self.unless):
@@ -154,21 +149,21 @@ class Inject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expect:
-    """Wait for what is expected without doing anything."""
+    """Wait for effects without doing anything."""
 
     effects: tuple[Expected, ...]
     within_s: float = REACTION_S
     allows: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """Refuse an empty wait."""
+        """Refuse a step that expects nothing."""
         if not self.effects:
             raise SpecError("expect: needs at least one effect")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alive:
-    """Prove that the guest still answers: a fresh number computed by its shell comes back."""
+    """Prove that the guest still answers, by something that its console cannot have shown before."""
 
     within_s: float = REACTION_S
     allows: frozenset[str] = frozenset()
@@ -176,10 +171,10 @@ class Alive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """Wait until the guest has written nothing for a while: one that was to write all the time hangs.
+    """Wait until the guest writes nothing for a while: if it was writing all the time, it hangs now.
 
     Attributes:
-        for_s: for how long, in seconds.
+        for_s: how long, in seconds.
     """
 
     for_s: float = 2.0
@@ -193,7 +188,7 @@ class Ask:
 
     Attributes:
         command: one line, at most 77 characters.
-        shows: what the answer must match, each of them; with none any answer will do.
+        shows: what the answer must match, all of them; empty accepts any answer.
     """
 
     command: str
@@ -204,11 +199,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    r"""Press keys, with no Enter behind them, and go on at once.
+    r"""Press keys without Enter, and go on at once.
 
     Attributes:
         keys: what is sent, ASCII ("\x1b8" is F8 in VT-UTF8).
-        says: what that means, for the reader of a report.
+        says: what that means, for readers of a report.
     """
 
     keys: str
@@ -219,7 +214,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejoin:
-    """Forget all that the console has shown, as somebody who connects late."""
+    """Forget everything the console has shown, like someone who connects late."""
 
     within_s: float = REACTION_S
     allows: frozenset[str] = frozenset()
@@ -227,10 +222,10 @@ class Rejoin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckDump:
-    """Read the crash dump on the guest's disk from the host, and check whose it is.
+    """Read the crash dump on the guest's disk from the host, and check which bugcheck it is of.
 
     Attributes:
-        code: the bugcheck's; None if there must be no dump.
+        code: the bugcheck's code; None if there must be no dump.
     """
 
     code: int | None
@@ -243,7 +238,7 @@ Step: TypeAlias = Reach | Run | Send | Inject | Expect | Alive | Silence | Ask |
 
 SAC_STEPS = (Ask, Keys, Rejoin, CheckDump)
 TYPES = (Send, Keys)
-"""Steps that type and go on at once: what the guest makes of it may come before they are over."""
+"""Steps that type and go on at once: the guest may react before they are over."""
 
 
 def describe_step(step: Step) -> str:  # noqa: PLR0911  # one return for each kind of step

@@ -9,7 +9,7 @@ from harness.play.session import show_tail
 from harness.play.traces import boot_offsets, find_stages
 from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import Scenario
-from harness.scenario.stages import ORDER, Stage, is_behind
+from harness.scenario.stages import Stage, is_before
 from harness.scenario.steps import (
     Alive,
     Expect,
@@ -130,9 +130,9 @@ def test_step_reads_as_one_line(step, text):
 
 
 def test_stages_are_in_order():
-    assert " ".join(ORDER) == "firmware loader kernel sac cmd login shell"
-    assert is_behind(Stage.KERNEL, Stage.LOGIN)
-    assert not is_behind(Stage.LOGIN, Stage.LOGIN)
+    assert " ".join(Stage) == "firmware loader kernel sac cmd login shell"
+    assert is_before(Stage.KERNEL, Stage.LOGIN)
+    assert not is_before(Stage.LOGIN, Stage.LOGIN)
 
 
 def test_stages_are_found_for_each_boot():
