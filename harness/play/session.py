@@ -110,13 +110,14 @@ class Session:
         channel: the console.
         listener: raises alarms.
         position: raw offset up to which output has been consumed.
+        allowed: names of the alarms that do not end a wait now.
     """
 
     def __init__(self, channel: Channel, *, start: int = 0) -> None:
         self.channel = channel
         self.listener = Listener(channel.transcript, start=start)
         self.position = start
-        self._allowed: frozenset[str] = frozenset()
+        self.allowed: frozenset[str] = frozenset()
 
     @property
     def transcript(self) -> Transcript:
@@ -126,14 +127,14 @@ class Session:
     @contextmanager
     def expecting(self, *names: str) -> Iterator[None]:
         """Allow alarms by name within the block: rule ids of signatures, or `harness.play.alarms.NAMES`."""
-        before = self._allowed
-        self._allowed = before | frozenset(names)
+        before = self.allowed
+        self.allowed = before | frozenset(names)
         try:
             yield
         finally:
             self.listener.update()
-            self.listener.first_unexpected(self._allowed)  # what is allowed here stays allowed
-            self._allowed = before
+            self.listener.first_unexpected(self.allowed)  # what is allowed here stays allowed
+            self.allowed = before
 
     def skip(self) -> None:
         """Consume all output so far without looking for anything in it."""
@@ -186,7 +187,7 @@ class Session:
 
         def look(_: Moment) -> Mark | None:
             mark = next((m for m in self.transcript.marks_since(since) if _is_signal(m, names)), None)
-            alarm = self.listener.first_unexpected(self._allowed)
+            alarm = self.listener.first_unexpected(self.allowed)
             return None if mark is not None and alarm is not None and alarm.start < mark.offset else mark
 
         awaited = " or ".join(sorted(names))
@@ -284,7 +285,7 @@ class Session:
 
     def readable(self, start: int, view: View) -> int:
         """Return the offset (in `view`) up to which bytes may be read now: an alarm's start, or the end."""
-        alarm = self.listener.first_unexpected(self._allowed)
+        alarm = self.listener.first_unexpected(self.allowed)
         seen = self.seen(view)
         if seen is None:
             return self.listener.heard if alarm is None else max(start, alarm.start)
@@ -298,7 +299,7 @@ class Session:
 
     def raise_alarm(self, doing: str) -> None:
         """Raise if there is an alarm that is not allowed; like `check`, but without looking again."""
-        alarm = self.listener.first_unexpected(self._allowed)
+        alarm = self.listener.first_unexpected(self.allowed)
         if alarm is not None:
             raise _death(alarm, f"{self._where()}, {doing}: {alarm.title}", self.transcript)
 

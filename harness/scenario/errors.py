@@ -30,7 +30,7 @@ class HarnessError(Exception):
 
 
 class GuestError(HarnessError, AssertionError):
-    """The guest is at fault; as an AssertionError this shows as *failed* in Allure (docs/facts/parts.md 4)."""
+    """The guest is at fault; as an AssertionError it shows as *failed* in Allure (docs/facts/parts.md 4)."""
 
 
 class ExpectTimeout(GuestError):
