@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypedDict, Unpack
 
 from emulator.errors import SpecError
 from emulator.machine.control import Capability
@@ -41,7 +42,6 @@ class Scenario:
         modules: features that the image must offer ("i6300esb").
         watchdog_action: what the machine does when its watchdog expires.
         min_vcpus: how many CPUs it needs.
-        settle_allows: alarms allowed from the start.
         guest: what must run on the console.
         from_state: stage of the snapshot it starts from; None: that of its first step, unless it tests
             booting (`harness.snapshots.stage`).
@@ -60,7 +60,6 @@ class Scenario:
     modules: frozenset[str] = frozenset()
     watchdog_action: WatchdogAction = WatchdogAction.RESET
     min_vcpus: int = 1
-    settle_allows: frozenset[str] = frozenset()
     guest: GuestKind = GuestKind.LINUX
     from_state: Stage | None = None
     knobs: SacKnobs = field(default_factory=SacKnobs)
@@ -101,4 +100,25 @@ class Scenario:
         end = index + 1
         while end < len(self.steps) and isinstance(self.steps[end - 1], TYPES):
             end += 1
-        return self.settle_allows.union(*(step.allows for step in self.steps[:end]))
+        return frozenset[str]().union(*(step.allows for step in self.steps[:end]))
+
+
+class _Fields(TypedDict, total=False):
+    """The fields of a scenario that have defaults."""
+
+    severity: Severity
+    tags: frozenset[str]
+    kernel_args: tuple[str, ...]
+    devices: frozenset[Device]
+    requires: frozenset[Capability]
+    modules: frozenset[str]
+    watchdog_action: WatchdogAction
+    min_vcpus: int
+    guest: GuestKind
+    from_state: Stage | None
+    knobs: SacKnobs
+
+
+def scenario(name: str, title: str, description: str, *steps: Step, **fields: Unpack[_Fields]) -> Scenario:
+    """Return a scenario, written in the order in which it is read; raises as `Scenario`."""
+    return Scenario(name=name, title=title, description=description, steps=steps, **fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.scenario.scenario import Scenario, Severity
+from harness.scenario.scenario import Scenario, Severity, scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import REACTION_S, Alive, Expect, Expected, Inject, Reach, Run, Shows
 from harness.scenario.stimulus import SysRq
@@ -233,15 +233,13 @@ _REQUESTS = (
 
 
 def _scenario_of(request: _Request) -> Scenario:
-    return Scenario(
-        name=f"sysrq-{request.word}",
-        title=request.title,
-        description=request.description,
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Inject(stimulus=SysRq(key=request.key), effects=request.effects, attempts=ATTEMPTS),
-            Alive(),
-        ),
+    return scenario(
+        f"sysrq-{request.word}",
+        request.title,
+        request.description,
+        Reach(stage=Stage.SHELL),
+        Inject(stimulus=SysRq(key=request.key), effects=request.effects, attempts=ATTEMPTS),
+        Alive(),
         severity=request.severity,
         tags=frozenset({"sysrq"}),
         kernel_args=(phrases.FREE_SYSRQ,),
@@ -259,23 +257,19 @@ def _set_level(level: int) -> Inject:
     )
 
 
-_LOGLEVEL = Scenario(
-    name="sysrq-loglevel",
-    title="BREAK + 0 to 9 set the console's log level",
-    description=(
-        "Sends each digit and sees the level that the kernel takes; the last one is then read back in the "
-        "guest. At 9 the console shows everything, at 0 a flood of "
-        "messages is silenced so that one can work."
+_LOGLEVEL = scenario(
+    "sysrq-loglevel",
+    "BREAK + 0 to 9 set the console's log level",
+    "Sends each digit and sees the level that the kernel takes; the last one is then read back in the "
+    "guest. At 9 the console shows everything, at 0 a flood of "
+    "messages is silenced so that one can work.",
+    Reach(stage=Stage.SHELL),
+    *(_set_level(level) for level in (9, 8, 7, 6, 5, 4, 3, 2, 1, 0)),
+    Run(
+        command="cat /proc/sys/kernel/printk",
+        shows=Shows(pattern=r"^0\t[0-9]+\t[0-9]+\t[0-9]+\r?\n", says="the kernel keeps level 0"),
     ),
-    steps=(
-        Reach(stage=Stage.SHELL),
-        *(_set_level(level) for level in (9, 8, 7, 6, 5, 4, 3, 2, 1, 0)),
-        Run(
-            command="cat /proc/sys/kernel/printk",
-            shows=Shows(pattern=r"^0\t[0-9]+\t[0-9]+\t[0-9]+\r?\n", says="the kernel keeps level 0"),
-        ),
-        Alive(),
-    ),
+    Alive(),
     tags=frozenset({"sysrq"}),
     kernel_args=(phrases.FREE_SYSRQ,),
 )
@@ -283,22 +277,20 @@ _LOGLEVEL = Scenario(
 
 def _killer(*, key: str, word: str, title: str, description: str, effects: tuple[Shows, ...]) -> Scenario:
     """Return the scenario of a request that ends the shell, after which one logs in anew."""
-    return Scenario(
-        name=f"sysrq-{word}",
-        title=title,
-        description=description,
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Inject(
-                stimulus=SysRq(key=key),
-                effects=effects,
-                attempts=ATTEMPTS,
-                allows=frozenset({"oom"}) if key == "f" else frozenset(),
-            ),
-            Expect(effects=(phrases.LOGIN_AGAIN,), within_s=2 * REACTION_S),
-            Reach(stage=Stage.SHELL),
-            Alive(),
+    return scenario(
+        f"sysrq-{word}",
+        title,
+        description,
+        Reach(stage=Stage.SHELL),
+        Inject(
+            stimulus=SysRq(key=key),
+            effects=effects,
+            attempts=ATTEMPTS,
+            allows=frozenset({"oom"}) if key == "f" else frozenset(),
         ),
+        Expect(effects=(phrases.LOGIN_AGAIN,), within_s=2 * REACTION_S),
+        Reach(stage=Stage.SHELL),
+        Alive(),
         tags=frozenset({"sysrq", "login"}),
         kernel_args=(phrases.FREE_SYSRQ,),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator.machine.control import Capability
-from harness.scenario.scenario import Scenario, Severity
+from harness.scenario.scenario import Severity, scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Shows, View
 from harness.scenario.stimulus import Button, Press, SysRq, Via
@@ -25,254 +25,204 @@ _TYPED = Shows(pattern=r"hc: not found\r?\n", says="the keys came as if typed", 
 _DISABLED = phrases.line(r"sysrq: This sysrq operation is disabled\.", "the kernel refuses")
 
 SCENARIOS = (
-    Scenario(
-        name="sysrq-crash",
-        title="BREAK + c makes the kernel panic, and the panic is read whole",
-        description=(
-            "Sends c, which crashes the kernel on purpose. With a crash kernel installed this saves a dump "
-            "of a server that can't be understood otherwise."
-        ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Inject(stimulus=SysRq(key="c"), effects=_CRASH, attempts=ATTEMPTS, allows=phrases.PANIC),
-        ),
+    scenario(
+        "sysrq-crash",
+        "BREAK + c makes the kernel panic, and the panic is read whole",
+        "Sends c, which crashes the kernel on purpose. With a crash kernel installed this saves a dump "
+        "of a server that can't be understood otherwise.",
+        Reach(stage=Stage.SHELL),
+        Inject(stimulus=SysRq(key="c"), effects=_CRASH, attempts=ATTEMPTS, allows=phrases.PANIC),
         severity=Severity.CRITICAL,
         tags=_SYSRQ | {"panic"},
         kernel_args=(phrases.FREE_SYSRQ, phrases.HALT_ON_PANIC),
     ),
-    Scenario(
-        name="sysrq-crash-reset",
-        title="A guest that has panicked is brought back by reset",
-        description=(
-            "Crashes the kernel by BREAK and c, with no reboot after a panic, then pushes the reset button "
-            "and logs in. A dead server must come back without anybody near it."
-        ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Inject(stimulus=SysRq(key="c"), effects=_CRASH, attempts=ATTEMPTS, allows=phrases.PANIC),
-            Inject(stimulus=Press(button=Button.RESET), effects=(phrases.RESTARTS,), allows=phrases.RESET),
-            Reach(stage=Stage.SHELL),
-            Alive(),
-        ),
+    scenario(
+        "sysrq-crash-reset",
+        "A guest that has panicked is brought back by reset",
+        "Crashes the kernel by BREAK and c, with no reboot after a panic, then pushes the reset button "
+        "and logs in. A dead server must come back without anybody near it.",
+        Reach(stage=Stage.SHELL),
+        Inject(stimulus=SysRq(key="c"), effects=_CRASH, attempts=ATTEMPTS, allows=phrases.PANIC),
+        Inject(stimulus=Press(button=Button.RESET), effects=(phrases.RESTARTS,), allows=phrases.RESET),
+        Reach(stage=Stage.SHELL),
+        Alive(),
         tags=_SYSRQ | {"panic", "reset"},
         kernel_args=(phrases.FREE_SYSRQ, phrases.HALT_ON_PANIC),
     ),
-    Scenario(
-        name="sysrq-reboot",
-        title="BREAK + b restarts the machine at once",
-        description=(
-            "Sends b: the kernel restarts the machine without asking any process or writing any data, and "
-            "the guest comes back to a shell. Last step of an emergency reboot over the serial line."
+    scenario(
+        "sysrq-reboot",
+        "BREAK + b restarts the machine at once",
+        "Sends b: the kernel restarts the machine without asking any process or writing any data, and "
+        "the guest comes back to a shell. Last step of an emergency reboot over the serial line.",
+        Reach(stage=Stage.SHELL),
+        Inject(
+            stimulus=SysRq(key="b"),
+            effects=(phrases.line("sysrq: Resetting", "the kernel resets"), phrases.RESTARTS),
+            attempts=ATTEMPTS,
+            allows=phrases.RESET,
         ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Inject(
-                stimulus=SysRq(key="b"),
-                effects=(phrases.line("sysrq: Resetting", "the kernel resets"), phrases.RESTARTS),
-                attempts=ATTEMPTS,
-                allows=phrases.RESET,
-            ),
-            Reach(stage=Stage.SHELL),
-            Alive(),
-        ),
+        Reach(stage=Stage.SHELL),
+        Alive(),
         severity=Severity.CRITICAL,
         tags=_SYSRQ | {"reset"},
         kernel_args=(phrases.FREE_SYSRQ,),
     ),
-    Scenario(
-        name="sysrq-poweroff",
-        title="BREAK + o switches the machine off, and it can be switched on again",
-        description=(
-            "Sends o: the kernel switches the machine off without asking any process. Power is then given "
-            "again and the guest comes back."
-        ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Inject(
-                stimulus=SysRq(key="o"),
-                effects=(
-                    phrases.line("sysrq: Power Off", "the kernel switches off"),
-                    phrases.POWERS_DOWN,
-                    phrases.SWITCHES_OFF,
-                ),
-                attempts=ATTEMPTS,
-                allows=phrases.OFF,
+    scenario(
+        "sysrq-poweroff",
+        "BREAK + o switches the machine off, and it can be switched on again",
+        "Sends o: the kernel switches the machine off without asking any process. Power is then given "
+        "again and the guest comes back.",
+        Reach(stage=Stage.SHELL),
+        Inject(
+            stimulus=SysRq(key="o"),
+            effects=(
+                phrases.line("sysrq: Power Off", "the kernel switches off"),
+                phrases.POWERS_DOWN,
+                phrases.SWITCHES_OFF,
             ),
-            Inject(stimulus=Press(button=Button.POWER_ON), effects=(phrases.KERNEL_STARTS,), within_s=90.0),
-            Reach(stage=Stage.SHELL),
-            Alive(),
+            attempts=ATTEMPTS,
+            allows=phrases.OFF,
         ),
+        Inject(stimulus=Press(button=Button.POWER_ON), effects=(phrases.KERNEL_STARTS,), within_s=90.0),
+        Reach(stage=Stage.SHELL),
+        Alive(),
         tags=_SYSRQ | {"power"},
         kernel_args=(phrases.FREE_SYSRQ,),
         requires=frozenset({Capability.SOFT_OFF}),
     ),
-    Scenario(
-        name="sysrq-reisub",
-        title="The six requests R E I S U B reboot a hung guest in good order",
-        description=(
-            "Sends r, e, i, s, u and b, each after the one before has shown: keyboard, terminate, kill, "
-            "sync, remount, reboot. The textbook cure of a hung Linux, typed over a serial line."
-        ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            *(
-                Inject(
-                    stimulus=SysRq(key=key),
-                    effects=(phrases.line(text, f"the kernel says: {text}"),),
-                    attempts=ATTEMPTS,
-                )
-                for key, text in (
-                    ("r", "sysrq: Keyboard mode set to system default"),
-                    ("e", "sysrq: Terminate All Tasks"),
-                    ("i", "sysrq: Kill All Tasks"),
-                    ("s", "Emergency Sync complete"),
-                    ("u", "Emergency Remount complete"),
-                )
-            ),
+    scenario(
+        "sysrq-reisub",
+        "The six requests R E I S U B reboot a hung guest in good order",
+        "Sends r, e, i, s, u and b, each after the one before has shown: keyboard, terminate, kill, "
+        "sync, remount, reboot. The textbook cure of a hung Linux, typed over a serial line.",
+        Reach(stage=Stage.SHELL),
+        *(
             Inject(
-                stimulus=SysRq(key="b"),
-                effects=(phrases.line("sysrq: Resetting", "the kernel resets"), phrases.RESTARTS),
+                stimulus=SysRq(key=key),
+                effects=(phrases.line(text, f"the kernel says: {text}"),),
                 attempts=ATTEMPTS,
-                allows=phrases.RESET,
-            ),
-            Reach(stage=Stage.SHELL),
-            Alive(),
+            )
+            for key, text in (
+                ("r", "sysrq: Keyboard mode set to system default"),
+                ("e", "sysrq: Terminate All Tasks"),
+                ("i", "sysrq: Kill All Tasks"),
+                ("s", "Emergency Sync complete"),
+                ("u", "Emergency Remount complete"),
+            )
         ),
+        Inject(
+            stimulus=SysRq(key="b"),
+            effects=(phrases.line("sysrq: Resetting", "the kernel resets"), phrases.RESTARTS),
+            attempts=ATTEMPTS,
+            allows=phrases.RESET,
+        ),
+        Reach(stage=Stage.SHELL),
+        Alive(),
         severity=Severity.CRITICAL,
         tags=_SYSRQ | {"reset"},
         kernel_args=(phrases.FREE_SYSRQ,),
     ),
-    Scenario(
-        name="sysrq-proc-crash",
-        title="c written to /proc/sysrq-trigger makes the kernel panic",
-        description=(
-            "Types the request into a root shell instead of sending a BREAK. This is the way where the "
-            "line can carry no BREAK, as over some gateways."
-        ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Inject(stimulus=SysRq(key="c", via=Via.PROC), effects=_CRASH, allows=phrases.PANIC),
-        ),
+    scenario(
+        "sysrq-proc-crash",
+        "c written to /proc/sysrq-trigger makes the kernel panic",
+        "Types the request into a root shell instead of sending a BREAK. This is the way where the "
+        "line can carry no BREAK, as over some gateways.",
+        Reach(stage=Stage.SHELL),
+        Inject(stimulus=SysRq(key="c", via=Via.PROC), effects=_CRASH, allows=phrases.PANIC),
         tags=_SYSRQ | {"panic"},
         kernel_args=(phrases.HALT_ON_PANIC,),
     ),
-    Scenario(
-        name="sysrq-keyboard",
-        title="Alt + SysRq + h on the keyboard prints the list of system requests",
-        description=(
-            "Presses the keys on the machine's keyboard and reads the answer on the serial console. The way "
-            "of somebody with a remote screen and keyboard; console and keyboard must reach the same kernel."
-        ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Inject(
-                stimulus=SysRq(key="h", via=Via.KEYBOARD), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS
-            ),
-            Alive(),
-        ),
+    scenario(
+        "sysrq-keyboard",
+        "Alt + SysRq + h on the keyboard prints the list of system requests",
+        "Presses the keys on the machine's keyboard and reads the answer on the serial console. The way "
+        "of somebody with a remote screen and keyboard; console and keyboard must reach the same kernel.",
+        Reach(stage=Stage.SHELL),
+        Inject(stimulus=SysRq(key="h", via=Via.KEYBOARD), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
+        Alive(),
         tags=_SYSRQ | {"keyboard"},
         kernel_args=(phrases.FREE_SYSRQ,),
     ),
-    Scenario(
-        name="sysrq-keyboard-sync",
-        title="Alt + SysRq + s on the keyboard writes all data to the disks",
-        description=(
-            "Presses the keys on the machine's keyboard and sees on the serial console that the emergency "
-            "sync is complete: a request with a consequence, not only a text."
+    scenario(
+        "sysrq-keyboard-sync",
+        "Alt + SysRq + s on the keyboard writes all data to the disks",
+        "Presses the keys on the machine's keyboard and sees on the serial console that the emergency "
+        "sync is complete: a request with a consequence, not only a text.",
+        Reach(stage=Stage.SHELL),
+        Inject(
+            stimulus=SysRq(key="s", via=Via.KEYBOARD),
+            effects=(phrases.line("Emergency Sync complete", "all is written"),),
+            attempts=ATTEMPTS,
         ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Inject(
-                stimulus=SysRq(key="s", via=Via.KEYBOARD),
-                effects=(phrases.line("Emergency Sync complete", "all is written"),),
-                attempts=ATTEMPTS,
-            ),
-            Alive(),
-        ),
+        Alive(),
         tags=_SYSRQ | {"keyboard"},
         kernel_args=(phrases.FREE_SYSRQ,),
     ),
-    Scenario(
-        name="sysrq-proc",
-        title="m written to /proc/sysrq-trigger shows the use of memory",
-        description=(
-            "Types the request into a root shell and reads the report on the same console. Shows that the "
-            "kernel's answer does not depend on the way of the request."
-        ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Inject(stimulus=SysRq(key="m", via=Via.PROC), effects=_MEMORY),
-            Alive(),
-        ),
+    scenario(
+        "sysrq-proc",
+        "m written to /proc/sysrq-trigger shows the use of memory",
+        "Types the request into a root shell and reads the report on the same console. Shows that the "
+        "kernel's answer does not depend on the way of the request.",
+        Reach(stage=Stage.SHELL),
+        Inject(stimulus=SysRq(key="m", via=Via.PROC), effects=_MEMORY),
+        Alive(),
         tags=_SYSRQ,
     ),
-    Scenario(
-        name="sysrq-masked-all",
-        title="With kernel.sysrq=0 a BREAK and its key change nothing",
-        description=(
-            "Forbids all requests, sends BREAK and h, then BREAK and c: no text of the kernel, no crash; "
-            "both keys reach the shell as if typed. Written to /proc the same request still works, since "
-            "root may do all. Many hardened servers are set so, and it must be seen that nothing happens."
+    scenario(
+        "sysrq-masked-all",
+        "With kernel.sysrq=0 a BREAK and its key change nothing",
+        "Forbids all requests, sends BREAK and h, then BREAK and c: no text of the kernel, no crash; "
+        "both keys reach the shell as if typed. Written to /proc the same request still works, since "
+        "root may do all. Many hardened servers are set so, and it must be seen that nothing happens.",
+        Reach(stage=Stage.SHELL),
+        Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
+        Inject(
+            stimulus=SysRq(key="c"),
+            outcome=Outcome.NO_EFFECT,
+            unless=(phrases.SYSRQ_ANY, Shows(pattern=r"Kernel panic", says="the kernel panics")),
         ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
-            Inject(
-                stimulus=SysRq(key="c"),
-                outcome=Outcome.NO_EFFECT,
-                unless=(phrases.SYSRQ_ANY, Shows(pattern=r"Kernel panic", says="the kernel panics")),
-            ),
-            Send(line=""),
-            Expect(effects=(_TYPED,)),
-            Alive(),
-            Inject(stimulus=SysRq(key="h", via=Via.PROC), effects=(phrases.SYSRQ_HELP,)),
-            Alive(),
-        ),
+        Send(line=""),
+        Expect(effects=(_TYPED,)),
+        Alive(),
+        Inject(stimulus=SysRq(key="h", via=Via.PROC), effects=(phrases.SYSRQ_HELP,)),
+        Alive(),
         severity=Severity.CRITICAL,
         tags=_SYSRQ | {"masked"},
         kernel_args=("sysctl.kernel.sysrq=0",),
     ),
-    Scenario(
-        name="sysrq-masked-176",
-        title="With kernel.sysrq=176 only sync, remount and reboot are obeyed",
-        description=(
-            "Sets the mask that Ubuntu ships: sync (16), remount (32) and reboot (128). m must show no "
-            "memory report and c must not crash, each answered with a refusal, while s is done. The mask "
-            "decides what an operator can still do over the line."
+    scenario(
+        "sysrq-masked-176",
+        "With kernel.sysrq=176 only sync, remount and reboot are obeyed",
+        "Sets the mask that Ubuntu ships: sync (16), remount (32) and reboot (128). m must show no "
+        "memory report and c must not crash, each answered with a refusal, while s is done. The mask "
+        "decides what an operator can still do over the line.",
+        Reach(stage=Stage.SHELL),
+        Inject(stimulus=SysRq(key="m"), outcome=Outcome.NO_EFFECT, unless=(_MEMORY_SHOWN,)),
+        Inject(stimulus=SysRq(key="c"), effects=(_DISABLED,), attempts=ATTEMPTS),
+        Alive(),
+        Inject(
+            stimulus=SysRq(key="s"),
+            effects=(phrases.line("Emergency Sync complete", "all is written"),),
+            attempts=ATTEMPTS,
         ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Inject(stimulus=SysRq(key="m"), outcome=Outcome.NO_EFFECT, unless=(_MEMORY_SHOWN,)),
-            Inject(stimulus=SysRq(key="c"), effects=(_DISABLED,), attempts=ATTEMPTS),
-            Alive(),
-            Inject(
-                stimulus=SysRq(key="s"),
-                effects=(phrases.line("Emergency Sync complete", "all is written"),),
-                attempts=ATTEMPTS,
-            ),
-            Alive(),
-        ),
+        Alive(),
         severity=Severity.CRITICAL,
         tags=_SYSRQ | {"masked"},
         kernel_args=("sysctl.kernel.sysrq=176",),
     ),
-    Scenario(
-        name="sysrq-masked-runtime",
-        title="A mask set in the running guest counts from the next request on",
-        description=(
-            "Reads the help by BREAK, forbids requests by sysctl, sends the same BREAK and key in vain, and "
-            "allows them again. The setting must take hold at once in both directions."
-        ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Inject(stimulus=SysRq(key="h"), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
-            Run(command="sysctl -w kernel.sysrq=0"),
-            Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
-            Send(line=""),  # ends the line that the key was typed into
-            Run(command="sysctl -w kernel.sysrq=1"),
-            Inject(stimulus=SysRq(key="h"), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
-            Alive(),
-        ),
+    scenario(
+        "sysrq-masked-runtime",
+        "A mask set in the running guest counts from the next request on",
+        "Reads the help by BREAK, forbids requests by sysctl, sends the same BREAK and key in vain, and "
+        "allows them again. The setting must take hold at once in both directions.",
+        Reach(stage=Stage.SHELL),
+        Inject(stimulus=SysRq(key="h"), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
+        Run(command="sysctl -w kernel.sysrq=0"),
+        Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
+        Send(line=""),  # ends the line that the key was typed into
+        Run(command="sysctl -w kernel.sysrq=1"),
+        Inject(stimulus=SysRq(key="h"), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
+        Alive(),
         tags=_SYSRQ | {"masked"},
         kernel_args=(phrases.FREE_SYSRQ,),
     ),

@@ -68,9 +68,8 @@ def test_allowances_grow_from_step_to_step():
         Alive(allows=frozenset({"a"})),
         Alive(),
         Alive(allows=frozenset({"b"})),
-        settle_allows=frozenset({"s"}),
     )
-    assert [made.allowed(index) for index in range(3)] == [{"s", "a"}, {"s", "a"}, {"s", "a", "b"}]
+    assert [made.allowed(index) for index in range(3)] == [{"a"}, {"a"}, {"a", "b"}]
 
 
 def test_step_that_only_types_may_see_what_the_step_behind_it_may():
