@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from harness.scenario.scenario import Severity, scenario
 from harness.scenario.stages import Stage
-from harness.scenario.steps import Alive, Expect, Inject, Reach, Run, Send, Shows, View
-from harness.scenario.stimulus import SysRq
+from harness.scenario.steps import Alive, Expect, Reach, Run, Send, Shows, View
 from harness.scenarios import phrases
 
 _BOOT = frozenset({"boot"})
@@ -128,7 +127,7 @@ SCENARIOS = (
         "Lets the kernel print into the line of the login prompt by a system request, then logs in at "
         "that very prompt. Kernel text in the middle of prompts is what breaks most console scripts.",
         Reach(stage=Stage.LOGIN),
-        Inject(stimulus=SysRq(key="h"), effects=(phrases.SYSRQ_HELP,), attempts=3),
+        phrases.SHOW_HELP,
         Reach(stage=Stage.SHELL),
         Alive(),
         severity=Severity.CRITICAL,

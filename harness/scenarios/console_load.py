@@ -8,7 +8,6 @@ from harness.scenario.steps import Alive, Expect, Inject, Reach, Run, Send, Show
 from harness.scenario.stimulus import Nmi, SysRq
 from harness.scenarios import phrases
 from harness.scenarios.power import PUSH
-from harness.scenarios.sysrq import ATTEMPTS
 
 _CONSOLE = frozenset({"console"})
 _FLOOD = _CONSOLE | {"flood"}
@@ -73,14 +72,14 @@ SCENARIOS = (
         Reach(stage=Stage.SHELL),
         _POUR,
         _POURS,
-        Inject(stimulus=SysRq(key="h"), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
+        phrases.SHOW_HELP,
         Inject(
             stimulus=SysRq(key="i"),
             effects=(
                 phrases.line("sysrq: Kill All Tasks", "the kernel kills the flood"),
                 phrases.LOGIN_AGAIN,
             ),
-            attempts=ATTEMPTS,
+            attempts=phrases.ATTEMPTS,
         ),
         Reach(stage=Stage.SHELL),
         Alive(),
@@ -98,7 +97,7 @@ SCENARIOS = (
         _POURS,
         Inject(
             stimulus=Nmi(),
-            effects=(phrases.panic("NMI: Not continuing"), phrases.PANIC_WHOLE),
+            effects=phrases.NMI_PANIC,
             allows=phrases.NMI | phrases.PANIC,
         ),
         severity=Severity.CRITICAL,

@@ -8,7 +8,6 @@ from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Expect, Inject, Reach, Run, Send, Shows, Signals
 from harness.scenario.stimulus import SysRq
 from harness.scenarios import phrases
-from harness.scenarios.sysrq import ATTEMPTS
 
 _WATCHDOG = frozenset({"watchdog"})
 _PANIC_EVENT = frozenset({"panic-event"})
@@ -56,7 +55,7 @@ SCENARIOS = (
         Reach(stage=Stage.SHELL),
         _STARVE,
         Expect(
-            effects=(_EXPIRES, phrases.panic("NMI: Not continuing"), phrases.PANIC_WHOLE),
+            effects=(_EXPIRES, *phrases.NMI_PANIC),
             allows=_WATCHDOG | phrases.NMI | phrases.PANIC,
         ),
         tags=_WATCHDOG | {"nmi", "panic"},
@@ -73,8 +72,8 @@ SCENARIOS = (
         Reach(stage=Stage.SHELL),
         Inject(
             stimulus=SysRq(key="c"),
-            effects=(phrases.panic("sysrq triggered crash"), phrases.PANIC_WHOLE, _PANICKED),
-            attempts=3,
+            effects=(*phrases.CRASH, _PANICKED),
+            attempts=phrases.ATTEMPTS,
             allows=phrases.PANIC | _PANIC_EVENT,
         ),
         severity=Severity.CRITICAL,
@@ -112,7 +111,7 @@ SCENARIOS = (
                 phrases.line("NMI backtrace for cpu [01]", "a processor reports"),
                 phrases.line("NMI backtrace for cpu [01]", "the other processor reports"),
             ),
-            attempts=ATTEMPTS,
+            attempts=phrases.ATTEMPTS,
         ),
         Alive(),
         severity=Severity.CRITICAL,

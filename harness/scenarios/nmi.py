@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from harness.scenario.scenario import Severity, scenario
 from harness.scenario.stages import Stage
-from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Silence
-from harness.scenario.stimulus import Button, Nmi, Press, SysRq
+from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Silence, Step
+from harness.scenario.stimulus import Nmi, SysRq
 from harness.scenarios import phrases
 
 _NMI = frozenset({"nmi"})
 _ARMED = ("unknown_nmi_panic=1", "sysctl.kernel.panic_on_unrecovered_nmi=1")
 """microvm heeds only the second (emulator.machine.control, UNKNOWN_NMI)."""
-_PANIC = phrases.panic("NMI: Not continuing")
 _ALLOWS = phrases.NMI | phrases.PANIC
-_SPIN = Send(line="while sleep 0.2; do echo tick; done & insmod /lib/modules/spin.ko")
-"""With a shell that writes all the time: when it falls silent the processor spins, not before."""
+_IS_NOTED = Inject(stimulus=Nmi(), effects=(phrases.NMI_NOTED, phrases.NMI_DAZED), allows=phrases.NMI)
+_PANICS = Inject(stimulus=Nmi(), effects=phrases.NMI_PANIC, allows=_ALLOWS)
+_HANGS: tuple[Step, ...] = (
+    Reach(stage=Stage.SHELL),
+    # A shell that writes all the time: once it falls silent, the processor spins.
+    Send(line="while sleep 0.2; do echo tick; done & insmod /lib/modules/spin.ko"),
+    Expect(effects=(phrases.line(r"spin: module verification failed", "the module is loaded"),)),
+    Silence(),
+    Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
+)
 
 SCENARIOS = (
     scenario(
@@ -24,7 +31,7 @@ SCENARIOS = (
         "made to leave a crash dump; the console must carry the panic to its last line, because "
         "nothing comes after it.",
         Reach(stage=Stage.SHELL),
-        Inject(stimulus=Nmi(), effects=(_PANIC, phrases.PANIC_WHOLE), allows=_ALLOWS),
+        _PANICS,
         severity=Severity.BLOCKER,
         tags=_NMI | {"panic"},
         kernel_args=(*_ARMED, phrases.HALT_ON_PANIC),
@@ -37,7 +44,7 @@ SCENARIOS = (
         Reach(stage=Stage.SHELL),
         Inject(
             stimulus=Nmi(),
-            effects=(_PANIC, phrases.PANIC_WHOLE, phrases.RESTARTS),
+            effects=(*phrases.NMI_PANIC, phrases.RESTARTS),
             allows=_ALLOWS | phrases.RESET,
         ),
         Reach(stage=Stage.SHELL),
@@ -52,9 +59,9 @@ SCENARIOS = (
         "Arms the panic by sysctl in the running guest, as Azure's guide says, and sends an NMI. Before "
         "that an NMI is only noted: the setting makes the difference, and needs no reboot.",
         Reach(stage=Stage.SHELL),
-        Inject(stimulus=Nmi(), effects=(phrases.NMI_NOTED, phrases.NMI_DAZED), allows=phrases.NMI),
+        _IS_NOTED,
         Run(command="sysctl -w kernel.unknown_nmi_panic=1 kernel.panic_on_unrecovered_nmi=1"),
-        Inject(stimulus=Nmi(), effects=(_PANIC, phrases.PANIC_WHOLE), allows=_ALLOWS),
+        _PANICS,
         tags=_NMI | {"panic"},
         kernel_args=(phrases.HALT_ON_PANIC,),
     ),
@@ -65,7 +72,7 @@ SCENARIOS = (
         "reason and goes on; the shell must still answer. An operator must know that the button alone "
         "does not crash such a guest.",
         Reach(stage=Stage.SHELL),
-        Inject(stimulus=Nmi(), effects=(phrases.NMI_NOTED, phrases.NMI_DAZED), allows=phrases.NMI),
+        _IS_NOTED,
         Alive(),
         severity=Severity.CRITICAL,
         tags=_NMI,
@@ -76,7 +83,7 @@ SCENARIOS = (
         "Sends two NMIs to a guest with Linux's defaults, the second right after the first has shown. "
         "A press that vanishes would make an operator believe that the guest is dead.",
         Reach(stage=Stage.SHELL),
-        Inject(stimulus=Nmi(), effects=(phrases.NMI_NOTED, phrases.NMI_DAZED), allows=phrases.NMI),
+        _IS_NOTED,
         Inject(stimulus=Nmi(), effects=(phrases.NMI_NOTED, phrases.NMI_DAZED)),
         Alive(),
         tags=_NMI,
@@ -88,7 +95,7 @@ SCENARIOS = (
         "and must not end the boot: the button is often pressed while nothing seems to move.",
         Reach(stage=Stage.KERNEL),
         Expect(effects=(phrases.line("Run /init as init process", "init is started"),), within_s=90.0),
-        Inject(stimulus=Nmi(), effects=(phrases.NMI_NOTED, phrases.NMI_DAZED), allows=phrases.NMI),
+        _IS_NOTED,
         Reach(stage=Stage.SHELL),
         Alive(),
         tags=_NMI | {"boot"},
@@ -99,12 +106,8 @@ SCENARIOS = (
         "Hangs the guest's only processor in a loop with interrupts off. BREAK and h must change "
         "nothing, since it takes an interrupt; the NMI must make the kernel panic all the same. This is "
         "the case that the NMI button is for.",
-        Reach(stage=Stage.SHELL),
-        _SPIN,
-        Expect(effects=(phrases.line(r"spin: module verification failed", "the module is loaded"),)),
-        Silence(),
-        Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
-        Inject(stimulus=Nmi(), effects=(_PANIC, phrases.PANIC_WHOLE), allows=_ALLOWS),
+        *_HANGS,
+        _PANICS,
         severity=Severity.CRITICAL,
         tags=_NMI | {"hang", "panic"},
         kernel_args=(*_ARMED, phrases.HALT_ON_PANIC, phrases.FREE_SYSRQ, "maxcpus=1"),
@@ -115,12 +118,8 @@ SCENARIOS = (
         "A guest that spins with interrupts off is brought back by reset",
         "Hangs the guest's only processor in a loop with interrupts off and pushes the reset button. "
         "The power button would ask the guest, which can't answer; reset does not ask.",
-        Reach(stage=Stage.SHELL),
-        _SPIN,
-        Expect(effects=(phrases.line(r"spin: module verification failed", "the module is loaded"),)),
-        Silence(),
-        Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
-        Inject(stimulus=Press(button=Button.RESET), effects=(phrases.RESTARTS,), allows=phrases.RESET),
+        *_HANGS,
+        phrases.RESET_BUTTON,
         Reach(stage=Stage.SHELL),
         Alive(),
         tags=frozenset({"hang", "reset"}),

@@ -6,7 +6,8 @@ the guest surely sends (docs/facts/parts.md 2).
 
 from __future__ import annotations
 
-from harness.scenario.steps import Shows, Signals, View
+from harness.scenario.steps import Inject, Shows, Signals, View
+from harness.scenario.stimulus import Button, Press, SysRq
 
 LINE_END = r"[^\n]*\n"
 """The rest of a line."""
@@ -44,5 +45,13 @@ SWITCHES_OFF = Signals(name="off", says="the machine is off")
 
 SYSRQ_HELP = line(r"sysrq: HELP : loglevel\(0-9\) ", "the kernel lists its keys")
 SYSRQ_ANY = Shows(pattern=r"sysrq: ", says="the kernel takes a system request")
+SYNCED = line("Emergency Sync complete", "all is written")
 NMI_NOTED = line(r"NMI(?: received for unknown reason|: PCI system error)", "the kernel notes the NMI")
 NMI_DAZED = line("Dazed and confused, but trying to continue", "the kernel goes on")
+NMI_PANIC = (panic("NMI: Not continuing"), PANIC_WHOLE)
+CRASH = (panic("sysrq triggered crash"), PANIC_WHOLE)
+
+ATTEMPTS = 3
+"""QEMU can lose a BREAK (docs/facts/qemu.md 4), so a harmless request is tried again."""
+SHOW_HELP = Inject(stimulus=SysRq(key="h"), effects=(SYSRQ_HELP,), attempts=ATTEMPTS)
+RESET_BUTTON = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=RESET)

@@ -106,8 +106,8 @@ SCENARIOS = (
         Reach(stage=Stage.SHELL),
         Inject(
             stimulus=SysRq(key="c"),
-            effects=(phrases.panic("sysrq triggered crash"), phrases.PANIC_WHOLE),
-            attempts=3,
+            effects=phrases.CRASH,
+            attempts=phrases.ATTEMPTS,
             allows=phrases.PANIC,
         ),
         _CUT,

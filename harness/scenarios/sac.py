@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from emulator.guest_text.sac import encode_powershell
 from emulator.sac.knobs import Hang, SacKnobs
-from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Ask, Expect, Reach, Rejoin, Run, Send, Shows, Step, View
@@ -14,17 +13,23 @@ _DEFAULT = SacKnobs()
 _SHELL = Reach(stage=Stage.SHELL)
 
 
-def _talk(name: str, title: str, description: str, *steps: Step, **fields: object) -> Scenario:
-    knobs = fields.get("knobs", _DEFAULT)
-    return Scenario(
-        name=f"sac-{name}",
-        title=title,
-        description=description,
-        steps=steps,
-        tags=frozenset({"sac"}),
-        guest=GuestKind.SAC,
-        modules=frozenset(fields.get("modules", say.KNOBS if knobs != _DEFAULT else ())),  # type: ignore[call-overload]
-        **{key: value for key, value in fields.items() if key != "modules"},  # type: ignore[arg-type]
+def _talk(
+    name: str,
+    title: str,
+    description: str,
+    *steps: Step,
+    knobs: SacKnobs = _DEFAULT,
+    modules: frozenset[str] = frozenset(),
+    severity: Severity = Severity.NORMAL,
+) -> Scenario:
+    return say.scenario(
+        name,
+        title,
+        description,
+        *steps,
+        severity=severity,
+        knobs=knobs,
+        modules=say.KNOBS if knobs != _DEFAULT else modules,
     )
 
 
@@ -166,7 +171,7 @@ SCENARIOS = (
             shows=say.line("it works", "what the script wrote"),
         ),
         Alive(),
-        modules={"has_powershell"},
+        modules=frozenset({"has_powershell"}),
     ),
     _talk(
         "login-refused",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from emulator.sac.knobs import DumpKind, Hang, SacKnobs
-from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
 from harness.scenario.steps import (
@@ -21,8 +20,9 @@ from harness.scenario.steps import (
 )
 from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios import sac_phrases as say
-from harness.scenarios.phrases import RESET, RESTARTS
+from harness.scenarios.phrases import RESET, RESET_BUTTON, RESTARTS
 
+_DEFAULT = SacKnobs()
 _UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
 _CRASHDUMP = Expect(effects=(*say.bugcheck("0xE2"), RESTARTS), allows=say.CRASHES | RESET)
 _LOGGED = say.line("rebooted from a bugcheck", "event 1001")
@@ -30,18 +30,17 @@ _RESTART = (Keys(keys="restart\r", says="restart and Enter"), Expect(effects=(RE
 
 
 def _crash(
-    name: str, title: str, description: str, *steps: Step, knobs: SacKnobs | None = None, tags: str = "panic"
+    name: str, title: str, description: str, *steps: Step, knobs: SacKnobs = _DEFAULT, tags: str = "panic"
 ) -> Scenario:
-    return Scenario(
-        name=f"sac-{name}",
-        title=title,
-        description=description,
-        steps=steps,
+    return say.scenario(
+        name,
+        title,
+        description,
+        *steps,
         severity=Severity.CRITICAL if "dump" in name else Severity.NORMAL,
-        tags=frozenset({"sac", tags}),
-        guest=GuestKind.SAC,
+        tag=tags,
         modules=say.KNOBS,
-        knobs=knobs or SacKnobs(),
+        knobs=knobs,
     )
 
 
@@ -135,7 +134,7 @@ SCENARIOS = (
             effects=(say.bugcheck("0x80")[0], say.line("(?:15% complete|disk: +15)", "15 %")),
             allows=say.CRASHES,
         ),
-        say.RESET_BUTTON,
+        RESET_BUTTON,
         *_UP,
         knobs=SacKnobs(hang=Hang.STUCK_DUMP),
     ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from emulator.sac.knobs import SacKnobs
-from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Ask, Expect, Inject, Keys, Reach, Shows, Step, View
@@ -19,15 +18,8 @@ _UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
 
 
 def _menu(name: str, title: str, description: str, *steps: Step, knobs: SacKnobs = _WAITS) -> Scenario:
-    return Scenario(
-        name=f"sac-menu-{name}",
-        title=title,
-        description=description,
-        steps=steps,
-        tags=frozenset({"sac", "boot"}),
-        guest=GuestKind.SAC,
-        modules=say.KNOBS,
-        knobs=knobs,
+    return say.scenario(
+        f"menu-{name}", title, description, *steps, tag="boot", modules=say.KNOBS, knobs=knobs
     )
 
 

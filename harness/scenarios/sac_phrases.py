@@ -6,6 +6,9 @@ guest surely sends (docs/facts/parts.md 2).
 
 from __future__ import annotations
 
+from emulator.sac.knobs import SacKnobs
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Expect, Inject, Reach, Shows, Step, View
 from harness.scenario.stimulus import Button, Nmi, Press
@@ -15,6 +18,30 @@ KNOBS = frozenset({"has_knobs"})
 """What a scenario asks for that sets the guest up in a way of its own; real Windows has no knobs."""
 CRASHES = frozenset({"bugcheck", "sac-crash-prompt"})
 ENTER, ESCAPE, UP, DOWN, F8 = "\r", "\x1b", "\x1b[A", "\x1b[B", "\x1b8"
+
+
+def scenario(
+    name: str,
+    title: str,
+    description: str,
+    *steps: Step,
+    severity: Severity = Severity.NORMAL,
+    tag: str = "sac",
+    modules: frozenset[str] = frozenset(),
+    knobs: SacKnobs,
+) -> Scenario:
+    """Return a scenario for a SAC guest; its name gets "sac-" in front."""
+    return Scenario(
+        name=f"sac-{name}",
+        title=title,
+        description=description,
+        steps=steps,
+        severity=severity,
+        tags=frozenset({"sac", tag}),
+        modules=modules,
+        guest=GuestKind.SAC,
+        knobs=knobs,
+    )
 
 
 def line(text: str, says: str) -> Shows:
@@ -39,7 +66,7 @@ CHANNEL_CLOSED = line("EVENT: +A channel has been closed", "a channel is closed"
 
 NMI = Inject(stimulus=Nmi(), effects=(*bugcheck("0x80"), RESTARTS), allows=CRASHES | RESET)
 NMI_STAYS = Inject(stimulus=Nmi(), effects=bugcheck("0x80"), allows=CRASHES)
-RESET_BUTTON = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=RESET)
+
 CUT = Inject(stimulus=Press(button=Button.POWER_OFF), effects=(SWITCHES_OFF,), allows=OFF)
 GIVE = Inject(stimulus=Press(button=Button.POWER_ON), effects=(SAC_STARTS,))
 GIVE_MENU = Inject(stimulus=Press(button=Button.POWER_ON), effects=(MENU_SHOWS,))

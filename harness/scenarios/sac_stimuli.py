@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from emulator.sac.knobs import SacKnobs
-from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Expect, Inject, Keys, Outcome, Reach, Send, Step
 from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios import sac_phrases as say
-from harness.scenarios.phrases import OFF, RESET, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
+from harness.scenarios.phrases import OFF, RESET, RESET_BUTTON, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,7 @@ def _back(state: _State) -> tuple[Step, ...]:
 
 
 def _reset(state: _State) -> tuple[Step, ...]:
-    return (say.RESET_BUTTON, *_back(state))
+    return (RESET_BUTTON, *_back(state))
 
 
 def _power_cut(state: _State) -> tuple[Step, ...]:
@@ -78,14 +77,14 @@ def _nmi(state: _State) -> tuple[Step, ...]:
     if not state.lies_deaf:
         return (say.NMI, *_back(state))
     second = Inject(stimulus=Nmi(), outcome=Outcome.NO_EFFECT, unless=(say.bugcheck("0x80")[0],))
-    return (second, say.RESET_BUTTON, *_back(state))
+    return (second, RESET_BUTTON, *_back(state))
 
 
 def _power_button(state: _State) -> tuple[Step, ...]:
     button = Press(button=Button.POWER_BUTTON)
     if state.lies_deaf:
         ignored = Inject(stimulus=button, outcome=Outcome.NO_EFFECT, unless=(say.GOES_DOWN,))
-        return (ignored, say.RESET_BUTTON, *_back(state))
+        return (ignored, RESET_BUTTON, *_back(state))
     words = () if state.has_menu else (say.GOES_DOWN,)
     return (Inject(stimulus=button, effects=(*words, SHUTS_DOWN, SWITCHES_OFF), allows=OFF),)
 
@@ -105,34 +104,29 @@ _STIMULI = {
 def _scenario(stimulus: str, name: str) -> Scenario:
     title, steps, meaning = _STIMULI[stimulus]
     state = _STATES[name]
-    return Scenario(
-        name=f"sac-{stimulus}-{name}",
-        title=f"{title} {state.words} of a SAC guest",
-        description=(
-            f"Does this to a guest that is {state.words}: {title.lower()}. What must follow: {meaning}. The "
-            "console is the only witness, and must tell this end from every other."
-        ),
-        steps=(*state.steps, *steps(state)),
+    return say.scenario(
+        f"{stimulus}-{name}",
+        f"{title} {state.words} of a SAC guest",
+        f"Does this to a guest that is {state.words}: {title.lower()}. What must follow: {meaning}. The "
+        "console is the only witness, and must tell this end from every other.",
+        *state.steps,
+        *steps(state),
         severity=Severity.CRITICAL if name == "prompt" else Severity.NORMAL,
-        tags=frozenset({"sac", stimulus.partition("-")[0]}),
+        tag=stimulus.partition("-")[0],
         modules=say.KNOBS if state.knobs != SacKnobs() else frozenset(),
-        guest=GuestKind.SAC,
         knobs=state.knobs,
     )
 
 
 def _command(command: str, name: str, *, effects: Step, after: tuple[Step, ...]) -> Scenario:
     state = _STATES[name]
-    return Scenario(
-        name=f"sac-{command.partition(' ')[0]}-{name}",
-        title=f"`{command}` typed {state.words}",
-        description=(
-            f"Types `{command}` {state.words}. The guest must say what it is about to do, do it, and, "
-            "where it restarts, answer again: the ways by which an operator ends a Windows guest."
-        ),
-        steps=(*state.steps, Send(line=command), effects, *after),
-        tags=frozenset({"sac", "power"}),
-        guest=GuestKind.SAC,
+    return say.scenario(
+        f"{command.partition(' ')[0]}-{name}",
+        f"`{command}` typed {state.words}",
+        f"Types `{command}` {state.words}. The guest must say what it is about to do, do it, and, "
+        "where it restarts, answer again: the ways by which an operator ends a Windows guest.",
+        *(*state.steps, Send(line=command), effects, *after),
+        tag="power",
         knobs=state.knobs,
     )
 

@@ -8,13 +8,19 @@ from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Shows, View
 from harness.scenario.stimulus import Button, Press, SysRq, Via
 from harness.scenarios import phrases
-from harness.scenarios.sysrq import ATTEMPTS
+from harness.scenarios.phrases import ATTEMPTS
 
 _SYSRQ = frozenset({"sysrq"})
 _TRIGGERED = phrases.line("sysrq: Trigger a crash", "the kernel crashes itself")
-_CRASH = (_TRIGGERED, phrases.panic("sysrq triggered crash"), phrases.PANIC_WHOLE)
-
-
+_CRASH = (_TRIGGERED, *phrases.CRASH)
+_CRASHES = Inject(stimulus=SysRq(key="c"), effects=_CRASH, attempts=ATTEMPTS, allows=phrases.PANIC)
+_REBOOTS = Inject(
+    stimulus=SysRq(key="b"),
+    effects=(phrases.line("sysrq: Resetting", "the kernel resets"), phrases.RESTARTS),
+    attempts=ATTEMPTS,
+    allows=phrases.RESET,
+)
+_IGNORED = Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,))
 _MEMORY = (
     phrases.line("sysrq: Show Memory", "the kernel says: Show Memory"),
     phrases.line("[0-9]+ pages RAM", "the report is printed"),
@@ -31,7 +37,7 @@ SCENARIOS = (
         "Sends c, which crashes the kernel on purpose. With a crash kernel installed this saves a dump "
         "of a server that can't be understood otherwise.",
         Reach(stage=Stage.SHELL),
-        Inject(stimulus=SysRq(key="c"), effects=_CRASH, attempts=ATTEMPTS, allows=phrases.PANIC),
+        _CRASHES,
         severity=Severity.CRITICAL,
         tags=_SYSRQ | {"panic"},
         kernel_args=(phrases.FREE_SYSRQ, phrases.HALT_ON_PANIC),
@@ -42,8 +48,8 @@ SCENARIOS = (
         "Crashes the kernel by BREAK and c, with no reboot after a panic, then pushes the reset button "
         "and logs in. A dead server must come back without anybody near it.",
         Reach(stage=Stage.SHELL),
-        Inject(stimulus=SysRq(key="c"), effects=_CRASH, attempts=ATTEMPTS, allows=phrases.PANIC),
-        Inject(stimulus=Press(button=Button.RESET), effects=(phrases.RESTARTS,), allows=phrases.RESET),
+        _CRASHES,
+        phrases.RESET_BUTTON,
         Reach(stage=Stage.SHELL),
         Alive(),
         tags=_SYSRQ | {"panic", "reset"},
@@ -55,12 +61,7 @@ SCENARIOS = (
         "Sends b: the kernel restarts the machine without asking any process or writing any data, and "
         "the guest comes back to a shell. Last step of an emergency reboot over the serial line.",
         Reach(stage=Stage.SHELL),
-        Inject(
-            stimulus=SysRq(key="b"),
-            effects=(phrases.line("sysrq: Resetting", "the kernel resets"), phrases.RESTARTS),
-            attempts=ATTEMPTS,
-            allows=phrases.RESET,
-        ),
+        _REBOOTS,
         Reach(stage=Stage.SHELL),
         Alive(),
         severity=Severity.CRITICAL,
@@ -110,12 +111,7 @@ SCENARIOS = (
                 ("u", "Emergency Remount complete"),
             )
         ),
-        Inject(
-            stimulus=SysRq(key="b"),
-            effects=(phrases.line("sysrq: Resetting", "the kernel resets"), phrases.RESTARTS),
-            attempts=ATTEMPTS,
-            allows=phrases.RESET,
-        ),
+        _REBOOTS,
         Reach(stage=Stage.SHELL),
         Alive(),
         severity=Severity.CRITICAL,
@@ -149,11 +145,7 @@ SCENARIOS = (
         "Presses the keys on the machine's keyboard and sees on the serial console that the emergency "
         "sync is complete: a request with a consequence, not only a text.",
         Reach(stage=Stage.SHELL),
-        Inject(
-            stimulus=SysRq(key="s", via=Via.KEYBOARD),
-            effects=(phrases.line("Emergency Sync complete", "all is written"),),
-            attempts=ATTEMPTS,
-        ),
+        Inject(stimulus=SysRq(key="s", via=Via.KEYBOARD), effects=(phrases.SYNCED,), attempts=ATTEMPTS),
         Alive(),
         tags=_SYSRQ | {"keyboard"},
         kernel_args=(phrases.FREE_SYSRQ,),
@@ -175,7 +167,7 @@ SCENARIOS = (
         "both keys reach the shell as if typed. Written to /proc the same request still works, since "
         "root may do all. Many hardened servers are set so, and it must be seen that nothing happens.",
         Reach(stage=Stage.SHELL),
-        Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
+        _IGNORED,
         Inject(
             stimulus=SysRq(key="c"),
             outcome=Outcome.NO_EFFECT,
@@ -200,11 +192,7 @@ SCENARIOS = (
         Inject(stimulus=SysRq(key="m"), outcome=Outcome.NO_EFFECT, unless=(_MEMORY_SHOWN,)),
         Inject(stimulus=SysRq(key="c"), effects=(_DISABLED,), attempts=ATTEMPTS),
         Alive(),
-        Inject(
-            stimulus=SysRq(key="s"),
-            effects=(phrases.line("Emergency Sync complete", "all is written"),),
-            attempts=ATTEMPTS,
-        ),
+        Inject(stimulus=SysRq(key="s"), effects=(phrases.SYNCED,), attempts=ATTEMPTS),
         Alive(),
         severity=Severity.CRITICAL,
         tags=_SYSRQ | {"masked"},
@@ -216,12 +204,12 @@ SCENARIOS = (
         "Reads the help by BREAK, forbids requests by sysctl, sends the same BREAK and key in vain, and "
         "allows them again. The setting must take hold at once in both directions.",
         Reach(stage=Stage.SHELL),
-        Inject(stimulus=SysRq(key="h"), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
+        phrases.SHOW_HELP,
         Run(command="sysctl -w kernel.sysrq=0"),
-        Inject(stimulus=SysRq(key="h"), outcome=Outcome.NO_EFFECT, unless=(phrases.SYSRQ_ANY,)),
+        _IGNORED,
         Send(line=""),  # ends the line that the key was typed into
         Run(command="sysctl -w kernel.sysrq=1"),
-        Inject(stimulus=SysRq(key="h"), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
+        phrases.SHOW_HELP,
         Alive(),
         tags=_SYSRQ | {"masked"},
         kernel_args=(phrases.FREE_SYSRQ,),
