@@ -48,7 +48,7 @@ def find_scenario(name: str) -> Scenario:
     """Return the scenario called `name`.
 
     Raises:
-        SpecError: there is none; the text names those that come close.
+        SpecError: there is none; the text names similar ones.
     """
     if name not in LIBRARY:
         raise unknown_name("scenario", name, LIBRARY)

@@ -26,10 +26,10 @@ SCENARIOS = (
     ),
     scenario(
         "boot-kernel-log",
-        "The kernel's log is on the console from its first line on",
-        "Powers the machine on and reads the kernel's first line, its command line and the start of "
-        "init from the console. When a server does not come back after an update, this text is all "
-        "there is to tell why; a console that attaches late loses it.",
+        "The kernel's log is on the console from its first line",
+        "Powers the machine on and reads the kernel's first line, its command line and the start of init "
+        "from the console. When a server does not come back after an update, only this text tells why; a "
+        "console that connects late misses it.",
         Reach(stage=Stage.KERNEL),
         Expect(effects=(phrases.line(r"Command line: [^\n]*console=ttyS0", "the kernel's command line"),)),
         Expect(effects=(phrases.line("Run /init as init process", "init is started"),), within_s=90.0),
@@ -41,9 +41,8 @@ SCENARIOS = (
     scenario(
         "boot-no-init",
         "A guest without init panics, and the reason is on the console",
-        "Boots with an init that does not exist. The kernel falls back to a root disk that is not there "
-        "and panics. The panic must be seen at once and with its reason: whoever waits for a login "
-        "prompt here waits for ever.",
+        "Boots with an init that does not exist. The kernel falls back to a root disk that is not there and "
+        "panics. The panic and its reason must be seen at once: a login prompt will never come.",
         Expect(
             effects=(phrases.panic("VFS: Unable to mount root fs"), phrases.PANIC_WHOLE),
             within_s=90.0,
@@ -70,10 +69,10 @@ SCENARIOS = (
     ),
     scenario(
         "boot-loop",
-        "A guest that panics at every boot and reboots is seen to loop",
+        "A guest that panics at every boot and reboots is recognised as looping",
         "Boots with an init that ends at once and with panic=1, so that the kernel reboots after each "
-        "panic. The console must carry both boots and the restart between them: a boot loop is told "
-        "from a slow boot only by its text.",
+        "panic. The console must carry both boots and the restart between them: only its text tells a boot "
+        "loop from a slow boot.",
         Expect(
             effects=(
                 phrases.panic(r"Attempted to kill init!"),
@@ -91,9 +90,9 @@ SCENARIOS = (
     scenario(
         "login-refused",
         "A wrong password is refused, the right one is then accepted",
-        "Types a wrong password at the login prompt, sees it refused, and logs in with the right one at "
-        "the prompt that follows. Azure's console needs an account with a password: the way in must "
-        "neither be open nor close for good after a slip.",
+        "Types a wrong password at the login prompt, sees it refused, and logs in with the right one at the "
+        "prompt that follows. Azure's console needs an account with a password: one mistake must neither "
+        "let anyone in nor lock the console for good.",
         Reach(stage=Stage.LOGIN),
         Send(line="root"),
         Expect(effects=(Shows(pattern=r"Password: ", says="the password prompt", view=View.USER),)),
@@ -112,8 +111,8 @@ SCENARIOS = (
     scenario(
         "login-respawn",
         "Leaving the shell gives a new login prompt that works",
-        "Logs in, leaves the shell, and logs in again at the prompt that getty shows anew. On a shared "
-        "console the next person must find a login prompt, not the last one's shell.",
+        "Logs in, leaves the shell, and logs in again at the new prompt that getty shows. On a shared "
+        "console the next person must find a login prompt, not a shell that someone else left open.",
         Reach(stage=Stage.SHELL),
         Send(line="exit"),
         Expect(effects=(phrases.LOGIN_AGAIN,)),
@@ -123,9 +122,9 @@ SCENARIOS = (
     ),
     scenario(
         "login-spliced",
-        "A kernel record spliced into the login prompt does not keep one out",
-        "Lets the kernel print into the line of the login prompt by a system request, then logs in at "
-        "that very prompt. Kernel text in the middle of prompts is what breaks most console scripts.",
+        "A kernel record in the middle of the login prompt does not prevent a login",
+        "Makes the kernel print into the line of the login prompt by a system request, then logs in at that "
+        "same prompt. Kernel text in the middle of prompts is what breaks most console scripts.",
         Reach(stage=Stage.LOGIN),
         phrases.SHOW_HELP,
         Reach(stage=Stage.SHELL),

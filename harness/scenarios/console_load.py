@@ -20,10 +20,10 @@ _LONG = _WORD * 40
 SCENARIOS = (
     scenario(
         "console-long-line",
-        "A long command typed on the console arrives whole",
+        "A long command typed on the console arrives complete",
         "Types a command of 700 characters, as fast as its echo comes back, and lets the guest count and "
-        "check what has arrived. A serial port drops what comes too fast; pasted commands then do "
-        "something else than they say.",
+        "check what has arrived. A serial port drops what comes too fast, and a pasted command then does "
+        "something other than it says.",
         Reach(stage=Stage.SHELL),
         Run(
             command=f"echo {_LONG} | tee /tmp/long | wc -c",
@@ -40,8 +40,8 @@ SCENARIOS = (
     scenario(
         "console-spliced-line",
         "A kernel record in the middle of a line does not break the line",
-        "Lets the guest print a line of which the kernel interrupts the middle with a record of its own, "
-        "and reads the line whole. Answers of commands are cut up so on every busy server.",
+        "Makes the kernel print a record in the middle of a line that the guest is printing, and puts the "
+        "line together again. On every busy server, the output of commands is cut up like this.",
         Reach(stage=Stage.SHELL),
         Run(
             command="printf spl; sleep 1; echo a record > /dev/kmsg; echo iced-$((6*7))",
@@ -53,9 +53,9 @@ SCENARIOS = (
     ),
     scenario(
         "console-kernel-flood",
-        "Kernel messages do not keep a command's answer from being read",
-        "Lets the kernel print 200 records while commands run. Their answers must be found among them, "
-        "and the shell must still answer after: servers in trouble talk without end.",
+        "Kernel messages do not hide the output of commands",
+        "Makes the kernel print 200 records while commands run. The commands' output must be found among "
+        "them, and the shell must still answer afterwards: servers in trouble never stop talking.",
         Reach(stage=Stage.SHELL),
         Run(command=("(for i in $(seq 200); do echo record $i > /dev/kmsg; usleep 5000; done) &")),
         Run(command="echo $((123*457))", shows=Shows(pattern=r"56211\r?\n", says="the right number")),
@@ -68,7 +68,7 @@ SCENARIOS = (
         "flood-sysrq",
         "A system request gets through a flooded console",
         "Floods the console from a shell and sends BREAK and h. The kernel must take the request and its "
-        "list must be found in the flood; i then ends the flood and one can log in.",
+        "list must be found in the flood; i then ends the flood, and logging in works again.",
         Reach(stage=Stage.SHELL),
         _POUR,
         _POURS,
@@ -89,9 +89,9 @@ SCENARIOS = (
     ),
     scenario(
         "flood-nmi",
-        "NMI on a flooded console: the panic is read whole",
-        "Floods the console from a shell and sends an NMI to a guest told to panic on one. The panic "
-        "must stand out of the flood, whole and without a byte of it lost.",
+        "NMI on a flooded console: the panic is read completely",
+        "Floods the console from a shell and sends an NMI to a guest told to panic on one. The whole panic "
+        "must be found in the flood, without a byte lost.",
         Reach(stage=Stage.SHELL),
         _POUR,
         _POURS,
@@ -111,8 +111,8 @@ SCENARIOS = (
     scenario(
         "flood-reset",
         "Reset under a flooded console starts a clean boot",
-        "Floods the console from a shell and pushes the reset button. The flood must end, the new boot "
-        "must be seen from its start, and one can log in.",
+        "Floods the console from a shell and pushes the reset button. The flood must end, the new boot must "
+        "be seen from its start, and logging in must work.",
         Reach(stage=Stage.SHELL),
         _POUR,
         _POURS,

@@ -23,8 +23,8 @@ SCENARIOS = (
     scenario(
         "watchdog-reset",
         "A watchdog that is not fed restarts the machine",
-        "Arms the i6300esb watchdog for two seconds and does not feed it. It must expire and restart "
-        "the machine, and the guest must come back: the cure of a server that nobody is watching.",
+        "Arms the i6300esb watchdog for two seconds and does not feed it. It must expire and restart the "
+        "machine, and the guest must come back: the cure for a server that nobody is watching.",
         Reach(stage=Stage.SHELL),
         _STARVE,
         Expect(effects=(_EXPIRES, phrases.RESTARTS), allows=_WATCHDOG | phrases.RESET),
@@ -51,7 +51,7 @@ SCENARIOS = (
         "watchdog-nmi",
         "A watchdog that sends an NMI makes the kernel panic",
         "Arms the watchdog of a machine that answers its expiry with an NMI, in a guest told to panic on "
-        "one. A hang then leaves a crash report on the console instead of a mute restart.",
+        "one. A hang then leaves a crash report on the console instead of restarting silently.",
         Reach(stage=Stage.SHELL),
         _STARVE,
         Expect(
@@ -66,7 +66,7 @@ SCENARIOS = (
     ),
     scenario(
         "panic-event",
-        "The machine is told of a panic, and the panic is on the console too",
+        "The machine is notified of a panic, and the panic is on the console too",
         "Crashes a guest that has the pvpanic device. The host must get the panic as an event, which a "
         "cloud can act on, and the console must still carry the whole text.",
         Reach(stage=Stage.SHELL),
@@ -85,8 +85,8 @@ SCENARIOS = (
     scenario(
         "smp-boot",
         "A guest with two processors runs on both",
-        "Boots with two virtual processors and lets each do work. Races on the console show only where "
-        "two processors write to it.",
+        "Boots with two virtual processors and makes each of them work. Races on the console show only "
+        "where two processors write to it.",
         Reach(stage=Stage.SHELL),
         Run(command="nproc", shows=Shows(pattern=r"[2-4]\r?\n", says="the guest has its processors")),
         Run(
@@ -100,8 +100,8 @@ SCENARIOS = (
     scenario(
         "smp-backtrace",
         "BREAK + l shows a backtrace of every processor",
-        "Keeps both processors busy, sends l, and must find a report of each, CPU 0 and CPU 1. A hang is "
-        "mostly one processor waiting for what another one holds.",
+        "Keeps both processors busy, sends l, and must find a report of each, CPU 0 and CPU 1. Most hangs "
+        "are one processor waiting for something that another one holds.",
         Reach(stage=Stage.SHELL),
         Run(command="for cpu in 1 2; do taskset $cpu sh -c 'while :; do :; done' & done; sleep 0.3"),
         Inject(

@@ -26,10 +26,10 @@ _HANGS: tuple[Step, ...] = (
 SCENARIOS = (
     scenario(
         "nmi-panic",
-        "NMI makes the kernel panic, and the panic is read whole",
-        "Sends an NMI to a guest told to panic on one (unknown_nmi_panic). This is how a dead server is "
-        "made to leave a crash dump; the console must carry the panic to its last line, because "
-        "nothing comes after it.",
+        "NMI makes the kernel panic, and the panic is read completely",
+        "Sends an NMI to a guest told to panic on one (unknown_nmi_panic). This is how to get a crash dump "
+        "from a dead server. The console must carry the panic to its last line, because nothing comes after "
+        "it.",
         Reach(stage=Stage.SHELL),
         _PANICS,
         severity=Severity.BLOCKER,
@@ -39,8 +39,8 @@ SCENARIOS = (
     scenario(
         "nmi-panic-reboot",
         "NMI makes the kernel panic and reboot, and the guest comes back",
-        "Sends an NMI to a guest told to panic on one and to reboot a second later (panic=1). This is "
-        "the whole cure for a hung server in one press: panic, restart, login prompt.",
+        "Sends an NMI to a guest told to panic on one and to reboot a second later (panic=1). One press is "
+        "the whole cure for a hung server: panic, restart, login prompt.",
         Reach(stage=Stage.SHELL),
         Inject(
             stimulus=Nmi(),
@@ -80,8 +80,8 @@ SCENARIOS = (
     scenario(
         "nmi-twice",
         "Two NMIs in a row are both noted",
-        "Sends two NMIs to a guest with Linux's defaults, the second right after the first has shown. "
-        "A press that vanishes would make an operator believe that the guest is dead.",
+        "Sends two NMIs to a guest with Linux's defaults, the second as soon as the first shows. If one "
+        "press vanished, an operator would believe that the guest is dead.",
         Reach(stage=Stage.SHELL),
         _IS_NOTED,
         Inject(stimulus=Nmi(), effects=(phrases.NMI_NOTED, phrases.NMI_DAZED)),
@@ -91,8 +91,8 @@ SCENARIOS = (
     scenario(
         "nmi-boot",
         "NMI during boot is noted, and the boot goes on to a shell",
-        "Sends an NMI when the kernel has just started, long before a login prompt. It must be noted "
-        "and must not end the boot: the button is often pressed while nothing seems to move.",
+        "Sends an NMI when the kernel has just started, long before a login prompt. It must be noted and "
+        "must not end the boot: the button is often pressed while nothing seems to happen.",
         Reach(stage=Stage.KERNEL),
         Expect(effects=(phrases.line("Run /init as init process", "init is started"),), within_s=90.0),
         _IS_NOTED,
@@ -103,9 +103,9 @@ SCENARIOS = (
     scenario(
         "nmi-hung",
         "NMI reaches a processor that spins with interrupts off, a system request does not",
-        "Hangs the guest's only processor in a loop with interrupts off. BREAK and h must change "
-        "nothing, since it takes an interrupt; the NMI must make the kernel panic all the same. This is "
-        "the case that the NMI button is for.",
+        "Hangs the guest's only processor in a loop with interrupts off. BREAK and h must change nothing, "
+        "since they need an interrupt; the NMI must still make the kernel panic. This is what the NMI "
+        "button is for.",
         *_HANGS,
         _PANICS,
         severity=Severity.CRITICAL,

@@ -1,7 +1,7 @@
-"""What Linux prints and QEMU signals: what several scenarios expect.
+"""What several scenarios share: what Linux prints and QEMU reports, and common stimuli.
 
-Every text was seen on Debian's 5.10, 6.1, 6.12 and 7.2 kernels under QEMU 7.2. Patterns end in what
-the guest surely sends (docs/facts/parts.md 2).
+Every text was seen on Debian's 5.10, 6.1, 6.12 and 7.2 kernels under QEMU 7.2. Patterns end in something
+that the guest is certain to send (docs/facts/parts.md 2).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ NMI = frozenset({"nmi-unknown"})
 
 
 def line(text: str, says: str) -> Shows:
-    """Expect that a line with the regular expression `text` is printed, to its end."""
+    """Expect a line that matches the regular expression `text`, up to its end."""
     return Shows(pattern=text + LINE_END, says=says)
 
 
 def panic(about: str) -> Shows:
-    """Expect that the kernel panics about `about`."""
+    """Expect a kernel panic for the reason `about`."""
     return line(f"Kernel panic - not syncing: {about}", "the kernel panics")
 
 

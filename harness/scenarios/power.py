@@ -37,7 +37,7 @@ _BACK: tuple[Step, ...] = (Reach(stage=Stage.SHELL), Alive())
 SCENARIOS = (
     scenario(
         "power-button",
-        "The power button shuts the guest down in good order",
+        "The power button shuts the guest down cleanly",
         "Pushes the power button once. The guest must notice it, end its processes, say on the console "
         "that it powers down, and switch the machine off.",
         Reach(stage=Stage.SHELL),
@@ -47,8 +47,8 @@ SCENARIOS = (
     ),
     scenario(
         "power-button-on",
-        "A guest that was shut down by its power button boots again",
-        "Shuts the guest down by its power button, gives power again and logs in on the same console: "
+        "A guest that was shut down by the power button boots again",
+        "Shuts the guest down by the power button, switches it on again and logs in on the same console: "
         "stop and start, as a cloud's portal does it.",
         Reach(stage=Stage.SHELL),
         _OBEYED,
@@ -58,9 +58,10 @@ SCENARIOS = (
     ),
     scenario(
         "power-button-ignored",
-        "A guest that ignores the power button runs on, and this is seen",
+        "A guest that ignores the power button runs on, and this is noticed",
         "Pushes the power button of a guest without a daemon for it. Nothing may happen: no text, no "
-        "shutdown, and the shell still answers. An accepted press proves nothing; only the guest does.",
+        "shutdown, and the shell must still answer. That the machine accepts the press proves nothing; only "
+        "the guest does.",
         Reach(stage=Stage.SHELL),
         Inject(
             stimulus=Press(button=Button.POWER_BUTTON),
@@ -77,9 +78,9 @@ SCENARIOS = (
     ),
     scenario(
         "power-cycle",
-        "Power cut and given again brings the guest back",
-        "Cuts the power of a running guest without asking it, gives it again and logs in. The last "
-        "resort, and it must always work.",
+        "Cutting and restoring power brings the guest back",
+        "Cuts the power of a running guest without asking it, restores it and logs in. This is the last "
+        "resort, and must always work.",
         Reach(stage=Stage.SHELL),
         _CUT,
         _GIVE,
@@ -89,9 +90,9 @@ SCENARIOS = (
     ),
     scenario(
         "power-cycle-boot",
-        "Power cut in the middle of a boot does no harm",
-        "Cuts the power when the kernel has just begun to boot, gives it again and logs in. Two boots "
-        "stand on one console, and must be told apart.",
+        "Cutting power in the middle of a boot does no harm",
+        "Cuts the power when the kernel has just begun to boot, restores it and logs in. One console then "
+        "shows two boots, which must be told apart.",
         Reach(stage=Stage.KERNEL),
         _CUT,
         _GIVE,
@@ -100,9 +101,9 @@ SCENARIOS = (
     ),
     scenario(
         "power-cycle-panicked",
-        "Power cut and given again revives a guest that has panicked",
-        "Crashes the kernel by BREAK and c, cuts the power, gives it again and logs in. The panic must "
-        "stay readable in the console's history.",
+        "Cutting and restoring power revives a guest that has panicked",
+        "Crashes the kernel by BREAK and c, cuts the power, restores it and logs in. The panic must stay "
+        "readable in the console's history.",
         Reach(stage=Stage.SHELL),
         Inject(
             stimulus=SysRq(key="c"),
@@ -120,7 +121,7 @@ SCENARIOS = (
         "power-command",
         "The guest's own poweroff switches the machine off",
         "Types poweroff. The guest ends its processes, says on the console that it powers down, and the "
-        "machine goes off by itself.",
+        "machine switches off by itself.",
         Reach(stage=Stage.SHELL),
         Send(line="poweroff"),
         Expect(
@@ -134,8 +135,8 @@ SCENARIOS = (
     scenario(
         "reset-login",
         "Reset at the login prompt brings the guest back to it",
-        "Pushes the reset button while the login prompt waits, sees the machine restart and logs in. "
-        "The plainest cure of a server that has lost its network.",
+        "Pushes the reset button at the login prompt, sees the machine restart and logs in. This is the "
+        "simplest cure for a server that has lost its network.",
         Reach(stage=Stage.LOGIN),
         PUSH,
         *_BACK,
@@ -145,8 +146,8 @@ SCENARIOS = (
     scenario(
         "reset-shell",
         "Reset under a running command brings the guest back",
-        "Starts a command that does not end, pushes the reset button and logs in again. The new boot "
-        "must owe nothing to the old: no shell, no command.",
+        "Starts a command that does not end, pushes the reset button and logs in again. Nothing of the old "
+        "boot may survive: no shell, no command.",
         Reach(stage=Stage.SHELL),
         Send(line="sleep 1000"),
         PUSH,
@@ -156,7 +157,7 @@ SCENARIOS = (
     scenario(
         "reset-boot",
         "Reset in the middle of a boot starts it again",
-        "Pushes the reset button when the kernel has just begun to boot; the second boot must come to a "
+        "Pushes the reset button when the kernel has just begun to boot; the second boot must reach a "
         "shell. An impatient press must do no harm.",
         Reach(stage=Stage.KERNEL),
         PUSH,
@@ -167,8 +168,8 @@ SCENARIOS = (
     scenario(
         "reset-twice",
         "Two resets in a row leave a guest that boots",
-        "Pushes the reset button, and again as soon as the kernel starts anew. Restarts that overlap "
-        "must end in one good boot, and the console must tell both.",
+        "Pushes the reset button, and again as soon as the kernel starts. Overlapping restarts must end in "
+        "one good boot, and the console must show both.",
         Reach(stage=Stage.LOGIN),
         PUSH,
         PUSH,
@@ -195,7 +196,7 @@ SCENARIOS = (
     scenario(
         "reset-halted",
         "A guest that was halted is brought back by reset",
-        "Types halt: the guest stops with the power on, as a server does after a wrong command. No "
+        "Types halt: the guest stops with the power on, as a server does after a mistaken command. No "
         "request reaches it any more, but the reset button does.",
         Reach(stage=Stage.SHELL),
         Send(line="halt"),

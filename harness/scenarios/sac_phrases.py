@@ -1,7 +1,7 @@
-"""What a SAC guest says: what several scenarios expect, the same for every release.
+"""What several scenarios for SAC guests share; the same for every release.
 
-The texts are those of emulator/sac/profiles, read without escape sequences. Patterns end in what the
-guest surely sends (docs/facts/parts.md 2).
+The texts are those of emulator/sac/profiles, read without escape sequences. Patterns end in something that
+the guest is certain to send (docs/facts/parts.md 2).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios.phrases import LINE_END, OFF, RESET, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
 
 KNOBS = frozenset({"has_knobs"})
-"""What a scenario asks for that sets the guest up in a way of its own; real Windows has no knobs."""
+"""Feature that a scenario needs to set the guest up in its own way; real Windows has no knobs."""
 CRASHES = frozenset({"bugcheck", "sac-crash-prompt"})
 ENTER, ESCAPE, UP, DOWN, F8 = "\r", "\x1b", "\x1b[A", "\x1b[B", "\x1b8"
 
@@ -45,7 +45,7 @@ def scenario(
 
 
 def line(text: str, says: str) -> Shows:
-    """Expect that a line with the regular expression `text` shows, to its end."""
+    """Expect a line that matches the regular expression `text`, up to its end."""
     return Shows(pattern=text + LINE_END, says=says, view=View.PLAIN)
 
 
@@ -61,7 +61,7 @@ def bugcheck(code: str) -> tuple[Shows, ...]:
 DUMPED = line(r"(?:100% complete|memory to disk: +100)", "the dump is complete")
 SAC_STARTS = line("<machine-info>", "SAC starts anew and says what the machine is")
 MENU_SHOWS = line("(?:Choose an operating system|Please select the operating system)", "the boot menu")
-GOES_DOWN = line("The SAC will become unavailable soon", "SAC takes its leave")
+GOES_DOWN = line("The SAC will become unavailable soon", "SAC says that it is going away")
 CHANNEL_CLOSED = line("EVENT: +A channel has been closed", "a channel is closed")
 
 NMI = Inject(stimulus=Nmi(), effects=(*bugcheck("0x80"), RESTARTS), allows=CRASHES | RESET)

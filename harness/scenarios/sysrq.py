@@ -60,9 +60,8 @@ def _set_level(level: int) -> Inject:
 _LOGLEVEL = scenario(
     "sysrq-loglevel",
     "BREAK + 0 to 9 set the console's log level",
-    "Sends each digit and sees the level that the kernel takes; the last one is then read back in the "
-    "guest. At 9 the console shows everything, at 0 a flood of "
-    "messages is silenced so that one can work.",
+    "Sends each digit and checks the level that the kernel sets; the last one is then read back in the "
+    "guest. At 9 the console shows everything; 0 silences a flood of messages so that one can work.",
     Reach(stage=Stage.SHELL),
     *(_set_level(level) for level in (9, 8, 7, 6, 5, 4, 3, 2, 1, 0)),
     Run(
@@ -80,18 +79,18 @@ SCENARIOS = (
         "h",
         "help",
         "BREAK + h prints the list of system requests",
-        "Holds the serial line in BREAK and sends h. The kernel itself prints the keys that it obeys; "
-        "no process of the guest takes part, so this works on a server whose user space hangs.",
+        "Holds the serial line in BREAK and sends h. The kernel itself prints the keys that it obeys, "
+        "without any process of the guest, so this works on a server whose user space hangs.",
         phrases.SYSRQ_HELP,
         severity=Severity.CRITICAL,
     ),
     _request(
         "d",
         "unassigned",
-        "BREAK + a key without a request prints the list of those there are",
+        "BREAK + a key without a request prints the list of requests",
         "Sends d, which shows all held locks, but only where the kernel was built with lock debugging; "
-        "Debian's are not. The kernel answers with its list of keys, so a request that is not offered "
-        "can't be taken for one that was lost.",
+        "Debian's are not. The kernel answers with its list of keys, so an unsupported request can't be "
+        "mistaken for a lost one.",
         phrases.SYSRQ_HELP,
         severity=Severity.MINOR,
     ),
@@ -99,8 +98,8 @@ SCENARIOS = (
         "m",
         "memory",
         "BREAK + m shows the use of memory",
-        "Sends m and reads the kernel's memory report down to the number of pages. A server that has "
-        "run out of memory has no room left to start a shell, but still gives this.",
+        "Sends m and reads the kernel's memory report down to the number of pages. A server that has run "
+        "out of memory can't start a shell any more, but still prints this.",
         _says("Show Memory"),
         phrases.line("Mem-Info:", "the report begins"),
         phrases.line("[0-9]+ pages RAM", "the report ends"),
@@ -110,8 +109,8 @@ SCENARIOS = (
         "t",
         "tasks",
         "BREAK + t shows every task with its stack",
-        "Sends t and reads the list of tasks: 30 to 60 kB at once, the longest of all reports, from init "
-        "to the state of the work queues. It tells what a hung server waits for.",
+        "Sends t and reads the list of tasks: 30 to 60 kB at once, the longest of all reports, from init to "
+        "the state of the work queues. It shows what a hung server is waiting for.",
         _says("Show State"),
         phrases.line("task:init ", "the list begins with init"),
         phrases.line("Showing busy workqueues and worker pools:", "the list ends"),
@@ -158,8 +157,8 @@ SCENARIOS = (
         "q",
         "timers",
         "BREAK + q shows all timers and clock devices",
-        "Sends q and reads the timers of every processor. Shows whether time still passes on a guest "
-        "that has stopped to do anything by itself.",
+        "Sends q and reads the timers of every processor. Shows whether time still passes on a guest that "
+        "no longer does anything by itself.",
         _says("Show clockevent devices & pending hrtimers"),
         phrases.line("Timer List Version: ", "the list begins"),
         phrases.line("Tick Device: mode: ", "the tick devices"),
@@ -168,24 +167,24 @@ SCENARIOS = (
         "r",
         "unraw",
         "BREAK + r takes the keyboard out of raw mode",
-        "Sends r, which gives the keyboard back to the kernel after a graphical program has died with "
-        "it. First of the six requests of an orderly emergency reboot.",
+        "Sends r, which gives the keyboard back to the kernel after a graphical program has died with it. "
+        "It is the first of the six requests of an orderly emergency reboot.",
         _says("Keyboard mode set to system default"),
     ),
     _request(
         "k",
         "sak",
-        "BREAK + k is taken as secure attention key",
-        "Sends k, which kills every program on the current virtual console, so that the next login "
-        "prompt there is a true one. A login on the serial line is another terminal and must live on.",
+        "BREAK + k acts as the secure attention key",
+        "Sends k, which kills every program on the current virtual console, so that the next login prompt "
+        "there is genuine. A login on the serial line is on another terminal and must survive.",
         _says("SAK"),
     ),
     _request(
         "z",
         "ftrace",
         "BREAK + z dumps the trace buffer",
-        "Sends z and reads the kernel's trace buffer, which is empty as nobody traces. Where tracing is "
-        "on, this saves the trace of a guest that can't be logged in to.",
+        "Sends z and reads the kernel's trace buffer, which is empty because tracing is off. With tracing "
+        "on, this saves the trace of a guest that nobody can log in to.",
         _says("Dump ftrace buffer"),
         phrases.line("Dumping ftrace buffer:", "the dump begins"),
         phrases.line(r"\(ftrace buffer empty\)", "the buffer is empty"),
@@ -194,8 +193,8 @@ SCENARIOS = (
         "s",
         "sync",
         "BREAK + s writes all data to the disks",
-        "Sends s and waits until the kernel says that the emergency sync is complete. Done before a "
-        "forced reset it saves what a hung server still held in memory.",
+        "Sends s and waits until the kernel says that the emergency sync is complete. Before a forced "
+        "reset, this saves what a hung server still holds in memory.",
         _says("Emergency Sync"),
         phrases.SYNCED,
         severity=Severity.CRITICAL,
@@ -204,8 +203,8 @@ SCENARIOS = (
         "u",
         "remount",
         "BREAK + u makes all file systems read-only",
-        "Sends u and waits until the kernel says that the remount is complete. After it a reset can "
-        "damage no file system, however the server hangs.",
+        "Sends u and waits until the kernel says that the remount is complete. After that, a reset can "
+        "damage no file system, however badly the server hangs.",
         _says("Emergency Remount R/O"),
         phrases.line("Emergency Remount complete", "all is read-only"),
         severity=Severity.CRITICAL,
@@ -215,7 +214,7 @@ SCENARIOS = (
         "thaw",
         "BREAK + j thaws frozen file systems",
         "Sends j and waits for the thaw to complete. A backup that froze the root file system and died "
-        "leaves a server on which every write hangs; this lets it go on.",
+        "leaves a server on which every write hangs; this lets the writes go on.",
         _says("Emergency Thaw of all frozen filesystems"),
         phrases.line("Emergency Thaw complete", "all is thawed"),
     ),
@@ -224,8 +223,8 @@ SCENARIOS = (
         "f",
         "oom",
         "BREAK + f kills the process that uses the most memory",
-        "Sends f, which calls the out-of-memory killer by hand. It takes a login process here, so a new "
-        "prompt must come and let one in. On a server that swaps itself to death this frees memory.",
+        "Sends f, which calls the out-of-memory killer by hand. Here it kills a login process, so a new "
+        "prompt must appear and accept a login. On a server that swaps itself to death, this frees memory.",
         _says("Manual OOM execution"),
         phrases.line("Tasks state", "the killer lists the processes"),
         phrases.line(r"Out of memory: Killed process [0-9]+ ", "it kills one"),
@@ -236,8 +235,8 @@ SCENARIOS = (
         "e",
         "terminate",
         "BREAK + e terminates all processes, and one can log in again",
-        "Sends e, which sends SIGTERM to every process but init. The login prompt must come back and let "
-        "one in: a server choked by its processes is emptied without a reboot.",
+        "Sends e, which sends SIGTERM to every process but init. The login prompt must come back and accept "
+        "a login: this clears a server choked by its processes without a reboot.",
         _says("Terminate All Tasks"),
         after=_LOGIN,
     ),
@@ -245,8 +244,8 @@ SCENARIOS = (
         "i",
         "kill",
         "BREAK + i kills all processes, and one can log in again",
-        "Sends i, which sends SIGKILL to every process but init. The login prompt must come back and let "
-        "one in, also where processes do not heed SIGTERM.",
+        "Sends i, which sends SIGKILL to every process but init. The login prompt must come back and accept "
+        "a login, even if processes ignore SIGTERM.",
         _says("Kill All Tasks"),
         after=_LOGIN,
     ),

@@ -1,4 +1,4 @@
-"""System requests that end the guest, come by another way than BREAK, or are forbidden by a mask."""
+"""System requests that stop the guest, are not sent by BREAK, or are forbidden by a mask."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _MEMORY = (
     phrases.line("[0-9]+ pages RAM", "the report is printed"),
 )
 _MEMORY_SHOWN = Shows(pattern=r"Mem-Info:", says="the memory report is printed")
-_TYPED = Shows(pattern=r"hc: not found\r?\n", says="the keys came as if typed", view=View.USER)
-"""With kernel.sysrq=0 the kernel hands the key on to the terminal (serial_core.h, uart_handle_sysrq_char)."""
+_TYPED = Shows(pattern=r"hc: not found\r?\n", says="the keys arrived as if typed", view=View.USER)
+"""With kernel.sysrq=0 the kernel passes the key to the terminal (serial_core.h, uart_handle_sysrq_char)."""
 _DISABLED = phrases.line(r"sysrq: This sysrq operation is disabled\.", "the kernel refuses")
 
 SCENARIOS = (
     scenario(
         "sysrq-crash",
-        "BREAK + c makes the kernel panic, and the panic is read whole",
-        "Sends c, which crashes the kernel on purpose. With a crash kernel installed this saves a dump "
-        "of a server that can't be understood otherwise.",
+        "BREAK + c makes the kernel panic, and the panic is read completely",
+        "Sends c, which crashes the kernel on purpose. With a crash kernel installed this saves a dump of a "
+        "server whose trouble can't be understood otherwise.",
         Reach(stage=Stage.SHELL),
         _CRASHES,
         severity=Severity.CRITICAL,
@@ -45,8 +45,8 @@ SCENARIOS = (
     scenario(
         "sysrq-crash-reset",
         "A guest that has panicked is brought back by reset",
-        "Crashes the kernel by BREAK and c, with no reboot after a panic, then pushes the reset button "
-        "and logs in. A dead server must come back without anybody near it.",
+        "Crashes the kernel by BREAK and c, with no reboot after a panic, then pushes the reset button and "
+        "logs in. A dead server must come back without anyone near it.",
         Reach(stage=Stage.SHELL),
         _CRASHES,
         phrases.RESET_BUTTON,
@@ -58,8 +58,8 @@ SCENARIOS = (
     scenario(
         "sysrq-reboot",
         "BREAK + b restarts the machine at once",
-        "Sends b: the kernel restarts the machine without asking any process or writing any data, and "
-        "the guest comes back to a shell. Last step of an emergency reboot over the serial line.",
+        "Sends b: the kernel restarts the machine without asking any process or writing any data, and the "
+        "guest comes back to a shell. It is the last step of an emergency reboot over the serial line.",
         Reach(stage=Stage.SHELL),
         _REBOOTS,
         Reach(stage=Stage.SHELL),
@@ -71,8 +71,8 @@ SCENARIOS = (
     scenario(
         "sysrq-poweroff",
         "BREAK + o switches the machine off, and it can be switched on again",
-        "Sends o: the kernel switches the machine off without asking any process. Power is then given "
-        "again and the guest comes back.",
+        "Sends o: the kernel switches the machine off without asking any process. Power is then restored, "
+        "and the guest comes back.",
         Reach(stage=Stage.SHELL),
         Inject(
             stimulus=SysRq(key="o"),
@@ -93,9 +93,9 @@ SCENARIOS = (
     ),
     scenario(
         "sysrq-reisub",
-        "The six requests R E I S U B reboot a hung guest in good order",
-        "Sends r, e, i, s, u and b, each after the one before has shown: keyboard, terminate, kill, "
-        "sync, remount, reboot. The textbook cure of a hung Linux, typed over a serial line.",
+        "The six requests R E I S U B reboot a hung guest cleanly",
+        "Sends r, e, i, s, u and b, each once the one before shows: keyboard, terminate, kill, sync, "
+        "remount, reboot. This is the textbook cure for a hung Linux, typed over a serial line.",
         Reach(stage=Stage.SHELL),
         *(
             Inject(
@@ -121,8 +121,8 @@ SCENARIOS = (
     scenario(
         "sysrq-proc-crash",
         "c written to /proc/sysrq-trigger makes the kernel panic",
-        "Types the request into a root shell instead of sending a BREAK. This is the way where the "
-        "line can carry no BREAK, as over some gateways.",
+        "Types the request into a root shell instead of sending a BREAK. This is the way for lines that "
+        "can't carry a BREAK, as with some gateways.",
         Reach(stage=Stage.SHELL),
         Inject(stimulus=SysRq(key="c", via=Via.PROC), effects=_CRASH, allows=phrases.PANIC),
         tags=_SYSRQ | {"panic"},
@@ -131,8 +131,8 @@ SCENARIOS = (
     scenario(
         "sysrq-keyboard",
         "Alt + SysRq + h on the keyboard prints the list of system requests",
-        "Presses the keys on the machine's keyboard and reads the answer on the serial console. The way "
-        "of somebody with a remote screen and keyboard; console and keyboard must reach the same kernel.",
+        "Presses the keys on the machine's keyboard and reads the answer on the serial console. This is the "
+        "way with a remote screen and keyboard; console and keyboard must reach the same kernel.",
         Reach(stage=Stage.SHELL),
         Inject(stimulus=SysRq(key="h", via=Via.KEYBOARD), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
         Alive(),
@@ -142,8 +142,8 @@ SCENARIOS = (
     scenario(
         "sysrq-keyboard-sync",
         "Alt + SysRq + s on the keyboard writes all data to the disks",
-        "Presses the keys on the machine's keyboard and sees on the serial console that the emergency "
-        "sync is complete: a request with a consequence, not only a text.",
+        "Presses the keys on the machine's keyboard and sees on the serial console that the emergency sync "
+        "is complete: a request that does something, not only prints a text.",
         Reach(stage=Stage.SHELL),
         Inject(stimulus=SysRq(key="s", via=Via.KEYBOARD), effects=(phrases.SYNCED,), attempts=ATTEMPTS),
         Alive(),
@@ -153,8 +153,8 @@ SCENARIOS = (
     scenario(
         "sysrq-proc",
         "m written to /proc/sysrq-trigger shows the use of memory",
-        "Types the request into a root shell and reads the report on the same console. Shows that the "
-        "kernel's answer does not depend on the way of the request.",
+        "Types the request into a root shell and reads the report on the same console. The kernel's answer "
+        "must not depend on how the request reaches it.",
         Reach(stage=Stage.SHELL),
         Inject(stimulus=SysRq(key="m", via=Via.PROC), effects=_MEMORY),
         Alive(),
@@ -163,9 +163,10 @@ SCENARIOS = (
     scenario(
         "sysrq-masked-all",
         "With kernel.sysrq=0 a BREAK and its key change nothing",
-        "Forbids all requests, sends BREAK and h, then BREAK and c: no text of the kernel, no crash; "
-        "both keys reach the shell as if typed. Written to /proc the same request still works, since "
-        "root may do all. Many hardened servers are set so, and it must be seen that nothing happens.",
+        "Forbids all requests, sends BREAK and h, then BREAK and c: no text from the kernel, no crash; both "
+        "keys reach the shell as if typed. Written to /proc, the same request still works, since root may "
+        "do anything. Many hardened servers are set up like this, and the test must notice that nothing "
+        "happens.",
         Reach(stage=Stage.SHELL),
         _IGNORED,
         Inject(
@@ -185,9 +186,9 @@ SCENARIOS = (
     scenario(
         "sysrq-masked-176",
         "With kernel.sysrq=176 only sync, remount and reboot are obeyed",
-        "Sets the mask that Ubuntu ships: sync (16), remount (32) and reboot (128). m must show no "
-        "memory report and c must not crash, each answered with a refusal, while s is done. The mask "
-        "decides what an operator can still do over the line.",
+        "Sets the mask that Ubuntu ships: sync (16), remount (32) and reboot (128). m must show no memory "
+        "report and c must not crash, each answered with a refusal, while s is obeyed. The mask decides "
+        "what an operator can still do over the line.",
         Reach(stage=Stage.SHELL),
         Inject(stimulus=SysRq(key="m"), outcome=Outcome.NO_EFFECT, unless=(_MEMORY_SHOWN,)),
         Inject(stimulus=SysRq(key="c"), effects=(_DISABLED,), attempts=ATTEMPTS),
@@ -200,9 +201,9 @@ SCENARIOS = (
     ),
     scenario(
         "sysrq-masked-runtime",
-        "A mask set in the running guest counts from the next request on",
+        "A mask set in the running guest applies from the next request on",
         "Reads the help by BREAK, forbids requests by sysctl, sends the same BREAK and key in vain, and "
-        "allows them again. The setting must take hold at once in both directions.",
+        "allows requests again. The setting must take effect at once in both directions.",
         Reach(stage=Stage.SHELL),
         phrases.SHOW_HELP,
         Run(command="sysctl -w kernel.sysrq=0"),
