@@ -24,15 +24,15 @@ from harness.snapshots.stage import serving_stage, snapshot_stage
 from harness.snapshots.start import WantedGuest
 
 HAS_KNOBS = "has_knobs"
-"""Feature of a guest whose conduct can be set."""
+"""Feature of a guest whose behaviour can be set."""
 _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562's, for names that are addresses
 
 
 def guest_spec(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
-    """Return the machine of `cell`.
+    """Return the machine of `cell`; the same cell always gets the same machine.
 
-    The seed follows from the cell's id, a SAC guest's UUID from all of it but the scenario: one snapshot
-    of the machine serves them all.
+    The seed is derived from the cell's id, a SAC guest's UUID from the id without the scenario, so that one
+    snapshot of the machine serves all scenarios.
 
     Raises:
         SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
@@ -63,14 +63,14 @@ def _name(cell: Cell) -> str:
 
 
 def start_words(scenario: Scenario, image: GuestImage) -> tuple[str, ...]:
-    """Return the words that a guest is started with: kernel arguments, or knobs where it has some."""
+    """Return what a guest is started with: kernel arguments, or its knobs if it has any."""
     if scenario.guest is GuestKind.SAC:
         return knob_words(scenario.knobs) if HAS_KNOBS in image.features else ()
     return scenario.kernel_args
 
 
 GRUB_WAITS = "ttylab.grub_timeout=3600"
-"""A menu that is kept counts down in each fork: it must be long enough for whoever looks at it."""
+"""A kept menu counts down in each fork: that must take long enough for someone to look at it."""
 
 _IMAGE_OF = {Stage.SAC: "sac", Stage.CMD: "sac", Stage.LOADER: "bookworm-grub"}
 
@@ -90,7 +90,7 @@ def wanted_of(
         scenario: the one that it names.
         image: the one that it names.
         icount_shift: how guest time runs, as in `MachineSpec`.
-        firmware_said: returns what its firmware has told of itself so far.
+        firmware_said: returns what its firmware has reported so far.
 
     Raises:
         SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
@@ -108,11 +108,11 @@ def wanted_of(
 
 
 def snapshots_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedGuest, ...]:
-    """Return the guests whose snapshots `cells` would go on from, each once.
+    """Return the guests whose snapshots `cells` would start from, each once.
 
     Raises:
         SpecError: there is no such machine.
-        ImageError: an image can't be had.
+        ImageError: an image is not available.
     """
     wanted: dict[tuple[object, ...], WantedGuest] = {}
     for cell in cells:
@@ -136,20 +136,20 @@ def named_snapshot(
     vcpus: int = 1,
     kernel_args: Sequence[str] = (),
 ) -> WantedGuest:
-    """Return the snapshot of an image at a stage, on a machine that has nothing else to it.
+    """Return the guest of a snapshot of an image at a stage, on a plain machine.
 
     Args:
-        lab: the bench.
-        stage: how far the guest comes.
-        image: whose; by default one that has the stage.
+        lab: the lab.
+        stage: how far the guest has booted.
+        image: its image; by default one that has the stage.
         machine: the board; by default q35 for the SAC guest, else pc.
-        firmware: what starts it.
+        firmware: what starts the guest.
         vcpus: 1 to 4.
         kernel_args: added to a Linux guest's command line.
 
     Raises:
         SpecError: there is no such machine or stage.
-        ImageError: the image can't be had.
+        ImageError: the image is not available.
     """
     image = image or _IMAGE_OF.get(stage, "bookworm")
     found = lab.guest_image(image)
@@ -160,7 +160,7 @@ def named_snapshot(
     scenario = Scenario(
         name="state",
         title="a snapshot",
-        description="stands where it was asked for",
+        description="boots to the stage that was asked for",
         steps=(Reach(stage=stage),),
         guest=kind,
         kernel_args=tuple(kernel_args),

@@ -1,4 +1,4 @@
-"""Name a report: from its lines to title, kind and whether they can be trusted."""
+"""Name a report: from its logical lines to its title and kind, and whether they can be trusted."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from emulator.guest_text.printable import escape
 from harness.signatures.model import Finding
 from harness.signatures.rules import Form, Frame, Pattern, Rule, RuleSet
 
-LONGEST_LINE = 8192  # bytes; longer ones are cut, so that no guest can make the scanner keep all it says
+LONGEST_LINE = 8192  # bytes; longer ones are cut, so that no guest can fill the scanner's memory
 
-# A cursor that jumps begins a new line as much as a line feed does: GRUB and firmware draw so.
+# A cursor jump begins a new line just as a line feed does: GRUB and firmware draw like that.
 _BOUNDARY = re.compile(rb"\r*\n|\r+(?=[^\r\n])|\x1b\[[0-9;]*[HJf]|\x1bc")
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-B]|[=>78])")
 # [   12.345678], the caller [ T12] or [ C0], and vendors' [1: comm: 12]
@@ -30,9 +30,9 @@ class Line:
     Attributes:
         start: first byte, as raw offset.
         end: one past the last byte, without the line end.
-        shown: what stands there, without escape sequences.
-        text: `shown` without what stands before and in the kernel's stamp.
-        context: who printed it (`T12`, `C0`), empty if the kernel does not say.
+        shown: its bytes without escape sequences.
+        text: `shown` without the kernel's stamp and what precedes it.
+        context: who printed it (`T12`, `C0`); empty if the kernel does not say.
     """
 
     start: int
@@ -43,7 +43,7 @@ class Line:
 
 
 def split_lines(data: bytes, *, offset: int) -> Iterator[Line]:
-    """Give the logical lines of `data`, whose first byte has the raw offset `offset`."""
+    """Yield the logical lines of `data`, whose first byte has the raw offset `offset`."""
     position = 0
     for boundary in _BOUNDARY.finditer(data):
         yield parse_line(data[position : boundary.start()], offset=offset + position)
@@ -53,7 +53,7 @@ def split_lines(data: bytes, *, offset: int) -> Iterator[Line]:
 
 
 def parse_line(raw: bytes, *, offset: int) -> Line:
-    """Return `raw`, which holds no line end, as a line."""
+    """Return `raw`, which must contain no line end, as a line."""
     shown = _ESCAPE.sub(b"", raw) if b"\x1b" in raw else raw
     stamp = _STAMP.search(shown)
     text, context = (shown, b"") if stamp is None else (shown[stamp.end() :], stamp[1].strip(b" []"))
@@ -69,8 +69,8 @@ _TRACE_END = re.compile(
     rb"|INFO: |BUG: |WARNING: |======)"
 )
 # One frame: x86, arm64, RISC-V, s390 and MIPS print `[<address>] func+0x1/0x2`, ARM
-# `(callee) from [<address>] (caller+0x1/0x2)`. Inlined functions, which a symbolized log shows, don't count:
-# whether there are any depends on the compiler.
+# `(callee) from [<address>] (caller+0x1/0x2)`. Inlined functions in a symbolized log don't count: whether
+# there are any depends on the compiler.
 _FRAME = re.compile(
     rb"^\s*(?:<[A-Z/ ]+>\s*)*(?:\(?[\w.+/]+\)? from )?"
     rb"\(?(?:\[<?[0-9a-f]+>?\]\s*)*(?:\([\w.+/]+\) from \[<[0-9a-f]+>\] )?\(?"
@@ -80,7 +80,7 @@ _SUFFIX = re.compile(rb"\.(?:constprop|isra|part|cold|llvm|lto_priv|localalias)\
 
 
 def find_frame(text: bytes, frame: Frame, rules: RuleSet) -> bytes | None:
-    """Return the first function of the frame's places that may be blamed, without compiler suffixes."""
+    """Return the first function in the frame's places that may be blamed, without compiler suffixes."""
     for place in frame.places:
         for name in _candidates(text, place, frame.anchor):
             plain = plain_name(name)
@@ -90,7 +90,7 @@ def find_frame(text: bytes, frame: Frame, rules: RuleSet) -> bytes | None:
 
 
 def trace_frames(text: bytes) -> Iterator[bytes]:
-    """Give the functions of the first call trace, innermost first, without guesses (`? func`)."""
+    """Yield the functions of the first call trace, innermost first, without guesses (`? func`)."""
     head = _TRACE_HEAD.search(text)
     if head is None:
         return
@@ -99,7 +99,7 @@ def trace_frames(text: bytes) -> Iterator[bytes]:
 
 
 def has_trace(text: bytes) -> bool:
-    """Tell whether a call trace with at least one function is there."""
+    """Tell whether there is a call trace with at least one function."""
     return next(trace_frames(text), None) is not None
 
 
@@ -152,9 +152,9 @@ class Report:
         rule: the rule that fired.
         start: raw offset of the first byte of `data`.
         trigger: raw offset of the line that fired.
-        data: from `start` to where the report ends at the latest.
-        complete: no more bytes will come; before that a title may lack its function.
-        follows: something else was found in this boot before.
+        data: from `start` to the latest possible end of the report.
+        complete: whether no more bytes will come; before that, a title may lack its function.
+        follows: whether something else was found in this boot before.
     """
 
     rule: Rule
@@ -167,7 +167,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Name:
-    """A title, others for the same fault, and the reason not to trust them."""
+    """A title, other titles for the same fault, and the reason not to trust them."""
 
     title: str
     alt: tuple[str, ...] = ()
@@ -175,7 +175,7 @@ class _Name:
 
 
 def classify(report: Report, rules: RuleSet) -> Finding:
-    """Return the finding of `report`; pure, the same bytes give the same finding."""
+    """Return the finding of `report`: the same bytes always give the same finding."""
     lines = report_lines(report)
     text = b"\n".join(line.text for line in lines)
     form, match = _first_form(report.rule, text)
@@ -199,7 +199,7 @@ def classify(report: Report, rules: RuleSet) -> Finding:
 
 
 def report_lines(report: Report) -> list[Line]:
-    """Return the lines that belong to the report: of one printer, up to its end mark."""
+    """Return the lines that belong to the report: those of one context, up to its end mark."""
     context = b""
     chosen: list[Line] = []
     longest = LONGEST_REPORT_LINES if report.rule.form else 1
@@ -268,7 +268,7 @@ def _rename(rules: RuleSet, name: bytes) -> bytes:
 
 
 def plain_title(text: str) -> str:
-    """Return `text` with addresses and numbers replaced, so that the same fault has one title."""
+    """Return `text` with addresses and numbers replaced, so that the same fault has the same title."""
     for pattern, word in _NUMBERS:
         text = pattern.sub(word, text)
     return text

@@ -25,11 +25,11 @@ _MACROS = {
     "{{ADDR}}": r"(?:0x)?[0-9a-f]{4,16}",
     "{{TASK}}": r"[^\n]{1,40}?",
 }
-_ANCHOR = re.compile(rb"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[$^]")  # what is escaped or in a class is none
+_ANCHOR = re.compile(rb"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[$^]")  # escaped or in a class, ^ and $ are no anchors
 
 
 class Pattern(Protocol):
-    """What is used of a compiled RE2 pattern; the package has no types of its own."""
+    """The part of a compiled RE2 pattern that is used here; the package comes without types."""
 
     pattern: bytes
 
@@ -37,14 +37,14 @@ class Pattern(Protocol):
         """Return the first match."""
 
     def finditer(self, text: bytes) -> Iterator[re.Match[bytes]]:
-        """Give all matches."""
+        """Yield all matches."""
 
     def sub(self, repl: bytes, text: bytes) -> bytes:
         """Return `text` with its matches replaced."""
 
 
 class PatternSet(Protocol):
-    """What is used of a compiled RE2 set: many patterns in one pass."""
+    """The part of a compiled RE2 set that is used here: many patterns in one pass."""
 
     def Match(self, text: bytes) -> list[int] | None:  # noqa: N802 - the package's own name
         """Return the numbers of the patterns that match."""
@@ -101,7 +101,7 @@ _NOTHING = _any_of(())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """How one sort of report of a rule is recognised and named."""
+    """How one variety of a rule's reports is recognised and named."""
 
     match: _ByLine
     title: str
@@ -136,10 +136,9 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Where the blamed function stands, and which functions are never blamed.
+    """Where to look for the function to blame, and which functions are never blamed.
 
-    A place is a pattern with one group, or one of the words "trace", "anchor" and "list"; places are tried in
-    order.
+    Places are tried in order; each is a pattern with one group, or the word "trace", "anchor" or "list".
     """
 
     id: str
@@ -150,7 +149,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rename:
-    """A function that has several names for the same thing; the first that matches counts."""
+    """The common name for functions that are the same to a reader; the first match counts."""
 
     match: _One
     to: str
@@ -173,14 +172,14 @@ class RuleSet:
     """All rules of a scan.
 
     Attributes:
-        rules: in the order of the files; the first whose trigger fits a line names it.
+        rules: in the order of the files; the first whose trigger matches a line names it.
         frames: by id.
-        skip: functions that no report is named after, one pattern.
-        suppress: titles and report lines that are known noise, one pattern.
-        foreign: functions that say that a trace belongs to another report, one pattern.
+        skip: matches functions that no report is named after.
+        suppress: matches titles and report lines that are known noise.
+        foreign: matches functions which show that a trace belongs to another report.
         renames: in the order of the files.
-        screen: says which of `screened` may stand somewhere in a piece of text.
-        screened: a rule's id and a pattern that it needs, for each pattern of `screen`.
+        screen: finds which of `screened` may match somewhere in a text.
+        screened: for each pattern of `screen`, a rule's id and a pattern that the rule needs.
     """
 
     rules: tuple[Rule, ...]
@@ -193,7 +192,7 @@ class RuleSet:
     screened: tuple[tuple[str, bytes], ...]
 
     def screen_hits(self, data: bytes) -> frozenset[str]:
-        """Return the ids of the rules that may have something to do with `data`; almost always none."""
+        """Return the ids of the rules that may match in `data`; almost always none."""
         return frozenset(self.screened[index][0] for index in self.screen.Match(data) or ())
 
     def hit_pattern(self, hits: frozenset[str]) -> Pattern:
@@ -252,7 +251,7 @@ def _compiled_union(patterns: tuple[bytes, ...]) -> Pattern:
 
 
 def _loose(pattern: bytes) -> bytes:
-    """Return a pattern for raw text, where stamps and escapes stand before the line's text: no anchors."""
+    """Return the pattern without anchors, for raw text with stamps and escapes before a line's text."""
     return _ANCHOR.sub(lambda part: b"" if part[0] in {b"^", b"$"} else part[0], pattern)
 
 
