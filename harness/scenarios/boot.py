@@ -69,10 +69,10 @@ SCENARIOS = (
     ),
     scenario(
         "boot-loop",
-        "A guest that panics at every boot and reboots is recognised as looping",
+        "A guest that panics at every boot and reboots is seen to loop",
         "Boots with an init that ends at once and with panic=1, so that the kernel reboots after each "
-        "panic. The console must carry both boots and the restart between them: only its text tells a boot "
-        "loop from a slow boot.",
+        "panic. The console must carry both boots and the restart between them: a boot loop is told from a "
+        "slow boot only by its text.",
         Expect(
             effects=(
                 phrases.panic(r"Attempted to kill init!"),

@@ -89,7 +89,7 @@ SCENARIOS = (
     ),
     scenario(
         "flood-nmi",
-        "NMI on a flooded console: the panic is read completely",
+        "NMI on a flooded console: the panic is read whole",
         "Floods the console from a shell and sends an NMI to a guest told to panic on one. The whole panic "
         "must be found in the flood, without a byte lost.",
         Reach(stage=Stage.SHELL),

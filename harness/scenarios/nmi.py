@@ -26,10 +26,10 @@ _HANGS: tuple[Step, ...] = (
 SCENARIOS = (
     scenario(
         "nmi-panic",
-        "NMI makes the kernel panic, and the panic is read completely",
-        "Sends an NMI to a guest told to panic on one (unknown_nmi_panic). This is how to get a crash dump "
-        "from a dead server. The console must carry the panic to its last line, because nothing comes after "
-        "it.",
+        "NMI makes the kernel panic, and the panic is read whole",
+        "Sends an NMI to a guest told to panic on one (unknown_nmi_panic). This is how a dead server is "
+        "made to leave a crash dump; the console must carry the panic to its last line, because nothing "
+        "comes after it.",
         Reach(stage=Stage.SHELL),
         _PANICS,
         severity=Severity.BLOCKER,

@@ -33,7 +33,7 @@ _DISABLED = phrases.line(r"sysrq: This sysrq operation is disabled\.", "the kern
 SCENARIOS = (
     scenario(
         "sysrq-crash",
-        "BREAK + c makes the kernel panic, and the panic is read completely",
+        "BREAK + c makes the kernel panic, and the panic is read whole",
         "Sends c, which crashes the kernel on purpose. With a crash kernel installed this saves a dump of a "
         "server whose trouble can't be understood otherwise.",
         Reach(stage=Stage.SHELL),

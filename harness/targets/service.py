@@ -215,7 +215,7 @@ class ServiceTargets:
     def misfit(self, scenario: Scenario, features: frozenset[str], spec: MachineSpec) -> str | None:
         """Return what the machine or the service lacks."""
         if REGISTERED in features:
-            return "the service has no images that users registered"
+            return "the service has no images that their users registered"
         return lacking(scenario, capabilities(spec), spec.machine) or service_misfit(scenario)
 
     @contextmanager
