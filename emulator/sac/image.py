@@ -15,8 +15,7 @@ from types import MappingProxyType
 from emulator import places
 from emulator.errors import SpecError
 from emulator.files import open_whole
-from emulator.machine.board import Board
-from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType
+from emulator.machine.spec import Board, Disk, Firmware, MachineSpec, MachineType
 from emulator.sac.disk import (
     BOOT_SECTOR,
     DISK_BYTES,
@@ -109,7 +108,7 @@ class SacImage:
             FileError: the disk can't be written.
         """
         return sac_spec(
-            way=SAC_WAYS[board.firmware],
+            way=SacBoot.UEFI_DISK if board.firmware.is_uefi else SacBoot.BIOS_DISK,
             machine=board.machine,
             knobs=parse_knobs((*board.words, f"profile={self.profile.name}")),
             name=board.name or "sac",
@@ -166,9 +165,6 @@ class SacBoot(StrEnum):
     UEFI_DISK = "uefi-disk"
     MULTIBOOT = "multiboot"
     PVH = "pvh"
-
-
-SAC_WAYS = MappingProxyType({Firmware.SEABIOS: SacBoot.BIOS_DISK, Firmware.OVMF: SacBoot.UEFI_DISK})
 
 
 def sac_spec(

@@ -14,9 +14,16 @@ from typing import Literal
 from emulator import places
 from emulator.errors import SpecError
 from emulator.files import write_whole
-from emulator.machine.board import Board
-from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType
-from emulator.machine.windows_parts import WindowsParts
+from emulator.machine.spec import (
+    Board,
+    Disk,
+    DiskBus,
+    DiskFormat,
+    Firmware,
+    MachineSpec,
+    MachineType,
+    WindowsParts,
+)
 from emulator.sac.image import Account, SacConsole
 from emulator.sac.knobs import PROFILES, SacKnobs
 from emulator.sac.profile import IDENTITY, SacProfile, load_profile

@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from emulator.images.kinds import GuestImage
     from emulator.sac.image import Account
     from emulator.sac.profile import SacProfile
     from emulator.windows.image import WindowsImage
@@ -64,7 +65,7 @@ def conformance(
     """Lead a SAC through its commands, and print how its texts differ from a release's, by section."""
     from emulator.clock import utc_now  # noqa: PLC0415
     from emulator.errors import SpecError  # noqa: PLC0415
-    from emulator.sac.image import SAC_IMAGES  # noqa: PLC0415
+    from emulator.sac.image import SAC_IMAGES, sac_image  # noqa: PLC0415
     from emulator.sac.profile import load_profile  # noqa: PLC0415
     from harness.recording.record import private_files  # noqa: PLC0415
 
@@ -75,11 +76,12 @@ def conformance(
         if recording is not None:
             outcome = _recording(recording, wanted)
         elif target in SAC_IMAGES:
-            outcome = _image(target, place, wanted, destructive=destructive is not False, append=append)
+            image, words = sac_image(target), tuple(append.split())
+            outcome = _image(image, place, wanted, destructive=destructive is not False, words=words)
         elif append:
             raise SpecError("--append sets knobs of a SAC image; this target has none")
         elif target and (windows := _registered(target)) is not None:
-            outcome = _windows(windows, place, wanted, destructive=bool(destructive))
+            outcome = _image(windows, place, wanted, destructive=bool(destructive))
         else:
             outcome = _port(
                 port or _console_of(target),
@@ -95,32 +97,28 @@ def conformance(
 
 def _recording(directory: Path, profile: SacProfile | None) -> ConformanceResult:
     from emulator.errors import SpecError  # noqa: PLC0415
-    from harness.conformance.checks import conduct_recording  # noqa: PLC0415
-    from harness.recording.kept import RAW, SANITISED  # noqa: PLC0415
+    from harness.conformance.checks import check_recording  # noqa: PLC0415
+    from harness.recording.record import RAW, SANITISED  # noqa: PLC0415
 
     if profile is None:
         raise SpecError("--recording needs --profile: which release it is compared with")
     inner = next((directory / name for name in (RAW, SANITISED) if (directory / name).is_dir()), directory)
-    return conduct_recording(inner, profile)
+    return check_recording(inner, profile)
 
 
 def _image(
-    name: str, place: Path, profile: SacProfile | None, *, destructive: bool, append: str
+    image: GuestImage,
+    place: Path,
+    profile: SacProfile | None,
+    *,
+    destructive: bool,
+    words: tuple[str, ...] = (),
 ) -> ConformanceResult:
-    from emulator.sac.image import sac_image  # noqa: PLC0415
-    from emulator.sac.knobs import parse_knobs  # noqa: PLC0415
-    from harness.conformance.checks import conduct_image  # noqa: PLC0415
+    from harness.conformance.checks import check_image  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
 
-    image = sac_image(name)
-    return conduct_image(
-        image,
-        Lab(run_dir=place),
-        knobs=parse_knobs((*append.split(), f"profile={image.profile.name}")),
-        profile=profile,
-        destructive=destructive,
-        tell=_teller(),
-    )
+    lab = Lab(run_dir=place)
+    return check_image(image, lab, words=words, profile=profile, destructive=destructive, tell=_teller())
 
 
 def _require_one(target: str, port: str, recording: Path | None) -> None:
@@ -137,16 +135,6 @@ def _registered(name: str) -> WindowsImage | None:
     return registry.open(name) if name in registry.images() else None
 
 
-def _windows(
-    image: WindowsImage, place: Path, profile: SacProfile | None, *, destructive: bool
-) -> ConformanceResult:
-    from harness.conformance.checks import conduct_windows  # noqa: PLC0415
-    from harness.run.lab import Lab  # noqa: PLC0415
-
-    lab = Lab(run_dir=place)
-    return conduct_windows(image, lab, profile=profile, destructive=destructive, tell=_teller())
-
-
 def _port(
     url: str,
     place: Path,
@@ -156,9 +144,9 @@ def _port(
     account: Account | None,
     destructive: bool,
 ) -> ConformanceResult:
-    from harness.conformance.checks import conduct_port  # noqa: PLC0415
+    from harness.conformance.checks import check_port  # noqa: PLC0415
 
-    return conduct_port(
+    return check_port(
         url,
         place,
         baudrate=baudrate,

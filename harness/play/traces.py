@@ -10,7 +10,7 @@ from types import MappingProxyType
 from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
 from emulator.guest_text import sac as sac_text
-from emulator.guest_text.boots import LOADER, SYSTEM
+from emulator.guest_text.expected import LOADER, SYSTEM
 from emulator.guest_text.linux import KERNEL, MARKER, LinuxProfile
 from harness.scenario.kind import GuestKind
 from harness.scenario.stages import Stage

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from emulator.images.kinds import GuestImage
-from emulator.machine.board import Board
-from emulator.machine.spec import Firmware, MachineSpec, MachineType
+from emulator.machine.spec import Board, Firmware, MachineSpec, MachineType
 from emulator.sac.knobs import knob_words
 from emulator.values import json_ready
 from harness.cells.cell import Cell

@@ -8,8 +8,7 @@ from typing import TypeVar
 
 from emulator.errors import SpecError
 from emulator.images.kinds import GuestImage
-from emulator.machine.board import Board
-from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
+from emulator.machine.spec import Board, Device, Firmware, MachineSpec, MachineType
 
 _E = TypeVar("_E", bound=StrEnum)
 _MEMORY_MIB = 256

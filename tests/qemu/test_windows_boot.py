@@ -13,10 +13,9 @@ from emulator.images.image import linux_spec
 from emulator.images.store import ensure_image
 from emulator.machine.machine import open_machine
 from emulator.machine.power import MachineState
-from emulator.machine.procfs import read_stat
+from emulator.machine.process import read_stat
 from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
-from emulator.machine.spec import Accelerator, Firmware, MachineType
-from emulator.machine.windows_parts import WindowsParts
+from emulator.machine.spec import Accelerator, Firmware, MachineType, WindowsParts
 from emulator.sac.image import SacBoot, sac_spec, write_sac_disk
 from emulator.sac.knobs import Hang, SacKnobs
 from emulator.sac.profile import IDENTITY, load_profile
