@@ -133,12 +133,12 @@ def _try_steps(
 ) -> Verdict:
     if transcript.truncated is not None:
         return Verdict(status=Status.BROKEN, reason=Reason.TRUNCATED, message=transcript.truncated)
-    bench = _Bench(transcript, TRACES[scenario.guest])
+    collector = _Collector(transcript, TRACES[scenario.guest])
     for played in steps:
-        verdict = bench.try_step(played)
+        verdict = collector.try_step(played)
         if verdict is not None:
-            return bench.close(verdict)
-    return bench.close(_last_word(transcript, alarms))
+            return collector.close(verdict)
+    return collector.close(_last_word(transcript, alarms))
 
 
 def _unexpected_alarms(
@@ -197,7 +197,7 @@ def _last_word(transcript: Transcript, bad: Sequence[Alarm]) -> Verdict:
 
 
 @dataclass
-class _Bench:
+class _Collector:
     """Collects evidence while it tries one step after another."""
 
     transcript: Transcript
