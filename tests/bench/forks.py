@@ -25,7 +25,7 @@ from harness.play.guest import OpenGuest
 from harness.play.session import Session
 from harness.run.lab import Lab
 from harness.scenario.stages import Stage
-from harness.snapshots.reach import reach_stage
+from harness.snapshots.start import reach_stage
 
 BOUND_S = 120.0
 

@@ -19,7 +19,7 @@ from emulator.snapshots.store import SnapshotStore
 from harness.guests.sac import SacGuest
 from harness.play.session import Session
 from harness.scenario.stages import Stage
-from harness.snapshots.reach import reach_stage
+from harness.snapshots.start import reach_stage
 
 TCG = Choice(accelerator="tcg", reason="what every host has")
 DRIVER = partial(SacGuest, profile=load_profile("2022"))

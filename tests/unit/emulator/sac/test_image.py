@@ -10,9 +10,9 @@ from emulator.sac.image import SAC_IMAGES, sac_features, sac_image
 from emulator.sac.knobs import PROFILES, Hang, SacKnobs, parse_knobs
 from emulator.sac.profile import IDENTITY
 from harness.cells.cell import parse_cell_id
-from harness.cells.spec import guest_spec
 from harness.guests.drivers import open_guest
 from harness.run.lab import Lab
+from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
 from harness.terminal.boot_spec import interactive_spec
 

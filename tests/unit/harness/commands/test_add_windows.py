@@ -13,13 +13,13 @@ from emulator.windows.image import Level, WindowsImage
 from emulator.windows.registry import WindowsRegistry, identify
 from harness import cli
 from harness.cells.cell import parse_cell_id
-from harness.cells.fit import misfit
-from harness.cells.spec import guest_spec
+from harness.cells.matrix import misfit
 from harness.commands import windows_options
 from harness.guests.drivers import open_guest
 from harness.play.session import Session
 from harness.run.cell_run import CellRun
 from harness.run.lab import Lab
+from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
 from harness.targets import find_target
 from harness.terminal.boot_spec import interactive_spec
