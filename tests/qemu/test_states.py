@@ -262,7 +262,7 @@ def test_disk_without_room_is_refused_before_qemu_would_die_of_it(
 ) -> None:
     usage = type("Usage", (), {"free": 100 * 2**20})
     monkeypatch.setattr(making.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(SnapshotError, match=r"100 MiB free, a state of it takes 160"):
+    with pytest.raises(SnapshotError, match=r"100 MiB free, a snapshot of it takes 160"):
         lab.ensure()
     assert lab.boots == 0
     assert [path for path in lab.store().root.iterdir() if path.is_dir()] == []
