@@ -44,18 +44,17 @@ def send(
     """Send NMI, SysRq, reset or power to a VM and say what effect was seen."""
     from emulator.clock import Deadline  # noqa: PLC0415
     from emulator.guest_text.printable import escape  # noqa: PLC0415
-    from harness.azure import stimuli  # noqa: PLC0415
     from harness.azure.arm import open_arm  # noqa: PLC0415
     from harness.azure.names import parse_time, parse_vm  # noqa: PLC0415
-    from harness.azure.virtual_machine import AzureVm  # noqa: PLC0415
+    from harness.azure.virtual_machine import AzureVm, parse_stimulus, send_stimulus  # noqa: PLC0415
     from harness.scenario.exit_codes import EXIT_FAILED, EXIT_PASSED  # noqa: PLC0415
 
-    request = stimuli.parse_request(words)
+    request = parse_stimulus(words)
     patience_s = parse_time(within, option="--within")
     address = service.address()
     vm = parse_vm(request.vm, subscription=address.subscription, group=address.group)
     with open_arm(address) as arm:
-        observed = stimuli.send(AzureVm(arm, vm), request, Deadline.after(patience_s), force=force)
+        observed = send_stimulus(AzureVm(arm, vm), request, Deadline.after(patience_s), force=force)
     what = f"{request.act} {request.keys}".strip()
     said = "effect seen" if observed.seen else "injected, but no effect seen"
     evidence = f": {escape(observed.evidence.encode())}" if observed.evidence else ""
