@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.errors import SpecError
+from emulator.machine.spec import Firmware
 from harness.commands import windows_options as option
 from harness.commands.windows_options import one_of, read_secret
 
@@ -62,7 +63,6 @@ def add_windows(
 
     Exit code 2: there is no such file, it is no ISO or disk, or has no Windows on it. 3: no installation.
     """
-    from emulator.machine.spec import Firmware  # noqa: PLC0415
     from emulator.windows.registration import RegistrationOptions, propose_disk, propose_iso  # noqa: PLC0415
 
     _require_one(iso, disk, install=install, list_editions=list_editions, edition=edition)
