@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.errors import SpecError
+from emulator.machine.spec import Firmware
 from harness.commands import windows_options as option
 from harness.commands.windows_options import one_of, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emulator.windows.media import Edition
-    from emulator.windows.registration import Proposal, RegistrationOptions
+    from emulator.windows.registration import Edition, Proposal, RegistrationOptions
 
 EXAMPLES = """Examples:
 
@@ -72,7 +72,7 @@ def add_windows(
     options = RegistrationOptions(
         name=name,
         release=release,
-        firmware=one_of("firmware", firmware, ("seabios", "ovmf")),
+        firmware=None if firmware is None else Firmware(one_of("firmware", firmware, tuple(Firmware))),
         disk_format=one_of("format", disk_format, ("raw", "qcow2", "vhdx")),
         tpm=tpm,
         user=user,
@@ -114,7 +114,7 @@ def _require_one(
 
 
 def _list_editions(iso: Path) -> None:
-    from emulator.windows.media import read_media, require_file  # noqa: PLC0415
+    from emulator.windows.registration import read_media, require_file  # noqa: PLC0415
 
     media = read_media(require_file(iso, option="--iso"))
     for one in media.editions:
@@ -189,7 +189,7 @@ def _install(
 
 
 def _choose(iso: Path, wanted: str) -> Edition:
-    from emulator.windows.media import find_edition, list_editions, read_media  # noqa: PLC0415
+    from emulator.windows.registration import find_edition, list_editions, read_media  # noqa: PLC0415
 
     editions = read_media(iso).editions
     if not editions:

@@ -10,9 +10,8 @@ from types import ModuleType
 import pytest
 
 from emulator.errors import SpecError
-from harness.cells.cell import Cell, spread
-from harness.cells.matrix import Matrix, parse_shard, read_matrix, shard
-from harness.cells.selection import mark_name
+from harness.cells.cell import Cell, mark_name, parse_shard, shard, spread
+from harness.cells.matrix import Matrix, read_matrix
 from harness.plugin import cell_test
 from harness.scenarios import LIBRARY
 

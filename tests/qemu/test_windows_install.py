@@ -16,6 +16,7 @@ from emulator.clock import Deadline
 from emulator.errors import DeadlineExceeded, ImageError, MissingPrerequisite
 from emulator.machine.ledger import collect_garbage
 from emulator.machine.machine import open_machine
+from emulator.machine.spec import Firmware
 from emulator.windows.answer_file import Answers
 from emulator.windows.image import Level, windows_spec
 from emulator.windows.install import PREFIX, Installation, install_windows
@@ -28,7 +29,7 @@ from tests.support.windows_media import COM2, CORE, DESKTOP, saying_on, write_is
 pytestmark = pytest.mark.qemu
 CHECKOUT = Path(__file__).parents[2]
 GOOD = saying_on(COM2, b"IMAGE-STAGE setup\r\nIMAGE-STAGE specialize\r\nnoise\r\nIMAGE-READY\r\n", SWITCH_OFF)
-ANSWERS = Answers(image_index=1, password="Secret-99", firmware="seabios")
+ANSWERS = Answers(image_index=1, password="Secret-99", firmware=Firmware.SEABIOS)
 
 
 @pytest.fixture(autouse=True)
@@ -67,15 +68,18 @@ def test_guest_that_is_ready_is_sealed(tmp_path, install):
     assert base == tmp_path / "root/bases/ws.qcow2"
     assert stat.S_IMODE(base.stat().st_mode) == 0o400
     assert left_in(tmp_path / "root") == ["bases"]
-    with pytest.raises(ImageError, match="is there already"):
+    with pytest.raises(ImageError, match="exists already"):
         install(GOOD)
 
 
 @pytest.mark.parametrize(
     ("said", "text"),
     [
-        (b"", "without saying IMAGE-READY on COM2; last it told of: no stage at all"),
-        (b"IMAGE-STAGE setup\r\nIMAGE-READY? no\r\n", "last it told of: setup; its console and COM2 are in"),
+        (b"", "without saying IMAGE-READY on COM2; last stage reported: no stage at all"),
+        (
+            b"IMAGE-STAGE setup\r\nIMAGE-READY? no\r\n",
+            "stage reported: setup; its console and COM2 are in",
+        ),
     ],
 )
 def test_guest_that_ends_without_being_ready_leaves_nothing_but_evidence(tmp_path, install, said, text):
@@ -87,7 +91,7 @@ def test_guest_that_ends_without_being_ready_leaves_nothing_but_evidence(tmp_pat
 
 
 def test_guest_that_is_never_ready_is_given_up(tmp_path, install):
-    with pytest.raises(DeadlineExceeded, match="not ready in time; last it told of: setup"):
+    with pytest.raises(DeadlineExceeded, match="not ready in time; last stage reported: setup"):
         install(saying_on(COM2, b"IMAGE-STAGE setup\r\n", IDLE), seconds=4)
     assert left_in(tmp_path / "root") == []
 
@@ -98,7 +102,7 @@ def test_mark_alone_is_not_enough(tmp_path, install):
     assert left_in(tmp_path / "root") == []
 
 
-@pytest.mark.parametrize("firmware", ["seabios", "ovmf"])
+@pytest.mark.parametrize("firmware", Firmware)
 def test_media_that_nothing_boots_from_are_told_long_before_the_deadline(tmp_path, install, firmware):
     with pytest.raises(ImageError, match="nothing boots: the firmware found neither disk nor CD"):
         install(None, seconds=3600, answers=replace(ANSWERS, firmware=firmware))

@@ -36,11 +36,7 @@ class LinkWatchdog:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._powers = {vm.key: vm.power for vm in service.cloud.all(VirtualMachine)}
-        self._leave = service.cloud.watch(self._see)
-
-    def close(self) -> None:
-        """Stop watching."""
-        self._leave()
+        service.cloud.watch(self._see)
 
     def _see(self, record: Record, present: bool) -> None:  # noqa: FBT001  # the shape of an Observer
         if isinstance(record, _WHO_MAY):

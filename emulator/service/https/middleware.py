@@ -199,9 +199,8 @@ class SingleSlashes:
 class ResponseHeaders:
     """Adds Azure's headers to every HTTP answer, and those that restrict browsers."""
 
-    def __init__(self, app: ASGIApp, *, headers: Mapping[str, str] = _HEADERS) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -214,7 +213,7 @@ class ResponseHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
+                for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
                 headers["x-ms-request-id"] = request_id
                 headers["x-ms-correlation-request-id"] = (

@@ -23,7 +23,6 @@ KNOWN = frozenset(
         "microsoft.storage",
     }
 )
-METHODS = ("GET", "PUT", "PATCH", "POST", "DELETE")
 
 router: APIRouter = arm_router()
 Namespace = Annotated[str, Path(max_length=200)]
@@ -69,7 +68,7 @@ def unknown_type(namespace: str, rest: str, api_version: str) -> CloudError:
     return CloudError(404, "InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.")
 
 
-for _method in METHODS:
+for _method in ("GET", "PUT", "PATCH", "POST", "DELETE"):
     router.add_api_route(
         "/subscriptions/{subscription}/resourceGroups/{group}/providers/{namespace}/{rest:path}",
         refuse_in_group,

@@ -185,16 +185,5 @@ def _sku(name: str, cores: int, memory_mib: int, locations: tuple[str, ...]) -> 
     }
 
 
-add_machine_routes(
-    router,
-    _VM,
-    locate_vm,
-    actions=(
-        Action.START,
-        Action.RESTART,
-        Action.DEALLOCATE,
-        Action.REDEPLOY,
-        Action.REAPPLY,
-        Action.REIMAGE,
-    ),
-)
+_ACTIONS = [action for action in Action if action is not Action.POWER_OFF]  # which has a route of its own
+add_machine_routes(router, _VM, locate_vm, actions=_ACTIONS)

@@ -6,15 +6,15 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from emulator.errors import SpecError
+from emulator.machine.spec import Firmware
 from emulator.windows.answer_file import (
     BOOT_SETTINGS,
     READY,
     UNATTEND,
     Answers,
-    find_gaps,
     render_answer_file,
-    require_complete,
 )
+from tests.support.answer_file_check import find_gaps
 
 PASSWORD = "Secret<&>99"
 ANSWERS = Answers(image_index=2, password=PASSWORD)
@@ -24,19 +24,18 @@ def texts(document, name):
     return [found.text for found in ET.fromstring(document).iter(f"{{{UNATTEND}}}{name}")]
 
 
-@pytest.mark.parametrize("firmware", ["ovmf", "seabios"])
+@pytest.mark.parametrize("firmware", [Firmware.OVMF, Firmware.SEABIOS])
 @pytest.mark.parametrize("key", ["", "AAAAA-BBBBB-CCCCC-DDDDD-EEEEE"])
 def test_answer_file_is_complete(firmware, key):
     document = render_answer_file(
         Answers(image_index=3, password=PASSWORD, firmware=firmware, product_key=key)
     )
     assert find_gaps(document) == []
-    require_complete(document)
     assert texts(document, "Value") == ["3", PASSWORD, PASSWORD]
     assert texts(document, "Type") == (
-        ["EFI", "MSR", "Primary"] if firmware == "ovmf" else ["Primary", "Primary"]
+        ["EFI", "MSR", "Primary"] if firmware is Firmware.OVMF else ["Primary", "Primary"]
     )
-    assert texts(document, "Active") == ([] if firmware == "ovmf" else ["true"])
+    assert texts(document, "Active") == ([] if firmware is Firmware.OVMF else ["true"])
     assert texts(document, "Key") == ["/IMAGE/INDEX", *([key] if key else [])]
     assert document.startswith(b"<?xml version=")
     assert document.count(b"\n") == document.count(b"\r\n")
@@ -78,8 +77,6 @@ def test_check_says_no(old, new, gap):
     assert old in document
     gaps = find_gaps(document.replace(old, new))
     assert any(gap in one for one in gaps), gaps
-    with pytest.raises(SpecError, match=r"Autounattend\.xml: "):
-        require_complete(document.replace(old, new))
 
 
 @pytest.mark.parametrize(

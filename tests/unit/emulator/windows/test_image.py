@@ -21,7 +21,7 @@ IMAGE = WindowsImage(
     disk_format="vhdx",
     identity=FileIdentity(size=1, mtime_ns=2, ends_sha256="3"),
     release="2022",
-    firmware="ovmf",
+    firmware=Firmware.OVMF,
 )
 OVMF = FirmwareFiles(code=Path("/fw/CODE.fd"), vars_template=Path("/fw/VARS.fd"))
 

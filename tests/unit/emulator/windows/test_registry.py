@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from emulator.errors import ImageError, SpecError
+from emulator.machine.spec import Firmware
 from emulator.sac.profile import IDENTITY
 from emulator.windows.image import UNVERIFIED, Level, WindowsImage
 from emulator.windows.registry import WindowsRegistry, identify
@@ -31,7 +32,7 @@ def image(tmp_path):
         disk_format="qcow2",
         identity=identify(path),
         release="2019",
-        firmware="ovmf",
+        firmware=Firmware.OVMF,
         password=SECRET,
     )
 
@@ -115,7 +116,7 @@ def test_damaged_registry_is_told_and_left_as_it_is(registry, image, text):
     file = registry.root / "images.json"
     file.write_text(text)
     for act in (registry.images, lambda: registry.add(image), lambda: registry.remove("ws")):
-        with pytest.raises(ImageError, match=r"images\.json: damaged; mend or remove it"):
+        with pytest.raises(ImageError, match=r"images\.json: damaged; repair or remove it"):
             act()
     assert file.read_text() == text
 
