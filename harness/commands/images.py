@@ -18,7 +18,7 @@ from emulator.windows.registry import WindowsRegistry
 from harness.commands import add_windows as windows
 
 if TYPE_CHECKING:
-    from rich.progress import Progress  # what draws is loaded where it draws: it takes as long as the rest
+    from rich.progress import Progress  # rich takes as long to import as all the rest: only where it draws
 
 app = typer.Typer(
     help="Guest images: Debian kernels with a small initramfs, built here and kept outside the checkout.\n\n"
@@ -39,7 +39,7 @@ def list_images(
         bool, typer.Option("--json", help="Print one JSON array, an object for each image.")
     ] = False,
 ) -> None:
-    """List the images of the catalog, what has been built of them, and Windows that you registered.
+    """List the images of the catalog, which of them are built, and the Windows images you registered.
 
     Examples: `ttylab images list`, `ttylab images list --json`.
     """
@@ -61,12 +61,12 @@ def build(
     names: Names = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="Every image of the catalog.")] = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build also what is there already.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build again what is there already.")] = False,
 ) -> None:
-    """Fetch Debian's packages, check them, and make images of them.
+    """Fetch Debian's packages, check them, and build images from them.
 
-    What is built already is left as it is, and needs no network. The kernel is the newest of the
-    image's suite when it is first built, and stays until `ttylab images prune --all`.
+    An image that is built already is left as it is, and needs no network. Its kernel is the newest in the
+    suite when it is first built, and stays until `ttylab images prune --all`.
 
     Examples: `ttylab images build bookworm trixie`, `ttylab images build --all`.
     """
@@ -85,7 +85,7 @@ def build(
 def verify(names: Names = None) -> None:
     """Read every byte of images and packages again, and compare the hashes.
 
-    Without names: whatever is built. Exit code 3 if something is wrong.
+    Without names: all that are built. Exit code 3 if something is wrong.
 
     Examples: `ttylab images verify`, `ttylab images verify bookworm`.
     """
@@ -104,7 +104,7 @@ def prune(
     *,
     every: Annotated[bool, typer.Option("--all", help="Remove the images of the catalog too.")] = False,
 ) -> None:
-    """Remove older builds, packages that no image needs, and what interrupted builds left.
+    """Remove older builds, packages that no image needs, and leftovers of interrupted builds.
 
     Examples: `ttylab images prune`, `ttylab images prune --all`.
     """
@@ -113,7 +113,7 @@ def prune(
 
 
 def as_object(entry: CatalogEntry, image: Image | None) -> dict[str, object]:
-    """Return what `--json` prints of one image; programs rely on these keys."""
+    """Return what `--json` prints for one image; programs rely on these keys."""
     return {
         "name": entry.name,
         "suite": entry.suite,
@@ -129,7 +129,7 @@ def as_object(entry: CatalogEntry, image: Image | None) -> dict[str, object]:
 
 
 def windows_as_object(image: WindowsImage) -> dict[str, object]:
-    """Return what `--json` prints of Windows that its user registered; the password is no part of it."""
+    """Return what `--json` prints for a registered Windows, without its password."""
     provenance = image.provenance()
     return {
         "name": image.name,

@@ -1,4 +1,4 @@
-"""`ttylab scenarios`: what can be run, in words for people and for programs."""
+"""`ttylab scenarios`: what can be run, for people and for programs."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def list_scenarios(
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A scenario of the list.")]) -> None:
-    """Describe one scenario: why it matters, what is done, what must be seen.
+def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A scenario on the list.")]) -> None:
+    """Describe one scenario: why it matters, what it does, what must be seen.
 
     Example: `ttylab scenarios show nmi-panic`.
     """
@@ -46,7 +46,7 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A scenario of
 
 
 def as_object(scenario: Scenario) -> dict[str, object]:
-    """Return what programs read of a scenario; every set becomes a sorted list."""
+    """Return a scenario for programs; every set becomes a sorted list."""
     return {
         "name": scenario.name,
         "title": scenario.title,
@@ -59,7 +59,7 @@ def as_object(scenario: Scenario) -> dict[str, object]:
 
 
 def render_scenario(scenario: Scenario) -> str:
-    """Return all about a scenario as text of several lines."""
+    """Return everything about a scenario as text of several lines."""
     facts = {
         "severity": scenario.severity.value,
         "tags": ", ".join(sorted(scenario.tags)),
@@ -84,7 +84,7 @@ def render_scenario(scenario: Scenario) -> str:
 
 
 def _show_table(scenarios: Iterable[Scenario]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - programs that read JSON need not wait for it
+    from rich.console import Console  # noqa: PLC0415 - JSON does not need it
     from rich.table import Table  # noqa: PLC0415
 
     table = Table("name", "severity", "title", box=None, pad_edge=False)

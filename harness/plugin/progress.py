@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from emulator.clock import SYSTEM_CLOCK
-from harness.plugin.cell_test import STATUS_PROPERTY
+from harness.plugin.matrix_items import STATUS_PROPERTY
 from harness.plugin.run_recorder import RECORD, RecordHooks
 
 _CELL = re.compile(r"\[(?P<id>[^\]]+)\]$")

@@ -17,9 +17,8 @@ from emulator.places import RESULTS
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.fit import misfit
 from harness.plugin.run_recorder import new_run_id
-from harness.repeat.outcome import Ending
 from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition, parse_jitter
-from harness.repeat.summary import Hunt, Summary, summarise
+from harness.repeat.summary import Ending, Hunt, Summary, summarise
 from harness.repeat.text import HuntProgress
 from harness.repeat.workers import Job, Workers
 from harness.run.lab import Lab, cell_workers

@@ -12,9 +12,8 @@ from rich.text import Text
 
 from emulator.guest_text.printable import visible
 from harness.plugin.progress import is_live
-from harness.repeat.outcome import Ending, Group
 from harness.repeat.plan import Repetition
-from harness.repeat.summary import Hunt, Share, Summary
+from harness.repeat.summary import Ending, Group, Hunt, Share, Summary
 from harness.scenario.verdict import Status
 
 _SHOWN = 12

@@ -24,9 +24,8 @@ from emulator.machine.process import parent_death_words
 from emulator.machine.spec import Accelerator
 from harness.cells.cell import Cell
 from harness.plugin.process import held_back
-from harness.repeat.outcome import Ending, broken_ending, ending_of
 from harness.repeat.plan import Repetition
-from harness.repeat.summary import Hunt
+from harness.repeat.summary import Ending, Hunt, broken_ending, ending_of
 from harness.run.cell_run import CellRun
 from harness.run.lab import Lab
 from harness.scenario.errors import HarnessError

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emulator.errors import FileError
-from harness.report.allure import RESULTS_DIRECTORY, write_environment
-from harness.report.allure_html import ALLURE_REPORT_DIRECTORY, generate_html
+from harness.report.allure import ALLURE_REPORT_DIRECTORY, RESULTS_DIRECTORY, generate_html, write_environment
 from harness.report.junit import write_junit
 from harness.report.model import RunResult
 from harness.report.page import REPORT_DIRECTORY, write_report

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from emulator.console.links import CONSOLE_SOCKET, CONTROL_SOCKET
 from emulator.errors import SpecError
+from emulator.images.kinds import GuestImage
+from emulator.machine.board import Board
 from emulator.machine.ledger import Entry
 from emulator.machine.machine import open_machine
-from emulator.machine.spec import MachineSpec
+from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
 from harness.run.lab import Lab
 from harness.terminal.terminal import LinkSockets, Terminal, greet
 
@@ -55,3 +60,50 @@ def choose_machine(machines: Sequence[Entry], name: str) -> Entry:
     if not fitting:
         raise SpecError(f"no running machine fits {name!r}; running: {running}")
     raise SpecError(f"several machines fit {name!r}: {running}")
+
+
+_E = TypeVar("_E", bound=StrEnum)
+_MEMORY_MIB = 256
+
+
+def interactive_spec(
+    image: GuestImage,
+    *,
+    machine: str | None,
+    firmware: str | None,
+    vcpus: int | None,
+    memory_mib: int | None,
+    append: tuple[str, ...],
+    devices: tuple[str, ...],
+) -> MachineSpec:
+    """Return the machine that the words describe; None takes what suits the image.
+
+    Raises:
+        SpecError: a word is wrong; the text names it and what is allowed.
+    """
+    usual = image.usual_board
+    board = Board(
+        machine=word(MachineType, "machine", usual.machine if machine is None else machine),
+        firmware=word(Firmware, "firmware", usual.firmware if firmware is None else firmware),
+        words=append,
+    )
+    parts = frozenset(word(Device, "device", one) for one in devices)
+    own = image.spec(board)
+    return replace(
+        own,
+        vcpus=own.vcpus if vcpus is None else vcpus,
+        memory_mib=max(own.memory_mib, _MEMORY_MIB) if memory_mib is None else memory_mib,
+        devices=parts,
+    )
+
+
+def word(enum: type[_E], field: str, value: str) -> _E:
+    """Return the member of `enum` that `value` names.
+
+    Raises:
+        SpecError: there is none; the text names those there are.
+    """
+    try:
+        return enum(value)
+    except ValueError:
+        raise SpecError(f"{field} is {value!r}; allowed: {', '.join(enum)}") from None

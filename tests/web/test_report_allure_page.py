@@ -3,8 +3,7 @@
 import json
 import re
 
-from harness.report.allure import write_crashed_cell, write_environment
-from harness.report.allure_html import generate_html
+from harness.report.allure import generate_html, write_crashed_cell, write_environment
 from harness.report.node_setup import ensure_node_modules
 from tests.support.report_samples import make_run_dir
 

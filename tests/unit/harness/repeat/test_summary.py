@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from harness.repeat.outcome import Cause, broken_ending, cause_of, ending_of
 from harness.repeat.plan import Jitter, Repetition
-from harness.repeat.summary import Hunt, summarise
+from harness.repeat.summary import Cause, Hunt, broken_ending, cause_of, ending_of, summarise
 from harness.repeat.text import render_ending, render_summary
 from harness.report.model import FindingRecord
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED

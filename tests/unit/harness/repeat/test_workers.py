@@ -15,9 +15,8 @@ from harness.cells.cell import parse_cell_id
 from harness.repeat import hunt as hunt_module
 from harness.repeat import workers as crew_module
 from harness.repeat.hunt import HuntRun
-from harness.repeat.outcome import Ending
 from harness.repeat.plan import Repetition
-from harness.repeat.summary import Hunt
+from harness.repeat.summary import Ending, Hunt
 from harness.repeat.workers import Job, Workers, busy_words, host_load
 from harness.scenario.exit_codes import EXIT_INTERRUPTED
 from harness.scenario.verdict import Status
