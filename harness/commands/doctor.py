@@ -52,9 +52,9 @@ def show(findings: tuple[Diagnosis, ...], console: Console) -> None:
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table("", "part", "what was seen, and what mends it", box=None, pad_edge=False)
+    table = Table("", "part", "what was found, and how to fix it", box=None, pad_edge=False)
     table.columns[-1].overflow = "fold"  # a path stays readable
     for finding in findings:
-        remedy = f"\n[bold]mend it: {escape(finding.remedy)}[/]" if finding.remedy else ""
+        remedy = f"\n[bold]fix: {escape(finding.remedy)}[/]" if finding.remedy else ""
         table.add_row(MARKS[finding.state], finding.part, escape(finding.detail) + remedy)
     console.print(table)

@@ -1,4 +1,4 @@
-"""What `ttylab doctor` makes of a machine: facts in, findings out."""
+"""The judgement of `ttylab doctor`: facts about a machine in, findings out."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 GIB = 1 << 30
-GUEST_MIB = 400  # a 256 MB guest with QEMU's own share; 147-194 MiB were measured (docs/facts/qemu.md 2)
+GUEST_MIB = 400  # a 256 MiB guest and QEMU itself; 147-194 MiB were measured (docs/facts/qemu.md 2)
 LEAST_DISK = GIB // 2
 AMPLE_DISK = 2 * GIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
-    """A part that is not usable.
+    """A part that can't be used.
 
     Attributes:
         problem: what is wrong, in one line.
-        remedy: the command or act that mends it.
+        remedy: how to fix it, if possible a command.
     """
 
     problem: str
@@ -26,11 +26,11 @@ class Unusable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What was seen on the machine; a text says what is there, a `Unusable` what is not.
+    """What was found on the machine; a text says what is there, an `Unusable` what is missing.
 
     Attributes:
         qemu: version and path.
-        accelerator: who executes guest code, and why.
+        accelerator: what executes guest code, and why.
         ovmf: the UEFI firmware's path.
         setpriv: the path of the program that ties QEMU's life to ours.
         image_tools: what images are built with.
@@ -40,9 +40,9 @@ class Facts:
         images_missing: names of those that a run builds first.
         cache: the directory that holds them.
         disk_free: bytes free there.
-        cores: what affinity and cgroups leave us, in fractions where a cgroup says so.
-        memory_mib: MiB that programs may still take.
-        leftovers: machines that outlived their owner.
+        cores: what affinity and cgroups allow, as a fraction if a cgroup says so.
+        memory_mib: MiB that programs may still use.
+        leftovers: number of machines that outlived their owner.
     """
 
     qemu: str | Unusable
@@ -62,24 +62,24 @@ class Facts:
 
 
 class State(StrEnum):
-    """How a part is."""
+    """The state of a part."""
 
     OK = "ok"
     NOTE = "note"
-    """A run is possible; this says what it lacks."""
+    """A run is possible, but something is missing."""
     MISSING = "missing"
     """No run of the default matrix is possible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What is said of one part.
+    """The finding about one part.
 
     Attributes:
         part: its name.
-        state: how it is.
-        detail: what was seen, in one line.
-        remedy: what mends it; empty when there is nothing to mend.
+        state: its state.
+        detail: what was found, in one line.
+        remedy: how to fix it; empty if there is nothing to fix.
     """
 
     part: str
@@ -89,7 +89,7 @@ class Diagnosis:
 
 
 def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
-    """Return one finding for each part, in the order in which a reader would mend them."""
+    """Return one finding for each part, in the order in which a reader would fix them."""
     tools_needed = bool(facts.images_missing)
     return (
         _part("QEMU", facts.qemu),

@@ -1,4 +1,4 @@
-"""A machine with a person in front of it."""
+"""A machine for a person at this terminal: describe it, boot it, or choose one that is running."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.terminal.terminal import LinkSockets, Terminal, greet
 
 
 def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
-    """Boot `spec` and attach this terminal until the user leaves; then the machine is gone.
+    """Boot `spec` and attach this terminal until the user leaves, which ends the machine.
 
     Raises:
         MissingPrerequisite, LabError: the machine can't be started.
@@ -50,7 +50,7 @@ def choose_machine(machines: Sequence[Entry], name: str) -> Entry:
     """Return the machine whose id is `name` or whose label contains it; the only one for "".
 
     Raises:
-        SpecError: none or several fit; the text lists them.
+        SpecError: none or several match; the text lists them.
     """
     exact = [one for one in machines if one.id == name]
     fitting = exact or [one for one in machines if name in one.label or one.id.startswith(name)]
@@ -76,10 +76,10 @@ def interactive_spec(
     append: tuple[str, ...],
     devices: tuple[str, ...],
 ) -> MachineSpec:
-    """Return the machine that the words describe; None takes what suits the image.
+    """Return the machine that the options describe; None takes what suits the image.
 
     Raises:
-        SpecError: a word is wrong; the text names it and what is allowed.
+        SpecError: an option is wrong; the text names it and what is allowed.
     """
     usual = image.usual_board
     board = Board(
@@ -87,13 +87,12 @@ def interactive_spec(
         firmware=word(Firmware, "firmware", usual.firmware if firmware is None else firmware),
         words=append,
     )
-    parts = frozenset(word(Device, "device", one) for one in devices)
     own = image.spec(board)
     return replace(
         own,
         vcpus=own.vcpus if vcpus is None else vcpus,
         memory_mib=max(own.memory_mib, _MEMORY_MIB) if memory_mib is None else memory_mib,
-        devices=parts,
+        devices=frozenset(word(Device, "device", one) for one in devices),
     )
 
 
@@ -101,7 +100,7 @@ def word(enum: type[_E], field: str, value: str) -> _E:
     """Return the member of `enum` that `value` names.
 
     Raises:
-        SpecError: there is none; the text names those there are.
+        SpecError: there is none; the text lists the members.
     """
     try:
         return enum(value)

@@ -106,7 +106,7 @@ def test_text_tells_causes_evidence_and_the_line_that_does_it_again():
     assert shown[0] == f"{CELL}: 20 of 21 failed: 95.2 %, 95 % interval 77.3 to 99.2 %"
     assert "21 of 200 in 60 s" in shown[1]
     assert shown[2:] == [
-        "stopped at the first failure: such a probability is too high",
+        "stopped at the first failure, so this probability is too high",
         "every machine was booted: no room",
         "",
         "  20 FAILED died: kernel panic: NMI [panic]",
@@ -119,7 +119,7 @@ def test_text_tells_causes_evidence_and_the_line_that_does_it_again():
 
 def test_text_says_how_many_were_booted_instead():
     endings = [end(1, start="forked from shell 1a2b"), end(2, start="booted: no state"), end(3)]
-    assert "1 could not go on from a snapshot: booted: no state" in lines(endings)
+    assert "1 could not start from a snapshot: booted: no state" in lines(endings)
 
 
 def test_text_says_so_where_nothing_was_judged():
