@@ -15,34 +15,9 @@ from pathlib import Path
 import pytest
 
 from emulator.places import RESULTS
-from harness.plugin.fixtures import (
-    cloud,
-    cloud_toml,
-    console,
-    fork_pool,
-    from_state,
-    guest,
-    lab,
-    machine,
-    machine_spec,
-    screen,
-    target,
-)
 from harness.plugin.process import InterruptibleTests, is_held_back
 
-__all__ = [
-    "cloud",
-    "cloud_toml",
-    "console",
-    "fork_pool",
-    "from_state",
-    "guest",
-    "lab",
-    "machine",
-    "machine_spec",
-    "screen",
-    "target",
-]
+pytest_plugins = ("harness.plugin.fixtures",)
 
 _MARKERS = (
     "image(name): boot this image (default bookworm)",

@@ -16,6 +16,7 @@ from emulator.images.store import ImageStore
 from emulator.windows.image import WindowsImage
 from emulator.windows.registry import WindowsRegistry
 from harness.commands import add_windows as windows
+from harness.commands import print_table
 
 if TYPE_CHECKING:
     from rich.progress import Progress  # rich takes as long to import as all the rest: only where it draws
@@ -147,21 +148,22 @@ def windows_as_object(image: WindowsImage) -> dict[str, object]:
 
 
 def _show_windows(images: Iterable[WindowsImage]) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("your own", "is", "release", "firmware", "TPM", "file", box=None, pad_edge=False)
-    table.columns[-1].overflow = "fold"
-    for image in images:
-        what = (
-            "ttylab's SAC guest, not Windows"
-            if image.is_sac_guest
-            else f"Windows, by your word ({image.level})"
-        )
-        tpm = "yes" if image.tpm else "no"
-        table.add_row(image.name, what, image.release, image.firmware, tpm, escape(str(image.path)))
-    Console().print("", table, sep="\n")
+    what = {True: "ttylab's SAC guest, not Windows", False: "Windows, by your word ({})"}
+    typer.echo()
+    print_table(
+        ("your own", "is", "release", "firmware", "TPM", "file"),
+        (
+            (
+                one.name,
+                what[one.is_sac_guest].format(one.level),
+                one.release,
+                one.firmware,
+                "yes" if one.tpm else "no",
+                str(one.path),
+            )
+            for one in images
+        ),
+    )
 
 
 def _build_one(store: ImageStore, name: str, *, bars: Progress, rebuild: bool) -> None:
@@ -183,15 +185,10 @@ def _progress() -> Progress:
 
 
 def _show_table(entries: list[tuple[CatalogEntry, Image | None]]) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("image", "suite", "flavour", "Linux", "version", "MB", box=None, pad_edge=False)
+    rows = []
     for entry, image in entries:
-        kernel = (
-            (image.kernel_release, image.kernel_version, f"{image.size / 1e6:.0f}")
-            if image
-            else ("not built", entry.kernel, "")
-        )
-        table.add_row(entry.name, entry.suite, entry.flavour, *kernel)
-    Console().print(table)
+        kernel = ("not built", entry.kernel, "")
+        if image:
+            kernel = (image.kernel_release, image.kernel_version, f"{image.size / 1e6:.0f}")
+        rows.append((entry.name, entry.suite, entry.flavour, *kernel))
+    print_table(("image", "suite", "flavour", "Linux", "version", "MB"), rows)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
+from harness.commands import print_table
 from harness.scenario.scenario import Scenario, describe_step
 from harness.scenarios import LIBRARY, find_scenario
 
@@ -33,7 +33,8 @@ def list_scenarios(
     if json:
         typer.echo(json_format.dumps([as_object(scenario) for scenario in LIBRARY.values()], indent=2))
     else:
-        _show_table(LIBRARY.values())
+        rows = ((one.name, one.severity.value, one.title) for one in LIBRARY.values())
+        print_table(("name", "severity", "title"), rows)
 
 
 @app.command()
@@ -81,13 +82,3 @@ def render_scenario(scenario: Scenario) -> str:
             *(f"{key + ':':18}{value}" for key, value in facts.items() if value),
         ]
     )
-
-
-def _show_table(scenarios: Iterable[Scenario]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - JSON does not need it
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("name", "severity", "title", box=None, pad_edge=False)
-    for scenario in scenarios:
-        table.add_row(scenario.name, scenario.severity.value, scenario.title)
-    Console().print(table)

@@ -19,6 +19,7 @@ from emulator.snapshots.store import (
     remove_snapshots,
     surplus,
 )
+from harness.commands import print_table
 from harness.commands.run import DEFAULT_MATRIX, choose_cells
 
 EXAMPLES = """Examples:
@@ -167,23 +168,17 @@ def as_object(snapshot: CachedSnapshot) -> dict[str, object]:
 
 
 def _show_table(snapshots: tuple[CachedSnapshot, ...]) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(
-        "snapshot", "image", "stage", "QEMU", "made (UTC)", "unused", "MB", box=None, pad_edge=False
-    )
+    rows = []
     for snapshot in snapshots:
-        manifest, unused = snapshot.manifest, _words_of(snapshot.unused_s)
-        facts = ("unreadable", "", "", "")
+        facts, manifest = ("unreadable", "", "", ""), snapshot.manifest
         if manifest is not None:
             qemu = f"{manifest.qemu} {manifest.accelerator}"
             facts = (manifest.label, manifest.stage, qemu, manifest.made_utc[:19])
-        table.add_row(snapshot.directory.name[:12], *facts, unused, f"{snapshot.size / 1e6:.0f}")
-    console = Console()
-    console.print(table)
+        size = f"{snapshot.size / 1e6:.0f}"
+        rows.append((snapshot.directory.name[:12], *facts, _words_of(snapshot.unused_s), size))
+    print_table(("snapshot", "image", "stage", "QEMU", "made (UTC)", "unused", "MB"), rows)
     megabytes = sum(snapshot.size for snapshot in snapshots) / 1e6
-    console.print(f"{len(snapshots)} snapshots, {megabytes:.0f} MB in {places.snapshots()}")
+    typer.echo(f"{len(snapshots)} snapshots, {megabytes:.0f} MB in {places.snapshots()}")
 
 
 def _words_of(seconds: float) -> str:

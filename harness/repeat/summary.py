@@ -93,10 +93,11 @@ def cause_of(result: CellResult) -> Cause | None:
 
     A message quotes the console (numbers, times), so it serves only if there is neither finding nor step.
     """
-    if result.status == Status.PASSED:
+    status = Status(result.status)
+    if status is Status.PASSED:
         return None
     unexpected = [one for one in result.findings if not one.expected and not one.suppressed]
-    if result.status == Status.FAILED and unexpected:
+    if status is Status.FAILED and unexpected:
         first = min(unexpected, key=lambda one: one.start)  # an oops causes the panic that follows
         return Cause(reason=result.reason, rule=first.rule, title=first.title)
     title = result.message

@@ -111,7 +111,7 @@ class Terminal:
 
     def _wait_s(self) -> float | None:
         """Return how long to wait for bytes before `_is_over` is asked again; None waits for ever."""
-        return None if self.stay is self.ended is self.quiet_s is None else _ASK_S
+        return None if (self.stay, self.ended, self.quiet_s) == (None, None, None) else _ASK_S
 
     def _obey(self, request: MenuRequest, link: int) -> bool:
         """Do what was typed; False ends the terminal."""
