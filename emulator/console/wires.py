@@ -222,6 +222,9 @@ class PtyWire:
         except OSError:  # the console is being closed
             return 0
         try:
+            poll = select.poll()
+            poll.register(slave, select.POLLIN)
+            poll.poll(0)  # looks behind the kernel's work queue too (n_tty_poll), as FIONREAD does not
             return count_waiting(slave, termios.FIONREAD)
         finally:
             os.close(slave)

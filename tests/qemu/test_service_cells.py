@@ -13,6 +13,7 @@ from harness.scenario.scenario import Expect, Inject, Reach, Scenario, Shows
 from harness.scenario.stages import Stage
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq
 from harness.scenarios import find_scenario, phrases
+from harness.targets import find_target
 
 pytestmark = pytest.mark.qemu
 
@@ -94,9 +95,13 @@ def play_on_both(cell, scenario, *, cloud, directory):
     address = address_of_ready(asdict(cloud), name="cloud")
     results = [
         CellRun(
-            cell=cell, scenario=scenario, lab=Lab(run_dir=directory / str(service is None)), service=service
+            cell=cell,
+            scenario=scenario,
+            lab=Lab(run_dir=directory / name),
+            target=find_target(name),
+            address=at,
         ).run()
-        for service in (None, address)
+        for name, at in (("machine", None), ("service", address))
     ]
     assert [one.target for one in results] == ["machine", "service"]
     return results
