@@ -65,7 +65,8 @@ def conformance(
     from emulator.sac.profile import load_profile  # noqa: PLC0415
     from harness.recording.record import private_files  # noqa: PLC0415
 
-    _require_one(target, port, recording)
+    if sum((bool(target), bool(port), recording is not None)) != 1:
+        raise SpecError("what to compare: give one of --target NAME, --port URL, --recording DIR")
     wanted = load_profile(profile) if profile else None
     place = into or Path(f"conformance-{utc_now():%Y%m%d-%H%M%S}")
     with private_files():
@@ -117,11 +118,6 @@ def _image(
         destructive=destructive,
         tell=_tell,
     )
-
-
-def _require_one(target: str, port: str, recording: Path | None) -> None:
-    if sum((bool(target), bool(port), recording is not None)) != 1:
-        raise SpecError("what to compare: give one of --target NAME, --port URL, --recording DIR")
 
 
 def _registered(name: str) -> WindowsImage | None:

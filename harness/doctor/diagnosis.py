@@ -120,37 +120,30 @@ def _part(part: str, seen: str | Unusable, *, fault: State = State.MISSING) -> D
 def _images(facts: Facts) -> Diagnosis:
     built = f"{len(facts.images_built)} built"
     if not facts.images_missing:
-        return Diagnosis(part="images", state=State.OK, detail=f"{built}: {', '.join(facts.images_built)}")
-    return Diagnosis(
-        part="images",
-        state=State.NOTE,
-        detail=f"{built}; the next run builds {', '.join(facts.images_missing)}",
-        remedy="ttylab images build --all",
-    )
+        return _part("images", f"{built}: {', '.join(facts.images_built)}")
+    problem = f"{built}; the next run builds {', '.join(facts.images_missing)}"
+    return _part("images", Unusable(problem=problem, remedy="ttylab images build --all"), fault=State.NOTE)
 
 
 def _disk(facts: Facts) -> Diagnosis:
     free = f"{facts.disk_free / GIB:.1f} GiB free in {facts.cache}"
     remedy = "free some space there, or set TTYLAB_CACHE to a directory that has it"
     if facts.disk_free < LEAST_DISK:
-        return Diagnosis(part="disk", state=State.MISSING, detail=free, remedy=remedy)
+        return _part("disk", Unusable(problem=free, remedy=remedy))
     if facts.disk_free < AMPLE_DISK:
-        return Diagnosis(part="disk", state=State.NOTE, detail=f"{free}: little", remedy=remedy)
-    return Diagnosis(part="disk", state=State.OK, detail=free)
+        return _part("disk", Unusable(problem=f"{free}: little", remedy=remedy), fault=State.NOTE)
+    return _part("disk", free)
 
 
 def _guests_at_once(facts: Facts) -> Diagnosis:
     guests = facts.memory_mib // GUEST_MIB
     seen = f"{facts.cores:g} cores; {facts.memory_mib} MiB of memory are free, enough for {guests} guests"
-    if guests < 1:
-        return Diagnosis(
-            part="budget", state=State.MISSING, detail=seen, remedy="end programs that hold memory"
-        )
-    return Diagnosis(part="budget", state=State.OK, detail=seen)
+    few = Unusable(problem=seen, remedy="end programs that hold memory")
+    return _part("budget", seen if guests else few)
 
 
 def _leftovers(facts: Facts) -> Diagnosis:
     if not facts.leftovers:
-        return Diagnosis(part="leftovers", state=State.OK, detail="none of a killed run")
-    detail = f"{facts.leftovers} of a killed run"
-    return Diagnosis(part="leftovers", state=State.NOTE, detail=detail, remedy="ttylab gc")
+        return _part("leftovers", "none of a killed run")
+    left = Unusable(problem=f"{facts.leftovers} of a killed run", remedy="ttylab gc")
+    return _part("leftovers", left, fault=State.NOTE)

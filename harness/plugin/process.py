@@ -52,9 +52,8 @@ def main(run_dir: Path, arguments: list[str]) -> int:
 
 def ttylab_code(code: int) -> int:
     """Translate pytest's exit code; those that RecordHooks set are ttylab's already."""
-    return {2: EXIT_INTERRUPTED, 4: EXIT_USAGE, 5: EXIT_USAGE}.get(
-        code, code if code in {0, 1, EXIT_INTERRUPTED} else EXIT_BROKEN
-    )
+    ours = {code: code for code in (0, 1, EXIT_INTERRUPTED)}
+    return {**ours, 2: EXIT_INTERRUPTED, 4: EXIT_USAGE, 5: EXIT_USAGE}.get(code, EXIT_BROKEN)
 
 
 @contextmanager

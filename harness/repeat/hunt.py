@@ -243,30 +243,24 @@ def _prepare(
     request: HuntRequest, cell: Cell, scenario: Scenario, directory: Path
 ) -> tuple[Job, tuple[str, ...]]:
     """Return the workers' job and notes for the summary, once everything that they share is there."""
-    plain = request.make_hunt(seed=0, kinds=frozenset(), workers=cell_workers())
+    lab = Lab(run_dir=directory, time_scale=request.time_scale, cold=request.cold)
+    lab.guest_image(cell.image)
+    tcg = bool(request.port) or lab.choice(cell.machine).accelerator == "tcg"
+    kinds = request.kinds(vcpus=cell.vcpus, tcg=tcg)
+    seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
+    sys.stderr.write(f"ttylab: repeating {cell.id} with seed {seed}, evidence in {directory}\n")
     job = Job(
         cell=cell,
         scenario=scenario,
-        hunt=plain,
+        hunt=request.make_hunt(seed=seed, kinds=kinds, workers=cell_workers()),
         run_dir=directory,
         time_scale=request.time_scale,
         cold=request.cold,
         keep=request.keep or request.only is not None,
         port=request.port,
     )
-    lab = job.open_lab()
-    lab.guest_image(cell.image)
-    tcg = bool(request.port) or lab.choice(cell.machine).accelerator == "tcg"
-    kinds = request.kinds(vcpus=cell.vcpus, tcg=tcg)
-    seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
-    sys.stderr.write(f"ttylab: repeating {cell.id} with seed {seed}, evidence in {directory}\n")
     why = make_snapshots(job, lab, SHIFTS if Jitter.ICOUNT in kinds else (None,))
-    job = replace(
-        job,
-        hunt=request.make_hunt(seed=seed, kinds=kinds, workers=cell_workers()),
-        cold=job.cold or bool(why),
-    )
-    return job, (f"every machine was booted: {why}",) if why else ()
+    return (replace(job, cold=True), (f"every machine was booted: {why}",)) if why else (job, ())
 
 
 def _new_directory(wanted: Path | None) -> Path:

@@ -164,7 +164,7 @@ def wilson(count: int, of: int, confidence: float = CONFIDENCE) -> Share:
 
 VERSION = 1
 BOOTED_BECAUSE = "booted: "
-"""How the text of a `harness.snapshots.start.Start` begins if a wanted snapshot was not to be had."""
+"""How the text of a `harness.snapshots.start.Start` begins if the wanted snapshot was not available."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,8 +79,7 @@ def describe(result: CellResult, test: TestResult) -> None:
     test.steps = [*test.steps, *_steps(result)]
 
 
-def describe_end(result: CellResult, test: TestResult) -> None:
-    """Fill in status, message and times of `test`, for a result that pytest does not report."""
+def _describe_end(result: CellResult, test: TestResult) -> None:
     test.status = result.status
     if result.status != "passed":
         trace = "\n".join([*(each.says for each in result.evidence), result.repro])
@@ -172,7 +171,7 @@ def write_crashed_cell(allure_dir: Path, result: CellResult, run_dir: Path) -> N
     """
     test = TestResult(uuid=str(uuid4()))
     describe(result, test)
-    describe_end(result, test)
+    _describe_end(result, test)
     test.labels += [
         Label(name=LabelType.HOST, value=platform.node()),
         Label(name=LabelType.THREAD, value=visible(result.worker)),

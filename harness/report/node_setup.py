@@ -19,15 +19,6 @@ def node_modules() -> Path | None:
     return PACKAGES.find()
 
 
-def ensure_node_modules() -> Path:
-    """Return the directory of the packages, installing them if necessary.
-
-    Raises:
-        MissingPrerequisite: they can't be installed.
-    """
-    return PACKAGES.ensure()
-
-
 def main() -> int:
     """Install the packages; return an exit code."""
     return PACKAGES.set_up()

@@ -77,7 +77,7 @@ class Canvas:
     Attributes:
         end: seconds that the whole width covers.
         y: top of the next lane.
-        parts: the SVG so far.
+        parts: the SVG so far; what is added must be escaped already.
     """
 
     end: float
@@ -89,14 +89,12 @@ class Canvas:
         span = WIDTH - _LEFT - _RIGHT
         return _LEFT + span * min(max(at / self.end, 0.0), 1.0)
 
-    def add(self, svg: str) -> None:
-        """Draw `svg`, which must be escaped already."""
-        self.parts.append(svg)
-
     def lane(self, name: str, height: float) -> float:
         """Start a lane; return its top."""
         top = self.y
-        self.add(f'<text class="lane" x="{_LEFT - 8}" y="{top + 14:.1f}" text-anchor="end">{name}</text>')
+        self.parts.append(
+            f'<text class="lane" x="{_LEFT - 8}" y="{top + 14:.1f}" text-anchor="end">{name}</text>'
+        )
         self.y += height + _GAP
         return top
 
@@ -125,7 +123,7 @@ def draw_bars(canvas: Canvas, name: str, bars: Sequence[Bar]) -> None:
     for bar in bars:
         left, right = canvas.x(bar.begin), canvas.x(bar.end)
         width = max(right - left, 1.5)
-        canvas.add(
+        canvas.parts.append(
             f"<g><title>{_safe(bar.says)}</title>"
             f'<rect class="{bar.css}" x="{left:.1f}" y="{top:.1f}" '
             f'width="{width:.1f}" height="{_BAR}" rx="2"/>'
@@ -133,8 +131,8 @@ def draw_bars(canvas: Canvas, name: str, bars: Sequence[Bar]) -> None:
         room = int((width - 8) / _CHARACTER)
         if room >= 3 or (room >= 1 and name == "steps"):
             label = _safe(_shortened(bar.label, room))
-            canvas.add(f'<text x="{left + 4:.1f}" y="{top + 14:.1f}">{label}</text>')
-        canvas.add("</g>")
+            canvas.parts.append(f'<text x="{left + 4:.1f}" y="{top + 14:.1f}">{label}</text>')
+        canvas.parts.append("</g>")
 
 
 def _shortened(label: str, room: int) -> str:
@@ -154,15 +152,15 @@ def draw_points(canvas: Canvas, name: str, points: Sequence[Point]) -> None:
     top = canvas.lane(name, _ROW * used + 5)
     for point, row in zip(points, rows, strict=True):
         x, y = canvas.x(point.at), top + 10 + _ROW * max(row, 0)
-        canvas.add(f"<g><title>{_safe(point.says)}</title>")
+        canvas.parts.append(f"<g><title>{_safe(point.says)}</title>")
         if point.until is not None and canvas.x(point.until) - x > 1:
-            canvas.add(
+            canvas.parts.append(
                 f'<line class="{point.css}" x1="{x:.1f}" y1="{y}" x2="{canvas.x(point.until):.1f}" y2="{y}"/>'
             )
-        canvas.add(f'<path class="{point.css}" d="{_shape(point.css, x, y)}"/>')
+        canvas.parts.append(f'<path class="{point.css}" d="{_shape(point.css, x, y)}"/>')
         if row >= 0:
-            canvas.add(_label(canvas, point, y))
-        canvas.add("</g>")
+            canvas.parts.append(_label(canvas, point, y))
+        canvas.parts.append("</g>")
 
 
 def _shape(css: str, x: float, y: float) -> str:
@@ -220,7 +218,7 @@ def draw_output(canvas: Canvas, chunks: Sequence[Chunk]) -> None:
     path = "".join(f"V{base - _PLOT * value / peak:.1f}h{step:.2f}" for value in bins)
     rate = peak * _BINS / canvas.end
     says = f"{chunks[-1].end} bytes, at most {_rate(rate)}"
-    canvas.add(
+    canvas.parts.append(
         f'<g><title>{says}</title><path class="out" d="M{_LEFT} {base:.1f}{path}V{base:.1f}z"/>'
         f'<text class="tick" x="{_LEFT - 8}" y="{top + 28:.1f}" text-anchor="end">{_rate(rate)}</text></g>'
     )

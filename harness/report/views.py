@@ -203,7 +203,7 @@ def facts_of(run: RunResult) -> list[tuple[str, str]]:
 
 
 def _starts_of(run: RunResult) -> str:
-    """Return how many cells were forked from snapshots, how many booted, and how often for want of one."""
+    """Return how many cells were forked from snapshots, how many booted, and how many of those lacked one."""
     forked = sum(cell.start.startswith("forked") for cell in run.cells)
     failed = sum(cell.start.startswith("booted: ") for cell in run.cells)
     booted = f"{len(run.cells) - forked} booted" + (f" ({failed} for want of a snapshot)" if failed else "")

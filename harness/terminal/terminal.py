@@ -78,7 +78,7 @@ class Terminal:
         After the end of standard input (a pipe) the console is still read, for as long as `quiet_s` says.
 
         Raises:
-            ConsoleClosed: nobody serves there.
+            ConsoleClosed: nothing is served there.
         """
         mode: Literal["read", "write"] = "write" if self.writable else "read"
         deadline = Deadline.after(LINK_S, self.clock)
