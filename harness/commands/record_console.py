@@ -40,9 +40,7 @@ def record_console(
     sanitise: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Record nothing: only make the copy of DIR.")
     ] = None,
-    into: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where to write; default: console-TIME.")
-    ] = None,
+    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where; default: console-TIME.")] = None,
     stay: Annotated[
         float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Leave after this long.")
     ] = None,
@@ -68,7 +66,9 @@ def record_console(
             options = RecordOptions(stay_s=stay, writable=not read_only)
             source = {"image": image, "port": port, "name": attach, "append": append}
             _record(directory / RAW, options, **source, baudrate=baudrate)
-            typer.echo(f"ttylab: raw recording in {directory / RAW}: keep it to yourself", err=True)
+            typer.echo(
+                f"ttylab: raw recording in {directory / RAW}: for you alone, not to be shared", err=True
+            )
         _make_copy(directory, tuple(hide or ()))
 
 

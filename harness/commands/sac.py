@@ -55,9 +55,7 @@ def conformance(
     password: Annotated[str, typer.Option(help="The password; - asks for it.")] = "",
     baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
     append: Annotated[str, typer.Option(help="Knobs of a SAC image, key=value.")] = "",
-    into: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where to keep the console's transcript.")
-    ] = None,
+    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to keep the console.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Take a SAC through its commands, and print how its texts differ from a release's, by section."""
