@@ -1,1 +1,1 @@
-"""What stands at the far end of the serial line: machines, consoles, images, and later the cloud."""
+"""What is at the far end of the serial line: machines, consoles, images, and a cloud."""

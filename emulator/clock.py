@@ -1,4 +1,4 @@
-"""The only module that reads time or sleeps; everything else is given a Clock or a Deadline."""
+"""The only module that reads the time or sleeps; everything else gets a Clock or a Deadline."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ SYSTEM_CLOCK = SystemClock()
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """An absolute moment; nested waits share it and so can't add up.
+    """An absolute moment, which nested waits share so that they can't add up.
 
     Attributes:
         at: the moment, in seconds of `clock.monotonic()`.
-        clock: the clock that it is read from.
+        clock: the clock that it refers to.
     """
 
     at: float
@@ -84,7 +84,7 @@ class Deadline:
 
 async def pause(seconds: float) -> None:
     """Let `seconds` pass for one task of an asyncio loop; the others go on."""
-    import asyncio  # noqa: PLC0415  # 0.1 s that commands without a loop need not wait for
+    import asyncio  # noqa: PLC0415  # saves commands without a loop 0.1 s
 
     await asyncio.sleep(seconds)
 

@@ -1,18 +1,18 @@
-"""Every exception that the emulator raises, by whose fault it is.
+"""Every exception that the emulator raises, by who is at fault.
 
 EmulatorError                 never raised itself
 ├── SpecError                 the caller's: a value or a file is wrong (also ValueError)
 ├── StateError                the caller's: the right call at the wrong time
-├── MissingPrerequisite       something that can be installed is not there
-├── CloudError                the platform's answer to a request that can't be met: status, code, message
+├── MissingPrerequisite       something that can be installed is missing
+├── CloudError                the platform's answer to a request that it can't meet: status, code, message
 └── LabError                  the lab's: a verdict of BROKEN, never of FAILED
     ├── LaunchError           QEMU did not start: argv, exit and stderr are in the text
-    ├── MachineGone           QEMU ended although nobody asked it to
+    ├── MachineGone           QEMU ended unasked
     ├── ControlError          QMP refused, closed or did not answer in time
-    ├── ConsoleClosed         the console ended, or was closed, while somebody used it
+    ├── ConsoleClosed         the console ended, or was closed, while it was in use
     ├── ImageError            an image can't be built, fetched or verified
-    ├── SnapshotError       a snapshot can't be made, found whole or loaded
-    ├── FileError             a file can't be written; the one that was there is as it was
+    ├── SnapshotError         a snapshot can't be made, found whole or loaded
+    ├── FileError             a file can't be written; an old one is unchanged
     └── DeadlineExceeded      the lab itself took too long (guests raise harness errors)
 """
 
@@ -39,7 +39,7 @@ class MissingPrerequisite(EmulatorError):
 
     Attributes:
         missing: what is missing, in the reader's words ("qemu-system-x86_64").
-        remedy: the command or act that mends it ("apt-get install qemu-system-x86").
+        remedy: the command or action that helps ("apt-get install qemu-system-x86").
     """
 
     def __init__(self, missing: str, *, remedy: str) -> None:
@@ -73,8 +73,8 @@ class LaunchError(LabError):
 
     Attributes:
         argv: the command line.
-        exit_code: exit code, negative for a signal, None while it was still running.
-        stderr: the end of what it wrote, as bytes.
+        exit_code: exit code, negative for a signal, None if it was still running.
+        stderr: the end of its stderr.
     """
 
     def __init__(self, reason: str, *, argv: tuple[str, ...], exit_code: int | None, stderr: bytes) -> None:
@@ -88,7 +88,7 @@ class LaunchError(LabError):
 
 
 class MachineGone(LabError):
-    """QEMU ended although nobody asked it to.
+    """QEMU ended unasked.
 
     Attributes:
         exit_code: exit code, negative for a signal, None if unknown.
@@ -116,7 +116,7 @@ class SnapshotError(LabError):
 
 
 class FileError(LabError):
-    """A file or directory can't be made or written; what was there before is as it was."""
+    """A file or directory can't be made or written; what was there before is unchanged."""
 
 
 class DeadlineExceeded(LabError):
@@ -124,7 +124,7 @@ class DeadlineExceeded(LabError):
 
 
 def unknown_name(axis: str, value: str, known: Collection[str]) -> SpecError:
-    """Return the error about a name that is not in `known`; it says which names come close."""
+    """Return the error about a name that is not in `known`; it suggests similar ones."""
     close = difflib.get_close_matches(value, sorted(known), n=3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     return SpecError(f"unknown {axis} {value!r}; {hint}allowed: {', '.join(sorted(known))}")

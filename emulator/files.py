@@ -1,6 +1,6 @@
-"""Files and directories that appear whole or not at all, some for their owner's eyes only.
+"""Files and directories that appear whole or not at all, some readable only by their owner.
 
-What is not whole yet lies beside its target, in `.TARGET.….partial`; of a file that has its writer's pid.
+What is unfinished lies beside its target as `.TARGET.….partial`, which for a file includes its writer's pid.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _PARTIAL = ".partial"
 
 
 def make_private_directory(path: Path) -> Path:
-    """Make `path` with mode 0700, or take it over if it exists; return its absolute path.
+    """Make `path` with mode 0700, or give it that mode if it exists; return its absolute path.
 
     Raises:
-        FileError: it can't be made or is not ours to change.
+        FileError: it can't be made, or is not ours to change.
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
@@ -37,13 +37,13 @@ def make_private_directory(path: Path) -> Path:
 def write_whole(
     path: Path, data: bytes, *, private: bool = False, parents: bool = False, durable: bool = False
 ) -> None:
-    """Replace `path` by a file with `data`; arguments and errors are those of `open_whole`."""
+    """Replace `path` with a file of `data`; arguments and errors are those of `open_whole`."""
     with open_whole(path, private=private, parents=parents, durable=durable) as file:
         file.write(data)
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
-    """Replace `path` by a private file with `value`; errors are those of `open_whole`."""
+    """Replace `path` with a private file of `value`; errors are those of `open_whole`."""
     write_whole(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode(), private=True)
 
 
@@ -51,16 +51,16 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 def open_whole(
     path: Path, *, private: bool = False, parents: bool = False, durable: bool = False
 ) -> Iterator[BinaryIO]:
-    """Give a new file that replaces `path` when the body ends well; nobody ever sees half of it.
+    """Give a new file that replaces `path` if the body succeeds; nobody ever sees half of it.
 
     Args:
         path: the file.
-        private: whether the file, and directories that are made, are for their owner only.
-        parents: whether directories above that are missing are made.
-        durable: whether it is on the disk before it is there; that can take seconds.
+        private: whether the file, and directories made for it, are only for their owner.
+        parents: whether to make missing parent directories.
+        durable: whether the data must be on the disk before the file appears, which can take seconds.
 
     Raises:
-        FileError: it can't be written, for every OSError in the body too; `path` is as it was before.
+        FileError: it can't be written, or the body raised OSError; `path` is unchanged.
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.{os.getpid()}{_PARTIAL}")
     with _explained(path), ExitStack() as cleanup:
@@ -78,10 +78,10 @@ def open_whole(
 
 @contextmanager
 def staged_tree(target: Path, *, private: bool = False) -> Iterator[Path]:
-    """Give an empty directory that replaces `target` when the body ends well.
+    """Give an empty directory that replaces `target` if the body succeeds.
 
     Raises:
-        FileError: as `scratch_beside`; `target` is as it was before.
+        FileError: as for `scratch_beside`; `target` is unchanged.
     """
     with scratch_beside(target) as beside:
         new, old = beside / "new", beside / "old"
@@ -97,10 +97,10 @@ def staged_tree(target: Path, *, private: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def scratch_beside(target: Path) -> Iterator[Path]:
-    """Give a private directory on the file system of `target`; it is gone at the end.
+    """Give a private directory on the file system of `target`, and remove it at the end.
 
     Raises:
-        FileError: it can't be written, for every OSError in the body too.
+        FileError: it can't be written, or the body raised OSError.
     """
     with _explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)

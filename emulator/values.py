@@ -1,6 +1,7 @@
-"""Values at the door: what a file says becomes a frozen dataclass; complaints name file, key and need.
+"""Files become frozen dataclasses; complaints name the file, the key and what is needed.
 
-A dataclass needs nothing for it; where types say too little, `Annotated[str, Field(pattern=...)]` says more.
+The dataclass needs no preparation; where a type says too little, `Annotated[str, Field(pattern=...)]` says
+more.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ _NEEDS = {
     "frozen_set_type": "Input should be a valid list",
     "path_type": "Input should be a path",
 }
-"""What pydantic says in words of Python's."""
+"""Plainer words where pydantic names Python types."""
 
 
 def load_toml(path: Path, kind: type[T]) -> T:
     """Return the content of `path` as a `kind`.
 
     Raises:
-        SpecError: the file can't be read, is not TOML, or has an unknown key or a wrong value;
-            the text has one line for each complaint.
+        SpecError: the file can't be read, is not TOML, or has an unknown key or a wrong value; the text has
+            one line per complaint.
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -47,11 +48,7 @@ def load_toml(path: Path, kind: type[T]) -> T:
 
 
 def load_json(text: bytes | str, kind: type[T], *, origin: str, whole: bool = False) -> T:
-    """Return the value that the JSON `text` says; all else as `read_value`.
-
-    Raises:
-        SpecError: it is not JSON, or not such a value.
-    """
+    """Return the JSON `text` as a `kind`; arguments and errors are those of `read_value`."""
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -63,15 +60,15 @@ def read_value(raw: object, kind: type[T], *, origin: str, whole: bool = False) 
     """Return what TOML or JSON gave as a `kind`.
 
     Args:
-        raw: tables, lists, texts and numbers; none is taken for another, except an int for a float.
-        kind: a frozen dataclass. The SpecError of its `__post_init__` becomes a complaint as well.
-        origin: where it comes from, which each complaint begins with.
-        whole: whether every key must be there, though its field has a default: in what ttylab itself wrote.
+        raw: tables, lists, texts and numbers; none stands for another, except an int for a float.
+        kind: a frozen dataclass; a SpecError of its `__post_init__` becomes a complaint too.
+        origin: where it comes from, which starts each complaint.
+        whole: whether every key must be there, even with a default: for what ttylab itself wrote.
 
     Raises:
-        SpecError: as `load_toml`.
+        SpecError: as for `load_toml`.
     """
-    from pydantic import ValidationError  # noqa: PLC0415  # a third of a start, where no file is read
+    from pydantic import ValidationError  # noqa: PLC0415  # a third of a start that reads no file
 
     try:
         validator = _validator(kind, whole=whole)  # type: ignore[arg-type]  # no class is Hashable to mypy
@@ -89,7 +86,7 @@ def dump_json(value: Any, *, indent: int | None = None) -> bytes:
 
 
 def json_ready(value: Any) -> Any:
-    """Return `value` as `json` can write it: dataclasses as tables, paths as texts, sets as sorted lists."""
+    """Return `value` ready for `json`: dataclasses as tables, paths as texts, sets as sorted lists."""
     if is_dataclass(value):
         return {field.name: json_ready(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
@@ -118,8 +115,8 @@ def _validator(kind: Any, *, whole: bool) -> SchemaValidator:
 def _exact(schema: Any, *, whole: bool) -> Any:
     """Return pydantic's schema of a kind, changed to what `read_value` promises.
 
-    Its own strict mode would refuse lists for tuples and texts for enums and paths as well; that of its JSON
-    takes no text with a byte that is not UTF-8 in it, as a path may have.
+    Pydantic's strict mode would also refuse lists for tuples, and texts for enums and paths; its strict JSON
+    mode takes no text with bytes that are not UTF-8, which a path may have.
     """
     if isinstance(schema, list | tuple):
         return type(schema)(_exact(one, whole=whole) for one in schema)
@@ -153,7 +150,7 @@ def _complaint(detail: Mapping[str, Any], kind: type[Any]) -> str:
 
 
 def _table_at(location: tuple[object, ...], kind: type[Any]) -> type[Any]:
-    """Return the dataclass at `location`; indices and the keys of free tables name no field."""
+    """Return the dataclass at `location`, where indices and keys of free tables name no field."""
     for part in location:
         found = get_type_hints(kind).get(str(part))
         if found is not None:

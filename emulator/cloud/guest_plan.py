@@ -65,7 +65,7 @@ class GuestPlan:
     @property
     def generation(self) -> str:
         """Hyper-V generation as Azure writes it."""
-        return "V2" if self.firmware is Firmware.OVMF else "V1"
+        return "V2" if self.firmware.is_uefi else "V1"
 
 
 def plan_guest(properties: Mapping[str, Any], *, known_images: frozenset[str]) -> GuestPlan:

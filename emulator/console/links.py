@@ -1,8 +1,8 @@
-"""`console.sock`: how `ttylab attach` joins a running machine.
+"""`console.sock` and `control.sock`: how other processes join a running machine; both ends of each.
 
-A client sends one JSON line, `{"mode": "read"|"write", "from": "start"|"end"|OFFSET}`, and gets one
-back, `{"console": NAME, "from": OFFSET}` or `{"error": TEXT}` and the end. Then bytes, both ways;
-what a client with mode "read" types is ignored.
+On `console.sock` a client sends one JSON line, `{"mode": "read"|"write", "from": "start"|"end"|OFFSET}`, and
+gets one back: `{"console": NAME, "from": OFFSET}`, or `{"error": TEXT}` and the end. Bytes follow, both ways;
+what a client with mode "read" types is ignored. `control.sock` answers one JSON line with another.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,10 +33,10 @@ CLIENTS_MAX = 64
 
 
 def read_greeting(line: bytes, length: int) -> tuple[bool, int]:
-    """Return whether the client may type, and the offset where it starts, of `length` bytes so far.
+    """Return whether the client may type, and at which of `length` bytes it starts.
 
     Raises:
-        SpecError: the line is not such an object.
+        SpecError: the line is no greeting.
     """
     try:
         greeting: Any = json.loads(line)
@@ -55,7 +55,7 @@ def read_greeting(line: bytes, length: int) -> tuple[bool, int]:
 
 
 class _Client:
-    """The port on one attached client."""
+    """The loop's port on one attached client."""
 
     def __init__(self, link: socket.socket, listener: _Listener) -> None:
         link.settimeout(0.0)
@@ -134,7 +134,7 @@ class _Client:
         self._listener.loop.remove(self)
 
     def _answer(self, answer: dict[str, object]) -> None:
-        # A fresh socket's buffer takes a line whole; a peer that has left is seen at the next read.
+        # A new socket's buffer takes a whole line; a peer that has left is noticed at the next read.
         self._write(json.dumps(answer).encode() + b"\n")
 
     def _leave(self) -> None:
@@ -147,12 +147,12 @@ class _Client:
             return self._socket.send(data)
         except BlockingIOError:
             return 0
-        except OSError:  # it has left: the next read says so, until then its output goes nowhere
+        except OSError:  # it has left, as the next read says; until then its output goes nowhere
             return len(data)
 
 
 class _Listener:
-    """The port on `console.sock`."""
+    """The loop's port on `console.sock`."""
 
     def __init__(
         self, listener: socket.socket, transcript: Transcript, queue: OutgoingQueue, *, loop: Loop
@@ -178,7 +178,7 @@ class _Listener:
             return
         try:
             link, _ = self._socket.accept()
-        except OSError:  # it left before it was let in, or the process is out of descriptors
+        except OSError:  # it left before it was accepted, or the process is out of descriptors
             return
         self.clients += 1
         self.loop.add(_Client(link, self))
@@ -194,7 +194,7 @@ def open_links(
     """Serve `console.sock` in `directory` (made 0700) on the pump's thread.
 
     Raises:
-        SpecError: the path is longer than a unix socket's address may be.
+        SpecError: the path is too long for a unix socket.
     """
     with listen_unix(directory / CONSOLE_SOCKET) as listener:
         loop.add(_Listener(listener, transcript, queue, loop=loop))
@@ -203,10 +203,10 @@ def open_links(
 
 @contextmanager
 def listen_unix(path: Path) -> Iterator[socket.socket]:
-    """Listen on a unix socket (0600, in a directory 0700) that is unlinked at the end.
+    """Listen on a unix socket (0600, in a directory 0700), and unlink it at the end.
 
     Raises:
-        SpecError: the path is longer than a unix socket's address may be.
+        SpecError: the path is too long for a unix socket, or taken.
     """
     make_private_directory(path.parent)
     with ExitStack() as stack:
@@ -223,22 +223,20 @@ def listen_unix(path: Path) -> Iterator[socket.socket]:
 
 
 CONTROL_SOCKET = "control.sock"
-_CLIENT_S = 5.0  # for each read and write of a client
+_CLIENT_S = 5.0  # for each read from a client and each write to it
 _JOIN_S = 60.0
 
 ControlHandler = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class _ControlServer:
-    """A thread that answers one client after the other; the handler may take its time."""
+    """A thread that answers one client after another; the handler may take its time."""
 
     def __init__(self, listener: socket.socket, wake: int, handler: ControlHandler) -> None:
         self._listener = listener
         self._wake = wake
         self._handler = handler
         self._thread = threading.Thread(target=self._run, name="control-link")
-
-    def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
@@ -254,18 +252,16 @@ class _ControlServer:
             while all(key.fd != self._wake for key, _ in selector.select()):
                 try:
                     client, _ = self._listener.accept()
-                except OSError:  # it left before it was let in
+                except OSError:  # it left before it was accepted
                     continue
                 with client:
                     self._serve(client)
 
     def _serve(self, client: socket.socket) -> None:
         client.settimeout(_CLIENT_S)
-        try:
+        with suppress(OSError):  # it left or stalls, and loses the answer
             answer = self._answer(read_line(client))
             client.sendall(json.dumps(answer).encode() + b"\n")
-        except OSError:  # it left, or stalls: its own loss
-            return
 
     def _answer(self, line: bytes) -> dict[str, Any]:
         try:
@@ -273,19 +269,17 @@ class _ControlServer:
             if not isinstance(request, dict):
                 raise SpecError("a request is one JSON object on a line")  # noqa: TRY301 - one answer for all
             return self._handler(request)
-        except ValueError as error:  # also SpecError
-            return {"error": str(error)}
-        except Exception as error:  # noqa: BLE001 - whatever the owner's handler raises is the client's answer
+        except Exception as error:  # noqa: BLE001 - whatever the handler raises is the client's answer
             return {"error": str(error) or repr(error)}
 
 
 def read_line(link: socket.socket) -> bytes:
-    """Read up to the first line end; what comes behind it is dropped.
+    """Return the first line without its end, and drop what follows it.
 
-    Returns b"" where the peer ended without one, or sent more than LINE_MAX bytes.
+    It is b"" if the peer ended before the line, or sent more than LINE_MAX bytes.
 
     Raises:
-        OSError: the peer is gone, or is silent longer than the socket's timeout.
+        OSError: the peer is gone, or silent for longer than the socket's timeout.
     """
     received = b""
     while b"\n" not in received:
@@ -298,21 +292,19 @@ def read_line(link: socket.socket) -> bytes:
 
 @contextmanager
 def open_control_link(path: Path, handler: ControlHandler) -> Iterator[Path]:
-    """Serve requests at `path` with `handler`, on a thread of their own.
+    """Serve requests at `path` with `handler`, on a separate thread.
 
     What the handler raises is answered as `{"error": TEXT}`.
 
     Raises:
         SpecError: nothing can listen there.
-        LabError: the handler still runs long after the end.
+        LabError: the handler runs on long after the end.
     """
     with ExitStack() as stack:
         listener = stack.enter_context(listen_unix(path))
         wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         stack.callback(os.close, wake)
-        server = _ControlServer(listener, wake, handler)
-        server.start()
-        stack.callback(server.stop)
+        stack.callback(_ControlServer(listener, wake, handler).stop)
         yield path
 
 
@@ -320,12 +312,12 @@ def open_control_link(path: Path, handler: ControlHandler) -> Iterator[Path]:
 def open_link(
     path: Path, *, mode: Literal["read", "write"], start: Literal["start", "end"] | int, deadline: Deadline
 ) -> Iterator[socket.socket]:
-    """Attach to a console; what the socket gives is the guest's bytes from `start` on.
+    """Attach to a console; the socket delivers the guest's bytes from `start` on.
 
-    The socket is blocking and has no timeout; its end is the console's end.
+    The socket blocks and has no timeout; it ends with the console.
 
     Raises:
-        ConsoleClosed: nobody serves there, or no longer.
+        ConsoleClosed: nobody serves there.
         SpecError: the server refused `mode` or `start`.
     """
     with _connect(path, ConsoleClosed, deadline) as link:
@@ -337,7 +329,7 @@ def open_link(
 
 
 def request_control(path: Path, request: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-    """Ask the machine's owner to do something and return its answer.
+    """Send the machine's owner a request and return the answer.
 
     Raises:
         ControlError: nobody serves there, it refused, or it did not answer in time.
@@ -361,7 +353,7 @@ def _connect(path: Path, fault: type[LabError], deadline: Deadline) -> Iterator[
 
 
 def _exchange(link: socket.socket, request: dict[str, Any], fault: type[LabError]) -> dict[str, Any]:
-    """Send a line and read one, byte by byte: what follows it belongs to the caller."""
+    """Send a line and read one, byte by byte, since what follows it is the caller's."""
     line = bytearray()
     try:
         link.sendall(json.dumps(request).encode() + b"\n")

@@ -1,4 +1,4 @@
-"""One thread that serves any number of descriptors and sleeps while none has anything to do."""
+"""One thread that serves any number of descriptors and sleeps while there is nothing to do."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing import Protocol, Self
 from emulator.clock import Clock
 from emulator.errors import LabError
 
-_JOIN_S = 30.0  # a turn never waits, so this is for a host that stands still
+_JOIN_S = 30.0  # a turn never waits, so this is for a host that stalls
 
 
 class Port(Protocol):
-    """A descriptor that a loop serves; the loop's thread alone calls these."""
+    """A descriptor that a loop serves; only the loop's thread calls these."""
 
     def fileno(self) -> int:
-        """Return the descriptor, the same for the port's whole life."""
+        """Return the descriptor, always the same one."""
 
     def prepare(self) -> int:
         """Do what needs no waiting; return the selector events to wait for, 0 for none."""
 
     def due(self) -> float | None:
-        """Return the moment of `clock.monotonic()` at which `prepare` is wanted anyway."""
+        """Return the moment of `clock.monotonic()` at which `prepare` must be called anyway."""
 
     def serve(self, events: int) -> None:
         """Do what `events` allow."""
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Release the descriptor."""
 
 
 class Loop:
@@ -39,7 +39,7 @@ class Loop:
 
     Attributes:
         turns: how often the thread woke up.
-        failure: what ended the thread before its time, or None.
+        failure: what ended the thread prematurely, or None.
     """
 
     def __init__(self, name: str, *, clock: Clock, on_failure: Callable[[BaseException], None]) -> None:
@@ -50,7 +50,7 @@ class Loop:
         self._ports: list[Port] = []
         self._events: dict[Port, int] = {}
         self._stopping = False
-        self._open = threading.Lock()  # held while the wake-up descriptor is used or given back
+        self._open = threading.Lock()  # held while the wake-up descriptor is used or released
         self._ended = False
         self._thread = threading.Thread(target=self._run, name=f"pump-{name}")
         with ExitStack() as stack:
@@ -61,7 +61,7 @@ class Loop:
             self._resources = stack.pop_all()
 
     def add(self, port: Port) -> None:
-        """Serve `port` from now on, close it at the end; before `running`, or on the loop's thread."""
+        """Serve `port` from now on and close it at the end; before `running`, or on the loop's thread."""
         self._ports.append(port)
 
     def remove(self, port: Port) -> None:
@@ -72,7 +72,7 @@ class Loop:
             port.close()
 
     def wake(self) -> bool:
-        """Make the thread take a turn, from any thread; return False where the loop has ended."""
+        """Make the thread take a turn; return False if the loop has ended. Any thread may call it."""
         with self._open:
             if not self._ended:
                 os.eventfd_write(self._wake, 1)
@@ -90,7 +90,7 @@ class Loop:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run the thread for the time of this `with`, inside the loop's own, which closes every port.
+        """Run the thread during this `with`, which stands inside the loop's own, which closes every port.
 
         Raises:
             LabError: the thread does not end.
@@ -99,22 +99,19 @@ class Loop:
         try:
             yield
         finally:
-            self._stop()
-
-    def _stop(self) -> None:
-        self._stopping = True
-        self.wake()
-        self._thread.join(_JOIN_S)
-        if self._thread.is_alive():
-            raise LabError(f"{self._thread.name} did not end within {_JOIN_S:g} s")
+            self._stopping = True
+            self.wake()
+            self._thread.join(_JOIN_S)
+            if self._thread.is_alive():
+                raise LabError(f"{self._thread.name} did not end within {_JOIN_S:g} s")
 
     def _run(self) -> None:
         try:
             while not self._stopping:
                 self._turn()
-            for port in tuple(self._ports):  # what came last still goes out
+            for port in tuple(self._ports):  # what came last must still go out
                 port.prepare()
-        except BaseException as error:  # noqa: BLE001 - kept and raised where somebody can see it
+        except BaseException as error:  # noqa: BLE001 - kept, and raised where somebody sees it
             self.failure = error
             self._on_failure(error)
 
@@ -123,7 +120,7 @@ class Loop:
             events = port.prepare()
             if port in self._ports:
                 self._arrange(port, events)
-        ready = self._selector.select(self._patience())
+        ready = self._selector.select(self._until_due())
         self.turns += 1
         for key, events in ready:
             if key.data is None:
@@ -131,7 +128,7 @@ class Loop:
             elif key.data in self._ports:
                 key.data.serve(events)
 
-    def _patience(self) -> float | None:
+    def _until_due(self) -> float | None:
         moments = [moment for port in self._ports if (moment := port.due()) is not None]
         return max(0.0, min(moments) - self._clock.monotonic()) if moments else None
 
@@ -145,6 +142,7 @@ class Loop:
             self._selector.modify(port.fileno(), events, port)
         else:
             self._selector.register(port.fileno(), events, port)
-        self._events[port] = events
-        if not events:
+        if events:
+            self._events[port] = events
+        else:
             del self._events[port]

@@ -1,4 +1,4 @@
-"""Points on the timeline that are not bytes (QMP owns the word "event")."""
+"""What stands on a console's timeline: chunks of output, typed bytes, and marks ("event" is QMP's word)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class MarkKind(StrEnum):
     STEP = "step"  # a scenario step began or ended
     FINDING = "finding"  # a signature was seen
     LINK = "link"  # a person or program attached or left
-    LAB = "lab"  # the lab speaks of itself: truncated, stalled
+    LAB = "lab"  # about the lab itself: truncated, stalled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Mark:
         name: what happened, a short word such as `RESET` or `nmi`.
         at: seconds since the transcript's epoch.
         offset: how many bytes the guest had written by then.
-        detail: more facts, JSON-ready.
+        detail: more facts, ready for JSON.
     """
 
     kind: MarkKind
@@ -58,10 +58,7 @@ class Typed:
 
 
 SAME_RESTART_S = 1.0
-"""RESET events at most this far apart belong to one restart: some guests raise three.
-
-See docs/facts/qemu.md 4.
-"""
+"""RESET events at most this far apart are one restart: some guests raise three (docs/facts/qemu.md 4)."""
 
 
 def boot_starts(marks: Iterable[Mark]) -> list[Mark]:
@@ -71,13 +68,10 @@ def boot_starts(marks: Iterable[Mark]) -> list[Mark]:
     """
     starts: list[Mark] = []
     for mark in marks:
-        if _is_start(mark) or (_is_reset(mark) and not _belongs_to_last(mark, starts)):
+        is_start = mark.kind is MarkKind.MACHINE and mark.name == "started"
+        if is_start or (_is_reset(mark) and not _belongs_to_last(mark, starts)):
             starts.append(mark)
     return starts
-
-
-def _is_start(mark: Mark) -> bool:
-    return mark.kind is MarkKind.MACHINE and mark.name == "started"
 
 
 def _is_reset(mark: Mark) -> bool:

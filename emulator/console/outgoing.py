@@ -1,4 +1,4 @@
-"""Bytes on their way to the far end: a queue that knows exactly how many of them went."""
+"""Bytes on their way to the far end, in a queue that knows exactly how many were sent."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _WRITE_SIZE = 4096
 
 
 class Outgoing:
-    """One run of bytes that was asked to be sent.
+    """One run of bytes to send.
 
     Attributes:
         data: the bytes.
         sent: how many of them the far end's kernel has taken.
-        failure: why the rest will never go, or None.
+        failure: why the rest will never be sent, or None.
     """
 
     __slots__ = ("data", "failure", "sent")
@@ -32,12 +32,12 @@ class Outgoing:
 
     @property
     def settled(self) -> bool:
-        """Tell whether nothing more will happen to it."""
+        """Whether nothing more will happen to it."""
         return self.sent == len(self.data) or self.failure is not None
 
 
 class OutgoingQueue:
-    """First in, first out; any thread puts and waits, the pump alone hands over."""
+    """First in, first out; any thread puts and waits, only the pump hands over."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -48,7 +48,7 @@ class OutgoingQueue:
         self._closed: str | None = None
 
     def put(self, data: bytes, *, ahead: bool = False) -> Outgoing:
-        """Ask for `data` to be sent; `ahead` of what is held back, or behind it."""
+        """Queue `data`, `ahead` of what is held back or behind it."""
         item = Outgoing(data)
         with self._changed:
             if self._closed is not None:
@@ -59,7 +59,7 @@ class OutgoingQueue:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep back what is put from now on, until the end of this `with` and of every other one."""
+        """Hold back what is put from now on, until this `with` and every other one have ended."""
         with self._changed:
             self._holders += 1
         try:
@@ -73,20 +73,20 @@ class OutgoingQueue:
 
     @property
     def waiting(self) -> int:
-        """How many bytes wait to be sent, those that are held back too."""
+        """How many bytes wait to be sent, including those held back."""
         with self._changed:
             return sum(len(item.data) - item.sent for item in (*self._items, *self._held))
 
     @property
     def going(self) -> int:
-        """How many bytes wait for nothing but the far end."""
+        """How many bytes wait only for the far end."""
         with self._changed:
             return sum(len(item.data) - item.sent for item in self._items)
 
     def hand_over(self, write: Callable[[bytes], int], note: Callable[[bytes], None]) -> bool:
-        """Write until all is gone or nothing more fits; return whether something is left.
+        """Write until the queue is empty or nothing more fits; return whether something is left.
 
-        What was taken is noted before anybody who waits for it hears of it.
+        What was taken is noted before anybody who waits for it is woken.
         """
         with self._changed:
             while self._items:
@@ -103,14 +103,14 @@ class OutgoingQueue:
             return False
 
     def close(self, reason: str) -> None:
-        """Give up everything that waits, and everything that comes later."""
+        """Give up all that waits, and all that comes later."""
         with self._changed:
             if self._closed is None:
                 self._closed = reason
             self._give_up(self._closed)
 
     def drop(self, reason: str) -> None:
-        """Give up everything that waits; what comes later is sent."""
+        """Give up all that waits; what comes later is sent."""
         with self._changed:
             self._give_up(reason)
 
@@ -122,7 +122,7 @@ class OutgoingQueue:
         self._changed.notify_all()
 
     def wait(self, item: Outgoing, deadline: Deadline) -> None:
-        """Wait until `item` is gone; what is left of it at the deadline will not be sent.
+        """Wait until `item` is sent; what is left of it at the deadline will never be.
 
         Raises:
             ConsoleClosed: the far end is gone.
@@ -131,25 +131,24 @@ class OutgoingQueue:
         with self._changed:
             while not item.settled and (remaining := deadline.remaining()) > 0:
                 self._changed.wait(remaining)
-            said = f"{item.sent} of {len(item.data)} bytes were handed over on {self._name}"
+            sent = f"{item.sent} of {len(item.data)} bytes were handed over on {self._name}"
             if item.failure is not None:
-                raise ConsoleClosed(f"{self._name} is closed ({item.failure}); {said}")
+                raise ConsoleClosed(f"{self._name} is closed ({item.failure}); {sent}")
             if not item.settled:
                 (self._items if item in self._items else self._held).remove(item)
-                raise DeadlineExceeded(f"the far end of {self._name} takes no more input; {said}")
+                raise DeadlineExceeded(f"the far end of {self._name} takes no more input; {sent}")
 
 
 INPUT_SIZE = 4096
 _PIECE = 65536
-_TURN = 1 << 20  # bytes a link gets in one turn, so that the pump comes back to its far end
+_TURN = 1 << 20  # bytes a link gets in one turn, so that the pump returns to its far end
 
 
 class LinkFlow:
-    """What an attached person or program sees and types; the pump's thread alone uses it.
+    """What an attached person or program sees and types; only the pump's thread uses it.
 
     Attributes:
-        cursor: where its output stands. Whoever stalls falls behind in the transcript, which
-            costs nobody anything.
+        cursor: where its output stands. A user who stalls falls behind in the transcript, and costs nothing.
     """
 
     def __init__(self, cursor: Cursor, queue: OutgoingQueue) -> None:
@@ -171,9 +170,9 @@ class LinkFlow:
         return True
 
     def hungry(self) -> bool:
-        """Tell whether more input may be read: what came before is with the far end."""
+        """Tell whether more input may be read, since the far end has all that came before."""
         return self._typed is None or self._typed.settled
 
     def type(self, data: bytes) -> None:
-        """Send `data` to the far end when it takes it."""
+        """Queue `data` for the far end."""
         self._typed = self._queue.put(data)

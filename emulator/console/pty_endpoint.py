@@ -1,8 +1,8 @@
-"""ttylab's own pty for people and programs: `screen /dev/pts/7` sees the console from its first byte.
+"""ttylab's own pty for people and programs: `screen /dev/pts/7` shows the console from its first byte.
 
-Output is a cursor on the transcript, so a user who stalls, closes or never comes costs nothing and
-loses nothing. While nobody has the pty open nothing is written to it: pyserial and picocom flush
-what they find when they open it.
+Its output is a cursor on the transcript, so a user who stalls, closes or never comes costs and loses nothing.
+While nobody has the pty open nothing is written to it, since pyserial and picocom discard what they find when
+they open it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class OpensWatch:
         """Begin to watch `path`.
 
         Raises:
-            OSError: the kernel has no inotify for it, or none left.
+            OSError: the kernel has no inotify, or no watch left.
         """
         libc = ctypes.CDLL(None, use_errno=True)
         self._descriptor = int(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
@@ -49,7 +49,7 @@ class OpensWatch:
         return self._descriptor
 
     def read(self) -> list[int]:
-        """Return +1 for openings and -1 for closings since the last call; equal neighbours may be one."""
+        """Return +1 per opening and -1 per closing since the last call; equal neighbours may be merged."""
         try:
             data = os.read(self._descriptor, 65536)
         except BlockingIOError:
@@ -68,11 +68,11 @@ class OpensWatch:
 
 
 SETTLE_S = 0.05  # from opening to the first byte: time for a program to flush and set its modes
-RECHECK_S = 0.1  # after somebody left: finds a user whose coming could not be told from our own
+RECHECK_S = 0.1  # after somebody left: finds a user whose opening could not be told from ours
 
 
 class PtyEndpoint:
-    """The port on the endpoint's master.
+    """The loop's port on the pty's master.
 
     Attributes:
         path: what users open.
@@ -94,11 +94,11 @@ class PtyEndpoint:
         return self._pty.master
 
     def due(self) -> float | None:
-        """Return when a user who has just come may be written to, or is looked for again."""
+        """Return when a new user may be written to, or users are looked for again."""
         return min((at for at in (self._settled_at, self._recheck_at) if at is not None), default=None)
 
     def prepare(self) -> int:
-        """Show what is new; take input only while the far end takes it (never drop a byte)."""
+        """Write what is new; take input only while the far end does, so that no byte is dropped."""
         now = self._transcript.clock.monotonic()
         if self._recheck_at is not None and now >= self._recheck_at:
             self._look_for_users()
@@ -118,13 +118,13 @@ class PtyEndpoint:
             self._flow.type(data)
 
     def close(self) -> None:
-        """Do nothing: the pty belongs to who made it."""
+        """Do nothing: the pty's owner closes it."""
 
     def users_moved(self, changes: list[int]) -> None:
         """Take note of openings (+1) and closings (-1).
 
-        inotify merges equal neighbours, so they can't be counted; but whoever opened last is
-        there until a closing follows.
+        inotify merges equal neighbours, so they can't be counted; but after an opening somebody is there
+        until a closing follows.
         """
         if 1 in changes:
             self._attach()
@@ -141,7 +141,7 @@ class PtyEndpoint:
             self._attached, self._settled_at = False, None
             self._mark("endpoint-closed")
         if self._watch is not None:
-            # Our own closing and opening. Should a user's be among them, the recheck finds him.
+            # Drop our own closing and opening; a user's among them would be found by the recheck.
             self._watch.read()
 
     def _attach(self) -> None:
@@ -154,8 +154,8 @@ class PtyEndpoint:
         self._transcript.mark(MarkKind.LINK, name, {"path": str(self.path)})
 
 
-class _Door:
-    """The port that tells the endpoint of comings and goings."""
+class _Opens:
+    """The loop's port that tells the endpoint of openings and closings."""
 
     def __init__(self, watch: OpensWatch, endpoint: PtyEndpoint) -> None:
         self._watch = watch
@@ -180,9 +180,9 @@ class _Door:
 
 @contextmanager
 def open_endpoint(transcript: Transcript, queue: OutgoingQueue, *, loop: Loop) -> Iterator[PtyEndpoint]:
-    """Make a pty on which `transcript` is shown and typed bytes go to `queue`.
+    """Make a pty that shows `transcript` and sends typed bytes to `queue`.
 
-    Where the kernel can't tell who opens it (no inotify), it is written to as if always open.
+    If the kernel can't tell who opens it (no inotify), it is written to as if always open.
     """
     with open_raw_pty() as pty:
         try:
@@ -191,6 +191,6 @@ def open_endpoint(transcript: Transcript, queue: OutgoingQueue, *, loop: Loop) -
             watch = None
         endpoint = PtyEndpoint(pty, LinkFlow(Cursor(transcript), queue), watch=watch)
         if watch is not None:
-            loop.add(_Door(watch, endpoint))
+            loop.add(_Opens(watch, endpoint))
         loop.add(endpoint)
         yield endpoint

@@ -1,4 +1,4 @@
-"""The pump: one thread per console that always reads, and the console that stands on it."""
+"""The pump, one thread per console that always reads, and the console that it serves."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from functools import partial
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.channel import Write
 from emulator.console.links import CONTROL_SOCKET, ControlHandler, open_control_link, open_links
 from emulator.console.loop import Loop
 from emulator.console.marks import MarkKind
 from emulator.console.outgoing import OutgoingQueue
 from emulator.console.pty_endpoint import PtyEndpoint, open_endpoint
-from emulator.console.sysrq import Write
 from emulator.console.transcript import Sink, Transcript
 from emulator.console.wires import PtyWire, SocketWire, Wire, open_raw_pty
 from emulator.errors import DeadlineExceeded, LabError, StateError
 
-_BURST = 1 << 20  # bytes read in one turn before links get theirs
-_SHORT = 4095  # a tty gives at most this much at once: less means that nothing is left
+_BURST = 1 << 20  # bytes read in one turn before the links are served
+_SHORT = 4095  # a tty gives at most this much at once; less means that nothing is left
 
 
 class FarEnd:
@@ -35,10 +35,10 @@ class FarEnd:
     """
 
     def __init__(self, wire: Wire, transcript: Transcript) -> None:
+        self.transcript = transcript
         self.gone = False
         self.queue = OutgoingQueue(transcript.name)
         self._wire = wire
-        self.transcript = transcript
         self._full = False
         self._drained = threading.Condition()
         self._asked = 0  # number of the newest drain
@@ -50,7 +50,7 @@ class FarEnd:
         return self._wire.fileno()
 
     def due(self) -> float | None:
-        """Return the past while somebody waits for the wire to be empty."""
+        """Return a past moment while somebody waits for the wire to be empty."""
         return 0.0 if self._asked > self._answered else None
 
     def prepare(self) -> int:
@@ -74,27 +74,28 @@ class FarEnd:
             self._read_all(short=_SHORT)
 
     def count_unread(self) -> int:
-        """Return how many bytes were handed over and not read, as far as the wire can tell; any thread."""
+        """Return how many handed-over bytes are unread, as far as the wire can tell; any thread."""
         return self._wire.count_unread()
 
     def close(self) -> None:
-        """Give up what still waits; the wire belongs to who made it."""
+        """Give up what still waits; the wire's owner closes the wire."""
         self.fail("the console was closed")
 
     def fail(self, reason: str) -> None:
-        """Wake everybody who waits: nothing will happen any more."""
+        """Wake everybody who waits: nothing more will happen."""
         self.queue.close(reason)
         with self._drained:
             self._answered = self._asked
             self._drained.notify_all()
 
     def fail_with(self, error: BaseException) -> None:
-        """Say that the pump ended before its time, and why, wherever somebody looks."""
-        self.fail(f"the pump failed: {error!r}")
-        self.transcript.close(f"the pump failed: {error!r}")
+        """Tell everybody that the pump failed, and why."""
+        reason = f"the pump failed: {error!r}"
+        self.fail(reason)
+        self.transcript.close(reason)
 
     def ask_drain(self, *, discard: bool = False) -> int:
-        """Ask for everything that is on the wire now, and perhaps to drop what nobody read; any thread."""
+        """Ask to read all that is on the wire now, and perhaps to discard what nobody read; any thread."""
         with self._drained:
             self._asked += 1
             self._discarding = self._discarding or discard
@@ -117,7 +118,7 @@ class FarEnd:
             self._drained.notify_all()
 
     def _read_all(self, *, short: int = 0) -> bool:
-        """Read until nothing is left, and return True, or a burst was read, and return False."""
+        """Read until nothing is left (True) or a burst was read (False)."""
         total = 0
         while not self.gone and total < _BURST:
             data = self._wire.read()
@@ -142,8 +143,8 @@ class FarEnd:
             return False
 
     def _note(self, append: Callable[[bytes], None], data: bytes) -> None:
-        # Where the owner closed the transcript first, the wire is read on all the same: a full
-        # console keeps QEMU from exiting (docs/facts/qemu.md 8).
+        # If the owner closed the transcript first, the wire is still read: a full console keeps QEMU from
+        # exiting (docs/facts/qemu.md 8).
         with suppress(LabError):
             append(data)
 
@@ -154,12 +155,12 @@ class FarEnd:
 
 
 class Console:
-    """A live console: a transcript that always grows, a way to write, an endpoint for others.
+    """A live console: a growing transcript, a way to write, and an endpoint for others.
 
     Any thread may call anything.
 
     Attributes:
-        transcript: all that came and went.
+        transcript: all bytes both ways.
         endpoint: ttylab's own pty for people and programs.
     """
 
@@ -183,7 +184,7 @@ class Console:
 
     @property
     def far_end_gone(self) -> bool:
-        """Whether the far end hung up; a pty never says so, since the next far end may come."""
+        """Whether the far end hung up; on a pty never, since the next far end may come."""
         return self._far_end.gone
 
     @property
@@ -192,19 +193,19 @@ class Console:
         return self._loop.turns
 
     def write(self, data: bytes, deadline: Deadline) -> None:
-        """Hand `data` to the far end and note it in the transcript; returns once all of it is handed over.
+        """Hand all of `data` to the far end and note it in the transcript.
 
         Raises:
-            ConsoleClosed: the far end is gone; how many bytes were handed over is in the text.
-            DeadlineExceeded: the far end took no more (a stopped QEMU); the same.
+            ConsoleClosed: the far end is gone; the text says how many bytes were handed over.
+            DeadlineExceeded: the far end took no more (a stopped QEMU); the text says the same.
             LabError: the pump failed.
         """
         self._write(data, deadline)
 
     def post(self, data: bytes) -> None:
-        """Queue `data` for the far end and return at once; `unsent` tells how much waits there.
+        """Queue `data` for the far end and return at once; `unsent` says how much is waiting.
 
-        What the far end has not taken when it ends is lost, and nobody is told.
+        What the far end has not taken by its end is lost silently.
 
         Raises:
             LabError: the pump failed.
@@ -220,14 +221,14 @@ class Console:
 
     @property
     def unread(self) -> int:
-        """How many typed bytes, but for those held back, the far end has not read, as far as one can know."""
+        """How many typed bytes, without those held back, the far end has not read, as far as one can tell."""
         return self._far_end.queue.going + self._far_end.count_unread()
 
     @contextmanager
     def held(self) -> Iterator[Write]:
-        """Keep back what is written or typed, for the time of the `with`; gives what writes nevertheless.
+        """Hold back what is written or typed during the `with`; gives a function that writes all the same.
 
-        It may be nested: what is held back goes at the end of the last one.
+        When nested, what is held back goes out at the end of the outermost `with`.
         """
         try:
             with self._far_end.queue.held():
@@ -236,7 +237,7 @@ class Console:
             self._loop.wake()
 
     def drain(self, deadline: Deadline) -> None:
-        """Return when everything that the far end wrote so far is in the transcript.
+        """Return once all that the far end has written is in the transcript.
 
         Raises:
             DeadlineExceeded: the far end writes faster than it can be read.
@@ -245,9 +246,9 @@ class Console:
         self._drain(deadline, discard=False)
 
     def detach_far_end(self, deadline: Deadline) -> None:
-        """Drain after the far end's end, and drop typed bytes that it did not read.
+        """Drain after the far end has ended, and discard typed bytes that it did not read.
 
-        Otherwise the next QEMU on this console would find them in its first milliseconds.
+        Otherwise the next QEMU on this console would read them in its first milliseconds.
 
         Raises:
             DeadlineExceeded: somebody else still writes.
@@ -256,14 +257,13 @@ class Console:
         self._drain(deadline, discard=True)
 
     def raise_failure(self) -> None:
-        """Raise what ended the pump before its time, if anything did.
+        """Complain if the pump has failed.
 
         Raises:
-            LabError: the pump failed.
+            LabError: it has.
         """
-        if self._loop.failure is not None:
-            name, failure = self.transcript.name, self._loop.failure
-            raise LabError(f"the pump of {name} failed: {failure!r}") from failure
+        if (failure := self._loop.failure) is not None:
+            raise LabError(f"the pump of {self.transcript.name} failed: {failure!r}") from failure
 
     def _write(self, data: bytes, deadline: Deadline, *, ahead: bool = False) -> None:
         self.raise_failure()
@@ -285,23 +285,19 @@ def open_console(
     *,
     sink: Sink | None = None,
     clock: Clock = SYSTEM_CLOCK,
-    epoch: float | None = None,
     keep: int | None = None,
     transcript: Transcript | None = None,
     links_dir: Path | None = None,
     on_control: ControlHandler | None = None,
 ) -> Iterator[Console]:
-    """Open a console on a new pty; the far end opens its slave, `console.path`.
+    """Open a console on a new pty, whose slave, `console.path`, the far end opens.
 
-    The console outlives its far ends: a machine may be powered off and on. At the end of the
-    `with` the transcript is closed and complete; it keeps the latest `keep` bytes, or all. A
-    `transcript` that is given grows instead, and stays its owner's to close.
-
-    Raises:
-        LabError: the pump failed; raised at the end, unless something else is raised already.
+    The console outlives its far ends: a machine may be powered off and on. At the end of the `with` the
+    transcript is closed and complete; it keeps the latest `keep` bytes, or all. A `transcript` that is passed
+    in grows instead, and its owner closes it. Errors are those of `run_console`.
     """
     with open_raw_pty() as pty:
-        own = Transcript(name, clock=clock, sink=sink, epoch=epoch, keep=keep)
+        own = Transcript(name, clock=clock, sink=sink, keep=keep)
         with run_console(
             PtyWire(pty),
             own if transcript is None else transcript,
@@ -321,16 +317,10 @@ def open_socket_console(
     sink: Sink | None = None,
     clock: Clock = SYSTEM_CLOCK,
     epoch: float | None = None,
-    links_dir: Path | None = None,
-    on_control: ControlHandler | None = None,
 ) -> Iterator[Console]:
-    """Open a console on a connected stream socket, which stays the caller's to close.
-
-    Raises:
-        LabError: the pump failed; raised at the end, unless something else is raised already.
-    """
+    """Open a console on a connected socket, which the caller closes; errors are those of `run_console`."""
     transcript = Transcript(name, clock=clock, sink=sink, epoch=epoch)
-    with run_console(SocketWire(link), transcript, links_dir=links_dir, on_control=on_control) as console:
+    with run_console(SocketWire(link), transcript) as console:
         yield console
 
 
@@ -344,9 +334,9 @@ def run_console(
     links_dir: Path | None = None,
     on_control: ControlHandler | None = None,
 ) -> Iterator[Console]:
-    """Pump `wire` into `transcript` for the time of the `with`; both end with it.
+    """Pump `wire` into `transcript` during the `with`, and then close the transcript.
 
-    Without `closes` the transcript stays open, unless the pump fails.
+    Without `closes` it stays open, unless the pump fails.
 
     Raises:
         LabError: the pump failed; raised at the end, unless something else is raised already.
@@ -367,5 +357,5 @@ def run_console(
         console = Console(far_end=far_end, loop=loop, endpoint=endpoint, path=path)
         with loop.running():
             yield console
-            far_end.ask_drain()  # what the far end wrote last still comes in
+            far_end.ask_drain()  # to read what the far end wrote last
     console.raise_failure()

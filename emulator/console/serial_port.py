@@ -1,4 +1,4 @@
-"""A console on a real port: any pyserial URL, with BREAK where the line can carry one."""
+"""A console on a real port, given by any pyserial URL, with BREAK where the line can carry it."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from pathlib import Path
 import serial
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.channel import make_system_request
 from emulator.console.links import ControlHandler
 from emulator.console.pty_endpoint import PtyEndpoint
 from emulator.console.pump import Console, run_console
-from emulator.console.sysrq import make_system_request
 from emulator.console.transcript import Sink, Transcript
 from emulator.console.wires import READ_SIZE, TTY_LINGER_S, count_waiting
 from emulator.errors import ConsoleClosed, LabError, SpecError, StateError
 
-READ_PATIENCE_S = 0.1  # pyserial's own read timeout: how long the end of a reader thread may take
+READ_TIMEOUT_S = 0.1  # pyserial's, hence how long a reader thread takes to end
 _WRITE_SIZE = 1024
 _JOIN_S = 10.0
 
 
 class DescriptorWire:
-    """A serial device or a `socket://`: pyserial opens and sets it, the pump reads the descriptor.
+    """A serial device or a `socket://`: pyserial opens and configures it, the pump reads the descriptor.
 
-    pyserial's own `read` costs 1.9 s of CPU on a megabyte (docs/facts/qemu.md 3), and its `write` says
-    nothing of how many bytes went.
+    pyserial's own `read` costs 1.9 s of CPU per megabyte (docs/facts/qemu.md 3), and its `write` does not say
+    how many bytes were sent.
     """
 
     room_event = selectors.EVENT_WRITE
@@ -58,7 +58,7 @@ class DescriptorWire:
             return None
         except OSError:
             return b""
-        # pyserial sets VMIN to 0, so an idle tty reads b"" just as one that was unplugged.
+        # pyserial sets VMIN to 0, so an idle tty reads b"" just like one that was unplugged.
         return data if data or not self._tty or self._hung_up() else None
 
     def write(self, data: bytes) -> int:
@@ -86,10 +86,10 @@ class DescriptorWire:
 
 
 class ThreadWire:
-    """A port without a descriptor (`rfc2217://`, `loop://`): two threads wait, the pump never does."""
+    """A port without a descriptor (`rfc2217://`, `loop://`): two threads wait so that the pump never does."""
 
     linger_s = 0.0
-    room_event = selectors.EVENT_READ  # the writer says through the same descriptor that it is free
+    room_event = selectors.EVENT_READ  # the writer signals on the same descriptor that it is free
 
     def __init__(self, port: serial.Serial) -> None:
         self._port = port
@@ -106,21 +106,21 @@ class ThreadWire:
             thread.start()
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable when something has come or gone."""
+        """Return a descriptor that is readable when something was received or sent."""
         return self._ready
 
     def read(self) -> bytes | None:
-        """Return what the thread has read, None for nothing, b"" when the port is gone."""
+        """Return what the reader has received, None for nothing, b"" when the port is gone."""
         with suppress(BlockingIOError):
             os.eventfd_read(self._ready)
         data = b"".join(self._received.popleft() for _ in range(len(self._received)))
         return data or (b"" if self._ended and not self._received else None)
 
     def write(self, data: bytes) -> int:
-        """Give the writer its next piece, if it has sent the one before.
+        """Give the writer its next piece, if it has sent the last one.
 
         Raises:
-            OSError: the port is gone; the last piece may be lost with it.
+            OSError: the port is gone, perhaps with the last piece.
         """
         with self._changed:
             if self._ended:
@@ -139,7 +139,7 @@ class ThreadWire:
         return len(self._sending or b"")
 
     def close(self) -> None:
-        """Join the threads, after the port was closed under them.
+        """Join the threads, whose port was closed.
 
         Raises:
             LabError: one of them does not end.
@@ -152,7 +152,7 @@ class ThreadWire:
         os.close(self._ready)
 
     def _receive(self) -> None:
-        # pyserial raises whatever comes when a port is closed under it; SerialException is an OSError.
+        # pyserial may raise any of these when a port is closed during a call; SerialException is an OSError.
         with suppress(OSError, ValueError, TypeError, AttributeError):
             while not self._ended:
                 data = self._port.read(max(1, min(self._port.in_waiting, READ_SIZE)))
@@ -182,19 +182,18 @@ class ThreadWire:
         os.eventfd_write(self._ready, 1)
 
 
-BREAK_S = 0.25  # at any speed longer than a character, which is what makes it a BREAK
+BREAK_S = 0.25  # longer than a character at any speed, which is what makes it a BREAK
 _PTY_MAJORS = range(136, 144)  # UNIX98 pty slaves, Documentation/admin-guide/devices.txt
 
 
 class SerialConsole:
-    """A console whose far end is at the other side of a serial port.
+    """A console whose far end is on the other side of a serial port.
 
     Attributes:
         url: what was opened.
-        transcript: all that came and went.
+        transcript: all bytes both ways.
         endpoint: ttylab's own pty for people and programs.
-        line_capable_of_break: whether `send_break` reaches the far end.
-        break_obstacle: why it does not, or None.
+        break_obstacle: why `send_break` can't reach the far end; None if it can.
     """
 
     def __init__(self, url: str, port: serial.Serial, console: Console) -> None:
@@ -202,7 +201,6 @@ class SerialConsole:
         self.transcript: Transcript = console.transcript
         self.endpoint: PtyEndpoint = console.endpoint
         self.break_obstacle = _find_break_obstacle(url, port)
-        self.line_capable_of_break = self.break_obstacle is None
         self._port = port
         self._console = console
 
@@ -212,30 +210,19 @@ class SerialConsole:
         return self._console.far_end_gone
 
     def write(self, data: bytes, deadline: Deadline) -> None:
-        """Hand `data` to the port and note it in the transcript; returns once all of it is handed over.
-
-        Raises:
-            ConsoleClosed: the port is gone; how many bytes were handed over is in the text.
-            DeadlineExceeded: the port took no more; the same.
-            LabError: the pump failed.
-        """
+        """Hand all of `data` to the port, and note it; errors are those of `Console.write`."""
         self._console.write(data, deadline)
 
     def drain(self, deadline: Deadline) -> None:
-        """Return when everything that has arrived so far is in the transcript.
-
-        Raises:
-            DeadlineExceeded: the far end writes faster than it can be read.
-            LabError: the pump failed.
-        """
+        """Return once all that has arrived is in the transcript; errors are those of `Console.drain`."""
         self._console.drain(deadline)
 
     def send_break(self, deadline: Deadline) -> None:
         """Hold the line in BREAK for BREAK_S.
 
         Raises:
-            StateError: the line can't carry one, and would not say so.
-            ConsoleClosed: the port is gone, or did not confirm; the line may be in BREAK.
+            StateError: the line can't carry a BREAK, and would silently drop it.
+            ConsoleClosed: the port is gone, or did not confirm; the line may still be in BREAK.
         """
         self._require_break()
         try:
@@ -246,14 +233,7 @@ class SerialConsole:
             raise ConsoleClosed(f"{self.url} did not take a BREAK: {error}") from error
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
-        """Make a magic system request with one key, as `make_system_request`.
-
-        Raises:
-            SpecError: `key` can't be one.
-            StateError: the line can't carry a BREAK.
-            ControlError: what was typed before can't be sent.
-            ConsoleClosed, DeadlineExceeded: the port did not take the BREAK, or the key.
-        """
+        """Make a magic system request with one key; errors are those of `make_system_request`."""
         self._require_break()
         make_system_request(self._console, key, deadline, send_break=self.send_break)
 
@@ -270,7 +250,6 @@ def open_serial_console(
     name: str | None = None,
     sink: Sink | None = None,
     clock: Clock = SYSTEM_CLOCK,
-    epoch: float | None = None,
     links_dir: Path | None = None,
     on_control: ControlHandler | None = None,
 ) -> Iterator[SerialConsole]:
@@ -286,7 +265,7 @@ def open_serial_console(
         port = _open_port(url, baudrate)
         wire = _choose_wire(port, stack)
         stack.callback(port.close)  # before the wire: it ends what its threads wait for
-        transcript = Transcript(name or url, clock=clock, sink=sink, epoch=epoch)
+        transcript = Transcript(name or url, clock=clock, sink=sink)
         console = stack.enter_context(
             run_console(wire, transcript, links_dir=links_dir, on_control=on_control)
         )
@@ -295,14 +274,13 @@ def open_serial_console(
 
 def _open_port(url: str, baudrate: int) -> serial.Serial:
     try:
-        port = serial.serial_for_url(url, do_not_open=True, baudrate=baudrate, timeout=READ_PATIENCE_S)
+        port = serial.serial_for_url(url, do_not_open=True, baudrate=baudrate, timeout=READ_TIMEOUT_S)
     except (ValueError, OSError) as error:
         raise SpecError(f"port {url!r}: {error}") from error
     try:
         port.exclusive = True  # a second lab on the same board must not get half of the bytes
         with warnings.catch_warnings():
-            # pyserial 3.5 calls Thread.setDaemon for rfc2217; whoever turns warnings into errors
-            # would be refused the port.
+            # For rfc2217 pyserial 3.5 calls Thread.setDaemon, which fails where warnings are errors.
             warnings.simplefilter("ignore", DeprecationWarning)
             port.open()
     except (ValueError, OSError, NotImplementedError) as error:

@@ -1,9 +1,8 @@
-"""The evidence: every byte both ways, with stamps and marks on one timeline, append-only.
+"""The evidence: all bytes both ways, with stamps and marks on one append-only timeline.
 
-On disk a transcript is two files: `console.bin`, the guest's bytes and nothing else, and `timeline.jsonl`,
-one JSON object a line: `{"t", "out": [start, end]}`, `{"t", "at", "in": base64}` or
-`{"t", "at", "mark", "name", "detail"}`; the first line is `{"version": 1, "console": NAME}`, the last
-one `{"t", "closed": REASON}`.
+On disk a transcript is two files. `console.bin` has only the guest's bytes, `timeline.jsonl` one JSON object
+per line: first `{"version": 1, "console": NAME}`, then `{"t", "out": [start, end]}`,
+`{"t", "at", "in": base64}` and `{"t", "at", "mark", "name", "detail"}`, last `{"t", "closed": REASON}`.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ TIMELINE_FILE = "timeline.jsonl"
 
 
 class Sink(Protocol):
-    """Where a transcript is kept while it grows; every call may raise OSError."""
+    """Where a growing transcript is kept; every call may raise OSError."""
 
     def output(self, data: bytes, chunk: Chunk) -> None:
         """Keep what the guest wrote."""
 
     def past(self, data: bytes, lines: Iterable[Mapping[str, object]]) -> None:
-        """Keep, before anything else, what the guest wrote and its timeline."""
+        """Keep, before anything else, an earlier transcript's bytes and timeline."""
 
     def record(self, line: Mapping[str, object]) -> None:
         """Keep a line of the timeline."""
@@ -45,7 +44,7 @@ class Sink(Protocol):
 
 
 class DirectorySink:
-    """Write a transcript into a directory, unbuffered: what was appended survives `kill -9`."""
+    """Write a transcript into a directory, unbuffered, so that what was appended survives `kill -9`."""
 
     def __init__(self, directory: Path, *, console: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -61,7 +60,7 @@ class DirectorySink:
         self.record(_chunk_line(chunk))
 
     def past(self, data: bytes, lines: Iterable[Mapping[str, object]]) -> None:
-        """Write all of it at once."""
+        """Write all of it in one go."""
         _write_all(self._console, data)
         _write_all(self._timeline, b"".join(_json_line(line) for line in lines))
 
@@ -80,7 +79,7 @@ def _json_line(line: Mapping[str, object]) -> bytes:
 
 
 def _write_all(file: FileIO, data: bytes) -> None:
-    """Write all of `data`: a file without a buffer writes less where the disk becomes full."""
+    """Write all of `data`: an unbuffered file writes less when the disk fills up."""
     written = 0
     while written < len(data):
         written += file.write(data[written:])
@@ -93,8 +92,8 @@ class Transcript:
         name: the console's name ("ttyS0").
         clock: where stamps come from.
         epoch: `clock.monotonic()` of stamp 0.
-        keep: how many of the latest bytes stay readable at least, None keeps all. Offsets stay what
-            they are; `first` tells where the readable part begins. The sink is given everything.
+        keep: how many of the latest bytes at least stay readable, None keeps all. Offsets do not change;
+            `first` is where the readable part begins. The sink gets everything.
     """
 
     def __init__(
@@ -163,7 +162,7 @@ class Transcript:
             self._notify()
 
     def mark(self, kind: MarkKind, name: str, detail: Mapping[str, object] | None = None) -> Mark:
-        """Set a mark at this moment and return it; after `close` it is returned but not kept."""
+        """Set a mark now and return it; after `close` it is not kept."""
         with self._changed:
             mark = Mark(kind=kind, name=name, at=self._now(), offset=len(self), detail=dict(detail or {}))
             if self._closed is None:
@@ -173,9 +172,9 @@ class Transcript:
             return mark
 
     def continue_from(self, past: Transcript) -> None:
-        """Begin with all that `past` holds, as if it had been written here, up to this moment.
+        """Begin with all of `past`, as if it had been written here until now.
 
-        The epoch moves back by as much time as `past` covers.
+        The epoch moves back by the time that `past` covers.
 
         Raises:
             StateError: something was added already.
@@ -192,7 +191,7 @@ class Transcript:
             self._notify()
 
     def close(self, reason: str) -> None:
-        """End the transcript; waiting threads wake; calling it again does nothing."""
+        """End the transcript and wake waiting threads; calling it again does nothing."""
         with self._changed:
             if self._closed is not None:
                 return
@@ -208,7 +207,7 @@ class Transcript:
 
     @property
     def first(self) -> int:
-        """Offset of the oldest byte that can still be read: 0 unless `keep` is set."""
+        """Offset of the oldest byte that can still be read; 0 unless `keep` is set."""
         return self._first
 
     @property
@@ -223,7 +222,7 @@ class Transcript:
 
     @property
     def truncated(self) -> str | None:
-        """Why the kept copy is not whole (a full disk), or None; a truncated transcript proves nothing."""
+        """Why the files are incomplete (a full disk), or None; a truncated transcript proves nothing."""
         return self._truncated
 
     @property
@@ -234,7 +233,7 @@ class Transcript:
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:
-        """All stamps of guest output so far, in order; they tile `[first, len(self))`, or begin before it."""
+        """All stamps of guest output so far, in order; they tile `[first, len(self))`, or start before it."""
         with self._changed:
             return tuple(self._chunks)
 
@@ -245,7 +244,7 @@ class Transcript:
             return tuple(self._typed)
 
     def chunks_since(self, offset: int) -> tuple[Chunk, ...]:
-        """Return the stamps of guest output from byte `offset` on; the first may begin before it."""
+        """Return the stamps of guest output from byte `offset` on; the first may start before it."""
         with self._changed:
             return tuple(self._chunks[bisect_right(self._chunks, offset, key=lambda chunk: chunk.end) :])
 
@@ -255,7 +254,7 @@ class Transcript:
             return tuple(self._marks[max(0, index - self._marks_forgotten) :])
 
     def until(self, mark: Mark) -> Transcript:
-        """Return a closed copy of all that came before `mark`; its bytes are whole to that point."""
+        """Return a closed copy of all that came before `mark`."""
         past = Transcript(self.name, clock=self.clock, epoch=self.epoch)
         with self._changed:
             past._data += self._data[: mark.offset - self._first]
@@ -266,7 +265,7 @@ class Transcript:
         return past
 
     def timeline(self) -> list[tuple[float, dict[str, object]]]:
-        """Return all chunks, typed bytes and marks in order of time, as lines of a timeline file."""
+        """Return all chunks, typed bytes and marks by time, as lines of a timeline file."""
         with self._changed:
             lines = [(chunk.at, _chunk_line(chunk)) for chunk in self._chunks]
             lines += [(typed.at, _typed_line(typed)) for typed in self._typed]
@@ -280,7 +279,7 @@ class Transcript:
             return bytes(self._data[from_start : None if end is None else max(0, end - self._first)])
 
     def arrival(self, offset: int) -> float:
-        """Return when guest byte `offset` arrived, in seconds since the epoch; the present if it has not."""
+        """Return when guest byte `offset` arrived, in seconds since the epoch; now if it has not."""
         with self._changed:
             index = bisect_right(self._chunks, offset, key=lambda chunk: chunk.start) - 1
             if index < 0 or offset >= self._chunks[index].end:
@@ -288,27 +287,24 @@ class Transcript:
             return self._chunks[index].at
 
     def now(self) -> float:
-        """Return the present moment in seconds since the epoch."""
+        """Return the present in seconds since the epoch."""
         return self._now()
 
     def wait_change(self, version: int, deadline: Deadline) -> int:
         """Wait until `self.version` differs from `version`, or the deadline; return the version then.
 
-        A closed transcript returns at once: nothing will change any more.
+        A closed transcript returns at once, since nothing will change any more.
         """
         with self._changed:
-            while self._version == version and self._closed is None:
-                remaining = deadline.remaining()
-                if remaining <= 0:
-                    break
-                self._changed.wait(remaining)
+            while self._version == version and self._closed is None and (left := deadline.remaining()) > 0:
+                self._changed.wait(left)
             return self._version
 
     def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call `wake` after every change from now on; call what is returned to end it.
+        """Call `wake` after every change from now on, until the returned function is called.
 
-        `wake` runs on the thread that made the change, under the transcript's lock: it must return at
-        once and call nothing of the transcript.
+        `wake` runs on the thread that made the change, under the transcript's lock: it must return at once
+        and not use the transcript.
         """
         with self._changed:
             self._watchers = (*self._watchers, wake)
@@ -330,7 +326,7 @@ class Transcript:
     # -- inside --------------------------------------------------------------------------------
 
     def _now(self) -> float:
-        # Whole microseconds, as in the file: a transcript read again says the same as the one that wrote it.
+        # Whole microseconds, as in the file, so that a transcript equals itself when read back.
         return round(self.clock.monotonic() - self.epoch, 6)
 
     def _notify(self) -> None:
@@ -340,7 +336,7 @@ class Transcript:
             wake()
 
     def _forget(self) -> None:
-        """Drop what is older than `keep` bytes, in one go for many appends."""
+        """Drop what is older than `keep` bytes, once for many appends."""
         if self.keep is None or len(self._data) <= 2 * self.keep:
             return
         surplus = len(self._data) - self.keep
@@ -357,7 +353,7 @@ class Transcript:
             raise LabError(f"transcript of {self.name} is closed ({self._closed}); nothing can be added")
 
     def _keep(self, write: Callable[[Sink], None]) -> None:
-        """Write to the sink; a sink that fails is given up, and the transcript says so."""
+        """Write to the sink; one that fails is given up, which a mark says."""
         if self._sink is None:
             return
         try:
@@ -367,15 +363,7 @@ class Transcript:
                 self._sink.close()
             self._sink = None
             self._truncated = f"kept copy of {self.name} ends at byte {len(self)}: {error.strerror}"
-            self._marks.append(
-                Mark(
-                    kind=MarkKind.LAB,
-                    name="truncated",
-                    at=self._now(),
-                    offset=len(self),
-                    detail={"reason": self._truncated},
-                )
-            )
+            self.mark(MarkKind.LAB, "truncated", {"reason": self._truncated})
 
 
 def _chunk_line(chunk: Chunk) -> dict[str, object]:
@@ -400,7 +388,7 @@ def mark_line(mark: Mark) -> dict[str, object]:
 
 @dataclass(slots=True)
 class _Kept:
-    """What a timeline file says; `truncated` until its last line is seen."""
+    """What a timeline file says; `truncated` until its last line was read."""
 
     chunks: list[Chunk] = field(default_factory=list)
     typed: list[Typed] = field(default_factory=list)
@@ -424,7 +412,7 @@ class _Kept:
 
 
 def load_transcript(directory: Path) -> Transcript:
-    """Read a kept transcript back; it is closed, and `truncated` where its files do not agree.
+    """Read a transcript back; it is closed, and `truncated` if its files disagree.
 
     Raises:
         SpecError: the directory holds no transcript of this version.

@@ -1,10 +1,9 @@
-"""What a pump reads and writes: one interface over ptys, sockets and serial ports.
+"""What a pump reads and writes: one interface to ptys and sockets; `serial_port` has that to serial ports.
 
-QEMU writes an emulated UART byte by byte. A pump that reads a tty as soon as there is something
-wakes 190,000 times and spends 2.2 s of CPU on a megabyte; one that lingers 2 ms first wakes 2,000
-times and spends 0.1 s, at the same speed of the guest. On a socket every byte is a buffer of its
-own: without a pause 2.9 s of CPU, with one the guest is slowed to a third (measured on QEMU 7.2,
-TCG, `cat` of 380 kB on ttyS0).
+QEMU writes an emulated UART byte by byte. For a megabyte, a pump that reads a tty at once wakes 190,000 times
+and uses 2.2 s of CPU; one that waits 2 ms first wakes 2,000 times and uses 0.1 s, and the guest is as fast.
+On a socket every byte is a buffer: without a pause that costs 2.9 s of CPU, with one the guest slows to a
+third (QEMU 7.2, TCG, `cat` of 380 kB on ttyS0).
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ import socket
 import struct
 import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 
 class RawPty:
-    """A pty pair; whoever holds it reads and writes `master`, without ever waiting.
+    """A pty pair, whose owner reads and writes `master` and never waits.
 
     Attributes:
-        master: descriptor of the master, non-blocking.
-        slave: descriptor of the slave, non-blocking, kept open and used by nobody.
+        master: the master's descriptor, non-blocking.
+        slave: the slave's descriptor, non-blocking, kept open and otherwise unused.
         path: what others open.
     """
 
@@ -41,17 +40,17 @@ class RawPty:
         self.make_raw()
 
     def make_raw(self) -> None:
-        """Switch off every translation, echo and signal, also those that a user left on."""
+        """Switch off every translation, echo and signal, including those that a user left on."""
         try:
             self._set_raw()
         except termios.error:  # EIO: the slave was hung up
             self.heal()
 
     def read(self, size: int) -> bytes | None:
-        """Return what others wrote to the slave, None where there is nothing now.
+        """Return what others wrote to the slave, None if there is nothing now.
 
-        A read looks behind the kernel's work queue (n_tty_read flushes it), so None means that
-        nothing is under way either.
+        A read first flushes the kernel's work queue (n_tty_read), so None means that nothing is on its way
+        either.
         """
         try:
             return os.read(self.master, size)
@@ -62,7 +61,7 @@ class RawPty:
             return None
 
     def write(self, data: bytes) -> int:
-        """Hand `data` to those who read the slave; return how many bytes the kernel took, perhaps 0."""
+        """Hand `data` to readers of the slave; return how many bytes the kernel took, perhaps 0."""
         try:
             return os.write(self.master, data)
         except BlockingIOError:
@@ -72,12 +71,12 @@ class RawPty:
             return 0
 
     def take_back(self) -> int:
-        """Take out of the kernel what was written and nobody has read; return how many bytes it was."""
+        """Take what nobody has read back out of the kernel; return how many bytes that was."""
         taken = 0
         while True:
             try:
                 data = os.read(self.slave, 65536)
-            except OSError:  # EAGAIN: all of it; EIO: hung up, so the kernel has thrown it away
+            except OSError:  # EAGAIN: that was all; EIO: hung up, so the kernel has discarded it
                 return taken
             if not data:
                 return taken
@@ -86,8 +85,8 @@ class RawPty:
     def has_users(self) -> bool:
         """Tell whether anybody but us has the slave open.
 
-        The kernel tells only whether the slave is open at all, so ours is closed for a moment.
-        Where nobody else has it, what is in it is lost (`take_back` first), and it is raw again.
+        The kernel only tells whether the slave is open at all, so ours is closed for a moment. If nobody else
+        has it, its content is lost (call `take_back` first), and it is made raw again.
         """
         os.close(self.slave)
         poll = select.poll()
@@ -110,7 +109,7 @@ class RawPty:
         self._set_raw()
 
     def close(self) -> None:
-        """Close both ends; those who still have the slave open see a hang-up."""
+        """Close both ends; others who have the slave open see a hang-up."""
         os.close(self.master)
         os.close(self.slave)
 
@@ -127,26 +126,23 @@ class RawPty:
 
 @contextmanager
 def open_raw_pty() -> Iterator[RawPty]:
-    """Make a pty pair for the time of the `with`; its slave is for this user alone (0600).
+    """Make a pty pair for the time of the `with`; only this user may open its slave (0600).
 
     Raises:
         OSError: the system has no pty left.
     """
     master, slave = os.openpty()
-    try:
+    with ExitStack() as undo:
+        undo.callback(os.close, slave)
+        undo.callback(os.close, master)
         pty = RawPty(master, slave)
-    except BaseException:
-        os.close(master)
-        os.close(slave)
-        raise
-    try:
+        undo.pop_all()
+    with closing(pty):
         yield pty
-    finally:
-        pty.close()
 
 
 def count_waiting(descriptor: int, request: int) -> int:
-    """Return what FIONREAD, TIOCOUTQ or the like counts; 0 for a descriptor that has gone."""
+    """Return the count of FIONREAD or TIOCOUTQ; 0 for a descriptor that is gone."""
     try:
         (count,) = struct.unpack("i", fcntl.ioctl(descriptor, request, b"\0" * 4))
     except OSError:
@@ -159,11 +155,11 @@ READ_SIZE = 65536
 
 
 class Wire(Protocol):
-    """The way to the far end; nothing here ever waits.
+    """The way to the far end; none of its calls waits.
 
     Attributes:
         linger_s: how long to let bytes gather before a read, in seconds.
-        room_event: the selector event of the descriptor that says that more may fit.
+        room_event: the descriptor's selector event that says that more may fit.
     """
 
     linger_s: float
@@ -173,24 +169,24 @@ class Wire(Protocol):
         """Return the descriptor that becomes readable when there is something to read."""
 
     def read(self) -> bytes | None:
-        """Return what came, None where nothing is there now, b"" when the far end is gone."""
+        """Return what came, None if there is nothing now, b"" when the far end is gone."""
 
     def write(self, data: bytes) -> int:
-        """Return how many bytes were taken, 0 where none fit now.
+        """Return how many bytes were taken, 0 if none fit now.
 
         Raises:
             OSError: the far end is gone.
         """
 
     def discard_unread(self) -> None:
-        """Throw away what was handed over and not read by anybody, as far as the wire can."""
+        """Discard what was handed over and nobody has read, as far as the wire can."""
 
     def count_unread(self) -> int:
-        """Return how many bytes were handed over and not read or sent yet, as far as the wire can tell."""
+        """Return how many handed-over bytes were not read or sent yet, as far as the wire can tell."""
 
 
 class PtyWire:
-    """A pty of our own whose slave the far end opens; it outlives any number of far ends."""
+    """Our own pty, whose slave the far end opens; it outlives any number of far ends."""
 
     room_event = selectors.EVENT_WRITE
 
@@ -203,7 +199,7 @@ class PtyWire:
         return self._pty.master
 
     def read(self) -> bytes | None:
-        """Return what the far end wrote; never b"", a pty waits for the next far end."""
+        """Return what the far end wrote; never b"", since a pty waits for the next far end."""
         return self._pty.read(READ_SIZE)
 
     def write(self, data: bytes) -> int:
@@ -211,13 +207,13 @@ class PtyWire:
         return self._pty.write(data)
 
     def discard_unread(self) -> None:
-        """Throw away what no far end has read, so the next one does not find it."""
+        """Discard what no far end has read, so that the next one does not find it."""
         self._pty.take_back()
         self._pty.make_raw()
 
     def count_unread(self) -> int:
         """Return how many bytes wait in the slave; QEMU reads them while the guest's FIFO has room."""
-        try:  # not the slave that the pump may be opening again
+        try:  # our own descriptor: the pump may be reopening its slave
             slave = os.open(self._pty.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:  # the console is being closed
             return 0
@@ -265,8 +261,8 @@ class SocketWire:
             return 0
 
     def discard_unread(self) -> None:
-        """Do nothing: what a socket took belongs to its peer."""
+        """Do nothing: what a socket took is its peer's."""
 
     def count_unread(self) -> int:
-        """Return 0: a socket does not tell what its peer has read."""
+        """Return 0, since a socket does not tell what its peer has read."""
         return 0

@@ -9,8 +9,7 @@ from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId
 from emulator.images.kinds import GuestImage
-from emulator.machine.board import Board
-from emulator.machine.spec import MachineSpec
+from emulator.machine.spec import Board, MachineSpec
 
 HOST_NAME_MAX = 64
 """`__NEW_UTS_LEN` of Linux."""

@@ -14,16 +14,22 @@ from typing import Any, TypeVar
 from emulator.clock import Clock, Deadline
 from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
-from emulator.console.channel import Cursor
+from emulator.console.channel import Cursor, require_key
 from emulator.console.marks import Mark, MarkKind
-from emulator.console.sysrq import require_key
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, LabError, StateError
 from emulator.fleet.guest import Observed
 from emulator.fleet.guest_spec import host_name_of, plan_of
 from emulator.fleet.machine_slot import MachineSlot
-from emulator.guest_text.boots import BOOT_S, BootWatch
-from emulator.guest_text.expected import NMI, RESET, Expected, ExpectedSearch, expected_of_sysrq
+from emulator.guest_text.expected import (
+    BOOT_S,
+    NMI,
+    RESET,
+    BootWatch,
+    Expected,
+    ExpectedSearch,
+    expected_of_sysrq,
+)
 from emulator.machine.machine import Machine
 from emulator.machine.spec import MachineSpec
 

@@ -1,1 +1,1 @@
-"""What guests write on a console, as patterns and values; pure, and below everything else."""
+"""What guests write on a console, as patterns and values; pure."""

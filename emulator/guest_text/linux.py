@@ -1,28 +1,28 @@
-"""What a Linux guest writes: its kernel's stamp, its first line, its prompts, and who may log in."""
+"""What a Linux guest writes: its kernel's stamps and first line, its prompts; and who may log in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 LEVEL = rb"<\d{1,3}>"
-"""What stands before a record on a console that shows levels."""
+"""What precedes a record on a console that shows levels."""
 STAMP = rb"\[(?:\d{5,10}|(?=[ \d]{5}\.) {1,4}\d{1,4})\.\d{6}\]"
 """The stamp of a record, exactly `[%5lu.%06lu]` (kernel/printk, `print_time`).
 
-It begins with a plain character, so that text without it passes at memory speed.
+It begins with a literal character, so that text without it is skipped at memory speed.
 """
 CALLER = rb"\[\s*[TC]\d+\]"
-"""Who printed a record, behind its stamp (CONFIG_PRINTK_CALLER): `[   T12]`, `[    C0]`."""
+"""Who printed a record, after its stamp (CONFIG_PRINTK_CALLER): `[   T12]`, `[    C0]`."""
 RECORD = STAMP + rb"(?:" + CALLER + rb")? "
-"""What stands before a record's text."""
+"""What precedes a record's text."""
 LOGGED_STAMP = rb"\[\s*\d+\.\d+\]"
-"""A stamp in logs of any origin, whose blanks and digits somebody may have changed."""
+"""A stamp in logs of any origin, where blanks and digits may have been changed."""
 BEGINS = b"Linux version "
 """What the kernel's first line begins with."""
 KERNEL = BEGINS + rb"[^\n]*\n"
 """The kernel's first line."""
 MARKER = rb"ttylab-\d{4,}"
-"""What the driver lets the shell print behind a command's output, followed by `:STATUS:`."""
+"""What the driver makes the shell print after a command's output, followed by `:STATUS:`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +31,8 @@ class LinuxProfile:
 
     Attributes:
         user, password: an account with password authentication (U7).
-        login, password_prompt, refused, prompt: patterns, matched on user text. What may repeat is
-            bounded, or a flood without line ends would be searched for minutes.
+        login, password_prompt, refused, prompt: patterns, matched on user text. Repetitions are bounded, or
+            the search of a flood without line ends would take minutes.
     """
 
     user: bytes = b"root"

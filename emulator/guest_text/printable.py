@@ -1,4 +1,4 @@
-"""The only place that makes text of guest bytes, for terminals and pages."""
+"""The only place where guest bytes become text, for terminals and pages."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\
 def escape(data: bytes) -> str:
     r"""Return `data` as one line of text that no terminal obeys.
 
-    UTF-8 stays readable; control characters (C0, DEL, C1), marks that turn the direction of
-    writing, and bytes that are not UTF-8 become `\n`, `\x1b`, `\u202e`; a backslash is doubled, so two
-    different byte strings never look alike.
+    UTF-8 stays readable; control characters (C0, DEL, C1), marks that change the direction of writing, and
+    bytes that are not UTF-8 become `\n`, `\x1b`, `\u202e`; a backslash is doubled, so that different bytes
+    never look alike.
     """
     text = data.decode("utf-8", "surrogateescape")
     return re.sub("[\udc80-\udcff]", _byte, _CONTROL.sub(_visible, text))
@@ -32,8 +32,8 @@ def _byte(match: re.Match[str]) -> str:
 def decode_chunks(chunks: Iterable[bytes]) -> Iterator[str]:
     """Return the text of each chunk for a terminal emulator; nothing is escaped.
 
-    A character that is cut by a chunk's end belongs to the chunk that completes it; bytes that are not
-    UTF-8 become U+FFFD. What is left at the end comes as one more text.
+    A character that a chunk's end cuts belongs to the chunk that completes it; bytes that are not UTF-8
+    become U+FFFD. What is left at the end comes as one more text.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for chunk in chunks:
@@ -49,7 +49,7 @@ def encodable(text: str) -> str:
 def visible(text: str, *, keep: str = "") -> str:
     r"""Return `text` with every control character, and whatever XML 1.0 forbids, written as `\x1b`.
 
-    For what the harness says: messages and titles, which may quote a guest. Backslashes stay single;
-    the characters in `keep` (a line end, perhaps) stay as they are.
+    It is for the harness' own messages and titles, which may quote a guest. Backslashes and the characters in
+    `keep` (a line end, perhaps) stay as they are.
     """
     return _UNFIT.sub(lambda match: match[0] if match[0] in keep else _visible(match), encodable(text))

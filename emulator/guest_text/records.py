@@ -1,13 +1,13 @@
 r"""Split a console's byte stream into kernel records and the rest.
 
-The kernel prints its records straight to the UART, in the middle of whatever a program is
-writing: `lo[    2.948528] scsi host0\r\ngin: ` is the prompt `login: ` and one record
-(docs/facts/hardware.md 7). Waits match on the rest, rejoined.
+The kernel prints its records straight to the UART, in the middle of whatever a program is writing:
+`lo[    2.948528] scsi host0\r\ngin: ` is the prompt `login: ` and one record (docs/facts/hardware.md 7).
+Waits match on the rest, rejoined.
 
-A record is `[%5lu.%06lu]` (kernel/printk, `print_time`), perhaps with `<level>` before and the
-caller `[ T12]` behind it, up to and with its line end. The kernel writes no line end *before* a
-record, so one that stands there belongs to the text before. What a program prints in the same
-form (`dmesg`) can't be told from the kernel and counts as kernel text.
+A record is `[%5lu.%06lu]` (kernel/printk, `print_time`), perhaps with `<level>` before it and the caller
+`[ T12]` after it, up to and including its line end. The kernel writes no line end *before* a record, so one
+that stands there belongs to the text before. What a program prints in the same form (`dmesg`) can't be told
+apart and counts as kernel text.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from emulator.guest_text.linux import LEVEL, STAMP
 
 
 class StreamView:
-    """What a reader wants of a stream: kinds of it say which bytes those are. Append-only.
+    """The part of a stream that a reader wants; subclasses say which bytes those are. Append-only.
 
-    24 bytes of memory for each run besides the text itself.
+    It takes 24 bytes of memory per run besides the text.
     """
 
     def __init__(self, *, start: int = 0) -> None:
         self._text = bytearray()
-        self._told = start  # raw offset up to which the stream's bytes are text, or none
+        self._decided = start  # raw offset up to which each byte is known to be text or not
         self._starts = array("Q")  # of each run, in the text
         self._raw_starts = array("Q")
         self._raw_ends = array("Q")
@@ -38,14 +38,14 @@ class StreamView:
         return len(self._text)
 
     def read(self, start: int, end: int | None = None) -> bytes:
-        """Return the text `[start, end)`, to its end if `end` is None."""
+        """Return the text `[start, end)`, or up to its end if `end` is None."""
         return bytes(self._text[start:end])
 
     def raw_span(self, start: int, end: int) -> tuple[int, int]:
         """Return the raw span from text byte `start` to the one before `end`.
 
-        What is no text between the two is inside the span. An empty span gives an empty span, at the byte
-        `start`, or behind the last byte if there is none.
+        It includes other bytes in between. An empty span gives an empty one at byte `start`, or after the
+        last byte if there is no such byte.
 
         Raises:
             IndexError: the span is not inside the text.
@@ -57,7 +57,7 @@ class StreamView:
         return first, max(first, last)
 
     def user_offset(self, raw: int) -> int:
-        """Return the offset of the first byte of text at or behind the raw offset `raw`."""
+        """Return the offset of the first byte of text at or after the raw offset `raw`."""
         run = bisect_right(self._raw_starts, raw) - 1
         if run < 0:
             return 0
@@ -67,8 +67,8 @@ class StreamView:
         return min(self._starts[run] + raw - self._raw_starts[run], after)
 
     def _append(self, text: bytes, raw: int, raw_end: int) -> None:
-        """Take the next raw bytes, `[raw, raw_end)`, as `text`: b"" if they are none."""
-        self._told = raw_end
+        """Take the next raw bytes, `[raw, raw_end)`, as `text`, which is b"" for others."""
+        self._decided = raw_end
         if not text:
             return
         continues = (
@@ -90,7 +90,7 @@ class StreamView:
         return min(self._raw_starts[run] + offset - self._starts[run], self._raw_ends[run] - 1)
 
     def _first_raw(self) -> int:
-        return self._raw_starts[0] if self._raw_starts else self._told
+        return self._raw_starts[0] if self._raw_starts else self._decided
 
 
 _BRACKET = re.compile(STAMP)
@@ -102,7 +102,7 @@ _LONGEST_HEAD = 24  # <123>[1234567890.123456]
 
 
 def held_tail(data: bytes) -> int:
-    """Return how many bytes at the end of `data` a splitter holds back: they may begin a record."""
+    """Return how many bytes at the end of `data` a splitter holds back, since they may begin a record."""
     tail = _MAY_BEGIN.search(data, max(0, len(data) - _LONGEST_HEAD))
     return 0 if tail is None else len(data) - tail.start()
 
@@ -117,10 +117,10 @@ class Segment:
 
 
 class RecordSplitter:
-    """Tell kernel records from the rest, byte stream in, segments out.
+    """Tells kernel records from the rest: byte stream in, segments out.
 
-    The segments of all calls tile the stream without gap or overlap. Chunking changes only how
-    one run is cut into adjacent segments of the same kind, never which byte is of which kind.
+    The segments of all calls tile the stream without gap or overlap. Chunking only changes how a run is cut
+    into adjacent segments of one kind, never the kind of a byte.
     """
 
     def __init__(self, *, start: int = 0) -> None:
@@ -129,7 +129,7 @@ class RecordSplitter:
         self._in_record = False
 
     def feed(self, chunk: bytes) -> list[Segment]:
-        """Take the next bytes and return what is decided; the tail that may begin a record is held."""
+        """Take the next bytes and return what is decided; a tail that may begin a record is held back."""
         data = self._held + chunk
         segments: list[Segment] = []
         position = 0
@@ -143,19 +143,15 @@ class RecordSplitter:
         self._offset += position
         return segments
 
-    def pending(self) -> bytes:
-        """Return the held bytes: user text unless the next bytes make a record of them."""
-        return self._held
-
     def flush(self) -> list[Segment]:
-        """Give the held bytes as user text: nothing more will come, or nobody wants to wait."""
+        """Return the held bytes as user text: nothing more will come, or nobody wants to wait."""
         if not self._held:
             return []
         start, self._offset, self._held = self._offset, self._offset + len(self._held), b""
         return [Segment(kind="user", start=start, end=self._offset)]
 
     def _next_run(self, data: bytes, position: int) -> tuple[int, Literal["kernel", "user"]]:
-        """Return where the run at `position` ends; the same position if the tail must be held."""
+        """Return where the run at `position` ends: there, if the tail must be held back."""
         if self._in_record:
             newline = data.find(b"\n", position)
             self._in_record = newline < 0
@@ -171,7 +167,7 @@ class RecordSplitter:
 
     @staticmethod
     def _next_head(data: bytes, position: int) -> int | None:
-        """Return where the next record begins, its level included."""
+        """Return where the next record begins, including its level."""
         bracket = _BRACKET.search(data, position)
         if bracket is None:
             return None
@@ -180,12 +176,12 @@ class RecordSplitter:
 
 
 class UserView(StreamView):
-    """The user text of a console, rejoined: kernel records are no part of it."""
+    """The user text of a console, rejoined without kernel records."""
 
     def __init__(self, *, start: int = 0) -> None:
         super().__init__(start=start)
         self._splitter = RecordSplitter(start=start)
-        self._tail = b""  # from the raw offset `_told` on
+        self._tail = b""  # from the raw offset `_decided` on
 
     def feed(self, chunk: bytes) -> int:
         """Take the next raw bytes; return how many bytes of user text they added."""
@@ -196,15 +192,11 @@ class UserView(StreamView):
         """Take held bytes as user text; return how many there were."""
         return self._take(self._splitter.flush())
 
-    def pending(self) -> bytes:
-        """Return the bytes that are neither user text nor kernel text yet."""
-        return self._splitter.pending()
-
     def _take(self, segments: list[Segment]) -> int:
-        before, first = len(self), self._told
+        before, first = len(self), self._decided
         for segment in segments:
             is_text = segment.kind == "user"
             text = self._tail[segment.start - first : segment.end - first] if is_text else b""
             self._append(text, segment.start, segment.end)
-        self._tail = self._tail[self._told - first :]
+        self._tail = self._tail[self._decided - first :]
         return len(self) - before

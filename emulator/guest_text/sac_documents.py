@@ -1,6 +1,6 @@
-"""A bugcheck on the console: its code, name, parameters, blamed driver and progress; pure.
+"""What Windows' documents on the console say: `machine-info`, and a bugcheck with its details; pure.
 
-The order on the wire is: the XML with the code, `!SAC>`, then the text (docs/facts/sac.md 1.9).
+A bugcheck comes as the XML with the code, `!SAC>`, then the text (docs/facts/sac.md 1.9).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from emulator.guest_text.printable import escape
 from emulator.guest_text.sac import BUGCHECK, BUGCHECK_END, DOCUMENT
 
 MACHINE_INFO = rb"<machine-info>.{0,4000}?</machine-info>"
-"""The whole element, to be compiled with DOTALL."""
+"""The whole element; to be compiled with DOTALL."""
 _ELEMENT = re.compile(rb"<([a-z-]+)>([^<\r\n]*)</\1>")
 _FIELDS = {
     b"name": "name",
@@ -27,7 +27,7 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineInfo:
-    """What the guest says of itself; "" where it leaves an element out.
+    """What the guest says of itself; "" for an element that it leaves out.
 
     Attributes:
         name: the computer's.
@@ -77,7 +77,7 @@ NAMES = {
     0xE2: "MANUALLY_INITIATED_CRASH",
     0xEF: "CRITICAL_PROCESS_DIED",
 }
-"""Names by code (Microsoft's public bug check reference), for a console that ends before the name."""
+"""Names by code (Microsoft's bug check reference), for a console that ends before the name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +85,12 @@ class Bugcheck:
     """A stop error.
 
     Attributes:
-        code: its number; None where the XML did not come.
-        name: in capitals; "" where neither text nor code tells it.
-        parameters: the four numbers; empty where they did not come.
-        module: the blamed driver; "" if none is.
+        code: its number; None without the XML.
+        name: in capitals; "" if neither text nor code tells.
+        parameters: the four numbers, or empty.
+        module: the blamed driver, or "".
         progress: the last percentage of the dump; None if it did not begin.
-        has_prompt: whether `!SAC>` stood there.
+        has_prompt: whether `!SAC>` was shown.
         machine: what the guest said of itself.
         start: offset of its first byte in the bytes that were searched.
     """
@@ -112,10 +112,9 @@ class Bugcheck:
 
 
 def parse_bugcheck(data: bytes) -> Bugcheck | None:
-    """Return the last bugcheck in `data` as far as it has come, or None.
+    """Return the last bugcheck in `data`, as much of it as has come, or None.
 
-    `data` may be raw, or without escape sequences. What stands behind the next boot's `machine-info` is not
-    part of it.
+    `data` may be raw or without escape sequences. The bugcheck ends where the next boot begins.
     """
     start = data.rfind(BUGCHECK)
     if start < 0:

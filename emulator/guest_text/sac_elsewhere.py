@@ -1,7 +1,7 @@
-"""What on a console says that SAC will not come, and why; pure.
+"""What shows on a console that SAC will not come, and why; pure.
 
-Each text is one that its program writes by itself on a serial console. What writes nothing can't be told
-apart: a boot record that hangs, Windows without EMS, a system whose console is elsewhere.
+Each program writes its text unprompted on a serial console. Silent ones can't be told apart: a boot record
+that hangs, Windows without EMS, a system whose console is elsewhere.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ SILENCE = "silence"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elsewhere:
-    """Where a guest is that will not come to SAC.
+    """Where a guest is that will not reach SAC.
 
     Attributes:
-        pattern: of the raw bytes.
+        pattern: matches the raw bytes.
         state: where, in a few words.
         why: what that means, and what would help.
     """
@@ -59,7 +59,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     _not_windows(rb"^[\w.-]{1,64} login: ", "a system with a Unix login"),
 )
 NO_BOOT_ALARMS = ("no-boot-device", "uefi-shell")
-"""Alarms by which the firmware says that it found nothing to start."""
+"""Alarms that the firmware found nothing to start."""
 CMD_UNAVAILABLE = rb"EVENT: The CMD command is unavailable\.\r\n"
 
 _FIRMWARE = re.compile(
@@ -74,12 +74,12 @@ def found_nothing(firmware: bytes) -> bool:
 
 
 def find_elsewhere(data: bytes) -> Elsewhere | None:
-    """Return what the first text in the table that `data` has says; None if it may yet come to SAC."""
+    """Return the first entry of the table whose text is in `data`; None if SAC may still come."""
     return next((one for one in ELSEWHERE if one.pattern.search(data)), None)
 
 
 def describe_silence(data: bytes) -> str | None:
-    """Return what is known of a guest that wrote nothing but its firmware's text; None if it wrote more."""
+    """Return what is known of a guest that wrote only its firmware's text; None if it wrote more."""
     if _FIRMWARE.sub(b"", data):
         return None
     started = _STARTED.findall(data)

@@ -11,8 +11,7 @@ from pathlib import Path
 from emulator.errors import ImageError, SpecError
 from emulator.files import write_whole
 from emulator.images.package import Package
-from emulator.machine.board import Board
-from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType, kernel_for
+from emulator.machine.spec import Board, Disk, Firmware, MachineSpec, MachineType, kernel_for
 from emulator.sac.image import SacConsole
 from emulator.sac.knobs import SacKnobs
 from emulator.values import json_ready, load_json
@@ -262,7 +261,7 @@ def linux_spec(
             machine=machine,
             firmware=firmware,
             disks=(Disk(path=image.disk, discard_writes=True),),
-            firmware_on_serial=firmware is Firmware.SEABIOS,
+            firmware_on_serial=not firmware.is_uefi,
             tell_tsc=True,
             generation_id=True,
             command_line=(*FAST_ARGS, *words),

@@ -13,8 +13,7 @@ from typing import Protocol
 from emulator.errors import unknown_name
 from emulator.images.catalog import load_catalog
 from emulator.images.store import ImageStore
-from emulator.machine.board import Board
-from emulator.machine.spec import MachineSpec
+from emulator.machine.spec import Board, MachineSpec
 from emulator.sac.image import SAC_IMAGES, SacConsole, sac_features, sac_image
 from emulator.sac.knobs import SacKnobs
 from emulator.windows.registry import WindowsRegistry

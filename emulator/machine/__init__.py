@@ -1,1 +1,1 @@
-"""One QEMU process: from a spec to an argv to a running machine and back to nothing."""
+"""One QEMU process: from a spec to an argv, to a running machine, and back to nothing."""

@@ -1,4 +1,4 @@
-"""What a machine stands on: program, directories, ledger entry and thread, made and undone in order."""
+"""What a machine needs: program, directories, ledger entry and thread, made and undone in order."""
 
 from __future__ import annotations
 
@@ -18,19 +18,13 @@ from emulator.errors import LabError
 from emulator.files import make_private_directory, write_json
 from emulator.machine.argv import FirmwareFiles, RamFile
 from emulator.machine.ledger import Entry, Ledger
-from emulator.machine.origin import Origin
-from emulator.machine.power import Launch
+from emulator.machine.power import Launch, Origin
 from emulator.machine.probe import Choice, choose_accelerator
-from emulator.machine.procfs import Identity
-from emulator.machine.qemu_binary import QemuBinary, find_ovmf, find_qemu, open_private_vars
+from emulator.machine.process import Identity
+from emulator.machine.qemu_binary import QemuBinary, find_firmware, find_qemu, open_private_vars
 from emulator.machine.qmp import LoopThread
-from emulator.machine.run_dir import (
-    ARGV_FILE,
-    make_temp_dir,
-    remove_temp_dir,
-    temp_dir_path,
-)
-from emulator.machine.spec import Firmware, MachineSpec
+from emulator.machine.run_dir import ARGV_FILE, make_temp_dir, remove_temp_dir, temp_dir_path
+from emulator.machine.spec import MachineSpec
 from emulator.machine.swtpm import Tpm, open_tpm
 from emulator.values import json_ready
 
@@ -38,10 +32,10 @@ T = TypeVar("T")
 
 
 class Teardown:
-    """A stack of steps to be done on leaving the `with`.
+    """A stack of steps for the end of the `with`.
 
-    One failure is raised as it is, several as an ExceptionGroup. An exception that left the `with`
-    is never replaced: failures of steps become notes on it.
+    One failure is raised as it is, several as an ExceptionGroup. An exception from the body is never
+    replaced: failures of steps become notes on it.
     """
 
     def __init__(self, what: str) -> None:
@@ -64,11 +58,11 @@ class Teardown:
             raise BaseExceptionGroup(f"{self._what} failed in {len(failures)} steps", failures)
 
     def push(self, step: Callable[[], object]) -> None:
-        """Do `step` on leaving, before all that were pushed earlier."""
+        """Do `step` at the end, before all that were pushed earlier."""
         self._steps.append(step)
 
     def enter(self, manager: AbstractContextManager[T]) -> T:
-        """Enter `manager` now and leave it on leaving."""
+        """Enter `manager` now and leave it at the end."""
         value = manager.__enter__()
         self.push(lambda: manager.__exit__(None, None, None))
         return value
@@ -85,20 +79,20 @@ class Teardown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What a machine stands on.
+    """What a machine needs.
 
     Attributes:
         qemu: the program.
         accelerator: who executes guest code, and why.
-        firmware: OVMF's files, if the spec wants them.
-        vars_file: its own variable store, which keeps its content when the power is cut.
+        firmware: UEFI's files, if the spec wants them.
+        vars_file: the machine's own variable store, which survives a power cut.
         clock: the clock of the transcript and of all deadlines.
         run_dir: where evidence goes.
         loop: the thread that owns the process.
-        ledger: where the machine is entered.
+        ledger: where the machine is listed.
         entry: its entry while it is off.
-        ram: the file that is its RAM, if it is one.
-        origin: the snapshot it goes on from, if it does.
+        ram: the file that holds its RAM, if one does.
+        origin: the snapshot it starts from, if any.
         tpm: its TPM, if the spec wants one.
     """
 
@@ -121,7 +115,7 @@ class Bench:
         return Path(self.entry.temp_dir)
 
     def open_sink(self, directory: Path, *, console: str) -> DirectorySink:
-        """Open the kept copy of a console's transcript.
+        """Open the files for a console's transcript.
 
         Raises:
             LabError: the directory can't be written.
@@ -132,7 +126,7 @@ class Bench:
             raise LabError(f"transcript of {console} in {directory}: {error.strerror}") from error
 
     def write_launch(self, spec: MachineSpec, launch: Launch) -> None:
-        """Write what is about to be spawned: the latest power cycle's `argv.json`.
+        """Write what is about to be spawned to `argv.json`, which is the latest power cycle's.
 
         Raises:
             LabError: it can't be written.
@@ -167,7 +161,7 @@ class Opening:
 
 
 def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench:
-    """Make all that a machine stands on; `teardown` undoes it.
+    """Make all that a machine needs; `teardown` undoes it.
 
     Raises:
         MissingPrerequisite: QEMU, its firmware or swtpm is not installed.
@@ -177,7 +171,9 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
     accelerator = opening.accelerator or choose_accelerator(
         spec.accelerator, qemu=qemu, machine=spec.machine, clock=opening.clock
     )
-    firmware = _find_firmware(spec, opening.origin)
+    firmware = find_firmware(spec.firmware)
+    if firmware is not None and opening.origin is not None and opening.origin.vars_file is not None:
+        firmware = replace(firmware, vars_template=opening.origin.vars_file)
     run_dir = make_private_directory(opening.run_dir).resolve()
     ledger = Ledger()
     entry = _new_entry(spec, run_dir=run_dir, label=opening.label)
@@ -202,14 +198,6 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
         origin=opening.origin,
         tpm=tpm,
     )
-
-
-def _find_firmware(spec: MachineSpec, origin: Origin | None) -> FirmwareFiles | None:
-    if spec.firmware is not Firmware.OVMF:
-        return None
-    files = find_ovmf()
-    saved = None if origin is None else origin.vars_file
-    return files if saved is None else replace(files, vars_template=saved)
 
 
 def _new_entry(spec: MachineSpec, *, run_dir: Path, label: str) -> Entry:

@@ -1,4 +1,4 @@
-"""What stands beside a console and can do things to the machine: the words that targets share."""
+"""What can be done to a machine beside its console, and the requests that ask for it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from emulator.clock import Deadline
+from emulator.console.channel import require_key
 from emulator.console.marks import MarkKind
-from emulator.console.sysrq import require_key
 from emulator.console.transcript import Transcript
 from emulator.errors import EmulatorError, SpecError
 from emulator.machine.spec import Device, MachineSpec, MachineType
@@ -20,26 +20,26 @@ class Capability(StrEnum):
     NMI = "nmi"
     """`inject-nmi` reaches the guest."""
     UNKNOWN_NMI = "unknown_nmi"
-    """Linux calls an injected NMI unknown. microvm has no port 0x61: Linux reads ff there, says "PCI
-    system error (SERR)", and heeds panic_on_unrecovered_nmi but not unknown_nmi_panic."""
+    """To Linux an injected NMI is an unknown one. microvm has no port 0x61: Linux reads ff there, says "PCI
+    system error (SERR)", and obeys panic_on_unrecovered_nmi but not unknown_nmi_panic."""
     SERIAL_BREAK = "serial_break"
     """`chardev-send-break` reaches the guest's ttyS0."""
     KEYBOARD = "keyboard"
-    """`send-key` reaches the guest, so its SysRq too."""
+    """`send-key` reaches the guest, and so does its SysRq."""
     RESET = "reset"
-    """`system_reset` starts the firmware again."""
+    """`system_reset` restarts the firmware."""
     POWER_CYCLE = "power_cycle"
-    """The machine can be switched off by force and on again."""
+    """The machine's power can be cut and restored."""
     POWER_BUTTON = "power_button"
     """`system_powerdown` reaches the guest."""
     SOFT_OFF = "soft_off"
-    """The guest can switch itself off; without it Linux ends in "System halted" and QEMU stays."""
+    """The guest can switch itself off; otherwise Linux ends in "System halted" and QEMU stays."""
     SCREEN = "screen"
-    """`screendump` gives a picture."""
+    """`screendump` yields a picture."""
     WATCHDOG = "watchdog"
-    """The guest can arm a watchdog whose expiry is a QMP event."""
+    """The guest can arm a watchdog, whose expiry is a QMP event."""
     PANIC_EVENT = "panic_event"
-    """A panic of the guest is a QMP event."""
+    """A guest's panic is a QMP event."""
     BULK_CONSOLE = "bulk_console"
     """The guest has a virtio port for bulk output."""
 
@@ -70,49 +70,40 @@ def capabilities(spec: MachineSpec) -> frozenset[Capability]:
 
 
 class Control(Protocol):
-    """What stands beside a console and can do things to the machine.
+    """What can be done to a machine beside its console.
 
     Every call returns when the far end has accepted it, which proves nothing about its effect
-    (docs/facts/qemu.md 4). Every call may raise ControlError, and StateError where the capability
-    is not in `capabilities`.
+    (docs/facts/qemu.md 4). Every call may raise ControlError, and StateError for a capability that is not in
+    `capabilities`.
     """
 
     @property
     def capabilities(self) -> frozenset[Capability]:
         """What this target can do."""
-        ...
 
     def nmi(self, deadline: Deadline) -> None:
         """Raise a non-maskable interrupt."""
-        ...
 
     def send_break(self, deadline: Deadline) -> None:
-        """Hold the serial line in BREAK once."""
-        ...
+        """Send one BREAK on the serial line."""
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
         """Make a magic system request with one key over the serial line: rest, BREAK, key (SERIAL_BREAK)."""
-        ...
 
     def press_keys(self, keys: tuple[str, ...], deadline: Deadline) -> None:
         """Press keys together on the machine's keyboard, in QEMU's qcode names ("alt", "sysrq", "h")."""
-        ...
 
     def reset(self, deadline: Deadline) -> None:
         """Push the reset button."""
-        ...
 
     def power_button(self, deadline: Deadline) -> None:
-        """Push the power button: a request to the guest (ACPI)."""
-        ...
+        """Push the power button, a request to the guest by ACPI."""
 
     def power_off(self, deadline: Deadline) -> None:
         """Cut the power; the machine is off when this returns."""
-        ...
 
     def power_on(self, deadline: Deadline) -> None:
-        """Give power to a machine that is off; the console stays the same."""
-        ...
+        """Switch on a machine that is off; the console stays the same."""
 
 
 REQUEST_S = 20.0
@@ -132,8 +123,8 @@ def answer_request(control: Control, transcript: Transcript, request: Mapping[st
     """Do what `{"do": WORD, …}` asks and return `{"ok": true}` or `{"ok": false, "error": TEXT}`.
 
     `{"do": "sysrq", "key": "h"}` makes a system request over the serial line, and
-    `{"do": "keys", "keys": ["alt", "sysrq", "h"]}` presses keys together. The mark is set before the
-    act, so what is observed never precedes it; an act that failed gets a second one.
+    `{"do": "keys", "keys": ["alt", "sysrq", "h"]}` presses keys together. A mark is set before the act, so
+    that its effect never precedes it; an act that fails gets a second one.
     """
     try:
         name, act = _parse(request)
@@ -149,7 +140,7 @@ def answer_request(control: Control, transcript: Transcript, request: Mapping[st
 
 
 def _parse(request: Mapping[str, Any]) -> tuple[str, Callable[[Control, Deadline], None]]:
-    """Return the name of what is asked for, and what does it."""
+    """Return the name of what is asked for, and the function that does it."""
     word = request.get("do")
     if word not in WORDS or set(request) - {"do", _OPERANDS.get(word)}:
         raise SpecError(f'request {dict(request)!r}: need one "do" of {" ".join(WORDS)}')

@@ -1,4 +1,4 @@
-"""How much of the host a run may use, and how many machines that carries."""
+"""What the host offers: how much of it a run may use, how many machines that carries, how fast its TSC is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock
 MIB = 2**20
 OVERSUBSCRIBE = 2.0
 """Machines per core: on 2 cores 1, 2, 4 and 8 cold boots at once gave 26, 36, 41 and 43 boots/min
-(docs/facts/qemu.md 2), so beyond two per core only memory is spent."""
+(docs/facts/qemu.md 2), so more than two per core only cost memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +26,8 @@ class HostBudget:
     """What this process may use.
 
     Attributes:
-        cores: cores, in fractions where a cgroup says so.
-        memory_mib: MiB that are free now.
+        cores: cores, a fraction where a cgroup says so.
+        memory_mib: free MiB.
     """
 
     cores: float
@@ -35,7 +35,7 @@ class HostBudget:
 
 
 def read_host_budget(root: Path = Path("/")) -> HostBudget:
-    """Read what affinity and cgroup v2 leave of the host; `root` is where /proc and /sys are."""
+    """Read what affinity and cgroup v2 leave of the host; `root` holds /proc and /sys."""
     cores = float(len(os.sched_getaffinity(0)))
     memory = psutil.virtual_memory().available
     for group in _cgroups(root):
@@ -52,13 +52,13 @@ def worker_count(
     per_machine_cores: int = 1,
     oversubscribe: float = OVERSUBSCRIBE,
 ) -> int:
-    """Return how many machines to run at once: at least 1, so that a small host is slow, not refused."""
+    """Return how many machines to run at once: at least 1, so that a small host is slow but not refused."""
     by_cores = int(cores * oversubscribe / per_machine_cores)
     return max(1, min(by_cores, memory_mib // per_machine_mib))
 
 
 def _cgroups(root: Path) -> list[Path]:
-    """Return this process's cgroup and its parents: the tightest limit counts."""
+    """Return this process's cgroup and its parents, of which the tightest limit counts."""
     mount = root / "sys/fs/cgroup"
     for line in _text(root / "proc/self/cgroup").splitlines():
         if line.startswith("0::/"):
@@ -85,22 +85,22 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
-        return ""  # no such controller here: then there is no such limit
+        return ""  # without this controller there is no such limit
 
 
 _RDTSC = bytes.fromhex("0f31 48c1e220 4809d0 c3")
 """rdtsc; shl rdx, 32; or rax, rdx; ret."""
 _WINDOW_S = 0.05
-"""Long enough for 1 in 10,000, as measured: five windows agreed to 0.3 kHz of 2,596,140."""
+"""Enough for 1 in 10,000, as measured: five windows agreed to 0.3 kHz of 2,596,140."""
 _TRIES = 20
 _ROUND_KHZ = 100
 
 
 @cache
 def measure_tsc_khz(clock: Clock = SYSTEM_CLOCK) -> int | None:
-    """Return the host's TSC frequency in kHz, rounded to 100; None where there is no such counter to read.
+    """Return the host's TSC frequency in kHz, rounded to 100; None where the counter can't be read.
 
-    Takes 50 ms once in a process.
+    Takes 50 ms, once per process.
     """
     if platform.machine() != "x86_64":
         return None
@@ -109,7 +109,7 @@ def measure_tsc_khz(clock: Clock = SYSTEM_CLOCK) -> int | None:
             page.write(_RDTSC)
             return _measure(page, clock)
     except OSError:
-        return None  # a hardened kernel gives no page that can be written and executed
+        return None  # a hardened kernel grants no page that is both writable and executable
 
 
 def _measure(page: mmap.mmap, clock: Clock) -> int:
@@ -125,7 +125,7 @@ def _measure(page: mmap.mmap, clock: Clock) -> int:
 
 
 def _sample(read: Callable[[], int], clock: Clock) -> tuple[float, int]:
-    """Return a moment and the counter at it: of several tries the one that was interrupted least."""
+    """Return a moment and the counter then, from the try that was interrupted least."""
     tries = []
     for _ in range(_TRIES):
         before = clock.monotonic()

@@ -1,8 +1,8 @@
-"""Which machines this user has: one file per machine, so that nothing is forgotten after `kill -9`.
+"""This user's machines: one file for each, so that nothing is forgotten after `kill -9`.
 
-An entry is written before anything exists that it names, and removed after all of it is gone.
-Any number of processes may read and write at once: files are replaced whole, and one that
-vanishes under a reader has simply ended.
+An entry is written before anything it names exists, and removed after all of that is gone. Any number of
+processes may read and write at once: files are replaced whole, and one that vanishes under a reader belonged
+to a machine that ended.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import select
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from emulator import places
 from emulator.errors import LabError, SpecError
 from emulator.files import make_private_directory, write_json
-from emulator.machine.process import MARKER_VARIABLE
-from emulator.machine.procfs import Identity, find_marked
+from emulator.machine.process import MARKER_VARIABLE, Identity, find_marked
 from emulator.machine.run_dir import remove_temp_dir
 from emulator.values import json_ready, load_json, read_value
 
@@ -27,7 +28,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One machine as the ledger knows it; paths are text, empty while unknown.
+    """One machine in the ledger; paths are text, empty while unknown.
 
     Attributes:
         id: unique name of the machine.
@@ -36,11 +37,11 @@ class Entry:
         pid: QEMU's process id, None while it is off.
         pid_start: when that process started, in clock ticks since boot.
         owner_pid: the process that holds the machine.
-        owner_start: when that one started.
-        boot_id: the host's boot that the pids belong to.
+        owner_start: when the owner started.
+        boot_id: the boot of the host that the pids belong to.
         run_dir: the evidence; never removed.
         temp_dir: links and sockets; removed with the machine.
-        console: the pty endpoint for people and programs.
+        console: the pty for people and programs.
         console_socket: unix socket that carries the console.
         control_socket: unix socket that takes requests.
         argv_sha256: hash of the latest command line.
@@ -78,7 +79,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corrupt:
-    """A file of the ledger that is no entry."""
+    """A file of the ledger that is not an entry."""
 
     path: Path
     reason: str
@@ -94,25 +95,21 @@ class Ledger:
         """Write or replace an entry.
 
         Raises:
-            FileError: it can't be written; the old entry is unchanged.
+            FileError: it can't be written; an old entry is unchanged.
         """
         make_private_directory(self.directory)
         write_json(self.path(entry.id), {"version": VERSION, **json_ready(entry)})
 
-    def remove(self, machine_id: str) -> bool:
-        """Remove an entry; return False if it was gone already."""
-        try:
-            self.path(machine_id).unlink()
-        except FileNotFoundError:
-            return False
-        return True
+    def remove(self, machine_id: str) -> None:
+        """Remove an entry, if it is not gone already."""
+        self.path(machine_id).unlink(missing_ok=True)
 
     def path(self, machine_id: str) -> Path:
         """Return the file of a machine."""
         return self.directory / f"{machine_id}.json"
 
     def read(self) -> tuple[Entry | Corrupt, ...]:
-        """Return all entries in the order of their ids, corrupt files among them."""
+        """Return all entries by id, corrupt files among them."""
         found = (_read(path) for path in sorted(self.directory.glob("*.json")))
         return tuple(one for one in found if one is not None)
 
@@ -123,7 +120,7 @@ class Ledger:
 
 
 def list_machines(ledger: Ledger | None = None) -> tuple[Entry, ...]:
-    """Return the machines whose owner lives, in the order of their start."""
+    """Return the machines whose owner lives, by their start."""
     entries = [one for one in (ledger or Ledger()).read() if isinstance(one, Entry) and one.owner.alive()]
     return tuple(sorted(entries, key=lambda entry: (entry.started_utc, entry.id)))
 
@@ -132,7 +129,7 @@ def read_entry(text: bytes) -> Entry:
     """Return the entry that `Ledger.write` wrote.
 
     Raises:
-        SpecError: it is not an entry of this version; the text says why.
+        SpecError: the text is not an entry of this version.
     """
     table = load_json(text, dict[str, object], origin="entry")
     if table.pop("version", None) != VERSION:
@@ -158,6 +155,7 @@ def _writer_lives(path: Path) -> bool:
 
 
 KILL_WAIT_S = 5.0
+_Step: TypeAlias = tuple[str, Callable[[], object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,10 +163,10 @@ class Collected:
     """What was done, or would be done, about one file of the ledger.
 
     Attributes:
-        id: the machine, or the file's name where it names none.
+        id: the machine, or the file's name if it names none.
         problem: why it is garbage.
-        acts: what was done, in order, each a phrase.
-        errors: what could not be done; the entry then stays for the next time.
+        acts: phrases for what was done, in order.
+        errors: what could not be done; the entry then stays until the next time.
     """
 
     id: str
@@ -180,29 +178,28 @@ class Collected:
 def collect_garbage(ledger: Ledger | None = None, *, dry_run: bool = False) -> tuple[Collected, ...]:
     """End and remove what belongs to machines whose owner is dead; return what was done.
 
-    Machines of living owners are never touched, and run directories are evidence and stay. Safe to
-    run at any time, also several at once.
+    Machines of living owners are never touched, and run directories stay, being evidence. It is safe at any
+    time, even several times at once.
 
     Args:
         ledger: which machines to look at, by default this user's.
-        dry_run: only say what would be done.
+        dry_run: whether only to say what would be done.
     """
     book = ledger or Ledger()
-    collected = [_collect(book, one, dry_run=dry_run) for one in book.read() if _is_garbage(one)]
+    garbage = [one for one in book.read() if isinstance(one, Corrupt) or not one.owner.alive()]
+    collected = [_collect(book, one, dry_run=dry_run) for one in garbage]
     collected += [
         _remove_file(path, problem="half-written", dry_run=dry_run) for path in book.partial_files()
     ]
     return tuple(collected)
 
 
-def _is_garbage(one: Entry | Corrupt) -> bool:
-    return isinstance(one, Corrupt) or not one.owner.alive()
-
-
 def _collect(book: Ledger, one: Entry | Corrupt, *, dry_run: bool) -> Collected:
     if isinstance(one, Corrupt):
         return _remove_file(one.path, problem=f"corrupt entry: {one.reason}", dry_run=dry_run)
-    steps = [*_process_steps(one), *_temp_dir_steps(one)]
+    steps = _process_steps(one)
+    if (temp_dir := Path(one.temp_dir)).is_dir():
+        steps.append((f"remove {temp_dir}", lambda: remove_temp_dir(temp_dir)))
     acts, errors = _do(steps, dry_run=dry_run)
     if not errors:
         more, errors = _do([("remove the ledger entry", lambda: book.remove(one.id))], dry_run=dry_run)
@@ -216,36 +213,27 @@ def _remove_file(path: Path, *, problem: str, dry_run: bool) -> Collected:
     return Collected(id=path.name, problem=problem, acts=tuple(acts), errors=tuple(errors))
 
 
-def _process_steps(entry: Entry) -> list[tuple[str, Callable[[], object]]]:
+def _process_steps(entry: Entry) -> list[_Step]:
     identity = entry.qemu
     if identity is None:
-        # Owner died between spawn and the entry's update: the child carries the id all the same.
+        # The owner died between the spawn and the entry's update, but the child carries the id.
         pid = find_marked(MARKER_VARIABLE, entry.id)
         identity = None if pid is None else Identity.of(pid)
     if identity is None or not identity.alive():
         return []
-    chosen = identity
-    return [(f"kill QEMU {chosen.pid}", lambda: _kill(chosen))]
+    return [(f"kill QEMU {identity.pid}", partial(_kill, identity))]
 
 
-def _temp_dir_steps(entry: Entry) -> list[tuple[str, Callable[[], object]]]:
-    path = Path(entry.temp_dir)
-    if not path.is_dir():
-        return []
-    return [(f"remove {path}", lambda: remove_temp_dir(path))]
-
-
-def _do(steps: list[tuple[str, Callable[[], object]]], *, dry_run: bool) -> tuple[list[str], list[str]]:
+def _do(steps: list[_Step], *, dry_run: bool) -> tuple[list[str], list[str]]:
     acts: list[str] = []
     errors: list[str] = []
     for name, act in steps:
         try:
             if not dry_run:
                 act()
+            acts.append(name)
         except (OSError, LabError) as error:
             errors.append(f"{name}: {error}")
-        else:
-            acts.append(name)
     return acts, errors
 
 
@@ -255,7 +243,7 @@ def _kill(identity: Identity) -> None:
     except ProcessLookupError:
         return
     try:
-        if not identity.alive():  # asked again: the pidfd holds the pid from here on
+        if not identity.alive():  # checked again: from here on the pidfd reserves the pid
             return
         signal.pidfd_send_signal(handle, signal.SIGKILL)
         poller = select.poll()

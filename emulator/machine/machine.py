@@ -1,4 +1,4 @@
-"""A machine: a console that stays, and any number of power cycles on it."""
+"""A machine: a console that lasts, and any number of power cycles on it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.channel import make_system_request
 from emulator.console.pump import Console, open_console, open_socket_console
-from emulator.console.sysrq import make_system_request
 from emulator.console.transcript import Transcript
 from emulator.errors import LabError, SnapshotError, StateError
 from emulator.machine.argv import CONSOLE_CHARDEV, RamFile, Wiring, build_argv
 from emulator.machine.bench import Bench, Opening, Teardown, open_bench
 from emulator.machine.control import Capability, answer_request, capabilities
 from emulator.machine.host import measure_tsc_khz
-from emulator.machine.origin import FORKED, Origin
-from emulator.machine.power import LAST_WORDS_S, Launch, MachineState, PowerCycle, argv_sha256
+from emulator.machine.power import FORKED, LAST_WORDS_S, Launch, MachineState, Origin, PowerCycle
 from emulator.machine.probe import Choice
-from emulator.machine.process import Exit, stderr_tail
-from emulator.machine.procfs import Identity
+from emulator.machine.process import Exit, Identity, stderr_tail
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.run_dir import BULK_DIRECTORY, COM2_FILE, FIRMWARE_FILE, STDERR_FILE
 from emulator.machine.spec import MachineSpec
@@ -32,7 +29,7 @@ from emulator.machine.spec import MachineSpec
 START_S = 30.0
 CLOSE_S = 8.0
 CATCH_UP_S = 0.05
-"""How long an event waits for the guest bytes that come before it; the pump needs some 2 ms."""
+"""How long an event waits for the guest bytes that precede it; the pump needs some 2 ms."""
 
 
 class Machine:
@@ -42,9 +39,9 @@ class Machine:
 
     Attributes:
         spec: what it is.
-        console: ttyS0; it stays the same when the power is cut.
-        bulk: the virtio port of the present or latest power cycle, None without one.
-        argv: the present or latest command line, empty before the first.
+        console: ttyS0; it outlives power cuts.
+        bulk: the virtio port of the latest power cycle, None without one.
+        argv: the latest command line, empty before the first.
     """
 
     def __init__(self, spec: MachineSpec, bench: Bench, *, console: Console) -> None:
@@ -64,7 +61,7 @@ class Machine:
 
     @property
     def id(self) -> str:
-        """The machine's name in the ledger."""
+        """Its name in the ledger."""
         return self._bench.entry.id
 
     @property
@@ -74,12 +71,12 @@ class Machine:
 
     @property
     def transcript(self) -> Transcript:
-        """All that came and went on ttyS0, and the marks."""
+        """All bytes both ways on ttyS0, and the marks."""
         return self.console.transcript
 
     @property
     def run_dir(self) -> Path:
-        """Where its evidence is kept."""
+        """Where its evidence goes."""
         return self._bench.run_dir
 
     @property
@@ -99,25 +96,25 @@ class Machine:
 
     @property
     def exit(self) -> Exit | None:
-        """How the latest power cycle ended; None while it is on or was never on."""
+        """How the latest power cycle ended; None while it is on, or if it never was."""
         return None if self._cycle is None else self._cycle.exit
 
     @property
     def stderr(self) -> bytes:
-        """The end of what QEMU wrote on stderr in all power cycles."""
+        """The end of QEMU's stderr over all power cycles."""
         return stderr_tail(self.run_dir / STDERR_FILE)
 
     # -- power ---------------------------------------------------------------------------------
 
     def power_on(self, deadline: Deadline, *, runs: bool = True) -> None:
-        """Give power: spawn QEMU paused, shake hands, let it run.
+        """Switch on: spawn QEMU paused, shake hands, let it run.
 
-        A machine that was opened on a snapshot goes on from there the first time, and begins with its
-        firmware ever after. After a failure the machine is off.
+        A machine that was opened on a snapshot starts from it the first time, and from its firmware every
+        time after. After a failure the machine is off.
 
         Args:
             deadline: when to give up.
-            runs: whether the guest runs when this returns; else it is paused, for `resume`.
+            runs: whether the guest runs when this returns; otherwise it is paused, for `resume`.
 
         Raises:
             StateError: it is on, or closed.
@@ -137,8 +134,8 @@ class Machine:
                 try:
                     self._bench.write_launch(self.spec, cycle.launch)
                     pid = cycle.spawn(deadline)
-                    stack.close()  # QEMU's ends are QEMU's alone, or its end would not be seen
-                    self._enter(pid)
+                    stack.close()  # only QEMU may hold its ends, or nobody would see it end
+                    self._enter(pid, cycle.launch.sha256)
                     cycle.greet(deadline)
                     if origin is not None and state_fd is not None:
                         cycle.load(state_fd, skips_ram=origin.ram is not None, deadline=deadline)
@@ -149,7 +146,7 @@ class Machine:
                     raise
 
     def power_off(self, deadline: Deadline) -> None:
-        """Cut the power; QEMU has ended and the transcript has its last bytes when this returns.
+        """Cut the power; when this returns QEMU has ended and the transcript has its last bytes.
 
         Raises:
             StateError: it is off.
@@ -170,12 +167,12 @@ class Machine:
                 self._cycle.end(Deadline.after(CLOSE_S, self._bench.clock))
 
     def write_state(self, path: Path, deadline: Deadline) -> None:
-        """Write the state of the paused guest to a new file, mode 0600; without RAM, if that is a file.
+        """Write the paused guest's state to a new file, mode 0600; without RAM if that is in a file already.
 
         Raises:
             StateError: it is off.
             ControlError: QEMU can't save this machine, and says why; no file is left.
-            MachineGone: QEMU ended; the same.
+            MachineGone: QEMU ended; no file is left.
             OSError: the file can't be made.
         """
         cycle, skips_ram = self._cycle_for("write_state"), self._bench.ram is not None
@@ -190,27 +187,17 @@ class Machine:
 
     @property
     def vars_file(self) -> Path | None:
-        """This machine's OVMF variable store; None without OVMF."""
+        """This machine's UEFI variable store; None without UEFI."""
         return self._bench.vars_file
 
     # -- control -------------------------------------------------------------------------------
 
     def pause(self, deadline: Deadline) -> None:
-        """Stop the guest's CPUs.
-
-        Raises:
-            StateError: it is off.
-            ControlError: QMP failed.
-        """
+        """Stop the guest's CPUs; errors are those of `query`."""
         self.query("stop", deadline=deadline)
 
     def resume(self, deadline: Deadline) -> None:
-        """Let the guest's CPUs run.
-
-        Raises:
-            StateError: it is off.
-            ControlError: QMP failed.
-        """
+        """Let the guest's CPUs run; errors are those of `query`."""
         self.query("cont", deadline=deadline)
 
     def nmi(self, deadline: Deadline) -> None:
@@ -218,25 +205,18 @@ class Machine:
         self._act(Capability.NMI, "inject-nmi", deadline=deadline)
 
     def send_break(self, deadline: Deadline) -> None:
-        """Hold ttyS0 in BREAK once; a byte typed in the last 2 ms swallows it (docs/facts/qemu.md 4)."""
+        """Send one BREAK on ttyS0; a byte typed in the last 2 ms swallows it (docs/facts/qemu.md 4)."""
         arguments = {"id": CONSOLE_CHARDEV}
         self._act(Capability.SERIAL_BREAK, "chardev-send-break", arguments, deadline=deadline)
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
-        """Make a magic system request with one key, as `make_system_request`.
-
-        Raises:
-            SpecError: `key` can't be one.
-            StateError: it is off.
-            ControlError: QMP failed, or the guest does not read what was typed before.
-            ConsoleClosed, DeadlineExceeded: the key was not taken.
-        """
+        """Make a magic system request with one key; errors are those of `make_system_request`."""
         self._require(Capability.SERIAL_BREAK, "sysrq")
         self._cycle_for("sysrq")
         make_system_request(self.console, key, deadline, send_break=self.send_break)
 
     def press_keys(self, keys: tuple[str, ...], deadline: Deadline) -> None:
-        """Press keys together, in QEMU's qcode names."""
+        """Press keys together, named by QEMU's qcodes."""
         arguments = {"keys": [{"type": "qcode", "data": key} for key in keys]}
         self._act(Capability.KEYBOARD, "send-key", arguments, deadline=deadline)
 
@@ -245,7 +225,7 @@ class Machine:
         self._act(Capability.RESET, "system_reset", deadline=deadline)
 
     def power_button(self, deadline: Deadline) -> None:
-        """Push the power button: ACPI asks the guest."""
+        """Push the power button, a request to the guest by ACPI."""
         self._act(Capability.POWER_BUTTON, "system_powerdown", deadline=deadline)
 
     def query(
@@ -261,18 +241,12 @@ class Machine:
         return self._cycle_for(command).execute(command, arguments, deadline=deadline)
 
     def screendump(self, path: Path, deadline: Deadline) -> None:
-        """Write what the guest's screen shows to `path`: PNG if it ends in .png, else PPM.
+        """Write a picture of the guest's screen to `path`: PNG if it ends in .png, else PPM.
 
-        Raises:
-            StateError: it is off.
-            ControlError: QMP failed, or the machine has no screen.
+        Errors are those of `query`; ControlError also says that the machine has no screen.
         """
         kind = "png" if path.suffix == ".png" else "ppm"
         self.query("screendump", {"filename": str(path.resolve()), "format": kind}, deadline=deadline)
-
-    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what a client of `control.sock` asks and return the answer for it."""
-        return answer_request(self, self.transcript, request)
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -297,7 +271,7 @@ class Machine:
         return self._cycle
 
     def _prepare(self, stack: ExitStack, origin: Origin | None, state_fd: int | None) -> PowerCycle:
-        """Wire a new power cycle; `stack` gets QEMU's ends of the sockets."""
+        """Wire a new power cycle; `stack` closes our copies of QEMU's descriptors."""
         self._bulk_stack.close()
         self._cycles += 1
         bulk_fd = self._open_bulk(stack) if self.spec.bulk_console else None
@@ -314,7 +288,7 @@ class Machine:
             stderr_path=self.run_dir / STDERR_FILE,
             marker=self.id,
             begins=("started", {}) if origin is None else (FORKED, _fork_facts(origin)),
-            huge_pages=self._bench.accelerator.accelerator == "kvm",  # TCG gains nothing by them
+            huge_pages=self._bench.accelerator.accelerator == "kvm",  # TCG gains nothing from them
         )
         self._cycle = PowerCycle(
             launch,
@@ -329,12 +303,15 @@ class Machine:
     def _build_argv(
         self, qmp_fd: int, *, bulk_fd: int | None, tpm_fd: int | None, origin: Origin | None
     ) -> tuple[str, ...]:
+        ram = self._bench.ram
+        if origin is not None:
+            ram = None if origin.ram is None else RamFile(path=origin.ram, shared=False)
         wiring = Wiring(
             console_path=self.console.path,
             qmp_fd=qmp_fd,
             bulk_fd=bulk_fd,
             vars_file=self._bench.vars_file,
-            ram=self._bench.ram if origin is None else _private_ram(origin),
+            ram=ram,
             incoming=origin is not None,
             com2_file=None if self.spec.windows is None else self.run_dir / COM2_FILE,
             firmware_file=None if self.spec.windows is None else self.run_dir / FIRMWARE_FILE,
@@ -364,23 +341,23 @@ class Machine:
         self.bulk = self._bulk_stack.enter_context(console)
         return theirs.fileno()
 
-    def _enter(self, pid: int) -> None:
+    def _enter(self, pid: int, argv_sha256: str) -> None:
         identity = Identity.of(pid)
         entry = replace(
             self._bench.entry,
             pid=pid,
             pid_start=None if identity is None else identity.start_ticks,
-            argv_sha256=argv_sha256(self.argv),
+            argv_sha256=argv_sha256,
         )
         self._bench.ledger.write(entry)
 
     def _catch_up(self) -> None:
-        """Take what the guest has written so far, unless it writes faster than that; on the loop's thread."""
-        with suppress(LabError):  # a console that failed says so by itself
+        """Read what the guest has written so far, unless it writes even faster; on the loop's thread."""
+        with suppress(LabError):  # a console that failed says so itself
             self.console.drain(Deadline.after(CATCH_UP_S, self._bench.clock))
 
     def _detach(self) -> None:
-        """Take the last bytes of a QEMU that has ended; on the loop's thread."""
+        """Read the last bytes of a QEMU that has ended; on the loop's thread."""
         deadline = Deadline.after(LAST_WORDS_S, self._bench.clock)
         if self.bulk is not None:
             self.bulk.drain(deadline)
@@ -389,21 +366,17 @@ class Machine:
 
 
 def _open_state(origin: Origin, stack: ExitStack) -> int:
-    """Open the state for QEMU to inherit; `stack` closes ours.
+    """Open the state for QEMU to inherit; `stack` closes our descriptor.
 
     Raises:
-        SnapshotError: it is not there any more.
+        SnapshotError: it is no longer there.
     """
     try:
         fd = os.open(origin.vm_state, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise SnapshotError(f"state {origin.key}: {origin.vm_state}: {error.strerror}") from error
+        raise SnapshotError(f"snapshot {origin.key}: {origin.vm_state}: {error.strerror}") from error
     stack.callback(os.close, fd)
     return fd
-
-
-def _private_ram(origin: Origin) -> RamFile | None:
-    return None if origin.ram is None else RamFile(path=origin.ram, shared=False)
 
 
 def _fork_facts(origin: Origin) -> dict[str, object]:
@@ -424,7 +397,7 @@ def open_machine(
     ram: RamFile | None = None,
     origin: Origin | None = None,
 ) -> AbstractContextManager[Machine]:
-    """Open a machine for the time of the `with`; at its end nothing of it is left but `run_dir`.
+    """Open a machine for the time of the `with`; afterwards only `run_dir` is left of it.
 
     Args:
         spec: what it is.
@@ -434,16 +407,16 @@ def open_machine(
         clock: where stamps come from.
         label: what `ttylab attach` shows: a cell id, an image.
         keep: how many bytes of the console stay readable, None keeps all (see `Transcript`).
-        transcript: an open one that the console grows instead of one of its own, which is kept in
-            `run_dir`; it stays open, so it can be that of the next machine too.
-        start: whether it is powered on already; `power_on` does it otherwise.
-        ram: a file for the guest's RAM, from which its state can be saved without copying RAM.
-        origin: a snapshot from which the first power cycle goes on.
+        transcript: an open one for the console to append to, instead of a new one in `run_dir`; it stays
+            open, so the next machine can append to it too.
+        start: whether to power it on; otherwise `power_on` does.
+        ram: a file for the guest's RAM, so that its state can be saved without copying RAM.
+        origin: a snapshot from which the first power cycle starts.
 
     Raises:
         MissingPrerequisite: QEMU, its firmware or setpriv is not installed.
         LaunchError: QEMU did not start.
-        SnapshotError: `origin` can't be read, or is given with a transcript of one's own.
+        SnapshotError: `origin` can't be read, or comes with a `transcript`.
         LabError: a directory can't be made or written.
     """
     opening = Opening(
@@ -463,7 +436,7 @@ def open_machine(
 @contextmanager
 def _open(spec: MachineSpec, opening: Opening, *, start: bool) -> Iterator[Machine]:
     if opening.origin is not None and opening.transcript is not None:
-        raise SnapshotError("a fork's transcript begins with that of its state: it can't go on in another")
+        raise SnapshotError("a fork's transcript begins with its snapshot's, so it can't continue another")
     with Teardown(f"closing machine {spec.name}") as teardown:
         machine = _build(spec, teardown, opening)
         if start:
@@ -473,11 +446,6 @@ def _open(spec: MachineSpec, opening: Opening, *, start: bool) -> Iterator[Machi
 
 def _build(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Machine:
     bench = open_bench(spec, teardown, opening)
-    machines: list[Machine] = []
-
-    def answer(request: dict[str, Any]) -> dict[str, Any]:
-        return machines[0].answer(request)
-
     console = teardown.enter(
         open_console(
             "ttyS0",
@@ -486,7 +454,7 @@ def _build(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Machine:
             keep=opening.keep,
             transcript=opening.transcript,
             links_dir=bench.temp_dir,
-            on_control=answer,
+            on_control=lambda request: answer_request(machine, machine.transcript, request),
         )
     )
     if bench.origin is not None:
@@ -494,6 +462,5 @@ def _build(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Machine:
     bench = replace(bench, entry=replace(bench.entry, console=str(console.endpoint.path)))
     bench.ledger.write(bench.entry)
     machine = Machine(spec, bench, console=console)
-    machines.append(machine)
     teardown.push(machine.close)
     return machine

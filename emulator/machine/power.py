@@ -1,4 +1,4 @@
-"""One life of QEMU, from power-on to the end: process, QMP and marks together."""
+"""One power cycle, from where it begins to QEMU's end: process, QMP and marks."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ControlError, DeadlineExceeded, LabError, LaunchError, MachineGone
-from emulator.machine.process import Exit, QemuProcess, judge_exit
-from emulator.machine.procfs import describe_state, read_stat
+from emulator.machine.process import Exit, QemuProcess, describe_state, judge_exit, read_stat
 from emulator.machine.qmp import LoopThread, QmpLink
+from emulator.machine.spec import MachineSpec
 
 QUIT_GRACE_S = 3.0
 TERM_GRACE_S = 2.0
 KILL_GRACE_S = 10.0
 LAST_WORDS_S = 5.0
-"""How long the console may take to give up its last bytes after QEMU's end."""
+"""How long the console may take to deliver its last bytes after QEMU's end."""
 REFUSAL_S = 5.0
 """How long a QEMU that closed QMP before its greeting may take to end."""
 LOST_GRACE_S = 1.0
@@ -34,11 +34,40 @@ LOST_GRACE_S = 1.0
 
 
 class MachineState(StrEnum):
-    """What a machine is doing; `off` means that there is no process."""
+    """What a machine is doing; `off` means there is no process."""
 
     OFF = "off"
     PAUSED = "paused"
     RUNNING = "running"
+
+
+FORKED = "forked"
+"""The mark instead of "started" where a machine starts from a snapshot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A snapshot to start from; the machine's spec must be the saved one, except for name and seed.
+
+    Attributes:
+        spec: the machine that was requested; the fork's own spec has other disks.
+        key: the snapshot's fingerprint.
+        stage: how far its guest had come ("shell").
+        vm_state: QEMU's file of the devices and, without `ram`, of RAM.
+        ram: the guest's RAM, which is mapped privately and never written.
+        vars_file: the UEFI variable store at that moment.
+        past: what the console had shown by then; the machine's transcript begins with it.
+        shared: what all forks of the snapshot have in common, for marks and reports.
+    """
+
+    spec: MachineSpec
+    key: str
+    stage: str
+    vm_state: Path
+    ram: Path | None
+    vars_file: Path | None
+    past: Transcript
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +79,7 @@ class Launch:
         pass_fds: descriptors that it names.
         stderr_path: where its stderr is appended.
         marker: the machine's id.
-        begins: the mark of its beginning, and more facts for it.
+        begins: the mark of its start, and further facts for it.
         huge_pages: whether it may have transparent huge pages.
     """
 
@@ -63,29 +92,22 @@ class Launch:
 
     @property
     def sha256(self) -> str:
-        """Hash of the command line."""
-        return argv_sha256(self.argv)
-
-
-def argv_sha256(argv: Sequence[str]) -> str:
-    """Return the hash of a command line: of its words, each ended by a NUL."""
-    return hashlib.sha256(
-        b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in argv)
-    ).hexdigest()
+        """Hash of the command line: of its words, each ended by a NUL."""
+        words = (word.encode("utf-8", "surrogateescape") + b"\0" for word in self.argv)
+        return hashlib.sha256(b"".join(words)).hexdigest()
 
 
 class PowerCycle:
     """A QEMU that is spawned once and ends once.
 
-    What changes, changes on the loop's thread; any other thread may read it and call what is not a
-    coroutine.
+    Only the loop's thread changes anything; other threads may read it and call what is not a coroutine.
 
     Attributes:
-        launch: what was spawned.
+        launch: what is spawned.
         process: the process, None until it is spawned.
         state: what QEMU last said of the guest.
         exit: how it ended, None before.
-        ended: set when it has ended, its last bytes are in the transcript and its mark is set.
+        ended: set once it has ended, its last bytes are in the transcript and its mark is set.
     """
 
     def __init__(
@@ -119,7 +141,7 @@ class PowerCycle:
 
     @property
     def pid(self) -> int | None:
-        """QEMU's process id, None before it is spawned and after its end."""
+        """QEMU's process id, None before its spawn and after its end."""
         return None if self.process is None or self.state is MachineState.OFF else self.process.pid
 
     # -- beginning -----------------------------------------------------------------------------
@@ -131,8 +153,7 @@ class PowerCycle:
             LaunchError: the kernel refused; there is no process.
             DeadlineExceeded: the machine's thread is stuck.
         """
-        work = self._spawn()
-        return self._loop.run(work, what="QEMU was not spawned", deadline=deadline)
+        return self._loop.run(self._spawn(), what="QEMU was not spawned", deadline=deadline)
 
     def greet(self, deadline: Deadline) -> None:
         """Shake hands on QMP and set the mark "started".
@@ -140,12 +161,11 @@ class PowerCycle:
         Raises:
             LaunchError: QEMU ended or did not answer; it is dead in both cases.
         """
+        longer = Deadline(deadline.at + LOST_GRACE_S, deadline.clock)  # `_greet` itself ends at `deadline`
         try:
-            self._loop.run(
-                self._greet(deadline), what="the machine's thread did not answer", deadline=_longer(deadline)
-            )
+            self._loop.run(self._greet(deadline), what=_NO_ANSWER, deadline=longer)
         except (ControlError, DeadlineExceeded) as error:
-            # A QEMU that dislikes its argv closes QMP a moment before it ends.
+            # A QEMU that rejects its argv closes QMP a moment before it ends.
             state = "" if isinstance(error, ControlError) else f", it is {describe_state(self._pid())}"
             refused = isinstance(error, ControlError) and self.ended.wait(REFUSAL_S)
             self.end(Deadline.after(0, deadline.clock))
@@ -187,12 +207,12 @@ class PowerCycle:
 
         Args:
             fd: its number in the child.
-            skips_ram: whether RAM is a file, and not in the state.
+            skips_ram: whether RAM is in a file of its own.
             deadline: when to give up.
 
         Raises:
-            ControlError: QEMU refused the state or took too long.
-            MachineGone: it ended over the state, as it does where the state does not fit.
+            ControlError: QEMU refused the snapshot or took too long.
+            MachineGone: it ended, as it does when the snapshot does not fit.
         """
         self._prepare_move(skips_ram=skips_ram, deadline=deadline)
         self.execute("migrate-incoming", {"uri": f"fd:{fd}"}, deadline=deadline)
@@ -202,8 +222,8 @@ class PowerCycle:
         """Write the state of a paused guest to a file; the guest stays paused.
 
         Args:
-            fd: the file, open for writing; it stays the caller's to close.
-            skips_ram: whether RAM is a file, which then is not written again.
+            fd: the file, open for writing; the caller closes it.
+            skips_ram: whether RAM is in a file already, and left out.
             deadline: when to give up.
 
         Raises:
@@ -218,7 +238,7 @@ class PowerCycle:
         self._await_rest(deadline)
 
     def _prepare_move(self, *, skips_ram: bool, deadline: Deadline) -> None:
-        self._loop.run(self._forget_move(), what="the machine's thread did not answer", deadline=deadline)
+        self._loop.run(self._forget_move(), what=_NO_ANSWER, deadline=deadline)
         names = {"events": True, "x-ignore-shared": skips_ram}
         wanted = [{"capability": name, "state": state} for name, state in names.items()]
         self.execute("migrate-set-capabilities", {"capabilities": wanted}, deadline=deadline)
@@ -234,9 +254,9 @@ class PowerCycle:
             raise ControlError(f"QEMU could not {what}: migration {self._move or 'never began'}")
 
     def _await_rest(self, deadline: Deadline) -> None:
-        """Return when `cont` is possible again: QEMU 7.2 says "completed" a moment before it is.
+        """Return when `cont` is possible again: QEMU 7.2 says "completed" a moment too early.
 
-        No event tells of it; each answer comes from the very loop that is about to finish.
+        No event announces it; each answer comes from the very loop that is about to finish.
         """
         status: object = _FINISHING
         while status == _FINISHING:
@@ -246,21 +266,17 @@ class PowerCycle:
     # -- end -----------------------------------------------------------------------------------
 
     def end(self, deadline: Deadline) -> None:
-        """End QEMU: `quit`, then SIGTERM, then SIGKILL, each with its own bound; wait for the end.
+        """End QEMU by `quit`, SIGTERM or SIGKILL, each with its own bound, and wait for the end.
 
-        The deadline bounds the polite part; SIGKILL has 10 s of its own. Nothing is closed before
-        QEMU has ended: it can't exit while its console is full (docs/facts/qemu.md 8).
+        The deadline bounds the polite part; SIGKILL has another 10 s. Nothing is closed before QEMU has
+        ended, for it can't exit while its console is full (docs/facts/qemu.md 8).
 
         Raises:
             ControlError: the process survived SIGKILL (state D).
             DeadlineExceeded: the machine's thread is stuck.
         """
         self._asked = True
-        if not self._loop.run(
-            self._is_spawned(),
-            what="the machine's thread did not answer",
-            deadline=Deadline.after(KILL_GRACE_S),
-        ):
+        if not self._loop.run(self._is_spawned(), what=_NO_ANSWER, deadline=Deadline.after(KILL_GRACE_S)):
             self._socket.close()
             return
         try:
@@ -291,7 +307,7 @@ class PowerCycle:
             raise ControlError(f"QEMU ({pid}) survived SIGKILL for {KILL_GRACE_S} s: {describe_state(pid)}")
 
     def _is_stopped(self) -> bool:
-        # A stopped process answers neither QMP nor SIGTERM: only SIGKILL reaches it.
+        # A stopped process answers neither QMP nor SIGTERM; only SIGKILL reaches it.
         stat = None if self.process is None else read_stat(self.process.pid)
         return stat is not None and stat.state in "Tt"
 
@@ -312,11 +328,11 @@ class PowerCycle:
         return self.process.pid
 
     def _note_death(self, pidfd: int) -> None:
-        asyncio.get_running_loop().remove_reader(pidfd)  # it stays readable for ever
+        asyncio.get_running_loop().remove_reader(pidfd)  # it stays readable forever
         self._dead.set()
 
     async def _is_spawned(self) -> bool:
-        return self.process is not None  # on the loop, so after a spawn whose caller was interrupted
+        return self.process is not None  # on the loop, hence after a spawn whose caller was interrupted
 
     async def _greet(self, deadline: Deadline) -> None:
         await self._link.connect(deadline)
@@ -367,12 +383,12 @@ class PowerCycle:
             self._transcript.mark(MarkKind.LAB, "qmp-lost", detail)
 
     def _note_event(self, name: str, data: Mapping[str, object]) -> None:
-        if name == "MIGRATION":  # of a state that is saved or loaded: the lab's affair
+        if name == "MIGRATION":  # a snapshot is being saved or loaded: the lab's business
             self._move = str(data.get("status", ""))
             if self._move in {"completed", "failed", "cancelled"}:
                 self._moved.set()
             return
-        self._catch_up()  # QMP is quicker than the console: what the guest wrote before comes before
+        self._catch_up()  # QMP is faster than the console: what the guest wrote earlier comes first
         self._transcript.mark(MarkKind.QMP, name, data)
         if name == "SHUTDOWN":
             self._shutdown = data
@@ -382,7 +398,7 @@ class PowerCycle:
 
     def _mark_end(self, how: Exit, process: QemuProcess) -> None:
         if not self._started:
-            return  # LaunchError tells it all
+            return  # LaunchError says it all
         detail: dict[str, object] = {"reason": how.reason, "exit_code": how.code, "signal": how.signal}
         if not how.expected:
             detail["stderr"] = process.stderr.decode("utf-8", "backslashreplace")
@@ -399,11 +415,7 @@ class PowerCycle:
         return LaunchError(reason, argv=self.launch.argv, exit_code=code, stderr=stderr)
 
 
-def _longer(deadline: Deadline) -> Deadline:
-    """Return a deadline by which what ends at `deadline` by itself must have ended."""
-    return Deadline(deadline.at + LOST_GRACE_S, deadline.clock)
-
-
+_NO_ANSWER = "the machine's thread did not answer"
 _STATE_FD = "ttylab-state"
 _FINISHING = "finish-migrate"
 _STATES = {"RESUME": MachineState.RUNNING, "STOP": MachineState.PAUSED}

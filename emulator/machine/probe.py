@@ -1,8 +1,8 @@
 """Tell whether KVM runs guests, by running one.
 
 `/dev/kvm` proves nothing: it may open, make vCPUs, run firmware, and then hang every stock kernel
-(docs/facts/qemu.md 1). So a ROM of ours (`probe_rom/probe.S`) goes through what a kernel needs, says one
-letter per stage, and leaves with exit code 33. The answer is kept for this boot of the host.
+(docs/facts/qemu.md 1). So our own ROM (`probe_rom/probe.S`) tries what a kernel needs, writes one letter per
+stage, and exits with code 33. The answer is kept for this boot of the host.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class ProbeVerdict:
 
     Attributes:
         usable: whether guests run.
-        stages: the letters of the stages that worked, see `probe.STAGES`.
-        reason: for people, one line.
-        seconds: what the probe took.
+        stages: the letters of the stages that worked, see `STAGES`.
+        reason: one line for people.
+        seconds: how long the probe took.
     """
 
     usable: bool
@@ -46,7 +46,7 @@ class ProbeVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostIdentity:
-    """What KVM's behaviour hangs on.
+    """What KVM's behaviour depends on.
 
     Attributes:
         boot_id: changes with each boot of the host.
@@ -61,7 +61,7 @@ def read_host_identity(root: Path = Path("/")) -> HostIdentity:
     """Read the host's identity from the /proc below `root`.
 
     Raises:
-        OSError: there is no such /proc.
+        OSError: there is none.
     """
     boot_id = (root / "proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     lines = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -70,13 +70,13 @@ def read_host_identity(root: Path = Path("/")) -> HostIdentity:
 
 
 def cache_key(host: HostIdentity, *, machine: MachineType, qemu: str, rom: bytes) -> str:
-    """Return the key under which a verdict is true; pure."""
+    """Return the key for which a verdict holds; pure."""
     parts = [host.boot_id, host.cpu_flags, machine, qemu, hashlib.sha256(rom).hexdigest()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def recall(cache_dir: Path, *, key: str) -> ProbeVerdict | None:
-    """Return the verdict under `key`; None if there is none or the file is damaged."""
+    """Return the verdict for `key`; None if there is none or its file is damaged."""
     try:
         text = _file(cache_dir, key).read_bytes()
         verdict = load_json(text, ProbeVerdict, origin="a verdict")
@@ -86,7 +86,7 @@ def recall(cache_dir: Path, *, key: str) -> ProbeVerdict | None:
 
 
 def remember(cache_dir: Path, verdict: ProbeVerdict, *, key: str) -> None:
-    """Write the verdict, whole or not at all, for the user's eyes only.
+    """Write the verdict to a file that only the user can read.
 
     Raises:
         FileError: the directory can't be made or written; nothing half-made stays.
@@ -99,7 +99,7 @@ def _file(cache_dir: Path, key: str) -> Path:
 
 
 BOUND_S = 1.8
-"""For KVM to show itself, QEMU's own start included, so that a probe ends within 2 s. TCG needs 0.05 s
+"""How long KVM may take, QEMU's own start included, so that a probe ends within 2 s. TCG needs 0.05 s
 (QEMU 7.2); on a host with seven busy users QEMU once took more than 1 s to start."""
 EXIT_DONE = 33
 ROM_SIZE = 64 * 1024
@@ -115,7 +115,7 @@ STAGES = {
     "S": "a syscall",
     "B": "sysret to ring 3",
 }
-"""What works once the ROM has written the letter, in order."""
+"""What works once the ROM has written each letter, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ class Choice:
     """The accelerator to use.
 
     Attributes:
-        accelerator: the value for `build_argv`.
+        accelerator: for `build_argv`.
         reason: why, for the report.
     """
 
@@ -133,19 +133,16 @@ class Choice:
 
 def rom_image(tail: bytes | None = None) -> bytes:
     """Return the 64 KiB ROM: `tail` (default: the built probe) at its end, hlt before it."""
-    code = _built_rom() if tail is None else tail
-    return code.rjust(ROM_SIZE, _HLT)
+    return (_built_rom() if tail is None else tail).rjust(ROM_SIZE, _HLT)
 
 
 def judge_probe(finished: Finished, *, seconds: float) -> ProbeVerdict:
     """Tell from what the ROM wrote, and how QEMU ended, whether guests run; pure."""
     stages = "".join(letter for letter in finished.stdout.decode("latin-1") if letter in STAGES)
-    if finished.exit_code == EXIT_DONE and stages == "".join(STAGES):
-        return ProbeVerdict(
-            usable=True, stages=stages, reason="reached ring 3 and came back", seconds=seconds
-        )
-    end = _end_of(finished, seconds)
-    return ProbeVerdict(usable=False, stages=stages, reason=f"{_progress(stages)}: {end}", seconds=seconds)
+    usable = finished.exit_code == EXIT_DONE and stages == "".join(STAGES)
+    failure = f"{_progress(stages)}: {_end_of(finished, seconds)}"
+    reason = "reached ring 3 and came back" if usable else failure
+    return ProbeVerdict(usable=usable, stages=stages, reason=reason, seconds=seconds)
 
 
 def probe_accelerator(
@@ -157,9 +154,9 @@ def probe_accelerator(
     kvm_device: Path = Path("/dev/kvm"),
     host: HostIdentity | None = None,
 ) -> ProbeVerdict:
-    """Tell whether KVM runs guests on a board, within 2 s; remembered for this boot of the host.
+    """Tell within 2 s whether KVM runs guests on a board; remembered for this boot of the host.
 
-    `cache_dir` is the user's by default; where it can't be written, the next call probes again.
+    `cache_dir` is the user's by default; if it can't be written, the next call probes again.
 
     Raises:
         OSError: no temporary file can be written, or `setpriv` is missing.
@@ -170,8 +167,7 @@ def probe_accelerator(
     identity = host or read_host_identity()
     key = cache_key(identity, machine=machine, qemu=str(qemu.version), rom=_built_rom())
     directory = cache_dir or places.probe_verdicts()
-    known = recall(directory, key=key)
-    if known is not None:
+    if (known := recall(directory, key=key)) is not None:
         return known
     verdict = run_probe(qemu, machine=machine, accelerator="kvm", clock=clock)
     with suppress(FileError):
@@ -188,7 +184,7 @@ def run_probe(
     rom: bytes | None = None,
     bound_s: float = BOUND_S,
 ) -> ProbeVerdict:
-    """Run the ROM once, for `bound_s` seconds at most, and judge it; nothing is remembered.
+    """Run the ROM once, for at most `bound_s` seconds, and judge it; nothing is remembered.
 
     Raises:
         OSError: no temporary file can be written, or `setpriv` is missing.
@@ -211,10 +207,10 @@ def choose_accelerator(
     cache_dir: Path | None = None,
     kvm_device: Path = Path("/dev/kvm"),
 ) -> Choice:
-    """Turn what was asked for into what works.
+    """Return the accelerator to use for what was requested.
 
     Raises:
-        MissingPrerequisite: kvm was asked for by name and runs no guest here.
+        MissingPrerequisite: kvm was requested by name and runs no guest here.
     """
     if requested is Accelerator.TCG:
         return Choice(accelerator="tcg", reason="TCG was asked for")
@@ -249,7 +245,7 @@ def _probe_argv(
 
 
 def _progress(stages: str) -> str:
-    """Say where a run ended that wrote `stages`."""
+    """Say how far a run came that wrote `stages`."""
     expected = "".join(STAGES)
     if not stages:
         return "no guest code ran"

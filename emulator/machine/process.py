@@ -1,4 +1,4 @@
-"""One child process, from spawn to reaped: started so that it dies with us, signalled without a race."""
+"""Processes: children that die with us and are signalled without a race, and what /proc says of others."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @contextmanager
 def forbid_huge_pages() -> Iterator[None]:
-    """Let children that are started in the `with` have no huge pages; this process keeps what it had.
+    """Deny huge pages to children that are started in the `with`; this process keeps its own setting.
 
-    Where the kernel has no such setting, nothing is changed.
+    A kernel without the setting is left alone.
     """
     prctl = ctypes.CDLL(None).prctl
     zero = ctypes.c_ulong(0)
     with _ONE_AT_A_TIME:
-        forbidden = prctl(_GET, zero, zero, zero, zero) != 0  # already, or not to be asked
+        forbidden = prctl(_GET, zero, zero, zero, zero) != 0  # already, or there is no such setting
         if not forbidden:
             prctl(_SET, ctypes.c_ulong(1), zero, zero, zero)
         try:
@@ -41,7 +41,7 @@ def forbid_huge_pages() -> Iterator[None]:
 
 
 MARKER_VARIABLE = "TTYLAB_MACHINE"
-"""Environment variable of the child that holds the machine's id: how `ttylab gc` knows it."""
+"""Environment variable of the child with the machine's id, by which `ttylab gc` knows it."""
 STDERR_TAIL = 2000
 _PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 
@@ -52,7 +52,7 @@ class Exit:
 
     Attributes:
         code: exit code, negative for a signal.
-        reason: QEMU's own word from its SHUTDOWN event ("guest-shutdown", "host-qmp-quit"), else
+        reason: QEMU's word in its SHUTDOWN event ("guest-shutdown", "host-qmp-quit"), else
             "killed by signal 9" or "exit code 1".
         expected: whether ttylab asked for it or the guest switched itself off.
     """
@@ -68,7 +68,7 @@ class Exit:
 
 
 def judge_exit(code: int, *, shutdown: Mapping[str, object] | None, asked: bool) -> Exit:
-    """Say how a QEMU ended, from what is known after it.
+    """Say how a QEMU ended.
 
     Args:
         code: exit code, negative for a signal.
@@ -84,19 +84,17 @@ def judge_exit(code: int, *, shutdown: Mapping[str, object] | None, asked: bool)
 
 
 class QemuProcess:
-    """A spawned QEMU; made by `spawn`, ended by its own will or by a signal, then reaped once.
+    """A spawned QEMU; made by `spawn`, ended by itself or by a signal, then reaped once.
 
     The kernel sends the parent-death signal when the *thread* that forked ends (prctl(2)), so call
     `spawn` from a thread that lives as long as the machine.
 
     Attributes:
-        argv: QEMU's command line.
         pid: its process id.
-        pidfd: readable from the moment it ends until `close`.
+        pidfd: readable from the moment it ends until `reap`.
     """
 
-    def __init__(self, child: subprocess.Popen[bytes], *, argv: tuple[str, ...], stderr_path: Path) -> None:
-        self.argv = argv
+    def __init__(self, child: subprocess.Popen[bytes], *, stderr_path: Path) -> None:
         self.pid = child.pid
         self.pidfd = os.pidfd_open(child.pid)
         self._child = child
@@ -114,8 +112,8 @@ class QemuProcess:
     ) -> QemuProcess:
         """Start `argv` in a process group of its own, with the parent-death signal set to SIGKILL.
 
-        Not in a session of its own: QEMU 7.2 opens the console's slave without O_NOCTTY, so as a session
-        leader it would own the pty, and its end would hang the pty up with the last bytes in it.
+        It gets no session: QEMU 7.2 opens the console's slave without O_NOCTTY, so a session leader would own
+        the pty, and its end would hang the pty up with the last bytes in it.
 
         Args:
             argv: QEMU's command line.
@@ -139,7 +137,7 @@ class QemuProcess:
         with ExitStack() as undo:
             undo.callback(child.wait)
             undo.callback(child.kill)
-            process = cls(child, argv=tuple(argv), stderr_path=stderr_path)
+            process = cls(child, stderr_path=stderr_path)
             process._forbid_core()
             undo.pop_all()
         return process
@@ -151,15 +149,13 @@ class QemuProcess:
 
     @property
     def stderr(self) -> bytes:
-        """The end of what QEMU wrote on stderr; empty if that can't be read."""
+        """The end of QEMU's stderr; empty if that can't be read."""
         return stderr_tail(self._stderr_path)
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal; a process that has ended gets none."""
-        try:
+        with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, number)
-        except ProcessLookupError:
-            return
 
     def reap(self) -> int:
         """Take the exit code and close the pidfd; blocks until the process has ended."""
@@ -168,10 +164,9 @@ class QemuProcess:
         return code
 
     def _forbid_core(self) -> None:
-        try:
+        # It may have ended at once, or the host forbids prlimit: a core file is a nuisance, not a fault.
+        with suppress(ProcessLookupError, PermissionError):
             resource.prlimit(self.pid, resource.RLIMIT_CORE, (0, 0))
-        except (ProcessLookupError, PermissionError):
-            return  # it ended at once, or the host forbids prlimit: a core file is a nuisance, no fault
 
 
 def stderr_tail(path: Path) -> bytes:
@@ -185,9 +180,9 @@ def stderr_tail(path: Path) -> bytes:
 
 
 def parent_death_words() -> tuple[str, ...]:
-    """Return the words before a program that make the kernel kill it when the thread that starts it ends.
+    """Return the words before a program by which the kernel kills it when the thread that started it ends.
 
-    Without them 1-2 QEMUs outlived a killed worker each time, with them none (docs/facts/qemu.md 8).
+    Without them 1-2 QEMUs outlived each killed worker, with them none (docs/facts/qemu.md 8).
 
     Raises:
         MissingPrerequisite: setpriv is not installed.
@@ -210,7 +205,7 @@ def _popen(
             stdout=handle,
             stderr=handle,
             pass_fds=tuple(pass_fds),
-            process_group=0,  # Ctrl-C at our terminal is for us alone
+            process_group=0,  # Ctrl-C at our terminal is only for us
             env={**environment, MARKER_VARIABLE: marker},
         )
     finally:
@@ -222,12 +217,11 @@ _REAP_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """How a program ended.
+    """How a program ended, and what it wrote.
 
     Attributes:
         exit_code: exit code, negative for a signal, None if the deadline ended it.
-        stdout: what it wrote.
-        stderr: what it wrote.
+        stdout, stderr: its output.
     """
 
     exit_code: int | None
@@ -236,12 +230,12 @@ class Finished:
 
 
 def run_bounded(argv: Sequence[str], *, deadline: Deadline, feed: bytes = b"") -> Finished:
-    """Run `argv` with `feed` as its input until it ends or the deadline comes, then kill it and its children.
+    """Run `argv` with `feed` as its input until it ends; at the deadline it and its children are killed.
 
-    It dies with the calling thread too (PDEATHSIG), so an interrupted test leaves nothing behind.
+    It also dies with the calling thread (PDEATHSIG), so an interrupted test leaves nothing behind.
 
     Raises:
-        OSError: `setpriv` can't be started; a missing program of yours is exit code 127.
+        OSError: `setpriv` can't be started; if only the program in `argv` is missing, that is exit code 127.
     """
     process = subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", "--", *argv],
@@ -267,6 +261,109 @@ def _killed(process: subprocess.Popen[bytes]) -> Finished:
     try:
         stdout, stderr = process.communicate(timeout=_REAP_S)
     except subprocess.TimeoutExpired as stuck:
-        # In the kernel, for good: nothing can reap it now, and init will when we end.
+        # Stuck in the kernel: nothing can reap it now; init will when we end.
         stdout, stderr = stuck.stdout or b"", stuck.stderr or b""
     return Finished(exit_code=None, stdout=stdout, stderr=stderr)
+
+
+PROC = Path("/proc")
+DEAD_STATES = frozenset("ZXx")
+STATE_WORDS = {
+    "T": "stopped",
+    "t": "stopped by a debugger",
+    "D": "in an uninterruptible wait",
+    "Z": "a zombie",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStat:
+    """A process at one moment.
+
+    Attributes:
+        state: the kernel's letter: R, S, D, T, Z ...
+        start_ticks: when it started, in clock ticks since the host's boot.
+    """
+
+    state: str
+    start_ticks: int
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still do anything."""
+        return self.state not in DEAD_STATES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Exactly one process: a pid alone names nobody, since the kernel reuses it."""
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+
+    @classmethod
+    def of(cls, pid: int) -> Identity | None:
+        """Return the identity of the process that has `pid` now, or None."""
+        stat = read_stat(pid)
+        return None if stat is None else cls(pid=pid, start_ticks=stat.start_ticks, boot_id=boot_id())
+
+    def alive(self) -> bool:
+        """Tell whether this very process lives; a zombie does not."""
+        stat = read_stat(self.pid)
+        return (
+            stat is not None
+            and stat.alive
+            and stat.start_ticks == self.start_ticks
+            and boot_id() == self.boot_id
+        )
+
+
+def parse_stat(text: bytes) -> ProcessStat:
+    """Read a line of /proc/PID/stat: proc(5), fields 3 and 22.
+
+    The name in field 2 may hold blanks and parentheses, so the last ')' ends it.
+    """
+    fields = text[text.rindex(b")") + 1 :].split()
+    return ProcessStat(state=fields[0].decode("ascii"), start_ticks=int(fields[19]))
+
+
+def read_stat(pid: int) -> ProcessStat | None:
+    """Return a process's present state, None if there is no such process."""
+    try:
+        return parse_stat((PROC / str(pid) / "stat").read_bytes())
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def describe_state(pid: int) -> str:
+    """Return a phrase for messages, such as "stopped (state T)"."""
+    stat = read_stat(pid)
+    if stat is None:
+        return "gone"
+    return f"{STATE_WORDS.get(stat.state, 'alive')} (state {stat.state})"
+
+
+def boot_id() -> str:
+    """Return the id of this boot of the host."""
+    return (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def find_marked(variable: str, value: str) -> int | None:
+    """Return the pid of a live process of this user whose environment has `variable=value`, or None."""
+    marker = f"{variable}={value}".encode()
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and marker in _environment(entry):
+            stat = read_stat(int(entry.name))
+            if stat is not None and stat.alive:
+                return int(entry.name)
+    return None
+
+
+def _environment(entry: Path) -> list[bytes]:
+    try:
+        if entry.stat().st_uid != os.getuid():
+            return []
+        return (entry / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return []

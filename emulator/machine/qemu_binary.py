@@ -1,4 +1,4 @@
-"""Find the QEMU to use, and refuse one that would only fail later."""
+"""Find QEMU and its firmware, and refuse a QEMU that would only fail later."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from emulator.clock import Deadline
 from emulator.errors import MissingPrerequisite
 from emulator.machine.argv import FirmwareFiles, QemuVersion
 from emulator.machine.process import run_bounded
+from emulator.machine.spec import Firmware
 
 PROGRAM = "qemu-system-x86_64"
 ENVIRONMENT = "TTYLAB_QEMU"
@@ -44,10 +45,10 @@ class QemuBinary:
 def find_qemu(path: str | None = None) -> QemuBinary:
     """Return the QEMU at `path`, else at $TTYLAB_QEMU, else on PATH.
 
-    The version is asked for once per process and file; a changed file is asked again.
+    A program is asked for its version once per process, and again after its file has changed.
 
     Raises:
-        MissingPrerequisite: there is none, it does not answer as QEMU, or it is older than 7.2.
+        MissingPrerequisite: there is none, it does not answer as QEMU does, or it is older than 7.2.
     """
     wanted = path or os.environ.get(ENVIRONMENT) or PROGRAM
     found = shutil.which(wanted)
@@ -62,10 +63,10 @@ def find_qemu(path: str | None = None) -> QemuBinary:
 
 
 def query_version(program: Path, *, deadline: Deadline) -> QemuVersion:
-    """Ask a program for its version; it is killed when the deadline comes.
+    """Ask a program for its version; it is killed at the deadline.
 
     Raises:
-        MissingPrerequisite: it does not answer as QEMU, or `setpriv` is missing.
+        MissingPrerequisite: it does not answer as QEMU does, or `setpriv` is missing.
     """
     try:
         answer = run_bounded([str(program), "--version"], deadline=deadline)
@@ -75,7 +76,8 @@ def query_version(program: Path, *, deadline: Deadline) -> QemuVersion:
         ) from error
     version = QemuVersion.parse(answer.stdout.decode("utf-8", "replace"))
     if answer.exit_code != 0 or version is None:
-        symptom = _symptom(answer.exit_code)
+        symptoms = {None: "does not answer --version", 0: "answers --version without a version of QEMU"}
+        symptom = symptoms.get(answer.exit_code, f"ends with exit code {answer.exit_code}")
         raise MissingPrerequisite(f"a working {PROGRAM} ({program} {symptom})", remedy=_REMEDY)
     return version
 
@@ -83,16 +85,6 @@ def query_version(program: Path, *, deadline: Deadline) -> QemuVersion:
 @lru_cache(maxsize=8)
 def _remembered_version(program: Path, _mtime_ns: int, _size: int) -> QemuVersion:
     return query_version(program, deadline=Deadline.after(VERSION_BOUND_S))
-
-
-def _symptom(exit_code: int | None) -> str:
-    if exit_code is None:
-        return "does not answer --version"
-    return (
-        "answers --version without a version of QEMU"
-        if exit_code == 0
-        else f"ends with exit code {exit_code}"
-    )
 
 
 _OVMF = (
@@ -104,8 +96,17 @@ _OVMF = (
 _VARS_NAME = "ovmf-vars.fd"
 
 
+def find_firmware(firmware: Firmware) -> FirmwareFiles | None:
+    """Return the host's files for `firmware`; None if it comes with QEMU.
+
+    Raises:
+        MissingPrerequisite: it is not installed.
+    """
+    return find_ovmf() if firmware is Firmware.OVMF else None
+
+
 def find_ovmf(root: Path = Path("/")) -> FirmwareFiles:
-    """Return OVMF's files, the code and the variable store of the same build.
+    """Return OVMF's files: code and variable store of one build.
 
     Raises:
         MissingPrerequisite: no known place below `root` has both.
@@ -118,10 +119,10 @@ def find_ovmf(root: Path = Path("/")) -> FirmwareFiles:
 
 @contextmanager
 def open_private_vars(files: FirmwareFiles, *, run_dir: Path) -> Iterator[Path]:
-    """Give a machine its own empty variable store in `run_dir`; it is gone afterwards.
+    """Give a machine its own empty variable store in `run_dir`, and remove it afterwards.
 
     Raises:
-        OSError: the template can't be read or the copy not written (disk full); no copy stays.
+        OSError: the template can't be read, or the copy not written (disk full); no copy stays.
     """
     copy = run_dir / _VARS_NAME
     try:

@@ -21,12 +21,12 @@ T = TypeVar("T")
 OnEvent = Callable[[str, Mapping[str, object]], None]
 JOIN_S = 15.0
 
-# What goes wrong here is raised or marked; without a handler logging would print it on stderr as well.
+# Failures are raised or marked; without a handler, logging would also print them on stderr.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 
 class LoopThread:
-    """A thread that runs an event loop from `__enter__` to `__exit__`.
+    """A thread that runs an event loop during the `with`.
 
     A machine's QEMU is spawned on it, since the parent-death signal follows the spawning thread.
     """
@@ -83,7 +83,7 @@ class LoopThread:
 
 
 class _Tap(EventListener):
-    """Hand every event on at once, in the reader's own step, and keep none."""
+    """Pass every event on at once, in the reader's own step, and keep none."""
 
     def __init__(self, on_event: OnEvent) -> None:
         super().__init__()
@@ -113,17 +113,17 @@ class QmpLink:
         self._watch: asyncio.Task[None] | None = None
 
     async def connect(self, deadline: Deadline) -> None:
-        """Take the greeting and negotiate; after a failure the socket is closed.
+        """Await the greeting and negotiate; a failure closes the socket.
 
         Raises:
-            ControlError: the far end closed or speaks no QMP.
+            ControlError: the far end closed, or does not speak QMP.
             DeadlineExceeded: it said nothing before the deadline.
         """
         seconds = deadline.remaining()
         self._attempt = asyncio.create_task(self._begin())
         done, _ = await asyncio.wait({self._attempt}, timeout=seconds)
         if not done:
-            self.sever()  # not cancelled: qemu.qmp 0.0.6 calls that a bug of its own and logs it
+            self.sever()  # not cancelled: qemu.qmp 0.0.6 would take that for its own bug and log it
         try:
             await self._attempt
         except (OSError, QMPError) as error:
@@ -148,7 +148,7 @@ class QmpLink:
             raise ControlError(f"QMP ended before the answer to {command!r}: {self.lost}") from error
 
     async def hand_over(self, fd: int, name: str) -> None:
-        """Give QEMU a copy of a descriptor, which later commands call `name`; ours stays the caller's.
+        """Give QEMU a copy of a descriptor, which later commands call `name`; the caller keeps the original.
 
         Raises:
             ControlError: QEMU refused, or the session ended.
@@ -160,16 +160,16 @@ class QmpLink:
         await self.execute("getfd", {"fdname": name})
 
     async def wait_lost(self) -> None:
-        """Return when the session has ended and all events before its end were handed on."""
+        """Return when the session has ended and all its events were passed on."""
         if self._attempt is not None:
             await asyncio.wait({self._attempt})
-            self._attempt.exception()  # whoever called `connect` may be gone: seen here at the latest
+            self._attempt.exception()  # the caller of `connect` may be gone: retrieved here at the latest
         if self._watch is not None:
             await asyncio.wait({self._watch})
 
     def sever(self) -> None:
-        """Cut the connection, as a fault does; the session then ends by itself."""
-        with suppress(OSError):  # it is cut already
+        """Cut the connection, as a fault would; the session then ends by itself."""
+        with suppress(OSError):  # it was cut already
             self._socket.shutdown(socket.SHUT_RDWR)
 
     async def close(self) -> None:
@@ -187,7 +187,7 @@ class QmpLink:
             await self._client.runstate_changed()
         try:
             await self._client.disconnect()
-        except EOFError:  # how qemu.qmp 0.0.6 reports every hang-up, also the one after `quit`
+        except EOFError:  # how qemu.qmp 0.0.6 reports every hang-up, even after `quit`
             self.lost = "the far end closed it"
         except (OSError, QMPError) as error:
             self.lost = str(error) or type(error).__name__

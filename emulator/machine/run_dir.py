@@ -1,7 +1,7 @@
 """Where a machine keeps its files: the run directory is evidence and stays, the temp directory goes.
 
-Sockets and links live in the temp directory, since a unix socket's path holds 107 bytes at the most
-(unix(7), sun_path) and a run directory may lie deep in a checkout.
+Sockets and links live in the temp directory, since a unix socket's path has at most 107 bytes (unix(7),
+sun_path) and a run directory may lie deep in a checkout.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ ARGV_FILE = "argv.json"
 STDERR_FILE = "qemu.stderr"
 BULK_DIRECTORY = "bulk"
 FIRMWARE_FILE = "firmware.log"
-"""What SeaBIOS says of a machine for Windows beside its screen."""
+"""SeaBIOS' messages that are not on the screen, from a machine for Windows."""
 COM2_FILE = "com2.log"
-"""What a machine for Windows wrote to COM2, in all power cycles."""
+"""All that a machine for Windows wrote to COM2."""
 TEMP_PREFIX = "ttylab-"
 SOCKET_PATH_MAX = 107
 _LONGEST_NAME = "/console.sock.partial"
 
 
 def temp_dir_path(machine_id: str) -> Path:
-    """Return where the temp directory of a machine belongs; it is named before it is made.
+    """Return where the temp directory of a machine belongs.
 
-    The ledger has to know the path before anything exists that could be left behind.
+    It is named before it is made: the ledger has to know it before anything can be left behind.
+
+    Raises:
+        LabError: no directory is usable.
     """
     for base in socket_bases():
         path = base / f"{TEMP_PREFIX}{machine_id}"
@@ -39,10 +42,10 @@ def temp_dir_path(machine_id: str) -> Path:
 
 
 def make_temp_dir(path: Path) -> None:
-    """Make the temp directory, mode 0700; whatever has that name already is refused.
+    """Make the temp directory, mode 0700.
 
     Raises:
-        LabError: it can't be made.
+        LabError: it can't be made, or something has that name already.
     """
     try:
         path.mkdir(mode=0o700)
@@ -50,22 +53,21 @@ def make_temp_dir(path: Path) -> None:
         raise LabError(f"temp directory {path}: {error.strerror}") from error
 
 
-def remove_temp_dir(path: Path) -> bool:
-    """Remove a temp directory of ours and all in it; return False if there was none.
+def remove_temp_dir(path: Path) -> None:
+    """Remove one of our temp directories and all in it, if it is there.
 
     Raises:
-        LabError: the path is none of ours, or can't be removed.
+        LabError: the path is not one of ours, or can't be removed.
     """
     try:
         owner = path.lstat().st_uid
     except OSError:
-        return False
+        return
     if not path.name.startswith(TEMP_PREFIX) or path.is_symlink() or owner != os.getuid():
         raise LabError(f"{path} is not a temp directory of ttylab; it is left alone")
     try:
         shutil.rmtree(path)
     except FileNotFoundError:
-        return False
+        return
     except OSError as error:
         raise LabError(f"temp directory {path} can't be removed: {error.strerror}") from error
-    return True

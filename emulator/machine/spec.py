@@ -1,7 +1,7 @@
 """What a machine is: a frozen value, checked when it is made; `argv` turns it into a command line.
 
-Nothing here touches the host: two equal specs give the same argv on any host, and `emulator.values` carries a
-spec from the run that failed to the one that reproduces it.
+Nothing here touches the host: equal specs give the same argv on any host, and `emulator.values` carries
+one from the run that failed to the one that reproduces it.
 """
 
 from __future__ import annotations
@@ -14,32 +14,31 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from emulator.errors import SpecError
-from emulator.machine.windows_parts import WindowsParts
 
 MAX_VCPUS = 4
 MEMORY_MIB_MIN = 64
-"""What the SAC guest has; Linux under SeaBIOS wants 128 at least."""
+"""What the SAC guest has; Linux under SeaBIOS needs at least 128."""
 MEMORY_MIB_MAX = 4096
 COMMAND_LINE_MAX = 2047
-"""Bytes without the NUL: COMMAND_LINE_SIZE of Linux on x86, which silently cuts what is longer."""
+"""Bytes without the NUL: COMMAND_LINE_SIZE of Linux on x86, which silently cuts off the rest."""
 LOADER_LINE_MAX = 1536
-"""Bytes that a disk's loader may be handed for Linux: what it adds itself must fit into COMMAND_LINE_MAX too.
+"""Bytes that a disk's loader may be handed for Linux: what it adds must fit into COMMAND_LINE_MAX too.
 
 SMBIOS and GRUB carry more (70,000 bytes measured, QEMU 7.2, SeaBIOS and OVMF, GRUB 2.06), but GRUB silently
-cuts a command line that is longer than the kernel takes.
+cuts a command line that is longer than the kernel accepts.
 """
 SEED_MAX = 2**64 - 1
 SATA_MOST = 4
-"""Devices on a PC's IDE; Q35's AHCI has room for six."""
+"""Devices on a PC's IDE; Q35's AHCI would have room for six."""
 ICOUNT_SHIFT_MAX = 10
-"""QEMU's own limit (softmmu/icount.c, MAX_ICOUNT_SHIFT): 2**10 ns an instruction."""
+"""QEMU's own limit (softmmu/icount.c, MAX_ICOUNT_SHIFT): 2**10 ns per instruction."""
 
 _LOADER_WORD = re.compile(r"[A-Za-z0-9%+,./:=@_-]+")
-"""What GRUB hands on as it is; quotes, backslashes, wildcards and separators it would change."""
+"""What GRUB passes on unchanged; it would alter quotes, backslashes, wildcards and separators."""
 _FW_CFG_NAME = re.compile(r"opt/[a-z0-9./_-]{1,50}")
-"""QEMU's documentation keeps `opt/` for the user (its specs/fw_cfg.txt); a name has 55 bytes at most."""
+"""QEMU reserves `opt/` for the user (its specs/fw_cfg.txt); a name has at most 55 bytes."""
 _SMBIOS_KEYS = ("manufacturer", "product", "version", "serial", "uuid", "family")
-"""Of the table "System Information"; `sku` is the command line's."""
+"""Keys of the table "System Information"; `sku` carries the command line."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -52,10 +51,22 @@ class MachineType(StrEnum):
 
 
 class Firmware(StrEnum):
-    """What runs before the loader: SeaBIOS is Azure's generation 1, OVMF its generation 2."""
+    """What runs before the loader: SeaBIOS is Azure's generation 1, OVMF its generation 2.
+
+    Another one needs a member here and, if it does not come with QEMU, its files in `qemu_binary`.
+    """
 
     SEABIOS = "seabios"
     OVMF = "ovmf"
+
+    @property
+    def is_uefi(self) -> bool:
+        """Whether it is UEFI, on which all else depends that differs.
+
+        UEFI keeps variables in flash, starts kernels through their EFI stub, boots GPT disks, is generation 2
+        for Azure, and always prints on ttyS0; a BIOS does none of that.
+        """
+        return self is Firmware.OVMF
 
 
 class Accelerator(StrEnum):
@@ -67,7 +78,7 @@ class Accelerator(StrEnum):
 
 
 class Device(StrEnum):
-    """Parts that a machine has only when asked for."""
+    """Parts that a machine has only on request."""
 
     I6300ESB = "i6300esb"
     PVPANIC = "pvpanic"
@@ -85,7 +96,7 @@ class WatchdogAction(StrEnum):
 
 
 class DiskFormat(StrEnum):
-    """How a disk's file is laid out."""
+    """Format of a disk's file."""
 
     RAW = "raw"
     QCOW2 = "qcow2"
@@ -118,7 +129,7 @@ def kernel_for(files: KernelFiles, firmware: Firmware) -> Path:
     the ELF saves the decompression: 3.3 s instead of 3.4 s for 6.1, 3.6 s instead of 4.7 s for 6.12
     (docs/facts/qemu.md 2, QEMU 7.2 under TCG).
     """
-    return files.bzimage if firmware is Firmware.OVMF else files.vmlinux
+    return files.bzimage if firmware.is_uefi else files.vmlinux
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +138,10 @@ class Disk:
 
     Attributes:
         path: absolute path of the file.
-        format: how the file is laid out; never guessed, since a guest could write a qcow2 header.
-        bus: what the guest sees it on.
-        read_only: the guest can't write.
-        discard_writes: the guest writes to a temporary overlay that ends with QEMU.
+        format: the file's format; never guessed, since a guest could write a qcow2 header.
+        bus: where the guest sees it.
+        read_only: whether the guest can't write.
+        discard_writes: whether the guest writes to a temporary overlay that ends with QEMU.
     """
 
     path: Path
@@ -154,6 +165,51 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WindowsParts:
+    """What a machine for Windows has besides COM2, a screen and a network card without a way out.
+
+    Attributes:
+        cdroms: absolute paths of ISOs, tried in order after the disks.
+        acpi_tables: absolute paths of files with whole ACPI tables.
+        tpm: whether there is a TPM 2.0.
+
+    Raises:
+        SpecError: a path is not absolute.
+    """
+
+    cdroms: tuple[Path, ...] = ()
+    acpi_tables: tuple[Path, ...] = ()
+    tpm: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what would mean another file elsewhere."""
+        for name in ("cdroms", "acpi_tables"):
+            paths = getattr(self, name)
+            if not isinstance(paths, tuple) or not all(_is_path(path) for path in paths):
+                raise _wrong(f"windows.{name}", paths, allowed="a tuple of absolute paths without NUL")
+        _require_type("windows.tpm", self.tpm, bool)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """What people choose of a machine on which an image boots; the image decides the rest.
+
+    Attributes:
+        machine: the board.
+        firmware: what starts the image.
+        words: for the guest: kernel parameters, or knobs of the SAC guest.
+        name: the machine's; default the image's.
+        uuid: the machine's, which some guests show; None leaves it to QEMU.
+    """
+
+    machine: MachineType
+    firmware: Firmware
+    words: tuple[str, ...] = ()
+    name: str = ""
+    uuid: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSpec:
     """A machine to power on.
 
@@ -166,26 +222,26 @@ class MachineSpec:
         accelerator: who executes guest code.
         kernel: absolute path of a kernel to start directly; None boots a disk.
         initrd: absolute path of its initial RAM disk.
-        command_line: the kernel's parameters, joined by a space. Without a kernel they are handed to the
-            disk's loader as the SKU of the SMBIOS table "System Information"; ours (images/grub) adds them
-            to those of each entry, another may ignore them.
-        devices: parts beyond the board's own.
+        command_line: the kernel's parameters, joined by a space. Without a kernel they go to the disk's
+            loader as the SKU of the SMBIOS table "System Information"; ours (images/grub) adds them to those
+            of each entry, others may ignore them.
+        devices: parts that the board itself lacks.
         disks: in the order in which the guest numbers them.
         watchdog_action: what happens when the i6300esb expires.
-        bulk_console: whether there is a virtio serial port (`/dev/vport*p1`), for megabytes that ttyS0
-            would take minutes for.
+        bulk_console: whether there is a virtio serial port (`/dev/vport*p1`), for megabytes that would take
+            minutes on ttyS0.
         firmware_on_serial: whether SeaBIOS and early GRUB print on ttyS0 too.
-        tell_tsc: whether a Linux kernel is told the TSC's frequency under TCG (see `machine.tsc`).
+        tell_tsc: whether a Linux kernel is told the TSC's frequency under TCG (`machine.host`).
         fw_cfg: names below `opt/` and texts that the guest reads through fw_cfg.
         smbios: keys and texts of the table "System Information": manufacturer, product, version, serial,
             uuid, family.
-        generation_id: whether the guest sees a number that differs in each fork of a snapshot (vmgenid),
-            by which Linux 5.18 and newer reseeds its random numbers.
-        qboot: whether a kernel is started by qboot instead of SeaBIOS: the least firmware there is.
-        seed: seed of QEMU's random numbers, so of the guest's virtio-rng; None takes the host's.
-        windows: what a machine for Windows has beyond others; None for other guests.
-        icount_shift: with TCG and one vCPU, the guest's time is counted in instructions, each 2**N ns long;
-            None lets it follow the host's clock. 0 to 10.
+        generation_id: whether the guest sees a number that differs in each fork of a snapshot (vmgenid);
+            Linux 5.18 and newer then reseeds its random numbers.
+        qboot: whether qboot, the smallest firmware there is, starts a kernel instead of SeaBIOS.
+        seed: seed of QEMU's random numbers, hence of the guest's virtio-rng; None takes the host's.
+        windows: what a machine for Windows has besides; None for other guests.
+        icount_shift: 0 to 10: with TCG and one vCPU, the guest's time is counted in instructions of 2**N ns
+            each; None lets it follow the host's clock.
 
     Raises:
         SpecError: a field is wrong; the text names it, its value and what is allowed.
@@ -215,28 +271,24 @@ class MachineSpec:
     icount_shift: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what QEMU refuses, or takes and then does not do."""
+        """Refuse what QEMU refuses, or accepts and then ignores."""
         self._check_fields()
         _require_command_line(self.command_line)
         self._check_kernel()
         self._check_tables()
         if self.machine is MachineType.MICROVM:
             self._check_microvm()
-        if self.firmware_on_serial and self.firmware is not Firmware.SEABIOS:
-            raise _wrong(
-                "firmware_on_serial", value=True, allowed="false with ovmf, which always prints there"
-            )
+        if self.firmware_on_serial and self.firmware.is_uefi:
+            allowed = f"false with {self.firmware}, which always prints there"
+            raise _wrong("firmware_on_serial", value=True, allowed=allowed)
 
     def _check_fields(self) -> None:
         _require_type("machine", self.machine, MachineType)
         _require_type("firmware", self.firmware, Firmware)
         _require_type("accelerator", self.accelerator, Accelerator)
         _require_type("watchdog_action", self.watchdog_action, WatchdogAction)
-        _require_type("bulk_console", self.bulk_console, bool)
-        _require_type("firmware_on_serial", self.firmware_on_serial, bool)
-        _require_type("tell_tsc", self.tell_tsc, bool)
-        _require_type("generation_id", self.generation_id, bool)
-        _require_type("qboot", self.qboot, bool)
+        for name in ("bulk_console", "firmware_on_serial", "tell_tsc", "generation_id", "qboot"):
+            _require_type(name, getattr(self, name), bool)
         _require_members("devices", self.devices, frozenset, member=Device)
         _require_members("disks", self.disks, tuple, member=Disk)
         if not _NAME.fullmatch(str(self.name)):
@@ -258,8 +310,8 @@ class MachineSpec:
         if self.accelerator is Accelerator.KVM:
             raise _wrong("icount_shift", self.icount_shift, allowed="none with kvm: only tcg counts")
         if self.vcpus > 1:
-            # QEMU 7.2: 5.10 hangs at "Booting SMP configuration"; a vCPU that waits for another in a loop
-            # is not taken off before its share of instructions is used (zephyr#26868 saw the same).
+            # QEMU 7.2: 5.10 hangs at "Booting SMP configuration"; a vCPU that spins waiting for another keeps
+            # the thread until its share of instructions is used up (zephyr#26868 saw the same).
             raise _wrong("icount_shift", self.icount_shift, allowed=f"none with {self.vcpus} vcpus: only 1")
 
     def _check_kernel(self) -> None:
@@ -267,8 +319,8 @@ class MachineSpec:
             _require_path("kernel", self.kernel)
         if self.initrd is not None:
             _require_path("initrd", self.initrd)
-        if self.kernel is None and self.initrd is not None:
-            raise _wrong("initrd", self.initrd, allowed="none unless there is a kernel")
+            if self.kernel is None:
+                raise _wrong("initrd", self.initrd, allowed="none unless there is a kernel")
         if self.kernel is None:
             self._check_loader()
 
@@ -282,51 +334,43 @@ class MachineSpec:
             if name not in _SMBIOS_KEYS:
                 raise _wrong("smbios", name, allowed=" ".join(_SMBIOS_KEYS))
         if self.qboot and (self.kernel is None or self.firmware is not Firmware.SEABIOS):
-            raise _wrong(
-                "qboot", value=True, allowed="false unless there is a kernel and firmware is seabios"
-            )
+            allowed = "false unless there is a kernel and firmware is seabios"
+            raise _wrong("qboot", value=True, allowed=allowed)
 
     def _check_loader(self) -> None:
-        """Refuse what nobody would read, and what a disk's loader would not hand on as it is."""
+        """Refuse what nobody would read, and what a disk's loader would not pass on unchanged."""
         if self.tell_tsc and not self.disks:
             raise _wrong("tell_tsc", value=True, allowed="false unless there is a kernel or a disk")
+        allowed = ""
         if self.command_line and not self.disks:
-            raise _wrong("command_line", self.command_line, allowed="none unless there is a kernel or a disk")
-        if not all(_LOADER_WORD.fullmatch(word) for word in self.command_line):
-            raise _wrong(
-                "command_line",
-                self.command_line,
-                allowed="words of A-Z a-z 0-9 %+,./:=@_- where a disk boots",
-            )
-        if len(" ".join(self.command_line)) > LOADER_LINE_MAX:
-            raise _wrong(
-                "command_line",
-                self.command_line,
-                allowed=f"{LOADER_LINE_MAX} bytes in all where a disk boots",
-            )
+            allowed = "none unless there is a kernel or a disk"
+        elif not all(_LOADER_WORD.fullmatch(word) for word in self.command_line):
+            allowed = "words of A-Z a-z 0-9 %+,./:=@_- where a disk boots"
+        elif len(" ".join(self.command_line)) > LOADER_LINE_MAX:
+            allowed = f"{LOADER_LINE_MAX} bytes in all where a disk boots"
+        if allowed:
+            raise _wrong("command_line", self.command_line, allowed=allowed)
 
     def _check_microvm(self) -> None:
         # QEMU 7.2: neither flash nor PCI, and ACPI is off (see argv._board), without which Debian's
         # kernels find no virtio-mmio device and no pvpanic.
         if self.kernel is None:
             raise _wrong("kernel", None, allowed="a path on microvm, which can have no disk")
-        if self.firmware is not Firmware.SEABIOS:
+        if self.firmware.is_uefi:
             raise _wrong("firmware", self.firmware, allowed="seabios on microvm, which has no flash")
-        if self.devices:
-            raise _wrong("devices", sorted(self.devices), allowed="none on microvm, without PCI and ACPI")
-        if self.disks:
-            raise _wrong("disks", self.disks, allowed="none on microvm, without PCI and ACPI")
-        if self.bulk_console:
-            raise _wrong("bulk_console", value=True, allowed="false on microvm, without PCI and ACPI")
-        if self.firmware_on_serial:
-            raise _wrong("firmware_on_serial", value=True, allowed="false on microvm, which has no VGA")
-        if self.generation_id:
-            raise _wrong("generation_id", value=True, allowed="false on microvm, without PCI and ACPI")
-        if self.windows is not None:
-            raise _wrong("windows", self.windows, allowed="none on microvm, without PCI and ACPI")
-        if self.qboot:
-            # Linux did not boot with it (docs/facts/qemu.md 2).
-            raise _wrong("qboot", value=True, allowed="false on microvm")
+        bare = "on microvm, without PCI and ACPI"
+        refused: dict[str, tuple[object, str]] = {
+            "devices": (sorted(self.devices), f"none {bare}"),
+            "disks": (self.disks, f"none {bare}"),
+            "bulk_console": (self.bulk_console, f"false {bare}"),
+            "firmware_on_serial": (self.firmware_on_serial, "false on microvm, which has no VGA"),
+            "generation_id": (self.generation_id, f"false {bare}"),
+            "windows": (self.windows, f"none {bare}"),
+            "qboot": (self.qboot, "false on microvm"),  # Linux did not boot (docs/facts/qemu.md 2)
+        }
+        for name, (value, allowed) in refused.items():
+            if value:
+                raise _wrong(name, value, allowed=allowed)
 
 
 def _wrong(field: str, value: object, *, allowed: str) -> SpecError:
@@ -353,9 +397,13 @@ def _require_int(field: str, value: object, *, span: range) -> None:
 
 
 def _require_path(field: str, value: object) -> None:
-    # Relative paths mean another file to whoever reproduces the run, and QEMU takes "a:b" for a protocol.
-    if not isinstance(value, Path) or not value.is_absolute() or "\0" in str(value):
+    if not _is_path(value):
         raise _wrong(field, value, allowed="an absolute path without NUL")
+
+
+def _is_path(value: object) -> bool:
+    # A relative path is another file where the run is reproduced, and QEMU takes "a:b" for a protocol.
+    return isinstance(value, Path) and value.is_absolute() and "\0" not in str(value)
 
 
 def _require_pairs(field: str, value: object) -> None:
@@ -375,6 +423,5 @@ def _require_command_line(parts: object) -> None:
     if any(character in line for character in "\0\n\r"):
         raise _wrong("command_line", parts, allowed="text without NUL, line feed and carriage return")
     if len(line.encode("utf-8", "surrogateescape")) > COMMAND_LINE_MAX:
-        raise _wrong(
-            "command_line", parts, allowed=f"{COMMAND_LINE_MAX} bytes in all, the most that Linux reads"
-        )
+        allowed = f"{COMMAND_LINE_MAX} bytes in all, the most that Linux reads"
+        raise _wrong("command_line", parts, allowed=allowed)

@@ -1,6 +1,6 @@
-"""A TPM 2.0 for a machine: one swtpm for each power cycle, on a socket pair, with state that stays.
+"""A TPM 2.0 for a machine: one swtpm per power cycle, on a socket pair, with lasting state.
 
-swtpm ends by itself when QEMU's end of the pair closes (`--terminate`), so it outlives neither QEMU nor us.
+swtpm ends when QEMU's end of the pair closes (`--terminate`), so it outlives neither QEMU nor us.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _END_S = 5.0
 
 
 class Tpm:
-    """The TPM of one machine; made by `open_tpm`, for the machine's owner.
+    """The TPM of one machine; made by `open_tpm`.
 
     Attributes:
-        directory: where its state and its log are.
+        directory: where its state and log are.
     """
 
     def __init__(self, directory: Path, *, program: str) -> None:
@@ -35,15 +35,15 @@ class Tpm:
 
     @property
     def pid(self) -> int | None:
-        """Swtpm's process id, None while there is none."""
+        """The process id of swtpm, None while there is none."""
         return None if self._process is None or self._process.poll() is not None else self._process.pid
 
     def plug(self) -> socket.socket:
-        """Start swtpm, and return the end of its control channel that QEMU gets; the caller closes it.
+        """Start swtpm, and return QEMU's end of its control channel, which the caller closes.
 
         Raises:
             LabError: swtpm can't be started.
-            ControlError: the one of the last power cycle can't be ended.
+            ControlError: the last power cycle's swtpm can't be ended.
         """
         self.unplug()
         ours, theirs = socket.socketpair()
@@ -68,7 +68,7 @@ class Tpm:
         return ours
 
     def unplug(self) -> None:
-        """End swtpm if it still runs; its state stays.
+        """End swtpm if it runs; its state stays.
 
         Raises:
             ControlError: it survived SIGKILL.
@@ -89,7 +89,7 @@ class Tpm:
 
 @contextmanager
 def open_tpm(directory: Path) -> Iterator[Tpm]:
-    """Open a TPM whose state is kept below `directory`, and removed with it at the end.
+    """Open a TPM whose state is kept below `directory` and removed at the end.
 
     Raises:
         MissingPrerequisite: swtpm is not installed.

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
@@ -15,8 +15,7 @@ from types import MappingProxyType
 from emulator import places
 from emulator.errors import SpecError
 from emulator.files import open_whole
-from emulator.machine.board import Board
-from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType
+from emulator.machine.spec import Board, Disk, Firmware, MachineSpec, MachineType
 from emulator.sac.disk import (
     BOOT_SECTOR,
     DISK_BYTES,
@@ -108,13 +107,14 @@ class SacImage:
             ImageError: the package's data are damaged.
             FileError: the disk can't be written.
         """
-        return sac_spec(
-            way=SAC_WAYS[board.firmware],
+        spec = sac_spec(
+            way=SacBoot.UEFI_DISK if board.firmware.is_uefi else SacBoot.BIOS_DISK,
             machine=board.machine,
             knobs=parse_knobs((*board.words, f"profile={self.profile.name}")),
             name=board.name or "sac",
             uuid=board.uuid,
         )
+        return replace(spec, firmware=board.firmware)
 
     def named(self, host_name: str) -> tuple[str, ...]:
         """Return the knob that gives it a computer name."""
@@ -166,9 +166,6 @@ class SacBoot(StrEnum):
     UEFI_DISK = "uefi-disk"
     MULTIBOOT = "multiboot"
     PVH = "pvh"
-
-
-SAC_WAYS = MappingProxyType({Firmware.SEABIOS: SacBoot.BIOS_DISK, Firmware.OVMF: SacBoot.UEFI_DISK})
 
 
 def sac_spec(

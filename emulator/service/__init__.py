@@ -1,4 +1,4 @@
 """What clients talk to: Resource Manager, sign-in, console gateway and web page on one HTTPS port.
 
-Thin shells around `cloud` (what is so) and `fleet` (what really runs).
+Thin shells around `cloud` (the records) and `fleet` (the machines that really run).
 """

@@ -25,9 +25,9 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(title="ttylab", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.state.service = service
     app.state.watchdog = LinkWatchdog(service)
-    app.router.redirect_slashes = False  # a redirect would carry an Authorization header to who knows where
+    app.router.redirect_slashes = False  # a redirect could carry an Authorization header anywhere
     for router in ROUTERS:
-        # Not `include_router`: it makes all routes anew at the first request, which takes 0.3 s.
+        # Not `include_router`: it would build all routes again at the first request, which takes 0.3 s.
         app.router.routes.extend(router.routes)
     app.add_exception_handler(CloudError, _answer_cloud_error)
     app.add_exception_handler(EmulatorError, _answer_lab_error)
@@ -44,7 +44,7 @@ def create_app(service: Service) -> FastAPI:
 
 
 def error_response(error: CloudError, endpoint: str) -> JSONResponse:
-    """Return the answer that Resource Manager gives for `error`."""
+    """Return Resource Manager's response for `error`."""
     body: dict[str, Any] = {"code": error.code, "message": error.message}
     bare = error.code == "SubscriptionNotFound"  # the one error without an envelope (docs/facts/azure.md 2)
     headers = {
@@ -59,7 +59,7 @@ def error_response(error: CloudError, endpoint: str) -> JSONResponse:
 
 
 async def _answer_cloud_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, CloudError)  # noqa: S101  # registered for it alone
+    assert isinstance(error, CloudError)  # noqa: S101  # registered for this class only
     request.app.state.service.metrics.refused.labels(error.code).inc()
     return error_response(error, request.app.state.service.endpoint)
 
@@ -71,7 +71,7 @@ async def _answer_lab_error(request: Request, error: Exception) -> Response:
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for it alone
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this class only
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     failure = CloudError(400, "InvalidRequestContent", f"The request is invalid: {where}: {first['msg']}")
@@ -79,7 +79,7 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101  # registered for it alone
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for this class only
     codes = {404: "InvalidResourceType", 405: "MethodNotAllowed"}
     message = f"{request.method} {request.url.path[:200]}: {error.detail}"
     failure = CloudError(error.status_code, codes.get(error.status_code, "BadRequest"), message)
@@ -89,6 +89,6 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _answer_defect(request: Request, _: Exception) -> Response:
-    """Answer for a defect of ours, in the form of all errors; the server logs it."""
+    """Answer for a bug of ours in the form of any other error; the server logs it."""
     failure = CloudError(500, "InternalServerError", "The service failed; its log says why.")
     return error_response(failure, request.app.state.service.endpoint)

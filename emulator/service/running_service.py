@@ -1,4 +1,4 @@
-"""One running service from its first file to its last: the parts of `Service` put together and on a port."""
+"""One running service from start to end: builds the parts of `Service` and serves them on a port."""
 
 from __future__ import annotations
 
@@ -26,13 +26,11 @@ from emulator.service.app import create_app
 from emulator.service.core.context import Service
 from emulator.service.https.server import BoundSocket, bind, open_server
 from emulator.service.https.tls import Authority, open_authority, server_context
-from emulator.service.parts.activity import ActivityLog
-from emulator.service.parts.blobs import BlobSigner
 from emulator.service.parts.links import Links
-from emulator.service.parts.operations import Operations
+from emulator.service.parts.operations import ActivityLog, Operations
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.sign_in import SignIn
-from emulator.service.parts.tokens import TokenDesk, TokenKey
+from emulator.service.parts.tokens import BlobSigner, TokenDesk, TokenKey
 from emulator.service.state.run_dirs import open_run_dir
 from emulator.service.state.store import StateDirectory, Store, hold_state_directory, open_store
 
@@ -51,14 +49,14 @@ class ServiceOptions:
     """What a service is started with.
 
     Attributes:
-        config: its settings, and its cloud: with a state directory only at the first start.
-        origin: names the file that `config` came from in complaints.
+        config: the settings, and the cloud, which a state directory overrides from the second start on.
+        origin: the file that `config` came from, for error messages.
         host: loopback address to listen on.
-        port: 0 is any.
-        public_host: name in the endpoint, None for the host's own.
-        state: directory that keeps it; None is memory only.
-        ca: directory of the authority; None is the state directory's or the user's.
-        make_fleet: opens the guests, given the cloud; None is real ones.
+        port: 0 for any.
+        public_host: name in the endpoint; None for the host's own.
+        state: directory that keeps the records; None keeps them in memory only.
+        ca: directory of the authority; None for the state directory's or the user's.
+        make_fleet: opens the guests for a cloud; None for real machines.
     """
 
     config: CloudConfig
@@ -73,12 +71,12 @@ class ServiceOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningService:
-    """A service that answers.
+    """A service that answers requests.
 
     Attributes:
         service: its parts.
         ca: file with the certificate that clients trust.
-        app: what answers.
+        app: the application that answers.
     """
 
     service: Service
@@ -88,10 +86,10 @@ class RunningService:
 
 @asynccontextmanager
 async def open_service(options: ServiceOptions) -> AsyncIterator[RunningService]:
-    """Start a service on this loop; it answers when the block begins.
+    """Start a service on this loop; it answers requests once the block begins.
 
-    At the end links are told (1001), requests end, operations are cancelled, state is saved and the
-    guests are ended; nothing is left but the authority and the state directory.
+    At the end, links are closed with 1001, requests end, operations are cancelled, state is saved and the
+    guests are stopped; only the authority and the state directory remain.
 
     Raises:
         SpecError: a value, the state or the authority is wrong.
@@ -120,15 +118,15 @@ async def open_service(options: ServiceOptions) -> AsyncIterator[RunningService]
 
 
 def first_records(options: ServiceOptions, store: Store | None) -> list[Record]:
-    """Return what the cloud begins with: what was saved, else what the configuration describes.
+    """Return the records to start with: the saved ones, else those that the configuration describes.
 
     Raises:
-        SpecError: either is wrong.
+        SpecError: the saved records or the configuration are wrong.
     """
     saved = store.load() if store is not None else []
     if saved:
         _LOG.info(
-            "%d records come from the state directory; the configuration's are not looked at", len(saved)
+            "%d records come from the state directory; those of the configuration are ignored", len(saved)
         )
         return [*BUILT_IN_ROLES, *(settle(record) for record in saved)]
     images = frozenset(load_catalog().entries)
@@ -140,7 +138,7 @@ def first_records(options: ServiceOptions, store: Store | None) -> list[Record]:
 
 
 def settle(record: Record) -> Record:
-    """Return a record without what was under way when its server was killed."""
+    """Return a record without the operation that was in progress when its server was killed."""
     if isinstance(record, ScaleSet):
         return replace(record, provisioning=ProvisioningState.SUCCEEDED)
     if isinstance(record, VirtualMachine):
@@ -163,11 +161,11 @@ async def _open_fleet(stack: AsyncExitStack, cloud: Cloud, options: ServiceOptio
 
 
 def follow_power(cloud: Cloud, change: PowerChange) -> None:
-    """Show a VM as stopped whose guest went off by itself."""
+    """Show a VM as stopped when its guest has switched itself off."""
     vm = cloud.find(VirtualMachine, change.key)
     if vm is None or change.is_on or change.asked or vm.power is not PowerState.RUNNING:
         return
-    _LOG.info("%s went off by itself: %s", vm.id.name, change.reason)
+    _LOG.info("%s switched itself off: %s", vm.id.name, change.reason)
     cloud.put(replace(vm, power=PowerState.STOPPED))
 
 
@@ -206,11 +204,11 @@ def _assemble(
 
 def _guests_on(cloud: Cloud, fleet: Fleet) -> int:
     guests = (fleet.existing(vm.key) for vm in cloud.all(VirtualMachine))
-    return sum(1 for guest in guests if guest is not None and guest.is_on)
+    return sum(guest is not None and guest.is_on for guest in guests)
 
 
 async def _end_links(links: Links) -> None:
-    """Tell every link why it ends, and give them a moment to hear it."""
+    """End every link with its reason, and give the clients a moment to receive it."""
     for link in links:
         link.end(1001, STOPPED)
     with suppress(TimeoutError):

@@ -14,7 +14,7 @@ from pathlib import Path
 from emulator.clock import utc_now
 from emulator.errors import FileError, SpecError
 from emulator.files import write_json
-from emulator.machine.procfs import boot_id
+from emulator.machine.process import boot_id
 from emulator.snapshots.manifest import FileFacts
 from emulator.values import json_ready, load_json
 

@@ -16,8 +16,8 @@ from emulator.machine.host import measure_tsc_khz
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.probe import Choice, read_host_identity
 from emulator.machine.process import run_bounded
-from emulator.machine.qemu_binary import QemuBinary, find_ovmf
-from emulator.machine.spec import Firmware, MachineSpec
+from emulator.machine.qemu_binary import QemuBinary, find_firmware
+from emulator.machine.spec import MachineSpec
 from emulator.snapshots.disks import prepare_disks
 from emulator.snapshots.file_facts import identity, read_facts, remembered_facts
 from emulator.snapshots.manifest import Method, SnapshotManifest
@@ -85,7 +85,7 @@ def make_maker(request: SnapshotRequest, qemu: QemuBinary, choice: Choice) -> tu
     """
     if request.spec.windows is not None:  # to read all of its disk takes longer than to boot it
         raise SnapshotError("snapshots are not kept of a Windows that a user brought")
-    firmware = find_ovmf() if request.spec.firmware is Firmware.OVMF else None
+    firmware = find_firmware(request.spec.firmware)
     files = request.files if firmware is None else (*request.files, firmware.code, firmware.vars_template)
     try:
         maker = Maker(

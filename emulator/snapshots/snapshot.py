@@ -9,7 +9,7 @@ from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import SnapshotError, SpecError
 from emulator.machine.host import measure_tsc_khz
-from emulator.machine.origin import Origin
+from emulator.machine.power import Origin
 from emulator.machine.spec import MachineSpec
 from emulator.snapshots.disks import disk_names, fork_disks
 from emulator.snapshots.file_facts import identity, note_check, read_facts, was_checked
@@ -142,7 +142,7 @@ class Snapshot:
 def snapshot_files(request: SnapshotRequest, *, shares_ram: bool) -> tuple[str, ...]:
     """Return the names of the files that a snapshot of `request` consists of."""
     ram = (RAM_FILE,) if shares_ram else ()
-    variables = (VARS_FILE,) if request.spec.firmware == "ovmf" else ()
+    variables = (VARS_FILE,) if request.spec.firmware.is_uefi else ()
     disks = disk_names(request.spec, plain=request.host_reads_disks)
     return (VM_STATE, *ram, *variables, *disks, *CONSOLE_FILES)
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
 from xml.etree import ElementTree as ET
 
 from emulator.errors import SpecError
+from emulator.machine.spec import Firmware
 
 READY = "IMAGE-READY"
 """On COM2: all is set up, and the machine switches itself off."""
@@ -92,7 +92,7 @@ class Answers:
 
     image_index: int
     password: str = field(repr=False)
-    firmware: Literal["seabios", "ovmf"] = "ovmf"
+    firmware: Firmware = Firmware.OVMF
     computer_name: str = "TTYLAB-WIN"
     language: str = "en-US"
     product_key: str = field(default="", repr=False)
@@ -150,7 +150,7 @@ def _windows_pe(settings: ET.Element, answers: Answers) -> None:
 
 def _disk(configuration: ET.Element, answers: Answers) -> int:
     """Lay disk 0 out, and return the number of the partition for Windows."""
-    uefi = answers.firmware == "ovmf"
+    uefi = answers.firmware.is_uefi
     wanted = (
         (("EFI", "100"), ("MSR", "128"), ("Primary", "")) if uefi else (("Primary", "500"), ("Primary", ""))
     )

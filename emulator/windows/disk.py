@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from emulator.errors import ImageError, MissingPrerequisite, SpecError
+from emulator.machine.spec import Firmware
 from emulator.sac.profile import IDENTITY
 
 HEAD_BYTES = 1 << 20
@@ -43,7 +44,7 @@ class DiskLayout:
         is_sac_guest: whether it is a disk of ttylab's SAC guest, which is not Windows.
     """
 
-    firmware: Literal["seabios", "ovmf"]
+    firmware: Firmware
     maybe_windows: bool
     is_sac_guest: bool
 
@@ -79,8 +80,8 @@ def read_layout(head: bytes, *, origin: str) -> DiskLayout:
     if _PROTECTIVE in kinds and head[SECTOR : SECTOR + 8] == b"EFI PART":
         types = _gpt_types(head)
         maybe = _BASIC_DATA in types and bool(types & {_RESERVED, _EFI_SYSTEM})
-        return DiskLayout(firmware="ovmf", maybe_windows=maybe, is_sac_guest=is_sac_guest)
-    return DiskLayout(firmware="seabios", maybe_windows=_NTFS in kinds, is_sac_guest=is_sac_guest)
+        return DiskLayout(firmware=Firmware.OVMF, maybe_windows=maybe, is_sac_guest=is_sac_guest)
+    return DiskLayout(firmware=Firmware.SEABIOS, maybe_windows=_NTFS in kinds, is_sac_guest=is_sac_guest)
 
 
 def _gpt_types(head: bytes) -> frozenset[uuid.UUID]:

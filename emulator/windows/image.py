@@ -14,9 +14,16 @@ from typing import Literal
 from emulator import places
 from emulator.errors import SpecError
 from emulator.files import write_whole
-from emulator.machine.board import Board
-from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType
-from emulator.machine.windows_parts import WindowsParts
+from emulator.machine.spec import (
+    Board,
+    Disk,
+    DiskBus,
+    DiskFormat,
+    Firmware,
+    MachineSpec,
+    MachineType,
+    WindowsParts,
+)
 from emulator.sac.image import Account, SacConsole
 from emulator.sac.knobs import PROFILES, SacKnobs
 from emulator.sac.profile import IDENTITY, SacProfile, load_profile
@@ -88,7 +95,7 @@ class WindowsImage:
     path: Path
     identity: FileIdentity
     release: str
-    firmware: Literal["seabios", "ovmf"]
+    firmware: Firmware
     disk_format: Literal["raw", "qcow2", "vhdx"] | None = None
     tpm: bool = False
     user: str = "Administrator"
@@ -139,7 +146,7 @@ class WindowsImage:
     @property
     def usual_board(self) -> Board:
         """A Q35 under the firmware that it is registered with."""
-        return Board(machine=MachineType.Q35, firmware=Firmware(self.firmware))
+        return Board(machine=MachineType.Q35, firmware=self.firmware)
 
     @property
     def boot_timeout_s(self) -> float:
@@ -223,7 +230,7 @@ def windows_spec(
     return MachineSpec(
         name=name or image.name,
         machine=machine,
-        firmware=Firmware(image.firmware),
+        firmware=image.firmware,
         vcpus=vcpus,
         memory_mib=memory_mib,
         disks=disks,

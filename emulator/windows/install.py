@@ -25,8 +25,7 @@ from emulator.errors import DeadlineExceeded, EmulatorError, ImageError, Machine
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
-from emulator.machine.spec import DiskFormat, Firmware, MachineSpec, MachineType
-from emulator.machine.windows_parts import WindowsParts
+from emulator.machine.spec import DiskFormat, MachineSpec, MachineType, WindowsParts
 from emulator.windows.answer_file import (
     ANSWER_FILE,
     READY,
@@ -146,7 +145,7 @@ def _spec(wanted: Installation, *, disk: Path, answers: Path, root: Path) -> Mac
     return MachineSpec(
         name=f"install-{wanted.name}",
         machine=MachineType.Q35,
-        firmware=Firmware(wanted.answers.firmware),
+        firmware=wanted.answers.firmware,
         vcpus=wanted.vcpus,
         memory_mib=wanted.memory_mib,
         disks=(windows_disk(disk, DiskFormat.QCOW2),),

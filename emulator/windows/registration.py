@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from emulator.errors import SpecError
+from emulator.machine.spec import Firmware
 from emulator.sac.knobs import PROFILES
 from emulator.sac.profile import load_profile
 from emulator.windows.disk import Format, detect_format, read_head, read_layout
@@ -35,7 +35,7 @@ class RegistrationOptions:
 
     name: str = ""
     release: str | None = None
-    firmware: Literal["seabios", "ovmf"] | None = None
+    firmware: Firmware | None = None
     disk_format: Format | None = None
     tpm: bool = False
     user: str = "Administrator"
@@ -71,7 +71,7 @@ def propose_iso(path: Path, options: RegistrationOptions) -> Proposal:
         path=path,
         identity=identify(path),
         release=release,
-        firmware=options.firmware or "ovmf",
+        firmware=options.firmware or Firmware.OVMF,
         tpm=options.tpm,
     )
     return Proposal(image=image, notes=notes)

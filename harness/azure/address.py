@@ -1,4 +1,4 @@
-"""Where a cloud service is and who asks: a ready file, environment variables, or the real Azure."""
+"""Where a cloud service is and who signs in: from a ready file, the environment, or the real Azure."""
 
 from __future__ import annotations
 
@@ -16,30 +16,20 @@ DEMO_TENANT = "11111111-1111-1111-1111-111111111111"
 DEMO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 DEMO_GROUP = "rg1"
 DEMO_PRINCIPAL = "app"
-VARIABLES = (
-    "TTYLAB_READY_FILE",
-    "TTYLAB_ENDPOINT",
-    "TTYLAB_CA",
-    "TTYLAB_TENANT",
-    "TTYLAB_SUBSCRIPTION",
-    "TTYLAB_GROUP",
-    "TTYLAB_PRINCIPAL",
-    "TTYLAB_SECRET",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAddress:
-    """A service, and what it takes to be somebody there.
+    """A service, and a principal to sign in as.
 
     Attributes:
         endpoint: "https://HOST:PORT", without a slash at its end.
-        ca: PEM file of the authority that signed its certificate; None trusts the system's.
+        ca: PEM file of the authority that signed its certificate; None trusts the system's authorities.
         tenant: GUID.
         subscription: GUID, "" if none is known.
-        group: resource group of a VM that is given by its name.
+        group: resource group of VMs that are given by name.
         principal: client id of a service principal, or a user's name ("dev@localhost").
-        secret: the principal's; never in a message.
+        secret: the principal's secret; never in a message.
         azure: whether it is the real Azure, where azure-identity finds the credential.
     """
 
@@ -53,7 +43,7 @@ class ServiceAddress:
     azure: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse an endpoint that a token must not go to."""
+        """Refuse an endpoint to which no token may be sent."""
         if not self.endpoint.startswith("https://") or self.endpoint.endswith("/"):
             raise SpecError(
                 f"endpoint is {self.endpoint!r}; allowed: https://HOST[:PORT] without a slash at its end"
@@ -62,23 +52,16 @@ class ServiceAddress:
             raise SpecError(f"endpoint is {self.endpoint!r}; allowed: https://HOST[:PORT] and nothing more")
 
 
-def azure_address(*, subscription: str = "", group: str = "") -> ServiceAddress:
-    """Return the real Azure."""
-    return ServiceAddress(
-        endpoint=AZURE_ENDPOINT, tenant="", subscription=subscription, group=group, principal="", azure=True
-    )
-
-
 def address_of_ready(ready: Mapping[str, Any], *, name: str, principal: str = "") -> ServiceAddress:
-    """Return what a ready file says.
+    """Return the address in a ready file.
 
     Args:
         ready: its JSON.
-        name: of the file, for messages.
-        principal: who to be; "" takes `DEMO_PRINCIPAL`, or else the first that has a secret.
+        name: the file's name, for messages.
+        principal: whom to sign in as; "" takes `DEMO_PRINCIPAL`, or else the first principal.
 
     Raises:
-        SpecError: it is no ready file, or does not know `principal`.
+        SpecError: it is not a ready file, or does not contain `principal`.
     """
     endpoint, known = ready.get("endpoint"), _logins(ready.get("credentials"))
     if not isinstance(endpoint, str) or not known:
@@ -98,7 +81,7 @@ def address_of_ready(ready: Mapping[str, Any], *, name: str, principal: str = ""
 
 
 def address_of_environment(environment: Mapping[str, str], *, principal: str = "") -> ServiceAddress:
-    """Return what TTYLAB_ENDPOINT and its like say.
+    """Return the address in TTYLAB_ENDPOINT and the other TTYLAB variables.
 
     Raises:
         SpecError: there is no TTYLAB_ENDPOINT, or it is wrong.
@@ -121,13 +104,8 @@ def address_of_environment(environment: Mapping[str, str], *, principal: str = "
     )
 
 
-def placed(address: ServiceAddress, *, subscription: str = "", group: str = "") -> ServiceAddress:
-    """Return `address` with another subscription and group where they are given."""
-    return replace(address, subscription=subscription or address.subscription, group=group or address.group)
-
-
 def _logins(credentials: object) -> dict[str, tuple[str, str]]:
-    """Return who signs in as what and with which secret, by the name that the ready file has for them."""
+    """Return login and secret of each principal, by its name in the ready file."""
     found: dict[str, tuple[str, str]] = {}
     for name, one in credentials.items() if isinstance(credentials, Mapping) else ():
         if isinstance(one, Mapping):
@@ -146,22 +124,31 @@ def choose_address(
     subscription: str = "",
     group: str = "",
 ) -> ServiceAddress:
-    """Return the service that the options name, else the one of TTYLAB_READY_FILE or TTYLAB_ENDPOINT.
+    """Return the service in the options, else the one in TTYLAB_READY_FILE or TTYLAB_ENDPOINT.
 
     Raises:
-        SpecError: none is named, several are, or the file is wrong.
+        SpecError: no service or more than one is given, or the file is wrong.
     """
     if (ready_file is not None) + bool(endpoint) + real_azure > 1:
         raise SpecError("give one of --ready-file, --endpoint and --real-azure")
     if real_azure:
-        return azure_address(subscription=subscription, group=group)
+        return ServiceAddress(
+            endpoint=AZURE_ENDPOINT,
+            tenant="",
+            subscription=subscription,
+            group=group,
+            principal="",
+            azure=True,
+        )
     file = ready_file or (Path(found) if (found := os.environ.get("TTYLAB_READY_FILE")) else None)
     if file is not None and not endpoint:
         address = address_of_ready(_read(file), name=str(file), principal=principal)
     else:
         environment = dict(os.environ) | ({"TTYLAB_ENDPOINT": endpoint} if endpoint else {})
         address = address_of_environment(environment, principal=principal)
-    address = placed(address, subscription=subscription, group=group)
+    address = replace(
+        address, subscription=subscription or address.subscription, group=group or address.group
+    )
     if ca is not None:
         address = replace(address, ca=ca)
     if address.ca is not None and not address.ca.is_file():
@@ -175,7 +162,7 @@ def _read(file: Path) -> dict[str, object]:
     try:
         found = json.loads(file.read_bytes())
     except (OSError, ValueError) as error:
-        raise SpecError(f"{file}: no ready file: {error}") from error
+        raise SpecError(f"{file}: not a ready file: {error}") from error
     if not isinstance(found, dict):
-        raise SpecError(f"{file}: no ready file: it holds no object")
+        raise SpecError(f"{file}: not a ready file: it is not a JSON object")
     return found

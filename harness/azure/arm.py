@@ -1,4 +1,4 @@
-"""Resource Manager: one request with its reason when refused, and operations that go on after it."""
+"""A client of Resource Manager: single requests, and operations that outlast their request."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from harness.azure.names import may_have_token
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 
 REQUEST_S = 60.0
-"""The longest that one request may take; the service does some work before it answers, seconds."""
+"""The longest time for one request, seconds; the service does some work before it answers."""
 POLL_S = 1.0
 POLL_MOST_S = 30.0
 _BUSY = frozenset({429, 503})
-"""Statuses that say that nothing was done and when to come again."""
+"""Statuses which mean that nothing was done, and that say when to try again."""
 _RUNNING = frozenset({"inprogress", "running", "accepted", "updating", "creating", "deleting"})
 
 
@@ -26,8 +26,8 @@ class Arm:
     """A client of Resource Manager for one caller; one thread at a time.
 
     Attributes:
-        address: where it is.
-        credential: gives the tokens.
+        address: the service.
+        credential: provides the tokens.
     """
 
     def __init__(self, address: ServiceAddress, transport: Transport, credential: Credential) -> None:
@@ -45,15 +45,15 @@ class Arm:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
     ) -> Reply:
-        """Do one request and return the answer; a busy service is asked again when it says.
+        """Make one request and return the answer; if the service is busy, try again when it says.
 
         Args:
-            method: of HTTP.
-            path: from the endpoint on ("/subscriptions/…"), or a whole URL of the same service.
+            method: HTTP method.
+            path: path below the endpoint ("/subscriptions/…"), or a full URL of the same service.
             deadline: for all tries.
-            version: api-version, "" for what has none.
-            query: more parameters; the values need no quoting.
-            body: sent as JSON; None sends none.
+            version: api-version; "" sends none.
+            query: more parameters, whose values need no quoting.
+            body: sent as JSON; None sends no body.
 
         Raises:
             ServiceRefused: the status is 400 or more; code and message are the service's own.
@@ -83,7 +83,7 @@ class Arm:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
     ) -> Reply:
-        """Do a request and wait for the end of the operation that it starts, if it starts one.
+        """Make a request and wait for the end of the operation that it starts, if any.
 
         Raises:
             ServiceRefused: it was refused, or the operation failed.
@@ -113,11 +113,13 @@ class Arm:
         )
 
     def _url(self, path: str, *queries: Mapping[str, str]) -> str:
-        """Return the URL; a token goes to this service and to nobody else."""
+        """Return the URL, to which a token will be sent: it must be of this service."""
         endpoint = self.address.endpoint
         url = f"{endpoint}{path}" if path.startswith("/") else path
         if not may_have_token(url, endpoint=endpoint):
-            raise ServiceUnreachable(f"{endpoint} sent us elsewhere, where no token of ours may go")
+            raise ServiceUnreachable(
+                f"{endpoint} redirected us to another server, to which no token of ours may be sent"
+            )
         words = [f"{name}={value}" for query in queries for name, value in query.items()]
         return url + ("?" + "&".join(words) if words else "")
 
@@ -129,10 +131,10 @@ class Arm:
 
 
 def retry_after(reply: Reply) -> float:
-    """Return how long to wait before one asks again, in seconds; `POLL_S` where the service does not say."""
+    """Return how long to wait before the next request, seconds; `POLL_S` if the service does not say."""
     try:
         said = float(reply.headers.get("retry-after", POLL_S))
-    except ValueError:  # a date: nobody serves one here
+    except ValueError:  # a date, which no service here sends
         return POLL_S
     return min(max(said, 0.0), POLL_MOST_S)
 
@@ -154,13 +156,13 @@ def _has_ended(reply: Reply, *, doing: str) -> bool:
 
 
 def _shown(url: str) -> str:
-    """Return the path of a URL: host and query say nothing more, and a query may hold a secret."""
+    """Return the path of a URL; a query may contain a secret."""
     path = url.split("?", maxsplit=1)[0]
     return "/" + path.split("/", 3)[3] if path.startswith("https://") else path
 
 
 @contextmanager
 def open_arm(address: ServiceAddress) -> Iterator[Arm]:
-    """Open a client of the service at `address`; nothing is asked yet."""
+    """Open a client of the service at `address`; it makes no request yet."""
     with Https(address.ca) as transport:
         yield Arm(address, transport, credential_of(address, transport))

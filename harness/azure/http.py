@@ -1,4 +1,4 @@
-"""HTTPS requests with a bound on each of them."""
+"""HTTPS requests with a deadline for each, and the credentials for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import requests
 
-from emulator.clock import Clock, Deadline
+from emulator.clock import Deadline
 from harness.azure.address import ServiceAddress
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 
@@ -21,12 +21,12 @@ BODY_MAX = 16 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a server answered.
+    """A server's answer.
 
     Attributes:
         status: HTTP status.
         headers: by name in lower case.
-        body: as it came.
+        body: the raw body.
     """
 
     status: int
@@ -34,7 +34,7 @@ class Reply:
     body: bytes = b""
 
     def json(self) -> dict[str, Any]:
-        """Return the body as an object; an empty one where it is none."""
+        """Return the body as a JSON object; empty if it is not one."""
         try:
             found = json.loads(self.body)
         except ValueError:
@@ -43,7 +43,7 @@ class Reply:
 
     @property
     def reason(self) -> tuple[str, str]:
-        """Return the error's code and message, in either form of Azure; "" where absent."""
+        """The error's code and message, in either form of Azure; "" where absent."""
         said = self.json()
         error = said.get("error", said)
         if isinstance(error, dict):
@@ -63,10 +63,10 @@ class Transport(Protocol):
         body: bytes | None,
         deadline: Deadline,
     ) -> Reply:
-        """Return the answer, whatever its status; no redirect is followed, since a token would go with it.
+        """Return the answer, whatever its status; no redirect is followed, as a token would go with it.
 
         Raises:
-            ServiceUnreachable: there was none.
+            ServiceUnreachable: there was no answer.
         """
         ...
 
@@ -77,7 +77,7 @@ class Https:
     def __init__(self, ca: Path | None = None) -> None:
         self._verify: str | bool = True if ca is None else str(ca)
         self._session = requests.Session()
-        if ca is not None:  # a service with an authority of its own is behind no proxy
+        if ca is not None:  # a service with its own authority is not behind a proxy
             self._session.trust_env = False
 
     def __enter__(self) -> Self:
@@ -137,26 +137,26 @@ def _cause(error: BaseException) -> BaseException | None:
 
 
 RENEW_S = 300.0
-"""A token that has less than this left, or half of its life, is not handed out again, seconds."""
+"""A token is renewed when this much of its life, or half of it, is left, seconds."""
 CLIENT_ID = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
-"""Public client of the Azure CLI, which a user's password grant goes by."""
+"""Public client of the Azure CLI, which password grants of users need."""
 
 
 class Credential(Protocol):
-    """Gives tokens for Resource Manager."""
+    """Provides tokens for Resource Manager."""
 
     def token(self, deadline: Deadline) -> str:
-        """Return a token that is good for a while.
+        """Return a token that will work for a while.
 
         Raises:
             ServiceRefused: the sign-in failed.
-            ServiceUnreachable: it could not be asked.
+            ServiceUnreachable: there was no answer.
         """
         ...
 
 
 class SecretCredential:
-    """Signs a service principal or a user in by secret; the token is kept until it is nearly over."""
+    """Signs in a service principal or a user by secret; keeps the token until shortly before it expires."""
 
     def __init__(self, address: ServiceAddress, transport: Transport) -> None:
         self._address = address
@@ -168,7 +168,7 @@ class SecretCredential:
         """Return a token; see `Credential`."""
         if not self._token or deadline.clock.monotonic() >= self._renew_at:
             self._token, lifetime_s = self._ask(deadline)
-            self._renew_at = _renewal(lifetime_s, deadline.clock)
+            self._renew_at = deadline.clock.monotonic() + max(lifetime_s - RENEW_S, lifetime_s / 2)
         return self._token
 
     def _ask(self, deadline: Deadline) -> tuple[str, float]:
@@ -192,7 +192,7 @@ class SecretCredential:
 
 
 class AzureCredential:
-    """Whatever azure-identity finds: environment, managed identity, az, …; its import takes half a second."""
+    """What azure-identity finds (environment, managed identity, az, …); its import takes half a second."""
 
     def __init__(self, address: ServiceAddress) -> None:
         from azure.identity import DefaultAzureCredential  # noqa: PLC0415
@@ -201,7 +201,7 @@ class AzureCredential:
         self._source: Any = DefaultAzureCredential()
 
     def token(self, deadline: Deadline) -> str:
-        """Return a token; see `Credential`. azure-identity keeps its own time."""
+        """Return a token; see `Credential`. azure-identity has its own timeouts."""
         from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415
 
         del deadline
@@ -230,9 +230,5 @@ def grant_of(address: ServiceAddress) -> dict[str, str]:
 
 
 def credential_of(address: ServiceAddress, transport: Transport) -> Credential:
-    """Return the credential that fits the service."""
+    """Return the kind of credential that the service needs."""
     return AzureCredential(address) if address.azure else SecretCredential(address, transport)
-
-
-def _renewal(lifetime_s: float, clock: Clock) -> float:
-    return clock.monotonic() + max(lifetime_s - RENEW_S, lifetime_s / 2)

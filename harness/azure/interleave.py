@@ -1,8 +1,8 @@
-"""Put the marks of a console's timeline between the bytes of an Azure link; pure.
+"""Puts the marks of a console's timeline between the bytes of an Azure link; pure.
 
-Azure's link carries text: bytes that are not UTF-8 come as U+FFFD, and the service's own remarks come in
-frames between. ttylab's timeline carries the same bytes as they were, with marks. What the link shows is
-let through as far as the timeline confirms it, so each mark stands exactly where it was set.
+Azure's link carries text: bytes that are not UTF-8 arrive as U+FFFD, and the service's own notices arrive in
+frames in between. ttylab's timeline carries the original bytes, with marks. The link's output is passed on as
+far as the timeline confirms it, so each mark is exactly where it was set.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 from emulator.console.marks import MarkKind
 from emulator.errors import SpecError
 
-_TOLD = frozenset({MarkKind.MACHINE, MarkKind.QMP})
-"""Marks that tell of the machine; others are the service's own book-keeping."""
+_SHOWN = frozenset({MarkKind.MACHINE, MarkKind.QMP})
+"""Marks about the machine; the others are the service's own bookkeeping."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ Segment: TypeAlias = bytes | TimelineMark | Notice
 
 
 class Interleaver:
-    """Joins one link and one timeline that both begin with the guest's first byte."""
+    """Joins one link and one timeline, which both begin with the guest's first byte."""
 
     def __init__(self) -> None:
         self._frames: deque[bytes] = deque()
@@ -49,7 +49,7 @@ class Interleaver:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def take_frame(self, data: bytes) -> Iterator[Segment]:
-        """Take what one frame of the link carried; yield what is certain now."""
+        """Take the content of one frame of the link; yield what is certain now."""
         self._frames.append(data)
         return self._drain()
 
@@ -57,23 +57,21 @@ class Interleaver:
         """Take one line of the timeline; yield what is certain now.
 
         Raises:
-            SpecError: it is no line of a timeline.
+            SpecError: it is not a line of a timeline.
         """
         try:
             if "out" in line:
                 self._expect(self._decoder.decode(base64.b64decode(line["data"])).encode())
-            elif "mark" in line and MarkKind(line["mark"]) in _TOLD:
-                told = TimelineMark(
-                    kind=MarkKind(line["mark"]), name=str(line["name"]), detail=dict(line["detail"])
-                )
-                self._expected.append(told)
+            elif "mark" in line and MarkKind(line["mark"]) in _SHOWN:
+                kind, name, detail = MarkKind(line["mark"]), str(line["name"]), dict(line["detail"])
+                self._expected.append(TimelineMark(kind=kind, name=name, detail=detail))
         except (KeyError, TypeError, ValueError) as error:
-            raise SpecError(f"the service sent a timeline line that is none: {error!r}") from error
+            raise SpecError(f"the service sent an invalid timeline line: {error!r}") from error
         return self._drain()
 
     @property
     def waiting(self) -> int:
-        """How many bytes of the link are not confirmed yet."""
+        """Bytes of the link that are not confirmed yet."""
         return sum(len(frame) for frame in self._frames)
 
     def _expect(self, text: bytes) -> None:
@@ -94,7 +92,7 @@ class Interleaver:
                 yield from piece
 
     def _match(self) -> list[Segment] | None:
-        """Return what the first frame is, None while that is open."""
+        """Return what the first frame is, or None while that is undecided."""
         frame, pieces, rest = self._frames[0], list[Segment](), 0
         for item in self._expected:
             if isinstance(item, TimelineMark):

@@ -1,7 +1,7 @@
 """One WebSocket to a console: bytes in and out, and how it ended (docs/facts/azure.md 3).
 
-Two threads serve a link, both joined when its `with` ends: one reads frames and hands their bytes on, one
-sends what was queued. Who receives slowly slows the socket and nobody else.
+Two threads serve a link, both joined when its `with` ends: one reads frames and passes on their bytes, the
+other sends the queue. A slow receiver slows only its own socket.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 
 FRAME_MAX = 4 << 20
 QUEUED_FRAMES = 16
-"""Frames that wait unread or unsent: what is more waits in the sockets."""
+"""Frames to queue, unread or unsent; the others wait in the sockets."""
 PIECE = 4096
-"""The most that one frame carries to the service, bytes."""
+"""Most bytes in one frame to the service."""
 CLOSE_S = 3.0
 JOIN_S = 10.0
 
@@ -38,9 +38,9 @@ class LinkEnd:
     """How a link ended.
 
     Attributes:
-        kind: what that means.
-        code: WebSocket close code, 1006 where there was no close frame.
-        reason: the service's words, "" where it gave none.
+        kind: what the end means.
+        code: WebSocket close code; 1006 if there was no close frame.
+        reason: the service's reason; "" if it gave none.
     """
 
     kind: EndKind
@@ -54,7 +54,7 @@ class LinkEnd:
 
 @dataclass(slots=True)
 class _Outgoing:
-    """Bytes on their way: `done` is set once they are sent, or never will be."""
+    """Bytes to send: `done` is set once they are sent, or can't be sent any more."""
 
     data: bytes
     done: threading.Event
@@ -62,10 +62,11 @@ class _Outgoing:
 
 
 class ConsoleLink:
-    """An open WebSocket; any thread may call anything.
+    """An open WebSocket; any method may be called on any thread.
 
     Attributes:
-        ended: set when it has ended.
+        ended: set when the link has ended.
+        end: how it ended; None while it is open.
     """
 
     def __init__(
@@ -83,20 +84,15 @@ class ConsoleLink:
         self._token = token
         self._leaving = False
         self._sending = threading.Event()
-        self._end: LinkEnd | None = None
+        self.end: LinkEnd | None = None
         self._outgoing: queue.Queue[_Outgoing | None] = queue.Queue(maxsize=QUEUED_FRAMES)
         self._threads = [
             threading.Thread(target=work, name=f"link-{name}")
             for name, work in (("reader", self._read), ("writer", self._write))
         ]
 
-    @property
-    def end(self) -> LinkEnd | None:
-        """How it ended, None while it is open."""
-        return self._end
-
     def send(self, data: bytes, deadline: Deadline) -> None:
-        """Hand `data` to the service; returns once the socket has taken all of it.
+        """Send `data` to the service; returns once the socket has taken all of it.
 
         Raises:
             ConsoleClosed: the link has ended.
@@ -108,20 +104,20 @@ class ConsoleLink:
             while not item.done.wait(min(deadline.remaining(), 0.2)):
                 self._raise_if_over(deadline, start)
             if not item.sent:
-                raise ConsoleClosed(f"the link has ended ({self._end}); {start} bytes were handed over")
+                raise ConsoleClosed(f"the link has ended ({self.end}); {start} bytes were handed over")
 
     def start(self) -> None:
-        """Show the token, before anything that is typed could be taken for it; then read and write."""
+        """Send the token, before anything typed could be taken for it; then read and write."""
         if self._token is not None:
-            with suppress(ConnectionClosed, OSError):  # the reader finds out
+            with suppress(ConnectionClosed, OSError):  # the reader will notice
                 self._socket.send(self._token)
         for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
-        """Leave, and wait for both threads; calling it again does nothing."""
+        """Close the link and wait for both threads; a second call does nothing."""
         self._leaving = True
-        if self._sending.is_set():  # a service that takes nothing would not take a close frame either
+        if self._sending.is_set():  # a service that reads nothing would not read a close frame either
             with suppress(OSError):
                 self._socket.socket.shutdown(socket.SHUT_RDWR)
         with suppress(ConnectionClosed, OSError):
@@ -143,19 +139,19 @@ class ConsoleLink:
             while True:
                 message = self._socket.recv()
                 data = message.encode() if isinstance(message, str) else message
-                if data:  # an empty frame wakes az and says nothing
+                if data:  # an empty frame only wakes az
                     self._receive(data)
         except ConnectionClosed as error:
             close = error.rcvd
             self._finish(ABNORMAL if close is None else close.code, "" if close is None else close.reason)
-        except (OSError, ValueError) as error:  # of the socket, or of whoever receives
+        except (OSError, ValueError) as error:  # from the socket or from the receiver
             self._finish(ABNORMAL, str(error))
         finally:
-            if self._end is None:  # a defect, which the thread still raises: nobody may wait for ever
+            if self.end is None:  # a bug, which the thread still raises: nobody may wait for ever
                 self._finish(ABNORMAL, "the link's reader failed")
 
     def _finish(self, code: int, reason: str) -> None:
-        self._end = LinkEnd(kind=judge_end(code, reason, ours=self._leaving), code=code, reason=reason)
+        self.end = LinkEnd(kind=judge_end(code, reason, ours=self._leaving), code=code, reason=reason)
         self.ended.set()
         with suppress(queue.Full):
             self._outgoing.put_nowait(None)
@@ -184,7 +180,7 @@ class ConsoleLink:
 
     def _raise_if_over(self, deadline: Deadline, sent: int) -> None:
         if self.ended.is_set():
-            raise ConsoleClosed(f"the link has ended ({self._end}); {sent} bytes were handed over")
+            raise ConsoleClosed(f"the link has ended ({self.end}); {sent} bytes were handed over")
         if deadline.expired():
             raise DeadlineExceeded(f"the service took no more than {sent} bytes in time")
 
@@ -200,21 +196,21 @@ def open_link(
     headers: Mapping[str, str] | None = None,
     on_end: Callable[[], None] = lambda: None,
 ) -> Iterator[ConsoleLink]:
-    """Open a link for the time of the `with`.
+    """Open a link during the `with`.
 
     Args:
-        url: a connection string, or one of ttylab's own links.
-        receive: is given the guest's bytes, on the link's thread; what it takes long for waits in the socket.
+        url: a connection string, or the URL of one of ttylab's own links.
+        receive: called with the guest's bytes on the link's thread; further bytes wait in the socket.
         deadline: for the handshake.
-        ca: who signed the service's certificate; None trusts the system's authorities.
-        token: sent as the first frame, where the protocol is Azure's; the service's first frame is not the
-            guest's then, and is dropped.
-        headers: of the handshake, where it is ttylab's own.
-        on_end: called on the link's thread once it has ended.
+        ca: PEM file of the authority of the service's certificate; None trusts the system's authorities.
+        token: sent as the first frame, for links of Azure's kind; the service's first frame, which is not the
+            guest's, is then dropped.
+        headers: of the handshake, for ttylab's own links.
+        on_end: called on the link's thread once the link has ended.
 
     Raises:
         ServiceRefused: the service refused the upgrade.
-        ServiceUnreachable: there was no handshake.
+        ServiceUnreachable: the handshake failed.
     """
     with ExitStack() as stack:
         connection = _connect(stack, url, ca=ca, headers=headers or {}, deadline=deadline)
@@ -257,7 +253,7 @@ def _context(ca: Path | None) -> ssl.SSLContext:
 
 
 def _reason(body: bytes) -> tuple[str, str]:
-    """Return code and message of an error body; its text where it has neither."""
+    """Return code and message of an error body, or its text if it has neither."""
     try:
         said = json.loads(body)
         error = said.get("error", said)

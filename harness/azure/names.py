@@ -1,4 +1,4 @@
-"""Names and addresses of the console's protocol, and what a link's end means; pure.
+"""Names and URLs of the console's protocol, what a link's end means, and when to reconnect; pure.
 
 See docs/facts/azure.md 2, 3.
 """
@@ -25,8 +25,8 @@ def parse_vm(text: str, *, subscription: str, group: str) -> ResourceId:
 
     Args:
         text: "VM", "SCALESET/INSTANCE" or a resource id.
-        subscription: of a name that is no resource id.
-        group: the same.
+        subscription: for a name that is not a resource id.
+        group: likewise.
 
     Raises:
         SpecError: it can't be a name, or is the id of something else.
@@ -51,22 +51,22 @@ def serial_port(vm: ResourceId) -> str:
     return f"{vm}/providers/Microsoft.SerialConsole/serialPorts/0"
 
 
-def require_connection_string(text: object, *, tls: bool = True) -> str:
-    """Return what `connect` answered, if a link can be opened and commands be sent there.
+def require_connection_string(text: object) -> str:
+    """Return `text`, the answer of `connect`, if it is a connection string.
 
     Raises:
-        SpecError: it is no connection string; its text is not repeated, since it opens a console.
+        SpecError: it is not one; the message does not repeat it, since it could open a console.
     """
-    if not isinstance(text, str) or not (tls is False or _CONNECTION_STRING.fullmatch(text)):
-        raise SpecError("the service's connection string does not read wss://HOST/…/client")
+    if not isinstance(text, str) or not _CONNECTION_STRING.fullmatch(text):
+        raise SpecError("the service's connection string is not of the form wss://HOST/…/client")
     return text
 
 
 def admin_url(connection_string: str, command: str) -> str:
-    """Return where an admin command of the session is posted.
+    """Return the URL to which an admin command of the session is posted.
 
     Raises:
-        SpecError: `command` is none.
+        SpecError: `command` is not the name of a command.
     """
     if not _COMMAND.fullmatch(command):
         raise SpecError(f"admin command is {command!r}; allowed: lower-case letters")
@@ -80,19 +80,19 @@ def may_have_token(url: str, *, endpoint: str) -> bool:
 
 
 class EndKind(StrEnum):
-    """Why a link ended, as far as its close tells."""
+    """Why a link ended, as far as its close frame tells."""
 
     LEFT = "left"  # by us
-    TAKEN = "taken"  # somebody else has the console now
+    TAKEN = "taken"  # somebody else took the console
     REFUSED = "refused"  # the service does not want this client: token, role, switch
-    DROPPED = "dropped"  # anything that another try may mend
+    DROPPED = "dropped"  # anything that a new try may fix
 
 
 def judge_end(code: int, reason: str, *, ours: bool = False) -> EndKind:
-    """Return what a close frame with `code` and `reason` means.
+    """Return the meaning of a close frame with `code` and `reason`.
 
-    Azure's own codes beside 1011 "Connection not trusted" are not published (docs/facts/azure.md 11); words
-    decide where they are clear.
+    Azure does not publish its codes other than 1011 "Connection not trusted" (docs/facts/azure.md 11); the
+    reason decides if it is clear.
     """
     said = reason.lower()
     if ours:
@@ -114,7 +114,7 @@ def _require_machine(found: ResourceId) -> ResourceId:
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 8.0
 STEADY_S = 10.0
-"""A link that lived so long was a good one: what follows begins anew, seconds."""
+"""A link that lived at least this long was a good one, after which counting starts again, seconds."""
 TRUST_TRIES = 3
 """The live service refuses good tokens now and then (docs/facts/azure.md 3, F5)."""
 WINDOW = 65_536
@@ -126,7 +126,7 @@ class Reconnection:
     """Counts failures in a row, and says how long to pause before the next try.
 
     Attributes:
-        window_s: how long after the first failure in a row one goes on trying, seconds; 0 never tries.
+        window_s: how long to keep trying after the first failure in a row, seconds; 0 never tries.
     """
 
     def __init__(self, window_s: float) -> None:
@@ -136,12 +136,12 @@ class Reconnection:
         self._waited_s = 0.0
 
     def was_good(self, lived_s: float) -> None:
-        """Note that a link lived for so long before it ended."""
+        """Note that a link lived for `lived_s` seconds before it ended."""
         if lived_s >= STEADY_S:
             self._failures, self._refusals, self._waited_s = 0, 0, 0.0
 
     def pause_after(self, kind: EndKind, reason: str = "") -> float | None:
-        """Return how many seconds to wait before the next try; None where there must be none."""
+        """Return how long to wait before the next try, seconds; None for no further try."""
         if kind is EndKind.REFUSED:
             self._refusals += 1
             if not reason.startswith(NOT_TRUSTED) or self._refusals >= TRUST_TRIES:
@@ -157,14 +157,14 @@ class Reconnection:
 
 
 class PatternWatch:
-    """Looks for a pattern in a stream, whatever its chunks; matches longer than WINDOW are not found."""
+    """Looks for a pattern in a stream, across its chunks; matches longer than WINDOW are not found."""
 
     def __init__(self, pattern: re.Pattern[bytes]) -> None:
         self._pattern = pattern
         self._tail = bytearray()
 
     def feed(self, data: bytes) -> bool:
-        """Tell whether the pattern has come, with `data` or before in the last WINDOW bytes."""
+        """Tell whether the pattern is in `data` or in the last WINDOW bytes before it."""
         self._tail += data
         found = self._pattern.search(self._tail) is not None
         del self._tail[:-WINDOW]
@@ -172,10 +172,10 @@ class PatternWatch:
 
 
 def watch_for(pattern: str) -> PatternWatch | None:
-    """Return a watch for a regular expression on bytes; None for "".
+    """Return a watch for a regular expression on bytes, or None for "".
 
     Raises:
-        SpecError: it is no regular expression.
+        SpecError: it is not a regular expression.
     """
     if not pattern:
         return None
@@ -193,5 +193,5 @@ def parse_time(text: str, *, option: str) -> float:
     """
     found = _TIME.fullmatch(text)
     if found is None:
-        raise SpecError(f"{option} is {text!r}; allowed: a number with ms, s, m or h behind it, as 30s")
+        raise SpecError(f"{option} is {text!r}; allowed: a number followed by ms, s, m or h, as in 30s")
     return float(found[1]) * _UNITS[found[2]]

@@ -1,7 +1,9 @@
-"""What a client may ask of one VM: its power, its console, and what an admin command did."""
+"""One VM for a client: its power, its console, admin commands and the stimuli of `ttylab send`."""
 
 from __future__ import annotations
 
+import re
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from emulator.cloud.resource_id import ResourceId
 from emulator.errors import LabError, SpecError
 from emulator.machine.spec import MachineSpec
 from harness.azure.arm import Arm
+from harness.azure.link import open_link
 from harness.azure.names import admin_url, require_connection_string, serial_port
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 
@@ -30,7 +33,7 @@ class VmCommand(StrEnum):
 
 
 class Power(StrEnum):
-    """What is done to a VM's power; the values are the words of its URL."""
+    """Changes of a VM's power; the values are the words in its URL."""
 
     START = "start"
     STOP = "powerOff"
@@ -39,11 +42,11 @@ class Power(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What was seen of an admin command that was done.
+    """The observed effect of an admin command.
 
     Attributes:
-        seen: whether what was expected came; None where the service does not say.
-        evidence: the guest's own words, "" where there are none; not escaped.
+        seen: whether the expected effect was seen; None if the service does not say.
+        evidence: the guest's own words, not escaped; "" if there are none.
     """
 
     seen: bool | None
@@ -54,8 +57,8 @@ class AzureVm:
     """One VM or scale-set instance, through Resource Manager; one thread at a time.
 
     Attributes:
-        arm: who asks.
-        id: which.
+        arm: the client.
+        id: the VM's resource id.
     """
 
     def __init__(self, arm: Arm, vm: ResourceId) -> None:
@@ -63,7 +66,7 @@ class AzureVm:
         self.id = vm
 
     def connect(self, deadline: Deadline) -> str:
-        """Return a new connection string; whoever has the console keeps it until a link is opened there.
+        """Return a new connection string; the console changes hands only when a link is opened with it.
 
         Raises:
             ServiceRefused, ServiceUnreachable: as `Arm.call`.
@@ -76,13 +79,13 @@ class AzureVm:
             raise ServiceUnreachable(str(error)) from error
 
     def command(self, session: str, command: VmCommand, deadline: Deadline, *, keys: str = "") -> Observed:
-        """Let the service do `command` to the guest and return what came of it.
+        """Let the service do `command` to the guest and return its observed effect.
 
         Args:
             session: the connection string.
-            command: which.
-            deadline: for the answer, which comes when the wait for what is expected is over.
-            keys: of a system request, each sent in turn.
+            command: the command.
+            deadline: for the answer, which the service gives after it has watched for the effect.
+            keys: keys of a system request, sent in turn.
 
         Raises:
             ServiceRefused, ServiceUnreachable: as `Arm.call`.
@@ -100,7 +103,7 @@ class AzureVm:
         return read_observed(reply.json())
 
     def power(self, act: Power, deadline: Deadline, *, force: bool = False, wait: bool = True) -> None:
-        """Change the VM's power; with `wait` it has changed when this returns.
+        """Change the VM's power; with `wait`, return after the change.
 
         Raises:
             ServiceRefused, ServiceUnreachable: as `Arm.operate`.
@@ -110,25 +113,23 @@ class AzureVm:
         ask("POST", f"{self.id}/{act}", version=COMPUTE_VERSION, query=query, deadline=deadline)
 
     def power_state(self, deadline: Deadline) -> str:
-        """Return the state of its power ("running", "stopped", "deallocated", …).
+        """Return its power state ("running", "stopped", "deallocated", …).
 
         Raises:
             ServiceRefused, ServiceUnreachable: as `Arm.call`.
         """
-        view = self.arm.call(
-            "GET", f"{self.id}/instanceView", version=COMPUTE_VERSION, deadline=deadline
-        ).json()
-        return power_state_of(view)
+        path = f"{self.id}/instanceView"
+        return power_state_of(self.arm.call("GET", path, version=COMPUTE_VERSION, deadline=deadline).json())
 
 
 def read_observed(body: dict[str, Any]) -> Observed:
-    """Return what the answer to an admin command says of its effect; the real service says nothing."""
+    """Return the effect in the answer to an admin command; the real service's answer has none."""
     seen = {"seen": True, "no effect seen": False}.get(str(body.get("effect", "")))
     return Observed(seen=seen, evidence=str(body.get("evidence", "")))
 
 
 def power_state_of(view: dict[str, Any]) -> str:
-    """Return the power state of an instance view, "unknown" where it has none."""
+    """Return the power state of an instance view; "unknown" if it has none."""
     for status in view.get("statuses", []):
         code = str(status.get("code", "")) if isinstance(status, dict) else ""
         if code.lower().startswith("powerstate/"):
@@ -152,16 +153,16 @@ def own_vm(
     words: Sequence[str] = (),
     clock: Clock = SYSTEM_CLOCK,
 ) -> Iterator[ResourceId]:
-    """Make the VM `vm` with a machine like `spec`, not on yet; delete it at the end.
+    """Make the VM `vm` with a machine like `spec`, still off; delete it at the end.
 
     Args:
         arm: a client of ttylab's service.
-        vm: its id; there must be no such VM yet.
+        vm: its id; the VM must not exist yet.
         spec: board, firmware, CPUs, memory, devices and seed.
         image: name in the image catalog, or of a SAC guest.
-        os_type: what it is shown as, "Linux" or "Windows".
-        words: of the kernel's command line, besides those that every Linux guest has; knobs of a SAC guest.
-        clock: of the deadlines.
+        os_type: the type to show, "Linux" or "Windows".
+        words: for the kernel's command line, besides those of every Linux guest; or a SAC guest's knobs.
+        clock: for the deadlines.
 
     Raises:
         LabError: the service refused, or can't be reached.
@@ -205,7 +206,7 @@ def vm_document(name: str, *, image: str, os_type: str) -> dict[str, object]:
 
 
 def guest_table(spec: MachineSpec, *, image: str, words: Sequence[str]) -> dict[str, object]:
-    """Return the machine of a VM as ttylab's service takes it."""
+    """Return a VM's machine in the form that ttylab's service takes."""
     return {
         "image": image,
         "machine": spec.machine.value,
@@ -218,3 +219,99 @@ def guest_table(spec: MachineSpec, *, image: str, words: Sequence[str]) -> dict[
         "seed": spec.seed,
         "uuid": dict(spec.smbios).get("uuid"),
     }
+
+
+WATCH_S = 5.0
+"""How long to wait for a guest's output if the service does not report effects, seconds."""
+_KEYS = re.compile(r"[0-9A-Za-z]+")
+
+
+class Sendable(StrEnum):
+    """What `ttylab send` can send."""
+
+    NMI = "nmi"
+    SYSRQ = "sysrq"
+    RESET = "reset"
+    RESTART = "restart"
+    STOP = "stop"
+    START = "start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRequest:
+    """A stimulus for a VM.
+
+    Attributes:
+        act: the stimulus.
+        vm: the VM, as it was typed.
+        keys: keys of a system request.
+    """
+
+    act: Sendable
+    vm: str
+    keys: str = ""
+
+
+_POWERS = {
+    Sendable.RESTART: (Power.RESTART, "running"),
+    Sendable.STOP: (Power.STOP, "stopped"),
+    Sendable.START: (Power.START, "running"),
+}
+
+
+def parse_stimulus(words: Sequence[str]) -> SendRequest:
+    """Return the stimulus that `nmi VM`, `sysrq KEYS VM` and so on ask for.
+
+    Raises:
+        SpecError: they are not a known stimulus and its arguments.
+    """
+    act = next((one for one in Sendable if words and one.value == words[0].lower()), None)
+    if act is None:
+        asked = words[0] if words else ""
+        raise SpecError(f"send {asked!r}: allowed: {', '.join(Sendable)}")
+    wanted = 3 if act is Sendable.SYSRQ else 2
+    if len(words) != wanted:
+        raise SpecError(
+            f"send {act}: need {'KEYS VM, as in: send sysrq h linux1' if wanted == 3 else 'one VM'}"
+        )
+    keys = words[1] if act is Sendable.SYSRQ else ""
+    if keys and not _KEYS.fullmatch(keys):
+        raise SpecError(f"send sysrq {keys!r}: allowed: letters and digits, each sent in turn (h, REISUB)")
+    return SendRequest(act=act, vm=words[-1], keys=keys)
+
+
+def send_stimulus(vm: AzureVm, request: SendRequest, deadline: Deadline, *, force: bool = False) -> Observed:
+    """Do `request` and return its observed effect, on the console or on the VM's power.
+
+    Raises:
+        ServiceRefused: the service refused it.
+        ServiceUnreachable: no answer in time, or the operation did not end in time.
+    """
+    if request.act not in _POWERS:
+        return _send_command(vm, VmCommand(request.act.value), request.keys, deadline)
+    power, wanted = _POWERS[request.act]
+    vm.power(power, deadline, force=force)
+    state = vm.power_state(deadline)
+    return Observed(seen=state == wanted, evidence=f"the VM is {state}")
+
+
+def _send_command(vm: AzureVm, command: VmCommand, keys: str, deadline: Deadline) -> Observed:
+    session = vm.connect(deadline)
+    if not vm.arm.address.azure:
+        return vm.command(session, command, deadline, keys=keys)
+    # The real service needs a trusted socket first and does not report the effect of a command.
+    wrote = threading.Event()
+    link = open_link(
+        session,
+        receive=lambda _: wrote.set(),
+        deadline=deadline,
+        token=vm.arm.credential.token(deadline),
+    )
+    with link:
+        wrote.wait(min(WATCH_S, deadline.remaining()))  # for earlier output
+        wrote.clear()
+        said = vm.command(session, command, deadline, keys=keys)
+        if said.seen is not None:
+            return said
+        seen = wrote.wait(min(WATCH_S, deadline.remaining()))
+    return Observed(seen=seen, evidence="the console shows new output" if seen else "")

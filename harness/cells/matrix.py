@@ -1,26 +1,7 @@
-"""Matrices: TOML files that say which cells run, and which do not and why.
-
-    [matrix]
-    name = "push"
-    description = "what every push must pass"
-    timeout_s = 180                       # for one cell
-    target = "machine"                    # or "service": a VM of ttylab's console service
-
-    [[block]]                             # the product of its axes; several blocks unite
-    images = ["bookworm"]                 # or "all" that ttylab ships; so for every axis but vcpus
-    machines = ["pc", "q35"]
-    firmwares = ["seabios"]
-    vcpus = [1, 2]
-    scenarios = ["nmi-panic"]             # and, or instead,
-    tags = ["sysrq"]                      # every scenario with one of these tags
-
-    [[exclude]]                           # cells that have all of the named values
-    machines = ["microvm"]
-    tags = ["reset"]
-    reason = "…"
+"""Matrices: TOML files that say which cells run, and which do not and why (docs/howto/matrix.md).
 
 Cells that can't exist are excluded by themselves, with a reason (`harness.cells.fit`). An image and a
-scenario of different kinds of guests make no cell at all, so "all" means all that go together.
+scenario for different kinds of guests make no cell at all, so "all" means all that go together.
 """
 
 from __future__ import annotations

@@ -7,8 +7,7 @@ import zlib
 from dataclasses import replace
 
 from emulator.images.kinds import GuestImage
-from emulator.machine.board import Board
-from emulator.machine.spec import MachineSpec
+from emulator.machine.spec import Board, MachineSpec
 from emulator.sac.knobs import knob_words
 from harness.cells.cell import Cell
 from harness.guests.drivers import require_pair

@@ -126,6 +126,7 @@ def add_windows(
 
     Exit code 2: the file is missing, is no ISO or disk, or holds no Windows. 3: the installation failed.
     """
+    from emulator.machine.spec import Firmware  # noqa: PLC0415
     from emulator.windows.registration import RegistrationOptions, propose_disk, propose_iso  # noqa: PLC0415
 
     _require_one(iso, disk, install=install, list_editions=list_editions, edition=edition)
@@ -135,7 +136,7 @@ def add_windows(
     options = RegistrationOptions(
         name=name,
         release=release,
-        firmware=one_of("firmware", firmware, ("seabios", "ovmf")),
+        firmware=None if firmware is None else Firmware(one_of("firmware", firmware, tuple(Firmware))),
         disk_format=one_of("format", disk_format, ("raw", "qcow2", "vhdx")),
         tpm=tpm,
         user=user,

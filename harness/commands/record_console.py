@@ -52,8 +52,7 @@ def record_console(
     ] = None,
 ) -> None:
     """Record a console, and make a copy of the recording without names, passwords and addresses."""
-    from harness.recording.kept import RAW  # noqa: PLC0415
-    from harness.recording.record import RecordOptions, private_files  # noqa: PLC0415
+    from harness.recording.record import RAW, RecordOptions, private_files  # noqa: PLC0415
 
     if sum((bool(image), bool(port), bool(attach), sanitise is not None)) != 1:
         raise SpecError("what to record: give one of IMAGE, --port URL, --attach NAME, or --sanitise DIR")
@@ -99,7 +98,7 @@ def _record(
 
 
 def _make_copy(directory: Path, words: tuple[str, ...]) -> None:
-    from harness.recording.kept import sanitise_directory  # noqa: PLC0415
+    from harness.recording.record import sanitise_directory  # noqa: PLC0415
 
     place, made = sanitise_directory(directory, words=words)
     typer.echo(

@@ -13,9 +13,9 @@ from emulator.errors import SpecError
 from emulator.guest_text.printable import escape
 
 if TYPE_CHECKING:
+    from emulator.images.kinds import GuestImage
     from emulator.sac.image import Account
     from emulator.sac.profile import SacProfile
-    from emulator.windows.image import WindowsImage
     from harness.conformance.checks import ConformanceResult
 
 EXAMPLES = """Examples:
@@ -67,15 +67,15 @@ def conformance(
         raise SpecError("what to compare: give one of --target NAME, --port URL, --recording DIR")
     wanted = load_profile(profile) if profile else None
     place = into or Path(f"conformance-{utc_now():%Y%m%d-%H%M%S}")
+    is_own = target in SAC_IMAGES
+    may_destroy = is_own if destructive is None else destructive
     with private_files():
         if recording is not None:
             outcome = _recording(recording, wanted)
-        elif target in SAC_IMAGES:
-            outcome = _image(target, place, wanted, destructive=destructive is not False, append=append)
-        elif append:
+        elif append and not is_own:
             raise SpecError("--append sets knobs of a SAC image; this target has none")
-        elif target and (windows := _registered(target)) is not None:
-            outcome = _windows(windows, place, wanted, destructive=bool(destructive))
+        elif target and (image := _image_of(target)) is not None:
+            outcome = _image(image, place, wanted, destructive=may_destroy, append=append)
         else:
             outcome = _port(
                 port or _console_of(target),
@@ -83,56 +83,47 @@ def conformance(
                 wanted,
                 baudrate=baudrate,
                 account=_account(user, domain, password),
-                destructive=bool(destructive),
+                destructive=may_destroy,
             )
     _print(outcome, as_json=json)
     raise typer.Exit(1 if outcome.differences else 0)
 
 
 def _recording(directory: Path, profile: SacProfile | None) -> ConformanceResult:
-    from harness.conformance.checks import conduct_recording  # noqa: PLC0415
-    from harness.recording.kept import RAW, SANITISED  # noqa: PLC0415
+    from harness.conformance.checks import check_recording  # noqa: PLC0415
+    from harness.recording.record import RAW, SANITISED  # noqa: PLC0415
 
     if profile is None:
         raise SpecError("--recording needs --profile, the release to compare it with")
     inner = next((directory / name for name in (RAW, SANITISED) if (directory / name).is_dir()), directory)
-    return conduct_recording(inner, profile)
+    return check_recording(inner, profile)
 
 
 def _image(
-    name: str, place: Path, profile: SacProfile | None, *, destructive: bool, append: str
+    image: GuestImage, place: Path, profile: SacProfile | None, *, destructive: bool, append: str
 ) -> ConformanceResult:
-    from emulator.sac.image import sac_image  # noqa: PLC0415
-    from emulator.sac.knobs import parse_knobs  # noqa: PLC0415
-    from harness.conformance.checks import conduct_image  # noqa: PLC0415
+    from harness.conformance.checks import check_image  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
 
-    image = sac_image(name)
-    return conduct_image(
+    return check_image(
         image,
         Lab(run_dir=place),
-        knobs=parse_knobs((*append.split(), f"profile={image.profile.name}")),
+        words=tuple(append.split()),
         profile=profile,
         destructive=destructive,
         tell=_tell,
     )
 
 
-def _registered(name: str) -> WindowsImage | None:
+def _image_of(name: str) -> GuestImage | None:
+    """Return ttylab's SAC guest or the registered Windows called `name`, or None."""
+    from emulator.sac.image import SAC_IMAGES, sac_image  # noqa: PLC0415
     from emulator.windows.registry import WindowsRegistry  # noqa: PLC0415
 
+    if name in SAC_IMAGES:
+        return sac_image(name)
     registry = WindowsRegistry()
     return registry.open(name) if name in registry.images() else None
-
-
-def _windows(
-    image: WindowsImage, place: Path, profile: SacProfile | None, *, destructive: bool
-) -> ConformanceResult:
-    from harness.conformance.checks import conduct_windows  # noqa: PLC0415
-    from harness.run.lab import Lab  # noqa: PLC0415
-
-    lab = Lab(run_dir=place)
-    return conduct_windows(image, lab, profile=profile, destructive=destructive, tell=_tell)
 
 
 def _port(
@@ -144,9 +135,9 @@ def _port(
     account: Account | None,
     destructive: bool,
 ) -> ConformanceResult:
-    from harness.conformance.checks import conduct_port  # noqa: PLC0415
+    from harness.conformance.checks import check_port  # noqa: PLC0415
 
-    return conduct_port(
+    return check_port(
         url,
         place,
         baudrate=baudrate,

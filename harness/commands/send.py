@@ -44,17 +44,16 @@ def send(
     within: Annotated[str, typer.Option("--within", metavar="TIME", help="Give up after this.")] = "5m",
 ) -> None:
     """Send NMI, SysRq, reset or power to a VM and say what effect was seen."""
-    from harness.azure import stimuli  # noqa: PLC0415
     from harness.azure.arm import open_arm  # noqa: PLC0415
     from harness.azure.names import parse_time, parse_vm  # noqa: PLC0415
-    from harness.azure.virtual_machine import AzureVm  # noqa: PLC0415
+    from harness.azure.virtual_machine import AzureVm, parse_stimulus, send_stimulus  # noqa: PLC0415
 
-    request = stimuli.parse_request(words)
+    request = parse_stimulus(words)
     deadline = Deadline.after(parse_time(within, option="--within"))
     address = service.address()
     vm = parse_vm(request.vm, subscription=address.subscription, group=address.group)
     with open_arm(address) as arm:
-        observed = stimuli.send(AzureVm(arm, vm), request, deadline, force=force)
+        observed = send_stimulus(AzureVm(arm, vm), request, deadline, force=force)
     what = f"{request.act} {request.keys}".strip()
     said = "effect seen" if observed.seen else "injected, but no effect seen"
     evidence = f": {escape(observed.evidence.encode())}" if observed.evidence else ""

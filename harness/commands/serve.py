@@ -95,13 +95,13 @@ def _run(
     gc.disable()  # collecting garbage among the imports would take a quarter of the start
     try:
         from emulator.service.running_service import ServiceOptions  # noqa: PLC0415
-        from harness.serving.server_process import serve_until_told  # noqa: PLC0415
+        from harness.serving.server_process import serve_until_signal  # noqa: PLC0415
 
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         options = ServiceOptions(
             config=tables, origin=origin, host=host, port=port, public_host=public_host or None, state=state
         )
-        serve_until_told(options, ready_file=ready_file, announce=_announce)
+        serve_until_signal(options, ready_file=ready_file, announce=_announce)
     finally:
         gc.enable()
 

@@ -1,4 +1,4 @@
-"""What the lines of a SAC session belong to: a boot's XML, an answer, a header, a bugcheck; pure."""
+"""The blocks that the lines of a SAC session belong to: XML, answers, headers, a bugcheck; pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SacLine:
     Attributes:
         text: without blanks at its end.
         start, end: raw span in the transcript.
-        is_padded: whether blanks fill it up to column 80: a row of a screen that is drawn again.
+        is_padded: whether blanks fill it up to column 80: it is a row of a screen that is redrawn.
     """
 
     text: bytes
@@ -34,30 +34,25 @@ class SacLine:
     is_padded: bool = False
 
 
-def read_lines(output: bytes, skip: Sequence[tuple[int, int]] = ()) -> list[SacLine]:
-    """Return the lines of `output` that are not empty, but those that begin in one of the spans `skip`."""
+def _read_lines(output: bytes, skip: Sequence[tuple[int, int]]) -> list[SacLine]:
+    """Return the lines of `output` that are not empty and do not begin in one of the spans `skip`."""
     view = PlainView()
     view.feed(output)
     text, lines, position = view.read(0), list[SacLine](), 0
     for raw in text.split(b"\n"):
-        end = position + len(raw)
-        shown = _rendered(_MORE.sub(b"", raw.strip(b"\r")))
+        end, row = position + len(raw), raw.strip(b"\r")
+        shown = _rendered(_MORE.sub(b"", row))
         if shown:
             shown = shown.removeprefix(b"SAC>") if shown.startswith(b"SAC><") else shown
-            first, last = view.raw_span(position, max(end, position))
-            padded = len(raw.strip(b"\r")) >= COLUMNS and raw.strip(b"\r").endswith(b" ")
+            first, last = view.raw_span(position, end)
+            padded = len(row) >= COLUMNS and row.endswith(b" ")
             if not any(begin <= first < stop for begin, stop in skip):
                 lines.append(SacLine(text=shown, start=first, end=last, is_padded=padded))
         position = end + 1
     return lines
 
 
-def read_menus(output: bytes) -> list[list[SacLine]]:
-    """Return what stood on the screen while the boot manager had it, row by row, last."""
-    return [_screen(output, start, end) for start, end in menu_spans(output)]
-
-
-def menu_spans(output: bytes) -> list[tuple[int, int]]:
+def _menu_spans(output: bytes) -> list[tuple[int, int]]:
     """Return the raw spans in which the boot manager had the screen."""
     spans = []
     for found in _MENU.finditer(output):
@@ -67,6 +62,7 @@ def menu_spans(output: bytes) -> list[tuple[int, int]]:
 
 
 def _screen(output: bytes, start: int, end: int) -> list[SacLine]:
+    """Return the rows of the screen that these bytes leave, without the empty ones."""
     screen: Any = pyte.Screen(COLUMNS, _ROWS)
     stream: Any = pyte.ByteStream(screen)
     stream.feed(output[start:end])
@@ -75,7 +71,7 @@ def _screen(output: bytes, start: int, end: int) -> list[SacLine]:
 
 
 def _rendered(raw: bytes) -> bytes:
-    """Return what a line shows whose backspaces and carriage returns have moved the cursor."""
+    """Return what a line shows after its backspaces and carriage returns have moved the cursor."""
     if b"\x08" not in raw and b"\r" not in raw:
         return raw.rstrip()
     shown, column = bytearray(), 0
@@ -89,7 +85,7 @@ def _rendered(raw: bytes) -> bytes:
 
 
 class Part(StrEnum):
-    """What a block is."""
+    """Kinds of blocks."""
 
     MENU = "the boot menu"
     MACHINE_INFO = "machine-info"
@@ -108,9 +104,9 @@ class Block:
     """Lines that belong together.
 
     Attributes:
-        part: what they are.
-        lines: they.
-        command: what was answered, with ANSWER.
+        part: what kind they are.
+        lines: the lines.
+        command: of an ANSWER, the command that it answers.
     """
 
     part: Part
@@ -119,7 +115,7 @@ class Block:
 
     @property
     def where(self) -> str:
-        """Where it is, for people."""
+        """Where the block is, for people."""
         return f"the answer to `{self.command}`" if self.part is Part.ANSWER else self.part.value
 
 
@@ -141,24 +137,26 @@ _LAST: dict[Part, re.Pattern[bytes]] = {
     Part.HEADER: re.compile(rb"Use any other key"),
     Part.EVENT: re.compile(rb"Channel: "),
 }
-"""The line with which a block ends, if it does."""
+"""The line with which a block ends, where there is one."""
 _MOST = {Part.EVENT: 2, Part.UNKNOWN: 2, Part.HEADER: 8}
 _FIRMWARE = re.compile(rb"BdsDxe: ")
 
 
 def read_blocks(output: bytes) -> list[Block]:
-    """Return the blocks of a session's raw output, in order; what belongs to none is left out."""
-    menus = [Block(part=Part.MENU, lines=tuple(rows)) for rows in read_menus(output) if rows]
-    return [*menus, *_Reader(read_lines(output, menu_spans(output))).read()]
+    """Return the blocks of a session's raw output, in order; lines that belong to none are left out."""
+    spans = _menu_spans(output)
+    screens = [_screen(output, start, end) for start, end in spans]
+    menus = [Block(part=Part.MENU, lines=tuple(rows)) for rows in screens if rows]
+    return [*menus, *_Reader(_read_lines(output, spans)).read()]
 
 
 class _Reader:
-    """Goes over lines once."""
+    """Groups lines into blocks, in one pass."""
 
     def __init__(self, lines: Sequence[SacLine]) -> None:
         self._lines = lines
         self._at = 0
-        self._begun = ""  # a command that an event interrupted
+        self._begun = ""  # a command that an event has interrupted
 
     def read(self) -> list[Block]:
         blocks: list[Block] = []
@@ -203,7 +201,7 @@ class _Reader:
         ) and not (part is Part.LOGIN and line.is_padded and len(lines) < 2)
 
     def _ends_bugcheck(self, lines: Sequence[SacLine]) -> bool:
-        """Tell whether the next line is another boot's."""
+        """Tell whether the next line belongs to another boot."""
         line = self._lines[self._at]
         is_closed = any(one.text.startswith(b"</BP>") for one in lines)
         later = line.text.startswith(b"SAC>") or self._is_head(self._at) or _FIRMWARE.match(line.text)
@@ -223,7 +221,7 @@ class _Reader:
         return Block(part=Part.ANSWER, lines=tuple(lines[1:]), command=command) if command.strip() else None
 
     def _login(self, lines: list[SacLine]) -> list[SacLine]:
-        """Join a question with its answer, which a drawn screen puts into the next line; add the prompt."""
+        """Join a question and its answer, which a drawn screen puts on the next line, and add the prompt."""
         joined: list[SacLine] = []
         for line in lines:
             before = joined[-1] if joined else None

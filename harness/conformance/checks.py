@@ -1,41 +1,40 @@
-"""Lead a SAC guest through all that can be compared: boot, commands, input rules, scenarios, its end."""
+"""Lead a SAC through all that can be compared: its boot, commands, input rules, scenarios and end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import CONSOLE_FILE, DirectorySink, load_transcript
+from emulator.images.kinds import GuestImage
 from emulator.machine.control import Capability
 from emulator.machine.machine import open_machine
-from emulator.machine.spec import MachineSpec
-from emulator.sac.image import Account, SacBoot, SacImage, sac_spec
-from emulator.sac.knobs import PROFILES, SacKnobs
+from emulator.machine.spec import MachineSpec, MachineType
+from emulator.sac.image import Account
+from emulator.sac.knobs import PROFILES, parse_knobs
 from emulator.sac.profile import SacProfile, load_profile
-from emulator.windows.image import Level, WindowsImage, windows_spec
+from harness.cells.spec import HAS_KNOBS
 from harness.conformance.compare import Difference, compare, merge
 from harness.conformance.play import (
     CRASH,
     NMI_CRASH,
-    REFUSED,
     RESTART,
     RULES,
     SHUTDOWN,
     SHUTDOWN_UNSEEN,
     Check,
     InputRule,
-    pieces,
+    shipped,
 )
 from harness.guests.sac import SacGuest
 from harness.play.runner import Player
 from harness.play.session import Session
 from harness.play.target import Target
-from harness.recording.kept import open_private_directory
+from harness.recording.record import open_private_directory
 from harness.run.lab import Lab
 from harness.scenario.errors import ExpectTimeout, GuestError
 from harness.scenario.scenario import BOOT_S
@@ -47,10 +46,14 @@ COMMANDS = (
     *("p", "t", "p", "s", "s 01/02/1979 03:04", "id", "i", "i 11 10.9.8.700 255.255.0.0 10.9.0.1"),
     *("k 4000000", "l 4000000", "r 4000000", "m 4000000 4"),
 )
-"""What is asked of every target: nothing that changes it. No process has the number 4000000."""
+"""What every target is asked: nothing that changes it. No process has the number 4000000."""
 _RULE_S = 5.0
 _KEY_S = 0.01
 _SETTLE_S = 0.3
+_START_S = 30.0
+_MENU_S = 2
+_SLOW = 4.0
+"""Factor on waits for a machine that is not ttylab's: real Windows boots in minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,7 @@ class Scope:
 
     Attributes:
         is_fresh: whether it has just been powered, so that its boot is seen.
-        is_own: whether it is ttylab's guest, whose processes and clock are nobody's.
+        is_own: whether it is ttylab's guest, whose processes, clock and addresses may be changed.
         logs_in: whether there is an account to log in with.
         destructive: whether it may be crashed, restarted and shut down.
         time_scale: factor on every step's time.
@@ -74,14 +77,14 @@ class Scope:
 
 @dataclass(slots=True)
 class Checks:
-    """One guest's way through it, for the session's thread.
+    """All checks of one guest, for the session's thread.
 
     Attributes:
         guest: its driver.
         target: what it is behind.
         scope: what may be done.
         tell: called with what is being done.
-        differences: what was not as the rules and scenarios have it, so far.
+        differences: where rules and scenarios were not met, so far.
     """
 
     guest: SacGuest
@@ -92,7 +95,7 @@ class Checks:
     differences: list[Difference] = field(default_factory=list)
 
     def run(self) -> None:
-        """Do all of it; what goes wrong is a difference, and what comes after it is tried all the same.
+        """Do all of them; a failure is a difference, and the checks after it are still done.
 
         Raises:
             GuestError: the guest does not come to its SAC prompt at all.
@@ -105,8 +108,8 @@ class Checks:
                 self.guest.run_sac(command, self._soon())
         for rule in RULES:
             self._try(rule)
-        for piece in self._pieces():
-            self._play(piece)
+        for check in self._checks():
+            self._play(check)
 
     def _begin(self) -> None:
         self.tell("come to the prompt")
@@ -117,30 +120,33 @@ class Checks:
         answer = self.guest.run_sac("id", self._soon())
         self.guest.adopt(release_of(answer.text, self.guest.profile))
 
-    def _pieces(self) -> Iterator[Check]:
+    def _checks(self) -> Iterator[Check]:
+        """Give the scenarios in an order in which none spoils the next; what ends a boot comes last."""
         scope = self.scope
-        yield from pieces(
-            is_own=scope.is_own and scope.destructive,
-            logs_in=scope.logs_in,
-            has_powershell=self.guest.profile.has_powershell,
-        )
+        yield from shipped("1.6", "sac-help")
+        if scope.is_own and scope.destructive:
+            yield from shipped("1.6", "sac-paging", "sac-kill", "sac-time", "sac-ip")
+        if scope.logs_in:
+            yield from shipped("1.8", "sac-cmd")
+            if self.guest.profile.has_powershell:
+                yield from shipped("1.8", "sac-powershell")
+            yield from shipped("1.7", "sac-late")
         if not scope.destructive:
             return
         if scope.logs_in:
-            yield REFUSED
-        yield from RESTART
-        yield CRASH
-        if Capability.NMI in self.target.control.capabilities:
+            yield from shipped("1.8", "sac-login-refused")
+        yield from (*RESTART, CRASH)
+        able = self.target.control.capabilities
+        if Capability.NMI in able:
             yield NMI_CRASH
-        is_told = Capability.POWER_CYCLE in self.target.control.capabilities
-        yield SHUTDOWN if is_told else SHUTDOWN_UNSEEN
+        yield SHUTDOWN if Capability.POWER_CYCLE in able else SHUTDOWN_UNSEEN
 
-    def _play(self, piece: Check) -> None:
-        self.tell(piece.scenario.title)
+    def _play(self, check: Check) -> None:
+        self.tell(check.scenario.title)
         transcript = self.guest.session.transcript
         since, start = len(transcript.marks), len(transcript)
         Player(
-            scenario=piece.scenario,
+            scenario=check.scenario,
             target=self.target,
             open_guest=lambda _session: self.guest,
             clock=self.clock,
@@ -151,13 +157,13 @@ class Checks:
         if failed is None:
             return
         self._note(
-            piece.scenario.name,
-            section=piece.section,
-            expected=piece.scenario.title,
-            seen=str(failed.detail.get("message", "")).encode(),
+            check.scenario.name,
+            section=check.section,
+            expected=check.scenario.title,
+            observed=str(failed.detail.get("message", "")).encode(),
             start=start,
         )
-        if not piece.is_end:
+        if not check.is_end:
             self._recover()
 
     def _try(self, rule: InputRule) -> None:
@@ -175,8 +181,8 @@ class Checks:
             except ExpectTimeout:
                 self._note(rule.key, section="1.5", expected=rule.says, start=start)
                 return
-            seen = session.transcript.read(start).count(b"SAC>")
-            if rule.prompts is not None and seen != rule.prompts:
+            prompts = session.transcript.read(start).count(b"SAC>")
+            if rule.prompts is not None and prompts != rule.prompts:
                 self._note(rule.key, section="1.5", expected=rule.says, start=match.start)
 
     @contextmanager
@@ -185,30 +191,32 @@ class Checks:
         try:
             yield
         except GuestError as error:
-            self._note(key, section=section, expected=expected, seen=str(error).encode(), start=start)
+            self._note(key, section=section, expected=expected, observed=str(error).encode(), start=start)
             self._recover()
 
     def _recover(self) -> None:
         """Come back to the prompt, whatever has happened.
 
         Raises:
-            GuestError: the guest does not answer any more.
+            GuestError: the guest no longer answers.
         """
         self.guest.session.listener.forgive()
         self.guest.sync(self._soon(BOOT_S))
 
-    def _note(self, key: str, *, section: str, expected: str, start: int, seen: bytes | None = None) -> None:
+    def _note(
+        self, key: str, *, section: str, expected: str, start: int, observed: bytes | None = None
+    ) -> None:
         transcript = self.guest.session.transcript
         end = len(transcript)
-        shown = transcript.read(max(start, end - 200)) if seen is None else seen
+        is_rule = section == "1.5"
         self.differences.append(
             Difference(
                 section=section,
                 key=key,
-                source="R" if section == "1.5" else "P",
-                where="a rule" if section == "1.5" else "a scenario",
+                source="R" if is_rule else "P",
+                where="a rule" if is_rule else "a scenario",
                 expected=expected,
-                seen=shown,
+                observed=transcript.read(max(start, end - 200)) if observed is None else observed,
                 start=start,
                 end=end,
             )
@@ -224,22 +232,17 @@ def release_of(identity: bytes, guess: SacProfile) -> SacProfile:
     for line in identity.splitlines():
         label, _, value = line.partition(b"Build Number:")
         if not label.strip() and value.strip().isdigit():
-            build = int(value)
-            return load_profile(
-                by_build[max((one for one in by_build if one <= build), default=min(by_build))]
-            )
+            known = [build for build in by_build if build <= int(value)]
+            return load_profile(by_build[max(known, default=min(by_build))])
     return guess
 
 
-_START_S = 30.0
-_MENU_S = 2
-_SLOW = 4.0
-"""Factor on waits for a machine that is not ttylab's: real Windows boots in minutes."""
+# -- what is checked -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConformanceResult:
-    """What came of it.
+    """How a SAC differs.
 
     Attributes:
         differences: by section.
@@ -252,68 +255,57 @@ class ConformanceResult:
     kept: Path
 
 
-def conduct_image(
-    image: SacImage,
+def check_image(
+    image: GuestImage,
     lab: Lab,
     *,
-    knobs: SacKnobs,
+    words: tuple[str, ...] = (),
     profile: SacProfile | None,
     destructive: bool,
     tell: Callable[[str], None],
 ) -> ConformanceResult:
-    """Boot a SAC guest of ttylab's and compare it with `profile`, by default its own.
+    """Boot an image that has a SAC and compare it with `profile`, by default that of its release.
+
+    Args:
+        image: ttylab's SAC guest, or Windows that a user registered.
+        lab: on which bench; the console is kept in its run directory.
+        words: knobs of ttylab's guest.
+        profile: the release to compare with.
+        destructive: whether it may be crashed, restarted and shut down.
+        tell: called with what is being done.
 
     Raises:
-        SpecError: the lab's run directory is not empty.
+        SpecError: a word is no knob, or the lab's run directory is not empty.
         GuestError: the guest does not come to its SAC prompt.
         MissingPrerequisite, LabError: the machine can't be started.
     """
-    menu_s = knobs.menu_timeout_s or _MENU_S
-    spec = sac_spec(way=SacBoot.BIOS_DISK, knobs=replace(knobs, menu_timeout_s=menu_s), name=image.name)
-    account = Account(user=knobs.username, domain=knobs.domain, password=knobs.password)
-    scope = Scope(is_fresh=True, is_own=True, logs_in=True, destructive=destructive)
-    opener = partial(SacGuest, profile=image.profile, account=account)
-    course = _conduct_machine(spec, lab, opener, scope, name=image.name, tell=tell)
-    return _outcome(lab.run_dir, course, profile or image.profile)
-
-
-def conduct_windows(
-    image: WindowsImage,
-    lab: Lab,
-    *,
-    profile: SacProfile | None,
-    destructive: bool,
-    tell: Callable[[str], None],
-) -> ConformanceResult:
-    """Boot Windows that a user registered and compare it with `profile`, by default that of its release.
-
-    Raises:
-        SpecError: the lab's run directory is not empty.
-        GuestError: the guest does not come to its SAC prompt.
-        MissingPrerequisite, LabError: the machine can't be started.
-    """
-    account = Account(user=image.user, domain=image.domain, password=image.password)
+    knobs, is_own = parse_knobs(words), HAS_KNOBS in image.features
+    if is_own:
+        words = (*words, f"menu_timeout_s={knobs.menu_timeout_s or _MENU_S}")
+    board = replace(image.usual_board, machine=MachineType.Q35, words=words, name=image.name)
+    spec, console = image.spec(board), image.sac_console(knobs)
     scope = Scope(
         is_fresh=True,
-        is_own=False,
-        logs_in=bool(image.password),
+        is_own=is_own,
+        logs_in=bool(console.account.password),
         destructive=destructive,
-        time_scale=_SLOW,
+        time_scale=1.0 if is_own else _SLOW,
     )
-    opener = partial(SacGuest, profile=image.profile, account=account, boots_from_cd=image.level is Level.ISO)
-    course = _conduct_machine(windows_spec(image), lab, opener, scope, name=image.name, tell=tell)
-    return _outcome(lab.run_dir, course, profile or image.profile)
+    with _open_target(spec, lab, image.name) as target:
+        guest = SacGuest(
+            Session(target.channel),
+            profile=console.profile,
+            account=console.account,
+            boots_from_cd=console.boots_from_cd,
+        )
+        checks = Checks(guest, target, scope, tell)
+        checks.run()
+    return _result(lab.run_dir, checks, profile or console.profile)
 
 
-def _conduct_machine(
-    spec: MachineSpec,
-    lab: Lab,
-    open_guest: Callable[[Session], SacGuest],
-    scope: Scope,
-    *,
-    name: str,
-    tell: Callable[[str], None],
-) -> Checks:
+@contextmanager
+def _open_target(spec: MachineSpec, lab: Lab, name: str) -> Iterator[Target]:
+    """Open a machine that has just been powered; its console is kept in the lab's run directory."""
     opened = open_machine(
         spec,
         run_dir=lab.run_dir,
@@ -323,14 +315,11 @@ def _conduct_machine(
         start=False,
     )
     with open_private_directory(lab.run_dir), opened as machine:
-        target = Target(name=name, channel=machine.console, control=machine)
         machine.power_on(Deadline.after(_START_S, lab.clock))
-        course = Checks(open_guest(Session(target.channel)), target, scope, tell)
-        course.run()
-        return course
+        yield Target(name=name, channel=machine.console, control=machine)
 
 
-def conduct_port(
+def check_port(
     url: str,
     directory: Path,
     *,
@@ -344,41 +333,38 @@ def conduct_port(
 
     Raises:
         SpecError: there is no such port, or the directory is not empty.
-        GuestError: nothing comes to a SAC prompt there.
+        GuestError: no SAC prompt comes there.
         LabError: the pump failed.
     """
+    scope = Scope(
+        is_fresh=False,
+        is_own=False,
+        logs_in=account is not None,
+        destructive=destructive,
+        time_scale=_SLOW,
+    )
     with ExitStack() as stack:
         stack.enter_context(open_private_directory(directory))
         sink = DirectorySink(directory, console=url)
         stack.callback(sink.close)
         target = stack.enter_context(open_port(url, baudrate=baudrate, sink=sink))
-        session = Session(target.channel)
-        guest = SacGuest(session, profile or load_profile("2022"), account)
-        scope = Scope(
-            is_fresh=False,
-            is_own=False,
-            logs_in=account is not None,
-            destructive=destructive,
-            time_scale=_SLOW,
-        )
-        course = Checks(guest, target, scope, tell)
-        course.run()
-    return _outcome(directory, course, profile or course.guest.profile)
+        guest = SacGuest(Session(target.channel), profile or load_profile("2022"), account)
+        checks = Checks(guest, target, scope, tell)
+        checks.run()
+    return _result(directory, checks, profile or guest.profile)
 
 
-def conduct_recording(directory: Path, profile: SacProfile) -> ConformanceResult:
-    """Compare a recording with `profile`; rules and scenarios need a live guest and are not looked at.
+def check_recording(directory: Path, profile: SacProfile) -> ConformanceResult:
+    """Compare a recording with `profile`; rules and scenarios need a live guest and are left out.
 
     Raises:
         SpecError: there is no recording.
     """
-    output = load_transcript(directory).read()
-    return ConformanceResult(
-        differences=compare(output, profile), profile=profile, kept=directory / CONSOLE_FILE
-    )
+    return _result(directory, None, profile)
 
 
-def _outcome(directory: Path, course: Checks, profile: SacProfile) -> ConformanceResult:
-    output = load_transcript(directory).read()
-    found = merge([*compare(output, profile), *course.differences])
+def _result(directory: Path, checks: Checks | None, profile: SacProfile) -> ConformanceResult:
+    found = compare(load_transcript(directory).read(), profile)
+    if checks is not None:
+        found = merge([*found, *checks.differences])
     return ConformanceResult(differences=found, profile=profile, kept=directory / CONSOLE_FILE)

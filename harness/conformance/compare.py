@@ -1,32 +1,32 @@
-"""Differences between what a SAC says and what a profile says of it; pure."""
+"""Differences between what a SAC says and what its profile expects, and their rendering; pure."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 from emulator.guest_text.printable import escape
 from emulator.sac.profile import SacProfile
 from harness.conformance.blocks import Block, Part, SacLine, read_blocks
-from harness.conformance.expected import ExpectedLine, wanted_of
+from harness.conformance.expected import ExpectedLine, expected_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One thing that is not as the profile has it.
+    """One thing that is not as the profile expects it.
 
     Attributes:
         section: of docs/facts/sac.md.
-        key: which text or rule.
+        key: of the text or rule.
         source: class of its source.
         where: in which part of the session, for people.
         expected: the text, with its fields; "" if nothing was expected.
-        seen: what stood there; b"" if nothing did.
+        observed: what was there instead; b"" if nothing was.
         start, end: raw span in the transcript.
-        times: how often it was seen.
+        times: how often it occurred.
     """
 
     section: str
@@ -34,41 +34,44 @@ class Difference:
     source: str
     where: str
     expected: str
-    seen: bytes
+    observed: bytes
     start: int
     end: int
     times: int = 1
 
 
 def compare(output: bytes, profile: SacProfile) -> list[Difference]:
-    """Return how a session's raw output differs from `profile`; what does not come up is no difference."""
+    """Return how a session's raw output differs from `profile`; what never came up is not compared."""
     blocks = read_blocks(output)
-    found = [one for block in blocks for one in compare_block(block, profile)]
-    wire = (*_compare_clearing(output, blocks, profile), *_compare_drawing(output, blocks, profile))
-    return merge([*found, *compare_order(blocks), *wire])
+    return merge(
+        [
+            *(one for block in blocks for one in _compare_block(block, profile)),
+            *_compare_order(blocks),
+            *_compare_clearing(output, blocks, profile),
+            *_compare_drawing(output, blocks, profile),
+        ]
+    )
 
 
-def compare_order(blocks: Sequence[Block]) -> list[Difference]:
-    """Return the boots in which SAC's banner does not follow on machine-info (docs/facts/sac.md 1.2)."""
-    told = [block for block in blocks if block.part is not Part.MENU]
-    return [
-        Difference(
-            section="1.2",
-            key="boot.order",
-            source="T",
-            where=block.where,
-            expected="the banner behind machine-info",
-            seen=following.lines[0].text if following is not None else b"",
-            start=block.lines[0].start,
-            end=block.lines[-1].end,
-        )
-        for block, following in zip(told, [*told[1:], None], strict=True)
-        if block.part is Part.MACHINE_INFO and (following is None or following.part is not Part.BANNER)
-    ]
+def _compare_order(blocks: Sequence[Block]) -> Iterator[Difference]:
+    """Give the boots in which SAC's banner does not follow machine-info (docs/facts/sac.md 1.2)."""
+    on_console = [block for block in blocks if block.part is not Part.MENU]
+    for block, following in zip(on_console, [*on_console[1:], None], strict=True):
+        if block.part is Part.MACHINE_INFO and (following is None or following.part is not Part.BANNER):
+            yield Difference(
+                section="1.2",
+                key="boot.order",
+                source="T",
+                where=block.where,
+                expected="the banner behind machine-info",
+                observed=following.lines[0].text if following is not None else b"",
+                start=block.lines[0].start,
+                end=block.lines[-1].end,
+            )
 
 
 def _compare_clearing(output: bytes, blocks: Sequence[Block], profile: SacProfile) -> Iterator[Difference]:
-    """Give the boots in which the terminal is not cleared before machine-info."""
+    """Give the boots in which the terminal was not cleared before machine-info."""
     text = profile.texts["boot.terminal_on"]
     for block in blocks:
         start = block.lines[0].start
@@ -80,114 +83,105 @@ def _compare_clearing(output: bytes, blocks: Sequence[Block], profile: SacProfil
                 source=text.source,
                 where="before machine-info",
                 expected=repr(text.text)[1:-1],
-                seen=before,
+                observed=before,
                 start=start - len(before),
                 end=start,
             )
 
 
 def _compare_drawing(output: bytes, blocks: Sequence[Block], profile: SacProfile) -> Iterator[Difference]:
-    """Give the CMD channels that move the cursor where the release writes lines, or the other way round."""
+    """Give the CMD channels that move the cursor where the release writes lines, or the reverse."""
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
         start = block.lines[-1].end
         end = len(output) if following is None else following.lines[0].start
-        said = re.split(_OTHER_SCREEN, output[start:end], maxsplit=1)[0]
-        if block.part is not Part.LOGIN or len(said) < _ENOUGH:
+        channel = re.split(_OTHER_SCREEN, output[start:end], maxsplit=1)[0]
+        if block.part is not Part.LOGIN or len(channel) < _ENOUGH:
             continue
-        mode = "screen" if _PLACES.search(said) else "plain"
+        mode = "screen" if _CURSOR_MOVE.search(channel) else "plain"
         if mode != profile.vt_mode:
             yield Difference(
                 section="1.8",
                 key="cmd.vt_mode",
                 source="P",
                 where="a CMD channel",
-                expected=_MANNERS[profile.vt_mode],
-                seen=_MANNERS[mode].encode(),
+                expected=_VT_MODES[profile.vt_mode],
+                observed=_VT_MODES[mode].encode(),
                 start=start,
                 end=end,
             )
 
 
-_PLACES = re.compile(rb"\x1b\[\d+;\d+H")
+_CURSOR_MOVE = re.compile(rb"\x1b\[\d+;\d+H")
 _OTHER_SCREEN = re.compile(rb"\x1b\[2J|<channel-switch>")
 _ENOUGH = 40
-"""Bytes behind a login that tell the manner of its channel."""
-_MANNERS = {"screen": "the cursor is moved to each place", "plain": "lines are written"}
+"""How many bytes behind a login show how the channel draws."""
+_VT_MODES = {"screen": "the cursor is moved to each place", "plain": "lines are written"}
 
 
 def merge(differences: Iterable[Difference]) -> list[Difference]:
-    """Return each difference once, by section and place; other numbers in a field make no other one."""
+    """Return each difference once, by section and place; numbers in a field do not tell two apart."""
     merged: dict[tuple[str, str, str, bytes], Difference] = {}
     for one in differences:
-        seen = re.sub(rb"\d+", b"0", one.seen) if "%" in one.expected else one.seen
-        key = (one.section, one.key, one.expected, seen)
+        observed = _without_numbers(one.observed) if "%" in one.expected else one.observed
+        key = (one.section, one.key, one.expected, observed)
         known = merged.get(key)
         merged[key] = one if known is None else replace(known, times=known.times + one.times)
     return sorted(merged.values(), key=lambda one: (_number(one.section), one.start))
 
 
-def compare_block(block: Block, profile: SacProfile) -> list[Difference]:
-    """Return the differences of one block: those of the way that fits best."""
-    ways = wanted_of(block, profile)
-    if not ways:
+def _compare_block(block: Block, profile: SacProfile) -> list[Difference]:
+    """Return the differences of one block from the form that fits it best."""
+    forms = expected_of(block, profile)
+    if not forms:
         return []
     lines = _without_repeats(block.lines) if block.part is Part.BUGCHECK else block.lines
-    rows = [_paired(align(wanted, lines)) for wanted in ways]
-    return [_difference(wanted, line, block) for wanted, line in min(rows, key=len)]
+    rows = [_unmatched(_align(form, lines)) for form in forms]
+    return [_difference(expected, line, block) for expected, line in min(rows, key=len)]
 
 
 def _without_repeats(lines: Sequence[SacLine]) -> list[SacLine]:
-    """Return lines of which those that count up stand there once: a dump's progress."""
+    """Return the lines, of those that count up (a dump's progress) only the first."""
     kept: list[SacLine] = []
     for line in lines:
-        is_more = kept and _COUNTS.search(line.text) and _same_words(line.text, kept[-1].text)
-        if not is_more:
+        text = line.text
+        if not (kept and _COUNTS.search(text) and _without_numbers(text) == _without_numbers(kept[-1].text)):
             kept.append(line)
     return kept
 
 
-def _same_words(one: bytes, other: bytes) -> bool:
-    return re.sub(rb"\d+", b"0", one) == re.sub(rb"\d+", b"0", other)
+def _without_numbers(text: bytes) -> bytes:
+    return re.sub(rb"\d+", b"0", text)
 
 
 _COUNTS = re.compile(rb"\d+% complete\Z|: +\d+\Z")
-MATCH = 100.0
+_MATCH = 100.0
 _ALIKE = 0.2
 _Row = tuple[ExpectedLine | None, SacLine | None]
-"""A wanted line and the line that stands for it; one of them may be missing."""
+"""An expected line and the line that stands for it; one of them may be missing."""
 
 
-def align(wanted: Sequence[ExpectedLine], lines: Sequence[SacLine]) -> list[_Row]:
-    """Return the rows of the best alignment: most matches, then lines that are alike; order is kept."""
-    alike = [[_likeness(one, line) for line in lines] for one in wanted]
-    scores = [[0.0] * (len(lines) + 1) for _ in range(len(wanted) + 1)]
-    for i in range(len(wanted) - 1, -1, -1):
+def _align(expected: Sequence[ExpectedLine], lines: Sequence[SacLine]) -> Iterator[_Row]:
+    """Give the rows of the best alignment: most matches, then lines that are alike; order is kept."""
+    alike = [[_likeness(one, line) for line in lines] for one in expected]
+    scores = [[0.0] * (len(lines) + 1) for _ in range(len(expected) + 1)]
+    for i in range(len(expected) - 1, -1, -1):
         for j in range(len(lines) - 1, -1, -1):
-            after = i if wanted[i].repeats else i + 1
+            after = i if expected[i].repeats else i + 1
             pair = alike[i][j] + scores[after][j + 1] if alike[i][j] else 0.0
             scores[i][j] = max(scores[i + 1][j], scores[i][j + 1], pair)
-    return list(_trace(wanted, lines, scores, alike))
-
-
-def _trace(
-    wanted: Sequence[ExpectedLine],
-    lines: Sequence[SacLine],
-    scores: list[list[float]],
-    alike: list[list[float]],
-) -> Iterator[_Row]:
     i = j = 0
-    was_seen = False  # whether wanted[i], which repeats, has stood there already
-    while i < len(wanted) or j < len(lines):
-        if i < len(wanted) and j < len(lines) and alike[i][j]:
-            after = i if wanted[i].repeats else i + 1
+    was_seen = False  # whether expected[i], which repeats, has stood there already
+    while i < len(expected) or j < len(lines):
+        if i < len(expected) and j < len(lines) and alike[i][j]:
+            after = i if expected[i].repeats else i + 1
             if scores[i][j] == alike[i][j] + scores[after][j + 1]:
-                yield wanted[i], lines[j]
-                was_seen = wanted[i].repeats
+                yield expected[i], lines[j]
+                was_seen = expected[i].repeats
                 i, j = after, j + 1
                 continue
-        if j == len(lines) or (i < len(wanted) and scores[i][j] == scores[i + 1][j]):
+        if j == len(lines) or (i < len(expected) and scores[i][j] == scores[i + 1][j]):
             if not was_seen:
-                yield wanted[i], None
+                yield expected[i], None
             was_seen = False
             i += 1
         else:
@@ -195,11 +189,11 @@ def _trace(
             j += 1
 
 
-def _likeness(wanted: ExpectedLine, line: SacLine) -> float:
-    """Return MATCH for a line that is what is wanted, less for one that has some words of it, else 0."""
-    if matches(wanted, line):
-        return MATCH
-    ours, theirs = _words(wanted.text.encode()), _words(line.text)
+def _likeness(expected: ExpectedLine, line: SacLine) -> float:
+    """Return _MATCH for the expected line itself, less for one that shares some of its words, else 0."""
+    if _matches(expected, line):
+        return _MATCH
+    ours, theirs = _words(expected.text.encode()), _words(line.text)
     shared = len(ours & theirs) / max(1, len(ours | theirs))
     return shared if shared >= _ALIKE else 0.0
 
@@ -208,51 +202,45 @@ def _words(text: bytes) -> set[bytes]:
     return set(re.findall(rb"[a-z]{2,}", text.lower()))
 
 
-def matches(wanted: ExpectedLine, line: SacLine) -> bool:
-    """Tell whether `line` is what is wanted, whole."""
-    return any(re.fullmatch(pattern, line.text, re.DOTALL) for pattern in wanted.patterns)
+def _matches(expected: ExpectedLine, line: SacLine) -> bool:
+    return any(re.fullmatch(pattern, line.text, re.DOTALL) for pattern in expected.patterns)
 
 
-def _paired(rows: Sequence[_Row]) -> list[_Row]:
-    """Return what does not match; what is missing and what is surplus in one gap are paired in order."""
+def _unmatched(rows: Iterable[_Row]) -> list[_Row]:
+    """Return the rows that do not match; lines missing and surplus in one gap are paired in order."""
     paired: list[_Row] = []
     missing: list[ExpectedLine] = []
     surplus: list[SacLine] = []
 
-    def close() -> None:
-        for index in range(max(len(missing), len(surplus))):
-            one = missing[index] if index < len(missing) else None
-            other = surplus[index] if index < len(surplus) else None
-            paired.append((one, other))
+    def close_gap() -> None:
+        paired.extend(zip_longest(missing, surplus))
         missing.clear()
         surplus.clear()
 
-    for wanted, line in rows:
-        if wanted is not None and line is not None:
-            close()
-            if not matches(wanted, line):
-                paired.append((wanted, line))
-        elif wanted is not None:
-            missing.append(wanted)
+    for expected, line in rows:
+        if expected is not None and line is not None:
+            close_gap()
+            if not _matches(expected, line):
+                paired.append((expected, line))
+        elif expected is not None:
+            missing.append(expected)
         elif line is not None:
             surplus.append(line)
-    close()
+    close_gap()
     return paired
 
 
-def _difference(wanted: ExpectedLine | None, line: SacLine | None, block: Block) -> Difference:
-    last = block.lines[-1] if block.lines else None
-    place = line or last
-    known = wanted
+def _difference(expected: ExpectedLine | None, line: SacLine | None, block: Block) -> Difference:
+    place = line or block.lines[-1]
     return Difference(
-        section=known.section if known else _SECTIONS[block.part],
-        key=known.key if known else "",
-        source=known.source if known else "",
+        section=expected.section if expected else _SECTIONS[block.part],
+        key=expected.key if expected else "",
+        source=expected.source if expected else "",
         where=block.where,
-        expected=known.text if known else "",
-        seen=line.text if line else b"",
-        start=place.start if place else 0,
-        end=place.end if place else 0,
+        expected=expected.text if expected else "",
+        observed=line.text if line else b"",
+        start=place.start,
+        end=place.end,
     )
 
 
@@ -268,15 +256,15 @@ _SECTIONS = {
     Part.UNKNOWN: "1.8",
     Part.BUGCHECK: "1.9",
 }
-"""Sections of lines that nobody expected, by part."""
+"""Section of a line that nobody expected, by part."""
 
 
 def _number(section: str) -> tuple[int, ...]:
     return tuple(int(part) for part in section.split("."))
 
 
-VERSION = 1
-SECTIONS: Mapping[str, str] = {
+_VERSION = 1
+_TITLES = {
     "1.2": "order of a boot",
     "1.3": "boot manager",
     "1.4": "XML",
@@ -294,17 +282,15 @@ def render_text(differences: Sequence[Difference], *, profile: str, kept: str) -
     lines: list[str] = []
     for section, group in groupby(differences, key=lambda one: one.section):
         several = list(group)
-        title = SECTIONS.get(section, "what is not verified yet")
-        lines.append(f"{section} {title}: {_counted(len(several))}")
-        for one in several:
-            lines += _entry(one)
-        lines.append("")
+        title = _TITLES.get(section, "what is not verified yet")
+        entries = (line for one in several for line in _entry(one))
+        lines += [f"{section} {title}: {_counted(len(several))}", *entries, ""]
     lines.append(f"{_counted(len(differences))} from profile {profile}; the console is kept in {kept}")
     return "\n".join(lines)
 
 
 def render_json(differences: Sequence[Difference], *, profile: str, kept: str) -> str:
-    """Return the same as one JSON object; guest bytes are escaped, spans are of the kept console.bin."""
+    """Return the same as one JSON object: guest bytes escaped, spans those of the kept console.bin."""
     rows = [
         {
             "section": one.section,
@@ -312,13 +298,13 @@ def render_json(differences: Sequence[Difference], *, profile: str, kept: str) -
             "source": one.source,
             "where": one.where,
             "expected": one.expected,
-            "seen": escape(one.seen),
+            "seen": escape(one.observed),
             "span": [one.start, one.end],
             "times": one.times,
         }
         for one in differences
     ]
-    whole = {"version": VERSION, "profile": profile, "transcript": kept, "differences": rows}
+    whole = {"version": _VERSION, "profile": profile, "transcript": kept, "differences": rows}
     return json.dumps(whole, indent=1)
 
 
@@ -330,7 +316,7 @@ def _entry(one: Difference) -> list[str]:
     return [
         f"  {name}{source} in {where}, bytes {one.start}-{one.end}{often}",
         f"    expected  {one.expected or 'nothing'}",
-        f"    seen      {escape(one.seen) or 'nothing'}",
+        f"    seen      {escape(one.observed) or 'nothing'}",
     ]
 
 

@@ -1,10 +1,10 @@
-"""What a profile says of each part of a session: the lines that must stand there; pure."""
+"""The lines that a profile expects in each part of a session; pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from emulator.sac.profile import SacProfile, SacText
 from harness.conformance.blocks import Block, Part
@@ -21,13 +21,13 @@ _HELP = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedLine:
-    """One line that must stand there.
+    """One line that is expected.
 
     Attributes:
-        key: of the profile's text; a fact is named behind a slash.
+        key: of the profile's text.
         text: as a person reads it, with its fields.
-        patterns: regular expressions, one of which the line must match whole.
-        source: class of its source.
+        patterns: regular expressions, one of which must match the whole line.
+        source: class of its source; that of the fact in it, where it has one.
         section: of docs/facts/sac.md.
         repeats: whether any number of such lines will do.
     """
@@ -41,16 +41,25 @@ class ExpectedLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Piece:
+class _Item:
+    """A text of the profile, the fields that are known of it, and another text that will do in its place."""
+
     key: str
     fields: tuple[str | None, ...] = ()
     repeats: bool = False
-    also: str = ""  # another text that will do in its place
+    also: str = ""
 
 
-def wanted_of(block: Block, profile: SacProfile) -> list[list[ExpectedLine]]:
-    """Return what `block` may be by `profile`: one list of lines for each way; none if nothing is known."""
-    return [_lines(pieces, profile) for pieces in _ways(block, profile)]
+_Form = Sequence[_Item]
+
+
+def _items(prefix: str, *names: str) -> list[_Item]:
+    return [_Item(key=prefix + name) for name in names]
+
+
+def expected_of(block: Block, profile: SacProfile) -> list[list[ExpectedLine]]:
+    """Return what `block` may be by `profile`: a list of lines for each form; none if nothing is known."""
+    return [_lines(form, profile) for form in _forms(block, profile)]
 
 
 def classify(command: str) -> tuple[str, str]:
@@ -63,33 +72,33 @@ def classify(command: str) -> tuple[str, str]:
     return {"help": "?"}.get(found, found), ""
 
 
-def _ways(block: Block, profile: SacProfile) -> Iterable[Sequence[_Piece]]:  # noqa: C901, PLR0911  # one for each part
+def _forms(block: Block, profile: SacProfile) -> Iterable[_Form]:  # noqa: C901, PLR0911  # one for each part
     match block.part:
         case Part.MENU:
             return [_menu(profile)]
         case Part.MACHINE_INFO:
-            return [[_Piece(key="xml.head"), *_machine_info(profile)]]
+            return [[_Item(key="xml.head"), *_machine_info(profile)]]
         case Part.BANNER:
-            return [[_Piece(key="boot.banner")]]
+            return [[_Item(key="boot.banner")]]
         case Part.EVENT:
             keys = ("sac.cmd_event", "sac.cmd_gone_event", "channel.created", "channel.closed")
-            return [[_Piece(key=key)] for key in keys]
+            return [[_Item(key=key)] for key in keys]
         case Part.SWITCH:
-            return [[_Piece(key="xml.channel_switch", fields=_channel(block, profile))]]
+            return [[_Item(key="xml.channel_switch", fields=_channel(block, profile))]]
         case Part.HEADER:
             fields = _channel(block, profile)
-            return [[_Piece(key="channel.header", fields=fields), _Piece(key="channel.header_keys")]]
+            return [[_Item(key="channel.header", fields=fields), _Item(key="channel.header_keys")]]
         case Part.LOGIN:
             return _logins(profile)
         case Part.UNKNOWN:
-            return [[_Piece(key="cmd.unknown_command")]]
+            return [[_Item(key="cmd.unknown_command")]]
         case Part.BUGCHECK:
             return [_bugcheck(block, profile, module=module) for module in (False, True)]
         case Part.ANSWER:
             return _answers(*classify(block.command), profile)
 
 
-def _machine_info(profile: SacProfile) -> list[_Piece]:
+def _machine_info(profile: SacProfile) -> list[_Item]:
     facts = {
         "architecture": profile.architecture,
         "version": profile.os_version,
@@ -98,23 +107,22 @@ def _machine_info(profile: SacProfile) -> list[_Piece]:
         "service_pack": profile.service_pack,
     }
     return [
-        *(_Piece(key=f"xml.machine_{name}") for name in ("open", "name", "guid")),
-        *(_Piece(key=f"xml.machine_{name}", fields=(fact,)) for name, fact in facts.items()),
-        _Piece(key="xml.machine_close"),
+        *_items("xml.machine_", "open", "name", "guid"),
+        *(_Item(key=f"xml.machine_{name}", fields=(fact,)) for name, fact in facts.items()),
+        _Item(key="xml.machine_close"),
     ]
 
 
-def _menu(profile: SacProfile) -> list[_Piece]:
-    before, after = ("title", "choose", "keys"), ("advanced_hint", "countdown", "tools", "memory_diagnostic")
+def _menu(profile: SacProfile) -> list[_Item]:
     return [
-        *(_Piece(key=f"menu.{key}") for key in before),
-        _Piece(key="menu.entry", fields=(profile.menu_entry,)),
-        *(_Piece(key=f"menu.{key}") for key in (*after, "status")),
+        *_items("menu.", "title", "choose", "keys"),
+        _Item(key="menu.entry", fields=(profile.menu_entry,)),
+        *_items("menu.", "advanced_hint", "countdown", "tools", "memory_diagnostic", "status"),
     ]
 
 
 def _channel(block: Block, profile: SacProfile) -> tuple[str | None, ...]:
-    text = b"\n".join(line.text for line in block.lines)
+    text = _text_of(block)
     if re.search(rb"(?:Name: +|<name>)SAC\b", text):
         return ("SAC", _SAC_DESCRIPTION, "VT-UTF8", None, _TYPES["SAC"])
     if re.search(rb"(?:Name: +|<name>)Cmd\d+", text):
@@ -122,38 +130,40 @@ def _channel(block: Block, profile: SacProfile) -> tuple[str | None, ...]:
     return (None, None, None, None, None)
 
 
-def _logins(profile: SacProfile) -> list[list[_Piece]]:
-    asks = [_Piece(key=f"cmd.{key}") for key in ("login", "username", "domain", "password")]
-    version = _Piece(key="cmd.version", fields=(profile.cmd_version,))
+def _text_of(block: Block) -> bytes:
+    return b"\n".join(line.text for line in block.lines)
+
+
+def _logins(profile: SacProfile) -> list[list[_Item]]:
+    asks = _items("cmd.", "login", "username", "domain", "password")
+    version = _Item(key="cmd.version", fields=(profile.cmd_version,))
     year = (str(profile.copyright_year),) if profile.copyright_year else ()
-    entered = [*asks, version, _Piece(key="cmd.copyright", fields=year), _Piece(key="cmd.directory")]
-    refused = [*asks, _Piece(key="cmd.refused"), _Piece(key="cmd.refused_key")]
+    entered = [*asks, version, _Item(key="cmd.copyright", fields=year), _Item(key="cmd.directory")]
+    refused = [*asks, *_items("cmd.", "refused", "refused_key")]
     return [entered, refused, asks, asks[:3], asks[:2]]
 
 
-def _bugcheck(block: Block, profile: SacProfile, *, module: bool) -> list[_Piece]:
-    text = b"\n".join(line.text for line in block.lines)
+def _bugcheck(block: Block, profile: SacProfile, *, module: bool) -> list[_Item]:
+    text = _text_of(block)
     names = {b'"0x80"': "name_nmi", b'"0xE2"': "name_crashdump"}
     known = next((key for code, key in names.items() if code in text), None)
     name = None if known is None else profile.texts[f"bugcheck.{known}"].text
     return [
-        *(_Piece(key=f"xml.{key}") for key in ("head", "bugcheck_open")),
+        *_items("xml.", "head", "bugcheck_open"),
         *_machine_info(profile),
-        _Piece(key="xml.bugcheck_close"),
-        _Piece(key="bugcheck.prompt"),
-        _Piece(key="bugcheck.problem"),
-        _Piece(key="bugcheck.give", fields=(name,)),
-        *([_Piece(key="bugcheck.module")] if module else []),
-        _Piece(key="bugcheck.parameters"),
-        _Piece(key="bugcheck.progress", repeats=True, also="bugcheck.progress_no_restart"),
+        _Item(key="xml.bugcheck_close"),
+        *_items("bugcheck.", "prompt", "problem"),
+        _Item(key="bugcheck.give", fields=(name,)),
+        *_items("bugcheck.", *(["module"] if module else []), "parameters"),
+        _Item(key="bugcheck.progress", repeats=True, also="bugcheck.progress_no_restart"),
     ]
 
 
-def _answers(command: str, arguments: str, profile: SacProfile) -> Iterable[Sequence[_Piece]]:
+def _answers(command: str, arguments: str, profile: SacProfile) -> Iterable[_Form]:
     if command in {"id", "?", "t", "i", "ch"}:
         return _lists(command, arguments, profile)
     failed = "failed_status"
-    ways: dict[str, tuple[tuple[str, ...], ...]] = {
+    forms: dict[str, tuple[tuple[str, ...], ...]] = {
         "": (("unknown_command",),),
         "f": (("threads_on",), ("threads_off",)),
         "p": (("paging_on",), ("paging_off",)),
@@ -174,61 +184,62 @@ def _answers(command: str, arguments: str, profile: SacProfile) -> Iterable[Sequ
             *(("cmd_too_early", "cmd_too_early_tail"), ("cmd_timeout", "cmd_timeout_tail")),
         ),
     }
-    made = [[_Piece(key=f"sac.{key}") for key in keys] for keys in ways.get(command, ())]
-    return [*made, [_Piece(key="channel.too_many")]] if command == "cmd" else made
+    made = [_items("sac.", *names) for names in forms.get(command, ())]
+    return [*made, _items("channel.", "too_many")] if command == "cmd" else made
 
 
-def _lists(command: str, arguments: str, profile: SacProfile) -> Iterable[Sequence[_Piece]]:
+def _lists(command: str, arguments: str, profile: SacProfile) -> Iterable[_Form]:
     if command == "id":
         facts = (
-            *((name, None) for name in ("name", "guid")),
+            *(("name", None), ("guid", None)),
             *(("architecture", profile.architecture), ("version", profile.os_version)),
             *(("build", profile.os_build), ("product", profile.product)),
             *(("service_pack", profile.service_pack), ("uptime", None)),
         )
-        return [[_Piece(key=f"sac.id_{name}", fields=(fact,)) for name, fact in facts]]
+        return [[_Item(key=f"sac.id_{name}", fields=(fact,)) for name, fact in facts]]
     if command == "?":
         listed = [*_HELP, *(["livedump"] if profile.has_livedump else [])]
-        return [[_Piece(key=f"sac.help_{name}") for name in listed]]
+        return [_items("sac.help_", *listed)]
     if command == "t":
-        names = ("head", "pagefile", "pagefile_size", "memory", "commit", "columns")
-        head = [_Piece(key=f"sac.tlist_{name}") for name in names]
-        return [[*head, _Piece(key="sac.tlist_row", repeats=True, also="sac.tlist_thread")]]
+        head = _items("sac.tlist_", "head", "pagefile", "pagefile_size", "memory", "commit", "columns")
+        return [[*head, _Item(key="sac.tlist_row", repeats=True, also="sac.tlist_thread")]]
     if command == "i":
-        rows = [_Piece(key="sac.ip_retrieving"), _Piece(key="sac.ip_row", repeats=True)]
+        head = _items("sac.", "ip_retrieving")
         ends = ("ip_set", "ip_set_failed", "ip_bad_address", "ip_bad_subnet", "ip_bad_gateway")
-        sets = [[_Piece(key=f"sac.{key}")] for key in (*ends, "ip_no_number", "bad_arguments")]
-        return sets if arguments else [rows, [rows[0], _Piece(key="sac.ip_none")]]
+        sets = [_items("sac.", name) for name in (*ends, "ip_no_number", "bad_arguments")]
+        rows = _Item(key="sac.ip_row", repeats=True)
+        return sets if arguments else [[*head, rows], [*head, *_items("sac.", "ip_none")]]
     return _channel_lists(arguments)
 
 
-def _channel_lists(arguments: str) -> Iterable[Sequence[_Piece]]:
+def _channel_lists(arguments: str) -> Iterable[_Form]:
     if not arguments:
-        return [[_Piece(key="channel.list_head"), _Piece(key="channel.list_row", repeats=True)]]
+        return [[_Item(key="channel.list_head"), _Item(key="channel.list_row", repeats=True)]]
     if arguments == "-?":
         legend = ("legend", "legend_a", "active", "legend_b", "type")
-        names = ("head", "list", *legend, "si", "sn", "ci", "cn", "keys")
-        return [[_Piece(key=f"channel.help_{name}") for name in names]]
+        return [_items("channel.help_", "head", "list", *legend, "si", "sn", "ci", "cn", "keys")]
     keys = ("channel.bad_index", "channel.bad_name", "channel.sac_stays", "sac.bad_arguments")
-    return [[_Piece(key=key)] for key in keys]
+    return [[_Item(key=key)] for key in keys]
 
 
 # -- texts into lines ------------------------------------------------------------------------------
 
 
-def _lines(pieces: Iterable[_Piece], profile: SacProfile) -> list[ExpectedLine]:
-    """Return the lines of texts that stand behind one another; a line is the text's that begins it."""
+def _lines(form: _Form, profile: SacProfile) -> list[ExpectedLine]:
+    """Return the lines of texts that follow one another; a line belongs to the text that begins it."""
     made: list[ExpectedLine] = []
     is_open = False
-    for piece in pieces:
-        text = _text(piece.key, profile)
-        filled = _filled(text.text, piece.fields)
+    for item in form:
+        text = _text(item.key, profile)
+        filled = _filled(text.text, item.fields)
         for number, part in enumerate(filled.split("\n")):
             if number == 0 and is_open and made:
-                made[-1] = _wanted(piece, text, made[-1].text + part, profile=profile, owner=made[-1])
+                begun = made[-1]
+                line = _line(item, text, begun.text + part, profile)
+                made[-1] = replace(line, key=begun.key, source=begun.source, section=begun.section)
             elif part.strip():
-                made.append(_wanted(piece, text, part, profile=profile))
-        is_open = not filled.endswith("\n") and not _stands_alone(piece.key)
+                made.append(_line(item, text, part, profile))
+        is_open = not filled.endswith("\n") and not _stands_alone(item.key)
     return made
 
 
@@ -240,12 +251,12 @@ def _stands_alone(key: str) -> bool:
 def _text(key: str, profile: SacProfile) -> SacText:
     if key == "menu.entry":
         suffix = profile.texts["menu.ems_suffix"]
-        return SacText(text="%s" + suffix.text, source=suffix.source, section=suffix.section)
+        return replace(suffix, text="%s" + suffix.text)
     return profile.texts[key]
 
 
 def _filled(text: str, fields: Sequence[str | None]) -> str:
-    """Return `text` with those of its fields filled in that are known."""
+    """Return `text` with the fields filled in that are known."""
     known = iter(fields)
 
     def fill(found: re.Match[str]) -> str:
@@ -255,34 +266,28 @@ def _filled(text: str, fields: Sequence[str | None]) -> str:
     return re.sub(r"%(?!%)[-0-9l]*[sdxX]", fill, text)
 
 
-def _wanted(
-    piece: _Piece, text: SacText, line: str, *, profile: SacProfile, owner: ExpectedLine | None = None
-) -> ExpectedLine:
-    shown = line.rstrip()
-    tail = {
-        "cmd.username": rb" ?.*",
-        "cmd.domain": rb" ?.*",
-        "cmd.password": rb" ?\**",
-        "cmd.directory": rb">",
-    }
-    lead = rb"(?:> *)?" if piece.key == "menu.entry" else rb""
-    trail = rb"(?: *>)?" if piece.key.startswith("menu.") else tail.get(piece.key, b"")
-    stripped = shown.strip() if piece.key.startswith("menu.") else shown
-    patterns = [lead + SacText(text=stripped, source="X", section="1").pattern + trail]
-    if piece.also:
-        patterns.append(
-            SacText(text=profile.texts[piece.also].text.strip("\n"), source="X", section="1").pattern
-        )
+_TAILS = {"cmd.username": rb" ?.*", "cmd.domain": rb" ?.*", "cmd.password": rb" ?\**", "cmd.directory": rb">"}
+"""What may follow a text in its line: the answer to a question."""
+
+
+def _line(item: _Item, text: SacText, line: str, profile: SacProfile) -> ExpectedLine:
+    is_menu = item.key.startswith("menu.")
+    shown = line.strip() if is_menu else line.rstrip()
+    lead = rb"(?:> *)?" if item.key == "menu.entry" else rb""
+    tail = rb"(?: *>)?" if is_menu else _TAILS.get(item.key, b"")
+    patterns = [lead + _pattern(shown) + tail]
+    if item.also:
+        patterns.append(_pattern(profile.texts[item.also].text.strip("\n")))
+    has_fact = any(field is not None for field in item.fields)
     return ExpectedLine(
-        key=piece.key if owner is None else owner.key,
-        text=stripped,
+        key=item.key,
+        text=shown,
         patterns=tuple(patterns),
-        source=_source(piece, text, profile) if owner is None else owner.source,
-        section=text.section if owner is None else owner.section,
-        repeats=piece.repeats,
+        source=profile.source if has_fact else text.source,
+        section=text.section,
+        repeats=item.repeats,
     )
 
 
-def _source(piece: _Piece, text: SacText, profile: SacProfile) -> str:
-    """Return the class of a line: the fact's in it, where it has one."""
-    return profile.source if any(field is not None for field in piece.fields) else text.source
+def _pattern(text: str) -> bytes:
+    return SacText(text=text, source="X", section="1").pattern

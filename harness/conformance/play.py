@@ -1,8 +1,7 @@
-"""The scenarios that are played on every SAC, by what may be done to it; pure."""
+"""The input rules and scenarios that every SAC is checked by; pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.scenario.kind import GuestKind
@@ -18,132 +17,8 @@ _RESTART_S = 150.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A scenario of the course.
-
-    Attributes:
-        scenario: what is played.
-        section: of docs/facts/sac.md that it is about.
-        is_end: whether there is no prompt behind it to come back to.
-    """
-
-    scenario: Scenario
-    section: str
-    is_end: bool = False
-
-
-def _own(name: str, title: str, description: str, *steps: Step) -> Scenario:
-    return Scenario(
-        name=f"sac-conformance-{name}",
-        title=title,
-        description=description,
-        steps=steps,
-        tags=frozenset({"sac"}),
-        guest=GuestKind.SAC,
-    )
-
-
-_UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
-_GOES = Expect(effects=(say.GOES_DOWN,), within_s=_RESTART_S, allows=RESET | OFF)
-_BUGCHECK = say.CRASHES | RESET
-
-RESTART = (
-    Check(
-        section="1.10",
-        scenario=_own(
-            "restart",
-            "`restart` takes leave and boots again",
-            "Gives `restart`: SAC must take its leave, and machine-info must come again.",
-            Send(line="restart", allows=RESET),
-            _GOES,
-            Expect(effects=(RESTARTS,), within_s=_RESTART_S, allows=RESET),
-            *_UP,
-        ),
-    ),
-    Check(section="1.7", scenario=find_scenario("sac-channels")),
-    Check(section="1.6", scenario=find_scenario("sac-lock")),
-)
-"""A restart, and what needs a fresh boot and spoils it."""
-CRASH = Check(
-    section="1.9",
-    scenario=_own(
-        "crashdump",
-        "`crashdump` stops with bugcheck 0xE2 and boots again",
-        "Gives `crashdump`: the bugcheck's XML, its prompt, the dump and another boot must be seen.",
-        Alive(),
-        Send(line="crashdump", allows=_BUGCHECK),
-        Expect(effects=(*say.bugcheck("0xE2"), RESTARTS), within_s=_RESTART_S, allows=_BUGCHECK),
-        *_UP,
-    ),
-)
-NMI_CRASH = Check(
-    section="1.9",
-    scenario=_own(
-        "nmi",
-        "An NMI stops with bugcheck 0x80 and boots again",
-        "Sends an NMI: the bugcheck's XML, its prompt, the dump and another boot must be seen.",
-        Alive(),
-        Inject(
-            stimulus=Nmi(),
-            effects=(*say.bugcheck("0x80"), RESTARTS),
-            within_s=_RESTART_S,
-            allows=_BUGCHECK,
-        ),
-        *_UP,
-    ),
-)
-SHUTDOWN = Check(
-    section="1.10",
-    scenario=_own(
-        "shutdown",
-        "`shutdown` takes leave and switches off",
-        "Gives `shutdown`: SAC must take its leave, and the power must go.",
-        Alive(),
-        Send(line="shutdown", allows=OFF),
-        Expect(effects=(say.GOES_DOWN, SWITCHES_OFF), within_s=_RESTART_S, allows=OFF),
-    ),
-    is_end=True,
-)
-SHUTDOWN_UNSEEN = Check(
-    section="1.10",
-    scenario=_own(
-        "goodbye",
-        "`shutdown` takes leave",
-        "Gives `shutdown` on a line that does not tell of the power: SAC must take its leave.",
-        Alive(),
-        Send(line="shutdown", allows=OFF),
-        _GOES,
-    ),
-    is_end=True,
-)
-REFUSED = Check(section="1.8", scenario=find_scenario("sac-login-refused"))
-
-
-def pieces(*, is_own: bool, logs_in: bool, has_powershell: bool) -> Iterator[Check]:
-    """Give the shipped scenarios that need no knobs, but those that end a boot.
-
-    Args:
-        is_own: whether processes, clock and addresses may be changed: it is ttylab's guest.
-        logs_in: whether there is an account.
-        has_powershell: whether the guest has it.
-    """
-    yield Check(section="1.6", scenario=find_scenario("sac-help"))
-    if is_own:
-        for name in ("sac-paging", "sac-kill", "sac-time", "sac-ip"):
-            yield Check(section="1.6", scenario=find_scenario(name))
-    if logs_in:
-        yield Check(section="1.8", scenario=find_scenario("sac-cmd"))
-        if has_powershell:
-            yield Check(section="1.8", scenario=find_scenario("sac-powershell"))
-        yield Check(section="1.7", scenario=find_scenario("sac-late"))
-
-
-_IDENTITY = rb"Computer GUID: [^\n]*\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class InputRule:
-    """One rule of docs/facts/sac.md 1.5, all of which ReactOS is the source of.
+    """One rule of docs/facts/sac.md 1.5; ReactOS is the source of all of them.
 
     Attributes:
         key: its name.
@@ -151,13 +26,13 @@ class InputRule:
         keys: what is pressed at an empty prompt.
         pattern: what must follow.
         view: on which bytes.
-        prompts: how many prompts must follow in all; None is not asked.
+        prompts: how many prompts must follow in all; None: any number.
     """
 
     key: str
     says: str
     keys: bytes
-    pattern: bytes = _IDENTITY
+    pattern: bytes = rb"Computer GUID: [^\n]*\n"  # the answer to `id`
     view: View = View.PLAIN
     prompts: int | None = None
 
@@ -186,4 +61,103 @@ RULES = (
         pattern=b"x\x08y",
         view=View.RAW,
     ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A scenario that is played on a SAC.
+
+    Attributes:
+        scenario: what is played.
+        section: of docs/facts/sac.md that it is about.
+        is_end: whether no prompt follows to come back to.
+    """
+
+    scenario: Scenario
+    section: str
+    is_end: bool = False
+
+
+def shipped(section: str, *names: str) -> tuple[Check, ...]:
+    """Return the scenarios of ttylab's library that have these names, as checks of `section`."""
+    return tuple(Check(scenario=find_scenario(name), section=section) for name in names)
+
+
+def _own(
+    section: str, name: str, *, title: str, description: str, steps: tuple[Step, ...], is_end: bool = False
+) -> Check:
+    scenario = Scenario(
+        name=f"sac-conformance-{name}",
+        title=title,
+        description=description,
+        steps=steps,
+        tags=frozenset({"sac"}),
+        guest=GuestKind.SAC,
+    )
+    return Check(scenario=scenario, section=section, is_end=is_end)
+
+
+_UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
+_GOES = Expect(effects=(say.GOES_DOWN,), within_s=_RESTART_S, allows=RESET | OFF)
+_BUGCHECK = say.CRASHES | RESET
+
+RESTART = (
+    _own(
+        "1.10",
+        "restart",
+        title="`restart` says that SAC goes down, and boots again",
+        description="Types `restart`: SAC must say that it goes down, and machine-info must come again.",
+        steps=(
+            Send(line="restart", allows=RESET),
+            _GOES,
+            Expect(effects=(RESTARTS,), within_s=_RESTART_S, allows=RESET),
+            *_UP,
+        ),
+    ),
+    *shipped("1.7", "sac-channels"),
+    *shipped("1.6", "sac-lock"),
+)
+"""A restart, and what needs a fresh boot and spoils it."""
+CRASH = _own(
+    "1.9",
+    "crashdump",
+    title="`crashdump` stops with bugcheck 0xE2 and boots again",
+    description="Types `crashdump`: the bugcheck's XML, its prompt, the dump and another boot must be seen.",
+    steps=(
+        Alive(),
+        Send(line="crashdump", allows=_BUGCHECK),
+        Expect(effects=(*say.bugcheck("0xE2"), RESTARTS), within_s=_RESTART_S, allows=_BUGCHECK),
+        *_UP,
+    ),
+)
+_NMI = Inject(
+    stimulus=Nmi(), effects=(*say.bugcheck("0x80"), RESTARTS), within_s=_RESTART_S, allows=_BUGCHECK
+)
+NMI_CRASH = _own(
+    "1.9",
+    "nmi",
+    title="An NMI stops with bugcheck 0x80 and boots again",
+    description="Sends an NMI: the bugcheck's XML, its prompt, the dump and another boot must be seen.",
+    steps=(Alive(), _NMI, *_UP),
+)
+SHUTDOWN = _own(
+    "1.10",
+    "shutdown",
+    title="`shutdown` says that SAC goes down, and switches off",
+    description="Types `shutdown`: SAC must say that it goes down, and the power must go.",
+    steps=(
+        Alive(),
+        Send(line="shutdown", allows=OFF),
+        Expect(effects=(say.GOES_DOWN, SWITCHES_OFF), within_s=_RESTART_S, allows=OFF),
+    ),
+    is_end=True,
+)
+SHUTDOWN_UNSEEN = _own(
+    "1.10",
+    "goodbye",
+    title="`shutdown` says that SAC goes down",
+    description="Types `shutdown` on a line that does not show the power: SAC must say that it goes down.",
+    steps=(Alive(), Send(line="shutdown", allows=OFF), _GOES),
+    is_end=True,
 )

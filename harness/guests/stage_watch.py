@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from emulator.console.marks import MarkKind, boot_starts
 from emulator.guest_text.sac import BootSign
-from emulator.machine.origin import FORKED
+from emulator.machine.power import FORKED
 from harness.play.session import Session
 from harness.scenario.stages import Stage
 

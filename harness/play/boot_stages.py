@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
-from emulator.guest_text.boots import LOADER, SYSTEM
+from emulator.guest_text.expected import LOADER, SYSTEM
 from harness.scenario.stages import Stage
 
 _FIRST_SIGNS = ((Stage.LOADER, LOADER), (Stage.KERNEL, SYSTEM))

@@ -69,7 +69,7 @@ class PlainView(StreamView):
 
     def feed(self, chunk: bytes) -> int:
         """Take the next raw bytes; return how many bytes of text they added."""
-        before, first, data, position = len(self), self._told, self._held + chunk, 0
+        before, first, data, position = len(self), self._decided, self._held + chunk, 0
         while position < len(data):
             token = _TOKEN.match(data, position)
             if token is not None:

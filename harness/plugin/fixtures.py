@@ -12,9 +12,8 @@ from typing import Any, TypeAlias
 import pytest
 
 from emulator.clock import Deadline
-from emulator.machine.board import Board
 from emulator.machine.machine import Machine
-from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
+from emulator.machine.spec import Board, Device, Firmware, MachineSpec, MachineType
 from emulator.snapshots.pool import MachinePool
 from harness.guests.linux import LinuxGuest
 from harness.play.screen import Screen

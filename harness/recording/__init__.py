@@ -1,1 +1,1 @@
-"""Recordings of real consoles, and copies of them without what is nobody else's business."""
+"""Recordings of real consoles, and copies of them without what is private."""

@@ -1,32 +1,47 @@
-"""Record a console into a directory, with a person or a program at it."""
+"""Recordings on the user's disk: record a console into a directory, read one, write its sanitised copy."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import Chunk
-from emulator.console.transcript import CONSOLE_FILE, TIMELINE_FILE, DirectorySink
+from emulator.console.transcript import (
+    CONSOLE_FILE,
+    TIMELINE_FILE,
+    DirectorySink,
+    Transcript,
+    load_transcript,
+    mark_line,
+)
 from emulator.errors import SpecError
 from emulator.machine.ledger import Entry
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import MachineSpec
-from harness.recording.kept import open_private_directory
+from emulator.sac.knobs import PROFILES
+from emulator.sac.profile import load_profile
+from harness.recording.sanitise import Recording, Sanitised, sanitise
 from harness.run.lab import Lab
 from harness.targets.serial_port import open_port
 from harness.terminal.interactive import links_in, links_of
 from harness.terminal.terminal import Terminal, greet
 
+RAW, SANITISED = "raw", "sanitised"
+"""Directories inside a recording's: the user's own, and the one for others."""
 QUIET_S = 2.0
 """After the end of a piped input: how long the guest may be silent before the recording ends."""
 _ENDS = frozenset({"off", "gone"})
+_SHORTEST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +50,7 @@ class RecordOptions:
 
     Attributes:
         stay_s: leave after so many seconds; None leaves when the user, the input or the guest ends.
-        writable: whether what is typed reaches the guest.
+        writable: whether typed keys reach the guest.
     """
 
     stay_s: float | None = None
@@ -51,7 +66,7 @@ class RecordOptions:
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """Let what is made in the block be the user's alone: files 0600, directories 0700."""
+    """Make all files of the block private to the user: files 0600, directories 0700."""
     before = os.umask(0o077)
     try:
         yield
@@ -60,7 +75,7 @@ def private_files() -> Iterator[None]:
 
 
 def record_image(spec: MachineSpec, lab: Lab, *, label: str, options: RecordOptions) -> None:
-    """Boot `spec`, record its console into the lab's run directory until the user or the guest ends.
+    """Boot `spec` and record its console into the lab's run directory until the user or the guest ends.
 
     Raises:
         SpecError: the directory is not empty.
@@ -79,7 +94,7 @@ def record_image(spec: MachineSpec, lab: Lab, *, label: str, options: RecordOpti
 
 
 def record_port(url: str, *, baudrate: int, directory: Path, options: RecordOptions) -> None:
-    """Record a serial port into `directory` until the user ends, or the port is gone.
+    """Record a serial port into `directory` until the user ends or the port is gone.
 
     Raises:
         SpecError: there is no such port, or the directory is not empty.
@@ -114,7 +129,7 @@ def record_machine(entry: Entry, *, directory: Path, options: RecordOptions) -> 
 
 
 class _Follower:
-    """Copies a growing transcript, line by line; it outlives the files it reads."""
+    """Copies a growing transcript line by line, also after its files were removed."""
 
     def __init__(self, console: int, timeline: int, sink: DirectorySink) -> None:
         self._console = console
@@ -133,7 +148,7 @@ class _Follower:
         return self._is_closed
 
     def end(self) -> None:
-        """Write the last line, if the machine has not."""
+        """Write the last line, unless the machine has."""
         if not self._is_closed:
             self._sink.record({"t": self._at, "closed": "the recording ended"})
         self._sink.close()
@@ -167,3 +182,120 @@ def _open_follower(source: Path, directory: Path) -> Iterator[_Follower]:
         follower = _Follower(opened[0], opened[1], DirectorySink(directory, console="ttyS0"))
         stack.callback(follower.end)
         yield follower
+
+
+# -- directories -----------------------------------------------------------------------------------
+
+
+def _make_directory(directory: Path) -> None:
+    """Make a new directory that only its owner may enter.
+
+    Raises:
+        SpecError: it exists and is not empty, or it can't be made.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise SpecError(f"{directory} is not empty; a recording needs a directory of its own")
+        directory.chmod(0o700)
+    except OSError as error:
+        raise SpecError(f"{directory}: can't be made: {error.strerror}") from error
+
+
+@contextmanager
+def open_private_directory(directory: Path) -> Iterator[None]:
+    """Make a directory to record into; nothing of it is left after a failure before the first byte.
+
+    Raises:
+        SpecError: it exists and is not empty, or it can't be made.
+    """
+    made = [one for one in (directory, directory.parent) if not one.exists()]
+    _make_directory(directory)
+    try:
+        yield
+    except BaseException:
+        console = directory / CONSOLE_FILE
+        if not console.exists() or not console.stat().st_size:
+            for name in (CONSOLE_FILE, TIMELINE_FILE):
+                (directory / name).unlink(missing_ok=True)
+            with suppress(OSError):  # QEMU's own messages are there, and say why
+                for one in made:
+                    one.rmdir()
+        raise
+
+
+def read_recording(directory: Path) -> tuple[Recording, Transcript]:
+    """Return what a directory holds, and the transcript that it was read from.
+
+    Raises:
+        SpecError: it holds no transcript, or one whose bytes and stamps do not agree.
+    """
+    transcript = load_transcript(directory)
+    chunks = transcript.chunks
+    ends = (0, *(chunk.end for chunk in chunks))
+    starts = (*(chunk.start for chunk in chunks), len(transcript))
+    if ends != starts:
+        raise SpecError(f"{directory}: {transcript.truncated}")
+    recording = Recording(
+        output=transcript.read(), chunks=chunks, typed=transcript.typed, marks=transcript.marks
+    )
+    return recording, transcript
+
+
+def write_recording(directory: Path, recording: Recording, *, console: str, closed: str) -> None:
+    """Write a recording into a new directory, in the form of a transcript.
+
+    Raises:
+        SpecError: the directory is not empty, or can't be made.
+        OSError: the disk is full.
+    """
+    _make_directory(directory)
+    lines: list[tuple[float, Chunk | Mapping[str, object]]] = [
+        *((one.at, one) for one in recording.chunks),
+        *(
+            (one.at, {"t": one.at, "at": one.offset, "in": base64.b64encode(one.data).decode()})
+            for one in recording.typed
+        ),
+        *((one.at, mark_line(one)) for one in recording.marks),
+    ]
+    lines.sort(key=lambda one: one[0])  # stable: at one moment output comes first, and marks last
+    with closing(DirectorySink(directory, console=console)) as sink:
+        for _, line in lines:
+            if isinstance(line, Chunk):
+                sink.output(recording.output[line.start : line.end], line)
+            else:
+                sink.record(line)
+        sink.record({"t": lines[-1][0] if lines else 0.0, "closed": closed})
+
+
+def sanitise_directory(directory: Path, *, words: Iterable[str] = ()) -> tuple[Path, Sanitised]:
+    """Write the sanitised copy of what `directory` holds, in place of an earlier one; return where it is.
+
+    Args:
+        directory: a recording's, or any directory with a transcript (a cell's), whose copy is written
+            beside it.
+        words: more that is to be hidden.
+
+    Raises:
+        SpecError: there is no recording, or it is not whole.
+        LabError: a secret would survive; there is no copy then.
+        OSError: the copy can't be written.
+    """
+    has_both = (directory / RAW).is_dir()
+    source = directory / RAW if has_both else directory
+    place = directory / SANITISED if has_both else directory.with_name(f"{directory.name}-{SANITISED}")
+    recording, transcript = read_recording(source)
+    for name in (CONSOLE_FILE, TIMELINE_FILE):
+        (place / name).unlink(missing_ok=True)
+    made = sanitise(recording, words=words, ordinary=ordinary_words())
+    name = "console" if "/" in transcript.name else transcript.name  # a URL names hosts
+    write_recording(place, made.recording, console=name, closed="the recording ended")
+    return place, made
+
+
+@cache
+def ordinary_words() -> frozenset[str]:
+    """Return the words of which Windows' own texts are made, in lower case."""
+    texts = (text.text for name in PROFILES for text in load_profile(name).texts.values())
+    found = (word for text in texts for word in re.findall(r"[A-Za-z]+", text))
+    return frozenset(word.lower() for word in found if len(word) >= _SHORTEST)

@@ -1,17 +1,18 @@
-"""Make a copy of a recording without what is somebody's: same length, same times, same marks; pure.
+"""Make a copy of a recording without what is private: same length, same times, same marks; pure.
 
 Every replacement has as many bytes as what it replaces, so offsets, stamps and screens stay what they are.
-First all secrets are found, in every sight of the bytes; then each is replaced wherever it can be seen, in
-what the guest wrote, what was typed, and the details of marks; then the copy is searched for each again.
+First all secrets are found, in every view of the bytes; then each is replaced wherever it can be seen: in
+what the guest wrote, in what was typed, in the details of marks. Then the copy is searched for each of them.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate, pairwise
 
 from emulator.console.marks import Chunk, Mark, Typed
 from emulator.errors import LabError
@@ -19,26 +20,25 @@ from harness.recording.secrets import Placeholders, SecretKind, find_secrets, fi
 from harness.recording.text_view import (
     NOWHERE,
     CellScreen,
-    Sight,
+    TextView,
     align_cuts,
-    line_sight,
-    raw_sight,
-    tight_sight,
+    line_view,
+    raw_view,
+    tight_view,
     width,
 )
-from harness.recording.typed_lines import TypedLine, find_starred, name_answers, split_typed
 
 SHORTEST = 3
 """Characters of a name that is looked for everywhere; a shorter one is hidden where it stands as a name."""
 _STARS = re.compile(r"Password: ?(\*+)")
 _ADDRESSES = frozenset({SecretKind.GUID, SecretKind.IPV4, SecretKind.IPV6, SecretKind.MAC})
 _DISTINCT = 6
-"""Letters from which on a name is looked for inside of words too."""
+"""Letters that a name must have to be looked for inside words too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """What came of a console.
+    """What was recorded of a console.
 
     Attributes:
         output: the guest's bytes.
@@ -76,26 +76,23 @@ def sanitise(
 
     Args:
         recording: what was recorded.
-        words: more that is to be hidden, in any case of letters.
+        words: more that is to be hidden, in upper or lower case.
         ordinary: words, in lower case, that are Windows' own; a name that is one of them is hidden only
             where it stands as a name.
 
     Raises:
-        LabError: a secret can still be seen in the copy; which kind it is stands in the text.
+        LabError: a secret can still be seen in the copy; the text says of which kind it is.
     """
-    looked = _Looked(recording)
-    found = _find(looked, words=words, ordinary=ordinary)
-    names = Placeholders(found.everywhere)
-    output, typed = _Patches(recording.output), _Patches(looked.all_typed)
-    for kind, value, sight, start, is_typed in found.places:
-        (typed if is_typed else output).write(sight, start, names.of(kind, value))
-    pattern = found.pattern()
-    for sights, patches in ((looked.sights, output), (looked.typed_sights, typed)):
-        for sight in sights:
-            for hit in pattern.finditer(sight.text) if pattern else ():
-                kind = found.everywhere[hit[0].casefold()]
-                patches.write(sight, hit.start(), names.of(kind, hit[0]))
-    for line in looked.lines:
+    views = _Views(recording)
+    found = _find(views, words=words, ordinary=ordinary)
+    output, typed = _Patches(recording.output), _Patches(views.all_typed)
+    for kind, value, view, start, is_typed in found.places:
+        (typed if is_typed else output).write(view, start, found.names.of(kind, value))
+    for several, patches in ((views.output, output), (views.typed, typed)):
+        for view in several:
+            for hit in found.pattern.finditer(view.text):
+                patches.write(view, hit.start(), found.placeholder(hit))
+    for line in views.lines:
         if _answer(line) is not None:
             typed.blank(line.erased)
     copy = Recording(
@@ -103,62 +100,59 @@ def sanitise(
         chunks=recording.chunks,
         typed=_cut_typed(recording.typed, bytes(typed.data)),
         marks=tuple(
-            replace(mark, detail=_clean(mark.detail, pattern, found, names)) for mark in recording.marks
+            replace(mark, detail={key: _clean(value, found) for key, value in mark.detail.items()})
+            for mark in recording.marks
         ),
     )
-    _require_clean(copy, pattern, found)
+    _require_clean(copy, found)
     return Sanitised(recording=copy, counts=found.counts(), in_place=len(found.in_place))
 
 
 # -- finding ---------------------------------------------------------------------------------------
 
 
-class _Looked:
-    """A recording, looked at in every way."""
+class _Views:
+    """All views of a recording."""
 
     def __init__(self, recording: Recording) -> None:
-        self.output = recording.output
+        self._bytes = recording.output
         self.all_typed = b"".join(typed.data for typed in recording.typed)
         self.lines = split_typed([(typed.offset, typed.data) for typed in recording.typed])
-        self._cell_sights, questions = _look_at_cells(self.output, [line.at for line in self.lines])
+        cells, questions = _look_at_cells(self._bytes, [line.at for line in self.lines])
+        self.telling = [line_view(self._bytes), *cells]  # where what stands before a secret gives it away
         name_answers(self.lines, questions)
-        find_starred(self.lines, list(_find_stars([line_sight(self.output), *self._cell_sights])))
+        find_starred(self.lines, list(_find_stars(self.telling)))
 
     @cached_property
-    def telling(self) -> list[Sight]:
-        """What tells of secrets by what stands before them."""
-        return [line_sight(self.output), *self._cell_sights]
+    def output(self) -> list[TextView]:
+        """Those in which a secret of the guest's bytes can be seen."""
+        return [*self.telling, raw_view(self._bytes), tight_view(self._bytes)]
 
     @cached_property
-    def sights(self) -> list[Sight]:
-        """Everything in which a secret of the guest's bytes can be seen."""
-        return [*self.telling, raw_sight(self.output), tight_sight(self.output)]
-
-    @cached_property
-    def typed_sights(self) -> list[Sight]:
-        """Everything in which a secret of the typed bytes can be seen."""
-        whole = [raw_sight(self.all_typed), tight_sight(self.all_typed)] if self.all_typed else []
-        return [*(line.sight for line in self.lines), *whole]
+    def typed(self) -> list[TextView]:
+        """Those in which a secret of the typed bytes can be seen."""
+        whole = [raw_view(self.all_typed), tight_view(self.all_typed)] if self.all_typed else []
+        return [*(line.view for line in self.lines), *whole]
 
 
-def _look_at_cells(data: bytes, offsets: Sequence[int]) -> tuple[list[Sight], list[str]]:
+def _look_at_cells(data: bytes, offsets: Sequence[int]) -> tuple[list[TextView], list[str]]:
     """Return what a terminal shows over time, and what stood before its cursor at each of `offsets`."""
-    screen, sights, questions, shown = CellScreen(), list[Sight](), list[str](), 0
+    screen, views, questions, shown = CellScreen(), list[TextView](), list[str](), 0
     for cut in align_cuts(data, offsets):
-        sights += screen.show(data[shown:cut], shown)
+        views += screen.show(data[shown:cut], shown)
         shown = cut
         questions.append(screen.line_before_cursor())
-    sights += screen.show(data[shown:], shown)
-    return [*sights, *screen.look()], questions
+    views += screen.show(data[shown:], shown)
+    return [*views, *screen.look()], questions
 
 
-def _find_stars(sights: Iterable[Sight]) -> Iterable[tuple[int, int]]:
-    for sight in sights:
-        for found in _STARS.finditer(sight.text):
-            yield sight.starts[found.start(1)], len(found[1])
+def _find_stars(views: Iterable[TextView]) -> Iterator[tuple[int, int]]:
+    for view in views:
+        for found in _STARS.finditer(view.text):
+            yield view.starts[found.start(1)], len(found[1])
 
 
-@dataclass(slots=True)
+@dataclass
 class _Found:
     """The secrets of a recording.
 
@@ -166,33 +160,44 @@ class _Found:
         ordinary: words that are hidden only where they stand as names, in lower case.
         everywhere: kinds by value in lower case.
         in_place: kinds by value, of those that are hidden only where they stand as such.
-        places: where those stand: kind, value, sight, index, whether in what was typed.
+        places: where those stand: kind, value, view, index, whether in what was typed.
     """
 
     ordinary: frozenset[str]
     everywhere: dict[str, SecretKind] = field(default_factory=dict)
     in_place: dict[str, SecretKind] = field(default_factory=dict)
-    places: list[tuple[SecretKind, str, Sight, int, bool]] = field(default_factory=list)
+    places: list[tuple[SecretKind, str, TextView, int, bool]] = field(default_factory=list)
 
-    def add(self, kind: SecretKind, value: str, sight: Sight, start: int, *, is_typed: bool) -> None:
+    def add(self, kind: SecretKind, value: str, view: TextView, start: int, *, is_typed: bool) -> None:
         folded = value.casefold()
         is_word = (
             len(value) < SHORTEST or folded in self.ordinary or is_common_name(value) or set(value) == {"*"}
         )
         if kind not in _ADDRESSES and is_word:
             self.in_place.setdefault(folded, kind)
-            self.places.append((kind, value, sight, start, is_typed))
+            self.places.append((kind, value, view, start, is_typed))
         else:
             self.everywhere.setdefault(folded, kind)
 
-    def pattern(self) -> re.Pattern[str] | None:
-        """Return what finds every value that is hidden everywhere, the longest first."""
+    @cached_property
+    def names(self) -> Placeholders:
+        """The placeholders; all secrets must have been added."""
+        return Placeholders(self.everywhere)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """What finds every value that is hidden everywhere, the longest first; all must have been added."""
         longest = sorted(self.everywhere, key=lambda value: (-len(value), value))
         each = (_bounded(value, self.everywhere[value]) for value in longest)
-        return re.compile("|".join(each), re.IGNORECASE) if longest else None
+        return re.compile("|".join(each) or "(?!)", re.IGNORECASE)
+
+    def kind_of(self, hit: re.Match[str]) -> SecretKind:
+        return self.everywhere[hit[0].casefold()]
+
+    def placeholder(self, hit: re.Match[str]) -> str:
+        return self.names.of(self.kind_of(hit), hit[0])
 
     def counts(self) -> dict[SecretKind, int]:
-        """Return how many values there are of each kind."""
         counted = Counter((*self.everywhere.values(), *self.in_place.values()))
         return {kind: counted[kind] for kind in SecretKind if counted[kind]}
 
@@ -206,27 +211,137 @@ def _bounded(value: str, kind: SecretKind) -> str:
     return text
 
 
-def _find(looked: _Looked, *, words: Iterable[str], ordinary: frozenset[str]) -> _Found:
-    found = _Found(ordinary=ordinary)
-    for word in words:
-        found.everywhere[word.casefold()] = SecretKind.WORD
-    for line in looked.lines:
-        kind, text = _answer(line), line.sight.text.strip()
+def _find(views: _Views, *, words: Iterable[str], ordinary: frozenset[str]) -> _Found:
+    found = _Found(ordinary, everywhere={word.casefold(): SecretKind.WORD for word in words})
+    for line in views.lines:
+        kind, text = _answer(line), line.text.strip()
         if kind is not None and text:
-            start = len(line.sight.text) - len(line.sight.text.lstrip())
-            found.add(kind, text, line.sight, start, is_typed=True)
-    for sights, is_typed in ((looked.telling, False), (looked.typed_sights, True)):
-        for sight in sights:
-            for secret in find_secrets(sight.text):
-                found.add(secret.kind, secret.value, sight, secret.start, is_typed=is_typed)
+            found.add(kind, text, line.view, line.text.index(text), is_typed=True)
+    for several, is_typed in ((views.telling, False), (views.typed, True)):
+        for view in several:
+            for secret in find_secrets(view.text):
+                found.add(secret.kind, secret.value, view, secret.start, is_typed=is_typed)
     return found
 
 
+# -- what was typed --------------------------------------------------------------------------------
+
+_ASKS = re.compile(
+    r"(?P<label>username|user name|login|domain|password|passphrase)[^:]*:[^:]*$", re.IGNORECASE
+)
+_ANSWERS = {"domain": SecretKind.DOMAIN, "password": SecretKind.PASSWORD, "passphrase": SecretKind.PASSWORD}
+_WINDOWS = {SecretKind.USER: SecretKind.DOMAIN, SecretKind.DOMAIN: SecretKind.PASSWORD}
+_OTHER = {SecretKind.USER: SecretKind.PASSWORD}
+_ERASES = "\b\x7f"
+_RECENT = 3
+"""How many lines before a password's stars may be the password."""
+
+
+@dataclass(slots=True)
+class TypedLine:
+    """One line that was typed.
+
+    Attributes:
+        at: how many bytes the guest had written when the line was begun.
+        characters: as they stood at Enter.
+        starts: for each character its offset in all that was typed.
+        erased: offsets of the characters that were erased.
+        kind: what it is, if it answers a question of a login.
+    """
+
+    at: int
+    characters: list[str] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    erased: list[int] = field(default_factory=list)
+    kind: SecretKind | None = None
+
+    @property
+    def text(self) -> str:
+        """The characters as one text."""
+        return "".join(self.characters)
+
+    @property
+    def view(self) -> TextView:
+        """The line as a view of the typed bytes."""
+        return TextView(text=self.text, starts=self.starts)
+
+    def take(self, character: str, start: int) -> None:
+        """Add a character, or erase the last one."""
+        if character in _ERASES:
+            if self.characters:
+                self.characters.pop()
+                self.erased.append(self.starts.pop())
+        elif character.isprintable() or not character.isascii():
+            self.characters.append(character)
+            self.starts.append(start)
+
+
+def split_typed(typed: Sequence[tuple[int, bytes]]) -> list[TypedLine]:
+    """Return the lines of what was typed, edited by backspaces; the last one may lack its Enter.
+
+    Args:
+        typed: in order, how many bytes the guest had written, and what was typed then.
+    """
+    lines: list[TypedLine] = []
+    current: TypedLine | None = None
+    written = [at for at, data in typed for _ in data]
+    position = 0
+    for character in b"".join(data for _, data in typed).decode("utf-8", "surrogateescape"):
+        current = current or TypedLine(written[position])
+        if character in "\r\n":
+            lines.append(current)
+            current = None
+        else:
+            current.take(character, position)
+        position += width(character)
+    return lines if current is None else [*lines, current]
+
+
+def name_answers(lines: Sequence[TypedLine], questions: Sequence[str]) -> None:
+    """Set the kind of each line that answers a login's question.
+
+    A line that is typed ahead answers the question after the one before it.
+
+    Args:
+        lines: as typed.
+        questions: what stood before the cursor as each line was begun.
+    """
+    label, order = "", _WINDOWS
+    last: SecretKind | None = None
+    for line, question in zip(lines, questions, strict=True):
+        found = _ASKS.search(question)
+        asked = found["label"].lower() if found is not None else ""
+        ahead = order.get(last) if last is not None and (not asked or asked == label) else None
+        if ahead is not None:
+            line.kind = ahead
+        elif asked:
+            label, line.kind = asked, _ANSWERS.get(asked, SecretKind.USER)
+            if line.kind is SecretKind.USER:
+                order = _OTHER if asked == "login" else _WINDOWS
+        last = line.kind
+
+
+def find_starred(lines: Sequence[TypedLine], stars: Sequence[tuple[int, int]]) -> None:
+    """Set the kind of lines that were echoed as stars, where no question gave it.
+
+    Args:
+        lines: as typed.
+        stars: for each password's echo the offset of its first star, and how many there are.
+    """
+    for offset, count in stars:
+        recent = [line for line in lines if line.at <= offset][-_RECENT:]
+        if any(line.kind is SecretKind.PASSWORD for line in recent):
+            continue
+        for line in recent:
+            if line.kind is None and len(line.characters) == count:
+                line.kind = SecretKind.PASSWORD
+
+
 def _answer(line: TypedLine) -> SecretKind | None:
-    """Return what a typed line is, if it is somebody's; a password always is, whatever it looks like."""
+    """Return what a typed line is, if it is private; a password always is, whatever it looks like."""
     if line.kind is None or line.kind is SecretKind.PASSWORD:
         return line.kind
-    return None if is_kept(line.kind, line.sight.text.strip()) else line.kind
+    return None if is_kept(line.kind, line.text.strip()) else line.kind
 
 
 # -- replacing -------------------------------------------------------------------------------------
@@ -244,10 +359,10 @@ class _Patches:
         self._original = data
         self._done = bytearray(len(data))
 
-    def write(self, sight: Sight, start: int, made: str) -> None:
-        """Replace the characters of `sight` from `start` on by those of `made`."""
+    def write(self, view: TextView, start: int, made: str) -> None:
+        """Replace the characters of `view` from `start` on by those of `made`."""
         for index, character in enumerate(made, start=start):
-            offset = sight.starts[index]
+            offset = view.starts[index]
             if offset != NOWHERE:
                 self._put(offset, character)
 
@@ -274,50 +389,42 @@ def _size(data: bytes, offset: int) -> int:
 
 
 def _cut_typed(typed: Sequence[Typed], data: bytes) -> tuple[Typed, ...]:
-    pieces: list[Typed] = []
-    start = 0
-    for one in typed:
-        pieces.append(replace(one, data=data[start : start + len(one.data)]))
-        start += len(one.data)
-    return tuple(pieces)
+    """Return `typed` with `data`, which is as long in all, in place of what was typed."""
+    ends = list(accumulate((len(one.data) for one in typed), initial=0))
+    return tuple(
+        replace(one, data=data[start:end]) for one, (start, end) in zip(typed, pairwise(ends), strict=True)
+    )
 
 
-def _clean(
-    value: Mapping[str, object], pattern: re.Pattern[str] | None, found: _Found, names: Placeholders
-) -> dict[str, object]:
-    """Return a mark's details without the values."""
-
-    def clean(one: object) -> object:
-        if isinstance(one, str):
-            return _clean_text(one, pattern, found, names)
-        if isinstance(one, Mapping):
-            return {key: clean(inner) for key, inner in one.items()}
-        return [clean(inner) for inner in one] if isinstance(one, list | tuple) else one
-
-    return {key: clean(inner) for key, inner in value.items()}
+def _clean(value: object, found: _Found) -> object:
+    """Return a detail of a mark without secrets."""
+    if isinstance(value, str):
+        return _clean_text(value, found)
+    if isinstance(value, Mapping):
+        return {key: _clean(inner, found) for key, inner in value.items()}
+    return [_clean(inner, found) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _clean_text(text: str, pattern: re.Pattern[str] | None, found: _Found, names: Placeholders) -> str:
-    if pattern is not None:
-        text = pattern.sub(lambda hit: names.of(found.everywhere[hit[0].casefold()], hit[0]), text)
+def _clean_text(text: str, found: _Found) -> str:
+    text = found.pattern.sub(found.placeholder, text)
     for secret in sorted(find_secrets(text), key=lambda one: -one.start):
-        if secret.value not in names.given:
-            made = names.of(secret.kind, secret.value)
+        if secret.value not in found.names.given:
+            made = found.names.of(secret.kind, secret.value)
             text = text[: secret.start] + made + text[secret.start + len(secret.value) :]
     return text
 
 
-def _require_clean(copy: Recording, pattern: re.Pattern[str] | None, found: _Found) -> None:
+def _require_clean(copy: Recording, found: _Found) -> None:
     """Search the copy for every value.
 
     Raises:
         LabError: one is there.
     """
-    if pattern is None:
+    if not found.everywhere:
         return
-    looked = _Looked(copy)
-    for sight in (*looked.sights, *looked.typed_sights):
-        hit = pattern.search(sight.text)
+    views = _Views(copy)
+    for view in (*views.output, *views.typed):
+        hit = found.pattern.search(view.text)
         if hit is not None:
-            kind = found.everywhere[hit[0].casefold()].value
+            kind = found.kind_of(hit).value
             raise LabError(f"a {kind} can still be seen in the sanitised copy, which was not written")

@@ -1,7 +1,7 @@
-"""Which words of a console's text are somebody's: names, passwords, addresses, numbers; pure.
+"""The words of a console's text that are private: names, passwords, addresses, numbers; pure.
 
-A name is known by what stands before it, an address by its shape. What Windows itself says is nobody's: the
-GUIDs and names that docs/facts/sac.md has, and accounts that every system has.
+A name is known by what stands before it, an address by its shape. What Windows itself says is not private:
+the GUIDs and names of docs/facts/sac.md, and accounts that every system has.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from itertools import count
 
 
 class SecretKind(StrEnum):
-    """What a secret is."""
+    """Kinds of secrets."""
 
     HOST = "computer name"
     USER = "user name"
@@ -27,7 +27,7 @@ class SecretKind(StrEnum):
     MAC = "MAC address"
     SERIAL = "serial number"
     ENCODED = "encoded command"
-    WORD = "word that was named"
+    WORD = "given word"
 
 
 _STEMS = {
@@ -43,9 +43,9 @@ _TRIES = 4096
 
 
 def replacement(kind: SecretKind, value: str, number: int) -> str:  # noqa: PLR0911  # one for each shape
-    """Return the placeholder number `number` (from 1 on) for `value`; it has as many characters.
+    """Return placeholder number `number` (from 1 on) for `value`, with as many characters.
 
-    It is of the same shape: digits, separators and their places stay what they are in addresses and GUIDs.
+    It has the same shape: in addresses and GUIDs separators stay where they are.
     """
     match kind:
         case SecretKind.GUID:
@@ -66,39 +66,35 @@ def replacement(kind: SecretKind, value: str, number: int) -> str:  # noqa: PLR0
 
 
 def fit(character: str, size: int) -> str:
-    """Return `character`, or one that has `size` bytes where it has not."""
+    """Return `character` if it has `size` bytes, else one that has."""
     return character if size == 1 and character.isascii() else _FILLERS.get(size, "x")
 
 
 class Placeholders:
-    """Gives every value its placeholder, the same each time; none holds a value that is to be hidden.
+    """Gives each value its placeholder, the same each time; none contains a value that is to be hidden.
 
-    Attributes:
-        values: all that is to be hidden, in lower case.
+    Args:
+        hidden: all values that are to be hidden.
     """
 
-    def __init__(self, values: Iterable[str]) -> None:
-        self.values = frozenset(value.casefold() for value in values if value)
+    def __init__(self, hidden: Iterable[str]) -> None:
+        self._hidden = frozenset(value.casefold() for value in hidden if value)
         self._given: dict[tuple[SecretKind, str], str] = {}
         self._numbers = {kind: count(1) for kind in SecretKind}
 
     def of(self, kind: SecretKind, value: str) -> str:
-        """Return the placeholder of `value`; case makes no other value."""
+        """Return the placeholder of `value`, the same in upper and lower case."""
         key = (kind, value.casefold())
         if key not in self._given:
             tries = (replacement(kind, value, next(self._numbers[kind])) for _ in range(_TRIES))
-            made = next((one for one in tries if not self._tells(one)), None)
-            self._given[key] = "*" * len(value) if made is None else made
+            harmless = (made for made in tries if not any(one in made.casefold() for one in self._hidden))
+            self._given[key] = next(harmless, "*" * len(value))
         return self._given[key]
 
     @property
     def given(self) -> frozenset[str]:
         """All placeholders so far."""
         return frozenset(self._given.values())
-
-    def _tells(self, made: str) -> bool:
-        folded = made.casefold()
-        return any(value in folded for value in self.values)
 
 
 def _name(stem: str, value: str, number: int) -> str:
@@ -118,9 +114,9 @@ def _address(value: str, number: int) -> str:
 
 
 def _numbered(value: str, number: str, *, digits: str, filler: str) -> str:
-    """Return `value` with `filler` for all its digits, but `number` in the last of them."""
-    count_of = len(re.findall(f"[{digits}]", value))
-    shown = iter((number.rjust(count_of, filler))[-count_of:] if count_of else "")
+    """Return `value` with `number` in the last of its digits, and `filler` for the others."""
+    places = len(re.findall(f"[{digits}]", value))
+    shown = iter(number.rjust(places, filler)[-places:] if places else "")
     return re.sub(f"[{digits}]", lambda _: next(shown), value)
 
 
@@ -142,15 +138,15 @@ _KEPT_NAMES = re.compile(
 )
 """Names that every system has."""
 _NO_WORD = re.compile(r"\*+|%.*")
-"""What stands for a word: a password's stars, a variable."""
+"""What is shown in place of a word: a password's stars, a variable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
-    """A word that is somebody's, and where it stands in the text.
+    """A private word, and where it stands in the text.
 
     Attributes:
-        kind: what it is.
+        kind: its kind.
         value: the word.
         start: its first character's index.
     """
@@ -162,7 +158,7 @@ class Secret:
 
 _NAME = r"([\w.$-]+)"
 _WORDS = r"(\S+(?: \S+)*)"
-"""With single blanks at most: where rows are drawn, more of them end what stands in one."""
+"""With single blanks at most: in a drawn row, several blanks end a value."""
 _HEX = "[0-9A-Fa-f]"
 _HOST, _USER, _DOMAIN, _SERIAL = SecretKind.HOST, SecretKind.USER, SecretKind.DOMAIN, SecretKind.SERIAL
 _CONTEXTS: tuple[tuple[str, tuple[SecretKind, ...]], ...] = (
@@ -211,7 +207,7 @@ _SHAPES: Mapping[SecretKind, re.Pattern[str]] = {
 
 
 def find_secrets(text: str) -> Iterator[Secret]:
-    """Give the secrets of `text`, as far as it tells of them; some may come twice."""
+    """Give the secrets that `text` shows; some may come twice."""
     for pattern, kinds in _RULES:
         for found in pattern.finditer(text):
             for group, kind in enumerate(kinds, start=1):
@@ -224,12 +220,12 @@ def find_secrets(text: str) -> Iterator[Secret]:
 
 
 def is_common_name(value: str) -> bool:
-    """Tell whether every system has this name."""
+    """Tell whether every system has an account or domain of this name."""
     return _KEPT_NAMES.fullmatch(value) is not None
 
 
 def is_kept(kind: SecretKind, value: str) -> bool:  # noqa: PLR0911  # one for each kind
-    """Tell whether `value` is nobody's, or not of its kind at all."""
+    """Tell whether `value` is not private, or not of that kind at all."""
     match kind:
         case SecretKind.GUID:
             return value.lower() in KEPT_GUIDS
@@ -254,14 +250,13 @@ def is_kept(kind: SecretKind, value: str) -> bool:  # noqa: PLR0911  # one for e
 def _is_common(value: str) -> bool:
     try:
         address = IPv4Address(".".join(str(int(part)) for part in value.split(".")))
-    except (AddressValueError, ValueError):  # a version
+    except ValueError:  # a version
         return True
-    return str(address).partition(".")[0] in {"0", "127", "255"}
+    return address.packed[0] in {0, 127, 255}
 
 
 def _is_address(value: str) -> bool:
     try:
-        address = IPv6Address(value)
-    except AddressValueError:  # a time of day
+        return int(IPv6Address(value)) > 1
+    except ValueError:  # a time of day
         return False
-    return int(address) > 1

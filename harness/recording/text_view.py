@@ -1,8 +1,8 @@
-"""Ways of looking at a console's bytes, each character with the way back to its byte; pure.
+"""Text views of a console's bytes, in which each character knows the byte that it comes from; pure.
 
-A name that stands on a screen need not stand in the stream: escape sequences cut it, a cursor that jumps
-writes it in pieces, column 80 wraps it. So the bytes are looked at as they came, without sequences, and on a
-terminal whose cells know which byte wrote them.
+A name that stands on a screen need not stand in the stream: escape sequences cut it, a jumping cursor
+writes it in pieces, column 80 wraps it. So there are views of the bytes as they came, without sequences, and
+on a terminal whose cells know which byte wrote them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import pyte
 from harness.play.views import COLUMNS
 
 ROWS = 25
-"""One more than SAC has: a screen of 24 rows fits, and Microsoft speaks of 80x25."""
+"""One more than SAC has: a screen of 24 rows fits, and Microsoft's own documents say 80x25."""
 NOWHERE = -1
-"""Stands for the byte of a character that no byte wrote."""
+"""The offset of a character that no byte wrote."""
 
 _TOKEN = re.compile(
     rb"\x1b\[[0-?]*[ -/]*(?P<final>[@-~])"
@@ -31,16 +31,16 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _ROW_MOVES = frozenset(b"HfABEFd")
-"""Final bytes after which text goes on in another row."""
+"""Final bytes of sequences after which text goes on in another row."""
 _RUNS = re.compile(rb"[\x20-\x7e\x80-\xff]+|[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
-    """A text that can be seen in the bytes.
+class TextView:
+    """A text that can be read in the bytes.
 
     Attributes:
-        text: bytes that are not UTF-8 are lone surrogates in it.
+        text: the text; bytes that are not UTF-8 are lone surrogates in it.
         starts: for each character the offset of its first byte, or NOWHERE.
     """
 
@@ -49,13 +49,13 @@ class Sight:
 
 
 def width(character: str) -> int:
-    """Return how many bytes a character of a sight stands for."""
+    """Return how many bytes a character of a view stands for."""
     return len(character.encode("utf-8", "surrogateescape"))
 
 
 @dataclass(slots=True)
 class _Writer:
-    """Collects a sight."""
+    """Collects a view."""
 
     parts: list[str] = field(default_factory=list)
     starts: array[int] = field(default_factory=lambda: array("q"))
@@ -79,28 +79,28 @@ class _Writer:
         self.starts.extend(starts)
         self.starts.extend([NOWHERE] * len(between))
 
-    def sight(self) -> Sight:
-        return Sight(text="".join(self.parts), starts=self.starts)
+    def view(self) -> TextView:
+        return TextView(text="".join(self.parts), starts=self.starts)
 
 
-def raw_sight(data: bytes) -> Sight:
+def raw_view(data: bytes) -> TextView:
     """Return the bytes as they came."""
     writer = _Writer()
     writer.add(data, 0)
-    return writer.sight()
+    return writer.view()
 
 
-def line_sight(data: bytes) -> Sight:
+def line_view(data: bytes) -> TextView:
     """Return the text without escape sequences; a move to another row is a line end."""
-    return _stream_sight(data, keeps=b"\r\n\t", breaks=True)
+    return _stream_view(data, keeps=b"\r\n\t", breaks=True)
 
 
-def tight_sight(data: bytes) -> Sight:
-    """Return printable characters alone, joined over everything between them."""
-    return _stream_sight(data, keeps=b"", breaks=False)
+def tight_view(data: bytes) -> TextView:
+    """Return the printable characters alone, joined across whatever stands between them."""
+    return _stream_view(data, keeps=b"", breaks=False)
 
 
-def _stream_sight(data: bytes, *, keeps: bytes, breaks: bool) -> Sight:
+def _stream_view(data: bytes, *, keeps: bytes, breaks: bool) -> TextView:
     writer = _Writer()
     for token in _TOKEN.finditer(data):
         if token["text"] is None:
@@ -110,11 +110,11 @@ def _stream_sight(data: bytes, *, keeps: bytes, breaks: bool) -> Sight:
         for run in _RUNS.finditer(token["text"]):
             if (run[0][0] >= 0x20 and run[0][0] != 0x7F) or run[0] in keeps:
                 writer.add(run[0], token.start() + run.start())
-    return writer.sight()
+    return writer.view()
 
 
 class CellScreen:
-    """A terminal whose cells know the byte that wrote them."""
+    """A terminal whose cells know which byte wrote them."""
 
     def __init__(self) -> None:
         self._screen: Any = pyte.Screen(COLUMNS, ROWS)
@@ -122,8 +122,8 @@ class CellScreen:
         self._plain: Any = self._screen.cursor.attrs
         self._dirty: set[int] = set()
 
-    def show(self, data: bytes, start: int = 0) -> Iterator[Sight]:
-        """Show `data`, whose first byte has the offset `start`; give what was written before it goes.
+    def show(self, data: bytes, start: int = 0) -> Iterator[TextView]:
+        """Show `data`; give views of what was written, before anything can remove it.
 
         Args:
             data: whole sequences and characters.
@@ -136,8 +136,8 @@ class CellScreen:
                 yield from self.look()
                 self._feed(token[0])
 
-    def look(self) -> Iterator[Sight]:
-        """Give what was written since the last look, with the rows around it: by rows, and wrapped."""
+    def look(self) -> Iterator[TextView]:
+        """Give what was written since the last look, with the rows around it: row by row, and joined."""
         if not self._dirty:
             return
         rows = range(max(0, min(self._dirty) - 1), min(ROWS, max(self._dirty) + 2))
@@ -147,7 +147,7 @@ class CellScreen:
             writer = _Writer()
             for text, starts in read:
                 writer.add_row(text, starts, between)
-            yield writer.sight()
+            yield writer.view()
 
     def line_before_cursor(self) -> str:
         """Return what stands in the cursor's row up to the cursor."""
@@ -155,7 +155,7 @@ class CellScreen:
         cells = self._screen.buffer[cursor.y]
         return "".join(cells[column].data for column in range(cursor.x))
 
-    def _show_text(self, text: bytes, start: int) -> Iterator[Sight]:
+    def _show_text(self, text: bytes, start: int) -> Iterator[TextView]:
         for run in _RUNS.finditer(text):
             if run[0][0] < 0x20 or run[0][0] == 0x7F:
                 yield from self.look()
@@ -185,7 +185,7 @@ class CellScreen:
             return
 
     def _read(self, row: int) -> tuple[str, array[int]]:
-        """Return what stands in a row, and the bytes that wrote it; of a wide cell's two one is empty."""
+        """Return a row's text and the bytes that wrote it; the second half of a wide character is empty."""
         cells = self._screen.buffer[row]
         shown = [cells[column] for column in range(COLUMNS) if cells[column].data]
         starts = array("q", [cell.fg if isinstance(cell.fg, int) else NOWHERE for cell in shown])
@@ -193,7 +193,7 @@ class CellScreen:
 
 
 def align_cuts(data: bytes, offsets: Sequence[int]) -> list[int]:
-    """Return `offsets`, in order, each moved on to where neither a sequence nor a character is cut."""
+    """Return the ascending `offsets`, each moved forward to where it cuts no sequence and no character."""
     cuts: list[int] = []
     tokens = _TOKEN.finditer(data)
     token = next(tokens, None)

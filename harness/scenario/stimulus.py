@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from emulator.console.sysrq import require_key
+from emulator.console.channel import require_key
 from emulator.machine.control import Capability
 
 

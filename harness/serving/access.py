@@ -1,4 +1,4 @@
-"""What a client needs of a running service, as values and as JSON; pure."""
+"""What a client needs to use a running service, as values and as JSON; pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from emulator.cloud.records import Principal, PrincipalType, Subscription
-from emulator.cloud.records import Record as CloudRecord
+from emulator.cloud.records import Principal, PrincipalType, Record, Subscription
 from emulator.errors import SpecError
 
 IDENTITY_PATH = "/ttylab/identity/token"
@@ -34,16 +33,16 @@ class ServiceAccess:
     credentials: Mapping[str, Mapping[str, str]] = field(repr=False)
 
     def to_json(self) -> str:
-        """Return it as `--ready-file` has it."""
+        """Return the content of a ready file."""
         return json.dumps(asdict(self), indent=1, default=str) + "\n"
 
 
 def access_to(
-    records: Iterable[CloudRecord], *, endpoint: str, ca: Path, identity_header: str | None = None
+    records: Iterable[Record], *, endpoint: str, ca: Path, identity_header: str | None = None
 ) -> ServiceAccess:
-    """Return how to get to a service at `endpoint` with these records.
+    """Return how to use a service at `endpoint` with these records.
 
-    `identity_header` is what clients of its managed identities send, if they can know it.
+    `identity_header` is the secret that clients of its managed identities send, if it is known in advance.
 
     Raises:
         SpecError: there is no subscription.
@@ -68,7 +67,7 @@ def access_to(
 
 
 def _identity(principal: Principal, *, endpoint: str, header: str) -> dict[str, str]:
-    """Return what clients of a managed identity need: IDENTITY_ENDPOINT and IDENTITY_HEADER."""
+    """Return what a managed identity signs in with: IDENTITY_ENDPOINT and IDENTITY_HEADER."""
     return {
         "identity_endpoint": f"{endpoint}{IDENTITY_PATH}",
         "identity_header": header,
@@ -78,7 +77,7 @@ def _identity(principal: Principal, *, endpoint: str, header: str) -> dict[str, 
 
 
 def _credential(principal: Principal) -> dict[str, str]:
-    """Return what `principal` signs in with; `app_id` is what clients call a client id."""
+    """Return what `principal` signs in with; clients call its `app_id` a client id."""
     secret = principal.secret or ""
     common = {"tenant": principal.tenant, "object_id": principal.id}
     if principal.type is PrincipalType.USER:

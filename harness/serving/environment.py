@@ -1,7 +1,7 @@
-"""`--print-env`: what to paste so that az, Python, JavaScript, Go and Terraform talk to the service; pure.
+"""What `ttylab serve` prints: its banner, and with `--print-env` how other clients use the service.
 
-The `export` lines are for a shell (`eval "$(ttylab serve --print-env)"`); all else is a comment there.
-Which variable each client reads: docs/facts/azure.md 5.
+The `export` lines are for a shell (`eval "$(ttylab serve --print-env)"`); the rest, for az, Python,
+JavaScript, Go and Terraform, is a comment there. Which variable each client reads: docs/facts/azure.md 5.
 """
 
 from __future__ import annotations
@@ -23,10 +23,50 @@ from emulator.service.https.tls import open_authority
 from harness.serving.access import ServiceAccess, access_to
 
 CLOUD_NAME = "ttylab"
+_PYTHON = """\
+import os
+from azure.identity import ClientSecretCredential
+from azure.mgmt.serialconsole import MicrosoftSerialConsoleClient
+e = os.environ
+endpoint, ca = e["TTYLAB_ENDPOINT"], e["TTYLAB_CA"]
+credential = ClientSecretCredential(e["AZURE_TENANT_ID"], e["AZURE_CLIENT_ID"],
+    e["AZURE_CLIENT_SECRET"], authority=endpoint, disable_instance_discovery=True,
+    connection_verify=ca)
+client = MicrosoftSerialConsoleClient(credential, e["AZURE_SUBSCRIPTION_ID"],
+    base_url=endpoint, credential_scopes=[endpoint + "/.default"], connection_verify=ca)
+"""
+_NODE = """\
+import { ClientSecretCredential } from "@azure/identity";
+import { ComputeManagementClient } from "@azure/arm-compute";
+const e = process.env, endpoint = e.TTYLAB_ENDPOINT;
+const credential = new ClientSecretCredential(e.AZURE_TENANT_ID, e.AZURE_CLIENT_ID,
+  e.AZURE_CLIENT_SECRET, { authorityHost: endpoint, disableInstanceDiscovery: true });
+const client = new ComputeManagementClient(credential, e.AZURE_SUBSCRIPTION_ID,
+  { endpoint, credentialScopes: [endpoint + "/.default"] });
+"""
+_GO = """\
+endpoint := os.Getenv("TTYLAB_ENDPOINT")
+local := cloud.Configuration{ActiveDirectoryAuthorityHost: endpoint + "/",
+  Services: map[cloud.ServiceName]cloud.ServiceConfiguration{
+    cloud.ResourceManager: {Endpoint: endpoint, Audience: endpoint}}}
+options := azcore.ClientOptions{Cloud: local}
+credential, err := azidentity.NewClientSecretCredential(os.Getenv("AZURE_TENANT_ID"),
+  os.Getenv("AZURE_CLIENT_ID"), os.Getenv("AZURE_CLIENT_SECRET"),
+  &azidentity.ClientSecretCredentialOptions{
+    ClientOptions: options, DisableInstanceDiscovery: true})
+client, err := armcompute.NewVirtualMachinesClient(os.Getenv("AZURE_SUBSCRIPTION_ID"),
+  credential, &arm.ClientOptions{ClientOptions: options})
+"""
+_TERRAFORM = """\
+provider "azurerm" {
+  features {}
+  resource_provider_registrations = "none"
+}
+"""
 
 
 def render_environment(access: ServiceAccess) -> str:
-    """Return the lines."""
+    """Return the output of `--print-env`."""
     name, client = _first(access, "client_id")
     lines = [
         "# ttylab: a local cloud with serial consoles. For development only.",
@@ -34,21 +74,18 @@ def render_environment(access: ServiceAccess) -> str:
         *(f"export {key}={shlex.quote(value)}" for key, value in _variables(access, name, client).items()),
     ]
     for title, body in (
-        ("az", _az(access, client)),
-        ("Python: pip install azure-identity azure-mgmt-compute azure-mgmt-serialconsole", _python(access)),
-        (
-            "JavaScript: npm install @azure/identity @azure/arm-compute @azure/arm-serialconsole",
-            _node(access),
-        ),
-        ("Go", _go(access)),
-        ("Terraform", _terraform()),
+        ("az", "\n".join(_az(access, client))),
+        ("Python: pip install azure-identity azure-mgmt-compute azure-mgmt-serialconsole", _PYTHON),
+        ("JavaScript: npm install @azure/identity @azure/arm-compute @azure/arm-serialconsole", _NODE),
+        ("Go", _GO),
+        ("Terraform", _TERRAFORM),
     ):
-        lines += ["", f"# --- {title}", *(f"# {line}".rstrip() for line in body)]
+        lines += ["", f"# --- {title}", *(f"# {line}" for line in body.splitlines())]
     return "\n".join(lines) + "\n"
 
 
 def _first(access: ServiceAccess, kind: str) -> tuple[str, Mapping[str, str]]:
-    """Return name and credential of the first principal that signs in with `kind`; blanks where none does."""
+    """Return name and credential of the first principal that signs in with `kind`; empty if none does."""
     for name, credential in access.credentials.items():
         if kind in credential:
             return name, credential
@@ -106,58 +143,11 @@ def _az(access: ServiceAccess, client: Mapping[str, str]) -> Iterator[str]:
     yield "az cloud set -n AzureCloud   # back to Azure"
 
 
-def _python(access: ServiceAccess) -> Iterator[str]:
-    del access
-    yield "import os"
-    yield "from azure.identity import ClientSecretCredential"
-    yield "from azure.mgmt.serialconsole import MicrosoftSerialConsoleClient"
-    yield "e = os.environ"
-    yield 'endpoint, ca = e["TTYLAB_ENDPOINT"], e["TTYLAB_CA"]'
-    yield 'credential = ClientSecretCredential(e["AZURE_TENANT_ID"], e["AZURE_CLIENT_ID"],'
-    yield '    e["AZURE_CLIENT_SECRET"], authority=endpoint, disable_instance_discovery=True,'
-    yield "    connection_verify=ca)"
-    yield 'client = MicrosoftSerialConsoleClient(credential, e["AZURE_SUBSCRIPTION_ID"],'
-    yield '    base_url=endpoint, credential_scopes=[endpoint + "/.default"], connection_verify=ca)'
-
-
-def _node(access: ServiceAccess) -> Iterator[str]:
-    del access
-    yield 'import { ClientSecretCredential } from "@azure/identity";'
-    yield 'import { ComputeManagementClient } from "@azure/arm-compute";'
-    yield "const e = process.env, endpoint = e.TTYLAB_ENDPOINT;"
-    yield "const credential = new ClientSecretCredential(e.AZURE_TENANT_ID, e.AZURE_CLIENT_ID,"
-    yield "  e.AZURE_CLIENT_SECRET, { authorityHost: endpoint, disableInstanceDiscovery: true });"
-    yield "const client = new ComputeManagementClient(credential, e.AZURE_SUBSCRIPTION_ID,"
-    yield '  { endpoint, credentialScopes: [endpoint + "/.default"] });'
-
-
-def _go(access: ServiceAccess) -> Iterator[str]:
-    del access
-    yield 'endpoint := os.Getenv("TTYLAB_ENDPOINT")'
-    yield 'local := cloud.Configuration{ActiveDirectoryAuthorityHost: endpoint + "/",'
-    yield "  Services: map[cloud.ServiceName]cloud.ServiceConfiguration{"
-    yield "    cloud.ResourceManager: {Endpoint: endpoint, Audience: endpoint}}}"
-    yield "options := azcore.ClientOptions{Cloud: local}"
-    yield 'credential, err := azidentity.NewClientSecretCredential(os.Getenv("AZURE_TENANT_ID"),'
-    yield '  os.Getenv("AZURE_CLIENT_ID"), os.Getenv("AZURE_CLIENT_SECRET"),'
-    yield "  &azidentity.ClientSecretCredentialOptions{"
-    yield "    ClientOptions: options, DisableInstanceDiscovery: true})"
-    yield 'client, err := armcompute.NewVirtualMachinesClient(os.Getenv("AZURE_SUBSCRIPTION_ID"),'
-    yield "  credential, &arm.ClientOptions{ClientOptions: options})"
-
-
-def _terraform() -> Iterator[str]:
-    yield 'provider "azurerm" {'
-    yield "  features {}"
-    yield '  resource_provider_registrations = "none"'
-    yield "}"
-
-
 SHOWN_MAX = 12
 
 
 def render_banner(access: ServiceAccess, records: Iterable[Record], settings: Settings) -> str:
-    """Return where the service is, who can sign in, what there is, and what to do next."""
+    """Return the banner: where the service is, who can sign in, its VMs, and what to do next."""
     known = list(records)
     machines = [one for one in known if isinstance(one, VirtualMachine) and one.scale_set is None]
     lines = [
@@ -212,14 +202,9 @@ def _shown_vm(vm: VirtualMachine) -> str:
 
 
 def _shown_scale_set(scale_set: ScaleSet, records: list[Record]) -> str:
-    instances = [
-        one.id.name
-        for one in records
-        if isinstance(one, VirtualMachine)
-        and one.scale_set is not None
-        and one.scale_set.key == scale_set.key
-    ]
-    return f"{scale_set.id.name}: {_listed(instances)}"
+    machines = [one for one in records if isinstance(one, VirtualMachine)]
+    names = [one.id.name for one in machines if one.scale_set and one.scale_set.key == scale_set.key]
+    return f"{scale_set.id.name}: {_listed(names)}"
 
 
 def _listed(names: list[str]) -> str:
@@ -231,10 +216,10 @@ def _listed(names: list[str]) -> str:
 def describe_access(
     tables: CloudConfig, origin: str, *, host: str, port: int, state: Path | None
 ) -> ServiceAccess:
-    """Return what a client needs of `ttylab serve` with these options; makes the authority if need be.
+    """Return how to use `ttylab serve` with these options; makes the authority if needed.
 
     Raises:
-        SpecError: the port can't be told before the start, or a value is wrong.
+        SpecError: the port is not known before the start, or a value is wrong.
     """
     if port == 0:
         raise SpecError("--print-env needs the port that the service will have; give --port")

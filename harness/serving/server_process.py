@@ -1,4 +1,4 @@
-"""A service on the main thread until it is told to end: signals, the ready file, what is said meanwhile."""
+"""Runs a service, on the main thread until a signal or on a thread of its own; writes the ready file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOG = logging.getLogger(__name__)
 
 
-def serve_until_told(
+def serve_until_signal(
     options: ServiceOptions,
     *,
     ready_file: Path | None,
@@ -41,7 +41,7 @@ def serve_until_told(
 
 
 def access_of(running: RunningService) -> ServiceAccess:
-    """Return what a client needs of a running service."""
+    """Return how to use a running service."""
     service = running.service
     return access_to(
         service.cloud.records(),
@@ -57,32 +57,32 @@ async def _serve(
     ready_file: Path | None,
     announce: Callable[[ServiceAccess, RunningService], None],
 ) -> None:
-    told = asyncio.Event()
-    with _signals_to(told):
+    stop = asyncio.Event()
+    with _signals_to(stop):
         async with open_service(options) as running:
             access = access_of(running)
             with _ready_file(ready_file, access):
                 announce(access, running)
-                health = asyncio.create_task(_say_health(running))
-                await told.wait()
+                health = asyncio.create_task(_log_health(running))
+                await stop.wait()
                 health.cancel()
                 await asyncio.gather(health, return_exceptions=True)
-            _LOG.info("ending; once more Ctrl-C ends at once")
+            _LOG.info("ending; Ctrl-C again ends at once")
 
 
 @contextmanager
-def _signals_to(told: asyncio.Event) -> Iterator[None]:
+def _signals_to(stop: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
-    def hear() -> None:
-        if told.is_set():
+    def receive() -> None:
+        if stop.is_set():
             sys.stderr.write("ttylab: ended at once; `ttylab gc` removes what is left\n")
             sys.stderr.flush()
             os._exit(EXIT_INTERRUPTED)
-        told.set()
+        stop.set()
 
     for number in _ENDS:
-        loop.add_signal_handler(number, hear)
+        loop.add_signal_handler(number, receive)
     try:
         yield
     finally:
@@ -92,7 +92,7 @@ def _signals_to(told: asyncio.Event) -> Iterator[None]:
 
 @contextmanager
 def _ready_file(path: Path | None, access: ServiceAccess) -> Iterator[None]:
-    """Have the file there for as long as the service answers."""
+    """Keep the ready file for as long as the service answers."""
     if path is None:
         yield
         return
@@ -103,8 +103,8 @@ def _ready_file(path: Path | None, access: ServiceAccess) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-async def _say_health(running: RunningService) -> None:
-    """Say on the console what /health would; the first look probes the accelerator, so it comes last."""
+async def _log_health(running: RunningService) -> None:
+    """Log what /health would say; the first check probes the accelerator, so it comes last."""
     problems = await running.service.fleet.problems()
     for problem in problems:
         _LOG.warning("guests can't be reached: %s", problem)
@@ -124,10 +124,10 @@ class _Started:
 
 @contextmanager
 def serve_in_thread(options: ServiceOptions) -> Iterator[ServiceAccess]:
-    """Serve on a thread until the block ends; the service answers when it begins.
+    """Serve on a thread until the block ends; the service answers once the block begins.
 
     Raises:
-        SpecError, StateError, LabError: as `open_service`; those of its end too.
+        SpecError, StateError, LabError: as `open_service`, also at its end.
     """
     started: Future[_Started] = Future()
     failures: list[BaseException] = []
@@ -149,7 +149,7 @@ def _run(options: ServiceOptions, started: Future[_Started], failures: list[Base
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve_on_thread(options, started))
-    except BaseException as error:  # noqa: BLE001  # handed to who started the thread
+    except BaseException as error:  # noqa: BLE001  # passed to the thread that started this one
         if started.done():
             failures.append(error)
         else:

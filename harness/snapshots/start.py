@@ -12,7 +12,7 @@ from typing import Protocol
 from emulator.clock import Clock, Deadline
 from emulator.errors import LabError, MissingPrerequisite, SnapshotError
 from emulator.machine.machine import Machine, open_machine
-from emulator.machine.origin import Origin
+from emulator.machine.power import Origin
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.spec import Disk, MachineSpec, MachineType

@@ -55,7 +55,7 @@ class SerialControl:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """SERIAL_BREAK where the line carries one, else nothing."""
-        return frozenset({Capability.SERIAL_BREAK} if self._console.line_capable_of_break else set())
+        return frozenset({Capability.SERIAL_BREAK} if self._console.break_obstacle is None else set())
 
     def send_break(self, deadline: Deadline) -> None:
         """Hold the line in BREAK once."""

@@ -12,10 +12,9 @@ from typing import TypeVar
 from emulator.console.links import CONSOLE_SOCKET, CONTROL_SOCKET
 from emulator.errors import SpecError
 from emulator.images.kinds import GuestImage
-from emulator.machine.board import Board
 from emulator.machine.ledger import Entry
 from emulator.machine.machine import open_machine
-from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
+from emulator.machine.spec import Board, Device, Firmware, MachineSpec, MachineType
 from harness.run.lab import Lab
 from harness.terminal.terminal import LinkSockets, Terminal, greet
 

@@ -36,11 +36,9 @@ from emulator.service.app import create_app
 from emulator.service.core.context import Service
 from emulator.service.https.server import bind, open_server
 from emulator.service.https.tls import open_authority, server_context
-from emulator.service.parts.activity import ActivityLog
-from emulator.service.parts.blobs import BlobSigner
-from emulator.service.parts.operations import Operations
+from emulator.service.parts.operations import ActivityLog, Operations
 from emulator.service.parts.sessions import Faults, Sessions
-from emulator.service.parts.tokens import TokenDesk, TokenKey
+from emulator.service.parts.tokens import BlobSigner, TokenDesk, TokenKey
 from tests.support.numbered_lines import LINE, numbered_line
 from tests.support.synthetic_fleet import TICK_S, SyntheticFleet, open_synthetic_fleet
 

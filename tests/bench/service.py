@@ -202,12 +202,18 @@ def _echo_direct(guest: FleetGuest, loop: asyncio.AbstractEventLoop) -> float:
     cursor = Cursor(guest.transcript, position=len(guest.transcript))
     began = SYSTEM_CLOCK.monotonic()
     loop.call_soon_threadsafe(guest.type, b"x")
-    cursor.read_wait(1, Deadline.after(10))
+    _await_output(cursor)
     took = SYSTEM_CLOCK.monotonic() - began
     loop.call_soon_threadsafe(guest.type, b"\x7f")
-    cursor.read_wait(100, Deadline.after(10))
+    _await_output(cursor)
     SYSTEM_CLOCK.sleep(0.02)
     return took
+
+
+def _await_output(cursor: Cursor) -> None:
+    deadline, version = Deadline.after(10), cursor.transcript.version
+    while not cursor.read(100) and not deadline.expired():
+        version = cursor.transcript.wait_change(version, deadline)
 
 
 def _first_request_s(client: _Client) -> float:

@@ -167,7 +167,8 @@ def test_two_cursors_see_the_same_bytes(rig):
     transcript = rig.channel.transcript
     first, second = Cursor(transcript), Cursor(transcript)
     rig.far.write(b"once")
-    seen = first.read_wait(1, soon())
+    wait_length(transcript, 1)
+    seen = first.read(1)
     rig.far.write(b"twice")
     wait_length(transcript, 9)
     assert (seen + first.read(), second.read()) == (b"oncetwice", b"oncetwice")
@@ -209,13 +210,16 @@ def test_user_of_the_endpoint_types_to_the_far_end(rig):
 
 
 def test_closing_ends_a_wait(rig):
-    cursor = Cursor(rig.channel.transcript)
-    seen = []
-    thread = threading.Thread(target=lambda: seen.append(cursor.read_wait(10, Deadline.after(600))))
+    transcript = rig.channel.transcript
+    version, seen = transcript.version, []
+    thread = threading.Thread(
+        target=lambda: seen.append(transcript.wait_change(version, Deadline.after(600)))
+    )
     thread.start()
     rig.close()
     thread.join()
-    assert seen == [b""]
+    assert seen[0] > version
+    assert transcript.read() == b""
     assert rig.channel.transcript.closed is not None
 
 

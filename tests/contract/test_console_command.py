@@ -142,7 +142,7 @@ def test_console_refuses_a_certificate_of_another_authority(lab, tmp_path):
         (["linux1", "--real-azure", "--endpoint", "https://h"], b"give one of"),
         (["linux1", "--endpoint", "http://h"], b"endpoint is 'http://h'"),
         (["linux1", "--ca", "nowhere.pem"], b"nowhere.pem: no such file"),
-        (["linux1", "--ready-file", "nowhere.json"], b"nowhere.json: no ready file"),
+        (["linux1", "--ready-file", "nowhere.json"], b"nowhere.json: not a ready file"),
     ],
 )
 def test_console_says_what_is_wrong_with_its_words(lab, words, said):

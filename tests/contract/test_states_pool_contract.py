@@ -56,7 +56,7 @@ def made_up(tmp_path):
     @contextmanager
     def open_one():
         if refused:
-            raise SnapshotError("state 1a2b: it is not there any more")
+            raise SnapshotError("snapshot 1a2b: it is not there any more")
         machine = Machine()
         alive.append(machine)
         try:
@@ -179,7 +179,7 @@ def test_opening_that_fails_is_raised_where_a_machine_is_taken(rig):
     rig.refuse()
     with open_pool(rig.open_one, size=2) as pool:
         for _ in range(2):
-            with pytest.raises(LabError, match="state "), pool.take(soon()):
+            with pytest.raises(LabError, match="snapshot "), pool.take(soon()):
                 pass
 
 

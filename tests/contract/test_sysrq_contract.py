@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from emulator.clock import Deadline
+from emulator.console.channel import make_system_request
 from emulator.console.pump import open_console
-from emulator.console.sysrq import make_system_request
 from emulator.errors import ControlError, SpecError
 from emulator.machine.control import Capability
 from harness.play.target import Target

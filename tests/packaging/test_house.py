@@ -132,7 +132,7 @@ def test_contracts_are_kept() -> None:
         ("emulator/clock.py", "import harness.scenario.stages", "the emulator never imports the harness"),
         ("harness/scenario/stages.py", "import harness.play.runner", "rooms of the harness"),
         ("emulator/console/marks.py", "import emulator.machine.spec", "rooms of the emulator"),
-        ("emulator/service/core/routing.py", "import emulator.service.routes.page", "the service's rooms"),
+        ("emulator/service/core/context.py", "import emulator.service.routes.page", "the service's rooms"),
         ("emulator/service/https/tls.py", "import emulator.service.state.store", "the service's rooms"),
         ("harness/play/judge.py", "import os", "pure"),
         ("emulator/console/pump.py", "import time", "only emulator.clock reads the time"),

@@ -18,8 +18,8 @@ from emulator.machine.spec import (
     MachineSpec,
     MachineType,
     WatchdogAction,
+    WindowsParts,
 )
-from emulator.machine.windows_parts import WindowsParts
 from emulator.values import json_ready, read_value
 
 TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1, max_size=12)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from emulator.console.marks import Chunk, Mark, MarkKind, Typed
 from emulator.console.transcript import load_transcript
-from harness.recording.kept import write_recording
+from harness.recording.record import write_recording
 from harness.recording.sanitise import Recording, sanitise
 from harness.recording.secrets import Placeholders, SecretKind
 from harness.recording.text_view import CellScreen

@@ -10,7 +10,7 @@ import pytest
 from emulator.machine.machine import open_machine
 from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.knobs import SacKnobs
-from harness.recording.kept import sanitise_directory
+from harness.recording.record import sanitise_directory
 from harness.scenario.exit_codes import EXIT_FAILED, EXIT_PASSED, EXIT_USAGE
 from tests.support.rfc2217_server import open_rfc2217_server
 

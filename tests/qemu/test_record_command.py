@@ -168,7 +168,7 @@ def test_copy_is_made_anew_and_hides_a_word_more(tmp_path, environment, machine)
     record(tmp_path, environment, "--attach", "finance", "--into", "kept", "--for", "0")
     ended = record(tmp_path, environment, "--sanitise", "kept", "--hide", "datacenter")
     assert ended.returncode == EXIT_PASSED
-    assert b"1 word that was named" in ended.stderr
+    assert b"1 given word" in ended.stderr
     copy = load_transcript(tmp_path / "kept" / "sanitised").read()
     assert b"Windows Server 2019 HIDDENxxx1" in copy
     ended = record(

@@ -9,9 +9,8 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.errors import SpecError
-from emulator.machine.board import Board
 from emulator.machine.machine import open_machine
-from emulator.machine.spec import Firmware, MachineType
+from emulator.machine.spec import Board, Firmware, MachineType
 from harness.cells.matrix import read_matrix
 from harness.guests.linux import LinuxGuest
 from harness.play.session import Session

@@ -17,8 +17,8 @@ from emulator.errors import LabError, SnapshotError
 from emulator.guest_text.sac_documents import parse_bugcheck
 from emulator.machine.ledger import list_machines
 from emulator.machine.machine import open_machine
-from emulator.machine.origin import FORKED
-from emulator.machine.procfs import read_stat
+from emulator.machine.power import FORKED
+from emulator.machine.process import read_stat
 from emulator.sac.image import SacBoot, read_sac_dump, sac_spec
 from emulator.snapshots import making
 from emulator.snapshots.manifest import Method

@@ -3,7 +3,7 @@
 import pytest
 
 from emulator.clock import Deadline
-from emulator.machine.origin import FORKED
+from emulator.machine.power import FORKED
 from harness.guests.linux import LinuxGuest
 from harness.play.screen import Screen
 from harness.play.session import Session

@@ -13,10 +13,9 @@ from emulator.images.image import linux_spec
 from emulator.images.store import ensure_image
 from emulator.machine.machine import open_machine
 from emulator.machine.power import MachineState
-from emulator.machine.procfs import read_stat
+from emulator.machine.process import read_stat
 from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
-from emulator.machine.spec import Accelerator, Firmware, MachineType
-from emulator.machine.windows_parts import WindowsParts
+from emulator.machine.spec import Accelerator, Firmware, MachineType, WindowsParts
 from emulator.sac.image import SacBoot, sac_spec, write_sac_disk
 from emulator.sac.knobs import Hang, SacKnobs
 from emulator.sac.profile import IDENTITY, load_profile
@@ -52,7 +51,7 @@ def places(tmp_path, monkeypatch):
     monkeypatch.setenv("TTYLAB_STATE", str(tmp_path / "state"))
 
 
-def image_of(path, *, firmware="seabios", **fields):
+def image_of(path, *, firmware=Firmware.SEABIOS, **fields):
     level = Level.ISO if path.suffix == ".iso" else Level.DISK
     disk_format = None if level is Level.ISO else (path.suffix[1:] if path.suffix != ".img" else "raw")
     fields = {"release": "2022", "disk_format": disk_format, "level": level, "name": "stand-in"} | fields
@@ -90,7 +89,7 @@ def test_linux_guest_sees_spcr_com2_and_network_card(tmp_path, firmware):
 
 
 @pytest.mark.parametrize("machine", [MachineType.PC, MachineType.Q35])
-@pytest.mark.parametrize("firmware", ["seabios", "ovmf"])
+@pytest.mark.parametrize("firmware", Firmware)
 def test_qemu_takes_the_whole_machine_and_its_tpm_lives_and_ends_with_it(tmp_path, machine, firmware):
     iso, answers = tmp_path / "a, b.iso", tmp_path / "answers.iso"
     write_media(iso)
@@ -211,7 +210,7 @@ def test_registered_disk_that_was_changed_is_no_longer_booted(tmp_path, register
 # -- where a guest is that will not come to SAC ------------------------------------------------
 
 
-@pytest.mark.parametrize("firmware", ["seabios", "ovmf"])
+@pytest.mark.parametrize("firmware", Firmware)
 def test_empty_disk_is_named(tmp_path, firmware):
     (tmp_path / "empty.img").write_bytes(bytes(DISK_SIZE))
     with booted(image_of(tmp_path / "empty.img", firmware=firmware), tmp_path) as (_, guest):
@@ -230,7 +229,12 @@ def test_silent_boot_record_is_named_as_far_as_it_can_be(tmp_path):
 
 @pytest.mark.parametrize(
     ("firmware", "stage"),
-    [("seabios", Stage.LOADER), ("seabios", Stage.SAC), ("seabios", None), ("ovmf", Stage.SAC)],
+    [
+        (Firmware.SEABIOS, Stage.LOADER),
+        (Firmware.SEABIOS, Stage.SAC),
+        (Firmware.SEABIOS, None),
+        (Firmware.OVMF, Stage.SAC),
+    ],
 )
 def test_linux_disk_is_named(tmp_path, firmware, stage):
     disk = ensure_image("bookworm-grub").disk

@@ -16,6 +16,7 @@ from emulator.clock import Deadline
 from emulator.errors import DeadlineExceeded, ImageError, MissingPrerequisite
 from emulator.machine.ledger import collect_garbage
 from emulator.machine.machine import open_machine
+from emulator.machine.spec import Firmware
 from emulator.windows.answer_file import Answers
 from emulator.windows.image import Level, windows_spec
 from emulator.windows.install import PREFIX, Installation, install_windows
@@ -28,7 +29,7 @@ from tests.support.windows_media import COM2, CORE, DESKTOP, saying_on, write_is
 pytestmark = pytest.mark.qemu
 CHECKOUT = Path(__file__).parents[2]
 GOOD = saying_on(COM2, b"IMAGE-STAGE setup\r\nIMAGE-STAGE specialize\r\nnoise\r\nIMAGE-READY\r\n", SWITCH_OFF)
-ANSWERS = Answers(image_index=1, password="Secret-99", firmware="seabios")
+ANSWERS = Answers(image_index=1, password="Secret-99", firmware=Firmware.SEABIOS)
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +99,7 @@ def test_mark_alone_is_not_enough(tmp_path, install):
     assert left_in(tmp_path / "root") == []
 
 
-@pytest.mark.parametrize("firmware", ["seabios", "ovmf"])
+@pytest.mark.parametrize("firmware", Firmware)
 def test_media_that_nothing_boots_from_are_told_long_before_the_deadline(tmp_path, install, firmware):
     with pytest.raises(ImageError, match="nothing boots: the firmware found neither disk nor CD"):
         install(None, seconds=3600, answers=replace(ANSWERS, firmware=firmware))

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from emulator.clock import Deadline, FakeClock
+from emulator.console.channel import Write, make_system_request
 from emulator.console.marks import MarkKind
-from emulator.console.sysrq import Write, make_system_request
 from emulator.console.transcript import Sink, Transcript
 from emulator.errors import StateError
 from emulator.machine.control import Capability

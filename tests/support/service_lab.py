@@ -36,11 +36,9 @@ from emulator.cloud.roles import BUILT_IN_ROLES, OWNER, READER, VM_CONTRIBUTOR
 from emulator.cloud.settings import Settings
 from emulator.service.app import create_app
 from emulator.service.core.context import Service
-from emulator.service.parts.activity import ActivityLog
-from emulator.service.parts.blobs import BlobSigner
-from emulator.service.parts.operations import Operations
+from emulator.service.parts.operations import ActivityLog, Operations
 from emulator.service.parts.sessions import Faults, Sessions
-from emulator.service.parts.tokens import TokenDesk, TokenKey
+from emulator.service.parts.tokens import BlobSigner, TokenDesk, TokenKey
 from tests.support.fake_fleet import FakeFleet
 
 TENANT = "11111111-1111-1111-1111-111111111111"

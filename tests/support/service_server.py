@@ -20,8 +20,7 @@ from emulator.service.app import create_app
 from emulator.service.core.context import Service
 from emulator.service.https.server import BoundSocket, bind, open_server
 from emulator.service.https.tls import open_authority, server_context
-from emulator.service.parts.blobs import BlobSigner
-from emulator.service.parts.tokens import TokenDesk
+from emulator.service.parts.tokens import BlobSigner, TokenDesk
 from tests.support.service_lab import open_test_service
 
 BOUND_S = 20.0

@@ -8,8 +8,7 @@ from emulator.errors import SpecError
 from emulator.images.image import Image
 from emulator.images.kinds import GuestImage
 from emulator.images.store import ImageStore
-from emulator.machine.board import Board
-from emulator.machine.spec import MachineSpec
+from emulator.machine.spec import Board, MachineSpec
 from emulator.sac.image import SacConsole
 from emulator.sac.knobs import SacKnobs
 

@@ -1,1 +1,1 @@
-"""What requests do to VMs, scale sets and their boot diagnostics."""
+"""What requests to Resource Manager do to VMs and scale sets."""

@@ -1,4 +1,4 @@
-"""One call of Resource Manager: who asks, may they, and the forms of the answers.
+"""One call of Resource Manager: who calls, whether they may, and how it is answered.
 
 See docs/facts/azure.md 4 "LRO".
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
+from fastapi import Body as FromBody
 from fastapi import Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -17,31 +18,33 @@ from emulator.cloud.compute import Body, render_instance, render_instance_view, 
 from emulator.cloud.console_access import resource_not_found
 from emulator.cloud.documents import table
 from emulator.cloud.guest_plan import GuestPlan, plan_guest
-from emulator.cloud.records import ResourceGroup, ScaleSet, VirtualMachine
-from emulator.cloud.resource_id import ResourceId, subscription_scope
+from emulator.cloud.records import ResourceGroup, ScaleSet, StorageAccount, VirtualMachine
+from emulator.cloud.resource_id import ResourceId, group_scope, is_within, subscription_scope
 from emulator.cloud.roles import is_allowed
 from emulator.errors import CloudError
 from emulator.images.catalog import load_catalog
 from emulator.service.compute.power import begin_change
-from emulator.service.core.context import Service, ServiceOf
-from emulator.service.core.routing import require_api_version
-from emulator.service.identity.authentication import (
+from emulator.service.core.authentication import (
     Caller,
     address_of,
     authorize,
     authorize_member,
     require_group,
 )
+from emulator.service.core.context import Service, ServiceOf, require_api_version
 from emulator.service.parts.operations import Operation
 from emulator.service.parts.tokens import Claims
 
 RETRY_AFTER_S = "1"
-"""Without it az waits 30 s for each poll (docs/facts/azure.md 4)."""
+"""Without it az waits 30 s between polls (docs/facts/azure.md 4)."""
 
 ResourceName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.()-]{1,90}$")]
 SubscriptionName = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 ApiVersion = Annotated[str, Depends(require_api_version)]
 Expand = Annotated[str | None, Query(alias="$expand", max_length=90)]
+Filter = Annotated[str | None, Query(alias="$filter")]
+Document = Annotated[dict[str, Any], FromBody()]
+ResourceT = TypeVar("ResourceT", VirtualMachine, ScaleSet, StorageAccount)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +52,10 @@ class Call:
     """A request whose caller is known.
 
     Attributes:
-        service: what is called.
+        service: the service that is called.
         caller: who calls.
-        address: where from.
-        api_version: what the caller asked for; answers are the same in all.
+        address: the caller's IP address.
+        api_version: the version that was asked for; the answers are the same in all versions.
     """
 
     service: Service
@@ -69,26 +72,53 @@ class Call:
         authorize(self.service, self.caller, action, scope=str(scope))
 
     def may(self, action: str, scope: ResourceId | str) -> bool:
-        """Tell whether the caller may do `action` at `scope`; lists show only what may be read."""
+        """Tell whether the caller may do `action` at `scope`."""
         return is_allowed(self.service.cloud, self.caller.principal, action=action, scope=str(scope))
 
-    def enter(self, subscription: str) -> None:
-        """Check that the caller has any role in the subscription.
+    def enter(self, subscription: str, group: str | None = None) -> str:
+        """Return the scope of a subscription, or of a group in it, once the caller has any role there.
 
         Raises:
-            CloudError: 404, 401 or 403.
+            CloudError: 404, 401 or 403; the caller has no role there, or there is no such group.
         """
         authorize_member(self.service, self.caller, subscription)
+        if group is None:
+            return subscription_scope(subscription)
+        self.require_group(subscription, group)
+        return group_scope(subscription, group)
 
-    def note(self, action: str, scope: ResourceId | str) -> None:
-        """Write into the activity log that `action` was accepted."""
+    def note(
+        self, action: str, scope: ResourceId | str, *, succeeded: bool = True, status: str = "OK"
+    ) -> None:
+        """Write into the activity log that the caller asked for `action`; see `ActivityLog.note`."""
         self.service.activity.note(
             action,
             scope=str(scope),
-            caller=self.caller.name,
-            caller_id=self.caller.principal,
+            caller=self.caller,
             address=self.address,
+            succeeded=succeeded,
+            status=status,
         )
+
+    def readable(self, kind: type[ResourceT], scope: str) -> list[ResourceT]:
+        """Return the resources of `kind` under `scope` that the caller may read, oldest first."""
+        return [
+            one
+            for one in self.service.cloud.all(kind)
+            if is_within(str(one.id), scope) and self.may(f"{one.id.type}/read", one.id)
+        ]
+
+    def find(self, kind: type[ResourceT], target: ResourceId, *, action: str) -> ResourceT:
+        """Return the resource that the caller may do `action` ("read", "listKeys/action") to.
+
+        Raises:
+            CloudError: 401, 403 or 404.
+        """
+        self.authorize(f"{target.type}/{action}", target)
+        found = self.service.cloud.find(kind, target.key)
+        if found is None:
+            raise resource_not_found(target)
+        return found
 
     def require_group(self, subscription: str, group: str) -> ResourceGroup:
         """Return the resource group.
@@ -99,10 +129,10 @@ class Call:
         return require_group(self.service, subscription, group)
 
     def accepted(self, operation: Operation, *, status: int = 202, body: Any = None) -> Response:
-        """Return the answer to a request whose work goes on in `operation`.
+        """Return the answer to a request whose work continues in `operation`.
 
-        A 202 is empty and has a Location, which some clients ask in the end; a 200 or 201 shows the
-        resource as it is while it changes.
+        A 202 is empty and has a Location, which some clients request at the end; a 200 or 201 shows the
+        resource while it changes.
         """
         url = (
             f"{self.service.endpoint}{subscription_scope(operation.subscription)}/providers/Microsoft.Compute"
@@ -120,7 +150,7 @@ class Call:
 
 
 def call_of(request: Request, service: ServiceOf, caller: Caller, api_version: ApiVersion) -> Call:
-    """Return the call that `request` is."""
+    """Return `request` as a call."""
     return Call(service=service, caller=caller, address=address_of(request), api_version=api_version)
 
 
@@ -131,7 +161,7 @@ def read_expand(expand: str | None) -> bool:
     """Tell whether `$expand` asks for the instance view.
 
     Raises:
-        CloudError: 400; it asks for something that there is not.
+        CloudError: 400; it asks for something unknown.
     """
     wanted = {word.strip().lower() for word in (expand or "").split(",") if word.strip()}
     if not wanted <= {"instanceview", "userdata"}:
@@ -154,31 +184,18 @@ def find_machine(call: Call, target: ResourceId, *, action: str) -> VirtualMachi
     raise resource_not_found(target)
 
 
-def find_scale_set(call: Call, target: ResourceId, *, action: str) -> ScaleSet:
-    """Return the scale set that the caller may do `action` to.
-
-    Raises:
-        CloudError: 401, 403 or 404.
-    """
-    call.authorize(f"{target.type}/{action}", target)
-    found = call.service.cloud.find(ScaleSet, target.key)
-    if found is None:
-        raise resource_not_found(target)
-    return found
-
-
 def show_machine(call: Call, vm: VirtualMachine, *, with_view: bool = False) -> Body:
-    """Return what a GET of `vm` answers."""
+    """Return `vm` as a GET shows it."""
     view = render_instance_view(vm, now=call.service.now()) if with_view else None
     scale_set = None if vm.scale_set is None else call.service.cloud.find(ScaleSet, vm.scale_set.key)
     return render_vm(vm, view=view) if scale_set is None else render_instance(vm, scale_set, view=view)
 
 
 def change_machine(call: Call, vm: VirtualMachine, document: Mapping[str, Any]) -> Response:
-    """Give `vm` another document; one that says what is so already changes nothing.
+    """Give `vm` another document; one that describes it as it is changes nothing.
 
     Raises:
-        CloudError: 409; something runs on it.
+        CloudError: 409; an operation is in progress on it.
     """
     changed = replace(vm, document=document, guest=replan(vm, document))
     if render_vm(changed) == render_vm(vm):
@@ -190,14 +207,14 @@ def change_machine(call: Call, vm: VirtualMachine, document: Mapping[str, Any]) 
 
 
 def replan(vm: VirtualMachine, document: Mapping[str, Any]) -> GuestPlan:
-    """Return what is to run behind `vm` with `document`: something else only if that asks for it."""
+    """Return the plan of the guest for `vm` with `document`; a new one only if the document asks for it."""
     before = plan(table(vm.document, "properties"))
     after = plan(table(document, "properties"))
     return vm.guest if before == after else after
 
 
 def plan(properties: Mapping[str, Any]) -> GuestPlan:
-    """Return what is to run behind a VM with `properties`."""
+    """Return the plan of the guest for a VM with `properties`."""
     return plan_guest(properties, known_images=_known_images())
 
 

@@ -1,7 +1,7 @@
-"""What the actions on VMs do to records and guests; VMs and instances of scale sets are the same here (U4).
+"""What actions on VMs do to records and guests; instances of scale sets are VMs here (U4).
 
-Each action shows its states while they last. One action runs on a VM at a time: the same one asked for
-again joins the one that runs, another is refused.
+A VM's record shows each state of an action while it lasts. Only one action runs on a VM at a time: a repeated
+request joins the running action, any other is refused.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import asyncio
 import logging
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from emulator.clock import pause
-from emulator.cloud.records import PowerState, ProvisioningState, VirtualMachine
+from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError, LabError
 from emulator.fleet.guest import FleetGuest
@@ -33,11 +34,11 @@ def bmp_of_ppm(ppm: bytes) -> bytes:
     """Return a PPM (P6, 8 bit) as BMP: 24 bit, rows from the bottom, each padded to four bytes.
 
     Raises:
-        LabError: it is no such PPM, or ends too soon.
+        LabError: it is not such a PPM, or it ends too soon.
     """
     head = _HEAD.match(ppm)
     if head is None or int(head[3]) != 255:
-        raise LabError(f"the screenshot is no PPM of 8 bit: it begins with {ppm[:16]!r}")
+        raise LabError(f"the screenshot is not an 8-bit PPM: it begins with {ppm[:16]!r}")
     width, height = int(head[1]), int(head[2])
     pixels = memoryview(ppm)[head.end() : head.end() + 3 * width * height]
     if len(pixels) < 3 * width * height or not pixels:
@@ -61,7 +62,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Action(StrEnum):
-    """What can be asked of a VM, in the words of its paths."""
+    """Actions on a VM, named as in their paths."""
 
     START = "start"
     POWER_OFF = "powerOff"
@@ -72,8 +73,8 @@ class Action(StrEnum):
     REIMAGE = "reimage"
 
 
-class _Deed(StrEnum):
-    """What is done to the guest in one phase."""
+class _GuestAction(StrEnum):
+    """What one phase does to the guest."""
 
     ON = "on"
     SHUT_DOWN = "shut down"
@@ -83,17 +84,17 @@ class _Deed(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Phase:
     shown: PowerState
-    deed: _Deed
+    act: _GuestAction
 
 
-_STOP = _Phase(shown=PowerState.STOPPING, deed=_Deed.SHUT_DOWN)
-_CUT = _Phase(shown=PowerState.STOPPING, deed=_Deed.CUT)
-_START = _Phase(shown=PowerState.STARTING, deed=_Deed.ON)
+_STOP = _Phase(shown=PowerState.STOPPING, act=_GuestAction.SHUT_DOWN)
+_CUT = _Phase(shown=PowerState.STOPPING, act=_GuestAction.CUT)
+_START = _Phase(shown=PowerState.STARTING, act=_GuestAction.ON)
 _PHASES: dict[Action, tuple[_Phase, ...]] = {
     Action.START: (_START,),
     Action.POWER_OFF: (_STOP,),
     Action.RESTART: (_STOP, _START),
-    Action.DEALLOCATE: (_Phase(shown=PowerState.DEALLOCATING, deed=_Deed.SHUT_DOWN),),
+    Action.DEALLOCATE: (_Phase(shown=PowerState.DEALLOCATING, act=_GuestAction.SHUT_DOWN),),
     Action.REDEPLOY: (_CUT, _START),
     Action.REAPPLY: (),
     Action.REIMAGE: (_CUT, _START),
@@ -103,21 +104,16 @@ _NEEDS_ALLOCATION = frozenset({Action.RESTART, Action.REDEPLOY, Action.REIMAGE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Course:
-    """What is done to one VM, and where that leads."""
+class _Plan:
+    """The phases of an action on one VM, and the power state after them."""
 
     vm: VirtualMachine
     phases: tuple[_Phase, ...]
     end: PowerState
 
-    @property
-    def first(self) -> PowerState:
-        """What shows at once."""
-        return self.phases[0].shown if self.phases else self.vm.power
-
 
 def require_free(service: Service, vm: VirtualMachine, action: str) -> None:
-    """Check that nothing runs on `vm` now.
+    """Check that no operation is in progress on `vm`.
 
     Raises:
         CloudError: 409 OperationNotAllowed.
@@ -140,10 +136,11 @@ def begin_action(
     by: str,
     skip_shutdown: bool = False,
 ) -> Operation:
-    """Begin `action` on `vms` of one location and return its operation; the first state shows at once.
+    """Begin `action` on `vms` in one location and return its operation; the first state shows at once.
 
     Raises:
-        CloudError: 409; something else runs on one of them, or it is deallocated and has to be started.
+        CloudError: 409; another operation is in progress on one of them, or one is deallocated and must be
+            started first.
     """
     keys = frozenset(vm.key for vm in vms)
     joined = service.operations.running_on(vms[0].key)
@@ -152,26 +149,22 @@ def begin_action(
     for vm in vms:
         require_free(service, vm, action.value)
         _require_allocated(vm, action)
-    courses = [_course_of(vm, action, skip_shutdown=skip_shutdown) for vm in vms]
-    for course in courses:
-        if any(phase.deed is _Deed.ON for phase in course.phases):
-            service.fleet.guest(course.vm)  # so that there is a transcript to mark
-        mark(service, course.vm, command=action.value, by=by)
-        _show(service, course.vm, power=course.first, provisioning=ProvisioningState.UPDATING)
-    return service.operations.start(
-        _follow_all(service, courses),
-        subscription=vms[0].id.subscription,
-        location=location_of(vms[0]),
-        action=action.value,
-        resources=keys,
-    )
+    plans = [_plan_of(vm, action, skip_shutdown=skip_shutdown) for vm in vms]
+    for plan in plans:
+        if any(phase.act is _GuestAction.ON for phase in plan.phases):
+            service.fleet.guest(plan.vm)  # so there is a transcript to mark
+        mark(service, plan.vm, command=action.value, by=by)
+        power = plan.phases[0].shown if plan.phases else plan.vm.power
+        _show(service, plan.vm, power=power, provisioning=ProvisioningState.UPDATING)
+    work = _follow_all(service, plans)
+    return start_operation(service, work, on=vms[0], action=action.value, keys=keys)
 
 
 def begin_change(service: Service, vm: VirtualMachine, *, created: bool) -> Operation:
-    """Put `vm`, new or changed, and return the operation that ends with its success.
+    """Store `vm`, new or changed, and return the operation that ends with its success.
 
     Raises:
-        CloudError: 409; something runs on it.
+        CloudError: 409; an operation is in progress on it.
     """
     require_free(service, vm, "createOrUpdate")
     state = ProvisioningState.CREATING if created else ProvisioningState.UPDATING
@@ -183,17 +176,13 @@ def begin_change(service: Service, vm: VirtualMachine, *, created: bool) -> Oper
         await pause(service.settings.operation_s)
         _show(service, vm, power=final, provisioning=ProvisioningState.SUCCEEDED)
 
-    return service.operations.start(
-        settle(),
-        subscription=vm.id.subscription,
-        location=location_of(vm),
-        action="createOrUpdate",
-        resources=(vm.key,),
-    )
+    return start_operation(service, settle(), on=vm, action="createOrUpdate", keys=(vm.key,))
 
 
-def begin_delete(service: Service, vms: Sequence[VirtualMachine], *, location: str, by: str) -> Operation:
-    """Begin to delete `vms`, after whatever runs on them, and return the operation."""
+def begin_delete(
+    service: Service, vms: Sequence[VirtualMachine], *, on: VirtualMachine | ScaleSet, by: str
+) -> Operation:
+    """Begin to delete `vms` for a call on `on`, once the operations on them have ended."""
     keys = frozenset(vm.key for vm in vms)
     earlier = [one for key in keys if (one := service.operations.running_on(key)) is not None]
     joined = next((one for one in earlier if (one.action, one.resources) == ("delete", keys)), None)
@@ -209,17 +198,11 @@ def begin_delete(service: Service, vms: Sequence[VirtualMachine], *, location: s
         await pause(service.settings.operation_s)
         await asyncio.gather(*(_delete(service, vm) for vm in vms))
 
-    return service.operations.start(
-        delete(),
-        subscription=vms[0].id.subscription,
-        location=location,
-        action="delete",
-        resources=keys,
-    )
+    return start_operation(service, delete(), on=on, action="delete", keys=keys)
 
 
 async def ready_guest(service: Service, vm: VirtualMachine) -> FleetGuest:
-    """Return the guest of `vm`; one that is to run is started if it was not.
+    """Return the guest of `vm`, started if the VM is running and the guest is not.
 
     Raises:
         LabError: it can't be started.
@@ -231,10 +214,10 @@ async def ready_guest(service: Service, vm: VirtualMachine) -> FleetGuest:
 
 
 async def take_screenshot(service: Service, vm: VirtualMachine) -> bytes | None:
-    """Return what the VM shows as BMP, what it showed last while it is off, or None: it never was on.
+    """Return the VM's screen as BMP, the last one while it is off, or None if it never was on.
 
     Raises:
-        LabError: the machine does not say.
+        LabError: the machine gives no screenshot.
     """
     guest = service.fleet.existing(vm.key)
     if guest is not None and guest.is_on:
@@ -243,15 +226,28 @@ async def take_screenshot(service: Service, vm: VirtualMachine) -> bytes | None:
 
 
 def mark(service: Service, vm: VirtualMachine, *, command: str, by: str) -> None:
-    """Note in the transcript of the VM, where it has one, who did what: the boot log shows it."""
+    """Note in the VM's transcript, if there is one, who did what; the boot log shows it."""
     guest = service.fleet.existing(vm.key)
     if guest is not None:
         guest.transcript.mark(MarkKind.LINK, "command", {"by": by, "command": command})
 
 
-def location_of(vm: VirtualMachine) -> str:
-    """Return the region of `vm`."""
-    return str(vm.document.get("location") or "global")
+def start_operation(
+    service: Service,
+    work: Coroutine[Any, Any, None],
+    *,
+    on: VirtualMachine | ScaleSet,
+    action: str = "",
+    keys: Iterable[str] = (),
+) -> Operation:
+    """Begin `work` for a call on `on` and return its operation; see `Operations.start`."""
+    return service.operations.start(
+        work,
+        subscription=on.id.subscription,
+        location=str(on.document.get("location") or "global"),
+        action=action,
+        resources=keys,
+    )
 
 
 def _require_allocated(vm: VirtualMachine, action: Action) -> None:
@@ -264,43 +260,43 @@ def _require_allocated(vm: VirtualMachine, action: Action) -> None:
         )
 
 
-def _course_of(vm: VirtualMachine, action: Action, *, skip_shutdown: bool) -> _Course:
-    """Return what `action` means for a VM in the state of `vm`: one that is off does not stop again."""
+def _plan_of(vm: VirtualMachine, action: Action, *, skip_shutdown: bool) -> _Plan:
+    """Return what `action` does to a VM in the state of `vm`: one that is off does not stop again."""
     phases = _PHASES[action]
     end = _ENDS.get(action, PowerState.RUNNING)
     if action is Action.POWER_OFF and skip_shutdown:
         phases = (_CUT,)
     if action is Action.START and vm.power is PowerState.RUNNING:
-        phases = (_Phase(shown=PowerState.RUNNING, deed=_Deed.ON),)
+        phases = (_Phase(shown=PowerState.RUNNING, act=_GuestAction.ON),)
     if vm.power is PowerState.DEALLOCATED or (
         vm.power is PowerState.STOPPED and action is not Action.DEALLOCATE
     ):
-        phases = tuple(phase for phase in phases if phase.deed is _Deed.ON)
+        phases = tuple(phase for phase in phases if phase.act is _GuestAction.ON)
     if action is Action.REAPPLY or (action is Action.POWER_OFF and vm.power is PowerState.DEALLOCATED):
         end = vm.power
-    return _Course(vm=vm, phases=phases, end=end)
+    return _Plan(vm=vm, phases=phases, end=end)
 
 
-async def _follow_all(service: Service, courses: Sequence[_Course]) -> None:
-    """Act on all at once; one that fails does not keep the others from their end.
+async def _follow_all(service: Service, plans: Sequence[_Plan]) -> None:
+    """Act on all of them at once; a failure of one does not stop the others.
 
     Raises:
         EmulatorError: the first failure.
     """
-    ends = await asyncio.gather(*(_follow(service, course) for course in courses), return_exceptions=True)
+    ends = await asyncio.gather(*(_follow(service, plan) for plan in plans), return_exceptions=True)
     for end in ends:
         if isinstance(end, BaseException):
             raise end
 
 
-async def _follow(service: Service, course: _Course) -> None:
-    vm, least_s = course.vm, service.settings.operation_s
+async def _follow(service: Service, plan: _Plan) -> None:
+    vm, least_s = plan.vm, service.settings.operation_s
     try:
-        for phase in course.phases:
+        for phase in plan.phases:
             _show(service, vm, power=phase.shown, provisioning=ProvisioningState.UPDATING)
-            await _do(service, vm, phase.deed)
-            await pause(least_s / len(course.phases))
-        if not course.phases:
+            await _do(service, vm, phase.act)
+            await pause(least_s / len(plan.phases))
+        if not plan.phases:
             await pause(least_s)
     except (EmulatorError, asyncio.CancelledError):
         guest = service.fleet.existing(vm.key)
@@ -308,20 +304,20 @@ async def _follow(service: Service, course: _Course) -> None:
         power = PowerState.RUNNING if is_on else PowerState.STOPPED
         _show(service, vm, power=power, provisioning=ProvisioningState.FAILED)
         raise
-    _show(service, vm, power=course.end, provisioning=ProvisioningState.SUCCEEDED)
+    _show(service, vm, power=plan.end, provisioning=ProvisioningState.SUCCEEDED)
 
 
-async def _do(service: Service, vm: VirtualMachine, deed: _Deed) -> None:
-    """Do it to the guest; one that was never started is not started just to be shut down."""
-    if deed is _Deed.ON:
+async def _do(service: Service, vm: VirtualMachine, act: _GuestAction) -> None:
+    """Act on the guest; one that was never started is not started just to be shut down."""
+    if act is _GuestAction.ON:
         await service.fleet.guest(vm).power_on()
         return
     guest = service.fleet.existing(vm.key)
     if guest is None or not guest.is_on:
         return
-    with suppress(EmulatorError):  # what it showed last is good to have, no more
+    with suppress(EmulatorError):  # the last screen is useful, but not necessary
         await take_screenshot(service, vm)
-    if deed is _Deed.CUT:
+    if act is _GuestAction.CUT:
         await guest.power_off()
     elif not await guest.shut_down(service.settings.shutdown_s):
         _LOG.info("%s did not obey its power button; its power was cut", vm.id)
@@ -338,7 +334,7 @@ async def _delete(service: Service, vm: VirtualMachine) -> None:
 def _show(
     service: Service, vm: VirtualMachine, *, power: PowerState, provisioning: ProvisioningState
 ) -> None:
-    """Change the states of the VM's record, whatever else has changed in it; one being deleted stays so."""
+    """Change the states in the VM's record and nothing else; a VM that is being deleted stays so."""
     found = service.cloud.find(VirtualMachine, vm.key)
     if found is None:
         return

@@ -1,9 +1,9 @@
-"""Scale sets as calls change them: instances come and go, a new model reaches them by upgrade (U12)."""
+"""What calls do to scale sets: instances come and go, and an upgrade gives them a new model (U12)."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from emulator.clock import pause
@@ -12,28 +12,23 @@ from emulator.cloud.documents import table
 from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, VirtualMachine
 from emulator.cloud.resource_id import VM_TYPE
 from emulator.service.compute.calls import plan, replan
-from emulator.service.compute.power import begin_delete, require_free
+from emulator.service.compute.power import begin_delete, require_free, start_operation
 from emulator.service.core.context import Service
 from emulator.service.parts.operations import Operation
 
 
 def instances_of(service: Service, scale_set: ScaleSet) -> list[VirtualMachine]:
-    """Return the instances of `scale_set`, by their numbers."""
+    """Return the instances of `scale_set` in the order of their numbers."""
     machines = service.cloud.all(VirtualMachine)
     own = [vm for vm in machines if vm.scale_set is not None and vm.scale_set.key == scale_set.key]
     return sorted(own, key=lambda vm: int(vm.id.name))
 
 
-def location_of_set(scale_set: ScaleSet) -> str:
-    """Return the region of `scale_set`."""
-    return str(scale_set.document.get("location") or "global")
-
-
 def begin_scaling(service: Service, scale_set: ScaleSet, *, created: bool, by: str) -> Operation:
-    """Put `scale_set`, new or changed, and bring its instances to their number.
+    """Store `scale_set`, new or changed, and add or delete instances to reach its capacity.
 
     Raises:
-        CloudError: 409; something runs on an instance that has to go.
+        CloudError: 409; an operation is in progress on an instance that must be deleted.
     """
     present = instances_of(service, scale_set)
     wanted = capacity_of(scale_set.document)
@@ -55,20 +50,15 @@ def begin_scaling(service: Service, scale_set: ScaleSet, *, created: bool, by: s
             _settle(service, vm, power=PowerState.RUNNING)
         _settle_set(service, scale_set)
 
-    return service.operations.start(
-        settle(),
-        subscription=scale_set.id.subscription,
-        location=location_of_set(scale_set),
-        action="createOrUpdate",
-        resources=(scale_set.key, *(vm.key for vm in fresh)),
-    )
+    keys = (scale_set.key, *(vm.key for vm in fresh))
+    return start_operation(service, settle(), on=scale_set, action="createOrUpdate", keys=keys)
 
 
 def begin_upgrade(service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMachine]) -> Operation:
-    """Give `vms` the present model of `scale_set`; their guests are not touched.
+    """Give `vms` the current model of `scale_set`; their guests are not touched.
 
     Raises:
-        CloudError: 409; something runs on one of them.
+        CloudError: 409; an operation is in progress on one of them.
     """
     for vm in vms:
         require_free(service, vm, "manualupgrade")
@@ -89,23 +79,18 @@ def begin_upgrade(service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMa
         for vm in vms:
             _settle(service, vm, power=vm.power)
 
-    return service.operations.start(
-        settle(),
-        subscription=scale_set.id.subscription,
-        location=location_of_set(scale_set),
-        action="manualupgrade",
-        resources=[vm.key for vm in vms],
-    )
+    keys = [vm.key for vm in vms]
+    return start_operation(service, settle(), on=scale_set, action="manualupgrade", keys=keys)
 
 
 def begin_removal(
     service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMachine], *, by: str
 ) -> Operation:
-    """Delete `vms` and take them from the capacity of `scale_set`."""
+    """Delete `vms` and reduce the capacity of `scale_set` accordingly."""
     leaving = [vm for vm in vms if vm.provisioning is not ProvisioningState.DELETING]
     capacity = max(0, capacity_of(scale_set.document) - len(leaving))
     service.cloud.put(replace(scale_set, document=with_capacity(scale_set.document, capacity)))
-    return begin_delete(service, vms, location=location_of_set(scale_set), by=by)
+    return begin_delete(service, vms, on=scale_set, by=by)
 
 
 def begin_set_delete(service: Service, scale_set: ScaleSet, *, by: str) -> Operation:
@@ -116,20 +101,14 @@ def begin_set_delete(service: Service, scale_set: ScaleSet, *, by: str) -> Opera
     async def finish() -> None:
         if deletion is not None:
             await deletion.over.wait()
-        for vm in instances_of(service, scale_set):  # one that was being made meanwhile
+        for vm in instances_of(service, scale_set):  # one may have been made meanwhile
             await service.fleet.discard(vm.key)
             service.cloud.remove(vm)
         found = service.cloud.find(ScaleSet, scale_set.key)
         if found is not None:
             service.cloud.remove(found)
 
-    return service.operations.start(
-        finish(),
-        subscription=scale_set.id.subscription,
-        location=location_of_set(scale_set),
-        action="delete",
-        resources=(scale_set.key,),
-    )
+    return start_operation(service, finish(), on=scale_set, action="delete", keys=(scale_set.key,))
 
 
 def _new_instances(
@@ -156,7 +135,7 @@ def _new_instance(service: Service, scale_set: ScaleSet, number: str) -> Virtual
 def _delete_all(
     service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMachine], *, by: str
 ) -> Operation | None:
-    return begin_delete(service, vms, location=location_of_set(scale_set), by=by) if vms else None
+    return begin_delete(service, vms, on=scale_set, by=by) if vms else None
 
 
 def _settle(service: Service, vm: VirtualMachine, *, power: PowerState) -> None:
@@ -170,8 +149,3 @@ def _settle_set(service: Service, scale_set: ScaleSet) -> None:
     found = service.cloud.find(ScaleSet, scale_set.key)
     if found is not None and found.provisioning is not ProvisioningState.DELETING:
         service.cloud.put(replace(found, provisioning=ProvisioningState.SUCCEEDED))
-
-
-def numbers_of(vms: Iterable[VirtualMachine]) -> list[str]:
-    """Return the instance ids of `vms`."""
-    return [vm.id.name for vm in vms]

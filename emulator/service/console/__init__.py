@@ -1,1 +1,1 @@
-"""The serial console plane: sessions, links, admin commands, and what watches over them."""
+"""The serial console: links to guests, and the watchdog that ends them."""

@@ -1,8 +1,8 @@
-"""The gateway: one WebSocket from its first frame to its end, by docs/facts/azure.md 3.
+"""The gateway: one WebSocket from its first frame to its end, as in docs/facts/azure.md 3.
 
-Out go TEXT frames: at once "Connecting...", after trust the guest's bytes as UTF-8. In come the
-token and then, TEXT or BINARY, what is typed. The guest never waits for a link: it writes into its
-transcript, and each link reads that at its own pace.
+It sends TEXT frames: "Connecting..." at once, then, after trust, the guest's bytes as UTF-8. It receives the
+token and then the typed bytes, as TEXT or BINARY. The guest never waits for a link: it writes into its
+transcript, which each link reads at its own pace.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from emulator.service.console.link_life import (
     serve_link,
 )
 from emulator.service.console.watchdog import watch_idle
+from emulator.service.core.authentication import accept_token
 from emulator.service.core.context import Service
-from emulator.service.identity.authentication import accept_token
 from emulator.service.parts.links import Link
 from emulator.service.parts.sessions import ConsoleSession
 
 FIRST_FRAME = "Connecting...\r\n"
 NOT_TRUSTED = "Connection not trusted"
 SMALL_FRAME = 32
-"""Up to so many bytes a frame is somebody's echo, and the next one must not wait."""
+"""A frame of at most this many bytes is somebody's echo; the next one must not wait."""
 GATHER_S = 0.01
 """How long output gathers after a larger frame, seconds."""
 REPLAY_MAX = 16_384
-"""Bytes that a new link is shown at the most: a screen that is drawn without line feeds."""
+"""The most that a new link is shown, bytes: a screen may be drawn without line feeds."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -54,8 +54,8 @@ async def serve_client(
 
     Args:
         socket: not yet accepted.
-        session: what the URL named.
-        service: where it is served.
+        session: the session in the URL.
+        service: the service it belongs to.
         query_token: the token of old clients, which send it in the URL.
     """
     link = Link(vm=session.vm, session=session)
@@ -69,7 +69,7 @@ async def serve_client(
 
 
 async def _talk(socket: WebSocket, link: Link, *, service: Service, token: str | None) -> None:
-    """Greet, wait for trust, carry bytes; what goes wrong becomes the link's ending."""
+    """Greet, wait for trust, carry bytes; an error ends the link."""
     try:
         await pause(service.faults.first_frame_delay_s())
         await socket.send_text(FIRST_FRAME)
@@ -85,7 +85,7 @@ async def _talk(socket: WebSocket, link: Link, *, service: Service, token: str |
 
 
 async def _wait_for_trust(socket: WebSocket, link: Link, *, service: Service, token: str | None) -> str:
-    """Return the token that the link is trusted by: of the URL, or else the first message."""
+    """Return the token that the link is trusted by: the URL's, or else the first message."""
     async with asyncio.timeout(service.settings.token_wait_s):
         while not token:
             token = (await receive_data(socket)).decode("utf-8", "replace").strip()
@@ -96,14 +96,16 @@ async def _wait_for_trust(socket: WebSocket, link: Link, *, service: Service, to
 
 
 def trust(link: Link, token: str, *, service: Service) -> None:
-    """Let `link` be what `token` allows.
+    """Trust `link` as the principal of `token`.
 
     Raises:
-        CloudError: the token is not accepted, not the session owner's, or has no role on the VM.
+        CloudError: the token is invalid, not the session owner's, or its principal has no role on the VM.
     """
     claims = accept_token(service, token)
     if link.session is not None and claims.principal != link.session.principal:
-        raise CloudError(403, "AuthorizationFailed", "The token is not of who opened this session.")
+        raise CloudError(
+            403, "AuthorizationFailed", "The token does not belong to whoever opened this session."
+        )
     check_role(service.cloud, service.settings, principal=claims.principal, vm=link.vm)
     find_vm(service.cloud, link.vm)
     link.principal, link.name = claims.principal, claims.name
@@ -111,7 +113,7 @@ def trust(link: Link, token: str, *, service: Service) -> None:
 
 
 async def _carry(socket: WebSocket, link: Link, *, service: Service, token: str) -> None:
-    """Take the console over and carry bytes both ways until the client leaves."""
+    """Take over the console and carry bytes both ways until the client leaves."""
     guest = service.fleet.guest(find_vm(service.cloud, link.vm))
     service.links.take_over(link)
     guest.transcript.mark(MarkKind.LINK, "connected", {"by": link.name})
@@ -122,7 +124,7 @@ async def _carry(socket: WebSocket, link: Link, *, service: Service, token: str)
                 asyncio.create_task(_send_output(socket, feed, count=service.metrics.bytes_out.inc)),
                 asyncio.create_task(_take_input(socket, link, guest, service=service, token=token)),
                 asyncio.create_task(start_on_demand(service, link, guest)),
-                *_chaperones(link, service),
+                *_early_ends(link, service),
             )
     finally:
         guest.transcript.mark(MarkKind.LINK, "disconnected", {"by": link.name})
@@ -130,8 +132,8 @@ async def _carry(socket: WebSocket, link: Link, *, service: Service, token: str)
             service.sessions.extend(link.session, now=service.now())
 
 
-def _chaperones(link: Link, service: Service) -> Iterator[asyncio.Task[None]]:
-    """Begin what ends a link before its time, where the settings ask for it."""
+def _early_ends(link: Link, service: Service) -> Iterator[asyncio.Task[None]]:
+    """Start the tasks that end a link early, if the settings ask for them."""
     if service.settings.idle_s is not None:
         yield asyncio.create_task(watch_idle(link, service.settings.idle_s))
     drop_s = service.faults.drops_after_s()
@@ -145,9 +147,9 @@ async def _drop(link: Link, after_s: float) -> None:
 
 
 def _replay_start(guest: FleetGuest, lines: int) -> int:
-    """Return where a new link begins: with the guest's last lines, so that its prompt is seen.
+    """Return where a new link begins: at the guest's last lines, so that its prompt is shown.
 
-    What the kernel printed into or behind a prompt ends no line of it.
+    Kernel messages printed into or after a prompt do not count as ends of its line.
     """
     end = len(guest.transcript)
     begin = max(guest.transcript.first, end - REPLAY_MAX)
@@ -160,7 +162,7 @@ def _replay_start(guest: FleetGuest, lines: int) -> int:
 
 
 async def start_on_demand(service: Service, link: Link, guest: FleetGuest) -> None:
-    """Give power to the machine of a VM that the platform calls running."""
+    """Power on the machine of a VM whose record says that it is running."""
     if find_vm(service.cloud, link.vm).power is PowerState.RUNNING:
         await guest.power_on()
 
@@ -180,14 +182,14 @@ async def _send_output(socket: WebSocket, feed: Feed, *, count: Callable[[float]
 async def _take_input(
     socket: WebSocket, link: Link, guest: FleetGuest, *, service: Service, token: str
 ) -> None:
-    """Type what comes; the token that comes again is swallowed, and a newer one renews the link."""
+    """Type what the client sends; a repeated token is dropped, and a newer one renews the link."""
     accepted = {token.encode()}
     keystrokes = Keystrokes(guest)
     while True:
         data = await receive_data(socket)
         if data.strip() in accepted:
             continue
-        if data.startswith(b"eyJ") and data.count(b".") == 2:  # a JWT: nobody types such a thing in one go
+        if data.startswith(b"eyJ") and data.count(b".") == 2:  # a JWT: nobody types one in a single message
             with suppress(CloudError):
                 trust(link, data.decode("ascii", "replace").strip(), service=service)
                 accepted.add(data.strip())

@@ -1,4 +1,4 @@
-"""What all links have, of Azure's kind and of ttylab's: they open, carry bytes both ways, and end."""
+"""The life of a link, Azure's or ttylab's own: it opens, carries bytes both ways, and ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import codecs
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -24,15 +23,15 @@ Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 async def serve_link(
     socket: WebSocket, link: Link, talk: Work, *others: Work, service: Service, shows_why: bool = True
 ) -> None:
-    """Open `link` and let `talk` go on until either side ends it; `others` go on beside it.
+    """Open `link` and run `talk` and `others` until either side ends it.
 
     Args:
         socket: not yet accepted.
-        link: what is counted among the open links meanwhile.
-        talk: carries the bytes; its end is the link's.
-        others: what else is done; ended with the link.
-        service: where it is served.
-        shows_why: whether the reason of an end is shown on the console, before the close frame.
+        link: counted among the open links meanwhile.
+        talk: carries the bytes; the link ends with it.
+        others: further work, cancelled when the link ends.
+        service: the service it belongs to.
+        shows_why: whether the console shows why the link ends, before the close frame.
     """
     await socket.accept()
     with service.links.opened(link):
@@ -46,13 +45,13 @@ async def serve_link(
 
 
 async def run_until_left(
-    output: asyncio.Task[None], keyboard: asyncio.Task[None], *others: asyncio.Task[None]
+    output: asyncio.Task[None], typing: asyncio.Task[None], *others: asyncio.Task[None]
 ) -> None:
-    """Wait until output or input ends, or any task fails, which is raised; end the rest."""
-    tasks = (output, keyboard, *others)
+    """Wait until output or input ends, then end the other tasks; the first failure of a task is raised."""
+    tasks = (output, typing, *others)
     waiting = set(tasks)
     try:
-        while output in waiting and keyboard in waiting:
+        while output in waiting and typing in waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -61,7 +60,7 @@ async def run_until_left(
 
 
 async def _say_goodbye(socket: WebSocket, ending: LinkEnding, *, show: bool) -> None:
-    """Show why on the console, because az shows no close reason, then close."""
+    """Show the reason on the console, because az shows no close reason, then close."""
     with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
         async with asyncio.timeout(GOODBYE_S):
             if ending.notice and show:
@@ -80,10 +79,10 @@ READ_SIZE = 32_768
 
 
 class Feed:
-    """Reads a transcript as it grows; enter it on the loop that reads.
+    """Reads a transcript as it grows; enter it on the reading loop.
 
     Attributes:
-        transcript: what is read.
+        transcript: the transcript.
         position: offset of the next byte.
     """
 
@@ -92,25 +91,24 @@ class Feed:
         self.position = position
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
-        self._told = False
+        self._notified = False
 
     def __enter__(self) -> Self:
-        self._unwatch = self.transcript.watch(self._tell)
+        self._unwatch = self.transcript.watch(self._notify)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._unwatch()
 
     async def read(self, size: int = READ_SIZE) -> bytes:
         """Return up to `size` bytes as soon as there is one; b"" at the transcript's end.
 
         Raises:
-            ConsoleClosed: the transcript has forgotten bytes that were not read yet.
+            ConsoleClosed: the transcript has dropped bytes that were not read yet.
         """
         while True:
-            closed = self._begin()
+            self.acknowledge()
+            closed = self.transcript.closed is not None
             data = self.transcript.read(self.position, self.position + size)
             if self.position < self.transcript.first:
                 raise ConsoleClosed(
@@ -129,29 +127,25 @@ class Feed:
         await self._changed.wait()
         return True
 
-    def _begin(self) -> bool:
-        self._changed.clear()
-        self._told = False
-        return self.transcript.closed is not None
-
     def acknowledge(self) -> None:
-        """Wait for changes after this moment."""
-        self._begin()
+        """Let the next `wait` wait for changes from now on."""
+        self._changed.clear()
+        self._notified = False
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         # On the writer's thread, under the transcript's lock: one call for many changes.
-        if not self._told:
-            self._told = True
+        if not self._notified:
+            self._notified = True
             self._loop.call_soon_threadsafe(self._changed.set)
 
 
 UNCHECKED_MAX = 256
-"""Bytes that are typed before it is asked whether the machine keeps up."""
+"""Bytes to type before checking whether the machine keeps up."""
 INPUT_WAIT_S = 30.0
 
 
 async def receive_data(socket: WebSocket) -> bytes:
-    """Return the bytes of the next message that has any, TEXT or BINARY.
+    """Return the bytes of the next message that is not empty, TEXT or BINARY.
 
     Raises:
         WebSocketDisconnect: the client has left.
@@ -174,7 +168,7 @@ class Keystrokes:
         self._unchecked = 0
 
     async def type(self, data: bytes) -> None:
-        """Type `data`; what comes while the machine is off is lost, as on a real line.
+        """Type `data`; while the machine is off it is lost, as on a real line.
 
         Raises:
             ConsoleClosed: the machine took nothing for INPUT_WAIT_S seconds.
@@ -196,24 +190,24 @@ class Keystrokes:
 
 
 class TextFrames:
-    """Decodes a stream piece by piece."""
+    """Decodes a stream of UTF-8 piece by piece."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, data: bytes) -> str:
-        """Return the text that is whole after `data`; "" while a character waits for its end."""
+        """Return the text that is complete with `data`; "" while the end of a character is missing."""
         return self._decoder.decode(data)
 
     def finish(self) -> str:
-        """Return what still waits: the beginning of a character that will not end."""
+        """Return what is left: the replacement for a character whose end never came."""
         return self._decoder.decode(b"", final=True)
 
 
 def line_start(data: bytes, *, lines: int) -> int:
-    """Return where the last `lines` lines of `data` begin; the one that has no end yet is one of them.
+    """Return where the last `lines` lines of `data` begin; an unfinished last line counts.
 
-    A line without a beginning in `data` begins at its first whole character.
+    A line that began before `data` starts at its first whole character.
     """
     if lines <= 0:
         return len(data)
@@ -223,6 +217,6 @@ def line_start(data: bytes, *, lines: int) -> int:
         if start < 0:
             break
     start += 1
-    while start < len(data) and data[start] & 0xC0 == 0x80:  # the inside of a UTF-8 character
+    while start < len(data) and data[start] & 0xC0 == 0x80:  # inside a UTF-8 character
         start += 1
     return start

@@ -1,9 +1,8 @@
-"""What ends or tells links while they are open: roles that go, VMs that change, nobody at the keyboard."""
+"""Ends open links, or shows notices on them: roles go, VMs change, nobody types."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from emulator.clock import pause
 from emulator.cloud.console_access import check_role
@@ -17,10 +16,8 @@ from emulator.cloud.records import (
     VirtualMachine,
 )
 from emulator.errors import CloudError
-
-if TYPE_CHECKING:
-    from emulator.service.core.context import Service
-    from emulator.service.parts.links import Link
+from emulator.service.core.context import Service
+from emulator.service.parts.links import Link
 
 IDLE = "The serial console connection was closed: nothing was typed for {:g} s."
 _POWER_NOTICES = {
@@ -34,16 +31,12 @@ _WHO_MAY = (RoleAssignment, RoleDefinition, Subscription, Principal)
 
 
 class LinkWatchdog:
-    """Watches a cloud's records for its open links; make it with the service, on any thread."""
+    """Watches a cloud's records on behalf of the open links; make it with the service, on any thread."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._powers = {vm.key: vm.power for vm in service.cloud.all(VirtualMachine)}
-        self._leave = service.cloud.watch(self._see)
-
-    def close(self) -> None:
-        """Watch no longer."""
-        self._leave()
+        service.cloud.watch(self._see)
 
     def _see(self, record: Record, present: bool) -> None:  # noqa: FBT001  # the shape of an Observer
         if isinstance(record, _WHO_MAY):

@@ -1,1 +1,1 @@
-"""What every route works with: the parts of one running service, and how paths are matched."""
+"""What routes share: the parts of one running service, who calls and what they may do, sign-in forms."""

@@ -1,49 +1,53 @@
-"""What every route works with: the parts of one running service."""
+"""What every route works with: the parts of the running service, and how paths and bodies are matched."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, cast
+from typing import Annotated, Any, TypeAlias, cast
 
-from fastapi import Depends
+from fastapi import APIRouter, Body, Depends, Query
+from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
+from starlette.routing import Match
+from starlette.types import Scope
 
+from emulator.cloud.documents import require_storable
 from emulator.cloud.records import Cloud
 from emulator.cloud.settings import Settings
+from emulator.errors import CloudError
 from emulator.fleet.guest import Fleet
-from emulator.service.parts.activity import ActivityLog
-from emulator.service.parts.blobs import BlobSigner
 from emulator.service.parts.links import Links
 from emulator.service.parts.metrics import Metrics
-from emulator.service.parts.operations import Operations
+from emulator.service.parts.operations import ActivityLog, Operations
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.sign_in import SignIn
-from emulator.service.parts.tokens import TokenDesk
+from emulator.service.parts.tokens import BlobSigner, TokenDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One running service; its loop owns all of it.
+    """The parts of one running service; its loop owns them all.
 
     Attributes:
         endpoint: "https://HOST:PORT", without a slash at its end.
         cloud: the records.
-        settings: how it behaves.
+        settings: its settings.
         fleet: the guests.
         tokens: issues and accepts access tokens.
-        operations: what runs for longer than a request.
+        operations: work that outlasts its request.
         sessions: connection strings and the links opened on them.
         links: the open WebSockets.
-        faults: what goes wrong on purpose.
+        faults: the injected faults.
         blobs: signs the URLs of boot diagnostics.
         activity: the activity log.
-        now: returns the present, UTC.
-        sign_in: what sign-in remembers between requests.
-        metrics: what is counted.
-        troubles: returns what keeps state from being saved; empty is well.
-        ca_pem: certificate of the authority that signed for the endpoint.
+        now: returns the current time, UTC.
+        sign_in: the state of sign-in between requests.
+        metrics: the counters.
+        troubles: returns the reasons why state can't be saved; empty while it can.
+        ca_pem: certificate of the authority that signed the endpoint's certificate.
     """
 
     endpoint: str
@@ -65,8 +69,71 @@ class Service:
 
 
 def service_of(connection: HTTPConnection) -> Service:
-    """Return the service that a request or WebSocket came to."""
+    """Return the service that a request or WebSocket belongs to."""
     return cast("Service", connection.app.state.service)
 
 
 ServiceOf = Annotated[Service, Depends(service_of)]
+
+
+API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.IGNORECASE)
+
+
+class CaseBlindRoute(APIRoute):
+    """A route whose fixed words match in any case: clients rely on it (docs/facts/azure.md 2)."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self._expression = re.compile(self.path_regex.pattern, re.IGNORECASE)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Tell whether the route answers a request, as FastAPI 0.165 does with its own expression."""
+        match = self._expression.match(scope["path"]) if scope["type"] == "http" else None
+        if match is None:
+            return Match.NONE, {}
+        found = {
+            name: self.param_convertors[name].convert(value) for name, value in match.groupdict().items()
+        }
+        parameters = {**scope.get("path_params", {}), **found}
+        allowed = not self.methods or scope["method"] in self.methods
+        return Match.FULL if allowed else Match.PARTIAL, {
+            "endpoint": self.endpoint,
+            "path_params": parameters,
+        }
+
+
+def require_api_version(
+    api_version: Annotated[str | None, Query(alias="api-version")] = None,
+) -> str:
+    """Return the api-version of a request; any well-formed one is accepted.
+
+    Raises:
+        CloudError: 400; it is missing or malformed.
+    """
+    if not api_version:
+        raise CloudError(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        )
+    if not API_VERSION.fullmatch(api_version):
+        raise CloudError(
+            400,
+            "InvalidApiVersionParameter",
+            f"The api-version '{api_version[:40]}' is invalid; it must be YYYY-MM-DD, perhaps with -preview.",
+        )
+    return api_version
+
+
+def arm_router() -> APIRouter:
+    """Return a router for Resource Manager's routes."""
+    return APIRouter(route_class=CaseBlindRoute, dependencies=[Depends(require_api_version)])
+
+
+def read_body(body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    """Return a request's JSON object, once it is known that answers can repeat it."""
+    require_storable(body)
+    return body
+
+
+BodyOf: TypeAlias = Annotated[dict[str, Any], Depends(read_body)]

@@ -1,1 +1,1 @@
-"""The HTTPS port: TLS, limits, and what every request passes."""
+"""The HTTPS port: TLS, limits, and the middleware of every request."""

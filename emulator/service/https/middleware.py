@@ -1,6 +1,6 @@
-"""What every request passes: headers of every answer, counting, and the limits of http_limits.
+"""The middleware of every request: allowed hosts, limits of bodies, headers of answers, counting.
 
-Plain ASGI: streams pass untouched, and there is no task a request.
+It is plain ASGI: streams pass through untouched, and no request needs a task of its own.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import ipaddress
 import logging
 import re
 import uuid
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -28,24 +28,23 @@ BODY_S = 30.0
 TOO_LARGE = CloudError(
     413, "RequestEntityTooLarge", f"The request's body is larger than the limit of {BODY_MAX} bytes."
 )
-TOO_SLOW = CloudError(408, "RequestTimeout", f"The request's body did not come within {BODY_S:.0f} seconds.")
+TOO_SLOW = CloudError(
+    408, "RequestTimeout", f"The request's body did not arrive within {BODY_S:.0f} seconds."
+)
 BAD_LENGTH = CloudError(400, "InvalidContentLength", "The Content-Length header is not a number.")
 
 
-class ErrorForm(Protocol):
-    """How an error is shown."""
-
-    def __call__(self, error: CloudError) -> Response:
-        """Return the response that says `error`."""
+ErrorForm: TypeAlias = Callable[[CloudError], Response]
+"""Returns the response for an error."""
 
 
 class HostGuard:
-    """Refuses hosts that are not ours: a page of another site could otherwise rebind its name to us.
+    """Refuses other hosts than ours: another site's page could otherwise rebind its name to us.
 
     Args:
-        app: what comes after.
-        hosts: names and addresses that are ours; ports are not looked at, they may be forwarded.
-        answer: how errors are shown.
+        app: the next application.
+        hosts: our names and addresses; ports are ignored, since they may be forwarded.
+        answer: makes the response for an error.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str], answer: ErrorForm) -> None:
@@ -72,7 +71,7 @@ class HostGuard:
 
 
 class BodyLimit:
-    """Reads bodies before the routes do: what is too large or too slow never gets to them."""
+    """Reads bodies before the routes do; one that is too large or too slow never reaches them."""
 
     def __init__(self, app: ASGIApp, *, answer: ErrorForm, body_s: float = BODY_S) -> None:
         self._app = app
@@ -104,7 +103,7 @@ class BodyLimit:
 
 
 def hosts_of(endpoint: str) -> frozenset[str]:
-    """Return the names under which the service at `endpoint` may be asked for."""
+    """Return the allowed host names of the service at `endpoint`."""
     return frozenset({urlsplit(endpoint).hostname or "", *LOCAL_NAMES})
 
 
@@ -128,7 +127,7 @@ def _check_length(text: str) -> None:
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """Return the whole body, None where the client has left before its end."""
+    """Return the whole body, or None if the client left before its end."""
     body = bytearray()
     while True:
         message = await receive()
@@ -142,7 +141,7 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that gives `body` first, then what still comes: the client's leaving."""
+    """Return a `receive` that gives `body` first, then what follows: the client's disconnection."""
     waiting = [body]
 
     async def replayed() -> Message:
@@ -173,7 +172,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def add_middlewares(app: FastAPI, *, endpoint: str, metrics: Metrics, answer: ErrorForm) -> None:
-    """Put the middlewares around `app`; the one that is added last sees a request first."""
+    """Put the middlewares around `app`; the last one added sees a request first."""
     app.add_middleware(BodyLimit, answer=answer)
     app.add_middleware(HostGuard, hosts=hosts_of(endpoint), answer=answer)
     app.add_middleware(Observation, metrics=metrics)
@@ -182,9 +181,9 @@ def add_middlewares(app: FastAPI, *, endpoint: str, metrics: Metrics, answer: Er
 
 
 class SingleSlashes:
-    """Takes several slashes in a path for one, as Resource Manager does.
+    """Treats several slashes in a path as one, as Resource Manager does.
 
-    `az resource show --resource-type …` asks for `/providers/Microsoft.Compute//virtualMachines/X`.
+    `az resource show --resource-type …` requests `/providers/Microsoft.Compute//virtualMachines/X`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -198,11 +197,10 @@ class SingleSlashes:
 
 
 class ResponseHeaders:
-    """Adds to every HTTP answer what Azure's have, and what keeps browsers careful."""
+    """Adds Azure's headers to every HTTP answer, and those that restrict browsers."""
 
-    def __init__(self, app: ASGIApp, *, headers: Mapping[str, str] = _HEADERS) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -215,7 +213,7 @@ class ResponseHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
+                for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
                 headers["x-ms-request-id"] = request_id
                 headers["x-ms-correlation-request-id"] = (
@@ -227,7 +225,7 @@ class ResponseHeaders:
 
 
 class Observation:
-    """Counts requests by their route and logs a line for each, without query and session."""
+    """Counts requests by route and logs a line for each, without query and session."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
@@ -239,7 +237,7 @@ class Observation:
             await self._app(scope, receive, send)
             return
         began = asyncio.get_running_loop().time()
-        status = 500  # of a defect, whose answer is made outside
+        status = 500  # for a bug, which is answered further out
 
         async def send_noting(message: Message) -> None:
             nonlocal status
@@ -261,10 +259,10 @@ class Observation:
 
 
 def route_of(scope: Mapping[str, Any]) -> str:
-    """Return the pattern of the route that a request came to: "none" where there was none."""
+    """Return the pattern of the route that a request matched, or "none"."""
     return str(getattr(scope.get("route"), "path", "none"))
 
 
 def shown_path(path: str) -> str:
-    """Return `path` for a log: on one line, not endless, and without the secret part of a session's URL."""
+    """Return `path` for a log: on one line, shortened, and without the secret part of a session's URL."""
     return _SESSION.sub("*", path)[:300].encode("unicode_escape").decode("ascii")

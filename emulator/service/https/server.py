@@ -1,4 +1,4 @@
-"""The HTTPS port: a socket bound before there is an application, and uvicorn on it with house limits."""
+"""The HTTPS port: a socket bound before the application exists, and uvicorn with our limits on it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class BoundedHttp(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, if there are not too many connections already."""
+        """Begin, unless there are too many connections already."""
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS_MAX:
             self._end(_BUSY)
@@ -46,16 +46,17 @@ class BoundedHttp(HttpToolsProtocol):
             self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline."""
-        self._be_content()
+        """Cancel the deadline."""
+        self._cancel_deadline()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; a head that is too large or too slow ends the connection."""
+        """Process received data; a head that is too large or too slow ends the connection."""
         heads = self._heads
         super().data_received(data)
-        if self._upgraded or self.transport.is_closing() or not self._is_awaited():
-            self._be_content()
+        awaits_client = self._in_head or self._is_idle()
+        if self._upgraded or self.transport.is_closing() or not awaits_client:
+            self._cancel_deadline()
             return
         self._expect()
         self._head_bytes = self._head_bytes + len(data) if heads == self._heads else 0
@@ -73,43 +74,39 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that it is whole."""
+        """Note that the head is complete."""
         self._in_head = False
         self._heads += 1
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Note that no more of the body comes, also where the answer came before it."""
+        """Note that the body is complete, even if the answer was sent before."""
         super().on_message_complete()
         if self.cycle is not None:
             self.cycle.more_body = False
 
     def on_response_complete(self) -> None:
-        """Give what is left of a body that nobody read a deadline too."""
+        """Set a deadline for the rest of a body that nobody read."""
         super().on_response_complete()
         if self.cycle.more_body and not self.transport.is_closing():
             self._expect()
 
     def _is_idle(self) -> bool:
-        # uvicorn says that it always is there; before the first request it is None.
+        # uvicorn types it as always present; before the first request it is None.
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]
 
-    def _is_awaited(self) -> bool:
-        """Tell whether there is something that the client has begun and not finished."""
-        return self._in_head or self._is_idle()
-
     def _expect(self) -> None:
-        """Let the connection end if what is awaited does not come; a deadline that runs is kept."""
+        """Let the connection end if the client does not continue; a running deadline is kept."""
         if self._deadline is None:
             self._deadline = self.loop.call_later(self.config.head_s, self._end, _TOO_SLOW)
 
-    def _be_content(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
     def _end(self, answer: bytes) -> None:
-        self._be_content()
+        self._cancel_deadline()
         if not self.transport.is_closing():
             if self._is_idle():
                 self.transport.write(answer)
@@ -118,9 +115,9 @@ class BoundedHttp(HttpToolsProtocol):
 
 HANDSHAKE_S = 10.0
 CLOSE_S = 1.0
-"""How long a peer may take to answer our end of TLS."""
+"""How long a peer may take to answer our end of TLS, seconds."""
 GRACE_S = 4
-"""How long requests may go on when the server ends, seconds."""
+"""How long requests may continue when the server ends, seconds."""
 MESSAGE_MAX = 2**20
 PING_S = 20.0
 BACKLOG = 512
@@ -129,11 +126,11 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundSocket:
-    """A socket that nobody answers on yet.
+    """A socket that is not served yet.
 
     Attributes:
-        socket: bound and listening, so that the port is ours.
-        endpoint: "https://HOST:PORT" that clients are told.
+        socket: bound and listening, so the port is ours.
+        endpoint: "https://HOST:PORT" for clients.
         name: the host in it.
     """
 
@@ -151,12 +148,12 @@ class ServerConfig(uvicorn.Config):
         super().__init__(
             app,
             http=BoundedHttp,
-            # On websockets' parser: wsproto did two thirds of its rate over TLS (docs/facts/parts.md 6).
+            # websockets' own parser; wsproto did two thirds of its rate over TLS (docs/facts/parts.md 6).
             ws="websockets-sansio",
             ws_max_size=MESSAGE_MAX,
-            ws_ping_interval=PING_S,  # so a link whose peer vanished ends after 40 s
+            ws_ping_interval=PING_S,  # a link whose peer has vanished ends after 40 s
             ws_ping_timeout=PING_S,
-            ws_per_message_deflate=False,  # a window a link, and nothing gained on loopback
+            ws_per_message_deflate=False,  # a window per link, and no gain on loopback
             lifespan="off",
             log_config=None,
             # At INFO uvicorn logs the URLs of WebSockets with their query, where old clients put the token.
@@ -172,7 +169,7 @@ class ServerConfig(uvicorn.Config):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, whose start can be awaited."""
+    """uvicorn without its signal handlers, and with a start that can be awaited."""
 
     config: ServerConfig
 
@@ -186,7 +183,7 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen; as uvicorn does it, but with deadlines for TLS."""
+        """Listen as uvicorn does, but with deadlines for TLS."""
         loop = asyncio.get_running_loop()
         self.servers = [
             await loop.create_server(
@@ -212,10 +209,10 @@ def bind(host: str, port: int, *, public_host: str | None = None) -> BoundSocket
     Args:
         host: "localhost" or a loopback address.
         port: 0 to 65535.
-        public_host: what clients are to call it; by default "localhost", or an address that is not 127.0.0.1.
+        public_host: its name for clients; by default "localhost", or the address if it is not 127.0.0.1.
 
     Raises:
-        SpecError: the host is open to the world, or can't be the name in clients' URLs.
+        SpecError: the host is not a loopback address, or can't be the name in clients' URLs.
         StateError: the port is in use.
         LabError: it can't be bound for another reason.
     """
@@ -240,10 +237,10 @@ def bind(host: str, port: int, *, public_host: str | None = None) -> BoundSocket
 
 
 def endpoint_of(host: str, port: int) -> str:
-    """Return the endpoint of a service that listens on `host`, or is called so.
+    """Return the endpoint of a service that listens on `host` or has that name.
 
     Raises:
-        SpecError: the name can't stand in clients' URLs.
+        SpecError: the name can't be used in clients' URLs.
     """
     name = require_public_host(_name_of(host))
     return f"https://[{name}]:{port}" if ":" in name else f"https://{name}:{port}"
@@ -251,9 +248,9 @@ def endpoint_of(host: str, port: int) -> str:
 
 @asynccontextmanager
 async def open_server(app: ASGIApp, listener: BoundSocket, *, tls: ssl.SSLContext) -> AsyncIterator[None]:
-    """Serve `app` on `listener` until the block ends; it is answered once the block begins.
+    """Serve `app` on `listener` until the block ends; it answers requests once the block begins.
 
-    Requests then have a few seconds to end; the socket is closed in any case.
+    At the end, requests have a few seconds to finish; the socket is closed in any case.
 
     Raises:
         LabError: it can't listen.

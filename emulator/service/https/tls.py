@@ -1,7 +1,8 @@
-"""TLS of the service: an authority of its own, and TLS 1.2 and 1.3 with it (U13).
+"""TLS of the service: its own authority, and TLS 1.2 and 1.3 (U13).
 
-Clients trust the authority once: it is made on the first start and kept. With `--state DIR` it is in
-DIR/ca; else in `places.authority()`. The server's own certificate is new on each start and never on disk.
+The authority is made on the first start and kept, so clients need to trust it only once. With
+`--state DIR` it is in DIR/ca, otherwise in `places.authority()`. The server's own certificate is new at each
+start and never on disk.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ CERTIFICATE_FILE = "ca.pem"
 KEY_FILE = "ca.key"
 ORGANISATION = "ttylab"
 VALID_DAYS = 397
-"""Of the server's certificate: Apple's verifier, which Go uses on its systems, takes 825 at the most,
-Chromium 398 where a root is public."""
+"""Of the server's certificate: Apple's verifier, which Go uses there, accepts at most 825,
+Chromium 398 for a public root."""
 LOCK_WAIT_S = 20.0
 CIPHERS_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Of TLS 1.2; those of TLS 1.3 are all AEAD."""
+"""For TLS 1.2; the ciphers of TLS 1.3 are all AEAD."""
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -38,9 +39,9 @@ class Authority:
     """A certificate authority.
 
     Attributes:
-        certificate: file that clients trust, absolute.
+        certificate: absolute path of the certificate that clients trust.
         pem: its content.
-        issuer: what signs.
+        issuer: signs certificates.
     """
 
     certificate: Path
@@ -49,7 +50,7 @@ class Authority:
 
 
 def open_authority(directory: Path) -> Authority:
-    """Return the authority in `directory`, made first if there is none.
+    """Return the authority in `directory`, which is made first if there is none.
 
     Servers that start at the same time get the same one.
 
@@ -69,7 +70,7 @@ def server_context(authority: Authority, names: Sequence[str], *, now: datetime)
     """Return a server's TLS context with a new certificate for the local names and `names`.
 
     Raises:
-        SpecError: a name can't stand in a certificate.
+        SpecError: a name can't be used in a certificate.
     """
     wanted = tuple(dict.fromkeys((*LOCAL_NAMES, *names)))
     try:
@@ -78,15 +79,15 @@ def server_context(authority: Authority, names: Sequence[str], *, now: datetime)
             common_name=names[0] if names else LOCAL_NAMES[0],
             organization_name=ORGANISATION,
             organization_unit_name="console service",
-            not_before=_naive(now - timedelta(days=1)),  # clocks of clients may be behind
+            not_before=_naive(now - timedelta(days=1)),  # clients' clocks may be slow
             not_after=_naive(now + timedelta(days=VALID_DAYS)),
         )
-    except ValueError as error:  # idna's complaints are of this kind
+    except ValueError as error:  # idna raises these
         raise SpecError(f"no certificate can be made for {', '.join(wanted)}: {error}") from error
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # TLS 1.3 sends tickets behind the handshake. A client that reads on one thread and writes on another, as
-    # websockets' does, can lose its request to them, and hangs: OpenSSL takes one thread at a time.
+    # TLS 1.3 sends tickets after the handshake. A client that reads on one thread and writes on another, as
+    # websockets' does, can lose its request to them and hang: OpenSSL allows only one thread at a time.
     context.num_tickets = 0
     context.set_ciphers(CIPHERS_12)
     context.set_alpn_protocols(["http/1.1"])
@@ -95,7 +96,7 @@ def server_context(authority: Authority, names: Sequence[str], *, now: datetime)
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` is an address of this machine alone, or the name of one."""
+    """Tell whether `host` is a loopback address or the name of one."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -122,7 +123,7 @@ def _read(directory: Path) -> Authority | None:
 
 
 def _check_pair(issuer: trustme.CA, pem: bytes) -> None:
-    """Sign something and load it: key and certificate may be of different authorities."""
+    """Check that key and certificate belong together: they may be of different authorities."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _load_chain(context, issuer.private_key_pem.bytes() + pem)
 
@@ -130,18 +131,18 @@ def _check_pair(issuer: trustme.CA, pem: bytes) -> None:
 def _make(directory: Path) -> Authority:
     issuer = trustme.CA(
         organization_name=ORGANISATION,
-        # Two authorities in one trust store must differ in their names.
+        # Two authorities in one trust store must have different names.
         organization_unit_name=f"local certificate authority {secrets.token_hex(4)}",
         path_length=0,
     )
-    # The certificate comes last: where it is, there is a key to it.
+    # The certificate comes last: if it exists, so does its key.
     write_whole(directory / KEY_FILE, issuer.private_key_pem.bytes(), private=True, durable=True)
     write_whole(directory / CERTIFICATE_FILE, issuer.cert_pem.bytes(), private=True, durable=True)
     return Authority(certificate=directory / CERTIFICATE_FILE, pem=issuer.cert_pem.bytes(), issuer=issuer)
 
 
 def _load_chain(context: ssl.SSLContext, pem: bytes) -> None:
-    """Load key and certificate, which `ssl` takes from files only, from memory."""
+    """Load key and certificate from memory, which `ssl` accepts only from files."""
     descriptor = os.memfd_create("ttylab-certificate")
     try:
         os.write(descriptor, pem)
@@ -151,5 +152,5 @@ def _load_chain(context: ssl.SSLContext, pem: bytes) -> None:
 
 
 def _naive(moment: datetime) -> datetime:
-    """Return `moment`, UTC, as certificates write it."""
+    """Return `moment`, UTC, without its time zone, as certificates need it."""
     return moment.replace(tzinfo=None)

@@ -1,4 +1,4 @@
-// NMI, SysRq and reset through the gateway, and what became of them, in words.
+// NMI, SysRq and reset through the gateway, and their effects in words.
 
 import { refusalOf, sameOrigin } from "./arm.js";
 

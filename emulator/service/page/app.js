@@ -1,4 +1,4 @@
-// The parts that every view is given.
+// The parts that every view receives.
 
 import { Arm } from "./arm.js";
 import { Identity } from "./identity.js";
@@ -18,7 +18,7 @@ const METADATA = "/metadata/endpoints?api-version=2022-09-01";
  * @property {Arm} arm
  * @property {Identity} identity
  * @property {CloudFacts} cloud
- * @property {boolean} popped whether this is a window of its own with one console
+ * @property {boolean} popped whether this is a separate window with one console
  */
 
 /** @returns {Promise<CloudFacts>} */
@@ -42,7 +42,7 @@ export function makeApp(cloud, popped) {
   return { arm: new Arm(identity), identity, cloud, popped };
 }
 
-/** @param {string} name of the cloud @returns {string} what U5 says of it, "" for general availability */
+/** @param {string} name of the cloud @returns {string} its limits by U5, "" for general availability */
 export function availability(name) {
   if (/china/i.test(name)) return "Serial Console is not available in the China cloud";
   if (/government/i.test(name)) return "Preview";

@@ -7,7 +7,7 @@ const CONSOLE = "2024-07-01";
 const RESOURCES = "2022-12-01";
 const POLL_MS = 1000;
 
-/** What the service refused: HTTP status (0: nobody answered), Azure's code, and the reason. */
+/** A refusal by the service: HTTP status (0: no answer), Azure's code, and the reason. */
 export class Refused extends Error {
   /** @param {number} status @param {string} code @param {string} message */
   constructor(status, code, message) {
@@ -25,7 +25,7 @@ export class Arm {
   }
 
   /**
-   * Send a request; a token that the service refuses is asked for anew, once.
+   * Send a request; a refused token is renewed once.
    * @param {string} method @param {string} target path and query, or URL of this service @param {any} [body]
    * @returns {Promise<Response>} an answer below 400
    */
@@ -152,7 +152,7 @@ function portOf(id) {
   return `${id}/providers/Microsoft.SerialConsole/serialPorts/0`;
 }
 
-/** @param {string} url the service's own @returns {string} path and query: a token goes nowhere but to this origin */
+/** @param {string} url the service's own @returns {string} path and query: a token is sent only to this origin */
 export function sameOrigin(url) {
   const parsed = new URL(url, location.href);
   return parsed.pathname + parsed.search;

@@ -1,7 +1,7 @@
-"""The files of the web console: our own beside this module, the terminal's from npm.
+"""The files of the web console: our own beside this module, and the terminal's from npm.
 
-`python -m emulator.service.page.assets` installs the terminal. A file is found by its name in a table,
-never by a path that a client made.
+`python -m emulator.service.page.assets` installs the terminal. Files are looked up by name in a table,
+never by a path from a client.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def find_asset(name: str) -> Asset | None:
 def render_page(nonce: str) -> str:
     """Return the page, whose style elements carry `nonce`.
 
-    Where the terminal is not installed, it says how to install it.
+    If the terminal is not installed, the page says how to install it.
     """
     text = (SOURCES / "index.html").read_text(encoding="utf-8")
     command = "" if PACKAGES.find() else f"python -m {PACKAGES.module}"

@@ -1,4 +1,4 @@
-// What the toolbar does to the machine: each asks before it destroys and says what became of it.
+// What the toolbar does to the machine: each command asks before it destroys anything, and reports its effect.
 
 import { sendAdmin } from "./admin_commands.js";
 import { chooseSysRq, confirmed } from "./dialogs.js";

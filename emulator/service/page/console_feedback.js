@@ -1,4 +1,4 @@
-// What became of each command: seen at once, said to screen readers, and kept in a list.
+// The result of each command: shown at once, read to screen readers, and kept in a list.
 
 import { failed } from "./admin_commands.js";
 import { announce, fill, h } from "./dom.js";
@@ -11,15 +11,15 @@ const SIGNS = Object.freeze({ good: "✓", doubt: "?", bad: "✗", busy: "…" }
 /**
  * @typedef {object} FeedbackLog
  * @property {HTMLElement} element the list
- * @property {HTMLElement} last the newest line once more
- * @property {(label: string, act: () => Promise<Feedback> | Feedback) => Promise<void>} report shows an act and its end
+ * @property {HTMLElement} last a copy of the newest line
+ * @property {(label: string, act: () => Promise<Feedback> | Feedback) => Promise<void>} report shows a command and its result
  * @property {(feedback: Feedback) => void} say
  */
 
 /** @returns {FeedbackLog} */
 export function feedbackLog() {
   const list = h("ol", { class: "feedback", "aria-label": "Commands and what became of them" });
-  const last = h("span", { class: "last", "aria-hidden": "true" }); // the newest again, where it is seen without scrolling
+  const last = h("span", { class: "last", "aria-hidden": "true" }); // a copy of the newest, visible without scrolling
   const element = h("section", { class: "feedback-box", "aria-label": "Activity", hidden: true }, h("h3", {}, "Activity"), list);
 
   /** @param {keyof typeof SIGNS} tone @param {string} text @param {string} evidence @param {HTMLElement} [line] */

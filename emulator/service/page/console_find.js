@@ -31,7 +31,7 @@ export function findBar(console) {
     if (event.key === "Escape") close();
     else if (event.key !== "Enter" || event.target !== input) return;
     else if (event.shiftKey) next();
-    else back(); // the newest is below, so the first guess is upwards
+    else back(); // the newest text is at the bottom, so the first search goes up
     event.preventDefault();
   });
   search.onDidChangeResults(({ resultIndex, resultCount }) => {

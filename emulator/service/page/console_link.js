@@ -1,4 +1,4 @@
-// One console's connection through its whole life: connect, first frame, token, bytes, end, and again (docs/facts/azure.md 3).
+// The life of one console's connection: connect, first frame, token, bytes, end, reconnect (docs/facts/azure.md 3).
 
 import { afterClose, afterRefusal } from "./reconnect.js";
 
@@ -10,10 +10,10 @@ import { afterClose, afterRefusal } from "./reconnect.js";
  */
 
 /**
- * @typedef {object} Outside what a link needs of the world
+ * @typedef {object} Outside what a link needs from its surroundings
  * @property {() => Promise<string>} connect asks for a connection string
  * @property {() => Promise<string>} token
- * @property {() => void} refused the token was: forget it
+ * @property {() => void} refused the token was refused: forget it
  * @property {(url: string) => WebSocket} open
  * @property {(run: () => void, ms: number) => number} later
  * @property {(timer: number) => void} cancel
@@ -29,7 +29,7 @@ export class ConsoleLink {
     /** @type {LinkState} */
     this.state = { kind: "idle", reason: "", seconds: 0 };
     this.attempt = 0;
-    this.life = 0; // grows with each start and stop: what belongs to an older one is dropped
+    this.life = 0; // grows with each start and stop: events of an older life are dropped
     this.timer = 0;
     /** @type {WebSocket | null} */
     this.socket = null;
@@ -41,7 +41,7 @@ export class ConsoleLink {
     return this.state.kind === "connected";
   }
 
-  /** Connect now, whatever was before. */
+  /** Connect now, whatever the state. */
   async start() {
     this.drop();
     const life = (this.life += 1);
@@ -61,7 +61,7 @@ export class ConsoleLink {
     this.become("closed", reason);
   }
 
-  /** @param {string | Uint8Array<ArrayBuffer>} data input; lost while there is no connection @returns {boolean} whether it left */
+  /** @param {string | Uint8Array<ArrayBuffer>} data input; lost while there is no connection @returns {boolean} whether it was sent */
   send(data) {
     if (!this.isOpen || this.socket?.readyState !== WebSocket.OPEN) return false;
     this.socket.send(data);
@@ -84,7 +84,7 @@ export class ConsoleLink {
         return;
       }
       first = false;
-      socket.send(await this.outside.token()); // the service speaks first, then wants to know who we are
+      socket.send(await this.outside.token()); // the service sends first, then expects the token
       if (life === this.life && socket.readyState === WebSocket.OPEN) this.become("connected");
     };
     socket.onclose = ({ code, reason }) => {
@@ -121,7 +121,7 @@ export class ConsoleLink {
     this.outside.changed(this.state);
   }
 
-  /** Let go of socket and timer. */
+  /** Release socket and timer. */
   drop() {
     this.outside.cancel(this.timer);
     const socket = this.socket;

@@ -1,4 +1,4 @@
-// The state of the connection in words, and the button that helps.
+// The state of the connection in words, and the buttons that help.
 
 import { announce, button, fill, h } from "./dom.js";
 import { findRemedy } from "./remedies.js";
@@ -36,7 +36,7 @@ export function statusLine(console) {
       badge.dataset.link = state.kind;
       fill(words, stateText(state));
       const now = `${state.kind} ${state.reason}`;
-      if (now === before) return; // each second of a countdown is seen, not said
+      if (now === before) return; // a countdown's seconds are shown, but not announced
       before = now;
       announce(`${WORDS[state.kind]}. ${stateText(state)}`, { urgent: state.kind === "closed" && state.reason !== "" });
       fill(buttons, ...helpFor(console, state));

@@ -1,4 +1,4 @@
-// Questions in front of the page: each settles when it is answered, and gives the focus back.
+// Dialogs in front of the page: each settles when it is answered, and returns the focus.
 
 import { button, field, fill, h } from "./dom.js";
 import { SEQUENCES, SYSTEM_REQUESTS, areSysRqKeys } from "./keys.js";

@@ -1,4 +1,4 @@
-// Elements made in one call. Text is always a text node: nothing that a guest or the service said becomes markup.
+// Elements made in one call. Text is always a text node: nothing from a guest or the service becomes markup.
 
 /** @typedef {Node | string | null | false | undefined} Child */
 
@@ -20,7 +20,7 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** @param {Element} parent @param {...Child} children what it holds from now on */
+/** @param {Element} parent @param {...Child} children its new content */
 export function fill(parent, ...children) {
   parent.replaceChildren(...kept(children));
 }
@@ -50,14 +50,14 @@ export function tick(label, checked, change) {
 }
 
 /**
- * Say something to screen readers; what is seen is the caller's.
+ * Announce something to screen readers; showing it is up to the caller.
  * @param {string} text
  * @param {{urgent?: boolean}} [options]
  */
 export function announce(text, { urgent = false } = {}) {
   const region = document.getElementById(urgent ? "urgent" : "polite");
   if (!region) return;
-  // The same words twice are news too: a region is only read when it changes.
+  // Repeated words must be read again, but a region is only read when it changes.
   region.textContent = region.textContent === text ? `${text}\u00a0` : text;
 }
 

@@ -1,8 +1,8 @@
-// Who is signed in. The token lives in this object alone: in no address, storage, cookie or message but one to our own window.
+// Who is signed in. Only this object has the token: no address, storage, cookie or message, except one to our own window.
 
 /** @typedef {{token: string, name: string, expires: number}} SignIn expires: milliseconds as of Date.now */
 
-const CLIENT = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"; // az's: the page asks for what az asks for
+const CLIENT = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"; // az's, since the page requests what az does
 const SPARE_MS = 15000;
 
 /** Why a sign-in was refused; `message` is the service's reason. */
@@ -19,20 +19,20 @@ export class Identity {
     this.asking = null;
   }
 
-  /** @returns {Promise<string>} a token that has not expired; asks the user where there is none */
+  /** @returns {Promise<string>} a token that has not expired; asks the user if there is none */
   async token() {
     if (this.current && this.current.expires - SPARE_MS > Date.now()) return this.current.token;
     return (await this.renew()).token;
   }
 
-  /** @returns {Promise<SignIn>} after one form, however many wait for it */
+  /** @returns {Promise<SignIn>} after one form, however many callers wait */
   async renew() {
     this.asking ??= this.ask().finally(() => (this.asking = null));
     this.current = await this.asking;
     return this.current;
   }
 
-  /** @param {string} token one that the service has refused; a newer one stays */
+  /** @param {string} token a token that the service has refused; a newer one stays */
   refuse(token) {
     if (this.current?.token === token) this.current = { ...this.current, expires: 0 };
   }
@@ -44,7 +44,7 @@ export class Identity {
 }
 
 /**
- * Ask the token endpoint. A name with "@" is a user's, any other a service principal's client id.
+ * Request a token. A name with "@" is a user's, any other a service principal's client id.
  * @param {{name: string, secret: string, tenant: string, audience: string}} who
  * @returns {Promise<SignIn>}
  */

@@ -1,4 +1,4 @@
-// Keys that a browser keeps for itself, system requests, and what they are good for. Pure.
+// Keys that browsers keep for themselves, system requests, and their uses. Pure.
 
 /** @typedef {{label: string, bytes: string, note: string}} Key */
 
@@ -71,7 +71,7 @@ export function areSysRqKeys(keys) {
   return /^[0-9A-Za-z]{1,16}$/.test(keys);
 }
 
-/** @param {string} keys @returns {boolean} whether the guest loses something by one of them */
+/** @param {string} keys @returns {boolean} whether one of them makes the guest lose something */
 export function destroys(keys) {
   return [...keys.toLowerCase()].some((key) => DESTROYERS.has(key));
 }

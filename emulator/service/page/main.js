@@ -45,7 +45,7 @@ async function showRoute(app, signal) {
   else if (route.kind === "set") await showInstances(app, main, route.id, signal);
   else await showResources(app, main, signal);
   if (signal.aborted) return;
-  if (document.activeElement === document.body) main.focus({ preventScroll: true }); // the link that led here is gone
+  if (document.activeElement === document.body) main.focus({ preventScroll: true }); // the link that had the focus is gone
   document.title = `${main.querySelector("h1")?.textContent ?? "ttylab"} · ttylab`;
 }
 

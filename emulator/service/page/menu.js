@@ -1,4 +1,4 @@
-// Menu buttons as WAI-ARIA's practices describe them: arrows, Home, End, first letters, Escape; focus comes back.
+// Menu buttons as WAI-ARIA's practices describe them: arrows, Home, End, first letters, Escape; the focus returns.
 
 import { button, h } from "./dom.js";
 

@@ -1,10 +1,10 @@
-// The order in which input leaves: typed keys at once, a paste in paced pieces, nothing overtakes. Pure but for its timer.
+// The order of input: typed keys at once, a paste in paced pieces, and nothing overtakes. Pure except for its timer.
 
 import { cut } from "./paste.js";
 
 export const GAP_MS = 20;
 
-/** Sends what is typed and pasted. */
+/** Sends typed and pasted text. */
 export class Outgoing {
   /**
    * @param {(text: string) => void} send
@@ -26,18 +26,18 @@ export class Outgoing {
     void this.run();
   }
 
-  /** @param {string} text @returns {Promise<void>} settles when the last piece has left */
+  /** @param {string} text @returns {Promise<void>} settles when the last piece was sent */
   paste(text) {
     for (const piece of cut(text)) this.queue.push({ text: piece, paced: true });
     return this.run();
   }
 
-  /** Tell that the guest has written something: it keeps up, so the next piece can go. */
+  /** Note that the guest has written something: it keeps up, so the next piece can be sent. */
   heard() {
     this.wake();
   }
 
-  /** Forget what has not left. */
+  /** Drop what was not sent. */
   clear() {
     this.queue.length = 0;
     this.wake();

@@ -1,9 +1,9 @@
-// Pieces that several views show.
+// Elements that several views show.
 
 import { h } from "./dom.js";
 
 /**
- * Where one is: the way back.
+ * The path to the current page, with links back.
  * @param {Array<[string, string]>} steps name and address; the last has none
  * @returns {HTMLElement}
  */

@@ -1,14 +1,14 @@
-// A console in a window of its own. The sign-in goes there by a message to our own origin, never by the address.
+// A console in a separate window, which gets the sign-in by a message to our own origin, never by the address.
 
 const ASK = "ttylab:who";
 const TELL = "ttylab:me";
 const WAIT_MS = 2000;
 
 /**
- * Open the console at `hash` in a window of its own.
+ * Open the console at `hash` in a separate window.
  * @param {import("./identity.js").Identity} identity @param {string} hash
  * @param {() => void} closed called when that window is gone
- * @returns {Window | null} null where the browser did not allow it
+ * @returns {Window | null} null if the browser did not allow it
  */
 export function popOut(identity, hash, closed) {
   const child = open(`/?popout${hash}`, "", "popup,width=980,height=720");
@@ -29,7 +29,7 @@ export function popOut(identity, hash, closed) {
 }
 
 /**
- * Take the sign-in over from the window that opened this one; without one the user is asked as always.
+ * Take the sign-in over from the window that opened this one; without one the user is asked as usual.
  * @param {import("./identity.js").Identity} identity
  * @returns {Promise<void>}
  */

@@ -1,4 +1,4 @@
-// How a person likes the page; kept in the browser's storage. Nothing secret is ever put there.
+// The user's preferences, in the browser's storage, where nothing secret is ever kept.
 
 /** @typedef {{theme: "auto" | "dark" | "light", fontSize: number, screenReader: boolean}} Preferences */
 
@@ -24,7 +24,7 @@ export function prefer(changes) {
   try {
     localStorage.setItem(NAME, JSON.stringify({ ...preferences(), ...changes }));
   } catch {
-    // A browser that keeps nothing still shows the page as it is by default.
+    // A browser that stores nothing shows the page with its defaults.
   }
   applyTheme();
   heard.dispatchEvent(new Event("change"));

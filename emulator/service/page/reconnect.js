@@ -1,4 +1,4 @@
-// What to do when a connection could not be made or has ended. Pure.
+// What to do when a connection fails or ends. Pure.
 
 /**
  * @typedef {object} Next
@@ -9,7 +9,7 @@
 
 const FIRST_MS = 1000;
 const MOST_MS = 30000;
-/** Close codes of ends that the service chose: takeover, idleness (1000), a deleted VM (1001), a role that went (1008). */
+/** Close codes of ends that the service decided on: takeover, idleness (1000), a deleted VM (1001), a role that went (1008). */
 const ORDERLY = new Set([1000, 1001, 1008]);
 const CLOSED = "The serial console connection was closed.";
 
@@ -19,8 +19,8 @@ export function delayOf(attempt) {
 }
 
 /**
- * Decide after a WebSocket's end. What the service chose is not fought: after a takeover two pages would throw each
- * other out for ever.
+ * Decide after a WebSocket's end. The service's decisions are accepted: after a takeover, two pages would otherwise
+ * evict each other for ever.
  * @param {{code: number, reason: string, attempt: number}} closed
  * @returns {Next}
  */
@@ -32,8 +32,8 @@ export function afterClose({ code, reason, attempt }) {
 }
 
 /**
- * Decide after a refused `connect`. What the user must mend is not tried again by itself.
- * @param {{status: number, message: string, attempt: number}} refusal status 0: nobody answered
+ * Decide after a refused `connect`. What the user must fix is not retried automatically.
+ * @param {{status: number, message: string, attempt: number}} refusal status 0: no answer
  * @returns {Next}
  */
 export function afterRefusal({ status, message, attempt }) {

@@ -8,7 +8,7 @@
  * @property {string} power "running", "stopped", "deallocated" …, "unknown"
  * @property {string} provisioning
  * @property {boolean} diagnostics whether boot diagnostics is on
- * @property {boolean} outdated whether it is an instance that has not the latest model
+ * @property {boolean} outdated whether it is an instance without the latest model
  * @property {Array<[string, string]>} facts label and value
  */
 

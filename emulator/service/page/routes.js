@@ -19,7 +19,7 @@ const SET = new RegExp(`^(${GROUP}/providers/Microsoft\\.Compute/virtualMachineS
 const LIST = Object.freeze({ kind: "list", id: "", page: "" });
 
 /**
- * Read an address; what can't be read is the list.
+ * Read an address; an invalid one means the list.
  * @param {string} hash with or without its "#"
  * @returns {Route}
  */

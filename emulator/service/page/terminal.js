@@ -1,4 +1,4 @@
-// The terminal: xterm.js 6, fenced so that a guest's escape sequences reach nothing but the text.
+// The terminal: xterm.js 6, restricted so that a guest's escape sequences affect only the text.
 
 import { SearchAddon } from "/page/xterm/addon-search.mjs";
 import { Terminal } from "/page/xterm/xterm.mjs";
@@ -7,7 +7,7 @@ import { isDark, preferences } from "./preferences.js";
 
 export const SCROLLBACK = 5000;
 const TITLE_MAX = 80;
-/** OSC that would reach past the text: links and the clipboard. They are swallowed; a link's text stays. */
+/** OSC that affect more than the text: links and the clipboard. They are dropped; a link's text stays. */
 const FENCED_OSC = Object.freeze([8, 52]);
 
 /** @typedef {import("@xterm/xterm").Terminal} Xterm */
@@ -16,7 +16,7 @@ const FENCED_OSC = Object.freeze([8, 52]);
  * @typedef {object} ConsoleTerminal
  * @property {Xterm} xterm
  * @property {SearchAddon} search
- * @property {() => void} restyle takes over the preferences
+ * @property {() => void} restyle applies the preferences
  */
 
 /**
@@ -36,7 +36,7 @@ export function openTerminal(parent, { rows, cols, label, onTitle }) {
     minimumContrastRatio: 4.5, // WCAG AA whatever colours a guest chooses
     linkHandler: { activate: () => {} },
     windowOptions: {}, // a guest may neither move the window nor ask for its title
-    allowProposedApi: true, // the search's decorations
+    allowProposedApi: true, // for the search's decorations
     ...chosen(),
   });
   const search = new SearchAddon();

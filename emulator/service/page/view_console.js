@@ -1,4 +1,4 @@
-// The serial console of one machine: terminal, toolbar, state, and what became of commands.
+// The serial console of one machine: terminal, toolbar, state, and results of commands.
 
 import { feedbackLog } from "./console_feedback.js";
 import { findBar } from "./console_find.js";
@@ -82,7 +82,7 @@ function assemble(app, view, terminal, log) {
   return { app, view, name: view.machine.name, terminal, link, outgoing, reconnect, focus, ...log };
 }
 
-/** @param {HTMLElement} bar what takes the focus that leaves the terminal */
+/** @param {HTMLElement} bar takes the focus when it leaves the terminal */
 function leave(bar) {
   /** @type {HTMLElement | null} */ (bar.querySelector("button"))?.focus();
   announce("Left the console.");

@@ -1,4 +1,4 @@
-// All resources, and the instances of a scale set: where the way to a console begins (U11, U12).
+// All resources, and the instances of a scale set: the way to a console starts here (U11, U12).
 
 import { announce, button, fill, h } from "./dom.js";
 import { nameOf, osOf, partsOf, powerOf } from "./resources.js";

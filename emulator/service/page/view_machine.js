@@ -14,8 +14,8 @@ import { showOverview, showPassword } from "./view_overview.js";
 
 /**
  * @typedef {object} MachineView
- * @property {Machine} machine as it was read last
- * @property {() => Promise<Machine>} refresh reads it anew and shows its power
+ * @property {Machine} machine as last read
+ * @property {() => Promise<Machine>} refresh reads it again and shows its power
  */
 
 const SHOW = Object.freeze({ overview: showOverview, serial: showConsole, boot: showBoot, password: showPassword });
@@ -57,7 +57,7 @@ function frame(route, badge, menu, content) {
 }
 
 /**
- * The menu. An instance has a console once boot diagnostics has come to it with its scale set's model (U12).
+ * The menu. An instance has a console once it has the boot diagnostics of its scale set's model (U12).
  * @param {Route} route @param {Machine} machine
  * @returns {HTMLElement}
  */

@@ -1,4 +1,4 @@
-// What a machine is, its power, and how a password gets into it (U7).
+// A machine's properties, its power, and how to set a password (U7).
 
 import { announce, button, fill, h } from "./dom.js";
 import { confirmed } from "./dialogs.js";

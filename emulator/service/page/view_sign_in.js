@@ -1,11 +1,11 @@
-// The sign-in form, in front of whatever is shown: a console behind it keeps its text.
+// The sign-in form, in front of the current view: a console behind it keeps its text.
 
 import { openDialog, show } from "./dialogs.js";
 import { announce, field, fill, h } from "./dom.js";
 import { signIn } from "./identity.js";
 
 /**
- * Ask until somebody could sign in.
+ * Ask until somebody has signed in.
  * @param {{audience: string, tenant: string, name: string, again: boolean}} options `again`: the last sign-in expired
  * @returns {Promise<import("./identity.js").SignIn>}
  */
@@ -13,7 +13,7 @@ export function askToSignIn({ audience, tenant, name, again }) {
   return new Promise((resolve) => {
     const dialog = openDialog(again ? "Your sign-in has expired" : "Sign in to ttylab");
     dialog.classList.add("sign-in");
-    dialog.addEventListener("cancel", (event) => event.preventDefault()); // there is nothing to go back to
+    dialog.addEventListener("cancel", (event) => event.preventDefault()); // there is nothing to return to
     const form = fields({ tenant, name });
     form.element.addEventListener("submit", async (event) => {
       event.preventDefault();

@@ -1,4 +1,4 @@
-"""The links that are open on consoles: one of them holds it, and whoever has to go is told why."""
+"""The open links to consoles: one link holds each console, and a link that is ended gets the reason."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class LinkEnding:
 
 
 class Link:
-    """One open WebSocket; made and used on the service's loop.
+    """One open WebSocket; created and used on the service's loop.
 
     Attributes:
         vm: whose console it shows.
-        session: what it was opened on; None for ttylab's own links.
-        principal: object id, once it is trusted.
-        name: who that is.
-        holds: whether it is the one link that has the console by Azure's rules.
-        ending: done when the service ends it.
-        notices: what is to be shown besides the guest's bytes, each in a frame of its own.
+        session: the session it was opened on; None for ttylab's own links.
+        principal: object id of its user, once it is trusted; "" before.
+        name: the name of that user.
+        holds: whether it is the one link that holds the console by Azure's rules.
+        ending: done when the service ends the link.
+        notices: what to show besides the guest's bytes, each in its own frame.
         active_at: when somebody last typed, seconds of the loop's clock.
     """
 
@@ -70,29 +70,26 @@ class Link:
             )
 
     async def wait_end(self, talk: asyncio.Task[None]) -> None:
-        """Return when the service ends the link, or `talk` with its client has ended."""
+        """Return when the service ends the link, or when `talk` has ended."""
         waited: set[asyncio.Future[Any]] = {talk, self.ending}
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
 
     def show(self, notice: str) -> None:
-        """Send `notice` in a frame of its own; "" is invisible. One that finds no room is dropped."""
+        """Send `notice` in its own frame; "" is invisible. It is dropped if the queue is full."""
         if not self.notices.full():
             self.notices.put_nowait(notice)
 
     def expire_in(self, seconds: float) -> None:
-        """End the link when its token does, `seconds` from now; a newer token moves that."""
-        self._forget_expiry()
+        """End the link when its token expires, `seconds` from now; a newer token moves that."""
+        self.close()
         self._expiry = self._loop.call_later(max(0.0, seconds), self.end, 1008, EXPIRED)
 
     def touch(self) -> None:
-        """Note that somebody typed."""
+        """Note that somebody is typing."""
         self.active_at = self._loop.time()
 
     def close(self) -> None:
-        """Forget the timers of a link that has ended."""
-        self._forget_expiry()
-
-    def _forget_expiry(self) -> None:
+        """Cancel the timer of the token's expiry."""
         if self._expiry is not None:
             self._expiry.cancel()
 
@@ -113,7 +110,7 @@ class Links:
 
     @contextmanager
     def opened(self, link: Link) -> Iterator[None]:
-        """Count `link` among the open ones for the time of the `with`."""
+        """Count `link` among the open ones during the `with`."""
         self._links.setdefault(link.vm.key, []).append(link)
         self._none.clear()
         try:
@@ -140,11 +137,11 @@ class Links:
         return [link for link in self.of(session.vm) if link.session is session]
 
     def holder(self, vm: ResourceId) -> Link | None:
-        """Return the link that has the console of a VM."""
+        """Return the link that holds the console of a VM."""
         return next((link for link in self.of(vm) if link.holds), None)
 
     def take_over(self, link: Link) -> None:
-        """Give `link` the console; who had it before is told, and ends."""
+        """Give `link` the console; the link that held it before is ended with the reason."""
         before = self.holder(link.vm)
         if before is not None and before is not link:
             before.holds = False

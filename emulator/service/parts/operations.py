@@ -1,6 +1,6 @@
-"""Long-running operations: what goes on after the 202, and what its poller is told.
+"""Long-running operations, which continue after their 202, and the activity log of who did what.
 
-See docs/facts/azure.md 4.
+See docs/facts/azure.md 4 and 8 "Audit".
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from emulator.cloud.records import ActivityEvent, Cloud
 from emulator.errors import CloudError, EmulatorError
+from emulator.service.parts.tokens import Claims
 
-KEPT_MAX = 1000
+OPERATIONS_MAX = 1000
 _LOG = logging.getLogger(__name__)
 
 
@@ -35,12 +37,12 @@ class Operation:
 
     Attributes:
         id: GUID.
-        subscription: where it was asked for; nobody else sees it.
+        subscription: where it was started; no other one shows it.
         location: region in its URL.
-        action: what is done ("restart").
-        resources: keys of what it is done to.
-        started: when, UTC.
-        ended: when, or None.
+        action: its action ("restart").
+        resources: keys of the resources it works on.
+        started: when it began, UTC.
+        ended: when it ended, UTC, or None.
         status: how far it is.
         error: why it failed.
         over: set when it has ended.
@@ -58,7 +60,7 @@ class Operation:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def body(self) -> dict[str, Any]:
-        """Return what a poller is told."""
+        """Return the answer to a poll."""
         shown: dict[str, Any] = {
             "startTime": self.started.isoformat(),
             "status": self.status.value,
@@ -89,9 +91,9 @@ class Operations:
         action: str = "",
         resources: Iterable[str] = (),
     ) -> Operation:
-        """Begin `work` and return its operation; an EmulatorError out of it makes it Failed.
+        """Begin `work` and return its operation, which fails if `work` raises an error.
 
-        Whatever of `resources` (keys) was busy with something else counts as busy with this from now on.
+        `resources` (keys) count as busy with this operation from now on, even if another one is running.
         """
         operation = Operation(
             id=str(uuid.uuid4()),
@@ -103,7 +105,7 @@ class Operations:
         )
         self._operations[operation.id] = operation
         self._busy.update(dict.fromkeys(operation.resources, operation))
-        while len(self._operations) > KEPT_MAX:
+        while len(self._operations) > OPERATIONS_MAX:
             self._operations.popitem(last=False)
         task = asyncio.create_task(self._run(operation, work))
         self._tasks.add(task)
@@ -116,11 +118,11 @@ class Operations:
         return found if found is not None and found.subscription == subscription.lower() else None
 
     def running_on(self, key: str) -> Operation | None:
-        """Return the latest operation on the resource with that key, None where it has ended."""
+        """Return the latest operation on the resource with that key, or None once it has ended."""
         return self._busy.get(key)
 
     async def close(self) -> None:
-        """Cancel what still runs and wait for its end."""
+        """Cancel the operations in progress and wait for their ends."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -134,7 +136,7 @@ class Operations:
         except EmulatorError as error:
             operation.error = CloudError(500, "InternalExecutionError", str(error))
             _LOG.warning("operation %s failed: %s", operation.id, error)
-        except Exception:  # noqa: BLE001  # a fault of ours is told as such, not as success
+        except Exception:  # noqa: BLE001  # a bug of ours is reported as such, not as success
             operation.error = CloudError(500, "InternalExecutionError", "An internal error occurred.")
             _LOG.exception("operation %s failed", operation.id)
         except asyncio.CancelledError:
@@ -146,3 +148,52 @@ class Operations:
             operation.ended = self._now()
             self._busy = {key: one for key, one in self._busy.items() if one is not operation}
             operation.over.set()
+
+
+EVENTS_MAX = 10_000
+
+
+class ActivityLog:
+    """Writes events into the cloud's records; when there are too many, the oldest are removed."""
+
+    def __init__(self, cloud: Cloud, now: Callable[[], datetime]) -> None:
+        self._cloud = cloud
+        self._now = now
+
+    def note(
+        self,
+        operation: str,
+        *,
+        scope: str,
+        caller: Claims,
+        address: str,
+        succeeded: bool = True,
+        status: str = "OK",
+    ) -> ActivityEvent:
+        """Add one event and return it.
+
+        Args:
+            operation: Azure's operation name, in any case.
+            scope: resource id.
+            caller: who did it.
+            address: the caller's IP address.
+            succeeded: whether it succeeded.
+            status: HTTP status, with the reason if there is one.
+        """
+        event = ActivityEvent(
+            id=str(uuid.uuid4()),
+            at=self._now(),
+            operation=operation.upper(),
+            scope=scope,
+            caller=caller.name,
+            caller_id=caller.principal,
+            address=address,
+            succeeded=succeeded,
+            status=status,
+            correlation=str(uuid.uuid4()),
+        )
+        self._cloud.put(event)
+        events = self._cloud.all(ActivityEvent)
+        if len(events) > EVENTS_MAX:
+            self._cloud.remove(events[0])
+        return event

@@ -1,4 +1,4 @@
-"""Connection strings: each `connect` opens a session, and links are opened on it."""
+"""Console sessions: each `connect` opens one, and links are opened on it. And faults to inject."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ ANSWERS_MAX = 32
 
 @dataclass(slots=True, kw_only=True)
 class ConsoleSession:
-    """What one `connect` gave out.
+    """The session that one `connect` opened.
 
     Attributes:
         id: GUID.
-        container: part of the URL, as the live service has one ("consoleconn-5saat").
+        container: part of the URL, as in the live service ("consoleconn-5saat").
         vm: whose console it is.
-        principal: object id of the caller; nobody else can use it.
+        principal: object id of the caller; nobody else can use the session.
         expires: until when links can be opened, UTC.
-        answers: what admin commands answered, by request id: one that comes twice is done once.
+        answers: answers to admin commands by request id; a repeated request is done only once.
     """
 
     id: str
@@ -39,7 +39,7 @@ class ConsoleSession:
     answers: OrderedDict[str, dict[str, object]] = field(default_factory=OrderedDict)
 
     def remember(self, request_id: str, answer: dict[str, object]) -> None:
-        """Keep the answer to an admin command, and not too many of them."""
+        """Keep the answer to an admin command; the oldest is dropped when there are too many."""
         self.answers[request_id] = answer
         while len(self.answers) > ANSWERS_MAX:
             self.answers.popitem(last=False)
@@ -54,7 +54,7 @@ class Sessions:
         self._connecting: set[str] = set()
 
     def open(self, vm: ResourceId, *, principal: str, now: datetime) -> ConsoleSession:
-        """Return a new session; the oldest goes where there are too many."""
+        """Return a new session; the oldest is dropped when there are too many."""
         session_id = str(uuid.uuid4())
         session = ConsoleSession(
             id=session_id,
@@ -69,7 +69,7 @@ class Sessions:
         return session
 
     def find(self, container: str, session_id: str, *, now: datetime) -> ConsoleSession:
-        """Return the session that a URL names.
+        """Return the session of a URL.
 
         Raises:
             CloudError: 404; it is unknown or has expired.
@@ -80,7 +80,7 @@ class Sessions:
         return found
 
     def extend(self, session: ConsoleSession, *, now: datetime) -> None:
-        """Let `session` live on: a link is open on it."""
+        """Renew the lifetime of `session`, since a link was open on it."""
         session.expires = max(session.expires, now + self._lifetime)
 
     @contextmanager
@@ -100,7 +100,7 @@ class Sessions:
 
 
 class Faults:
-    """Decides, call by call, whether a fault strikes now."""
+    """Decides for each call whether to inject a fault."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -108,14 +108,14 @@ class Faults:
         self._connects = 0
 
     def refuses_trust(self) -> bool:
-        """Tell whether a good token is refused: every other one is (docs/facts/azure.md 3, F5)."""
+        """Tell whether to refuse a good token; every other one is refused (docs/facts/azure.md 3, F5)."""
         if Fault.REFUSED_TRUST not in self._settings.faults:
             return False
         self._trusts += 1
         return self._trusts % 2 == 1
 
     def conflicts(self) -> bool:
-        """Tell whether a connect finds another in progress: every other one does."""
+        """Tell whether a connect finds another in progress; every other one does."""
         if Fault.CONFLICT not in self._settings.faults:
             return False
         self._connects += 1
@@ -126,9 +126,9 @@ class Faults:
         return Fault.NO_RESPONSE in self._settings.faults
 
     def first_frame_delay_s(self) -> float:
-        """Return how late a link's first frame is, seconds."""
+        """Return the delay of a link's first frame, seconds."""
         return self._settings.late_frame_s if Fault.LATE_FIRST_FRAME in self._settings.faults else 0.0
 
     def drops_after_s(self) -> float | None:
-        """Return when a link is cut, seconds after trust, or None."""
+        """Return how long after trust to cut a link, seconds, or None."""
         return self._settings.drop_after_s if Fault.DROPPED_LINK in self._settings.faults else None

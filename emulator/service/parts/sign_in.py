@@ -1,4 +1,4 @@
-"""Signing in: whose secret is it, and what is handed out for it (docs/facts/azure.md 5)."""
+"""Signing in: checks of secrets, refresh tokens and device codes (docs/facts/azure.md 5)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emulator.errors import CloudError
 
 REFRESH_LIFETIME_S = 24 * 3600.0
 GRACE_S = 60.0
-"""How long a token may be used again after its first use, seconds: two `az` at once send the same one."""
+"""How long a token works after its first use, seconds: two `az` at once send the same one."""
 REFRESH_TOKENS_MAX = 10_000
 
 
@@ -27,9 +27,9 @@ class RefreshGrant:
 
     Attributes:
         principal: object id.
-        client: client id of the program that it was given to; nobody else can use it.
-        resource: what the last access token was for.
-        expires: when it can no longer be used, UTC.
+        client: client id of the program that received it; no other can use it.
+        resource: the resource of the last access token.
+        expires: when it stops working, UTC.
     """
 
     principal: str
@@ -39,12 +39,12 @@ class RefreshGrant:
 
 
 def hash_of(token: str) -> bytes:
-    """Return what a token is remembered by."""
+    """Return the hash under which a token is kept."""
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
 class RefreshTokens:
-    """All refresh tokens of the service; the oldest go where there are too many."""
+    """All refresh tokens of the service; when there are too many, the oldest are dropped."""
 
     def __init__(self) -> None:
         self._grants: OrderedDict[bytes, RefreshGrant] = OrderedDict()
@@ -63,7 +63,7 @@ class RefreshTokens:
         return token
 
     def redeem(self, token: str, *, client: str, now: datetime) -> RefreshGrant | None:
-        """Return what `token` stands for and let it end soon; None where `client` can't use it."""
+        """Return what `token` stands for and let it expire soon; None if `client` can't use it."""
         key = hash_of(token)
         grant = self._grants.get(key)
         if grant is None or grant.client.lower() != client.lower():
@@ -79,7 +79,7 @@ class RefreshTokens:
 DEVICE_LIFETIME_S = 900.0
 DEVICE_INTERVAL_S = 1
 DEVICE_CODES_MAX = 1000
-_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that people mistake for another
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without those that people confuse
 _LENGTH = 9
 
 
@@ -90,10 +90,10 @@ class DeviceGrant:
     Attributes:
         user_code: what the person enters.
         client: client id of the program.
-        tenant: that the authority named, None for any.
-        scope: what the program asked for.
-        expires: UTC.
-        principal: object id of who signed in, None until then.
+        tenant: the tenant in the authority's URL; None for any.
+        scope: the scope that the program asked for.
+        expires: when it expires, UTC.
+        principal: object id of the person who signed in; None until then.
     """
 
     user_code: str
@@ -105,7 +105,7 @@ class DeviceGrant:
 
 
 class DeviceCodes:
-    """All pending device codes; the oldest go where there are too many."""
+    """All pending device codes; when there are too many, the oldest are dropped."""
 
     def __init__(self) -> None:
         self._grants: OrderedDict[bytes, DeviceGrant] = OrderedDict()
@@ -126,7 +126,7 @@ class DeviceCodes:
         return code, grant
 
     def find(self, user_code: str, *, now: datetime) -> DeviceGrant | None:
-        """Return the pending sign-in of a code as a person typed it, or None."""
+        """Return the pending sign-in for a code as a person typed it, or None."""
         wanted = "".join(user_code.split()).upper()
         return next(
             (
@@ -145,11 +145,11 @@ class DeviceCodes:
                 return
 
     def redeem(self, code: str, *, client: str, now: datetime) -> DeviceGrant:
-        """Return what a device code stands for, once somebody has signed in; it works once.
+        """Return what a device code stands for, once somebody has signed in; it works only once.
 
         Raises:
-            CloudError: AADSTS70016 while nobody has, AADSTS70020 when it is too late, AADSTS70000 for a
-                code that there is not or that another program got.
+            CloudError: AADSTS70016 while nobody has signed in, AADSTS70020 for an expired code, AADSTS70000
+                for an unknown code or another program's.
         """
         key = hash_of(code)
         grant = self._grants.get(key)
@@ -171,7 +171,7 @@ class DeviceCodes:
 
 
 FREE = 3
-"""So many wrong secrets in a row are answered at once: people mistype."""
+"""This many wrong secrets in a row are answered without delay: people mistype."""
 FIRST_S = 0.1
 LONGEST_S = 2.0
 WAITING_MAX = 64
@@ -181,7 +181,7 @@ Pause: TypeAlias = Callable[[float], Awaitable[object]]
 
 
 class Throttle:
-    """Counts wrong secrets by name; the right one is never late, so nobody locks anybody out."""
+    """Counts wrong secrets by name; the right one is never delayed, so nobody can lock anyone out."""
 
     def __init__(self, pause: Pause = asyncio.sleep) -> None:
         self._pause = pause
@@ -189,14 +189,14 @@ class Throttle:
         self._waiting = 0
 
     def clear(self, name: str) -> None:
-        """Forget the wrong secrets of `name`: the right one came."""
+        """Forget the wrong secrets for `name`, after the right one."""
         self._failures.pop(name.lower(), None)
 
     async def fail(self, name: str) -> None:
-        """Count a wrong secret for `name` and wait as long as its answer is to be late.
+        """Count a wrong secret for `name` and delay its answer.
 
         Raises:
-            CloudError: 429, where too many wait already.
+            CloudError: 429; too many are waiting already.
         """
         count = self._failures.pop(name.lower(), 0) + 1
         self._failures[name.lower()] = count
@@ -217,13 +217,13 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
-    """What sign-in remembers between requests.
+    """The state of sign-in between requests.
 
     Attributes:
         refresh: refresh tokens.
         devices: device codes.
-        throttle: slows guessing down.
-        identity_header: what a managed identity's client must send as X-IDENTITY-HEADER; a secret.
+        throttle: slows down guessing.
+        identity_header: the secret that clients of managed identities send as X-IDENTITY-HEADER.
     """
 
     refresh: RefreshTokens = field(default_factory=RefreshTokens)
@@ -233,7 +233,7 @@ class SignIn:
 
 
 def matches(secret: str | None, offered: str) -> bool:
-    """Tell whether `offered` is `secret`, in a time that does not say how much of it is right."""
+    """Tell whether `offered` is `secret`, in a time that does not reveal how much of it is right."""
     expected = secret or secrets.token_urlsafe(24)
     same = hmac.compare_digest(expected.encode("utf-8", "replace"), offered.encode("utf-8", "replace"))
     return same and bool(secret)
@@ -245,7 +245,7 @@ async def sign_in_application(
     """Return `found` if `secret` is its client secret.
 
     Raises:
-        CloudError: AADSTS700016 for no such application, AADSTS7000215 for a wrong secret.
+        CloudError: AADSTS700016 for an unknown application, AADSTS7000215 for a wrong secret.
     """
     if found is None:
         raise unknown_application(client_id, where=where)
@@ -263,7 +263,7 @@ async def sign_in_application(
 
 
 async def sign_in_user(sign_in: SignIn, found: Principal | None, *, name: str, password: str) -> Principal:
-    """Return `found` if `password` is its password; a user that there is not is no other error.
+    """Return `found` if `password` is its password; an unknown user gets the same error as a wrong password.
 
     Raises:
         CloudError: AADSTS50126.
@@ -280,7 +280,7 @@ async def sign_in_user(sign_in: SignIn, found: Principal | None, *, name: str, p
 
 
 def unknown_application(client_id: str, *, where: str) -> CloudError:
-    """Return the error of a client id that there is not in the directory `where`."""
+    """Return the error for a client id that the directory `where` does not know."""
     return CloudError(
         400,
         "unauthorized_client",

@@ -1,14 +1,16 @@
-"""Access tokens: RS256 JWTs that the service issues and is the only one to accept."""
+"""What the service signs and only it accepts: access tokens (RS256 JWTs) and URLs of blobs."""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import uuid
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -21,7 +23,7 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 def endpoints_of(endpoint: str) -> frozenset[str]:
-    """Return the URLs that mean the service at `endpoint` ("https://HOST:PORT"), in lower case."""
+    """Return all URLs of the service at `endpoint` ("https://HOST:PORT") in lower case."""
     port = urlsplit(endpoint).port
     tail = "" if port is None else f":{port}"
     return frozenset({endpoint.lower(), *(f"https://{name}{tail}" for name in LOCAL_NAMES)})
@@ -29,23 +31,23 @@ def endpoints_of(endpoint: str) -> frozenset[str]:
 
 ALGORITHM = "RS256"
 SKEW_S = 60.0
-"""How far a token's clock may be ahead of ours, seconds."""
+"""How far the clock of a token's issuer may be ahead of ours, seconds."""
 TOKEN_MAX = 16_384
 _TIME_MAX = 1e12
-"""No date that anybody means; NaN is not below it either."""
+"""Later than any sensible time; comparing with it also excludes NaN."""
 ARM_AUDIENCES = frozenset({"https://management.azure.com", "https://management.core.windows.net"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What an accepted access token says.
+    """The claims of an accepted access token.
 
     Attributes:
         principal: object id.
         tenant: GUID.
         name: upn of a user, client id of a service principal.
         expires: seconds of Unix time.
-        id: the token's own id; never the token.
+        id: the token's id, never the token itself.
     """
 
     principal: str
@@ -75,7 +77,7 @@ class TokenKey:
         """Return the key that `to_pem` wrote.
 
         Raises:
-            ValueError: it is no RSA key.
+            ValueError: it is not an RSA key.
         """
         key = serialization.load_pem_private_key(pem, password=None)
         if not isinstance(key, rsa.RSAPrivateKey):
@@ -100,10 +102,10 @@ class TokenKey:
         return jwt.encode(dict(claims), self._key, algorithm=ALGORITHM, headers={"kid": self.id})
 
     def read(self, token: str) -> dict[str, Any]:
-        """Return the claims of a token that this key signed; its times are not looked at.
+        """Return the claims of a token that this key signed; its times are not checked.
 
         Raises:
-            jwt.InvalidTokenError: it is none.
+            jwt.InvalidTokenError: this key did not sign it.
         """
         options: Any = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
         claims: dict[str, Any] = jwt.decode(
@@ -116,8 +118,8 @@ class TokenDesk:
     """Issues access tokens and accepts them.
 
     Attributes:
-        key: what signs.
-        issuer: base of issuer names, the service's endpoint without a slash at its end.
+        key: the key that signs.
+        issuer: base of issuer names: the service's endpoint, without a slash at its end.
     """
 
     def __init__(self, key: TokenKey, *, issuer: str) -> None:
@@ -131,9 +133,9 @@ class TokenDesk:
         """Return an access token of `principal` for `audience`.
 
         Args:
-            principal: whose it is.
-            audience: resource it is for.
-            now: when it is issued, UTC.
+            principal: the token's owner.
+            audience: the resource it is for.
+            now: the time of issue, UTC.
             lifetime_s: seconds until it expires.
             client: client id of the program that asked.
         """
@@ -163,7 +165,7 @@ class TokenDesk:
         return f"{self.issuer}/{tenant}/"
 
     def accept(self, token: str, *, now: datetime) -> Claims:
-        """Return what an access token for Resource Manager says.
+        """Return the claims of an access token for Resource Manager.
 
         Raises:
             CloudError: 401; it is not ours, not for this audience, expired, or from the future.
@@ -191,7 +193,7 @@ class TokenDesk:
         try:
             return self.key.read(token)
         except (jwt.InvalidTokenError, ValueError):
-            # The reason could tell an attacker more than a client needs; and the token is in no message.
+            # The reason could help an attacker, and no message may contain the token.
             raise _refuse("InvalidAuthenticationToken", "The access token is invalid.") from None
 
 
@@ -211,3 +213,60 @@ def _time(claims: Mapping[str, Any], name: str) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < _TIME_MAX:
         raise _refuse("InvalidAuthenticationToken", f"The access token has no claim '{name}'.")
     return float(value)
+
+
+SCREENSHOTS_MAX = 64
+_STAMP = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class Screenshots:
+    """The last screenshot of each VM, for when it is off; the oldest are dropped if there are too many."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+
+    def keep(self, key: str, bitmap: bytes) -> None:
+        """Keep `bitmap` as the last screenshot of the VM with that key."""
+        self._kept[key] = bitmap
+        self._kept.move_to_end(key)
+        while len(self._kept) > SCREENSHOTS_MAX:
+            self._kept.popitem(last=False)
+
+    def find(self, key: str) -> bytes | None:
+        """Return the last screenshot of the VM with that key, or None."""
+        return self._kept.get(key)
+
+    def forget(self, key: str) -> None:
+        """Drop the screenshot of the VM with that key."""
+        self._kept.pop(key, None)
+
+
+class BlobSigner:
+    """Signs URLs of blobs, and checks them; whoever has one may read the blob until it expires.
+
+    Attributes:
+        screenshots: the last screenshots of VMs.
+    """
+
+    def __init__(self, key: bytes, *, endpoint: str) -> None:
+        self.screenshots = Screenshots()
+        self._key = key
+        self._endpoint = endpoint
+
+    def url(self, path: str, *, expires: datetime) -> str:
+        """Return a URL that gives access to the blob at `path` ("/blobs/…") until `expires`, UTC."""
+        stamp = expires.astimezone(UTC).strftime(_STAMP)
+        query = urlencode(
+            {"sv": "2021-08-06", "sr": "b", "sp": "r", "se": stamp, "sig": self._sign(path, stamp)}
+        )
+        return f"{self._endpoint}{quote(path)}?{query}"
+
+    def allows(self, path: str, query: Mapping[str, str], *, now: datetime) -> bool:
+        """Tell whether `query` is a signature of `path` and has not expired."""
+        stamp = query.get("se", "")
+        if not hmac.compare_digest(query.get("sig", "").encode(), self._sign(path, stamp).encode()):
+            return False
+        return now < datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+
+    def _sign(self, path: str, stamp: str) -> str:
+        return hmac.new(self._key, f"{path}\n{stamp}".encode(), hashlib.sha256).hexdigest()

@@ -1,27 +1,23 @@
-"""All routes, one module a provider; a module's `router` is listed here."""
+"""All routes: each module has a router of its own, listed here; the first route that matches answers."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
 from emulator.service.routes import (
-    activity,
+    authorization,
     boot_diagnostics,
     console_extensions,
     device_page,
     gateway,
     graph,
+    health,
     identity,
-    lab,
-    managed_identity,
     network,
     oauth,
     operations,
     page,
     resource_groups,
-    role_assignments,
-    role_definitions,
-    scale_set_instances,
     scale_sets,
     serial_console,
     storage,
@@ -31,30 +27,26 @@ from emulator.service.routes import (
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
-    activity.router,
     boot_diagnostics.router,
     console_extensions.router,
     device_page.router,
     gateway.router,
     graph.router,
+    health.router,
     identity.router,
-    lab.router,
-    managed_identity.router,
+    identity.managed,
     network.router,
     oauth.router,
     operations.router,
     page.router,
     resource_groups.router,
-    role_assignments.router,
-    role_definitions.router,
-    scale_set_instances.router,
+    authorization.router,  # after ttylab's own paths: its scopes are any path
     scale_sets.router,
     serial_console.router,
     serial_console.versionless,
     storage.router,
     subscriptions.router,
+    subscriptions.activity,
     virtual_machines.router,
     unknown.router,
 )
-
-__all__ = ["ROUTERS"]

@@ -1,4 +1,4 @@
-"""The blobs of boot diagnostics, read by whoever has a signed URL, as from Blob storage."""
+"""The blobs of boot diagnostics, readable with a signed URL, as in Blob storage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ router = APIRouter()
 async def read_blob(
     account: BlobPart, container: BlobPart, blob: BlobPart, request: Request, service: ServiceOf
 ) -> Response:
-    """Return a boot log or a screenshot; the query is its signature, `Range` works as with Blob storage."""
+    """Return a boot log or a screenshot; the query is the signature, and `Range` works as in Blob storage."""
     path = f"/blobs/{account}/{container}/{blob}"
     if not service.blobs.allows(path, request.query_params, now=service.now()):
         return _refuse(
@@ -37,38 +37,36 @@ async def read_blob(
             " correctly including the signature.",
         )
     vm = _find(service, account, container)
-    if vm is None or not vm.boot_diagnostics.enabled:
-        return _refuse(404, "BlobNotFound", "The specified blob does not exist.")
-    if blob == log_name(vm):
+    reason = "The specified blob does not exist."
+    if vm is not None and blob == log_name(vm):
         return _answer(boot_log_of(service, vm), kind="text/plain", asked=_range_of(request))
-    if blob == screenshot_name(vm):
+    if vm is not None and blob == screenshot_name(vm):
         screenshot = await take_screenshot(service, vm)
         if screenshot is not None:
             return _answer(screenshot, kind="image/bmp", asked=_range_of(request))
         reason = f"The specified blob does not exist: VM {vm.id.name} has not shown anything yet."
-        return _refuse(404, "BlobNotFound", reason)
-    return _refuse(404, "BlobNotFound", "The specified blob does not exist.")
+    return _refuse(404, "BlobNotFound", reason)
 
 
 def boot_log_of(service: Service, vm: VirtualMachine) -> bytes:
-    """Return the boot log of `vm` as it is now; empty where its guest never was on."""
+    """Return the current boot log of `vm`; empty if its guest was never on."""
     guest = service.fleet.existing(vm.key)
     if guest is None:
         return b""
     transcript = guest.transcript
     epoch = service.now() - timedelta(seconds=transcript.now())
     first, data = -1, b""
-    while first != transcript.first:  # the oldest may be forgotten while we read
+    while first != transcript.first:  # the oldest bytes may be dropped while we read
         first = transcript.first
         data = transcript.read(first)
     return render_boot_log(data, first=first, marks=transcript.marks, epoch=epoch)
 
 
 def _find(service: Service, account: str, container: str) -> VirtualMachine | None:
-    machines = service.cloud.all(VirtualMachine)
-    return next(
-        (vm for vm in machines if container == container_name(vm) and account == account_of(vm)), None
-    )
+    for vm in service.cloud.all(VirtualMachine):
+        if container == container_name(vm) and account == account_of(vm):
+            return vm if vm.boot_diagnostics.enabled else None
+    return None
 
 
 def _range_of(request: Request) -> str:
@@ -76,7 +74,7 @@ def _range_of(request: Request) -> str:
 
 
 def _answer(data: bytes, *, kind: str, asked: str) -> Response:
-    """Return `data`, or the one range that was asked for; a Range that can't be read counts for nothing."""
+    """Return `data`, or the one range that was asked for; an unreadable Range is ignored."""
     headers = {
         "Accept-Ranges": "bytes",
         "Content-Type": kind,  # not as media_type, which would claim that guests speak UTF-8

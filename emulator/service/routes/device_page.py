@@ -1,6 +1,6 @@
 """The page where a person enters a program's code and signs in; it needs no script and sets no cookie.
 
-There is nothing that another site could make a browser do here: the form carries the user's password.
+Another site can't make a browser do anything here: the form carries the user's password.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from fastapi.responses import HTMLResponse
 
 from emulator.cloud.directory import find_user
 from emulator.errors import CloudError
-from emulator.service.core.context import Service, ServiceOf
-from emulator.service.core.routing import CaseBlindRoute
-from emulator.service.identity.entra import read_form
+from emulator.service.core.context import CaseBlindRoute, Service, ServiceOf
+from emulator.service.core.entra import read_form
 from emulator.service.parts.sign_in import sign_in_user
 
 _STYLE = (
@@ -37,7 +36,7 @@ router = APIRouter(route_class=CaseBlindRoute, tags=["sign-in"])
 
 @router.get("/device")
 async def show_device_form(user_code: str = "") -> HTMLResponse:
-    """Show the form; a code in the query is filled in."""
+    """Show the form; a code in the query fills its field."""
     return _page(_form(code=user_code[:20], user=""))
 
 
@@ -67,7 +66,7 @@ async def sign_in_device(request: Request, service: ServiceOf) -> HTMLResponse:
 @router.get("/{tenant}/oauth2/authorize")
 @router.get("/adfs/{tenant}/oauth2/v2.0/authorize")
 async def explain_sign_in(tenant: str) -> HTMLResponse:
-    """Say, where `az login` sends a browser, which ways to sign in there are."""
+    """Explain, where `az login` sends a browser, which ways to sign in exist."""
     del tenant
     return _page(
         "<p>This cloud has no sign-in by redirection. Use one of these instead:</p>"

@@ -1,7 +1,13 @@
-"""The gateway's routes: a session's WebSocket, and its admin commands (docs/facts/azure.md 3)."""
+"""The gateway's routes: a session's WebSocket and its admin commands, NMI, SysRq and reset.
+
+See docs/facts/azure.md 3.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
@@ -9,14 +15,83 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
 from emulator.cloud.console_access import NOT_RUNNING, check_role, find_vm
-from emulator.cloud.records import PowerState
+from emulator.cloud.records import PowerState, VirtualMachine
+from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
-from emulator.service.console.admin_commands import AdminCommand, run_command
+from emulator.fleet.guest import FleetGuest, Observed
 from emulator.service.console.gateway import serve_client
+from emulator.service.core.authentication import address_of, authenticate
 from emulator.service.core.context import Service, ServiceOf, service_of
-from emulator.service.identity.authentication import address_of, authenticate
 from emulator.service.parts.sessions import ConsoleSession
 from emulator.service.parts.tokens import Claims, endpoints_of
+
+SEQUENCE_MAX = 16
+_KEYS = re.compile(rf"[0-9A-Za-z]{{1,{SEQUENCE_MAX}}}")
+
+
+class AdminCommand(StrEnum):
+    """The admin commands."""
+
+    NMI = "nmi"
+    RESET = "reset"
+    SYSRQ = "sysrq"
+
+
+def read_keys(parameters: object) -> str:
+    """Return the SysRq keys in a command's parameters in lower case: "b", or a sequence like "reisub".
+
+    Raises:
+        CloudError: 400; there are none, or they are not letters and digits.
+    """
+    keys = parameters.get("SysRqCommand") if isinstance(parameters, Mapping) else None
+    if not isinstance(keys, str) or not _KEYS.fullmatch(keys):
+        raise CloudError(
+            400,
+            "InvalidSysRqCommand",
+            f"commandParameters.SysRqCommand must be 1 to {SEQUENCE_MAX} letters and digits (such as"
+            ' "h" or "REISUB").',
+        )
+    return keys.lower()
+
+
+async def run_command(
+    command: AdminCommand, parameters: object, *, vm: VirtualMachine, guest: FleetGuest, by: str
+) -> dict[str, Any]:
+    """Do `command` to a guest that is on and return its observed effect.
+
+    Returns:
+        `{"command", "effect": "seen" | "no effect seen", "evidence"}`; a SysRq sequence has one
+        such object for each key in `keys`.
+
+    Raises:
+        CloudError: the parameters are wrong, or the command is a SysRq for a Windows VM.
+        EmulatorError: the machine could not do it.
+    """
+    keys = read_keys(parameters) if command is AdminCommand.SYSRQ else ""
+    if keys and vm.is_windows:
+        raise CloudError(400, "SysRqNotSupported", "You can only send a SysRq to a Linux VM.")
+    said = f"{command.value} {keys}".strip()
+    guest.transcript.mark(MarkKind.LINK, "command", {"by": by, "command": said})
+    if command is AdminCommand.SYSRQ:
+        return {"command": said, **await _press_keys(guest, keys)}
+    act: Callable[[], Awaitable[Observed]] = guest.nmi if command is AdminCommand.NMI else guest.reset
+    return {"command": said, **_shown(await act())}
+
+
+async def _press_keys(guest: FleetGuest, keys: str) -> dict[str, Any]:
+    """Press one key after another; the effect of the last one counts for the sequence."""
+    seen = []
+    for key in keys:
+        seen.append(await guest.sysrq(key))
+        if not guest.is_on:  # "o" switched it off before the last key
+            break
+    shown = [{"key": key, **_shown(observed)} for key, observed in zip(keys, seen, strict=False)]
+    return {**_shown(seen[-1]), "keys": shown}
+
+
+def _shown(observed: Observed) -> dict[str, Any]:
+    return {"effect": "seen" if observed.seen else "no effect seen", "evidence": observed.evidence}
+
 
 _SESSION = "/n/connector/{container}/sessions/{session_id}"
 _OPERATION = "Microsoft.SerialConsole/serialPorts/adminCommand/action"
@@ -25,14 +100,14 @@ router = APIRouter()
 
 
 def require_own_origin(socket: WebSocket, service: Service) -> None:
-    """Refuse a browser's WebSocket that another site's page opens; programs send none, az our own.
+    """Refuse a WebSocket that another site's page opens; programs send no Origin, az sends ours.
 
     Raises:
         CloudError: 403.
     """
     origin = socket.headers.get("origin")
     if origin is not None and origin.rstrip("/").lower() not in endpoints_of(service.endpoint):
-        raise CloudError(403, "OriginNotAllowed", "WebSockets of pages of other sites are refused.")
+        raise CloudError(403, "OriginNotAllowed", "WebSockets from pages of other sites are refused.")
 
 
 async def refuse_upgrade(socket: WebSocket, error: CloudError) -> None:
@@ -64,14 +139,14 @@ async def run_admin_command(
     service: ServiceOf,
     body: Annotated[dict[str, Any] | None, Body()] = None,
 ) -> dict[str, Any]:
-    """Do an admin command; authorised by its bearer alone, for old clients never send it on the socket."""
+    """Do an admin command; its own bearer token authorises it, as old clients send none on the socket."""
     session = service.sessions.find(container, session_id, now=service.now())
     try:
         caller = authenticate(request, service)
         return await _run(service, caller, session, command=command, request=request, body=body or {})
     except EmulatorError:
         for link in service.links.of_session(session):
-            link.show("")  # without one more frame az waits for ever (docs/facts/azure.md 3)
+            link.show("")  # az waits for ever without one more frame (docs/facts/azure.md 3)
         raise
 
 
@@ -103,8 +178,7 @@ async def _run(
     service.activity.note(
         _OPERATION,
         scope=str(session.vm),
-        caller=caller.name,
-        caller_id=caller.principal,
+        caller=caller,
         address=address_of(request),
         status=f"{answer['command']}: {answer['effect']}",
     )

@@ -1,4 +1,4 @@
-"""Microsoft Graph, as far as `az role assignment` and `az ad` need it: who is who in the caller's tenant."""
+"""Microsoft Graph, as far as `az role assignment` and `az ad` need it: principals in the caller's tenant."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from fastapi import APIRouter, Query
 from emulator.cloud.directory import matching, render_principal
 from emulator.cloud.records import Principal, PrincipalType
 from emulator.errors import CloudError
-from emulator.service.core.context import Service, ServiceOf
-from emulator.service.core.routing import BodyOf, CaseBlindRoute
-from emulator.service.identity.authentication import Caller
+from emulator.service.core.authentication import Caller
+from emulator.service.core.context import BodyOf, CaseBlindRoute, Service, ServiceOf
 from emulator.service.parts.tokens import Claims
 
 IDS_MAX = 1000

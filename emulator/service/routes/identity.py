@@ -1,5 +1,7 @@
 """What clients ask before they sign in: metadata, OpenID configuration, keys, discovery.
 
+And tokens of managed identities: `managed` answers as IDENTITY_ENDPOINT of App Service does.
+
 See docs/facts/azure.md 5.
 """
 
@@ -8,18 +10,22 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from emulator.cloud.directory import require_tenant
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from emulator.cloud.directory import find_managed_identity, require_resource, require_tenant
 from emulator.cloud.endpoints import ADFS, instance_discovery, metadata, openid_configuration, user_realm
 from emulator.errors import CloudError
-from emulator.service.core.context import Service, ServiceOf
-from emulator.service.identity.entra import entra_router
+from emulator.service.core.context import Service, ServiceOf, arm_router
+from emulator.service.core.entra import NO_STORE, entra_router
+from emulator.service.parts.sign_in import matches
 
 router = entra_router()
 
 
 @router.get("/metadata/endpoints")
 async def show_metadata(service: ServiceOf) -> dict[str, Any]:
-    """Return the endpoints of this cloud; needs no token, and any api-version has the shape of 2022-09-01."""
+    """Return the endpoints of this cloud, without a token; all api-versions get the form of 2022-09-01."""
     return metadata(service.endpoint, service.settings)
 
 
@@ -31,7 +37,7 @@ async def show_configuration(service: ServiceOf, tenant: str) -> dict[str, Any]:
 
 @router.get("/{tenant}/.well-known/openid-configuration")
 async def show_first_configuration(service: ServiceOf, tenant: str) -> dict[str, Any]:
-    """Return the OpenID configuration of a tenant, version 1; of AD FS it is the only one."""
+    """Return the OpenID configuration of a tenant, version 1; AD FS has no other."""
     return _configuration(service, tenant, tenant, second=tenant.lower() == ADFS)
 
 
@@ -53,7 +59,7 @@ async def show_keys(service: ServiceOf, tenant: str) -> dict[str, Any]:
 
 @router.get("/common/discovery/instance")
 async def discover_instance(service: ServiceOf, authorization_endpoint: str = "") -> dict[str, Any]:
-    """Tell whether an authority is known: our own host is, no other."""
+    """Tell whether an authority is known; only our own host is."""
     asked, own = urlsplit(f"//{authorization_endpoint.partition('://')[2]}"), urlsplit(service.endpoint)
     if asked.netloc.lower() not in {own.netloc.lower(), (own.hostname or "").lower()}:
         raise CloudError(400, "invalid_instance", "AADSTS50049: Unknown or invalid instance.")
@@ -65,7 +71,7 @@ async def discover_instance(service: ServiceOf, authorization_endpoint: str = ""
 @router.get("/common/userrealm/{user}")
 @router.get("/adfs/common/userrealm/{user}")
 async def show_user_realm(service: ServiceOf, user: str) -> dict[str, Any]:
-    """Return where a user's password is checked: here."""
+    """Say where a user's password is checked: here."""
     return user_realm(service.endpoint, user[:256])
 
 
@@ -74,3 +80,39 @@ def _configuration(service: Service, authority: str, tenant: str, *, second: boo
     return openid_configuration(
         service.endpoint, authority=authority.lower(), tenant=certain or "{tenantid}", second=second
     )
+
+
+MANAGED_PATH = "/ttylab/identity/token"
+managed: APIRouter = arm_router()
+
+
+@managed.get(MANAGED_PATH, tags=["sign-in"])
+async def issue_identity_token(
+    request: Request,
+    service: ServiceOf,
+    resource: str = "",
+    client_id: str | None = None,
+    principal_id: str | None = None,
+    object_id: str | None = None,
+) -> JSONResponse:
+    """Return a token of a managed identity to a client that knows the service's IDENTITY_HEADER."""
+    offered = request.headers.get("x-identity-header", "")
+    if not matches(service.sign_in.identity_header, offered):
+        await service.sign_in.throttle.fail("identity-header")
+        raise CloudError(401, "Unauthorized", "The header X-IDENTITY-HEADER is missing or wrong.")
+    found = find_managed_identity(service.cloud, client_id or principal_id or object_id)
+    if found is None:
+        raise CloudError(
+            400, "invalid_request", "Identity not found: this cloud has no such managed identity."
+        )
+    audience, issued = require_resource(resource), service.now()
+    lifetime, client = int(service.settings.token_s), found.app_id or found.name
+    token = service.tokens.issue(found, audience=audience, now=issued, lifetime_s=lifetime, client=client)
+    body: dict[str, Any] = {
+        "access_token": token,
+        "expires_on": str(int(issued.timestamp()) + lifetime),
+        "resource": resource,
+        "token_type": "Bearer",
+        "client_id": client,
+    }
+    return JSONResponse(body, headers=NO_STORE)

@@ -1,7 +1,7 @@
-"""Routes that VMs and instances of scale sets have alike (U4): reads, power, boot diagnostics.
+"""Routes that VMs and instances of scale sets share (U4): reads, power, boot diagnostics.
 
-Annotations here are evaluated when a route is made, so that they can name the route's own `locate`;
-hence no `from __future__ import annotations`.
+Annotations here are evaluated when a route is made, so that they can name that route's `locate`;
+hence there is no `from __future__ import annotations`.
 """
 
 from collections.abc import Callable, Iterable
@@ -49,7 +49,7 @@ def _add_reads(router: APIRouter, base: str, locate: Locate) -> None:
     async def read_machine(
         call: CallOf, target: Annotated[ResourceId, Depends(locate)], expand: Expand = None
     ) -> dict[str, Any]:
-        """Show a machine, with `$expand=instanceView` also its state."""
+        """Show a machine; `$expand=instanceView` adds its state."""
         vm = find_machine(call, target, action="read")
         return show_machine(call, vm, with_view=read_expand(expand))
 
@@ -57,7 +57,7 @@ def _add_reads(router: APIRouter, base: str, locate: Locate) -> None:
     async def read_instance_view(
         call: CallOf, target: Annotated[ResourceId, Depends(locate)]
     ) -> dict[str, Any]:
-        """Show the state of a machine, bare."""
+        """Show the state of a machine, and nothing else."""
         vm = find_machine(call, target, action="instanceView/read")
         return render_instance_view(vm, now=call.service.now())
 
@@ -69,7 +69,7 @@ def _add_action(router: APIRouter, base: str, locate: Locate, action: Action) ->
         target: Annotated[ResourceId, Depends(locate)],
         _: Annotated[dict[str, Any] | None, Body()] = None,
     ) -> Response:
-        """Do to a machine what the path says; poll for the end."""
+        """Begin the action that the path names; poll for its end."""
         return act_on(call, target, action)
 
 
@@ -105,7 +105,7 @@ def _add_eviction(router: APIRouter, base: str, locate: Locate) -> None:
             raise CloudError(
                 409,
                 "OperationNotAllowed",
-                f"Simulate eviction is not allowed on VM '{vm.id.name}': it is no spot VM.",
+                f"Simulate eviction is not allowed on VM '{vm.id.name}': it is not a spot VM.",
             )
         begin_action(call.service, [vm], Action.DEALLOCATE, by=call.caller.name)
         call.note(f"{target.type}/simulateEviction/action", target)
@@ -119,7 +119,7 @@ def _add_boot_diagnostics(router: APIRouter, base: str, locate: Locate) -> None:
         target: Annotated[ResourceId, Depends(locate)],
         minutes: Annotated[str | None, Query(alias="sasUriExpirationTimeInMinutes")] = None,
     ) -> dict[str, Any]:
-        """Give out URLs under which the screenshot and the boot log can be read until they expire."""
+        """Return URLs of the screenshot and the boot log that work until they expire."""
         vm = find_machine(call, target, action="retrieveBootDiagnosticsData/action")
         expires = call.service.now() + timedelta(minutes=_read_minutes(minutes))
         if not vm.boot_diagnostics.enabled:
@@ -138,7 +138,7 @@ def _add_boot_diagnostics(router: APIRouter, base: str, locate: Locate) -> None:
 
 
 def account_of(vm: VirtualMachine) -> str:
-    """Return the storage account in the URLs of a machine's blobs; a managed one gets a name of its own."""
+    """Return the storage account in the URLs of a machine's blobs; a managed one has a made-up name."""
     uri = vm.boot_diagnostics.storage_uri
     host = (uri or "").partition("://")[2].partition("/")[0].partition(".")[0].lower()
     return host if host.isascii() and host.isalnum() else f"md-{vm.vm_id.replace('-', '')[-12:]}"
@@ -160,6 +160,6 @@ def _read_minutes(text: str | None) -> int:
 def _add_refusal(router: APIRouter, base: str, locate: Locate, *, name: str, reason: str) -> None:
     @router.post(f"{base}/{name}", name=f"{name}_machine")
     async def refuse(call: CallOf, target: Annotated[ResourceId, Depends(locate)]) -> dict[str, Any]:
-        """Say why this can't be done here."""
+        """Explain why this is not possible here."""
         find_machine(call, target, action=f"{name}/action")
         raise CloudError(409, "OperationNotAllowed", reason)

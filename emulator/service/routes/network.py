@@ -1,4 +1,4 @@
-"""Microsoft.Network: the little that `az vm show` and `az vm list --show-details` ask of it."""
+"""Microsoft.Network: the few requests that `az vm show` and `az vm list --show-details` make."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 from fastapi import APIRouter
 
 from emulator.cloud.compute import network_interfaces
-from emulator.cloud.resource_id import group_scope, subscription_scope
+from emulator.cloud.resource_id import group_scope
 from emulator.errors import CloudError
 from emulator.service.compute.calls import CallOf, ResourceName, SubscriptionName
-from emulator.service.core.routing import arm_router
+from emulator.service.core.context import arm_router
 
 _PROVIDER = "providers/Microsoft.Network"
+_READ = "Microsoft.Network/networkInterfaces/read"
 _IN_SUBSCRIPTION = f"/subscriptions/{{subscription}}/{_PROVIDER}"
 _IN_GROUP = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/{_PROVIDER}"
 
@@ -23,8 +24,7 @@ router.tags = ["network"]
 @router.get(f"{_IN_SUBSCRIPTION}/networkInterfaces")
 async def list_network_interfaces(subscription: SubscriptionName, call: CallOf) -> dict[str, Any]:
     """List the network interfaces of a subscription that the caller may see."""
-    call.enter(subscription)
-    return {"value": _seen(call, subscription_scope(subscription))}
+    return {"value": _seen(call, call.enter(subscription))}
 
 
 @router.get(f"{_IN_GROUP}/networkInterfaces")
@@ -32,9 +32,7 @@ async def list_group_interfaces(
     subscription: SubscriptionName, group: ResourceName, call: CallOf
 ) -> dict[str, Any]:
     """List the network interfaces of a group that the caller may see."""
-    call.enter(subscription)
-    call.require_group(subscription, group)
-    return {"value": _seen(call, group_scope(subscription, group))}
+    return {"value": _seen(call, call.enter(subscription, group))}
 
 
 @router.get(f"{_IN_GROUP}/networkInterfaces/{{name}}")
@@ -42,9 +40,9 @@ async def read_network_interface(
     subscription: SubscriptionName, group: ResourceName, name: ResourceName, call: CallOf
 ) -> dict[str, Any]:
     """Show a network interface."""
-    scope = f"{group_scope(subscription, group)}/{_PROVIDER}/networkInterfaces/{name}"
-    call.authorize("Microsoft.Network/networkInterfaces/read", scope)
-    for one in network_interfaces(call.service.cloud, within=group_scope(subscription, group)):
+    scope = group_scope(subscription, group)
+    call.authorize(_READ, f"{scope}/{_PROVIDER}/networkInterfaces/{name}")
+    for one in network_interfaces(call.service.cloud, within=scope):
         if one["name"].lower() == name.lower():
             return one
     raise CloudError(
@@ -64,4 +62,4 @@ async def list_public_addresses(subscription: SubscriptionName, call: CallOf) ->
 
 def _seen(call: CallOf, scope: str) -> list[dict[str, Any]]:
     found = network_interfaces(call.service.cloud, within=scope)
-    return [one for one in found if call.may("Microsoft.Network/networkInterfaces/read", one["id"])]
+    return [one for one in found if call.may(_READ, one["id"])]

@@ -1,4 +1,4 @@
-"""The token endpoint and the start of a device's sign-in, under a tenant and under `/adfs`.
+"""The token endpoint and the start of a device sign-in, under a tenant and under `/adfs`.
 
 See docs/facts/azure.md 5.
 """
@@ -28,7 +28,7 @@ from emulator.cloud.endpoints import ADFS
 from emulator.cloud.records import Principal
 from emulator.errors import CloudError
 from emulator.service.core.context import Service, ServiceOf
-from emulator.service.identity.entra import (
+from emulator.service.core.entra import (
     NO_STORE,
     application_answer,
     entra_router,
@@ -62,10 +62,9 @@ class TokenRequest:
     Attributes:
         form: its fields.
         authority: the tenant in its path.
-        tenant: whose principals may sign in, None for any.
+        tenant: the tenant whose principals may sign in; None for any.
         client: client id.
-        secret: client secret, "" where there is none.
-        first: whether it came to version 1 of the endpoint, which takes `resource`.
+        secret: client secret; "" if there is none.
     """
 
     form: Mapping[str, str]
@@ -73,19 +72,18 @@ class TokenRequest:
     tenant: str | None
     client: str
     secret: str
-    first: bool
 
     def user_resource(self) -> str:
-        """Return the resource that a person's token is to be for."""
-        if self.form.get("resource"):
-            return require_resource(self.form["resource"])
-        return resource_of_user_scope(self.form.get("scope", ""))
+        """Return the resource of a person's token."""
+        return self._resource(resource_of_user_scope)
 
     def client_resource(self) -> str:
-        """Return the resource that an application's token is to be for."""
-        if self.form.get("resource"):
-            return require_resource(self.form["resource"])
-        return resource_of_client_scope(self.form.get("scope", ""))
+        """Return the resource of an application's token."""
+        return self._resource(resource_of_client_scope)
+
+    def _resource(self, of_scope: Callable[[str], str]) -> str:
+        named = self.form.get("resource")
+        return require_resource(named) if named else of_scope(self.form.get("scope", ""))
 
 
 TokenAnswer: TypeAlias = tuple[dict[str, Any], str]
@@ -134,9 +132,7 @@ async def _answer(request: Request, service: Service, tenant: str, *, first: boo
     certain = require_tenant(service.cloud, tenant)
     form = await read_form(request)
     client, secret = _client_of(request, form)
-    asked = TokenRequest(
-        form=form, authority=tenant, tenant=certain, client=client, secret=secret, first=first
-    )
+    asked = TokenRequest(form=form, authority=tenant, tenant=certain, client=client, secret=secret)
     kind = require_field(form, "grant_type")
     if kind not in _GRANTS:
         raise CloudError(
@@ -165,7 +161,7 @@ async def _by_client(service: Service, asked: TokenRequest) -> TokenAnswer:
 
 async def _by_password(service: Service, asked: TokenRequest) -> TokenAnswer:
     await _check_program(service, asked)
-    name, password = require_field(dict(asked.form), "username"), require_field(dict(asked.form), "password")
+    name, password = require_field(asked.form, "username"), require_field(asked.form, "password")
     resource = asked.user_resource()
     found = find_user(service.cloud, name, tenant=asked.tenant)
     principal = await sign_in_user(service.sign_in, found, name=name, password=password)
@@ -174,7 +170,7 @@ async def _by_password(service: Service, asked: TokenRequest) -> TokenAnswer:
 
 async def _by_refresh(service: Service, asked: TokenRequest) -> TokenAnswer:
     await _check_program(service, asked)
-    token = require_field(dict(asked.form), "refresh_token")
+    token = require_field(asked.form, "refresh_token")
     named = asked.form.get("scope") or asked.form.get("resource")
     wanted = asked.user_resource() if named else None
     grant = service.sign_in.refresh.redeem(token, client=asked.client, now=service.now())
@@ -191,7 +187,7 @@ async def _by_refresh(service: Service, asked: TokenRequest) -> TokenAnswer:
 
 async def _by_device(service: Service, asked: TokenRequest) -> TokenAnswer:
     await _check_program(service, asked)
-    code = asked.form.get("device_code") or require_field(dict(asked.form), "code")
+    code = asked.form.get("device_code") or require_field(asked.form, "code")
     grant = service.sign_in.devices.redeem(code, client=asked.client, now=service.now())
     principal = service.cloud.find(Principal, grant.principal or "")
     if principal is None or asked.tenant not in {None, principal.tenant.lower()}:
@@ -225,7 +221,7 @@ async def _application_of(service: Service, asked: TokenRequest) -> Principal:
 
 
 async def _check_program(service: Service, asked: TokenRequest) -> None:
-    """Check the program that signs a person in; one that sends a secret must send the right one."""
+    """Check the program that signs a person in; if it sends a secret, that must be the right one."""
     _require_program(service, asked.client, authority=asked.authority)
     if asked.secret:
         await _application_of(service, asked)
@@ -248,4 +244,4 @@ def _client_of(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
                 401, "invalid_client", "AADSTS7000216: The Authorization header is malformed."
             ) from None
         return unquote(client), unquote(secret)
-    return require_field(dict(form), "client_id"), form.get("client_secret", "")
+    return require_field(form, "client_id"), form.get("client_secret", "")

@@ -1,4 +1,4 @@
-"""What became of a long-running operation: polled by its own URL, or by the Location of its 202."""
+"""The state of long-running operations: polled by their own URL, or by the Location of their 202."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from emulator.errors import CloudError
 from emulator.service.compute.calls import RETRY_AFTER_S, CallOf, ResourceName, SubscriptionName
-from emulator.service.core.routing import arm_router
+from emulator.service.core.context import arm_router
 from emulator.service.parts.operations import OperationStatus
 
 _OPERATIONS = "/subscriptions/{subscription}/providers/{provider}/locations/{location}/operations/{name}"
@@ -27,19 +27,19 @@ async def read_operation(
     *,
     monitor: Annotated[bool, Query()] = False,
 ) -> Response:
-    """Tell how far an operation is; with `monitor=true` 202 until its end, then 200 or its failure.
+    """Tell how far an operation is; with `monitor=true`, 202 until its end, then 200 or its failure.
 
-    Its id, which only the one who asked knows, is what entitles to read it, as with Azure.
+    As with Azure, knowing its id gives the right to read it: only the caller who started it knows the id.
     """
     call.enter(subscription)
     operation = call.service.operations.find(name, subscription=subscription)
     if operation is None:
         raise CloudError(404, "NotFound", f"The entity was not found: {provider}, {location}, {name}.")
-    going_on = operation.status is OperationStatus.IN_PROGRESS
-    headers = {"Retry-After": RETRY_AFTER_S} if going_on else {}
+    running = operation.status is OperationStatus.IN_PROGRESS
+    headers = {"Retry-After": RETRY_AFTER_S} if running else {}
     if not monitor:
         return JSONResponse(operation.body(), headers=headers)
-    if going_on:
+    if running:
         return call.accepted(operation)
     if operation.error is not None:
         raise operation.error

@@ -25,10 +25,10 @@ _HEADERS: Mapping[str, str] = {
 
 
 def content_security_policy(nonce: str, *, endpoint: str) -> str:
-    """Return the tightest policy under which the page works.
+    """Return the tightest policy that the page works with.
 
-    xterm.js 6 makes style elements (they get the nonce) and, for 24-bit colours, style attributes; it
-    needs no trusted type and neither does the page.
+    xterm.js 6 creates style elements, which carry the nonce, and style attributes for 24-bit colours;
+    neither it nor the page needs a trusted type.
     """
     sockets = f"wss{endpoint.removeprefix('https')}"
     return (
@@ -42,7 +42,7 @@ def content_security_policy(nonce: str, *, endpoint: str) -> str:
 @router.head("/", include_in_schema=False)
 @router.get("/", response_class=HTMLResponse)
 async def show_page(service: ServiceOf) -> Response:
-    """Return the page; it is new each time, for its nonce is."""
+    """Return the page; it differs each time, since its nonce does."""
     nonce = secrets.token_urlsafe(18)
     headers = {
         **_HEADERS,

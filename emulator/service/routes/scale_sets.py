@@ -1,4 +1,7 @@
-"""Microsoft.Compute/virtualMachineScaleSets: the sets, and what is done to several instances at once."""
+"""Microsoft.Compute/virtualMachineScaleSets: the sets, their instances, and actions on several at once.
+
+`machine_routes` adds the routes that instances share with VMs (U4).
+"""
 
 from __future__ import annotations
 
@@ -18,28 +21,50 @@ from emulator.cloud.compute import (
     render_scale_set_view,
     upgrades_by_itself,
 )
-from emulator.cloud.compute_changes import patch_scale_set, put_scale_set, read_instance_ids
+from emulator.cloud.compute_changes import (
+    patch_scale_set,
+    patch_vm,
+    put_instance,
+    put_scale_set,
+    read_instance_ids,
+)
 from emulator.cloud.records import ScaleSet, VirtualMachine
-from emulator.cloud.resource_id import ResourceId, group_scope, is_within, scale_set_id, subscription_scope
+from emulator.cloud.resource_id import (
+    ResourceId,
+    instance_id,
+    scale_set_id,
+)
 from emulator.errors import CloudError
-from emulator.service.compute.calls import Call, CallOf, ResourceName, SubscriptionName, find_scale_set
-from emulator.service.compute.power import Action, begin_action
+from emulator.service.compute.calls import (
+    Call,
+    CallOf,
+    Document,
+    Expand,
+    ResourceName,
+    SubscriptionName,
+    change_machine,
+    find_machine,
+    read_expand,
+    show_machine,
+)
+from emulator.service.compute.power import Action, begin_action, start_operation
 from emulator.service.compute.scale_set_calls import (
     begin_removal,
     begin_scaling,
     begin_set_delete,
     begin_upgrade,
     instances_of,
-    location_of_set,
-    numbers_of,
 )
-from emulator.service.core.routing import arm_router
+from emulator.service.core.context import arm_router
 from emulator.service.parts.operations import Operation
+from emulator.service.routes.machine_routes import add_machine_routes
 
 TYPE = "Microsoft.Compute/virtualMachineScaleSets"
 _IN_SUBSCRIPTION = f"/subscriptions/{{subscription}}/providers/{TYPE}"
 _IN_GROUP = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{TYPE}"
 _SET = f"{_IN_GROUP}/{{name}}"
+_INSTANCES = f"{_SET}/virtualMachines"
+_INSTANCE = f"{_INSTANCES}/{{instance}}"
 
 router: APIRouter = arm_router()
 
@@ -50,40 +75,37 @@ def locate_scale_set(subscription: SubscriptionName, group: ResourceName, name: 
 
 
 Target = Annotated[ResourceId, Depends(locate_scale_set)]
-Document = Annotated[dict[str, Any], Body()]
 Chosen = Annotated[dict[str, Any] | None, Body()]
 
 
 @router.get(_IN_SUBSCRIPTION)
 async def list_all_scale_sets(subscription: SubscriptionName, call: CallOf) -> Json:
     """List the scale sets of a subscription that the caller may see."""
-    return _list(call, subscription, subscription_scope(subscription))
+    return _list(call, call.enter(subscription))
 
 
 @router.get(_IN_GROUP)
 async def list_scale_sets(subscription: SubscriptionName, group: ResourceName, call: CallOf) -> Json:
     """List the scale sets of a resource group that the caller may see."""
-    call.enter(subscription)
-    call.require_group(subscription, group)
-    return _list(call, subscription, group_scope(subscription, group))
+    return _list(call, call.enter(subscription, group))
 
 
 @router.get(_SET)
 async def read_scale_set(call: CallOf, target: Target) -> Json:
     """Show a scale set."""
-    return render_scale_set(find_scale_set(call, target, action="read"))
+    return render_scale_set(call.find(ScaleSet, target, action="read"))
 
 
 @router.get(f"{_SET}/instanceView")
 async def read_scale_set_view(call: CallOf, target: Target) -> Json:
-    """Show how many instances are in which state."""
-    scale_set = find_scale_set(call, target, action="instanceView/read")
+    """Show how many instances are in each state."""
+    scale_set = call.find(ScaleSet, target, action="instanceView/read")
     return render_scale_set_view(scale_set, instances_of(call.service, scale_set))
 
 
 @router.put(_SET)
 async def put_set(call: CallOf, target: Target, body: Document) -> Response:
-    """Make a scale set with its instances, or replace what is said of it."""
+    """Make a scale set with its instances, or replace its description."""
     call.authorize(f"{TYPE}/write", target)
     call.require_group(target.subscription, target.group)
     old = call.service.cloud.find(ScaleSet, target.key)
@@ -98,8 +120,8 @@ async def put_set(call: CallOf, target: Target, body: Document) -> Response:
 
 @router.patch(_SET)
 async def patch_set(call: CallOf, target: Target, body: Document) -> Response:
-    """Change some of what is said of a scale set: its capacity, its model."""
-    scale_set = find_scale_set(call, target, action="write")
+    """Change part of a scale set's description: its capacity, its model."""
+    scale_set = call.find(ScaleSet, target, action="write")
     return _change(call, scale_set, patch_scale_set(body, scale_set=target, old=scale_set.document))
 
 
@@ -120,16 +142,28 @@ async def delete_set(call: CallOf, target: Target) -> Response:
 # -- several instances at once ---------------------------------------------------------------------
 
 
-@router.post(f"{_SET}/start", status_code=202)
-async def start_instances(call: CallOf, target: Target, body: Chosen = None) -> Response:
-    """Start instances."""
-    return _act(call, target, body, action=Action.START)
+def _add_action(action: Action, description: str) -> None:
+    name = f"{action}_instances"
+
+    @router.post(f"{_SET}/{action}", status_code=202, name=name, description=description)
+    async def act(call: CallOf, target: Target, body: Chosen = None) -> Response:
+        return _act(call, target, body, action=action)
 
 
-@router.post(f"{_SET}/restart", status_code=202)
-async def restart_instances(call: CallOf, target: Target, body: Chosen = None) -> Response:
-    """Restart instances."""
-    return _act(call, target, body, action=Action.RESTART)
+for _action, _description in {
+    Action.START: "Start instances.",
+    Action.RESTART: "Restart instances.",
+    Action.DEALLOCATE: "Shut instances down and give their hosts back.",
+    Action.REDEPLOY: "Move instances to other hosts: a power cycle.",
+    Action.REIMAGE: "Start instances anew from their image.",
+}.items():
+    _add_action(_action, _description)
+
+
+@router.post(f"{_SET}/reimageall", status_code=202)
+async def reimage_all_disks(call: CallOf, target: Target, body: Chosen = None) -> Response:
+    """Start instances anew from their image; `az vmss reimage` asks for it this way."""
+    return _act(call, target, body, action=Action.REIMAGE)
 
 
 @router.post(f"{_SET}/poweroff", status_code=202)
@@ -143,33 +177,9 @@ async def power_off_instances(
     return _act(call, target, body, action=Action.POWER_OFF, skip_shutdown=skip_shutdown)
 
 
-@router.post(f"{_SET}/deallocate", status_code=202)
-async def deallocate_instances(call: CallOf, target: Target, body: Chosen = None) -> Response:
-    """Shut instances down and give their hosts back."""
-    return _act(call, target, body, action=Action.DEALLOCATE)
-
-
-@router.post(f"{_SET}/redeploy", status_code=202)
-async def redeploy_instances(call: CallOf, target: Target, body: Chosen = None) -> Response:
-    """Move instances to other hosts: a power cycle."""
-    return _act(call, target, body, action=Action.REDEPLOY)
-
-
-@router.post(f"{_SET}/reimage", status_code=202)
-async def reimage_instances(call: CallOf, target: Target, body: Chosen = None) -> Response:
-    """Start instances anew from their image."""
-    return _act(call, target, body, action=Action.REIMAGE)
-
-
-@router.post(f"{_SET}/reimageall", status_code=202)
-async def reimage_all_disks(call: CallOf, target: Target, body: Chosen = None) -> Response:
-    """Start instances anew from their image; `az vmss reimage` asks so."""
-    return _act(call, target, body, action=Action.REIMAGE)
-
-
 @router.post(f"{_SET}/manualupgrade", status_code=202)
 async def upgrade_instances(call: CallOf, target: Target, body: Document) -> Response:
-    """Give instances the present model of their scale set."""
+    """Give instances the current model of their scale set."""
     scale_set, vms = _choose(call, target, body, action="manualUpgrade/action")
     operation = begin_upgrade(call.service, scale_set, vms) if vms else _nothing(call, scale_set)
     call.note(f"{TYPE}/manualUpgrade/action", target)
@@ -207,25 +217,23 @@ def _act(
 def _choose(
     call: Call, target: ResourceId, body: Mapping[str, Any] | None, *, action: str
 ) -> tuple[ScaleSet, list[VirtualMachine]]:
-    scale_set = find_scale_set(call, target, action=action)
+    scale_set = call.find(ScaleSet, target, action=action)
     present = instances_of(call.service, scale_set)
-    chosen = read_instance_ids(body, known=numbers_of(present))
+    chosen = read_instance_ids(body, known=[vm.id.name for vm in present])
     return scale_set, [vm for vm in present if vm.id.name in chosen]
 
 
 def _nothing(call: Call, scale_set: ScaleSet) -> Operation:
-    """Return an operation on no instance: what is asked of an empty scale set succeeds."""
+    """Return an operation on no instances: every action on an empty scale set succeeds."""
 
     async def rest() -> None:
         """Do nothing."""
 
-    return call.service.operations.start(
-        rest(), subscription=scale_set.id.subscription, location=location_of_set(scale_set)
-    )
+    return start_operation(call.service, rest(), on=scale_set)
 
 
 def _change(call: Call, old: ScaleSet, document: Mapping[str, Any]) -> Response:
-    """Give a scale set another document; a changed model has a new version, which instances do not have."""
+    """Give a scale set another document; a changed model gets a new version, which its instances lack."""
     changed = replace(old, document=document)
     if render_scale_set(changed) == render_scale_set(old):
         return JSONResponse(render_scale_set(old))
@@ -254,11 +262,61 @@ def _scale(call: Call, scale_set: ScaleSet, *, status: int) -> Response:
     return call.accepted(operation, status=status, body=render_scale_set(shown))
 
 
-def _list(call: Call, subscription: str, scope: str) -> Json:
-    call.enter(subscription)
-    found = [
-        one
-        for one in call.service.cloud.all(ScaleSet)
-        if is_within(str(one.id), scope) and call.may(f"{TYPE}/read", one.id)
-    ]
-    return {"value": [render_scale_set(one) for one in found]}
+def _list(call: Call, scope: str) -> Json:
+    return {"value": [render_scale_set(one) for one in call.readable(ScaleSet, scope)]}
+
+
+# -- one instance ----------------------------------------------------------------------------------
+
+
+def locate_instance(
+    subscription: SubscriptionName, group: ResourceName, name: ResourceName, instance: ResourceName
+) -> ResourceId:
+    """Return the id of the instance in the path."""
+    return instance_id(subscription, group, scale_set=name, instance=instance)
+
+
+Instance = Annotated[ResourceId, Depends(locate_instance)]
+
+
+@router.get(_INSTANCES)
+async def list_instances(call: CallOf, target: Target, expand: Expand = None) -> Json:
+    """List the instances of a scale set, with `$expand=instanceView` also their states."""
+    scale_set = call.find(ScaleSet, target, action="virtualMachines/read")
+    with_view = read_expand(expand)
+    present = instances_of(call.service, scale_set)
+    return {"value": [show_machine(call, vm, with_view=with_view) for vm in present]}
+
+
+@router.put(_INSTANCE)
+async def put_one(call: CallOf, target: Instance, body: Document) -> Response:
+    """Replace an instance's description; none can be made this way."""
+    vm = find_machine(call, target, action="write")
+    return change_machine(call, vm, put_instance(body, vm=target, old=vm.document))
+
+
+@router.patch(_INSTANCE)
+async def patch_one(call: CallOf, target: Instance, body: Document) -> Response:
+    """Change part of an instance's description."""
+    vm = find_machine(call, target, action="write")
+    return change_machine(call, vm, patch_vm(body, vm=target, old=vm.document))
+
+
+@router.delete(_INSTANCE, status_code=202)
+async def delete_one(call: CallOf, target: Instance) -> Response:
+    """Delete an instance and its guest; 204 where there is none."""
+    call.authorize(f"{target.type}/delete", target)
+    vm = call.service.cloud.find(VirtualMachine, target.key)
+    scale_set = None if target.parent is None else call.service.cloud.find(ScaleSet, target.parent.key)
+    if vm is None or scale_set is None:
+        return Response(status_code=204)
+    call.note(f"{target.type}/delete", target)
+    return call.accepted(begin_removal(call.service, scale_set, [vm], by=call.caller.name))
+
+
+add_machine_routes(
+    router,
+    _INSTANCE,
+    locate_instance,
+    actions=(Action.START, Action.RESTART, Action.DEALLOCATE, Action.REDEPLOY, Action.REIMAGE),
+)

@@ -1,4 +1,4 @@
-"""Microsoft.SerialConsole: the switch of a subscription, serial ports, and `connect`.
+"""Microsoft.SerialConsole: a subscription's switch, serial ports, and `connect`.
 
 See docs/facts/azure.md 2.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Request, Response
+from fastapi import APIRouter, Body, Depends, Response
 
 from emulator.clock import pause
 from emulator.cloud.console_access import IN_PROGRESS, check_access, find_vm
@@ -26,17 +26,10 @@ from emulator.cloud.resource_id import (
 from emulator.cloud.roles import CONNECT, is_allowed
 from emulator.cloud.settings import CloudKind
 from emulator.errors import CloudError
-from emulator.service.core.context import Service, ServiceOf
-from emulator.service.core.routing import CaseBlindRoute, arm_router
-from emulator.service.identity.authentication import (
-    Caller,
-    address_of,
-    authorize,
-    authorize_member,
-    require_subscription,
-)
+from emulator.service.compute.calls import Call, CallOf
+from emulator.service.core.authentication import Caller, authorize_member, require_subscription
+from emulator.service.core.context import CaseBlindRoute, Service, ServiceOf, arm_router
 from emulator.service.parts.sessions import ConsoleSession
-from emulator.service.parts.tokens import Claims
 
 PROVIDER = "Microsoft.SerialConsole"
 NO_RESPONSE = (
@@ -54,7 +47,7 @@ versionless = APIRouter(route_class=CaseBlindRoute)
 
 
 def _parent(subscription: str, group: str, namespace: str, parent_type: str, parent: str) -> ResourceId:
-    """Return whose port it is; an instance comes as `SET/virtualMachines/N`, plain or with %2F."""
+    """Return the machine that has the port; an instance is `SET/virtualMachines/N`, plain or with %2F."""
     if namespace.lower() == "microsoft.classiccompute":
         raise CloudError(
             400,
@@ -71,8 +64,8 @@ def _parent(subscription: str, group: str, namespace: str, parent_type: str, par
     raise CloudError(
         404,
         "InvalidResourceType",
-        f"'{namespace[:90]}/{parent_type[:90]}' has no serial ports; virtual machines and instances of"
-        " scale sets have.",
+        f"'{namespace[:90]}/{parent_type[:90]}' has no serial ports; only virtual machines and instances of"
+        " scale sets have them.",
     )
 
 
@@ -85,7 +78,7 @@ Parent = Annotated[ResourceId, Depends(_parent)]
 @router.get(f"/providers/{PROVIDER}/operations")
 async def list_operations(_: Caller) -> dict[str, Any]:
     """List what the provider can do."""
-    said = (
+    operations = (
         ("consoleServices/read", "Console Services", "Get Console Services"),
         ("consoleServices/disableConsole/action", "Console Services", "Disable Console"),
         ("consoleServices/enableConsole/action", "Console Services", "Enable Console"),
@@ -105,41 +98,35 @@ async def list_operations(_: Caller) -> dict[str, Any]:
                     "description": operation,
                 },
             }
-            for name, resource, operation in said
+            for name, resource, operation in operations
         ]
     }
 
 
 @router.get(f"{_SERVICES}/{{name}}")
-async def read_console_service(
-    subscription: str, name: str, service: ServiceOf, caller: Caller
-) -> dict[str, Any]:
+async def read_console_service(subscription: str, name: str, call: CallOf) -> dict[str, Any]:
     """Tell whether serial consoles can be used in a subscription.
 
-    Whoever has any role in the subscription may ask: az asks before each connect, also for callers
+    Anyone with any role in the subscription may ask: az asks before each connect, also for callers
     whose only role is on one VM.
     """
     _require_default(name)
-    authorize_member(service, caller, subscription)
-    return _switch(service, caller, subscription)
+    call.enter(subscription)
+    return _switch(call, subscription)
 
 
 @router.post(f"{_SERVICES}/{{name}}/disableConsole")
-async def disable_console(
-    subscription: str, name: str, request: Request, service: ServiceOf, caller: Caller
-) -> dict[str, Any]:
+async def disable_console(subscription: str, name: str, call: CallOf) -> dict[str, Any]:
     """Switch serial consoles off in a subscription; open links end."""
     _require_default(name)
-    return _turn(service, caller, subscription, request=request, enabled=False)
+    return _turn(call, subscription, enabled=False)
 
 
 @router.post(f"{_SERVICES}/{{name}}/enableConsole")
-async def enable_console(
-    subscription: str, name: str, request: Request, service: ServiceOf, caller: Caller
-) -> dict[str, Any]:
+async def enable_console(subscription: str, name: str, call: CallOf) -> dict[str, Any]:
     """Switch serial consoles on in a subscription."""
     _require_default(name)
-    return _turn(service, caller, subscription, request=request, enabled=True)
+    return _turn(call, subscription, enabled=True)
 
 
 def _require_default(name: str) -> None:
@@ -149,9 +136,9 @@ def _require_default(name: str) -> None:
         )
 
 
-def _switch(service: Service, caller: Claims, subscription: str) -> dict[str, Any]:
-    found = require_subscription(service, caller, subscription)
-    if service.settings.kind is CloudKind.CHINA:
+def _switch(call: Call, subscription: str) -> dict[str, Any]:
+    found = require_subscription(call.service, call.caller, subscription)
+    if call.service.settings.kind is CloudKind.CHINA:
         raise CloudError(
             404, "NoRegisteredProviderFound", "Azure Serial Console is not yet available in the China cloud."
         )
@@ -163,22 +150,14 @@ def _switch(service: Service, caller: Claims, subscription: str) -> dict[str, An
     }
 
 
-def _turn(
-    service: Service, caller: Claims, subscription: str, *, request: Request, enabled: bool
-) -> dict[str, Any]:
+def _turn(call: Call, subscription: str, *, enabled: bool) -> dict[str, Any]:
     action = f"{PROVIDER}/consoleServices/{'enable' if enabled else 'disable'}Console/action"
     scope = subscription_scope(subscription)
-    authorize(service, caller, action, scope=scope)
-    found = require_subscription(service, caller, subscription)
-    service.cloud.put(replace(found, console_enabled=enabled))
-    service.activity.note(
-        action,
-        scope=f"{scope}/providers/{PROVIDER}/consoleServices/default",
-        caller=caller.name,
-        caller_id=caller.principal,
-        address=address_of(request),
-    )
-    return _switch(service, caller, subscription)
+    call.authorize(action, scope)
+    found = require_subscription(call.service, call.caller, subscription)
+    call.service.cloud.put(replace(found, console_enabled=enabled))
+    call.note(action, f"{scope}/providers/{PROVIDER}/consoleServices/default")
+    return _switch(call, subscription)
 
 
 # -- serial ports ----------------------------------------------------------------------------------
@@ -188,87 +167,87 @@ def _turn(
 async def list_all_ports(subscription: str, service: ServiceOf, caller: Caller) -> dict[str, Any]:
     """List the ports of a subscription that the caller may see; SDK 1.0.0 sends no api-version here."""
     authorize_member(service, caller, subscription)
-    scope = subscription_scope(subscription)
-    machines = [vm for vm in service.cloud.all(VirtualMachine) if is_within(str(vm.id), scope)]
-    action = f"{PROVIDER}/serialPorts/read"
-    seen = [vm for vm in machines if _may(service, caller, action, vm.id)]
+    scope, action = subscription_scope(subscription), f"{PROVIDER}/serialPorts/read"
+    seen = (
+        vm
+        for vm in service.cloud.all(VirtualMachine)
+        if is_within(str(vm.id), scope)
+        and is_allowed(service.cloud, caller.principal, action=action, scope=str(vm.id))
+    )
     return {"value": [_port(service, vm) for vm in seen]}
 
 
 @router.get(_PORTS)
-async def list_ports(parent: Parent, service: ServiceOf, caller: Caller) -> dict[str, Any]:
+async def list_ports(parent: Parent, call: CallOf) -> dict[str, Any]:
     """List the serial ports of a VM or an instance: one, "0"."""
-    return {"value": [_port(service, _find(service, caller, parent, port="0", action="read"))]}
+    return {"value": [_port(call.service, _find(call, parent, port="0", action="read"))]}
 
 
 @router.get(f"{_PORTS}/{{port}}")
-async def read_port(parent: Parent, port: str, service: ServiceOf, caller: Caller) -> dict[str, Any]:
+async def read_port(parent: Parent, port: str, call: CallOf) -> dict[str, Any]:
     """Return a serial port."""
-    return _port(service, _find(service, caller, parent, port=port, action="read"))
+    return _port(call.service, _find(call, parent, port=port, action="read"))
 
 
 @router.put(f"{_PORTS}/{{port}}", status_code=201)
 async def put_port(
-    parent: Parent,
-    port: str,
-    service: ServiceOf,
-    caller: Caller,
-    body: Annotated[dict[str, Any] | None, Body()] = None,
+    parent: Parent, port: str, call: CallOf, body: Annotated[dict[str, Any] | None, Body()] = None
 ) -> dict[str, Any]:
     """Enable or disable a serial port; a disabled one can't be connected to."""
-    vm = _find(service, caller, parent, port=port, action="write")
+    vm = _find(call, parent, port=port, action="write")
     properties = (body or {}).get("properties", {})
     state = properties.get("state", "enabled") if isinstance(properties, dict) else None
     if state not in ("enabled", "disabled"):
         raise CloudError(400, "InvalidRequestContent", "properties.state must be 'enabled' or 'disabled'.")
     changed = replace(vm, port_enabled=state == "enabled")
-    service.cloud.put(changed)
-    return _port(service, changed)
+    call.service.cloud.put(changed)
+    return _port(call.service, changed)
 
 
 @router.delete(f"{_PORTS}/{{port}}", status_code=204)
-async def delete_port(parent: Parent, port: str, service: ServiceOf, caller: Caller) -> Response:
+async def delete_port(parent: Parent, port: str, call: CallOf) -> Response:
     """Disable a serial port: it is part of the machine and can't go away."""
-    vm = _find(service, caller, parent, port=port, action="delete")
-    service.cloud.put(replace(vm, port_enabled=False))
+    vm = _find(call, parent, port=port, action="delete")
+    call.service.cloud.put(replace(vm, port_enabled=False))
     return Response(status_code=204)
 
 
 @router.post(f"{_PORTS}/{{port}}/connect")
-async def connect(
-    parent: Parent, port: str, request: Request, service: ServiceOf, caller: Caller
-) -> dict[str, str]:
+async def connect(parent: Parent, port: str, call: CallOf) -> dict[str, str]:
     """Return a connection string; the body and its type do not matter, clients send any or none."""
     _require_port(port)
-    require_subscription(service, caller, parent.subscription)
+    service = call.service
+    require_subscription(service, call.caller, parent.subscription)
+    resource = f"{parent}/providers/{PROVIDER}/serialPorts/0"
     try:
         with service.sessions.connecting(parent):
-            session = await _open_session(service, caller, parent)
+            session = await _open_session(call, parent)
     except CloudError as error:
         service.metrics.refused.labels(error.code).inc()
-        _note_connect(service, caller, parent, request=request, error=error)
+        call.note(CONNECT, resource, succeeded=False, status=f"{error.status} {error.code}")
         raise
     service.metrics.connects.inc()
-    _note_connect(service, caller, parent, request=request, error=None)
+    call.note(CONNECT, resource)
     host = service.endpoint.removeprefix("https://")
     path = f"/n/connector/{session.container}/sessions/{session.id}/client"
     return {"connectionString": f"wss://{host}{path}"}
 
 
-async def _open_session(service: Service, caller: Claims, parent: ResourceId) -> ConsoleSession:
-    check_access(service.cloud, service.settings, principal=caller.principal, vm=parent)
+async def _open_session(call: Call, parent: ResourceId) -> ConsoleSession:
+    service, principal = call.service, call.caller.principal
+    check_access(service.cloud, service.settings, principal=principal, vm=parent)
     if service.faults.conflicts():
         raise CloudError(409, "Conflict", IN_PROGRESS)
     if service.faults.stays_silent():
         await pause(service.settings.silence_s)
         raise CloudError(504, "GatewayTimeout", NO_RESPONSE)
-    return service.sessions.open(parent, principal=caller.principal, now=service.now())
+    return service.sessions.open(parent, principal=principal, now=service.now())
 
 
-def _find(service: Service, caller: Claims, parent: ResourceId, *, port: str, action: str) -> VirtualMachine:
-    authorize(service, caller, f"{PROVIDER}/serialPorts/{action}", scope=str(parent))
+def _find(call: Call, parent: ResourceId, *, port: str, action: str) -> VirtualMachine:
+    call.authorize(f"{PROVIDER}/serialPorts/{action}", parent)
     _require_port(port)
-    return find_vm(service.cloud, parent)
+    return find_vm(call.service.cloud, parent)
 
 
 def _require_port(port: str) -> None:
@@ -287,21 +266,3 @@ def _port(service: Service, vm: VirtualMachine) -> dict[str, Any]:
             "connectionState": "active" if active else "inactive",
         },
     }
-
-
-def _may(service: Service, caller: Claims, action: str, vm: ResourceId) -> bool:
-    return is_allowed(service.cloud, caller.principal, action=action, scope=str(vm))
-
-
-def _note_connect(
-    service: Service, caller: Claims, parent: ResourceId, *, request: Request, error: CloudError | None
-) -> None:
-    service.activity.note(
-        CONNECT,
-        scope=f"{parent}/providers/{PROVIDER}/serialPorts/0",
-        caller=caller.name,
-        caller_id=caller.principal,
-        address=address_of(request),
-        succeeded=error is None,
-        status="OK" if error is None else f"{error.status} {error.code}",
-    )

@@ -1,29 +1,25 @@
-"""Microsoft.Storage/storageAccounts, as far as boot diagnostics and their clients need them.
+"""Microsoft.Storage/storageAccounts, as far as boot diagnostics and their clients need it.
 
 See docs/facts/azure.md 4.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 
 from emulator.cloud.compute import Body as Json
-from emulator.cloud.console_access import resource_not_found
 from emulator.cloud.records import StorageAccount
 from emulator.cloud.resource_id import (
     ResourceId,
-    group_scope,
-    is_within,
     storage_account_id,
-    subscription_scope,
 )
 from emulator.cloud.storage import is_account_name, patch_account, put_account, render_account, render_keys
 from emulator.errors import CloudError
-from emulator.service.compute.calls import Call, CallOf, Expand, ResourceName, SubscriptionName
-from emulator.service.core.routing import arm_router
+from emulator.service.compute.calls import Call, CallOf, Document, Expand, ResourceName, SubscriptionName
+from emulator.service.core.context import arm_router
 
 TYPE = "Microsoft.Storage/storageAccounts"
 _IN_SUBSCRIPTION = "/subscriptions/{subscription}/providers/Microsoft.Storage"
@@ -39,32 +35,29 @@ def locate_account(subscription: SubscriptionName, group: ResourceName, name: Re
 
 
 Target = Annotated[ResourceId, Depends(locate_account)]
-Document = Annotated[dict[str, Any], Body()]
 
 
 @router.get(f"{_IN_SUBSCRIPTION}/storageAccounts")
 async def list_all_accounts(subscription: SubscriptionName, call: CallOf) -> Json:
     """List the accounts of a subscription that the caller may see."""
-    return _list(call, subscription, subscription_scope(subscription))
+    return _list(call, call.enter(subscription))
 
 
 @router.get(_IN_GROUP)
 async def list_accounts(subscription: SubscriptionName, group: ResourceName, call: CallOf) -> Json:
     """List the accounts of a resource group that the caller may see."""
-    call.enter(subscription)
-    call.require_group(subscription, group)
-    return _list(call, subscription, group_scope(subscription, group))
+    return _list(call, call.enter(subscription, group))
 
 
 @router.get(_ACCOUNT)
-async def read_account(call: CallOf, target: Target, expand: Expand = None) -> Json:  # noqa: ARG001  # nothing that there is to expand
+async def read_account(call: CallOf, target: Target, expand: Expand = None) -> Json:  # noqa: ARG001  # nothing can be expanded
     """Show an account."""
-    return _render(call, _find(call, target, action="read"))
+    return _render(call, call.find(StorageAccount, target, action="read"))
 
 
 @router.put(_ACCOUNT)
 async def put_storage_account(call: CallOf, target: Target, body: Document) -> Response:
-    """Make an account, or replace what is said of it; it is there at once."""
+    """Make an account, or replace its description; it exists at once."""
     call.authorize(f"{TYPE}/write", target)
     call.require_group(target.subscription, target.group)
     old = call.service.cloud.find(StorageAccount, target.key)
@@ -80,8 +73,8 @@ async def put_storage_account(call: CallOf, target: Target, body: Document) -> R
 
 @router.patch(_ACCOUNT)
 async def patch_storage_account(call: CallOf, target: Target, body: Document) -> Response:
-    """Change some of what is said of an account."""
-    account = _find(call, target, action="write")
+    """Change part of an account's description."""
+    account = call.find(StorageAccount, target, action="write")
     document = patch_account(body, old=account.document)
     return _put(call, StorageAccount(id=account.id, document=document, created=account.created))
 
@@ -101,7 +94,7 @@ async def delete_account(call: CallOf, target: Target) -> Response:
 @router.post(f"{_ACCOUNT}/listKeys")
 async def list_keys(call: CallOf, target: Target, expand: Expand = None) -> Json:  # noqa: ARG001  # no Kerberos keys
     """Show the keys of an account."""
-    account = _find(call, target, action="listKeys/action")
+    account = call.find(StorageAccount, target, action="listKeys/action")
     call.note(f"{TYPE}/listKeys/action", target)
     return render_keys(account)
 
@@ -120,14 +113,6 @@ async def check_name(subscription: SubscriptionName, call: CallOf, body: Documen
     return {"nameAvailable": True}
 
 
-def _find(call: Call, target: ResourceId, *, action: str) -> StorageAccount:
-    call.authorize(f"{TYPE}/{action}", target)
-    found = call.service.cloud.find(StorageAccount, target.key)
-    if found is None:
-        raise resource_not_found(target)
-    return found
-
-
 def _put(call: Call, account: StorageAccount) -> Response:
     call.service.cloud.put(account)
     call.note(f"{TYPE}/write", account.id)
@@ -138,11 +123,5 @@ def _render(call: Call, account: StorageAccount) -> Json:
     return render_account(account, kind=call.service.settings.kind)
 
 
-def _list(call: Call, subscription: str, scope: str) -> Json:
-    call.enter(subscription)
-    found = [
-        one
-        for one in call.service.cloud.all(StorageAccount)
-        if is_within(str(one.id), scope) and call.may(f"{TYPE}/read", one.id)
-    ]
-    return {"value": [_render(call, one) for one in found]}
+def _list(call: Call, scope: str) -> Json:
+    return {"value": [_render(call, one) for one in call.readable(StorageAccount, scope)]}

@@ -1,4 +1,4 @@
-"""What there is not: classic resources (U9), providers and types that ttylab does not know. Comes last."""
+"""Refusals of classic resources (U9) and of unknown providers and types; these routes must come last."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from emulator.errors import CloudError
 from emulator.service.compute.calls import CallOf, SubscriptionName
-from emulator.service.core.routing import arm_router
+from emulator.service.core.context import arm_router
 
 KNOWN = frozenset(
     {
@@ -23,11 +23,8 @@ KNOWN = frozenset(
         "microsoft.storage",
     }
 )
-METHODS = ("GET", "PUT", "PATCH", "POST", "DELETE")
 
 router: APIRouter = arm_router()
-
-
 Namespace = Annotated[str, Path(max_length=200)]
 
 
@@ -38,7 +35,7 @@ async def refuse_in_group(
     rest: str,
     call: CallOf,
 ) -> Response:
-    """Say that there are no such resources in a group."""
+    """Refuse a resource in a group."""
     call.enter(subscription)
     raise unknown_type(namespace, rest, call.api_version)
 
@@ -46,13 +43,13 @@ async def refuse_in_group(
 async def refuse_in_subscription(
     subscription: SubscriptionName, namespace: Namespace, rest: str, call: CallOf
 ) -> Response:
-    """Say that there are no such resources in a subscription."""
+    """Refuse a resource in a subscription."""
     call.enter(subscription)
     raise unknown_type(namespace, rest, call.api_version)
 
 
 def unknown_type(namespace: str, rest: str, api_version: str) -> CloudError:
-    """Return why `namespace`/`rest` is refused."""
+    """Return the error for `namespace`/`rest`."""
     kind = "/".join(rest.split("/")[0::2])[:200]
     if namespace.lower().startswith("microsoft.classic"):
         return CloudError(
@@ -71,7 +68,7 @@ def unknown_type(namespace: str, rest: str, api_version: str) -> CloudError:
     return CloudError(404, "InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.")
 
 
-for _method in METHODS:
+for _method in ("GET", "PUT", "PATCH", "POST", "DELETE"):
     router.add_api_route(
         "/subscriptions/{subscription}/resourceGroups/{group}/providers/{namespace}/{rest:path}",
         refuse_in_group,

@@ -6,19 +6,20 @@ See docs/facts/azure.md 4.
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from emulator.cloud.compute import Body as Json
 from emulator.cloud.compute_changes import patch_vm, put_vm
 from emulator.cloud.documents import table
 from emulator.cloud.records import VirtualMachine
-from emulator.cloud.resource_id import ResourceId, group_scope, is_within, subscription_scope, vm_id
+from emulator.cloud.resource_id import ResourceId, vm_id
 from emulator.errors import CloudError
 from emulator.service.compute.calls import (
     Call,
     CallOf,
+    Document,
     Expand,
     ResourceName,
     SubscriptionName,
@@ -28,8 +29,8 @@ from emulator.service.compute.calls import (
     read_expand,
     show_machine,
 )
-from emulator.service.compute.power import Action, begin_change, begin_delete, location_of
-from emulator.service.core.routing import arm_router
+from emulator.service.compute.power import Action, begin_change, begin_delete
+from emulator.service.core.context import arm_router
 from emulator.service.routes.machine_routes import add_machine_routes
 
 TYPE = "Microsoft.Compute/virtualMachines"
@@ -40,7 +41,7 @@ SIZES: tuple[tuple[str, int, int], ...] = (
     ("Standard_B2ms", 2, 256),
     ("Standard_B4ms", 4, 256),
 )
-"""Sizes that say how many processors the guest really has: name, processors, MiB."""
+"""Sizes that set how many processors the guest really has: name, processors, MiB."""
 
 _PROVIDER = "/providers/Microsoft.Compute"
 _IN_SUBSCRIPTION = f"/subscriptions/{{subscription}}{_PROVIDER}"
@@ -63,8 +64,9 @@ StatusOnly = Annotated[str, Query(alias="statusOnly")]
 async def list_all_vms(
     subscription: SubscriptionName, call: CallOf, status_only: StatusOnly = "false", expand: Expand = None
 ) -> Json:
-    """List the VMs of a subscription that the caller may see, with `statusOnly=true` their states too."""
-    return _list(call, subscription, subscription_scope(subscription), _with_view(status_only, expand))
+    """List the VMs of a subscription that the caller may see; `statusOnly=true` adds their states."""
+    with_view = _with_view(status_only, expand)
+    return _list(call, call.enter(subscription), with_view=with_view)
 
 
 @router.get(_IN_GROUP)
@@ -72,9 +74,7 @@ async def list_vms(
     subscription: SubscriptionName, group: ResourceName, call: CallOf, expand: Expand = None
 ) -> Json:
     """List the VMs of a resource group that the caller may see."""
-    call.enter(subscription)
-    call.require_group(subscription, group)
-    return _list(call, subscription, group_scope(subscription, group), _with_view("false", expand))
+    return _list(call, call.enter(subscription, group), with_view=read_expand(expand))
 
 
 @router.get(f"{_IN_SUBSCRIPTION}/locations/{{location}}/vmSizes")
@@ -92,8 +92,8 @@ async def list_sizes_of_vm(call: CallOf, target: Target) -> Json:
 
 
 @router.put(_VM)
-async def put(call: CallOf, target: Target, body: Annotated[dict[str, Any], Body()]) -> Response:
-    """Make a VM, or replace what is said of it."""
+async def put(call: CallOf, target: Target, body: Document) -> Response:
+    """Make a VM, or replace its description."""
     call.authorize(f"{TYPE}/write", target)
     call.require_group(target.subscription, target.group)
     old = call.service.cloud.find(VirtualMachine, target.key)
@@ -114,8 +114,8 @@ async def put(call: CallOf, target: Target, body: Annotated[dict[str, Any], Body
 
 
 @router.patch(_VM)
-async def patch(call: CallOf, target: Target, body: Annotated[dict[str, Any], Body()]) -> Response:
-    """Change some of what is said of a VM."""
+async def patch(call: CallOf, target: Target, body: Document) -> Response:
+    """Change part of a VM's description."""
     vm = find_machine(call, target, action="write")
     return change_machine(call, vm, patch_vm(body, vm=target, old=vm.document))
 
@@ -128,8 +128,7 @@ async def delete(call: CallOf, target: Target) -> Response:
     if vm is None:
         return Response(status_code=204)
     call.note(f"{TYPE}/delete", target)
-    location = location_of(vm)
-    return call.accepted(begin_delete(call.service, [vm], location=location, by=call.caller.name))
+    return call.accepted(begin_delete(call.service, [vm], on=vm, by=call.caller.name))
 
 
 @router.get(f"{_IN_SUBSCRIPTION}/skus")
@@ -147,13 +146,8 @@ def _with_view(status_only: str, expand: str | None) -> bool:
     return read_expand(expand) or status_only.lower() == "true"
 
 
-def _list(call: Call, subscription: str, scope: str, with_view: bool) -> Json:  # noqa: FBT001
-    call.enter(subscription)
-    found = [
-        vm
-        for vm in call.service.cloud.all(VirtualMachine)
-        if vm.scale_set is None and is_within(str(vm.id), scope) and call.may(f"{TYPE}/read", vm.id)
-    ]
+def _list(call: Call, scope: str, *, with_view: bool) -> Json:
+    found = (vm for vm in call.readable(VirtualMachine, scope) if vm.scale_set is None)
     return {"value": [show_machine(call, vm, with_view=with_view) for vm in found]}
 
 
@@ -191,16 +185,5 @@ def _sku(name: str, cores: int, memory_mib: int, locations: tuple[str, ...]) -> 
     }
 
 
-add_machine_routes(
-    router,
-    _VM,
-    locate_vm,
-    actions=(
-        Action.START,
-        Action.RESTART,
-        Action.DEALLOCATE,
-        Action.REDEPLOY,
-        Action.REAPPLY,
-        Action.REIMAGE,
-    ),
-)
+_ACTIONS = [action for action in Action if action is not Action.POWER_OFF]  # which has a route of its own
+add_machine_routes(router, _VM, locate_vm, actions=_ACTIONS)

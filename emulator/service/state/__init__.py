@@ -1,1 +1,1 @@
-"""What is kept on disk: records, keys, run directories."""
+"""What the service keeps on disk: records, keys, run directories."""

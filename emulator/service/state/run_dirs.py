@@ -1,6 +1,6 @@
-"""Where a server's guests keep their files: a directory of its own that goes with it, or with its heir.
+"""Run directories: where a server's guests keep their files while it runs.
 
-A lock tells whether its server lives, so what a killed one left can be removed by the next start or by
+A lock tells whether the server is alive. The directory of a killed one is removed by the next start or by
 `ttylab gc`.
 """
 
@@ -23,15 +23,15 @@ _LOCK = ".lock"
 
 @contextmanager
 def open_run_dir(root: Path | None = None) -> Iterator[Path]:
-    """Make a directory for one server and remove it at the end; what dead servers left goes first.
+    """Make a directory for one server and remove it at the end; those of dead servers are removed first.
 
     Raises:
-        LabError: it can't be made.
+        LabError: the directory can't be made.
     """
     root = make_private_directory(root or places.served_guests())
     collect_run_dirs(root)
     name = f"{os.getpid()}-{secrets.token_hex(4)}"
-    # The lock is there before the directory: whoever sees the directory can tell that its owner lives.
+    # The lock exists before the directory: anyone who sees the directory can tell if its owner is alive.
     lock = _lock_of(root / name)
     with lock:
         path = make_private_directory(root / name)

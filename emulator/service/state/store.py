@@ -1,4 +1,4 @@
-"""The state directory of `--state DIR`: records in SQLite, keys and authority beside them.
+"""The state directory of `--state DIR`: records in SQLite, with keys and the authority beside them.
 
 DIR/lock        held by the one server that uses the directory, for as long as it lives
 DIR/cloud.db    records, one row each
@@ -38,7 +38,7 @@ def load_record(kind: str, data: bytes) -> Record:
     """Return the record that `dump_record` wrote.
 
     Raises:
-        SpecError: it is damaged, or of a kind that there is not.
+        SpecError: it is damaged or of an unknown kind.
     """
     if kind not in KINDS:
         raise SpecError(f"there are no records of kind {kind!r}")
@@ -71,12 +71,12 @@ _DROP = "DELETE FROM records WHERE kind = ? AND key = ?"
 _LOG = logging.getLogger(__name__)
 
 Changes: TypeAlias = dict[tuple[str, str], Record | None]
-"""What became of records, by kind and key; None is gone."""
+"""Changed records by kind and key; None for a removed one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateDirectory:
-    """A state directory that this process alone uses."""
+    """A state directory that only this process uses."""
 
     path: Path
 
@@ -91,7 +91,7 @@ class StateDirectory:
         return self.path / "ca"
 
     def token_key(self) -> TokenKey:
-        """Return the key that signs tokens, made first if there is none.
+        """Return the key that signs tokens, which is made first if there is none.
 
         Raises:
             SpecError: its file is damaged.
@@ -102,12 +102,10 @@ class StateDirectory:
         try:
             return TokenKey.from_pem(path.read_bytes())
         except (ValueError, TypeError) as error:
-            raise SpecError(
-                f"{path} is damaged; remove it, and whoever is signed in signs in again"
-            ) from error
+            raise SpecError(f"{path} is damaged; remove it, and everyone must sign in again") from error
 
     def blob_key(self) -> bytes:
-        """Return the key that signs blob URLs, made first if there is none.
+        """Return the key that signs blob URLs, which is made first if there is none.
 
         Raises:
             SpecError: its file is damaged.
@@ -117,13 +115,13 @@ class StateDirectory:
             write_whole(path, secrets.token_bytes(32), private=True, durable=True)
         key = path.read_bytes()
         if len(key) != 32:
-            raise SpecError(f"{path} is damaged; remove it, and signed URLs are made anew")
+            raise SpecError(f"{path} is damaged; remove it, and URLs signed before stop working")
         return key
 
 
 @contextmanager
 def hold_state_directory(path: Path) -> Iterator[StateDirectory]:
-    """Make `path` (0700) if need be, and keep every other server from it until the block ends.
+    """Make `path` (0700) if needed, and reserve it for this server until the block ends.
 
     Raises:
         StateError: another server uses it.
@@ -142,10 +140,10 @@ def hold_state_directory(path: Path) -> Iterator[StateDirectory]:
 
 
 class Store:
-    """The records of a cloud on disk; what changes is written in bursts, in a thread.
+    """The records of a cloud on disk; changes are written in batches, on a thread.
 
-    Where it can't be written (disk full), the changes are kept and written later; `trouble` then says
-    why, and the database is as it was.
+    If they can't be written (disk full), they are kept and written later; until then `trouble` says why, and
+    the database is unchanged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -156,10 +154,10 @@ class Store:
         self.trouble: str | None = None
 
     def load(self) -> list[Record]:
-        """Return the records in the order of their making; none where there is no database yet.
+        """Return the records in the order in which they were made; none if there is no database yet.
 
         Raises:
-            SpecError: the database is damaged or of another version; its file is named.
+            SpecError: the database, which the message names, is damaged or of another version.
             LabError: it can't be read or made.
         """
         try:
@@ -178,7 +176,7 @@ class Store:
     def observe(self, record: Record, present: bool) -> None:  # noqa: FBT001  # the shape of an Observer
         """Note a change; `run` writes it."""
         if isinstance(record, RoleDefinition) and record.built_in:
-            return  # they come with the program
+            return  # they are part of the program
         self._changes[type(record).__name__, record.key.lower()] = record if present else None
         self._wake.set()
 
@@ -194,19 +192,19 @@ class Store:
         await self.flush()
 
     def close(self) -> None:
-        """Let `run` write what is left and return."""
+        """Let `run` write the remaining changes and return."""
         self._closing.set()
         self._wake.set()
 
     async def flush(self) -> bool:
-        """Write what is noted now; return False where that failed, and all of it is still noted."""
+        """Write the noted changes; return False if that failed, and keep them all."""
         if not self._changes:
             return True
         changes, self._changes = self._changes, {}
         try:
             await asyncio.to_thread(self._write, changes)
         except (sqlite3.Error, OSError) as error:
-            self._changes = changes | self._changes  # what came meanwhile is newer
+            self._changes = changes | self._changes  # changes since then are newer
             self._complain(f"state can't be saved in {self._path}: {error}")
             return False
         if self.trouble is not None:
@@ -215,7 +213,7 @@ class Store:
         return True
 
     def _write(self, changes: Changes) -> None:
-        """Write all of `changes` or nothing, in a thread."""
+        """Write all of `changes` or nothing; runs on a thread."""
         with closing(_connect(self._path)) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
             for (kind, key), record in changes.items():
@@ -230,14 +228,14 @@ class Store:
         self.trouble = trouble
 
     def _damaged(self, error: Exception) -> SpecError:
-        return SpecError(f"{self._path} can't be used: {error}; move it away to begin anew")
+        return SpecError(f"{self._path} can't be used: {error}; move it away to start with a new one")
 
 
 @asynccontextmanager
 async def open_store(store: Store, cloud: Cloud) -> AsyncIterator[Store]:
-    """Write every change of `cloud` until the block ends, and all that is left then.
+    """Write every change of `cloud` until the block ends, and the remaining ones then.
 
-    What the cloud begins with is written before the block: a server that is killed at once had told its ids.
+    The first records are written before the block: clients of a server that is killed may know their ids.
     """
     await store.flush()
     leave = cloud.watch(store.observe)
@@ -264,7 +262,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Make the table in a new database; check an old one.
+    """Make the table of a new database, or check an old one.
 
     Raises:
         SpecError: it is of another version.

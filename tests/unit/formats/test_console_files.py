@@ -8,7 +8,7 @@ from emulator.clock import FakeClock
 from emulator.console.marks import Chunk, Mark, MarkKind, Typed
 from emulator.console.transcript import DirectorySink, Transcript, load_transcript
 from emulator.errors import SpecError
-from harness.recording.kept import read_recording, sanitise_directory, write_recording
+from harness.recording.record import read_recording, sanitise_directory, write_recording
 from tests.support.sample_files import SAMPLES, sample
 
 DETAIL = {"text": "\u00fc \u2028", "list": [1, 2.0, None], "table": {"b": 1, "a": True}}

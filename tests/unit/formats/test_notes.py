@@ -6,7 +6,7 @@ import re
 from emulator.clock import utc_now
 from emulator.images.image import FILES, is_sealed, seal
 from emulator.machine.probe import HostIdentity, ProbeVerdict, cache_key, recall, remember
-from emulator.machine.procfs import boot_id
+from emulator.machine.process import boot_id
 from emulator.machine.spec import MachineType
 from emulator.snapshots.file_facts import NOTE, note_check, was_checked
 from tests.support.sample_files import GONE, damages, sample

@@ -6,7 +6,7 @@ from emulator.clock import FakeClock
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
 from emulator.fleet.machine_guest import BootFollower, events_after
-from emulator.guest_text.boots import LONG_SILENCE_S, SILENCE_S
+from emulator.guest_text.expected import LONG_SILENCE_S, SILENCE_S
 
 KERNEL = b"[    0.000000] Linux version 6.1.0\r\n"
 

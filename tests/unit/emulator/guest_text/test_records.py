@@ -58,14 +58,14 @@ def test_splitter_gives_spans_in_raw_offsets():
 def test_splitter_holds_what_may_become_a_record():
     splitter = RecordSplitter()
     assert splitter.feed(b"login: [   1") == [Segment(kind="user", start=0, end=7)]
-    assert splitter.pending() == b"[   1"
+    assert splitter.flush() == [Segment(kind="user", start=7, end=12)]
 
 
 def test_splitter_releases_held_bytes_when_they_are_no_record():
     splitter = RecordSplitter()
     splitter.feed(b"[   1")
     assert splitter.feed(b"x") == [Segment(kind="user", start=0, end=6)]
-    assert splitter.pending() == b""
+    assert splitter.flush() == []
 
 
 def test_splitter_flush_gives_held_bytes_as_user_text():

@@ -9,7 +9,7 @@ class Capitals(StreamView):
     """Capital letters as they are, digits as two bytes, and nothing else."""
 
     def feed(self, data):
-        for raw, byte in enumerate(data, start=self._told):
+        for raw, byte in enumerate(data, start=self._decided):
             text = bytes([byte])
             shown = text if text.isupper() else text + b"!" if text.isdigit() else b""
             self._append(shown, raw, raw + 1)

@@ -1,8 +1,10 @@
 """The SAC driver's readers: machine-info, bugchecks, screens, echoes, lines; and that they say no."""
 
+import re
+
 import pytest
 
-from emulator.guest_text.sac import SacEvent, echo_pattern, encode_powershell, find_events, lines_of
+from emulator.guest_text.sac import EVENT, echo_pattern, encode_powershell, lines_of
 from emulator.guest_text.sac_documents import MachineInfo, parse_bugcheck, parse_machine_info
 from emulator.sac.knobs import PROFILES
 from emulator.sac.profile import load_profile
@@ -127,7 +129,7 @@ def test_echo_is_told_from_events_and_from_another_character(echo, index):
 def test_events_have_their_channel():
     said = b'A new channel has been created.  Use "ch -?" for channel help.'
     text = b"SAC>\r\nEVENT:   " + said + b"\r\nChannel: Cmd0006\r\nSAC>"
-    assert find_events(text) == (SacEvent(said=said, channel=b"Cmd0006"),)
+    assert [found[0] for found in re.finditer(EVENT, text)] == [text.removeprefix(b"SAC>")]
 
 
 def test_lines_have_no_page_ends_and_no_empty_edges():

@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import LaunchError, MissingPrerequisite
-from emulator.machine.process import QemuProcess, judge_exit, stderr_tail
-from emulator.machine.procfs import Identity, describe_state, find_marked, parse_stat, read_stat
+from emulator.machine.process import (
+    Identity,
+    QemuProcess,
+    describe_state,
+    find_marked,
+    judge_exit,
+    parse_stat,
+    read_stat,
+    stderr_tail,
+)
 
 GUEST = {"guest": True, "reason": "guest-shutdown"}
 HOST = {"guest": False, "reason": "host-qmp-quit"}

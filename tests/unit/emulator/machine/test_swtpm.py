@@ -7,7 +7,7 @@ import pytest
 
 from emulator.errors import LabError, MissingPrerequisite
 from emulator.machine import swtpm
-from emulator.machine.procfs import read_stat
+from emulator.machine.process import read_stat
 from emulator.machine.swtpm import find_swtpm, open_tpm
 
 OBEYS = "#!/bin/sh\nexec sleep 600\n"

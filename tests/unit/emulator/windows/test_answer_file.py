@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from emulator.errors import SpecError
+from emulator.machine.spec import Firmware
 from emulator.windows.answer_file import (
     BOOT_SETTINGS,
     READY,
@@ -24,7 +25,7 @@ def texts(document, name):
     return [found.text for found in ET.fromstring(document).iter(f"{{{UNATTEND}}}{name}")]
 
 
-@pytest.mark.parametrize("firmware", ["ovmf", "seabios"])
+@pytest.mark.parametrize("firmware", [Firmware.OVMF, Firmware.SEABIOS])
 @pytest.mark.parametrize("key", ["", "AAAAA-BBBBB-CCCCC-DDDDD-EEEEE"])
 def test_answer_file_is_complete(firmware, key):
     document = render_answer_file(
@@ -34,9 +35,9 @@ def test_answer_file_is_complete(firmware, key):
     require_complete(document)
     assert texts(document, "Value") == ["3", PASSWORD, PASSWORD]
     assert texts(document, "Type") == (
-        ["EFI", "MSR", "Primary"] if firmware == "ovmf" else ["Primary", "Primary"]
+        ["EFI", "MSR", "Primary"] if firmware is Firmware.OVMF else ["Primary", "Primary"]
     )
-    assert texts(document, "Active") == ([] if firmware == "ovmf" else ["true"])
+    assert texts(document, "Active") == ([] if firmware is Firmware.OVMF else ["true"])
     assert texts(document, "Key") == ["/IMAGE/INDEX", *([key] if key else [])]
     assert document.startswith(b"<?xml version=")
     assert document.count(b"\n") == document.count(b"\r\n")

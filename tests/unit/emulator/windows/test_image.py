@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import FileError, SpecError
-from emulator.machine.argv import FirmwareFiles, QemuVersion, Wiring, build_argv, sata_place
-from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType
-from emulator.machine.windows_parts import KVM_CPU, TCG_CPU, WindowsParts
+from emulator.machine.argv import WINDOWS_CPUS, FirmwareFiles, QemuVersion, Wiring, build_argv, sata_place
+from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType, WindowsParts
 from emulator.sac.profile import IDENTITY
 from emulator.values import json_ready, read_value
 from emulator.windows.image import FileIdentity, Level, WindowsImage, ensure_spcr, spcr_table, windows_spec
@@ -22,7 +21,7 @@ IMAGE = WindowsImage(
     disk_format="vhdx",
     identity=FileIdentity(size=1, mtime_ns=2, ends_sha256="3"),
     release="2022",
-    firmware="ovmf",
+    firmware=Firmware.OVMF,
 )
 OVMF = FirmwareFiles(code=Path("/fw/CODE.fd"), vars_template=Path("/fw/VARS.fd"))
 
@@ -81,8 +80,8 @@ def test_disks_come_before_cds_and_each_has_a_place_of_its_own(tmp_path):
 
 def test_enlightenments_are_for_kvm_alone(tmp_path):
     spec = windows_spec(IMAGE, root=tmp_path)
-    assert value_of(argv_of(spec), "-cpu") == [TCG_CPU]
-    assert value_of(argv_of(spec, accelerator="kvm"), "-cpu") == [KVM_CPU]
+    assert value_of(argv_of(spec), "-cpu") == [WINDOWS_CPUS["tcg"]]
+    assert value_of(argv_of(spec, accelerator="kvm"), "-cpu") == [WINDOWS_CPUS["kvm"]]
 
 
 def test_tpm_is_there_when_it_is_asked_for(tmp_path):

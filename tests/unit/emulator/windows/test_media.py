@@ -8,6 +8,7 @@ from io import BytesIO
 import pytest
 
 from emulator.errors import SpecError
+from emulator.machine.spec import Firmware
 from emulator.sac.image import write_sac_disk
 from emulator.windows.disk import HEAD_BYTES, DiskLayout, detect_format, read_layout
 from emulator.windows.media import find_edition, read_editions, read_media, require_file
@@ -238,7 +239,8 @@ def test_unknown_build_is_noted_and_a_wish_is_obeyed(tmp_path):
     path = write_media(tmp_path / "future.iso", CORE, build="99999")
     (note,) = propose_iso(path, RegistrationOptions()).notes
     assert note.startswith("build 99999 is of no release that ttylab knows: taken for 2022")
-    wished = propose_iso(path, RegistrationOptions(name="f", release="2025", tpm=True, firmware="seabios"))
+    options = RegistrationOptions(name="f", release="2025", tpm=True, firmware=Firmware.SEABIOS)
+    wished = propose_iso(path, options)
     assert (wished.image.name, wished.image.release, wished.image.tpm) == ("f", "2025", True)
     assert wished.notes == ()
 

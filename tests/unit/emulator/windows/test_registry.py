@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from emulator.errors import ImageError, SpecError
+from emulator.machine.spec import Firmware
 from emulator.sac.profile import IDENTITY
 from emulator.windows.image import UNVERIFIED, Level, WindowsImage
 from emulator.windows.registry import WindowsRegistry, identify
@@ -31,7 +32,7 @@ def image(tmp_path):
         disk_format="qcow2",
         identity=identify(path),
         release="2019",
-        firmware="ovmf",
+        firmware=Firmware.OVMF,
         password=SECRET,
     )
 

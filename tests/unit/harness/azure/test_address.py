@@ -12,8 +12,7 @@ from harness.azure.address import (
     ServiceAddress,
     address_of_environment,
     address_of_ready,
-    azure_address,
-    placed,
+    choose_address,
 )
 from harness.azure.http import grant_of
 
@@ -75,7 +74,7 @@ def test_endpoint_that_must_not_have_a_token_is_refused(endpoint):
 
 
 def test_options_place_an_address():
-    address = placed(azure_address(subscription="s"), group="g")
+    address = choose_address(real_azure=True, subscription="s", group="g")
     assert (address.subscription, address.group, address.azure) == ("s", "g", True)
 
 

@@ -59,7 +59,7 @@ def test_urls_are_derived_as_az_does_it():
     "text", [None, 1, "", "ws://h/client", "wss://h/x", "wss://h/client?t=1", "wss:///client"]
 )
 def test_connection_string_that_is_none_is_refused_and_not_repeated(text):
-    with pytest.raises(SpecError, match="does not read wss://") as caught:
+    with pytest.raises(SpecError, match="is not of the form wss://") as caught:
         require_connection_string(text)
     assert not text or str(text) not in str(caught.value)
 

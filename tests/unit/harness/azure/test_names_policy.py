@@ -4,7 +4,6 @@ import pytest
 
 from emulator.errors import SpecError
 from harness.azure.names import NOT_TRUSTED, EndKind, Reconnection, parse_time, watch_for
-from harness.azure.stimuli import Request, Sendable, parse_request
 
 
 def test_pauses_grow_until_the_window_is_over():
@@ -63,32 +62,3 @@ def test_time_is_read(text, seconds):
 def test_time_that_is_none_is_refused(text):
     with pytest.raises(SpecError, match="--for is"):
         parse_time(text, option="--for")
-
-
-@pytest.mark.parametrize(
-    ("words", "request_"),
-    [
-        (["nmi", "vm1"], Request(act=Sendable.NMI, vm="vm1")),
-        (["NMI", "vm1"], Request(act=Sendable.NMI, vm="vm1")),
-        (["sysrq", "REISUB", "ss1/0"], Request(act=Sendable.SYSRQ, vm="ss1/0", keys="REISUB")),
-        (["stop", "vm1"], Request(act=Sendable.STOP, vm="vm1")),
-    ],
-)
-def test_request_is_read(words, request_):
-    assert parse_request(words) == request_
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ([], "allowed: nmi"),
-        (["love", "vm1"], "allowed: nmi"),
-        (["nmi"], "need one VM"),
-        (["nmi", "a", "b"], "need one VM"),
-        (["sysrq", "vm1"], "need KEYS VM"),
-        (["sysrq", "h;", "vm1"], "letters and digits"),
-    ],
-)
-def test_request_that_is_none_is_refused(words, said):
-    with pytest.raises(SpecError, match=said):
-        parse_request(words)

@@ -52,7 +52,7 @@ def image(disk):
         disk_format="raw",
         identity=identify(disk),
         release="2019",
-        firmware="seabios",
+        firmware=Firmware.SEABIOS,
         user="joe",
         domain="corp",
         password=SECRET,

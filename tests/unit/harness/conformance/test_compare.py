@@ -86,7 +86,7 @@ def test_another_release_differs_in_what_the_profiles_differ_in():
         ("1.6", "sac.help_i_set"),
         ("1.6", ""),  # livedump, which 2003 does not have
     ]
-    assert found[-1].seen.startswith(b"livedump")
+    assert found[-1].observed.startswith(b"livedump")
 
 
 @given(data=st.data())
@@ -104,12 +104,12 @@ def test_a_line_that_is_changed_or_gone_is_one_difference_with_its_place(data):
     made = "\r\n".join(lines).encode()
     (found,) = compare(made, profile)
     assert found.expected == was.rstrip()
-    assert found.seen == lines[number].encode()
-    assert made[found.start : found.end].startswith(found.seen)
+    assert found.observed == lines[number].encode()
+    assert made[found.start : found.end].startswith(found.observed)
     del lines[number]
     gone = compare("\r\n".join(lines).encode(), profile)
     if not was.startswith("Unrec"):  # an answer without lines is none
-        assert [(one.expected, one.seen) for one in gone] == [(was.rstrip(), b"")]
+        assert [(one.expected, one.observed) for one in gone] == [(was.rstrip(), b"")]
 
 
 def test_command_that_an_event_interrupts_is_put_together():

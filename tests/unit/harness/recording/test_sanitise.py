@@ -5,10 +5,9 @@ import pytest
 from emulator.console.marks import Mark, MarkKind, Typed
 from emulator.errors import LabError
 from harness.recording import sanitise as module
-from harness.recording.kept import ordinary_words
-from harness.recording.sanitise import Recording, sanitise
+from harness.recording.record import ordinary_words
+from harness.recording.sanitise import Recording, find_starred, name_answers, sanitise, split_typed
 from harness.recording.secrets import KEPT_GUIDS, Placeholders, SecretKind, find_secrets, replacement
-from harness.recording.typed_lines import find_starred, name_answers, split_typed
 
 LOGIN = (
     b"Please enter login credentials.\r\nUsername: ",

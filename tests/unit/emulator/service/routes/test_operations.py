@@ -6,8 +6,8 @@ from collections.abc import Coroutine
 import pytest
 
 from emulator.errors import CloudError, StateError
-from emulator.service.parts.blobs import SCREENSHOTS_MAX, Screenshots
 from emulator.service.parts.operations import Operation, Operations, OperationStatus
+from emulator.service.parts.tokens import SCREENSHOTS_MAX, Screenshots
 from tests.support.service_lab import Now
 
 

@@ -15,6 +15,7 @@ from emulator.cloud.records import (
 )
 from emulator.cloud.settings import CloudKind, Settings
 from emulator.errors import LabError
+from emulator.service.parts.tokens import Claims
 from tests.support.service_lab import (
     GROUP,
     SUBSCRIPTION,
@@ -258,8 +259,7 @@ def note(service, name, scope, *, succeeded=True):
     service.activity.note(
         f"Microsoft.{name}",
         scope=scope,
-        caller="dev@localhost",
-        caller_id="4",
+        caller=Claims(principal="4", tenant=TENANT, name="dev@localhost", expires=0.0, id=""),
         address="127.0.0.1",
         succeeded=succeeded,
     )

@@ -1,4 +1,4 @@
-"""What is ttylab's own: whether guests can be reached, the authority to trust, metrics."""
+"""The service's health, the authority to trust, and metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ router = APIRouter(tags=["lab"])
 
 @router.get("/health")
 async def health(service: ServiceOf) -> Response:
-    """Answer 200 only if guests can be reached and state is kept; else 503 with the reasons."""
+    """Answer 200 if guests can be reached and state can be saved, otherwise 503 with the reasons."""
     problems = [*await service.fleet.problems(), *service.troubles()]
     body: dict[str, Any] = {
         "healthy": not problems,
@@ -28,7 +28,7 @@ async def health(service: ServiceOf) -> Response:
 
 @router.get("/ca.pem")
 async def authority(service: ServiceOf) -> Response:
-    """Return the certificate of the authority that signs for this service."""
+    """Return the certificate of this service's authority."""
     if not service.ca_pem:
         raise CloudError(404, "NotFound", "This service has no authority of its own.")
     return Response(service.ca_pem, media_type="application/x-pem-file")

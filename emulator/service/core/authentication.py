@@ -1,4 +1,4 @@
-"""Who calls, and may they: the first thing that every route of Resource Manager asks."""
+"""Who calls and whether they may: checked first by every route of Resource Manager."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from fastapi import Depends, Request
 
 from emulator.cloud.console_access import subscription_not_found
 from emulator.cloud.records import Principal, ResourceGroup, Subscription
-from emulator.cloud.resource_id import group_scope, parse_resource_id, subscription_scope
+from emulator.cloud.resource_id import group_scope, subscription_scope
 from emulator.cloud.roles import is_allowed, sees_subscription
-from emulator.errors import CloudError, SpecError
+from emulator.errors import CloudError
 from emulator.service.core.context import Service, ServiceOf
 from emulator.service.parts.tokens import Claims
 
@@ -19,7 +19,7 @@ def bearer_of(request: Request) -> str:
     """Return the token of the Authorization header.
 
     Raises:
-        CloudError: 401; there is none.
+        CloudError: 401; there is no token.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if not scheme:
@@ -41,7 +41,7 @@ def address_of(request: Request) -> str:
 
 
 def accept_token(service: Service, token: str) -> Claims:
-    """Return what `token` says, if its principal is still there.
+    """Return the claims of `token`, if its principal still exists.
 
     Raises:
         CloudError: 401.
@@ -54,20 +54,18 @@ def accept_token(service: Service, token: str) -> Claims:
 
 
 def authenticate(request: Request, service: ServiceOf) -> Claims:
-    """Return who calls; the token is in no message."""
-    claims = accept_token(service, bearer_of(request))
-    request.state.caller = claims
-    return claims
+    """Return the caller's claims; no message contains the token."""
+    return accept_token(service, bearer_of(request))
 
 
 Caller = Annotated[Claims, Depends(authenticate)]
 
 
 def require_subscription(service: Service, caller: Claims, subscription: str) -> Subscription:
-    """Return a subscription that `caller` may know of.
+    """Return a subscription in the tenant of `caller`.
 
     Raises:
-        CloudError: 404 where it is not there or hidden, 401 where the token is of another tenant.
+        CloudError: 404 for an unknown one, 401 for one in another tenant.
     """
     found = service.cloud.find(Subscription, subscription)
     if found is None:
@@ -83,7 +81,7 @@ def require_subscription(service: Service, caller: Claims, subscription: str) ->
 
 
 def authorize(service: Service, caller: Claims, action: str, *, scope: str) -> None:
-    """Check that `caller` may do `action` at `scope`, which lies in a subscription.
+    """Check that `caller` may do `action` at `scope`, which is in a subscription.
 
     Raises:
         CloudError: 404, 401 or 403 AuthorizationFailed, in the words of Resource Manager.
@@ -113,51 +111,6 @@ def authorize_member(service: Service, caller: Claims, subscription: str) -> Non
             "Microsoft.Resources/subscriptions/read",
             scope=subscription_scope(subscription),
         )
-
-
-TENANT_SCOPE = ""
-_SCOPE_MAX = 1024
-
-
-def read_scope(text: str) -> str:
-    """Return a scope in its canonical form, "" for the tenant.
-
-    Raises:
-        CloudError: 400; it is none.
-    """
-    words = [word for word in text.strip("/").split("/") if word]
-    fixed = [word.lower() for word in words[0:4:2]]
-    if not words:
-        return TENANT_SCOPE
-    if len(text) <= _SCOPE_MAX and fixed == ["subscriptions"] and len(words) == 2:
-        return subscription_scope(words[1])
-    if len(text) <= _SCOPE_MAX and fixed == ["subscriptions", "resourcegroups"] and len(words) == 4:
-        return group_scope(words[1], words[3])
-    try:
-        return str(parse_resource_id("/".join(words)[:_SCOPE_MAX]))
-    except SpecError:
-        raise CloudError(400, "InvalidScope", f"The scope '{text[:200]}' is not valid.") from None
-
-
-def authorize_at(service: Service, caller: Claims, action: str, *, scope: str) -> None:
-    """Check that `caller` may do `action` at a canonical scope; at the tenant everybody may read.
-
-    Raises:
-        CloudError: 401, 403 or 404.
-    """
-    if scope != TENANT_SCOPE:
-        authorize(service, caller, action, scope=scope)
-    elif not action.lower().endswith("/read"):
-        raise CloudError(
-            403, "AuthorizationFailed", f"Nobody is authorized to perform action '{action}' over scope '/'."
-        )
-
-
-def tenant_of(service: Service, caller: Claims, scope: str) -> str:
-    """Return the tenant that a canonical scope is in."""
-    if scope == TENANT_SCOPE:
-        return caller.tenant
-    return require_subscription(service, caller, scope.split("/")[2]).tenant
 
 
 def require_group(service: Service, subscription: str, group: str) -> ResourceGroup:

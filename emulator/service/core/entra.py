@@ -1,4 +1,4 @@
-"""Routes of sign-in: forms in, and errors in the form that Entra gives them."""
+"""What routes of sign-in share: forms, token answers, and errors as Entra words them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,8 +15,7 @@ from fastapi.responses import JSONResponse
 
 from emulator.cloud.records import Principal
 from emulator.errors import CloudError
-from emulator.service.core.context import Service, service_of
-from emulator.service.core.routing import CaseBlindRoute
+from emulator.service.core.context import CaseBlindRoute, Service, service_of
 
 FORM_MAX = 65_536
 FIELDS_MAX = 50
@@ -25,7 +24,7 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 class EntraRoute(CaseBlindRoute):
-    """A route whose errors are Entra's, not Resource Manager's."""
+    """A route that answers errors as Entra does, not as Resource Manager does."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler, with errors turned into answers."""
@@ -46,7 +45,7 @@ def entra_router() -> APIRouter:
 
 
 def entra_error(service: Service, error: CloudError) -> JSONResponse:
-    """Return `error` as Entra answers it; its AADSTS number is read from its message."""
+    """Return `error` in Entra's form; its message contains the AADSTS number."""
     trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
     stamp = service.now().strftime("%Y-%m-%d %H:%M:%SZ")
     described = f"{error.message} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {stamp}"
@@ -65,7 +64,7 @@ async def read_form(request: Request) -> dict[str, str]:
     """Return the fields of a form.
 
     Raises:
-        CloudError: 400 or 413; it is no form, too long, or has a field twice.
+        CloudError: 400 or 413; it is not a form, is too long, or has a field twice.
     """
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/x-www-form-urlencoded":
@@ -91,14 +90,14 @@ def parse_form(body: bytes) -> dict[str, str]:
             body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"
         )
     except ValueError:
-        raise _invalid("AADSTS90014", "The request body is no form in UTF-8.") from None
+        raise _invalid("AADSTS90014", "The request body is not a form in UTF-8.") from None
     twice = next((name for name, values in fields.items() if len(values) > 1), None)
     if twice is not None:
         raise _invalid("AADSTS90100", f"The parameter '{twice[:40]}' is given twice.")
     return {name: values[0] for name, values in fields.items()}
 
 
-def require_field(form: dict[str, str], name: str) -> str:
+def require_field(form: Mapping[str, str], name: str) -> str:
     """Return a field of a form.
 
     Raises:
@@ -150,7 +149,7 @@ def user_answer(
 
 
 def first_version(answer: dict[str, Any], *, resource: str, issued: int) -> dict[str, Any]:
-    """Return `answer` as version 1 of the endpoint gives it: numbers are text, and the resource is named."""
+    """Return `answer` in the form of version 1: numbers are text, and the resource is named."""
     lifetime = answer["expires_in"]
     return answer | {
         "expires_in": str(lifetime),
@@ -162,7 +161,7 @@ def first_version(answer: dict[str, Any], *, resource: str, issued: int) -> dict
 
 
 def client_info(principal: Principal) -> str:
-    """Return whose account it is, as MSAL reads it: base64url JSON without padding."""
+    """Return the account as MSAL reads it: base64url JSON without padding."""
     text = json.dumps({"uid": principal.id, "utid": principal.tenant})
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode("ascii")
 

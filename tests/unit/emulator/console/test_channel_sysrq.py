@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from emulator.clock import Deadline, FakeClock
-from emulator.console.sysrq import make_system_request, require_key
+from emulator.console.channel import make_system_request, require_key
 from emulator.console.transcript import Transcript
 from emulator.errors import ControlError, SpecError
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emulator.guest_text.boots import BOOT_S, LOADER, LONG_SILENCE_S, SILENCE_S, SYSTEM, BootWatch
+from emulator.guest_text.expected import BOOT_S, LOADER, LONG_SILENCE_S, SILENCE_S, SYSTEM, BootWatch
 
 KERNEL = b"[    0.000000] Linux version 6.1.0\r\n"
 

@@ -1,1 +1,0 @@
-"""Signing in, tokens, and who may do what."""
