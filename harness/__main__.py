@@ -1,4 +1,4 @@
-"""Start `ttylab`: Ctrl-C ends it in one line from its first moment on, also while it imports."""
+"""Start `ttylab`: Ctrl-C ends it with one line from the first moment, even during imports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.scenario.exit_codes import EXIT_INTERRUPTED
 def main() -> int:
     """Run one command and return the process's exit code."""
     try:
-        from harness.cli import main as run  # noqa: PLC0415 - inside the try, as it takes most of a start
+        from harness.cli import main as run  # noqa: PLC0415 - inside the try: it is most of a start
 
         return run()
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The command line: a table of commands that are imported only when one of them is called."""
+"""The command line: a table of commands, each imported only when it is called."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -25,8 +24,8 @@ from harness.scenario.exit_codes import (
 )
 
 NO_HELP = {"help": False}
-"""Default of --help. Typer's own is None, which it has pydantic convert: that import takes longer than
-all the rest of a start (Typer 0.29)."""
+"""Default of --help. Typer's own is None, which pydantic then converts, and importing pydantic takes longer
+than everything else at start-up (Typer 0.29)."""
 COMPLETION_VARIABLE = "_TTYLAB_COMPLETE"
 """Set by the shell when it asks for completions; Typer's name for it."""
 
@@ -42,95 +41,50 @@ EXAMPLES = """Examples:
 
   ttylab serve                    a local Azure with serial consoles, for az, SDKs and the browser
 
-  ttylab scan console.txt         find panics and their like in a log
+  ttylab scan console.txt         find panics and other failures in a log
 
-  ttylab doctor                   what this machine can do and what not
+  ttylab doctor                   what this machine can and cannot do
 
 Exit codes: 0 all passed, 1 something failed, 2 usage, 3 the lab is broken, 4 a cloud service said no.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One line of the command table.
-
-    Attributes:
-        module: where it is: a Typer app called `app`, else a function called like the command.
-        summary: what the overview says of it.
-        group: the attribute is a Typer app whose commands are typed after the name.
-        raw: every argument, `--` too, is handed on to another program.
-    """
-
-    module: str
-    summary: str
-    group: bool = False
-    raw: bool = False
-
-
-COMMANDS: dict[str, Command] = {
-    "run": Command(module="harness.commands.run", summary="Run a matrix of scenarios on real guests."),
-    "test": Command(module="harness.commands.test", summary="Run ttylab's own tests (tox).", raw=True),
-    "scenarios": Command(
-        module="harness.commands.scenarios", summary="List and describe the scenarios.", group=True
-    ),
-    "images": Command(
-        module="harness.commands.images",
-        summary="List, build, verify and prune guest images.",
-        group=True,
-    ),
-    "snapshots": Command(
-        module="harness.commands.snapshots",
-        summary="List, build and prune the snapshots that scenarios go on from.",
-        group=True,
-    ),
-    "serve": Command(
-        module="harness.commands.serve",
-        summary="Start a local cloud: VMs with serial consoles, as Azure has.",
-    ),
-    "boot": Command(module="harness.commands.boot", summary="Boot a guest and attach this terminal to it."),
-    "attach": Command(
-        module="harness.commands.attach", summary="Join the console of a running machine or of a port."
-    ),
-    "console": Command(
-        module="harness.commands.console", summary="Join a VM's serial console: ttylab's service or Azure."
-    ),
-    "send": Command(
-        module="harness.commands.send", summary="Send NMI, SysRq, reset or power to a VM, and see its effect."
-    ),
-    "record-console": Command(
-        module="harness.commands.record_console",
-        summary="Record a console, and make a copy without names and passwords.",
-    ),
-    "sac": Command(
-        module="harness.commands.sac", summary="Compare what a SAC says with its specification.", group=True
-    ),
-    "repro": Command(module="harness.commands.repro", summary="Boot one cell again exactly as a run did."),
-    "repeat": Command(
-        module="harness.commands.repeat",
-        summary="Repeat one cell under jitter: how often does it fail, of what?",
-    ),
-    "report": Command(module="harness.commands.report", summary="Make a run's reports anew."),
-    "scan": Command(module="harness.commands.scan", summary="Find failure signatures in console logs."),
-    "doctor": Command(module="harness.commands.doctor", summary="Explain what this machine can do and why."),
-    "bench": Command(module="harness.commands.bench", summary="Measure ttylab against its baselines."),
-    "gc": Command(module="harness.commands.gc", summary="End and remove what a killed run left behind."),
+COMMANDS: dict[str, str] = {
+    "run": "Run a matrix of scenarios on real guests.",
+    "test": "Run ttylab's own tests (tox).",
+    "scenarios": "List and describe the scenarios.",
+    "images": "List, build, verify and prune guest images.",
+    "snapshots": "List, build and prune the snapshots that scenarios start from.",
+    "serve": "Start a local cloud: VMs with serial consoles, as in Azure.",
+    "boot": "Boot a guest and attach this terminal to it.",
+    "attach": "Join the console of a running machine or of a port.",
+    "console": "Join a VM's serial console: ttylab's service or Azure.",
+    "send": "Send NMI, SysRq, reset or power to a VM, and see its effect.",
+    "record-console": "Record a console, and make a copy without names and passwords.",
+    "sac": "Compare what a SAC says with its specification.",
+    "repro": "Boot one cell again exactly as a run did.",
+    "repeat": "Repeat one cell under jitter: how often does it fail, and why?",
+    "report": "Make a run's reports again.",
+    "scan": "Find failure signatures in console logs.",
+    "doctor": "Explain what this machine can do and why.",
+    "bench": "Measure ttylab against its baselines.",
+    "gc": "End and remove what a killed run left behind.",
 }
-
+"""Every command with its line in the overview; `load_command` says where it is."""
+RAW = frozenset({"test"})
+"""Commands that pass every argument, `--` too, on to another program."""
 FORMER_NAMES = {"states": "snapshots"}
-"""Names that commands once had, and still answer to."""
+"""Names that commands once had and still answer to."""
 
 
 class LazyCommand(TyperCommand):
-    """A name and a summary that become the real command once it is called or asked for help."""
-
-    def __init__(self, name: str, command: Command) -> None:
-        super().__init__(name=name, callback=None, help=command.summary)
-        self._command = command
+    """A name and a summary; the real command is imported once it is called or asked for help."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Parse `args` as the real command does; the context belongs to the real command."""
-        real = load_command(self.name or "", self._command)
-        if self._command.raw and args != ["--help"]:
+        name = self.name or ""
+        real = load_command(name)
+        if name in RAW and args != ["--help"]:
             args = ["--", *args]
         defaults = NO_HELP | dict.fromkeys(getattr(real, "commands", ()), NO_HELP)
         return real.make_context(info_name, args, parent=parent, default_map=defaults, **extra)
@@ -141,33 +95,30 @@ class LazyGroup(TyperGroup):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.commands = {name: LazyCommand(name, command) for name, command in COMMANDS.items()}
+        self.commands = {name: LazyCommand(name, help=says) for name, says in COMMANDS.items()}
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command called `cmd_name`, now or formerly; None where there is none."""
         return super().get_command(ctx, FORMER_NAMES.get(cmd_name, cmd_name))
 
 
-def load_command(name: str, command: Command) -> Any:
-    """Import the real command.
+def load_command(name: str) -> Any:
+    """Import the command `name` from the module of that name in `harness.commands`.
 
-    Raises:
-        StateError: this version has no such module yet.
+    The module has a function of that name, with EXAMPLES for its help and a class `Command` to parse its
+    arguments if it needs them; or, for a group of commands, a Typer app called `app`.
     """
-    try:
-        module = import_module(command.module)
-    except ModuleNotFoundError as error:
-        if error.name != command.module:
-            raise
-        raise StateError(
-            f"this version has no command {name!r}: {command.module} is not part of it"
-        ) from error
-    app = getattr(module, "app", None)
-    if app is None:
-        app = typer.Typer(add_completion=False)
-        app.command(name)(getattr(module, name))
+    word = name.replace("-", "_")
+    module = import_module(f"harness.commands.{word}")
+    group = getattr(module, "app", None)
+    app = group or typer.Typer(add_completion=False)
     app.rich_markup_mode = None
-    return typer.main.get_group(app) if command.group else typer.main.get_command(app)
+    if group:
+        return typer.main.get_group(app)
+    app.command(name, cls=getattr(module, "Command", None), epilog=getattr(module, "EXAMPLES", None))(
+        getattr(module, word)
+    )
+    return typer.main.get_command(app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -186,11 +137,11 @@ def _set_debug(wanted: bool) -> None:
 def root_command(arguments: Sequence[str]) -> Any:
     """Return the command that parses `arguments`.
 
-    Typer's options for completion are there only if no command comes first: unset, they are None too
-    (see NO_HELP).
+    Typer's options for completion are added only if no command comes first: where they are not given they
+    are None too (see NO_HELP).
     """
     options_first = not arguments or arguments[0].startswith("-")
-    # Plain help: rich would take four times as long to import as all that `--help` needs.
+    # Plain help: rich takes four times as long to import as everything else that `--help` needs.
     app = typer.Typer(
         cls=LazyGroup,
         add_completion=options_first or COMPLETION_VARIABLE in os.environ,
@@ -206,7 +157,7 @@ def root(
     ctx: typer.Context,
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", callback=_set_debug, help="Show tracebacks (or TTYLAB_DEBUG=1).")
@@ -220,7 +171,7 @@ def root(
 
 
 def exit_code_of(error: BaseException) -> int:
-    """Return the exit code that says whose fault `error` is."""
+    """Return the exit code that tells whose fault `error` is."""
     if isinstance(error, typer.TyperException):
         return error.exit_code
     if isinstance(error, SpecError | StateError):
@@ -250,7 +201,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(error: Exception) -> int:
-    if isinstance(error, BrokenPipeError):  # `ttylab … | head` is no failure; nothing can be said any more
+    if isinstance(
+        error, BrokenPipeError
+    ):  # `ttylab … | head` is no failure, and there is nowhere left to report it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     if os.environ.get("TTYLAB_DEBUG"):

@@ -3,7 +3,7 @@
 pytest -n auto ci/push.toml            the default matrix, as `ttylab run` runs it
 pytest ci/push.toml -k "nmi and q35"   some cells
 pytest ci/push.toml -m sysrq           by a scenario's tag
-pytest --fixtures                      what a test of your own may ask for
+pytest --fixtures                      what your own tests can use
 """
 
 from __future__ import annotations
@@ -15,41 +15,16 @@ from pathlib import Path
 import pytest
 
 from emulator.places import RESULTS
-from harness.plugin.fixtures import (
-    cloud,
-    cloud_toml,
-    console,
-    fork_pool,
-    from_state,
-    guest,
-    lab,
-    machine,
-    machine_spec,
-    screen,
-    target,
-)
 from harness.plugin.process import InterruptibleTests, is_held_back
 
-__all__ = [
-    "cloud",
-    "cloud_toml",
-    "console",
-    "fork_pool",
-    "from_state",
-    "guest",
-    "lab",
-    "machine",
-    "machine_spec",
-    "screen",
-    "target",
-]
+pytest_plugins = ("harness.plugin.fixtures",)
 
 _MARKERS = (
     "image(name): boot this image (default bookworm)",
     "board(machine='pc', firmware='seabios', vcpus=1, memory_mib=256): the machine to boot",
     "kernel_args(*args): add to the guest's command line",
-    "from_state(stage): let `machine` go on from a snapshot (login, shell, grub)",
-    "devices(*names): give the machine these parts (i6300esb, pvpanic)",
+    "from_state(stage): start `machine` from a snapshot (login, shell, grub)",
+    "devices(*names): give the machine these devices (i6300esb, pvpanic)",
 )
 
 
@@ -76,8 +51,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register markers; on the controller, begin a record if a matrix is asked for."""
-    from harness.scenarios import LIBRARY  # noqa: PLC0415  # not at start-up of every pytest
+    """Register markers; on the controller, start a record if a matrix is to run."""
+    from harness.scenarios import LIBRARY  # noqa: PLC0415 - slows the start of every pytest
 
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
@@ -86,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_worker(config) and is_held_back():
         config.pluginmanager.register(InterruptibleTests(), "ttylab-interrupts")
     if not is_worker(config) and _asked_matrices(config):
-        _begin_record(config)
+        _start_record(config)
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -115,7 +90,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Let `-n auto` follow this host's cores and memory where machines are run; else xdist decides."""
+    """Let `-n auto` follow this host's cores and memory if machines are run; otherwise xdist decides."""
     from harness.run.lab import cell_workers  # noqa: PLC0415
 
     if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") or not _asked_matrices(config):
@@ -124,16 +99,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 def _asked_matrices(config: pytest.Config) -> list[Path]:
-    """Return the matrix files that were named on the command line."""
+    """Return the matrix files named on the command line."""
     from harness.plugin.matrix_items import is_matrix_file  # noqa: PLC0415
 
     paths = (config.invocation_params.dir / str(arg).partition("::")[0] for arg in config.args)
     return [path for path in dict.fromkeys(paths) if is_matrix_file(path)]
 
 
-def _begin_record(config: pytest.Config) -> None:
+def _start_record(config: pytest.Config) -> None:
     from harness.plugin.matrix_items import usable_matrix  # noqa: PLC0415
-    from harness.plugin.run_recorder import RECORD, RecordHooks, RunRecorder, new_run_id  # noqa: PLC0415  # noqa: PLC0415
+    from harness.plugin.run_recorder import RECORD, RecordHooks, RunRecorder, new_run_id  # noqa: PLC0415
 
     chosen = config.option.run_dir or config.invocation_params.dir / RESULTS / new_run_id()
     run_dir = Path(chosen).absolute()

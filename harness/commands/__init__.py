@@ -1,1 +1,18 @@
-"""One module for each command of `ttylab`."""
+"""One module for each command of `ttylab`, and how they print tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table without borders; long words in its last column are folded, not cut."""
+    from rich.console import Console  # noqa: PLC0415 - takes as long to import as a whole command
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(*columns, box=None, pad_edge=False)
+    table.columns[-1].overflow = "fold"
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)

@@ -1,21 +1,84 @@
-"""`ttylab images add-windows` and `remove-windows`: Windows that the user brings."""
+"""`ttylab images add-windows` and `remove-windows`: the user's own Windows as an image."""
 
 from __future__ import annotations
 
+import getpass
 import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emulator.clock import Deadline
 from emulator.errors import SpecError
+from emulator.images.kinds import image_features
 from emulator.machine.spec import Firmware
-from harness.commands import windows_options as option
-from harness.commands.windows_options import one_of, read_secret
+from emulator.windows.image import Level
+from emulator.windows.registry import WindowsRegistry, identify
+
+_LINE_MOST = 256
+
+Iso = Annotated[Path | None, typer.Option(help="Windows media: WinPE or a Server's.")]
+Disk = Annotated[Path | None, typer.Option(help="An installed disk: raw, qcow2 or vhdx.")]
+Name = Annotated[str, typer.Option(help="The image's name; by default made from the file's.")]
+ListEditions = Annotated[
+    bool, typer.Option("--list-editions", help="List the editions on the ISO, and stop.")
+]
+Install = Annotated[bool, typer.Option("--install", help="Install from the ISO unattended, onto a new disk.")]
+Wanted = Annotated[str, typer.Option(help="What to install: number or name, or a part of it.")]
+Release = Annotated[
+    str | None, typer.Option(help="2016, 2019, 2022 or 2025; default: what the ISO says, else 2022.")
+]
+FirmwareName = Annotated[
+    str | None, typer.Option(help="seabios or ovmf; default: what suits the disk, ovmf for an ISO.")
+]
+DiskFormatName = Annotated[
+    str | None, typer.Option("--format", help="raw, qcow2 or vhdx; default: what the file says.")
+]
+HasTpm = Annotated[bool, typer.Option("--tpm", help="Give it a TPM 2.0 (swtpm).")]
+User = Annotated[str, typer.Option(help="User to log in at cmd.")]
+Domain = Annotated[str, typer.Option(help="The account's domain; default: the machine's own.")]
+PasswordFile = Annotated[Path | None, typer.Option(help="Its first line is the password; - asks for it.")]
+ProductKeyFile = Annotated[
+    Path | None, typer.Option(help="Its first line is the key; evaluation media need none.")
+]
+Language = Annotated[str, typer.Option(help="Language of the installation; the media must have it.")]
+DiskGib = Annotated[int, typer.Option(min=20, max=2000, help="Size of the disk to install on.")]
+Memory = Annotated[int, typer.Option(help="MiB for the installation.")]
+Vcpus = Annotated[int, typer.Option(help="CPUs for the installation.")]
+Hours = Annotated[float, typer.Option(min=0.01, max=48, help="How long the installation may take.")]
+
+
+def one_of(option: str, value: str | None, allowed: tuple[str, ...]) -> Any:
+    """Return `value`; raise SpecError if it is none of the `allowed` ones."""
+    if value is not None and value not in allowed:
+        raise SpecError(f"--{option} is {value!r}; allowed: {', '.join(allowed)}")
+    return value
+
+
+def read_secret(path: Path | None, option: str) -> str:
+    """Return a file's first line, "" without a file; on a command line every process could read the secret.
+
+    Raises:
+        SpecError: the file can't be read, or its first line is empty.
+    """
+    if path is None:
+        return ""
+    if str(path) == "-":
+        return getpass.getpass(f"{option.removeprefix('--').removesuffix('-file')}: ")
+    try:
+        with path.open(encoding="utf-8") as file:
+            line = file.readline(_LINE_MOST).rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{option} {path}: can't be read: {error}") from error
+    if not line:
+        raise SpecError(f"{option} {path}: its first line is empty")
+    return line
+
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,36 +95,36 @@ EXAMPLES = """Examples:
 
   ttylab images add-windows --iso server.iso --install --edition "ServerStandardCore" --name ws2022
 
-Then: `ttylab boot ws2022`, or `images = ["ws2022"]` in a matrix. docs/windows.md tells what to expect, and
+Then: `ttylab boot ws2022`, or `images = ["ws2022"]` in a matrix. docs/windows.md says what to expect, and
 what nobody has verified. Files are never copied: only their paths are kept.
 """
 
 
 def add_windows(
     *,
-    iso: option.Iso = None,
-    disk: option.Disk = None,
-    name: option.Name = "",
-    list_editions: option.ListEditions = False,
-    install: option.Install = False,
-    edition: option.Wanted = "",
-    release: option.Release = None,
-    firmware: option.FirmwareName = None,
-    disk_format: option.DiskFormatName = None,
-    tpm: option.HasTpm = False,
-    user: option.User = "Administrator",
-    domain: option.Domain = "",
-    password_file: option.PasswordFile = None,
-    product_key_file: option.ProductKeyFile = None,
-    language: option.Language = "en-US",
-    disk_gib: option.DiskGib = 40,
-    memory: option.Memory = 4096,
-    vcpus: option.Vcpus = 2,
-    hours: option.Hours = 3.0,
+    iso: Iso = None,
+    disk: Disk = None,
+    name: Name = "",
+    list_editions: ListEditions = False,
+    install: Install = False,
+    edition: Wanted = "",
+    release: Release = None,
+    firmware: FirmwareName = None,
+    disk_format: DiskFormatName = None,
+    tpm: HasTpm = False,
+    user: User = "Administrator",
+    domain: Domain = "",
+    password_file: PasswordFile = None,
+    product_key_file: ProductKeyFile = None,
+    language: Language = "en-US",
+    disk_gib: DiskGib = 40,
+    memory: Memory = 4096,
+    vcpus: Vcpus = 2,
+    hours: Hours = 3.0,
 ) -> None:
     """Register your own Windows as an image: media as they are, an installed disk, or a new installation.
 
-    Exit code 2: there is no such file, it is no ISO or disk, or has no Windows on it. 3: no installation.
+    Exit code 2: the file is missing, is no ISO or disk, or holds no Windows. 3: the installation failed.
     """
     from emulator.windows.registration import RegistrationOptions, propose_disk, propose_iso  # noqa: PLC0415
 
@@ -92,12 +155,10 @@ def add_windows(
 def remove_windows(
     name: Annotated[str, typer.Argument(help="A registered image; see ttylab images list.")],
 ) -> None:
-    """Forget a registered Windows image; your file stays, only a base that ttylab installed is deleted.
+    """Forget a registered Windows image; your file stays, and only a base that ttylab installed is deleted.
 
     Example: `ttylab images remove-windows ws2022`.
     """
-    from emulator.windows.registry import WindowsRegistry  # noqa: PLC0415
-
     deleted = WindowsRegistry().remove(name)
     typer.echo(f"forgot {name}" + (f", and deleted {deleted}" if deleted else "; its file is untouched"))
 
@@ -118,19 +179,17 @@ def _list_editions(iso: Path) -> None:
 
     media = read_media(require_file(iso, option="--iso"))
     for one in media.editions:
-        build = one.build and f"build {one.build}"
-        facts = ", ".join(fact for fact in (one.image_name, one.edition, one.kind, build) if fact)
-        typer.echo(f"{one.index:3}  {one.name}" + (f"  ({facts})" if facts else ""))
+        facts = (one.image_name, one.edition, one.kind, one.build and f"build {one.build}")
+        said = ", ".join(fact for fact in facts if fact)
+        typer.echo(f"{one.index:3}  {one.name}" + (f"  ({said})" if said else ""))
     if not media.editions:
         typer.echo("nothing to install: this is WinPE alone, which boots as it is")
 
 
 def _register(proposal: Proposal) -> None:
-    from emulator.windows.registry import WindowsRegistry  # noqa: PLC0415
-
-    _require_free(proposal.image.name)
-    WindowsRegistry().add(proposal.image)
     image = proposal.image
+    _require_free(image.name)
+    WindowsRegistry().add(image)
     typer.echo(f"{image.name}: {image.path} ({image.level}, {image.release}, {image.firmware})")
     for note in proposal.notes:
         typer.echo(f"note: {note}")
@@ -138,8 +197,6 @@ def _register(proposal: Proposal) -> None:
 
 
 def _require_free(name: str) -> None:
-    from emulator.images.kinds import image_features  # noqa: PLC0415
-
     if name in image_features():
         raise SpecError(f"there is an image {name!r} already; choose another --name")
 
@@ -152,14 +209,11 @@ def _install(
     hours: float,
     settings: dict[str, int],
 ) -> None:
-    from emulator.clock import Deadline  # noqa: PLC0415
     from emulator.windows.answer_file import ADMINISTRATOR, Answers  # noqa: PLC0415
-    from emulator.windows.image import Level  # noqa: PLC0415
     from emulator.windows.install import Installation, install_windows  # noqa: PLC0415
-    from emulator.windows.registry import WindowsRegistry, identify  # noqa: PLC0415
 
     edition, language, key = choices
-    image, registry = proposal.image, WindowsRegistry()
+    image, root = proposal.image, WindowsRegistry().root
     _require_free(image.name)
     chosen = _choose(image.path, edition)
     password = options.password or f"Tty-{secrets.token_urlsafe(9)}7"
@@ -170,12 +224,12 @@ def _install(
         language=language,
         product_key=key,
     )
-    run_dir = registry.root / "installations" / image.name
+    run_dir = root / "installations" / image.name
     wanted = Installation(name=image.name, iso=image.path, answers=answers, tpm=image.tpm, **settings)
     typer.echo(f"installing {chosen.name}; evidence goes to {run_dir}")
     with _progress(image.name) as tell:
         deadline = Deadline.after(hours * 3600)
-        base = install_windows(wanted, root=registry.root, run_dir=run_dir, deadline=deadline, tell=tell)
+        base = install_windows(wanted, root=root, run_dir=run_dir, deadline=deadline, tell=tell)
     made = replace(
         image,
         level=Level.INSTALLED,
@@ -206,7 +260,7 @@ def _choose(iso: Path, wanted: str) -> Edition:
 
 @contextmanager
 def _progress(name: str) -> Iterator[Callable[[str], None]]:
-    """Show the stages: on a terminal with the time that passes, else a line for each."""
+    """Show the stages: on a terminal with the elapsed time, elsewhere a line for each."""
     if not sys.stderr.isatty():
         yield lambda stage: typer.echo(f"ttylab: {name}: {stage}", err=True)
         return

@@ -14,28 +14,25 @@ EXAMPLES = """Examples:
 
   ttylab attach                     the only running machine, read only
 
-  ttylab attach nmi-panic --write   a cell of a running matrix, and type into it
+  ttylab attach nmi-panic --write   a cell of a running matrix, to type into
 
-  ttylab attach --list              what runs
+  ttylab attach --list              what is running
 
   ttylab attach --port /dev/ttyUSB0 a real port; also socket://HOST:PORT, rfc2217://HOST:PORT
 """
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command("attach", epilog=EXAMPLES)
 def attach(
-    name: Annotated[str, typer.Argument(help="Id of the machine, or a part of its label.")] = "",
+    name: Annotated[str, typer.Argument(help="Id of the machine, or part of its label.")] = "",
     *,
     write: Annotated[bool, typer.Option("--write", help="Type into the guest too.")] = False,
     port: Annotated[str, typer.Option(metavar="URL", help="A serial port instead of a machine.")] = "",
-    baudrate: Annotated[int, typer.Option(help="Of the port.")] = 115200,
+    baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
     from_end: Annotated[bool, typer.Option("--from-end", help="Do not replay what came before.")] = False,
     listing: Annotated[bool, typer.Option("--list", help="Show the running machines.")] = False,
     json: Annotated[bool, typer.Option("--json", help="With --list: one JSON array.")] = False,
 ) -> None:
-    """Join a console; read only unless --write is given. A port can always be typed into."""
+    """Join a console, read only unless --write is given; a port can always be typed into."""
     from emulator.machine.ledger import list_machines  # noqa: PLC0415
     from harness.terminal.interactive import choose_machine, links_of  # noqa: PLC0415
     from harness.terminal.terminal import Terminal, greet  # noqa: PLC0415
@@ -44,12 +41,12 @@ def attach(
         _attach_port(port, baudrate)
         return
     machines = list_machines()
-    if listing or json:
-        typer.echo(
-            json_format.dumps([asdict(one) for one in machines], indent=1)
-            if json
-            else "\n".join(f"{one.id}  {one.label}  {one.console}" for one in machines) or "No machine runs."
-        )
+    if json:
+        typer.echo(json_format.dumps([asdict(one) for one in machines], indent=1))
+        return
+    if listing:
+        lines = (f"{one.id}  {one.label}  {one.console}" for one in machines)
+        typer.echo("\n".join(lines) or "No machine is running.")
         return
     entry = choose_machine(machines, name)
     greet(f"{entry.label} ({entry.id})", writable=write)

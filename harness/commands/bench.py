@@ -17,16 +17,16 @@ from emulator.errors import MissingPrerequisite, SpecError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One benchmark's outcome: the fixed words of `ttylab bench --json`.
+    """One benchmark's result; the names are those of `ttylab bench --json`.
 
     Attributes:
         name: of the benchmark.
         value: median of what was measured.
         unit: "s", "%".
         baseline: what it is compared with.
-        baseline_value: median of that, measured in turn with `value`; None where there is none.
+        baseline_value: median of the baseline, measured in turn with `value`; None without one.
         ratio: median of the pairs' ratios; None without a baseline.
-        goal: what must be reached, for people.
+        goal: what is to be reached, for people.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Measurement:
 def measure_pairs(
     pairs: list[tuple[float, float]], *, name: str, unit: str, baseline: str, goal: str
 ) -> Measurement:
-    """Return the outcome of pairs (ours, baseline) that were measured in turn.
+    """Return the result of pairs (ours, baseline) that were measured in turn.
 
     Raises:
         StatisticsError: there are no pairs.
@@ -61,22 +61,19 @@ EXAMPLES = """Examples:
 
   ttylab bench                             all; takes some minutes
 
-  ttylab bench reader-8mb idle-console     these two
+  ttylab bench reader-8mb idle-console     only these two
 
   ttylab bench --json                      for programs
 """
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command("bench", epilog=EXAMPLES)
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(help="Names; default all.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Names; default: all.")] = None,
     *,
-    json: Annotated[bool, typer.Option("--json", help="One JSON array, an object each.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON array, an object for each.")] = False,
     listing: Annotated[bool, typer.Option("--list", help="Show the names.")] = False,
 ) -> None:
-    """Measure; values are medians, each beside a baseline that was measured in turn with it."""
+    """Measure; values are medians, each next to a baseline that was measured in turn with it."""
     code = _load()
     known: dict[str, str] = code.PROVIDES
     for name in names or ():
@@ -85,16 +82,15 @@ def bench(
     if listing:
         typer.echo("\n".join(known))
         return
-    wanted = list(names or known)
+    wanted = names or list(known)
     found: list[Measurement] = []
     for group in dict.fromkeys(known[name] for name in wanted):
         sys.stderr.write(f"ttylab: measuring {group} …\n")
         found += [one for one in code.BENCHMARKS[group]() if one.name in wanted]
     if json:
         typer.echo(json_format.dumps([asdict(one) for one in found], indent=1))
-        return
-    for one in found:
-        typer.echo(render(one))
+    else:
+        typer.echo("\n".join(map(render, found)))
 
 
 def render(one: Measurement) -> str:

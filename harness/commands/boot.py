@@ -1,4 +1,4 @@
-"""`ttylab boot`: a guest of one's own, and this terminal on its console."""
+"""`ttylab boot`: boot a guest, with this terminal on its console."""
 
 from __future__ import annotations
 
@@ -23,29 +23,25 @@ EXAMPLES = """Examples:
 Ctrl-] opens a menu: NMI, SysRq, reset, power, help, quit. A second terminal joins with `ttylab attach`.
 """
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command("boot", epilog=EXAMPLES)
 def boot(
     image: Annotated[str, typer.Argument(help="Image to boot; see ttylab images list.")],
     *,
     machine: Annotated[
-        str | None, typer.Option(help="pc, q35 or microvm; default pc, for Windows q35.")
+        str | None, typer.Option(help="pc, q35 or microvm; default: pc, for Windows q35.")
     ] = None,
     firmware: Annotated[
-        str | None, typer.Option(help="seabios or ovmf; default seabios, for Windows its own.")
+        str | None, typer.Option(help="seabios or ovmf; default: seabios, for Windows its own.")
     ] = None,
-    vcpus: Annotated[int | None, typer.Option(help="1 to 4; default 1, for Windows 2.")] = None,
-    memory: Annotated[int | None, typer.Option(help="MiB; default 256, for Windows 4096.")] = None,
+    vcpus: Annotated[int | None, typer.Option(help="1 to 4; default: 1, for Windows 2.")] = None,
+    memory: Annotated[int | None, typer.Option(help="MiB; default: 256, for Windows 4096.")] = None,
     append: Annotated[str, typer.Option(help="More kernel parameters; for sac: knobs, key=value.")] = "",
     device: Annotated[list[str] | None, typer.Option(help="i6300esb or pvpanic; may be repeated.")] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Keep the transcript here.")] = None,
 ) -> None:
     """Boot a guest and attach this terminal to its serial console; the guest ends with the command."""
     from harness.run.lab import Lab  # noqa: PLC0415
-    from harness.terminal.boot_spec import interactive_spec  # noqa: PLC0415
-    from harness.terminal.interactive import run_interactive  # noqa: PLC0415
+    from harness.terminal.interactive import interactive_spec, run_interactive  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="ttylab-boot-") as scratch:
         lab = Lab(run_dir=run_dir or Path(scratch))

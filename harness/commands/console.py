@@ -2,11 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.commands.service_options import ClientOptions, with_service_options
+if TYPE_CHECKING:
+    from harness.azure.address import ServiceAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientOptions:
+    """Which service a command talks to; each field is an option."""
+
+    group: Annotated[str, typer.Option("--group", "-g", help="Resource group; default: rg1.")] = ""
+    subscription: Annotated[str, typer.Option("--subscription", help="Subscription id.")] = ""
+    ready_file: Annotated[
+        Path | None, typer.Option("--ready-file", help="File that `ttylab serve --ready-file` wrote.")
+    ] = None
+    endpoint: Annotated[str, typer.Option("--endpoint", help="https://HOST:PORT of ttylab's service.")] = ""
+    ca: Annotated[Path | None, typer.Option("--ca", help="Certificate of the service's authority.")] = None
+    principal: Annotated[
+        str, typer.Option("--as", metavar="NAME", help="Client id or user to act as; default: app.")
+    ] = ""
+    real_azure: Annotated[
+        bool,
+        typer.Option("--real-azure", help="The real Azure, with the identity that azure-identity finds."),
+    ] = False
+
+    def address(self) -> ServiceAddress:
+        """Return the service that these options name; raises as `choose_address`."""
+        from harness.azure.address import choose_address  # noqa: PLC0415
+
+        return choose_address(**asdict(self))
+
+
+def with_service_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Put the fields of ClientOptions in place of `command`'s keyword parameter `service`."""
+    signature = inspect.signature(command, eval_str=True)
+    options = inspect.signature(ClientOptions, eval_str=True).parameters
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        chosen = {name: given.pop(name) for name in options}
+        command(**given, service=ClientOptions(**chosen))
+
+    own = [parameter for name, parameter in signature.parameters.items() if name != "service"]
+    run.__signature__ = signature.replace(parameters=[*own, *options.values()])  # type: ignore[attr-defined]
+    return run
+
 
 EXAMPLES = """Examples:
 
@@ -20,38 +68,38 @@ EXAMPLES = """Examples:
 
   ttylab console vm7 --real-azure --subscription ID --group rg
 
-Where the service is: --ready-file, --endpoint, or TTYLAB_READY_FILE, TTYLAB_ENDPOINT and the rest that
-`ttylab serve --print-env` prints.
+The service is found by --ready-file, --endpoint, or TTYLAB_READY_FILE, TTYLAB_ENDPOINT and the other
+variables that `ttylab serve --print-env` prints.
 
 Exit codes: 0 left, or --until was seen; 1 --until was not seen in time; 2 wrong input; 3 the service can't be
-reached, or the link was lost for good; 4 the service said no, or somebody else has taken the console.
+reached, or the link was lost for good; 4 the service refused, or somebody else took the console.
 """
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command("console", epilog=EXAMPLES)
 @with_service_options
 def console(
     vm: Annotated[str, typer.Argument(help="VM, SCALESET/INSTANCE, or a resource id.")],
     *,
     service: ClientOptions,
-    no_input: Annotated[bool, typer.Option("--no-input", help="Type nothing, only read.")] = False,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Only read, type nothing.")] = False,
     stay: Annotated[
-        str, typer.Option("--for", metavar="TIME", help="Leave so long after the link opened.")
+        str, typer.Option("--for", metavar="TIME", help="Leave this long after the link opened.")
     ] = "",
-    until: Annotated[str, typer.Option(metavar="REGEX", help="Leave once this has come.")] = "",
+    until: Annotated[str, typer.Option(metavar="REGEX", help="Leave once this has appeared.")] = "",
     quiet: Annotated[
-        str, typer.Option(metavar="TIME", help="After the end of a piped input: leave after this quiet.")
+        str,
+        typer.Option(
+            metavar="TIME", help="After the end of a piped input: leave when nothing has come for this long."
+        ),
     ] = "2s",
     reconnect: Annotated[
-        str, typer.Option(metavar="TIME", help="How long to try again after a dropped link; 0: never.")
+        str, typer.Option(metavar="TIME", help="How long to try to reconnect after a dropped link; 0: never.")
     ] = "60s",
     take_back: Annotated[
         bool, typer.Option("--take-back", help="Take the console back when somebody else takes it.")
     ] = False,
 ) -> None:
-    """Join a VM's serial console; what the guest writes goes to standard output, byte by byte."""
+    """Join a VM's serial console; what the guest writes goes to standard output unchanged."""
     from harness.azure.names import parse_time, watch_for  # noqa: PLC0415
     from harness.terminal.service_terminal import TerminalOptions, run_console  # noqa: PLC0415
 

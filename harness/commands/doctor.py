@@ -1,4 +1,4 @@
-"""`ttylab doctor`: what this machine can do, why, and what mends the rest."""
+"""`ttylab doctor`: what this machine can do, why, and how to fix the rest."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def doctor(
     *,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object: possible, findings.")] = False,
 ) -> None:
-    """Explain what this machine can do and why, and name the command that mends each missing part.
+    """Explain what this machine can do and why, and name the command that fixes each missing part.
 
-    Exit code 0 if the default matrix can run, 3 if something that it needs is missing.
+    Exit code 0 if the default matrix can run, 3 if it lacks something.
 
     Examples: `ttylab doctor`, `ttylab doctor --json`.
     """
-    from harness.doctor.examination import examine  # noqa: PLC0415 - what is looked at takes long to import
+    from harness.doctor.examination import examine  # noqa: PLC0415 - slow to import
 
     findings = diagnose(examine())
     possible = run_is_possible(findings)
@@ -43,7 +43,7 @@ def doctor(
 
 
 def show(findings: tuple[Diagnosis, ...], console: Console) -> None:
-    """Print the findings: a table on a terminal, lines where a program or a file reads."""
+    """Print the findings: as a table on a terminal, as lines for a program or a file."""
     if not console.is_terminal:
         for finding in findings:
             remedy = f" -> {finding.remedy}" if finding.remedy else ""
@@ -52,9 +52,9 @@ def show(findings: tuple[Diagnosis, ...], console: Console) -> None:
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table("", "part", "what was seen, and what mends it", box=None, pad_edge=False)
+    table = Table("", "part", "what was found, and how to fix it", box=None, pad_edge=False)
     table.columns[-1].overflow = "fold"  # a path stays readable
     for finding in findings:
-        remedy = f"\n[bold]mend it: {escape(finding.remedy)}[/]" if finding.remedy else ""
+        remedy = f"\n[bold]fix: {escape(finding.remedy)}[/]" if finding.remedy else ""
         table.add_row(MARKS[finding.state], finding.part, escape(finding.detail) + remedy)
     console.print(table)

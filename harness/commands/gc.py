@@ -22,12 +22,16 @@ def gc(
 ) -> None:
     """End machines whose owner is dead, and remove their sockets and ledger entries.
 
-    Machines that somebody still holds are never touched; run directories are evidence and stay.
+    Machines that are still in use are never touched; run directories are evidence and stay.
     Exit code 3 if something could not be removed.
 
     Examples: `ttylab gc`, `ttylab gc --dry-run`.
     """
-    collected = (*collect_garbage(dry_run=dry_run), *_collect_servers(dry_run=dry_run))
+    servers = (
+        Collected(id=path.name, problem="its server is dead", acts=(f"remove {path}",))
+        for path in collect_run_dirs(dry_run=dry_run)
+    )
+    collected = (*collect_garbage(dry_run=dry_run), *servers)
     typer.echo(
         json_format.dumps([asdict(one) for one in collected]) if json else render(collected, dry_run=dry_run)
     )
@@ -36,16 +40,8 @@ def gc(
         raise LabError(f"{len(failures)} things could not be removed: {failures[0]}")
 
 
-def _collect_servers(*, dry_run: bool) -> tuple[Collected, ...]:
-    """Remove what killed servers left."""
-    return tuple(
-        Collected(id=path.name, problem="its server is dead", acts=(f"remove {path}",))
-        for path in collect_run_dirs(dry_run=dry_run)
-    )
-
-
 def render(collected: tuple[Collected, ...], *, dry_run: bool) -> str:
-    """Say what was done, one find a paragraph."""
+    """Say what was done, a paragraph for each find."""
     if not collected:
         return "Nothing is left behind."
     verb = "would " if dry_run else ""

@@ -16,9 +16,10 @@ from emulator.images.store import ImageStore
 from emulator.windows.image import WindowsImage
 from emulator.windows.registry import WindowsRegistry
 from harness.commands import add_windows as windows
+from harness.commands import print_table
 
 if TYPE_CHECKING:
-    from rich.progress import Progress  # what draws is loaded where it draws: it takes as long as the rest
+    from rich.progress import Progress  # rich takes as long to import as all the rest: only where it draws
 
 app = typer.Typer(
     help="Guest images: Debian kernels with a small initramfs, built here and kept outside the checkout.\n\n"
@@ -39,7 +40,7 @@ def list_images(
         bool, typer.Option("--json", help="Print one JSON array, an object for each image.")
     ] = False,
 ) -> None:
-    """List the images of the catalog, what has been built of them, and Windows that you registered.
+    """List the images of the catalog, which of them are built, and the Windows images you registered.
 
     Examples: `ttylab images list`, `ttylab images list --json`.
     """
@@ -61,12 +62,12 @@ def build(
     names: Names = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="Every image of the catalog.")] = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build also what is there already.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build again what is there already.")] = False,
 ) -> None:
-    """Fetch Debian's packages, check them, and make images of them.
+    """Fetch Debian's packages, check them, and build images from them.
 
-    What is built already is left as it is, and needs no network. The kernel is the newest of the
-    image's suite when it is first built, and stays until `ttylab images prune --all`.
+    An image that is built already is left as it is, and needs no network. Its kernel is the newest in the
+    suite when it is first built, and stays until `ttylab images prune --all`.
 
     Examples: `ttylab images build bookworm trixie`, `ttylab images build --all`.
     """
@@ -85,7 +86,7 @@ def build(
 def verify(names: Names = None) -> None:
     """Read every byte of images and packages again, and compare the hashes.
 
-    Without names: whatever is built. Exit code 3 if something is wrong.
+    Without names: all that are built. Exit code 3 if something is wrong.
 
     Examples: `ttylab images verify`, `ttylab images verify bookworm`.
     """
@@ -104,7 +105,7 @@ def prune(
     *,
     every: Annotated[bool, typer.Option("--all", help="Remove the images of the catalog too.")] = False,
 ) -> None:
-    """Remove older builds, packages that no image needs, and what interrupted builds left.
+    """Remove older builds, packages that no image needs, and leftovers of interrupted builds.
 
     Examples: `ttylab images prune`, `ttylab images prune --all`.
     """
@@ -113,7 +114,7 @@ def prune(
 
 
 def as_object(entry: CatalogEntry, image: Image | None) -> dict[str, object]:
-    """Return what `--json` prints of one image; programs rely on these keys."""
+    """Return what `--json` prints for one image; programs rely on these keys."""
     return {
         "name": entry.name,
         "suite": entry.suite,
@@ -129,7 +130,7 @@ def as_object(entry: CatalogEntry, image: Image | None) -> dict[str, object]:
 
 
 def windows_as_object(image: WindowsImage) -> dict[str, object]:
-    """Return what `--json` prints of Windows that its user registered; the password is no part of it."""
+    """Return what `--json` prints for a registered Windows, without its password."""
     provenance = image.provenance()
     return {
         "name": image.name,
@@ -147,21 +148,22 @@ def windows_as_object(image: WindowsImage) -> dict[str, object]:
 
 
 def _show_windows(images: Iterable[WindowsImage]) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("your own", "is", "release", "firmware", "TPM", "file", box=None, pad_edge=False)
-    table.columns[-1].overflow = "fold"
-    for image in images:
-        what = (
-            "ttylab's SAC guest, not Windows"
-            if image.is_sac_guest
-            else f"Windows, by your word ({image.level})"
-        )
-        tpm = "yes" if image.tpm else "no"
-        table.add_row(image.name, what, image.release, image.firmware, tpm, escape(str(image.path)))
-    Console().print("", table, sep="\n")
+    what = {True: "ttylab's SAC guest, not Windows", False: "Windows, by your word ({})"}
+    typer.echo()
+    print_table(
+        ("your own", "is", "release", "firmware", "TPM", "file"),
+        (
+            (
+                one.name,
+                what[one.is_sac_guest].format(one.level),
+                one.release,
+                one.firmware,
+                "yes" if one.tpm else "no",
+                str(one.path),
+            )
+            for one in images
+        ),
+    )
 
 
 def _build_one(store: ImageStore, name: str, *, bars: Progress, rebuild: bool) -> None:
@@ -183,15 +185,10 @@ def _progress() -> Progress:
 
 
 def _show_table(entries: list[tuple[CatalogEntry, Image | None]]) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("image", "suite", "flavour", "Linux", "version", "MB", box=None, pad_edge=False)
+    rows = []
     for entry, image in entries:
-        kernel = (
-            (image.kernel_release, image.kernel_version, f"{image.size / 1e6:.0f}")
-            if image
-            else ("not built", entry.kernel, "")
-        )
-        table.add_row(entry.name, entry.suite, entry.flavour, *kernel)
-    Console().print(table)
+        kernel = ("not built", entry.kernel, "")
+        if image:
+            kernel = (image.kernel_release, image.kernel_version, f"{image.size / 1e6:.0f}")
+        rows.append((entry.name, entry.suite, entry.flavour, *kernel))
+    print_table(("image", "suite", "flavour", "Linux", "version", "MB"), rows)

@@ -1,4 +1,4 @@
-"""`ttylab record-console`: keep a console's bytes, times and events, and a copy that others may see."""
+"""`ttylab record-console`: record a console's bytes, times and events, and make a copy fit to share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from emulator.clock import utc_now
+from emulator.errors import SpecError
 
 if TYPE_CHECKING:
     from harness.recording.record import RecordOptions
@@ -19,39 +22,36 @@ EXAMPLES = """Examples:
 
   ttylab record-console --attach nmi-panic          a running machine, from its first byte
 
-  ttylab record-console --sanitise DIR --hide acme  make the copy anew, and hide one more word
+  ttylab record-console --sanitise DIR --hide acme  make the copy again, and hide one more word
 
-DIR/raw is for you alone: it holds what was typed, passwords too. DIR/sanitised is the copy for others: names,
-passwords, addresses, GUIDs and serial numbers are replaced, length for length. It ends on Ctrl-] q,
-after --for, 2 s after the end of a piped input, or with the guest.
+DIR/raw is for you alone: it holds everything typed, passwords too. DIR/sanitised is the copy for others:
+names, passwords, addresses, GUIDs and serial numbers are replaced by others of the same length. Recording
+ends on Ctrl-] q, after --for, 2 s after the end of a piped input, or with the guest.
 """
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command("record-console", epilog=EXAMPLES)
 def record_console(
     image: Annotated[str, typer.Argument(help="Image to boot; see ttylab images list.")] = "",
     *,
     port: Annotated[str, typer.Option(metavar="URL", help="A serial port.")] = "",
-    attach: Annotated[str, typer.Option(metavar="NAME", help="A running machine, as ttylab attach.")] = "",
+    attach: Annotated[
+        str, typer.Option(metavar="NAME", help="A running machine, as for ttylab attach.")
+    ] = "",
     sanitise: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Record nothing: only make the copy of DIR.")
     ] = None,
-    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; default console-TIME.")] = None,
+    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where; default: console-TIME.")] = None,
     stay: Annotated[
-        float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Leave after so long.")
+        float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Leave after this long.")
     ] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Type nothing.")] = False,
-    baudrate: Annotated[int, typer.Option(help="Of the port.")] = 115200,
+    baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
     append: Annotated[str, typer.Option(help="For the image: kernel parameters; for sac: knobs.")] = "",
     hide: Annotated[
         list[str] | None, typer.Option(metavar="WORD", help="Hide this word too; may be repeated.")
     ] = None,
 ) -> None:
-    """Record a console, and make a copy of the recording that holds no names, passwords and addresses."""
-    from emulator.clock import utc_now  # noqa: PLC0415
-    from emulator.errors import SpecError  # noqa: PLC0415
+    """Record a console, and make a copy of the recording without names, passwords and addresses."""
     from harness.recording.record import RAW, RecordOptions, private_files  # noqa: PLC0415
 
     if sum((bool(image), bool(port), bool(attach), sanitise is not None)) != 1:
@@ -63,16 +63,11 @@ def record_console(
         if directory is None:
             directory = into or Path(f"console-{utc_now():%Y%m%d-%H%M%S}")
             options = RecordOptions(stay_s=stay, writable=not read_only)
-            _record(
-                directory / RAW,
-                options,
-                image=image,
-                port=port,
-                name=attach,
-                baudrate=baudrate,
-                append=append,
+            source = {"image": image, "port": port, "name": attach, "append": append}
+            _record(directory / RAW, options, **source, baudrate=baudrate)
+            typer.echo(
+                f"ttylab: raw recording in {directory / RAW}: for you alone, not to be shared", err=True
             )
-            typer.echo(f"ttylab: raw recording in {directory / RAW}: for you alone, keep it", err=True)
         _make_copy(directory, tuple(hide or ()))
 
 
@@ -82,8 +77,7 @@ def _record(
     from emulator.machine.ledger import list_machines  # noqa: PLC0415
     from harness.recording.record import record_image, record_machine, record_port  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
-    from harness.terminal.boot_spec import interactive_spec  # noqa: PLC0415
-    from harness.terminal.interactive import choose_machine  # noqa: PLC0415
+    from harness.terminal.interactive import choose_machine, interactive_spec  # noqa: PLC0415
 
     if port:
         record_port(port, baudrate=baudrate, directory=directory, options=options)
@@ -107,12 +101,14 @@ def _make_copy(directory: Path, words: tuple[str, ...]) -> None:
     from harness.recording.record import sanitise_directory  # noqa: PLC0415
 
     place, made = sanitise_directory(directory, words=words)
-    typer.echo(f"ttylab: sanitised copy in {place}: this one may be sent to others, after a look", err=True)
+    typer.echo(
+        f"ttylab: sanitised copy in {place}: you may send it to others after looking it over", err=True
+    )
     typer.echo(f"ttylab: replaced: {_counted(made)}", err=True)
     if made.in_place:
         typer.echo(
             f"ttylab: {made.in_place} of these are ordinary words or very short: they are hidden where they"
-            " stand as names, and may stand elsewhere; --hide WORD hides one everywhere",
+            " are used as names, and may remain elsewhere; --hide WORD hides one everywhere",
             err=True,
         )
 

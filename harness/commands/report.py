@@ -1,4 +1,4 @@
-"""`ttylab report`: make the reports of a kept run anew."""
+"""`ttylab report`: make the reports of an earlier run again."""
 
 from __future__ import annotations
 
@@ -14,25 +14,23 @@ from harness.scenario.errors import ReportError
 
 
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="The directory of a run (it holds run.json).")],
+    run_dir: Annotated[Path, typer.Argument(help="Directory of a run (it holds run.json).")],
     *,
     compare: Annotated[
-        Path | None, typer.Option(help="An earlier run, directory or run.json, to compare with.")
+        Path | None, typer.Option(help="An earlier run to compare with: its directory or run.json.")
     ] = None,
     allure: Annotated[bool, typer.Option(help="Make Allure's report too.")] = True,
 ) -> None:
-    """Make the reports of a kept run anew: HTML, JUnit and Allure's.
+    """Make the reports of an earlier run again: HTML, JUnit and Allure's.
 
     Examples: `ttylab report results/RUN`, `ttylab report results/RUN --compare results/OLD`.
     """
     if not run_dir.is_dir():
         raise SpecError(f"{run_dir}: no directory of a run")
-    run = load_run(run_dir)
     old = load_run(compare) if compare else None
-    notes = write_reports(run, run_dir, old=old, allure=allure)
-    for note in notes:
+    for note in write_reports(load_run(run_dir), run_dir, old=old, allure=allure):
         typer.echo(f"ttylab: {note}", err=True)
     page = page_of_run(run_dir)
     if not page.is_file():
-        raise ReportError("the HTML report could not be made (above)")
+        raise ReportError("the HTML report could not be made (see above)")
     typer.echo(page.absolute().as_uri())

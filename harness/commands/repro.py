@@ -10,29 +10,26 @@ import typer
 
 EXAMPLES = """Examples:
 
-  ttylab repro bookworm.pc.seabios.1.nmi-panic                as the newest run had it
+  ttylab repro bookworm.pc.seabios.1.nmi-panic                as in the newest run
 
   ttylab repro bookworm.pc.seabios.1.nmi-panic --run results/20261123-051500-4f2a
 
-  ttylab repro bookworm.pc.seabios.1.nmi-panic --interactive  boot its machine, type yourself
+  ttylab repro bookworm.pc.seabios.1.nmi-panic --interactive  boot its machine, and type yourself
 """
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command("repro", epilog=EXAMPLES)
 def repro(
     cell_id: Annotated[str, typer.Argument(metavar="CELL", help="Id of a cell, as reports show it.")],
     *,
-    run: Annotated[Path | None, typer.Option(help="The run to reproduce; default the newest.")] = None,
-    interactive: Annotated[bool, typer.Option(help="Attach this terminal, play nothing.")] = False,
-    changed: Annotated[bool, typer.Option("--changed", help="Go on although the image differs.")] = False,
+    run: Annotated[Path | None, typer.Option(help="The run to reproduce; default: the newest.")] = None,
+    interactive: Annotated[bool, typer.Option(help="Attach this terminal instead of playing.")] = False,
+    changed: Annotated[bool, typer.Option("--changed", help="Go on even if the image differs.")] = False,
     time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
     port: Annotated[str, typer.Option(metavar="URL", help="The serial port where the guest is.")] = "",
 ) -> int:
     """Boot one cell again exactly as a run did, and play its scenario.
 
-    Exit code as `ttylab run`; 2 if the image or the machine is no longer the recorded one.
+    Exit codes are those of `ttylab run`; 2 also if the image or the machine is no longer the recorded one.
     """
     from emulator.images.kinds import image_features  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
@@ -51,8 +48,8 @@ def repro(
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale)
     image = lab.guest_image(cell.image)
     spec = guest_spec(cell, scenario, image)
-    told, lab.cold = recall(cell, run, image=image, now=spec, changed=changed, port=port)
-    sys.stderr.write(f"ttylab: {told}\n")
+    message, lab.cold = recall(cell, run, image=image, now=spec, changed=changed, port=port)
+    sys.stderr.write(f"ttylab: {message}\n")
     if interactive:
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0
@@ -64,14 +61,10 @@ def repro(
         address=port or None,
         on_step=_say_step,
     ).run()
-    _say_result(result.status, result.message, lab.run_dir / result.directory)
+    typer.echo(f"{result.status.upper()}{': ' + result.message if result.message else ''}")
+    typer.echo(f"transcript: {lab.run_dir / result.directory / 'console.bin'}")
     return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
 
 
 def _say_step(number: int, text: str) -> None:
     sys.stderr.write(f"  {number:2} {text}\n")
-
-
-def _say_result(status: str, message: str, directory: Path) -> None:
-    typer.echo(f"{status.upper()}{': ' + message if message else ''}")
-    typer.echo(f"transcript: {directory / 'console.bin'}")

@@ -17,7 +17,7 @@ from harness.cells.cell import Cell
 DEFAULT_MATRIX = Path("ci/push.toml")
 
 USELESS_PLUGINS = ("anyio", "hypothesispytest", "schemathesis")
-"""pytest plug-ins that play no cell; importing them takes longer than all else that a worker begins with."""
+"""pytest plug-ins that no cell needs; importing them would take most of a worker's start."""
 
 EXAMPLES = """Examples:
 
@@ -27,20 +27,20 @@ EXAMPLES = """Examples:
 
   ttylab run -k "nmi and q35"            cells whose id or tags match, as pytest's -k
 
-  ttylab run --shard 2/5                 a fifth of them, for CI on several machines
+  ttylab run --shard 2/5                 the second fifth, for CI on several machines
 
-  ttylab run --list                      what would run, and what not and why
+  ttylab run --list                      what would run, and what would not and why
 
   ttylab run --list --json               the same for programs
 
-  ttylab run --cold                      boot every machine, also where a snapshot would do
+  ttylab run --cold                      boot every machine, even where a snapshot would do
 
-  ttylab run --json result.json          write the run result to a file too
+  ttylab run --json result.json          also write the run result to a file
 """
 
 
-class RunCommand(TyperCommand):
-    """`run`, with a --json that may stand without a value ("-", standard output)."""
+class Command(TyperCommand):
+    """`run`, where --json without a value means "-", standard output."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Give a bare --json the value "-"."""
@@ -50,12 +50,12 @@ class RunCommand(TyperCommand):
 PYTEST_WORDS = (
     *("-p", "harness.plugin.progress", "-p", "no:cacheprovider"),
     *(word for name in USELESS_PLUGINS for word in ("-p", f"no:{name}")),
-    "--assert=plain",  # a cell asserts nothing, and to rewrite all of ttylab takes each worker seconds
+    "--assert=plain",  # a cell asserts nothing, and rewriting all of ttylab costs each worker seconds
 )
 
 
 def with_json_value(args: Iterable[str]) -> list[str]:
-    """Return `args` with "-" behind every --json that is last or followed by another option."""
+    """Return `args` with "-" added to every --json that is last or followed by another option."""
     given = list(args)
     filled: list[str] = []
     for index, word in enumerate(given):
@@ -66,10 +66,6 @@ def with_json_value(args: Iterable[str]) -> list[str]:
     return filled
 
 
-app = typer.Typer(add_completion=False)
-
-
-@app.command("run", cls=RunCommand, epilog=EXAMPLES)
 def run(
     matrix: Annotated[Path, typer.Argument(help="A matrix file.")] = DEFAULT_MATRIX,
     *,
@@ -82,15 +78,15 @@ def run(
     ] = "auto",
     listing: Annotated[bool, typer.Option("--list", help="Show the cells, run nothing.")] = False,
     json: Annotated[str, typer.Option("--json", metavar="[FILE]", help="Write JSON to FILE, or -.")] = "",
-    run_dir: Annotated[Path | None, typer.Option(help="Where evidence goes; default results/ID.")] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Where evidence goes; default: results/ID.")] = None,
     time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
     compare: Annotated[Path | None, typer.Option(help="An earlier run to compare with.")] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Boot every machine, fork none.")] = False,
-    allure: Annotated[bool, typer.Option(help="Make the Allure report too.")] = True,
+    allure: Annotated[bool, typer.Option(help="Make Allure's report too.")] = True,
 ) -> None:
     """Run a matrix of scenarios on real guests and write the report.
 
-    Scenarios that do not test booting go on from snapshots of booted guests (`ttylab snapshots`).
+    Scenarios that do not test booting start from snapshots of booted guests (`ttylab snapshots`).
     Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
     """
     _require_jobs(jobs)
@@ -101,9 +97,9 @@ def run(
     _require_cells(cells, matrix, expression=expression, shard=shard)
     from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
     from harness.plugin.process import become_pytest  # noqa: PLC0415
-    from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - and with it all that runs guests
+    from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
 
-    find_qemu()  # once, before every cell says that there is none
+    find_qemu()  # once, rather than each cell reporting that there is none
     run_dir = (run_dir or RESULTS / new_run_id()).absolute()
     options = {"--shard": shard, "--run-json": json, "--compare": compare}
     become_pytest(
@@ -135,7 +131,7 @@ def _require_cells(cells: tuple[Cell, ...], matrix: Path, *, expression: str, sh
 def choose_cells(
     path: Path, *, expression: str, shard: str
 ) -> tuple[tuple[Cell, ...], list[tuple[Cell, str]]]:
-    """Return the cells that a run would play, and those that the matrix excludes with the reasons.
+    """Return the cells that a run would play, and those that the matrix excludes, with reasons.
 
     Raises:
         SpecError: the matrix, the shard or the expression is wrong.
@@ -151,7 +147,7 @@ def choose_cells(
 
 
 def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
-    """Return the words besides the id that pytest's -k finds in a cell, by scenario."""
+    """Return, by scenario, the words besides a cell's id that pytest's -k finds."""
     from harness.cells.cell import mark_name  # noqa: PLC0415
     from harness.scenarios import LIBRARY  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""`ttylab sac`: hold what a SAC says against its specification."""
+"""`ttylab sac`: compare what a SAC says with its specification."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from emulator.clock import utc_now
+from emulator.errors import SpecError
+from emulator.guest_text.printable import escape
 
+if TYPE_CHECKING:
     from emulator.images.kinds import GuestImage
     from emulator.sac.image import Account
     from emulator.sac.profile import SacProfile
@@ -18,26 +20,21 @@ if TYPE_CHECKING:
 
 EXAMPLES = """Examples:
 
-  ttylab sac conformance --target sac                     ttylab's own guest, against its own texts
+  ttylab sac conformance --target sac                     ttylab's own guest, with its own texts
 
-  ttylab sac conformance --target sac --profile 2003      against another release's: the differences
+  ttylab sac conformance --target sac --profile 2003      with those of another release
 
   ttylab sac conformance --port /dev/ttyUSB0 --password - a real Windows; asks for the password
 
-  ttylab sac conformance --recording DIR --profile 2025   what ttylab record-console kept
+  ttylab sac conformance --recording DIR --profile 2025   a recording by ttylab record-console
 
-Without --destructive a target is neither crashed nor restarted; ttylab's own guest always is, unless
---no-destructive. Without --password nobody logs in. Blank lines are not compared.
+Without --destructive a target is neither crashed nor restarted, except ttylab's own guest; --no-destructive
+spares that too. Without --password there is no login. Blank lines are not compared.
 
 Exit codes: 0 no difference, 1 differences, or no SAC prompt; 2 wrong input; 3 the lab is broken.
 """
 
-app = typer.Typer(add_completion=False, help="Hold what a SAC says against its specification.")
-
-
-@app.callback()
-def group() -> None:
-    """Hold what a SAC says against its specification."""
+app = typer.Typer(add_completion=False, help="Compare what a SAC says with its specification.")
 
 
 @app.command("conformance", epilog=EXAMPLES)
@@ -51,24 +48,23 @@ def conformance(
     profile: Annotated[str, typer.Option(help="The release to compare with: 2003 to 2025.")] = "",
     destructive: Annotated[
         bool | None,
-        typer.Option("--destructive/--no-destructive", help="Crash, restart and shut down too."),
+        typer.Option("--destructive/--no-destructive", help="Crash, restart and shut the target down too."),
     ] = None,
-    user: Annotated[str, typer.Option(help="Who logs in to a CMD channel.")] = "Administrator",
-    domain: Annotated[str, typer.Option(help="Whose; empty is the machine's own.")] = "",
+    user: Annotated[str, typer.Option(help="User to log in to a CMD channel.")] = "Administrator",
+    domain: Annotated[str, typer.Option(help="The user's domain; default: the machine's own.")] = "",
     password: Annotated[str, typer.Option(help="The password; - asks for it.")] = "",
-    baudrate: Annotated[int, typer.Option(help="Of the port.")] = 115200,
+    baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
     append: Annotated[str, typer.Option(help="Knobs of a SAC image, key=value.")] = "",
-    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the console is kept.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to keep the console.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Lead a SAC through its commands, and print how its texts differ from a release's, by section."""
-    from emulator.clock import utc_now  # noqa: PLC0415
-    from emulator.errors import SpecError  # noqa: PLC0415
+    """Take a SAC through its commands, and print how its texts differ from a release's, by section."""
     from emulator.sac.image import SAC_IMAGES  # noqa: PLC0415
     from emulator.sac.profile import load_profile  # noqa: PLC0415
     from harness.recording.record import private_files  # noqa: PLC0415
 
-    _require_one(target, port, recording)
+    if sum((bool(target), bool(port), recording is not None)) != 1:
+        raise SpecError("what to compare: give one of --target NAME, --port URL, --recording DIR")
     wanted = load_profile(profile) if profile else None
     place = into or Path(f"conformance-{utc_now():%Y%m%d-%H%M%S}")
     is_own = target in SAC_IMAGES
@@ -94,12 +90,11 @@ def conformance(
 
 
 def _recording(directory: Path, profile: SacProfile | None) -> ConformanceResult:
-    from emulator.errors import SpecError  # noqa: PLC0415
     from harness.conformance.checks import check_recording  # noqa: PLC0415
     from harness.recording.record import RAW, SANITISED  # noqa: PLC0415
 
     if profile is None:
-        raise SpecError("--recording needs --profile: which release it is compared with")
+        raise SpecError("--recording needs --profile, the release to compare it with")
     inner = next((directory / name for name in (RAW, SANITISED) if (directory / name).is_dir()), directory)
     return check_recording(inner, profile)
 
@@ -116,15 +111,8 @@ def _image(
         words=tuple(append.split()),
         profile=profile,
         destructive=destructive,
-        tell=_teller(),
+        tell=_tell,
     )
-
-
-def _require_one(target: str, port: str, recording: Path | None) -> None:
-    from emulator.errors import SpecError  # noqa: PLC0415
-
-    if sum((bool(target), bool(port), recording is not None)) != 1:
-        raise SpecError("what to compare: give one of --target NAME, --port URL, --recording DIR")
 
 
 def _image_of(name: str) -> GuestImage | None:
@@ -156,12 +144,12 @@ def _port(
         account=account,
         profile=profile,
         destructive=destructive,
-        tell=_teller(),
+        tell=_tell,
     )
 
 
 def _console_of(name: str) -> str:
-    """Return the pty of a running machine; what is done to it is seen by its console alone."""
+    """Return the pty of a running machine: it is driven and observed through its console alone."""
     from emulator.machine.ledger import list_machines  # noqa: PLC0415
     from harness.terminal.interactive import choose_machine  # noqa: PLC0415
 
@@ -176,14 +164,9 @@ def _account(user: str, domain: str, password: str) -> Account | None:
     return Account(user=user, domain=domain, password=password) if password else None
 
 
-def _teller() -> Callable[[str], None]:
-    from emulator.guest_text.printable import escape  # noqa: PLC0415
-
-    def tell(text: str) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r\x1b[Kttylab: {escape(text.encode())[:70]}")
-
-    return tell
+def _tell(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[Kttylab: {escape(text.encode())[:70]}")
 
 
 def _print(outcome: ConformanceResult, *, as_json: bool) -> None:

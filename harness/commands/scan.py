@@ -1,4 +1,4 @@
-"""`ttylab scan`: find panics and their like in console logs that are already written."""
+"""`ttylab scan`: find panics and other failures in existing console logs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNK = 1 << 20  # bytes
 
 
 def scan(
-    files: Annotated[list[Path], typer.Argument(help="Console logs; `-` reads the standard input.")],
+    files: Annotated[list[Path], typer.Argument(help="Console logs; `-` reads standard input.")],
     *,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON array, an object for each file.")
@@ -56,7 +56,7 @@ def scan_file(file: Path) -> tuple[Finding, ...]:
 
 
 def _scan_stream(stream: BinaryIO) -> tuple[Finding, ...]:
-    from harness.signatures.scanner import Scanner  # noqa: PLC0415 - the rules take long to read
+    from harness.signatures.scanner import Scanner  # noqa: PLC0415 - the rules are slow to load
 
     scanner = Scanner()
     while chunk := stream.read(CHUNK):
@@ -65,7 +65,7 @@ def _scan_stream(stream: BinaryIO) -> tuple[Finding, ...]:
 
 
 def as_object(file: Path, findings: tuple[Finding, ...]) -> dict[str, Any]:
-    """Return what `--json` prints of one file; programs rely on these keys."""
+    """Return what `--json` prints for one file; programs rely on these keys."""
     keys = ("title", "alt_titles", "kind", "corrupted", "suppressed", "start", "end")
     return {
         "file": str(file),
@@ -74,7 +74,7 @@ def as_object(file: Path, findings: tuple[Finding, ...]) -> dict[str, Any]:
 
 
 def as_lines(file: Path, findings: tuple[Finding, ...]) -> list[str]:
-    """Return what a person reads of one file; titles hold no control characters (report/text.py)."""
+    """Return one file's findings as lines for people; the scanner's titles hold no control characters."""
     name = escape(bytes(file))
     if not findings:
         return [f"{name}: nothing found"]

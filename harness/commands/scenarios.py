@@ -1,13 +1,13 @@
-"""`ttylab scenarios`: what can be run, in words for people and for programs."""
+"""`ttylab scenarios`: what can be run, for people and for programs."""
 
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
+from harness.commands import print_table
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import describe_step
 from harness.scenarios import LIBRARY, find_scenario
@@ -34,12 +34,13 @@ def list_scenarios(
     if json:
         typer.echo(json_format.dumps([as_object(scenario) for scenario in LIBRARY.values()], indent=2))
     else:
-        _show_table(LIBRARY.values())
+        rows = ((one.name, one.severity.value, one.title) for one in LIBRARY.values())
+        print_table(("name", "severity", "title"), rows)
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A scenario of the list.")]) -> None:
-    """Describe one scenario: why it matters, what is done, what must be seen.
+def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A scenario on the list.")]) -> None:
+    """Describe one scenario: why it matters, what it does, what must be seen.
 
     Example: `ttylab scenarios show nmi-panic`.
     """
@@ -47,7 +48,7 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A scenario of
 
 
 def as_object(scenario: Scenario) -> dict[str, object]:
-    """Return what programs read of a scenario; every set becomes a sorted list."""
+    """Return a scenario for programs; every set becomes a sorted list."""
     return {
         "name": scenario.name,
         "title": scenario.title,
@@ -60,7 +61,7 @@ def as_object(scenario: Scenario) -> dict[str, object]:
 
 
 def render_scenario(scenario: Scenario) -> str:
-    """Return all about a scenario as text of several lines."""
+    """Return everything about a scenario as text of several lines."""
     facts = {
         "severity": scenario.severity.value,
         "tags": ", ".join(sorted(scenario.tags)),
@@ -82,13 +83,3 @@ def render_scenario(scenario: Scenario) -> str:
             *(f"{key + ':':18}{value}" for key, value in facts.items() if value),
         ]
     )
-
-
-def _show_table(scenarios: Iterable[Scenario]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - programs that read JSON need not wait for it
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("name", "severity", "title", box=None, pad_edge=False)
-    for scenario in scenarios:
-        table.add_row(scenario.name, scenario.severity.value, scenario.title)
-    Console().print(table)

@@ -24,26 +24,23 @@ EXAMPLES = """Examples:
 
   ttylab serve --state ~/mycloud             keep VMs, roles and keys
 
-  ttylab serve --print-config > cloud.toml   the demo, to be changed; then: --config cloud.toml
+  ttylab serve --print-config > cloud.toml   the demo, for you to change; then: --config cloud.toml
 
-  ttylab serve --port 0 --ready-file ready.json   for programs: any port, and where it is
+  ttylab serve --port 0 --ready-file ready.json   for programs: any free port, written to the file
 
   ttylab serve --era 2020 --fault refused-trust   the rules of 2020, and a fault of the live service
 
-Clients trust the authority in ca.pem, made on the first start: in DIR/ca with --state DIR, else in `ca` of
-the user's data directory (or of TTYLAB_STATE). /health answers 200 once guests can be reached.
+Clients need to trust the authority in ca.pem, made on the first start: in DIR/ca with --state DIR, else in
+`ca` in the user's data directory (or TTYLAB_STATE). /health answers 200 once guests can be reached.
 
 Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 wrong input, port or state directory in use, 3 the lab is broken,
 130 ended at once by a second Ctrl-C.
 """
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command("serve", epilog=EXAMPLES)
 def serve(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any.")] = 8443,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8443,
     host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
     public_host: Annotated[
         str, typer.Option(metavar="NAME", help='Name in the endpoint; must not contain "ws".')
@@ -52,8 +49,8 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A cloud.toml; see --print-config.")
     ] = None,
-    era: Annotated[Era | None, typer.Option(help="Whose rules hold.")] = None,
-    cloud: Annotated[CloudKind | None, typer.Option(help="Which of Azure's clouds it is.")] = None,
+    era: Annotated[Era | None, typer.Option(help="The year whose rules apply.")] = None,
+    cloud: Annotated[CloudKind | None, typer.Option(help="Which of Azure's clouds to be.")] = None,
     fault: Annotated[list[Fault] | None, typer.Option(help="A fault to inject; may be repeated.")] = None,
     ready_file: Annotated[
         Path | None,
@@ -95,7 +92,7 @@ def _run(
 ) -> None:
     import logging  # noqa: PLC0415
 
-    gc.disable()  # a quarter of the start would go into looking for garbage among what is imported
+    gc.disable()  # collecting garbage among the imports would take a quarter of the start
     try:
         from emulator.service.running_service import ServiceOptions  # noqa: PLC0415
         from harness.serving.server_process import serve_until_signal  # noqa: PLC0415
@@ -127,7 +124,7 @@ def _read_config(path: Path | None) -> tuple[CloudConfig, str]:
 def _with_options(
     tables: CloudConfig, *, era: Era | None, cloud: CloudKind | None, faults: list[Fault]
 ) -> CloudConfig:
-    """Return the file's tables with what the command line changes."""
+    """Return the file's tables with the changes of the command line."""
     given = tables.settings
     settings = replace(
         given, era=era or given.era, kind=cloud or given.kind, faults=given.faults.union(faults)

@@ -1,4 +1,4 @@
-"""`ttylab snapshots`: list, build and prune the snapshots that scenarios go on from."""
+"""`ttylab snapshots`: list, build and prune the snapshots that scenarios start from."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from emulator.snapshots.store import (
     remove_snapshots,
     surplus,
 )
+from harness.commands import print_table
 from harness.commands.run import DEFAULT_MATRIX, choose_cells
 
 EXAMPLES = """Examples:
 
-  ttylab snapshots list                        what is kept, and how much of the disk it takes
+  ttylab snapshots list                        what is kept, and how much disk it takes
 
-  ttylab snapshots build                       every snapshot of the default matrix
+  ttylab snapshots build                       every snapshot for the default matrix
 
-  ttylab snapshots build -k "nmi and bullseye" those of some cells
+  ttylab snapshots build -k "nmi and bullseye" those for some cells
 
-  ttylab snapshots agree RUN OTHER             whether forked and booted runs came to the same verdicts
+  ttylab snapshots agree RUN OTHER             whether a forked and a booted run agree
 
-  ttylab snapshots prune --max-age 3           remove what nobody has used for three days
+  ttylab snapshots prune --max-age 3           remove what has not been used for three days
 
   ttylab snapshots prune --all                 remove all of them
 """
 app = typer.Typer(
-    help="Snapshots: guests that have booted once, for scenarios to go on from in a fraction of a second."
+    help="Snapshots: guests that have booted once, for scenarios to start from in a fraction of a second."
     "\n\nThey are made when they are first needed, and kept outside the checkout.\n\n" + EXAMPLES,
     no_args_is_help=True,
     add_completion=False,
@@ -46,9 +47,9 @@ app = typer.Typer(
 @app.command("list")
 def list_all(
     *,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON array, an object a snapshot.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON array, an object for each.")] = False,
 ) -> None:
-    """List the snapshots that are kept, the latest used first.
+    """List the snapshots that are kept, the most recently used first.
 
     Examples: `ttylab snapshots list`, `ttylab snapshots list --json`.
     """
@@ -57,7 +58,7 @@ def list_all(
         typer.echo(json_format.dumps([as_object(snapshot) for snapshot in snapshots], indent=1))
     elif not snapshots:
         typer.echo(
-            "No snapshots are kept; `ttylab run` makes what it needs, `ttylab snapshots build` all of them."
+            "No snapshots are kept; `ttylab run` makes those it needs, `ttylab snapshots build` all of them."
         )
     else:
         _show_table(snapshots)
@@ -71,15 +72,15 @@ def build(
         str, typer.Option("-k", metavar="EXPR", help="Only for cells whose id or tags match.")
     ] = "",
 ) -> None:
-    """Make the snapshots that a matrix goes on from; those that are there and whole stay.
+    """Make the snapshots that a matrix starts from; those that are there and intact stay.
 
-    Exit code 3 if one can't be made: its scenarios then boot, and their report says why.
+    Exit code 3 if one can't be made: its scenarios then boot, and their reports say why.
 
     Examples: `ttylab snapshots build`, `ttylab snapshots build ci/nightly.toml -k sysrq`.
     """
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.wanted import snapshots_of  # noqa: PLC0415
-    from harness.snapshots.start import ensure_snapshot  # noqa: PLC0415 - and with it all that runs guests
+    from harness.snapshots.start import ensure_snapshot  # noqa: PLC0415 - it imports everything that runs guests
 
     cells, _ = choose_cells(matrix, expression=expression, shard="")
     if not cells:
@@ -104,7 +105,7 @@ def build(
 @app.command()
 def agree(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run: its directory, or its run.json.")],
-    other: Annotated[Path, typer.Argument(metavar="OTHER", help="The same cells, run another way.")],
+    other: Annotated[Path, typer.Argument(metavar="OTHER", help="The same cells, run the other way.")],
 ) -> int:
     """Compare the verdicts of a run that forked its guests with those of one that booted them.
 
@@ -130,15 +131,15 @@ def prune(
     *,
     every: Annotated[bool, typer.Option("--all", help="Remove every snapshot.")] = False,
     max_age: Annotated[
-        float, typer.Option(metavar="DAYS", min=0.0, help="Remove what was not used for so long.")
+        float, typer.Option(metavar="DAYS", min=0.0, help="Remove what has not been used for so long.")
     ] = KEEP_AGE_S / DAY_S,
     max_size: Annotated[
-        int, typer.Option(metavar="MIB", min=0, help="Keep the latest used of so many MiB.")
+        int, typer.Option(metavar="MIB", min=0, help="Keep this many MiB of the most recently used.")
     ] = KEEP_BYTES // 2**20,
 ) -> None:
-    """Remove snapshots that are old, too many or damaged, and what killed runs left half-made.
+    """Remove snapshots that are old, too many or damaged, and what killed runs left unfinished.
 
-    Snapshots used in the last ten minutes stay, unless all shall go; machines that run are not harmed.
+    Snapshots used in the last ten minutes stay, except with --all; running machines are not harmed.
 
     Examples: `ttylab snapshots prune --max-size 2000`, `ttylab snapshots prune --all`.
     """
@@ -150,7 +151,7 @@ def prune(
 
 
 def as_object(snapshot: CachedSnapshot) -> dict[str, object]:
-    """Return what `--json` prints of one snapshot; programs rely on these keys."""
+    """Return what `--json` prints for one snapshot; programs rely on these keys."""
     manifest = snapshot.manifest
     return {
         "key": snapshot.directory.name,
@@ -167,27 +168,21 @@ def as_object(snapshot: CachedSnapshot) -> dict[str, object]:
 
 
 def _show_table(snapshots: tuple[CachedSnapshot, ...]) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(
-        "snapshot", "image", "stage", "QEMU", "made (UTC)", "unused", "MB", box=None, pad_edge=False
-    )
+    rows = []
     for snapshot in snapshots:
-        manifest, unused = snapshot.manifest, _words_of(snapshot.unused_s)
-        facts = ("unreadable", "", "", "")
+        facts, manifest = ("unreadable", "", "", ""), snapshot.manifest
         if manifest is not None:
             qemu = f"{manifest.qemu} {manifest.accelerator}"
             facts = (manifest.label, manifest.stage, qemu, manifest.made_utc[:19])
-        table.add_row(snapshot.directory.name[:12], *facts, unused, f"{snapshot.size / 1e6:.0f}")
-    console = Console()
-    console.print(table)
+        size = f"{snapshot.size / 1e6:.0f}"
+        rows.append((snapshot.directory.name[:12], *facts, _words_of(snapshot.unused_s), size))
+    print_table(("snapshot", "image", "stage", "QEMU", "made (UTC)", "unused", "MB"), rows)
     megabytes = sum(snapshot.size for snapshot in snapshots) / 1e6
-    console.print(f"{len(snapshots)} snapshots, {megabytes:.0f} MB in {places.snapshots()}")
+    typer.echo(f"{len(snapshots)} snapshots, {megabytes:.0f} MB in {places.snapshots()}")
 
 
 def _words_of(seconds: float) -> str:
-    """Return a span of time in its largest unit."""
+    """Return a length of time in its largest unit."""
     for unit, length in (("d", DAY_S), ("h", 3600.0), ("min", 60.0)):
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"

@@ -1,1 +1,1 @@
-"""What this machine has of all that ttylab needs, and what mends the rest."""
+"""What this machine has of everything ttylab needs, and how to fix the rest."""

@@ -1,4 +1,4 @@
-"""What `ttylab doctor` makes of a machine: facts in, findings out."""
+"""The judgement of `ttylab doctor`: facts about a machine in, findings out."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 GIB = 1 << 30
-GUEST_MIB = 400  # a 256 MB guest with QEMU's own share; 147-194 MiB were measured (docs/facts/qemu.md 2)
+GUEST_MIB = 400  # a 256 MiB guest and QEMU itself; 147-194 MiB were measured (docs/facts/qemu.md 2)
 LEAST_DISK = GIB // 2
 AMPLE_DISK = 2 * GIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
-    """A part that is not usable.
+    """A part that can't be used.
 
     Attributes:
         problem: what is wrong, in one line.
-        remedy: the command or act that mends it.
+        remedy: how to fix it, if possible a command.
     """
 
     problem: str
@@ -26,11 +26,11 @@ class Unusable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What was seen on the machine; a text says what is there, a `Unusable` what is not.
+    """What was found on the machine; a text says what is there, an `Unusable` what is missing.
 
     Attributes:
         qemu: version and path.
-        accelerator: who executes guest code, and why.
+        accelerator: what executes guest code, and why.
         ovmf: the UEFI firmware's path.
         setpriv: the path of the program that ties QEMU's life to ours.
         image_tools: what images are built with.
@@ -40,9 +40,9 @@ class Facts:
         images_missing: names of those that a run builds first.
         cache: the directory that holds them.
         disk_free: bytes free there.
-        cores: what affinity and cgroups leave us, in fractions where a cgroup says so.
-        memory_mib: MiB that programs may still take.
-        leftovers: machines that outlived their owner.
+        cores: what affinity and cgroups allow, as a fraction if a cgroup says so.
+        memory_mib: MiB that programs may still use.
+        leftovers: number of machines that outlived their owner.
     """
 
     qemu: str | Unusable
@@ -62,24 +62,24 @@ class Facts:
 
 
 class State(StrEnum):
-    """How a part is."""
+    """The state of a part."""
 
     OK = "ok"
     NOTE = "note"
-    """A run is possible; this says what it lacks."""
+    """A run is possible, but something is missing."""
     MISSING = "missing"
     """No run of the default matrix is possible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What is said of one part.
+    """The finding about one part.
 
     Attributes:
         part: its name.
-        state: how it is.
-        detail: what was seen, in one line.
-        remedy: what mends it; empty when there is nothing to mend.
+        state: its state.
+        detail: what was found, in one line.
+        remedy: how to fix it; empty if there is nothing to fix.
     """
 
     part: str
@@ -89,7 +89,7 @@ class Diagnosis:
 
 
 def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
-    """Return one finding for each part, in the order in which a reader would mend them."""
+    """Return one finding for each part, in the order in which a reader would fix them."""
     tools_needed = bool(facts.images_missing)
     return (
         _part("QEMU", facts.qemu),
@@ -120,37 +120,30 @@ def _part(part: str, seen: str | Unusable, *, fault: State = State.MISSING) -> D
 def _images(facts: Facts) -> Diagnosis:
     built = f"{len(facts.images_built)} built"
     if not facts.images_missing:
-        return Diagnosis(part="images", state=State.OK, detail=f"{built}: {', '.join(facts.images_built)}")
-    return Diagnosis(
-        part="images",
-        state=State.NOTE,
-        detail=f"{built}; the next run builds {', '.join(facts.images_missing)}",
-        remedy="ttylab images build --all",
-    )
+        return _part("images", f"{built}: {', '.join(facts.images_built)}")
+    problem = f"{built}; the next run builds {', '.join(facts.images_missing)}"
+    return _part("images", Unusable(problem=problem, remedy="ttylab images build --all"), fault=State.NOTE)
 
 
 def _disk(facts: Facts) -> Diagnosis:
     free = f"{facts.disk_free / GIB:.1f} GiB free in {facts.cache}"
     remedy = "free some space there, or set TTYLAB_CACHE to a directory that has it"
     if facts.disk_free < LEAST_DISK:
-        return Diagnosis(part="disk", state=State.MISSING, detail=free, remedy=remedy)
+        return _part("disk", Unusable(problem=free, remedy=remedy))
     if facts.disk_free < AMPLE_DISK:
-        return Diagnosis(part="disk", state=State.NOTE, detail=f"{free}: little", remedy=remedy)
-    return Diagnosis(part="disk", state=State.OK, detail=free)
+        return _part("disk", Unusable(problem=f"{free}: little", remedy=remedy), fault=State.NOTE)
+    return _part("disk", free)
 
 
 def _guests_at_once(facts: Facts) -> Diagnosis:
     guests = facts.memory_mib // GUEST_MIB
     seen = f"{facts.cores:g} cores; {facts.memory_mib} MiB of memory are free, enough for {guests} guests"
-    if guests < 1:
-        return Diagnosis(
-            part="budget", state=State.MISSING, detail=seen, remedy="end programs that hold memory"
-        )
-    return Diagnosis(part="budget", state=State.OK, detail=seen)
+    few = Unusable(problem=seen, remedy="end programs that hold memory")
+    return _part("budget", seen if guests else few)
 
 
 def _leftovers(facts: Facts) -> Diagnosis:
     if not facts.leftovers:
-        return Diagnosis(part="leftovers", state=State.OK, detail="none of a killed run")
-    detail = f"{facts.leftovers} of a killed run"
-    return Diagnosis(part="leftovers", state=State.NOTE, detail=detail, remedy="ttylab gc")
+        return _part("leftovers", "none of a killed run")
+    left = Unusable(problem=f"{facts.leftovers} of a killed run", remedy="ttylab gc")
+    return _part("leftovers", left, fault=State.NOTE)

@@ -1,4 +1,4 @@
-"""Look at this machine: what of that which ttylab needs is there."""
+"""Examine this machine: which of the things that ttylab needs it has."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IMAGE_TOOLS = {"apt-get": "apt", "apt-cache": "apt", "dpkg-deb": "dpkg"}  # prog
 
 
 def examine() -> Facts:
-    """Look at the machine; takes a second at most, when the accelerator has to be probed."""
+    """Examine the machine; takes a second at most, if the accelerator has to be probed."""
     store = ImageStore()
     built = tuple(image.name for image in store.list())
     budget = read_host_budget()
@@ -91,7 +91,7 @@ def _report_generator() -> str | Unusable:
 
 
 def _windows_tools() -> str | Unusable:
-    """Return the tools for Windows that users bring, or the first that is missing, and what it is for."""
+    """Return the tools for users' own Windows, or the first that is missing and what it is for."""
     uses = {"qemu-img": "to install, and for qcow2 and vhdx", "swtpm": "for --tpm"}
     for name, package in WINDOWS_TOOLS.items():
         seen = _program(name, package=package)
@@ -102,6 +102,6 @@ def _windows_tools() -> str | Unusable:
 
 
 def _disk_free(directory: Path) -> int:
-    """Return the bytes free where `directory` is, or would be made."""
+    """Return the free bytes where `directory` is or would be created."""
     existing = next(path for path in (directory, *directory.parents) if path.is_dir())
     return shutil.disk_usage(existing).free

@@ -1,1 +1,1 @@
-"""The parts of ttylab's pytest plug-in; `harness.pytest_plugin` is its door."""
+"""The parts of ttylab's pytest plug-in; `harness.pytest_plugin` is its entry point."""

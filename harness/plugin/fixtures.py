@@ -1,4 +1,4 @@
-"""What a test may ask for: a lab, a machine of its own, a console session, a guest at its prompt."""
+"""The fixtures: a lab, a machine for the test alone, a session on its console, a guest at its prompt."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ ForkPool: TypeAlias = Callable[..., MachinePool[Machine]]
 
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """The bench: guest images, QEMU, the accelerator's verdict, the run's directory."""
-    chosen = request.config.getoption("run_dir")
-    run_dir = Path(chosen).absolute() if chosen else tmp_path_factory.mktemp("ttylab")
+    """The lab: guest images, QEMU, the choice of accelerator, the run's directory."""
     config = request.config
+    chosen = config.getoption("run_dir")
+    run_dir = Path(chosen).absolute() if chosen else tmp_path_factory.mktemp("ttylab")
     return Lab(run_dir=run_dir, time_scale=config.getoption("time_scale"), cold=config.getoption("cold"))
 
 
@@ -54,22 +54,20 @@ def machine_spec(request: pytest.FixtureRequest, lab: Lab) -> MachineSpec:
 
     Override it for anything else.
     """
-    image_mark = request.node.get_closest_marker("image")
+    node = request.node
+    image_mark, board_mark = node.get_closest_marker("image"), node.get_closest_marker("board")
     image = lab.guest_image(image_mark.args[0] if image_mark else "bookworm")
-    board_mark = request.node.get_closest_marker("board")
     board = board_mark.kwargs if board_mark else {}
-    words = [word for mark in request.node.iter_markers("kernel_args") for word in mark.args]
-    parts = [part for mark in request.node.iter_markers("devices") for part in mark.args]
     asked = Board(
         machine=MachineType(board.get("machine", "pc")),
         firmware=Firmware(board.get("firmware", "seabios")),
-        words=tuple(words),
+        words=tuple(word for mark in node.iter_markers("kernel_args") for word in mark.args),
     )
     return replace(
         image.spec(asked),
         vcpus=board.get("vcpus", 1),
         memory_mib=board.get("memory_mib", 256),
-        devices=frozenset(Device(part) for part in parts),
+        devices=frozenset(Device(part) for mark in node.iter_markers("devices") for part in mark.args),
         bulk_console=board.get("bulk_console", False),
     )
 
@@ -78,9 +76,9 @@ def machine_spec(request: pytest.FixtureRequest, lab: Lab) -> MachineSpec:
 def machine(
     machine_spec: MachineSpec, lab: Lab, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Machine]:
-    """A machine of this test's own, powered on; NMI, reset and power are its methods.
+    """A machine for this test alone, powered on; NMI, reset and power are its methods.
 
-    With the marker `from_state("shell")` it goes on from a snapshot of `machine_spec`.
+    With the marker `from_state("shell")` it starts from a snapshot of `machine_spec`.
     """
     mark = request.node.get_closest_marker("from_state")
     stage = None if mark is None else serving_stage(GuestKind.LINUX, named_stage(*mark.args))
@@ -94,12 +92,12 @@ def machine(
 
 @pytest.fixture
 def from_state(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[FromState]:
-    """Guests that go on from snapshots, as many as a test wants.
+    """Guests that start from snapshots, as many as a test wants.
 
     `one = from_state("shell")` has `machine`, `console` and `guest`; all end with the test. The stage is
     "login", "shell", "grub", or for the SAC guest "loader", "sac", "cmd"; `image`, `machine`, `firmware`,
-    `vcpus` and `kernel_args` choose whose. Where a state can't be had the guest is booted to that stage, and
-    the test's property "start" says why.
+    `vcpus` and `kernel_args` choose the guest. Where no snapshot can be had the guest is booted to that
+    stage, and the test's property "start" says why.
     """
     with ExitStack() as stack:
         count = itertools.count(1)
@@ -119,7 +117,7 @@ def fork_pool(lab: Lab, tmp_path: Path) -> Iterator[ForkPool]:
     """Forks that wait, loaded and paused, to be handed out at once.
 
     After `pool = fork_pool("shell", size=4)`, `with pool.take(deadline) as machine:` gives one that runs, and
-    another is begun in its place. Stage and choice are those of `from_state`; where the state can't be had
+    another is started in its place. Stage and choice are those of `from_state`; where no snapshot can be had
     SnapshotError is raised.
     """
     with ExitStack() as stack:
@@ -144,9 +142,9 @@ def target(machine: Machine) -> Target:
 
 @pytest.fixture
 def console(target: Target) -> Session:
-    """A dialogue with the target's console; every wait is armed with the guest's death.
+    """A session on the target's console; every wait also ends if the guest dies.
 
-    Override `target` to have it on a serial port or behind the service: `screen` and `guest` follow.
+    Override `target` to put it on a serial port or behind the service: `screen` and `guest` follow.
     """
     return Session(target.channel)
 
@@ -167,16 +165,16 @@ def guest(console: Session, lab: Lab) -> LinuxGuest:
 
 @pytest.fixture(scope="session")
 def cloud_toml() -> Path | None:
-    """The cloud.toml of `cloud`; None is the demo of `ttylab serve`. Override it for another."""
+    """The cloud.toml of `cloud`; None is the demo of `ttylab serve`. Override it to use another."""
     return None
 
 
 @pytest.fixture(scope="session")
 def cloud(cloud_toml: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceAccess]:
-    """A local cloud of this worker's own, with real guests that start on demand.
+    """A local cloud for this worker alone, with real guests that start on demand.
 
-    It has `endpoint`, `ca` (a file to trust), `tenant`, `subscription` and `credentials`, which for "app" are
-    `client_id` and `client_secret`.
+    It has `endpoint`, `ca` (a file to trust), `tenant`, `subscription` and `credentials`: for "app" a
+    `client_id` and a `client_secret`.
     """
     from emulator.cloud.config import DEMO_FILE, demo_config, load_cloud_config  # noqa: PLC0415
     from emulator.service.running_service import ServiceOptions  # noqa: PLC0415

@@ -1,19 +1,78 @@
-"""Matrix files as pytest modules: each cell is an item `ci/push.toml::test_cell[ID]`."""
+"""Matrix files as pytest modules: each cell is an item `ci/push.toml::test_cell[ID]`.
+
+pytest takes a matrix file's tests from this module: `test_cell` is the only one.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 import tomllib
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from emulator.errors import SpecError
+from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell, mark_name, parse_shard, shard, spread
 from harness.cells.matrix import Matrix, read_matrix
-from harness.plugin import cell_test
-from harness.scenarios import LIBRARY
+from harness.report.model import CellResult
+from harness.run.cell_run import CellRun
+from harness.run.lab import Lab
+from harness.scenario.errors import CellBroken, CellFailed
+from harness.scenarios import LIBRARY, find_scenario
+
+STATUS_PROPERTY = "verdict"
+"""Test property that carries a cell's status to the controller and into JUnit."""
+
+
+def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
+    """Boot the cell's machine, play its scenario and judge what the console shows."""
+    __tracebackhide__ = True
+    matrix = request.node.getparent(pytest.Module).matrix()
+    run = CellRun(
+        cell=cell,
+        scenario=find_scenario(cell.scenario),
+        lab=lab,
+        worker=os.environ.get("PYTEST_XDIST_WORKER", "main"),
+        target=matrix.target,
+        address=_cloud(request) if matrix.target.name == "service" else matrix.port or None,
+        time_limit_s=matrix.timeout_s,
+        repro=f"ttylab repro {cell.id} --port {matrix.port}" if matrix.port else "",
+    )
+    result = run.run()
+    request.node.user_properties.append((STATUS_PROPERTY, result.status))
+    if request.config.pluginmanager.hasplugin("allure_listener"):
+        from harness.report.allure import attach_cell  # noqa: PLC0415  # needs a running listener
+
+        attach_cell(result, lab.run_dir)
+    raise_for(result)
+
+
+def _cloud(request: pytest.FixtureRequest) -> ServiceAddress:
+    """Return the cloud of this worker, which starts it on first use."""
+    return address_of_ready(asdict(request.getfixturevalue("cloud")), name="the fixture cloud")
+
+
+def raise_for(result: CellResult) -> None:
+    """Raise what pytest understands for a result that did not pass.
+
+    Raises:
+        pytest.skip.Exception: the cell was skipped.
+        CellFailed: the guest's fault; an AssertionError, so *failed* in Allure.
+        CellBroken: the lab's fault; *broken* in Allure.
+    """
+    __tracebackhide__ = True
+    text = f"{result.cell.id}: {result.message}\n  reproduce: {result.repro}"
+    if result.status == "failed":
+        raise CellFailed(text)
+    if result.status == "broken":
+        raise CellBroken(text)
+    if result.status == "skipped":
+        pytest.skip(result.message)
 
 
 def is_matrix_file(path: Path) -> bool:
@@ -27,17 +86,13 @@ def is_matrix_file(path: Path) -> bool:
 
 
 class MatrixFile(pytest.Module):
-    """A matrix file; its tests are those of `cell_test`, once for each cell."""
+    """A matrix file; its one test is `test_cell`, once for each cell."""
 
     def _getobj(self) -> ModuleType:
-        return cell_test
+        return sys.modules[__name__]
 
     def matrix(self) -> Matrix:
-        """Return what the file says.
-
-        Raises:
-            pytest.UsageError: it is wrong.
-        """
+        """Return what the file says; raises as `usable_matrix`."""
         return usable_matrix(self.path)
 
 

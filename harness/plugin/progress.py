@@ -1,6 +1,6 @@
-"""Live progress of a run in place of pytest's own lines: a bar on a terminal, a line a cell elsewhere.
+"""Live progress of a run instead of pytest's own output: a bar on a terminal, elsewhere a line per cell.
 
-Loaded with `-p harness.plugin.progress`; `ttylab run` does.
+`ttylab run` loads it with `-p harness.plugin.progress`.
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from emulator.clock import SYSTEM_CLOCK
-from harness.plugin.cell_test import STATUS_PROPERTY
+from harness.plugin.matrix_items import STATUS_PROPERTY
 from harness.plugin.run_recorder import RECORD, RecordHooks
 
 _CELL = re.compile(r"\[(?P<id>[^\]]+)\]$")
-_STYLES: Mapping[str, str] = {
+STYLES: Mapping[str, str] = {
     "passed": "green",
     "failed": "red bold",
     "broken": "magenta bold",
     "skipped": "yellow",
 }
+"""How each verdict is shown."""
 _SHOWN_RUNNING = 8
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the terminal over, on the controller only."""
+    """Take over the terminal, on the controller only."""
     if hasattr(config, "workerinput") or not config.pluginmanager.hasplugin(RECORD):
         return
     reporter = config.pluginmanager.getplugin("terminalreporter")
@@ -44,8 +45,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def is_live(console: Console) -> bool:
-    """Tell whether a bar that redraws itself is wanted: on a terminal that is no CI log."""
+    """Tell whether to draw a live bar: on a terminal, but not in a CI log."""
     return console.is_terminal and not os.environ.get("CI")
+
+
+def counting_bar(console: Console, *, disable: bool = False) -> Progress:
+    """Return a bar that counts tasks done out of all; a disabled one draws nothing."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, disable=disable)
 
 
 class RunProgress:
@@ -57,30 +64,24 @@ class RunProgress:
         self._running: dict[str, float] = {}
         self._done = 0
         self._total = 0
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-        )
+        self._bar = counting_bar(console)
         self._task = self._bar.add_task("cells", total=None)
         self._live = (
             Live(self._picture(), console=console, refresh_per_second=4) if is_live(console) else None
         )
 
     def pytest_sessionstart(self) -> None:
-        """Begin to draw."""
+        """Start drawing."""
         if self._live is not None:
             self._live.start()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Learn how many cells there are, without workers."""
+        """Learn how many cells there are, if there are no workers."""
         self._expect(len(session.items))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        """Learn how many cells there are, with workers."""
+        """Learn how many cells there are, if there are workers."""
         self._expect(len(ids))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -104,7 +105,7 @@ class RunProgress:
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
-        """End the drawing and say how the run ended; the last line is for programs that read CI logs."""
+        """Stop drawing and say how the run ended; the last line is for programs that read CI logs."""
         if self._live is not None:
             self._live.stop()
         hooks = self._config.pluginmanager.getplugin(RECORD)
@@ -113,8 +114,6 @@ class RunProgress:
         for line in hooks.last_words():
             self._console.print(Text(line), soft_wrap=True)
         sys.stderr.flush()
-
-    # -- inside --------------------------------------------------------------------------------
 
     def _expect(self, total: int) -> None:
         self._total = total
@@ -130,7 +129,7 @@ class RunProgress:
         seconds = SYSTEM_CLOCK.monotonic() - began
         line = Text.assemble(
             f"[{self._done:>3}/{self._total}] ",
-            (f"{outcome:7}", _STYLES[outcome]),
+            (f"{outcome:7}", STYLES[outcome]),
             f" {_cell_id(report.nodeid)} {seconds:.1f} s",
         )
         if self._live is None or report.failed:
@@ -151,7 +150,7 @@ class RunProgress:
 
 
 def _outcome(report: pytest.TestReport) -> str:
-    """Return the cell's verdict, or what pytest says where there is none (its worker died)."""
+    """Return the cell's verdict, or pytest's if there is none (its worker died)."""
     verdict = dict(report.user_properties).get(STATUS_PROPERTY)
     return str(verdict or ("broken" if report.failed else report.outcome))
 

@@ -1,4 +1,4 @@
-"""The controller's memory of a run: which cells were to run, which workers died; makes the run result."""
+"""What the controller knows of a run: which cells were to run, which workers died; makes the run result."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPT
 from harness.scenarios import find_scenario
 
 STATUSES = ("passed", "failed", "broken", "skipped")
+HISTORY_FILE = "allure-history.jsonl"
+"""Allure's history of the runs in one results directory, kept beside them."""
+RECORD = "ttylab-record"
+"""Name under which the plug-in registers its RecordHooks."""
+_CELL = re.compile(r"::test_cell\[(?P<id>[^\]]+)\]$")
+_ENDS = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}
+"""Exit codes that cells decide; a defect of pytest or a plug-in keeps pytest's own."""
 
 
 def new_run_id() -> str:
@@ -42,10 +49,10 @@ class RunRecorder:
     Attributes:
         run_dir: the run's directory; its name is the run's id.
         workers: how many cells run at once.
-        version: ttylab's own.
+        version: of ttylab.
         matrices: what is run.
-        selected: ids of the cells that are to run.
-        died: what is said of a cell whose worker died, by cell id.
+        selected: ids of the cells to run.
+        died: message for each cell whose worker died, by cell id.
         interrupted: whether the run was ended by hand.
     """
 
@@ -66,7 +73,7 @@ class RunRecorder:
         self._started_utc = utc_now().isoformat(timespec="seconds")
 
     def result(self) -> RunResult:
-        """Return the run as it is now: every selected cell is in it, also one whose worker died.
+        """Return the run so far, with every selected cell, even one whose worker died.
 
         Raises:
             StateError: no matrix was run.
@@ -114,7 +121,7 @@ class RunRecorder:
 
 
 def host_facts() -> dict[str, object]:
-    """Return what a report says of the machine that ran it."""
+    """Return what a report says about the machine it was made on."""
     uname = platform.uname()
     return {
         "system": f"{uname.system} {uname.release}",
@@ -123,23 +130,13 @@ def host_facts() -> dict[str, object]:
     }
 
 
-_CELL = re.compile(r"::test_cell\[(?P<id>[^\]]+)\]$")
-_ENDS = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}
-"""Ends that cells decide; a defect of pytest or a plug-in keeps pytest's own code."""
-
-HISTORY_FILE = "allure-history.jsonl"
-"""Allure's memory of the runs in one results directory, beside them."""
-RECORD = "ttylab-record"
-"""Name under which the plug-in registers its RecordHooks."""
-
-
 class RecordHooks:
-    """Registered once a matrix is run.
+    """pytest's hooks on the controller while a matrix runs.
 
     Attributes:
-        recorder: what is fed.
+        recorder: collects what the hooks learn.
         result: the run, once it has ended.
-        complaints: what could not be reported, for the end of the run.
+        complaints: what could not be reported, to show at the end of the run.
         others_failed: whether a test that is no cell failed.
     """
 
@@ -152,12 +149,12 @@ class RecordHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionstart(self) -> Generator[None, None, None]:
-        """Start xdist's workers with Ctrl-C held back (see `interrupts`)."""
+        """Start xdist's workers with Ctrl-C held back (see `InterruptibleTests`)."""
         with held_back():
             return (yield)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note the cells, where there are no workers."""
+        """Note the cells, if there are no workers."""
         self._select([item.nodeid for item in session.items])
 
     @pytest.hookimpl(optionalhook=True)
@@ -173,7 +170,7 @@ class RecordHooks:
             self.recorder.died[found["id"]] = "the worker that ran this cell died (killed, or out of memory)"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note that a test beside the matrix failed."""
+        """Note that a test outside the matrix failed."""
         self.others_failed |= report.failed and _CELL.search(report.nodeid) is None
 
     def pytest_keyboard_interrupt(self) -> None:
@@ -195,7 +192,7 @@ class RecordHooks:
             session.exitstatus = ours or (EXIT_FAILED if self.others_failed else EXIT_PASSED)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say where everything is, and how each failure is reproduced."""
+        """Say where everything is, and how to reproduce each failure."""
         if self.result is None:
             return
         terminalreporter.section("ttylab")
@@ -203,19 +200,19 @@ class RecordHooks:
             terminalreporter.write_line(line)
 
     def last_words(self) -> list[str]:
-        """Return what a person is told at the end; empty where nothing was run."""
+        """Return the lines for people at the end; none if nothing was run."""
         if self.result is None:
             return []
         return [*summary_lines(self.result, self.recorder.run_dir), *self.complaints]
 
     def _try(self, write: Callable[[RunResult], object]) -> None:
-        """Write one report; one that fails must not take the others with it."""
+        """Write one report; if it fails the others are still written."""
         assert self.result is not None  # noqa: S101  # set by the only caller
         try:
             write(self.result)
         except (HarnessError, EmulatorError, OSError) as error:
             self.complaints.append(f"report: {error}")
-        except Exception as error:  # noqa: BLE001  # a defect; the run's end must still be told
+        except Exception as error:  # noqa: BLE001  # a defect; the end of the run must still be reported
             self.complaints.append(f"report: {error!r}")
 
     def _write_json(self, result: RunResult) -> None:
@@ -225,7 +222,7 @@ class RecordHooks:
             write_run(result, Path(self._options.run_json))
 
     def _complete_allure(self, result: RunResult) -> None:
-        """Add the cells whose worker died before it could write them (allure-python#825)."""
+        """Add the cells whose worker died before it wrote them (allure-python#825)."""
         directory = self._options.allure_report_dir
         for cell in result.cells if directory else ():
             if cell.cell.id in self.recorder.died:
@@ -256,12 +253,14 @@ def exit_code(result: RunResult, *, complaints: Sequence[str] = ()) -> int:
 
 
 def summary_lines(result: RunResult, run_dir: Path) -> list[str]:
-    """Return a run's end for people: one line a cell that did not pass, then where the report is."""
+    """Return a run's end for people: a line for each cell that did not pass, then where the report is."""
     lines = []
     for cell in result.cells:
         if cell.status != "passed":
-            lines.append(f"{cell.status.upper():8}{cell.cell.id}: {cell.message}")
-            lines.append(f"        reproduce: {cell.repro}")
+            lines += [
+                f"{cell.status.upper():8}{cell.cell.id}: {cell.message}",
+                f"        reproduce: {cell.repro}",
+            ]
     counts = ", ".join(f"{count} {word}" for word, count in result.summary.items() if count)
     lines.append(f"{counts} in {result.duration_s:.1f} s" + (" (interrupted)" if result.interrupted else ""))
     lines.append(f"report: {page_of_run(run_dir)}")

@@ -1,1 +1,1 @@
-"""Flake hunting: one cell many times under jitter, and how often it fails of which causes."""
+"""Flake hunting: one cell many times under jitter, how often it fails and from which causes."""

@@ -1,4 +1,4 @@
-"""Do a hunt: repetitions from the plan until there are enough, and their summary so far."""
+"""A hunt: what is asked for, playing the repetitions of its plan, and their summary."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from emulator.places import RESULTS
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.matrix import misfit
 from harness.plugin.run_recorder import new_run_id
-from harness.repeat.outcome import Ending
 from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition, parse_jitter
-from harness.repeat.summary import Hunt, Summary, summarise
+from harness.repeat.summary import Ending, Hunt, Summary, summarise
 from harness.repeat.text import HuntProgress
 from harness.repeat.workers import Job, Workers
 from harness.run.lab import Lab, cell_workers
@@ -31,37 +30,123 @@ from harness.snapshots.start import ensure_snapshot
 from harness.targets import target_at
 from harness.targets.target_kind import TargetKind
 
+AUTO = "auto"
+DEFAULT_COUNT = 200
+SEEDS = 2**31
+RESULT = "repeat.json"
+"""In the hunt's directory: what --json prints."""
 
-def make_snapshots(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
-    """Make the snapshots that the repetitions go on from, before anything disturbs it.
 
-    Returns:
-        Why there is none, so that every machine must be booted; empty where that is as it was asked for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HuntRequest:
+    """The options of `ttylab repeat`, as given.
+
+    Attributes:
+        cell: id.
+        count: repetitions; None: 200, or no limit if `seconds` is set.
+        jobs: "auto" or a number.
+        jitter: kinds, "none", or empty for every kind that the machine can do.
+        seed: of the plan; None: a random one.
+        only: the one repetition to play; None: all.
+        seconds: after which no more are started.
+        stop_on_failure: whether none is started after a failure.
+        keep: whether all evidence is kept.
+        cold: whether every machine is booted.
+        time_scale: factor on every wait.
+        port: URL of the serial port where the guest is; empty: a machine of ttylab's own.
 
     Raises:
-        SpecError: the cell can't be made into a machine.
-        EmulatorError: the image can't be had.
+        SpecError: an option is wrong, or does not go with another.
     """
-    wanted = wanted_of(job.cell, job.scenario, lab.guest_image(job.cell.image))
-    if job.cold or job.port or wanted.stage is None:
-        return ""
-    for shift in shifts:
-        try:
-            ensure_snapshot(lab, replace(wanted, spec=replace(wanted.spec, icount_shift=shift)))
-        except (LabError, MissingPrerequisite) as error:
-            return f"no snapshot at {wanted.stage}: {str(error).splitlines()[0]}"
-    return ""
+
+    cell: str
+    count: int | None = None
+    jobs: str = AUTO
+    jitter: str = ""
+    seed: int | None = None
+    only: int | None = None
+    seconds: float | None = None
+    stop_on_failure: bool = False
+    keep: bool = False
+    cold: bool = False
+    time_scale: float = 1.0
+    port: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse wrong options before anything is started."""
+        if self.jobs != AUTO and not (self.jobs.isdecimal() and int(self.jobs) > 0):
+            raise SpecError(f"--jobs is {self.jobs!r}; allowed: {AUTO}, or a number from 1 on")
+        if self.time_scale <= 0:
+            raise SpecError(f"--time-scale is {self.time_scale}; allowed: above 0")
+        if self.seconds is not None and self.seconds <= 0:
+            raise SpecError(f"--for is {self.seconds:g}; allowed: above 0 s")
+        if self.only is not None and (self.seed is None or self.count is not None):
+            raise SpecError("--only plays one repetition of a plan: it needs --seed, and takes no -n")
+        if self.jitter:
+            parse_jitter(self.jitter)
+
+    @property
+    def planned(self) -> int | None:
+        """Number of repetitions; None: limited only by time."""
+        if self.only is not None:
+            return 1
+        return self.count if self.count is not None or self.seconds is not None else DEFAULT_COUNT
+
+    def kinds(self, *, vcpus: int, tcg: bool) -> frozenset[Jitter]:
+        """Return the kinds of jitter, with icount only where the machine can count instructions.
+
+        Args:
+            vcpus: of the machine.
+            tcg: whether TCG executes the guest's code.
+
+        Raises:
+            SpecError: icount is asked for where it is impossible.
+        """
+        kinds = parse_jitter(self.jitter) if self.jitter else frozenset(Jitter)
+        if self.port:
+            why = "the instructions of a board can't be counted"
+        elif not tcg:
+            why = "guests run under KVM here"
+        else:
+            why = f"the cell has {vcpus} vCPUs" if vcpus > 1 else ""
+        if not why or Jitter.ICOUNT not in kinds:
+            return kinds
+        if self.jitter:
+            raise SpecError(f"--jitter is {self.jitter!r}; allowed: no {Jitter.ICOUNT}, as {why}")
+        return kinds - {Jitter.ICOUNT}
+
+    def make_hunt(self, *, seed: int, kinds: frozenset[Jitter], workers: int) -> Hunt:
+        """Return the hunt, with `workers` at once unless the options say otherwise."""
+        jobs = 1 if self.port else workers if self.jobs == AUTO else int(self.jobs)
+        options = ["--cold"] if self.cold else []
+        options += ["--port", self.port] if self.port else []
+        if self.time_scale != 1:
+            options += ["--time-scale", f"{self.time_scale:g}"]
+        return Hunt(
+            cell=self.cell,
+            seed=seed,
+            kinds=kinds,
+            planned=self.planned,
+            jobs=jobs if self.planned is None else max(1, min(jobs, self.planned)),
+            options=tuple(options),
+        )
+
+    def plan(self, hunt: Hunt, scenario: Scenario) -> Iterator[Repetition]:
+        """Yield the repetitions of `hunt`, endlessly if no number is planned."""
+        first = self.only or 1
+        for number in count(first) if self.planned is None else range(first, first + self.planned):
+            yield draw_repetition(number, seed=hunt.seed, kinds=hunt.kinds, scenario=scenario)
 
 
 @dataclass(slots=True, kw_only=True)
 class HuntRun:
-    """A hunt on its way.
+    """A hunt in progress.
 
     Attributes:
         job: what is repeated.
-        plan: the repetitions, in order; may have no end if there is a time.
-        seconds: after which none is begun any more; None: no limit.
-        stop_on_failure: whether none is begun after a failure.
+        plan: the repetitions, in order; may be endless if `seconds` is set.
+        seconds: after which no more are started; None: no limit.
+        stop_on_failure: whether none is started after a failure.
         notes: for the summary.
         on_ending: called with each ending.
     """
@@ -76,7 +161,7 @@ class HuntRun:
     _endings: list[Ending] = field(default_factory=list)
 
     def run(self) -> Summary:
-        """Play and return the summary; Ctrl-C ends it early, and leaves what came to its end by then.
+        """Play and return the summary; after Ctrl-C it covers what had ended by then.
 
         Raises:
             SpecError: the cell can't be made into a machine.
@@ -110,21 +195,16 @@ class HuntRun:
         return any(ending.status is Status.FAILED for ending in self._endings)
 
 
-SEEDS = 2**31
-RESULT = "repeat.json"
-"""In the hunt's directory: what --json prints."""
-
-
 def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
-    """Do what is asked, and leave the summary in the hunt's directory.
+    """Do a hunt, and leave its summary in its directory.
 
     Args:
         request: what to do.
-        run_dir: where; None: a new directory under results/.
+        run_dir: the directory; None: a new one under results/.
 
     Raises:
-        SpecError: there is no such cell, it can't be, or the directory is not empty.
-        EmulatorError: the image or QEMU can't be had.
+        SpecError: there is no such cell, it can't be played, or the directory is not empty.
+        EmulatorError: the image or QEMU is missing.
         FileError: the summary can't be written.
     """
     cell, scenario = find_cell(request.cell, target=target_at(request.port))
@@ -148,7 +228,7 @@ def find_cell(cell_id: str, *, target: TargetKind | None = None) -> tuple[Cell, 
     """Return a cell and its scenario.
 
     Raises:
-        SpecError: there is no such cell, or it can't be: the text says why.
+        SpecError: there is no such cell, or it can't be played; the text says why.
     """
     features = image_features()
     cell = parse_cell_id(cell_id, images=features, scenarios=LIBRARY)
@@ -162,143 +242,50 @@ def find_cell(cell_id: str, *, target: TargetKind | None = None) -> tuple[Cell, 
 def _prepare(
     request: HuntRequest, cell: Cell, scenario: Scenario, directory: Path
 ) -> tuple[Job, tuple[str, ...]]:
-    """Return what workers are told, once all that they share is there."""
-    plain = request.make_hunt(seed=0, kinds=frozenset(), workers=cell_workers())
+    """Return the workers' job and notes for the summary, once everything that they share is there."""
+    lab = Lab(run_dir=directory, time_scale=request.time_scale, cold=request.cold)
+    lab.guest_image(cell.image)
+    tcg = bool(request.port) or lab.choice(cell.machine).accelerator == "tcg"
+    kinds = request.kinds(vcpus=cell.vcpus, tcg=tcg)
+    seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
+    sys.stderr.write(f"ttylab: repeating {cell.id} with seed {seed}, evidence in {directory}\n")
     job = Job(
         cell=cell,
         scenario=scenario,
-        hunt=plain,
+        hunt=request.make_hunt(seed=seed, kinds=kinds, workers=cell_workers()),
         run_dir=directory,
         time_scale=request.time_scale,
         cold=request.cold,
         keep=request.keep or request.only is not None,
         port=request.port,
     )
-    lab = job.open_lab()
-    lab.guest_image(cell.image)
-    tcg = bool(request.port) or lab.choice(cell.machine).accelerator == "tcg"
-    kinds = request.kinds(vcpus=cell.vcpus, tcg=tcg)
-    seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
-    sys.stderr.write(f"ttylab: repeating {cell.id} with seed {seed}, evidence in {directory}\n")
     why = make_snapshots(job, lab, SHIFTS if Jitter.ICOUNT in kinds else (None,))
-    job = replace(
-        job,
-        hunt=request.make_hunt(seed=seed, kinds=kinds, workers=cell_workers()),
-        cold=job.cold or bool(why),
-    )
-    return job, (f"every machine was booted: {why}",) if why else ()
+    return (replace(job, cold=True), (f"every machine was booted: {why}",)) if why else (job, ())
 
 
 def _new_directory(wanted: Path | None) -> Path:
     path = (wanted or RESULTS / f"repeat-{new_run_id()}").absolute()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise SpecError(f"--run-dir is {path}, which is there already; allowed: a new directory")
+        raise SpecError(f"--run-dir is {path}, which exists already; allowed: a new directory")
     return path
 
 
-DEFAULT_COUNT = 200
+def make_snapshots(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
+    """Make the snapshots that the repetitions start from, while nothing disturbs the host.
 
-
-AUTO = "auto"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HuntRequest:
-    """The words of `ttylab repeat`, as they were given.
-
-    Attributes:
-        cell: id.
-        count: repetitions; None: 200, or no limit where there are `seconds`.
-        jobs: "auto" or a number.
-        jitter: kinds, "none", or empty: all that the machine can.
-        seed: of the plan; None: a random one.
-        only: the one repetition to play; None: all.
-        seconds: after which none is begun any more.
-        stop_on_failure: whether none is begun after a failure.
-        keep: whether all evidence is kept.
-        cold: whether every machine is booted.
-        time_scale: factor on every wait.
-        port: URL of the serial port where the guest is; empty: a machine of ttylab's own.
+    Returns:
+        Why there is none, so that every machine must be booted; empty if all is as requested.
 
     Raises:
-        SpecError: a word is wrong, or does not go with another.
+        SpecError: the cell can't be made into a machine.
+        EmulatorError: the image is missing.
     """
-
-    cell: str
-    count: int | None = None
-    jobs: str = AUTO
-    jitter: str = ""
-    seed: int | None = None
-    only: int | None = None
-    seconds: float | None = None
-    stop_on_failure: bool = False
-    keep: bool = False
-    cold: bool = False
-    time_scale: float = 1.0
-    port: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse what can't be, before anything is started."""
-        if self.jobs != AUTO and not (self.jobs.isdecimal() and int(self.jobs) > 0):
-            raise SpecError(f"--jobs is {self.jobs!r}; allowed: {AUTO}, or a number from 1 on")
-        if self.time_scale <= 0:
-            raise SpecError(f"--time-scale is {self.time_scale}; allowed: above 0")
-        if self.seconds is not None and self.seconds <= 0:
-            raise SpecError(f"--for is {self.seconds:g}; allowed: above 0 s")
-        if self.only is not None and (self.seed is None or self.count is not None):
-            raise SpecError("--only plays one repetition of a plan: it needs --seed, and takes no -n")
-        if self.jitter:
-            parse_jitter(self.jitter)
-
-    @property
-    def planned(self) -> int | None:
-        """How many repetitions; None: no limit but the time."""
-        if self.only is not None:
-            return 1
-        return self.count if self.count is not None or self.seconds is not None else DEFAULT_COUNT
-
-    def kinds(self, *, vcpus: int, tcg: bool) -> frozenset[Jitter]:
-        """Return the kinds of jitter; icount is one of them only where the machine can count instructions.
-
-        Args:
-            vcpus: of the machine.
-            tcg: whether TCG executes the guest's code.
-
-        Raises:
-            SpecError: icount is asked for where it can't be.
-        """
-        kinds = parse_jitter(self.jitter) if self.jitter else frozenset(Jitter)
-        why = "" if tcg else "guests run under KVM here"
-        why = "nobody here counts a board's instructions" if self.port else why
-        why = why or (f"the cell has {vcpus} vCPUs" if vcpus > 1 else "")
-        if not why or Jitter.ICOUNT not in kinds:
-            return kinds
-        if self.jitter:
-            raise SpecError(f"--jitter is {self.jitter!r}; allowed: no {Jitter.ICOUNT}, as {why}")
-        return kinds - {Jitter.ICOUNT}
-
-    def make_hunt(self, *, seed: int, kinds: frozenset[Jitter], workers: int) -> Hunt:
-        """Return what is to be done, with `workers` at once unless the words say otherwise."""
-        jobs = 1 if self.port else workers if self.jobs == AUTO else int(self.jobs)
-        options = ["--cold"] if self.cold else []
-        options += ["--port", self.port] if self.port else []
-        if self.time_scale != 1:
-            options += ["--time-scale", f"{self.time_scale:g}"]
-        return Hunt(
-            cell=self.cell,
-            seed=seed,
-            kinds=kinds,
-            planned=self.planned,
-            jobs=jobs if self.planned is None else max(1, min(jobs, self.planned)),
-            options=tuple(options),
-        )
-
-    def plan(self, hunt: Hunt, scenario: Scenario) -> Iterator[Repetition]:
-        """Yield the repetitions of `hunt`, without end where nothing is planned."""
-        for number in self._numbers():
-            yield draw_repetition(number, seed=hunt.seed, kinds=hunt.kinds, scenario=scenario)
-
-    def _numbers(self) -> Iterator[int]:
-        if self.only is not None:
-            return iter([self.only])
-        return count(1) if self.planned is None else iter(range(1, self.planned + 1))
+    wanted = wanted_of(job.cell, job.scenario, lab.guest_image(job.cell.image))
+    if job.cold or job.port or wanted.stage is None:
+        return ""
+    for shift in shifts:
+        try:
+            ensure_snapshot(lab, replace(wanted, spec=replace(wanted.spec, icount_shift=shift)))
+        except (LabError, MissingPrerequisite) as error:
+            return f"no snapshot at {wanted.stage}: {str(error).splitlines()[0]}"
+    return ""

@@ -13,11 +13,11 @@ from harness.scenario.scenario import Scenario
 from harness.scenario.steps import Inject
 
 LOADS = (0, 1, 2, 4)
-"""Busy processes beside a repetition."""
+"""Numbers of busy processes beside a repetition."""
 DELAY_MAX_S = 0.25
 DELAY_STEP_S = 0.001
 SHIFTS: tuple[int | None, ...] = (None, 3, 6)
-"""How guest time runs: with the host's, or 8 or 64 ns an instruction. Each takes a snapshot of its own."""
+"""How guest time runs: with the host's, or 8 or 64 ns per instruction. Each needs its own snapshot."""
 NO_JITTER = "none"
 _T = TypeVar("_T")
 
@@ -35,8 +35,8 @@ class Repetition:
     """One repetition of a cell.
 
     Attributes:
-        number: from 1 on.
-        load: busy processes on the host beside it.
+        number: from 1.
+        load: number of busy processes on the host meanwhile.
         delays: seconds to wait before a step, by its index in the scenario.
         icount_shift: as in `MachineSpec`.
     """
@@ -48,7 +48,7 @@ class Repetition:
 
     @property
     def name(self) -> str:
-        """Of its directory."""
+        """Name of its directory."""
         return f"{self.number:04}"
 
 
@@ -56,7 +56,7 @@ def parse_jitter(text: str) -> frozenset[Jitter]:
     """Return the kinds that `text` names: words joined by commas, or "none".
 
     Raises:
-        SpecError: another word.
+        SpecError: a word is unknown.
     """
     words = [word.strip() for word in text.split(",")]
     if words == [NO_JITTER]:
@@ -71,7 +71,7 @@ def parse_jitter(text: str) -> frozenset[Jitter]:
 def draw_repetition(number: int, *, seed: int, kinds: Iterable[Jitter], scenario: Scenario) -> Repetition:
     """Return repetition `number` of the plan that `seed` gives.
 
-    It depends on neither the other repetitions nor the other kinds, so one can be had again alone.
+    It depends neither on other repetitions nor on other kinds, so it can be replayed alone.
     """
     wanted = frozenset(kinds)
     at = f"{seed}:{number}"

@@ -1,33 +1,133 @@
-"""What many repetitions say together: a probability with its interval, and the causes; pure."""
+"""How repetitions ended, and what they say together: a probability with its interval, the causes; pure."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
 from emulator.errors import SpecError
 from emulator.values import json_ready
-from harness.repeat.outcome import Ending, Group, group_endings
-from harness.repeat.plan import Jitter
+from harness.repeat.plan import Jitter, Repetition
+from harness.report.model import CellResult
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
-from harness.scenario.verdict import Status
+from harness.scenario.verdict import Reason, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """What repetitions that did not pass have in common.
+
+    Attributes:
+        reason: of the verdict ("died", "timeout"), for programs.
+        rule: of the signature that was found but not allowed; empty if there was none.
+        title: that finding's title; else the step that went wrong; else the verdict's message.
+    """
+
+    reason: str
+    rule: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How one repetition ended.
+
+    Attributes:
+        repetition: which, and what disturbed it.
+        status: of its verdict.
+        message: of its verdict.
+        cause: None if it passed.
+        duration_s: seconds that it took.
+        directory: of its evidence, relative to the hunt's; empty if none is kept.
+        start: how its machine started.
+    """
+
+    repetition: Repetition
+    status: Status
+    message: str = ""
+    cause: Cause | None = None
+    duration_s: float = 0.0
+    directory: str = ""
+    start: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Repetitions that ended from the same cause.
+
+    Attributes:
+        cause: the cause.
+        endings: at least one, by number.
+    """
+
+    cause: Cause
+    endings: tuple[Ending, ...]
+
+
+def ending_of(repetition: Repetition, result: CellResult, *, directory: str) -> Ending:
+    """Return the ending of a repetition whose cell ended with `result`."""
+    return Ending(
+        repetition=repetition,
+        status=Status(result.status),
+        message=result.message,
+        cause=cause_of(result),
+        duration_s=result.duration_s,
+        directory=directory,
+        start=result.start,
+    )
+
+
+def broken_ending(repetition: Repetition, message: str, *, directory: str) -> Ending:
+    """Return the ending of a repetition that the lab broke before it had a result."""
+    cause = Cause(reason=Reason.LAB.value, rule="", title=message)
+    return Ending(
+        repetition=repetition, status=Status.BROKEN, message=message, cause=cause, directory=directory
+    )
+
+
+def cause_of(result: CellResult) -> Cause | None:
+    """Return why a cell did not pass, in the same words whenever the fault is the same; None if it passed.
+
+    A message quotes the console (numbers, times), so it serves only if there is neither finding nor step.
+    """
+    status = Status(result.status)
+    if status is Status.PASSED:
+        return None
+    unexpected = [one for one in result.findings if not one.expected and not one.suppressed]
+    if status is Status.FAILED and unexpected:
+        first = min(unexpected, key=lambda one: one.start)  # an oops causes the panic that follows
+        return Cause(reason=result.reason, rule=first.rule, title=first.title)
+    title = result.message
+    if result.step is not None and result.step < len(result.steps):
+        title = f"step {result.step}: {result.steps[result.step].text}"
+    return Cause(reason=result.reason, rule="", title=title)
+
+
+def group_endings(endings: Iterable[Ending]) -> tuple[Group, ...]:
+    """Return the endings that did not pass in groups by cause, the largest first."""
+    groups: dict[Cause, list[Ending]] = {}
+    for ending in sorted(endings, key=lambda one: one.repetition.number):
+        if ending.cause is not None:
+            groups.setdefault(ending.cause, []).append(ending)
+    made = [Group(cause=cause, endings=tuple(members)) for cause, members in groups.items()]
+    return tuple(sorted(made, key=lambda group: -len(group.endings)))
+
 
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """How many of how many, and where the true probability lies.
+    """A count out of a total, and where the true probability lies.
 
     Attributes:
         count: how many.
-        of: of how many; from 1 on.
+        of: the total, at least 1.
         low, high: bounds of the interval, in [0, 1].
-        confidence: share of all such intervals that hold the true probability.
+        confidence: proportion of such intervals that contain the true probability.
     """
 
     count: int
@@ -38,14 +138,14 @@ class Share:
 
     @property
     def estimate(self) -> float:
-        """The share itself."""
+        """The observed probability."""
         return self.count / self.of
 
 
 def wilson(count: int, of: int, confidence: float = CONFIDENCE) -> Share:
     """Return the share with Wilson's score interval (E. B. Wilson, JASA 22, 1927, without correction).
 
-    Unlike the textbook's estimate ± z * s it is right also for 0 of n: 0 of 200 is "at most 1.9 %".
+    Unlike the textbook's estimate ± z * s it holds for 0 of n too: 0 of 200 is "at most 1.9 %".
 
     Raises:
         SpecError: `of` is below 1, or `count` not between 0 and `of`.
@@ -64,7 +164,7 @@ def wilson(count: int, of: int, confidence: float = CONFIDENCE) -> Share:
 
 VERSION = 1
 BOOTED_BECAUSE = "booted: "
-"""As `golden.start.Start.says` it."""
+"""How the text of a `harness.snapshots.start.Start` begins if the wanted snapshot was not available."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +175,9 @@ class Hunt:
         cell: id.
         seed: of the plan.
         kinds: of jitter.
-        planned: how many repetitions; None: until the time is over.
+        planned: number of repetitions; None: until the time is up.
         jobs: how many at once.
-        options: words of the command line that a reproduction needs besides.
+        options: further command-line words that a reproduction needs.
     """
 
     cell: str
@@ -88,7 +188,7 @@ class Hunt:
     options: tuple[str, ...] = ()
 
     def repro(self, number: int) -> str:
-        """Return the command that does one repetition again."""
+        """Return the command that plays one repetition again."""
         jitter = () if self.kinds == frozenset(Jitter) else ("--jitter", self.jitter)
         words = ("ttylab", "repeat", self.cell, "--seed", str(self.seed), "--only", str(number))
         return " ".join((*words, *jitter, *self.options))
@@ -101,15 +201,15 @@ class Hunt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """How a hunt ended, or stands.
+    """The results of a hunt.
 
     Attributes:
-        hunt: which.
-        endings: of the repetitions that came to an end, by number.
-        duration_s: seconds that all took.
+        hunt: what was repeated.
+        endings: of the repetitions that ended, by number.
+        duration_s: seconds that the whole took.
         interrupted: whether somebody ended it early.
         stopped: whether the first failure ended it.
-        notes: what the reader must know besides.
+        notes: what else the reader must know.
     """
 
     hunt: Hunt
@@ -121,17 +221,13 @@ class Summary:
 
     def count(self, status: Status) -> int:
         """Return how many repetitions ended with `status`."""
-        return self._counts[status]
-
-    @property
-    def _counts(self) -> Mapping[Status, int]:
-        return Counter(ending.status for ending in self.endings)
+        return sum(ending.status is status for ending in self.endings)
 
     @property
     def failures(self) -> Share | None:
-        """The probability of a failure: of the guest's verdicts alone; None without any.
+        """The probability of a failure among passes and failures; None if there are neither.
 
-        A repetition that the lab broke says nothing of the guest, neither way.
+        A repetition that the lab broke says nothing about the guest.
         """
         failed = self.count(Status.FAILED)
         judged = failed + self.count(Status.PASSED)
@@ -139,7 +235,7 @@ class Summary:
 
     @property
     def booted(self) -> tuple[Ending, ...]:
-        """Those whose machine had to be booted although a snapshot was wanted."""
+        """Endings whose machine had to be booted although a snapshot was wanted."""
         return tuple(ending for ending in self.endings if ending.start.startswith(BOOTED_BECAUSE))
 
     @property
@@ -148,12 +244,12 @@ class Summary:
         return 60 * len(self.endings) / self.duration_s if self.duration_s else 0.0
 
     def groups(self, *statuses: Status) -> tuple[Group, ...]:
-        """Return the causes of those that ended with one of `statuses`."""
+        """Return the endings with one of `statuses`, by cause."""
         return group_endings(ending for ending in self.endings if ending.status in statuses)
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with; a guest's failure is a result even where the lab broke elsewhere."""
+        """The command's exit code; a guest's failure counts even if the lab broke elsewhere."""
         if self.interrupted:
             return EXIT_INTERRUPTED
         if self.count(Status.FAILED):
@@ -165,7 +261,7 @@ class Summary:
         return json.dumps(self.to_dict(), indent=1)
 
     def to_dict(self) -> dict[str, object]:
-        """Return the summary as a value that json can write; programs rely on the keys."""
+        """Return the summary as a JSON object; programs rely on the keys."""
         share = self.failures
         return {
             "version": VERSION,
@@ -196,7 +292,7 @@ def summarise(
     stopped: bool = False,
     notes: Iterable[str] = (),
 ) -> Summary:
-    """Return the summary of `endings`, which may come in any order."""
+    """Return the summary of `endings`, given in any order."""
     return Summary(
         hunt=hunt,
         endings=tuple(sorted(endings, key=lambda one: one.repetition.number)),

@@ -1,4 +1,4 @@
-"""A hunt's summary and its repetitions as text for people; pure."""
+"""A hunt for people: its progress, its repetitions and its summary as text."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from emulator.guest_text.printable import visible
-from harness.plugin.progress import is_live
-from harness.repeat.outcome import Ending, Group
+from harness.plugin.progress import STYLES, counting_bar, is_live
 from harness.repeat.plan import Repetition
-from harness.repeat.summary import Hunt, Share, Summary
+from harness.repeat.summary import Ending, Group, Hunt, Share, Summary
 from harness.scenario.verdict import Status
 
 _SHOWN = 12
+_APART = (Status.BROKEN, Status.SKIPPED)
 
 
 def render_summary(summary: Summary) -> str:
-    """Return the summary: the probability first, then the causes with the line that shows each again."""
+    """Return the summary: the probability, then each cause with the command that reproduces it."""
     return "\n".join(_lines(summary))
 
 
@@ -33,7 +32,7 @@ def render_ending(ending: Ending) -> str:
 
 
 def render_jitter(repetition: Repetition) -> str:
-    """Return what disturbed a repetition, in a few words."""
+    """Return in a few words what disturbed a repetition."""
     words = [f"load {repetition.load}"] if repetition.load else []
     if repetition.icount_shift is not None:
         words.append(f"icount {repetition.icount_shift}")
@@ -53,16 +52,13 @@ def _lines(summary: Summary) -> Iterator[str]:
     if apart:
         yield f"not counted: {', '.join(apart)}"
     if summary.stopped:
-        yield "stopped at the first failure: such a probability is too high"
+        yield "stopped at the first failure, so this probability is too high"
     if summary.booted:
-        yield f"{len(summary.booted)} could not go on from a snapshot: {visible(summary.booted[0].start)}"
+        yield f"{len(summary.booted)} could not start from a snapshot: {visible(summary.booted[0].start)}"
     yield from summary.notes
     for status in (Status.FAILED, *_APART):
         for group in summary.groups(status):
             yield from _group(group, status, hunt)
-
-
-_APART = (Status.BROKEN, Status.SKIPPED)
 
 
 def _percent(share: Share) -> str:
@@ -93,40 +89,30 @@ def _group(group: Group, status: Status, hunt: Hunt) -> Iterator[str]:
     yield f"     again: {hunt.repro(numbers[0])}"
 
 
-_STYLES = {Status.FAILED: "red bold", Status.BROKEN: "magenta bold", Status.SKIPPED: "yellow"}
-
-
 class HuntProgress:
-    """A bar on a terminal; everywhere a line for each repetition that did not pass."""
+    """A bar, on a terminal only, and a line for each repetition that did not pass."""
 
     def __init__(self, total: int | None, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=self._console,
-            disable=not is_live(self._console),
-        )
+        self._bar = counting_bar(self._console, disable=not is_live(self._console))
         self._task = self._bar.add_task(self._said(0), total=total)
         self._failed = 0
 
     def __enter__(self) -> Self:
-        """Begin to draw."""
+        """Start drawing."""
         self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the drawing."""
+        """Stop drawing."""
         self._bar.stop()
 
     def show(self, ending: Ending) -> None:
         """Count a repetition, and print it if it did not pass."""
         if ending.status is not Status.PASSED:
-            line = Text(render_ending(ending), style=_STYLES[ending.status])
+            line = Text(render_ending(ending), style=STYLES[ending.status])
             self._console.print(line, soft_wrap=True)
         self._failed += ending.status is Status.FAILED
         self._bar.update(self._task, advance=1, description=self._said(self._failed))

@@ -1,4 +1,4 @@
-"""Several workers at once: each gets a repetition when it has ended one; one that dies is replaced."""
+"""Parallel workers: each plays one repetition after another; one that dies is replaced."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ from emulator.machine.process import parent_death_words
 from emulator.machine.spec import Accelerator
 from harness.cells.cell import Cell
 from harness.plugin.process import held_back
-from harness.repeat.outcome import Ending, broken_ending, ending_of
 from harness.repeat.plan import Repetition
-from harness.repeat.summary import Hunt
+from harness.repeat.summary import Ending, Hunt, broken_ending, ending_of
 from harness.run.cell_run import CellRun
 from harness.run.lab import Lab
 from harness.scenario.errors import HarnessError
@@ -35,18 +34,18 @@ from harness.scenario.verdict import Status
 from harness.targets import target_at
 
 _BUSY = '[ "$PPID" = "$1" ] || exit; while :; do :; done'
-"""Whose parent died before the kernel was told to kill it has another one by now, and ends."""
+"""A process whose parent died before the kernel was told to kill it has another parent by now, and ends."""
 
 
 @contextmanager
 def host_load(count: int) -> Iterator[tuple[int, ...]]:
-    """Keep `count` processes busy, of ordinary niceness; yield their pids.
+    """Keep `count` processes of ordinary niceness busy; yield their pids.
 
-    They die with the thread that calls this, as QEMU does.
+    They die with the calling thread, as QEMU does.
 
     Raises:
         MissingPrerequisite: setpriv is not installed.
-        LaunchError: the kernel refused; none is left.
+        LaunchError: the kernel refused; none is left running.
     """
     words = (*parent_death_words(), *busy_words(os.getpid())) if count else ()
     with ExitStack() as stack:
@@ -60,13 +59,13 @@ def host_load(count: int) -> Iterator[tuple[int, ...]]:
 
 
 def busy_words(parent: int) -> tuple[str, ...]:
-    """Return a program that is busy for ever, if it is a child of the process `parent`."""
+    """Return the argv of a program that stays busy for ever if it is a child of the process `parent`."""
     return ("sh", "-c", _BUSY, "ttylab-load", str(parent))
 
 
 def _spawn(words: tuple[str, ...]) -> subprocess.Popen[bytes]:
     try:
-        # In a group of its own: Ctrl-C at our terminal is for us alone.
+        # In its own process group: Ctrl-C at our terminal is for us alone.
         return subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, process_group=0, env={}
         )
@@ -84,14 +83,14 @@ class Job:
     """What a worker is to repeat.
 
     Attributes:
-        cell: which.
+        cell: the cell.
         scenario: what it plays.
-        hunt: what it is part of.
+        hunt: the hunt that it belongs to.
         run_dir: where each repetition has its directory.
-        accelerator: who executes guest code.
+        accelerator: what executes guest code.
         time_scale: factor on every wait.
         cold: whether every machine is booted.
-        keep: whether evidence of those that passed is kept too.
+        keep: whether the evidence of passes is kept too.
         port: URL of the serial port where the guest is; empty: a machine of ttylab's own.
     """
 
@@ -106,16 +105,16 @@ class Job:
     port: str = ""
 
     def open_lab(self) -> Lab:
-        """Return a bench for it."""
+        """Return a lab to play in."""
         return Lab(
             run_dir=self.run_dir, accelerator=self.accelerator, time_scale=self.time_scale, cold=self.cold
         )
 
 
 def work(link: Connection, job: Job) -> None:
-    """Play the repetitions that come over `link` and answer with their endings, until it is closed.
+    """Play the repetitions that arrive over `link` and answer with their endings, until it is closed.
 
-    A SpecError is answered as such: the caller's input is wrong for every repetition.
+    A SpecError is sent back as it is: the caller's input is wrong for every repetition.
     """
     interrupt = _Interrupt()
     try:
@@ -124,7 +123,7 @@ def work(link: Connection, job: Job) -> None:
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return
     except Exception:
-        # An interrupted call may end by another error: Popen.communicate by AttributeError (Python 3.11).
+        # An interrupted call may raise something else: Popen.communicate an AttributeError (Python 3.11).
         if not interrupt.came:
             raise
 
@@ -140,7 +139,7 @@ def _answer(link: Connection, job: Job) -> None:
 
 
 def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
-    """Play one repetition under what disturbs it; its evidence stays if it did not pass.
+    """Play one repetition with its disturbances; its evidence stays unless it passed.
 
     Raises:
         SpecError: the cell can't be made into a machine.
@@ -171,16 +170,16 @@ def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
 
 
 class _Interrupt:
-    """SIGTERM as a KeyboardInterrupt, once: what follows closes the machine.
+    """SIGTERM as a KeyboardInterrupt, once, so that the machine is closed.
 
     Attributes:
-        came: whether it has come.
+        came: whether the signal has come.
     """
 
     came = False
 
     def arm(self) -> None:
-        """Leave Ctrl-C to the parent, which sends SIGTERM, as does the kernel if the parent dies."""
+        """Leave Ctrl-C to the parent, which sends SIGTERM; so does the kernel if the parent dies."""
         signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which QEMU would inherit
         signal.signal(signal.SIGTERM, self._take)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -193,13 +192,13 @@ class _Interrupt:
 
 
 CLOSE_S = 30.0
-"""Seconds that workers may take to close their machines; then they are killed, and QEMU with them."""
-_SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the progress bar's thread half
+"""Seconds that workers have to close their machines before they are killed, and QEMU with them."""
+_SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the progress bar's thread only in part
 
 
 @dataclass(slots=True, kw_only=True)
 class _Worker:
-    """One worker, and what it plays."""
+    """One worker and what it is playing."""
 
     process: BaseProcess
     link: Connection
@@ -208,12 +207,12 @@ class _Worker:
 
 @dataclass(slots=True)
 class Workers:
-    """A context manager: at its end no worker, no machine and no half-done repetition is left.
+    """A context manager: at its end no worker, no machine and no unfinished repetition is left.
 
     Attributes:
         job: what is repeated.
-        size: how many workers.
-        target: what each runs.
+        size: number of workers.
+        target: the function that each runs.
     """
 
     job: Job
@@ -223,7 +222,7 @@ class Workers:
     _workers: list[_Worker] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        """Start nothing yet: workers start as there is work."""
+        """Start nothing yet: workers start when there is work."""
         return self
 
     def __exit__(
@@ -234,7 +233,7 @@ class Workers:
             self._close()
 
     def play(self, repetitions: Iterator[Repetition]) -> Iterator[Ending]:
-        """Yield the endings as they come; a repetition is taken when a worker is free.
+        """Yield the endings as they come; the next repetition is taken when a worker is free.
 
         Raises:
             SpecError: the cell can't be made into a machine.
@@ -262,7 +261,7 @@ class Workers:
         return answer
 
     def _give(self, worker: _Worker | None, repetitions: Iterator[Repetition]) -> bool:
-        """Give the next repetition to `worker`, or to a new worker if that is dead or None; tell if any."""
+        """Give the next repetition, if any, to `worker`, or to a new one if that is None or dead."""
         repetition = next(repetitions, None)
         if repetition is None:
             return False
@@ -271,16 +270,16 @@ class Workers:
             self._workers.remove(worker)
             worker = None
         if worker is None:
-            worker = self._hire()
+            worker = self._start_worker()
         worker.repetition = repetition
-        with suppress(BrokenPipeError):  # it died just now: its end of the link says so
+        with suppress(BrokenPipeError):  # it has just died; `play` sees that on the link
             worker.link.send(repetition)
         return True
 
-    def _hire(self) -> _Worker:
+    def _start_worker(self) -> _Worker:
         ours, theirs = _SPAWN.Pipe()
         process = _SPAWN.Process(target=self.target, args=(theirs, self.job), daemon=True)
-        resource_tracker.ensure_running()  # its start lets SIGINT through again (Python 3.11)
+        resource_tracker.ensure_running()  # starting it unblocks SIGINT (Python 3.11)
         with held_back():
             process.start()
         theirs.close()

@@ -1,1 +1,1 @@
-"""Results that people and programs read."""
+"""Reports of runs, for people and programs."""

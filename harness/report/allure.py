@@ -1,15 +1,20 @@
-"""Allure results: from inside a pytest test, and from the controller for a cell whose worker died.
+"""Allure: results from a running test or for a cell whose worker died, and the HTML page made from them.
 
 allure-pytest loses the test whose xdist worker died (allure-python#825; docs/facts/parts.md 4), so
-`write_crashed_cell` writes what `attach_cell` would have, under the same history id.
+`write_crashed_cell` writes what `attach_cell` would have written, under the same history id. The page is one
+file, made by Allure 3's npm package without any network.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import platform
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,17 +27,27 @@ from allure_commons.types import AttachmentType, LabelType
 from allure_pytest.listener import AllureListener
 
 from emulator.console.transcript import CONSOLE_FILE, TIMELINE_FILE
-from emulator.files import write_whole
+from emulator.files import scratch_beside, staged_tree, write_whole
 from emulator.guest_text.printable import visible
+from emulator.node_packages import find_node
 from emulator.values import dump_json
 from harness.report.comparison import target_of
 from harness.report.console_html import tame
 from harness.report.model import CellResult, RunResult
-from harness.report.page import read_transcript
+from harness.report.node_setup import node_modules
+from harness.report.page import read_kept, read_transcript
 from harness.report.timeline import render_timeline
 from harness.scenario.errors import ReportError
 
-_SUITES = frozenset({LabelType.PARENT_SUITE, LabelType.SUITE, LabelType.SUB_SUITE})
+ALLURE_REPORT_DIRECTORY = "allure-report"
+RESULTS_DIRECTORY = "allure-results"
+_SHOWN = 1_000_000
+"""Bytes at the end of a transcript that are attached."""
+_BOUND_S = 300.0
+_HISTORY_LIMIT = 50
+_ANALYTICS = re.compile(
+    rb"<script[^>]*googletagmanager[^>]*></script>\s*<script>\s*window\.dataLayer.*?</script>", re.DOTALL
+)
 _STEP_STATUS = {
     "done": "passed",
     "failed": "failed",
@@ -42,21 +57,16 @@ _STEP_STATUS = {
 }
 
 
-def full_name_of(cell_id: str) -> str:
-    """Return what Allure takes for the test's identity."""
-    return f"ttylab#{cell_id}"
-
-
 def history_id_of(cell_id: str) -> str:
-    """Return the id under which Allure files the history of a cell."""
-    return hashlib.md5(full_name_of(cell_id).encode(), usedforsecurity=False).hexdigest()
+    """Return the id under which Allure keeps the history of a cell."""
+    return hashlib.md5(f"ttylab#{cell_id}".encode(), usedforsecurity=False).hexdigest()
 
 
 def describe(result: CellResult, test: TestResult) -> None:
-    """Fill everything but status and attachments into `test`; labels and steps of others stay."""
+    """Fill in `test`, except for status and attachments; labels and steps that it has already stay."""
     cell = result.cell
     test.name = visible(result.title)
-    test.fullName = full_name_of(cell.id)
+    test.fullName = f"ttylab#{cell.id}"
     test.testCaseId = test.historyId = history_id_of(cell.id)
     test.titlePath = [cell.image, target_of(result).partition(" ")[2]]
     test.description = visible(_description(result), keep="\n")
@@ -69,8 +79,7 @@ def describe(result: CellResult, test: TestResult) -> None:
     test.steps = [*test.steps, *_steps(result)]
 
 
-def describe_end(result: CellResult, test: TestResult) -> None:
-    """Fill status, message and times into `test`: for a result that no pytest reports."""
+def _describe_end(result: CellResult, test: TestResult) -> None:
     test.status = result.status
     if result.status != "passed":
         trace = "\n".join([*(each.says for each in result.evidence), result.repro])
@@ -80,7 +89,7 @@ def describe_end(result: CellResult, test: TestResult) -> None:
 
 
 def epoch_ms(result: CellResult, at: float) -> int:
-    """Return the second `at` of a cell in milliseconds since 1970, as Allure wants it."""
+    """Return the second `at` of a cell as Allure's milliseconds since 1970."""
     try:
         start = datetime.fromisoformat(result.started_utc).timestamp()
     except ValueError:
@@ -90,10 +99,8 @@ def epoch_ms(result: CellResult, at: float) -> int:
 
 def _parameters(result: CellResult) -> Iterable[tuple[str, object]]:
     cell = result.cell
-    yield from (
-        ("image", cell.image), ("machine", cell.machine), ("firmware", cell.firmware), ("vcpus", cell.vcpus),
-        ("accelerator", result.accelerator or "unknown"), ("qemu", result.qemu or "unknown"),
-    )  # fmt: skip
+    yield from ((name, getattr(cell, name)) for name in ("image", "machine", "firmware", "vcpus"))
+    yield from ((name, getattr(result, name) or "unknown") for name in ("accelerator", "qemu"))
     if kernel := result.image.get("kernel_release"):
         yield "kernel", kernel
     if result.seed is not None:
@@ -139,46 +146,32 @@ def _steps(result: CellResult) -> Iterable[TestStepResult]:
         )
 
 
-RESULTS_DIRECTORY = "allure-results"
-_SHOWN = 1_000_000
-"""Bytes of a transcript's end that are attached."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Attachment:
-    """One attachment."""
-
-    name: str
-    kind: AttachmentType
-    data: bytes
-
-
 def attach_cell(result: CellResult, run_dir: Path) -> None:
     """Describe the running pytest test as `result`, with its files attached.
 
-    Call it in the test's call or setup phase; verdict and message stay what pytest makes of the test.
-    Without `--alluredir` it does nothing.
+    Call it in the test's call or setup phase; status and message remain pytest's. Without `--alluredir` it
+    does nothing.
     """
     listener = next((each for each in plugin_manager.get_plugins() if isinstance(each, AllureListener)), None)
     test = listener.allure_logger.get_test(None) if listener else None
     if listener is None or test is None:
         return
     describe(result, test)
-    for piece in _pieces(result, run_dir / result.directory):
+    for name, kind, data in _attachments(result, run_dir / result.directory):
         listener.allure_logger.attach_data(
-            str(uuid4()), piece.data, name=piece.name, attachment_type=piece.kind, parent_uuid=test.uuid
+            str(uuid4()), data, name=name, attachment_type=kind, parent_uuid=test.uuid
         )
 
 
 def write_crashed_cell(allure_dir: Path, result: CellResult, run_dir: Path) -> None:
-    """Write a whole Allure result with attachments for a cell that no pytest will report.
+    """Write a whole Allure result with attachments for a cell that pytest will not report.
 
     Raises:
         ReportError: `allure_dir` can't be written.
     """
     test = TestResult(uuid=str(uuid4()))
     describe(result, test)
-    describe_end(result, test)
+    _describe_end(result, test)
     test.labels += [
         Label(name=LabelType.HOST, value=platform.node()),
         Label(name=LabelType.THREAD, value=visible(result.worker)),
@@ -186,17 +179,17 @@ def write_crashed_cell(allure_dir: Path, result: CellResult, run_dir: Path) -> N
     ]
     try:
         logger: Any = AllureFileLogger(str(allure_dir))  # type: ignore[no-untyped-call]
-        for piece in _pieces(result, run_dir / result.directory):
-            source = f"{uuid4()}-attachment.{piece.kind.extension}"
-            logger.report_attached_data(piece.data, source)
-            test.attachments.append(Attachment(name=piece.name, source=source, type=piece.kind.mime_type))
+        for name, kind, data in _attachments(result, run_dir / result.directory):
+            source = f"{uuid4()}-attachment.{kind.extension}"
+            logger.report_attached_data(data, source)
+            test.attachments.append(Attachment(name=name, source=source, type=kind.mime_type))
         logger.report_result(test)
     except OSError as error:
         raise ReportError(f"{allure_dir}: no Allure result for {result.cell.id}: {error.strerror}") from error
 
 
 def write_environment(allure_dir: Path, run: RunResult) -> None:
-    """Write what Allure shows beside a run: where and with what it ran.
+    """Write the environment that Allure shows with a run: where and with what it ran.
 
     Raises:
         FileError: it can't be written.
@@ -207,29 +200,102 @@ def write_environment(allure_dir: Path, run: RunResult) -> None:
     write_whole(allure_dir / "environment.properties", "".join(lines).encode())
 
 
-def _pieces(result: CellResult, files: Path) -> Iterator[_Attachment]:
+def _attachments(result: CellResult, files: Path) -> Iterator[tuple[str, AttachmentType, bytes]]:
+    """Yield name, type and bytes of each attachment."""
     transcript, lost = read_transcript(files)
-    yield _Attachment(name="reproduce", kind=AttachmentType.TEXT, data=visible(result.repro).encode())
+    yield "reproduce", AttachmentType.TEXT, visible(result.repro).encode()
     if transcript is None:
-        text = f"{lost}\n{tame(_read(files / CONSOLE_FILE))}"
+        text = f"{lost}\n{tame(read_kept(files / CONSOLE_FILE))}"
     else:
         start = max(0, len(transcript) - _SHOWN)
         head = f"({start} bytes before this are in console.bin)\n" if start else ""
         text = head + tame(transcript.read(start))
-    yield _Attachment(name="transcript", kind=AttachmentType.TEXT, data=text.encode())
-    svg = render_timeline(result, transcript)
-    yield _Attachment(name="timeline", kind=AttachmentType.SVG, data=svg.encode())
+    yield "transcript", AttachmentType.TEXT, text.encode()
+    yield "timeline", AttachmentType.SVG, render_timeline(result, transcript).encode()
     for name, kind in (("argv.json", AttachmentType.JSON), (TIMELINE_FILE, AttachmentType.TEXT)):
-        if data := _read(files / name):
-            yield _Attachment(name=name, kind=kind, data=data)
-    if data := _read(files / "qemu.stderr"):
-        yield _Attachment(name="qemu.stderr", kind=AttachmentType.TEXT, data=tame(data).encode())
-    record = dump_json(result, indent=1)
-    yield _Attachment(name="result.json", kind=AttachmentType.JSON, data=record)
+        if data := read_kept(files / name):
+            yield name, kind, data
+    if data := read_kept(files / "qemu.stderr"):
+        yield "qemu.stderr", AttachmentType.TEXT, tame(data).encode()
+    yield "result.json", AttachmentType.JSON, dump_json(result, indent=1)
 
 
-def _read(path: Path) -> bytes:
+def generate_html(
+    results: Sequence[Path], out: Path, *, name: str = "ttylab", history: Path | None = None
+) -> Path:
+    """Write Allure's report on all `results` directories to `out`/index.html and return that file.
+
+    The file opens from disk. The same test in two directories counts as a retry.
+
+    Args:
+        results: directories of Allure results.
+        out: directory of the report; replaced as a whole.
+        name: title of the report.
+        history: file of earlier runs, to which this run is added once the report is made.
+
+    Raises:
+        ReportError: the npm packages are missing or Allure failed; the text says which.
+        FileError: a file can't be written. After either error `out` and `history` are as before.
+    """
+    node, cli = _programs()
+    with scratch_beside(out) as work:
+        kept = work / "history.jsonl"
+        if history is not None and history.is_file():
+            shutil.copyfile(history, kept)
+        config = work / "allurerc.mjs"
+        config.write_text(_config(name, work / "report", kept if history else None), encoding="utf-8")
+        _run([node, cli, "generate", "--config", config, *(each.absolute() for each in results)], work)
+        page = _stripped((work / "report" / "index.html").read_bytes())
+        with staged_tree(out) as new:
+            (new / "index.html").write_bytes(page)
+        if history is not None and kept.is_file():
+            write_whole(history, kept.read_bytes(), parents=True)
+    return out / "index.html"
+
+
+def _programs() -> tuple[Path, Path]:
+    node, modules = find_node(), node_modules()
+    if node is None or modules is None:
+        raise ReportError(
+            "no Allure report: its npm packages are not installed; "
+            "python -m harness.report.node_setup installs them"
+        )
+    return node, modules / "allure" / "cli.js"
+
+
+def _config(name: str, output: Path, history: Path | None) -> str:
+    config: dict[str, object] = {
+        "name": name,
+        "output": str(output),
+        "plugins": {"awesome": {"options": {"reportName": name, "singleFile": True, "reportLanguage": "en"}}},
+    }
+    if history is not None:
+        config |= {"historyPath": str(history), "historyLimit": _HISTORY_LIMIT}
+    return f"export default {json.dumps(config)};\n"
+
+
+def _run(argv: Sequence[str | Path], work: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("NODE_", "npm_"))}
     try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+        done = subprocess.run(
+            argv,
+            cwd=work,
+            env=environment | {"NO_COLOR": "1", "HOME": str(work)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_BOUND_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ReportError(f"Allure took more than {_BOUND_S:.0f} s for its report") from error
+    if done.returncode or not (work / "report" / "index.html").is_file():
+        said = (done.stderr or done.stdout)[-400:]
+        raise ReportError(f"Allure made no report (exit {done.returncode}): {said!r}")
+
+
+def _stripped(page: bytes) -> bytes:
+    """Return the page without its Google Analytics (hard-coded in Allure 3.18; docs/facts/parts.md 4)."""
+    page = _ANALYTICS.sub(b"", page)
+    return b"\n".join(
+        line for line in page.split(b"\n") if b"googletagmanager.com/gtag/js?id=" not in line[:300]
+    )

@@ -22,14 +22,14 @@ def render_cast(
 ) -> str:
     """Return the recording as JSON lines.
 
-    Output, typed text, and markers for stimuli, steps, stages and QMP events, all by their own stamps.
-    Bytes that are not UTF-8 become U+FFFD here and only here; the transcript stays as it is.
+    It holds output, typed text, and markers for stimuli, steps, stages and QMP events, each at its own time.
+    Bytes that are not UTF-8 become U+FFFD, here only; the transcript stays as it is.
 
     Args:
         transcript: what to render.
         title: shown by players.
         version: of the asciicast format; 3 has intervals where 2 has times.
-        limit: bytes of output after which the recording ends with a marker that says so.
+        limit: bytes of output after which the recording ends, with a marker that says so.
     """
     lines = [json.dumps(_header(title, version), separators=(",", ":"))]
     before = 0.0
@@ -41,7 +41,7 @@ def render_cast(
 
 
 def cast_events(transcript: Transcript, *, limit: int | None = None) -> list[Event]:
-    """Return all events by time; at the same time in the order output, input, markers."""
+    """Return all events by time; simultaneous ones in the order output, input, markers."""
     events: list[Event] = [*_output(transcript, limit)]
     end = events[-1][0] if limit is not None and len(transcript) > limit and events else None
     events += [(typed.at, "i", text) for typed, text in _typed(transcript)]
@@ -69,9 +69,7 @@ def _output(transcript: Transcript, limit: int | None) -> Iterator[Event]:
 
 
 def _typed(transcript: Transcript) -> Iterator[tuple[Typed, str]]:
-    typed = transcript.typed
-    texts = decode_chunks(each.data for each in typed)
-    return zip(typed, texts, strict=False)
+    return zip(transcript.typed, decode_chunks(each.data for each in transcript.typed), strict=False)
 
 
 def _labels(transcript: Transcript) -> Iterator[tuple[Mark, str]]:

@@ -1,4 +1,4 @@
-"""What changed between two runs: verdicts of cells, and the speed of boots."""
+"""What changed between two runs: the verdicts of cells, and the speed of boots."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from emulator.errors import SpecError
 from harness.report.model import CellResult, RunResult
 
 SLOWER = 1.25
-"""How many times longer a stage must take to be named; less is noise of a shared host."""
+"""How many times longer a stage must take to be reported; less is noise on a shared host."""
 SLOWER_S = 0.2
-"""Seconds that it must take longer, too."""
+"""By how many seconds it must be longer, too."""
 _BAD = frozenset({"failed", "broken"})
 
 
@@ -33,7 +33,7 @@ class Slowdown:
 
     Attributes:
         target: image, machine, firmware and vCPUs.
-        stage: the stage that is left at last.
+        stage: the stage that takes longer to reach.
         was_s: seconds from the stage before to this one, in the old run.
         now_s: the same in the new run.
         cells: how many cells of the new run were measured.
@@ -66,7 +66,7 @@ class Comparison:
 
 
 def compare_runs(old: RunResult, new: RunResult) -> Comparison:
-    """Return what is different in `new`; a cell that was skipped before and fails now is newly failing."""
+    """Return what differs in `new`; a cell that was skipped and now fails is newly failing."""
     before = {result.cell.id: result for result in old.cells}
     after = {result.cell.id: result for result in new.cells}
     pairs = [(before[name], after[name]) for name in sorted(before.keys() & after.keys())]
@@ -74,9 +74,7 @@ def compare_runs(old: RunResult, new: RunResult) -> Comparison:
         old_id=old.run_id,
         old_started=old.started_utc,
         newly_failing=_changes(pairs, was_bad=False, is_bad=True),
-        fixed=tuple(
-            change for change in _changes(pairs, was_bad=True, is_bad=False) if change.now == "passed"
-        ),
+        fixed=tuple(one for one in _changes(pairs, was_bad=True, is_bad=False) if one.now == "passed"),
         still_failing=_changes(pairs, was_bad=True, is_bad=True),
         added=tuple(sorted(after.keys() - before.keys())),
         vanished=tuple(sorted(before.keys() - after.keys())),
@@ -105,7 +103,7 @@ def _slower(old: RunResult, new: RunResult) -> Iterator[Slowdown]:
 
 
 def _durations(run: RunResult) -> Mapping[tuple[str, str], list[float]]:
-    """Return the seconds that each stage took to come, by target and stage, over the first boots."""
+    """Return the seconds that each stage of the first boots took to reach, by target and stage."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for result in run.cells:
         before = 0.0
@@ -119,12 +117,17 @@ def _durations(run: RunResult) -> Mapping[tuple[str, str], list[float]]:
 def target_of(result: CellResult) -> str:
     """Return what a cell ran on, in words."""
     cell = result.cell
-    return f"{cell.image} {cell.machine} {cell.firmware} {cell.vcpus} vCPU{'s' if cell.vcpus > 1 else ''}"
+    return f"{cell.image} {cell.machine} {cell.firmware} {cpus(cell.vcpus)}"
+
+
+def cpus(count: int) -> str:
+    """Return a number of vCPUs in words."""
+    return f"{count} vCPU{'s' if count > 1 else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disagreement:
-    """A cell on which two runs differ: what each says of it, in words."""
+    """A cell on which two runs disagree: what each says about it, in words."""
 
     cell: str
     one: str
@@ -132,7 +135,7 @@ class Disagreement:
 
 
 def disagreements(one: RunResult, other: RunResult) -> tuple[Disagreement, ...]:
-    """Return the cells whose verdict, reason or deciding step differ, or that only one run has; by id.
+    """Return, by id, the cells whose verdict, reason or deciding step differ or that only one run has.
 
     Raises:
         SpecError: the runs have no cell in common.
@@ -140,13 +143,10 @@ def disagreements(one: RunResult, other: RunResult) -> tuple[Disagreement, ...]:
     ours, theirs = ({cell.cell.id: cell for cell in run.cells} for run in (one, other))
     if not ours.keys() & theirs.keys():
         raise SpecError(f"runs {one.run_id} and {other.run_id} have no cell in common")
-    said = {
-        cell: (_said(ours.get(cell)), _said(theirs.get(cell))) for cell in sorted(ours.keys() | theirs.keys())
-    }
     return tuple(
         Disagreement(cell=cell, one=left, other=right)
-        for cell, (left, right) in said.items()
-        if left != right
+        for cell in sorted(ours.keys() | theirs.keys())
+        if (left := _said(ours.get(cell))) != (right := _said(theirs.get(cell)))
     )
 
 

@@ -1,4 +1,4 @@
-"""A transcript as rows of HTML: what the guest wrote, what was typed, and every mark, by time."""
+"""A transcript as rows of HTML: what the guest wrote, what was typed, and every mark, in order of time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAMES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """Which rendition is switched on; the default is plain text.
+    """How text is displayed; the default is plain.
 
     Attributes:
         flags: CSS classes such as "bold", sorted.
@@ -48,9 +48,9 @@ _UNSET = {22: {"bold", "dim"}, 23: {"italic"}, 24: {"under"}, 27: {"reverse"}, 2
 
 
 def apply_sgr(style: Style, sequence: bytes) -> Style:
-    """Return `style` after the escape sequence `ESC [ … m`; codes that are not known change nothing.
+    """Return `style` after the escape sequence `ESC [ … m`; unknown codes change nothing.
 
-    Of 256 and 24-bit colours (38, 48) only the first 16 are shown; their arguments are skipped.
+    Of 256 and 24-bit colours (38, 48) only the first 16 are shown; the arguments of others are skipped.
     """
     codes = [int(code or 0) for code in re.split(rb"[;:]", sequence[2:-1])]
     position = 0
@@ -84,7 +84,7 @@ def _apply_code(style: Style, code: int) -> Style:
 
 
 def _extended(style: Style, codes: list[int]) -> tuple[Style, int]:
-    """Return the style after 38;5;N or 38;2;R;G;B, and how many codes that took."""
+    """Return the style after 38;5;N or 38;2;R;G;B, and the number of codes used."""
     if codes[1:2] == [2]:
         return style, 5
     if codes[1:2] != [5]:
@@ -105,7 +105,7 @@ class ConsoleRow:
 
     Attributes:
         start: offset of its first byte.
-        end: one past its last, the line end included.
+        end: offset after its last byte, the line end included.
         html: its text, safe to put between tags.
     """
 
@@ -115,7 +115,7 @@ class ConsoleRow:
 
 
 def render_lines(data: bytes, *, start: int = 0) -> Iterator[ConsoleRow]:
-    """Yield `data` line by line; `start` is the offset of its first byte. Colours last over line ends."""
+    """Yield `data` line by line; `start` is the offset of its first byte. Colours carry over lines."""
     style = PLAIN
     position = 0
     while position < len(data):
@@ -145,7 +145,7 @@ def _styled(text: bytes, classes: str) -> str:
 
 
 def tame(data: bytes) -> str:
-    """Return `data` as text with lines and colours, every other control made visible; for attachments."""
+    """Return `data` as text with its lines and colours, other controls made visible; for attachments."""
     lines = (line.removesuffix(b"\r") for line in data.split(b"\n"))
     return "\n".join("".join(map(_tamed, _TOKEN.finditer(line))) for line in lines)
 
@@ -157,21 +157,21 @@ def _tamed(match: re.Match[bytes]) -> str:
 
 
 def plain(data: bytes) -> str:
-    """Return `data` as text with lines and without any control character; for JUnit and terminals."""
+    """Return `data` as text with its lines but no control characters; for JUnit and terminals."""
     return "\n".join(escape(line.removesuffix(b"\r")) for line in data.split(b"\n"))
 
 
 LIMIT = 1_000_000
-"""Bytes of a transcript that a page shows whole; of longer ones it shows both ends."""
+"""Bytes of the longest transcript that a page shows whole; of longer ones it shows both ends."""
 _HEAD, _TAIL = 200_000, 500_000
-_BEFORE, _AFTER = 4000, 1200  # bytes around the decisive place that an excerpt looks at
+_BEFORE, _AFTER = 4000, 1200  # bytes around the decisive place that an excerpt considers
 _LINES_BEFORE, _LINES_AFTER = 12, 4
 _Note = TypeVar("_Note", Mark, Typed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Bytes `[start, end)` to show in another light; `css` says in which ("hit", "found", "expected")."""
+    """Bytes `[start, end)` to highlight in the class `css` ("hit", "found", "expected")."""
 
     start: int
     end: int
@@ -179,7 +179,7 @@ class Span:
 
 
 def render_console(transcript: Transcript, spans: Sequence[Span] = (), *, limit: int = LIMIT) -> str:
-    """Return the whole transcript as rows; of one longer than `limit` both ends, and how much is left out."""
+    """Return the transcript as rows; if longer than `limit`, both ends and how much is left out."""
     size = len(transcript)
     if size <= limit:
         return "".join(_rows(transcript, 0, size, spans))
@@ -190,7 +190,7 @@ def render_console(transcript: Transcript, spans: Sequence[Span] = (), *, limit:
 
 
 def render_excerpt(transcript: Transcript, focus: Span, spans: Sequence[Span] = ()) -> str:
-    """Return the rows around `focus`, without anchors: a dozen lines before it and a few behind."""
+    """Return the rows around `focus`, without anchors: a dozen lines before it and a few after."""
     start = _line_start(transcript, max(0, focus.start - _BEFORE))
     end = min(len(transcript), focus.end + _AFTER)
     lines = list(render_lines(transcript.read(start, end), start=start))
@@ -214,15 +214,15 @@ def _line_start(transcript: Transcript, offset: int) -> int:
 def _rows(
     transcript: Transcript, start: int, end: int, spans: Sequence[Span], *, anchors: bool = True
 ) -> Iterator[str]:
-    """Yield the rows of `[start, end)`; a mark inside a line stands behind the line."""
+    """Yield the rows of `[start, end)`; a mark inside a line follows the line."""
     notes = _notes(transcript, start, end)
     pending = next(notes, None)
-    lights = _Lights(spans)
+    highlights = _Highhighlights(spans)
     for line in _stamped(transcript, start, end):
         while pending is not None and pending[0] <= line[1].start:
             yield pending[1]
             pending = next(notes, None)
-        yield _row(*line, lights.on(line[1]), anchors=anchors)
+        yield _row(*line, highlights.on(line[1]), anchors=anchors)
     while pending is not None:
         yield pending[1]
         pending = next(notes, None)
@@ -237,20 +237,20 @@ def _stamped(transcript: Transcript, start: int, end: int) -> Iterator[tuple[flo
         yield (chunks[index].at if chunks else 0.0), line
 
 
-class _Lights:
-    """Which spans touch a line, for lines in order: a flood has thousands of both."""
+class _Highhighlights:
+    """The spans that touch a line, for lines in order: a flood has thousands of both."""
 
     def __init__(self, spans: Sequence[Span]) -> None:
         lasting = [span for span in spans if span.end > span.start]
         self._waiting = sorted(lasting, key=lambda span: span.start, reverse=True)
-        self._lit: list[Span] = []
+        self._active: list[Span] = []
 
     def on(self, line: ConsoleRow) -> list[Span]:
         while self._waiting and self._waiting[-1].start < line.end:
-            self._lit.append(self._waiting.pop())
-        if self._lit:
-            self._lit = [span for span in self._lit if span.end > line.start]
-        return self._lit
+            self._active.append(self._waiting.pop())
+        if self._active:
+            self._active = [span for span in self._active if span.end > line.start]
+        return self._active
 
 
 def _row(at: float, line: ConsoleRow, spans: Sequence[Span], *, anchors: bool) -> str:
@@ -261,7 +261,7 @@ def _row(at: float, line: ConsoleRow, spans: Sequence[Span], *, anchors: bool) -
 
 
 def anchor_of(start: int) -> str:
-    """Return the id of the place in a rendered console where a span begins at byte `start`."""
+    """Return the id, in a rendered console, of a span that begins at byte `start`."""
     return f"b{start}"
 
 
@@ -302,8 +302,8 @@ def _sentence(mark: Mark) -> str:
 
 
 def focus_of(spans: Sequence[Span], transcript: Transcript) -> Span:
-    """Return the place that a reader must see first: the last hit, else the first find, else the end."""
+    """Return the place to show first: the last hit, else the first finding, else the end."""
     hits = [span for span in spans if span.css == "hit"]
     finds = [span for span in spans if span.css == "found"]
-    size = len(transcript)
-    return (hits[-1:] or finds[:1] or [Span(start=size, end=size, css="")])[0]
+    end = len(transcript)
+    return (hits[-1:] or finds[:1] or [Span(start=end, end=end, css="")])[0]

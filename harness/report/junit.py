@@ -14,7 +14,7 @@ from harness.report.model import CellResult, RunResult
 
 JUNIT_FILE = "junit.xml"
 _TAIL = 8000
-"""Bytes of each transcript's end that go into the file."""
+"""Bytes at the end of each transcript that go into the file."""
 
 
 def write_junit(run: RunResult, run_dir: Path) -> Path:
@@ -29,7 +29,7 @@ def write_junit(run: RunResult, run_dir: Path) -> Path:
 
 
 def render_junit(run: RunResult, tails: dict[str, bytes]) -> bytes:
-    """Return the XML; `tails` holds the last bytes of each cell's console by cell id."""
+    """Return the XML; `tails` has the last bytes of each cell's console, by cell id."""
     counts = {
         "tests": str(len(run.cells)),
         "failures": str(_count(run, "failed")),

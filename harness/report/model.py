@@ -1,4 +1,4 @@
-"""The run result: what `ttylab run --json FILE` writes and every report is made from (version 1)."""
+"""The run result: `ttylab run --json FILE` writes it, and every report is made from it (version 1)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RESULT_FILE = "result.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRecord:
-    """Which cell: the fixed words of `ttylab run --list --json`."""
+    """Which cell; the names are those of `ttylab run --list --json`."""
 
     id: str
     image: str
@@ -31,7 +31,7 @@ class CellRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingRecord:
-    """A signature found in the transcript; `expected` where the scenario allows it."""
+    """A signature found in the transcript; `expected` if the scenario allows it."""
 
     rule: str
     kind: str
@@ -55,7 +55,7 @@ class StageRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
-    """A step of the scenario; `end` is None where it never ended."""
+    """A step of the scenario; `end` is None if it never ended."""
 
     text: str
     begin: float
@@ -67,7 +67,7 @@ class StepRecord:
 class CellResult:
     """Everything about one cell's run.
 
-    Files lie in `directory` (relative to the run's directory): console.bin, timeline.jsonl, argv.json,
+    Its files are in `directory` (relative to the run's directory): console.bin, timeline.jsonl, argv.json,
     qemu.stderr, result.json.
     """
 
@@ -123,7 +123,7 @@ def load_run(path: Path) -> RunResult:
     """Read a run result; `path` is the file or the run's directory.
 
     Raises:
-        SpecError: it can't be read or is of another version.
+        SpecError: it can't be read or has another version.
     """
     file = path / RUN_FILE if path.is_dir() else path
     origin = f"{file}: no run result of version {VERSION}"

@@ -15,17 +15,8 @@ PACKAGES = NodePackages(
 
 
 def node_modules() -> Path | None:
-    """Return the installed packages, or None; this never installs anything."""
+    """Return the directory of the installed packages, or None; never installs anything."""
     return PACKAGES.find()
-
-
-def ensure_node_modules() -> Path:
-    """Return the packages, installed first if they are not there.
-
-    Raises:
-        MissingPrerequisite: they can't be installed.
-    """
-    return PACKAGES.ensure()
 
 
 def main() -> int:

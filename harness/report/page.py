@@ -44,7 +44,7 @@ _DIRECTORY = Path(__file__).parent / "templates"
 def render_page(
     template: str, values: Mapping[str, object], *, scripts: tuple[str, ...] = ("page.js",)
 ) -> bytes:
-    """Return the page as UTF-8; `scripts` are the files that its only inline script is made of."""
+    """Return the page as UTF-8; its only inline script is made of the files `scripts`."""
     script = "".join(source(name) for name in scripts)
     known = {
         "style": Markup(source("style.css")),  # noqa: S704 - our own file
@@ -58,14 +58,8 @@ def render_page(
     )
 
 
-def render_comparison(old: RunResult, new: RunResult) -> str:
-    """Return the section that says what changed from `old` to `new`, as HTML."""
-    module = _environment().get_template("parts.html").module
-    return str(module.comparison(compare_runs(old, new)))  # type: ignore[attr-defined]
-
-
 def policy(*scripts: str, wasm: bool = False) -> str:
-    """Return a Content-Security-Policy under which exactly `scripts` run and nothing is fetched."""
+    """Return a Content-Security-Policy that lets exactly `scripts` run and nothing be fetched."""
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in scripts
     ]
@@ -78,7 +72,7 @@ def policy(*scripts: str, wasm: bool = False) -> str:
 
 @cache
 def source(name: str) -> str:
-    """Return a file of the templates' directory as it is."""
+    """Return the text of a file in the templates' directory."""
     return (_DIRECTORY / name).read_text(encoding="utf-8")
 
 
@@ -95,28 +89,24 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {
-        "visible": _visible,
-        "duration": duration,
-        "latency": latency,
-    }
+    environment.filters |= {"visible": _visible, "duration": duration, "latency": latency}
     return environment
 
 
 REPORT_DIRECTORY = "report"
 PLAYED = 400_000
-"""Bytes of a transcript that a recording holds."""
-_LINKS = (
-    ("Allure report", "allure-report/index.html"),
-    ("run.json", "run.json"),
-    ("junit.xml", "junit.xml"),
-)
+"""Bytes of a transcript that go into a recording."""
+_LINKS = {
+    "Allure report": "allure-report/index.html",
+    "run.json": "run.json",
+    "junit.xml": "junit.xml",
+}
 _PLAYER = Path("asciinema-player") / "dist" / "bundle"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CastPlayer:
-    """The player of recordings: what its page takes from npm."""
+    """The npm package that plays recordings: what a page takes from it."""
 
     script: str
     style: str
@@ -131,7 +121,7 @@ def write_report(
         run: what to report.
         run_dir: the run's directory; cells without files there are reported as such.
         old: an earlier run to compare with.
-        notes: lines about what is missing in the report, shown in its head.
+        notes: lines about what is missing from the report, shown at its top.
 
     Raises:
         FileError: it can't be written; an older report stays as it was.
@@ -173,7 +163,7 @@ def _index(
             "run": run,
             "headline": headline(run),
             "facts": facts_of(run),
-            "links": [(name, f"../{path}") for name, path in _LINKS if (run_dir / path).exists()],
+            "links": [(name, f"../{path}") for name, path in _LINKS.items() if (run_dir / path).exists()],
             "notes": notes,
             "cells": bad_first(cells),
             "grid": view_grid(cells),
@@ -202,7 +192,7 @@ def _write_cell(
 
 
 def read_transcript(directory: Path) -> tuple[Transcript | None, str]:
-    """Return a cell's transcript, or None and why there is none."""
+    """Return a cell's transcript and "", or None and the reason."""
     try:
         return load_transcript(directory), ""
     except SpecError:
@@ -226,7 +216,7 @@ def _cell_page(run: RunResult, view: CellView, transcript: Transcript | None, *,
             "cast": transcript is not None,
             "files": f"../../{result.directory}",
             "argv": _argv(result, files),
-            "stderr": plain(_read(files / "qemu.stderr")),
+            "stderr": plain(read_kept(files / "qemu.stderr")),
             "images": view_images(replace(run, cells=(result,))) if result.image else [],
         },
     )
@@ -256,9 +246,9 @@ def _play_page(view: CellView, cast: str, player: CastPlayer) -> bytes:
 
 
 def _argv(result: CellResult, files: Path) -> str:
-    """Return QEMU's command line, one option a line."""
+    """Return QEMU's command line, one option per line."""
     try:
-        words = json.loads(_read(files / "argv.json") or b"null")
+        words = json.loads(read_kept(files / "argv.json") or b"null")
     except ValueError:
         words = None
     listed = result.argv or (words if isinstance(words, list) else [])
@@ -271,7 +261,8 @@ def _argv(result: CellResult, files: Path) -> str:
     return "\n".join(lines) or "not known"
 
 
-def _read(path: Path) -> bytes:
+def read_kept(path: Path) -> bytes:
+    """Return a kept file's bytes; none if it is missing."""
     try:
         return path.read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""All reports of a run, each made even if another can't be."""
+"""All reports of a run; one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emulator.errors import FileError
-from harness.report.allure import RESULTS_DIRECTORY, write_environment
-from harness.report.allure_html import ALLURE_REPORT_DIRECTORY, generate_html
+from harness.report.allure import ALLURE_REPORT_DIRECTORY, RESULTS_DIRECTORY, generate_html, write_environment
 from harness.report.junit import write_junit
 from harness.report.model import RunResult
 from harness.report.page import REPORT_DIRECTORY, write_report
@@ -22,10 +21,10 @@ def write_reports(
     history: Path | None = None,
     allure: bool = True,
 ) -> list[str]:
-    """Write JUnit, Allure's report and the HTML report; return why one could not be made, a line each.
+    """Write JUnit, Allure's report and the HTML report; return a line for each that could not be made.
 
     Args:
-        run: what to report; run.json is not written here (`run_file.write_run`).
+        run: what to report; run.json is not written here (`model.write_run` does that).
         run_dir: the run's directory.
         old: an earlier run to compare with.
         history: Allure's file of earlier runs, to which this run is added.

@@ -1,8 +1,7 @@
 """The timeline of a cell as an SVG picture: boots, stages, steps, stimuli, events, findings, output.
 
-The picture stands for itself: colours follow the reader's light or dark scheme, every shape has a
-tooltip, and no colour says anything that a word or a form does not say too. The same input gives
-the same text.
+The picture is self-contained: colours follow the reader's light or dark scheme, every shape has a tooltip,
+and no colour says anything that a word or a shape does not say too. The same input gives the same text.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ _STYLE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A stretch of time in a lane; `css` names its look, `label` stands in it where there is room."""
+    """A period in a lane; `css` is its class, `label` is written in it if there is room."""
 
     begin: float
     end: float
@@ -62,7 +61,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A moment in a lane; `until` draws a whisker to the moment when it took effect."""
+    """A moment in a lane; a line is drawn from it to `until`, when it took effect."""
 
     at: float
     css: str
@@ -73,12 +72,12 @@ class Point:
 
 @dataclass(slots=True)
 class Canvas:
-    """The picture while it grows downwards.
+    """The picture, growing downwards.
 
     Attributes:
-        end: seconds that the whole width stands for.
+        end: seconds that the whole width covers.
         y: top of the next lane.
-        parts: the SVG so far.
+        parts: the SVG so far; what is added must be escaped already.
     """
 
     end: float
@@ -86,23 +85,21 @@ class Canvas:
     parts: list[str] = field(default_factory=list)
 
     def x(self, at: float) -> float:
-        """Return where the second `at` lies, from the left."""
+        """Return the x coordinate of the second `at`."""
         span = WIDTH - _LEFT - _RIGHT
         return _LEFT + span * min(max(at / self.end, 0.0), 1.0)
 
-    def add(self, svg: str) -> None:
-        """Draw `svg`, which must be safe by itself."""
-        self.parts.append(svg)
-
     def lane(self, name: str, height: float) -> float:
-        """Begin a lane; return its top."""
+        """Start a lane; return its top."""
         top = self.y
-        self.add(f'<text class="lane" x="{_LEFT - 8}" y="{top + 14:.1f}" text-anchor="end">{name}</text>')
+        self.parts.append(
+            f'<text class="lane" x="{_LEFT - 8}" y="{top + 14:.1f}" text-anchor="end">{name}</text>'
+        )
         self.y += height + _GAP
         return top
 
     def picture(self, name: str) -> str:
-        """Return the finished `<svg>` with its time axis; `name` says what it shows."""
+        """Return the finished `<svg>` with its time axis; `name` is for screen readers."""
         axis = _axis(self)
         height = f"{self.y + 20:.0f}"
         label = _safe(f"timeline of {name}, {self.end:.1f} seconds")
@@ -126,7 +123,7 @@ def draw_bars(canvas: Canvas, name: str, bars: Sequence[Bar]) -> None:
     for bar in bars:
         left, right = canvas.x(bar.begin), canvas.x(bar.end)
         width = max(right - left, 1.5)
-        canvas.add(
+        canvas.parts.append(
             f"<g><title>{_safe(bar.says)}</title>"
             f'<rect class="{bar.css}" x="{left:.1f}" y="{top:.1f}" '
             f'width="{width:.1f}" height="{_BAR}" rx="2"/>'
@@ -134,8 +131,8 @@ def draw_bars(canvas: Canvas, name: str, bars: Sequence[Bar]) -> None:
         room = int((width - 8) / _CHARACTER)
         if room >= 3 or (room >= 1 and name == "steps"):
             label = _safe(_shortened(bar.label, room))
-            canvas.add(f'<text x="{left + 4:.1f}" y="{top + 14:.1f}">{label}</text>')
-        canvas.add("</g>")
+            canvas.parts.append(f'<text x="{left + 4:.1f}" y="{top + 14:.1f}">{label}</text>')
+        canvas.parts.append("</g>")
 
 
 def _shortened(label: str, room: int) -> str:
@@ -148,22 +145,22 @@ def _shortened(label: str, room: int) -> str:
 
 
 def draw_points(canvas: Canvas, name: str, points: Sequence[Point]) -> None:
-    """Draw a lane of points with labels where there is room; nothing if there are none."""
+    """Draw a lane of points, with labels where there is room; nothing if there are none."""
     if not points:
         return
     rows, used = _placed(canvas, points)
     top = canvas.lane(name, _ROW * used + 5)
     for point, row in zip(points, rows, strict=True):
         x, y = canvas.x(point.at), top + 10 + _ROW * max(row, 0)
-        canvas.add(f"<g><title>{_safe(point.says)}</title>")
+        canvas.parts.append(f"<g><title>{_safe(point.says)}</title>")
         if point.until is not None and canvas.x(point.until) - x > 1:
-            canvas.add(
+            canvas.parts.append(
                 f'<line class="{point.css}" x1="{x:.1f}" y1="{y}" x2="{canvas.x(point.until):.1f}" y2="{y}"/>'
             )
-        canvas.add(f'<path class="{point.css}" d="{_shape(point.css, x, y)}"/>')
+        canvas.parts.append(f'<path class="{point.css}" d="{_shape(point.css, x, y)}"/>')
         if row >= 0:
-            canvas.add(_label(canvas, point, y))
-        canvas.add("</g>")
+            canvas.parts.append(_label(canvas, point, y))
+        canvas.parts.append("</g>")
 
 
 def _shape(css: str, x: float, y: float) -> str:
@@ -184,7 +181,7 @@ def _clipped(label: str) -> str:
 
 
 def _anchored(canvas: Canvas, point: Point) -> tuple[float, str]:
-    """Return where a label stands: behind its point, or before it where the picture ends."""
+    """Return x and anchor of a label: after its point, or before it at the right edge."""
     x = canvas.x(point.at)
     behind = max(x, canvas.x(point.until or 0.0)) + 8
     fits = behind + _CHARACTER * len(_clipped(point.label)) <= WIDTH
@@ -192,7 +189,7 @@ def _anchored(canvas: Canvas, point: Point) -> tuple[float, str]:
 
 
 def _placed(canvas: Canvas, points: Sequence[Point]) -> tuple[list[int], int]:
-    """Return a row for each point, -1 where its label must be left out, and how many rows there are."""
+    """Return a row for each point, -1 if its label must be left out, and the number of rows."""
     taken: list[list[tuple[float, float]]] = [[] for _ in range(_ROWS)]
     rows = []
     for point in points:
@@ -208,7 +205,7 @@ def _placed(canvas: Canvas, points: Sequence[Point]) -> tuple[list[int], int]:
 
 
 def draw_output(canvas: Canvas, chunks: Sequence[Chunk]) -> None:
-    """Draw how many bytes came each second; nothing without chunks."""
+    """Draw how many bytes came per second; nothing if there are no chunks."""
     if not chunks:
         return
     bins = [0.0] * _BINS
@@ -221,7 +218,7 @@ def draw_output(canvas: Canvas, chunks: Sequence[Chunk]) -> None:
     path = "".join(f"V{base - _PLOT * value / peak:.1f}h{step:.2f}" for value in bins)
     rate = peak * _BINS / canvas.end
     says = f"{chunks[-1].end} bytes, at most {_rate(rate)}"
-    canvas.add(
+    canvas.parts.append(
         f'<g><title>{says}</title><path class="out" d="M{_LEFT} {base:.1f}{path}V{base:.1f}z"/>'
         f'<text class="tick" x="{_LEFT - 8}" y="{top + 28:.1f}" text-anchor="end">{_rate(rate)}</text></g>'
     )
@@ -248,11 +245,11 @@ _SAID_BY_RUNNING = frozenset({"started", "RESUME"})  # within milliseconds befor
 
 
 def render_timeline(result: CellResult, transcript: Transcript | None) -> str:
-    """Return the timeline as one `<svg>` element that may stand in HTML or in a file of its own.
+    """Return the timeline as one `<svg>` element, for HTML or a separate file.
 
     Args:
         result: the cell's record.
-        transcript: its console, or None if it is lost: then the lanes made from it are left out.
+        transcript: its console; None if it is lost, and the lanes made from it are left out.
     """
     chunks = transcript.chunks if transcript is not None else ()
     marks = transcript.marks if transcript is not None else ()
@@ -269,7 +266,7 @@ def render_timeline(result: CellResult, transcript: Transcript | None) -> str:
 
 
 def second_of(offset: int, chunks: Sequence[Chunk]) -> float:
-    """Return when byte `offset` came, in seconds; the last stamp for what lies behind the end."""
+    """Return when byte `offset` came, in seconds; past the end, the last time there is."""
     if not chunks:
         return 0.0
     index = bisect_right(chunks, offset, key=lambda chunk: chunk.start) - 1
@@ -285,20 +282,17 @@ def _end(result: CellResult, chunks: Sequence[Chunk], marks: Sequence[Mark]) -> 
 
 
 def _boots(stages: Sequence[StageRecord], end: float) -> list[Bar]:
-    begins: dict[int, float] = {}
-    for stage in stages:
-        begins.setdefault(stage.boot, stage.at)
-    starts = sorted(begins.items())
-    ends = [at for _, at in starts[1:]] + [end]
+    firsts = _firsts(stages)
+    ends = [first.at for first in firsts[1:]] + [end]
     return [
         Bar(
-            begin=0.0 if index == 0 else at,
+            begin=0.0 if first is firsts[0] else first.at,
             end=until,
             css="boot",
-            label=f"boot {boot + 1}",
-            says=f"boot {boot + 1}: {at:.2f} to {until:.2f} s",
+            label=f"boot {first.boot + 1}",
+            says=f"boot {first.boot + 1}: {first.at:.2f} to {until:.2f} s",
         )
-        for index, ((boot, at), until) in enumerate(zip(starts, ends, strict=False))
+        for first, until in zip(firsts, ends, strict=False)
     ]
 
 
@@ -318,6 +312,7 @@ def _stages(stages: Sequence[StageRecord], boots: Sequence[Bar]) -> list[Bar]:
 
 
 def _firsts(stages: Iterable[StageRecord]) -> list[StageRecord]:
+    """Return the first stage of each boot."""
     firsts: dict[int, StageRecord] = {}
     for stage in stages:
         firsts.setdefault(stage.boot, stage)
@@ -361,24 +356,17 @@ def _stimuli(result: CellResult, marks: Sequence[Mark]) -> list[Point]:
 
 
 def _latency(injection: Injection) -> str:
-    if injection.latency_s is None:
-        return "(no effect)"
-    return f"+{1000 * injection.latency_s:.0f} ms"
+    return "(no effect)" if injection.latency_s is None else f"+{1000 * injection.latency_s:.0f} ms"
 
 
 def _events(marks: Sequence[Mark]) -> list[Point]:
-    """Return QMP events and changes of power; equal ones within 100 ms count as one.
-
-    See docs/facts/qemu.md 4.
-    """
+    """Return QMP events and power changes; equal ones within 100 ms count as one (docs/facts/qemu.md 4)."""
     points: list[Point] = []
     for mark in marks:
-        if mark.kind not in {MarkKind.QMP, MarkKind.MACHINE} or mark.name in _SAID_BY_RUNNING:
-            continue
-        if any(point.label == mark.name and mark.at - point.at < 0.1 for point in points):
-            continue
-        says = f"{mark.kind.value}: {mark.name} at {mark.at:.3f} s"
-        points.append(Point(at=mark.at, css="event", label=mark.name, says=says))
+        is_event = mark.kind in {MarkKind.QMP, MarkKind.MACHINE} and mark.name not in _SAID_BY_RUNNING
+        if is_event and not any(one.label == mark.name and mark.at - one.at < 0.1 for one in points):
+            says = f"{mark.kind.value}: {mark.name} at {mark.at:.3f} s"
+            points.append(Point(at=mark.at, css="event", label=mark.name, says=says))
     return points
 
 

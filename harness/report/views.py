@@ -1,4 +1,4 @@
-"""What the pages show, taken from the run result and transcripts; the templates only lay it out."""
+"""What the pages show, taken from the run result and transcripts; templates only lay it out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from emulator.console.transcript import Transcript
 from emulator.guest_text.printable import visible
-from harness.report.comparison import target_of
+from harness.report.comparison import cpus, target_of
 from harness.report.console_html import Span, focus_of, render_excerpt
 from harness.report.model import CellResult, RunResult
 from harness.report.timeline import render_timeline
@@ -19,7 +19,7 @@ SYMBOLS = {"passed": "✓", "failed": "✗", "broken": "!", "skipped": "-"}
 MEANINGS = {
     "passed": "passed",
     "failed": "failed: the guest's fault",
-    "broken": "broken: the lab's fault, nothing is known of the guest",
+    "broken": "broken: the lab's fault, nothing is known about the guest",
     "skipped": "skipped: the target can't do it",
 }
 
@@ -32,11 +32,11 @@ class CellView:
         result: its record.
         page: name of its page, without directory and suffix.
         target: what it ran on.
-        symbol: sign of its verdict.
-        boot_s: seconds of the first boot to its last stage, or None.
-        excerpt: rows of the transcript around the decisive place, as HTML; empty if there is no transcript.
+        symbol: of its verdict.
+        boot_s: seconds from power-on to the last stage of the first boot; None without one.
+        excerpt: rows of the transcript around the decisive place, as HTML; empty without a transcript.
         timeline: SVG.
-        lost: why there is no transcript, or why it is not whole; empty if it is.
+        lost: why there is no transcript or only part of it; empty if it is whole.
         player: whether there is a page that plays its recording.
     """
 
@@ -58,7 +58,7 @@ class CellView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageView:
-    """An image that the run used, as its provenance names it."""
+    """An image that the run used, from its provenance."""
 
     name: str
     kernel: str
@@ -78,7 +78,7 @@ class GridView:
 def view_cell(
     result: CellResult, transcript: Transcript | None, *, lost: str = "", player: bool = False
 ) -> CellView:
-    """Return what the pages show of a cell; only bad cells get an excerpt and a timeline for the overview."""
+    """Return what the pages show of a cell; only bad cells get an excerpt."""
     is_bad = result.status in {"failed", "broken"}
     excerpt = ""
     if is_bad and transcript is not None and len(transcript):
@@ -98,7 +98,7 @@ def view_cell(
 
 
 def spans_of(result: CellResult) -> tuple[Span, ...]:
-    """Return the places of a transcript that matter: the evidence, and what was found."""
+    """Return the places in a transcript that matter: evidence and findings."""
     found = [
         Span(start=each.start, end=each.end, css="expected" if each.expected or each.suppressed else "found")
         for each in result.findings
@@ -107,7 +107,7 @@ def spans_of(result: CellResult) -> tuple[Span, ...]:
 
 
 def page_of(cell_id: str) -> str:
-    """Return a file name for a cell's page; ids that are no file names get a hash in place of what is odd."""
+    """Return a file name for a cell's page; an id that is no file name is cleaned and gets a hash."""
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,180}", cell_id):
         return cell_id
     digest = hashlib.sha256(cell_id.encode("utf-8", "backslashreplace")).hexdigest()[:12]
@@ -120,7 +120,7 @@ def _boot_s(result: CellResult) -> float | None:
 
 
 def bad_first(cells: Iterable[CellView]) -> list[CellView]:
-    """Return the cells in order of how much they ask for a look, then by id."""
+    """Return the cells, the worst verdicts first, then by id."""
     return sorted(cells, key=lambda cell: (STATUSES.index(cell.result.status), cell.result.cell.id))
 
 
@@ -130,9 +130,7 @@ def view_grid(cells: Sequence[CellView]) -> GridView:
     targets = sorted({target for target, _ in places})
     scenarios = sorted({scenario for _, scenario in places})
     return GridView(
-        targets=tuple(
-            (image, machine, firmware, _cpus(vcpus)) for image, machine, firmware, vcpus in targets
-        ),
+        targets=tuple((image, machine, firmware, cpus(count)) for image, machine, firmware, count in targets),
         rows=tuple(
             (scenario, tuple(places.get((target, scenario)) for target in targets)) for scenario in scenarios
         ),
@@ -144,12 +142,8 @@ def _place(cell: CellView) -> tuple[tuple[str, str, str, int], str]:
     return (record.image, record.machine, record.firmware, record.vcpus), record.scenario
 
 
-def _cpus(count: int) -> str:
-    return f"{count} vCPU{'s' if count > 1 else ''}"
-
-
 def view_images(run: RunResult) -> list[ImageView]:
-    """Return the images of the run, one line for each that differs in anything."""
+    """Return the images of the run, one for each name and set of digests."""
     found: dict[tuple[str, str], ImageView] = {}
     for result in run.cells:
         facts = result.image
@@ -178,10 +172,8 @@ def _package(value: object) -> str:
 
 
 def headline(run: RunResult) -> str:
-    """Return the run's end in one sentence."""
-    bad = [
-        f"{run.summary.get(status, 0)} {status}" for status in ("failed", "broken") if run.summary.get(status)
-    ]
+    """Return the run's result in one sentence."""
+    bad = [f"{run.summary[status]} {status}" for status in ("failed", "broken") if run.summary.get(status)]
     total = len(run.cells)
     if run.interrupted:
         return f"Interrupted after {total} cells" + (f": {', '.join(bad)}" if bad else "")
@@ -194,7 +186,7 @@ def headline(run: RunResult) -> str:
 
 
 def facts_of(run: RunResult) -> list[tuple[str, str]]:
-    """Return what a reader asks first of a run, as names and values."""
+    """Return what a reader first wants to know about a run, as names and values."""
     facts = [
         ("started", run.started_utc[:19].replace("T", " ") + " UTC"),
         ("took", duration(run.duration_s)),
@@ -211,10 +203,10 @@ def facts_of(run: RunResult) -> list[tuple[str, str]]:
 
 
 def _starts_of(run: RunResult) -> str:
-    """Return how many cells went on from snapshots, how many booted, and for how many a state failed."""
+    """Return how many cells were forked from snapshots, how many booted, and how many of those lacked one."""
     forked = sum(cell.start.startswith("forked") for cell in run.cells)
     failed = sum(cell.start.startswith("booted: ") for cell in run.cells)
-    booted = f"{len(run.cells) - forked} booted" + (f" ({failed} for want of a state)" if failed else "")
+    booted = f"{len(run.cells) - forked} booted" + (f" ({failed} for want of a snapshot)" if failed else "")
     return f"{forked} forked from snapshots, {booted}" if forked else booted
 
 
@@ -227,7 +219,7 @@ def _fact(value: object) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return `seconds` for people."""
+    """Return `seconds` in words."""
     if seconds < 100:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -235,7 +227,7 @@ def duration(seconds: float) -> str:
 
 
 def latency(seconds: float | None) -> str:
-    """Return a latency for people, in ms below a second."""
+    """Return a latency in words, in ms below a second."""
     if seconds is None:
         return "no effect seen"
     return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"

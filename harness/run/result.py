@@ -80,8 +80,7 @@ def cell_result(
         around: what else is known about its run.
         given: its verdict, if it was not played to its end; else it is judged.
     """
-    is_skipped = given is not None and given.status is Status.SKIPPED
-    findings = () if is_skipped else scan_boots(transcript.read(), boot_offsets(transcript))
+    findings = _scan(transcript, given)
     judgement = judge(scenario, transcript, findings, given=given)
     verdict = judgement.verdict
     return CellResult(
@@ -97,7 +96,7 @@ def cell_result(
         evidence=verdict.evidence,
         injections=verdict.injections,
         findings=_findings(findings, judgement.alarms),
-        stages=tuple(StageRecord(boot=s.boot, stage=s.stage.value, at=s.at) for s in find_stages(transcript)),
+        stages=_stages(transcript),
         steps=tuple(_step(played) for played in judgement.steps),
         started_utc=around.started_utc,
         duration_s=around.duration_s,
@@ -114,6 +113,17 @@ def cell_result(
         start=around.start,
         shares=tuple(around.shares),
     )
+
+
+def _scan(transcript: Transcript, given: Verdict | None) -> tuple[Finding, ...]:
+    """Return the findings of all boots; none where the cell was not tried."""
+    if given is not None and given.status is Status.SKIPPED:
+        return ()
+    return scan_boots(transcript.read(), boot_offsets(transcript))
+
+
+def _stages(transcript: Transcript) -> tuple[StageRecord, ...]:
+    return tuple(StageRecord(boot=s.boot, stage=s.stage.value, at=s.at) for s in find_stages(transcript))
 
 
 def _findings(findings: Iterable[Finding], alarms: Iterable[Alarm]) -> tuple[FindingRecord, ...]:

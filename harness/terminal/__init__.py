@@ -1,1 +1,1 @@
-"""A person at a console: terminal, escape menu, attaching, booting, reproducing."""
+"""A person at a console: terminal, escape menu, attaching and booting."""

@@ -1,4 +1,4 @@
-"""The escape menu of an attached terminal: typed bytes in, text to send and acts out; pure."""
+"""The escape menu of an attached terminal: takes typed bytes, gives text to send and acts; pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from enum import StrEnum
 from typing import TypeAlias
 
 ESCAPE = 0x1D
-"""Ctrl-], as telnet and virsh have it."""
+"""Ctrl-], as in telnet and virsh."""
 
 
 class MenuAct(StrEnum):
-    """What the menu can do; the values of those for the machine are the words of its control socket."""
+    """What the menu can do; values for the machine are requests of its control socket."""
 
     NMI = "nmi"
     RESET = "reset"
@@ -26,7 +26,7 @@ class MenuAct(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SysRqKey:
-    """Ask for a system request by BREAK and this byte."""
+    """A system request: BREAK and this byte."""
 
     key: bytes
 
@@ -38,7 +38,7 @@ _KEYS: Mapping[int, tuple[MenuAct, str]] = {
     ord("r"): (MenuAct.RESET, "reset (hard)"),
     ord("p"): (MenuAct.POWER_BUTTON, "press the power button"),
     ord("o"): (MenuAct.POWER_OFF, "cut the power"),
-    ord("O"): (MenuAct.POWER_ON, "give power again"),
+    ord("O"): (MenuAct.POWER_ON, "turn the power on"),
     ord("b"): (MenuAct.BREAK, "send a serial BREAK"),
     ord("?"): (MenuAct.HELP, "this help"),
     ord("h"): (MenuAct.HELP, "this help"),
@@ -47,7 +47,7 @@ _KEYS: Mapping[int, tuple[MenuAct, str]] = {
 
 
 def help_text(*, writable: bool, without: frozenset[MenuAct] = frozenset()) -> str:
-    """Return the menu as lines for a terminal in raw mode, but for what can't be done `without`."""
+    """Return the menu as lines for a terminal in raw mode, leaving out the acts in `without`."""
     lines = ["", "Ctrl-] and then:"]
     for key, (act, says) in _KEYS.items():
         if key != ord("h") and act not in without and (writable or act in {MenuAct.HELP, MenuAct.QUIT}):
@@ -63,13 +63,13 @@ def help_text(*, writable: bool, without: frozenset[MenuAct] = frozenset()) -> s
 
 
 class EscapeMenu:
-    """Takes what is typed, byte by byte; keeps its state between calls."""
+    """Reads what is typed, byte by byte; keeps its state between calls."""
 
     def __init__(self) -> None:
         self._state = "text"
 
     def feed(self, typed: bytes) -> list[MenuRequest]:
-        """Return what `typed` asks for, in order; text that belongs together stays together."""
+        """Return what `typed` requests, in order; consecutive text stays together."""
         requests: list[MenuRequest] = []
         text = bytearray()
         for byte in typed:

@@ -1,22 +1,26 @@
-"""A machine with a person in front of it."""
+"""A machine for a person at this terminal: describe it, boot it, or choose one that is running."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from emulator.console.links import CONSOLE_SOCKET, CONTROL_SOCKET
 from emulator.errors import SpecError
+from emulator.images.kinds import GuestImage
 from emulator.machine.ledger import Entry
 from emulator.machine.machine import open_machine
-from emulator.machine.spec import MachineSpec
+from emulator.machine.spec import Board, Device, Firmware, MachineSpec, MachineType
 from harness.run.lab import Lab
 from harness.terminal.terminal import LinkSockets, Terminal, greet
 
 
 def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
-    """Boot `spec` and attach this terminal until the user leaves; then the machine is gone.
+    """Boot `spec` and attach this terminal until the user leaves, which ends the machine.
 
     Raises:
         MissingPrerequisite, LabError: the machine can't be started.
@@ -45,7 +49,7 @@ def choose_machine(machines: Sequence[Entry], name: str) -> Entry:
     """Return the machine whose id is `name` or whose label contains it; the only one for "".
 
     Raises:
-        SpecError: none or several fit; the text lists them.
+        SpecError: none or several match; the text lists them.
     """
     exact = [one for one in machines if one.id == name]
     fitting = exact or [one for one in machines if name in one.label or one.id.startswith(name)]
@@ -55,3 +59,49 @@ def choose_machine(machines: Sequence[Entry], name: str) -> Entry:
     if not fitting:
         raise SpecError(f"no running machine fits {name!r}; running: {running}")
     raise SpecError(f"several machines fit {name!r}: {running}")
+
+
+_E = TypeVar("_E", bound=StrEnum)
+_MEMORY_MIB = 256
+
+
+def interactive_spec(
+    image: GuestImage,
+    *,
+    machine: str | None,
+    firmware: str | None,
+    vcpus: int | None,
+    memory_mib: int | None,
+    append: tuple[str, ...],
+    devices: tuple[str, ...],
+) -> MachineSpec:
+    """Return the machine that the options describe; None takes what suits the image.
+
+    Raises:
+        SpecError: an option is wrong; the text names it and what is allowed.
+    """
+    usual = image.usual_board
+    board = Board(
+        machine=word(MachineType, "machine", usual.machine if machine is None else machine),
+        firmware=word(Firmware, "firmware", usual.firmware if firmware is None else firmware),
+        words=append,
+    )
+    own = image.spec(board)
+    return replace(
+        own,
+        vcpus=own.vcpus if vcpus is None else vcpus,
+        memory_mib=max(own.memory_mib, _MEMORY_MIB) if memory_mib is None else memory_mib,
+        devices=frozenset(word(Device, "device", one) for one in devices),
+    )
+
+
+def word(enum: type[_E], field: str, value: str) -> _E:
+    """Return the member of `enum` that `value` names.
+
+    Raises:
+        SpecError: there is none; the text lists the members.
+    """
+    try:
+        return enum(value)
+    except ValueError:
+        raise SpecError(f"{field} is {value!r}; allowed: {', '.join(enum)}") from None

@@ -1,4 +1,4 @@
-"""A terminal, or a pipe, on a VM's console through a cloud service: bytes both ways, menu, reconnection."""
+"""A terminal or pipe on a VM's console through a cloud service: bytes both ways, menu, reconnection."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from harness.terminal.terminal import greet, kept_modes, raw_terminal, write_all
 CONNECT_S = 60.0
 INPUT_S = 60.0
 HOLD_S = 5.0
-"""How long a pipe is held back where the guest writes nothing: a machine that starts on demand would lose
-what is typed before it is there, seconds."""
+"""Seconds that a pipe is held back while the guest writes nothing: a machine that starts on demand would
+lose what is typed before it is up."""
 COMMAND_S = 90.0
 POWER_S = 300.0
 _SIZE = 65536
@@ -41,11 +41,11 @@ class TerminalOptions:
 
     Attributes:
         reads_input: whether standard input is typed into the guest.
-        stay_s: leave after so many seconds; None stays.
-        until: leave once this has come.
-        quiet_s: after the end of a piped input leave when nothing has come for so long, seconds.
-        reconnect_s: how long one tries to come back after a link was dropped, seconds.
-        take_back: whether one takes the console back, unasked, when somebody else has taken it.
+        stay_s: seconds after which to leave; None stays.
+        until: leave once this has appeared.
+        quiet_s: seconds of silence, after the end of a piped input, after which to leave.
+        reconnect_s: seconds for which to try to reconnect after a dropped link.
+        take_back: whether to take the console back without asking when somebody else takes it.
     """
 
     reads_input: bool = True
@@ -57,7 +57,7 @@ class TerminalOptions:
 
 
 def run_console(address: ServiceAddress, name: str, options: TerminalOptions) -> int:
-    """Be at the console of the VM called `name` until there is a reason to leave; return the exit code.
+    """Join the console of the VM called `name` until there is a reason to leave; return the exit code.
 
     Raises:
         SpecError: `name` can't be a VM.
@@ -71,7 +71,7 @@ def run_console(address: ServiceAddress, name: str, options: TerminalOptions) ->
 
 
 class _Leave(Enum):
-    """Why carrying bytes has ended."""
+    """Why carrying bytes ended."""
 
     USER = auto()
     SEEN = auto()
@@ -83,7 +83,7 @@ class _Leave(Enum):
 class ServiceTerminal:
     """One person or program at a VM's console; `run` does it all.
 
-    The link's thread writes to standard output, so that a slow reader slows its own link alone.
+    The link's thread writes to standard output, so a slow reader slows only its own link.
     """
 
     def __init__(
@@ -116,14 +116,12 @@ class ServiceTerminal:
         """Carry bytes until there is a reason to leave, and return the exit code.
 
         Raises:
-            ServiceRefused: the service said no, and another try would not help.
-            ServiceUnreachable: it was not reached at all.
+            ServiceRefused: the service refused, and trying again would not help.
+            ServiceUnreachable: it was never reached.
             BrokenPipeError: nobody reads standard output any more.
         """
         with raw_terminal(self._stdin), kept_modes(self._stdout), self._waking():
             return self._stay()
-
-    # -- links, one after another --------------------------------------------------------------
 
     def _stay(self) -> int:
         again, connected = Reconnection(self._options.reconnect_s), False
@@ -164,14 +162,14 @@ class ServiceTerminal:
             return leave, link.end
 
     def _begin(self) -> None:
-        """Start the times that count from an open link."""
+        """Start the timeouts that count from an open link."""
         now, stay = self._clock.monotonic(), self._options.stay_s
         self._type_at = now if self._on_tty else now + HOLD_S
         if self._leave_at is None and stay is not None:
             self._leave_at = Deadline.after(stay, self._clock)
 
     def _come_back(self, end: LinkEnd, again: Reconnection) -> int | None:
-        """Say why the link has ended and wait for the next try; an exit code where there is none."""
+        """Say why the link ended and wait before the next try; return an exit code to give up instead."""
         if end.kind is EndKind.TAKEN:
             self._say(f"the console was taken over: {end}")
             return self._ask_back()
@@ -203,15 +201,13 @@ class ServiceTerminal:
         missed = self._options.until is not None and leave is _Leave.TIME
         return EXIT_FAILED if missed else EXIT_PASSED
 
-    # -- one link ------------------------------------------------------------------------------
-
     def _carry(self, link: ConsoleLink) -> _Leave:
         while True:
             if (leave := self._reason_to_leave(link)) is not None:
                 return leave
             types = self._input_open and self._clock.monotonic() >= self._type_at
             sources = [self._wake_out, *([self._stdin] if types else [])]
-            ready, _, _ = select.select(sources, [], [], self._patience())
+            ready, _, _ = select.select(sources, [], [], self._timeout())
             if self._wake_out in ready:
                 with suppress(BlockingIOError):
                     os.read(self._wake_out, _SIZE)
@@ -229,7 +225,7 @@ class ServiceTerminal:
             return _Leave.TIME
         return _Leave.QUIET if self._quiet_left() == 0 else None
 
-    def _patience(self) -> float | None:
+    def _timeout(self) -> float | None:
         held = self._type_at - self._clock.monotonic()
         waits = [
             self._quiet_left(),
@@ -239,7 +235,7 @@ class ServiceTerminal:
         return min((one for one in waits if one is not None), default=None)
 
     def _quiet_left(self) -> float | None:
-        """Return how long the guest must yet be quiet; None where input is open or something else ends it."""
+        """Return how long the guest must still be quiet; None if input is open or something else decides."""
         options = self._options
         ends_otherwise = options.stay_s is not None or options.until is not None
         if self._input_open or not options.reads_input or ends_otherwise:
@@ -247,7 +243,7 @@ class ServiceTerminal:
         return max(0.0, self._last_change + options.quiet_s - self._clock.monotonic())
 
     def _show(self, data: bytes) -> None:
-        """Write what the guest wrote; on the link's thread."""
+        """Write what the guest wrote; called on the link's thread."""
         try:
             write_all(self._stdout, data)
         except OSError as error:
@@ -262,10 +258,8 @@ class ServiceTerminal:
             self._seen.set()
             self._wake()
 
-    # -- what is typed -------------------------------------------------------------------------
-
     def _type(self, typed: bytes, link: ConsoleLink) -> bool:
-        """Do what was typed; False leaves."""
+        """Do what was typed; return False to leave."""
         if not typed:
             self._input_open = False
             self._last_change = self._clock.monotonic()
@@ -289,23 +283,21 @@ class ServiceTerminal:
 
     def _do(self, what: str, act: Callable[[], str]) -> None:
         try:
-            said = act()
+            self._say(f"{what}: {act()}")
         except (ServiceRefused, ServiceUnreachable) as error:
-            said = str(error)
-        self._say(f"{what}: {said}")
+            self._say(f"{what}: {error}")
 
     def _act(self, act: MenuAct) -> str:
         if act in _COMMANDS:
             return self._command(_COMMANDS[act])
+        if act is MenuAct.BREAK:
+            return "the service sends a BREAK only with a key: s and the key"
         deadline = Deadline.after(POWER_S, self._clock)
         if act is MenuAct.POWER_ON:
             self._vm.power(Power.START, deadline)
-        elif act is MenuAct.BREAK:
-            return "the service sends a BREAK only with a key: s and the key"
         else:
-            self._vm.power(
-                Power.STOP, deadline, force=act is MenuAct.POWER_OFF, wait=act is MenuAct.POWER_OFF
-            )
+            cut = act is MenuAct.POWER_OFF
+            self._vm.power(Power.STOP, deadline, force=cut, wait=cut)
         return "accepted" if act is MenuAct.POWER_BUTTON else "done"
 
     def _command(self, command: VmCommand, *, keys: bytes = b"") -> str:
@@ -316,10 +308,8 @@ class ServiceTerminal:
             return "injected"
         return f"seen: {observed.evidence}" if observed.seen else "no effect seen"
 
-    # -- remarks and wake-ups ------------------------------------------------------------------
-
     def _say(self, text: str) -> None:
-        """Make a remark of ttylab's own; guest and service can't put control characters into it."""
+        """Write a message from ttylab; guest and service can't put control characters into it."""
         shown = escape(text.encode())
         self._tell(f"\r\n[ttylab: {shown}]\r\n" if self._on_tty else f"ttylab: {shown}\n")
 

@@ -1,4 +1,4 @@
-"""Join this terminal to a console's link: raw bytes both ways, and the escape menu."""
+"""Join this terminal to a machine's console: raw bytes both ways, and the escape menu."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ LINK_S = 5.0
 REQUEST_S = 25.0
 _SIZE = 65536
 _ASK_S = 0.2
-_TYPED_FIRST_S = 0.05  # what is typed takes another socket than what is asked for, and must not come later
+_TYPED_FIRST_S = (
+    0.05  # typed bytes and requests go through different sockets, and the bytes must arrive first
+)
 _KEEP_TITLE = b"\x1b[22;0t"
 _UNDO = (
     b"\x1b[?1000;1002;1003;1004;1005;1006;1015l\x1b[?2004l"  # mouse, focus, bracketed paste
-    b"\x1b[?1047l\x1b7\x1b[r\x1b8\x1b[?7h\x1b[?25h"  # first screen, whole of it, wrapping, with a cursor
-    b"\x1b[?1l\x1b>\x1b(B\x0f\x1b[0m\x1b[23;0t"  # keys, letters, colours, title
+    b"\x1b[?1047l\x1b7\x1b[r\x1b8\x1b[?7h\x1b[?25h"  # main screen, no scroll region, wrapping, visible cursor
+    b"\x1b[?1l\x1b>\x1b(B\x0f\x1b[0m\x1b[23;0t"  # keypad, character set, colours, title
 )
-"""What a guest's program may have set and left: xterm's control sequences, by which others go."""
+"""Undoes what a guest's programs may have left set, in xterm's control sequences, which others follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class LinkSockets:
 
     Attributes:
         console: path of its console.sock.
-        control: path of its control.sock, None where nothing can be done to it.
+        control: path of its control.sock, None if it can't be controlled.
     """
 
     console: Path
@@ -53,11 +55,11 @@ class Terminal:
     Attributes:
         links: what it is attached to.
         writable: whether typing and the menu's acts reach the machine.
-        start: from where the console is replayed.
+        start: where replay of the console starts.
         stdin, stdout: file descriptors.
         stay: when to leave; None stays as long as the user and the console do.
-        ended: asked now and then; once it says so the terminal leaves.
-        quiet_s: how long after the end of standard input the guest may be silent; None stays.
+        ended: polled; the terminal leaves once it returns True.
+        quiet_s: seconds that the guest may be silent after the end of standard input; None: any time.
     """
 
     links: LinkSockets
@@ -73,10 +75,10 @@ class Terminal:
     def run(self) -> None:
         """Carry bytes until the user quits or the console ends; the terminal's settings are restored.
 
-        At the end of standard input (a pipe) typing ends, reading goes on unless `quiet_s` says how long.
+        After the end of standard input (a pipe) the console is still read, for as long as `quiet_s` says.
 
         Raises:
-            ConsoleClosed: nobody serves there.
+            ConsoleClosed: nothing is served there.
         """
         mode: Literal["read", "write"] = "write" if self.writable else "read"
         deadline = Deadline.after(LINK_S, self.clock)
@@ -109,8 +111,7 @@ class Terminal:
 
     def _wait_s(self) -> float | None:
         """Return how long to wait for bytes before `_is_over` is asked again; None waits for ever."""
-        asks = self.stay is not None or self.ended is not None or self.quiet_s is not None
-        return _ASK_S if asks else None
+        return None if (self.stay, self.ended, self.quiet_s) == (None, None, None) else _ASK_S
 
     def _obey(self, request: MenuRequest, link: int) -> bool:
         """Do what was typed; False ends the terminal."""
@@ -131,7 +132,7 @@ class Terminal:
 
     def _ask(self, what: str, request: dict[str, str]) -> None:
         if self.links.control is None:
-            self.say(f"\r\n[ttylab: nothing can be done to this target: {request['do']}]\r\n")
+            self.say(f"\r\n[ttylab: this target can't be controlled: {request['do']}]\r\n")
             return
         try:
             answer = request_control(self.links.control, request, Deadline.after(REQUEST_S, self.clock))
@@ -141,7 +142,7 @@ class Terminal:
         self.say(f"\r\n[ttylab: {what}: {words}]\r\n")
 
     def say(self, text: str) -> None:
-        """Write a remark of ttylab's own between the guest's bytes."""
+        """Write a message from ttylab between the guest's bytes."""
         write_all(self.stdout, text.encode())
 
 
@@ -153,7 +154,7 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 @contextmanager
 def raw_terminal(descriptor: int) -> Iterator[None]:
-    """Put a terminal into raw mode for the block; anything else is left as it is."""
+    """Put a terminal into raw mode for the block; leave anything else as it is."""
     if not os.isatty(descriptor):
         yield
         return
@@ -167,7 +168,7 @@ def raw_terminal(descriptor: int) -> Iterator[None]:
 
 @contextmanager
 def kept_modes(descriptor: int) -> Iterator[None]:
-    """Take back, after the block, what a guest has set in the terminal; a file gets no byte."""
+    """After the block, undo what a guest has set in the terminal; nothing is written to a file."""
     if not os.isatty(descriptor):
         yield
         return

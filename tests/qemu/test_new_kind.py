@@ -13,7 +13,7 @@ from harness.run.cell_run import CellRun
 from harness.run.repro import recall
 from harness.run.wanted import wanted_of
 from harness.scenarios import find_scenario
-from harness.terminal.boot_spec import interactive_spec
+from harness.terminal.interactive import interactive_spec
 from tests.support.twin_images import TWIN_IMAGES, WORD
 
 pytestmark = pytest.mark.qemu

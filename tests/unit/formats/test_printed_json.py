@@ -5,9 +5,8 @@ import json
 import pytest
 
 from harness.cli import main
-from harness.repeat.outcome import Cause, Ending, broken_ending
 from harness.repeat.plan import Jitter, Repetition
-from harness.repeat.summary import Hunt, summarise
+from harness.repeat.summary import Cause, Ending, Hunt, broken_ending, summarise
 from harness.scenario.verdict import Status
 from tests.support.sample_files import SAMPLES, sample
 

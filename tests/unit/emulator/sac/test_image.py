@@ -14,7 +14,7 @@ from harness.guests.drivers import open_guest
 from harness.run.lab import Lab
 from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
-from harness.terminal.boot_spec import interactive_spec
+from harness.terminal.interactive import interactive_spec
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from emulator.windows.registry import WindowsRegistry, identify
 from harness import cli
 from harness.cells.cell import parse_cell_id
 from harness.cells.matrix import misfit
-from harness.commands import windows_options
+from harness.commands import add_windows
 from harness.guests.drivers import open_guest
 from harness.play.session import Session
 from harness.run.cell_run import CellRun
@@ -22,7 +22,7 @@ from harness.run.lab import Lab
 from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
 from harness.targets import find_target
-from harness.terminal.boot_spec import interactive_spec
+from harness.terminal.interactive import interactive_spec
 from tests.support.fake_sac import make_sac_target
 from tests.support.windows_media import CORE, write_media
 
@@ -135,8 +135,8 @@ def test_installation_that_can_not_be_is_refused_before_it_begins(tmp_path, capf
 
 
 def test_password_is_asked_for(monkeypatch):
-    monkeypatch.setattr(windows_options.getpass, "getpass", lambda prompt: f"<{prompt}>")
-    assert windows_options.read_secret(Path("-"), "--password-file") == "<password: >"
+    monkeypatch.setattr(add_windows.getpass, "getpass", lambda prompt: f"<{prompt}>")
+    assert add_windows.read_secret(Path("-"), "--password-file") == "<password: >"
 
 
 def test_list_shows_what_is_registered_and_no_password(image, capfd):

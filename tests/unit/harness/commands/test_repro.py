@@ -16,8 +16,7 @@ from harness.report.model import write_cell
 from harness.run.repro import differences, find_record, recorded_spec
 from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
-from harness.terminal.boot_spec import interactive_spec, word
-from harness.terminal.interactive import choose_machine
+from harness.terminal.interactive import choose_machine, interactive_spec, word
 from tests.support.linux_images import linux_image
 from tests.support.report_samples import make_cell
 

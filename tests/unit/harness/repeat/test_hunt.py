@@ -80,7 +80,7 @@ def test_icount_is_left_out_where_it_cannot_be_and_refused_if_asked_for(vcpus, t
         (["-n", "0"], "-n"),
         (["--for", "0"], "--for is 0; allowed: above 0 s"),
         (["--seed", "-1"], "--seed"),
-        (["--run-dir", "."], "which is there already; allowed: a new directory"),
+        (["--run-dir", "."], "which exists already; allowed: a new directory"),
     ],
 )
 def test_wrong_words_are_refused_with_what_is_right(words, said, capfd, tmp_path, monkeypatch):

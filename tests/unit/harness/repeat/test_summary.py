@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from harness.repeat.outcome import Cause, broken_ending, cause_of, ending_of
 from harness.repeat.plan import Jitter, Repetition
-from harness.repeat.summary import Hunt, summarise
+from harness.repeat.summary import Cause, Hunt, broken_ending, cause_of, ending_of, summarise
 from harness.repeat.text import render_ending, render_summary
 from harness.report.model import FindingRecord
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
@@ -107,7 +106,7 @@ def test_text_tells_causes_evidence_and_the_line_that_does_it_again():
     assert shown[0] == f"{CELL}: 20 of 21 failed: 95.2 %, 95 % interval 77.3 to 99.2 %"
     assert "21 of 200 in 60 s" in shown[1]
     assert shown[2:] == [
-        "stopped at the first failure: such a probability is too high",
+        "stopped at the first failure, so this probability is too high",
         "every machine was booted: no room",
         "",
         "  20 FAILED died: kernel panic: NMI [panic]",
@@ -120,7 +119,7 @@ def test_text_tells_causes_evidence_and_the_line_that_does_it_again():
 
 def test_text_says_how_many_were_booted_instead():
     endings = [end(1, start="forked from shell 1a2b"), end(2, start="booted: no state"), end(3)]
-    assert "1 could not go on from a snapshot: booted: no state" in lines(endings)
+    assert "1 could not start from a snapshot: booted: no state" in lines(endings)
 
 
 def test_text_says_so_where_nothing_was_judged():

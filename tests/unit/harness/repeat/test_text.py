@@ -5,8 +5,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from harness.repeat.outcome import Ending
 from harness.repeat.plan import Repetition
+from harness.repeat.summary import Ending
 from harness.repeat.text import HuntProgress
 from harness.scenario.verdict import Status
 

@@ -13,11 +13,10 @@ from emulator.clock import Deadline, FakeClock
 from emulator.errors import SpecError
 from harness.cells.cell import parse_cell_id
 from harness.repeat import hunt as hunt_module
-from harness.repeat import workers as crew_module
+from harness.repeat import workers as workers_module
 from harness.repeat.hunt import HuntRun
-from harness.repeat.outcome import Ending
 from harness.repeat.plan import Repetition
-from harness.repeat.summary import Hunt
+from harness.repeat.summary import Ending, Hunt
 from harness.repeat.workers import Job, Workers, busy_words, host_load
 from harness.scenario.exit_codes import EXIT_INTERRUPTED
 from harness.scenario.verdict import Status
@@ -73,7 +72,7 @@ def test_workers_that_never_begin_break_all_and_end(tmp_path):
     }
 
 
-def test_callers_fault_ends_the_crew(tmp_path):
+def test_callers_fault_ends_the_workers(tmp_path):
     with (
         pytest.raises(SpecError, match="no such machine"),
         Workers(job=make_job(tmp_path), size=1, target=repeat_workers.refuses) as workers,
@@ -88,7 +87,7 @@ def hunting(tmp_path, monkeypatch, target=repeat_workers.passes, **fields):
 
 
 def test_interrupt_kills_who_does_not_end_and_leaves_nothing_half_done(tmp_path, monkeypatch):
-    monkeypatch.setattr(crew_module, "CLOSE_S", 0.5)
+    monkeypatch.setattr(workers_module, "CLOSE_S", 0.5)
     hunt = hunting(tmp_path, monkeypatch, repeat_workers.hangs, plan=repetitions(1))
 
     def interrupt() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.report import allure_html
-from harness.report.allure_html import generate_html
+from harness.report import allure as allure_html
+from harness.report.allure import generate_html
 from harness.scenario.errors import ReportError
 
 FAKE = """

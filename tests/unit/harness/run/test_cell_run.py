@@ -6,7 +6,7 @@ import pytest
 
 from emulator.errors import LabError, SpecError
 from harness.cells.cell import parse_cell_id
-from harness.plugin.cell_test import raise_for
+from harness.plugin.matrix_items import raise_for
 from harness.plugin.run_recorder import RunRecorder, new_run_id
 from harness.report.model import write_cell
 from harness.run.cell_run import CellRun, kept_transcript, lost_cell, read_result

@@ -116,7 +116,7 @@ def test_refused_act_is_said_and_the_key_is_not_typed(rig, answer):
 
 
 def test_target_without_control_says_so(rig):
-    assert b"nothing can be done to this target: nmi" in rig.run(ESC + b"n" + ESC + b"q", control=False)
+    assert b"this target can't be controlled: nmi" in rig.run(ESC + b"n" + ESC + b"q", control=False)
     assert rig.asked == []
 
 
