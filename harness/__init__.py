@@ -31,26 +31,16 @@ _MODULES = {
         *("CommandFailed", "ExpectTimeout", "GuestDied", "GuestError", "HarnessError", "NoEffect"),
     ),
     "harness.scenario.kind": ("GuestKind",),
-    "harness.scenario.scenario": (
-        *(
-            "Alive",
-            "Ask",
-            "CheckDump",
-            "Expect",
-            "Inject",
-            "Keys",
-            "Reach",
-            "Rejoin",
-            "Run",
-            "Scenario",
-            "Send",
-        ),
-        *("Severity", "Shows", "Signals", "Silence", "View"),
-    ),
+    "harness.scenario.scenario": ("Scenario", "Severity"),
     "harness.scenario.stages": ("Stage",),
+    "harness.scenario.steps": (
+        *("Alive", "Ask", "CheckDump", "Expect", "Inject", "Keys", "Reach", "Rejoin", "Run", "Send", "Shows"),
+        *("Signals", "Silence", "View"),
+    ),
     "harness.scenario.stimulus": ("Button", "Nmi", "Press", "SysRq", "Via"),
     "harness.scenario.verdict": ("Evidence", "Reason", "Status", "Verdict"),
-    "harness.signatures": ("Finding", "Scanner"),
+    "harness.signatures.model": ("Finding",),
+    "harness.signatures.scanner": ("Scanner",),
     "harness.snapshots.start": ("ForkedGuest",),
     "harness.targets.serial_port": ("open_port",),
 }
@@ -76,7 +66,9 @@ if TYPE_CHECKING:
         NoEffect,
     )
     from harness.scenario.kind import GuestKind
-    from harness.scenario.scenario import (
+    from harness.scenario.scenario import Scenario, Severity
+    from harness.scenario.stages import Stage
+    from harness.scenario.steps import (
         Alive,
         Ask,
         CheckDump,
@@ -86,18 +78,16 @@ if TYPE_CHECKING:
         Reach,
         Rejoin,
         Run,
-        Scenario,
         Send,
-        Severity,
         Shows,
         Signals,
         Silence,
         View,
     )
-    from harness.scenario.stages import Stage
     from harness.scenario.stimulus import Button, Nmi, Press, SysRq, Via
     from harness.scenario.verdict import Evidence, Reason, Status, Verdict
-    from harness.signatures import Finding, Scanner
+    from harness.signatures.model import Finding
+    from harness.signatures.scanner import Scanner
     from harness.snapshots.start import ForkedGuest
     from harness.targets.serial_port import open_port
 else:

@@ -37,17 +37,9 @@ def shown_name(vm: VirtualMachine) -> str:
 
 
 def render_vm(vm: VirtualMachine, *, view: Body | None = None) -> Body:
-    """Return a VM as its GET answers; `view` is its instance view where that was asked for."""
-    body: Body = {
-        "name": vm.id.name,
-        "id": str(vm.id),
-        "type": vm.id.type,
-        **{name: value for name, value in vm.document.items() if name != "properties"},
-        "properties": _properties(vm),
-    }
-    if view is not None:
-        body["properties"]["instanceView"] = view
-    return body
+    """Return a VM as its GET answers; `view` is its instance view if that was asked for."""
+    properties = _properties(vm) | ({} if view is None else {"instanceView": view})
+    return {**_envelope(vm), "properties": properties}
 
 
 def render_instance(vm: VirtualMachine, scale_set: ScaleSet, *, view: Body | None = None) -> Body:
@@ -92,7 +84,7 @@ def render_instance_view(vm: VirtualMachine, *, now: datetime) -> Body:
 
 
 def render_blob_uris(vm: VirtualMachine) -> Body:
-    """Return where a custom storage account keeps the blobs; nothing is told of a managed one (REC)."""
+    """Return where a custom storage account keeps the blobs; Azure says nothing about a managed one (REC)."""
     uri = vm.boot_diagnostics.storage_uri
     if uri is None:
         return {}
@@ -130,6 +122,11 @@ def os_type(vm: VirtualMachine) -> str:
     return "Windows" if vm.is_windows else "Linux"
 
 
+def _envelope(resource: VirtualMachine | ScaleSet) -> Body:
+    shown = {"name": resource.id.name, "id": str(resource.id), "type": resource.id.type}
+    return shown | {name: value for name, value in resource.document.items() if name != "properties"}
+
+
 def _properties(vm: VirtualMachine) -> Body:
     own = dict(table(vm.document, "properties"))
     storage = dict(table(own, "storageProfile"))
@@ -160,11 +157,10 @@ def _os_disk(vm: VirtualMachine, own: Mapping[str, Any]) -> Body:
 
 def _guest_facts(vm: VirtualMachine) -> Body:
     profile = table(vm.document, "properties", "osProfile")
-    windows = os_type(vm) == "Windows"
     return {
         "computerName": str(profile.get("computerName") or shown_name(vm)),
-        "osName": "Windows Server" if windows else "debian",
-        "osVersion": "10.0" if windows else "12",
+        "osName": "Windows Server" if vm.is_windows else "debian",
+        "osVersion": "10.0" if vm.is_windows else "12",
     }
 
 
@@ -195,10 +191,7 @@ def render_scale_set(scale_set: ScaleSet) -> Body:
     """Return a scale set as its GET answers."""
     own = table(scale_set.document, "properties")
     return {
-        "name": scale_set.id.name,
-        "id": str(scale_set.id),
-        "type": scale_set.id.type,
-        **{name: value for name, value in scale_set.document.items() if name != "properties"},
+        **_envelope(scale_set),
         "properties": {
             "singlePlacementGroup": True,
             "orchestrationMode": "Uniform",
@@ -213,7 +206,7 @@ def render_scale_set(scale_set: ScaleSet) -> Body:
 
 
 def render_scale_set_view(scale_set: ScaleSet, instances: Iterable[VirtualMachine]) -> Body:
-    """Return the instance view of a scale set: how many instances are in which state."""
+    """Return the instance view of a scale set: how many instances are in each state."""
     counts = Counter(f"ProvisioningState/{one.provisioning.value.lower()}" for one in instances)
     state = scale_set.provisioning
     return {
@@ -221,18 +214,17 @@ def render_scale_set_view(scale_set: ScaleSet, instances: Iterable[VirtualMachin
             "statusesSummary": [{"code": code, "count": count} for code, count in sorted(counts.items())]
         },
         "statuses": [
-            {
-                "code": f"ProvisioningState/{state.value.lower()}",
-                "level": "Info",
-                "displayStatus": DISPLAY_OF_PROVISIONING[state],
-                "time": stamp(scale_set.created),
-            }
+            _status(
+                f"ProvisioningState/{state.value.lower()}",
+                DISPLAY_OF_PROVISIONING[state],
+                time=stamp(scale_set.created),
+            )
         ],
     }
 
 
 def model_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what instances are made from; a change of it is a new model (`model_version`)."""
+    """Return what instances are made from; if it changes, that is a new model (`model_version`)."""
     return {
         "profile": table(document, "properties", "virtualMachineProfile"),
         "size": table(document, "sku").get("name"),
@@ -246,7 +238,7 @@ def upgrades_by_itself(document: Mapping[str, Any]) -> bool:
 
 
 def instance_document(scale_set: ScaleSet, number: str) -> dict[str, Any]:
-    """Return the document of instance `number` of `scale_set` as its model now says."""
+    """Return the document of instance `number` of `scale_set`, made from its present model."""
     profile = table(scale_set.document, "properties", "virtualMachineProfile")
     properties = {name: value for name, value in profile.items() if name not in _OF_MODEL_ONLY}
     size = table(scale_set.document, "sku").get("name")
@@ -262,7 +254,7 @@ def instance_document(scale_set: ScaleSet, number: str) -> dict[str, Any]:
 
 
 def capacity_of(document: Mapping[str, Any]) -> int:
-    """Return how many instances there are to be."""
+    """Return how many instances there should be."""
     capacity = table(document, "sku").get("capacity", 0)
     return capacity if isinstance(capacity, int) else 0
 
@@ -287,7 +279,7 @@ _ID = re.compile(
 
 
 def network_interfaces(cloud: Cloud, *, within: str) -> list[dict[str, Any]]:
-    """Return the interfaces under the scope `within` that VMs name, each as its GET answers."""
+    """Return the interfaces under the scope `within` that VMs refer to, each as its GET answers."""
     start = f"{within}/".lower()
     found: dict[str, dict[str, Any]] = {}
     for vm in cloud.all(VirtualMachine):
@@ -313,6 +305,6 @@ def _document(interface: str, vm: VirtualMachine) -> dict[str, Any]:
             "provisioningState": "Succeeded",
             "primary": True,
             "virtualMachine": {"id": str(vm.id)},
-            "ipConfigurations": [],  # az takes for granted that each has an address
+            "ipConfigurations": [],  # az takes for granted that every configuration has an address
         },
     }

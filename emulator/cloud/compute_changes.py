@@ -63,11 +63,11 @@ _INSTANCE_ONLY = frozenset(
 def put_vm(body: Mapping[str, Any], *, vm: ResourceId, old: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the document that a PUT makes; `old` is the one before, None for a new VM.
 
-    A PUT replaces, but for what a VM is made from: az leaves the image out when it puts back what it
-    got (REC), so image and account stay where they are not named.
+    A PUT replaces everything except what a VM is made from: az leaves the image out when it puts back what
+    it got (REC), so image and account stay if `body` does not name them.
 
     Raises:
-        CloudError: 400 or 409; `body` describes no VM, or moves one.
+        CloudError: 400 or 409; `body` does not describe a VM, or moves it to another region.
     """
     require_storable(body)
     document = own_part(body)
@@ -79,7 +79,7 @@ def put_vm(body: Mapping[str, Any], *, vm: ResourceId, old: Mapping[str, Any] | 
     if old is None:
         return document
     _require_place(document, vm=vm, old=old)
-    return _keep_origin(document, old)
+    return {**document, "properties": _with_origin(document["properties"], table(old, "properties"))}
 
 
 def patch_vm(body: Mapping[str, Any], *, vm: ResourceId, old: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def patch_vm(body: Mapping[str, Any], *, vm: ResourceId, old: Mapping[str, Any])
 
 
 def put_instance(body: Mapping[str, Any], *, vm: ResourceId, old: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document that a PUT makes of an instance's; what its scale set says of it is not its own.
+    """Return the document that a PUT makes of an instance's, without what its scale set decides.
 
     Raises:
         CloudError: 400 or 409, as `put_vm`.
@@ -115,7 +115,7 @@ def put_scale_set(
     """Return the document that a PUT makes of a scale set.
 
     Raises:
-        CloudError: 400 or 409; `body` describes no scale set, moves one, or makes it too large.
+        CloudError: 400 or 409; `body` does not describe a scale set, moves it, or makes it too large.
     """
     require_storable(body)
     document = own_part(body)
@@ -145,10 +145,10 @@ def patch_scale_set(
 
 
 def read_instance_ids(body: Mapping[str, Any] | None, *, known: list[str]) -> list[str]:
-    """Return which instances a request to a scale set means; no body and "*" mean all of them.
+    """Return the instances that a request to a scale set is for; no body or "*" means all of them.
 
     Raises:
-        CloudError: 400; the list is malformed, empty, or names an instance that is not there.
+        CloudError: 400; the list is malformed or empty, or names an instance that does not exist.
     """
     chosen = None if body is None else body.get("instanceIds")
     if chosen is None:
@@ -200,11 +200,6 @@ def _require_place(document: Mapping[str, Any], *, vm: ResourceId, old: Mapping[
         )
 
 
-def _keep_origin(document: dict[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
-    before, after = table(old, "properties"), document["properties"]
-    return {**document, "properties": _with_origin(after, before)}
-
-
 def _keep_model_origin(document: dict[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
     profile = _with_origin(
         table(document, "properties", "virtualMachineProfile"),
@@ -218,11 +213,10 @@ def _with_origin(after: Mapping[str, Any], before: Mapping[str, Any]) -> dict[st
     for name in ("hardwareProfile", "osProfile"):
         if name in before:
             kept.setdefault(name, before[name])
-    reference = table(before, "storageProfile").get("imageReference")
-    if reference is not None or "storageProfile" in before:
-        origin = {} if reference is None else {"imageReference": reference}
-        disk = table(before, "storageProfile").get("osDisk")
-        if disk is not None:
-            origin["osDisk"] = disk
+    if "storageProfile" in before:
+        storage = table(before, "storageProfile")
+        origin = {
+            name: storage[name] for name in ("imageReference", "osDisk") if storage.get(name) is not None
+        }
         kept["storageProfile"] = {**origin, **table(after, "storageProfile")}
     return kept

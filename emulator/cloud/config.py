@@ -1,6 +1,6 @@
-"""cloud.toml: what is in a cloud and how it behaves, checked; as tables, still without records.
+"""cloud.toml: what is in a cloud and how it behaves, as checked tables; `config_records` makes the records.
 
-`demo.toml` beside this module is an example of all of it.
+`demo.toml` in this directory is an example of everything.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Os = Literal["linux", "windows"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionTable:
-    """[[subscription]]: the first one is the default of groups."""
+    """[[subscription]]: the first one is the default for groups."""
 
     id: Guid
     name: Annotated[str, Field(min_length=1, max_length=64)]
@@ -41,7 +41,7 @@ class SubscriptionTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupTable:
-    """[[group]]: a resource group; the names of groups differ in the whole file."""
+    """[[group]]: a resource group; each name may occur only once in the file."""
 
     name: Name
     subscription: Guid | None = None
@@ -51,7 +51,7 @@ class GroupTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleTable:
-    """An entry of a principal's `roles`: a role's name, and where it holds.
+    """An entry of a principal's `roles`: the role's name, and where it holds.
 
     `on` is "subscription", "group NAME", "vm NAME", "scale-set NAME", "storage-account NAME" or a scope.
     """
@@ -62,7 +62,7 @@ class RoleTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrincipalTable:
-    """[[principal]]: who can sign in; a name with an @ is a user's, any other a service principal's."""
+    """[[principal]]: who can sign in; a name with an @ is a user, any other a service principal."""
 
     name: Annotated[str, Field(min_length=1, max_length=113, pattern=r"^[^\s/]+$")]
     secret: Text | None = None
@@ -74,7 +74,7 @@ class PrincipalTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageAccountTable:
-    """[[storage_account]]: what boot diagnostics may be kept in."""
+    """[[storage_account]]: a storage account that boot diagnostics may be kept in."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]{3,24}$")]
     group: Name
@@ -89,7 +89,7 @@ class StorageAccountTable:
 class ComputeTable:
     """What VMs and scale sets have in common.
 
-    `boot_diagnostics` is "managed", "off", the name of a storage account of the file, or a blob endpoint.
+    `boot_diagnostics` is "managed", "off", the name of a storage account in the file, or a blob endpoint.
     """
 
     name: Name
@@ -116,7 +116,7 @@ class VmTable(ComputeTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleSetTable(ComputeTable):
-    """[[scale_set]]; its instances are called 0, 1, 2 and so on."""
+    """[[scale_set]]; its instances are named 0, 1, 2 and so on."""
 
     id: Guid | None = None
     instances: Annotated[int, Field(ge=0, le=200)] = 1
@@ -142,7 +142,7 @@ def load_cloud_config(path: Path) -> CloudConfig:
     """Return the cloud that the file describes.
 
     Raises:
-        SpecError: it can't be read or is wrong; one line a complaint.
+        SpecError: it can't be read or is wrong; the text has one line per problem.
     """
     return load_toml(path, CloudConfig)
 
@@ -151,7 +151,7 @@ DEMO_FILE = "demo.toml"
 
 
 def demo_text() -> str:
-    """Return the demo's cloud.toml as it is shipped."""
+    """Return the text of the demo's cloud.toml."""
     return resources.files("emulator.cloud").joinpath(DEMO_FILE).read_text(encoding="utf-8")
 
 

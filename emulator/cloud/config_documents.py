@@ -1,4 +1,4 @@
-"""The documents of a cloud.toml's resources, as clients of Azure would have put them; pure.
+"""The documents of the resources in a cloud.toml, as clients of Azure would have put them; pure.
 
 Shapes are those of docs/facts/azure.md 4 (REC) and of Azure's REST reference for Compute and Storage.
 """
@@ -11,13 +11,7 @@ from typing import Any
 from emulator.cloud.config import ComputeTable, ScaleSetTable, StorageAccountTable, VmTable
 from emulator.cloud.guest_plan import GuestPlan, plan_guest
 from emulator.cloud.resource_id import group_scope
-from emulator.cloud.settings import CloudKind
-
-_STORAGE_SUFFIXES = {
-    CloudKind.PUBLIC: "core.windows.net",
-    CloudKind.GOVERNMENT: "core.usgovcloudapi.net",
-    CloudKind.CHINA: "core.chinacloudapi.cn",
-}
+from emulator.cloud.settings import CLOUD_FACTS, CloudKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +23,7 @@ class ResourcePlace:
         group: resource group's name.
         location: region.
         kind: which of Azure's clouds.
-        storage_uri: where custom boot diagnostics go.
+        storage_uri: blob endpoint for custom boot diagnostics.
     """
 
     subscription: str
@@ -39,13 +33,13 @@ class ResourcePlace:
     storage_uri: str | None = None
 
     def resource(self, provider: str, kind: str, name: str) -> str:
-        """Return the id of a resource beside this one."""
+        """Return the id of another resource of the same group."""
         return f"{group_scope(self.subscription, self.group)}/providers/{provider}/{kind}/{name}"
 
 
 def blob_endpoint(account: str, kind: CloudKind) -> str:
     """Return the blob endpoint of a storage account."""
-    return f"https://{account}.blob.{_STORAGE_SUFFIXES[kind]}/"
+    return f"https://{account}.blob.{CLOUD_FACTS[kind].storage_suffix}/"
 
 
 def account_document(table: StorageAccountTable, place: ResourcePlace) -> dict[str, Any]:
@@ -118,7 +112,7 @@ def scale_set_document(table: ScaleSetTable, place: ResourcePlace) -> dict[str, 
 
 
 def instance_document(table: ScaleSetTable, place: ResourcePlace, *, number: int) -> dict[str, Any]:
-    """Return the document of an instance that has its scale set's latest model."""
+    """Return the document of an instance with its scale set's latest model."""
     properties = {
         "hardwareProfile": {"vmSize": table.size},
         "storageProfile": _storage_profile(table, place, disk=f"{table.name}_{number}_OsDisk_1"),
@@ -142,7 +136,7 @@ def instance_document(table: ScaleSetTable, place: ResourcePlace, *, number: int
 
 
 def guest_of(table: ComputeTable, document: dict[str, Any], *, known_images: frozenset[str]) -> GuestPlan:
-    """Return what really runs; what no document can say is the table's."""
+    """Return what really runs; the table provides what no document can say."""
     plan = plan_guest(document["properties"], known_images=known_images)
     return replace(
         plan,
@@ -153,7 +147,7 @@ def guest_of(table: ComputeTable, document: dict[str, Any], *, known_images: fro
 
 
 def _image_reference(table: ComputeTable) -> dict[str, str]:
-    """Return an image reference that `plan_guest` reads the same when a client puts it back."""
+    """Return an image reference that `plan_guest` reads the same way when a client puts it back."""
     if table.os == "windows":
         sku = "2022-datacenter-gen2" if table.generation == 2 else "2022-datacenter"
         reference = {"publisher": "MicrosoftWindowsServer", "offer": "WindowsServer", "sku": sku}

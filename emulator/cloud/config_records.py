@@ -1,10 +1,10 @@
-"""From a cloud.toml's tables to records: names are looked up, ids that are left out are made from names."""
+"""From the tables of a cloud.toml to records: names are looked up, missing ids are made from names; pure."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from emulator.cloud.config import (
@@ -53,6 +53,7 @@ from emulator.cloud.settings import CLOUD_FACTS, CloudKind
 from emulator.errors import SpecError
 from emulator.sac.knobs import parse_knobs
 
+_SCOPED = ("group", "vm", "scale-set", "storage-account")
 _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 4122's, for URLs
 
 
@@ -63,9 +64,9 @@ def build_records(
 
     Args:
         config: the tables.
-        now: when all of it was created, UTC.
+        now: when everything was created, UTC.
         known_images: names in the image catalog.
-        origin: names the file in complaints.
+        origin: name of the file for error messages.
 
     Raises:
         SpecError: a name is used twice or names nothing; the text says which.
@@ -74,7 +75,7 @@ def build_records(
 
 
 def stable_id(name: str) -> str:
-    """Return the GUID of a thing by its name: the same on each start."""
+    """Return a GUID made from a name: the same on each start."""
     return str(uuid.uuid5(_NAMESPACE, f"ttylab:{name.lower()}"))
 
 
@@ -86,7 +87,7 @@ class _Builder:
     origin: str
 
     def build(self) -> Iterator[Record]:
-        """Yield every record, what is referred to before what refers to it."""
+        """Yield every record, each after those that it refers to."""
         config = self.config
         self._refuse_doubles("subscription", (one.id for one in config.subscription))
         for kind in ("group", "principal", "storage_account", "vm", "scale_set"):
@@ -115,7 +116,7 @@ class _Builder:
         subscription = self._subscription_of(table)
         if not any(one.id.lower() == subscription for one in self.config.subscription):
             raise self._complaint(
-                f"group {table.name!r} is in subscription {subscription}, which is not there"
+                f"group {table.name!r} is in subscription {subscription}, which does not exist"
             )
         return ResourceGroup(
             subscription=subscription, name=table.name, location=self._location(table), tags=table.tags
@@ -204,16 +205,11 @@ class _Builder:
             return subscription_scope(self.config.subscription[0].id.lower())
         if text == "/" or text.startswith("/subscriptions/"):
             return self._literal_scope(text, owner)
-        tables = {
-            "group": "group",
-            "vm": "vm",
-            "scale-set": "scale_set",
-            "storage-account": "storage_account",
-        }
-        named = [one for one in getattr(self.config, tables.get(kind, ""), []) if one.name == name]
+        tables = getattr(self.config, kind.replace("-", "_")) if kind in _SCOPED else ()
+        named = [one for one in tables if one.name == name]
         if not named:
             raise self._complaint(
-                f"principal {owner!r} has a role on {text!r}, which is not there; write subscription,"
+                f"principal {owner!r} has a role on {text!r}, which does not exist; write subscription,"
                 " group NAME, vm NAME, scale-set NAME, storage-account NAME or a scope"
             )
         return self._scope_of(kind, named[0])
@@ -234,32 +230,23 @@ class _Builder:
             raise self._complaint(f"principal {owner!r} has a role on {scope}, which is in no subscription")
         return scope.rstrip("/") or "/"
 
-    def _check_knobs(self, words: Sequence[str], owner: str) -> None:
-        try:
-            parse_knobs(words)
-        except SpecError as error:
-            raise self._complaint(f"{owner} has the kernel_args {error}") from error
-
     def _place_of(self, table: ComputeTable, kind: str) -> ResourcePlace:
         owner = f"{kind} {table.name!r}"
         if table.image is not None and table.image not in self.known_images:
             known = ", ".join(sorted(self.known_images))
             raise self._complaint(f"{owner} has the image {table.image!r}; allowed: {known}")
         if table.os == "windows" and table.image is None:
-            self._check_knobs(table.kernel_args, owner)
+            try:
+                parse_knobs(table.kernel_args)
+            except SpecError as error:
+                raise self._complaint(f"{owner} has the kernel_args {error}") from error
         place = self._place(table.group, table.location, owner=owner)
-        return ResourcePlace(
-            subscription=place.subscription,
-            group=place.group,
-            location=place.location,
-            kind=place.kind,
-            storage_uri=self._storage_uri(table.boot_diagnostics, owner),
-        )
+        return replace(place, storage_uri=self._storage_uri(table.boot_diagnostics, owner))
 
     def _place(self, group: str, location: str | None, *, owner: str) -> ResourcePlace:
         found = next((one for one in self.config.group if one.name == group), None)
         if found is None:
-            raise self._complaint(f"{owner} is in group {group!r}, which is not there")
+            raise self._complaint(f"{owner} is in group {group!r}, which does not exist")
         return ResourcePlace(
             subscription=self._subscription_of(found),
             group=found.name,
@@ -293,7 +280,7 @@ class _Builder:
         seen: set[str] = set()
         for name in names:
             if name.lower() in seen:
-                raise self._complaint(f"there are two of {kind} {name!r}")
+                raise self._complaint(f"{kind} {name!r} is there twice")
             seen.add(name.lower())
 
     def _complaint(self, text: str) -> SpecError:

@@ -1,6 +1,6 @@
-"""May this caller have the console of this VM now?
+"""Whether a caller may have the console of a VM now; pure.
 
-The checks of docs/facts/azure.md 2 and 8, in their order; pure.
+The checks are those of docs/facts/azure.md 2 and 8, in their order.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ STORAGE_FORBIDDEN = (
 def check_access(
     cloud: Cloud, settings: Settings, *, principal: str, vm: ResourceId, port_needed: bool = True
 ) -> VirtualMachine:
-    """Return the VM whose console `principal` may have now.
+    """Return the record of `vm` if `principal` may have its console now.
 
     Raises:
         CloudError: the first check that fails, with its documented text.
@@ -74,7 +74,7 @@ def check_access(
 
 
 def check_role(cloud: Cloud, settings: Settings, *, principal: str, vm: ResourceId) -> None:
-    """Check what can be said without the VM: cloud, subscription, role. Links are checked so all the time.
+    """Check what does not need the VM: cloud, subscription and role. Open links are checked again and again.
 
     Raises:
         CloudError: the first check that fails.
@@ -112,7 +112,7 @@ def find_vm(cloud: Cloud, vm: ResourceId) -> VirtualMachine:
 
 
 def resource_not_found(resource: ResourceId) -> CloudError:
-    """Return the 404 of a resource that is not there; of an instance, whose scale set may not be (REC)."""
+    """Return the 404 of a missing resource; that of an instance says that its scale set is missing (REC)."""
     if resource.parent is not None:
         return CloudError(
             404,
@@ -129,29 +129,27 @@ def resource_not_found(resource: ResourceId) -> CloudError:
 
 
 def subscription_not_found(subscription: str) -> CloudError:
-    """Return the 404 of a subscription that is not there, or not to be seen."""
+    """Return the 404 of a subscription that does not exist or must not be seen."""
     return CloudError(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
 
 
 def storage_account_of(cloud: Cloud, diagnostics: BootDiagnostics) -> StorageAccount | None:
-    """Return the custom account that `diagnostics` name, None where it is not there or is managed."""
-    host = urlsplit(diagnostics.storage_uri or "").hostname or ""
-    name = host.split(".")[0]
+    """Return the custom account that `diagnostics` name; None if it does not exist or is a managed one."""
+    name = _account_name(diagnostics.storage_uri or "")
     return next((one for one in cloud.all(StorageAccount) if one.id.name.lower() == name), None)
+
+
+def _account_name(uri: str) -> str:
+    return (urlsplit(uri).hostname or "").split(".")[0]
 
 
 def _check_diagnostics(cloud: Cloud, settings: Settings, *, principal: str, machine: VirtualMachine) -> None:
     diagnostics = machine.boot_diagnostics
     if not diagnostics.enabled:
         raise CloudError(409, "BootDiagnosticsDisabled", NO_BOOT_DIAGNOSTICS)
-    if diagnostics.storage_uri is None:
-        _check_managed(settings)
-        return
-    _check_storage(cloud, settings, principal=principal, diagnostics=diagnostics)
-
-
-def _check_managed(settings: Settings) -> None:
-    if settings.era is Era.Y2020:
+    if diagnostics.storage_uri is not None:
+        _check_storage(cloud, settings, principal=principal, diagnostics=diagnostics)
+    elif settings.era is Era.Y2020:
         raise CloudError(
             409,
             "ManagedBootDiagnosticsNotSupported",
@@ -171,13 +169,12 @@ def _check_storage(cloud: Cloud, settings: Settings, *, principal: str, diagnost
         )
     account = storage_account_of(cloud, diagnostics)
     if account is None:
-        name = (urlsplit(uri).hostname or "").split(".")[0]
         raise CloudError(
             404,
             "StorageAccountNotFound",
-            f"The storage account '{name}' used for boot diagnostics on this VM could not be found. Verify"
-            " that boot diagnostics is enabled for this VM, this storage account has not been deleted, and"
-            " you have access to this storage account.",
+            f"The storage account '{_account_name(uri)}' used for boot diagnostics on this VM could not be"
+            " found. Verify that boot diagnostics is enabled for this VM, this storage account has not been"
+            " deleted, and you have access to this storage account.",
         )
     properties = account.document.get("properties", {})
     if properties.get("networkAcls", {}).get("defaultAction") == "Deny":

@@ -1,4 +1,7 @@
-"""Who is in a tenant: what sign-in asks of the records; pure."""
+"""Sign-in: what the service says about itself before it, who is in a tenant, what a token may be for; pure.
+
+Shapes: docs/facts/azure.md 5; the names are those that azure-cli and Terraform's azurerm read.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,123 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from emulator.cloud.endpoints import ADFS, GRAPH_RESOURCE
 from emulator.cloud.records import Cloud, Principal, PrincipalType, Subscription
+from emulator.cloud.settings import Settings
 from emulator.errors import CloudError
 
+ADFS = "adfs"
+ARM_RESOURCES = ("https://management.core.windows.net/", "https://management.azure.com/")
+GRAPH_RESOURCE = "https://graph.microsoft.com"
+
+
+def metadata(endpoint: str, settings: Settings) -> dict[str, Any]:
+    """Return the body of `/metadata/endpoints`; every address in it is our own.
+
+    The login endpoint ends in "/adfs": only then MSAL asks no other host about it (docs/facts/azure.md 5).
+    """
+    suffix = settings.cloud.storage_suffix
+    addresses = (
+        "resourceManager", "portal", "gallery", "graph", "graphAudience", "batch", "media",
+        "sqlManagement", "vmImageAliasDoc", "activeDirectoryDataLake", "microsoftGraphResourceId",
+        "appInsightsResourceId", "logAnalyticsResourceId", "synapseAnalyticsResourceId",
+        "attestationResourceId", "ossrdbmsResourceId", "appServiceResourceId",
+        "appInsightsTelemetryChannelResourceId",
+    )  # fmt: skip
+    return {
+        "name": settings.cloud.name,
+        "authentication": {
+            "loginEndpoint": f"{endpoint}/{ADFS}",
+            "audiences": [endpoint, *ARM_RESOURCES],
+            "tenant": "common",
+            "identityProvider": "AAD",
+        },
+        **dict.fromkeys(addresses, endpoint),
+        "suffixes": {
+            "storage": suffix,
+            "keyVaultDns": f"vault.{suffix}",
+            "acrLoginServer": f"azurecr.{suffix}",
+            "sqlServerHostname": f"database.{suffix}",
+            "azureDataLakeStoreFileSystem": f"azuredatalakestore.{suffix}",
+            "azureDataLakeAnalyticsCatalogAndJob": f"azuredatalakeanalytics.{suffix}",
+            "mhsmDns": f"managedhsm.{suffix}",
+            "synapseAnalytics": f"dev.azuresynapse.{suffix}",
+            "storageSyncEndpointSuffix": f"afs.{suffix}",
+            "attestationEndpoint": f"attest.{suffix}",
+        },
+    }
+
+
+def openid_configuration(endpoint: str, *, authority: str, tenant: str, second: bool) -> dict[str, Any]:
+    """Return the OpenID configuration of an authority.
+
+    Args:
+        endpoint: the service's URL.
+        authority: path of the authority: a tenant, "adfs" or "adfs/TENANT".
+        tenant: the tenant as the issuer has it; Entra writes "{tenantid}" if it is not fixed.
+        second: whether the configuration is that of version 2.0.
+    """
+    base = f"{endpoint}/{authority}"
+    version = "oauth2/v2.0" if second else "oauth2"
+    return {
+        "issuer": f"{endpoint}/{tenant}/v2.0" if second else f"{endpoint}/{tenant}/",
+        "authorization_endpoint": f"{base}/{version}/authorize",
+        "token_endpoint": f"{base}/{version}/token",
+        "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+        "jwks_uri": f"{base}/discovery/v2.0/keys",
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+        "response_modes_supported": ["query", "form_post"],
+        "response_types_supported": ["code", "id_token", "token"],
+        "grant_types_supported": [
+            "client_credentials", "password", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code",
+        ],
+        "subject_types_supported": ["pairwise"],
+        "scopes_supported": ["openid", "profile", "offline_access"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "claims_supported": [
+            "sub", "iss", "aud", "exp", "iat", "nbf", "oid", "tid", "preferred_username", "name",
+        ],
+        "tenant_region_scope": None,
+        "cloud_instance_name": endpoint.partition("://")[2],
+    }  # fmt: skip
+
+
+def instance_discovery(endpoint: str, *, tenant: str) -> dict[str, Any]:
+    """Return the answer to an instance discovery about our own host."""
+    host = endpoint.partition("://")[2]
+    return {
+        "tenant_discovery_endpoint": f"{endpoint}/{tenant}/v2.0/.well-known/openid-configuration",
+        "api-version": "1.1",
+        "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
+    }
+
+
+def user_realm(endpoint: str, user: str) -> dict[str, Any]:
+    """Return the realm of a user: passwords are checked here, not by a federation."""
+    return {
+        "ver": "1.0",
+        "account_type": "Managed",
+        "domain_name": user.rpartition("@")[2],
+        "cloud_instance_name": endpoint.partition("://")[2],
+        "cloud_audience_urn": "urn:federation:MicrosoftOnline",
+    }
+
+
 ANY_TENANT = frozenset({"common", "organizations", ADFS})
-"""Authorities that stand for whichever tenant the principal is of."""
+"""Authorities that stand for the principal's own tenant."""
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def known_tenants(cloud: Cloud) -> list[str]:
     """Return the tenants that have a principal or a subscription, each once, in a stable order."""
-    found = [one.tenant for one in cloud.all(Subscription)] + [one.tenant for one in cloud.all(Principal)]
-    return list(dict.fromkeys(tenant.lower() for tenant in found))
+    owned: tuple[Subscription | Principal, ...] = (*cloud.all(Subscription), *cloud.all(Principal))
+    return list(dict.fromkeys(one.tenant.lower() for one in owned))
 
 
 def require_tenant(cloud: Cloud, authority: str) -> str | None:
-    """Return the tenant that an authority names, None where it names no certain one.
+    """Return the tenant that an authority names, or None if it stands for any tenant.
 
     Raises:
-        CloudError: 400 invalid_tenant, AADSTS90002 as Entra says.
+        CloudError: 400 invalid_tenant with AADSTS90002, like Entra.
     """
     name = authority.lower()
     if name in ANY_TENANT:
@@ -42,30 +142,14 @@ def require_tenant(cloud: Cloud, authority: str) -> str | None:
 
 def find_application(cloud: Cloud, client_id: str, *, tenant: str | None) -> Principal | None:
     """Return the service principal with that client id, in `tenant` or anywhere, or None."""
-    return next(
-        (
-            one
-            for one in cloud.all(Principal)
-            if one.type is PrincipalType.SERVICE_PRINCIPAL
-            and client_id.lower() == (one.app_id or one.name).lower()
-            and tenant in {None, one.tenant.lower()}
-        ),
-        None,
-    )
+    found = _principals(cloud, PrincipalType.SERVICE_PRINCIPAL, tenant)
+    return next((one for one in found if one.client_id.lower() == client_id.lower()), None)
 
 
 def find_user(cloud: Cloud, name: str, *, tenant: str | None) -> Principal | None:
     """Return the user called `name`, in `tenant` or anywhere, or None."""
-    return next(
-        (
-            one
-            for one in cloud.all(Principal)
-            if one.type is PrincipalType.USER
-            and one.name.lower() == name.lower()
-            and tenant in {None, one.tenant.lower()}
-        ),
-        None,
-    )
+    found = _principals(cloud, PrincipalType.USER, tenant)
+    return next((one for one in found if one.name.lower() == name.lower()), None)
 
 
 def find_managed_identity(cloud: Cloud, wanted: str | None) -> Principal | None:
@@ -73,16 +157,20 @@ def find_managed_identity(cloud: Cloud, wanted: str | None) -> Principal | None:
 
     A managed identity is a service principal without a secret.
     """
-    for one in cloud.all(Principal):
-        if one.type is PrincipalType.SERVICE_PRINCIPAL and one.secret is None:
-            names = {one.id.lower(), one.name.lower(), (one.app_id or one.name).lower()}
-            if wanted is None or wanted.lower() in names:
-                return one
+    for one in _principals(cloud, PrincipalType.SERVICE_PRINCIPAL, None):
+        names = {one.id.lower(), one.name.lower(), one.client_id.lower()}
+        if one.secret is None and (wanted is None or wanted.lower() in names):
+            return one
     return None
 
 
+def _principals(cloud: Cloud, kind: PrincipalType, tenant: str | None) -> list[Principal]:
+    every = cloud.all(Principal)
+    return [one for one in every if one.type is kind and tenant in {None, one.tenant.lower()}]
+
+
 def is_client_id(cloud: Cloud, client_id: str) -> bool:
-    """Tell whether `client_id` can be a program's that signs users in: a GUID, or one of ours."""
+    """Tell whether `client_id` can belong to a program that signs users in: a GUID, or one of ours."""
     return bool(GUID.fullmatch(client_id)) or find_application(cloud, client_id, tenant=None) is not None
 
 
@@ -95,28 +183,27 @@ FILTER_MAX = 2048
 
 
 def render_principal(principal: Principal, *, typed: bool = False) -> dict[str, Any]:
-    """Return a user or a service principal; `typed` adds "@odata.type", as lists of mixed objects have it."""
+    """Return a user or service principal; `typed` adds "@odata.type", as lists of mixed objects need."""
     user = principal.type is PrincipalType.USER
     kind = {"@odata.type": f"#microsoft.graph.{'user' if user else 'servicePrincipal'}"} if typed else {}
     shown = {**kind, "id": principal.id, "displayName": principal.name}
     if user:
         return {**shown, "userPrincipalName": principal.name, "mail": None}
-    client = principal.app_id or principal.name
     return {
         **shown,
-        "appId": client,
+        "appId": principal.client_id,
         "appOwnerOrganizationId": principal.tenant,
         "accountEnabled": True,
-        "servicePrincipalNames": [client],
+        "servicePrincipalNames": [principal.client_id],
         "servicePrincipalType": "ManagedIdentity" if principal.secret is None else "Application",
     }
 
 
 def matching(principals: Iterable[Principal], filter_text: str | None) -> list[Principal]:
-    """Return those that a `$filter` takes; the filters are those that az sends.
+    """Return the principals that match a `$filter`; only the filters that az sends are understood.
 
     Raises:
-        CloudError: 400; it is another one.
+        CloudError: 400; it is another filter.
     """
     chosen = list(principals)
     for condition in re.split(r"\s+and\s+", filter_text[:FILTER_MAX]) if filter_text else ():
@@ -137,15 +224,11 @@ def _matches(principal: Principal, match: re.Match[str]) -> bool:
         return principal.id.lower() == wanted
     if match["field"] and match["field"].lower() in {"userprincipalname", "displayname"}:
         return principal.name.lower() == wanted
-    return (principal.app_id or principal.name).lower() == wanted
+    return principal.client_id.lower() == wanted
 
 
 OPENID_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})
-
-
 _DEFAULT = "/.default"
-
-
 _URI = re.compile(r"(https|api)://[A-Za-z0-9._:/\[\]-]{1,400}")
 
 
@@ -153,7 +236,7 @@ def resource_of_client_scope(scope: str) -> str:
     """Return the resource of a client-credentials scope, `RESOURCE/.default`.
 
     Raises:
-        CloudError: AADSTS70011, or AADSTS500011 for a resource that can't be one.
+        CloudError: AADSTS70011, or AADSTS500011 for something that can't be a resource.
     """
     words = scope.split()
     if len(words) != 1 or not words[0].endswith(_DEFAULT):
@@ -162,7 +245,7 @@ def resource_of_client_scope(scope: str) -> str:
 
 
 def resource_of_user_scope(scope: str) -> str:
-    """Return the one resource that the scopes of a user's sign-in are of; Graph where there is none.
+    """Return the one resource that the scopes of a user's sign-in belong to; Graph if there is none.
 
     Raises:
         CloudError: as `resource_of_client_scope`; AADSTS70011 for two resources.
@@ -180,7 +263,7 @@ def resource_of_user_scope(scope: str) -> str:
 
 
 def require_resource(resource: str) -> str:
-    """Return `resource` if a token can be for it.
+    """Return `resource` if a token can be issued for it.
 
     Raises:
         CloudError: AADSTS500011.

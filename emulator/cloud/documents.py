@@ -1,4 +1,4 @@
-"""The documents that clients put: read without trust, merged, cleared of what is not theirs; pure."""
+"""Documents and filters from clients: checked, merged, and freed from what clients can't set; pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECRETS = frozenset({"adminPassword", "customData"})
 
 
 def table(document: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
-    """Return the object at `path`, empty where there is none."""
+    """Return the object at `path`, or an empty one if there is none."""
     found: Any = document
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None
@@ -29,7 +29,7 @@ def require_storable(body: Any, *, depth: int = 0) -> None:
     """Check that `body`, read as JSON, can be written as JSON again.
 
     Raises:
-        CloudError: 400; it is too deep, or has NaN, an infinity, or half a surrogate pair in it.
+        CloudError: 400; it is nested too deeply, or contains NaN, an infinity or half a surrogate pair.
     """
     if depth > DEPTH_MAX:
         raise invalid(f"The request is nested more than {DEPTH_MAX} levels deep.")
@@ -47,7 +47,7 @@ def require_storable(body: Any, *, depth: int = 0) -> None:
 
 
 def merge(old: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `old` with `patch` merged in as RFC 7396 says: null takes away."""
+    """Return `old` with `patch` merged in as RFC 7396 says: null removes a member."""
     merged = dict(old)
     for name, value in patch.items():
         before = merged.get(name)
@@ -61,7 +61,7 @@ def merge(old: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def own_part(body: Mapping[str, Any], *, computed: frozenset[str] = _COMPUTED) -> dict[str, Any]:
-    """Return what of `body` is the client's to say: no ids, no states, no passwords, no nulls."""
+    """Return the part of `body` that a client can set: no ids, no states, no passwords, no nulls."""
     document = {
         name: without_nulls(value)
         for name, value in body.items()
@@ -85,7 +85,7 @@ def without_nulls(value: Any) -> Any:
 
 
 def without_secrets(value: Any) -> Any:
-    """Return `value` without passwords, which Azure takes and never shows."""
+    """Return `value` without passwords, which Azure accepts and never shows."""
     if isinstance(value, Mapping):
         return {name: without_secrets(one) for name, one in value.items() if name not in _SECRETS}
     return value
@@ -94,15 +94,13 @@ def without_secrets(value: Any) -> Any:
 def require_types(
     document: Mapping[str, Any], allowed: Mapping[tuple[str, ...], type | tuple[type, ...]]
 ) -> None:
-    """Check the values that the platform reads, where they are there.
+    """Check the types of the values that the platform reads, as far as they exist.
 
     Raises:
         CloudError: 400 InvalidParameter, which names the value.
     """
     for path, kinds in allowed.items():
-        found: Any = document
-        for name in path:
-            found = found.get(name) if isinstance(found, Mapping) else None
+        found = table(document, *path[:-1]).get(path[-1])
         right = isinstance(found, kinds) and not (isinstance(found, bool) and kinds is int)
         if found is not None and not right:
             raise invalid(f"The value of parameter '{'.'.join(path)}' is invalid.", target=path[-1])
@@ -157,14 +155,14 @@ class Condition:
 
 
 def parse_filter(text: str | None, *, known: frozenset[str]) -> tuple[Condition, ...]:
-    """Return the conditions of a `$filter`; all of them must hold, and none holds always.
+    """Return the conditions of a `$filter`, all of which must hold; there are none without a filter.
 
     Args:
         text: the query parameter.
-        known: names, lower case, that mean something here; a function's ends in "()".
+        known: the names allowed here, in lower case; those of functions end in "()".
 
     Raises:
-        CloudError: 400; it can't be read, or has other names.
+        CloudError: 400; it can't be parsed, or has other names.
     """
     rest = (text or "").strip()
     if len(rest) > FILTER_MAX:
@@ -180,21 +178,21 @@ def parse_filter(text: str | None, *, known: frozenset[str]) -> tuple[Condition,
 
 
 def find_value(conditions: tuple[Condition, ...], name: str, operator: str = "eq") -> str | None:
-    """Return what the first condition on `name` (lower case) compares it with, or None."""
+    """Return the value that the first condition on `name` (lower case) compares with, or None."""
     return next((one.value for one in conditions if (one.name, one.operator) == (name, operator)), None)
 
 
 def parse_instant(text: str) -> datetime:
-    """Return an ISO 8601 time of a filter; one without zone is UTC.
+    """Return an ISO 8601 time of a filter; without a zone it is UTC.
 
     Raises:
-        CloudError: 400; it is none.
+        CloudError: 400; it is not a time.
     """
     try:
         found = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise invalid_filter(text[:40], "it is no time") from None
+        raise invalid_filter(text[:40], "it is not a time") from None
 
 
 def invalid_filter(what: str, why: str) -> CloudError:

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from emulator.cloud.documents import table
 from emulator.machine.spec import Device, Firmware, MachineType, WatchdogAction
 from emulator.sac.image import SAC_IMAGES
 from emulator.sac.knobs import parse_knobs
 
 DEFAULT_IMAGE = "bookworm-grub"
 SAC_IMAGE = "sac"
-"""ttylab's own guest that speaks EMS and SAC, and is not Windows, as Server 2022; in no image store."""
+"""ttylab's own guest that speaks EMS and SAC like Server 2022; it is not Windows, and in no image store."""
 SAC_MEMORY_MIB = 64
 MEMORY_MIB = 256
 VCPUS_OF_SIZE: Mapping[str, int] = {"standard_b2s": 2, "standard_b2ms": 2, "standard_b4ms": 4}
@@ -23,21 +24,20 @@ class GuestPlan:
     """A guest to boot.
 
     Attributes:
-        image: name in the image catalog, or of a SAC guest.
+        image: name of an image in the catalog, or of a SAC guest.
         machine: the board.
-        firmware: generation 1 is SeaBIOS, generation 2 OVMF.
+        firmware: SeaBIOS for generation 1, OVMF for generation 2.
         vcpus: 1 to 4.
         memory_mib: MiB.
-        words: what the kernel's command line gets besides the image's own; for a SAC guest its knobs,
-            "KEY=VALUE".
+        words: kernel parameters to add to the image's own; for a SAC guest its knobs, "KEY=VALUE".
         devices: parts beyond the board's own.
         watchdog_action: what happens when the i6300esb expires.
-        seed: of the machine's random numbers; None takes the host's.
-        uuid: the machine's, which a guest can show; None is the VM's id.
+        seed: seed of the machine's random numbers; None takes the host's.
+        uuid: the machine's UUID, which a guest can show; None means the VM's id.
         stands_in_for: what the guest is shown as but is not ("Windows"), or None.
 
     Raises:
-        SpecError: a word is no knob of the SAC guest.
+        SpecError: a word is not a knob of the SAC guest.
     """
 
     image: str = DEFAULT_IMAGE
@@ -53,13 +53,13 @@ class GuestPlan:
     stands_in_for: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse knobs that no SAC guest has."""
+        """Refuse words for a SAC guest that are not knobs."""
         if self.is_sac:
             parse_knobs(self.words)
 
     @property
     def is_sac(self) -> bool:
-        """Whether the guest is ttylab's own that speaks SAC."""
+        """Whether it is a SAC guest of ttylab's."""
         return self.image in SAC_IMAGES
 
     @property
@@ -71,14 +71,13 @@ class GuestPlan:
 def plan_guest(properties: Mapping[str, Any], *, known_images: frozenset[str]) -> GuestPlan:
     """Return what to boot for a VM's `properties`.
 
-    `imageReference.offer` chooses an image of the catalog by name; any other gives the default. A sku
-    or offer that says "gen2" gives generation 2. Windows gets the SAC guest, which stands in.
+    `imageReference.offer` names an image of the catalog; any other offer gives the default. A sku or offer
+    with "gen2" in it gives generation 2. The SAC guest stands in for Windows.
     """
-    storage = _table(properties, "storageProfile")
-    reference = _table(storage, "imageReference")
+    reference = table(properties, "storageProfile", "imageReference")
     offer, sku = str(reference.get("offer", "")), str(reference.get("sku", ""))
     second = "gen2" in f"{offer} {sku}".lower().replace("-", "").replace("_", "")
-    size = str(_table(properties, "hardwareProfile").get("vmSize", "")).lower()
+    size = str(table(properties, "hardwareProfile").get("vmSize", "")).lower()
     windows = is_windows(properties)
     linux = offer if offer in known_images else DEFAULT_IMAGE
     return GuestPlan(
@@ -93,14 +92,7 @@ def plan_guest(properties: Mapping[str, Any], *, known_images: frozenset[str]) -
 
 def is_windows(properties: Mapping[str, Any]) -> bool:
     """Tell whether a VM is shown as Windows: by its disk's type or its image's offer, as az does."""
-    storage = _table(properties, "storageProfile")
-    os_type = str(_table(storage, "osDisk").get("osType", ""))
-    return (
-        os_type.lower() == "windows"
-        or "windows" in str(_table(storage, "imageReference").get("offer", "")).lower()
-    )
-
-
-def _table(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = value.get(name)
-    return found if isinstance(found, Mapping) else {}
+    storage = table(properties, "storageProfile")
+    os_type = str(table(storage, "osDisk").get("osType", ""))
+    offer = str(table(storage, "imageReference").get("offer", ""))
+    return os_type.lower() == "windows" or "windows" in offer.lower()

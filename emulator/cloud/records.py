@@ -1,8 +1,8 @@
-"""What the platform remembers: frozen records, each with the key it is found by.
+"""What the platform remembers: frozen records, each with the key that it is found by.
 
 A resource keeps the document that its client last put (`document`: location, tags, properties …);
-what the platform adds to an answer is computed when it is asked for. VMs and instances of scale
-sets are one kind of record (U4).
+what the platform adds to an answer is computed for each request. VMs and instances of scale sets
+are one kind of record (U4).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
 
+from emulator.cloud.documents import table
 from emulator.cloud.guest_plan import GuestPlan, is_windows
 from emulator.cloud.resource_id import ResourceId, group_scope
 
@@ -20,7 +21,7 @@ Document: TypeAlias = Mapping[str, Any]
 
 
 class PowerState(StrEnum):
-    """What a VM's power is doing (docs/facts/azure.md 4): the end of its `PowerState/…` code."""
+    """A VM's power state (docs/facts/azure.md 4): the end of its `PowerState/…` code."""
 
     RUNNING = "running"
     STARTING = "starting"
@@ -48,27 +49,42 @@ class PrincipalType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
-    """What resources are paid by, and where the serial console is switched on or off.
-
-    Attributes:
-        id: GUID.
-        tenant: whose it is, GUID.
-        name: display name.
-        state: "Enabled", or why nothing can be done ("Disabled", "Warned").
-        console_enabled: whether serial consoles can be used.
-    """
-
+class _Named:
     id: str
-    tenant: str
-    name: str
-    state: str = "Enabled"
-    console_enabled: bool = True
 
     @property
     def key(self) -> str:
         """What it is found by."""
         return self.id.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resource:
+    id: ResourceId
+    document: Document
+
+    @property
+    def key(self) -> str:
+        """What it is found by."""
+        return self.id.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription(_Named):
+    """What pays for resources, and where the serial console is switched on or off.
+
+    Attributes:
+        id: GUID.
+        tenant: the tenant that it belongs to, GUID.
+        name: display name.
+        state: "Enabled", or why nothing can be done ("Disabled", "Warned").
+        console_enabled: whether serial consoles can be used.
+    """
+
+    tenant: str
+    name: str
+    state: str = "Enabled"
+    console_enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +109,11 @@ class ResourceGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootDiagnostics:
-    """How the boot diagnostics of a VM are set.
+    """The boot-diagnostics settings of a VM.
 
     Attributes:
-        enabled: whether there are any (U6).
-        storage_uri: blob endpoint of a custom storage account; None is a managed one.
+        enabled: whether they are on (U6).
+        storage_uri: blob endpoint of a custom storage account; None means a managed one.
     """
 
     enabled: bool = False
@@ -105,12 +121,8 @@ class BootDiagnostics:
 
 
 def read_boot_diagnostics(document: Document) -> BootDiagnostics:
-    """Return what a VM's document says of boot diagnostics; whatever is malformed counts as off."""
-    properties = document.get("properties")
-    profile = properties.get("diagnosticsProfile") if isinstance(properties, Mapping) else None
-    chosen = profile.get("bootDiagnostics") if isinstance(profile, Mapping) else None
-    if not isinstance(chosen, Mapping):
-        return BootDiagnostics()
+    """Return what a VM's document says about boot diagnostics; anything malformed counts as off."""
+    chosen = table(document, "properties", "diagnosticsProfile", "bootDiagnostics")
     uri = chosen.get("storageUri")
     return BootDiagnostics(
         enabled=chosen.get("enabled") is True, storage_uri=uri if isinstance(uri, str) and uri else None
@@ -118,24 +130,22 @@ def read_boot_diagnostics(document: Document) -> BootDiagnostics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VirtualMachine:
+class VirtualMachine(_Resource):
     """A virtual machine, or an instance of a scale set.
 
     Attributes:
         id: resource id; an instance's ends in `virtualMachineScaleSets/SET/virtualMachines/N`.
         document: what was put last.
         vm_id: GUID.
-        created: when, UTC.
+        created: when it was created, UTC.
         guest: what really runs.
-        power: what the platform says of its power; a guest "running" starts on demand.
+        power: what the platform says about its power; a "running" guest starts on demand.
         provisioning: how the last change went.
         port_enabled: whether serial port 0 is enabled.
-        model_version: of the scale set's model that the instance has; 0 for a VM.
-        changed: when `provisioning` became what it is, UTC; None is `created`.
+        model_version: version of the scale set's model that the instance has; 0 for a VM.
+        changed: when `provisioning` last changed, UTC; None means `created`.
     """
 
-    id: ResourceId
-    document: Document
     vm_id: str
     created: datetime
     guest: GuestPlan
@@ -146,81 +156,60 @@ class VirtualMachine:
     changed: datetime | None = None
 
     @property
-    def key(self) -> str:
-        """What it is found by."""
-        return self.id.key
-
-    @property
     def scale_set(self) -> ResourceId | None:
-        """The scale set that it is an instance of."""
+        """The scale set that it is an instance of, or None."""
         return self.id.parent
 
     @property
     def is_windows(self) -> bool:
         """Whether it is shown as Windows."""
-        properties = self.document.get("properties")
-        return is_windows(properties) if isinstance(properties, Mapping) else False
+        return is_windows(table(self.document, "properties"))
 
     @property
     def boot_diagnostics(self) -> BootDiagnostics:
-        """How its boot diagnostics are set."""
+        """Its boot-diagnostics settings."""
         return read_boot_diagnostics(self.document)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScaleSet:
+class ScaleSet(_Resource):
     """A scale set: a model, and instances that are records of their own.
 
     Attributes:
         id: resource id.
         document: what was put last; its `properties.virtualMachineProfile` is the model.
         unique_id: GUID.
-        created: when, UTC.
+        created: when it was created, UTC.
         provisioning: how the last change went.
-        model_version: grows when the model changes; an instance gets it by its upgrade (U12).
+        model_version: goes up when the model changes; an upgrade gives it to an instance (U12).
     """
 
-    id: ResourceId
-    document: Document
     unique_id: str
     created: datetime
     provisioning: ProvisioningState = ProvisioningState.SUCCEEDED
     model_version: int = 1
 
-    @property
-    def key(self) -> str:
-        """What it is found by."""
-        return self.id.key
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StorageAccount:
+class StorageAccount(_Resource):
     """A storage account that boot diagnostics may be kept in."""
 
-    id: ResourceId
-    document: Document
     created: datetime
-
-    @property
-    def key(self) -> str:
-        """What it is found by."""
-        return self.id.key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Principal:
-    """Who can sign in.
+class Principal(_Named):
+    """Somebody or something that can sign in.
 
     Attributes:
         id: object id, GUID.
         tenant: GUID.
-        type: user or service principal (a managed identity is one too).
+        type: user or service principal (managed identities are service principals too).
         name: what people call it: `app`, `dev@localhost`.
         app_id: client id of a service principal.
-        secret: client secret or password; never shown, never logged. None can't sign in by one.
+        secret: client secret or password, which is never shown or logged; None if it has none.
     """
 
-    id: str
     tenant: str
     type: PrincipalType
     name: str
@@ -228,37 +217,31 @@ class Principal:
     secret: str | None = field(default=None, repr=False)
 
     @property
-    def key(self) -> str:
-        """What it is found by."""
-        return self.id.lower()
+    def client_id(self) -> str:
+        """What a client calls it: the app id, or the name if it has none."""
+        return self.app_id or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoleDefinition:
+class RoleDefinition(_Named):
     """What a role may do.
 
     Attributes:
         id: GUID, the name in its resource id.
         name: display name ("Virtual Machine Contributor").
         description: what it is for.
-        actions: patterns with `*`.
-        not_actions: taken from `actions` again.
+        actions: what it allows, as patterns with `*`.
+        not_actions: what it does not allow although `actions` does.
         scopes: where it can be assigned.
-        built_in: whether it is Azure's own.
+        built_in: whether it is one of Azure's own.
     """
 
-    id: str
     name: str
     description: str = ""
     actions: tuple[str, ...] = ()
     not_actions: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ("/",)
     built_in: bool = False
-
-    @property
-    def key(self) -> str:
-        """What it is found by."""
-        return self.id.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,11 +250,11 @@ class RoleAssignment:
 
     Attributes:
         id: GUID, the name in its resource id.
-        scope: subscription, group or resource id, without a slash at its end.
+        scope: subscription, group or resource id, without a trailing slash.
         role: id of the definition, GUID.
-        principal: object id.
+        principal: object id of the principal.
         principal_type: kind of principal.
-        created: when, UTC.
+        created: when it was created, UTC.
     """
 
     id: str
@@ -293,13 +276,13 @@ class ActivityEvent:
 
     Attributes:
         id: GUID.
-        at: when, UTC.
+        at: when it happened, UTC.
         operation: "MICROSOFT.SERIALCONSOLE/SERIALPORTS/CONNECT/ACTION".
-        scope: resource id that it was done to.
-        caller: upn or app id.
+        scope: id of the resource that it was done to.
+        caller: UPN or app id.
         caller_id: object id.
         address: the caller's IP address.
-        succeeded: how it ended.
+        succeeded: whether it succeeded.
         status: HTTP status as text, with a reason if there is one.
         correlation: GUID of the request.
     """
@@ -332,16 +315,13 @@ Record: TypeAlias = (
     | RoleAssignment
     | ActivityEvent
 )
-
-
 R = TypeVar("R", bound=Record)
-
 Observer: TypeAlias = Callable[[Record, bool], None]
-"""Called after a change with the record and whether it is still there."""
+"""Called after a change, with the record and whether it still exists."""
 
 
 class Cloud:
-    """The platform's memory; not thread-safe: the service's loop owns it."""
+    """The platform's memory; not thread-safe, as the service's loop owns it."""
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._tables: dict[type[object], dict[str, Record]] = {}
@@ -350,7 +330,7 @@ class Cloud:
             self.put(record)
 
     def find(self, kind: type[R], key: str) -> R | None:
-        """Return the record of `kind` with `key` in any case, or None."""
+        """Return the record of `kind` with `key`, in upper or lower case, or None."""
         found = self._tables.get(kind, {}).get(key.lower())
         return found if isinstance(found, kind) else None
 
@@ -365,18 +345,18 @@ class Cloud:
     def put(self, record: Record) -> None:
         """Add `record`, or replace the one with its key."""
         self._tables.setdefault(type(record), {})[record.key.lower()] = record
-        self._tell(record, present=True)
+        self._notify(record, present=True)
 
     def remove(self, record: Record) -> None:
-        """Take `record` away; one that is not there stays so."""
+        """Remove `record`; does nothing if it is not there."""
         if self._tables.get(type(record), {}).pop(record.key.lower(), None) is not None:
-            self._tell(record, present=False)
+            self._notify(record, present=False)
 
     def watch(self, observer: Observer) -> Callable[[], None]:
-        """Tell `observer` of every change from now on; call what is returned to end it."""
+        """Call `observer` after every change from now on; return a function that ends this."""
         self._observers.append(observer)
         return lambda: self._observers.remove(observer)
 
-    def _tell(self, record: Record, *, present: bool) -> None:
+    def _notify(self, record: Record, *, present: bool) -> None:
         for observer in tuple(self._observers):
             observer(record, present)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from emulator.errors import SpecError
 
@@ -51,7 +51,7 @@ class ResourceId:
 
     @property
     def key(self) -> str:
-        """The id in lower case: what ids are compared by."""
+        """The id in lower case, by which ids are compared."""
         return str(self).lower()
 
     @property
@@ -66,21 +66,12 @@ class ResourceId:
 
     @property
     def parent(self) -> ResourceId | None:
-        """The resource that this one is a part of."""
-        if len(self.path) == 1:
-            return None
-        return ResourceId(
-            subscription=self.subscription, group=self.group, provider=self.provider, path=self.path[:-1]
-        )
+        """The resource that this one is a part of, or None."""
+        return None if len(self.path) == 1 else replace(self, path=self.path[:-1])
 
     def child(self, kind: str, name: str) -> ResourceId:
         """Return the id of a part of this resource."""
-        return ResourceId(
-            subscription=self.subscription,
-            group=self.group,
-            provider=self.provider,
-            path=(*self.path, (kind, name)),
-        )
+        return replace(self, path=(*self.path, (kind, name)))
 
 
 def subscription_scope(subscription: str) -> str:
@@ -90,7 +81,7 @@ def subscription_scope(subscription: str) -> str:
 
 def group_scope(subscription: str, group: str) -> str:
     """Return a resource group as a scope."""
-    return f"/subscriptions/{subscription}/resourceGroups/{group}"
+    return f"{subscription_scope(subscription)}/resourceGroups/{group}"
 
 
 def vm_id(subscription: str, group: str, name: str) -> ResourceId:
@@ -114,13 +105,13 @@ def storage_account_id(subscription: str, group: str, name: str) -> ResourceId:
 
 
 def is_within(scope: str, ancestor: str) -> bool:
-    """Tell whether `scope` is `ancestor` or lies under it; "/" is above everything."""
+    """Tell whether `scope` is `ancestor` or lies below it; "/" is above everything."""
     inner, outer = scope.lower().rstrip("/"), ancestor.lower().rstrip("/")
     return inner == outer or inner.startswith(outer + "/")
 
 
 def parse_resource_id(text: str) -> ResourceId:
-    """Read a resource id, with any case of its fixed words.
+    """Read a resource id, with its fixed words in upper or lower case.
 
     Raises:
         SpecError: it is not the id of a resource in a group.

@@ -1,4 +1,4 @@
-"""Who may do what where: Azure's built-in roles as data, and the decision; pure.
+"""Who may do what where: built-in roles, the decision, and roles and assignments as documents; pure.
 
 Ids and actions are those of Azure's built-in roles (docs/facts/azure.md 8, DOC-role).
 """
@@ -6,10 +6,16 @@ Ids and actions are those of Azure's built-in roles (docs/facts/azure.md 8, DOC-
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
 
-from emulator.cloud.records import Cloud, RoleAssignment, RoleDefinition
+from emulator.cloud.directory import GUID
+from emulator.cloud.documents import Condition, find_value
+from emulator.cloud.records import Cloud, Principal, PrincipalType, RoleAssignment, RoleDefinition
 from emulator.cloud.resource_id import is_within, subscription_scope
+from emulator.errors import CloudError
 
 CONNECT = "Microsoft.SerialConsole/serialPorts/connect/action"
 
@@ -18,15 +24,15 @@ CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 VM_CONTRIBUTOR = "9980e02c-c2be-4d73-94e8-173b1dc7cf3c"
 
+_built_in = partial(RoleDefinition, built_in=True)
 BUILT_IN_ROLES = (
-    RoleDefinition(
+    _built_in(
         id=OWNER,
         name="Owner",
         description="Grants full access to manage all resources, including the ability to assign roles.",
         actions=("*",),
-        built_in=True,
     ),
-    RoleDefinition(
+    _built_in(
         id=CONTRIBUTOR,
         name="Contributor",
         description="Grants full access to manage all resources, but does not allow you to assign roles.",
@@ -36,23 +42,20 @@ BUILT_IN_ROLES = (
             "Microsoft.Authorization/*/Write",
             "Microsoft.Authorization/elevateAccess/Action",
         ),
-        built_in=True,
     ),
-    RoleDefinition(
+    _built_in(
         id=READER,
         name="Reader",
         description="View all resources, but does not allow you to make any changes.",
         actions=("*/read",),
-        built_in=True,
     ),
-    RoleDefinition(
+    _built_in(
         id="18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
         name="User Access Administrator",
         description="Lets you manage user access to Azure resources.",
         actions=("*/read", "Microsoft.Authorization/*"),
-        built_in=True,
     ),
-    RoleDefinition(
+    _built_in(
         id=VM_CONTRIBUTOR,
         name="Virtual Machine Contributor",
         description="Lets you manage virtual machines, but not access to them, and not the virtual network"
@@ -73,9 +76,8 @@ BUILT_IN_ROLES = (
             "Microsoft.Storage/storageAccounts/listKeys/action",
             "Microsoft.Storage/storageAccounts/read",
         ),
-        built_in=True,
     ),
-    RoleDefinition(
+    _built_in(
         id="17d1049b-9a84-46fb-8f53-869881c3d3ab",
         name="Storage Account Contributor",
         description="Lets you manage storage accounts, including accessing storage account keys.",
@@ -85,13 +87,12 @@ BUILT_IN_ROLES = (
             "Microsoft.Resources/subscriptions/resourceGroups/read",
             "Microsoft.Storage/storageAccounts/*",
         ),
-        built_in=True,
     ),
 )
 
 
 def grants(role: RoleDefinition, action: str) -> bool:
-    """Tell whether `role` allows `action`; what its `not_actions` take away another role may give."""
+    """Tell whether `role` allows `action`; what its `not_actions` exclude, another role may still allow."""
     return _any_match(role.actions, action) and not _any_match(role.not_actions, action)
 
 
@@ -105,7 +106,7 @@ def is_allowed(cloud: Cloud, principal: str, *, action: str, scope: str) -> bool
 
 
 def sees_subscription(cloud: Cloud, principal: str, subscription: str) -> bool:
-    """Tell whether `principal` has any role at the subscription, above it or under it."""
+    """Tell whether `principal` has any role at the subscription, above it or below it."""
     scope = subscription_scope(subscription)
     return any(
         is_within(scope, assignment.scope) or is_within(assignment.scope, scope)
@@ -122,9 +123,265 @@ def roles_of(cloud: Cloud, principal: str) -> Iterator[tuple[RoleAssignment, Rol
 
 
 def _any_match(patterns: tuple[str, ...], action: str) -> bool:
-    return any(_matches(pattern, action) for pattern in patterns)
+    expressions = (".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns)
+    return any(re.fullmatch(one, action, re.IGNORECASE) for one in expressions)
 
 
-def _matches(pattern: str, action: str) -> bool:
-    expression = ".*".join(re.escape(part) for part in pattern.split("*"))
-    return re.fullmatch(expression, action, re.IGNORECASE) is not None
+NAMESPACE = "Microsoft.Authorization"
+ACTIONS_MAX = 200
+_ACTION = re.compile(r"(?!(?:[^*]*\*){4})[A-Za-z0-9._/*-]{1,256}")  # each * costs a search
+_DEFINITION = re.compile(
+    rf"(?:/.*)?/providers/{re.escape(NAMESPACE)}/roleDefinitions/({GUID.pattern})", re.IGNORECASE
+)
+
+
+def definition_document(role: RoleDefinition, *, scope: str) -> dict[str, Any]:
+    """Return a role definition as it is seen at `scope` ("" is the tenant).
+
+    Its id contains no more of the scope than the subscription, as az matches assignments to roles by it.
+    """
+    stamp = "2015-02-02T21:55:09.8806423Z"
+    return {
+        "id": _definition_id(role.id, scope),
+        "name": role.id,
+        "type": f"{NAMESPACE}/roleDefinitions",
+        "properties": {
+            "roleName": role.name,
+            "type": "BuiltInRole" if role.built_in else "CustomRole",
+            "description": role.description,
+            "assignableScopes": list(role.scopes),
+            "permissions": [permission_document(role)],
+            "createdOn": stamp,
+            "updatedOn": stamp,
+            "createdBy": None,
+            "updatedBy": None,
+        },
+    }
+
+
+def permission_document(role: RoleDefinition) -> dict[str, Any]:
+    """Return what a role allows."""
+    return {
+        "actions": list(role.actions),
+        "notActions": list(role.not_actions),
+        "dataActions": [],
+        "notDataActions": [],
+    }
+
+
+def assignment_document(assignment: RoleAssignment) -> dict[str, Any]:
+    """Return a role assignment."""
+    stamp = assignment.created.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+    return {
+        "id": f"{assignment.scope}/providers/{NAMESPACE}/roleAssignments/{assignment.id}",
+        "name": assignment.id,
+        "type": f"{NAMESPACE}/roleAssignments",
+        "properties": {
+            "roleDefinitionId": _definition_id(assignment.role, assignment.scope),
+            "principalId": assignment.principal,
+            "principalType": assignment.principal_type.value,
+            "scope": assignment.scope,
+            "condition": None,
+            "conditionVersion": None,
+            "createdOn": stamp,
+            "updatedOn": stamp,
+            "createdBy": None,
+            "updatedBy": None,
+            "delegatedManagedIdentityResourceId": None,
+            "description": None,
+        },
+    }
+
+
+def definitions_at(cloud: Cloud, conditions: tuple[Condition, ...], *, scope: str) -> list[RoleDefinition]:
+    """Return the role definitions that can be assigned at `scope` and meet the conditions.
+
+    With `atScopeAndBelow()` these include definitions that can only be assigned below it.
+    """
+    name, kind = find_value(conditions, "rolename"), find_value(conditions, "type")
+    below = find_value(conditions, "atscopeandbelow", "()") is not None
+    return [
+        role
+        for role in cloud.all(RoleDefinition)
+        if any(is_within(scope, one) or (below and is_within(one, scope)) for one in role.scopes)
+        and (name is None or role.name.lower() == name.lower())
+        and (kind is None or kind.lower() == ("builtinrole" if role.built_in else "customrole"))
+    ]
+
+
+def assignments_at(cloud: Cloud, conditions: tuple[Condition, ...], *, scope: str) -> list[RoleAssignment]:
+    """Return the assignments that hold at `scope` and, unless there is `atScope()`, those below it."""
+    exact = find_value(conditions, "atscope", "()") is not None
+    principals = [
+        value.lower()
+        for value in (find_value(conditions, "principalid"), find_value(conditions, "assignedto", "()"))
+        if value is not None
+    ]
+    return [
+        one
+        for one in cloud.all(RoleAssignment)
+        if (is_within(scope, one.scope) or (not exact and is_within(one.scope, scope)))
+        and all(one.principal.lower() == wanted for wanted in principals)
+    ]
+
+
+def read_assignment(
+    cloud: Cloud, body: Mapping[str, Any], *, name: str, scope: str, tenant: str, now: datetime
+) -> RoleAssignment:
+    """Return the assignment that a client's document asks for.
+
+    Raises:
+        CloudError: 400 or 404, as Azure says.
+    """
+    if not GUID.fullmatch(name):
+        raise CloudError(
+            400,
+            "InvalidRoleAssignmentId",
+            f"The role assignment ID '{name[:80]}' is not valid. The role assignment ID must be a GUID.",
+        )
+    properties = properties_of(body)
+    if properties.get("condition") is not None:
+        raise CloudError(
+            400, "InvalidRoleAssignmentCondition", "Conditions on role assignments are not supported."
+        )
+    role = _role_of(cloud, _text(properties, "roleDefinitionId"), scope=scope)
+    principal, kind = _principal_of(cloud, properties, tenant=tenant)
+    return RoleAssignment(
+        id=name.lower(),
+        scope=scope,
+        role=role.id,
+        principal=principal,
+        principal_type=kind,
+        created=now,
+    )
+
+
+def read_definition(body: Mapping[str, Any], *, name: str) -> RoleDefinition:
+    """Return the custom role that a client's document describes; its scopes are not checked.
+
+    Raises:
+        CloudError: 400; the document is wrong.
+    """
+    if not GUID.fullmatch(name):
+        raise invalid_content("The role definition ID must be a GUID.")
+    properties = properties_of(body)
+    permissions = properties.get("permissions")
+    if not isinstance(permissions, list) or len(permissions) != 1 or not isinstance(permissions[0], Mapping):
+        raise invalid_content("'permissions' must be a list of one object.")
+    for field in ("dataActions", "notDataActions"):
+        if permissions[0].get(field):
+            raise invalid_content(f"'{field}' must be empty: nothing here has data actions.")
+    scopes = _texts(properties, "assignableScopes")
+    if not scopes:
+        raise invalid_content("'assignableScopes' must name a scope.")
+    return RoleDefinition(
+        id=name.lower(),
+        name=_text(properties, "roleName"),
+        description=str(properties.get("description") or "")[:2048],
+        actions=_actions(permissions[0], "actions"),
+        not_actions=_actions(permissions[0], "notActions"),
+        scopes=scopes,
+    )
+
+
+def properties_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the `properties` of a document.
+
+    Raises:
+        CloudError: 400; they are missing or not an object.
+    """
+    found = body.get("properties")
+    if not isinstance(found, Mapping):
+        raise invalid_content("'properties' must be an object.")
+    return found
+
+
+def invalid_content(reason: str) -> CloudError:
+    """Return the 400 of a document that is wrong."""
+    return CloudError(400, "InvalidRequestContent", f"The request content was invalid: {reason}")
+
+
+def _definition_id(role: str, scope: str) -> str:
+    subscription = "/".join(scope.split("/")[:3]).rstrip("/")
+    return f"{subscription}/providers/{NAMESPACE}/roleDefinitions/{role}"
+
+
+def _role_of(cloud: Cloud, text: str, *, scope: str) -> RoleDefinition:
+    match = _DEFINITION.fullmatch(text) or re.fullmatch(f"({GUID.pattern})", text, re.IGNORECASE)
+    if match is None:
+        raise CloudError(
+            400, "InvalidRoleDefinitionId", f"The role definition ID '{text[:200]}' is not valid."
+        )
+    found = cloud.find(RoleDefinition, match[1])
+    if found is None:
+        raise role_not_found(match[1])
+    if not any(is_within(scope, one) for one in found.scopes):
+        raise CloudError(
+            400,
+            "RoleAssignmentScopeNotAssignableToRoleDefinition",
+            f"The role assignment scope '{scope}' is not assignable to role definition '{found.name}'.",
+        )
+    return found
+
+
+def role_not_found(name: str) -> CloudError:
+    """Return the 404 of a role definition that does not exist."""
+    return CloudError(
+        404,
+        "RoleDefinitionDoesNotExist",
+        f"The specified role definition with ID '{name[:80]}' does not exist.",
+    )
+
+
+def _principal_of(cloud: Cloud, properties: Mapping[str, Any], *, tenant: str) -> tuple[str, PrincipalType]:
+    """Return who gets a role, and the type of that principal.
+
+    A principal that the directory does not know is accepted if the document gives its type: that is how
+    Azure gives roles to principals that were made a moment ago.
+    """
+    text, said = _text(properties, "principalId"), properties.get("principalType")
+    kind = next((one for one in PrincipalType if one.value.lower() == str(said).lower()), None)
+    found = cloud.find(Principal, text)
+    if found is None and kind is not None and GUID.fullmatch(text):
+        return text.lower(), kind
+    if found is None or found.tenant.lower() != tenant.lower():
+        raise CloudError(
+            400,
+            "PrincipalNotFound",
+            f"Principal {text[:80].replace('-', '')} does not exist in the directory {tenant}. Check that"
+            " you have the correct principal ID.",
+        )
+    if said is not None and kind is not found.type:
+        raise CloudError(
+            400,
+            "UnmatchedPrincipalType",
+            f"The PrincipalId '{found.id}' has type '{found.type.value}', which is different from"
+            f" specified PrincipalType '{str(said)[:40]}'.",
+        )
+    return found.id, found.type
+
+
+def _text(table: Mapping[str, Any], name: str) -> str:
+    value = table.get(name)
+    if not isinstance(value, str) or not value or len(value) > 2048:
+        raise invalid_content(f"'{name}' must be a text that is not empty.")
+    return value
+
+
+def _texts(table: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = table.get(name) or []
+    if (
+        not isinstance(value, list)
+        or not all(isinstance(one, str) for one in value)
+        or len(value) > ACTIONS_MAX
+    ):
+        raise invalid_content(f"'{name}' must be a list of at most {ACTIONS_MAX} texts.")
+    return tuple(value)
+
+
+def _actions(table: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    actions = _texts(table, name)
+    wrong = next((one for one in actions if not _ACTION.fullmatch(one)), None)
+    if wrong is not None:
+        raise invalid_content(f"'{wrong[:80]}' in '{name}' is not an action; it may have up to three *.")
+    return actions

@@ -13,10 +13,10 @@ REPLAY_LINES_MOST = 1000
 
 
 class Era(StrEnum):
-    """Rules of a year.
+    """The year whose rules hold.
 
-    In 2020 managed boot-diagnostics storage was refused and a role on the storage account was
-    needed (U8, U10); both were lifted later (docs/facts/azure.md 8).
+    In 2020 managed boot-diagnostics storage was refused, and a role on the storage account was
+    needed (U8, U10); both rules were dropped later (docs/facts/azure.md 8).
     """
 
     CURRENT = "current"
@@ -39,11 +39,13 @@ class CloudFacts:
         name: what `az cloud` calls it.
         locations: regions, the default first.
         console: "generally available", "preview" or "not available".
+        storage_suffix: what the host names of storage accounts end in.
     """
 
     name: str
     locations: tuple[str, ...]
     console: str
+    storage_suffix: str
 
 
 CLOUD_FACTS: Mapping[CloudKind, CloudFacts] = {
@@ -51,18 +53,25 @@ CLOUD_FACTS: Mapping[CloudKind, CloudFacts] = {
         name="AzureCloud",
         locations=("eastus", "koreacentral", "northeurope", "westeurope"),
         console="generally available",
+        storage_suffix="core.windows.net",
     ),
     CloudKind.GOVERNMENT: CloudFacts(
-        name="AzureUSGovernment", locations=("usgovvirginia", "usgovarizona"), console="preview"
+        name="AzureUSGovernment",
+        locations=("usgovvirginia", "usgovarizona"),
+        console="preview",
+        storage_suffix="core.usgovcloudapi.net",
     ),
     CloudKind.CHINA: CloudFacts(
-        name="AzureChinaCloud", locations=("chinanorth3", "chinaeast2"), console="not available"
+        name="AzureChinaCloud",
+        locations=("chinanorth3", "chinaeast2"),
+        console="not available",
+        storage_suffix="core.chinacloudapi.cn",
     ),
 }
 
 
 class Fault(StrEnum):
-    """Faults of the real service that users report; all off by default (docs/facts/azure.md 3, 8, 10)."""
+    """Faults of the real service that users report; all are off by default (docs/facts/azure.md 3, 8, 10)."""
 
     REFUSED_TRUST = "refused-trust"
     LATE_FIRST_FRAME = "late-first-frame"
@@ -76,22 +85,23 @@ class Settings:
     """How the service behaves; [settings] of cloud.toml.
 
     Attributes:
-        era: whose rules hold.
+        era: the year whose rules hold.
         kind: which of Azure's clouds it is.
-        faults: which are injected.
+        faults: which faults are injected.
         session_s: how long a connection string can be used to open a link, seconds.
         token_wait_s: how long a link may wait for its token, seconds.
-        idle_s: after how long without a byte either way a link is closed; None never does (ISS 70).
+        idle_s: after how long without a byte in either direction a link is closed, seconds; None never
+            closes it (ISS 70).
         token_s: lifetime of an access token, seconds.
         operation_s: how long a long-running operation takes at least, seconds.
         late_frame_s: how late the first frame is under LATE_FIRST_FRAME, seconds.
         drop_after_s: when a link is cut under DROPPED_LINK, seconds.
         silence_s: how long a connect waits for its failure under NO_RESPONSE, seconds.
         shutdown_s: how long a guest may take to obey its power button before its power is cut, seconds.
-        identity_header: what clients of managed identities send as X-IDENTITY-HEADER; None makes one at
-            each start, which nobody is told.
-        replay_lines: how many of the guest's last lines a new link is shown. One, the unfinished one, is its
-            prompt; more would answer a program that waits for a prompt with an old one.
+        identity_header: what clients of managed identities send as X-IDENTITY-HEADER; None makes a secret
+            one at each start.
+        replay_lines: how many of the guest's last lines a new link is shown. With 1 that is the unfinished
+            line, its prompt; with more, a program that waits for a prompt would find an old one.
 
     Raises:
         SpecError: a value is out of bounds; the text names it and what is allowed.
@@ -113,7 +123,7 @@ class Settings:
     replay_lines: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what no service can do."""
+        """Refuse values out of bounds."""
         most = {one.name: SECONDS_MOST for one in fields(self) if one.name.endswith("_s")}
         for name, allowed in (most | {"replay_lines": REPLAY_LINES_MOST}).items():
             value = getattr(self, name)
@@ -124,7 +134,7 @@ class Settings:
 
     @property
     def cloud(self) -> CloudFacts:
-        """What is peculiar to this cloud."""
+        """What is specific to this cloud."""
         return CLOUD_FACTS[self.kind]
 
 
@@ -132,10 +142,10 @@ def require_public_host(host: str) -> str:
     """Return `host` if clients can derive their URLs from it.
 
     az makes the admin URL from the connection string by replacing every "wss" and "ws", so neither
-    may occur in the host's name, nor "/client" anywhere (docs/facts/azure.md 2).
+    may occur in the host name, nor "/client" anywhere (docs/facts/azure.md 2).
 
     Raises:
-        SpecError: it would mislead them.
+        SpecError: they would derive wrong URLs.
     """
     if "ws" in host.lower():
         raise SpecError(

@@ -1,4 +1,4 @@
-"""Subscriptions, tenants, regions, groups and resources as Resource Manager shows them; pure."""
+"""Subscriptions, tenants, regions, groups, resources and events as Resource Manager shows them; pure."""
 
 from __future__ import annotations
 
@@ -155,17 +155,13 @@ Resource: TypeAlias = VirtualMachine | ScaleSet | StorageAccount
 
 
 def resources_under(cloud: Cloud, scope: str) -> Iterator[Resource]:
-    """Return the resources under `scope` but for instances of scale sets, which are parts of one."""
-    every: list[Resource] = [
-        *cloud.all(VirtualMachine),
-        *cloud.all(ScaleSet),
-        *cloud.all(StorageAccount),
-    ]
+    """Return the resources under `scope`, without instances of scale sets, which are parts of a resource."""
+    every: list[Resource] = [*cloud.all(VirtualMachine), *cloud.all(ScaleSet), *cloud.all(StorageAccount)]
     return (one for one in every if is_within(str(one.id), scope) and one.id.parent is None)
 
 
 def resource_document(resource: Resource) -> dict[str, Any]:
-    """Return a resource as lists of any type show it."""
+    """Return a resource as lists of all types show it."""
     shown: dict[str, Any] = {
         "id": str(resource.id),
         "name": resource.id.name,
@@ -177,7 +173,7 @@ def resource_document(resource: Resource) -> dict[str, Any]:
 
 
 def meets(document: Mapping[str, Any], conditions: tuple[Condition, ...]) -> bool:
-    """Tell whether a resource or group, as it is shown, meets every condition of a `$filter`."""
+    """Tell whether the document of a resource or group meets every condition of a `$filter`."""
     tags = document["tags"] if isinstance(document["tags"], Mapping) else {}
     facts = {
         "resourcetype": {document["type"].lower()},
@@ -200,18 +196,16 @@ def selected(
     events: list[ActivityEvent], conditions: tuple[Condition, ...], *, scope: str
 ) -> list[ActivityEvent]:
     """Return the events under `scope` that meet the conditions, newest first."""
-    after = [
-        parse_instant(one.value) for one in conditions if (one.name, one.operator) == ("eventtimestamp", "ge")
-    ]
-    before = [
-        parse_instant(one.value) for one in conditions if (one.name, one.operator) == ("eventtimestamp", "le")
+    limits = [
+        (one.operator, parse_instant(one.value))
+        for one in conditions
+        if one.name == "eventtimestamp" and one.operator != "eq"
     ]
     found = [
         event
         for event in events
         if is_within(event.scope, scope)
-        and all(event.at >= limit for limit in after)
-        and all(event.at <= limit for limit in before)
+        and all(event.at >= limit if operator == "ge" else event.at <= limit for operator, limit in limits)
         and _meets(event, conditions)
     ]
     return sorted(found, key=lambda event: event.at, reverse=True)
@@ -219,8 +213,7 @@ def selected(
 
 def event_document(event: ActivityEvent) -> dict[str, Any]:
     """Return an event."""
-    words = event.scope.split("/")
-    action = event.operation.split("/")
+    kind = event.operation.rpartition("/")[0]
     stamp = event.at.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
     status = "Succeeded" if event.succeeded else "Failed"
     claim = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn" if "@" in event.caller else "appid"
@@ -230,16 +223,16 @@ def event_document(event: ActivityEvent) -> dict[str, Any]:
         "correlationId": event.correlation,
         "operationId": event.correlation,
         "eventName": {"value": "EndRequest", "localizedValue": "End request"},
-        "category": {"value": "Administrative", "localizedValue": "Administrative"},
+        "category": _localized("Administrative"),
         "level": "Informational" if event.succeeded else "Error",
-        "operationName": {"value": event.operation, "localizedValue": event.operation},
-        "resourceGroupName": words[4] if len(words) > 4 else "",
+        "operationName": _localized(event.operation),
+        "resourceGroupName": _part(event.scope, 4),
         "resourceId": event.scope,
-        "resourceProviderName": {"value": action[0], "localizedValue": action[0]},
-        "resourceType": {"value": "/".join(action[:-1]), "localizedValue": "/".join(action[:-1])},
-        "subscriptionId": words[2] if len(words) > 2 else "",
-        "status": {"value": status, "localizedValue": status},
-        "subStatus": {"value": event.status, "localizedValue": event.status},
+        "resourceProviderName": _localized(event.operation.split("/")[0]),
+        "resourceType": _localized(kind),
+        "subscriptionId": _part(event.scope, 2),
+        "status": _localized(status),
+        "subStatus": _localized(event.status),
         "resultType": "Success" if event.succeeded else "Failure",
         "caller": event.caller,
         "claims": {
@@ -260,10 +253,19 @@ def event_document(event: ActivityEvent) -> dict[str, Any]:
     }
 
 
+def _localized(text: str) -> dict[str, str]:
+    return {"value": text, "localizedValue": text}
+
+
+def _part(scope: str, index: int) -> str:
+    """Return a part of a scope: 2 is the subscription, 4 the resource group; "" if it has none."""
+    parts = scope.split("/")
+    return parts[index] if len(parts) > index else ""
+
+
 def _meets(event: ActivityEvent, conditions: tuple[Condition, ...]) -> bool:
-    words = event.scope.split("/")
     facts = {
-        "resourcegroupname": words[4] if len(words) > 4 else "",
+        "resourcegroupname": _part(event.scope, 4),
         "resourceprovider": event.operation.split("/")[0],
         "caller": event.caller,
         "correlationid": event.correlation,

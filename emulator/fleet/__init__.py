@@ -1,1 +1,1 @@
-"""The machines behind the platform's VMs: made on demand, one console each for all power cycles."""
+"""The machines behind the platform's VMs: made on demand, each with one console across all power cycles."""

@@ -1,21 +1,29 @@
-"""What the service needs of the machines behind its VMs; `machine_fleet` has real ones."""
+"""What the service needs of the machines behind its VMs, and the spec of a VM's machine; pure.
+
+`machine_fleet` has real machines.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
+from emulator.cloud.resource_id import ResourceId
 from emulator.console.transcript import Transcript
+from emulator.images.kinds import GuestImage
+from emulator.machine.spec import Board, MachineSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What was seen of a stimulus (docs/facts/qemu.md 4).
+    """The observed effect of a stimulus (docs/facts/qemu.md 4).
 
     Attributes:
-        seen: whether what was expected came before the wait ended.
-        evidence: the guest's own words or QEMU's event, escaped; "" where there is none.
+        seen: whether the expected effect came before the timeout.
+        evidence: the guest's own words or QEMU's event, escaped; "" if there is none.
     """
 
     seen: bool
@@ -23,35 +31,32 @@ class Observed:
 
 
 class FleetGuest(Protocol):
-    """The machine behind one VM, and its console. Calls come from the service's loop.
+    """The machine behind one VM, and its console. The service's loop makes all calls.
 
-    Power cycles keep the console, its transcript and all who read it. A call that can't be done raises
-    StateError, one that fails LabError.
+    The console, its transcript and its readers survive power cycles. A call that is impossible in the present
+    state raises StateError, one that fails LabError.
     """
 
     @property
     def transcript(self) -> Transcript:
-        """All that came and went on COM1; grows without anybody's doing."""
+        """Everything received and sent on COM1; it grows by itself."""
         ...
 
     @property
     def is_on(self) -> bool:
-        """Whether there is a machine running now."""
+        """Whether a machine is running now."""
         ...
 
     async def power_on(self) -> None:
-        """Give power; nothing to do where it is on."""
+        """Switch the power on; does nothing if it is on."""
         ...
 
     async def power_off(self) -> None:
-        """Cut the power; nothing to do where it is off."""
+        """Cut the power; does nothing if it is off."""
         ...
 
     async def shut_down(self, grace_s: float) -> bool:
-        """Push the power button and wait for the end; cut the power after `grace_s` seconds.
-
-        Returns whether the guest obeyed.
-        """
+        """Push the power button; cut the power after `grace_s` seconds. Return whether the guest obeyed."""
         ...
 
     async def reset(self) -> Observed:
@@ -63,11 +68,11 @@ class FleetGuest(Protocol):
         ...
 
     async def sysrq(self, key: str) -> Observed:
-        """Make a system request with one key."""
+        """Send the system request of one key."""
         ...
 
     async def screenshot(self) -> bytes:
-        """Return what the screen shows now, as PPM (P6); StateError while it is off."""
+        """Return what the screen shows now, as PPM (P6); raises StateError while it is off."""
         ...
 
     def type(self, data: bytes) -> None:
@@ -75,12 +80,12 @@ class FleetGuest(Protocol):
 
         Raises:
             StateError: the machine is off.
-            ConsoleClosed: it is gone for good.
+            ConsoleClosed: it was discarded.
         """
         ...
 
     async def wait_typed(self) -> None:
-        """Return when what was queued has been handed to the machine, or it is off."""
+        """Return when the machine has taken all queued bytes, or is off."""
         ...
 
 
@@ -88,7 +93,7 @@ class Fleet(Protocol):
     """The guests of all VMs."""
 
     def guest(self, vm: VirtualMachine) -> FleetGuest:
-        """Return the guest of `vm`, made powered off at the first call; the same one ever after."""
+        """Return the guest of `vm`; the first call makes it, powered off, later calls return the same one."""
         ...
 
     def existing(self, key: str) -> FleetGuest | None:
@@ -96,9 +101,44 @@ class Fleet(Protocol):
         ...
 
     async def discard(self, key: str) -> None:
-        """End the guest of the VM with that key for good, with its console; none there is fine."""
+        """End the guest of the VM with that key for good, with its console; does nothing if there is none."""
         ...
 
     async def problems(self) -> list[str]:
-        """Return why guests can't be reached; empty means that they can (`/health`)."""
+        """Return why guests can't be reached; empty if they can (`/health`)."""
         ...
+
+
+HOST_NAME_MAX = 64
+"""`__NEW_UTS_LEN` of Linux."""
+
+
+def host_name_of(vm: ResourceId, plan: GuestPlan) -> str:
+    """Return the guest's host name: the VM's, or `SET-N` for an instance; a stand-in's says what it is."""
+    text = re.sub(r"[^A-Za-z0-9.-]+", "-", "-".join(name for _, name in vm.path)).strip(".-")
+    ending = "" if plan.stands_in_for is None or plan.is_sac else "-linux-stand-in"
+    return (text[: HOST_NAME_MAX - len(ending)].rstrip(".-") or "guest") + ending
+
+
+def plan_of(vm: VirtualMachine) -> GuestPlan:
+    """Return what to boot for `vm`: its plan, with the VM's id as the machine's UUID, as on Azure."""
+    return replace(vm.guest, uuid=vm.guest.uuid or vm.vm_id or None)
+
+
+def spec_of(plan: GuestPlan, image: GuestImage, name: str) -> MachineSpec:
+    """Return the machine of `plan` that boots `image`; its host name is `name` unless a word says otherwise.
+
+    Raises:
+        SpecError: there is no such machine.
+        ImageError: a file that it boots from can't be written.
+    """
+    words = (*image.name_words(name), *plan.words)
+    board = Board(machine=plan.machine, firmware=plan.firmware, words=words, name=name, uuid=plan.uuid)
+    return replace(
+        image.spec(board),
+        vcpus=plan.vcpus,
+        memory_mib=plan.memory_mib,
+        devices=plan.devices,
+        watchdog_action=plan.watchdog_action,
+        seed=plan.seed,
+    )

@@ -10,13 +10,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.guest_plan import DEFAULT_IMAGE, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import EmulatorError, LabError, StateError
-from emulator.fleet.guest_spec import plan_of, spec_of
+from emulator.fleet.guest import plan_of, spec_of
 from emulator.fleet.machine_guest import Ground, MachineGuest, PowerChange, Timeouts
 from emulator.images.kinds import open_image
 from emulator.machine.probe import choose_accelerator
@@ -24,11 +25,11 @@ from emulator.machine.qemu_binary import find_ovmf, find_qemu
 from emulator.machine.spec import Accelerator, MachineSpec, MachineType
 
 AGAIN_S = 5.0
-"""How long an answer is taken for the present state, in seconds."""
+"""How long an answer counts as the present state, in seconds."""
 
 
 class Readiness:
-    """Looks for prerequisites; `find_problems` blocks, for 4 s where the accelerator is probed first."""
+    """Looks for prerequisites; `find_problems` blocks, for 4 s if it has to probe the accelerator."""
 
     def __init__(self, *, images: Iterable[str], clock: Clock) -> None:
         self._images = tuple(sorted(images))
@@ -37,12 +38,12 @@ class Readiness:
         self._known: tuple[float, list[str]] | None = None
 
     def find_problems(self) -> list[str]:
-        """Return what is missing, each with what mends it; remembered for AGAIN_S."""
+        """Return what is missing, each with its remedy; the answer is remembered for AGAIN_S."""
         now = self._clock.monotonic()
         if self._known is None or now - self._known[0] > AGAIN_S:
             checks: list[Callable[[], object]] = [self._check_machine, find_ovmf]
-            checks += [self._image_check(name) for name in self._images]
-            self._known = (now, [text for check in checks if (text := _complaint(check))])
+            checks += [partial(open_image, name, build=False) for name in self._images]
+            self._known = (now, [text for check in checks if (text := _problem(check))])
         return list(self._known[1])
 
     def _check_machine(self) -> None:
@@ -53,11 +54,8 @@ class Readiness:
             choose_accelerator(Accelerator.AUTO, qemu=qemu, machine=machine, clock=self._clock)
         self._probed = True
 
-    def _image_check(self, name: str) -> Callable[[], object]:
-        return lambda: open_image(name, build=False)
 
-
-def _complaint(check: Callable[[], object]) -> str | None:
+def _problem(check: Callable[[], object]) -> str | None:
     try:
         check()
     except EmulatorError as error:
@@ -69,7 +67,7 @@ def _complaint(check: Callable[[], object]) -> str | None:
 
 THREADS = 32
 ANSWER_S = 2.0
-"""How long QMP of a healthy machine may take to answer."""
+"""How long QMP of a healthy machine may take to answer, in seconds."""
 
 
 class MachineFleet:
@@ -83,12 +81,12 @@ class MachineFleet:
         self._made = 0
         self._closed = False
         self._checks: dict[MachineGuest, asyncio.Future[str | None]] = {}
-        self._mute: dict[MachineGuest, str] = {}  # what was wrong with whom at the last check
+        self._mute: dict[MachineGuest, str] = {}  # what was wrong at the last check, by guest
 
     def guest(self, vm: VirtualMachine) -> MachineGuest:
-        """Return the guest of `vm`, made powered off at the first call; the same one ever after.
+        """Return the guest of `vm`; the first call makes it, powered off, later calls return the same one.
 
-        What it is to boot is taken from the `vm` of the latest call, at the next power-on.
+        At the next power-on it boots what the `vm` of the latest call says.
 
         Raises:
             StateError: the fleet is closed.
@@ -108,20 +106,20 @@ class MachineFleet:
         return self._guests.get(key.lower())
 
     async def discard(self, key: str) -> None:
-        """End the guest of the VM with that key for good, with its console; none there is fine.
+        """End the guest of the VM with that key for good, with its console; does nothing if there is none.
 
         Raises:
-            LabError, ExceptionGroup: something of the machine could not be ended; the guest is gone.
+            LabError, ExceptionGroup: a part of the machine could not be ended; the guest is gone anyway.
         """
         guest = self._guests.pop(key.lower(), None)
         if guest is not None:
             await guest.close()
 
     async def problems(self) -> list[str]:
-        """Return why guests can't be reached; empty means that they can.
+        """Return why guests can't be reached; empty if they can.
 
-        What is missing on the host is looked up every few seconds. Each running guest's QMP is asked;
-        one that has not answered within ANSWER_S is named until it does, and not waited for again.
+        The host is checked every few seconds. Each running guest's QMP is queried; a guest that does not
+        answer within ANSWER_S is named until it does, and not waited for again.
         """
         missing = await self._ground.loop.run_in_executor(
             self._ground.executor, self._readiness.find_problems
@@ -136,10 +134,10 @@ class MachineFleet:
         return missing + list(self._mute.values())
 
     async def close(self) -> None:
-        """End all guests at once; each within 30 s, or with what is left of it in the error.
+        """End all guests at once, each within 30 s.
 
         Raises:
-            LabError, ExceptionGroup: something could not be ended.
+            LabError, ExceptionGroup: something could not be ended; the text says what is left.
         """
         self._closed = True
         guests, self._guests = list(self._guests.values()), {}
@@ -151,7 +149,7 @@ class MachineFleet:
             raise ExceptionGroup(f"{len(failures)} of {len(guests)} guests could not be ended", failures)
 
     def _ask(self, guest: MachineGuest) -> None:
-        """Begin to ask a guest's QMP, unless that is under way."""
+        """Query a guest's QMP in the background, unless a query is under way."""
         if guest in self._checks:
             return
         loop, executor = self._ground.loop, self._ground.executor
@@ -175,14 +173,14 @@ def _find_silence(guest: MachineGuest, clock: Clock) -> str | None:
         if machine is not None:
             machine.query("query-status", deadline=Deadline.after(ANSWER_S, clock))
     except StateError:
-        return None  # off a moment ago
+        return None  # it has just ended
     except LabError as error:
         return f"guest {machine.spec.name if machine else ''}: {str(error).splitlines()[0]}"
     return None
 
 
 def _built_spec(plan: GuestPlan, name: str) -> MachineSpec:
-    """Return the machine of `plan`, whose image must be built."""
+    """Return the machine of `plan`; its image must have been built."""
     return spec_of(plan, open_image(plan.image, build=False), name)
 
 
@@ -199,17 +197,17 @@ async def open_fleet(
     """Open a fleet without guests on this loop; at the end of the `async with` no machine is left.
 
     Args:
-        run_dir: where each guest's argv and stderr go; consoles are kept in memory only.
-        clock: of transcripts and deadlines.
-        images: which of them must be built for `problems` to be empty.
-        spec_for: what to boot for a plan and a host name, default `spec_of` with the user's image.
-        timeouts: how long what is expected of guests is waited for.
+        run_dir: where each guest's argv and stderr go; consoles are only kept in memory.
+        clock: the clock of transcripts and deadlines.
+        images: which images must be built for `problems` to be empty.
+        spec_for: returns what to boot for a plan and a host name; default: `spec_of` with the user's image.
+        timeouts: how long to wait for expected effects.
         on_power_change: called on the loop after each change of a guest's power; must not raise.
 
     Raises:
         LabError, ExceptionGroup: at the end, something could not be ended.
     """
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="fleet") as executor:  # joins them
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="fleet") as executor:  # joins its threads
         ground = Ground(
             loop=asyncio.get_running_loop(),
             executor=executor,
@@ -226,7 +224,7 @@ async def open_fleet(
 
 
 async def _until_done(task: asyncio.Task[None]) -> None:
-    """Wait for the end of `task` however often the waiter is cancelled: no machine may stay."""
+    """Wait for the end of `task` however often the waiter is cancelled: no machine may be left running."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:

@@ -1,4 +1,4 @@
-"""The guest of one VM: a machine behind it, and calls from the service's loop."""
+"""The guest of one VM, on a real machine; the service's loop makes all calls."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from emulator.console.channel import Cursor, require_key
 from emulator.console.marks import Mark, MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, LabError, StateError
-from emulator.fleet.guest import Observed
-from emulator.fleet.guest_spec import host_name_of, plan_of
+from emulator.fleet.guest import Observed, host_name_of, plan_of
 from emulator.fleet.machine_slot import MachineSlot
 from emulator.guest_text.expected import (
     BOOT_S,
@@ -33,14 +32,16 @@ from emulator.guest_text.expected import (
 from emulator.machine.machine import Machine
 from emulator.machine.spec import MachineSpec
 
+T = TypeVar("T")
+
 
 async def wait_change(transcript: Transcript, version: int, *, seconds: float | None = None) -> None:
-    """Return when `transcript.version` differs from `version`, at its end, or after `seconds`."""
+    """Return once `transcript.version` differs from `version`, the transcript ends, or `seconds` are over."""
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
 
     def wake() -> None:
-        with suppress(RuntimeError):  # the loop was closed in the middle
+        with suppress(RuntimeError):  # the loop was closed meanwhile
             loop.call_soon_threadsafe(changed.set)
 
     unwatch = transcript.watch(wake)
@@ -56,9 +57,9 @@ async def wait_change(transcript: Transcript, version: int, *, seconds: float | 
 async def wait_for(
     transcript: Transcript, look: Callable[[], T | None], *, deadline: Deadline | None = None
 ) -> T | None:
-    """Return what `look` finds, asked again after each change; None at the deadline or the transcript's end.
+    """Return what `look` finds, or None at the deadline or the transcript's end.
 
-    `look` is asked on the loop; what is false counts as nothing found.
+    `look` is called on the loop, again after each change; a false value means that it found nothing.
     """
     while True:
         version, closed = transcript.version, transcript.closed
@@ -69,25 +70,22 @@ async def wait_for(
         await wait_change(transcript, version, seconds=seconds)
 
 
-T = TypeVar("T")
-
-
 def events_after(mark: Mark, marks: Sequence[Mark]) -> list[tuple[str, str]]:
-    """Return name and reason ("" without one) of QEMU's events in `marks` that came after `mark`."""
+    """Return name and reason ("" if none) of QEMU's events in `marks` that came after `mark`."""
     later = takewhile(lambda one: one is not mark and one.at >= mark.at, reversed(marks))
     events = [(one.name, str(one.detail.get("reason") or "")) for one in later if one.kind is MarkKind.QMP]
     return events[::-1]
 
 
 class BootFollower:
-    """Reads what a guest writes from now on until its boot is over."""
+    """Follows what a guest writes from now on until its boot is over."""
 
     def __init__(self, transcript: Transcript) -> None:
         self._cursor = Cursor(transcript, position=len(transcript))
         self._watch = BootWatch(began=transcript.now())
 
     def look(self) -> float:
-        """Read on, and return for how long nothing more may come until the boot is over; 0 when it is."""
+        """Read on, and return for how many seconds of silence the boot is over; 0 if it is."""
         cursor, transcript = self._cursor, self._cursor.transcript
         if data := cursor.read(cursor.available()):
             self._watch.feed(data, transcript.arrival(cursor.position - 1))
@@ -96,16 +94,16 @@ class BootFollower:
 
 KEEP = 4 * 2**20
 CONTROL_S = 5.0
-"""How long QEMU may take to answer a command."""
+"""How long QEMU may take to answer a command, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long what is expected of a guest is waited for, in seconds.
+    """How long to wait for expected effects, in seconds.
 
     Attributes:
         stimulus_s: for an answer to an NMI or a system request.
-        reset_s: for the machine to start again.
+        reset_s: for the machine to start again after a reset.
     """
 
     stimulus_s: float = 2.0
@@ -114,13 +112,13 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerChange:
-    """A guest got power or lost it.
+    """A guest was powered on or off.
 
     Attributes:
-        key: of its VM.
-        is_on: what it is now.
+        key: key of its VM.
+        is_on: whether it is on now.
         reason: how it ended, in QEMU's words ("guest-shutdown", "killed by signal 9"); "" when on.
-        asked: whether `power_off`, `shut_down` or `discard` was at work.
+        asked: whether `power_off`, `shut_down` or `discard` was under way.
     """
 
     key: str
@@ -131,14 +129,14 @@ class PowerChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What all guests of a fleet stand on.
+    """What all guests of a fleet share.
 
     Attributes:
-        loop: the service's.
-        executor: where all that blocks is done.
-        clock: of transcripts and deadlines.
-        spec_for: says what to boot for a plan and a host name; may block.
-        timeouts: how long what is expected is waited for.
+        loop: the service's loop.
+        executor: runs everything that blocks.
+        clock: the clock of transcripts and deadlines.
+        spec_for: returns what to boot for a plan and a host name; may block.
+        timeouts: how long to wait for expected effects.
         on_power_change: called on the loop after each change.
     """
 
@@ -151,12 +149,12 @@ class Ground:
 
 
 class MachineGuest:
-    """`fleet.Guest` on a real machine; made by the fleet, on the loop, which makes all calls.
+    """A `FleetGuest` on a real machine; the fleet makes it, on the loop that makes all calls.
 
     Attributes:
-        key: of its VM.
+        key: key of its VM.
         plan: what to boot at the next power-on.
-        transcript: all that came and went on COM1, over all power cycles.
+        transcript: everything received and sent on COM1, over all power cycles.
     """
 
     def __init__(self, vm: VirtualMachine, ground: Ground, *, run_dir: Path) -> None:
@@ -169,42 +167,42 @@ class MachineGuest:
         self._power = asyncio.Lock()
         self._stimuli = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._boot: BootFollower | None = None  # while a boot goes on
-        self._boots = 0  # how many were begun by power or reset
-        self._ends = 0  # how many calls that end it are at work
-        self._told = False  # what `on_power_change` was told last
+        self._boot: BootFollower | None = None  # while a boot is under way
+        self._boots = 0  # how many power-ons and resets there were
+        self._ends = 0  # how many calls that end it are under way
+        self._reported_on = False  # what `on_power_change` got last
         self._pending = False
         self._unwatch = self.transcript.watch(self._note_change)
 
     @property
     def is_on(self) -> bool:
-        """Whether there is a machine running now."""
+        """Whether a machine is running now."""
         return self._slot.is_on
 
     @property
     def machine(self) -> Machine | None:
-        """The machine that is there now, on or off."""
+        """The present machine, on or off; None before the first power-on."""
         return self._slot.machine
 
     @property
     def is_changing(self) -> bool:
-        """Whether its power is being given or cut just now."""
+        """Whether its power is being switched right now."""
         return self._power.locked()
 
     # -- power ---------------------------------------------------------------------------------
 
     async def power_on(self) -> None:
-        """Give power; nothing to do where it is on. Calls at the same time start one machine.
+        """Switch the power on; does nothing if it is on. Concurrent calls start one machine.
 
         Raises:
             ConsoleClosed: the guest was discarded.
-            MissingPrerequisite, SpecError: what it takes is not there.
+            MissingPrerequisite, SpecError: something that it needs is missing.
             LabError: QEMU did not start; the guest is off and the next call tries again.
         """
         await self._exclusively(self._start)
 
     async def power_off(self) -> None:
-        """Cut the power; nothing to do where it is off.
+        """Cut the power; does nothing if it is off.
 
         Raises:
             ControlError: QEMU survived even SIGKILL.
@@ -215,7 +213,7 @@ class MachineGuest:
     async def shut_down(self, grace_s: float) -> bool:
         """Push the power button, cut the power after `grace_s` seconds; return whether the guest obeyed.
 
-        A boot that goes on gets half of the time to end: before it nobody heeds the button.
+        A boot that is under way gets half of this time to finish, as guests ignore the button until then.
 
         Raises:
             ControlError: QMP failed, or QEMU survived even SIGKILL.
@@ -225,7 +223,7 @@ class MachineGuest:
             await self._settle(grace_s / 2)
             machine = self.machine
             if machine is not None:
-                with suppress(StateError):  # no such button, or off a moment ago
+                with suppress(StateError):  # it has no such button, or has just ended
                     await self._run(lambda: machine.power_button(self._soon()))
                     await wait_for(self.transcript, lambda: not self.is_on, deadline=deadline)
             obeyed = not self.is_on
@@ -237,22 +235,22 @@ class MachineGuest:
         """End machine and transcript for good, whatever is under way; calling it again does nothing.
 
         Raises:
-            LabError, ExceptionGroup: something of the machine could not be ended.
+            LabError, ExceptionGroup: a part of the machine could not be ended.
         """
         with self._ending():
             try:
                 await self._to_end(self._run(self._slot.close))
             finally:
-                self._tell()
+                self._report()
                 self._unwatch()
                 self.transcript.close("the virtual machine is gone")
-        if self._tasks:  # calls that were under way; nothing keeps them now
+        if self._tasks:  # calls that were under way; nothing holds them up now
             await asyncio.wait(self._tasks)
 
     # -- stimuli -------------------------------------------------------------------------------
 
     async def reset(self) -> Observed:
-        """Push the reset button, and see the machine start again.
+        """Push the reset button, and watch for the machine to start again.
 
         Raises:
             StateError: it is off.
@@ -265,7 +263,7 @@ class MachineGuest:
         return _observed_by(await self._search(RESET, mark, seconds=self._ground.timeouts.reset_s))
 
     async def nmi(self) -> Observed:
-        """Raise a non-maskable interrupt, and see the guest's answer on its console.
+        """Raise a non-maskable interrupt, and watch for the guest's answer on its console.
 
         Raises:
             StateError: it is off.
@@ -280,9 +278,9 @@ class MachineGuest:
             return _observed_by(await self._search(NMI, mark, seconds=self._ground.timeouts.stimulus_s))
 
     async def sysrq(self, key: str) -> Observed:
-        """Make a system request, and see the guest's answer; made again once if nothing at all came.
+        """Send a system request, and watch for the guest's answer; if nothing comes, send it once more.
 
-        What is typed meanwhile is held back for up to 0.1 s.
+        Bytes typed meanwhile are held back for up to 0.1 s.
 
         Raises:
             SpecError: `key` is not one printable ASCII character.
@@ -291,7 +289,7 @@ class MachineGuest:
         """
         require_key(key)
         self._require_on("sysrq")
-        return await self._to_end(self._sysrq(key))  # a BREAK without its key would take a typed one
+        return await self._to_end(self._sysrq(key))  # a BREAK without its key would swallow a typed one
 
     async def _sysrq(self, key: str) -> Observed:
         async with self._stimuli:
@@ -326,7 +324,7 @@ class MachineGuest:
         self._require_on("type").console.post(data)
 
     async def wait_typed(self) -> None:
-        """Return when what was queued has been handed to the machine, or it is off."""
+        """Return when the machine has taken all queued bytes, or is off."""
         await wait_for(self.transcript, lambda: not self.is_on or self._unsent() == 0)
 
     # -- inside: power -------------------------------------------------------------------------
@@ -341,7 +339,7 @@ class MachineGuest:
         self._boot, self._boots = boot, self._boots + 1
 
     async def _exclusively(self, act: Callable[[], Awaitable[None]]) -> None:
-        """Do `act` alone, to its end: its thread can't be cancelled."""
+        """Run `act` to its end, alone: its thread can't be cancelled."""
 
         async def alone() -> None:
             async with self._power:
@@ -350,7 +348,7 @@ class MachineGuest:
         await self._to_end(alone())
 
     async def _to_end(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return what `work` returns; it goes on where the caller is cancelled."""
+        """Return what `work` returns; it continues even if the caller is cancelled."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finish)
@@ -359,23 +357,24 @@ class MachineGuest:
     def _finish(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # the caller may be gone: seen here at the latest
+            task.exception()  # retrieved here at the latest, as the caller may be gone
 
     def _note_change(self) -> None:
-        # Any thread, under the transcript's lock: one call for many changes.
+        # Called on any thread, under the transcript's lock; many changes make one call.
         if not self._pending:
             self._pending = True
             with suppress(RuntimeError):  # the loop is closed
-                self._ground.loop.call_soon_threadsafe(self._tell)
+                self._ground.loop.call_soon_threadsafe(self._report)
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         self._pending = False
-        if self.is_on == self._told:
+        is_on = self.is_on
+        if is_on == self._reported_on:
             return
-        self._told = self.is_on
+        self._reported_on = is_on
         how = None if self.machine is None else self.machine.exit
-        reason = "" if self._told or how is None else how.reason
-        change = PowerChange(key=self.key, is_on=self._told, reason=reason, asked=self._ends > 0)
+        reason = "" if is_on or how is None else how.reason
+        change = PowerChange(key=self.key, is_on=is_on, reason=reason, asked=self._ends > 0)
         if self._ground.on_power_change is not None:
             self._ground.on_power_change(change)
 
@@ -385,7 +384,7 @@ class MachineGuest:
         try:
             yield
         finally:
-            self._tell()
+            self._report()
             self._ends -= 1
 
     # -- inside: stimuli -----------------------------------------------------------------------
@@ -411,7 +410,7 @@ class MachineGuest:
         return search
 
     async def _settle(self, seconds: float) -> None:
-        """Wait until the guest's boot is over, for `seconds` at most."""
+        """Wait until the guest's boot is over, for at most `seconds`."""
         deadline = Deadline.after(seconds, self._ground.clock)
         while self._boot is not None and self.is_on and not deadline.expired():
             version = self.transcript.version
@@ -422,7 +421,7 @@ class MachineGuest:
             await wait_change(self.transcript, version, seconds=min(wait_s, deadline.remaining()))
 
     async def _settle_first_boot(self) -> None:
-        """Wait for the boot that nobody asked for; a later one is the user's own."""
+        """Wait for the end of the first boot, which nobody asked for; later ones are the user's own."""
         if self._boots == 1:
             await self._settle(BOOT_S)
 
@@ -433,7 +432,7 @@ class MachineGuest:
         return machine
 
     def _has_read_all(self) -> bool:
-        """Tell whether the guest took all that was typed; a request in front of the rest would be lost."""
+        """Tell whether the guest has read all that was typed; a request ahead of the rest would be lost."""
         machine = self.machine
         return machine is not None and self.is_on and machine.console.unread == 0
 

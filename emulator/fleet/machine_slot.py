@@ -1,4 +1,4 @@
-"""The place of one machine: threads may start, stop and close it at the same time."""
+"""The slot of one machine: threads may start, stop and close it at the same time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ STOP_S = 5.0
 
 
 class MachineSlot:
-    """Holds no machine at first, then one that stays until its spec changes; every call may block.
+    """Holds no machine at first, then one until its spec changes; every call may block.
 
     Attributes:
-        transcript: what every machine's console here grows.
-        machine: the present or last one, None before the first start.
+        transcript: what the consoles of all its machines are written to.
+        machine: the present or last machine; None before the first start.
     """
 
     def __init__(self, transcript: Transcript, *, run_dir: Path, clock: Clock, label: str) -> None:
@@ -37,14 +37,14 @@ class MachineSlot:
 
     @property
     def is_on(self) -> bool:
-        """Whether there is a running machine; never blocks."""
+        """Whether a machine is running; never blocks."""
         machine = self.machine
         return machine is not None and machine.state is not MachineState.OFF
 
     def start(self, spec: MachineSpec) -> None:
-        """Give power to a machine of `spec`; one that is on stays as it is.
+        """Power on a machine of `spec`; one that is on is left alone.
 
-        After a failure it is off, and the next start tries everything again.
+        After a failure it is off, and the next call starts afresh.
 
         Raises:
             ConsoleClosed: the slot is closed.
@@ -58,12 +58,12 @@ class MachineSlot:
             if self.is_on:
                 return
             machine = self._machine_of(spec)
-            # A byte typed while the last QEMU ended must not reach this one.
+            # A byte typed while the last QEMU was ending must not reach this one.
             machine.console.detach_far_end(Deadline.after(LAST_WORDS_S, self._clock))
             machine.power_on(Deadline.after(START_S, self._clock))
 
     def stop(self) -> None:
-        """Cut the power; nothing to do where it is off.
+        """Cut the power; does nothing if it is off.
 
         Raises:
             ControlError: the process survived even SIGKILL.
@@ -71,16 +71,16 @@ class MachineSlot:
         with self._lock:
             machine = self.machine
             if machine is not None and self.is_on:
-                with suppress(StateError):  # it ended by itself a moment ago
+                with suppress(StateError):  # it has just ended by itself
                     machine.power_off(Deadline.after(STOP_S, self._clock))
 
     def close(self) -> None:
-        """End the machine for good, also one that is being started; calling it again does nothing.
+        """End the machine for good, even one that is being started; calling it again does nothing.
 
         Raises:
-            LabError, ExceptionGroup: something of the machine could not be ended.
+            LabError, ExceptionGroup: a part of the machine could not be ended.
         """
-        self._closed = True  # a start that waits for the lock gives up
+        self._closed = True  # a start that is waiting for the lock gives up
         with self._lock:
             self._stack.close()
 

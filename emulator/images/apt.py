@@ -1,7 +1,7 @@
-"""Finds and fetches Debian packages through an apt of our own: own sources, own lists, no system state.
+"""Finds and fetches Debian packages with a private apt: own sources, own lists, no system state.
 
-apt checks the signature of InRelease, the hashes of the index below it, and the hash of each package
-below that; this module checks the package's hash once more, so the store's claim rests on its own reading.
+apt checks the signature of InRelease, the hash of the index that it vouches for, and the hash of each
+package in the index. This module checks each package's hash again, so that the store relies on nobody else.
 """
 
 from __future__ import annotations
@@ -15,13 +15,32 @@ from tempfile import TemporaryDirectory
 
 from emulator.errors import ImageError, MissingPrerequisite
 from emulator.images.catalog import CatalogEntry
-from emulator.images.image import hash_file
+from emulator.images.image import Package, Progress, hash_file
 from emulator.images.loader import LOADER_PACKAGES
-from emulator.images.package import Package, Progress
 
 _APT_BOUND_S = 600.0
-# The machine's way to the network stays; its sources, preferences and hooks do not.
+# The host's network settings are kept; its sources, preferences and hooks are not.
 _INHERITED = re.compile(r"^Acquire::(https?|Check-Valid-Until|Check-Date|ForceIPv[46]|Retries)\b")
+_SETTINGS = """\
+Dir::State "@HERE@";
+Dir::State::lists "@HERE@/lists";
+Dir::State::status "@HERE@/status";
+Dir::Cache "@HERE@/cache";
+Dir::Etc::sourcelist "@HERE@/ttylab.sources";
+Dir::Etc::sourceparts "@HERE@/empty.d";
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "@HERE@/empty.d";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "@HERE@/empty.d";
+APT::Architecture "amd64";
+APT::Architectures { "amd64"; };
+APT::Sandbox::User "";
+Acquire::Languages "none";
+Acquire::PDiffs "false";
+Acquire::GzipIndexes "true";
+Acquire::Retries "2";
+Acquire::http::Timeout "20";
+"""
 _PACKAGE_OF_KERNEL = re.compile(r"^linux-(image|binary|modules|base)-(.*-)?amd64$")
 
 
@@ -29,7 +48,7 @@ def fetch_packages(entry: CatalogEntry, pool: Path, progress: Progress) -> list[
     """Return the packages that `entry` is made from, and where they are in `pool`.
 
     Raises:
-        ImageError: no network, no such kernel, or what came is not what the archive's keys vouch for.
+        ImageError: no network, no such kernel, or the archive's keys don't vouch for what was fetched.
         MissingPrerequisite: apt or the archive's keys are missing.
     """
     pool.mkdir(parents=True, exist_ok=True)
@@ -49,21 +68,22 @@ class AptSuite:
     """One Debian suite, seen through a private apt configuration.
 
     Args:
-        directory: where configuration and lists live; made if missing.
-        entry: whose suite, mirror and keyring are used.
+        directory: where configuration and lists are kept; made if missing.
+        entry: the image whose suite, mirror and keyring are used.
     """
 
     def __init__(self, directory: Path, entry: CatalogEntry) -> None:
         if not entry.keyring.exists():
             raise MissingPrerequisite(str(entry.keyring), remedy="apt-get install debian-archive-keyring")
         self._entry = entry
-        self._directory = directory
+
         self._config = directory / "apt.conf"
         for name in ("lists/partial", "cache/archives/partial", "empty.d"):
             (directory / name).mkdir(parents=True, exist_ok=True)
         (directory / "status").touch()
         (directory / "ttylab.sources").write_text(self._sources(), encoding="utf-8")
-        self._config.write_text(self._settings(_inherited_settings()), encoding="utf-8")
+        settings = _inherited_settings() + _SETTINGS.replace("@HERE@", str(directory))
+        self._config.write_text(settings, encoding="utf-8")
 
     def update(self) -> None:
         """Fetch the suite's index.
@@ -74,7 +94,7 @@ class AptSuite:
         self._run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
 
     def resolve(self) -> list[Package]:
-        """Return the packages of the kernel, of busybox and, for a disk, of GRUB, sorted by name.
+        """Return the packages of the kernel, busybox and, for a disk, GRUB, sorted by name.
 
         Raises:
             ImageError: the suite has no such kernel or package.
@@ -90,10 +110,10 @@ class AptSuite:
         return [found[name] for name in sorted(found)]
 
     def fetch(self, package: Package, pool: Path) -> Path:
-        """Return the .deb in `pool`, fetched if it is not there.
+        """Return the path of the .deb in `pool`; it is fetched if it is not there.
 
         Raises:
-            ImageError: it can't be fetched, or its hash is not the index's.
+            ImageError: it can't be fetched, or its hash differs from the index.
         """
         target = pool / package.file_name
         if target.exists() and hash_file(target) == package.sha256:
@@ -117,36 +137,10 @@ class AptSuite:
 
     def _sources(self) -> str:
         entry = self._entry
-        lines = ["Types: deb", f"URIs: {entry.mirror}", f"Suites: {entry.suite}", "Components: main"]
-        lines.append(f"Signed-By: {entry.keyring}")
-        if not entry.check_valid_until:
-            lines.append("Check-Valid-Until: no")
-        return "\n".join(lines) + "\n"
-
-    def _settings(self, inherited: str) -> str:
-        here = self._directory
-        return inherited + "\n".join(
-            (
-                f'Dir::State "{here}";',
-                f'Dir::State::lists "{here}/lists";',
-                f'Dir::State::status "{here}/status";',
-                f'Dir::Cache "{here}/cache";',
-                f'Dir::Etc::sourcelist "{here}/ttylab.sources";',
-                f'Dir::Etc::sourceparts "{here}/empty.d";',
-                'Dir::Etc::main "/dev/null";',
-                f'Dir::Etc::parts "{here}/empty.d";',
-                'Dir::Etc::preferences "/dev/null";',
-                f'Dir::Etc::preferencesparts "{here}/empty.d";',
-                'APT::Architecture "amd64";',
-                'APT::Architectures { "amd64"; };',
-                'APT::Sandbox::User "";',
-                'Acquire::Languages "none";',
-                'Acquire::PDiffs "false";',
-                'Acquire::GzipIndexes "true";',
-                'Acquire::Retries "2";',
-                'Acquire::http::Timeout "20";',
-                "",
-            )
+        until = "" if entry.check_valid_until else "Check-Valid-Until: no\n"
+        return (
+            f"Types: deb\nURIs: {entry.mirror}\nSuites: {entry.suite}\nComponents: main\n"
+            f"Signed-By: {entry.keyring}\n{until}"
         )
 
     def _run(self, *argv: str, cwd: Path | None = None) -> str:
@@ -168,7 +162,7 @@ def parse_stanzas(text: str) -> list[dict[str, str]]:
 
 
 def _kernel_depends(stanza: dict[str, str]) -> list[str]:
-    """Return the kernel's own parts among the dependencies, as apt-cache arguments."""
+    """Return those dependencies that are parts of the kernel, as arguments for apt-cache."""
     names = [relation.split()[0] for relation in stanza.get("Depends", "").split(",") if relation.strip()]
     return [name for name in names if _PACKAGE_OF_KERNEL.match(name)]
 

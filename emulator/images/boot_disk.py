@@ -1,4 +1,4 @@
-"""Writes GUID partition tables whose bytes depend on nothing but their content. Pure."""
+"""What boots GRUB from outside a disk's file systems: partition table, boot.img, core.img. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENTRIES = 128
 _ENTRY_SIZE = 128
 _TABLE_SECTORS = _ENTRIES * _ENTRY_SIZE // SECTOR
 HEAD_SECTORS = 2 + _TABLE_SECTORS
-"""Protective MBR, header and table at the start; at the end the last two again, in the other order."""
+"""Protective MBR, header and table at the start; at the end the table and header again, in this order."""
 TAIL_SECTORS = HEAD_SECTORS - 1
 
 
@@ -28,9 +28,9 @@ class Partition:
 
     Attributes:
         kind: what it is for: `BIOS_BOOT`, `EFI_SYSTEM`.
-        guid: its own name.
+        guid: its unique id.
         label: its name for people.
-        first, last: sectors, both inside.
+        first, last: first and last sector, inclusive.
     """
 
     kind: UUID
@@ -47,12 +47,12 @@ def write_table(
 
     Args:
         partitions: in the order of their numbers.
-        sectors: of the disk.
-        guid: the disk's own name.
+        sectors: size of the disk.
+        guid: the disk's unique id.
         boot_sector: what the BIOS starts; its first 440 bytes are kept.
 
     Raises:
-        SpecError: a partition lies outside of the disk, or on another one.
+        SpecError: a partition lies outside the disk, or overlaps another one.
     """
     _check(partitions, sectors)
     table = b"".join(_entry(each) for each in partitions).ljust(_ENTRIES * _ENTRY_SIZE, b"\0")
@@ -94,42 +94,41 @@ def _protective(boot_sector: bytes, sectors: int) -> bytes:
     return code + whole + bytes(48) + b"\x55\xaa"
 
 
-_SECTOR = 512
 _CORE_SECTOR_AT = 0x5C
 _DRIVE_CHECK_AT = 0x66
 _DRIVE_CHECK = b"\xeb\x05"
-_LAST_BLOCK_LIST_AT = _SECTOR - 12
+_LAST_BLOCK_LIST_AT = SECTOR - 12
 _CORE_SEGMENT = 0x820
 
 
 def place_boot_sector(boot_image: bytes, *, core_sector: int) -> bytes:
-    """Return boot.img so that it loads the sector `core_sector` of the disk that it was started from.
+    """Return boot.img patched to load the sector `core_sector` of the disk that it was started from.
 
     Raises:
-        ImageError: it is no boot.img that this module knows.
+        ImageError: it is not a boot.img that this module knows.
     """
-    if len(boot_image) != _SECTOR or boot_image[_DRIVE_CHECK_AT : _DRIVE_CHECK_AT + 2] != _DRIVE_CHECK:
+    if len(boot_image) != SECTOR or boot_image[_DRIVE_CHECK_AT : _DRIVE_CHECK_AT + 2] != _DRIVE_CHECK:
         raise ImageError("GRUB's boot.img is not laid out as that of 2.06")
     placed = bytearray(boot_image)
     struct.pack_into("<Q", placed, _CORE_SECTOR_AT, core_sector)
-    # On hard disks grub-install lets the check of the BIOS' drive number run, by two NOPs over a jump.
+    # On hard disks grub-install enables the check of the BIOS drive number by writing two NOPs over a jump.
     placed[_DRIVE_CHECK_AT : _DRIVE_CHECK_AT + 2] = b"\x90\x90"
     return bytes(placed)
 
 
 def place_core(core: bytes, *, sector: int, room: int) -> bytes:
-    """Return core.img so that its first sector, loaded from `sector`, loads the rest from behind it.
+    """Return core.img patched so that its first sector, loaded from `sector`, loads the rest after it.
 
     Args:
         core: what grub-mkimage made for i386-pc.
-        sector: where it lies on the disk.
-        room: sectors that there are for it.
+        sector: where it will be on the disk.
+        room: how many sectors it may take.
 
     Raises:
-        ImageError: it is too big, or no core.img that this module knows.
+        ImageError: it is too big, or not a core.img that this module knows.
     """
-    _, rest, segment = struct.unpack_from("<QHH", core.ljust(_SECTOR, b"\0"), _LAST_BLOCK_LIST_AT)
-    sectors = -(-len(core) // _SECTOR)
+    _, rest, segment = struct.unpack_from("<QHH", core.ljust(SECTOR, b"\0"), _LAST_BLOCK_LIST_AT)
+    sectors = -(-len(core) // SECTOR)
     if (rest, segment) != (sectors - 1, _CORE_SEGMENT):
         raise ImageError("GRUB's core.img is not laid out as that of 2.06")
     if sectors > room:

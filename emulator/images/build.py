@@ -1,31 +1,42 @@
-"""Builds one image into a directory that nobody else sees yet."""
+"""Builds one image from Debian packages, into a directory that nobody else sees yet."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO, TypeVar
 
-from emulator.errors import ImageError
+from emulator.errors import ImageError, MissingPrerequisite
 from emulator.images import cpio
-from emulator.images.bzimage import extract_vmlinux
 from emulator.images.catalog import CatalogEntry
-from emulator.images.image import DISK, FILES, Manifest, hash_file
-from emulator.images.kernel_modules import DONOR, NAME, Module, make_spin_module, module_name, parse_module
+from emulator.images.image import DISK, FILES, Manifest, Package, Progress, hash_file
+from emulator.images.kernel import (
+    DONOR,
+    NAME,
+    Module,
+    extract_vmlinux,
+    load_order,
+    make_spin_module,
+    module_name,
+    parse_module,
+)
 from emulator.images.loader import write_disk
-from emulator.images.package import Package, Progress, read_files
-from emulator.images.recipe import Recipe, disk_files, features, guest_nodes
+from emulator.images.recipe import Recipe, disk_files, guest_nodes
 
 _VMLINUZ = re.compile(r"^(usr/)?(boot/vmlinuz-(?P<boot>.+)|lib/modules/(?P<lib>[^/]+)/vmlinuz)$")
 _BUILTIN = re.compile(r"^(usr/)?lib/modules/[^/]+/modules\.builtin$")
 _BUSYBOX = re.compile(r"^(usr/)?bin/busybox$")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kernel:
-    """What a kernel's packages hold that the guest needs."""
+    """What the guest needs from a kernel's packages."""
 
     release: str
     bzimage: bytes
@@ -42,7 +53,7 @@ def build_image(
     directory: Path,
     progress: Progress,
 ) -> Manifest:
-    """Write bzimage, vmlinux, initrd, disk.img if wanted and manifest.json, and return the manifest.
+    """Write bzimage, vmlinux, initrd, manifest.json and perhaps disk.img, and return the manifest.
 
     The same packages and recipe give the same bytes.
 
@@ -56,11 +67,12 @@ def build_image(
     vmlinux = extract_vmlinux(kernel.bzimage)
     progress("writing the initramfs", 0.85)
     spin = make_spin_module(kernel.modules[DONOR].data) if DONOR in kernel.modules else None
-    order, offered = features(recipe, loadable=kernel.modules, builtin=kernel.builtin)
+    order = load_order(recipe.modules, kernel.modules)
+    offered = {name for name in recipe.modules if name in kernel.modules or name in kernel.builtin}
     offered |= {NAME} if spin else set()
     if lacking := ", ".join(sorted(entry.offers - offered)):
         raise ImageError(f"image {entry.name} lacks what the catalog says it offers: {lacking}")
-    busybox = _only(_read(debs, _BUSYBOX.match, prefix="busybox-static"), "busybox")
+    busybox = _only(list(_read(debs, _BUSYBOX.match, prefix="busybox-static").values()), "busybox")
     nodes = guest_nodes(recipe, image=entry.name, busybox=busybox, modules=order, spin=spin)
     contents = dict(zip(FILES, (kernel.bzimage, vmlinux, cpio.write_initramfs(nodes)), strict=True))
     for name, content in contents.items():
@@ -89,10 +101,10 @@ def _read_kernel(debs: Sequence[tuple[Package, Path]], recipe: Recipe) -> _Kerne
     packages = [(package, path) for package, path in debs if package.name.startswith("linux-")]
     wanted = frozenset(recipe.modules)
     files = _read(packages, partial(_is_kernel_file, wanted=wanted), prefix="linux-")
-    path, bzimage = _only_item(files, _VMLINUZ.match, "kernel")
-    match = _VMLINUZ.match(path)
-    release = (match["boot"] or match["lib"]) if match else ""
-    builtin = _only({path: data for path, data in files.items() if _BUILTIN.match(path)}, "modules.builtin")
+    matches = [(found, data) for path, data in files.items() if (found := _VMLINUZ.match(path))]
+    found, bzimage = _only(matches, "kernel")
+    release = found["boot"] or found["lib"]
+    builtin = _only([data for path, data in files.items() if _BUILTIN.match(path)], "modules.builtin")
     return _Kernel(
         release=release,
         bzimage=bzimage,
@@ -105,7 +117,7 @@ def _read_kernel(debs: Sequence[tuple[Package, Path]], recipe: Recipe) -> _Kerne
 def _with_dependencies(
     modules: dict[str, Module], packages: Sequence[tuple[Package, Path]]
 ) -> dict[str, Module]:
-    """Read the packages again for what the recipe's modules depend on and the recipe does not name."""
+    """Read the packages again for dependencies of the recipe's modules that it does not name itself."""
     while missing := frozenset(name for each in modules.values() for name in each.depends) - modules.keys():
         more = _modules(_read(packages, partial(_is_module, wanted=missing), prefix="linux-"))
         if not more:
@@ -123,10 +135,8 @@ def _is_module(path: str, wanted: frozenset[str]) -> bool:
 
 
 def _modules(files: dict[str, bytes]) -> dict[str, Module]:
-    found = [
-        parse_module(path, data) for path, data in files.items() if ".ko" in PurePosixPath(path).suffixes
-    ]
-    return {module.name: module for module in found}
+    paths = [path for path in files if ".ko" in PurePosixPath(path).suffixes]
+    return {module.name: module for module in (parse_module(path, files[path]) for path in paths)}
 
 
 def _kernel_package(packages: Sequence[tuple[Package, Path]], release: str) -> Package:
@@ -144,16 +154,49 @@ def _read(
     files: dict[str, bytes] = {}
     for package, path in debs:
         if package.name.startswith(prefix):
-            files |= read_files(path, lambda name: bool(wanted(name)))
+            files |= read_files(path, wanted)
     return files
 
 
-def _only_item(files: dict[str, bytes], wanted: Callable[[str], object], what: str) -> tuple[str, bytes]:
-    matching = [(path, data) for path, data in files.items() if wanted(path)]
-    if len(matching) != 1:
-        raise ImageError(f"the packages hold {len(matching)} files that could be the {what}; one is needed")
-    return matching[0]
+def _only(found: Sequence[T], what: str) -> T:
+    if len(found) != 1:
+        raise ImageError(f"the packages hold {len(found)} files that could be the {what}; one is needed")
+    return found[0]
 
 
-def _only(files: dict[str, bytes], what: str) -> bytes:
-    return _only_item(files, bool, what)[1]
+def read_files(deb: Path, wanted: Callable[[str], object]) -> dict[str, bytes]:
+    """Return the content of a package's regular files whose path (without "./") is `wanted`.
+
+    Raises:
+        MissingPrerequisite: dpkg-deb is not installed.
+        ImageError: the package is damaged.
+    """
+    argv = ("dpkg-deb", "--fsys-tarfile", str(deb))
+    try:
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    except FileNotFoundError as error:
+        raise MissingPrerequisite("dpkg-deb", remedy="apt-get install dpkg") from error
+    with process:
+        try:
+            files = _read_stream(process.stdout, wanted)
+        except (tarfile.TarError, EOFError) as error:
+            process.kill()
+            raise ImageError(f"{deb.name}: damaged package: {error}") from error
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        raise ImageError(f"{deb.name}: damaged package: dpkg-deb ended with {process.returncode}")
+    return files
+
+
+def _read_stream(stream: IO[bytes] | None, wanted: Callable[[str], object]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            path = member.name.removeprefix("./")
+            content = archive.extractfile(member) if member.isfile() and wanted(path) else None
+            if content is not None:
+                files[path] = content.read()
+            archive.members = []  # type: ignore[attr-defined]  # a stream can't go back: keep memory flat
+    return files

@@ -38,7 +38,7 @@ class _CatalogTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogEntry(_ImageTable):
-    """What an image is made of.
+    """What an image is made from.
 
     Attributes:
         name: the image's name.
@@ -46,9 +46,9 @@ class CatalogEntry(_ImageTable):
         flavour: "cloud" (few drivers) or "generic" (all drivers).
         kernel: Debian version of the kernel, or "newest" of the suite.
         offers: features that a scenario may ask for ("i6300esb"), before the image is built.
-        check_valid_until: whether apt refuses an index whose time has run out.
+        check_valid_until: whether apt refuses an expired index.
         mirror: URL of the archive.
-        keyring: file with the archive's keys on this machine.
+        keyring: file with the archive's keys on this host.
         disk: whether a disk with GRUB is made, which the image then boots from.
     """
 
@@ -58,7 +58,7 @@ class CatalogEntry(_ImageTable):
 
     @property
     def kernel_package(self) -> str:
-        """Return the package that depends on the kernel of this flavour."""
+        """The package that depends on the newest kernel of this flavour."""
         return "linux-image-cloud-amd64" if self.flavour == "cloud" else "linux-image-amd64"
 
 
@@ -68,7 +68,7 @@ class Catalog:
 
     Attributes:
         path: the file that it was read from.
-        entries: the images, in the order of their names.
+        entries: the images by name, sorted.
     """
 
     path: Path
@@ -76,14 +76,14 @@ class Catalog:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the names, sorted."""
+        """The names, sorted."""
         return tuple(self.entries)
 
     def entry(self, name: str) -> CatalogEntry:
         """Return the image called `name`.
 
         Raises:
-            SpecError: there is none; the text lists those there are.
+            SpecError: there is none; the text lists the names in the catalog.
         """
         if name not in self.entries:
             raise SpecError(f"unknown image {name!r}; {self.path} has: {', '.join(self.names)}")
@@ -100,7 +100,7 @@ def load_catalog(path: Path | None = None) -> Catalog:
     """Return the catalog in `path`, or the shipped one.
 
     Raises:
-        SpecError: unreadable, an unknown key, a wrong type or value, an unfit image name.
+        SpecError: it can't be read, or has an unknown key, a wrong value or an invalid image name.
     """
     path = path or data_directory() / "catalog.toml"
     table = load_toml(path, _CatalogTable)

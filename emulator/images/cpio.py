@@ -51,10 +51,10 @@ def character_device(path: str, major: int, minor: int) -> Node:
 
 
 def write_archive(nodes: Iterable[Node]) -> bytes:
-    """Return the archive of `nodes`, sorted, with the directories above them added.
+    """Return the archive of `nodes`, sorted by path, with their parent directories added.
 
     Raises:
-        SpecError: two nodes have one path, or a path is absolute, empty or not normal.
+        SpecError: two nodes have the same path, or a path is absolute, empty or not normalised.
     """
     entries = sorted(_with_parents(nodes), key=lambda node: node.path)
     body = b"".join(_entry(node, inode) for inode, node in enumerate(entries, start=1))
@@ -63,7 +63,7 @@ def write_archive(nodes: Iterable[Node]) -> bytes:
 
 
 def write_initramfs(nodes: Iterable[Node]) -> bytes:
-    """Return the archive of `nodes`, packed by gzip without a time stamp or a name."""
+    """Return the archive of `nodes`, compressed by gzip without a time stamp or a name."""
     return gzip.compress(write_archive(nodes), compresslevel=9, mtime=0)
 
 

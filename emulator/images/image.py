@@ -1,16 +1,15 @@
-"""The value that the store hands out: one guest image on disk, and its manifest as JSON."""
+"""A built Linux image: its files on disk, its manifest as JSON, and the machine that boots it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.errors import ImageError, SpecError
 from emulator.files import write_whole
-from emulator.images.package import Package
 from emulator.machine.spec import Board, Disk, Firmware, MachineSpec, MachineType, kernel_for
 from emulator.sac.image import SacConsole
 from emulator.sac.knobs import SacKnobs
@@ -21,12 +20,39 @@ _BLOCK = 512  # of `st_blocks`
 FILES = ("bzimage", "vmlinux", "initrd")
 """What every image has."""
 DISK = "disk.img"
-"""What an image with a disk has besides."""
+"""What an image with a disk has as well."""
+CONSOLE_ARGS = ("console=ttyS0,115200",)
+FAST_ARGS = ("no_timer_check", "cryptomgr.notests")
+"""Make the kernel skip checks, which saves 0.5 s of a boot under TCG (docs/facts/qemu.md 2)."""
+Progress = Callable[[str, float], None]
+"""Is told the stage, and the fraction of the whole that is done, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A Debian package.
+
+    Attributes:
+        name: its name.
+        version: its Debian version.
+        sha256: of the .deb.
+        architecture: "amd64" or "all".
+    """
+
+    name: str
+    version: str
+    sha256: str
+    architecture: str = "amd64"
+
+    @property
+    def file_name(self) -> str:
+        """Return the name that apt gives to the .deb."""
+        return f"{self.name}_{self.version.replace(':', '%3a')}_{self.architecture}.deb"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What was built, from what; the same input gives the same manifest.
+    """What was built, and from what; the same input gives the same manifest.
 
     Attributes:
         name: image name.
@@ -38,8 +64,8 @@ class Manifest:
         modules: features that the guest offers, sorted.
         packages: what it was made from, sorted by name.
         recipe: hash of the recipe.
-        sha256: of each file, by its name: those in `FILES`, and `DISK` if there is one.
-        format: of the manifest itself.
+        sha256: hash of each file by name: those in `FILES`, and `DISK` if there is one.
+        format: version of the manifest's own format.
     """
 
     name: str
@@ -60,7 +86,7 @@ class Manifest:
         return (*FILES, DISK) if DISK in self.sha256 else FILES
 
     def to_json(self) -> str:
-        """Return the manifest's file."""
+        """Return the manifest as it stands in its file."""
         return json.dumps(json_ready(self), indent=2, sort_keys=True) + "\n"
 
 
@@ -77,7 +103,7 @@ class Image:
         bzimage: kernel for firmware that boots EFI or Linux images.
         vmlinux: the same kernel uncompressed, with the PVH entry that SeaBIOS and qboot start.
         initrd: initramfs.
-        sha256: of bzimage, vmlinux, initrd and disk.img.
+        sha256: hashes of bzimage, vmlinux, initrd and disk.img.
         packages: Debian packages that it was made from.
         modules: features of the guest, loadable or built in ("i6300esb", "pvpanic", "spin").
         directory: where the files are.
@@ -110,18 +136,22 @@ class Image:
 
     @property
     def boot_timeout_s(self) -> float:
-        """As long as scenarios allow."""
+        """No limit but that of the scenario."""
         return 0.0
 
     def spec(self, board: Board) -> MachineSpec:
-        """Return a machine that boots it with the board's words on its command line; as `linux_spec`."""
-        plain = linux_spec(
-            self, machine=board.machine, firmware=board.firmware, words=board.words, name=board.name
+        """Return a machine that boots it with the board's words on its command line; see `linux_spec`."""
+        return linux_spec(
+            self,
+            machine=board.machine,
+            firmware=board.firmware,
+            words=board.words,
+            name=board.name,
+            uuid=board.uuid,
         )
-        return plain if board.uuid is None else replace(plain, smbios=(("uuid", board.uuid),))
 
-    def named(self, host_name: str) -> tuple[str, ...]:
-        """Return the word that gives it a host name."""
+    def name_words(self, host_name: str) -> tuple[str, ...]:
+        """Return the kernel parameter that sets its host name."""
         return (f"ttylab.hostname={host_name}",)
 
     def sac_console(self, knobs: SacKnobs) -> SacConsole:
@@ -129,18 +159,14 @@ class Image:
         del knobs
         raise SpecError(f"image {self.name} has no SAC")
 
-    def write_disk(self, path: Path) -> None:
-        """Refuse: its disk is the store's, and each machine writes to a view of its own."""
-        raise SpecError(f"image {self.name}: {path} can't be a disk of its own; only the SAC guest has one")
-
     @property
     def size(self) -> int:
-        """Return the bytes of the files together; of a disk those without its holes."""
+        """Bytes that the files take together; the holes of the disk don't count."""
         plain = sum(path.stat().st_size for path in (self.bzimage, self.vmlinux, self.initrd))
         return plain + (self.disk.stat().st_blocks * _BLOCK if self.disk else 0)
 
     def provenance(self) -> dict[str, object]:
-        """Return, ready for JSON, what the guest was made from: for reports."""
+        """Return what the guest was made from, ready for JSON: for reports."""
         return {
             "name": self.name,
             "suite": self.suite,
@@ -176,7 +202,7 @@ def read_manifest(directory: Path) -> Manifest:
     """Return the manifest of a built image.
 
     Raises:
-        ImageError: there is none, or it is damaged.
+        ImageError: it is missing or damaged.
     """
     path = directory / "manifest.json"
     try:
@@ -200,9 +226,9 @@ def find_wrong_files(manifest: Manifest, directory: Path) -> list[str]:
 
 
 def is_sealed(directory: Path) -> bool:
-    """Tell whether nobody has written to the files since `seal`; reads no content.
+    """Tell whether the files are untouched since `seal`; their content is not read.
 
-    A copied or restored directory is not sealed, though it may be right: hash it then, and seal it.
+    A copied or restored directory is not sealed, though its files may be intact: hash them, then seal it.
     """
     try:
         return bool(json.loads((directory / "seal.json").read_text(encoding="utf-8")) == _facts(directory))
@@ -211,17 +237,17 @@ def is_sealed(directory: Path) -> bool:
 
 
 def seal(directory: Path) -> None:
-    """Note sizes and change times of the files, which have just been written or hashed.
+    """Record sizes and change times of the files, which have just been written or hashed.
 
     Raises:
-        FileError: the note can't be written.
+        FileError: the record can't be written.
         OSError: a file is missing.
     """
     write_whole(directory / "seal.json", json.dumps(_facts(directory)).encode())
 
 
 def hash_file(path: Path) -> str:
-    """Return the sha256 of a file, as hexadecimal digits."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -235,44 +261,38 @@ def _facts(directory: Path) -> dict[str, list[int]]:
     return facts
 
 
-CONSOLE_ARGS = ("console=ttyS0,115200",)
-FAST_ARGS = ("no_timer_check", "cryptomgr.notests")
-"""What a guest whose command line is ours may leave out: 0.5 s of a boot under TCG (docs/facts/qemu.md 2)."""
-
-
 def linux_spec(
-    image: Image, *, machine: MachineType, firmware: Firmware, words: Iterable[str] = (), name: str = ""
+    image: Image,
+    *,
+    machine: MachineType,
+    firmware: Firmware,
+    words: Iterable[str] = (),
+    name: str = "",
+    uuid: str | None = None,
 ) -> MachineSpec:
     """Return a machine that boots a Linux image of ours with `words` on its command line.
 
     An image with a disk boots from it: GRUB asks on ttyS0 and on the screen for 5 s, or for as long as the
-    word `ttylab.grub_timeout=N` says. Each machine writes to a view of its own, which ends with QEMU; the
-    store's file is never written. SeaBIOS shows itself on ttyS0, as OVMF always does. A microvm, which can
-    have no disk, starts the same kernel directly.
+    word `ttylab.grub_timeout=N` says. Each machine writes to its own view of the disk, which is dropped when
+    QEMU ends; the store's file is never written. SeaBIOS shows its output on ttyS0, as OVMF always does. A
+    microvm can't have a disk and starts the same kernel directly.
 
     Everything else has its default; `dataclasses.replace` changes it.
 
     Raises:
-        SpecError: there is no such machine, or GRUB would not hand on a word as it is.
+        SpecError: there is no such machine, or GRUB would not pass a word on unchanged.
     """
-    if image.disk is not None and machine is not MachineType.MICROVM:
-        return MachineSpec(
-            name=name or image.name,
-            machine=machine,
-            firmware=firmware,
-            disks=(Disk(path=image.disk, discard_writes=True),),
-            firmware_on_serial=not firmware.is_uefi,
-            tell_tsc=True,
-            generation_id=True,
-            command_line=(*FAST_ARGS, *words),
-        )
+    disk = None if machine is MachineType.MICROVM else image.disk
     return MachineSpec(
         name=name or image.name,
         machine=machine,
         firmware=firmware,
-        kernel=kernel_for(image, firmware),
-        initrd=image.initrd,
+        kernel=kernel_for(image, firmware) if disk is None else None,
+        initrd=image.initrd if disk is None else None,
+        disks=() if disk is None else (Disk(path=disk, discard_writes=True),),
+        firmware_on_serial=disk is not None and not firmware.is_uefi,
         tell_tsc=True,
         generation_id=machine is not MachineType.MICROVM,
-        command_line=(*CONSOLE_ARGS, *FAST_ARGS, *words),
+        smbios=() if uuid is None else (("uuid", uuid),),
+        command_line=(*(CONSOLE_ARGS if disk is None else ()), *FAST_ARGS, *words),
     )

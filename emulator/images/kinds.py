@@ -1,13 +1,13 @@
-"""The kinds of guest images there are: what the lab asks of each, and the one list that names them.
+"""The kinds of guest images: what the lab asks of an image, and the one list that names the kinds.
 
-A new kind is a module with a class that offers what `ImageKind` asks, whose images offer what `GuestImage`
-asks, and one line in `KINDS`. Nobody else asks an image what it is.
+A new kind is a module with a class that offers what `GuestImage` asks, and one line in `KINDS`. No other
+module asks an image what kind it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from emulator.errors import unknown_name
@@ -32,26 +32,26 @@ class GuestImage(Protocol):
 
     @property
     def features(self) -> frozenset[str]:
-        """What scenarios may ask of it: who speaks on its console ("sac"), its devices, its firmware."""
+        """What scenarios may ask for: what speaks on its console ("sac"), its devices, its firmware."""
         ...
 
     @property
     def sha256(self) -> Mapping[str, str]:
-        """Of each file that a reproduction compares, by its name."""
+        """Hash of each file that a reproduction compares, by name."""
         ...
 
     @property
     def usual_board(self) -> Board:
-        """What it boots on where nobody says otherwise."""
+        """What it boots on by default."""
         ...
 
     @property
     def boot_timeout_s(self) -> float:
-        """Seconds that a boot may take; 0 is as long as scenarios allow."""
+        """Seconds that a boot may take; 0 sets no limit but that of the scenario."""
         ...
 
     def provenance(self) -> dict[str, object]:
-        """Return, ready for JSON, what it is and where it comes from: for reports."""
+        """Return what it is and where it comes from, ready for JSON: for reports."""
         ...
 
     def spec(self, board: Board) -> MachineSpec:
@@ -63,8 +63,8 @@ class GuestImage(Protocol):
         """
         ...
 
-    def named(self, host_name: str) -> tuple[str, ...]:
-        """Return the words that give the guest a name of its own."""
+    def name_words(self, host_name: str) -> tuple[str, ...]:
+        """Return the words for `Board.words` that give the guest this host name."""
         ...
 
     def sac_console(self, knobs: SacKnobs) -> SacConsole:
@@ -75,94 +75,46 @@ class GuestImage(Protocol):
         """
         ...
 
-    def write_disk(self, path: Path) -> None:
-        """Write a disk of the guest's to a new file, which the host can read once the guest has written.
 
-        Raises:
-            SpecError: no such disk can be had.
-            ImageError: the package's data are damaged.
-            OSError: the file is there, or can't be written.
-        """
-        ...
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageKind:
+    """One kind of images.
 
+    Attributes:
+        names: returns the names of its images; raises ImageError if what is known of them is damaged.
+        features: returns what the named image offers to scenarios; it need not be built for that.
+        open: returns the named image; `build` says whether one that is not built yet is built or refused.
+            Raises SpecError if its file is gone or was changed, ImageError or MissingPrerequisite if it
+            can't be had.
+    """
 
-class ImageKind(Protocol):
-    """One kind of images."""
-
-    def names(self) -> Collection[str]:
-        """Return which there are.
-
-        Raises:
-            ImageError: what is known of them is damaged.
-        """
-        ...
-
-    def features(self, name: str) -> frozenset[str]:
-        """Return what an image offers to scenarios; it need not be built for that."""
-        ...
-
-    def open(self, name: str, *, build: bool) -> GuestImage:
-        """Return an image; where it must be built and is not, it is built first or refused.
-
-        Raises:
-            SpecError: its file is gone or was changed.
-            ImageError, MissingPrerequisite: it can't be had.
-        """
-        ...
+    names: Callable[[], Collection[str]]
+    features: Callable[[str], frozenset[str]]
+    open: Callable[[str, bool], GuestImage]
 
 
-class LinuxImages:
-    """Debian's kernels with an initramfs of ttylab's, out of the catalog."""
-
-    def names(self) -> Collection[str]:
-        """Return the catalog's names."""
-        return load_catalog().entries
-
-    def features(self, name: str) -> frozenset[str]:
-        """Return the devices that its kernel has drivers for."""
-        return load_catalog().entries[name].offers
-
-    def open(self, name: str, *, build: bool) -> GuestImage:
-        """Return an image of the user's store."""
-        store = ImageStore()
-        return store.ensure(name) if build else store.open(name)
+def _open_linux(name: str, build: bool) -> GuestImage:  # noqa: FBT001  # as `ImageKind.open` says
+    store = ImageStore()
+    return store.ensure(name) if build else store.open(name)
 
 
-class SacImages:
-    """ttylab's own guest that speaks EMS and SAC; it is not Windows."""
-
-    def names(self) -> Collection[str]:
-        """Return a name for each release whose texts it can say."""
-        return SAC_IMAGES
-
-    def features(self, name: str) -> frozenset[str]:
-        """Return the flags of its profile, and that it has knobs."""
-        return sac_features(name)
-
-    def open(self, name: str, *, build: bool) -> GuestImage:
-        """Return the guest; its files are composed when a machine is asked for."""
-        del build
-        return sac_image(name)
-
-
-class WindowsImages:
-    """Windows that users registered: a path, never a copy."""
-
-    def names(self) -> Collection[str]:
-        """Return what is registered here."""
-        return WindowsRegistry().images()
-
-    def features(self, name: str) -> frozenset[str]:
-        """Return what its release has, and the firmware that it boots under."""
-        return WindowsRegistry().images()[name].features
-
-    def open(self, name: str, *, build: bool) -> GuestImage:
-        """Return an image whose file still is what was registered."""
-        del build
-        return WindowsRegistry().open(name)
-
-
-KINDS: tuple[ImageKind, ...] = (LinuxImages(), SacImages(), WindowsImages())
+KINDS = (
+    ImageKind(  # Debian's kernels with ttylab's initramfs, from the catalog
+        names=lambda: load_catalog().entries,
+        features=lambda name: load_catalog().entries[name].offers,
+        open=_open_linux,
+    ),
+    ImageKind(  # ttylab's own guest that speaks EMS and SAC; `spec` composes its files
+        names=lambda: SAC_IMAGES,
+        features=sac_features,
+        open=lambda name, _build: sac_image(name),
+    ),
+    ImageKind(  # Windows that users registered: a path, never a copy
+        names=lambda: WindowsRegistry().images(),
+        features=lambda name: WindowsRegistry().images()[name].features,
+        open=lambda name, _build: WindowsRegistry().open(name),
+    ),
+)
 
 
 def image_features() -> Mapping[str, frozenset[str]]:
@@ -179,13 +131,13 @@ def open_image(name: str, *, build: bool = True) -> GuestImage:
 
     Args:
         name: what people call it.
-        build: whether one that is not built yet is built; else it is refused.
+        build: whether an image that is not built yet is built; otherwise it is refused.
 
     Raises:
-        SpecError: there is none of that name, or its file is gone or was changed.
+        SpecError: there is no image of that name, or its file is gone or was changed.
         ImageError, MissingPrerequisite: it can't be had.
     """
     for kind in KINDS:
         if name in kind.names():
-            return kind.open(name, build=build)
+            return kind.open(name, build)
     raise unknown_name("image", name, image_features())

@@ -1,11 +1,11 @@
-"""Makes a disk that starts Linux through GRUB, under BIOS and under UEFI, with Debian's own programs.
+"""Makes a disk that starts Linux through GRUB, under BIOS and UEFI, with Debian's own programs.
 
     sector 0       boot.img, protective MBR; then the GUID partition table
     partition 1    BIOS boot: core.img
     partition 2    FAT, EFI system: EFI/BOOT/BOOTX64.EFI, boot/vmlinuz-*, boot/initrd.img-*, boot/grub
 
-The programs come from packages like the kernel's. They are unpacked below a temporary directory and run by
-the C library of their own suite, so the machine that builds needs none of them and can't change the bytes.
+The programs come from Debian packages, as the kernel does. They are unpacked into a temporary directory and
+run with the C library of their own suite, so the build host needs none of them and can't affect the bytes.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from emulator.images.boot_disk import (
     place_core,
     write_table,
 )
-from emulator.images.package import Package
+from emulator.images.image import Package
 
 _PROGRAMS = ("grub-common", "grub-efi-amd64-bin", "grub-pc-bin", "mtools")
 _LIBRARIES = ("libc6", "libdevmapper1.02.1", "liblzma5", "libpcre2-8-0", "libselinux1", "libudev1")
 LOADER_PACKAGES = (*_PROGRAMS, *_LIBRARIES)
-"""What a disk is made with and from, beside the kernel's packages."""
+"""What a disk is made with and from, apart from the kernel's packages."""
 
 _DISK_SECTORS = 64 * 2**20 // SECTOR
 _ALIGNMENT = 2048
@@ -57,7 +57,7 @@ _VOLUME_ID = "7474796c"
 _TIME = "1672531200"  # of every file, 2023-01-01
 _BOUND_S = 60.0
 
-# What a boot needs is in the core; the other modules are loaded from the disk when somebody asks for them.
+# What a boot needs is in the core; the other modules are loaded from the disk on demand.
 # fmt: off
 _MODULES = (
     "boot", "cat", "configfile", "echo", "fat", "halt", "help", "linux", "ls", "minicmd", "normal",
@@ -77,12 +77,12 @@ def write_disk(path: Path, files: Mapping[str, bytes], *, debs: Sequence[tuple[P
 
     Args:
         path: the disk's file.
-        files: content by path in the partition: `boot/grub/grub.cfg` and what it names.
-        debs: packages, those of `LOADER_PACKAGES` among them.
+        files: content by path in the partition: `boot/grub/grub.cfg` and the files that it names.
+        debs: packages, including those of `LOADER_PACKAGES`.
 
     Raises:
         ImageError: a package is missing or damaged, or the files do not fit.
-        MissingPrerequisite: dpkg-deb is not there.
+        MissingPrerequisite: dpkg-deb is not installed.
         OSError: the disk can't be written.
     """
     with TemporaryDirectory(dir=path.parent, prefix=".loader-") as name:
@@ -118,15 +118,15 @@ def _write_boot_parts(path: Path, *, core: bytes, boot_image: bytes) -> None:
 
 
 class Tools:
-    """GRUB's and mtools' programs, unpacked below a directory.
+    """The programs of GRUB and mtools, unpacked into a directory.
 
     Args:
-        directory: where; it is the caller's to remove.
-        debs: packages, those of `LOADER_PACKAGES` among them.
+        directory: where to unpack them; the caller removes it.
+        debs: packages, including those of `LOADER_PACKAGES`.
 
     Raises:
         ImageError: a package is missing or damaged.
-        MissingPrerequisite: dpkg-deb is not there.
+        MissingPrerequisite: dpkg-deb is not installed.
     """
 
     def __init__(self, directory: Path, debs: Iterable[tuple[Package, Path]]) -> None:
@@ -134,7 +134,7 @@ class Tools:
         self.grub = self._root / "usr/lib/grub"
         found = {package.name: path for package, path in debs}
         if missing := sorted(set(LOADER_PACKAGES) - found.keys()):
-            raise ImageError(f"the packages lack what a disk is made with: {', '.join(missing)}")
+            raise ImageError(f"packages that a disk is made with are missing: {', '.join(missing)}")
         for name in LOADER_PACKAGES:
             _run(("dpkg-deb", "-x", str(found[name]), str(self._root)), environment=None)
 
@@ -150,7 +150,7 @@ class Tools:
         return path.read_bytes()
 
     def lay_out_modules(self, directory: Path) -> None:
-        """Put what GRUB loads when it is asked to below `directory`, which the menu calls $prefix."""
+        """Put what GRUB loads on demand into `directory`, which the menu calls $prefix."""
         for platform in _PLATFORM_MODULES:
             (directory / platform).mkdir(parents=True)
             for pattern in ("*.mod", "*.lst"):
@@ -163,14 +163,14 @@ class Tools:
         """Make a file system in the second partition of `disk`, and copy `tree` into it.
 
         Raises:
-            ImageError: it does not fit, or a program failed.
+            ImageError: `tree` does not fit, or a program failed.
         """
         start = _FILES_PARTITION.first
         sectors = _FILES_PARTITION.last - start + 1
         image = ("-i", f"{disk}@@{start * SECTOR}")
         shape = ("-T", str(sectors), "-H", str(start), "-h", "64", "-s", "32", "-c", "4", "-N", _VOLUME_ID)
         self._start("mtools", "-c", "mformat", *image, *shape, "-v", "TTYLAB", "::")
-        # In the order of names: that of the host's file system differs from host to host.
+        # In the order of names: the order of the host's file system differs from host to host.
         for directory in sorted(path for path in (tree, *tree.rglob("*")) if path.is_dir()):
             inside = f"::/{directory.relative_to(tree).as_posix()}"
             if directory != tree:
@@ -214,5 +214,5 @@ def _run(argv: tuple[str, ...], *, environment: Mapping[str, str] | None) -> Non
 
 
 def _shown(argv: tuple[str, ...]) -> str:
-    """Return what was started, for a message: without the linker before it."""
+    """Return the command for a message, without the linker that it was started through."""
     return " ".join(Path(word).name for word in (argv[:2] if argv[0] == "dpkg-deb" else argv[3:6]))

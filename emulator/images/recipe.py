@@ -1,4 +1,4 @@
-"""Puts together what is ours in an image: the initramfs from images/linux, and the files of a disk."""
+"""ttylab's own part of an image: the content of the initramfs, from images/linux, and of a disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from emulator.errors import ImageError, SpecError
 from emulator.images import cpio
 from emulator.images.catalog import CatalogEntry, data_directory
-from emulator.images.kernel_modules import Module, load_order
+from emulator.images.kernel import Module
 
 _BASE = 0x400000
 _HEADERS = 64 + 56
@@ -37,33 +37,25 @@ _CODE = b"".join(
 
 
 def make_reseed_program() -> bytes:
-    """Return the program: a static x86-64 ELF that exits with 0, or with the errno of what failed."""
+    """Return a program that reseeds the guest's random numbers: RNDRESEEDCRNG on /dev/urandom.
+
+    It is a static x86-64 ELF that exits with 0, or with the errno of what failed.
+    """
     body = _CODE + _PATH
     size = _HEADERS + len(body)
     header = struct.pack(
         "<16sHHIQQQIHHHHHH",
-        b"\x7fELF\x02\x01\x01",
-        2,  # ET_EXEC
-        62,  # EM_X86_64
-        1,
-        _BASE + _HEADERS,
-        64,  # the program header follows
-        0,
-        0,
-        64,
-        56,
-        1,
-        64,
-        0,
-        0,
+        *(b"\x7fELF\x02\x01\x01", 2, 62, 1),  # ET_EXEC, EM_X86_64
+        *(_BASE + _HEADERS, 64, 0, 0),  # the entry point; the program header follows; no sections
+        *(64, 56, 1, 64, 0, 0),
     )
     segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _BASE, _BASE, size, size, 0x1000)  # PT_LOAD, read and execute
     return header + segment + body
 
 
-# Part of every image's key: to be raised when the builder makes other bytes from the same recipe.
+# Part of every image's key: raise it when the builder makes different bytes from the same recipe.
 BUILDER = 3
-# The same for images with a disk alone.
+# The same, only for images with a disk.
 DISK_BUILDER = 1
 _EXECUTABLE = ("init", "bin/", "etc/acpi/")
 _PRIVATE = ("etc/shadow",)
@@ -89,7 +81,7 @@ class Recipe:
     menu: bytes = b""
 
     def digest(self, entry: CatalogEntry) -> str:
-        """Return the key of the image that `entry` and this recipe make; 64 hexadecimal digits."""
+        """Return the key of the image that `entry` and this recipe make: 64 hexadecimal digits."""
         state = hashlib.sha256(
             f"{BUILDER} {entry.name} {entry.suite} {entry.flavour} {entry.kernel}".encode()
         )
@@ -122,11 +114,11 @@ def load_recipe(directory: Path | None = None) -> Recipe:
 def guest_nodes(
     recipe: Recipe, *, image: str, busybox: bytes, modules: Iterable[Module], spin: bytes | None
 ) -> list[cpio.Node]:
-    """Return what the initramfs of `image` holds.
+    """Return the content of the initramfs of `image`.
 
     Args:
         recipe: the guest's own files.
-        image: name of the image; the guest's host name.
+        image: name of the image, which is the guest's host name too.
         busybox: a static busybox.
         modules: modules in loading order.
         spin: the module that hangs a processor; None leaves it out.
@@ -135,25 +127,24 @@ def guest_nodes(
         ImageError: the busybox lacks a program that the guest needs.
     """
     loaded = list(modules)
-    nodes = [cpio.directory(path) for path in _EMPTY_DIRECTORIES] + [cpio.directory("root", 0o700)]
-    nodes += [
+    return [
+        *(cpio.directory(path) for path in _EMPTY_DIRECTORIES),
+        cpio.directory("root", 0o700),
         cpio.character_device("dev/console", 5, 1),
         cpio.symlink("sbin", "bin"),
         cpio.symlink("usr", "."),
+        *(_own_file(path, data, image) for path, data in recipe.files.items()),
+        cpio.file("bin/busybox", silence_cursor_query(busybox), 0o755),
+        *(cpio.symlink(f"bin/{name}", "busybox") for name in find_applets(busybox) if name != "busybox"),
+        cpio.file("bin/reseed", make_reseed_program(), 0o755),
+        *(cpio.file(f"lib/modules/{module.name}.ko", module.data) for module in loaded),
+        cpio.file("lib/modules/order", "".join(f"{module.name}\n" for module in loaded).encode()),
+        *(() if spin is None else (cpio.file("lib/modules/spin.ko", spin),)),
     ]
-    nodes += [_own_file(path, data, image) for path, data in recipe.files.items()]
-    nodes.append(cpio.file("bin/busybox", silence_cursor_query(busybox), 0o755))
-    nodes += [cpio.symlink(f"bin/{name}", "busybox") for name in find_applets(busybox) if name != "busybox"]
-    nodes.append(cpio.file("bin/reseed", make_reseed_program(), 0o755))
-    nodes += [cpio.file(f"lib/modules/{module.name}.ko", module.data) for module in loaded]
-    nodes.append(cpio.file("lib/modules/order", "".join(f"{module.name}\n" for module in loaded).encode()))
-    if spin is not None:
-        nodes.append(cpio.file("lib/modules/spin.ko", spin))
-    return nodes
 
 
 def disk_files(recipe: Recipe, built: Mapping[str, bytes], *, release: str) -> dict[str, bytes]:
-    """Return what a disk holds beside GRUB: the menu and what it starts, named as Debian names it."""
+    """Return a disk's files apart from GRUB: the menu and what it starts, named as Debian does."""
     return {
         f"boot/vmlinuz-{release}": built["bzimage"],
         f"boot/initrd.img-{release}": built["initrd"],
@@ -161,24 +152,11 @@ def disk_files(recipe: Recipe, built: Mapping[str, bytes], *, release: str) -> d
     }
 
 
-def features(
-    recipe: Recipe, *, loadable: Mapping[str, Module], builtin: frozenset[str]
-) -> tuple[list[Module], set[str]]:
-    """Return the modules to load, and which of the recipe's names the guest then offers.
-
-    Raises:
-        ImageError: a module's dependency is missing.
-    """
-    order = load_order(recipe.modules, loadable)
-    offered = {name for name in recipe.modules if name in loadable or name in builtin}
-    return order, offered
-
-
 def find_applets(busybox: bytes) -> list[str]:
     """Return the names that a busybox binary answers to, from the table in it.
 
-    The table is a run of NUL-terminated names that begins with "[" and "[["; reading it saves running
-    a foreign binary on the machine that builds.
+    The table is a run of NUL-terminated names that begins with "[" and "[["; reading it avoids running
+    a foreign binary on the build host.
 
     Raises:
         ImageError: there is no table, or a needed name is not in it.
@@ -194,8 +172,8 @@ def find_applets(busybox: bytes) -> list[str]:
 def silence_cursor_query(busybox: bytes) -> bytes:
     """Return `busybox` with a shell that does not ask the terminal where the cursor is.
 
-    ash writes ESC [ 6 n behind every prompt, and each attached terminal answers into the guest's
-    command line. No setting turns it off (busybox 1.30 to 1.38, lineedit.c); an empty string does.
+    ash writes ESC [ 6 n after every prompt, and each attached terminal answers into the guest's
+    command line. No setting turns it off (busybox 1.30 to 1.38, lineedit.c), but an empty string does.
     """
     return busybox.replace(b"\x1b[6n\0", b"\0[6n\0")
 

@@ -3,19 +3,18 @@
     <root>/<image>/<recipe key>/   bzimage vmlinux initrd [disk.img] manifest.json seal.json
     <root>/pool/                   the .deb files that they were made from
 
-A directory appears by one rename, complete, and is never written again; so a running guest, a second
+A directory appears complete, by one rename, and is never written again, so a running guest, a second
 checkout with another recipe, and an interrupted build can't disturb each other.
 
-What only a build needs (apt, packages, the lock) is imported by it: who lists images need not wait.
+What only a build needs (apt, packages, the lock) is imported when one starts, so listing images stays fast.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 from emulator import places
 from emulator.errors import FileError, ImageError
@@ -25,6 +24,8 @@ from emulator.images.image import (
     DISK,
     Image,
     Manifest,
+    Package,
+    Progress,
     find_wrong_files,
     hash_file,
     image_of,
@@ -32,18 +33,14 @@ from emulator.images.image import (
     read_manifest,
     seal,
 )
-from emulator.images.package import Package, Progress
 from emulator.images.recipe import Recipe, load_recipe
 
 _LOCK_BOUND_S = 900.0
 _KEY_LENGTH = 16
 
 
-class Fetch(Protocol):
-    """Where packages come from."""
-
-    def __call__(self, entry: CatalogEntry, pool: Path, progress: Progress) -> Sequence[tuple[Package, Path]]:
-        """Return the packages of `entry`, and where they are in `pool`."""
+Fetch = Callable[[CatalogEntry, Path, Progress], Sequence[tuple[Package, Path]]]
+"""Returns the packages of a catalog entry and where they are in the pool, which is the second argument."""
 
 
 class ImageStore:
@@ -51,9 +48,9 @@ class ImageStore:
 
     Args:
         root: directory of the store; made when something is built. Default: `places.images()`.
-        catalog: which images there are; default the shipped catalog.
-        recipe: what they hold; default the shipped recipe.
-        fetch: where packages come from; default the Debian archive.
+        catalog: which images there are; default: the shipped catalog.
+        recipe: what they contain; default: the shipped recipe.
+        fetch: where packages come from; default: the Debian archive.
     """
 
     def __init__(
@@ -70,12 +67,12 @@ class ImageStore:
         self._fetch = fetch or _fetch_from_debian
 
     def ensure(self, name: str, progress: Progress | None = None, *, rebuild: bool = False) -> Image:
-        """Return the image, built first if it is not there; needs no network once it is built.
+        """Return the image; it is built first if it is not there. Once built, no network is needed.
 
         Args:
             name: of an image in the catalog.
-            progress: hears the stage and the fraction done, 0 to 1.
-            rebuild: build even if it is there, from the packages that it was built from.
+            progress: is told the stage and the fraction done, 0 to 1.
+            rebuild: whether to build even if it is there, from the packages that it was built from.
 
         Raises:
             SpecError: no such image in the catalog.
@@ -83,7 +80,7 @@ class ImageStore:
             MissingPrerequisite: a program or the archive's keys are missing.
         """
         entry = self.catalog.entry(name)
-        report = progress or _silent
+        report = progress or (lambda _stage, _fraction: None)
         if rebuild or not self.directory(name).is_dir():
             with self._lock():
                 # Another process may have built it while this one waited for the lock.
@@ -94,11 +91,11 @@ class ImageStore:
         return image
 
     def open(self, name: str) -> Image:
-        """Return the image; a changed file is refused.
+        """Return the image; if a file was changed, it is refused.
 
         Raises:
             SpecError: no such image in the catalog.
-            ImageError: not built, or a file is not what was built; the text says what to do.
+            ImageError: it is not built, or a file was changed; the text says what to do.
         """
         directory = self.directory(name)
         if not directory.is_dir():
@@ -117,7 +114,7 @@ class ImageStore:
         return image_of(manifest, directory)
 
     def verify(self, name: str) -> list[str]:
-        """Return what is wrong with the image, every byte read again; empty when all is well.
+        """Read every byte of the image again, and return what is wrong; empty if nothing is.
 
         Raises:
             SpecError: no such image in the catalog.
@@ -135,15 +132,15 @@ class ImageStore:
         return [f"{name}: {problem}" for problem in problems]
 
     def list(self) -> tuple[Image, ...]:
-        """Return the built images of the catalog by name, without checking their bytes."""
+        """Return the built images of the catalog, sorted by name, without checking their content."""
         directories = [self.directory(name) for name in self.catalog.names]
         return tuple(image_of(manifest, path) for path, manifest in _readable(directories))
 
     def prune(self, *, keep: Iterable[str] | None = None) -> tuple[Path, ...]:
         """Remove what no image in `keep` needs, and return what was removed.
 
-        Older builds, packages and half-made directories go. `keep` is every image of the
-        catalog by default.
+        This removes older builds, packages and unfinished directories. The default for `keep` is every image
+        of the catalog.
 
         Raises:
             SpecError: no such image in the catalog.
@@ -163,7 +160,7 @@ class ImageStore:
         return doomed
 
     def directory(self, name: str) -> Path:
-        """Return where the image is, or would be once built.
+        """Return where the image is, or will be once it is built.
 
         Raises:
             SpecError: no such image in the catalog.
@@ -180,7 +177,7 @@ class ImageStore:
             with FileLock(self.root / ".lock", timeout=_LOCK_BOUND_S):
                 yield
         except Timeout as error:
-            raise ImageError(f"another build holds {self.root} for over {_LOCK_BOUND_S:.0f} s") from error
+            raise ImageError(f"another build has held {self.root} for over {_LOCK_BOUND_S:.0f} s") from error
         except OSError as error:
             raise ImageError(f"{self.root}: can't be written: {error.strerror}") from error
 
@@ -188,30 +185,28 @@ class ImageStore:
         from emulator.images.build import build_image  # noqa: PLC0415
 
         target = self.directory(entry.name)
-        with _told(entry.name):
-            for leftover in target.parent.glob(".*"):  # of a build that was killed: the lock is ours
+        with _as_image_error(entry.name):
+            for leftover in target.parent.glob(".*"):  # of a build that was killed: we hold the lock
                 _remove(leftover)
             debs = self._packages(entry, progress)
-        with staged_tree(target) as made, _told(entry.name):
+        with staged_tree(target) as made, _as_image_error(entry.name):
             build_image(entry, self._recipe, debs=debs, directory=made, progress=progress)
             seal(made)
 
     def _packages(self, entry: CatalogEntry, progress: Progress) -> Sequence[tuple[Package, Path]]:
-        known = self._known_packages(entry)
-        if known:
+        if known := self._known_packages(entry):
             return [(package, self._deb(package)) for package in known]
         return self._fetch(entry, self.root / "pool", progress)
 
     def _known_packages(self, entry: CatalogEntry) -> tuple[Package, ...]:
         """Return the packages of an earlier build of this image, if all of them are still in the pool.
 
-        So a changed recipe neither needs the network nor moves to a newer kernel by itself.
+        So a changed recipe needs no network, and does not by itself move to a newer kernel.
         """
+        wanted = (entry.suite, entry.flavour, entry.kernel, entry.disk)
         for _, manifest in _readable(sorted((self.root / entry.name).glob("*"))):
-            same = (manifest.suite, manifest.flavour, manifest.kernel_request, DISK in manifest.files)
-            if same == (entry.suite, entry.flavour, entry.kernel, entry.disk) and self._in_pool(
-                manifest.packages
-            ):
+            built = (manifest.suite, manifest.flavour, manifest.kernel_request, DISK in manifest.files)
+            if built == wanted and self._in_pool(manifest.packages):
                 return manifest.packages
         return ()
 
@@ -223,11 +218,6 @@ class ImageStore:
         return self.root / "pool" / package.file_name
 
 
-def ensure_image(name: str, progress: Progress | None = None) -> Image:
-    """Return an image of the default store, built first if it is not there; see `ImageStore.ensure`."""
-    return ImageStore().ensure(name, progress)
-
-
 def _fetch_from_debian(entry: CatalogEntry, pool: Path, progress: Progress) -> Sequence[tuple[Package, Path]]:
     from emulator.images.apt import fetch_packages  # noqa: PLC0415
 
@@ -235,7 +225,7 @@ def _fetch_from_debian(entry: CatalogEntry, pool: Path, progress: Progress) -> S
 
 
 @contextmanager
-def _told(image: str) -> Iterator[None]:
+def _as_image_error(image: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -243,12 +233,8 @@ def _told(image: str) -> Iterator[None]:
         raise ImageError(f"image {image} can't be built: {what}") from error
 
 
-def _silent(_stage: str, _fraction: float) -> None:
-    return
-
-
 def _readable(directories: Iterable[Path]) -> Iterator[tuple[Path, Manifest]]:
-    """Yield those directories that hold an image, with its manifest; a damaged one is none."""
+    """Yield those directories that hold an image, with its manifest; damaged ones are left out."""
     for directory in directories:
         try:
             yield directory, read_manifest(directory)

@@ -1,6 +1,6 @@
-"""Builds the SAC guest from its sources: `python -m emulator.sac.build`. The same bytes each time.
+"""Builds the SAC guest from its sources, with the same bytes each time: `python -m emulator.sac.build`.
 
-What is built is package data, so that nobody who uses a guest needs a compiler.
+The result is package data, so that nobody who uses a guest needs a compiler.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from emulator.errors import ImageError, MissingPrerequisite
 from emulator.sac.disk import BOOT_SECTOR, EFI_STUB, IMAGE
 from emulator.sac.knobs import PROFILES
-from emulator.sac.profile import SacProfile, SacText, load_profile
+from emulator.sac.profile import SacProfile, load_profile
 
 FACTS = (
     "product",
@@ -31,11 +31,11 @@ FACTS = (
     "has_powershell",
     "restart_wait_s",
 )
-"""What the guest needs to know; the rest is for those who drive it."""
+"""What the guest needs to know; the rest of a profile is for its driver."""
 
 
 def make_header(profile: SacProfile) -> str:
-    """Return C that names every text and every fact; all profiles have the same."""
+    """Return C that names every text and every fact; they are the same in all profiles."""
     texts = "".join(f"    {_name('T', key)},\n" for key in profile.texts)
     facts = "".join(f"    {_name('F', key)},\n" for key in FACTS)
     return (
@@ -46,7 +46,7 @@ def make_header(profile: SacProfile) -> str:
 
 
 def make_tables(profiles: Sequence[SacProfile]) -> str:
-    """Return C with every text once, and by profile where it is; a comment says where a text comes from."""
+    """Return C with every text once, and its place by profile; a comment gives the source of each text."""
     pool = _Pool()
     texts = "".join(f"    {{{_texts(profile, pool)}}},\n" for profile in profiles)
     facts = "".join(f"    {{{_facts(profile, pool)}}},\n" for profile in profiles)
@@ -59,7 +59,7 @@ def make_tables(profiles: Sequence[SacProfile]) -> str:
 
 
 class _Pool:
-    """Texts, each of them once."""
+    """A set of texts."""
 
     def __init__(self) -> None:
         self._offsets: dict[bytes, int] = {}
@@ -67,7 +67,7 @@ class _Pool:
         self._size = 0
 
     def add(self, text: bytes, comment: str) -> int:
-        """Return the offset of `text`, which is kept with its first comment."""
+        """Return the offset of `text`; of several comments on a text the first is kept."""
         if text not in self._offsets:
             self._offsets[text] = self._size
             self._comments.append(comment)
@@ -81,7 +81,8 @@ class _Pool:
 
 def _texts(profile: SacProfile, pool: _Pool) -> str:
     return _numbers(
-        pool.add(text.wire, f"{profile.name} {key}: {_origin(text)}") for key, text in profile.texts.items()
+        pool.add(text.wire, f"{profile.name} {key}: {text.source} {text.section}")
+        for key, text in profile.texts.items()
     )
 
 
@@ -90,10 +91,6 @@ def _facts(profile: SacProfile, pool: _Pool) -> str:
     return _numbers(
         pool.add(_shown(getattr(profile, key)).encode(), f"{profile.name} {key}: {origin}") for key in FACTS
     )
-
-
-def _origin(text: SacText) -> str:
-    return f"{text.source} {text.section}"
 
 
 def _shown(value: object) -> str:
@@ -105,7 +102,7 @@ def _numbers(numbers: Iterable[int]) -> str:
 
 
 def _quoted(text: bytes) -> str:
-    """Return `text` for a C string: octal takes at most three digits, so nothing after it is drawn in."""
+    """Return `text` for a C string; octal escapes have at most three digits, so they take in nothing more."""
     return "".join(
         chr(byte) if chr(byte).isalnum() or byte in b" .,:;-_<>()[]=/*%#&+!'" else f"\\{byte:03o}"
         for byte in text
@@ -119,7 +116,7 @@ def _name(letter: str, key: str) -> str:
 SOURCES = Path(__file__).parents[2] / "images/sac"
 DATA = Path(__file__).parent / "data"
 COMPILER_FILE = "compiler.txt"
-"""What made the files: another compiler or linker makes other bytes."""
+"""Names what made the files: another compiler or linker makes other bytes."""
 
 _BOUND_S = 120.0
 _COMPILE = (
@@ -139,10 +136,10 @@ _LINK = (
 
 
 def compiler() -> str:
-    """Return what compiles and links here: the first lines of both programs' `--version`.
+    """Return which compiler and linker are installed: the first line of each program's `--version`.
 
     Raises:
-        MissingPrerequisite: one of them is not there.
+        MissingPrerequisite: one of them is not installed.
         ImageError: one of them failed.
     """
     return "".join(_run(program, "--version").partition("\n")[0] + "\n" for program in ("gcc", "ld"))
@@ -152,8 +149,8 @@ def build(directory: Path) -> None:
     """Build all files of the guest into `directory`.
 
     Raises:
-        MissingPrerequisite: there is no gcc, or no objcopy.
-        ImageError: a program failed; its complaint is in the text.
+        MissingPrerequisite: gcc, ld or objcopy is not installed.
+        ImageError: a program failed; its message is in the text.
         OSError: a file can't be written.
     """
     with TemporaryDirectory(dir=directory, prefix=".sac-") as name:
@@ -173,7 +170,7 @@ def build(directory: Path) -> None:
 
 
 def _compile(source: Path, scratch: Path, *, bits: int = 32) -> Path:
-    # Paths of this machine would be in the bytes of __FILE__ and of error messages, so none are given.
+    # Paths of this host would get into the bytes through __FILE__ and error messages, so they are mapped.
     built = scratch / f"{source.name}.o"
     flags = _COMPILE if bits == 32 else ()
     maps = (f"-ffile-prefix-map={SOURCES}=.", f"-ffile-prefix-map={scratch}=.")
@@ -203,7 +200,7 @@ def _run(*argv: str) -> str:
 
 
 def main() -> int:
-    """Build into the package's data."""
+    """Build the files of the package's data, and print their sizes."""
     DATA.mkdir(exist_ok=True)
     build(DATA)
     sizes = {path.name: path.stat().st_size for path in sorted(DATA.iterdir())}

@@ -2,7 +2,7 @@
 
 sector 0         boot sector and MBR; the image follows it
 sector 2048      EFI system partition, FAT16: EFI/BOOT/BOOTX64.EFI, PAGEFILE.SYS in one piece, README.TXT;
-                 for the guest it is C:, and MEMORY.DMP comes to it after a bugcheck
+                 for the guest it is C:, where MEMORY.DMP appears after a bugcheck
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from emulator.sac.profile import IDENTITY
 IMAGE = "sac.elf"
 BOOT_SECTOR = "mbr.bin"
 EFI_STUB = "efi.bin"
-"""Names of the package's data: what `build` makes."""
+"""Names of the files that `build` makes, which are package data."""
 
 SECTOR = 512
 PARTITION = 2048
@@ -51,14 +51,14 @@ _LAST = 0xFFFF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrashDump:
-    """What a crash dump's header says.
+    """A crash dump, and what its header says.
 
     Attributes:
-        code: of the bugcheck.
+        code: the bugcheck's code.
         parameters: its four parameters.
-        comment: in the header; ours says that this is no Windows.
+        comment: a text in the header; the SAC guest's says that it is not Windows.
         size: bytes of the file.
-        content: all of it.
+        content: the whole file.
     """
 
     code: int
@@ -69,13 +69,13 @@ class CrashDump:
 
 
 def flatten(elf: bytes) -> bytes:
-    """Return what an ELF puts into memory, from its first byte on.
+    """Return what an ELF file loads into memory.
 
     Raises:
-        ImageError: it is no 32-bit ELF with one thing to load.
+        ImageError: it is not a 32-bit ELF with one part to load.
     """
     if elf[:5] != b"\x7fELF\x01":
-        raise ImageError("the SAC guest's image is no 32-bit ELF")
+        raise ImageError("the SAC guest's image is not a 32-bit ELF")
     table, _, _, _, size, count = struct.unpack_from("<IIIHHH", elf, 28)
     loads = [
         header
@@ -89,12 +89,12 @@ def flatten(elf: bytes) -> bytes:
 
 
 def compose_disk(image: bytes, *, boot_sector: bytes, efi_stub: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield what the disk has, as offset and bytes; the rest of its `DISK_BYTES` is zero.
+    """Yield the disk's content as offsets and bytes; the rest of its `DISK_BYTES` is zero.
 
     Args:
-        image: the guest, flat.
-        boot_sector: images/sac/mbr.S.
-        efi_stub: images/sac/efi.S.
+        image: the guest, as `flatten` returns it.
+        boot_sector: what was built from images/sac/mbr.S.
+        efi_stub: what was built from images/sac/efi.S.
 
     Raises:
         ImageError: the image does not fit.
@@ -110,7 +110,7 @@ def compose_disk(image: bytes, *, boot_sector: bytes, efi_stub: bytes) -> Iterat
 
 
 def efi_program(image: bytes, stub: bytes) -> bytes:
-    """Return the PE image that a UEFI starts: the stub, its sizes filled in, and the guest behind it."""
+    """Return the PE image that UEFI starts: the stub with its sizes filled in, followed by the guest."""
     size = -(-(len(stub) - _EFI_CODE + len(image)) // _EFI_PAGE) * _EFI_PAGE
     memory = -(-max(_EFI_MEMORY, size) // _EFI_PAGE) * _EFI_PAGE
     program = bytearray((stub + image).ljust(_EFI_CODE + size, b"\0"))
@@ -122,7 +122,7 @@ def efi_program(image: bytes, stub: bytes) -> bytes:
 
 
 def blank_multiboot(elf: bytes) -> bytes:
-    """Return an ELF that starts through its PVH note only: QEMU and qboot would take multiboot first."""
+    """Return an ELF that starts through its PVH note only; QEMU and qboot would prefer multiboot."""
     magic = struct.pack("<III", 0x1BADB002, 0, -0x1BADB002 & 0xFFFFFFFF)
     if elf.count(magic) != 1:
         raise ImageError("the SAC guest's image has no multiboot header")
@@ -130,10 +130,10 @@ def blank_multiboot(elf: bytes) -> bytes:
 
 
 def read_dump(disk: bytes) -> CrashDump | None:
-    """Return the crash dump on a disk; None before the boot after a bugcheck.
+    """Return the crash dump on a disk; None until the guest has booted after a bugcheck.
 
     Raises:
-        ImageError: there is no such volume on it, or the file is no dump.
+        ImageError: the disk has no volume of the SAC guest, or the file is not a dump.
     """
     volume = disk[PARTITION * SECTOR :]
     if volume[54:59] != b"FAT16":
@@ -148,7 +148,7 @@ def read_dump(disk: bytes) -> CrashDump | None:
 
 def _parse_dump(content: bytes, size: int) -> CrashDump:
     if content[:8] != b"PAGEDU64" or len(content) != size:
-        raise ImageError(f"{DUMP_NAME} is no crash dump: it begins with {content[:8]!r}")
+        raise ImageError(f"{DUMP_NAME} is not a crash dump: it begins with {content[:8]!r}")
     return CrashDump(
         code=struct.unpack_from("<I", content, 0x38)[0],
         parameters=struct.unpack_from("<4Q", content, 0x40),
@@ -178,7 +178,7 @@ def _master_boot_record(code: bytes, sectors: int) -> bytes:
 
 
 def _volume(files: Mapping[str, bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield a FAT16 volume: EFI/BOOT with the `.EFI` file in it, the others in the root."""
+    """Yield a FAT16 volume: the program in EFI/BOOT, the other files in the root."""
     yield 0, _boot_record()
     program = files["BOOTX64.EFI"]
     readme = files["README.TXT"]

@@ -1,4 +1,4 @@
-"""The SAC guest as an image: one name for each profile; pure. It is not Windows, and says so."""
+"""The SAC guest as an image, with one name for each profile. It is not Windows, and says so."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ SAC_IMAGES: Mapping[str, str] = MappingProxyType(
 )
 """Profiles by image name."""
 COMPUTER_NAME_MAX = 15
-"""Of a NetBIOS name, which Windows' computer name is."""
+"""Longest NetBIOS name, which is what Windows uses as computer name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Who may log in; an empty domain is the guest's own."""
+    """Who may log in; an empty domain means the guest's own."""
 
     user: str = "Administrator"
     domain: str = ""
@@ -50,7 +50,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SacConsole:
-    """What one has to know to speak with a SAC.
+    """What is needed to speak to a SAC.
 
     Attributes:
         profile: the release whose texts it says.
@@ -77,7 +77,7 @@ class SacImage:
 
     @property
     def sha256(self) -> Mapping[str, str]:
-        """Nothing: it is the package's own data."""
+        """No hashes: the guest is package data."""
         return {}
 
     @property
@@ -92,18 +92,18 @@ class SacImage:
 
     @property
     def boot_timeout_s(self) -> float:
-        """As long as scenarios allow: it boots in a second."""
+        """No limit but that of the scenario: it boots in a second."""
         return 0.0
 
     def provenance(self) -> dict[str, object]:
-        """Return, ready for JSON, what the guest is: for reports."""
+        """Return what the guest is, ready for JSON: for reports."""
         return {"name": self.name, "guest": IDENTITY, "profile": self.profile.name}
 
     def spec(self, board: Board) -> MachineSpec:
-        """Return a machine that boots its disk; the words are knobs, and the release is the image's.
+        """Return a machine that boots its disk; the board's words are knobs, the release is the image's.
 
         Raises:
-            SpecError: a word is no knob, or the machine is a microvm.
+            SpecError: a word is not a knob, or the machine is a microvm.
             ImageError: the package's data are damaged.
             FileError: the disk can't be written.
         """
@@ -116,8 +116,8 @@ class SacImage:
         )
         return replace(spec, firmware=board.firmware)
 
-    def named(self, host_name: str) -> tuple[str, ...]:
-        """Return the knob that gives it a computer name."""
+    def name_words(self, host_name: str) -> tuple[str, ...]:
+        """Return the knob that sets its computer name."""
         computer = re.sub(r"[^A-Za-z0-9-]+", "-", host_name)[:COMPUTER_NAME_MAX].upper()
         return (f"computer_name={computer}",)
 
@@ -125,10 +125,6 @@ class SacImage:
         """Return its release, and the account that the knobs give it."""
         account = Account(user=knobs.username, domain=knobs.domain, password=knobs.password)
         return SacConsole(profile=self.profile, account=account)
-
-    def write_disk(self, path: Path) -> None:
-        """Write a disk on which it keeps its crash dumps; raises as `write_sac_disk`."""
-        write_sac_disk(path)
 
 
 def sac_image(name: str) -> SacImage:
@@ -182,19 +178,19 @@ def sac_spec(
 ) -> MachineSpec:
     """Return a machine that boots the SAC guest.
 
-    Without `disk` the guest has a view of its own of a shared disk: it survives resets, and ends with QEMU.
+    Without `disk` the guest has its own view of a shared disk: it survives resets, and is dropped with QEMU.
     SMBIOS tells what it is: manufacturer "ttylab", product "ttylab SAC guest (not Windows)".
 
     Args:
-        way: how it boots; PVH starts by qboot, which is the fastest.
+        way: how it boots; PVH starts through qboot, which is fastest.
         machine: pc or q35.
         vcpus: 1 to 4; the guest uses one and parks the others.
         memory_mib: MiB.
         knobs: how the guest behaves.
-        name: the machine's.
-        disk: absolute path of a disk that `write_sac_disk` made, for what has to be kept: a crash dump.
-        uuid: the machine's, which the guest shows; none shows zeros.
-        root: where composed files are kept; default `places.sac_guest()`.
+        name: the machine's name.
+        disk: absolute path of a disk that `write_sac_disk` made, to keep what the guest writes: a crash dump.
+        uuid: the machine's UUID, which the guest shows; None shows zeros.
+        root: where composed files are kept; default: `places.sac_guest()`.
 
     Raises:
         SpecError: a value is wrong, or the machine is a microvm.
@@ -230,11 +226,11 @@ def _boot_files(way: SacBoot, disk: Path | None, *, directory: Path) -> tuple[Pa
 
 
 def write_sac_disk(path: Path) -> None:
-    """Write a SAC guest's disk to a new file: sparse, 5.3 MiB long, some 150 KiB of them written.
+    """Write a SAC guest's disk to a new file: sparse, 5.3 MiB long, with some 150 KiB of data.
 
     Raises:
         ImageError: the package's data are damaged.
-        OSError: the file is there, or can't be written.
+        OSError: the file exists, or can't be written.
     """
     parts = compose_disk(flatten(_data(IMAGE)), boot_sector=_data(BOOT_SECTOR), efi_stub=_data(EFI_STUB))
     with path.open("xb") as file:
@@ -242,10 +238,10 @@ def write_sac_disk(path: Path) -> None:
 
 
 def read_sac_dump(path: Path) -> CrashDump | None:
-    """Return the crash dump on a disk of `write_sac_disk`; None before the boot after a bugcheck.
+    """Return the crash dump on a disk of `write_sac_disk`; None until the guest has booted after a bugcheck.
 
     Raises:
-        ImageError: it is no such disk, or the file on it is no dump.
+        ImageError: it is not such a disk, or the file on it is not a dump.
         OSError: it can't be read.
     """
     return read_dump(path.read_bytes())

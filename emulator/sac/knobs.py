@@ -1,4 +1,4 @@
-"""What can be set on a SAC guest; handed to it through fw_cfg."""
+"""What can be set on a SAC guest, which reads it through fw_cfg."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from enum import StrEnum
 from emulator.errors import SpecError
 
 PROFILES = ("2003", "2016", "2019", "2022", "2025")
-
-
 FW_CFG_NAME = "opt/ttylab/sac"
 FW_CFG_MAX = 2000
-"""Bytes that the guest has room for."""
+"""Bytes of knobs that the guest has room for."""
 MAX_ENTRIES = 8
 
 
@@ -50,29 +48,29 @@ class SacKnobs:
         profile: the release whose texts it says.
         menu: whether the boot manager shows its menu.
         menu_timeout_s: seconds of the menu's countdown; 0 starts at once.
-        menu_entries: the menu's entries, up to 8; empty has the profile's one. Each carries `[EMS Enabled]`.
+        menu_entries: the menu's entries, up to 8; empty means the profile's one. Each has `[EMS Enabled]`.
         cd_prompt_s: seconds of "Press any key to boot from CD or DVD" before the menu; 0 has none.
-        computer_name: of the machine.
-        username, domain, password: who may log in; an empty domain takes the computer's name.
+        computer_name: name of the machine.
+        username, domain, password: who may log in; an empty domain means the computer's name.
         autoreboot: whether the machine restarts after a bugcheck.
         crash_dump: what is dumped.
         dump_step_ms: delay between two progress lines.
         boot_ms: delay between the boot manager and SAC's banner.
         cmd_event_ms: delay from the banner to "The CMD command is now available"; -1 never sends it.
-        restart_wait_s: uptime before which restart and shutdown wait; -1 takes the profile's 60 s.
-        idle_timeout_s: seconds without input after which a CMD channel is closed; 0 never.
+        restart_wait_s: uptime up to which restart and shutdown wait; -1 takes the profile's 60 s.
+        idle_timeout_s: seconds without input after which a CMD channel is closed; 0 never closes it.
         echo_ms: delay of each echoed character in a CMD channel.
-        eat_after_prompt: characters lost right after cmd's prompt appeared.
-        eat_ms: how long after the prompt characters are lost.
-        lose_doubled_ms: a character equal to the one before it is lost within this time; 0 loses none.
-        event_while_typing: characters typed at SAC after which an EVENT interrupts, once; 0 never.
-        lf_ignored: whether a line feed is no Enter in cmd.
-        redraw: whether a viewed channel is redrawn whole.
+        eat_after_prompt: how many characters are lost right after cmd's prompt has appeared.
+        eat_ms: for how long after the prompt characters are lost.
+        lose_doubled_ms: within this time a repeated character is lost; 0 loses none.
+        event_while_typing: after how many characters typed at SAC an EVENT interrupts, once; 0 never.
+        lf_ignored: whether cmd does not take a line feed for Enter.
+        redraw: whether a channel is redrawn completely when it is viewed.
         paging: whether SAC pages long output at first.
         setup_channels: whether the channels of the setup logs exist.
         module: the driver that a bugcheck blames; empty blames none.
-        ip, subnet, gateway: of the network interface; an empty ip has none.
-        hang: the way in which it fails.
+        ip, subnet, gateway: of the network interface; with an empty ip there is none.
+        hang: how it fails on purpose.
         stuck_percent: where `stuck-dump` stops.
 
     Raises:
@@ -112,7 +110,7 @@ class SacKnobs:
     stuck_percent: int = 15
 
     def __post_init__(self) -> None:
-        """Refuse what the guest could not do."""
+        """Refuse what the guest can't do."""
         if self.profile not in PROFILES:
             raise _wrong("profile", self.profile, allowed=" ".join(PROFILES))
         self._check_types()
@@ -143,7 +141,7 @@ class SacKnobs:
             raise _wrong("menu_entries", entries, allowed=allowed)
 
     def to_fw_cfg(self) -> str:
-        """Return what the guest reads: a line "key=value" for each knob."""
+        """Return what the guest reads: one line "key=value" per knob."""
         return "".join(f"{field.name}={_shown(getattr(self, field.name))}\n" for field in fields(self))
 
 
@@ -199,10 +197,10 @@ _BOOLEAN_WORDS = {"0": False, "false": False, "1": True, "true": True}
 
 
 def parse_knobs(words: Iterable[str]) -> SacKnobs:
-    """Return the knobs that `words`, each "key=value", set.
+    """Return the knobs that `words` set, each of the form "key=value".
 
     Raises:
-        SpecError: a word is no knob, or its value is wrong; the text says what is allowed.
+        SpecError: a word is not a knob, or its value is wrong; the text says what is allowed.
     """
     names = [field.name for field in fields(SacKnobs)]
     values: dict[str, object] = {}
@@ -210,19 +208,19 @@ def parse_knobs(words: Iterable[str]) -> SacKnobs:
         name, sign, value = word.partition("=")
         if not sign or name not in names:
             raise SpecError(
-                f"{word!r} is no knob of the SAC guest; allowed: KEY=VALUE, keys: {' '.join(names)}"
+                f"{word!r} is not a knob of the SAC guest; allowed: KEY=VALUE, keys: {' '.join(names)}"
             )
         values[name] = _read(value, getattr(_DEFAULTS, name))
     return SacKnobs(**values)  # type: ignore[arg-type]  # __post_init__ checks every value
 
 
 def knob_words(knobs: SacKnobs) -> tuple[str, ...]:
-    """Return words of which `parse_knobs` makes `knobs`."""
+    """Return the words from which `parse_knobs` makes `knobs`."""
     return tuple(knobs.to_fw_cfg().splitlines())
 
 
 def _read(value: str, default: object) -> object:
-    """Return `value` as what `default` is, or as it stands where it is none: the knobs will say so."""
+    """Return `value` converted to the type of `default`, or unchanged: `SacKnobs` then refuses it."""
     if isinstance(default, bool):
         return _BOOLEAN_WORDS.get(value, value)
     if isinstance(default, int):

@@ -24,10 +24,10 @@ Section = Annotated[str, Field(pattern=r"^[1-5](\.[0-9]+)?$")]
 Word = Annotated[str, Field(min_length=1)]
 Bound = Annotated[int, Field(gt=0)]
 IDENTITY = "ttylab SAC guest (not Windows)"
-"""What every place that tells where an image comes from must say."""
+"""What every place that names an image's origin must say."""
 _COMMON = "common"
-_FIELD = re.compile(r"%(?:(?P<percent>%)|(?P<flags>[-0]*)(?P<width>\d*)l?(?P<kind>[sdxX]))")
-_FIELD_PATTERNS = {"s": rb"(.*?)", "d": rb"(-?[0-9]+)", "x": rb"([0-9a-f]+)", "X": rb"([0-9A-F]+)"}
+_FIELD = re.compile(rb"%(?:(?P<percent>%)|(?P<flags>[-0]*)(?P<width>\d*)l?(?P<kind>[sdxX]))")
+_FIELD_PATTERNS = {b"s": rb"(.*?)", b"d": rb"(-?[0-9]+)", b"x": rb"([0-9a-f]+)", b"X": rb"([0-9A-F]+)"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class SacText:
     Attributes:
         text: with %-fields, and a line feed where the wire has CR LF.
         source: the class of its source.
-        section: of docs/facts/sac.md.
+        section: section of docs/facts/sac.md.
     """
 
     text: Annotated[str, Field(pattern=r"^[^\r]*$")]
@@ -46,18 +46,18 @@ class SacText:
 
     @property
     def wire(self) -> bytes:
-        """The text as it is sent, with its %-fields as they are."""
+        """The text as it is sent, with its %-fields left in."""
         return self.text.replace("\n", "\r\n").encode()
 
     @property
     def pattern(self) -> bytes:
-        """A regular expression for the text as it is sent: one group for each %-field."""
+        """A regular expression for the text as it is sent, with one group per %-field."""
+        wire = self.wire
         parts, end = [], 0
-        for place in _FIELD.finditer(self.text):
-            parts.append(_escaped(self.text[end : place.start()]))
-            parts.append(_field_pattern(place))
+        for place in _FIELD.finditer(wire):
+            parts += [re.escape(wire[end : place.start()]), _field_pattern(place)]
             end = place.end()
-        return b"".join((*parts, _escaped(self.text[end:])))
+        return b"".join((*parts, re.escape(wire[end:])))
 
 
 _Texts = Mapping[str, Mapping[str, SacText]]
@@ -105,35 +105,27 @@ class SacProfile(_Facts):
     Attributes:
         name: "2003" to "2025".
         source, section: where the facts come from.
-        product, os_version, os_build, service_pack, architecture: as `machine-info` has them.
+        product, os_version, os_build, service_pack, architecture: as `machine-info` shows them.
         menu_entry: the boot manager's entry, without the suffix for EMS.
         cmd_description: "Description:" in the header of a CMD channel.
         cmd_version: the version in cmd's first line.
-        copyright_year: that of the second line; 0 where it has none.
+        copyright_year: the year in cmd's second line; 0 if there is none.
         vt_mode: "screen" if the CMD channel moves the cursor, "plain" if it writes lines.
-        has_livedump, has_powershell: whether the command is there.
-        shell_commands: what `!SAC>` knows.
-        restart_wait_s: uptime before which SAC does not restart, seconds.
+        has_livedump, has_powershell: whether the command exists.
+        shell_commands: the commands of `!SAC>`.
+        restart_wait_s: uptime up to which SAC does not restart, seconds.
         boot_timeout_s, cmd_event_timeout_s, command_timeout_s, bugcheck_timeout_s: how long a driver waits
             for real Windows, seconds.
-        texts: by key, "sac.prompt".
+        texts: the texts by key ("sac.prompt").
     """
 
     name: str
     texts: Mapping[str, SacText]
 
-    def wire(self, key: str) -> bytes:
-        """Return the text of `key` as it is sent, with its %-fields as they are."""
-        return self.texts[key].wire
-
-    def pattern(self, key: str) -> bytes:
-        """Return a regular expression for the text of `key`."""
-        return self.texts[key].pattern
-
 
 @cache
 def load_profile(name: str) -> SacProfile:
-    """Return the profile `name`: the texts that all share, and its own in their place.
+    """Return the profile `name`: the common texts, replaced by its own where it has any.
 
     Raises:
         SpecError: there is no such profile, or a file is wrong; the text names file, key and what is allowed.
@@ -144,11 +136,11 @@ def load_profile(name: str) -> SacProfile:
 
 
 def read_profile(name: str, *, directory: Path) -> SacProfile:
-    """Return the profile `name` of a directory with `common.toml` and one file for each profile.
+    """Return the profile `name` from a directory with `common.toml` and one file per profile.
 
     Raises:
-        SpecError: a file can't be read, has an unknown key or a wrong value, or replaces a text that is not
-            there.
+        SpecError: a file can't be read, has an unknown key or a wrong value, or replaces a text that
+            `common.toml` does not have.
     """
     path = directory / f"{name}.toml"
     own = load_toml(path, _ProfileFile)
@@ -163,12 +155,8 @@ def _flat(groups: _Texts) -> dict[str, SacText]:
     return {f"{group}.{key}": one for group, table in groups.items() for key, one in table.items()}
 
 
-def _escaped(text: str) -> bytes:
-    return re.escape(text.replace("\n", "\r\n").encode())
-
-
-def _field_pattern(place: re.Match[str]) -> bytes:
+def _field_pattern(place: re.Match[bytes]) -> bytes:
     if place["percent"]:
         return b"%"
-    padded = rb" *" if place["width"] and place["kind"] in "sd" else b""
-    return padded + _FIELD_PATTERNS[place["kind"]] + (rb" *" if "-" in place["flags"] else b"")
+    padded = rb" *" if place["width"] and place["kind"] in b"sd" else b""
+    return padded + _FIELD_PATTERNS[place["kind"]] + (rb" *" if b"-" in place["flags"] else b"")

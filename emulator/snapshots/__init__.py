@@ -1,1 +1,1 @@
-"""Snapshots: a guest that has booted, kept so that any number of machines can go on from it."""
+"""Snapshots: booted guests, saved so that any number of machines can continue from them."""

@@ -1,4 +1,4 @@
-"""Make a snapshot: boot the machine with its RAM in a file, let it be driven to the stage, save it."""
+"""Makes a snapshot: boots the machine with its RAM in a file, has it driven to the stage, and saves it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ from emulator.machine.probe import Choice, read_host_identity
 from emulator.machine.process import run_bounded
 from emulator.machine.qemu_binary import QemuBinary, find_firmware
 from emulator.machine.spec import MachineSpec
-from emulator.snapshots.disks import prepare_disks
-from emulator.snapshots.file_facts import identity, read_facts, remembered_facts
-from emulator.snapshots.manifest import Method, SnapshotManifest
-from emulator.snapshots.request import Maker, SnapshotRequest, fingerprint
+from emulator.snapshots.files import identity, prepare_disks, read_facts, remembered_facts
+from emulator.snapshots.manifest import Maker, Method, SnapshotManifest, SnapshotRequest, fingerprint
 from emulator.snapshots.snapshot import (
     CONSOLE,
     MANIFEST,
@@ -37,9 +35,9 @@ _ASK = b'{"execute":"qmp_capabilities"}{"execute":"query-migrate-capabilities"}{
 
 
 def choose_method(qemu: QemuBinary) -> Method:
-    """Return the best way in which `qemu` can keep RAM; asked once in a process for each program.
+    """Return the best way in which `qemu` can keep RAM; each program is asked once per process.
 
-    A QEMU that does not answer gets the way that needs nothing of it.
+    A QEMU that does not answer gets the method that every QEMU can do.
     """
     return _asked(qemu.path, identity(qemu.path))
 
@@ -52,9 +50,9 @@ def _asked(program: Path, _identity: tuple[int, ...]) -> Method:
 
 
 _ROOM = 1.5
-"""Free disk space that making takes at most, as a multiple of the guest's memory."""
+"""Free disk space that making a snapshot takes at most, as a multiple of the guest's memory."""
 _ROOM_MIB = 64
-"""And what it takes besides: QEMU's own state, the console, the disks."""
+"""What it takes on top of that: QEMU's own state, the console, the disks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +62,9 @@ class Making:
     Attributes:
         request: what is wanted.
         key: its fingerprint.
-        maker: what decides it besides.
+        maker: what makes it.
         qemu: the program.
-        choice: who executes guest code.
+        choice: what executes guest code.
     """
 
     request: SnapshotRequest
@@ -77,14 +75,14 @@ class Making:
 
 
 def make_maker(request: SnapshotRequest, qemu: QemuBinary, choice: Choice) -> tuple[Maker, str]:
-    """Return who makes `request` here, and the fingerprint of what comes of it.
+    """Return what makes `request` on this host, and the fingerprint of the snapshot.
 
     Raises:
         MissingPrerequisite: its firmware is not installed.
-        SnapshotError: a file that it is made from can't be read, or it is a Windows that a user brought.
+        SnapshotError: a file that it is made from can't be read, or its guest is a user's own Windows.
     """
-    if request.spec.windows is not None:  # to read all of its disk takes longer than to boot it
-        raise SnapshotError("snapshots are not kept of a Windows that a user brought")
+    if request.spec.windows is not None:  # reading the whole disk would take longer than booting it
+        raise SnapshotError("no snapshots are kept of a user's own Windows")
     firmware = find_firmware(request.spec.firmware)
     files = request.files if firmware is None else (*request.files, firmware.code, firmware.vars_template)
     try:
@@ -108,8 +106,8 @@ def make_snapshot(
     """Make the snapshot in an empty `directory`.
 
     Raises:
-        SnapshotError: there is no room, or the machine can't be saved.
-        MissingPrerequisite: something it takes is not installed.
+        SnapshotError: there is not enough disk space, or the machine can't be saved.
+        MissingPrerequisite: something it needs is not installed.
         OSError: a file can't be written.
         EmulatorError: what `reach` or the machine raises.
     """
@@ -137,14 +135,14 @@ def _require_room(spec: MachineSpec, directory: Path) -> None:
     needed = int((spec.memory_mib * _ROOM + _ROOM_MIB) * 2**20)
     free = shutil.disk_usage(directory).free
     if free < needed:
-        # A full disk would end QEMU by SIGBUS, since RAM is a file.
+        # RAM is a file, so a full disk would kill QEMU by SIGBUS.
         raise SnapshotError(
-            f"{directory.parent}: {free // 2**20} MiB free, a snapshot of it takes {needed // 2**20}"
+            f"{directory.parent}: {free // 2**20} MiB free, the snapshot takes {needed // 2**20}"
         )
 
 
 def _save(machine: Machine, directory: Path, deadline: Deadline) -> None:
-    """Stop the guest with nothing on its way, and write all that it is."""
+    """Stop the guest, wait until no console output is under way, and save it."""
     machine.pause(deadline)
     machine.console.drain(deadline)
     machine.transcript.mark(MarkKind.LAB, SAVED)

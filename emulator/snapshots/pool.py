@@ -1,4 +1,4 @@
-"""A pool of machines that are started, loaded and paused: one is handed out at once, the next is begun."""
+"""A pool of machines that are loaded and paused, so that taking one needs no waiting for a start."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from emulator.machine.qemu_binary import QemuBinary
 from emulator.snapshots.snapshot import Snapshot
 
 SIZE_MOST = 16
-"""Machines that may wait in a pool: a Linux fork that waits takes about 20 MiB of its own."""
+"""How many machines may wait in a pool; a waiting Linux fork takes about 20 MiB of memory of its own."""
 JOIN_S = 60.0
-"""Seconds that a machine may take to be opened, after which the pool can't be left in order."""
+"""Seconds that opening a machine may take; after that the pool can't be closed cleanly."""
 
 
 class Pooled(Protocol):
@@ -42,7 +42,7 @@ M = TypeVar("M", bound=Pooled)
 def open_fork(
     snapshot: Snapshot, *, run_dir: Path, qemu: QemuBinary, accelerator: Choice, seed: int | None = None
 ) -> Iterator[Machine]:
-    """Open a fork of `snapshot`, loaded and paused, for the time of the `with`: what a pool is filled with.
+    """Open a fork of `snapshot`, loaded and paused, for the time of the `with`: pools are filled with these.
 
     Raises:
         LabError: it can't be loaded or started.
@@ -61,11 +61,11 @@ def open_fork(
 def open_pool(
     open_one: Callable[[], AbstractContextManager[M]], *, size: int = 2
 ) -> Iterator[MachinePool[M]]:
-    """Open a pool for the time of the `with`; at its end every machine of it has ended, taken or not.
+    """Open a pool for the time of the `with`; at the end all its machines have ended, taken or not.
 
     Args:
-        open_one: opens a machine that is loaded and paused (`open_fork`); it is called and entered on a
-            thread of the pool's, one after the other, and must give up by itself when that takes too long.
+        open_one: opens a machine that is loaded and paused (`open_fork`). It is called and entered on a
+            thread of the pool, one call at a time, and must give up by itself if it takes too long.
         size: how many machines wait, 1 to 16.
 
     Raises:
@@ -82,7 +82,7 @@ def open_pool(
 
 
 class _Held(Generic[M]):
-    """A machine of a pool, which ends once, whoever ends it."""
+    """A machine of a pool; only the first call of `end` ends it."""
 
     def __init__(self, opened: AbstractContextManager[M]) -> None:
         self._opened = opened
@@ -98,7 +98,7 @@ class _Held(Generic[M]):
 
 
 class MachinePool(Generic[M]):
-    """Machines that wait; made by `open_pool`. Any thread may take one."""
+    """Waiting machines; made by `open_pool`. Any thread may take one."""
 
     def __init__(self, open_one: Callable[[], AbstractContextManager[M]], *, size: int) -> None:
         self._open_one = open_one
@@ -112,13 +112,13 @@ class MachinePool(Generic[M]):
 
     @contextmanager
     def take(self, deadline: Deadline) -> Iterator[M]:
-        """Give a machine that runs, for the time of the `with`; it ends with that, or with the pool.
+        """Yield a running machine for the time of the `with`; it ends with the `with`, or with the pool.
 
         Raises:
-            StateError: the pool is closed, or is closed meanwhile.
+            StateError: the pool is closed, or gets closed meanwhile.
             MachineGone: the machine ended while it waited.
             DeadlineExceeded: none was ready by then.
-            Exception: what opening one raised; the pool tries again for the next who takes.
+            Exception: what opening a machine raised; the pool then tries again for the next call.
         """
         with Teardown("ending a machine of the pool") as teardown:
             held = self._next(deadline)
@@ -136,10 +136,10 @@ class MachinePool(Generic[M]):
         self._thread.start()
 
     def close(self) -> None:
-        """End the refilling and every machine; who waits for one is told.
+        """Stop refilling and end every machine; waiting calls of `take` raise.
 
         Raises:
-            LabError: a machine could not be ended, or one takes too long to be opened.
+            LabError: a machine could not be ended, or one takes too long to open.
         """
         with Teardown("ending the machines of a pool") as teardown:
             with self._changed:
@@ -148,7 +148,7 @@ class MachinePool(Generic[M]):
                     teardown.push(held.end)
                 self._waiting.clear()
                 self._changed.notify_all()
-            teardown.push(self._join)  # first of all, so that nothing is begun any more
+            teardown.push(self._join)  # runs first, so that no further machine is opened
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -176,11 +176,11 @@ class MachinePool(Generic[M]):
         held.end()
 
     def _refill(self) -> None:
-        """Keep the pool full; after a failure only when somebody was told of it."""
+        """Keep the pool full; after a failure only once a caller of `take` has got it."""
         while self._wait_for_room():
             try:
                 held = _Held(self._open_one())
-            except BaseException as failure:  # noqa: BLE001  # it is raised where a machine is taken
+            except BaseException as failure:  # noqa: BLE001  # `take` raises it
                 with self._changed:
                     self._failure = failure
                     self._changed.notify_all()
@@ -189,7 +189,7 @@ class MachinePool(Generic[M]):
                 held.end()
 
     def _wait_for_room(self) -> bool:
-        """Return True once a machine is to be opened, False when the pool is closed."""
+        """Return True once a machine is needed, False when the pool is closed."""
         with self._changed:
             while not self._closed and (len(self._waiting) >= self._size or self._failure is not None):
                 self._changed.wait()

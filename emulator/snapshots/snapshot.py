@@ -1,4 +1,4 @@
-"""A snapshot on disk: its files, checked against its manifest, and machines that go on from it."""
+"""A snapshot on disk: its files, checked against its manifest, and the machines that continue from it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,19 @@ from emulator.errors import SnapshotError, SpecError
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.power import Origin
 from emulator.machine.spec import MachineSpec
-from emulator.snapshots.disks import disk_names, fork_disks
-from emulator.snapshots.file_facts import identity, note_check, read_facts, was_checked
-from emulator.snapshots.manifest import FileFacts, SnapshotManifest
-from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.files import disk_names, fork_disks, identity, note_check, read_facts, was_checked
+from emulator.snapshots.manifest import FileFacts, SnapshotManifest, SnapshotRequest
 
 
 def shared_facts(spec: MachineSpec, *, made_utc: str) -> tuple[str, ...]:
-    """Return what forks of a snapshot share although separate machines would not.
-
-    Args:
-        spec: the machine.
-        made_utc: when the snapshot was saved.
-    """
+    """Return what forks of a snapshot share, unlike separate machines; `made_utc` is when it was saved."""
     numbers = (
-        "random numbers: told by vmgenid that they must be seeded anew, which Linux 5.18 and newer heeds"
+        "random numbers: vmgenid tells the guest to reseed them, which Linux 5.18 and newer does"
         if spec.generation_id
-        else "random numbers: the same state in each fork until the guest seeds them anew"
+        else "random numbers: the same state in each fork until the guest reseeds them"
     )
     return (
-        f"clock: the guest's clock and uptime go on from {made_utc}",
+        f"clock: the guest's clock and uptime continue from {made_utc}",
         numbers,
         "boot id and machine id: those of the saved boot, until the guest boots again",
         "MAC addresses: none, the machine has no network",
@@ -38,14 +31,14 @@ def shared_facts(spec: MachineSpec, *, made_utc: str) -> tuple[str, ...]:
 
 
 SAVED = "saved"
-"""The mark in the transcript of a snapshot's own machine behind which nothing belongs to the snapshot."""
+"""The mark in the transcript after which nothing belongs to the snapshot."""
 
 
 def load_past(directory: Path) -> Transcript:
-    """Return what came before the moment of saving.
+    """Return the transcript up to the moment of saving.
 
     Raises:
-        SnapshotError: there is no whole transcript, or no such moment in it.
+        SnapshotError: the transcript is missing, truncated, or has no such moment.
     """
     try:
         transcript = load_transcript(directory)
@@ -65,7 +58,7 @@ CONSOLE = "console"
 CONSOLE_FILES = (f"{CONSOLE}/console.bin", f"{CONSOLE}/timeline.jsonl")
 _TSC_TOLERANCE = 1e-3
 USED = "used"
-"""A file whose time says when the snapshot was last gone on from."""
+"""A file whose time says when the snapshot was last forked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +67,10 @@ class Snapshot:
 
     Attributes:
         directory: where they are.
-        manifest: what they are.
+        manifest: what describes them.
         request: what was asked for.
         past: what its guest's console had shown.
-        identities: what its files were when they were checked, by name.
+        identities: what identified its files when they were checked, by name.
     """
 
     directory: Path
@@ -88,16 +81,16 @@ class Snapshot:
 
     @classmethod
     def open(cls, directory: Path, request: SnapshotRequest) -> Snapshot:
-        """Return the snapshot in `directory`, every byte of it checked, here or lately elsewhere.
+        """Return the snapshot in `directory` with every byte checked, now or recently by another process.
 
         Raises:
-            SnapshotError: a file is missing, cut or altered; the text says which.
+            SnapshotError: a file is missing, truncated or altered; the text says which.
         """
         manifest = read_manifest(directory)
         identities = {name: identity(directory / name) for name in sorted(manifest.files)}
         if not was_checked(directory, identities):
             for name, wanted_facts in manifest.files.items():
-                _require_whole(directory / name, wanted_facts)
+                _require_intact(directory / name, wanted_facts)
             note_check(directory, identities)
         wanted = {*snapshot_files(request, shares_ram=RAM_FILE in manifest.files)}
         if wanted != set(manifest.files):
@@ -106,17 +99,17 @@ class Snapshot:
         past = load_past(directory / CONSOLE)
         return cls(directory=directory, manifest=manifest, request=request, past=past, identities=identities)
 
-    def is_whole(self) -> bool:
-        """Tell whether its files still are those that were checked."""
+    def is_intact(self) -> bool:
+        """Tell whether its files are still those that were checked."""
         return all(identity(self.directory / name) == known for name, known in self.identities.items())
 
     def fork(self, *, name: str, seed: int | None, own: Path | None = None) -> tuple[MachineSpec, Origin]:
-        """Return what `open_machine` needs to go on from here.
+        """Return what `open_machine` needs to continue from here.
 
         Args:
-            name: of the new machine.
-            seed: of its random numbers.
-            own: a directory for copies of its disks, if the host shall read them.
+            name: name of the new machine.
+            seed: seed of its random numbers.
+            own: a directory for copies of its disks if the host is to read them.
 
         Raises:
             SnapshotError: a disk can't be copied, or the snapshot is gone.
@@ -140,7 +133,7 @@ class Snapshot:
 
 
 def snapshot_files(request: SnapshotRequest, *, shares_ram: bool) -> tuple[str, ...]:
-    """Return the names of the files that a snapshot of `request` consists of."""
+    """Return the names of the files that make up a snapshot of `request`."""
     ram = (RAM_FILE,) if shares_ram else ()
     variables = (VARS_FILE,) if request.spec.firmware.is_uefi else ()
     disks = disk_names(request.spec, plain=request.host_reads_disks)
@@ -148,10 +141,10 @@ def snapshot_files(request: SnapshotRequest, *, shares_ram: bool) -> tuple[str, 
 
 
 def read_manifest(directory: Path) -> SnapshotManifest:
-    """Return a snapshot's manifest; nothing else of it is looked at.
+    """Return a snapshot's manifest; its other files are not looked at.
 
     Raises:
-        SnapshotError: it is missing or none.
+        SnapshotError: the manifest is missing or invalid.
     """
     path = directory / MANIFEST
     try:
@@ -161,13 +154,16 @@ def read_manifest(directory: Path) -> SnapshotManifest:
 
 
 def _require_tsc(manifest: SnapshotManifest, directory: Path) -> None:
-    """Refuse a snapshot of another host's making, whose guest was told another frequency of the TSC."""
-    told, here = manifest.tsc_khz, measure_tsc_khz() if manifest.tsc_khz is not None else None
-    if told is not None and (here is None or abs(here - told) > told * _TSC_TOLERANCE):
+    """Refuse a snapshot from a host with another TSC frequency, which its guest was told."""
+    told = manifest.tsc_khz
+    if told is None:
+        return
+    here = measure_tsc_khz()
+    if here is None or abs(here - told) > told * _TSC_TOLERANCE:
         raise SnapshotError(f"{directory}: its guest was told a TSC of {told} kHz, here it is {here}")
 
 
-def _require_whole(path: Path, wanted: FileFacts) -> None:
+def _require_intact(path: Path, wanted: FileFacts) -> None:
     try:
         facts = read_facts(path)
     except OSError as error:

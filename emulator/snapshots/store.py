@@ -1,4 +1,4 @@
-"""The cache of snapshots: each made once under a lock, and checked before it is used."""
+"""The cache of snapshots: each is made once, under a lock, and checked before it is used."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from emulator.machine.machine import Machine
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.snapshots.making import Making, make_maker, make_snapshot
-from emulator.snapshots.manifest import SnapshotManifest
-from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.manifest import SnapshotManifest, SnapshotRequest
 from emulator.snapshots.snapshot import MANIFEST, USED, Snapshot, read_manifest
 
 DAY_S = 86400.0
@@ -26,7 +25,7 @@ KEEP_AGE_S = 14 * DAY_S
 KEEP_BYTES = 10 * 2**30
 """The default matrix takes 5.4 GB."""
 IN_USE_S = 600.0
-"""A snapshot that was gone on from so recently stays: somebody may be about to map its files."""
+"""A snapshot that was forked this recently is kept: somebody may be about to map its files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +35,8 @@ class CachedSnapshot:
     Attributes:
         directory: where it is.
         manifest: what it is; None if that can't be read.
-        size: bytes on the disk, holes not counted.
-        unused_s: seconds since it was made or last gone on from.
+        size: bytes on disk, not counting holes.
+        unused_s: seconds since it was made or last forked.
     """
 
     directory: Path
@@ -47,7 +46,7 @@ class CachedSnapshot:
 
 
 def list_snapshots(root: Path) -> tuple[CachedSnapshot, ...]:
-    """Return the snapshots in the cache, the latest used first; half-made ones are not among them."""
+    """Return the snapshots in the cache, the last used first, without unfinished ones."""
     if not root.is_dir():
         return ()
     found = (_look(path) for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -57,7 +56,7 @@ def list_snapshots(root: Path) -> tuple[CachedSnapshot, ...]:
 def surplus(
     snapshots: Iterable[CachedSnapshot], *, max_age_s: float = KEEP_AGE_S, max_bytes: int = KEEP_BYTES
 ) -> tuple[CachedSnapshot, ...]:
-    """Return what is too old, unreadable, or more than fits; what is in use never is; pure."""
+    """Return which snapshots are too old, unreadable, or more than fit, but none that is in use; pure."""
     gone, kept_bytes = [], 0
     for snapshot in sorted(snapshots, key=lambda one: one.unused_s):
         kept_bytes += snapshot.size
@@ -70,9 +69,9 @@ def surplus(
 
 
 def remove_snapshots(root: Path, snapshots: Iterable[CachedSnapshot]) -> tuple[Path, ...]:
-    """Remove snapshots, and what killed makers left; return what went.
+    """Remove snapshots, and what was left by processes killed while making one; return what was removed.
 
-    What somebody makes at this moment stays. Machines that run keep what they have mapped.
+    A snapshot that is just being made stays. Running machines keep what they have mapped.
     """
     paths = [snapshot.directory for snapshot in snapshots]
     with suppress(OSError):
@@ -126,7 +125,7 @@ class SnapshotStore:
     Attributes:
         root: the directory.
         qemu: the program that makes and loads snapshots.
-        refused: why snapshots that were found were made anew, by key; for reports.
+        refused: why snapshots that were found had to be made again, by key; for reports.
     """
 
     root: Path
@@ -141,28 +140,26 @@ class SnapshotStore:
         reach: Callable[[Machine, Deadline], None],
         deadline: Deadline,
     ) -> Snapshot:
-        """Return the snapshot of `request`, made first if it is not there or not whole.
+        """Return the snapshot of `request`; it is made first if it is missing or damaged.
 
-        Who comes second waits for who makes it.
+        If another process is making it, this call waits for that.
 
         Args:
             request: the snapshot.
-            choice: who executes guest code.
+            choice: what executes guest code.
             reach: brings a machine that was just powered on to the stage.
             deadline: when to give up waiting and making.
 
         Raises:
-            SnapshotError: it can't be made: the text says why.
-            MissingPrerequisite: something it takes is not installed.
+            SnapshotError: it can't be made; the text says why.
+            MissingPrerequisite: something it needs is not installed.
             EmulatorError: what `reach` raises.
         """
         maker, key = make_maker(request, self.qemu, choice)
-        found = self._find(key, request)
-        if found is not None:
+        if found := self._find(key, request):
             return found
         with self._locked(key, deadline):
-            found = self._find(key, request)
-            if found is not None:
+            if found := self._find(key, request):
                 return found
             self._clear(key)
             making = Making(request=request, key=key, maker=maker, qemu=self.qemu, choice=choice)
@@ -177,7 +174,7 @@ class SnapshotStore:
 
     def _find(self, key: str, request: SnapshotRequest) -> Snapshot | None:
         known = self._open.get(key)
-        if known is not None and known.is_whole():
+        if known is not None and known.is_intact():
             return known
         self._open.pop(key, None)
         if not (self.root / key / MANIFEST).is_file():
@@ -201,11 +198,11 @@ class SnapshotStore:
                 yield
         except Timeout as error:
             raise SnapshotError(
-                f"snapshot {key}: another process makes it, and did not end in time"
+                f"snapshot {key}: another process is making it, and was not ready in time"
             ) from error
 
     def _clear(self, key: str) -> None:
-        """Remove a snapshot that is not whole, and what killed makers left; under the key's lock."""
+        """Remove a damaged snapshot, and what killed processes left of it; the key's lock must be held."""
         shutil.rmtree(self.root / key, ignore_errors=True)
         for left in self.root.glob(f".{key}.*"):
             shutil.rmtree(left, ignore_errors=True)

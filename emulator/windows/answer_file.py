@@ -1,8 +1,8 @@
 """The answer file of an unattended installation, Autounattend.xml; pure.
 
-Its shape follows public recipes and Microsoft's documentation of unattend components; nobody here has run it
-(docs/facts/sac.md 4.3, 5). What it sets up: EMS on COM1 and in the boot manager, crash dumps, the power
-button, and marks on COM2 by which the installation tells how far it is.
+It follows public recipes and Microsoft's documentation of unattend components; nobody here has run it
+(docs/facts/sac.md 4.3, 5). It sets up EMS on COM1 and in the boot manager, crash dumps, the power button,
+and messages on COM2 that report the progress of the installation.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from emulator.errors import SpecError
 from emulator.machine.spec import Firmware
 
 READY = "IMAGE-READY"
-"""On COM2: all is set up, and the machine switches itself off."""
+"""On COM2: setup is complete, and the machine switches itself off."""
 STAGE = "IMAGE-STAGE"
 """On COM2, before the name of a stage."""
 STAGES = ("setup", "specialize", "first-logon")
@@ -36,7 +36,7 @@ BOOT_SETTINGS = (
     "bcdedit /set {bootmgr} displaybootmenu yes",
     "bcdedit /set {bootmgr} timeout 10",
     "bcdedit /set {bootmgr} bootems yes",
-    # A test image is cut off often; it must not stop at a recovery menu.
+    # A test image often loses its power; it must not stop at a recovery menu.
     "bcdedit /set {current} bootstatuspolicy IgnoreAllFailures",
     "bcdedit /set {current} recoveryenabled no",
 )
@@ -56,7 +56,7 @@ SPECIALIZE = (
 )
 FIRST_LOGON = (
     _tell(f"{STAGE} {STAGES[2]}"),
-    'cmd /c "bcdedit /enum all> COM2"',  # for whoever must find out why SAC does not speak
+    'cmd /c "bcdedit /enum all> COM2"',  # helps to find out why SAC stays silent
     _tell(READY),
     "shutdown /s /t 0",
 )
@@ -80,10 +80,10 @@ class Answers:
 
     Attributes:
         image_index: the edition's number in the WIM, from 1.
-        password: of Administrator; SAC's cmd lets nobody in without one.
+        password: Administrator's password; SAC's cmd lets nobody in without one.
         firmware: what the machine boots under: "ovmf" makes a GPT disk, "seabios" an MBR one.
-        computer_name: the machine's.
-        language: of setup and system; the media must have it.
+        computer_name: the machine's name.
+        language: language of setup and of the system; the media must have it.
         product_key: empty for evaluation media, which take none.
 
     Raises:
@@ -98,7 +98,7 @@ class Answers:
     product_key: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what setup would stop at, where nobody sees it."""
+        """Refuse what setup would stop at without anybody seeing it."""
         if self.image_index < 1:
             raise SpecError(f"image_index is {self.image_index!r}; allowed: from 1")
         if not _PASSWORD.fullmatch(self.password) or _classes(self.password) < 3:
@@ -115,7 +115,7 @@ class Answers:
 
 
 def render_answer_file(answers: Answers) -> bytes:
-    """Return the answer file, UTF-8 with a declaration and CR LF lines; it holds the password."""
+    """Return the answer file, UTF-8 with a declaration and CR LF line ends; it contains the password."""
     ET.register_namespace("", UNATTEND)
     ET.register_namespace("wcm", WCM)
     root = ET.Element(f"{{{UNATTEND}}}unattend")
@@ -149,7 +149,7 @@ def _windows_pe(settings: ET.Element, answers: Answers) -> None:
 
 
 def _disk(configuration: ET.Element, answers: Answers) -> int:
-    """Lay disk 0 out, and return the number of the partition for Windows."""
+    """Lay out disk 0, and return the number of the partition for Windows."""
     uefi = answers.firmware.is_uefi
     wanted = (
         (("EFI", "100"), ("MSR", "128"), ("Primary", "")) if uefi else (("Primary", "500"), ("Primary", ""))
@@ -233,7 +233,7 @@ def _component(settings: ET.Element, name: str) -> ET.Element:
 
 
 def _child(parent: ET.Element, path: str) -> ET.Element:
-    """Return the element at `path` below `parent`, made if it is not there."""
+    """Return the element at `path` below `parent`; it is made if it is not there."""
     for name in path.split("/"):
         found = parent.find(f"{{{UNATTEND}}}{name}")
         parent = ET.SubElement(parent, f"{{{UNATTEND}}}{name}") if found is None else found
@@ -250,113 +250,3 @@ def _text(parent: ET.Element, path: str, text: str) -> None:
 
 def _classes(password: str) -> int:
     return sum(bool(re.search(kind, password)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
-
-
-_NAMESPACES = {"u": UNATTEND}
-_ATTRIBUTES = ("name", "processorArchitecture", "publicKeyToken", "language", "versionScope")
-_REQUIRED = (
-    ("windowsPE", "Microsoft-Windows-International-Core-WinPE", "SetupUILanguage/UILanguage", None),
-    ("windowsPE", "Microsoft-Windows-Setup", "DiskConfiguration/Disk/DiskID", "0"),
-    ("windowsPE", "Microsoft-Windows-Setup", "DiskConfiguration/Disk/WillWipeDisk", "true"),
-    ("windowsPE", "Microsoft-Windows-Setup", "ImageInstall/OSImage/InstallFrom/MetaData/Key", None),
-    ("windowsPE", "Microsoft-Windows-Setup", "ImageInstall/OSImage/InstallFrom/MetaData/Value", None),
-    ("windowsPE", "Microsoft-Windows-Setup", "ImageInstall/OSImage/InstallTo/DiskID", "0"),
-    ("windowsPE", "Microsoft-Windows-Setup", "ImageInstall/OSImage/InstallTo/PartitionID", None),
-    ("windowsPE", "Microsoft-Windows-Setup", "UserData/AcceptEula", "true"),
-    ("specialize", "Microsoft-Windows-Shell-Setup", "ComputerName", None),
-    ("specialize", "Microsoft-Windows-Shell-Setup", "TimeZone", "UTC"),
-    ("oobeSystem", "Microsoft-Windows-International-Core", "UILanguage", None),
-    ("oobeSystem", "Microsoft-Windows-Shell-Setup", "OOBE/HideEULAPage", "true"),
-    ("oobeSystem", "Microsoft-Windows-Shell-Setup", "UserAccounts/AdministratorPassword/Value", None),
-    ("oobeSystem", "Microsoft-Windows-Shell-Setup", "UserAccounts/AdministratorPassword/PlainText", "true"),
-    ("oobeSystem", "Microsoft-Windows-Shell-Setup", "AutoLogon/Enabled", "true"),
-    ("oobeSystem", "Microsoft-Windows-Shell-Setup", "AutoLogon/Password/Value", None),
-)
-
-
-def find_gaps(document: bytes) -> list[str]:
-    """Return a line for each thing that the answer file lacks; empty where it is complete."""
-    try:
-        root = ET.fromstring(document)  # noqa: S314  # our own
-    except ET.ParseError as error:
-        return [f"not well-formed: {error}"]
-    if root.tag != f"{{{UNATTEND}}}unattend":
-        return [f"the root is {root.tag}, not unattend of {UNATTEND}"]
-    return [*_attributes(root), *_texts(root), *_partitions(root), *_commands_of(root)]
-
-
-def require_complete(document: bytes) -> None:
-    """Raise unless the answer file is complete.
-
-    Raises:
-        SpecError: it is not; the text has a line for each gap.
-    """
-    if gaps := find_gaps(document):
-        raise SpecError("\n".join(f"{ANSWER_FILE}: {gap}" for gap in gaps))
-
-
-def _find(root: ET.Element, settings: str, component: str, path: str) -> list[ET.Element]:
-    inside = "/".join(f"u:{name}" for name in path.split("/"))
-    where = f"u:settings[@pass='{settings}']/u:component[@name='{component}']/{inside}"
-    return root.findall(where, _NAMESPACES)
-
-
-def _attributes(root: ET.Element) -> list[str]:
-    return [
-        f"component {component.get('name')} has no {attribute}"
-        for component in root.findall("u:settings/u:component", _NAMESPACES)
-        for attribute in _ATTRIBUTES
-        if not component.get(attribute)
-    ]
-
-
-def _texts(root: ET.Element) -> list[str]:
-    gaps = []
-    for settings, component, path, wanted in _REQUIRED:
-        texts = {(found.text or "").strip() for found in _find(root, settings, component, path)}
-        if not texts - {""}:
-            gaps.append(f"{settings} lacks {component}/{path}")
-        elif wanted is not None and texts != {wanted}:
-            gaps.append(f"{settings} {component}/{path} is {', '.join(sorted(texts))}, not {wanted}")
-    return gaps
-
-
-def _partitions(root: ET.Element) -> list[str]:
-    setup = ("windowsPE", "Microsoft-Windows-Setup")
-    orders = _orders(_find(root, *setup, "DiskConfiguration/Disk/CreatePartitions/CreatePartition/Order"))
-    targets = [one.text for one in _find(root, *setup, "ImageInstall/OSImage/InstallTo/PartitionID")]
-    gaps = [] if _is_a_row(orders) else [f"partitions are made in the order {orders}, not 1, 2, …"]
-    if any(target not in orders for target in targets):
-        gaps.append(f"Windows goes to partition {targets}, but there are {orders}")
-    return gaps
-
-
-def _commands_of(root: ET.Element) -> list[str]:
-    shell, deployment = "Microsoft-Windows-Shell-Setup", "Microsoft-Windows-Deployment"
-    setup = "Microsoft-Windows-Setup"
-    gaps: list[str] = []
-    ran: dict[str, list[str]] = {}
-    for settings, component, path, line in (
-        ("windowsPE", setup, "RunSynchronous/RunSynchronousCommand", "Path"),
-        ("specialize", deployment, "RunSynchronous/RunSynchronousCommand", "Path"),
-        ("oobeSystem", shell, "FirstLogonCommands/SynchronousCommand", "CommandLine"),
-    ):
-        orders = _orders(_find(root, settings, component, f"{path}/Order"))
-        if not _is_a_row(orders):
-            gaps.append(f"{settings} runs its commands in the order {orders}, not 1, 2, …")
-        ran[settings] = [found.text or "" for found in _find(root, settings, component, f"{path}/{line}")]
-    for settings, stage in zip(ran, STAGES, strict=True):
-        if not any(f"{STAGE} {stage}> COM2" in command for command in ran[settings]):
-            gaps.append(f"{settings} does not tell COM2 of the stage {stage}")
-    gaps += [f"specialize does not run {one}" for one in BOOT_SETTINGS if one not in ran["specialize"]]
-    if [READY in one or one.startswith("shutdown /s") for one in ran["oobeSystem"][-2:]] != [True, True]:
-        gaps.append(f"oobeSystem does not end by {READY} and shutdown")
-    return gaps
-
-
-def _orders(found: list[ET.Element]) -> list[str]:
-    return [one.text or "" for one in found]
-
-
-def _is_a_row(orders: list[str]) -> bool:
-    return bool(orders) and orders == [str(number) for number in range(1, len(orders) + 1)]

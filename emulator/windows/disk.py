@@ -1,4 +1,4 @@
-"""qemu-img: the program that makes disks and reads those of others' formats."""
+"""Disks of Windows: what their first bytes tell of them, and qemu-img, which makes and reads them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.machine.spec import Firmware
 from emulator.sac.profile import IDENTITY
 
 HEAD_BYTES = 1 << 20
-"""How much of a disk is looked at: partition tables, and where ttylab's SAC guest lies."""
+"""How much of a disk is read: it holds the partition tables, and ttylab's SAC guest."""
 SECTOR = 512
 Format = Literal["raw", "qcow2", "vhdx"]
 
@@ -36,7 +36,7 @@ _ENTRIES_MOST = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskLayout:
-    """What a disk looks like from outside.
+    """What the start of a disk tells about it.
 
     Attributes:
         firmware: what it is likely to boot under, "seabios" or "ovmf".
@@ -50,10 +50,10 @@ class DiskLayout:
 
 
 def detect_format(head: bytes, *, origin: str) -> Format:
-    """Return how a disk's file is laid out, by its first bytes; what has no mark is raw.
+    """Return the format of a disk's file by its first bytes; a file without a known mark is raw.
 
     Raises:
-        SpecError: it is something else; the text says how to go on.
+        SpecError: it is something else; the text says what to do.
     """
     for offset, magic, name in _MAGIC:
         if head[offset : offset + len(magic)] != magic:
@@ -62,19 +62,19 @@ def detect_format(head: bytes, *, origin: str) -> Format:
             raise SpecError(f"--disk {origin}: this is an ISO; say --iso {origin}")
         if name in {"vhd", "vmdk"}:
             remedy = f"qemu-img convert -O qcow2 {origin} windows.qcow2"
-            raise SpecError(f"--disk {origin}: {name} is not taken; convert it: {remedy}")
+            raise SpecError(f"--disk {origin}: {name} is not supported; convert it: {remedy}")
         return "qcow2" if name == "qcow2" else "vhdx"
     return "raw"
 
 
 def read_layout(head: bytes, *, origin: str) -> DiskLayout:
-    """Return what the first `HEAD_BYTES` of a disk, as a guest sees them, say.
+    """Return what the first `HEAD_BYTES` of a disk, as a guest sees them, tell about it.
 
     Raises:
         SpecError: nothing can boot from it.
     """
     if head[510:512] != b"\x55\xaa":
-        raise SpecError(f"--disk {origin}: no bootable disk: its first sector has no boot signature")
+        raise SpecError(f"--disk {origin}: not a bootable disk: its first sector has no boot signature")
     is_sac_guest = IDENTITY.encode() in head
     kinds = {head[446 + 16 * number + 4] for number in range(4)}
     if _PROTECTIVE in kinds and head[SECTOR : SECTOR + 8] == b"EFI PART":
@@ -98,10 +98,10 @@ _BOUND_S = 120.0
 
 
 def create_disk(path: Path, *, gib: int) -> None:
-    """Make an empty qcow2 disk of `gib` GiB, which takes next to no room at first.
+    """Make an empty qcow2 disk of `gib` GiB, which takes almost no space at first.
 
     Raises:
-        ImageError: it can't be made; no file is left.
+        ImageError: it can't be made; no file is left behind.
         MissingPrerequisite: qemu-img is not installed.
     """
     try:
@@ -116,7 +116,7 @@ def read_head(path: Path, *, disk_format: str) -> bytes:
 
     Raises:
         ImageError: the disk is damaged.
-        MissingPrerequisite: qemu-img, which all formats but raw need, is not installed.
+        MissingPrerequisite: qemu-img, which every format but raw needs, is not installed.
         OSError: it can't be read.
     """
     if disk_format == "raw":

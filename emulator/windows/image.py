@@ -1,4 +1,4 @@
-"""Windows as its user registered it: a path, what it is, and who may log in; pure but for its profile."""
+"""Windows as its user registered it: a path, what it is, who may log in, and the machine that boots it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAME_MOST = 40
 UNVERIFIED = "Windows as its user registered it; what it is, ttylab has not verified"
 MEMORY_MIB = 4096
 LENGTH = 80
-"""Of an SPCR table."""
+"""Bytes of an SPCR table."""
 _REVISION = 2
 _IRQ = 4
 _HEADER = "<4sIBB6s8sI4sI"
@@ -45,24 +45,24 @@ _DUAL_8259 = 1
 
 
 class Level(StrEnum):
-    """How much was done to come to it (docs/facts/sac.md 4.1)."""
+    """How the image was made (docs/facts/sac.md 4.1)."""
 
     ISO = "iso"
     """L0: media that boot as they are."""
     DISK = "disk"
     """L1: an installed disk of the user's."""
     INSTALLED = "installed"
-    """L2: a base that ttylab installed from the user's media."""
+    """L2: a base image that ttylab installed from the user's media."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileIdentity:
-    """By what a file is known again without reading gigabytes.
+    """What identifies a file without reading gigabytes.
 
     Attributes:
         size: bytes.
-        mtime_ns: of the last change.
-        ends_sha256: hash of its first and its last MiB.
+        mtime_ns: time of the last change.
+        ends_sha256: hash of its first and last MiB.
     """
 
     size: int
@@ -76,15 +76,15 @@ class WindowsImage:
 
     Attributes:
         name: what its user called it.
-        level: how it came to be.
-        path: of the ISO or disk, which is never copied.
-        disk_format: of a disk; None for an ISO.
+        level: how it was made.
+        path: path of the ISO or disk, which is never copied.
+        disk_format: format of a disk; None for an ISO.
         identity: the file as it was registered.
-        release: whose texts and time-outs it has: one of the SAC profiles.
+        release: the SAC profile whose texts and timeouts it has.
         firmware: what it boots under.
         tpm: whether the machine has a TPM 2.0.
         user, domain, password: who may log in at cmd; an empty password lets nobody in.
-        is_sac_guest: whether the disk is that of ttylab's own SAC guest, so not Windows.
+        is_sac_guest: whether the disk is that of ttylab's own SAC guest, and so not Windows.
 
     Raises:
         SpecError: a value is wrong; the text names it and what is allowed.
@@ -104,7 +104,7 @@ class WindowsImage:
     is_sac_guest: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what could not be booted, named in a cell, or typed."""
+        """Refuse what can't be booted, named in a cell, or typed."""
         if not NAME.fullmatch(self.name) or len(self.name) > NAME_MOST:
             allowed = f"1-{NAME_MOST} lower-case letters, digits, '-' and '.' between them"
             raise SpecError(f"name is {self.name!r}; allowed: {allowed}")
@@ -125,14 +125,14 @@ class WindowsImage:
 
     @property
     def sha256(self) -> Mapping[str, str]:
-        """Of the file's ends: what a reproduction compares."""
+        """Hash of the file's ends: what a reproduction compares."""
         return {"ends": self.identity.ends_sha256}
 
     @property
     def features(self) -> frozenset[str]:
         """What it offers to scenarios: SAC without knobs, and the firmware that it boots under.
 
-        `registered` keeps it out of a matrix's "all": a matrix means the same on every host.
+        `registered` keeps it out of a matrix's "all", so that a matrix means the same on every host.
         """
         profile = self.profile
         flags = {
@@ -150,11 +150,11 @@ class WindowsImage:
 
     @property
     def boot_timeout_s(self) -> float:
-        """As long as its release takes."""
+        """How long its release may take."""
         return self.profile.boot_timeout_s
 
     def provenance(self) -> dict[str, object]:
-        """Return, ready for JSON, what it is: for reports. No password, and no path."""
+        """Return what it is, ready for JSON: for reports. It holds no password and no path."""
         return {
             "name": self.name,
             "guest": f"{IDENTITY}, registered by its user" if self.is_sac_guest else UNVERIFIED,
@@ -165,33 +165,29 @@ class WindowsImage:
         }
 
     def spec(self, board: Board) -> MachineSpec:
-        """Return a machine that boots it; as `windows_spec`.
+        """Return a machine that boots it; see `windows_spec`.
 
         Raises:
             SpecError: it boots under another firmware, there is no such machine, or there are words.
         """
         if board.words:
             words = " ".join(board.words)
-            raise SpecError(f"--append {words!r}: nobody hands Windows words of ours; leave it out")
+            raise SpecError(f"--append {words!r}: Windows takes no words from ttylab; leave it out")
         if board.firmware != self.firmware:
             allowed = f"{self.firmware}, as {self.name} is registered"
             raise SpecError(f"firmware is {board.firmware}; allowed: {allowed}")
         return windows_spec(self, machine=board.machine, name=board.name, uuid=board.uuid)
 
-    def named(self, host_name: str) -> tuple[str, ...]:
-        """Return nothing: its name is its user's."""
+    def name_words(self, host_name: str) -> tuple[str, ...]:
+        """Return no words: its user named it."""
         del host_name
         return ()
 
     def sac_console(self, knobs: SacKnobs) -> SacConsole:
-        """Return its release and its user's account."""
+        """Return its release and the account that its user registered."""
         del knobs
         account = Account(user=self.user, domain=self.domain, password=self.password)
         return SacConsole(profile=self.profile, account=account, boots_from_cd=self.level is Level.ISO)
-
-    def write_disk(self, path: Path) -> None:
-        """Refuse: the user's disk is never written."""
-        raise SpecError(f"image {self.name}: {path} can't be a disk of its own; only the SAC guest has one")
 
 
 def windows_spec(
@@ -204,7 +200,7 @@ def windows_spec(
     uuid: str | None = None,
     root: Path | None = None,
 ) -> MachineSpec:
-    """Return a machine that boots Windows with a console on COM1, told of by an SPCR table.
+    """Return a machine that boots Windows with a console on COM1, which an SPCR table announces.
 
     The user's file is never written: what the guest writes goes to an overlay that ends with QEMU, which
     keeps it in TMPDIR (/var/tmp). Firmware and TPM are the image's.
@@ -214,9 +210,9 @@ def windows_spec(
         machine: pc or q35.
         vcpus: 1 to 4.
         memory_mib: MiB.
-        name: the machine's; default the image's.
-        uuid: the machine's, which SAC shows; none shows zeros.
-        root: where the table is kept; default the registry's directory.
+        name: the machine's name; default: the image's.
+        uuid: the machine's UUID, which SAC shows; None shows zeros.
+        root: where the table is kept; default: the registry's directory.
 
     Raises:
         SpecError: there is no such machine.
@@ -249,7 +245,7 @@ def windows_disk(path: Path, disk_format: DiskFormat, *, discard_writes: bool = 
 
 
 def ensure_spcr(directory: Path) -> Path:
-    """Return a file with the SPCR table, written on first use: its name has its digest.
+    """Return a file with the SPCR table, written on first use; its name contains its digest.
 
     Raises:
         FileError: it can't be written.

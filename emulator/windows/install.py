@@ -1,8 +1,8 @@
-"""An unattended installation of Windows: from the user's ISO to a sealed base, or to nothing at all.
+"""An unattended installation of Windows: from the user's ISO to a sealed base image, or to nothing at all.
 
-Setup tells how far it is on COM2, and at last that the image is ready; then the guest switches itself off.
-What is half made lies in a directory of its own, which goes with us, or, if we are killed, with the next
-installation.
+Setup reports its stages on COM2, and finally that the image is ready; then the guest switches itself off.
+Unfinished files are kept in a directory of their own. It is removed at the end, or, if this process is
+killed, by the next installation.
 """
 
 from __future__ import annotations
@@ -26,14 +26,7 @@ from emulator.machine.machine import Machine, open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
 from emulator.machine.spec import DiskFormat, MachineSpec, MachineType, WindowsParts
-from emulator.windows.answer_file import (
-    ANSWER_FILE,
-    READY,
-    STAGE,
-    Answers,
-    render_answer_file,
-    require_complete,
-)
+from emulator.windows.answer_file import ANSWER_FILE, READY, STAGE, Answers, render_answer_file
 from emulator.windows.disk import create_disk
 from emulator.windows.image import ensure_spcr, windows_disk
 
@@ -42,10 +35,10 @@ _SHORT_NAME = "/AUTOUNAT.XML;1"
 
 
 def write_answer_iso(path: Path, answer_file: bytes) -> None:
-    """Write a CD with the answer file to a new file, mode 0600: the password is in it.
+    """Write a CD image with the answer file to a new file of mode 0600, as it contains the password.
 
     Raises:
-        ImageError: it can't be written; no file is left.
+        ImageError: it can't be written; no file is left behind.
     """
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, joliet=3, vol_ident=VOLUME)
@@ -56,7 +49,7 @@ def write_answer_iso(path: Path, answer_file: bytes) -> None:
         with os.fdopen(handle, "w+b") as file:
             iso.write_fp(file)
     except FileExistsError as error:
-        raise ImageError(f"{path}: there is a file already") from error
+        raise ImageError(f"{path}: the file exists already") from error
     except OSError as error:
         path.unlink(missing_ok=True)
         raise ImageError(f"{path}: can't be written: {error.strerror}") from error
@@ -68,8 +61,8 @@ PREFIX = ".install-"
 _LOCK = "lock"
 _LOOK_S = 1.0
 _ENTER_S = 30.0
-"""How long Enter is pressed once a second: media ask for a key before they boot, and show a menu that
-any other key would stop (docs/facts/sac.md 4.2)."""
+"""How long Enter is pressed once a second: media ask for a key before they boot, and show a menu whose
+countdown any other key would stop (docs/facts/sac.md 4.2)."""
 _COMMAND_S = 5.0
 _LONGEST_TEXT = 256
 _NOTHING_BOOTS = re.compile(
@@ -87,13 +80,13 @@ class Installation:
     """What is to be installed, and on what machine.
 
     Attributes:
-        name: the base's.
+        name: name of the base image.
         iso: the user's media.
         answers: what setup is told.
         tpm: whether the machine has a TPM 2.0.
         vcpus: 1 to 4.
         memory_mib: MiB.
-        disk_gib: GiB of the disk, which takes what is written to it.
+        disk_gib: size of the disk in GiB; its file only takes what is written to it.
     """
 
     name: str
@@ -108,32 +101,30 @@ class Installation:
 def install_windows(
     wanted: Installation, *, root: Path, run_dir: Path, deadline: Deadline, tell: Tell
 ) -> Path:
-    """Install Windows and return the sealed base: `bases/NAME.qcow2` below `root`, read only.
+    """Install Windows and return the sealed base image: `bases/NAME.qcow2` below `root`, read-only.
 
     Args:
-        wanted: what.
-        root: where the base goes; all that is half made lies there too.
-        run_dir: where transcript, COM2's output and QEMU's words are kept, whatever happens.
+        wanted: what to install.
+        root: directory of the base image; unfinished files are kept there too.
+        run_dir: where the transcript and the output of COM2 and QEMU are kept, whatever happens.
         deadline: when to give up.
-        tell: hears each stage once.
+        tell: is told each stage once.
 
     Raises:
-        ImageError: the guest ended without being ready, nothing booted, or the disk is full; no base is left.
-        DeadlineExceeded: it took too long; no base is left.
+        ImageError: the guest ended without being ready, nothing booted, or the disk is full.
+        DeadlineExceeded: it took too long.
         MissingPrerequisite: qemu-img, QEMU, its firmware or swtpm is not installed.
-        LaunchError, MachineGone, LabError: QEMU failed; no base is left.
+        LaunchError, MachineGone, LabError: QEMU failed. No base image is left after any of these.
     """
-    document = render_answer_file(wanted.answers)
-    require_complete(document)
     base = root / "bases" / f"{wanted.name}.qcow2"
     if base.exists():
-        raise ImageError(f"{base} is there already; remove or rename it")
+        raise ImageError(f"{base} exists already; remove or rename it")
     with _workshop(root) as directory:
         disk, answers = directory / "disk.qcow2", directory / "answers.iso"
         create_disk(disk, gib=wanted.disk_gib)
-        write_answer_iso(answers, document)
+        write_answer_iso(answers, render_answer_file(wanted.answers))
         spec = _spec(wanted, disk=disk, answers=answers, root=root)
-        for name in (COM2_FILE, FIRMWARE_FILE):  # of an installation before
+        for name in (COM2_FILE, FIRMWARE_FILE):  # of an earlier installation
             (run_dir / name).unlink(missing_ok=True)
         with open_machine(spec, run_dir=run_dir, label=f"install {wanted.name}") as machine:
             tell("booting the media")
@@ -154,17 +145,17 @@ def _spec(wanted: Installation, *, disk: Path, answers: Path, root: Path) -> Mac
 
 
 def _await_end(machine: Machine, deadline: Deadline, tell: Tell) -> None:
-    """Wait until the guest has said that it is ready and has switched itself off."""
+    """Wait until the guest has reported that it is ready and has switched itself off."""
     transcript, firmware = machine.transcript, machine.run_dir / FIRMWARE_FILE
-    told = seen = 0
+    known = seen = 0
     keys_until = deadline.clock.monotonic() + _ENTER_S
     while True:
         is_off = machine.state is MachineState.OFF
         said = (machine.run_dir / COM2_FILE).read_bytes()  # QEMU makes it before the guest runs
         stages = stages_in(said)
-        for stage in stages[told:]:
+        for stage in stages[known:]:
             tell(stage)
-        told = len(stages)
+        known = len(stages)
         console = transcript.read(seen) + firmware.read_bytes()
         require_hope({mark.name for mark in transcript.marks}, console, where=machine.run_dir)
         seen = max(seen, len(transcript) - _LONGEST_TEXT)
@@ -172,36 +163,37 @@ def _await_end(machine: Machine, deadline: Deadline, tell: Tell) -> None:
             _require_ready(machine, said, stages)
             return
         if deadline.expired():
-            last = stages[-1] if stages else "no stage at all"
-            raise DeadlineExceeded(f"the installation was not ready in time; {_last(last, machine.run_dir)}")
+            raise DeadlineExceeded(
+                f"the installation was not ready in time; {_last(stages, machine.run_dir)}"
+            )
         if not stages and deadline.clock.monotonic() < keys_until:
-            with suppress(EmulatorError):  # it may just have ended, which the next look tells
+            with suppress(EmulatorError):  # it may just have ended; the next round will notice
                 machine.press_keys(("ret",), Deadline.after(_COMMAND_S))
         deadline.clock.sleep(min(_LOOK_S, deadline.remaining()))
 
 
 def stages_in(said: bytes) -> tuple[str, ...]:
-    """Return the stages that a guest has told of on COM2, in order, the last line only if it is whole."""
+    """Return the stages that a guest has reported on COM2, in order; an incomplete line doesn't count."""
     whole = said[: said.rfind(b"\n") + 1]
     return tuple(found[1].decode("ascii") for found in _STAGE.finditer(_lines(whole)))
 
 
 def is_ready(said: bytes) -> bool:
-    """Tell whether a guest has said on COM2 that it is ready."""
+    """Tell whether a guest has reported on COM2 that it is ready."""
     return _READY.search(_lines(said)) is not None
 
 
 def _lines(said: bytes) -> bytes:
-    """Return what was said, with line ends for escape sequences: OVMF writes on COM2 too, before others."""
+    """Return what was said, with line ends in place of escape sequences, which OVMF writes on COM2 first."""
     return _ESCAPE.sub(b"\n", said)
 
 
 def require_hope(marks: set[str], console: bytes, *, where: Path) -> None:
-    """Raise if an installation can't go on.
+    """Raise if an installation can't succeed any more.
 
     Args:
         marks: names of QEMU's events.
-        console: what came on COM1, and what the firmware said.
+        console: output of COM1 and of the firmware.
         where: where the evidence is.
 
     Raises:
@@ -219,14 +211,14 @@ def _require_ready(machine: Machine, said: bytes, stages: tuple[str, ...]) -> No
     if machine.exit is not None and not machine.exit.expected:
         raise MachineGone(f"QEMU ended during the installation: {machine.exit.reason}")
     if not is_ready(said):
-        last = stages[-1] if stages else "no stage at all"
         raise ImageError(
-            f"the guest switched itself off without saying {READY} on COM2; {_last(last, machine.run_dir)}"
+            f"the guest switched itself off without saying {READY} on COM2; {_last(stages, machine.run_dir)}"
         )
 
 
-def _last(stage: str, run_dir: Path) -> str:
-    return f"last it told of: {stage}; its console and COM2 are in {run_dir}"
+def _last(stages: tuple[str, ...], run_dir: Path) -> str:
+    stage = stages[-1] if stages else "no stage at all"
+    return f"last stage reported: {stage}; its console and COM2 are in {run_dir}"
 
 
 def _seal(disk: Path, base: Path) -> Path:
@@ -241,7 +233,7 @@ def _seal(disk: Path, base: Path) -> Path:
 
 @contextmanager
 def _workshop(root: Path) -> Iterator[Path]:
-    """Make a directory for what is half made; those of killed installations are removed first."""
+    """Make a directory for unfinished files; those of killed installations are removed first."""
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         for old in root.glob(f"{PREFIX}*"):
@@ -254,7 +246,7 @@ def _workshop(root: Path) -> Iterator[Path]:
 
 
 def _remove_orphan(directory: Path) -> None:
-    """Remove the directory of an installation that nobody holds any more."""
+    """Remove the directory of an installation unless its process still holds the lock."""
     with suppress(OSError), (directory / _LOCK).open("r+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(directory)

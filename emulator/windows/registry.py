@@ -1,6 +1,6 @@
-"""Where a user's Windows images are registered: one JSON file, outside any checkout, for its owner's eyes.
+"""Where a user's Windows images are registered: one JSON file outside any checkout, for its owner only.
 
-Only paths are kept. What ttylab itself installed lies beside it (`bases/`), and goes when it is forgotten.
+Only paths are kept. Base images that ttylab installed lie beside it in `bases/`; forgetting one deletes it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class WindowsRegistry:
     """The registered images.
 
     Args:
-        root: its directory, made when something is registered. Default: `places.windows()`.
+        root: its directory, which is made when something is registered. Default: `places.windows()`.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -45,7 +45,7 @@ class WindowsRegistry:
         self.bases = self.root / BASES
 
     def images(self) -> Mapping[str, WindowsImage]:
-        """Return what is registered, by name; files are not looked at.
+        """Return what is registered, by name; the images' files are not looked at.
 
         Raises:
             ImageError: the registry is damaged or can't be read.
@@ -60,17 +60,19 @@ class WindowsRegistry:
         try:
             found = load_json(text, _RegistryFile, origin=str(path), whole=True).images
         except SpecError as error:
-            raise ImageError(f"{path}: damaged; mend or remove it, and register anew: {error}") from None
+            raise ImageError(
+                f"{path}: damaged; repair or remove it, and register the images again: {error}"
+            ) from None
         return {image.name: image for image in found}
 
     def open(self, name: str) -> WindowsImage:
-        """Return an image whose file still is what was registered.
+        """Return an image whose file is still what was registered.
 
         Raises:
             SpecError: there is no such image, or its file is gone or was changed.
             ImageError: the registry is damaged.
         """
-        image = self._named(self.images(), name)
+        image = _find(self.images(), name)
         again = f"register it again, after: ttylab images remove-windows {name}"
         try:
             now = image.path.stat()
@@ -95,16 +97,16 @@ class WindowsRegistry:
             self._write(images | {image.name: image})
 
     def remove(self, name: str) -> Path | None:
-        """Forget an image; return the base that was deleted with it, which only ttylab's own are.
+        """Forget an image, and return its file if that was deleted: only base images of ttylab's own are.
 
         Raises:
             SpecError: there is no such image.
-            ImageError: the registry is damaged or can't be locked, or the base can't be deleted.
+            ImageError: the registry is damaged or can't be locked, or the file can't be deleted.
             FileError: the registry can't be written; it is as before.
         """
         with self._locked():
             images = dict(self.images())
-            image = self._named(images, name)
+            image = _find(images, name)
             del images[name]
             self._write(images)
             if image.level is not Level.INSTALLED or image.path.parent != self.bases:
@@ -115,19 +117,13 @@ class WindowsRegistry:
                 raise ImageError(f"{image.path}: can't be deleted: {error.strerror}") from error
         return image.path
 
-    def _named(self, images: Mapping[str, WindowsImage], name: str) -> WindowsImage:
-        if name not in images:
-            there = ", ".join(sorted(images)) or "none"
-            raise SpecError(f"no Windows image {name!r} is registered; there are: {there}")
-        return images[name]
-
     def _write(self, images: Mapping[str, WindowsImage]) -> None:
         table = json_ready(_RegistryFile(images=tuple(images[name] for name in sorted(images))))
         write_whole(self.root / REGISTRY, json.dumps(table, indent=1).encode(), private=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        from filelock import FileLock, Timeout  # noqa: PLC0415  # who only reads need not wait for it
+        from filelock import FileLock, Timeout  # noqa: PLC0415  # reading doesn't need it
 
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -139,8 +135,15 @@ class WindowsRegistry:
             raise ImageError(f"{self.root}: can't be written: {error.strerror}") from error
 
 
+def _find(images: Mapping[str, WindowsImage], name: str) -> WindowsImage:
+    if name not in images:
+        there = ", ".join(sorted(images)) or "none"
+        raise SpecError(f"no Windows image {name!r} is registered; there are: {there}")
+    return images[name]
+
+
 def identify(path: Path) -> FileIdentity:
-    """Return by what the file at `path` is known again.
+    """Return what identifies the file at `path`.
 
     Raises:
         OSError: it can't be read.

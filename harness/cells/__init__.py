@@ -1,1 +1,1 @@
-"""Cells and matrices: what runs on what, and one cell from machine to result."""
+"""Cells and matrices: which scenario runs on which image and machine."""

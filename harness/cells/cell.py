@@ -1,13 +1,13 @@
-"""One point of a matrix: a guest image on a machine, doing one scenario; pure."""
+"""Cells, the points of a matrix: a guest image on a machine, playing one scenario; and how to select them."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from emulator.errors import SpecError, unknown_name
 from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
@@ -29,7 +29,7 @@ class Cell:
         scenario: name in the library; without dots, so that an id can be taken apart.
 
     Raises:
-        SpecError: a name that no image or scenario can have, or a wrong number of CPUs.
+        SpecError: no image or scenario can have that name, or the number of CPUs is wrong.
     """
 
     image: str
@@ -53,7 +53,7 @@ class Cell:
         return f"{self.image}.{self.machine}.{self.firmware}.{self.vcpus}.{self.scenario}"
 
     def words(self) -> dict[str, str | int]:
-        """Return the fixed words for a cell, as `ttylab run --list --json` prints them."""
+        """Return the cell as an object with fixed keys, as `ttylab run --list --json` prints it."""
         return {
             "id": self.id,
             "image": self.image,
@@ -69,11 +69,11 @@ def parse_cell_id(text: str, *, images: Collection[str] = (), scenarios: Collect
 
     Args:
         text: an id.
-        images: the images there are; empty lets any name pass.
-        scenarios: the scenarios there are; empty lets any name pass.
+        images: the images that exist; empty accepts any name.
+        scenarios: the scenarios that exist; empty accepts any name.
 
     Raises:
-        SpecError: not an id, or a part that does not exist; the text names the closest that does.
+        SpecError: it is not an id, or a part of it does not exist; the text names similar ones.
     """
     parts = text.rsplit(".", 4)
     if len(parts) != 5:
@@ -103,10 +103,10 @@ def _known(axis: str, value: str, known: Collection[str], *, where: str) -> str:
 
 
 def spread(cells: Iterable[Cell], kind_of: Callable[[Cell], Hashable]) -> tuple[Cell, ...]:
-    """Return the cells so that each kind lies evenly among the others; the order within a kind stays.
+    """Return the cells with each kind spread evenly among the others, in the same order within each kind.
 
-    A Linux guest computes, and a SAC guest mostly waits to be typed at: workers that play them at the same
-    time keep all cores busy.
+    A Linux guest computes, while a SAC guest mostly waits for input: playing both at the same time keeps all
+    cores busy.
     """
     kinds: dict[Hashable, list[Cell]] = defaultdict(list)
     for cell in cells:
@@ -117,3 +117,89 @@ def spread(cells: Iterable[Cell], kind_of: Callable[[Cell], Hashable]) -> tuple[
         for index, cell in enumerate(some)
     ]
     return tuple(cell for _, _, cell in sorted(placed, key=lambda one: one[:2]))
+
+
+Predicate: TypeAlias = Callable[[Collection[str]], bool]
+
+_SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
+
+
+def select(
+    cells: Iterable[Cell], expression: str, *, tags: Mapping[str, Collection[str]] | None = None
+) -> tuple[Cell, ...]:
+    """Return the cells that `pytest -k expression` would run, in the given order.
+
+    Args:
+        cells: to choose from.
+        expression: words joined by `and`, `or`, `not` and parentheses; a word matches names that contain
+            it, in upper or lower case. Empty selects all.
+        tags: the tags of each scenario by its name; a cell matches by its tags as well as by its id.
+
+    Raises:
+        SpecError: the expression is not valid.
+    """
+    if not expression.strip():
+        return tuple(cells)
+    wanted = compile_expression(expression)
+    known = tags or {}
+    return tuple(cell for cell in cells if wanted((cell.id, *known.get(cell.scenario, ()))))
+
+
+def compile_expression(expression: str) -> Predicate:
+    """Return a function that tells whether names match, compiled by pytest itself.
+
+    The compiler is private to pytest, but no other is certain to agree with the run that follows; pytest's
+    version is bounded in pyproject.toml.
+
+    Raises:
+        SpecError: the expression is not valid; the text says at which column.
+    """
+    from _pytest.mark.expression import Expression  # noqa: PLC0415 - half a start
+
+    try:
+        compiled = Expression.compile(expression)
+    except SyntaxError as error:
+        raise SpecError(f"expression {expression!r}: column {error.offset}: {error.msg}") from error
+
+    def is_match(names: Collection[str]) -> bool:
+        def has(word: str, /, **arguments: object) -> bool:
+            if arguments:  # the grammar is shared with -m, where a marker may have some
+                raise SpecError(f"expression {expression!r}: {word!r} can't have arguments")
+            return any(word.lower() in name.lower() for name in names)
+
+        return compiled.evaluate(has)
+
+    return is_match
+
+
+def mark_name(tag: str) -> str:
+    """Return a scenario's tag as the name of a pytest marker."""
+    return tag.replace("-", "_")
+
+
+def shard(cells: Iterable[Cell], index: int, count: int) -> tuple[Cell, ...]:
+    """Return part `index` (from 1) of `count`: the parts are disjoint, and together they are `cells`.
+
+    Cells are dealt like cards in the order of their ids, so that part sizes differ by at most one, in total
+    and for every image, machine and firmware, and no part gets all the slow guests.
+
+    Raises:
+        SpecError: there is no such part.
+    """
+    if count < 1 or index not in range(1, count + 1):
+        raise SpecError(f"shard {index}/{count}: the number before '/' is 1 to {max(count, 1)}")
+    return tuple(sorted(cells, key=lambda cell: cell.id)[index - 1 :: count])
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Return index and count of a shard written as "2/5".
+
+    Raises:
+        SpecError: it is not written like that, or there is no such part.
+    """
+    found = _SHARD.fullmatch(text)
+    if found is None:
+        raise SpecError(f"shard {text!r}: write INDEX/COUNT, as in 2/5")
+    index, count = int(found[1]), int(found[2])
+    shard((), index, count)
+    return index, count

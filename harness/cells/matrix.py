@@ -1,6 +1,6 @@
-"""Matrices: TOML files that say which cells run, and which do not and why (docs/howto/matrix.md).
+"""Matrices: TOML files that say which cells run, and which do not, and why (docs/howto/matrix.md).
 
-Cells that can't exist are excluded by themselves, with a reason (`harness.cells.fit`). An image and a
+Cells that can't exist are excluded automatically, with a reason (`misfit`). An image and a
 scenario for different kinds of guests make no cell at all, so "all" means all that go together.
 """
 
@@ -16,17 +16,58 @@ from pydantic import Field
 
 from emulator.errors import SpecError, unknown_name
 from emulator.images.kinds import REGISTERED, image_features
-from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
+from emulator.machine.spec import MAX_VCPUS, Disk, Firmware, MachineSpec, MachineType
 from emulator.values import load_toml
-from harness.cells.cell import Cell, parse_cell_id
-from harness.cells.fit import is_pair, misfit
-from harness.cells.selection import parse_shard, select, shard
+from harness.cells.cell import Cell
+from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Scenario
 from harness.scenarios import LIBRARY
 from harness.targets import find_target
 from harness.targets.target_kind import TargetKind
 
-__all__ = ["Cell", "Excluded", "Matrix", "load_matrix", "parse_cell_id", "parse_shard", "select", "shard"]
+_ANY_KERNEL = Path("/kernel")
+_ANY_DISK = Disk(path=Path("/disk"))
+
+
+def misfit(
+    cell: Cell, scenario: Scenario, features: frozenset[str], *, target: TargetKind | None = None
+) -> str | None:
+    """Return why `cell` can't be played, or None if it can.
+
+    Args:
+        cell: the cell.
+        scenario: the scenario that it names.
+        features: what its image offers ("i6300esb", "spin").
+        target: what it is to be played on; by default a machine here.
+    """
+    if cell.vcpus < scenario.min_vcpus:
+        return f"{scenario.name} takes {scenario.min_vcpus} vCPUs or more"
+    absent = scenario.modules - features
+    if absent:
+        return f"the guest has no {', '.join(sorted(absent))}"
+    if REGISTERED in features and f"boots-{cell.firmware}" not in features:
+        return f"{cell.image} is registered as booting under another firmware"
+    try:
+        spec = _bare_spec(cell, scenario)
+    except SpecError as error:
+        return f"no such machine: {error}"
+    return (target or find_target()).misfit(scenario, features, spec)
+
+
+def _bare_spec(cell: Cell, scenario: Scenario) -> MachineSpec:
+    """Return a machine like the cell's, without needing its image."""
+    is_linux = scenario.guest is GuestKind.LINUX
+    return MachineSpec(
+        name=cell.scenario[:64],
+        machine=cell.machine,
+        firmware=cell.firmware,
+        vcpus=cell.vcpus,
+        kernel=_ANY_KERNEL if is_linux else None,
+        disks=() if is_linux else (_ANY_DISK,),
+        command_line=scenario.kernel_args,
+        devices=scenario.devices,
+    )
+
 
 ALL: Literal["all"] = "all"
 _Names: TypeAlias = Literal["all"] | Annotated[tuple[str, ...], Field(min_length=1)]
@@ -92,9 +133,9 @@ class Matrix:
         description: what it is for.
         timeout_s: seconds that one cell may take.
         target: what the cells are played on.
-        port: URL of the serial port, where they are played on one.
-        cells: what runs, in the order of the ids.
-        excluded: what does not, in the order of the ids.
+        port: URL of the serial port, if they are played on one.
+        cells: those that run, in the order of the ids.
+        excluded: those that do not, in the order of the ids.
     """
 
     name: str
@@ -113,7 +154,7 @@ def load_matrix(
 
     Args:
         path: a TOML file.
-        images: the images there are, and what features each offers ("i6300esb").
+        images: the images that exist, and what features each offers ("i6300esb").
         scenarios: the library.
 
     Raises:
@@ -146,7 +187,7 @@ def load_matrix(
 
 
 def _target(head: _Head, path: Path) -> TargetKind:
-    """Return what the cells are played on; a port is named where it is one, and only there."""
+    """Return what the cells are played on; check that a port is given for target "serial" and no other."""
     try:
         target = find_target(head.target)
     except SpecError as error:
@@ -174,7 +215,7 @@ def _explicit(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """The names that exist, to resolve a file's words with."""
+    """The names that exist, for resolving those in a file."""
 
     images: Mapping[str, frozenset[str]]
     scenarios: Mapping[str, Scenario]
@@ -185,24 +226,23 @@ class _Known:
         if block.scenarios is None and not block.tags:
             raise SpecError(f"{where}: key 'scenarios' is missing; give scenarios or tags, or both")
         names, machines, firmwares = self._axes(block, where=where)
-        if block.images == ALL:  # a file means the same on every host: who registered an image names it
+        if block.images == ALL:  # a file means the same on every host: registered images must be named
             names = frozenset(name for name in names if REGISTERED not in self.images[name])
         chosen = self._scenarios(block, where=where)
         for image, machine, firmware, vcpus, scenario in product(
             sorted(names), sorted(machines), sorted(firmwares), block.vcpus, sorted(chosen)
         ):
-            if not is_pair(self.scenarios[scenario], self.images[image]):
-                continue
-            yield Cell(
-                image=image,
-                machine=MachineType(machine),
-                firmware=Firmware(firmware),
-                vcpus=vcpus,
-                scenario=scenario,
-            )
+            if kind_of(self.images[image]) is self.scenarios[scenario].guest:
+                yield Cell(
+                    image=image,
+                    machine=MachineType(machine),
+                    firmware=Firmware(firmware),
+                    vcpus=vcpus,
+                    scenario=scenario,
+                )
 
     def matching(self, rule: _Exclude, cells: Iterable[Cell], *, where: str) -> list[Cell]:
-        """Return the cells that have a value of every axis that the rule names."""
+        """Return the cells that match the rule on every axis that it names."""
         names, machines, firmwares = self._axes(rule, where=where)
         any_scenario = rule.scenarios is None and not rule.tags
         chosen = frozenset(self.scenarios) if any_scenario else self._scenarios(rule, where=where)
@@ -217,7 +257,7 @@ class _Known:
         ]
 
     def misfit(self, cell: Cell) -> str | None:
-        """Return why the cell can't be, or None."""
+        """Return why the cell can't be played, or None."""
         scenario, features = self.scenarios[cell.scenario], self.images[cell.image]
         return misfit(cell, scenario, features, target=self.target)
 

@@ -16,6 +16,7 @@ import typer
 from emulator.clock import Deadline
 from emulator.errors import SpecError
 from emulator.images.kinds import image_features
+from emulator.machine.spec import Firmware
 from emulator.windows.image import Level
 from emulator.windows.registry import WindowsRegistry, identify
 
@@ -82,8 +83,7 @@ def read_secret(path: Path | None, option: str) -> str:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emulator.windows.media import Edition
-    from emulator.windows.registration import Proposal, RegistrationOptions
+    from emulator.windows.registration import Edition, Proposal, RegistrationOptions
 
 EXAMPLES = """Examples:
 
@@ -126,7 +126,6 @@ def add_windows(
 
     Exit code 2: the file is missing, is no ISO or disk, or holds no Windows. 3: the installation failed.
     """
-    from emulator.machine.spec import Firmware  # noqa: PLC0415
     from emulator.windows.registration import RegistrationOptions, propose_disk, propose_iso  # noqa: PLC0415
 
     _require_one(iso, disk, install=install, list_editions=list_editions, edition=edition)
@@ -176,7 +175,7 @@ def _require_one(
 
 
 def _list_editions(iso: Path) -> None:
-    from emulator.windows.media import read_media, require_file  # noqa: PLC0415
+    from emulator.windows.registration import read_media, require_file  # noqa: PLC0415
 
     media = read_media(require_file(iso, option="--iso"))
     for one in media.editions:
@@ -244,7 +243,7 @@ def _install(
 
 
 def _choose(iso: Path, wanted: str) -> Edition:
-    from emulator.windows.media import find_edition, list_editions, read_media  # noqa: PLC0415
+    from emulator.windows.registration import find_edition, list_editions, read_media  # noqa: PLC0415
 
     editions = read_media(iso).editions
     if not editions:

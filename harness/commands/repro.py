@@ -34,11 +34,11 @@ def repro(
     from emulator.images.kinds import image_features  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
     from harness.cells.cell import parse_cell_id  # noqa: PLC0415
-    from harness.cells.spec import guest_spec  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.repro import REPRO_PREFIX, recall  # noqa: PLC0415
+    from harness.run.wanted import guest_spec  # noqa: PLC0415
     from harness.scenarios import LIBRARY, find_scenario  # noqa: PLC0415
     from harness.targets import target_at  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415

@@ -136,9 +136,9 @@ def choose_cells(
     Raises:
         SpecError: the matrix, the shard or the expression is wrong.
     """
+    from harness.cells.cell import parse_shard, select  # noqa: PLC0415
+    from harness.cells.cell import shard as take_shard  # noqa: PLC0415
     from harness.cells.matrix import read_matrix  # noqa: PLC0415
-    from harness.cells.selection import parse_shard, select  # noqa: PLC0415
-    from harness.cells.selection import shard as take_shard  # noqa: PLC0415
 
     matrix = read_matrix(path)
     cells = take_shard(matrix.cells, *parse_shard(shard)) if shard else matrix.cells
@@ -148,7 +148,7 @@ def choose_cells(
 
 def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
     """Return, by scenario, the words besides a cell's id that pytest's -k finds."""
-    from harness.cells.selection import mark_name  # noqa: PLC0415
+    from harness.cells.cell import mark_name  # noqa: PLC0415
     from harness.scenarios import LIBRARY  # noqa: PLC0415
 
     common = {matrix.name, "test_cell", "parametrize"}

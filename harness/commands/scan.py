@@ -13,7 +13,7 @@ from emulator.errors import SpecError
 from emulator.guest_text.printable import escape
 
 if TYPE_CHECKING:
-    from harness.signatures import Finding
+    from harness.signatures.model import Finding
 
 CHUNK = 1 << 20  # bytes
 
@@ -56,7 +56,7 @@ def scan_file(file: Path) -> tuple[Finding, ...]:
 
 
 def _scan_stream(stream: BinaryIO) -> tuple[Finding, ...]:
-    from harness.signatures import Scanner  # noqa: PLC0415 - the rules are slow to load
+    from harness.signatures.scanner import Scanner  # noqa: PLC0415 - the rules are slow to load
 
     scanner = Scanner()
     while chunk := stream.read(CHUNK):

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from harness.commands import print_table
-from harness.scenario.scenario import Scenario, describe_step
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import describe_step
 from harness.scenarios import LIBRARY, find_scenario
 
 app = typer.Typer(

@@ -17,7 +17,6 @@ from emulator.machine.spec import MachineSpec, MachineType
 from emulator.sac.image import Account
 from emulator.sac.knobs import PROFILES, parse_knobs
 from emulator.sac.profile import SacProfile, load_profile
-from harness.cells.spec import HAS_KNOBS
 from harness.conformance.compare import Difference, compare, merge
 from harness.conformance.play import (
     CRASH,
@@ -36,9 +35,10 @@ from harness.play.session import Session
 from harness.play.target import Target
 from harness.recording.record import open_private_directory
 from harness.run.lab import Lab
+from harness.run.wanted import HAS_KNOBS
 from harness.scenario.errors import ExpectTimeout, GuestError
-from harness.scenario.scenario import BOOT_S
 from harness.scenario.stages import Stage
+from harness.scenario.steps import BOOT_S
 from harness.targets.serial_port import open_port
 
 COMMANDS = (

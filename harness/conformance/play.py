@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import Alive, Expect, Inject, Reach, Scenario, Send, Step, View
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Expect, Inject, Reach, Send, Step, View
 from harness.scenario.stimulus import Nmi
 from harness.scenarios import find_scenario
 from harness.scenarios import sac_phrases as say

@@ -1,1 +1,1 @@
-"""Guest drivers: how to come to a prompt and run a command on one kind of guest."""
+"""Guest drivers: how to reach a prompt and run a command on each kind of guest."""

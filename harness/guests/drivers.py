@@ -1,4 +1,4 @@
-"""Which driver plays which kind of guest."""
+"""Which driver belongs to which kind of guest."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _GUESTS = {GuestKind.LINUX: "Linux", GuestKind.SAC: "a SAC guest"}
 
 
 def open_guest(scenario: Scenario, image: GuestImage, *, firmware_said: Said = bytes) -> OpenGuest:
-    """Return what makes the driver of `image` as `scenario` sets it up.
+    """Return what makes the driver of a guest of `image`, set up as `scenario` asks.
 
     Args:
-        scenario: what it is to play.
-        image: what it drives.
-        firmware_said: returns what SeaBIOS has told of itself so far, where the image's machine has that.
+        scenario: what the guest is to play.
+        image: the guest's image.
+        firmware_said: returns what SeaBIOS has reported so far, if the machine has it.
 
     Raises:
         SpecError: the scenario is for another kind of guest.
@@ -46,10 +46,10 @@ def require_pair(scenario: Scenario, image: GuestImage) -> None:
 
 
 def knock_of(kind: GuestKind) -> bytes:
-    """Return what is typed to a guest that runs already, so that it shows its first prompt anew.
+    """Return what to type to a guest that is already running, so that it shows its first prompt again.
 
-    At a shell and at a login prompt of Linux an end of input (Ctrl-D) leads to a new login prompt. A SAC's
-    driver sees by itself where it has come to.
+    At a shell or a login prompt of Linux, an end of input (Ctrl-D) leads to a new login prompt. The SAC
+    driver finds out by itself where its guest stands.
     """
     return b"\x04" if kind is GuestKind.LINUX else b""
 

@@ -1,4 +1,4 @@
-"""Drive a Linux guest over its console: come to a prompt, run commands, prove life."""
+"""Drive a Linux guest over its console: reach a prompt, run commands, prove that it is alive."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from harness.guests.stage_watch import StageWatch
 from harness.play.guest import CommandResult
 from harness.play.session import Match, Session
 from harness.scenario.errors import CommandFailed, WrongOutput
-from harness.scenario.scenario import View
-from harness.scenario.stages import Stage, is_behind
+from harness.scenario.stages import Stage, is_before
+from harness.scenario.steps import View
 
-__all__ = ["CommandResult", "LinuxGuest"]
 _WRAPPED = rb"(?: ?\r\n?)?"
-"""What a line editor may put where a line goes on in the next row."""
+"""What a line editor may put where a line continues in the next row."""
 
 
 class LinuxGuest:
     """The guest behind a session, for the session's thread.
 
     Attributes:
-        session: its dialogue.
+        session: the dialogue with its console.
         profile: its prompts and account.
     """
 
@@ -39,7 +38,7 @@ class LinuxGuest:
         return self._watch.stage
 
     def reach(self, stage: Stage, deadline: Deadline) -> None:
-        """Wait for `stage` of the present boot, logging in where it is SHELL.
+        """Wait for `stage` of the present boot; for SHELL, log in.
 
         Raises:
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
@@ -48,12 +47,12 @@ class LinuxGuest:
         self._watch.notice_restart()
         if stage in {Stage.FIRMWARE, Stage.LOADER}:
             return
-        if stage is Stage.KERNEL and is_behind(self.stage, stage):
+        if stage is Stage.KERNEL and is_before(self.stage, stage):
             self.session.expect(KERNEL, deadline)
             self._watch.arrive(Stage.KERNEL)
         if stage is Stage.KERNEL:
             return
-        if is_behind(self.stage, Stage.LOGIN):
+        if is_before(self.stage, Stage.LOGIN):
             self.session.expect(self.profile.login, deadline, view=View.USER)
             self._watch.arrive(Stage.LOGIN)
         if stage is Stage.SHELL and self.stage is Stage.LOGIN:
@@ -68,14 +67,14 @@ class LinuxGuest:
         self.session.send_line(line, deadline, echo=echo)
 
     def notice(self, match: Match) -> None:
-        """Take note of a stage that shows in what somebody else awaited and consumed."""
+        """Take note of a stage that shows in a match which was consumed without this driver."""
         if BEGINS in match.data:
             self._watch.arrive(Stage.KERNEL)
         if re.search(self.profile.login + rb"\Z", match.data):
             self._watch.arrive(Stage.LOGIN)
 
     def log_in(self, deadline: Deadline) -> None:
-        """Answer the login prompt that was just seen; the shell's prompt is consumed.
+        """Answer the login prompt that has just appeared, and consume the shell's prompt.
 
         Raises:
             WrongOutput: the guest refused the account.
@@ -93,28 +92,28 @@ class LinuxGuest:
     def run(self, command: str, deadline: Deadline) -> CommandResult:
         """Run one line of shell and wait for its end.
 
-        The end is told by a marker that the typed line does not contain, so neither the echo nor
-        kernel text in between can be taken for it.
+        The end shows by a marker that the typed line does not contain, so neither the echo nor kernel
+        text in between can be mistaken for it.
 
         Raises:
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         self._count += 1
-        word = f"ttylab-{self._count:04d}"
+        marker = f"ttylab-{self._count:04d}"
         separator = " " if command.rstrip().endswith("&") else "; "
-        asks = f'echo "{word[:4]}""{word[4:]}:$?:"'.encode()
+        asks = f'echo "{marker[:4]}""{marker[4:]}:$?:"'.encode()
         self.session.send_line(f"{command}{separator}".encode() + asks, deadline)
         start = self.session.position
-        end = self.session.expect(word.encode() + rb":(\d+):\r*\n", deadline, view=View.USER)
+        end = self.session.expect(marker.encode() + rb":(\d+):\r*\n", deadline, view=View.USER)
         self.session.expect(self.profile.prompt, deadline, view=View.USER)
         start, output = self._behind_echo(asks, start, end)
         return CommandResult(status=int(end.groups[0] or b"0"), output=output, start=start, end=end.start)
 
     def _behind_echo(self, typed: bytes, start: int, end: Match) -> tuple[int, bytes]:
-        """Return the output of a command, and its raw start, behind the last echo of what was typed.
+        """Return the output of a command, and its raw start, after the last echo of what was typed.
 
-        What is typed before the shell has its prompt out is echoed by the terminal at once, and by the shell
-        again behind that prompt.
+        What is typed before the shell prints its prompt is echoed at once by the terminal, and again by the
+        shell after that prompt.
         """
         echoes = list(
             re.finditer(_WRAPPED.join(re.escape(bytes([b])) for b in typed) + rb"[ \r]*\n", end.before)
@@ -142,7 +141,7 @@ class LinuxGuest:
         """Let the guest compute a number that it was not asked for before.
 
         Raises:
-            WrongOutput: another number came back.
+            WrongOutput: it answered with another number.
             CommandFailed, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `check_output`.
         """
         factor = 7919 + self._count

@@ -1,6 +1,6 @@
-"""Drive a Windows guest's Special Administration Console: its prompt, its channels, its end.
+"""Drive a Windows guest's Special Administration Console: its prompt, its channels, restart and shutdown.
 
-The rules are those of docs/facts/sac.md 1.11; they hold for real Windows and for ttylab's SAC guest alike.
+It follows docs/facts/sac.md 1.11, which holds for real Windows and for ttylab's SAC guest alike.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from harness.guests.sac_keyboard import Keyboard, Pacing
 from harness.guests.stage_watch import StageWatch
 from harness.play.guest import CommandResult, SacAnswer
 from harness.play.screen import Screen
-from harness.play.session import Match, Session
+from harness.play.session import Match, Session, watch_changes
 from harness.scenario.errors import ExpectTimeout, SacUnavailable, WrongOutput
-from harness.scenario.scenario import View
-from harness.scenario.stages import Stage, is_behind
+from harness.scenario.stages import Stage, is_before
+from harness.scenario.steps import View
 
 ANSWER_S = 2.0
-"""How long SAC may take to answer an Enter."""
+"""Seconds that SAC may take to answer an Enter."""
 QUIET_S = 0.15
-"""Silence after which what is on the screen is taken for whole."""
+"""Seconds of silence after which the screen counts as complete."""
 _WAYS = {
     Showing.PAGE: say.ENTER,
     Showing.MENU: say.ENTER,
     Showing.TOOLS: b"\x1b",
     Showing.CRASHED: b"restart" + say.ENTER,
 }
-"""Keys that lead on from where ESC TAB 0 does not."""
+"""Keys that lead on where ESC TAB 0 does not."""
 _ASKED = frozenset({Showing.SAC_PROMPT, Showing.NOTHING, Showing.OTHER})
 """Where an Enter shows whether SAC listens."""
 _SYNC_STEPS = 12
@@ -48,14 +48,14 @@ class SacGuest:
     """The guest behind a session, for the session's thread.
 
     Attributes:
-        session: its dialogue.
-        profile: the release whose texts and time-outs it has.
+        session: the dialogue with its console.
+        profile: the release whose texts and timeouts it has.
         account: who may log in.
-        machine: what the guest said of itself at its last boot that was seen.
+        machine: what the guest said about itself at the last boot that was seen.
         channel: the channel that has the terminal, as far as it is known.
 
-    Media ask for a key before they boot; with `boots_from_cd` the driver presses Enter there. `firmware_said`
-    returns what SeaBIOS has told of itself so far, where somebody listens.
+    Install media ask for a key before they boot; with `boots_from_cd` the driver then presses Enter.
+    `firmware_said` returns what SeaBIOS has reported so far, if that is recorded.
     """
 
     def __init__(
@@ -91,12 +91,12 @@ class SacGuest:
         return self._watch.stage
 
     def reach(self, stage: Stage, deadline: Deadline) -> None:
-        """Wait for `stage` of the present boot; LOGIN and SHELL open a channel and view it.
+        """Wait for `stage` of the present boot; for LOGIN and SHELL, open a channel and view it.
 
-        Nothing is typed up to CMD: a boot menu that waits for somebody is an error, `sync` starts it.
+        Up to CMD nothing is typed: a boot menu that waits for a choice is an error, but `sync` starts it.
 
         Raises:
-            SacUnavailable: the guest is where it will not come to SAC.
+            SacUnavailable: the guest is in a state that never leads to SAC.
             WrongOutput: the guest refused the account, or a channel.
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
@@ -106,12 +106,12 @@ class SacGuest:
         if self.stage is Stage.FIRMWARE:
             start = self._watch.boot_start()
             self._booted_at = max(self._booted_at, start)
-            if start > self._screen_from:  # a menu of the boot before still stands on the old one
+            if start > self._screen_from:  # the old screen still shows a menu of the boot before
                 self._attach(start)
         if stage is Stage.FIRMWARE:
             return
         if stage is Stage.LOADER:
-            if is_behind(self.stage, stage):
+            if is_before(self.stage, stage):
                 self._boot.await_menu(deadline, since=self._watch.boot_start())
                 self._watch.arrive(stage)
             return
@@ -129,37 +129,35 @@ class SacGuest:
         self._begin_anew()
 
     def notice(self, match: Match) -> None:
-        """Take note that something was consumed: where the cursor stands is no longer known."""
+        """Take note that something was consumed: where the cursor is, is no longer known."""
         del match
         self._is_at_prompt = False
 
     def await_restart(self, deadline: Deadline) -> None:
-        """Wait until the guest begins anew, on a console that no machine tells about, and mark it.
+        """Wait for a boot in the output, where no machine reports restarts, and mark it as RESET.
 
         Nothing is consumed.
 
         Raises:
-            ExpectTimeout: no boot came in time.
+            ExpectTimeout: no boot began in time, or the console ended.
             GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
-        transcript, sign = self.session.transcript, None
-        while sign is None:
-            version, late = transcript.version, deadline.expired()
+        transcript = self.session.transcript
+        for _ in watch_changes(transcript, deadline):
             self.session.check()
             sign = self._watch.find_boot_on_wire()
-            if sign is None and (late or transcript.closed is not None):
-                raise ExpectTimeout(f"{transcript.name}: awaited a restart, but no boot begins on the wire")
-            if sign is None:
-                transcript.wait_change(version, deadline)
-        transcript.mark(MarkKind.MACHINE, "RESET", {"seen": sign.name, "from": sign.start})
+            if sign is not None:
+                transcript.mark(MarkKind.MACHINE, "RESET", {"seen": sign.name, "from": sign.start})
+                return
+        raise ExpectTimeout(f"{transcript.name}: awaited a restart, but no boot begins on the wire")
 
     def adopt(self, profile: SacProfile) -> None:
-        """Drive it as another release than it was taken for; the screen is looked at anew from here on."""
+        """Drive it as the release that it turned out to be, with an empty screen from here on."""
         self.profile = profile
         self._attach(self.session.position)
 
     def rejoin(self) -> None:
-        """Forget all that the console has shown, as somebody who connects late."""
+        """Forget everything the console has shown, like someone who connects late."""
         self.session.skip()
         self._attach(self.session.position)
         self._begin_anew()
@@ -168,19 +166,19 @@ class SacGuest:
     # -- the SAC prompt ------------------------------------------------------------------------
 
     def sync(self, deadline: Deadline) -> None:
-        """Come to a fresh, empty SAC prompt from any state; all that came before it is consumed.
+        """Get to a fresh, empty SAC prompt from any state; everything before it is consumed.
 
         From the boot menu this starts the highlighted entry, from `!SAC>` it restarts the machine.
 
         Raises:
-            SacUnavailable: the guest is where it will not come to SAC, or what answers is no SAC.
+            SacUnavailable: the guest is in a state that never leads to SAC, or what answers is not SAC.
             ExpectTimeout: nothing answers at all.
             GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         has_asked = False
         for attempt in range(_SYNC_STEPS):
             self.session.wait_quiet(QUIET_S, deadline.sooner(ANSWER_S))
-            showing = self._look()
+            showing = self._boot.look_beyond_recovery()
             if showing in _ASKED and not has_asked:
                 if self._answers(deadline):
                     self._arrive_at_prompt()
@@ -197,7 +195,7 @@ class SacGuest:
         raise self._unanswered()
 
     def run_sac(self, command: str, deadline: Deadline) -> SacAnswer:
-        """Give a command at the SAC prompt and wait for the next prompt; pages are turned.
+        """Give a command at the SAC prompt, turn its pages, and wait for the next prompt.
 
         Raises:
             WrongOutput: the line is too long, or could not be typed.
@@ -219,26 +217,25 @@ class SacGuest:
         return SacAnswer(lines=say.lines_of(output), start=start, end=match.start)
 
     def prove_life(self, deadline: Deadline) -> None:
-        """Let the guest say what it is, and compare it with what it said at its boot.
+        """Ask the guest what it is, and compare that with what it said when it booted.
 
         Raises:
             WrongOutput: it says something else.
             SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `run_sac`.
         """
-        if not self._is_at_prompt:
-            self.sync(deadline)
+        self._come_to_prompt(deadline)
         answer = self.run_sac("id", deadline)
         guid = re.escape(self.machine.guid.encode()) or rb"[0-9A-Fa-f-]{36}"
         if not re.search(rb"Computer GUID: +" + guid + rb"(?m:$)", answer.text):
             raise WrongOutput(f"{self.session.transcript.name}: `id` says {answer.text!r}, need {guid!r}")
 
     def press_keys(self, keys: bytes, deadline: Deadline) -> None:
-        """Send keys as they are; raises as `Session.send`."""
+        """Send keys without waiting for an echo; raises as `Session.send`."""
         self._is_at_prompt = False
         self._keyboard.press(keys, deadline)
 
     def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
-        """Type `line` and Enter where the cursor stands; raises as `Keyboard.type_at_sac`."""
+        """Type `line` and Enter where the cursor is; raises as `Keyboard.type_at_sac`."""
         if not echo:
             self._keyboard.press(line, deadline)
         elif self.channel == "SAC":
@@ -254,7 +251,7 @@ class SacGuest:
         """Open a CMD channel and return its name; SAC keeps the terminal.
 
         Raises:
-            WrongOutput: SAC said that it can't; the text is what it said.
+            WrongOutput: SAC refused; the text says why.
             SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `run_sac`.
         """
         self._come_to_prompt(deadline)
@@ -270,7 +267,7 @@ class SacGuest:
         return (event.groups[0] or b"").decode("ascii", "replace")
 
     def switch(self, name: str, deadline: Deadline) -> None:
-        """Give the terminal to the channel `name` and view it.
+        """Switch the terminal to the channel `name` and view it.
 
         Raises:
             WrongOutput: there is no such channel.
@@ -293,10 +290,10 @@ class SacGuest:
         self.channel = name
 
     def log_in(self, deadline: Deadline, account: Account | None = None) -> None:
-        """Answer the login prompts of the channel that was switched to, up to cmd's prompt.
+        """Answer the login prompts of the present channel, up to cmd's prompt.
 
         Raises:
-            WrongOutput: the guest refused the account; the terminal is then SAC's again.
+            WrongOutput: the guest refused the account; SAC then has the terminal again.
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         if not self._shell.log_in(account or self.account, deadline):
@@ -307,7 +304,7 @@ class SacGuest:
         self._watch.arrive(Stage.SHELL)
 
     def run(self, command: str, deadline: Deadline) -> CommandResult:
-        """Run one line in cmd, in the channel that was logged in to; one is opened if there is none.
+        """Run one line in cmd, in the channel that is logged in; one is opened if there is none.
 
         Raises:
             WrongOutput: the line could not be typed.
@@ -317,16 +314,16 @@ class SacGuest:
         return self._shell.run(command, deadline)
 
     def run_powershell(self, script: str, deadline: Deadline) -> CommandResult:
-        """Run a script by `powershell -encodedCommand`, which no quoting spoils; raises as `run`."""
+        """Run a script by `powershell -encodedCommand`, so that it needs no quoting; raises as `run`."""
         return self.run(say.encode_powershell(script), deadline)
 
     def close_channel(self, deadline: Deadline) -> None:
-        """Leave the channel by `exit`, and come back to SAC's prompt; raises as `sync`."""
+        """Leave the channel by `exit`, and return to SAC's prompt; raises as `sync`."""
         name, since = self.channel, len(self.session.transcript)
         if name == "SAC":
             return
         self._shell.leave(deadline)
-        # SAC's whole screen is drawn again, and the event with it: blanks follow each line.
+        # SAC's whole screen is redrawn, including the event: blanks follow each line.
         self.sync(deadline)
         closed = rb"EVENT: +A channel has been closed\.[ ]*\r\nChannel: " + name.encode() + rb"[ ]*\r\n"
         with self._from(since):
@@ -335,9 +332,9 @@ class SacGuest:
     # -- the end -------------------------------------------------------------------------------
 
     def restart(self, deadline: Deadline) -> None:
-        """Give `restart`, wait until the guest has booted again, and come to SAC's prompt.
+        """Give `restart`, and wait until the guest has booted to SAC's prompt again.
 
-        SAC may wait until the guest has run for a minute; the deadline should know that.
+        SAC may wait until the guest has run for a minute; the deadline should allow for that.
 
         Raises:
             SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `reach`.
@@ -358,7 +355,7 @@ class SacGuest:
         self.restarted()
 
     def read_bugcheck(self) -> Bugcheck | None:
-        """Return the last bugcheck of the present boot, as far as it has come."""
+        """Return the last bugcheck of the present boot, as far as it has been shown."""
         return parse_bugcheck(self.session.transcript.read(self._booted_at))
 
     # -- inside --------------------------------------------------------------------------------
@@ -382,20 +379,20 @@ class SacGuest:
         self._booted_at = self.session.position
 
     def _reach_prompt(self, stage: Stage, deadline: Deadline) -> None:
-        if is_behind(self.stage, Stage.KERNEL):
+        if is_before(self.stage, Stage.KERNEL):
             with self._from(self._booted_at):
                 self.machine = self._boot.await_machine_info(deadline)
                 self._sac_at = self.session.position
             self._is_late = False
             self._watch.arrive(Stage.KERNEL)
-        if is_behind(Stage.KERNEL, stage) and is_behind(self.stage, Stage.SAC):
+        if is_before(Stage.KERNEL, stage) and is_before(self.stage, Stage.SAC):
             with self._from(self._sac_at):
                 self.session.expect(say.BANNER, deadline, view=View.PLAIN)
                 prompt = self.session.expect(say.PROMPT, deadline, view=View.PLAIN)
             self._is_at_prompt = self.session.position == prompt.end
             self._watch.arrive(Stage.SAC)
-        if is_behind(Stage.SAC, stage) and is_behind(self.stage, Stage.CMD):
-            if not self._is_late:  # else the event may have come before anybody listened
+        if is_before(Stage.SAC, stage) and is_before(self.stage, Stage.CMD):
+            if not self._is_late:  # else the event may have come before this driver listened
                 with self._from(self._sac_at):
                     self._boot.await_cmd(deadline)
             self._watch.arrive(Stage.CMD)
@@ -410,20 +407,18 @@ class SacGuest:
             raise WrongOutput(f"{command!r} has {len(command)} characters; SAC takes {say.LINE_MOST}")
         self._come_to_prompt(deadline)
         if not self._is_wiped:
-            self._wipe(deadline)
+            self._wipe_line(deadline)
         self._keyboard.type_at_sac(command.encode("ascii"), deadline)
         self._is_at_prompt = False
         self._keyboard.enter(deadline)
         self.session.expect(rb"\r\n", deadline, view=View.PLAIN)
 
     def _await_drawing(self, since: int, deadline: Deadline) -> None:
-        """Let a channel's screen be drawn, 0.2 s at 115200 baud: half of it looks like a prompt."""
+        """Wait until a channel's screen is drawn, 0.2 s at 115200 baud: half of it looks like a prompt."""
         transcript, soon = self.session.transcript, deadline.sooner(ANSWER_S)
-        while True:
-            version = transcript.version
-            if len(transcript) > since or soon.expired() or transcript.closed is not None:
+        for _ in watch_changes(transcript, soon):
+            if len(transcript) > since:
                 break
-            transcript.wait_change(version, soon)
         self.session.wait_quiet(QUIET_S, soon)
 
     def _await_goodbye(self, deadline: Deadline) -> None:
@@ -431,35 +426,29 @@ class SacGuest:
 
     @contextmanager
     def _from(self, raw: int) -> Iterator[None]:
-        """Look again from the raw offset `raw` on; what was consumed stays so."""
+        """Look again from the raw offset `raw` on; what was consumed stays consumed."""
         consumed, self.session.position = self.session.position, raw
         try:
             yield
         finally:
             self.session.position = max(consumed, self.session.position)
 
-    def _look(self) -> Showing:
-        showing = self._boot.look().showing
-        if showing is Showing.RECOVERY:
-            raise self._boot.unavailable("the recovery menu", "Windows did not load, and asks what to do")
-        return showing
-
     def _arrive_at_prompt(self) -> None:
         self.channel, self._is_at_prompt = "SAC", True
-        self._is_late = self._is_late or is_behind(self.stage, Stage.KERNEL)
-        if is_behind(self.stage, Stage.SAC) or not is_behind(self.stage, Stage.LOGIN):
+        self._is_late = self._is_late or is_before(self.stage, Stage.KERNEL)
+        if is_before(self.stage, Stage.SAC) or not is_before(self.stage, Stage.LOGIN):
             self._watch.arrive(Stage.SAC)
 
-    def _wipe(self, deadline: Deadline) -> None:
-        """Empty the line: what was typed before an event, or was on its way at a reset, is unseen."""
+    def _wipe_line(self, deadline: Deadline) -> None:
+        """Empty the line: it may hold unseen characters, typed before an event or under way at a reset."""
         self._keyboard.press(say.WIPE, deadline)
         self.session.wait_quiet(QUIET_S, deadline.sooner(ANSWER_S))
         self.session.skip()
         self._is_wiped = True
 
     def _answers(self, deadline: Deadline) -> bool:
-        """Press Enter, behind no line that somebody left half typed; tell whether a SAC prompt follows."""
-        self._wipe(deadline)
+        """Empty the line, press Enter, and tell whether a SAC prompt follows."""
+        self._wipe_line(deadline)
         self._keyboard.enter(deadline)
         try:
             self.session.expect(rb"\n" + say.PROMPT, deadline.sooner(ANSWER_S), view=View.PLAIN)

@@ -1,7 +1,7 @@
-"""Watch a SAC guest boot: to its `machine-info`, or to where it will not come to SAC, and say which.
+"""Watch a SAC guest boot until its `machine-info`, or until it stands where no SAC comes, and say where.
 
-The banner proves nothing: it is redrawn whenever SAC's channel is viewed. `machine-info` is sent once a boot
-and inside a bugcheck's XML, and never redrawn (docs/facts/sac.md 1.4, 1.7, 1.11).
+The banner proves nothing: it is redrawn whenever SAC's channel is viewed. `machine-info` is sent once per
+boot and inside a bugcheck's XML, and is never redrawn (docs/facts/sac.md 1.4, 1.7, 1.11).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from emulator.sac.profile import SacProfile
 from harness.play.screen import Screen
 from harness.play.session import Session, show_tail
 from harness.scenario.errors import ExpectTimeout, GuestDied, SacUnavailable
-from harness.scenario.scenario import View
+from harness.scenario.steps import View
 
 _SHELL = re.compile(SHELL_PROMPT.decode())
 _POWERSHELL = re.compile(r"(?:>> ?|PS [A-Z]:\\[^<>|]*> ?)")
@@ -61,7 +61,7 @@ _SIGNS = (
     ("menu.choose", Showing.MENU),
     ("channel.header_keys", Showing.HEADER),
 )
-"""Texts of a profile that tell a whole screen."""
+"""Texts of a profile by which a whole screen is recognised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +70,11 @@ class Picture:
 
     Attributes:
         showing: what it shows.
-        typed: what stands behind the prompt in the cursor's row.
-        counts_down: whether a menu says in how many seconds it goes on.
+        typed: what follows the prompt in the cursor's row.
     """
 
     showing: Showing
     typed: str = ""
-    counts_down: bool = False
 
 
 def read_screen(lines: Sequence[str], *, row: int, column: int, profile: SacProfile) -> Picture:
@@ -98,28 +96,26 @@ def _whole(lines: Sequence[str], profile: SacProfile) -> Picture:
     if any(line.startswith("!SAC>") for line in lines):
         return Picture(showing=Showing.CRASHED)
     found = (showing for key, showing in _SIGNS if _stands(profile, key, lines))
-    showing = next(found, Showing.OTHER)
-    counts_down = showing is Showing.MENU and _stands(profile, "menu.countdown", lines)
-    return Picture(showing=showing, counts_down=counts_down)
+    return Picture(showing=next(found, Showing.OTHER))
 
 
 def _stands(profile: SacProfile, key: str, lines: Sequence[str]) -> bool:
-    """Tell whether the first line of a profile's text stands in `lines`, up to its first field."""
+    """Tell whether `lines` contain the first line of a profile's text, up to its first field."""
     beginning = _FIRST.split(profile.texts[key].text.strip())[0].strip()
     return bool(beginning) and any(beginning in line for line in lines)
 
 
 LOOK_S = 1.0
-"""How often the screen is looked at while a boot is awaited."""
+"""Seconds between two looks at the screen while waiting for a boot."""
 STILL_S = 20.0
-"""How long a menu may stand still before it is said to wait."""
+"""Seconds without output after which a menu counts as waiting for a choice."""
 
 _CD_PROMPT = rb"Press any key to boot from CD or DVD\.\."
 
 
 @dataclass(slots=True)
 class SacBootWatch:
-    """Waits on one console's boot, for the session's thread."""
+    """Waits for the boot of one guest, for the session's thread."""
 
     session: Session
     screen: Screen
@@ -137,20 +133,20 @@ class SacBootWatch:
     def await_machine_info(self, deadline: Deadline) -> MachineInfo:
         """Wait for the `machine-info` of a boot, and consume up to its end.
 
-        A CD that asks for a key gets Enter, if the guest is to boot from one.
+        If the guest is to boot from a CD, Enter is pressed when the CD asks for a key.
 
         Raises:
-            SacUnavailable: the guest is where it will not come to SAC, or wrote nothing up to the deadline.
+            SacUnavailable: the guest is in a state that never leads to SAC, or wrote nothing at all.
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         elsewhere = [one.pattern for one in ELSEWHERE]
         patterns: list[bytes | re.Pattern[bytes]] = [BUGCHECK, MACHINE_INFO, _CD_PROMPT, *elsewhere]
-        still, start, began = _Stillness(self.session), self.session.position, self.session.transcript.now()
+        start, began = self.session.position, self.session.transcript.now()
         while True:
             try:
                 match = self.session.expect(patterns, deadline.sooner(LOOK_S), view=View.RAW)
             except ExpectTimeout:
-                self.refuse_menu(still)
+                self._refuse_menu()
                 self._refuse_idle_firmware()
                 if deadline.expired():
                     self._refuse_silence(start)
@@ -174,7 +170,7 @@ class SacBootWatch:
         """Wait for the boot menu of the boot that begins at the raw offset `since`.
 
         Raises:
-            SacUnavailable: the guest is where it will show none.
+            SacUnavailable: the guest is in a state that never leads to one.
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Screen.wait_for`.
         """
 
@@ -187,10 +183,10 @@ class SacBootWatch:
         self.screen.wait_for(shows, deadline, says="the boot menu")
 
     def await_cmd(self, deadline: Deadline) -> None:
-        """Wait until SAC says that the CMD command is there.
+        """Wait until SAC says that the CMD command is available.
 
         Raises:
-            SacUnavailable: SAC is there, and says that CMD is not, or says nothing of it.
+            SacUnavailable: SAC is there, but says that CMD is not, or says nothing about it.
             GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         wait = deadline.sooner(self.profile.cmd_event_timeout_s)
@@ -202,32 +198,43 @@ class SacBootWatch:
         if match.index == 1:
             raise self.unavailable(NO_CMD, "SAC says that the CMD command is unavailable; is sacsvr running?")
 
-    def refuse_menu(self, still: _Stillness) -> None:
-        """Say so if a menu waits for somebody's choice.
+    def _refuse_menu(self) -> None:
+        """Refuse to wait on if a menu is waiting for a choice.
 
         Raises:
-            SacUnavailable: it does.
+            SacUnavailable: it is.
         """
-        picture = self.look()
-        if picture.showing is Showing.RECOVERY:
-            raise self.unavailable("the recovery menu", "Windows did not load, and asks what to do")
-        if picture.showing is Showing.TOOLS and still.lasts(STILL_S):
+        showing, chunks = self.look_beyond_recovery(), self.session.transcript.chunks
+        if not chunks or self.session.transcript.now() - chunks[-1].at < STILL_S:
+            return
+        if showing is Showing.TOOLS:
             raise self.unavailable("the advanced boot options", "they wait for a choice")
-        if picture.showing is Showing.MENU and still.lasts(STILL_S):
+        if showing is Showing.MENU:
             raise self.unavailable("the boot menu", "its countdown was stopped, or it has none: Enter starts")
 
+    def look_beyond_recovery(self) -> Showing:
+        """Return what the screen shows now.
+
+        Raises:
+            SacUnavailable: it shows the recovery menu.
+        """
+        showing = self.look().showing
+        if showing is Showing.RECOVERY:
+            raise self.unavailable("the recovery menu", "Windows did not load, and asks what to do")
+        return showing
+
     def unavailable(self, state: str, why: str) -> SacUnavailable:
-        """Return the error that the guest is at `state`; the screen is in a note."""
+        """Return the error that says that the guest is in `state`; the screen is in a note."""
         name = self.session.transcript.name
         error = SacUnavailable(f"{name}: no SAC prompt: {state}: {why}", state=state)
         error.add_note("\n".join(line for line in self.screen.lines() if line))
         return error
 
     def refuse_elsewhere(self, since: int) -> None:
-        """Say so if the console, from the raw offset `since` on, is one that no SAC comes to.
+        """Refuse to wait on if the output from the raw offset `since` on shows that no SAC will come.
 
         Raises:
-            SacUnavailable: it is.
+            SacUnavailable: it does.
         """
         data = self.session.transcript.read(since)
         found = None if parse_machine_info(data) else find_elsewhere(data)
@@ -259,15 +266,3 @@ class SacBootWatch:
         why = describe_silence(self.session.transcript.read(since))
         if why is not None:
             raise self.unavailable(SILENCE, why)
-
-
-class _Stillness:
-    """For how long the guest has written nothing."""
-
-    def __init__(self, session: Session) -> None:
-        self._transcript = session.transcript
-
-    def lasts(self, seconds: float) -> bool:
-        """Tell whether the last byte is `seconds` old."""
-        chunks = self._transcript.chunks
-        return bool(chunks) and self._transcript.now() - chunks[-1].at >= seconds

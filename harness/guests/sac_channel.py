@@ -1,7 +1,7 @@
-"""A CMD channel of SAC: login, commands with their status and output, and the way out.
+"""A CMD channel of SAC: login, commands with their status and output, and logging out.
 
-cmd of 2022 writes lines; that of earlier releases draws cells, so that lines that have scrolled away are
-nowhere in the stream and an output is what the screen shows of it (docs/facts/sac.md 1.8).
+cmd of 2022 writes lines. That of earlier releases draws cells, so lines that have scrolled away are nowhere
+in the stream, and a command's output is what the screen still shows of it (docs/facts/sac.md 1.8).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from harness.guests.sac_keyboard import Keyboard
 from harness.play.guest import CommandResult
 from harness.play.screen import Screen
 from harness.play.session import Session
-from harness.scenario.scenario import View
+from harness.scenario.steps import View
 
 _PROMPT = re.compile(SHELL_PROMPT.decode())
 _USERNAME = r"Username *:"
 _REFUSED = "Unable to authenticate."
-MARKER = "ttylab-{:04d}"
+
 DRAWN_S = 0.05
-"""Silence after which a line that asks is taken for whole: the blank behind it comes last."""
+"""Seconds of silence after which a prompt counts as complete: the blank after it comes last."""
 
 
 class ShellChannel:
@@ -37,7 +37,7 @@ class ShellChannel:
         self._count = 0
 
     def log_in(self, account: Account, deadline: Deadline) -> bool:
-        """Answer the login prompts; False if the guest refuses the account and waits for a key.
+        """Answer the login prompts; return False if the guest refuses the account and waits for a key.
 
         Raises:
             WrongOutput, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Keyboard.type_in_channel`.
@@ -74,40 +74,39 @@ class ShellChannel:
         output = self._rows(command) if draws else self._written(start)
         end = self._screen.position if draws else self._raw_end(start, len(output))
         if draws:
-            self._enter("cls", deadline)  # into an empty screen the status is drawn whole
+            self._enter("cls", deadline)  # on an empty screen the status is drawn completely
         return CommandResult(status=self._status(deadline), output=output, start=start, end=end)
 
     def leave(self, deadline: Deadline) -> None:
-        """Type `exit`: it ends the channel; raises as `run`."""
+        """Type `exit`, which closes the channel; raises as `run`."""
         self._keyboard.type_in_channel(b"exit", deadline)
         self._session.skip()
         self._keyboard.enter(deadline)
 
     def _enter(self, line: str, deadline: Deadline) -> int:
-        """Type a line, press Enter, wait for the next prompt; return where the answer begins, raw."""
+        """Type a line, press Enter, wait for the next prompt; return the raw offset of the answer."""
         self._keyboard.type_in_channel(line.encode("ascii"), deadline)
         self._session.skip()
         self._keyboard.enter(deadline)
-        # Where cells are drawn, Enter's echo is a move of the cursor, which reads as a line end too.
+        # Where cells are drawn, Enter's echo is a move of the cursor, which this view shows as a line end.
         start = self._session.expect(rb"\r\n", deadline, view=View.PLAIN).end
         self._await_prompt(deadline)
         return start
 
     def _status(self, deadline: Deadline) -> int:
         self._count += 1
-        word = MARKER.format(self._count)
-        start = self._enter(f"echo {word}:%ERRORLEVEL%", deadline)
-        self._session.position = start
-        match = self._session.expect(word.encode() + rb":(-?\d+)[ ]*\r\n", deadline, view=View.PLAIN)
+        marker = f"ttylab-{self._count:04d}"
+        self._session.position = self._enter(f"echo {marker}:%ERRORLEVEL%", deadline)
+        match = self._session.expect(marker.encode() + rb":(-?\d+)[ ]*\r\n", deadline, view=View.PLAIN)
         self._session.skip()
         return int(match.groups[0] or b"0")
 
     def await_login(self, deadline: Deadline) -> None:
-        """Wait until the channel asks who is there; raises as `Screen.wait_for`."""
+        """Wait until the channel asks for a user name; raises as `Screen.wait_for`."""
         self._await_line(_USERNAME, deadline)
 
     def _await_line(self, label: str, deadline: Deadline) -> None:
-        """Wait until the cursor stands right behind `label`, and stays: a screen is drawn with its blanks."""
+        """Wait until the cursor is and stays right after `label`: a screen is drawn with its blanks."""
         line = re.compile(label + " {0,2}")
 
         def asks(screen: Screen) -> bool:
@@ -132,7 +131,7 @@ class ShellChannel:
         return view.raw_span(first, first + length)[1]
 
     def _rows(self, command: str) -> bytes:
-        """Return the rows between the command and the prompt; those that are still on the screen."""
+        """Return the rows between the command and the prompt, as far as they are still on the screen."""
         lines = self._screen.lines()
         last = self._screen.cursor.row
         typed = [

@@ -1,7 +1,7 @@
-"""Type at a SAC guest: one character at a time, each seen on its screen, and anew when one went astray.
+"""Type at a SAC guest: one character at a time, each checked on the screen, and again if one was lost.
 
-Characters right behind a fresh prompt are eaten, and of two equal neighbours typed fast the second is lost
-(docs/facts/sac.md 1.8), so nothing is entered before it stands there as it was meant.
+Characters right after a fresh prompt are eaten, and of two equal ones typed quickly the second is lost
+(docs/facts/sac.md 1.8), so Enter is pressed only once the line stands there as intended.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from emulator.guest_text.sac import BACKSPACE, ENTER, WIPE, echo_pattern
 from harness.play.screen import Screen
 from harness.play.session import Session
 from harness.scenario.errors import ExpectTimeout, WrongOutput
-from harness.scenario.scenario import View
+from harness.scenario.steps import View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +23,9 @@ class Pacing:
     Attributes:
         echo_s: how long one character's echo may take.
         between_s: pause between two characters.
-        between_equal_s: pauses between two equal ones: the first, and longer ones for a guest that has lost
-            one (Oxide waits 1.5 s on 2016 and 2019).
-        rest_s: pause before another try, in which a prompt stops eating.
+        between_equal_s: pauses between two equal characters: the usual one, then longer ones for a guest that
+            has lost one (Oxide waits 1.5 s on 2016 and 2019).
+        rest_s: pause before another try, after which a prompt eats no more characters.
         tries: how often a line is tried.
     """
 
@@ -50,14 +50,14 @@ class Keyboard:
         self._equal_s = pacing.between_equal_s[0]
 
     def press(self, keys: bytes, deadline: Deadline) -> None:
-        """Send `keys` without looking for an echo; raises as `Session.send`."""
+        """Send `keys` without waiting for an echo; raises as `Session.send`."""
         self._session.send(keys, deadline, echo=False)
 
     def type_at_sac(self, line: bytes, deadline: Deadline) -> None:
-        """Type `line` at the SAC prompt, without Enter; an event may interrupt it at any place.
+        """Type `line` at the SAC prompt, without Enter; an event may interrupt it anywhere.
 
         Raises:
-            WrongOutput: after several tries the guest still shows another line; nothing was entered.
+            WrongOutput: after several tries the guest still shows another line; Enter was not pressed.
             GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         for _ in range(self.pacing.tries):
@@ -65,7 +65,7 @@ class Keyboard:
                 return
             if deadline.expired():
                 break
-            self.press(WIPE, deadline)  # more may stand there than was typed here
+            self.press(WIPE, deadline)  # the line may hold more than was typed here
             self._rest(deadline)
             self._session.skip()
         raise self._not_shown(line)
@@ -76,7 +76,7 @@ class Keyboard:
         Args:
             line: printable ASCII.
             deadline: when to give up.
-            shown: what its echo looks like, if not the line itself (a password's stars).
+            shown: what its echo looks like, if not like the line itself (a password's stars).
 
         Raises:
             WrongOutput, GuestDied, MachineGone, ConsoleClosed: as `type_at_sac`.
@@ -93,7 +93,7 @@ class Keyboard:
         raise self._not_shown(echo)
 
     def enter(self, deadline: Deadline) -> None:
-        """Press Enter: CR, since LF is none in cmd."""
+        """Press Enter: CR, since cmd does not take LF for it."""
         self.press(ENTER, deadline)
 
     def _rest(self, deadline: Deadline) -> None:
@@ -104,10 +104,10 @@ class Keyboard:
         return WrongOutput(f"{name}: the guest does not show what is typed: {line!r}")
 
     def _erase(self, before: str, most: int, deadline: Deadline) -> str:
-        """Take back what was typed, up to the prompt: by backspace, since 7f deletes a word under PSReadLine.
+        """Erase what was typed, back to the prompt: by backspace, since 7f deletes a word under PSReadLine.
 
-        Backspaces are equal neighbours too, so each is seen before the next. Returns what stands there then:
-        `before`, or more blanks, where the cursor had still to move to its place as `before` was read.
+        Backspaces are equal characters too, so each must show before the next. Returns what the line shows
+        then: `before`, or more blanks if the cursor had yet to move to its place when `before` was read.
         """
         for _ in range(most):
             now = self._screen_before()
@@ -143,7 +143,7 @@ class Keyboard:
         return True
 
     def _press_one(self, line: bytes, at: int, deadline: Deadline) -> bool:
-        """Send one character of `line` after its pause; False if the deadline has come."""
+        """Pause, then send one character of `line`; return False if the deadline has come."""
         is_equal = at > 0 and line[at - 1] == line[at]
         self._sleep(self._equal_s if is_equal else self.pacing.between_s, deadline)
         if deadline.expired():
@@ -152,12 +152,12 @@ class Keyboard:
         return True
 
     def _slow_down(self) -> None:
-        """Leave more time between equal neighbours from now on: this guest loses them."""
+        """Leave more time between equal characters from now on: this guest loses them."""
         longer = (pause for pause in self.pacing.between_equal_s if pause > self._equal_s)
         self._equal_s = next(longer, self._equal_s)
 
     def _screen_before(self) -> str:
-        """Return what stands in the cursor's line now: a prompt, and what was typed so far."""
+        """Return the cursor's line now: a prompt, and what was typed so far."""
         self._screen.update()
         return self._screen.line_before_cursor()
 

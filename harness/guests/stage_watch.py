@@ -1,4 +1,4 @@
-"""How far a guest has come, forgotten when its machine begins anew."""
+"""How far a guest has booted; forgotten when its machine restarts."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from harness.play.session import Session
 from harness.scenario.stages import Stage
 
 _RESTARTS = frozenset({"RESET", "off", "started"})
-"""Marks of the machine after which a guest begins anew."""
+"""Marks of the machine after which a guest boots again."""
 
 
 class StageWatch:
     """The stage of one session's guest, for the session's thread.
 
     Attributes:
-        session: whose.
+        session: the dialogue with the guest's console.
         stage: the last stage that was seen.
     """
 
     def __init__(
         self, session: Session, *, find_boots: Callable[[bytes], Sequence[BootSign]] | None = None
     ) -> None:
-        """Take `find_boots` to read boots off the wire where no machine tells of them (a serial port)."""
+        """Use `find_boots` to detect boots in the output where no machine reports them (a serial port)."""
         self.session = session
         self.stage = Stage.FIRMWARE
         self._marks_seen = 0
@@ -39,16 +39,16 @@ class StageWatch:
         self._marks_seen = len(self.session.transcript.marks)
 
     def arrive(self, stage: Stage) -> None:
-        """Take note that the guest has come to `stage`."""
+        """Take note that the guest has reached `stage`."""
         self.stage = stage
         self.session.transcript.mark(MarkKind.STAGE, stage.value)
         self._marks_seen = len(self.session.transcript.marks)
         self._wire_seen = max(self._wire_seen, self.session.position)
 
     def resume(self) -> bool:
-        """Begin where a snapshot stood, if the machine went on from one and has not restarted since.
+        """Begin at a snapshot's stage, if the machine was forked from one and has not restarted since.
 
-        All that its guest had shown by then is consumed.
+        Everything the guest had shown by then is consumed.
         """
         marks = self.session.transcript.marks
         index = max((i for i, mark in enumerate(marks) if mark.name == FORKED), default=None)
@@ -60,21 +60,22 @@ class StageWatch:
         return True
 
     def notice_restart(self) -> bool:
-        """Forget the stage if the machine restarted since it was reached; tell whether it did.
+        """Forget the stage if the machine has restarted since it was reached; tell whether it has.
 
-        What the guest wrote before it began anew is consumed: an old prompt must not count.
+        What the guest wrote before the restart is consumed: an old prompt must not count.
         """
         marks = self.session.transcript.marks_since(self._marks_seen)
-        is_told = any(mark.name in _RESTARTS for mark in marks) or self.find_boot_on_wire() is not None
-        restarted = self.stage is not Stage.FIRMWARE and is_told
-        if restarted:
+        has_restarted = self.stage is not Stage.FIRMWARE and (
+            any(mark.name in _RESTARTS for mark in marks) or self.find_boot_on_wire() is not None
+        )
+        if has_restarted:
             self.forget()
         if self.stage is Stage.FIRMWARE:
             self.session.position = max(self.session.position, self.boot_start())
-        return restarted
+        return has_restarted
 
     def boot_start(self) -> int:
-        """Return where the present boot begins, raw, by the machine or by the wire; 0 where neither tells."""
+        """Return the raw offset at which the present boot begins, by marks or output; 0 if neither tells."""
         starts = boot_starts(self.session.transcript.marks)
         if starts:
             return starts[-1].offset
@@ -82,7 +83,7 @@ class StageWatch:
         return 0 if sign is None else sign.start
 
     def find_boot_on_wire(self) -> BootSign | None:
-        """Return the last boot since the last stage, its offset raw; None where a machine tells."""
+        """Return the last boot in the output since the last stage; None if a machine reports boots."""
         transcript = self.session.transcript
         if self._find_boots is None or boot_starts(transcript.marks):
             return None

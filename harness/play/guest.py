@@ -1,4 +1,4 @@
-"""What a scenario asks of a guest, whatever system it runs: the words that drivers share."""
+"""What every guest driver offers, whatever system the guest runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class CommandResult:
 
     Attributes:
         status: its exit status.
-        output: what it wrote, without what is not its own; line ends as the terminal made them.
+        output: what it wrote, without echo and prompt; line ends as the terminal made them.
         start, end: raw span of the output in the transcript.
     """
 
@@ -30,16 +30,16 @@ class CommandResult:
 class Guest(Protocol):
     """A guest behind a session, for the session's thread.
 
-    What a call may raise is what `Session.expect` does, and what its driver's own says.
+    Calls raise what `Session.expect` raises, and what the driver documents.
     """
 
     @property
     def session(self) -> Session:
-        """Its dialogue."""
+        """The dialogue with its console."""
         ...
 
     def reach(self, stage: Stage, deadline: Deadline) -> None:
-        """Wait for `stage` of the present boot, logging in where that takes it."""
+        """Wait for `stage` of the present boot, logging in where needed."""
         ...
 
     def restarted(self) -> None:
@@ -47,11 +47,11 @@ class Guest(Protocol):
         ...
 
     def notice(self, match: Match) -> None:
-        """Take note of what somebody else awaited and consumed."""
+        """Take note of a match that was awaited and consumed without this driver."""
         ...
 
     def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
-        """Type `line` and Enter, and wait for no answer."""
+        """Type `line` and Enter, without waiting for an answer."""
         ...
 
     def run(self, command: str, deadline: Deadline) -> CommandResult:
@@ -59,7 +59,7 @@ class Guest(Protocol):
         ...
 
     def prove_life(self, deadline: Deadline) -> None:
-        """Let it answer what it was not asked before."""
+        """Make it answer something that its console cannot have shown before."""
         ...
 
 
@@ -68,8 +68,8 @@ class SacAnswer:
     """What SAC answered to a command.
 
     Attributes:
-        lines: of its output, without page ends, events and empty edges.
-        start, end: raw span of all that came between Enter and the next prompt.
+        lines: of its output, without page ends, events, and empty lines at either end.
+        start, end: raw span of everything between Enter and the next prompt.
     """
 
     lines: tuple[bytes, ...]
@@ -91,15 +91,15 @@ class SacDialogue(Protocol):
         ...
 
     def press_keys(self, keys: bytes, deadline: Deadline) -> None:
-        """Send keys as they are."""
+        """Send keys without waiting for an echo."""
         ...
 
     def await_restart(self, deadline: Deadline) -> None:
-        """Wait until it begins anew, by the console alone, and mark that as RESET."""
+        """Wait until it restarts, judging by the console alone, and mark that as RESET."""
         ...
 
     def rejoin(self) -> None:
-        """Forget all that the console has shown, as somebody who connects late."""
+        """Forget everything the console has shown, like someone who connects late."""
         ...
 
 

@@ -1,20 +1,22 @@
-"""Judge a played scenario from its transcript alone: pure, so what is read back gives the same verdict."""
+"""Judge a played scenario from its transcript alone; pure: a transcript read back gets the same verdict."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import dropwhile, takewhile
 
 from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
 from emulator.guest_text.records import UserView
 from emulator.guest_text.sac import PROMPT
-from harness.play.alarms import alarm_of_finding, alarm_of_mark, unexpected
+from harness.play.alarms import alarm_of_finding, alarm_of_mark
 from harness.play.traces import TRACES, Sign, Traces
 from harness.play.views import PlainView
-from harness.scenario.scenario import (
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import (
     Alive,
     Ask,
     CheckDump,
@@ -26,7 +28,6 @@ from harness.scenario.scenario import (
     Reach,
     Rejoin,
     Run,
-    Scenario,
     Send,
     Shows,
     Silence,
@@ -37,21 +38,19 @@ from harness.scenario.scenario import (
 from harness.scenario.verdict import Alarm, Evidence, Injection, Reason, Status, Verdict
 from harness.signatures.model import Finding
 
-_STATUS = {"failed": Status.FAILED, "broken": Status.BROKEN, "skipped": Status.SKIPPED}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayedStep:
-    """What the transcript says of one step.
+    """What the transcript says about one step.
 
     Attributes:
         index: its number.
         step: what it was.
-        begin: the mark at its begin; None if it was not begun.
-        since: the mark at the begin of its cause (`Scenario.cause_of`); None if that was not begun.
+        begin: the mark at its beginning; None if it was not begun.
+        since: the mark at the beginning of its cause (`Scenario.cause_of`); None if that was not begun.
         end: the mark at its end; None if it never ended.
-        stimuli: the marks of what it injected; what somebody else did through the machine's control
-            socket meanwhile is not among them.
+        stimuli: the marks of what it injected, without what came through the machine's control socket
+            meanwhile.
     """
 
     index: int
@@ -70,7 +69,7 @@ class PlayedStep:
 
 
 def played_steps(scenario: Scenario, marks: Iterable[Mark]) -> tuple[PlayedStep, ...]:
-    """Return what the marks say of each step of `scenario`, in order."""
+    """Return what the marks say about each step of `scenario`, in order."""
     begins: dict[int, Mark] = {}
     ends: dict[int, Mark] = {}
     stimuli: dict[int, list[Mark]] = {}
@@ -96,11 +95,11 @@ def played_steps(scenario: Scenario, marks: Iterable[Mark]) -> tuple[PlayedStep,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A verdict, and what it rests on.
+    """A verdict, and what it is based on.
 
     Attributes:
         verdict: the verdict.
-        steps: what the transcript says of each step.
+        steps: what the transcript says about each step.
         alarms: findings and alarming marks that no step up to their place allows, by offset.
     """
 
@@ -114,14 +113,14 @@ def judge(
 ) -> Judgement:
     """Return the judgement of a played scenario.
 
-    A step counts as done only where the transcript shows what it demands; what the runner says of
-    a failure is taken over with its reason. A transcript that is not whole proves neither.
+    A step counts as done only if the transcript shows what it demands; a failure is taken over from the
+    runner with its reason. An incomplete transcript proves neither.
 
     Args:
         scenario: what was played.
         transcript: what came of it.
         findings: those of the whole transcript.
-        given: the verdict where it is known already: the lab gave up, or nothing was tried.
+        given: the verdict if it is already known: the lab gave up, or nothing was tried.
     """
     steps = played_steps(scenario, transcript.marks)
     alarms = _unexpected_alarms(scenario, steps, transcript, findings)
@@ -134,12 +133,12 @@ def _try_steps(
 ) -> Verdict:
     if transcript.truncated is not None:
         return Verdict(status=Status.BROKEN, reason=Reason.TRUNCATED, message=transcript.truncated)
-    bench = _Bench(transcript, TRACES[scenario.guest])
+    collector = _Collector(transcript, TRACES[scenario.guest])
     for played in steps:
-        verdict = bench.try_step(played)
+        verdict = collector.try_step(played)
         if verdict is not None:
-            return bench.close(verdict)
-    return bench.close(_last_word(transcript, alarms))
+            return collector.close(verdict)
+    return collector.close(_last_word(transcript, alarms))
 
 
 def _unexpected_alarms(
@@ -147,14 +146,15 @@ def _unexpected_alarms(
 ) -> tuple[Alarm, ...]:
     """Return the findings and alarming marks that no step up to their place allows, by offset.
 
-    Marks behind the last step do not count: that is how a machine ends.
+    Marks after the last step do not count: they only show that the machine was ended.
     """
     bad: list[Alarm] = []
     for finding in findings:
         if not finding.suppressed:
             alarm = alarm_of_finding(finding, transcript)
             begun = [p.index for p in steps if p.begin is not None and p.begin.offset <= alarm.start]
-            bad += unexpected([alarm], scenario.allowed(max(begun, default=0)))
+            if alarm.name not in scenario.allowed(max(begun, default=0)):
+                bad.append(alarm)
     current, waiting = 0, list[Alarm]()
     for mark in transcript.marks:
         if mark.kind is MarkKind.STEP:
@@ -162,18 +162,18 @@ def _unexpected_alarms(
             if mark.name == "end":
                 bad += waiting
                 waiting.clear()
-        elif (told := alarm_of_mark(mark)) is not None:
-            waiting += unexpected([told], scenario.allowed(current))
+        elif (raised := alarm_of_mark(mark)) is not None and raised.name not in scenario.allowed(current):
+            waiting.append(raised)
     return tuple(sorted(bad, key=lambda alarm: alarm.start))
 
 
 def _between(since: float, until: float) -> float:
-    """Return the seconds between two moments, whole microseconds as they are."""
+    """Return the seconds between two moments, to the microsecond."""
     return round(until - since, 6)
 
 
 def _moment(transcript: Transcript, offset: int, at: object = None) -> float:
-    """Return when an alarm came: a mark's moment `at`, else when its first byte arrived."""
+    """Return when an alarm was raised: `at` for a mark, else when its first byte arrived."""
     if isinstance(at, float | int):
         return float(at)
     size = len(transcript)
@@ -196,30 +196,22 @@ def _last_word(transcript: Transcript, bad: Sequence[Alarm]) -> Verdict:
     return Verdict(status=Status.PASSED)
 
 
-@dataclass(slots=True)
-class _Bench:
-    """Collects evidence while step after step is tried."""
+@dataclass
+class _Collector:
+    """Collects evidence while it tries one step after another."""
 
     transcript: Transcript
     traces: Traces
     evidence: list[Evidence] = field(default_factory=list)
     injections: list[Injection] = field(default_factory=list)
-    _view: UserView | None = None
-    _plain: PlainView | None = None
 
     def close(self, verdict: Verdict) -> Verdict:
-        """Return `verdict` with all that was collected before it."""
-        return Verdict(
-            status=verdict.status,
-            reason=verdict.reason,
-            message=verdict.message,
-            step=verdict.step,
-            evidence=(*self.evidence, *verdict.evidence),
-            injections=tuple(self.injections),
-        )
+        """Return `verdict` with everything collected before it."""
+        evidence = (*self.evidence, *verdict.evidence)
+        return replace(verdict, evidence=evidence, injections=tuple(self.injections))
 
     def try_step(self, played: PlayedStep) -> Verdict | None:
-        """Return the verdict that this step decides, or None if it is proven."""
+        """Return the verdict if this step decides it, or None if the step is proven."""
         text = describe_step(played.step)
         if played.begin is None or played.end is None:
             message = f"step {played.index} ({text}) " + (
@@ -238,32 +230,22 @@ class _Bench:
     def _prove(self, played: PlayedStep, begin: Mark, end: Mark) -> bool:  # noqa: PLR0911  # one for each kind
         match played.step:
             case Inject() as step:
-                if not played.stimuli:
-                    return False
-                start = played.stimuli[-1]
-                if step.outcome is Outcome.NO_EFFECT:
-                    return self._prove_nothing(step, start, end)
-                return self._prove_expected(step.effects, start, end, since=start)
+                return self._prove_injected(step, played.stimuli, end)
             case Expect() as step:
                 return self._prove_expected(step.effects, begin, end, since=played.since or begin)
             case Run() as step:
                 return self._prove_run(step, end)
             case Reach() as step:
                 return self._prove_reach(step, end)
-            case Alive() | Silence() as step:
-                return self._prove_condition(step, begin, end)
-            case Send() as step:
-                return self._prove_typed(step, step.line.encode() + b"\r", begin, end)
-            case Keys() | Ask() | Rejoin() | CheckDump() as step:
-                return self._prove_sac(step, begin, end)
-
-    def _prove_sac(self, step: Keys | Ask | Rejoin | CheckDump, begin: Mark, end: Mark) -> bool:
-        match step:
-            case Keys():
-                return self._prove_typed(step, step.keys.encode(), begin, end)
-            case Ask():
+            case Alive() as step:
+                return self._prove_alive(step, begin, end)
+            case Silence() as step:
+                return self._prove_silence(step, end)
+            case Send() | Keys() as step:
+                return self._prove_typed(step, begin, end)
+            case Ask() as step:
                 return self._prove_answer(step, begin, end)
-            case Rejoin() | CheckDump():
+            case Rejoin() | CheckDump() as step:
                 return self._prove_mark(step, begin, end)
 
     def _prove_reach(self, step: Reach, end: Mark) -> bool:
@@ -278,16 +260,9 @@ class _Bench:
                 start = passed[1]
         return self._cite_sign(step, signs[-1], start, end.offset)
 
-    def _prove_alive(self, begin: Mark, end: Mark) -> bool:
+    def _prove_alive(self, step: Alive, begin: Mark, end: Mark) -> bool:
         answer = self.traces.alive(self._typed_between(begin, end))
-        return answer is not None and self._cite_sign(Alive(), answer, _consumed(begin), end.offset)
-
-    def _prove_condition(self, step: Alive | Silence, begin: Mark, end: Mark) -> bool:
-        match step:
-            case Alive():
-                return self._prove_alive(begin, end)
-            case Silence():
-                return self._prove_silence(step, end)
+        return answer is not None and self._cite_sign(step, answer, _consumed(begin), end.offset)
 
     def _prove_silence(self, step: Silence, end: Mark) -> bool:
         size = len(self.transcript)
@@ -295,8 +270,9 @@ class _Bench:
         self._cite(describe_step(step), end.offset, end.offset, end.at)
         return _between(last, end.at) >= step.for_s
 
-    def _prove_typed(self, step: Step, keys: bytes, begin: Mark, end: Mark) -> bool:
-        if keys not in self._typed_between(begin, end):
+    def _prove_typed(self, step: Send | Keys, begin: Mark, end: Mark) -> bool:
+        keys = f"{step.line}\r" if isinstance(step, Send) else step.keys
+        if keys.encode() not in self._typed_between(begin, end):
             return False
         self._cite(describe_step(step), end.offset, end.offset, end.at)
         return True
@@ -311,7 +287,7 @@ class _Bench:
         return all(self._search(one.compiled(), *span, view=View.PLAIN) is not None for one in step.shows)
 
     def _prove_mark(self, step: Rejoin | CheckDump, begin: Mark, end: Mark) -> bool:
-        """Take what the host read of the disk, which no byte of the console shows."""
+        """Go by what the host read from the disk, which the console does not show."""
         if isinstance(step, CheckDump):
             since = dropwhile(lambda mark: mark is not begin, self._marks_until(end))
             read = [mark for mark in since if mark.kind is MarkKind.LAB and mark.name == "dump"]
@@ -321,7 +297,7 @@ class _Bench:
         return True
 
     def _typed_between(self, begin: Mark, end: Mark) -> bytes:
-        """Return what was typed from `begin` to `end`: by place too, where moments are equal."""
+        """Return what was typed from `begin` to `end`; by place as well, since moments may be equal."""
         return b"".join(
             typed.data
             for typed in self.transcript.typed
@@ -344,7 +320,12 @@ class _Bench:
                 self._cite(expected.says, mark.offset, mark.offset, mark.at)
         return True
 
-    def _prove_nothing(self, step: Inject, start: Mark, end: Mark) -> bool:
+    def _prove_injected(self, step: Inject, stimuli: Sequence[Mark], end: Mark) -> bool:
+        if not stimuli:
+            return False
+        start = stimuli[-1]
+        if step.outcome is not Outcome.NO_EFFECT:
+            return self._prove_expected(step.effects, start, end, since=start)
         if any(self._find(shows, start.offset, end.offset) for shows in step.unless):
             return False
         self._cite(f"{step.stimulus.name} has no effect", start.offset, end.offset, end.at)
@@ -379,23 +360,23 @@ class _Bench:
         if view is View.RAW:
             match = pattern.search(self.transcript.read(start, end))
             return None if match is None else (start + match.start(), start + match.end())
-        text = self._plain_view() if view is View.PLAIN else self._user_view()
+        text = self._plain_view if view is View.PLAIN else self._user_view
         first = text.user_offset(start)
         match = pattern.search(text.read(first, text.user_offset(end)))
         return None if match is None else text.raw_span(first + match.start(), first + match.end())
 
+    @cached_property
     def _plain_view(self) -> PlainView:
-        if self._plain is None:
-            self._plain = PlainView()
-            self._plain.feed(self.transcript.read())
-        return self._plain
+        view = PlainView()
+        view.feed(self.transcript.read())
+        return view
 
+    @cached_property
     def _user_view(self) -> UserView:
-        if self._view is None:
-            self._view = UserView()
-            self._view.feed(self.transcript.read())
-            self._view.flush()
-        return self._view
+        view = UserView()
+        view.feed(self.transcript.read())
+        view.flush()
+        return view
 
     def _signal(self, name: str, start: Mark, end: Mark) -> Mark | None:
         kinds = {MarkKind.QMP, MarkKind.MACHINE}
@@ -403,7 +384,7 @@ class _Bench:
         return next((mark for mark in since if mark.kind in kinds and mark.name == name), None)
 
     def _marks_until(self, end: Mark) -> Iterable[Mark]:
-        # By their order: stamps of a kept transcript are rounded, and may be equal.
+        # By their order, since the stamps of a kept transcript are rounded and may be equal.
         return takewhile(lambda mark: mark is not end, self.transcript.marks)
 
     def _note_injection(self, played: PlayedStep) -> None:
@@ -417,7 +398,7 @@ class _Bench:
         )
 
     def _first_observed(self, played: PlayedStep) -> float | None:
-        """Return when the first of what an injection expects, or must not do, was seen, or None."""
+        """Return when the first expected or forbidden effect of an injection appeared, or None."""
         step, end = played.step, played.end
         if not isinstance(step, Inject) or end is None:
             return None
@@ -437,7 +418,7 @@ class _Bench:
 
 
 def _consumed(mark: Mark) -> int:
-    """Return from where what a step awaits may stand: behind all that was consumed before it."""
+    """Return where a step begins to look: after everything consumed before it."""
     return int(str(mark.detail.get("from", mark.offset)))
 
 
@@ -450,7 +431,7 @@ def _blamed(played: PlayedStep, detail: Mapping[str, object], transcript: Transc
         at = _moment(transcript, start, alarm.get("at"))
         proof = (Evidence(says=str(alarm["title"]), start=start, end=int(alarm["end"]), at=at),)
     return Verdict(
-        status=_STATUS[played.outcome],
+        status=Status(played.outcome),
         reason=Reason(str(detail["reason"])),
         message=str(detail["message"]),
         step=played.index,

@@ -1,4 +1,4 @@
-"""Play a scenario on a target: do its steps, wait for what they expect, mark all of it on the timeline."""
+"""Play a scenario on a target: do its steps, wait for what they expect, and mark it all on the timeline."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
-from emulator.console.marks import MarkKind, boot_starts
+from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.errors import EmulatorError
 from emulator.sac.image import read_sac_dump
 from harness.play.guest import Guest, OpenGuest, SacDialogue
-from harness.play.inject import inject
 from harness.play.session import Session
 from harness.play.target import Target
 from harness.scenario.errors import (
@@ -25,7 +24,8 @@ from harness.scenario.errors import (
     UnwantedEffect,
     WrongOutput,
 )
-from harness.scenario.scenario import (
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import (
     Alive,
     Ask,
     CheckDump,
@@ -37,22 +37,56 @@ from harness.scenario.scenario import (
     Reach,
     Rejoin,
     Run,
-    Scenario,
     Send,
     Shows,
     Silence,
     Step,
     describe_step,
 )
-from harness.scenario.stimulus import Button, Press
+from harness.scenario.stimulus import Button, Nmi, Press, Stimulus, SysRq, Via
 from harness.scenario.verdict import Reason
+
+
+def inject(stimulus: Stimulus, target: Target, session: Session, deadline: Deadline) -> Mark:
+    """Inject `stimulus` and return the mark made just before it; its effects are for others to detect.
+
+    Raises:
+        Unsupported: the target can't do it.
+        ControlError, ConsoleClosed, DeadlineExceeded: the lab failed on the way.
+        ExpectTimeout: typing the request into the shell had no echo.
+    """
+    target.require(stimulus.needs)
+    mark = session.transcript.mark(MarkKind.STIMULUS, stimulus.name)
+    match stimulus:
+        case Nmi():
+            target.control.nmi(deadline)
+        case Press():
+            _press(stimulus.button, target, deadline)
+        case SysRq(via=Via.BREAK):
+            target.control.sysrq(stimulus.key, deadline)
+        case SysRq(via=Via.KEYBOARD):
+            target.control.press_keys(("alt", "sysrq", stimulus.key), deadline)
+        case SysRq():
+            session.send_line(f"echo {stimulus.key} > /proc/sysrq-trigger".encode(), deadline)
+    return mark
+
+
+def _press(button: Button, target: Target, deadline: Deadline) -> None:
+    act = {
+        Button.RESET: target.control.reset,
+        Button.POWER_BUTTON: target.control.power_button,
+        Button.POWER_OFF: target.control.power_off,
+        Button.POWER_ON: target.control.power_on,
+    }[button]
+    act(deadline)
+
 
 _RESTARTS = frozenset({Button.RESET, Button.POWER_OFF, Button.POWER_ON})
 _SETTLE_S = 0.3
-"""Quiet after which a dying guest's text is taken for whole, in seconds."""
+"""Seconds of silence after which a dying guest's output counts as complete."""
 _SETTLE_MOST_S = 2.0
 DELAYED = "delayed"
-"""Name of the mark in a step that was made to wait."""
+"""Name of the mark in a step that was delayed."""
 
 
 @dataclass(slots=True)
@@ -61,12 +95,12 @@ class Player:
 
     Attributes:
         scenario: what to play.
-        target: on what; it must be powered on.
+        target: where to play it; it must be powered on.
         open_guest: makes the guest's driver.
         clock: what every wait is measured with.
         time_scale: factor on every step's time, for slow hosts.
         time_limit_s: seconds that all steps together may take.
-        delays: seconds to wait before a step is done, by its index; the step's own time begins after it.
+        delays: seconds to wait before a step, by its index; the step's own time begins after that.
         on_step: called with each step's number and text as it begins.
     """
 
@@ -97,7 +131,7 @@ class Player:
         text = describe_step(step)
         self.on_step(index, text)
         transcript = guest.session.transcript
-        # What came before this moment and nobody has consumed is still to be seen by this step.
+        # Output that came before this moment and was not consumed is still for this step to see.
         begin = {"index": index, "step": text, "from": guest.session.position}
         if self.scenario.cause_of(index) == index:
             self._since = len(transcript.marks)
@@ -143,7 +177,7 @@ class Player:
             session.skip()
             share = deadline.remaining() / (step.attempts - attempt + 1)
             mark = inject(step.stimulus, self.target, session, deadline)
-            # What came before the mark is no effect of it.
+            # Output before the mark cannot be an effect of the stimulus.
             session.position = max(session.position, mark.offset)
             since = session.transcript.marks.index(mark)
             if isinstance(step.stimulus, Press) and step.stimulus.button in _RESTARTS:
@@ -208,21 +242,21 @@ def _await_expected(effects: tuple[Expected, ...], guest: Guest, deadline: Deadl
     for expected in effects:
         if isinstance(expected, Shows):
             guest.notice(session.expect(expected.compiled(), deadline, view=expected.view))
-        elif expected.name == "RESET" and isinstance(guest, SacDialogue) and not _is_told(session):
+        elif expected.name == "RESET" and isinstance(guest, SacDialogue) and not _reports_restarts(session):
             guest.await_restart(deadline)
         else:
             session.wait_mark(frozenset({expected.name}), deadline, since=since)
 
 
-def _is_told(session: Session) -> bool:
-    """Tell whether a machine says beside the console when it restarts; a serial port has none that does."""
+def _reports_restarts(session: Session) -> bool:
+    """Tell whether restarts are reported outside the console; for a serial port, nothing reports them."""
     return bool(boot_starts(session.transcript.marks))
 
 
 def _await_nothing(step: Inject, guest: Guest, quiet: Deadline) -> None:
     for view in dict.fromkeys(shows.view for shows in step.unless):
         unwanted = [shows for shows in step.unless if shows.view is view]
-        try:  # a second view is searched once the quiet is over, from the same place
+        try:  # another view is searched after the quiet time, from the same place
             match = guest.session.expect([shows.compiled() for shows in unwanted], quiet, view=view)
         except ExpectTimeout:
             continue
@@ -244,7 +278,7 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
 
 
 def _blame(error: Exception) -> dict[str, object]:
-    """Return what the end mark of a step says of `error`: whose fault, why, and what stood there."""
+    """Return what the end mark of a step says about `error`: whose fault it is, why, and the evidence."""
     outcome = "broken"
     if isinstance(error, GuestError):
         outcome = "failed"

@@ -1,4 +1,4 @@
-"""What a terminal would show: for menus and full-screen programs, where the order of bytes says little."""
+"""What a terminal would show; for menus and full-screen programs, where the order of bytes says little."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pyte
 
 from emulator.clock import Deadline
 from emulator.errors import ConsoleClosed
-from harness.play.session import Session
+from harness.play.session import Moment, Session
 from harness.scenario.errors import ExpectTimeout
-from harness.scenario.scenario import View
+from harness.scenario.steps import View
 
 COLUMNS, ROWS = 80, 24
 _PIECE = 65536
 _LONGEST_SEQUENCE = 4096
 _TOKEN = re.compile(
-    rb"(?P<string>\x1b[P_^X].*?(?:\x1b\\|\x07))"  # DCS and its like; pyte 0.8.2 would show what is in them
+    rb"(?P<string>\x1b[P_^X].*?(?:\x1b\\|\x07))"  # DCS and similar; pyte 0.8.2 would show their content
     rb"|\x1b\[(?P<csi>[0-?]*)[ -/]*(?P<final>[@-~])"
     rb"|\x1b[^\[P_^X]"
     rb"|[^\x1b]+",
@@ -40,13 +40,13 @@ class CursorPlace:
 
 
 class Screen:
-    """An 80x24 terminal that looks on; it answers no question of the guest (docs/facts/parts.md 8).
+    """An 80x24 terminal that only watches: it answers none of the guest's queries (docs/facts/parts.md 8).
 
-    Reading it consumes nothing of the session. Bytes behind an alarm that nobody allowed are not shown.
+    Reading it consumes nothing of the session. Bytes after an alarm that is not allowed are not shown.
     For the session's thread.
 
     Attributes:
-        session: whose console and allowed alarms.
+        session: the console and its allowed alarms.
         position: raw offset up to which output is shown.
     """
 
@@ -62,7 +62,7 @@ class Screen:
     # -- what is shown -------------------------------------------------------------------------
 
     def update(self) -> None:
-        """Show all that has come."""
+        """Show everything that has come."""
         self.session.listener.update()
         end = self.session.readable(self.position, View.RAW)
         while data := self.session.transcript.read(self.position, min(end, self.position + _PIECE)):
@@ -70,7 +70,7 @@ class Screen:
             self._show(data)
 
     def lines(self) -> tuple[str, ...]:
-        """Return what stands on each row, without blanks at its end."""
+        """Return the text of each row, without trailing blanks."""
         return tuple(line.rstrip() for line in self._screen.display)
 
     @property
@@ -81,14 +81,14 @@ class Screen:
         )
 
     def before_cursor(self, count: int) -> str:
-        """Return the `count` characters before the cursor, over row ends; fewer at the top of the screen."""
+        """Return the `count` characters before the cursor, across rows; fewer at the top of the screen."""
         rows = self._screen.display[: self._screen.cursor.y]
         here = self._screen.display[self._screen.cursor.y][: self._screen.cursor.x]
         shown = "".join(rows) + str(here)
         return shown[max(0, len(shown) - count) :]
 
     def line_before_cursor(self) -> str:
-        """Return what stands in the cursor's line up to the cursor; rows that are full go on in the next."""
+        """Return the text of the cursor's line up to the cursor; a full row continues in the next."""
         first = self._screen.cursor.y
         while first > 0 and not str(self._screen.display[first - 1]).endswith(" "):
             first -= 1
@@ -97,7 +97,7 @@ class Screen:
         )
 
     def highlighted_row(self) -> int | None:
-        """Return the row with the most cells in reverse video (or black on white), None without any."""
+        """Return the row with the most cells in reverse video (or black on white); None if there are none."""
         counts = [self._highlighted(row) for row in range(self._screen.lines)]
         return counts.index(max(counts)) if any(counts) else None
 
@@ -109,45 +109,40 @@ class Screen:
         Args:
             wanted: text or a pattern that a row must contain, or a predicate on the screen.
             deadline: when to give up.
-            says: what is awaited, for messages.
+            says: what `wanted` is, for messages.
 
         Raises:
-            ExpectTimeout: it did not show; the screen is in a note.
+            ExpectTimeout: it did not appear; the screen is in a note.
             GuestDied: an alarm came first (GuestLeft for a reset or power-off).
             MachineGone: the machine ended unasked.
             ConsoleClosed: the transcript ended.
         """
-        shows, transcript = _predicate(wanted), self.session.transcript
-        awaited, began = says or _described(wanted), transcript.now()
-        while True:
-            version, late, closed = transcript.version, deadline.expired(), transcript.closed
+        shows, transcript, began = _predicate(wanted), self.session.transcript, self.session.transcript.now()
+        awaited = f"{says or _described(wanted)} on the screen"
+
+        def look(_: Moment) -> bool | None:
             self.update()
-            if shows(self):
-                return
-            self.session.raise_alarm(f"awaiting {awaited} on the screen")
+            return shows(self) or None
+
+        def missed(closed: str | None) -> Exception:
             if closed is not None:
-                raise ConsoleClosed(
-                    f"{transcript.name}: awaited {awaited} on the screen, but the console ended: {closed}"
-                )
-            if late:
-                raise self._late(awaited, transcript.now() - began)
-            transcript.wait_change(version, deadline)
+                return ConsoleClosed(f"{transcript.name}: awaited {awaited}, but the console ended: {closed}")
+            seconds = transcript.now() - began
+            error = ExpectTimeout(
+                f"{transcript.name}: awaited {awaited}, which did not show in {seconds:.1f} s"
+            )
+            error.add_note("\n".join(line for line in self.lines() if line))
+            return error
+
+        self.session.wait(look, deadline, doing=f"awaiting {awaited}", missed=missed)
 
     # -- inside --------------------------------------------------------------------------------
-
-    def _late(self, awaited: str, seconds: float) -> ExpectTimeout:
-        name = self.session.transcript.name
-        error = ExpectTimeout(
-            f"{name}: awaited {awaited} on the screen, which did not show in {seconds:.1f} s"
-        )
-        error.add_note("\n".join(line for line in self.lines() if line))
-        return error
 
     def _show(self, data: bytes) -> None:
         data, position = self._held + data, 0
         while position < len(data):
             token = _TOKEN.match(data, position)
-            if token is None:  # a sequence that has not ended yet, or is none
+            if token is None:  # an unfinished sequence, or none at all
                 if len(data) - position < _LONGEST_SEQUENCE:
                     break
                 position += 1
@@ -164,7 +159,7 @@ class Screen:
             data = b"\x1b[" + _SUBPARAMETER.sub(b"", token["csi"]) + b"m"
         try:
             self._stream.feed(data)
-        except Exception:  # noqa: BLE001  # pyte trips over some garbage; it has reset its parser by then
+        except Exception:  # noqa: BLE001  # pyte trips over some garbage, but has reset its parser by then
             return
 
     def _highlighted(self, row: int) -> int:

@@ -1,14 +1,13 @@
-"""pexpect over a transcript: every wait is armed with death, every match is a value with byte spans."""
+"""pexpect over a transcript: the guest's death ends any wait, and a match is a value with byte spans."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-import pexpect
 from pexpect.spawnbase import SpawnBase
 
 from emulator.clock import Deadline
@@ -18,13 +17,13 @@ from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, MachineGone, StateError
 from emulator.guest_text.printable import escape
 from emulator.guest_text.records import UserView, held_tail
-from harness.play.alarms import GONE, OFF, RESET, SHUTDOWN
-from harness.play.listener import Listener
+from harness.play.alarms import GONE, OFF, RESET, SHUTDOWN, Listener
 from harness.play.views import PlainView
 from harness.scenario.errors import ExpectTimeout, GuestDied, GuestLeft
-from harness.scenario.scenario import View
+from harness.scenario.steps import View
 from harness.scenario.verdict import Alarm
 
+T = TypeVar("T")
 _LINE_MOST = 200
 
 
@@ -37,16 +36,16 @@ def show_tail(transcript: Transcript, lines: int) -> str:
 
 MAXREAD = 65536
 SEARCH_WINDOW = 2 * MAXREAD
-"""Smaller than twice MAXREAD silently loses matches (docs/facts/parts.md 2)."""
+"""Less than twice MAXREAD silently loses matches (docs/facts/parts.md 2)."""
 FIFO_BYTES = 16
-"""What a 16550 holds: more than that unechoed may be lost on its way."""
+"""What a 16550 holds: if more than that is unechoed, some may be lost."""
 ECHO_S = 5.0
-"""Seconds that an echo may take; a terminal gives it in milliseconds."""
+"""Seconds that an echo may take; it usually takes milliseconds."""
 
 _BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|\x1b\[[0-9;?]*[A-Za-z])*"
 """What a line editor may put between two echoed bytes where the line wraps (readline: space and CR)."""
 _SOME_ECHO = rb"[^\r\n]{0,40}?"
-"""How a guest shows what is not plain ASCII."""
+"""How a guest may echo what is not plain ASCII."""
 
 
 if TYPE_CHECKING:
@@ -76,42 +75,66 @@ class Match:
     end: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When a transcript is looked at.
+
+    Attributes:
+        late: whether the deadline had come by then.
+        closed: why the transcript had ended by then; None if it had not.
+    """
+
+    late: bool
+    closed: str | None
+
+
+def watch_changes(transcript: Transcript, deadline: Deadline) -> Iterator[Moment]:
+    """Yield at once and after every change of `transcript`: the loop in every wait on a console.
+
+    The last moment is the first that is late or finds the transcript closed. Each is taken before the
+    caller looks, so what came in time is always seen.
+    """
+    while True:
+        version = transcript.version
+        moment = Moment(late=deadline.expired(), closed=transcript.closed)
+        yield moment
+        if moment.late or moment.closed is not None:
+            return
+        transcript.wait_change(version, deadline)
+
+
 class Session:
     """One dialogue with a console, for the thread that owns it.
 
     Attributes:
         channel: the console.
-        listener: what raises alarms.
+        listener: raises alarms.
         position: raw offset up to which output has been consumed.
+        allowed: names of the alarms that do not end a wait now.
     """
 
     def __init__(self, channel: Channel, *, start: int = 0) -> None:
         self.channel = channel
         self.listener = Listener(channel.transcript, start=start)
         self.position = start
-        self._allowed: frozenset[str] = frozenset()
+        self.allowed: frozenset[str] = frozenset()
 
     @property
     def transcript(self) -> Transcript:
         """The console's transcript."""
         return self.channel.transcript
 
-    @property
-    def allowed(self) -> frozenset[str]:
-        """The alarms that do not end a wait now."""
-        return self._allowed
-
     @contextmanager
     def expecting(self, *names: str) -> Iterator[None]:
         """Allow alarms by name within the block: rule ids of signatures, or `harness.play.alarms.NAMES`."""
-        before = self._allowed
-        self._allowed = before | frozenset(names)
+        before = self.allowed
+        self.allowed = before | frozenset(names)
         try:
             yield
         finally:
             self.listener.update()
-            self.listener.first_unexpected(self._allowed)  # what is allowed here stays so
-            self._allowed = before
+            self.listener.first_unexpected(self.allowed)  # what is allowed here stays allowed
+            self.allowed = before
 
     def skip(self) -> None:
         """Consume all output so far without looking for anything in it."""
@@ -121,7 +144,7 @@ class Session:
         """Look at what has come so far.
 
         Raises:
-            GuestDied: there is an alarm that nobody allowed (GuestLeft for a reset or power-off).
+            GuestDied: there is an alarm that is not allowed (GuestLeft for a reset or power-off).
             MachineGone: the machine ended unasked.
         """
         self.listener.update()
@@ -134,15 +157,15 @@ class Session:
         *,
         view: View = View.RAW,
     ) -> Match:
-        """Wait for the first of `patterns` behind the session's place, and consume up to its end.
+        """Wait for the first of `patterns` after the session's place, and consume up to its end.
 
-        A pattern should end in something that the guest surely sends: `[0-9]+` at the end matches
-        what the chunking gives (docs/facts/parts.md 2).
+        A pattern should end in something that the guest is certain to send: `[0-9]+` at the end matches
+        whatever the chunking gives (docs/facts/parts.md 2).
 
         Raises:
             ExpectTimeout: none came before the deadline; nothing is consumed.
             GuestDied: an alarm came first (GuestLeft for a reset or power-off); nothing is consumed.
-                What stands before the alarm in the stream still matches, what stands behind it never.
+                Output before the alarm still matches, output after it never does.
             MachineGone: the machine ended unasked.
             ConsoleClosed: the transcript ended.
         """
@@ -152,8 +175,8 @@ class Session:
     def wait_mark(self, names: frozenset[str], deadline: Deadline, *, since: int) -> Mark:
         """Wait for a QMP or machine mark with one of `names`, from mark number `since` on.
 
-        The alarm that this mark itself may raise does not end this wait, but it stays for later
-        ones unless it is allowed.
+        The alarm that this mark itself may raise does not end this wait; unless it is allowed, it ends the
+        next one.
 
         Raises:
             ExpectTimeout: none came before the deadline.
@@ -161,27 +184,20 @@ class Session:
             MachineGone: the machine ended unasked.
             ConsoleClosed: the transcript ended.
         """
-        awaited, began = " or ".join(sorted(names)), self.transcript.now()
-        while True:
-            version, late = self.transcript.version, deadline.expired()
-            closed = self.transcript.closed
-            self.listener.update()
+
+        def look(_: Moment) -> Mark | None:
             mark = next((m for m in self.transcript.marks_since(since) if _is_signal(m, names)), None)
-            alarm = self.listener.first_unexpected(self._allowed)
-            if mark is not None and (alarm is None or alarm.start >= mark.offset):
-                return mark
-            self.raise_alarm(f"awaiting {awaited}")
-            if closed is not None:
-                raise ConsoleClosed(f"{self._where()}: awaited {awaited}, but the console ended: {closed}")
-            if late:
-                raise self._late(awaited, began)
-            self.transcript.wait_change(version, deadline)
+            alarm = self.listener.first_unexpected(self.allowed)
+            return None if mark is not None and alarm is not None and alarm.start < mark.offset else mark
+
+        awaited = " or ".join(sorted(names))
+        return self.wait(look, deadline, doing=f"awaiting {awaited}", missed=self.missing(awaited))
 
     def send(self, data: bytes, deadline: Deadline, *, echo: bool = True) -> None:
         """Type `data`, no faster than a UART takes it.
 
-        With `echo` each run of FIFO_BYTES waits for its echo, which is consumed; without, bytes are
-        handed over at once (passwords, full-screen programs, a flooded console).
+        With `echo` each run of FIFO_BYTES waits for its echo, which is consumed; without it, all bytes are
+        sent at once (passwords, full-screen programs, a flooded console).
 
         Raises:
             ExpectTimeout: an echo did not come within ECHO_S.
@@ -205,70 +221,94 @@ class Session:
     def wait_quiet(self, seconds: float, deadline: Deadline) -> bool:
         """Wait until the guest has written nothing for `seconds`; False if the deadline comes first."""
         while True:
-            size = len(self.transcript)
-            pause = Deadline.after(seconds, deadline.clock)
-            most = deadline.sooner(seconds)
-            version = self.transcript.version
-            while not most.expired() and len(self.transcript) == size and self.transcript.closed is None:
-                version = self.transcript.wait_change(version, most)
-            if len(self.transcript) == size and (pause.expired() or self.transcript.closed is not None):
+            size, pause = len(self.transcript), Deadline.after(seconds, deadline.clock)
+            moments = watch_changes(self.transcript, deadline.sooner(seconds))
+            is_quiet = all(len(self.transcript) == size for _ in moments)
+            if is_quiet and (pause.expired() or self.transcript.closed is not None):
                 return True
             if deadline.expired():
                 return False
 
+    def wait(
+        self,
+        look: Callable[[Moment], T | None],
+        deadline: Deadline,
+        *,
+        doing: str,
+        missed: Callable[[str | None], Exception],
+    ) -> T:
+        """Wait until `look` finds something, and return that; alarms can end such a wait.
+
+        Args:
+            look: called once the listener knows everything new; returns None to go on waiting.
+            deadline: when to give up.
+            doing: what is being done, for the message of an alarm.
+            missed: makes the error if nothing was found, from why the console ended; None at the deadline.
+
+        Raises:
+            GuestDied: an alarm that is not allowed came first (GuestLeft for a reset or power-off).
+            MachineGone: the machine ended unasked.
+        """
+        for moment in watch_changes(self.transcript, deadline):
+            self.listener.update()
+            found = look(moment)
+            if found is not None:
+                return found
+            self.raise_alarm(doing)
+        raise missed(moment.closed)
+
+    def missing(self, awaited: str) -> Callable[[str | None], Exception]:
+        """Return the `missed` of a `wait` for `awaited` that begins now."""
+        began = self.transcript.now()
+
+        def missed(closed: str | None) -> Exception:
+            if closed is not None:
+                return ConsoleClosed(f"{self._where()}: awaited {awaited}, but the console ended: {closed}")
+            error = ExpectTimeout(
+                f"{self._where()}: awaited {awaited}, which did not come"
+                f" in {self.transcript.now() - began:.1f} s; last came {show_tail(self.transcript, 1)!r}"
+            )
+            error.add_note(show_tail(self.transcript, 15))
+            return error
+
+        return missed
+
     def _expect(
         self, wanted: list[re.Pattern[bytes]], deadline: Deadline, *, view: View, awaited: str
     ) -> Match:
-        began = self.transcript.now()
         spawn = _CursorSpawn(self, deadline, view=view, awaited=awaited)
-        try:
-            index = spawn.expect([*wanted], timeout=None)  # the deadline is kept by the spawn
-        except pexpect.TIMEOUT:
-            raise self._late(awaited, began) from None
-        except pexpect.EOF:
-            raise ConsoleClosed(
-                f"{self._where()}: awaited {awaited}, but the console ended: {self.transcript.closed}"
-            ) from None
-        match = spawn.to_match(index)
+        match = spawn.to_match(spawn.expect([*wanted], timeout=None))  # the spawn keeps the deadline
         self.position = match.end
         return match
 
     # -- for the spawn below -------------------------------------------------------------------
 
     def readable(self, start: int, view: View) -> int:
-        """Return up to where (in `view`) bytes may be read now: an alarm's start, or all that came."""
-        alarm = self.listener.first_unexpected(self._allowed)
+        """Return the offset (in `view`) up to which bytes may be read now: an alarm's start, or the end."""
+        alarm = self.listener.first_unexpected(self.allowed)
         seen = self.seen(view)
         if seen is None:
             return self.listener.heard if alarm is None else max(start, alarm.start)
         return len(seen) if alarm is None else max(start, seen.user_offset(alarm.start))
 
     def seen(self, view: View) -> UserView | PlainView | None:
-        """Return what maps `view` to raw offsets; None for the raw bytes themselves."""
+        """Return the view that maps its offsets to raw ones; None for the raw bytes themselves."""
         if view is View.RAW:
             return None
         return self.listener.view if view is View.USER else self.listener.plain
 
     def raise_alarm(self, doing: str) -> None:
-        """Raise if there is an alarm that nobody allowed; as `check` without looking anew."""
-        alarm = self.listener.first_unexpected(self._allowed)
+        """Raise if there is an alarm that is not allowed; like `check`, but without looking again."""
+        alarm = self.listener.first_unexpected(self.allowed)
         if alarm is not None:
             raise _death(alarm, f"{self._where()}, {doing}: {alarm.title}", self.transcript)
-
-    def _late(self, awaited: str, began: float) -> ExpectTimeout:
-        error = ExpectTimeout(
-            f"{self._where()}: awaited {awaited}, which did not come"
-            f" in {self.transcript.now() - began:.1f} s; last came {show_tail(self.transcript, 1)!r}"
-        )
-        error.add_note(show_tail(self.transcript, 15))
-        return error
 
     def _where(self) -> str:
         return f"{self.transcript.name} at byte {len(self.transcript)}, {self.transcript.now():.1f} s"
 
 
 class _CursorSpawn(_BytesSpawn):
-    """pexpect's view of a session: reads from its place, ends where an alarm stands.
+    """pexpect's view of a session: it reads from the session's place up to the first alarm.
 
     pexpect's own timeout is not used: it runs on another clock, and gives up with bytes unread.
     """
@@ -279,7 +319,8 @@ class _CursorSpawn(_BytesSpawn):
         self._session = session
         self._deadline = deadline
         self._view = view
-        self._awaited = awaited
+        self._doing = f"awaiting {awaited}"
+        self._missed = session.missing(awaited)
         self._last: int | None = None
         session.listener.update()
         self._seen = session.seen(view)
@@ -287,25 +328,15 @@ class _CursorSpawn(_BytesSpawn):
         self._next = self._base
 
     def read_nonblocking(self, size: int = 1, timeout: float | None = None) -> bytes:
-        """Return what is there, or wait; pexpect's name, though it does block."""
+        """Return what is there, or wait for it; the name is pexpect's, but it does block."""
         del timeout  # the deadline is the session's
         session = self._session
-        while True:
-            version, late = session.transcript.version, self._deadline.expired()
-            closed = session.transcript.closed is not None
-            session.listener.update()
-            end = session.readable(self._next, self._view)
-            if late:
-                # What came in time still counts; a flood must not carry the wait past its deadline.
-                end = self._last = end if self._last is None else min(end, self._last)
-            if end > self._next:
-                return self._take(min(end, self._next + size))
-            session.raise_alarm(f"awaiting {self._awaited}")
-            if closed:
-                raise pexpect.EOF("the transcript is closed")
-            if late:
-                raise pexpect.TIMEOUT("the deadline has come")
-            session.transcript.wait_change(version, self._deadline)
+        return session.wait(
+            lambda moment: self._take(size, late=moment.late),
+            self._deadline,
+            doing=self._doing,
+            missed=self._missed,
+        )
 
     def to_match(self, index: int) -> Match:
         """Return the last match with raw offsets.
@@ -328,10 +359,17 @@ class _CursorSpawn(_BytesSpawn):
             end=span[1],
         )
 
-    def _take(self, end: int) -> bytes:
+    def _take(self, size: int, *, late: bool) -> bytes | None:
+        """Return the next bytes, at most `size`; None if there are none to read."""
+        end = self._session.readable(self._next, self._view)
+        if late:
+            # What came in time still counts; a flood must not carry the wait past its deadline.
+            end = self._last = end if self._last is None else min(end, self._last)
+        if end <= self._next:
+            return None
         source = self._session.transcript if self._seen is None else self._seen
-        data = source.read(self._next, end)
-        self._next = end
+        data = source.read(self._next, min(end, self._next + size))
+        self._next += len(data)
         return data
 
 
@@ -347,26 +385,26 @@ def _shown(wanted: list[re.Pattern[bytes]]) -> str:
 
 
 def _runs(data: bytes) -> Iterator[bytes]:
-    """Cut `data` into runs of at most FIFO_BYTES whose echo can be told from a kernel record's head."""
+    """Cut `data` into runs of at most FIFO_BYTES whose echo can't be mistaken for a kernel record's start."""
     while data:
         run = data[:FIFO_BYTES]
         held = held_tail(run)
         if 0 < held < len(run):
-            run = run[:-held]  # "if [" ends in what may begin a record; the next run shows that it does not
+            run = run[:-held]  # "if [" ends like the start of a record; the next run shows that it is none
         yield run
         data = data[len(run) :]
 
 
 def _echo_of(run: bytes) -> bytes | None:
-    """Return the pattern of `run` echoed by a terminal; None where nothing certain is echoed.
+    """Return the pattern of a terminal's echo of `run`; None if its echo can't be predicted.
 
-    How a control character or a byte of UTF-8 is shown is the guest's affair.
+    How control characters and UTF-8 are echoed is up to the guest.
     """
     if run in (b"\r", b"\n"):
         return rb"\r\n"
     plain = [word for word in re.split(rb"[^\x20-\x7e]+", run) if word]
     if not plain or held_tail(run):
-        return None  # a bare "[": its echo can't be told from a record's head before more comes
+        return None  # a bare "[": until more comes, its echo may be the start of a record
     shown = [_BETWEEN_ECHOES.join(re.escape(bytes([byte])) for byte in word) for word in plain]
     return _SOME_ECHO.join(shown) + (_SOME_ECHO + rb"\s*?\r\n" if run[-1:] in b"\r\n" else b"")
 

@@ -1,4 +1,4 @@
-"""What a session opens on: a console with a control beside it."""
+"""What a scenario is played on: a console, and control of the machine behind it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Target:
     Attributes:
         name: for messages ("bookworm on q35", "rfc2217://lab:7001").
         channel: the console.
-        control: what can be done.
-        obstacles: why a capability is absent, where more can be said than that it is.
-        disk: file of the guest's disk, where the host may read it.
+        control: does things to the machine.
+        obstacles: why a capability is absent, if the reason is known.
+        disk: file of the guest's disk, if the host may read it.
         ended: tells whether the far end is gone for good.
-        argv: QEMU's command line, where one was started here.
+        argv: QEMU's command line, if one was started here.
         start: how the guest began, for reports: "booted", "forked from …", "joined".
         shares: what a fork has in common with every other fork of its snapshot.
     """

@@ -1,4 +1,4 @@
-"""How each kind of guest shows on the console what was done with it: what the judge goes by; pure."""
+"""The traces that guests leave in a transcript: of each boot's stages, and of what was done to them; pure."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from emulator.console.marks import Mark, MarkKind, boot_starts
+from emulator.console.transcript import Transcript
 from emulator.guest_text import sac as sac_text
+from emulator.guest_text.expected import LOADER, SYSTEM
 from emulator.guest_text.linux import KERNEL, MARKER, LinuxProfile
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import View
 from harness.scenario.stages import Stage
+from harness.scenario.steps import View
 
 _LINUX = LinuxProfile()
 _SUM = re.compile(rb"\$\(\((\d+) \* (\d+)\)\)")
-"""What `LinuxGuest.prove_life` asks a shell to compute."""
+"""What `LinuxGuest.prove_life` asks the shell to compute."""
 _MENU = rb"Choose an operating system to start|Please select the operating system to start"
 _GUID = rb"Computer GUID: +[0-9A-Fa-f-]{36}\r\n"
 _USERNAME = rb"Username: "
@@ -23,7 +26,7 @@ _USERNAME = rb"Username: "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
-    """A pattern, and on which bytes it counts."""
+    """A pattern, and which bytes it is matched against."""
 
     pattern: bytes
     view: View
@@ -38,10 +41,10 @@ class Traces:
     """What one kind of guest leaves on its console.
 
     Attributes:
-        stages: signs of each stage, of which the last must stand behind the last of each before it. What is
-            missing here is waited for by nobody.
-        view: where commands show.
-        status: what stands behind a command's output, with `%d` for its status.
+        stages: signs of each stage; the last sign must come after the last match of each one before it.
+            Stages that are missing here are not waited for.
+        view: the form of the console in which commands are found.
+        status: what follows a command's output, with `%d` for its status.
     """
 
     stages: Mapping[Stage, tuple[Sign, ...]]
@@ -49,11 +52,11 @@ class Traces:
     status: bytes
 
     def ended(self, status: int) -> Sign:
-        """Return the sign behind the output of a command that ended with `status`."""
+        """Return the sign that follows the output of a command that ended with `status`."""
         return Sign(pattern=self.status.replace(b"%d", b"%d" % status), view=self.view)
 
     def alive(self, typed: bytes) -> Sign | None:
-        """Return the answer to a question in `typed` that only a living guest has; None without one."""
+        """Return the sign of a living guest's answer to what was `typed`; None if that asks nothing."""
         asked = _SUM.search(typed)
         if asked is not None:
             answer = rb"(?<![0-9])%d\r*\n" % (int(asked[1]) * int(asked[2]))
@@ -93,3 +96,62 @@ TRACES: Mapping[GuestKind, Traces] = MappingProxyType(
         ),
     }
 )
+
+
+_FIRST_SIGNS = ((Stage.LOADER, LOADER), (Stage.KERNEL, SYSTEM))
+_DRIVEN = frozenset({Stage.SAC, Stage.CMD, Stage.LOGIN, Stage.SHELL})
+"""Stages that only the guest's driver can detect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootStage:
+    """A stage of a boot: boots count from 0, `at` is in seconds since the transcript's epoch."""
+
+    boot: int
+    stage: Stage
+    at: float
+
+
+def boot_offsets(transcript: Transcript) -> list[int]:
+    """Return the offset in the guest's output at which each boot begins; the first begins at 0."""
+    offsets = [0]
+    for mark in boot_starts(transcript.marks):
+        if mark.offset > offsets[-1]:
+            offsets.append(mark.offset)
+    return offsets
+
+
+def find_stages(transcript: Transcript) -> tuple[BootStage, ...]:
+    """Return the stages of every boot, in order of time.
+
+    Firmware begins with the machine; loader and kernel are found in the output; the later stages are
+    marks of the guest's driver.
+    """
+    starts = boot_starts(transcript.marks)
+    found: list[BootStage] = []
+    for boot, start in enumerate(starts):
+        following = starts[boot + 1] if boot + 1 < len(starts) else None
+        found.append(BootStage(boot=boot, stage=Stage.FIRMWARE, at=start.at))
+        found += _signs(transcript, boot, start, following)
+        found += _driven(transcript, boot, start, following)
+    return tuple(sorted(found, key=lambda stage: stage.at))
+
+
+def _signs(transcript: Transcript, boot: int, start: Mark, following: Mark | None) -> list[BootStage]:
+    data = transcript.read(start.offset, None if following is None else following.offset)
+    found = []
+    for stage, sign in _FIRST_SIGNS:
+        match = sign.search(data)
+        if match is not None:
+            at = transcript.arrival(start.offset + match.start())
+            found.append(BootStage(boot=boot, stage=stage, at=at))
+    return found
+
+
+def _driven(transcript: Transcript, boot: int, start: Mark, following: Mark | None) -> list[BootStage]:
+    first: dict[Stage, float] = {}
+    for mark in transcript.marks:
+        inside = start.at <= mark.at and (following is None or mark.at < following.at)
+        if mark.kind is MarkKind.STAGE and inside and mark.name in _DRIVEN:
+            first.setdefault(Stage(mark.name), mark.at)
+    return [BootStage(boot=boot, stage=stage, at=at) for stage, at in first.items()]

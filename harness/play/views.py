@@ -1,9 +1,8 @@
-"""A console's bytes without escape sequences, with the way back to raw offsets; pure.
+"""A console's bytes without escape sequences, mapped back to raw offsets; pure.
 
-A program that drives the terminal like a screen writes no line ends: it moves the cursor
-(docs/facts/sac.md 1.7 and 1.8). A move to another row becomes CR LF here, one along the row becomes blanks
-or backspaces, so that lines are lines in both manners. What a screen shows at a moment is
-`harness.play.screen`'s affair.
+A program that draws a screen writes no line ends: it moves the cursor (docs/facts/sac.md 1.7 and 1.8).
+A move to another row becomes CR LF here, and one along the row becomes blanks or backspaces, so that lines
+are lines either way. `harness.play.screen` tells what the screen shows at a moment.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ _TOKEN = re.compile(
 _MAY_BEGIN = re.compile(
     rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,4}|[\]P^_X][^\x07\x1b]{0,200}\x1b?|[ -/]{0,4})\Z", re.DOTALL
 )
-"""A sequence that has not ended yet."""
+"""An unfinished sequence."""
 _MOVES = re.compile(rb"(?P<plain>[\x20-\x7e\xc0-\xff]+)|[\r\n\x08]")
 
 
 class _Cursor:
-    """Where the terminal's cursor is, counted from 1; a column of 81 waits to wrap."""
+    """Where the terminal's cursor is, counted from 1; at column 81 it is about to wrap."""
 
     def __init__(self) -> None:
         self.row = 1
@@ -46,7 +45,7 @@ class _Cursor:
                 self.column = max(1, self.column - 1)
 
     def go(self, row: int, column: int) -> bytes:
-        """Move to a place and return what stands for that in a text of lines."""
+        """Move to a place and return what represents that in a text of lines."""
         row, column = min(max(row, 1), ROWS), min(max(column, 1), COLUMNS)
         distance = column - self.column
         shown = b"\r\n" if row != self.row else b" " * distance if distance > 0 else b"\x08" * -distance
@@ -76,7 +75,7 @@ class PlainView(StreamView):
                 end, text = token.end(), self._shown(token)
             elif _MAY_BEGIN.match(data, position):
                 break
-            else:  # no sequence after all
+            else:  # not a sequence after all
                 end, text = position + 1, data[position : position + 1]
             self._append(text, first + position, first + end)
             position = end

@@ -22,8 +22,8 @@ from harness.play.target import Target
 from harness.run.lab import Lab
 from harness.run.wanted import named_snapshot
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import BOOT_S
 from harness.scenario.stages import Stage
+from harness.scenario.steps import BOOT_S
 from harness.serving.access import ServiceAccess
 from harness.snapshots.stage import named_stage, serving_stage
 from harness.snapshots.start import (

@@ -17,9 +17,8 @@ import pytest
 
 from emulator.errors import SpecError
 from harness.azure.address import ServiceAddress, address_of_ready
-from harness.cells.cell import Cell, spread
+from harness.cells.cell import Cell, mark_name, parse_shard, shard, spread
 from harness.cells.matrix import Matrix, read_matrix
-from harness.cells.selection import mark_name, parse_shard, shard
 from harness.report.model import CellResult
 from harness.run.cell_run import CellRun
 from harness.run.lab import Lab

@@ -22,7 +22,7 @@ from harness.report.allure import write_crashed_cell
 from harness.report.model import CellResult, RunResult, load_run, write_run
 from harness.report.reports import page_of_run, write_reports
 from harness.run.cell_run import CELLS, kept_transcript, lost_cell, read_result
-from harness.run.result import Circumstances, skipped_result
+from harness.run.result import Circumstances, cell_result, skipped
 from harness.scenario.errors import HarnessError
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
 from harness.scenarios import find_scenario
@@ -114,7 +114,7 @@ class RunRecorder:
                 started_utc=self._started_utc, duration_s=0.0, worker="", directory=f"{CELLS}/{cell.id}"
             )
             transcript = kept_transcript(self.run_dir / CELLS / cell.id)
-            return skipped_result(cell, scenario, transcript, around, message="the run was interrupted")
+            return cell_result(cell, scenario, transcript, around, given=skipped("the run was interrupted"))
         return lost_cell(
             cell, scenario, self.run_dir, message="it left no result: its worker died or never began it"
         )

@@ -15,7 +15,7 @@ from emulator.files import write_whole
 from emulator.images.kinds import image_features
 from emulator.places import RESULTS
 from harness.cells.cell import Cell, parse_cell_id
-from harness.cells.fit import misfit
+from harness.cells.matrix import misfit
 from harness.plugin.run_recorder import new_run_id
 from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition, parse_jitter
 from harness.repeat.summary import Ending, Hunt, Summary, summarise

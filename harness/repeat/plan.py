@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import TypeVar
 
 from emulator.errors import SpecError
-from harness.scenario.scenario import Inject, Scenario
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import Inject
 
 LOADS = (0, 1, 2, 4)
 """Numbers of busy processes beside a repetition."""

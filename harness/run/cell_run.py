@@ -1,4 +1,4 @@
-"""Run one cell: boot its machine, play its scenario, judge, keep the result beside the transcript."""
+"""Run one cell: open its machine, play its scenario, judge it, and keep the result beside the transcript."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from harness.cells.cell import Cell
 from harness.play.runner import Player
 from harness.report.model import RESULT_FILE, CellResult, write_cell
 from harness.run.lab import Lab
-from harness.run.result import Circumstances, broken_result, judged_result, skipped_result
+from harness.run.result import Circumstances, broken, cell_result, skipped
 from harness.run.wanted import wanted_of
 from harness.scenario.errors import Unsupported
-from harness.scenario.scenario import BOOT_S, Scenario
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import BOOT_S
+from harness.scenario.verdict import Verdict
 from harness.snapshots.start import WantedGuest
 from harness.targets import find_target
 from harness.targets.target_kind import Address, TargetKind, TargetPlace
@@ -35,12 +37,12 @@ class CellRun:
     """One cell about to be run.
 
     Attributes:
-        cell: which.
-        scenario: what it plays.
-        lab: on which bench.
-        target: on what it is played.
-        address: where that is; None for a machine of its own here.
-        worker: who runs it, for the report.
+        cell: the cell.
+        scenario: the scenario that it names.
+        lab: the lab.
+        target: what it is played on.
+        address: where that is; None for a machine here.
+        worker: which worker runs it, for the report.
         time_limit_s: seconds that its steps may take together.
         delays: seconds to wait before a step, by its index.
         icount_shift: how guest time runs on a machine here, as in `MachineSpec`.
@@ -62,14 +64,14 @@ class CellRun:
 
     @property
     def directory(self) -> Path:
-        """Where its evidence goes."""
+        """The directory for its evidence."""
         return self.lab.run_dir / CELLS / self.cell.id
 
     def run(self) -> CellResult:
-        """Run the cell and write its result; the guest's and the lab's faults are in it, none is raised.
+        """Run the cell and write its result, which tells faults of the guest and the lab: none is raised.
 
         Raises:
-            SpecError: the cell can't be made into a machine, or its target's address is wrong.
+            SpecError: there is no machine for the cell, or its target's address is wrong.
             FileError: the result can't be written.
         """
         started = self.lab.clock.monotonic()
@@ -89,15 +91,19 @@ class CellRun:
             around = self._name_emulator(around)
             result = self._play(wanted, around, started, slow=max(1.0, image.boot_timeout_s / BOOT_S))
         except Unsupported as error:
-            result = skipped_result(self.cell, self.scenario, Transcript(), around, message=str(error))
+            result = self._result(Transcript(), around, given=skipped(str(error)))
         except SpecError:
             raise
         except EmulatorError as error:
             around = replace(around, duration_s=self.lab.clock.monotonic() - started, argv=self._argv())
-            transcript = kept_transcript(self.directory)
-            result = broken_result(self.cell, self.scenario, transcript, around, message=str(error))
+            result = self._result(kept_transcript(self.directory), around, given=broken(str(error)))
         write_cell(result, self.lab.run_dir)
         return result
+
+    def _result(
+        self, transcript: Transcript, around: Circumstances, *, given: Verdict | None = None
+    ) -> CellResult:
+        return cell_result(self.cell, self.scenario, transcript, around, given=given)
 
     def _wanted(self, image: GuestImage) -> WantedGuest:
         wanted = wanted_of(
@@ -110,18 +116,16 @@ class CellRun:
         return replace(wanted, stage=None) if self.lab.cold else wanted
 
     def _name_emulator(self, around: Circumstances) -> Circumstances:
-        """Say who executes guest code, where QEMU runs the guest."""
+        """Add what executes guest code, if QEMU runs the guest."""
         if not self.target.is_emulated:
             return around
         choice = self.lab.choice(self.cell.machine)
         return replace(around, accelerator=choice.accelerator, qemu=str(self.lab.qemu.version))
 
     def _play(self, wanted: WantedGuest, around: Circumstances, started: float, *, slow: float) -> CellResult:
-        """Play on the target; `slow` is the factor on every wait that the image asks for."""
+        """Play on the target; `slow` is the factor on every wait that the image needs."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        place = TargetPlace(
-            bench=self.lab, directory=self.directory, label=self.cell.id, address=self.address
-        )
+        place = TargetPlace(lab=self.lab, directory=self.directory, label=self.cell.id, address=self.address)
         with self.target.open(wanted, place) as target:
             target.require(self.scenario.needs)
             Player(
@@ -141,7 +145,7 @@ class CellRun:
             start=target.start,
             shares=target.shares,
         )
-        return judged_result(self.cell, self.scenario, target.channel.transcript, around)
+        return self._result(target.channel.transcript, around)
 
     def _firmware_said(self) -> bytes:
         with suppress(OSError):
@@ -155,7 +159,7 @@ class CellRun:
 
 
 def kept_transcript(directory: Path) -> Transcript:
-    """Return what is kept of a cell's transcript; an empty one where nothing is."""
+    """Return what was kept of a cell's transcript; an empty transcript if nothing was."""
     try:
         return load_transcript(directory)
     except SpecError:
@@ -165,7 +169,7 @@ def kept_transcript(directory: Path) -> Transcript:
 
 
 def lost_cell(cell: Cell, scenario: Scenario, run_dir: Path, *, message: str) -> CellResult:
-    """Return the result of a cell whose worker died: BROKEN, with all that its transcript still tells."""
+    """Return the result of a cell whose worker died: BROKEN, with everything its transcript still shows."""
     directory = run_dir / CELLS / cell.id
     transcript = kept_transcript(directory)
     around = Circumstances(
@@ -174,7 +178,7 @@ def lost_cell(cell: Cell, scenario: Scenario, run_dir: Path, *, message: str) ->
         worker="lost",
         directory=f"{CELLS}/{cell.id}",
     )
-    return broken_result(cell, scenario, transcript, around, message=message)
+    return cell_result(cell, scenario, transcript, around, given=broken(message))
 
 
 def read_result(run_dir: Path, cell_id: str) -> CellResult | None:

@@ -1,4 +1,4 @@
-"""What every cell of a run shares: images, QEMU and the accelerator's verdict."""
+"""What every cell of a run shares: images, QEMU and the choice of accelerator."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from emulator.snapshots.store import SnapshotStore
 
 @dataclass
 class Lab:
-    """The bench of one process; what it finds out it finds out once.
+    """The lab of one process; what it finds out, it finds out once.
 
     Attributes:
         run_dir: where the run's evidence goes.
-        accelerator: what is asked for.
+        accelerator: the accelerator asked for.
         time_scale: factor on every wait, for slow hosts.
-        cold: whether every machine is booted, although a snapshot would do.
+        cold: whether every machine is booted, even where a snapshot would serve.
+        clock: what waits are measured with.
     """
 
     run_dir: Path
@@ -37,14 +38,14 @@ class Lab:
     _images: dict[str, GuestImage] = field(default_factory=dict)
 
     def at(self, run_dir: Path) -> Lab:
-        """Return this bench for evidence in another directory; what it has found out is kept."""
+        """Return this lab for evidence in another directory, with everything it has found out."""
         other = copy.copy(self)
         other.run_dir = run_dir
         return other
 
     @cached_property
     def qemu(self) -> QemuBinary:
-        """The QEMU on PATH; raises MissingPrerequisite."""
+        """The QEMU on PATH; raises MissingPrerequisite if there is none."""
         return find_qemu()
 
     @cached_property
@@ -53,7 +54,7 @@ class Lab:
         return SnapshotStore(root=places.snapshots(), qemu=self.qemu)
 
     def guest_image(self, name: str) -> GuestImage:
-        """Return an image of any kind, opened once but where it is the user's; raises as `open_image`."""
+        """Return an image, opened only once unless it is the user's; raises as `open_image`."""
         if name in self._images:
             return self._images[name]
         image = open_image(name)
@@ -62,18 +63,18 @@ class Lab:
         return image
 
     def choice(self, machine: MachineType) -> Choice:
-        """Return who executes guest code on `machine`, and why."""
+        """Return what executes guest code on `machine`, and why."""
         if machine not in self._choices:
             self._choices[machine] = choose_accelerator(self.accelerator, qemu=self.qemu, machine=machine)
         return self._choices[machine]
 
 
 CELL_MIB = 450
-"""Memory of a cell at work: 147-194 MiB of QEMU with a 256 MiB guest (docs/facts/qemu.md 2), pages that a
+"""Memory of a running cell: 147-194 MiB of QEMU with a 256 MiB guest (docs/facts/qemu.md 2), pages that the
 guest may yet touch, and a worker."""
 
 
 def cell_workers() -> int:
-    """Return how many cells to run at once on this host, by its cores and memory."""
+    """Return how many cells to run at once on this host, given its cores and memory."""
     budget = read_host_budget()
     return worker_count(budget.cores, budget.memory_mib, per_machine_mib=CELL_MIB)

@@ -1,4 +1,4 @@
-"""Find what a run recorded of a cell, and check that the same machine can be had again."""
+"""Find what a run recorded about a cell, and check that it would get the same machine again."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from harness.run.cell_run import CELLS, read_result
 from harness.snapshots.start import OWN_DISK
 
 REPRO_PREFIX = "repro-"
-"""What begins the names of reproductions' own directories, which are no runs to reproduce."""
+"""Prefix of the names of reproductions' own directories, which are not runs to reproduce."""
 
 
 def recall(
     cell: Cell, run: Path | None, *, image: GuestImage, now: MachineSpec, changed: bool, port: str
 ) -> tuple[str, bool]:
-    """Return, in a line, how a run had the cell, and whether its machine was booted rather than forked.
+    """Return one line about how a run played the cell, and whether its machine was booted rather than forked.
 
     Args:
-        cell: which.
-        run: whose record; None: that of the newest run that has the cell.
-        image: its image as it is now.
-        now: its machine as it would be now.
-        changed: whether another machine than the recorded one will do.
-        port: URL of the serial port where it is to be played; empty: a machine here.
+        cell: the cell.
+        run: the run's directory; None: that of the newest run that has the cell.
+        image: the cell's image as it is now.
+        now: the cell's machine as it would be now.
+        changed: whether a machine other than the recorded one is acceptable.
+        port: URL of the serial port to play it on; empty: a machine here.
 
     Raises:
-        SpecError: the run has no such cell, or had another machine, or a serial port that is not named.
+        SpecError: the run has no such cell or had another machine, or `port` is missing.
     """
     record = find_record(cell, run)
     if record is None:
@@ -46,8 +46,8 @@ def recall(
     found = [] if port else differences(result, recorded_spec(where, cell), image=image, now=now)
     if found and not changed:
         raise SpecError(f"{where.name} ran another machine: {'; '.join(found)} (--changed goes on)")
-    told = f"as in {where.name}, {result.start}: {result.status} {result.message}"
-    return told, not result.start.startswith("forked")
+    line = f"as in {where.name}, {result.start}: {result.status} {result.message}"
+    return line, not result.start.startswith("forked")
 
 
 def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
@@ -70,10 +70,10 @@ def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
 
 
 def recorded_spec(run: Path, cell: Cell) -> MachineSpec:
-    """Return the machine that the run booted for the cell.
+    """Return the machine that the run opened for the cell.
 
     Raises:
-        SpecError: what was kept is damaged or of another version.
+        SpecError: the record is missing, damaged or of another version.
     """
     file = run / CELLS / cell.id / ARGV_FILE
     try:
@@ -83,14 +83,14 @@ def recorded_spec(run: Path, cell: Cell) -> MachineSpec:
 
 
 def differences(recorded: CellResult, spec: MachineSpec, *, image: GuestImage, now: MachineSpec) -> list[str]:
-    """Return in what the machine that would be booted now differs from the recorded one."""
+    """Return how the machine that would be booted now differs from the recorded one."""
     found = []
     hashes = recorded.image.get("sha256")
     if isinstance(hashes, dict) and hashes != dict(image.sha256):
         changed = sorted(name for name in image.sha256 if hashes.get(name) != image.sha256[name])
         found.append(f"image {image.name} was built anew: {', '.join(changed)} differ")
     if [disk.path.name for disk in spec.disks] == [OWN_DISK]:
-        spec = replace(spec, disks=now.disks)  # made anew for each run, empty
+        spec = replace(spec, disks=now.disks)  # each run makes a new, empty one
     before, after = json_ready(spec), json_ready(now)
     found += [f"{key} was {before[key]!r}, is {after[key]!r}" for key in before if before[key] != after[key]]
     return found

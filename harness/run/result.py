@@ -1,4 +1,4 @@
-"""Make the result of a cell from its transcript: pure, the same for one that was read back from disk."""
+"""Make the result of a cell from its transcript; pure: a transcript read back from disk gives the same."""
 
 from __future__ import annotations
 
@@ -9,16 +9,11 @@ from typing import Literal, cast
 from emulator.console.transcript import Transcript
 from emulator.values import read_value
 from harness.cells.cell import Cell
-from harness.play.boot_stages import boot_offsets, find_stages
 from harness.play.judge import PlayedStep, judge
-from harness.report.model import (
-    CellRecord,
-    CellResult,
-    FindingRecord,
-    StageRecord,
-    StepRecord,
-)
-from harness.scenario.scenario import Scenario, describe_step
+from harness.play.traces import boot_offsets, find_stages
+from harness.report.model import CellRecord, CellResult, FindingRecord, StageRecord, StepRecord
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import describe_step
 from harness.scenario.verdict import Alarm, Reason, Status, Verdict
 from harness.signatures.model import Finding
 from harness.signatures.scanner import scan_boots
@@ -26,18 +21,18 @@ from harness.signatures.scanner import scan_boots
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What is known of a cell's run besides its transcript.
+    """What is known about a cell's run besides its transcript.
 
     Attributes:
         started_utc: ISO 8601, when it began.
         duration_s: seconds it took.
-        worker: who ran it ("gw0", "main").
+        worker: which worker ran it ("gw0", "main").
         directory: of its files, relative to the run's directory.
         argv: QEMU's command line.
         image: provenance of the image.
-        accelerator, qemu: who executed guest code, and QEMU's version.
+        accelerator, qemu: what executed guest code, and QEMU's version.
         seed: of the machine.
-        target: what it was played on: "machine" or "service".
+        target: what it was played on: "machine", "service" or "serial".
         start: how the machine began: booted, or forked from which snapshot.
         shares: what a fork has in common with every other fork of its snapshot.
         repro: the command that does the same again; empty: `ttylab repro` and the cell.
@@ -58,35 +53,17 @@ class Circumstances:
     repro: str = ""
 
 
-def cell_record(cell: Cell) -> CellRecord:
-    """Return the fixed words for a cell."""
-    return read_value(cell.words(), CellRecord, origin="cell")
+def broken(message: str) -> Verdict:
+    """Return the verdict on a cell that the lab failed to play to its end."""
+    return Verdict(status=Status.BROKEN, reason=Reason.LAB, message=message)
 
 
-def judged_result(
-    cell: Cell, scenario: Scenario, transcript: Transcript, around: Circumstances
-) -> CellResult:
-    """Return the result of a cell that was played to its end."""
-    return _result(cell, scenario, transcript, around)
+def skipped(message: str) -> Verdict:
+    """Return the verdict on a cell that was not tried, or was given up because the run was interrupted."""
+    return Verdict(status=Status.SKIPPED, reason=Reason.UNSUPPORTED, message=message)
 
 
-def broken_result(
-    cell: Cell, scenario: Scenario, transcript: Transcript, around: Circumstances, *, message: str
-) -> CellResult:
-    """Return the result of a cell that the lab failed to play to its end; the transcript may be empty."""
-    given = Verdict(status=Status.BROKEN, reason=Reason.LAB, message=message)
-    return _result(cell, scenario, transcript, around, given=given)
-
-
-def skipped_result(
-    cell: Cell, scenario: Scenario, transcript: Transcript, around: Circumstances, *, message: str
-) -> CellResult:
-    """Return the result of a cell that was not tried, or given up because the run was interrupted."""
-    given = Verdict(status=Status.SKIPPED, reason=Reason.UNSUPPORTED, message=message)
-    return _result(cell, scenario, transcript, around, given=given)
-
-
-def _result(
+def cell_result(
     cell: Cell,
     scenario: Scenario,
     transcript: Transcript,
@@ -94,12 +71,21 @@ def _result(
     *,
     given: Verdict | None = None,
 ) -> CellResult:
+    """Return the result of a cell.
+
+    Args:
+        cell: the cell.
+        scenario: the scenario that it names.
+        transcript: what came of it; it may be empty if the verdict is given.
+        around: what else is known about its run.
+        given: its verdict, if it was not played to its end; else it is judged.
+    """
     is_skipped = given is not None and given.status is Status.SKIPPED
     findings = () if is_skipped else scan_boots(transcript.read(), boot_offsets(transcript))
     judgement = judge(scenario, transcript, findings, given=given)
     verdict = judgement.verdict
     return CellResult(
-        cell=cell_record(cell),
+        cell=read_value(cell.words(), CellRecord, origin="cell"),
         title=scenario.title,
         description=scenario.description,
         severity=scenario.severity.value,

@@ -2,25 +2,75 @@
 
 from __future__ import annotations
 
+import uuid
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from emulator.images.kinds import GuestImage
-from emulator.machine.spec import Firmware, MachineType
+from emulator.machine.spec import Board, Firmware, MachineSpec, MachineType
+from emulator.sac.image import write_sac_disk
+from emulator.sac.knobs import knob_words
 from emulator.values import json_ready
 from harness.cells.cell import Cell
-from harness.cells.spec import guest_spec, start_words
-from harness.guests.drivers import knock_of, open_guest
+from harness.guests.drivers import knock_of, open_guest, require_pair
 from harness.run.lab import Lab
 from harness.scenario.kind import GuestKind, kind_of
-from harness.scenario.scenario import Reach, Scenario
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Reach
 from harness.scenarios import find_scenario
 from harness.snapshots.stage import serving_stage, snapshot_stage
 from harness.snapshots.start import WantedGuest
 
+HAS_KNOBS = "has_knobs"
+"""Feature of a guest whose behaviour can be set."""
+_NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562's, for names that are addresses
+
+
+def guest_spec(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
+    """Return the machine of `cell`; the same cell always gets the same machine.
+
+    The seed is derived from the cell's id, a SAC guest's UUID from the id without the scenario, so that one
+    snapshot of the machine serves all scenarios.
+
+    Raises:
+        SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
+    """
+    require_pair(scenario, image)
+    board = Board(
+        machine=cell.machine,
+        firmware=cell.firmware,
+        words=start_words(scenario, image),
+        name=_name(cell),
+        uuid=_uuid(cell) if scenario.guest is GuestKind.SAC else None,
+    )
+    return replace(
+        image.spec(board),
+        vcpus=cell.vcpus,
+        devices=scenario.devices,
+        watchdog_action=scenario.watchdog_action,
+        seed=zlib.crc32(cell.id.encode()),
+    )
+
+
+def _uuid(cell: Cell) -> str:
+    return str(uuid.uuid5(_NAMESPACE, cell.id.rpartition(".")[0]))
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.image}-{cell.scenario}"[:64].rstrip("-")
+
+
+def start_words(scenario: Scenario, image: GuestImage) -> tuple[str, ...]:
+    """Return what a guest is started with: kernel arguments, or its knobs if it has any."""
+    if scenario.guest is GuestKind.SAC:
+        return knob_words(scenario.knobs) if HAS_KNOBS in image.features else ()
+    return scenario.kernel_args
+
+
 GRUB_WAITS = "ttylab.grub_timeout=3600"
-"""A menu that is kept counts down in each fork: it must be long enough for whoever looks at it."""
+"""A kept menu counts down in each fork: that must take long enough for someone to look at it."""
 
 _IMAGE_OF = {Stage.SAC: "sac", Stage.CMD: "sac", Stage.LOADER: "bookworm-grub"}
 
@@ -40,7 +90,7 @@ def wanted_of(
         scenario: the one that it names.
         image: the one that it names.
         icount_shift: how guest time runs, as in `MachineSpec`.
-        firmware_said: returns what its firmware has told of itself so far.
+        firmware_said: returns what its firmware has reported so far.
 
     Raises:
         SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
@@ -53,16 +103,16 @@ def wanted_of(
         words=start_words(scenario, image),
         knock=knock_of(scenario.guest),
         has_sac=scenario.guest is GuestKind.SAC,
-        write_disk=image.write_disk if scenario.keeps_disk else None,
+        write_disk=write_sac_disk if scenario.keeps_disk else None,
     )
 
 
 def snapshots_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedGuest, ...]:
-    """Return the guests whose snapshots `cells` would go on from, each once.
+    """Return the guests whose snapshots `cells` would start from, each once.
 
     Raises:
         SpecError: there is no such machine.
-        ImageError: an image can't be had.
+        ImageError: an image is not available.
     """
     wanted: dict[tuple[object, ...], WantedGuest] = {}
     for cell in cells:
@@ -86,20 +136,20 @@ def named_snapshot(
     vcpus: int = 1,
     kernel_args: Sequence[str] = (),
 ) -> WantedGuest:
-    """Return the snapshot of an image at a stage, on a machine that has nothing else to it.
+    """Return the guest of a snapshot of an image at a stage, on a plain machine.
 
     Args:
-        lab: the bench.
-        stage: how far the guest comes.
-        image: whose; by default one that has the stage.
+        lab: the lab.
+        stage: how far the guest has booted.
+        image: its image; by default one that has the stage.
         machine: the board; by default q35 for the SAC guest, else pc.
-        firmware: what starts it.
+        firmware: what starts the guest.
         vcpus: 1 to 4.
         kernel_args: added to a Linux guest's command line.
 
     Raises:
         SpecError: there is no such machine or stage.
-        ImageError: the image can't be had.
+        ImageError: the image is not available.
     """
     image = image or _IMAGE_OF.get(stage, "bookworm")
     found = lab.guest_image(image)
@@ -110,7 +160,7 @@ def named_snapshot(
     scenario = Scenario(
         name="state",
         title="a snapshot",
-        description="stands where it was asked for",
+        description="boots to the stage that was asked for",
         steps=(Reach(stage=stage),),
         guest=kind,
         kernel_args=tuple(kernel_args),

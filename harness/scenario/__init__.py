@@ -1,1 +1,1 @@
-"""The words of a test: scenarios, steps, stimuli, stages, verdicts, errors and exit codes; values only."""
+"""What a test is made of: scenarios, steps, stimuli, stages, verdicts, errors, exit codes; values only."""

@@ -2,22 +2,22 @@
 
     HarnessError                   never raised itself
     ├── GuestError                 the guest's fault: a verdict of FAILED (also AssertionError)
-    │   ├── ExpectTimeout          what was awaited did not come
-    │   ├── GuestDied              the guest showed that it will not go on
+    │   ├── ExpectTimeout          something expected did not appear in time
+    │   ├── GuestDied              the guest showed that it cannot continue
     │   ├── GuestLeft              the guest reset or switched off unasked
     │   ├── NoEffect               a stimulus was injected and changed nothing
-    │   ├── UnwantedEffect         a stimulus that must change nothing did change something
-    │   ├── CommandFailed          a command in the guest ended with another status
-    │   ├── WrongOutput            the guest showed what it must not
-    │   ├── SacUnavailable         the guest is where it will not come to its SAC prompt by itself
+    │   ├── UnwantedEffect         a stimulus changed something although it must not
+    │   ├── CommandFailed          a command in the guest ended with an unexpected status
+    │   ├── WrongOutput            the guest's output is wrong
+    │   ├── SacUnavailable         the guest is in a state that never leads to a SAC prompt
     │   └── CellFailed             a cell of a matrix failed; the verdict is in the text
     ├── CellBroken                 the lab failed to play a cell; the verdict is in the text
     ├── Unsupported                the target can't do what is asked: a verdict of SKIPPED
     ├── ServiceRefused             a cloud service said no; its code and message are in the text
-    ├── ServiceUnreachable         a cloud service gave no answer that one can go by
+    ├── ServiceUnreachable         a cloud service gave no usable answer
     └── ReportError                a report can't be made or read; results stay as they are
 
-The caller's and the lab's faults are `emulator.errors`' SpecError, StateError and LabError.
+Faults of the caller and of the lab are SpecError, StateError and LabError of `emulator.errors`.
 """
 
 from __future__ import annotations
@@ -30,18 +30,15 @@ class HarnessError(Exception):
 
 
 class GuestError(HarnessError, AssertionError):
-    """The guest did wrong; being an AssertionError, it shows as *failed* in Allure.
-
-    See docs/facts/parts.md 4.
-    """
+    """The guest is at fault; as an AssertionError it shows as *failed* in Allure (docs/facts/parts.md 4)."""
 
 
 class ExpectTimeout(GuestError):
-    """What was awaited did not come before the deadline."""
+    """Something expected did not appear before the deadline."""
 
 
 class GuestDied(GuestError):
-    """The guest showed that it will not go on.
+    """The guest showed that it cannot continue.
 
     Attributes:
         alarm: the evidence, with its place in the transcript.
@@ -57,15 +54,15 @@ class GuestLeft(GuestDied):
 
 
 class NoEffect(GuestError):
-    """A stimulus was injected, and the guest showed nothing of it."""
+    """A stimulus was injected, and the guest did not react."""
 
 
 class UnwantedEffect(GuestError):
-    """A stimulus that must change nothing had an effect on the guest."""
+    """A stimulus had an effect on the guest although it must not."""
 
 
 class CommandFailed(GuestError):
-    """A command in the guest ended with another status than expected.
+    """A command in the guest ended with an unexpected status.
 
     Attributes:
         status: its exit status.
@@ -79,14 +76,14 @@ class CommandFailed(GuestError):
 
 
 class WrongOutput(GuestError):
-    """The guest showed what it must not."""
+    """The guest's output is wrong."""
 
 
 class SacUnavailable(GuestError):
-    """The guest is where it will not come to its SAC prompt by itself; the text says where and why.
+    """The guest is in a state that never leads to a SAC prompt; the text says which, and why.
 
     Attributes:
-        state: where it is, in a few words ("EMS is off").
+        state: the state in a few words ("EMS is off").
     """
 
     def __init__(self, message: str, *, state: str) -> None:
@@ -124,7 +121,7 @@ class ServiceRefused(HarnessError):
 
 
 class ServiceUnreachable(HarnessError):
-    """A cloud service can't be reached, does not answer in time, or answers what is no answer."""
+    """A cloud service can't be reached, does not answer in time, or gives an unusable answer."""
 
 
 class ReportError(HarnessError):

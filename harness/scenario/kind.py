@@ -1,4 +1,4 @@
-"""Kinds of guests: who speaks what on the console decides how it boots, and who drives it; pure."""
+"""Kinds of guests: what runs on the console decides how the guest boots and which driver it needs; pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from enum import StrEnum
 
 
 class GuestKind(StrEnum):
-    """What speaks on the console."""
+    """What runs on the console."""
 
     LINUX = "linux"
     SAC = "sac"
 
 
 def kind_of(features: Collection[str]) -> GuestKind:
-    """Return the kind of an image that offers `features`; Linux where they say nothing of it."""
+    """Return the kind of an image that offers `features`; Linux unless they name another."""
     return next((kind for kind in GuestKind if kind.value in features), GuestKind.LINUX)

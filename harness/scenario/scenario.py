@@ -1,11 +1,11 @@
-"""Scenarios as values: what to do, what must be seen, and what may happen on the way."""
+"""Scenarios as values: what to do, what must appear, and what may happen on the way."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypedDict, Unpack
 
 from emulator.errors import SpecError
 from emulator.machine.control import Capability
@@ -13,239 +13,7 @@ from emulator.machine.spec import Device, WatchdogAction
 from emulator.sac.knobs import SacKnobs
 from harness.scenario.kind import GuestKind
 from harness.scenario.stages import Stage
-from harness.scenario.stimulus import Stimulus
-
-BOOT_S = 90.0
-"""Seconds that a boot may take under TCG on a loaded host; a real one takes 2 to 6 (docs/facts/qemu.md 2)."""
-REACTION_S = 20.0
-"""Seconds that a guest may take to react; it takes milliseconds (docs/facts/qemu.md 4)."""
-
-
-class View(StrEnum):
-    """Which part of the console's bytes a pattern is matched on."""
-
-    RAW = "raw"  # everything, as it came
-    USER = "user"  # without kernel records, rejoined
-    PLAIN = "plain"  # without escape sequences; a move of the cursor to another row is a line end
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shows:
-    """The guest writes something.
-
-    Attributes:
-        pattern: regular expression on bytes, given as ASCII text. It must end in something that the
-            guest surely sends, else what it matches depends on chunking (docs/facts/parts.md 2).
-        says: what that means, for the reader of a report.
-        view: on which bytes.
-    """
-
-    pattern: str
-    says: str
-    view: View = View.RAW
-
-    def __post_init__(self) -> None:
-        """Refuse what is no pattern."""
-        try:
-            self.compiled()
-        except (re.error, UnicodeEncodeError) as error:
-            raise SpecError(f"pattern {self.pattern!r}: {error}") from error
-
-    def compiled(self) -> re.Pattern[bytes]:
-        """Return the pattern, ready to search bytes; `.` matches any byte."""
-        return re.compile(self.pattern.encode("ascii"), re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signals:
-    """The machine says something beside the console: a QMP event or a change of its power.
-
-    Attributes:
-        name: QEMU's event ("RESET", "GUEST_PANICKED") or the machine's mark ("off").
-        says: what that means, for the reader of a report.
-    """
-
-    name: str
-    says: str
-
-
-Expected: TypeAlias = Shows | Signals
-"""What must be seen."""
-
-
-class Outcome(StrEnum):
-    """How a stimulus turned out."""
-
-    EFFECTIVE = "effective"
-    NO_EFFECT = "no-effect"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
-    """Wait until the guest has come to `stage`, logging in where that takes it.
-
-    From the power-on or reset before this step on; alarms are armed all the while.
-    """
-
-    stage: Stage
-    within_s: float = BOOT_S
-    allows: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """Run a command in the guest's shell and check how it ends.
-
-    Attributes:
-        command: one line of shell.
-        status: the exit status it must have; None if any will do.
-        shows: pattern that its output must match.
-    """
-
-    command: str
-    status: int | None = 0
-    shows: Shows | None = None
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
-    """Type a line into the guest and go on at once: it need not end.
-
-    Attributes:
-        line: what is typed; Enter follows.
-        echo: whether the guest shows what is typed; a password prompt does not.
-    """
-
-    line: str
-    echo: bool = True
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inject:
-    """Inject a stimulus and judge it by what the guest shows.
-
-    Attributes:
-        stimulus: what to inject.
-        effects: what is expected, in this order for text; empty with `Outcome.NO_EFFECT`.
-        outcome: what is right: an effect, or none.
-        unless: with `Outcome.NO_EFFECT`: text that would be an effect, watched for `quiet_s`.
-        quiet_s: how long a guest that does nothing is watched, in seconds.
-        attempts: how often a stimulus that was lost on its way is tried (BREAK can be, docs/facts/qemu.md 4).
-    """
-
-    stimulus: Stimulus
-    effects: tuple[Expected, ...] = ()
-    outcome: Outcome = Outcome.EFFECTIVE
-    unless: tuple[Shows, ...] = ()
-    quiet_s: float = 1.5
-    attempts: int = 1
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        """Refuse a stimulus that nothing is expected of: it could not fail."""
-        if self.outcome is Outcome.EFFECTIVE and not self.effects:
-            raise SpecError(f"inject {self.stimulus.name}: needs effects, or outcome no-effect with unless")
-        if self.outcome is Outcome.NO_EFFECT and (self.effects or not self.unless):
-            raise SpecError(f"inject {self.stimulus.name}: outcome no-effect needs unless and no effects")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expect:
-    """Wait for what is expected without doing anything."""
-
-    effects: tuple[Expected, ...]
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        """Refuse an empty wait."""
-        if not self.effects:
-            raise SpecError("expect: needs at least one effect")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alive:
-    """Prove that the guest still answers: a fresh number computed by its shell comes back."""
-
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Silence:
-    """Wait until the guest has written nothing for a while: one that was to write all the time hangs.
-
-    Attributes:
-        for_s: for how long, in seconds.
-    """
-
-    for_s: float = 2.0
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """Give a command at the SAC prompt and check the answer.
-
-    Attributes:
-        command: one line, at most 77 characters.
-        shows: what the answer must match, each of them; with none any answer will do.
-    """
-
-    command: str
-    shows: tuple[Shows, ...] = ()
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    r"""Press keys, with no Enter behind them, and go on at once.
-
-    Attributes:
-        keys: what is sent, ASCII ("\x1b8" is F8 in VT-UTF8).
-        says: what that means, for the reader of a report.
-    """
-
-    keys: str
-    says: str
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejoin:
-    """Forget all that the console has shown, as somebody who connects late."""
-
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckDump:
-    """Read the crash dump on the guest's disk from the host, and check whose it is.
-
-    Attributes:
-        code: the bugcheck's; None if there must be no dump.
-    """
-
-    code: int | None
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
-
-
-Step: TypeAlias = Reach | Run | Send | Inject | Expect | Alive | Silence | Ask | Keys | Rejoin | CheckDump
-
-
-TYPES = (Send, Keys)
-"""Steps that type and go on at once: what the guest makes of it may come before they are over."""
-_SAC_STEPS = (Ask, Keys, Rejoin, CheckDump)
+from harness.scenario.steps import SAC_STEPS, TYPES, CheckDump, Inject, Step
 
 
 class Severity(StrEnum):
@@ -259,26 +27,25 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One thing that a serial console must be good for.
+    """One thing that must be possible over a serial console.
 
     Attributes:
         name: id, lower case with hyphens.
         title: one line.
-        description: what is done and why it matters, for a reader who knows no ttylab.
+        description: what is done and why it matters, for readers who do not know ttylab.
         steps: in order.
         severity: how bad a failure is.
-        tags: words to select by (`pytest -m`, `-k`).
+        tags: names to select by (`pytest -m`, `-k`).
         kernel_args: added to the guest's command line.
-        devices: parts that the machine must have.
-        requires: what the machine must be able to do beyond what the stimuli need.
+        devices: devices that the machine must have.
+        requires: what the target must be able to do beyond what the stimuli need.
         modules: features that the image must offer ("i6300esb").
         watchdog_action: what the machine does when its watchdog expires.
-        min_vcpus: how many CPUs it takes.
-        settle_allows: alarms allowed from the start on.
-        guest: what must speak on the console.
-        from_state: the snapshot it goes on from; None: that of its first step, unless it tests booting
-            (`golden.stage`).
-        knobs: how a SAC guest behaves; its profile is the image's.
+        min_vcpus: how many CPUs it needs.
+        guest: what must run on the console.
+        from_state: stage of the snapshot it starts from; None: that of its first step, unless it tests
+            booting (`harness.snapshots.stage`).
+        knobs: how a SAC guest behaves; its profile comes with the image.
     """
 
     name: str
@@ -293,7 +60,6 @@ class Scenario:
     modules: frozenset[str] = frozenset()
     watchdog_action: WatchdogAction = WatchdogAction.RESET
     min_vcpus: int = 1
-    settle_allows: frozenset[str] = field(default_factory=frozenset)
     guest: GuestKind = GuestKind.LINUX
     from_state: Stage | None = None
     knobs: SacKnobs = field(default_factory=SacKnobs)
@@ -304,77 +70,55 @@ class Scenario:
             raise SpecError(f"scenario name {self.name!r}: need lower-case words joined by hyphens")
         if not self.title or not self.description or not self.steps:
             raise SpecError(f"scenario {self.name}: title, description and steps must not be empty")
-        if self.guest is not GuestKind.SAC and any(isinstance(step, _SAC_STEPS) for step in self.steps):
+        if self.guest is not GuestKind.SAC and any(isinstance(step, SAC_STEPS) for step in self.steps):
             raise SpecError(f"scenario {self.name}: has steps for a SAC guest, but guest is {self.guest}")
 
     @property
     def keeps_disk(self) -> bool:
-        """Whether the guest's disk must be there for the host to read."""
+        """Whether the host must be able to read the guest's disk."""
         return any(isinstance(step, CheckDump) for step in self.steps)
 
     @property
     def needs(self) -> frozenset[Capability]:
         """What a target must be able to do for this scenario."""
-        needed = self.requires
-        for step in self.steps:
-            if isinstance(step, Inject):
-                needed |= step.stimulus.needs
-        return needed
+        return self.requires.union(*(step.stimulus.needs for step in self.steps if isinstance(step, Inject)))
 
     def cause_of(self, index: int) -> int:
-        """Return the number of the step from whose begin on step `index` may find what it expects.
+        """Return the number of the step from whose beginning step `index` may find what it expects.
 
-        That is the first of the steps directly before it that only type (`TYPES`), else itself.
+        That is the first of the steps directly before it that only type (`TYPES`), else the step itself.
         """
         while index > 0 and isinstance(self.steps[index - 1], TYPES):
             index -= 1
         return index
 
     def allowed(self, index: int) -> frozenset[str]:
-        """Return the alarms that step `index` may see: its own and those of the steps before.
+        """Return the alarms that step `index` may see: its own and those of the steps before it.
 
-        One that only types (`TYPES`) may see what the step behind it may.
+        A step that only types (`TYPES`) may also see what the next step may.
         """
         end = index + 1
         while end < len(self.steps) and isinstance(self.steps[end - 1], TYPES):
             end += 1
-        return self.settle_allows.union(*(step.allows for step in self.steps[:end]))
+        return frozenset[str]().union(*(step.allows for step in self.steps[:end]))
 
 
-def describe_step(step: Step) -> str:  # noqa: PLR0911  # one return for each kind of step
-    """Return one line about `step` for people."""
-    match step:
-        case Reach():
-            return f"reach {step.stage.value}"
-        case Run():
-            return f"run: {step.command}"
-        case Send():
-            return f"type: {step.line or 'Enter'}" if step.echo else "type a password"
-        case Inject() if step.outcome is Outcome.NO_EFFECT:
-            return f"inject {step.stimulus.name}: must have no effect"
-        case Inject():
-            return f"inject {step.stimulus.name}: " + ", then ".join(one.says for one in step.effects)
-        case Expect():
-            return "expect: " + ", then ".join(one.says for one in step.effects)
-        case Alive():
-            return "the guest still answers"
-        case Silence():
-            return f"the guest writes nothing for {step.for_s:g} s"
-        case Ask() | Keys() | Rejoin() | CheckDump():
-            return _describe_sac_step(step)
+class _Fields(TypedDict, total=False):
+    """The fields of a scenario that have defaults."""
+
+    severity: Severity
+    tags: frozenset[str]
+    kernel_args: tuple[str, ...]
+    devices: frozenset[Device]
+    requires: frozenset[Capability]
+    modules: frozenset[str]
+    watchdog_action: WatchdogAction
+    min_vcpus: int
+    guest: GuestKind
+    from_state: Stage | None
+    knobs: SacKnobs
 
 
-def _describe_sac_step(step: Ask | Keys | Rejoin | CheckDump) -> str:
-    match step:
-        case Ask():
-            return f"SAC: {step.command}" + "".join(f", must show {one.says}" for one in step.shows)
-        case Keys():
-            return f"press {step.says}"
-        case Rejoin():
-            return "connect anew, knowing nothing"
-        case CheckDump():
-            return (
-                "no crash dump on the disk"
-                if step.code is None
-                else f"crash dump of bugcheck 0x{step.code:X}"
-            )
+def scenario(name: str, title: str, description: str, *steps: Step, **fields: Unpack[_Fields]) -> Scenario:
+    """Return a scenario, written in the order in which it is read; raises as `Scenario`."""
+    return Scenario(name=name, title=title, description=description, steps=steps, **fields)

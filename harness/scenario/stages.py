@@ -1,4 +1,4 @@
-"""How far a guest has come, in order."""
+"""How far a guest has booted, in order."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """Stages of a boot. Linux has no SAC and CMD; a SAC guest has LOGIN and SHELL in a channel of its own."""
+    """Stages of a boot. Linux has no SAC and CMD; a SAC guest has LOGIN and SHELL in a separate channel."""
 
     FIRMWARE = "firmware"
     LOADER = "loader"
     KERNEL = "kernel"
     SAC = "sac"  # the SAC prompt
-    CMD = "cmd"  # the CMD command is available
+    CMD = "cmd"  # SAC's `cmd` command is available
     LOGIN = "login"
     SHELL = "shell"
 
 
-ORDER = tuple(Stage)
-"""The stages from power-on to a prompt."""
+_ORDER = tuple(Stage)
 
 
-def is_behind(stage: Stage, other: Stage) -> bool:
-    """Tell whether `stage` comes before `other`."""
-    return ORDER.index(stage) < ORDER.index(other)
+def is_before(stage: Stage, other: Stage) -> bool:
+    """Tell whether `stage` comes before `other` in a boot."""
+    return _ORDER.index(stage) < _ORDER.index(other)

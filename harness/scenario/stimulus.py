@@ -1,4 +1,4 @@
-"""What can be injected into a guest: pure values; `inject` does them."""
+"""What can be injected into a guest; pure values, which `harness.play.runner.inject` carries out."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ class SysRq:
 
     Attributes:
         key: one printable ASCII character ("h", "9").
-        via: the way it takes.
+        via: how the request reaches the kernel.
 
     Raises:
-        SpecError: `key` is not one character.
+        SpecError: `key` is not such a character.
     """
 
     key: str
     via: Via = Via.BREAK
 
     def __post_init__(self) -> None:
-        """Refuse what is no key."""
+        """Refuse anything but a key."""
         require_key(self.key)
 
     @property
@@ -71,7 +71,7 @@ class SysRq:
 
 
 class Button(StrEnum):
-    """What a hand can do to a machine without its keyboard."""
+    """What can be done by hand to a machine without a keyboard."""
 
     RESET = "reset"
     POWER_BUTTON = "power-button"
@@ -89,7 +89,7 @@ _BUTTON_NEEDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
-    """Push the reset or power button, or cut or give power."""
+    """Push the reset or power button, or cut or restore power."""
 
     button: Button
 

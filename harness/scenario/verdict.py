@@ -1,15 +1,15 @@
-"""How a scenario ended, with the evidence: values only; `judge` makes them."""
+"""How a scenario ended, with the evidence; values only, made by `harness.play.judge`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.scenario.scenario import Outcome
+from harness.scenario.steps import Outcome
 
 
 class Status(StrEnum):
-    """Whose fault it is: nobody's, the guest's, the lab's; or it could not be tried."""
+    """Whose fault it is: nobody's, the guest's or the lab's; or that it could not be tried."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -18,26 +18,26 @@ class Status(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a verdict is not PASSED, for programs."""
+    """Why a verdict is not PASSED; programs rely on these values."""
 
     NONE = "none"
     NO_EFFECT = "no-effect"  # a stimulus changed nothing
-    UNWANTED_EFFECT = "unwanted-effect"  # a stimulus that must change nothing did
+    UNWANTED_EFFECT = "unwanted-effect"  # a stimulus changed something although it must not
     DIED = "died"  # panic, lockup, rescue shell, …
     LEFT = "left"  # reset or off, unasked
-    TIMEOUT = "timeout"  # awaited text did not come
-    COMMAND = "command"  # a command's status or output
-    UNAVAILABLE = "unavailable"  # the guest is where it does not come to its prompt by itself
+    TIMEOUT = "timeout"  # expected text did not appear
+    COMMAND = "command"  # a command's status or output is wrong
+    UNAVAILABLE = "unavailable"  # the guest is in a state that never leads to a SAC prompt
     FINDING = "finding"  # all steps done, but the transcript shows a fault
     LAB = "lab"  # QEMU, QMP, disk, worker
-    TRUNCATED = "truncated"  # the transcript is not whole
-    NO_EVIDENCE = "no-evidence"  # the runner claims what the transcript does not show
+    TRUNCATED = "truncated"  # the transcript is incomplete
+    NO_EVIDENCE = "no-evidence"  # the runner claims something that the transcript does not show
     UNSUPPORTED = "unsupported"  # the target can't do it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """A place that proves something: bytes `[start, end)` of the guest's output, or a moment.
+    """The place that proves something: bytes `[start, end)` of the guest's output, or a moment.
 
     Attributes:
         says: what it proves.
@@ -60,7 +60,7 @@ class Injection:
         stimulus: its name.
         at: when it was injected, in seconds since the transcript's epoch.
         outcome: whether the guest showed an effect.
-        latency_s: seconds from the injection to its first evidence; None without effect.
+        latency_s: seconds from the injection to its first visible effect; None without one.
     """
 
     stimulus: str
@@ -71,14 +71,14 @@ class Injection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The end of a scenario.
+    """How a scenario ended.
 
     Attributes:
-        status: whose fault.
-        reason: why not PASSED, for programs.
+        status: whose fault it is.
+        reason: why it is not PASSED, for programs.
         message: one line for people.
-        step: number of the step that decided, or None.
-        evidence: what it rests on; never empty where `status` is PASSED.
+        step: number of the step that decided it, or None.
+        evidence: what it is based on; never empty where `status` is PASSED.
         injections: every stimulus and its outcome.
     """
 
@@ -92,14 +92,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """One reason to stop waiting.
+    """One reason to stop waiting: a finding in the guest's output, or a mark.
 
     Attributes:
-        name: id of the signature's rule, or one of `NAMES`; what a step allows.
+        name: id of the signature's rule, or one of `harness.play.alarms.NAMES`; steps allow alarms by it.
         title: what happened, for people.
         start: offset of its first byte in the guest's output.
-        end: one past its last byte; equal to `start` where it is a mark.
-        at: the mark's moment, in seconds since the transcript's epoch; None where it is a finding.
+        end: one past its last byte; equal to `start` for a mark.
+        at: when the mark was made, in seconds since the transcript's epoch; None for a finding.
     """
 
     name: str

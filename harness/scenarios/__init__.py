@@ -10,21 +10,16 @@ from harness.scenario.scenario import Scenario
 from harness.scenarios import (
     boot,
     console_load,
-    devices,
+    hardware,
     nmi,
     power,
-    reset,
     sac,
     sac_bugcheck,
     sac_menu,
     sac_stimuli,
-    smp,
     sysrq,
-    sysrq_end,
-    sysrq_ways,
+    sysrq_special,
 )
-
-__all__ = ["LIBRARY", "find_scenario", "library_of"]
 
 
 def library_of(scenarios: Iterable[Scenario]) -> Mapping[str, Scenario]:
@@ -42,7 +37,7 @@ def library_of(scenarios: Iterable[Scenario]) -> Mapping[str, Scenario]:
 
 
 _THEMES = (
-    *(boot, console_load, devices, nmi, power, reset, smp, sysrq, sysrq_end, sysrq_ways),
+    *(boot, console_load, hardware, nmi, power, sysrq, sysrq_special),
     *(sac, sac_bugcheck, sac_menu, sac_stimuli),
 )
 LIBRARY: Mapping[str, Scenario] = library_of(scenario for theme in _THEMES for scenario in theme.SCENARIOS)
@@ -53,7 +48,7 @@ def find_scenario(name: str) -> Scenario:
     """Return the scenario called `name`.
 
     Raises:
-        SpecError: there is none; the text names those that come close.
+        SpecError: there is none; the text names similar ones.
     """
     if name not in LIBRARY:
         raise unknown_name("scenario", name, LIBRARY)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.scenario.scenario import Alive, Expect, Inject, Reach, Run, Scenario, Send, Severity, Shows, View
+from harness.scenario.scenario import Severity, scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Expect, Inject, Reach, Run, Send, Shows, View
 from harness.scenario.stimulus import Nmi, SysRq
 from harness.scenarios import phrases
-from harness.scenarios.reset import PUSH
-from harness.scenarios.sysrq import ATTEMPTS
+from harness.scenarios.power import PUSH
 
 _CONSOLE = frozenset({"console"})
 _FLOOD = _CONSOLE | {"flood"}
@@ -18,107 +18,87 @@ _LONG = _WORD * 40
 """640 characters: eight lines of the terminal, forty times what a UART's FIFO holds."""
 
 SCENARIOS = (
-    Scenario(
-        name="console-long-line",
-        title="A long command typed on the console arrives whole",
-        description=(
-            "Types a command of 700 characters, as fast as its echo comes back, and lets the guest count and "
-            "check what has arrived. A serial port drops what comes too fast; pasted commands then do "
-            "something else than they say."
+    scenario(
+        "console-long-line",
+        "A long command typed on the console arrives complete",
+        "Types a command of 700 characters, as fast as its echo comes back, and lets the guest count and "
+        "check what has arrived. A serial port drops what comes too fast, and a pasted command then does "
+        "something other than it says.",
+        Reach(stage=Stage.SHELL),
+        Run(
+            command=f"echo {_LONG} | tee /tmp/long | wc -c",
+            shows=Shows(pattern=r"(^|\n)641\r?\n", says="641 bytes have arrived"),
         ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Run(
-                command=f"echo {_LONG} | tee /tmp/long | wc -c",
-                shows=Shows(pattern=r"(^|\n)641\r?\n", says="641 bytes have arrived"),
-            ),
-            Run(
-                command=f"sed 's/{_WORD}//g' /tmp/long | wc -c",
-                shows=Shows(pattern=r"(^|\n)1\r?\n", says="none of them is wrong"),
-            ),
-            Alive(),
+        Run(
+            command=f"sed 's/{_WORD}//g' /tmp/long | wc -c",
+            shows=Shows(pattern=r"(^|\n)1\r?\n", says="none of them is wrong"),
         ),
+        Alive(),
         severity=Severity.CRITICAL,
         tags=_CONSOLE,
     ),
-    Scenario(
-        name="console-spliced-line",
-        title="A kernel record in the middle of a line does not break the line",
-        description=(
-            "Lets the guest print a line of which the kernel interrupts the middle with a record of its own, "
-            "and reads the line whole. Answers of commands are cut up so on every busy server."
+    scenario(
+        "console-spliced-line",
+        "A kernel record in the middle of a line does not break the line",
+        "Makes the kernel print a record in the middle of a line that the guest is printing, and puts the "
+        "line together again. On every busy server, the output of commands is cut up like this.",
+        Reach(stage=Stage.SHELL),
+        Run(
+            command="printf spl; sleep 1; echo a record > /dev/kmsg; echo iced-$((6*7))",
+            shows=Shows(pattern=r"spliced-42\r?\n", says="the line, rejoined", view=View.USER),
         ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Run(
-                command="printf spl; sleep 1; echo a record > /dev/kmsg; echo iced-$((6*7))",
-                shows=Shows(pattern=r"spliced-42\r?\n", says="the line, rejoined", view=View.USER),
-            ),
-            Alive(),
-        ),
+        Alive(),
         severity=Severity.CRITICAL,
         tags=_CONSOLE | {"splice"},
     ),
-    Scenario(
-        name="console-kernel-flood",
-        title="Kernel messages do not keep a command's answer from being read",
-        description=(
-            "Lets the kernel print 200 records while commands run. Their answers must be found among them, "
-            "and the shell must still answer after: servers in trouble talk without end."
-        ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            Run(command=("(for i in $(seq 200); do echo record $i > /dev/kmsg; usleep 5000; done) &")),
-            Run(command="echo $((123*457))", shows=Shows(pattern=r"56211\r?\n", says="the right number")),
-            Alive(),
-            Expect(effects=(phrases.line("record 200\r", "the last record is printed"),)),
-            Alive(),
-        ),
+    scenario(
+        "console-kernel-flood",
+        "Kernel messages do not hide the output of commands",
+        "Makes the kernel print 200 records while commands run. The commands' output must be found among "
+        "them, and the shell must still answer afterwards: servers in trouble never stop talking.",
+        Reach(stage=Stage.SHELL),
+        Run(command=("(for i in $(seq 200); do echo record $i > /dev/kmsg; usleep 5000; done) &")),
+        Run(command="echo $((123*457))", shows=Shows(pattern=r"56211\r?\n", says="the right number")),
+        Alive(),
+        Expect(effects=(phrases.line("record 200\r", "the last record is printed"),)),
+        Alive(),
         tags=_CONSOLE | {"splice"},
     ),
-    Scenario(
-        name="flood-sysrq",
-        title="A system request gets through a flooded console",
-        description=(
-            "Floods the console from a shell and sends BREAK and h. The kernel must take the request and its "
-            "list must be found in the flood; i then ends the flood and one can log in."
-        ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            _POUR,
-            _POURS,
-            Inject(stimulus=SysRq(key="h"), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
-            Inject(
-                stimulus=SysRq(key="i"),
-                effects=(
-                    phrases.line("sysrq: Kill All Tasks", "the kernel kills the flood"),
-                    phrases.LOGIN_AGAIN,
-                ),
-                attempts=ATTEMPTS,
+    scenario(
+        "flood-sysrq",
+        "A system request gets through a flooded console",
+        "Floods the console from a shell and sends BREAK and h. The kernel must take the request and its "
+        "list must be found in the flood; i then ends the flood, and logging in works again.",
+        Reach(stage=Stage.SHELL),
+        _POUR,
+        _POURS,
+        phrases.SHOW_HELP,
+        Inject(
+            stimulus=SysRq(key="i"),
+            effects=(
+                phrases.line("sysrq: Kill All Tasks", "the kernel kills the flood"),
+                phrases.LOGIN_AGAIN,
             ),
-            Reach(stage=Stage.SHELL),
-            Alive(),
+            attempts=phrases.ATTEMPTS,
         ),
+        Reach(stage=Stage.SHELL),
+        Alive(),
         severity=Severity.CRITICAL,
         tags=_FLOOD | {"sysrq"},
         kernel_args=(phrases.FREE_SYSRQ,),
     ),
-    Scenario(
-        name="flood-nmi",
-        title="NMI on a flooded console: the panic is read whole",
-        description=(
-            "Floods the console from a shell and sends an NMI to a guest told to panic on one. The panic "
-            "must stand out of the flood, whole and without a byte of it lost."
-        ),
-        steps=(
-            Reach(stage=Stage.SHELL),
-            _POUR,
-            _POURS,
-            Inject(
-                stimulus=Nmi(),
-                effects=(phrases.panic("NMI: Not continuing"), phrases.PANIC_WHOLE),
-                allows=phrases.NMI | phrases.PANIC,
-            ),
+    scenario(
+        "flood-nmi",
+        "NMI on a flooded console: the panic is read whole",
+        "Floods the console from a shell and sends an NMI to a guest told to panic on one. The whole panic "
+        "must be found in the flood, without a byte lost.",
+        Reach(stage=Stage.SHELL),
+        _POUR,
+        _POURS,
+        Inject(
+            stimulus=Nmi(),
+            effects=phrases.NMI_PANIC,
+            allows=phrases.NMI | phrases.PANIC,
         ),
         severity=Severity.CRITICAL,
         tags=_FLOOD | {"nmi", "panic"},
@@ -128,14 +108,17 @@ SCENARIOS = (
             phrases.HALT_ON_PANIC,
         ),
     ),
-    Scenario(
-        name="flood-reset",
-        title="Reset under a flooded console starts a clean boot",
-        description=(
-            "Floods the console from a shell and pushes the reset button. The flood must end, the new boot "
-            "must be seen from its start, and one can log in."
-        ),
-        steps=(Reach(stage=Stage.SHELL), _POUR, _POURS, PUSH, Reach(stage=Stage.SHELL), Alive()),
+    scenario(
+        "flood-reset",
+        "Reset under a flooded console starts a clean boot",
+        "Floods the console from a shell and pushes the reset button. The flood must end, the new boot must "
+        "be seen from its start, and logging in must work.",
+        Reach(stage=Stage.SHELL),
+        _POUR,
+        _POURS,
+        PUSH,
+        Reach(stage=Stage.SHELL),
+        Alive(),
         severity=Severity.CRITICAL,
         tags=_FLOOD | {"reset"},
     ),

@@ -1,12 +1,13 @@
-"""What Linux prints and QEMU signals: what several scenarios expect.
+"""What several scenarios share: what Linux prints and QEMU reports, and common stimuli.
 
-Every text was seen on Debian's 5.10, 6.1, 6.12 and 7.2 kernels under QEMU 7.2. Patterns end in what
-the guest surely sends (docs/facts/parts.md 2).
+Every text was seen on Debian's 5.10, 6.1, 6.12 and 7.2 kernels under QEMU 7.2. Patterns end in something
+that the guest is certain to send (docs/facts/parts.md 2).
 """
 
 from __future__ import annotations
 
-from harness.scenario.scenario import Shows, Signals, View
+from harness.scenario.steps import Inject, Shows, Signals, View
+from harness.scenario.stimulus import Button, Press, SysRq
 
 LINE_END = r"[^\n]*\n"
 """The rest of a line."""
@@ -23,12 +24,12 @@ NMI = frozenset({"nmi-unknown"})
 
 
 def line(text: str, says: str) -> Shows:
-    """Expect that a line with the regular expression `text` is printed, to its end."""
+    """Expect a line that matches the regular expression `text`, up to its end."""
     return Shows(pattern=text + LINE_END, says=says)
 
 
 def panic(about: str) -> Shows:
-    """Expect that the kernel panics about `about`."""
+    """Expect a kernel panic for the reason `about`."""
     return line(f"Kernel panic - not syncing: {about}", "the kernel panics")
 
 
@@ -44,5 +45,13 @@ SWITCHES_OFF = Signals(name="off", says="the machine is off")
 
 SYSRQ_HELP = line(r"sysrq: HELP : loglevel\(0-9\) ", "the kernel lists its keys")
 SYSRQ_ANY = Shows(pattern=r"sysrq: ", says="the kernel takes a system request")
+SYNCED = line("Emergency Sync complete", "all is written")
 NMI_NOTED = line(r"NMI(?: received for unknown reason|: PCI system error)", "the kernel notes the NMI")
 NMI_DAZED = line("Dazed and confused, but trying to continue", "the kernel goes on")
+NMI_PANIC = (panic("NMI: Not continuing"), PANIC_WHOLE)
+CRASH = (panic("sysrq triggered crash"), PANIC_WHOLE)
+
+ATTEMPTS = 3
+"""QEMU can lose a BREAK (docs/facts/qemu.md 4), so a harmless request is tried again."""
+SHOW_HELP = Inject(stimulus=SysRq(key="h"), effects=(SYSRQ_HELP,), attempts=ATTEMPTS)
+RESET_BUTTON = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=RESET)

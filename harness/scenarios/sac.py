@@ -1,42 +1,35 @@
-"""Dialogues with SAC: its commands, its ten channels, cmd and PowerShell, events, and lost characters."""
+"""Dialogues with SAC: its commands, its ten channels, cmd and PowerShell, events, lost characters."""
 
 from __future__ import annotations
 
 from emulator.guest_text.sac import encode_powershell
 from emulator.sac.knobs import Hang, SacKnobs
-from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import (
-    Alive,
-    Ask,
-    Expect,
-    Reach,
-    Rejoin,
-    Run,
-    Scenario,
-    Send,
-    Severity,
-    Shows,
-    Step,
-    View,
-)
+from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Ask, Expect, Reach, Rejoin, Run, Send, Shows, Step, View
 from harness.scenarios import sac_phrases as say
 
 _DEFAULT = SacKnobs()
 _SHELL = Reach(stage=Stage.SHELL)
 
 
-def _talk(name: str, title: str, description: str, *steps: Step, **fields: object) -> Scenario:
-    knobs = fields.get("knobs", _DEFAULT)
-    return Scenario(
-        name=f"sac-{name}",
-        title=title,
-        description=description,
-        steps=steps,
-        tags=frozenset({"sac"}),
-        guest=GuestKind.SAC,
-        modules=frozenset(fields.get("modules", say.KNOBS if knobs != _DEFAULT else ())),  # type: ignore[call-overload]
-        **{key: value for key, value in fields.items() if key != "modules"},  # type: ignore[arg-type]
+def _talk(
+    name: str,
+    title: str,
+    description: str,
+    *steps: Step,
+    knobs: SacKnobs = _DEFAULT,
+    modules: frozenset[str] = frozenset(),
+    severity: Severity = Severity.NORMAL,
+) -> Scenario:
+    return say.scenario(
+        name,
+        title,
+        description,
+        *steps,
+        severity=severity,
+        knobs=knobs,
+        modules=say.KNOBS if knobs != _DEFAULT else modules,
     )
 
 
@@ -53,7 +46,7 @@ SCENARIOS = (
         "boot",
         "A SAC guest boots to its prompt and says what it is",
         "Boots, waits for machine-info and the SAC prompt, and asks `id`: name, GUID and build must be "
-        "those that the guest announced. Without this nothing else can be judged.",
+        "those that the guest announced. Nothing else can be judged without this.",
         Reach(stage=Stage.KERNEL),
         Reach(stage=Stage.SAC),
         Reach(stage=Stage.CMD),
@@ -64,9 +57,8 @@ SCENARIOS = (
     _talk(
         "help",
         "SAC lists its commands, page by page, and refuses what it does not know",
-        "Asks for the list of commands, which is longer than a page on some releases, then gives a "
-        "command that does not exist and one without its arguments. An operator lives by these three "
-        "answers.",
+        "Asks for the list of commands, which is longer than a page on some releases, then gives a command "
+        "that does not exist and one without its arguments. An operator relies on these three answers.",
         *say.PROMPT,
         _ask(
             "?", ("lock +Lock access", "the lock command"), ("crashdump +Crash the", "the crashdump command")
@@ -78,9 +70,9 @@ SCENARIOS = (
     ),
     _talk(
         "paging",
-        "Long output of SAC is turned page by page, and whole without paging",
+        "Long output of SAC comes page by page, and all at once without paging",
         "Asks for the list of processes with paging on, where each page waits for Enter, and with paging "
-        "off. Both must give the last process: a driver that forgets the pages hangs here.",
+        "off. Both must show the last process: a driver that ignores the pages hangs here.",
         *say.PROMPT,
         _ask("t", _PROCESS),
         _ask("p", ("Paging is now OFF", "that paging is off")),
@@ -92,8 +84,8 @@ SCENARIOS = (
     _talk(
         "kill",
         "SAC ends a process and changes priorities and memory of others",
-        "Lowers, raises and limits a process, kills it, and kills it once more, which must fail: on a server "
-        "that is out of memory this is what SAC is for.",
+        "Lowers, raises and limits a process, kills it, and kills it once more, which must fail: this is "
+        "what SAC is for on a server that is out of memory.",
         *say.PROMPT,
         _ask("l 1592", ("successfully lowered the process priority", "the lowered priority")),
         _ask("r 1592", ("successfully raised the process priority", "the raised priority")),
@@ -105,9 +97,9 @@ SCENARIOS = (
     ),
     _talk(
         "time",
-        "SAC sets the clock within the years that it knows",
+        "SAC sets the clock within the years that it accepts",
         "Sets date and time, reads them again, and tries the year 1979, which must be refused: a wrong "
-        "clock is why logins fail on a server that can't be reached otherwise.",
+        "clock can make logins fail on a server that is not reachable in another way.",
         *say.PROMPT,
         _ask("s 01/02/2030 03:04", ("Date: 01/02/2030", "the new date")),
         _ask("s", (_TIME, "the date that was set")),
@@ -118,8 +110,8 @@ SCENARIOS = (
     _talk(
         "ip",
         "SAC lists and sets the network's addresses",
-        "Lists the addresses, sets others, lists them again, and gives a wrong one, which must be "
-        "refused: the way back to a server whose network was configured wrongly.",
+        "Lists the addresses, sets others, lists them again, and gives an invalid one, which must be "
+        "refused: this is the way back to a server whose network was misconfigured.",
         *say.PROMPT,
         _ask("i", (r"Net: 11, Ip=10\.0\.2\.15", "the address")),
         _ask("i 11 10.9.8.7 255.255.0.0 10.9.0.1", ("SAC successfully set the IP Address", "that it is set")),
@@ -130,9 +122,9 @@ SCENARIOS = (
     ),
     _talk(
         "channels",
-        "SAC has ten channels, counts their names on, and closes them",
+        "SAC has ten channels, numbers them without reuse, and closes them",
         "Opens nine CMD channels beside SAC's own; the eleventh channel must be refused. Closes one and "
-        "opens another, whose name must be a new one. SAC's own channel can't be closed.",
+        "opens another, which must get a new name. SAC's own channel can't be closed.",
         *say.PROMPT,
         *(_ask("cmd", _LAUNCHED) for _ in range(9)),
         _ask("cmd", ("The maximum number of channels has been reached", "the refusal")),
@@ -147,8 +139,8 @@ SCENARIOS = (
     _talk(
         "lock",
         "SAC locks its CMD channels",
-        "Gives `lock`, after which a CMD channel must be refused until the next boot: what an operator "
-        "does before leaving a console that others reach.",
+        "Gives `lock`, after which a CMD channel must be refused until the next boot: this is what an "
+        "operator does before leaving a console that others can reach.",
         *say.PROMPT,
         _ask("lock", ("Locked access to all Command Prompt channels", "the lock")),
         _ask("cmd", ("Launching of Command Prompt channels is disabled", "the refusal")),
@@ -170,15 +162,15 @@ SCENARIOS = (
     _talk(
         "powershell",
         "A CMD channel runs PowerShell by an encoded command",
-        "Runs a script by -encodedCommand, which neither cmd's quoting nor lost characters can spoil, "
-        "and reads its output and status.",
+        "Runs a script by -encodedCommand, which neither cmd's quoting nor lost characters can corrupt, and "
+        "reads its output and status.",
         _SHELL,
         Run(
             command=encode_powershell("Write-Output 'it works'"),
             shows=say.line("it works", "what the script wrote"),
         ),
         Alive(),
-        modules={"has_powershell"},
+        modules=frozenset({"has_powershell"}),
     ),
     _talk(
         "login-refused",
@@ -200,18 +192,18 @@ SCENARIOS = (
     ),
     _talk(
         "late",
-        "Who connects late finds the prompt of a silent console",
-        "Logs in, then forgets all that the console has shown, as a client that connects late: SAC keeps "
-        "no state for it and sends nothing by itself. The prompt must be found all the same.",
+        "A client that connects late finds the prompt of a silent console",
+        "Logs in, then forgets everything the console has shown, like a client that connects late: SAC "
+        "keeps no state for it and sends nothing by itself. The prompt must still be found.",
         _SHELL,
         Rejoin(),
         Alive(),
     ),
     _talk(
         "events",
-        "An event in the middle of a typed command does not spoil it",
-        "Lets an event interrupt a command after its first character. SAC keeps what was typed but does "
-        "not show it again, so the answer must still be that of the whole command.",
+        "An event in the middle of a typed command does no harm",
+        "Makes an event interrupt a command after its first character. SAC keeps what was typed but does "
+        "not show it again, so the answer must still be to the whole command.",
         Reach(stage=Stage.SAC),
         _ask("id", ("Computer Name: +[A-Z]", "its name")),
         Alive(),
@@ -220,8 +212,8 @@ SCENARIOS = (
     _talk(
         "eaten",
         "Characters that a fresh prompt eats are typed again",
-        "Uses a guest whose cmd loses the first characters after each prompt, as real ones do, and runs "
-        "a command. Nothing may be entered before it stands there whole.",
+        "Uses a guest whose cmd loses the first characters after each prompt, as real ones do, and runs a "
+        "command. Enter may be pressed only once the line is complete.",
         _SHELL,
         Run(command="echo whole", shows=say.line("whole", "it whole")),
         Alive(),
@@ -240,8 +232,8 @@ SCENARIOS = (
     _talk(
         "setup-channels",
         "The setup logs have channels of their own",
-        "Uses a guest with the three raw channels of Windows Setup. They must be in the list, as raw "
-        "ones, and leave room for seven channels less.",
+        "Uses a guest with the three raw channels of Windows Setup. They must be listed as raw channels, "
+        "and leave room for fewer others.",
         *say.PROMPT,
         _ask("ch", (r"\(AR\) +setuplog\.txt", "setup's log"), (r"\(AR\) +setupact\.log", "setup's actions")),
         Alive(),
@@ -261,7 +253,7 @@ SCENARIOS = (
         _talk(
             f"cmd-{name}",
             f"A CMD channel that {what} is reported as SAC reports it",
-            f"Asks for a CMD channel of a guest where that {what}. The answer must be SAC's own words, and "
+            f"Asks for a CMD channel of a guest where it {what}. The answer must be SAC's own message, and "
             "SAC must go on answering: the rest of the console still works.",
             *say.PROMPT,
             _ask("cmd", (text, "why there is none")),

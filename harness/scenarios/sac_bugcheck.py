@@ -1,10 +1,11 @@
-"""SAC and a guest that stops: dumps, auto-reboot, `!SAC>`, and guests that fail on purpose."""
+"""SAC guests that stop with a bugcheck or fail on purpose: dumps, auto-reboot, `!SAC>`, hangs."""
 
 from __future__ import annotations
 
 from emulator.sac.knobs import DumpKind, Hang, SacKnobs
-from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import (
+from harness.scenario.scenario import Scenario, Severity
+from harness.scenario.stages import Stage
+from harness.scenario.steps import (
     Alive,
     Ask,
     CheckDump,
@@ -14,16 +15,14 @@ from harness.scenario.scenario import (
     Outcome,
     Reach,
     Run,
-    Scenario,
     Send,
-    Severity,
     Step,
 )
-from harness.scenario.stages import Stage
 from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios import sac_phrases as say
-from harness.scenarios.phrases import RESET, RESTARTS
+from harness.scenarios.phrases import RESET, RESET_BUTTON, RESTARTS
 
+_DEFAULT = SacKnobs()
 _UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
 _CRASHDUMP = Expect(effects=(*say.bugcheck("0xE2"), RESTARTS), allows=say.CRASHES | RESET)
 _LOGGED = say.line("rebooted from a bugcheck", "event 1001")
@@ -31,18 +30,17 @@ _RESTART = (Keys(keys="restart\r", says="restart and Enter"), Expect(effects=(RE
 
 
 def _crash(
-    name: str, title: str, description: str, *steps: Step, knobs: SacKnobs | None = None, tags: str = "panic"
+    name: str, title: str, description: str, *steps: Step, knobs: SacKnobs = _DEFAULT, tags: str = "panic"
 ) -> Scenario:
-    return Scenario(
-        name=f"sac-{name}",
-        title=title,
-        description=description,
-        steps=steps,
+    return say.scenario(
+        name,
+        title,
+        description,
+        *steps,
         severity=Severity.CRITICAL if "dump" in name else Severity.NORMAL,
-        tags=frozenset({"sac", tags}),
-        guest=GuestKind.SAC,
+        tag=tags,
         modules=say.KNOBS,
-        knobs=knobs or SacKnobs(),
+        knobs=knobs,
     )
 
 
@@ -50,9 +48,8 @@ SCENARIOS = (
     _crash(
         "dump-nmi",
         "An NMI leaves a crash dump that the host can read",
-        "Sends an NMI; the guest stops with bugcheck 0x80, dumps and restarts. After that the host reads "
-        "the dump on the guest's disk, and the guest's event log must name it: the whole purpose of the "
-        "NMI button.",
+        "Sends an NMI; the guest stops with bugcheck 0x80, dumps and restarts. Then the host reads the dump "
+        "on the guest's disk, and the guest's event log must name it: this is what the NMI button is for.",
         *say.PROMPT,
         CheckDump(code=None),
         say.NMI,
@@ -65,8 +62,8 @@ SCENARIOS = (
     _crash(
         "dump-crashdump",
         "`crashdump` leaves a crash dump that the host can read",
-        "Gives SAC's `crashdump`; the guest stops with bugcheck 0xE2, dumps and restarts, and the host reads "
-        "the dump on its disk. The way to a dump where nobody has an NMI button.",
+        "Gives SAC's `crashdump`; the guest stops with bugcheck 0xE2, dumps and restarts, and the host "
+        "reads the dump on its disk. This is the way to a dump without an NMI button.",
         *say.PROMPT,
         Send(line="crashdump"),
         _CRASHDUMP,
@@ -77,8 +74,8 @@ SCENARIOS = (
     _crash(
         "crashdump-off",
         "`crashdump` is refused where no dump is configured",
-        "Gives SAC's `crashdump` to a guest that has crash dumps switched off: it must say that it "
-        "failed, live on, and leave no dump on its disk.",
+        "Gives SAC's `crashdump` to a guest that has crash dumps switched off: it must say that this "
+        "failed, run on, and leave no dump on its disk.",
         *say.PROMPT,
         Ask(command="crashdump", shows=(say.line("SAC failed to crashdump", "that it failed"),)),
         CheckDump(code=None),
@@ -88,8 +85,8 @@ SCENARIOS = (
     _crash(
         "crash-waits",
         "A guest without auto-reboot waits at !SAC> and restarts when told",
-        "Sends an NMI to a guest with AutoReboot=0. It must dump, wait at !SAC>, answer `help` and refuse "
-        "other words, and restart on `restart` only.",
+        "Sends an NMI to a guest with AutoReboot=0. It must dump, wait at !SAC>, answer `help`, refuse "
+        "unknown commands, and restart only on `restart`.",
         *say.PROMPT,
         say.NMI_STAYS,
         Keys(keys="help\r", says="help and Enter"),
@@ -103,8 +100,8 @@ SCENARIOS = (
     _crash(
         "crash-module",
         "A bugcheck names the driver that it blames",
-        "Sends an NMI to a guest that blames a driver. Its name must stand on the console between the "
-        "name of the bugcheck and its parameters.",
+        "Sends an NMI to a guest that blames a driver. The driver's name must appear between the name of "
+        "the bugcheck and its parameters.",
         *say.PROMPT,
         Inject(
             stimulus=Nmi(),
@@ -116,9 +113,9 @@ SCENARIOS = (
     ),
     _crash(
         "nmi-ignored",
-        "A guest that an NMI does not reach lives on, and this is seen",
-        "Sends an NMI to a guest whose processor masks it. Nothing may happen, and SAC must still answer: an "
-        "accepted press of the button proves nothing.",
+        "A guest that an NMI does not reach runs on, and this is noticed",
+        "Sends an NMI to a guest whose processor masks it. Nothing may happen, and SAC must still answer: "
+        "that the machine accepts the button proves nothing.",
         *say.PROMPT,
         Inject(stimulus=Nmi(), outcome=Outcome.NO_EFFECT, unless=(say.bugcheck("0x80")[0],)),
         Alive(),
@@ -136,15 +133,15 @@ SCENARIOS = (
             effects=(say.bugcheck("0x80")[0], say.line("(?:15% complete|disk: +15)", "15 %")),
             allows=say.CRASHES,
         ),
-        say.RESET_BUTTON,
+        RESET_BUTTON,
         *_UP,
         knobs=SacKnobs(hang=Hang.STUCK_DUMP),
     ),
     _crash(
         "power-button-ignored",
-        "A SAC guest that ignores the power button runs on, and this is seen",
-        "Pushes the power button of a guest that does not heed it. Nothing may happen, and SAC must "
-        "still answer; after that the power is cut, which asks nobody.",
+        "A SAC guest that ignores the power button runs on, and this is noticed",
+        "Pushes the power button of a guest that ignores it. Nothing may happen, and SAC must still answer; "
+        "then the power is cut, which the guest can't ignore.",
         *say.PROMPT,
         Inject(
             stimulus=Press(button=Button.POWER_BUTTON), outcome=Outcome.NO_EFFECT, unless=(say.GOES_DOWN,)
@@ -156,9 +153,9 @@ SCENARIOS = (
     ),
     _crash(
         "boot-loop",
-        "A SAC guest that restarts again and again is told from one that boots",
-        "Uses a guest that restarts as soon as SAC's banner stands there. Three restarts must be seen, "
-        "each with its own machine-info; a driver that goes by the banner alone would call this a boot.",
+        "A SAC guest that restarts again and again is not mistaken for one that boots",
+        "Uses a guest that restarts as soon as it has shown SAC's banner. Three restarts must be seen, each "
+        "with its own machine-info; a driver that goes by the banner alone would call this a boot.",
         *(Expect(effects=(say.SAC_STARTS, RESTARTS), allows=RESET) for _ in range(3)),
         Reach(stage=Stage.KERNEL),
         say.CUT,
@@ -169,8 +166,8 @@ SCENARIOS = (
         _crash(
             name,
             title,
-            description + " The driver must know this from what stands there, not by waiting for a prompt "
-            "that never comes.",
+            description + " The driver must recognise this from the text, not by waiting for a prompt that "
+            "never comes.",
             Expect(effects=(say.line(text, says),)),
             say.CUT,
             knobs=SacKnobs(hang=hang),
@@ -180,7 +177,7 @@ SCENARIOS = (
             (
                 "recovery",
                 "A guest that stops in its recovery menu shows it",
-                "Uses a guest that did not load and asks what to do, as after dirty resets.",
+                "Uses a guest that did not load and asks what to do, as happens after unclean resets.",
                 "It looks like Windows didn't load correctly",
                 "the recovery menu",
                 Hang.RECOVERY,

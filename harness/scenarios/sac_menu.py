@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from emulator.sac.knobs import SacKnobs
-from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import Alive, Ask, Expect, Inject, Keys, Reach, Scenario, Shows, Step, View
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Ask, Expect, Inject, Keys, Reach, Shows, Step, View
 from harness.scenario.stimulus import Nmi
 from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import RESET, RESTARTS
@@ -18,20 +18,13 @@ _UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
 
 
 def _menu(name: str, title: str, description: str, *steps: Step, knobs: SacKnobs = _WAITS) -> Scenario:
-    return Scenario(
-        name=f"sac-menu-{name}",
-        title=title,
-        description=description,
-        steps=steps,
-        tags=frozenset({"sac", "boot"}),
-        guest=GuestKind.SAC,
-        modules=say.KNOBS,
-        knobs=knobs,
+    return say.scenario(
+        f"menu-{name}", title, description, *steps, tag="boot", modules=say.KNOBS, knobs=knobs
     )
 
 
 def _left(seconds: int) -> Shows:
-    """Expect that the countdown is at `seconds`; it is written over in place, with no line end."""
+    """Expect that the countdown is at `seconds`; it is overwritten in place, without a line end."""
     return Shows(pattern=f"started automatically: {seconds}", says=f"{seconds} s left", view=View.PLAIN)
 
 
@@ -39,8 +32,8 @@ SCENARIOS = (
     _menu(
         "countdown",
         "The boot menu counts down and starts Windows by itself",
-        "Lets the boot menu count down from three. The seconds are written over each other in place, so "
-        "the screen has to be read as a screen; at its end the guest must boot without a key.",
+        "Lets the boot menu count down from three. The seconds are written over each other in place, so the "
+        "screen has to be read as a screen. When it reaches zero, the guest must boot without a key press.",
         _MENU,
         Expect(effects=tuple(_left(seconds) for seconds in (3, 2, 1))),
         *_UP,
@@ -49,8 +42,8 @@ SCENARIOS = (
     _menu(
         "stopped",
         "A key stops the boot menu's countdown, and Enter goes on",
-        "Presses a key that means nothing in the boot menu. That stops the countdown for good, as "
-        "packer's recipes for 2025 learnt; only Enter then starts the guest.",
+        "Presses a key that means nothing in the boot menu. That stops the countdown for good, as packer's "
+        "recipes for 2025 found out; only Enter then starts the guest.",
         _MENU,
         Keys(keys="x", says="x"),
         _ENTER,
@@ -58,9 +51,9 @@ SCENARIOS = (
     ),
     _menu(
         "choice",
-        "The boot menu starts the entry that was chosen by the arrow keys",
-        "Moves to the second entry and starts it. The kernel's log, which SAC dumps by `d`, must name "
-        "that entry: nobody sees on a console which entry a boot came from.",
+        "The boot menu starts the entry that was chosen with the arrow keys",
+        "Moves to the second entry and starts it. The kernel's log, which SAC dumps by `d`, must name that "
+        "entry: the console does not show otherwise which entry was booted.",
         _MENU,
         Keys(keys=say.DOWN, says="the arrow down"),
         _ENTER,
@@ -71,9 +64,9 @@ SCENARIOS = (
     ),
     _menu(
         "f8",
-        "F8 in the boot menu switches the restart after a bugcheck off",
-        "Opens the advanced options by F8, which is ESC 8 on a serial line, chooses to disable the "
-        "automatic restart, and sends an NMI: the guest must wait at !SAC> until it is told to restart.",
+        "F8 in the boot menu disables the restart after a bugcheck",
+        "Opens the advanced options by F8, which is ESC 8 on a serial line, disables the automatic restart, "
+        "and sends an NMI: the guest must wait at !SAC> until it gets `restart`.",
         _MENU,
         Keys(keys=say.F8, says="F8"),
         Expect(effects=(say.line("Advanced Boot Options", "the advanced options"),)),
@@ -90,8 +83,8 @@ SCENARIOS = (
     _menu(
         "tools",
         "TAB in the boot menu leads to the memory test, which restarts",
-        "Goes to the tools by TAB and starts the memory diagnostic. It must show itself and restart the "
-        "machine into the boot menu again.",
+        "Goes to the tools by TAB and starts the memory diagnostic, which must appear, and must then "
+        "restart the machine into the boot menu.",
         _MENU,
         Keys(keys="\t", says="TAB"),
         _ENTER,
@@ -103,8 +96,8 @@ SCENARIOS = (
     _menu(
         "cancel",
         "ESC in the boot menu restarts the machine",
-        "Presses ESC in the boot menu. The boot manager holds it for a while, since it may begin a "
-        "sequence, and then restarts the machine.",
+        "Presses ESC in the boot menu. The boot manager waits for a while, since ESC may begin a sequence, "
+        "and then restarts the machine.",
         _MENU,
         Keys(keys=say.ESCAPE, says="ESC"),
         Expect(effects=(RESTARTS,), allows=RESET),

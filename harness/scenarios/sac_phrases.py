@@ -1,24 +1,51 @@
-"""What a SAC guest says: what several scenarios expect, the same for every release.
+"""What several scenarios for SAC guests share; the same for every release.
 
-The texts are those of emulator/sac/profiles, read without escape sequences. Patterns end in what the
-guest surely sends (docs/facts/parts.md 2).
+The texts are those of emulator/sac/profiles, read without escape sequences. Patterns end in something that
+the guest is certain to send (docs/facts/parts.md 2).
 """
 
 from __future__ import annotations
 
-from harness.scenario.scenario import Expect, Inject, Reach, Shows, Step, View
+from emulator.sac.knobs import SacKnobs
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Expect, Inject, Reach, Shows, Step, View
 from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios.phrases import LINE_END, OFF, RESET, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
 
 KNOBS = frozenset({"has_knobs"})
-"""What a scenario asks for that sets the guest up in a way of its own; real Windows has no knobs."""
+"""Feature that a scenario needs to set the guest up in its own way; real Windows has no knobs."""
 CRASHES = frozenset({"bugcheck", "sac-crash-prompt"})
 ENTER, ESCAPE, UP, DOWN, F8 = "\r", "\x1b", "\x1b[A", "\x1b[B", "\x1b8"
 
 
+def scenario(
+    name: str,
+    title: str,
+    description: str,
+    *steps: Step,
+    severity: Severity = Severity.NORMAL,
+    tag: str = "sac",
+    modules: frozenset[str] = frozenset(),
+    knobs: SacKnobs,
+) -> Scenario:
+    """Return a scenario for a SAC guest; its name gets "sac-" in front."""
+    return Scenario(
+        name=f"sac-{name}",
+        title=title,
+        description=description,
+        steps=steps,
+        severity=severity,
+        tags=frozenset({"sac", tag}),
+        modules=modules,
+        guest=GuestKind.SAC,
+        knobs=knobs,
+    )
+
+
 def line(text: str, says: str) -> Shows:
-    """Expect that a line with the regular expression `text` shows, to its end."""
+    """Expect a line that matches the regular expression `text`, up to its end."""
     return Shows(pattern=text + LINE_END, says=says, view=View.PLAIN)
 
 
@@ -34,12 +61,12 @@ def bugcheck(code: str) -> tuple[Shows, ...]:
 DUMPED = line(r"(?:100% complete|memory to disk: +100)", "the dump is complete")
 SAC_STARTS = line("<machine-info>", "SAC starts anew and says what the machine is")
 MENU_SHOWS = line("(?:Choose an operating system|Please select the operating system)", "the boot menu")
-GOES_DOWN = line("The SAC will become unavailable soon", "SAC takes its leave")
+GOES_DOWN = line("The SAC will become unavailable soon", "SAC says that it is going away")
 CHANNEL_CLOSED = line("EVENT: +A channel has been closed", "a channel is closed")
 
 NMI = Inject(stimulus=Nmi(), effects=(*bugcheck("0x80"), RESTARTS), allows=CRASHES | RESET)
 NMI_STAYS = Inject(stimulus=Nmi(), effects=bugcheck("0x80"), allows=CRASHES)
-RESET_BUTTON = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=RESET)
+
 CUT = Inject(stimulus=Press(button=Button.POWER_OFF), effects=(SWITCHES_OFF,), allows=OFF)
 GIVE = Inject(stimulus=Press(button=Button.POWER_ON), effects=(SAC_STARTS,))
 GIVE_MENU = Inject(stimulus=Press(button=Button.POWER_ON), effects=(MENU_SHOWS,))

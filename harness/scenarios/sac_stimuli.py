@@ -6,23 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from emulator.sac.knobs import SacKnobs
-from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import (
-    Alive,
-    Expect,
-    Inject,
-    Keys,
-    Outcome,
-    Reach,
-    Scenario,
-    Send,
-    Severity,
-    Step,
-)
+from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Expect, Inject, Keys, Outcome, Reach, Send, Step
 from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios import sac_phrases as say
-from harness.scenarios.phrases import OFF, RESET, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
+from harness.scenarios.phrases import OFF, RESET, RESET_BUTTON, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +22,14 @@ class _State:
         words: for titles: "at the SAC prompt".
         steps: how it gets there.
         knobs: how it is set up.
-        lies_deaf: whether it takes neither an NMI nor the power button: the kernel has stopped.
+        has_stopped: whether its kernel has stopped, so that it reacts to neither NMI nor power button.
         has_menu: whether it comes back to a boot menu that waits.
     """
 
     words: str
     steps: tuple[Step, ...]
     knobs: SacKnobs = field(default_factory=SacKnobs)
-    lies_deaf: bool = False
+    has_stopped: bool = False
     has_menu: bool = False
 
 
@@ -65,7 +54,7 @@ _STATES: Mapping[str, _State] = {
         words="after a bugcheck that waits",
         steps=(*say.PROMPT, say.NMI_STAYS),
         knobs=SacKnobs(autoreboot=False),
-        lies_deaf=True,
+        has_stopped=True,
     ),
 }
 _UP_AGAIN: tuple[Step, ...] = (Reach(stage=Stage.SAC), Alive())
@@ -77,7 +66,7 @@ def _back(state: _State) -> tuple[Step, ...]:
 
 
 def _reset(state: _State) -> tuple[Step, ...]:
-    return (say.RESET_BUTTON, *_back(state))
+    return (RESET_BUTTON, *_back(state))
 
 
 def _power_cut(state: _State) -> tuple[Step, ...]:
@@ -85,64 +74,63 @@ def _power_cut(state: _State) -> tuple[Step, ...]:
 
 
 def _nmi(state: _State) -> tuple[Step, ...]:
-    if not state.lies_deaf:
+    if not state.has_stopped:
         return (say.NMI, *_back(state))
     second = Inject(stimulus=Nmi(), outcome=Outcome.NO_EFFECT, unless=(say.bugcheck("0x80")[0],))
-    return (second, say.RESET_BUTTON, *_back(state))
+    return (second, RESET_BUTTON, *_back(state))
 
 
 def _power_button(state: _State) -> tuple[Step, ...]:
     button = Press(button=Button.POWER_BUTTON)
-    if state.lies_deaf:
+    if state.has_stopped:
         ignored = Inject(stimulus=button, outcome=Outcome.NO_EFFECT, unless=(say.GOES_DOWN,))
-        return (ignored, say.RESET_BUTTON, *_back(state))
+        return (ignored, RESET_BUTTON, *_back(state))
     words = () if state.has_menu else (say.GOES_DOWN,)
     return (Inject(stimulus=button, effects=(*words, SHUTS_DOWN, SWITCHES_OFF), allows=OFF),)
 
 
 _STIMULI = {
-    "nmi": ("NMI", _nmi, "it stops with bugcheck 0x80, dumps and restarts; one that has stopped lies still"),
-    "reset": ("Reset", _reset, "it is cut without a word and boots again"),
+    "nmi": (
+        "NMI",
+        _nmi,
+        "it stops with bugcheck 0x80, dumps and restarts; one that has stopped does nothing",
+    ),
+    "reset": ("Reset", _reset, "it ends without a word and boots again"),
     "power-button": (
         "Power button",
         _power_button,
-        "it takes its leave and goes off; one that has stopped stays",
+        "it says that SAC is going away and switches off; one that has stopped stays on",
     ),
-    "power-cut": ("Power cut and given", _power_cut, "it boots again on the same console"),
+    "power-cut": ("Power cut and restored", _power_cut, "it boots again on the same console"),
 }
 
 
 def _scenario(stimulus: str, name: str) -> Scenario:
     title, steps, meaning = _STIMULI[stimulus]
     state = _STATES[name]
-    return Scenario(
-        name=f"sac-{stimulus}-{name}",
-        title=f"{title} {state.words} of a SAC guest",
-        description=(
-            f"Does this to a guest that is {state.words}: {title.lower()}. What must follow: {meaning}. The "
-            "console is the only witness, and must tell this end from every other."
-        ),
-        steps=(*state.steps, *steps(state)),
+    return say.scenario(
+        f"{stimulus}-{name}",
+        f"{title} {state.words} of a SAC guest",
+        f"Does this to a guest that is {state.words}: {title.lower()}. What must follow: {meaning}. Only "
+        "the console shows what happens, and must tell this outcome from every other.",
+        *state.steps,
+        *steps(state),
         severity=Severity.CRITICAL if name == "prompt" else Severity.NORMAL,
-        tags=frozenset({"sac", stimulus.partition("-")[0]}),
+        tag=stimulus.partition("-")[0],
         modules=say.KNOBS if state.knobs != SacKnobs() else frozenset(),
-        guest=GuestKind.SAC,
         knobs=state.knobs,
     )
 
 
 def _command(command: str, name: str, *, effects: Step, after: tuple[Step, ...]) -> Scenario:
     state = _STATES[name]
-    return Scenario(
-        name=f"sac-{command.partition(' ')[0]}-{name}",
-        title=f"`{command}` typed {state.words}",
-        description=(
-            f"Types `{command}` {state.words}. The guest must say what it is about to do, do it, and, "
-            "where it restarts, answer again: the ways by which an operator ends a Windows guest."
-        ),
-        steps=(*state.steps, Send(line=command), effects, *after),
-        tags=frozenset({"sac", "power"}),
-        guest=GuestKind.SAC,
+    return say.scenario(
+        f"{command.partition(' ')[0]}-{name}",
+        f"`{command}` typed {state.words}",
+        f"Types `{command}` {state.words}. The guest must say what it is about to do, do it, and, "
+        "where it restarts, answer again: this is how an operator restarts or stops a Windows guest.",
+        *(*state.steps, Send(line=command), effects, *after),
+        tag="power",
         knobs=state.knobs,
     )
 
@@ -156,7 +144,7 @@ SCENARIOS = (
         for stimulus in _STIMULI
         for name in _STATES
         if (stimulus, name)
-        != ("nmi", "menu")  # an NMI is the firmware's there; nobody knows what Windows does
+        != ("nmi", "menu")  # there the firmware gets the NMI, and what Windows does is not known
     ),
     _command("restart", "prompt", effects=_RESTARTS, after=_UP_AGAIN),
     _command("shutdown", "prompt", effects=say.ENDS, after=()),

@@ -82,4 +82,4 @@ def _credential(principal: Principal) -> dict[str, str]:
     common = {"tenant": principal.tenant, "object_id": principal.id}
     if principal.type is PrincipalType.USER:
         return {"username": principal.name, "password": secret, **common}
-    return {"client_id": principal.app_id or principal.name, "client_secret": secret, **common}
+    return {"client_id": principal.client_id, "client_secret": secret, **common}

@@ -1,4 +1,4 @@
-"""Name a report: from its lines to title, kind and whether they can be trusted."""
+"""Name a report: from its logical lines to its title and kind, and whether they can be trusted."""
 
 from __future__ import annotations
 
@@ -6,10 +6,59 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from emulator.guest_text.linux import CALLER, LEVEL, LOGGED_STAMP
 from emulator.guest_text.printable import escape
-from harness.signatures.lines import Line, split_lines
 from harness.signatures.model import Finding
-from harness.signatures.rules import Form, FrameRecipe, Pattern, Rule, RuleSet
+from harness.signatures.rules import Form, Frame, Pattern, Rule, RuleSet
+
+LONGEST_LINE = 8192  # bytes; longer ones are cut, so that no guest can fill the scanner's memory
+
+# A cursor jump begins a new line just as a line feed does: GRUB and firmware draw like that.
+_BOUNDARY = re.compile(rb"\r*\n|\r+(?=[^\r\n])|\x1b\[[0-9;]*[HJf]|\x1bc")
+_ESCAPE = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-B]|[=>78])")
+# [   12.345678], the caller [ T12] or [ C0], and vendors' [1: comm: 12]
+_STAMP = re.compile(
+    rb"(?:" + LEVEL + rb")?" + LOGGED_STAMP + rb"((?:\s?" + CALLER + rb")?)"
+    rb"(?:\s*\[\d+:\s*[^\]\n]{1,24}:\s*\d+\])? ?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One logical line.
+
+    Attributes:
+        start: first byte, as raw offset.
+        end: one past the last byte, without the line end.
+        shown: its bytes without escape sequences.
+        text: `shown` without the kernel's stamp and what precedes it.
+        context: who printed it (`T12`, `C0`); empty if the kernel does not say.
+    """
+
+    start: int
+    end: int
+    shown: bytes
+    text: bytes
+    context: bytes
+
+
+def split_lines(data: bytes, *, offset: int) -> Iterator[Line]:
+    """Yield the logical lines of `data`, whose first byte has the raw offset `offset`."""
+    position = 0
+    for boundary in _BOUNDARY.finditer(data):
+        yield parse_line(data[position : boundary.start()], offset=offset + position)
+        position = boundary.end()
+    if position < len(data):
+        yield parse_line(data[position:], offset=offset + position)
+
+
+def parse_line(raw: bytes, *, offset: int) -> Line:
+    """Return `raw`, which must contain no line end, as a line."""
+    shown = _ESCAPE.sub(b"", raw) if b"\x1b" in raw else raw
+    stamp = _STAMP.search(shown)
+    text, context = (shown, b"") if stamp is None else (shown[stamp.end() :], stamp[1].strip(b" []"))
+    return Line(start=offset, end=offset + len(raw), shown=shown, text=text, context=context)
+
 
 LONGEST_TRACE = 150  # lines
 
@@ -20,8 +69,8 @@ _TRACE_END = re.compile(
     rb"|INFO: |BUG: |WARNING: |======)"
 )
 # One frame: x86, arm64, RISC-V, s390 and MIPS print `[<address>] func+0x1/0x2`, ARM
-# `(callee) from [<address>] (caller+0x1/0x2)`. Inlined functions, which a symbolized log shows, don't count:
-# whether there are any depends on the compiler.
+# `(callee) from [<address>] (caller+0x1/0x2)`. Inlined functions in a symbolized log don't count: whether
+# there are any depends on the compiler.
 _FRAME = re.compile(
     rb"^\s*(?:<[A-Z/ ]+>\s*)*(?:\(?[\w.+/]+\)? from )?"
     rb"\(?(?:\[<?[0-9a-f]+>?\]\s*)*(?:\([\w.+/]+\) from \[<[0-9a-f]+>\] )?\(?"
@@ -30,18 +79,18 @@ _FRAME = re.compile(
 _SUFFIX = re.compile(rb"\.(?:constprop|isra|part|cold|llvm|lto_priv|localalias)\b.*|\.\d+$")
 
 
-def find_frame(text: bytes, recipe: FrameRecipe) -> bytes | None:
-    """Return the first function of the recipe's places that may be blamed, without compiler suffixes."""
-    for place in recipe.places:
-        for name in _candidates(text, place, recipe):
+def find_frame(text: bytes, frame: Frame, rules: RuleSet) -> bytes | None:
+    """Return the first function in the frame's places that may be blamed, without compiler suffixes."""
+    for place in frame.places:
+        for name in _candidates(text, place, frame.anchor):
             plain = plain_name(name)
-            if not recipe.skip.search(plain):
+            if not (rules.skip.search(plain) or frame.skip.search(plain)):
                 return plain
     return None
 
 
 def trace_frames(text: bytes) -> Iterator[bytes]:
-    """Give the functions of the first call trace, innermost first, without guesses (`? func`)."""
+    """Yield the functions of the first call trace, innermost first, without guesses (`? func`)."""
     head = _TRACE_HEAD.search(text)
     if head is None:
         return
@@ -50,7 +99,7 @@ def trace_frames(text: bytes) -> Iterator[bytes]:
 
 
 def has_trace(text: bytes) -> bool:
-    """Tell whether a call trace with at least one function is there."""
+    """Tell whether there is a call trace with at least one function."""
     return next(trace_frames(text), None) is not None
 
 
@@ -59,11 +108,11 @@ def plain_name(name: bytes) -> bytes:
     return _SUFFIX.sub(b"", name).rstrip(b".")
 
 
-def _candidates(text: bytes, place: Pattern | str, recipe: FrameRecipe) -> Iterator[bytes]:
+def _candidates(text: bytes, place: Pattern | str, anchor: Pattern) -> Iterator[bytes]:
     if place == "trace":
         yield from trace_frames(text)
     elif place == "anchor":
-        yield from (name for name in _all_frames(text) if recipe.anchor.search(plain_name(name)))
+        yield from (name for name in _all_frames(text) if anchor.search(plain_name(name)))
     elif place == "list":
         yield from _frames(text[max(0, text.find(b"BUG: ")) :].split(b"\n", LONGEST_TRACE)[1:])
     elif not isinstance(place, str):
@@ -103,9 +152,9 @@ class Report:
         rule: the rule that fired.
         start: raw offset of the first byte of `data`.
         trigger: raw offset of the line that fired.
-        data: from `start` to where the report ends at the latest.
-        complete: no more bytes will come; before that a title may lack its function.
-        follows: something else was found in this boot before.
+        data: from `start` to the latest possible end of the report.
+        complete: whether no more bytes will come; before that, a title may lack its function.
+        follows: whether something else was found in this boot before.
     """
 
     rule: Rule
@@ -118,7 +167,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Name:
-    """A title, others for the same fault, and the reason not to trust them."""
+    """A title, other titles for the same fault, and the reason not to trust them."""
 
     title: str
     alt: tuple[str, ...] = ()
@@ -126,7 +175,7 @@ class _Name:
 
 
 def classify(report: Report, rules: RuleSet) -> Finding:
-    """Return the finding of `report`; pure, the same bytes give the same finding."""
+    """Return the finding of `report`: the same bytes always give the same finding."""
     lines = report_lines(report)
     text = b"\n".join(line.text for line in lines)
     form, match = _first_form(report.rule, text)
@@ -150,10 +199,10 @@ def classify(report: Report, rules: RuleSet) -> Finding:
 
 
 def report_lines(report: Report) -> list[Line]:
-    """Return the lines that belong to the report: of one printer, up to its end mark."""
+    """Return the lines that belong to the report: those of one context, up to its end mark."""
     context = b""
     chosen: list[Line] = []
-    longest = LONGEST_REPORT_LINES if report.rule.forms else 1
+    longest = LONGEST_REPORT_LINES if report.rule.form else 1
     for line in split_lines(report.data, offset=report.start):
         if line.start <= report.trigger <= line.end:
             context = line.context
@@ -166,7 +215,7 @@ def report_lines(report: Report) -> list[Line]:
 
 
 def _first_form(rule: Rule, text: bytes) -> tuple[Form | None, re.Match[bytes] | None]:
-    for form in rule.forms:
+    for form in rule.form:
         match = form.match.search(text)
         if match is not None:
             return form, match
@@ -177,10 +226,10 @@ def _name(
     report: Report, rules: RuleSet, *, text: bytes, form: Form | None, match: re.Match[bytes] | None
 ) -> _Name:
     if form is None or match is None:
-        corrupted = "the trigger line is none that the rule knows" if report.rule.forms else ""
+        corrupted = "the trigger line is none that the rule knows" if report.rule.form else ""
         return _Name(title=report.rule.title, corrupted=corrupted if report.complete else "")
     groups = [plain_title(escape(group or b"")) for group in match.groups()]
-    frame = None if form.frame is None else find_frame(text, form.frame)
+    frame = None if form.frame is None else find_frame(text, rules.frames[form.frame], rules)
     corrupted = _corrupted(rules, form, frame=frame, text=text) if report.complete else ""
     if form.frame is not None and frame is None and not report.complete:
         return _Name(title=_fill(re.sub(r" (?:in|at) \{frame\}.*", "", form.title), groups, ""))
@@ -212,15 +261,14 @@ def _fill(template: str, groups: list[str], frame: str) -> str:
 
 
 def _rename(rules: RuleSet, name: bytes) -> bytes:
-    for pattern, to in rules.renames:
-        if pattern.search(name):
-            renamed: bytes = pattern.sub(to.encode("ascii"), name)
-            return renamed
+    for rename in rules.renames:
+        if rename.match.search(name):
+            return rename.match.sub(rename.to.encode("ascii"), name)
     return name
 
 
 def plain_title(text: str) -> str:
-    """Return `text` with addresses and numbers replaced, so that the same fault has one title."""
+    """Return `text` with addresses and numbers replaced, so that the same fault has the same title."""
     for pattern, word in _NUMBERS:
         text = pattern.sub(word, text)
     return text

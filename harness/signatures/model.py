@@ -1,18 +1,16 @@
-"""What the scanner finds: a kind, a title and an exact byte span of the raw stream."""
+"""What the scanner finds: a kind, a title, and an exact byte span of the raw stream."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What went wrong, in the words of syzkaller's corpus (its `TYPE:` header).
+    """What went wrong, as syzkaller's corpus names it in its `TYPE:` headers.
 
-    Text that syzkaller does not know (loaders, rescue shells, Windows) has words of ours below
-    the corpus' own. The finer difference, such as soft lockup against RCU stall (both `HANG`),
-    is the finding's rule id.
+    What syzkaller does not know (loaders, rescue shells, Windows) has names of our own, after those of the
+    corpus. A finding's rule id makes finer distinctions, such as soft lockup and RCU stall (both `HANG`).
     """
 
     ATOMIC_SLEEP = "ATOMIC_SLEEP"
@@ -64,17 +62,17 @@ class Finding:
     """One thing that went wrong in one boot.
 
     Attributes:
-        rule: id of the rule that fired ("panic", "rcu-stall"); stable, for scenarios to name.
+        rule: id of the rule that fired ("panic", "rcu-stall"); stable, since scenarios name it.
         kind: coarse kind.
         title: short title without numbers or addresses, the same for the same fault.
-        alt_titles: further titles under which the same fault may be filed.
-        corrupted: the text is cut off or interleaved so badly that no verdict may rest on the title.
-        corrupted_reason: why, empty if not corrupted.
-        suppressed: known noise, or only the consequence of an earlier finding of the boot (the panic after an
-            oops): found, but not to be reported.
+        alt_titles: other titles under which the same fault may be filed.
+        corrupted: whether the text is cut off or interleaved so badly that the title can't be trusted.
+        corrupted_reason: why; empty if not corrupted.
+        suppressed: whether it is known noise, or only the consequence of an earlier finding of the boot (the
+            panic after an oops), and not to be reported.
         start: first byte of the trigger line, as offset in the raw stream.
         end: one past the last byte of the report.
-        fatal: the guest will not go on.
+        fatal: whether the guest can't continue.
     """
 
     rule: str
@@ -89,8 +87,8 @@ class Finding:
     fatal: bool = False
 
 
-# Rules whose finding ends any wait that does not expect it: the guest will not go on, or is in no state to
-# be judged. A prompt that a person may want (`grub>`) is among them: a scenario that works in it says so.
+# Rules whose finding ends any wait that does not expect it: the guest can't continue, or is in no state to be
+# judged. They include prompts that someone may want (`grub>`): a scenario that works there must allow them.
 ALWAYS_ARMED = frozenset({
     "bugcheck", "corrupted-list", "double-fault", "dracut-shell", "emergency-mode", "gpf", "grub-rescue",
     "grub-shell", "hard-lockup", "hung-task", "init-frozen", "initramfs-shell", "internal-error", "kasan",
@@ -98,11 +96,3 @@ ALWAYS_ARMED = frozenset({
     "rcu-stall", "sac-crash-prompt", "soft-lockup", "stack-guard", "stack-overflow", "trap", "uefi-shell",
     "unhandled-fault", "usercopy",
 })  # fmt: skip
-
-
-def fatal_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return the findings after which the guest will not go on.
-
-    Suppressed ones too: noise for a report, such as the panic that follows an oops, is still the end.
-    """
-    return tuple(finding for finding in findings if finding.fatal)

@@ -1,4 +1,4 @@
-"""Scan a console while it runs: bytes in, findings out, exact to the byte, whatever the chunks."""
+"""Scan a running console: bytes in, findings out, exact to the byte however the bytes are chunked."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from emulator.errors import StateError
-from harness.signatures.classify import Report, classify
-from harness.signatures.lines import LONGEST_LINE, Line, parse_line, split_lines
+from harness.signatures.classify import LONGEST_LINE, Line, Report, classify, parse_line, split_lines
 from harness.signatures.model import Finding
 from harness.signatures.rules import Pattern, Rule, RuleSet, shipped_rules
 
 LONGEST_REPORT = 64 << 10  # bytes that are kept of a report
 LONGEST_OPENING = 1024  # bytes before a trigger in which its report may begin
-ABSORB_REACH = 4096  # bytes in which a report's own further triggers are no findings
-MOST_FINDINGS = 500  # of one boot; a guest that warns for ever can't fill the memory
-
-OPENING_LINES = 12
+ABSORB_REACH = 4096  # bytes after a trigger in which the same fault may fire further rules
+MOST_FINDINGS = 500  # in one boot: a guest that warns for ever can't fill the memory
+OPENING_LINES = 12  # lines before a trigger in which its report may begin
 
 
 @dataclass(slots=True, kw_only=True)
 class _Open:
-    """A report that is being collected, or was."""
+    """A report that is being collected or is complete."""
 
     rule: Rule
     start: int
@@ -30,28 +28,28 @@ class _Open:
     follows: bool
     context: bytes
     data: bytearray
-    limit: int  # raw offset at which it ends at the latest
+    limit: int  # raw offset of its latest possible end
     closed: bool = False
     complete: bool = False
     final: Finding | None = None
 
     def take(self, data: bytes, *, offset: int) -> None:
-        """Take what of `data` (complete lines, at raw `offset`) continues the report."""
+        """Take the part of `data` (complete lines, at raw `offset`) that continues the report."""
         if self.complete:
             return
         begin = self.start + len(self.data) - offset
         self.data += data[begin : max(begin, self.limit - offset)]
-        # Unless it is closed, a later trigger may still end it: its own report may begin a little before.
+        # Until it is closed, a later trigger may still end it, as its own report may begin a little earlier.
         reach = self.limit if self.closed else self.limit + LONGEST_OPENING
         self.complete = offset + len(data) >= reach
 
     def close_at(self, offset: int) -> None:
-        """Say that nothing from raw `offset` on belongs to the report."""
+        """Exclude everything from raw `offset` on from the report."""
         self.limit, self.closed = min(self.limit, offset), True
         del self.data[max(0, self.limit - self.start) :]
 
     def finding(self, rules: RuleSet) -> Finding:
-        """Return what is known of it now; computed once when the report is complete."""
+        """Return what is known about it now; once the report is complete, that is computed only once."""
         if self.final is not None:
             return self.final
         report = Report(
@@ -70,10 +68,10 @@ class _Open:
 
 
 class Scanner:
-    """Find what went wrong on one console.
+    """Finds what went wrong on one console.
 
-    Everything that is known after `finish` depends on the bytes and on the offsets given to `cut`, not on
-    the chunks. Memory: 64 KiB for each of the latest reports and 9 KiB of text.
+    The result after `finish` depends on the bytes and on the offsets given to `cut`, not on the chunks.
+    Memory: 64 KiB for each of the latest reports, and 9 KiB of text.
     """
 
     def __init__(self, rules: RuleSet | None = None, *, start: int = 0) -> None:
@@ -89,7 +87,7 @@ class Scanner:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings in stream order; the title of one whose report still runs may get better."""
+        """All findings in stream order; titles of incomplete reports may still improve."""
         return tuple(finding for boot in self._boots for finding in boot) + self.boot_findings
 
     @property
@@ -98,9 +96,9 @@ class Scanner:
         return tuple(sorted((r.finding(self._rules) for r in self._boot), key=lambda f: (f.start, f.end)))
 
     def feed(self, chunk: bytes) -> list[Finding]:
-        """Take the next bytes; return what they newly show, as soon as the decisive line is complete.
+        """Take the next bytes and return new findings, as soon as the decisive line is complete.
 
-        A prompt counts without its line end. Titles are provisional: `findings` has the better ones.
+        A prompt counts without a line end. Titles are provisional: `findings` has the final ones.
         """
         data = self._tail + chunk
         whole = self._whole(data)
@@ -113,7 +111,7 @@ class Scanner:
         """Begin a new boot at the raw offset; return the final findings of the one before.
 
         Raises:
-            StateError: `offset` is not in the line that was fed last, nor at its end.
+            StateError: `offset` is neither in the last line that was fed nor at its end.
         """
         end = self._start + len(self._tail)
         if not self._start <= offset <= end:
@@ -170,7 +168,7 @@ class Scanner:
         return new
 
     def _lines_with(self, hits: frozenset[str], data: bytes) -> Iterator[Line]:
-        """Give the logical lines of those physical lines in which a hit stands."""
+        """Yield the logical lines of those physical lines that contain a hit."""
         done = 0
         for match in self._rules.hit_pattern(hits).finditer(data):
             if match.start() < done:
@@ -182,7 +180,7 @@ class Scanner:
                 yield from split_lines(data[piece:until], offset=self._start + piece)
 
     def _fitting(self, line: Line, rules: list[Rule], *, complete: bool) -> list[Rule]:
-        """Return the rules that fire on `line`: every prompt, else the first of the others."""
+        """Return the rules that fire on `line`: all prompts, else the first of the other rules."""
         prompts = [rule for rule in rules if rule.prompt and rule.trigger.search(line.shown)]
         fitting = [rule for rule in prompts if rule.after is None or rule.id in self._armed]
         if complete:
@@ -200,9 +198,9 @@ class Scanner:
         return []
 
     def _open(self, rule: Rule, line: Line, data: bytes) -> _Open | None:
-        """Begin a report, unless the line belongs to one that runs, or there are too many."""
+        """Begin a report, unless the line belongs to an open one, or there are too many."""
         after, self._last = self._last, line.start
-        # A prompt counts before its line is complete, so who prints the rest of the line must not matter.
+        # A prompt counts before its line is complete, so the context of the line's rest must not matter.
         context = b"" if rule.prompt else line.context
         if (
             rule.id in self._known
@@ -233,14 +231,14 @@ class Scanner:
 
 
 def _absorbs(report: _Open, rule: Rule, *, at: int, context: bytes) -> bool:
-    """Tell whether a trigger of `rule` is a further one of the report's own fault."""
+    """Tell whether a trigger of `rule` is another sign of the report's own fault."""
     near = at - report.trigger < ABSORB_REACH
     same = report.context == context or not (report.context and context)
     return near and same and rule.id in report.rule.absorbs
 
 
 def _opening(opens: Pattern, line: Line, before: bytes, *, after: int) -> int:
-    """Return where the report of `line` begins: at the last line of `before` that opens one."""
+    """Return where the report of `line` begins: at the last line before it that opens one, if any."""
     lines = list(split_lines(before, offset=line.start - len(before)))[-OPENING_LINES:]
     mine = (at for at in reversed(lines) if at.context == line.context and at.start > after)
     opened = (at.start for at in mine if opens.search(at.text))
@@ -248,7 +246,7 @@ def _opening(opens: Pattern, line: Line, before: bytes, *, after: int) -> int:
 
 
 def _prompt(rule: Rule, line: Line, data: bytes, *, offset: int) -> Finding:
-    """Return the finding of a prompt: its span ends where the prompt does, whatever is typed behind it."""
+    """Return the finding of a prompt; its span ends with the prompt, whatever is typed after it."""
     raw = data[line.start - offset : line.end - offset]
     fires = bisect_left(
         range(len(raw)), 1, key=lambda end: bool(rule.trigger.search(parse_line(raw[:end], offset=0).shown))

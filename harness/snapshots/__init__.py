@@ -1,1 +1,1 @@
-"""Snapshots: guests that stand at a stage of their boot, for scenarios and tests to go on from."""
+"""Snapshots: guests kept at a stage of their boot, from which scenarios and tests start."""

@@ -1,4 +1,4 @@
-"""From which stage a scenario can go on, and what people call the stages; pure."""
+"""From which stage a scenario can start, and what the stages are called; pure."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from types import MappingProxyType
 
 from emulator.errors import SpecError
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import Reach, Scenario
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Reach
 
 TESTS_BOOT = "boot"
-"""The tag of scenarios that test booting, and so begin with it."""
+"""The tag of scenarios that test booting, and so must begin with a boot."""
 GRUB = "grub"
 _STAGES: Mapping[GuestKind, Mapping[Stage, Stage]] = MappingProxyType(
     {
         GuestKind.LINUX: {Stage.LOADER: Stage.LOADER, Stage.LOGIN: Stage.LOGIN, Stage.SHELL: Stage.SHELL},
-        # A channel is opened anew by each scenario: its driver keeps its name, and the guest counts them.
+        # Each scenario opens a channel of its own: its driver keeps the name, and the guest counts them.
         GuestKind.SAC: {
             Stage.LOADER: Stage.LOADER,
             Stage.SAC: Stage.SAC,
@@ -26,11 +27,11 @@ _STAGES: Mapping[GuestKind, Mapping[Stage, Stage]] = MappingProxyType(
         },
     }
 )
-"""The snapshot that serves each stage, by kind of guest; the other stages last too short to be kept."""
+"""The snapshot that serves each stage, by kind of guest; the other stages are too short to be kept."""
 
 
 def snapshot_stage(scenario: Scenario) -> Stage | None:
-    """Return the stage that a scenario can go on from; None where it begins with a boot.
+    """Return the stage that a scenario can start from; None if it begins with a boot.
 
     That is its `from_state`, else the stage of its first step, unless it tests booting (tag "boot").
     """
@@ -46,7 +47,7 @@ def serving_stage(guest: GuestKind, stage: Stage) -> Stage:
     """Return the stage whose snapshot serves `stage`.
 
     Raises:
-        SpecError: no snapshot of such a guest does.
+        SpecError: no snapshot of such a guest serves it.
     """
     found = _STAGES[guest].get(stage)
     if found is None:
@@ -55,7 +56,7 @@ def serving_stage(guest: GuestKind, stage: Stage) -> Stage:
 
 
 def named_stage(name: str) -> Stage:
-    """Return the stage that people call `name`: "login", "shell", "sac", "cmd", "grub" or "loader".
+    """Return the stage called `name`: "login", "shell", "sac", "cmd", "grub" or "loader".
 
     Raises:
         SpecError: there is none.

@@ -1,40 +1,96 @@
-"""How a machine begins: gone on from a snapshot where that can be, else booted, and why."""
+"""Start a machine from a snapshot if possible, else boot it; and make the snapshots."""
 
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from emulator.clock import Clock, Deadline
+from emulator.clock import Clock, Deadline, utc_now
 from emulator.errors import LabError, MissingPrerequisite, SnapshotError
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.power import Origin
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.spec import Disk, MachineSpec, MachineType
+from emulator.snapshots.manifest import SnapshotRequest
 from emulator.snapshots.pool import MachinePool, open_fork, open_pool
-from emulator.snapshots.request import SnapshotRequest
 from emulator.snapshots.snapshot import Snapshot
 from emulator.snapshots.store import SnapshotStore
-from harness.play.guest import Guest, OpenGuest
+from harness.guests.linux import LinuxGuest
+from harness.play.guest import Guest, OpenGuest, SacDialogue
+from harness.play.screen import Screen
 from harness.play.session import Session
+from harness.scenario.errors import CommandFailed, GuestError
 from harness.scenario.stages import Stage
-from harness.snapshots.reach import reach_stage, renew
+
+REST_S = 1.0
+"""Seconds of silence after which a guest counts as at rest: the kernel's last lines come within 2 s (6.1)."""
+MENU_REST_S = 0.3
+"""The same for a menu, whose countdown writes every second."""
+
+
+def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadline], None]:
+    """Return a function that brings a machine just powered on to `stage`, for `SnapshotStore.ensure`.
+
+    The function raises SnapshotError if the guest does not reach the stage, or does not come to rest.
+    """
+
+    def reach(machine: Machine, deadline: Deadline) -> None:
+        session = Session(machine.console)
+        guest = open_guest(session)
+        try:
+            if stage is Stage.LOADER and isinstance(guest, LinuxGuest):
+                Screen(session).wait_for("GNU GRUB", deadline)
+            else:
+                guest.reach(stage, deadline)
+            rest_s = MENU_REST_S if stage is Stage.LOADER else REST_S
+            if not session.wait_quiet(rest_s, deadline):
+                raise SnapshotError(f"{machine.spec.name}: did not come to rest at {stage}")
+            session.check()
+        except GuestError as error:
+            raise SnapshotError(f"{machine.spec.name}: did not come to {stage}: {error}") from error
+
+    return reach
+
+
+def renew(guest: Guest, stage: Stage, deadline: Deadline) -> None:
+    """Set a fork's clock to the host's, seed its random numbers, and give it a boot id of its own.
+
+    At a Linux shell the image's `renew` does all of this. At a SAC prompt `s` sets the clock, to the minute;
+    that guest has neither random numbers nor a boot id. At a menu or a login prompt nothing can be done.
+
+    Raises:
+        CommandFailed: the guest's command failed.
+        ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+    """
+    if isinstance(guest, SacDialogue) and stage in {Stage.SAC, Stage.CMD}:
+        guest.reach(stage, deadline)
+        guest.run_sac(f"s {utc_now():%m/%d/%Y %H:%M}", deadline)
+    elif stage is Stage.SHELL:
+        command = f"renew {utc_now().timestamp():.0f} {secrets.token_hex(16)}"
+        result = guest.run(command, deadline)
+        if result.status != 0:
+            message = (
+                f"{guest.session.transcript.name}: {command!r} ended with status {result.status}, need 0"
+            )
+            raise CommandFailed(message, status=result.status, output=result.output)
+
 
 MAKE_S = 300.0
-"""Seconds that a snapshot may take to be made, or another process to make it."""
+"""Seconds that making a snapshot may take, here or in another process."""
 POWER_S = 30.0
-"""Seconds that QEMU may take to start and to load a snapshot; it takes 0.05 to 0.5."""
+"""Seconds that QEMU may take to start and to load a snapshot; it usually takes 0.05 to 0.5."""
 OWN_DISK = "disk0.img"
-"""In a machine's run directory, where the host reads it."""
+"""Name of a machine's own disk in its run directory, where the host reads it."""
 
 
 class MachineTools(Protocol):
-    """What a machine is opened with; `harness.run.lab.Lab` has it."""
+    """What is needed to open a machine; `harness.run.lab.Lab` has it."""
 
     clock: Clock
     time_scale: float
@@ -51,23 +107,23 @@ class MachineTools(Protocol):
         ...
 
     def choice(self, machine: MachineType) -> Choice:
-        """Return who executes guest code on a board."""
+        """Return what executes guest code on a board."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedGuest:
-    """A guest that is wanted, and how far it shall have come.
+    """A guest that is wanted, and how far it is to have booted.
 
     Attributes:
         label: the image.
         spec: its machine.
         driver: makes the guest's driver.
-        stage: of the snapshot that it goes on from; None begins with a boot.
-        words: what the guest is told: kernel parameters, or knobs of a SAC guest.
-        knock: what makes a guest that runs already show its prompt anew; empty where nothing is needed.
-        has_sac: whether a SAC speaks on its console, as Windows has it.
-        write_disk: writes a disk that the host can read while and after the guest runs; None needs none.
+        stage: of the snapshot that it starts from; None boots it.
+        words: kernel arguments, or a SAC guest's knobs.
+        knock: what to type so that a running guest shows its prompt again; empty if nothing is needed.
+        has_sac: whether SAC runs on its console, as on Windows.
+        write_disk: writes a disk that the host can read while the guest runs and after; None if not needed.
     """
 
     label: str
@@ -81,19 +137,19 @@ class WantedGuest:
 
     @property
     def host_reads_disks(self) -> bool:
-        """Whether the host reads the disks of what goes on from its snapshot."""
+        """Whether the host reads the disks of forks of its snapshot."""
         return self.write_disk is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """What to open, and what to say of it.
+    """What to open, and what to say about it.
 
     Attributes:
         spec: the machine.
-        origin: the snapshot that it goes on from; None boots it.
+        origin: the snapshot that it is forked from; None boots it.
         why: why it is booted although a snapshot was wanted; empty otherwise.
-        anew: why the snapshot that was there was not used, but made anew; empty otherwise.
+        anew: why the existing snapshot was replaced by a new one; empty otherwise.
     """
 
     spec: MachineSpec
@@ -116,8 +172,8 @@ class Start:
         return f"forked from {self.origin.stage} {self.origin.key[:12]}, {ram}{anew}"
 
 
-def ensure_snapshot(bench: MachineTools, wanted: WantedGuest) -> Snapshot:
-    """Return the snapshot that is wanted, made first if it is not there yet.
+def ensure_snapshot(lab: MachineTools, wanted: WantedGuest) -> Snapshot:
+    """Return the snapshot that is wanted; it is made first if there is none yet.
 
     Raises:
         SnapshotError: it can't be made, or none is wanted; the text says why.
@@ -131,21 +187,21 @@ def ensure_snapshot(bench: MachineTools, wanted: WantedGuest) -> Snapshot:
         label=wanted.label,
         host_reads_disks=wanted.host_reads_disks,
     )
-    deadline = Deadline.after(MAKE_S * bench.time_scale, bench.clock)
+    deadline = Deadline.after(MAKE_S * lab.time_scale, lab.clock)
     reach = reach_stage(wanted.driver, wanted.stage)
-    return bench.snapshots.ensure(request, bench.choice(wanted.spec.machine), reach, deadline)
+    return lab.snapshots.ensure(request, lab.choice(wanted.spec.machine), reach, deadline)
 
 
 @contextmanager
 def open_started(
-    bench: MachineTools, wanted: WantedGuest, *, run_dir: Path, label: str
+    lab: MachineTools, wanted: WantedGuest, *, run_dir: Path, label: str
 ) -> Iterator[tuple[Machine, Start]]:
-    """Open a machine and let it run: gone on from its snapshot, or booted where that can't be.
+    """Open a machine and let it run: forked from its snapshot, or booted if that is not possible.
 
-    What is given is the machine, and how it began.
+    Yields the machine, and how it began.
 
     Args:
-        bench: the lab.
+        lab: the lab.
         wanted: the guest.
         run_dir: where the machine's evidence goes.
         label: what `ttylab attach` shows.
@@ -154,33 +210,33 @@ def open_started(
         LabError: it can't be booted.
     """
     with ExitStack() as stack:
-        start = _choose_start(bench, wanted, run_dir)
+        start = _choose_start(lab, wanted, run_dir)
         try:
-            machine = stack.enter_context(_running(bench, start, run_dir=run_dir, label=label))
+            machine = stack.enter_context(_running(lab, start, run_dir=run_dir, label=label))
         except SnapshotError as error:
             start = _boot(wanted, run_dir, why=str(error).splitlines()[0])
-            machine = stack.enter_context(_running(bench, start, run_dir=run_dir, label=label))
+            machine = stack.enter_context(_running(lab, start, run_dir=run_dir, label=label))
         yield machine, start
 
 
-def _choose_start(bench: MachineTools, wanted: WantedGuest, run_dir: Path) -> Start:
+def _choose_start(lab: MachineTools, wanted: WantedGuest, run_dir: Path) -> Start:
     if wanted.stage is None:
         return _boot(wanted, run_dir)
-    if bench.cold:
+    if lab.cold:
         return _boot(wanted, run_dir, why="--cold")
     if wanted.host_reads_disks:
         run_dir.mkdir(parents=True, exist_ok=True)
     spec, own = wanted.spec, run_dir if wanted.host_reads_disks else None
     try:
-        snapshot = ensure_snapshot(bench, wanted)
+        snapshot = ensure_snapshot(lab, wanted)
         forked, origin = snapshot.fork(name=spec.name, seed=spec.seed, own=own)
     except (LabError, MissingPrerequisite) as error:
         return _boot(wanted, run_dir, why=f"no snapshot at {wanted.stage}: {str(error).splitlines()[0]}")
-    return Start(spec=forked, origin=origin, anew=bench.snapshots.refused.pop(origin.key, ""))
+    return Start(spec=forked, origin=origin, anew=lab.snapshots.refused.pop(origin.key, ""))
 
 
 def _boot(wanted: WantedGuest, run_dir: Path, *, why: str = "") -> Start:
-    """Return how a machine is booted; its disk is made anew where the host reads it."""
+    """Return the start of a machine that is booted, with a new disk if the host reads it."""
     if wanted.write_disk is None:
         return Start(spec=wanted.spec, why=why)
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -191,24 +247,24 @@ def _boot(wanted: WantedGuest, run_dir: Path, *, why: str = "") -> Start:
 
 
 @contextmanager
-def _running(bench: MachineTools, start: Start, *, run_dir: Path, label: str) -> Iterator[Machine]:
+def _running(lab: MachineTools, start: Start, *, run_dir: Path, label: str) -> Iterator[Machine]:
     opened = open_machine(
         start.spec,
         run_dir=run_dir,
-        qemu=bench.qemu,
-        accelerator=bench.choice(start.spec.machine),
-        clock=bench.clock,
+        qemu=lab.qemu,
+        accelerator=lab.choice(start.spec.machine),
+        clock=lab.clock,
         label=label,
         start=False,
         origin=start.origin,
     )
     with opened as machine:
-        _power_on(machine, start, Deadline.after(POWER_S * bench.time_scale, bench.clock))
+        _power_on(machine, start, Deadline.after(POWER_S * lab.time_scale, lab.clock))
         yield machine
 
 
 def _power_on(machine: Machine, start: Start, deadline: Deadline) -> None:
-    """Power a machine on; raises SnapshotError where its snapshot can't be loaded, and it is off."""
+    """Power a machine on; raises SnapshotError, and leaves it off, if its snapshot can't be loaded."""
     try:
         machine.power_on(deadline)
     except LabError as error:
@@ -219,7 +275,7 @@ def _power_on(machine: Machine, start: Start, deadline: Deadline) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkedGuest:
-    """A guest that stands at the stage it was asked for.
+    """A guest at the stage that was asked for.
 
     Attributes:
         machine: its machine.
@@ -236,54 +292,54 @@ class ForkedGuest:
 
 @contextmanager
 def open_forked(
-    bench: MachineTools, wanted: WantedGuest, *, run_dir: Path, renewed: bool = True
+    lab: MachineTools, wanted: WantedGuest, *, run_dir: Path, renewed: bool = True
 ) -> Iterator[ForkedGuest]:
-    """Open a guest at a stage: forked from its snapshot, or booted to there where that can't be.
+    """Open a guest at a stage: forked from its snapshot, or booted to that stage if that is not possible.
 
     Args:
-        bench: the lab.
+        lab: the lab.
         wanted: the guest, and its stage.
         run_dir: where the machine's evidence goes.
-        renewed: whether a fork gets a clock, random numbers and a boot id of its own, where its stage
-            allows it (`renew`).
+        renewed: whether a fork gets the right time, and random numbers and a boot id of its own, where its
+            stage allows that (`renew`).
 
     Raises:
         LabError: it can be neither forked nor booted.
     """
     stage = Stage.SHELL if wanted.stage is None else wanted.stage
-    with open_started(bench, wanted, run_dir=run_dir, label=f"{wanted.label} {stage}") as (machine, start):
+    with open_started(lab, wanted, run_dir=run_dir, label=f"{wanted.label} {stage}") as (machine, start):
         if start.origin is None:
-            reach_stage(wanted.driver, stage)(machine, Deadline.after(MAKE_S * bench.time_scale, bench.clock))
+            reach_stage(wanted.driver, stage)(machine, Deadline.after(MAKE_S * lab.time_scale, lab.clock))
         session = Session(machine.console)
         guest = wanted.driver(session)
         if renewed and start.origin is not None:
-            renew(guest, stage, Deadline.after(POWER_S * bench.time_scale, bench.clock))
+            renew(guest, stage, Deadline.after(POWER_S * lab.time_scale, lab.clock))
         yield ForkedGuest(machine=machine, console=session, guest=guest, start=start)
 
 
 @contextmanager
 def open_snapshot_pool(
-    bench: MachineTools, wanted: WantedGuest, *, run_dir: Path, size: int = 2
+    lab: MachineTools, wanted: WantedGuest, *, run_dir: Path, size: int = 2
 ) -> Iterator[MachinePool[Machine]]:
-    """Open a pool of forks of a snapshot, which is made first if it is not there yet.
+    """Open a pool of forks of a snapshot, which is made first if there is none yet.
 
     Args:
-        bench: the lab, with the cache.
+        lab: the lab.
         wanted: the snapshot.
-        run_dir: below it each fork keeps its evidence.
-        size: how many wait, 1 to 16.
+        run_dir: each fork keeps its evidence below it.
+        size: how many forks wait, 1 to 16.
 
     Raises:
         SpecError: `size` is out of range.
         SnapshotError: the snapshot can't be made.
         LabError, MissingPrerequisite: the machine can't be booted; or, at the end, a fork could not be ended.
     """
-    snapshot, count = ensure_snapshot(bench, wanted), itertools.count(1)
-    choice = bench.choice(wanted.spec.machine)
+    snapshot, count = ensure_snapshot(lab, wanted), itertools.count(1)
+    choice = lab.choice(wanted.spec.machine)
 
     def open_one() -> AbstractContextManager[Machine]:
         place = run_dir / f"pooled{next(count)}"
-        return open_fork(snapshot, run_dir=place, qemu=bench.qemu, accelerator=choice)
+        return open_fork(snapshot, run_dir=place, qemu=lab.qemu, accelerator=choice)
 
     with open_pool(open_one, size=size) as pool:
         yield pool

@@ -1,4 +1,4 @@
-"""What a scenario can be played on: a machine here, a VM behind the service, a serial port."""
+"""What scenarios can be played on: a machine here, a VM behind the service, a serial port."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ TARGETS: Mapping[str, str] = MappingProxyType(
         SERIAL: "harness.targets.serial_port",
     }
 )
-"""The module of each kind of target, whose KIND it is; loaded when it is asked for."""
+"""The module that has each kind of target as its KIND; it is loaded when the kind is needed."""
 
 
 def find_target(name: str = MACHINE) -> TargetKind:
     """Return the kind of target called `name`.
 
     Raises:
-        SpecError: there is none; the text names those there are.
+        SpecError: there is none; the text names those that exist.
     """
     if name not in TARGETS:
         raise unknown_name("target", name, TARGETS)
@@ -36,5 +36,5 @@ def find_target(name: str = MACHINE) -> TargetKind:
 
 
 def target_at(port: str) -> TargetKind:
-    """Return what is played on where `--port` says "" or the URL of a serial port."""
+    """Return the kind of target for a `--port` of "" or the URL of a serial port."""
     return find_target(SERIAL if port else MACHINE)

@@ -1,4 +1,4 @@
-"""A machine of a cell's own, under QEMU on this host."""
+"""A cell's own machine, under QEMU on this host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class MachineTargets:
-    """Machines on this host: forked from a snapshot where that can be, else booted."""
+    """Machines on this host: forked from a snapshot if possible, else booted."""
 
     name = "machine"
     is_emulated = True
@@ -35,7 +35,7 @@ class MachineTargets:
         from harness.play.target import Target  # noqa: PLC0415  # not for a list of cells
         from harness.snapshots.start import open_started  # noqa: PLC0415
 
-        opened = open_started(place.bench, wanted, run_dir=place.directory, label=place.label)
+        opened = open_started(place.lab, wanted, run_dir=place.directory, label=place.label)
         with opened as (machine, start):
             yield Target(
                 name=place.label,

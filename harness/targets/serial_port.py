@@ -35,15 +35,14 @@ class SerialControl:
     """What a serial line can do to the machine behind it: at most a BREAK.
 
     Implements `emulator.machine.control.Control`. Power and NMI of a board are wired elsewhere (a
-    PDU, a BMC); what is not wired is absent from `capabilities`, so that scenarios are skipped with
-    that reason.
+    PDU, a BMC); what is not wired is absent from `capabilities`, so that scenarios that need it are skipped.
     """
 
     def __init__(self) -> None:
         self._open: SerialConsole | None = None
 
     def connect(self, console: SerialConsole) -> None:
-        """Give it the console, which could not be open before its control was there to be served."""
+        """Give it the console, which needs its control before it can be opened."""
         self._open = console
 
     @property
@@ -54,7 +53,7 @@ class SerialControl:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """SERIAL_BREAK where the line carries one, else nothing."""
+        """SERIAL_BREAK if the line carries a BREAK, else nothing."""
         return frozenset({Capability.SERIAL_BREAK} if self._console.break_obstacle is None else set())
 
     def send_break(self, deadline: Deadline) -> None:
@@ -62,7 +61,7 @@ class SerialControl:
         self._console.send_break(deadline)
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
-        """Make a system request: rest, BREAK, key."""
+        """Make a system request: pause, BREAK, key."""
         self._console.sysrq(key, deadline)
 
     def nmi(self, deadline: Deadline) -> None:
@@ -99,44 +98,44 @@ class SerialControl:
 
 
 class SerialTargets:
-    """Guests that run by themselves at the other end of a serial line; nobody here gives them power."""
+    """Guests that run on their own at the other end of a serial line, out of reach of power control."""
 
     name = "serial"
     is_emulated = False
 
     def misfit(self, scenario: Scenario, features: frozenset[str], spec: MachineSpec) -> str | None:
-        """Return what a line can't do, or what must be set before a guest boots."""
+        """Return what a line can't do, or what would have to be set before the guest boots."""
         del features, spec
         if TESTS_BOOT in scenario.tags:
             return "over a serial line: nobody here can switch the guest on"
         if scenario.devices or scenario.knobs != SacKnobs():
-            return "over a serial line: the guest has parts and knobs of its own"
+            return "over a serial line: the guest's devices and knobs can't be chosen"
         if scenario.keeps_disk:
             return "over a serial line: nobody here can read the guest's disk"
         return lacking(scenario, frozenset({Capability.SERIAL_BREAK}), "a serial line")
 
     @contextmanager
     def open(self, wanted: WantedGuest, place: TargetPlace) -> Iterator[Target]:
-        """Open the port that the address names, and let the guest show its prompt anew."""
+        """Open the port that the address names, and make the guest show its prompt again."""
         if not isinstance(place.address, str) or not place.address:
             raise SpecError('target is "serial"; it needs a port: any URL that pyserial knows')
         sink = DirectorySink(place.directory, console=place.address)
         with (
             closing(sink),
             _turn(place.address),
-            open_port(place.address, sink=sink, clock=place.bench.clock) as target,
+            open_port(place.address, sink=sink, clock=place.lab.clock) as target,
         ):
             if wanted.knock:
-                target.channel.write(wanted.knock, Deadline.after(KNOCK_S, place.bench.clock))
+                target.channel.write(wanted.knock, Deadline.after(KNOCK_S, place.lab.clock))
             yield replace(target, name=place.label, start="joined")
 
 
 @contextmanager
 def _turn(url: str) -> Iterator[None]:
-    """Wait until no other cell is on the port: a line has one dialogue.
+    """Wait until no other cell uses the port, and keep others off it: a line can have only one dialogue.
 
     Raises:
-        LabError: another has it for too long.
+        LabError: another cell uses it for too long.
     """
     name = hashlib.sha256(url.encode()).hexdigest()[:16]
     directory = make_private_directory(places.ports())
@@ -163,7 +162,7 @@ def open_port(
         baudrate: of the line.
         sink: where its transcript is kept.
         clock: of stamps.
-        links_dir: where the sockets are by which `ttylab attach` and a terminal join it; None: nowhere.
+        links_dir: directory for the sockets by which `ttylab attach` and a terminal join it; None: none.
 
     Raises:
         SpecError: there is no such port.

@@ -1,8 +1,8 @@
 """A VM behind the console service as a target: its bytes by Azure's link, its marks by ttylab's timeline.
 
-Power and stimuli go the ways that any client of Azure has: admin commands of the session, and Resource
-Manager. Marks (a restart, the power going) have no place in Azure's protocol: they come from the timeline
-that ttylab's service has beside it, so scenarios are judged by the same rules as on the machine itself.
+Power and stimuli take the routes that any client of Azure has: the session's admin commands, and Resource
+Manager. Azure's protocol has no marks (restarts, power changes): they come from a timeline that ttylab's
+service offers as well, so scenarios are judged by the same rules as on the machine itself.
 """
 
 from __future__ import annotations
@@ -35,19 +35,60 @@ from harness.azure.virtual_machine import AzureVm, Power, VmCommand, own_vm
 from harness.play.target import Target
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 from harness.scenario.scenario import Scenario
+from harness.scenario.steps import Inject, Outcome, Step
+from harness.scenario.stimulus import Button, Press
 from harness.snapshots.start import WantedGuest
-from harness.targets.service_abilities import OBSTACLES, service_capabilities, service_misfit
 from harness.targets.target_kind import TargetKind, TargetPlace, lacking
+
+OBSTACLES: Mapping[Capability, str] = {
+    Capability.KEYBOARD: "the service has no keyboard: a system request goes over the serial line",
+    Capability.BULK_CONSOLE: "the service has one console, COM1",
+    Capability.SCREEN: "the service shows the screen in boot diagnostics only",
+}
+
+
+NOT_ALIKE: Mapping[str, str] = {
+    "nmi-boot": "the service holds an NMI back until a guest's first boot is over",
+    "sac-power-button-menu": "the service pushes the power button when the guest's boot is over",
+}
+"""Scenarios that would pass through the service without testing what they claim to."""
+
+
+def service_misfit(scenario: Scenario) -> str | None:
+    """Return why `scenario` can't be played through the service, or None."""
+    if scenario.keeps_disk:
+        return "through the service: nobody can read the guest's disk, where the crash dump is"
+    if any(map(_is_button_ignored, scenario.steps)):
+        return "through the service: Azure's powerOff cuts the power of a guest that does not obey"
+    missing = sorted(scenario.needs & frozenset(OBSTACLES))
+    if missing:
+        return f"through the service: {'; '.join(OBSTACLES[one] for one in missing)}"
+    why = NOT_ALIKE.get(scenario.name)
+    return None if why is None else f"through the service: {why}"
+
+
+def _is_button_ignored(step: Step) -> bool:
+    return (
+        isinstance(step, Inject)
+        and step.stimulus == Press(button=Button.POWER_BUTTON)
+        and step.outcome is Outcome.NO_EFFECT
+    )
+
+
+def service_capabilities(spec: MachineSpec) -> frozenset[Capability]:
+    """Return what can be done to a machine of this spec behind the service."""
+    return capabilities(spec) - frozenset(OBSTACLES)
+
 
 OPEN_S = 60.0
 POWER_S = 120.0
 
 
 class LinkWire(StrEnum):
-    """By which of the service's links the bytes come."""
+    """Which of the service's links carries the bytes."""
 
     AZURE = "azure"
-    """Azure's own: text, in which bytes that are not UTF-8 are lost."""
+    """Azure's own: text, which loses bytes that are not UTF-8."""
     RAW = "raw"
     """ttylab's: bytes as they are."""
 
@@ -56,7 +97,7 @@ class ServiceChannel:
     """A console through the service; implements `emulator.console.channel.Channel`.
 
     Attributes:
-        transcript: all that came and went; it is closed when a link ends.
+        transcript: everything received and sent; it is closed when a link ends.
     """
 
     def __init__(self, transcript: Transcript) -> None:
@@ -70,11 +111,11 @@ class ServiceChannel:
         self._link = link
 
     def write(self, data: bytes, deadline: Deadline) -> None:
-        """Hand `data` to the service and note it.
+        """Send `data` to the service and note it in the transcript.
 
         Raises:
             ConsoleClosed: the link has ended.
-            DeadlineExceeded: the service took no more.
+            DeadlineExceeded: the service accepts no more.
         """
         if self._link is None:
             raise ConsoleClosed(f"{self.transcript.name}: the link is not open")
@@ -82,35 +123,35 @@ class ServiceChannel:
         self.transcript.append_typed(data)
 
     def take_frame(self, data: bytes) -> None:
-        """Take what the byte link carried; on its thread."""
+        """Take a frame of the byte link; called on its thread."""
         with self._lock:
             self._note(self._interleaver.take_frame(data))
 
     def take_timeline(self, data: bytes) -> None:
-        """Take a frame of the timeline; on its thread."""
+        """Take a frame of the timeline; called on its thread."""
         line: Mapping[str, Any] = json.loads(data)
         with self._lock:
             self._note(self._interleaver.take_line(line))
 
-    def _note(self, pieces: Iterable[Segment]) -> None:
+    def _note(self, segments: Iterable[Segment]) -> None:
         if self.transcript.closed is not None:
             return
-        for piece in pieces:
-            match piece:
+        for segment in segments:
+            match segment:
                 case TimelineMark():
-                    self.transcript.mark(piece.kind, piece.name, piece.detail)
+                    self.transcript.mark(segment.kind, segment.name, segment.detail)
                 case Notice():
-                    said = piece.text.decode("utf-8", "replace").strip()
-                    self.transcript.mark(MarkKind.LAB, "service-notice", {"text": said})
+                    text = segment.text.decode("utf-8", "replace").strip()
+                    self.transcript.mark(MarkKind.LAB, "service-notice", {"text": text})
                 case bytes():
-                    self.transcript.append(piece)
+                    self.transcript.append(segment)
 
 
 class ServiceControl:
-    """What Azure lets one do to a VM; implements `Control`.
+    """What Azure lets its clients do to a VM; implements `Control`.
 
-    A call returns when the service has accepted it or, where Azure's answer waits for the end, when it
-    has been done.
+    A call returns when the service has accepted it or, where Azure answers only at the end, when it has been
+    done.
     """
 
     def __init__(self, vm: AzureVm, able: frozenset[Capability]) -> None:
@@ -122,7 +163,7 @@ class ServiceControl:
         self._command(VmCommand.NMI, deadline)
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
-        """Send the admin command "sysrq"; the service makes the whole of it."""
+        """Send the admin command "sysrq"; the service sends BREAK and key."""
         self._command(VmCommand.SYSRQ, deadline, keys=key)
 
     def reset(self, deadline: Deadline) -> None:
@@ -130,15 +171,15 @@ class ServiceControl:
         self._command(VmCommand.RESET, deadline)
 
     def power_button(self, deadline: Deadline) -> None:
-        """Ask for powerOff; the guest's shutdown is not waited for."""
+        """Request powerOff, without waiting for the guest to shut down."""
         self._attempt(lambda: self._vm.power(Power.STOP, deadline, wait=False))
 
     def power_off(self, deadline: Deadline) -> None:
-        """Do powerOff without a shutdown of the guest."""
+        """Request powerOff without a shutdown of the guest, and wait until it is done."""
         self._attempt(lambda: self._vm.power(Power.STOP, deadline, force=True))
 
     def power_on(self, deadline: Deadline) -> None:
-        """Do start."""
+        """Request start, and wait until it is done."""
         self._attempt(lambda: self._vm.power(Power.START, deadline))
 
     def send_break(self, deadline: Deadline) -> None:
@@ -166,7 +207,7 @@ class ServiceControl:
 
 
 class ServiceTargets:
-    """VMs of a cell's own behind ttylab's service."""
+    """A cell's own VMs, behind ttylab's service."""
 
     name = "service"
     is_emulated = True
@@ -179,10 +220,10 @@ class ServiceTargets:
 
     @contextmanager
     def open(self, wanted: WantedGuest, place: TargetPlace) -> Iterator[Target]:
-        """Make a VM with a machine like the one that is wanted, and start it; it is deleted at the end."""
+        """Create a VM with a machine like the one that is wanted, and start it; it is deleted at the end."""
         if not isinstance(place.address, ServiceAddress):
             raise SpecError('target is "service"; it needs the address of a service')
-        spec, clock = wanted.spec, place.bench.clock
+        spec, clock = wanted.spec, place.lab.clock
         vm = vm_id(place.address.subscription, place.address.group, vm_name(place.label))
         with ExitStack() as stack:
             arm = stack.enter_context(open_arm(place.address))
@@ -205,7 +246,7 @@ class ServiceTargets:
 
 
 def vm_name(cell_id: str) -> str:
-    """Return the name of a cell's VM: at most 64 characters, another one for each cell."""
+    """Return the name of a cell's VM: at most 64 characters, and different for each cell."""
     scenario = cell_id.rpartition(".")[2]
     return f"{scenario[:50].rstrip('-')}-{zlib.crc32(cell_id.encode()):08x}"
 
@@ -221,17 +262,17 @@ def service_target(
     sink: Sink | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Iterator[Target]:
-    """Open a VM of ttylab's service as a target; opening it starts its machine.
+    """Open a VM of ttylab's service as a target; that starts its machine.
 
-    The VM must be running for the platform and its machine off, so that the links begin with the guest's
+    The VM must be running in Azure's terms, and its machine off, so that the links begin with the guest's
     first byte.
 
     Args:
         arm: a client of the service; the target's control uses it.
-        vm: which.
+        vm: the VM.
         able: what can be done to its machine (`service_capabilities`).
         name: for messages.
-        wire: by which link the bytes come.
+        wire: which link carries the bytes.
         sink: where the transcript is kept.
         clock: of stamps and deadlines.
 
@@ -298,7 +339,7 @@ class _Opener:
         )
 
     def _note_end(self) -> None:
-        """Close the transcript: what a console without a link says is not whole."""
+        """Close the transcript: without one of its links, it is incomplete."""
         self.channel.transcript.close("a link to the service ended")
 
 

@@ -1,6 +1,6 @@
-"""What a kind of target offers, so that cells can be played on it.
+"""What a kind of target offers so that cells can be played on it.
 
-A new kind is a module whose KIND offers what `TargetKind` asks, and its line in `TARGETS`.
+To add a kind, write a module whose KIND implements `TargetKind`, and add its line to `TARGETS`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a list of cells is made without what runs guests
     from harness.snapshots.start import MachineTools, WantedGuest
 
 Address: TypeAlias = "ServiceAddress | str | None"
-"""Where a target is that is not made here: a service, or a serial port's URL; None for a machine here."""
+"""Where a target is: a service, or a serial port's URL; None for a machine here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,28 +28,28 @@ class TargetPlace:
     """Where and with what a target is opened.
 
     Attributes:
-        bench: the lab.
+        lab: the lab.
         directory: where its evidence goes.
-        label: for messages and lists of machines: a cell's id.
+        label: a cell's id, for messages and lists of machines.
         address: of the target.
     """
 
-    bench: MachineTools
+    lab: MachineTools
     directory: Path
     label: str
     address: Address = None
 
 
 class TargetKind(Protocol):
-    """One kind of targets."""
+    """One kind of target."""
 
     name: str
-    """What matrix files and reports call it."""
+    """Its name in matrix files and reports."""
     is_emulated: bool
     """Whether QEMU runs the guest."""
 
     def misfit(self, scenario: Scenario, features: frozenset[str], spec: MachineSpec) -> str | None:
-        """Return why a scenario can't be played on such a target, from facts that are known beforehand.
+        """Return why a scenario can't be played on such a target, if that is known beforehand, or None.
 
         Args:
             scenario: the scenario.
@@ -59,7 +59,7 @@ class TargetKind(Protocol):
         ...
 
     def open(self, wanted: WantedGuest, place: TargetPlace) -> AbstractContextManager[Target]:
-        """Open a target with the guest that is wanted; it has power, and its transcript begins.
+        """Open a target with the guest that is wanted, powered on, and with its own transcript.
 
         Raises:
             Unsupported: such a target can't have that guest.

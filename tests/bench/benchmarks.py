@@ -31,7 +31,7 @@ from emulator.console.pump import Console, open_console, open_socket_console
 from harness.commands.bench import Measurement, measure_pairs
 from harness.play.session import Session
 from harness.scenario.errors import GuestDied
-from harness.scenario.scenario import View
+from harness.scenario.steps import View
 from tests.bench.links import links_200
 from tests.bench.sac import sac_64_memory, sac_bios, sac_cpu, sac_idle, sac_nmi_to_menu, sac_pvh
 from tests.bench.sac_matrix import sac_nmi_per_minute

@@ -16,8 +16,8 @@ from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Firmware, MachineSpec, MachineType
 from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.profile import load_profile
+from emulator.snapshots.manifest import SnapshotRequest
 from emulator.snapshots.pool import open_fork
-from emulator.snapshots.request import SnapshotRequest
 from emulator.snapshots.snapshot import Snapshot
 from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest
@@ -25,7 +25,7 @@ from harness.play.guest import OpenGuest
 from harness.play.session import Session
 from harness.run.lab import Lab
 from harness.scenario.stages import Stage
-from harness.snapshots.reach import reach_stage
+from harness.snapshots.start import reach_stage
 
 BOUND_S = 120.0
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from emulator.cloud.records import PowerState
-from emulator.images.store import ensure_image
+from emulator.images.store import ImageStore
 from emulator.service.console.gateway import FIRST_FRAME
 from tests.clients.environments import python_of
 from tests.clients.lab import BOUND_S, CloudLab, open_cloud_lab
@@ -26,7 +26,7 @@ LEAVE = "exit\r"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudLab]:
     """The demo cloud with real guests; each test leaves its guest at a login prompt."""
-    ensure_image("bookworm-grub")
+    ImageStore().ensure("bookworm-grub")
     with open_cloud_lab(tmp_path_factory.mktemp("guests"), real=True) as lab:
         yield lab
 

@@ -8,7 +8,7 @@ import pytest
 from emulator.errors import ImageError, MissingPrerequisite
 from emulator.images.apt import AptSuite, parse_stanzas
 from emulator.images.catalog import load_catalog
-from emulator.images.package import Package
+from emulator.images.image import Package
 from emulator.images.store import ImageStore
 
 STANZAS = """Package: linux-image-cloud-amd64

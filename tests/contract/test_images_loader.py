@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import ImageError, MissingPrerequisite
-from emulator.images.image import hash_file
+from emulator.images.image import Package, hash_file
 from emulator.images.loader import LOADER_PACKAGES, write_disk
-from emulator.images.package import Package
 from emulator.images.recipe import disk_files, load_recipe
 from emulator.images.store import ImageStore
 
@@ -41,7 +40,7 @@ def test_disk_is_refused_when_the_files_do_not_fit(debs: Debs, tmp_path: Path):
 
 def test_disk_is_refused_when_a_package_is_missing(debs: Debs, tmp_path: Path):
     some = [(package, path) for package, path in debs if package.name not in {"mtools", "libc6"}]
-    with pytest.raises(ImageError, match="lack what a disk is made with: libc6, mtools"):
+    with pytest.raises(ImageError, match="packages that a disk is made with are missing: libc6, mtools"):
         write_disk(tmp_path / "disk.img", {}, debs=some)
 
 

@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 
 from emulator.errors import ImageError, MissingPrerequisite, SpecError
 from emulator.images import store as store_module
+from emulator.images.build import read_files
 from emulator.images.catalog import Catalog, CatalogEntry, load_catalog
-from emulator.images.package import Package, Progress, read_files
+from emulator.images.image import Package, Progress
 from emulator.images.store import ImageStore
 from harness.commands import images as commands
 

@@ -14,12 +14,7 @@ from cryptography import x509
 
 from emulator.clock import utc_now
 from emulator.errors import LabError, SpecError
-from emulator.service.https.tls import (
-    Authority,
-    is_loopback,
-    open_authority,
-    server_context,
-)
+from emulator.service.https.tls import Authority, is_loopback, open_authority, server_context
 
 WAIT_S = 10.0
 

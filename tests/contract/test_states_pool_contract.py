@@ -18,8 +18,8 @@ from emulator.machine.ledger import Ledger
 from emulator.machine.process import Exit
 from emulator.machine.qemu_binary import find_qemu
 from emulator.sac.image import SacBoot, sac_spec
+from emulator.snapshots.manifest import SnapshotRequest
 from emulator.snapshots.pool import open_fork, open_pool
-from emulator.snapshots.request import SnapshotRequest
 from emulator.snapshots.store import SnapshotStore
 from harness.play.session import Session
 from tests.support.sac_guest import TCG

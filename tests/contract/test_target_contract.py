@@ -22,20 +22,20 @@ from harness.azure.address import ServiceAddress, address_of_ready
 from harness.azure.arm import open_arm
 from harness.azure.virtual_machine import own_vm
 from harness.guests.linux import LinuxGuest
-from harness.play.boot_stages import boot_offsets
 from harness.play.judge import judge
 from harness.play.runner import Player
 from harness.play.session import Session
 from harness.play.target import Target
+from harness.play.traces import boot_offsets
 from harness.scenario.errors import GuestDied, Unsupported
-from harness.scenario.scenario import Inject, Scenario, Shows
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Inject, Shows
 from harness.scenario.stimulus import Nmi, SysRq
 from harness.scenario.verdict import Reason, Status
 from harness.signatures.scanner import scan_boots
 from harness.targets.serial_port import open_port
-from harness.targets.service import LinkWire, service_target
-from harness.targets.service_abilities import service_capabilities
+from harness.targets.service import LinkWire, service_capabilities, service_target
 from tests.support.rfc2217_server import open_rfc2217_server
 
 pytestmark = pytest.mark.qemu

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.signatures import Finding, Scanner
+from harness.signatures.model import Finding
+from harness.signatures.scanner import Scanner
 
 FOUND = 0.98
 TITLE_RECALL = 0.90

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.cloud.boot_log import render_boot_log, render_session_line
+from emulator.cloud.boot_diagnostics import render_boot_log, render_session_line
 from emulator.cloud.compute import render_vm
 from emulator.cloud.compute_changes import patch_vm, put_vm
 from emulator.cloud.documents import merge, without_nulls

@@ -10,22 +10,12 @@ from hypothesis import strategies as st
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import DirectorySink, load_transcript
 from harness.guests.linux import LinuxGuest
-from harness.play.boot_stages import boot_offsets
 from harness.play.judge import judge
 from harness.play.runner import Player
-from harness.scenario.scenario import (
-    Alive,
-    Expect,
-    Inject,
-    Outcome,
-    Reach,
-    Run,
-    Scenario,
-    Send,
-    Shows,
-    Signals,
-)
+from harness.play.traces import boot_offsets
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Shows, Signals
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq
 from harness.scenario.verdict import Status
 from harness.signatures.scanner import scan_boots

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.machine.spec import Firmware, MachineType
-from harness.cells.cell import Cell, parse_cell_id, spread
+from harness.cells.cell import Cell, parse_cell_id, shard, spread
 from harness.cells.matrix import Matrix, load_matrix
-from harness.cells.selection import shard
-from harness.scenario.scenario import Alive, Scenario
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import Alive
 
 IMAGES = {"one": frozenset[str](), "two": frozenset({"spin"}), "two-x": frozenset[str]()}
 SCENARIOS = {

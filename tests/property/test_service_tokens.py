@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from emulator.cloud.directory import resource_of_client_scope, resource_of_user_scope
 from emulator.cloud.documents import parse_filter, parse_instant
-from emulator.cloud.role_documents import read_assignment, read_definition
+from emulator.cloud.roles import read_assignment, read_definition
 from emulator.errors import CloudError
 from emulator.service.core.authentication import accept_token
 from emulator.service.core.entra import parse_form

@@ -11,8 +11,8 @@ from emulator.guest_text.records import UserView
 from harness.guests.linux import LinuxGuest
 from harness.play.session import Session
 from harness.scenario.errors import GuestDied
-from harness.scenario.scenario import View
 from harness.scenario.stages import Stage
+from harness.scenario.steps import View
 from tests.support.fake_guest import PANIC, FakeGuest
 
 RECORDS = st.sampled_from(

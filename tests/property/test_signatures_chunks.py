@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.guest_text.printable import escape
-from harness.signatures import Scanner
+from harness.signatures.scanner import Scanner
 
 REPORT_LINES = [
     b"[    1.000000] ------------[ cut here ]------------\r\n",

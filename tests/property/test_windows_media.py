@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from emulator.errors import SpecError
 from emulator.guest_text.sac_elsewhere import describe_silence, find_elsewhere
 from emulator.windows.disk import detect_format, read_layout
-from emulator.windows.media import MAGIC, read_editions, read_media
+from emulator.windows.registration import MAGIC, read_editions, read_media
 from tests.support.windows_media import write_iso
 
 PLACES = st.lists(st.tuples(st.integers(0, 1 << 17), st.binary(min_size=1, max_size=64)), max_size=6)

@@ -10,7 +10,7 @@ import pytest
 from emulator.clock import Deadline
 from emulator.console.pump import Console
 from emulator.console.serial_port import open_serial_console
-from emulator.images.store import ensure_image
+from emulator.images.store import ImageStore
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import MachineSpec, MachineType
 from tests.support.rfc2217_server import open_rfc2217_server
@@ -23,7 +23,7 @@ BOUND_S = 120.0
 @pytest.fixture
 def boot(tmp_path, monkeypatch):
     monkeypatch.setenv("TTYLAB_STATE", str(tmp_path / "state"))
-    image = ensure_image("bookworm")
+    image = ImageStore().ensure("bookworm")
 
     def open_guest(**fields):
         spec = MachineSpec(

@@ -14,7 +14,8 @@ from emulator.machine.spec import Accelerator, Disk, Firmware, MachineSpec, Mach
 from harness.cells.cell import Cell
 from harness.run.cell_run import CellRun, read_result
 from harness.run.lab import Lab
-from harness.scenario.scenario import Expect, Inject, Scenario, Shows
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import Expect, Inject, Shows
 from harness.scenario.stimulus import Nmi
 
 pytestmark = pytest.mark.qemu

@@ -16,7 +16,7 @@ from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Firmware, MachineType
 from harness.play.screen import Screen
 from harness.play.session import Session
-from harness.scenario.scenario import View
+from harness.scenario.steps import View
 
 pytestmark = pytest.mark.qemu
 

@@ -13,7 +13,7 @@ import pytest
 
 from emulator.images.catalog import load_catalog
 from emulator.images.image import Image
-from emulator.images.store import ensure_image
+from emulator.images.store import ImageStore
 
 BOUND_S = 60.0
 INTERRUPTS_ON = 0x200
@@ -88,7 +88,7 @@ def booted(image: Image, *options: str) -> Iterator[Guest]:
     "name", [name for name in load_catalog().names if not load_catalog().entry(name).disk]
 )
 def test_image_lets_root_in_and_hangs_in_spin_until_an_nmi_comes(name: str):
-    image = ensure_image(name)
+    image = ImageStore().ensure(name)
     with booted(image, "quiet loglevel=1 sysctl.kernel.sysrq=1 unknown_nmi_panic=1") as guest:
         guest.expect(rb"ttylab %s\r\n" % name.encode())
         guest.expect(rb"%s login: $" % name.encode())

@@ -17,10 +17,10 @@ from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.errors import ControlError, LabError, LaunchError, StateError
-from emulator.fleet.guest_spec import spec_of
+from emulator.fleet.guest import spec_of
 from emulator.fleet.machine_fleet import Timeouts, open_fleet
 from emulator.fleet.machine_guest import wait_for
-from emulator.images.store import ensure_image
+from emulator.images.store import ImageStore
 from emulator.machine.ledger import Entry, Ledger, collect_garbage, list_machines
 from tests.support.boot_sectors import ECHO, IDLE, SWITCH_OFF, saying, sector_spec
 from tests.support.service_lab import demo_records
@@ -263,7 +263,7 @@ def test_system_request_is_not_sent_in_front_of_bytes_that_nobody_read(play, mon
 def test_linux_shows_what_nmi_and_system_requests_do(play):
     def spec_for(plan, name):
         words = ("ttylab.autologin", "ttylab.grub_timeout=0", "sysctl.kernel.sysrq=1")
-        return spec_of(replace(plan, words=words), ensure_image("bookworm-grub"), name)
+        return spec_of(replace(plan, words=words), ImageStore().ensure("bookworm-grub"), name)
 
     async def act(fleet):
         guest = fleet.guest(VM)
@@ -298,7 +298,7 @@ def test_linux_shows_what_nmi_and_system_requests_do(play):
 
 def test_linux_keeps_its_console_over_reset_shutdown_and_power(play, changes):
     def spec_for(plan, name):
-        return spec_of(replace(plan, words=("ttylab.autologin",)), ensure_image("bookworm"), name)
+        return spec_of(replace(plan, words=("ttylab.autologin",)), ImageStore().ensure("bookworm"), name)
 
     async def act(fleet):
         guest = fleet.guest(VM)

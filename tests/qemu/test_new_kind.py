@@ -4,7 +4,7 @@ import pytest
 
 from emulator.cloud.guest_plan import GuestPlan
 from emulator.errors import SpecError
-from emulator.fleet.guest_spec import spec_of
+from emulator.fleet.guest import spec_of
 from emulator.images import kinds
 from emulator.images.kinds import open_image
 from harness.cells.cell import parse_cell_id
@@ -14,7 +14,7 @@ from harness.run.repro import recall
 from harness.run.wanted import wanted_of
 from harness.scenarios import find_scenario
 from harness.terminal.interactive import interactive_spec
-from tests.support.twin_images import WORD, TwinImages
+from tests.support.twin_images import TWIN_IMAGES, WORD
 
 pytestmark = pytest.mark.qemu
 
@@ -35,7 +35,7 @@ scenarios = ["sysrq-sync", "watchdog-reset"]
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
     """The one line."""
-    monkeypatch.setattr(kinds, "KINDS", (*kinds.KINDS, TwinImages()))
+    monkeypatch.setattr(kinds, "KINDS", (*kinds.KINDS, TWIN_IMAGES))
 
 
 def test_matrix_names_it_and_its_cells_are_forked_played_and_reproduced(lab, tmp_path):

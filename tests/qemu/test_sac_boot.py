@@ -81,7 +81,9 @@ def test_guest_says_what_its_profile_says(tmp_path, name):
         )
         shown = re.findall(rb"<([a-z-]+)>([^<\r\n]*)</", said)
         assert shown == [(key.encode(), value.encode()) for key, value in expected]
-        assert said.startswith(rig.profile.wire("boot.terminal_on") + rig.profile.wire("xml.head"))
+        assert said.startswith(
+            rig.profile.texts["boot.terminal_on"].wire + rig.profile.texts["xml.head"].wire
+        )
         rig.reach_prompt()
         assert (b"livedump" in rig.run(b"?")) == profile.has_livedump
 
@@ -107,7 +109,7 @@ def test_guest_waits_with_the_banner_and_the_event(tmp_path):
     with open_sac(tmp_path, boot_ms=200, cmd_event_ms=-1) as rig:
         rig.see("boot.banner")
         rig.expect(PROMPT)
-        assert rig.run(b"cmd").startswith(rig.profile.wire("sac.cmd_too_early"))
+        assert rig.run(b"cmd").startswith(rig.profile.texts["sac.cmd_too_early"].wire)
 
 
 def test_guest_boots_again_after_a_reset_in_the_middle(tmp_path):

@@ -45,7 +45,7 @@ def test_bugcheck_is_told_in_order(tmp_path, profile, way, code, name, first):
         crash(rig, way)
         opened = rig.see("xml.bugcheck_open")
         assert opened.groups == (code,)
-        assert opened.before.endswith(rig.profile.wire("xml.head"))
+        assert opened.before.endswith(rig.profile.texts["xml.head"].wire)
         assert rig.expect(b"<name>([^<]*)</name>").groups == (b"PC7",)
         rig.see("xml.bugcheck_close")
         assert rig.expect(rb"!SAC>").before == b"\r\n"
@@ -208,10 +208,10 @@ def test_guest_without_autoreboot_answers_at_its_crash_prompt(tmp_path):
         rig.machine.nmi(soon())
         rig.expect(rb"100% complete\r\n!SAC>")
         for line, answer in (
-            (b"help", rig.profile.wire("bugcheck.help")),
-            (b"?", rig.profile.wire("bugcheck.help")),
-            (b"id", rig.profile.wire("bugcheck.unknown_command")),
-            (b"ch", rig.profile.wire("bugcheck.unknown_command")),
+            (b"help", rig.profile.texts["bugcheck.help"].wire),
+            (b"?", rig.profile.texts["bugcheck.help"].wire),
+            (b"id", rig.profile.texts["bugcheck.unknown_command"].wire),
+            (b"ch", rig.profile.texts["bugcheck.unknown_command"].wire),
         ):
             rig.press(line + b"\r")
             rig.expect(re.escape(line) + rb"\r\n")
@@ -249,7 +249,7 @@ def test_second_nmi_and_no_typing_change_a_bugcheck(tmp_path):
 def test_crashdump_fails_when_dumps_are_off(tmp_path):
     with open_sac(tmp_path, crash_dump=DumpKind.NONE) as rig:
         rig.reach_prompt()
-        assert rig.run(b"crashdump") == rig.profile.wire("sac.crashdump_failed")
+        assert rig.run(b"crashdump") == rig.profile.texts["sac.crashdump_failed"].wire
         rig.machine.nmi(soon())
         rig.see("bugcheck.parameters")
         assert b"complete" not in rig.see("boot.banner").before
@@ -273,4 +273,4 @@ def test_nmi_ends_whatever_is_under_way(tmp_path, moment):
         rig.machine.nmi(soon())
         assert rig.see("xml.bugcheck_open").groups == (b"80",)
         rig.reach_prompt()
-        assert rig.run(b"zzz") == rig.profile.wire("sac.unknown_command")
+        assert rig.run(b"zzz") == rig.profile.texts["sac.unknown_command"].wire

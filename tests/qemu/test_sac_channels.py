@@ -20,7 +20,9 @@ def test_cmd_says_that_it_was_launched_and_then_that_there_is_a_channel(rig):
     rig.press(b"cmd\r")
     said = rig.expect(rb"Channel: Cmd0001\r\nSAC>").data
     before = rig.machine.transcript.read()[: rig.session.position]
-    launched = rig.profile.wire("sac.cmd_launched") + b"SAC>\r\nEVENT:   A new channel has been created."
+    launched = (
+        rig.profile.texts["sac.cmd_launched"].wire + b"SAC>\r\nEVENT:   A new channel has been created."
+    )
     assert said.endswith(PROMPT)
     assert launched in before
     assert b"1 (AV)    Cmd0001" in rig.run(b"ch")
@@ -89,7 +91,7 @@ def test_ten_channels_are_the_most(rig):
     for number in range(1, 10):
         rig.press(b"cmd\r")
         rig.expect(rb"Channel: Cmd%04d\r\nSAC>" % number)
-    assert rig.run(b"cmd") == rig.profile.wire("channel.too_many")
+    assert rig.run(b"cmd") == rig.profile.texts["channel.too_many"].wire
     assert rig.run(b"ch").count(b"(AV)") == 10
 
 

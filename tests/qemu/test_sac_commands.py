@@ -52,7 +52,7 @@ def test_commands_answer_with_their_texts(rig):
     wrong = {}
     for line, key in ANSWERS.items():
         answer = rig.run(line)
-        if answer != rig.profile.wire(key):
+        if answer != rig.profile.texts[key].wire:
             wrong[line] = answer
     assert wrong == {}
 
@@ -62,21 +62,23 @@ def test_commands_answer_with_their_texts(rig):
     [(b"k 4", "kill_failed", b"C0000022"), (b"l 9999", "lower_failed", b"C000000B")],
 )
 def test_failed_command_tells_the_status(rig, line, key, status):
-    assert rig.run(line) == rig.profile.wire(f"sac.{key}") + b"Failed with status 0x" + status + b".\r\n"
+    assert (
+        rig.run(line) == rig.profile.texts[f"sac.{key}"].wire + b"Failed with status 0x" + status + b".\r\n"
+    )
 
 
 def test_help_lists_the_commands_in_their_order_and_does_not_page(rig):
     keys = [key for key in rig.profile.texts if key.startswith("sac.help_")]
-    expected = b"".join(rig.profile.wire(key) for key in keys)
+    expected = b"".join(rig.profile.texts[key].wire for key in keys)
     assert rig.run(b"?") == rig.run(b"help") == rig.run(b"helpful") == expected
     assert expected.startswith(b"ch   ")
     assert expected.count(b"\r\n") == 21
 
 
 def test_ch_lists_the_channels_and_explains_itself(rig):
-    assert rig.run(b"ch") == rig.profile.wire("channel.list_head") + b"0 (AV)    SAC\r\n"
+    assert rig.run(b"ch") == rig.profile.texts["channel.list_head"].wire + b"0 (AV)    SAC\r\n"
     keys = [key for key in rig.profile.texts if key.startswith("channel.help_")]
-    assert rig.run(b"ch -?") == b"".join(rig.profile.wire(key) for key in keys)
+    assert rig.run(b"ch -?") == b"".join(rig.profile.texts[key].wire for key in keys)
 
 
 def test_id_tells_what_machine_it_is(rig):
@@ -92,7 +94,7 @@ def test_tlist_is_paged_until_paging_is_off(rig):
     assert first.count(b"\r\n") == 1 + 23  # the typed line, and a page
     rig.press(b"\r")
     rest = rig.expect(PROMPT).before
-    rows = re.findall(rig.profile.pattern("sac.tlist_row"), first + rest)
+    rows = re.findall(rig.profile.texts["sac.tlist_row"].pattern, first + rest)
     assert {row[-1] for row in rows} >= {b"System", b"smss.exe", b"sacsess.exe", b"WmiPrvSE.exe"}
     rig.run(b"p")
     assert b"WmiPrvSE.exe" in rig.run(b"test")  # commands match by their beginning: this is t
@@ -101,17 +103,19 @@ def test_tlist_is_paged_until_paging_is_off(rig):
 def test_priorities_go_down_and_up_again(rig):
     rig.run(b"l 1480")
     answers = [rig.run(b"r 1480") for _ in range(8)]
-    assert answers == [rig.profile.wire("sac.raise_done")] * 7 + [rig.profile.wire("sac.raise_no_higher")]
+    assert answers == [rig.profile.texts["sac.raise_done"].wire] * 7 + [
+        rig.profile.texts["sac.raise_no_higher"].wire
+    ]
 
 
 def test_time_can_be_set(rig):
-    assert re.fullmatch(rig.profile.pattern("sac.time"), rig.run(b"s"))
+    assert re.fullmatch(rig.profile.texts["sac.time"].pattern, rig.run(b"s"))
     assert rig.run(b"s 02/29/2024 13:59") == b"Date: 02/29/2024  Time (GMT): 13:59\r\n"
     assert rig.run(b"s").startswith(b"Date: 02/29/2024  Time (GMT): 1")
 
 
 def test_addresses_can_be_set(rig):
-    head = rig.profile.wire("sac.ip_retrieving")
+    head = rig.profile.texts["sac.ip_retrieving"].wire
     assert rig.run(b"i") == head + b"Net: 11, Ip=10.0.2.15  Subnet=255.255.255.0  Gateway=10.0.2.2\r\n"
     rig.run(b"i 11 192.168.7.9 255.255.0.0 192.168.7.1")
     assert rig.run(b"i") == head + b"Net: 11, Ip=192.168.7.9  Subnet=255.255.0.0  Gateway=192.168.7.1\r\n"
@@ -120,7 +124,7 @@ def test_addresses_can_be_set(rig):
 def test_no_address_is_told(tmp_path):
     with open_sac(tmp_path, ip="") as rig:
         rig.reach_prompt()
-        assert rig.run(b"i") == rig.profile.wire("sac.ip_none")
+        assert rig.run(b"i") == rig.profile.texts["sac.ip_none"].wire
 
 
 def test_line_ends_at_cr_at_lf_and_at_ctrl_c_and_crlf_is_one(rig):
@@ -158,7 +162,7 @@ def test_lost_service_is_told_and_ends_cmd(rig):
     rig.see("sac.kill_done")
     assert rig.see("sac.cmd_gone_event").before == b"SAC>\r\n"
     rig.expect(PROMPT)
-    assert rig.run(b"cmd").startswith(rig.profile.wire("sac.cmd_too_early"))
+    assert rig.run(b"cmd").startswith(rig.profile.texts["sac.cmd_too_early"].wire)
 
 
 @pytest.mark.parametrize(

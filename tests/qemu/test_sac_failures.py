@@ -15,7 +15,7 @@ def test_nmi_does_nothing(tmp_path):
         rig.reach_prompt()
         rig.machine.nmi(soon())
         assert rig.session.wait_quiet(QUIET_S, soon())
-        assert rig.run(b"zzz") == rig.profile.wire("sac.unknown_command")
+        assert rig.run(b"zzz") == rig.profile.texts["sac.unknown_command"].wire
         assert b"<BP>" not in rig.machine.transcript.read()
 
 
@@ -37,7 +37,7 @@ def test_power_button_does_nothing(tmp_path):
         rig.reach_prompt()
         rig.machine.power_button(soon())
         assert rig.session.wait_quiet(QUIET_S, soon())
-        assert rig.run(b"zzz") == rig.profile.wire("sac.unknown_command")
+        assert rig.run(b"zzz") == rig.profile.texts["sac.unknown_command"].wire
         assert rig.marks("SHUTDOWN") == 0
 
 
@@ -90,5 +90,5 @@ def test_cmd_is_refused(tmp_path, hang, keys):
     with open_sac(tmp_path, hang=hang) as rig:
         rig.reach_prompt()
         answer = rig.run(b"cmd")
-        assert answer.startswith(b"".join(rig.profile.wire(key) for key in keys))
+        assert answer.startswith(b"".join(rig.profile.texts[key].wire for key in keys))
         assert answer.endswith(b"0xC0000001.\r\n") == (hang is Hang.CMD_FAILS)

@@ -13,14 +13,14 @@ from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.knobs import SacKnobs
 from emulator.sac.profile import load_profile
 from harness.guests.sac import SacGuest
-from harness.play.boot_stages import boot_offsets
 from harness.play.judge import judge
 from harness.play.runner import Player
 from harness.play.session import Session
 from harness.play.target import Target
+from harness.play.traces import boot_offsets
 from harness.scenario.errors import ExpectTimeout
-from harness.scenario.scenario import Alive, Expect, Reach
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Expect, Reach
 from harness.scenarios import find_scenario
 from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import RESET, RESTARTS

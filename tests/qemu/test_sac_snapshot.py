@@ -27,7 +27,7 @@ def test_restored_guest_still_answers_and_crashes(tmp_path):
             rig.session.skip()
             rig.press(b"x\r")
             rig.expect(rb"x\r\nUnrecognized command\.")
-            assert rig.run(b"p") == rig.profile.wire("sac.paging_off")
+            assert rig.run(b"p") == rig.profile.texts["sac.paging_off"].wire
         rig.machine.nmi(soon())
         rig.see("xml.bugcheck_open")
         rig.reach_prompt()

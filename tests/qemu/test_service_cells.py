@@ -9,8 +9,9 @@ from harness.azure.address import address_of_ready
 from harness.cells.cell import parse_cell_id
 from harness.run.cell_run import CellRun
 from harness.run.lab import Lab
-from harness.scenario.scenario import Expect, Inject, Reach, Scenario, Shows
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Expect, Inject, Reach, Shows
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq
 from harness.scenarios import find_scenario, phrases
 from harness.targets import find_target

@@ -21,8 +21,7 @@ from emulator.machine.power import FORKED
 from emulator.machine.process import read_stat
 from emulator.sac.image import SacBoot, read_sac_dump, sac_spec
 from emulator.snapshots import making
-from emulator.snapshots.manifest import Method
-from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.manifest import Method, SnapshotRequest
 from emulator.snapshots.snapshot import CONSOLE, MANIFEST, RAM_FILE, VM_STATE
 from harness.play.session import Session
 from harness.scenario.stages import Stage
@@ -81,7 +80,7 @@ def test_forks_live_side_by_side_and_leave_the_state_as_it_is(lab: StateLab) -> 
         assert found is not None
         assert found.code == 0x80
         prove_life(other)
-    assert state.is_whole()
+    assert state.is_intact()
     with lab.fork(state) as later:
         prove_life(later)
 
@@ -145,7 +144,7 @@ def test_disks_of_a_fork_are_its_own_and_the_host_reads_them(lab: StateLab) -> N
     assert dump is not None
     assert dump.code == 0x80
     assert read_sac_dump(lab.root / "two" / "disk0.img") is None
-    assert state.is_whole()
+    assert state.is_intact()
 
 
 def test_ram_in_the_stream_serves_a_qemu_that_can_not_leave_it_out(
@@ -184,7 +183,7 @@ def cut(path: Path) -> None:
         (lambda state: flip(state / VM_STATE, at=0.9), "vm.state: altered"),
         (lambda state: (state / VM_STATE).unlink(), "vm.state: No such file"),
         (lambda state: cut(state / CONSOLE / "console.bin"), "console.bin: [0-9]+ bytes"),
-        (lambda state: (state / MANIFEST).write_text("{"), "no manifest of a snapshot"),
+        (lambda state: (state / MANIFEST).write_text("{"), "not a manifest of a snapshot"),
     ],
     ids=["ram-altered", "ram-cut", "state-altered", "state-gone", "console-cut", "manifest-garbage"],
 )
@@ -216,7 +215,7 @@ def test_state_that_is_replaced_while_a_process_knows_it_is_checked_again(lab: S
     store = lab.store()
     state = lab.ensure(store)
     cut(state.directory / RAM_FILE)
-    assert not state.is_whole()
+    assert not state.is_intact()
     lab.ensure(store)
     assert lab.boots == 2
 
@@ -262,7 +261,7 @@ def test_disk_without_room_is_refused_before_qemu_would_die_of_it(
 ) -> None:
     usage = type("Usage", (), {"free": 100 * 2**20})
     monkeypatch.setattr(making.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(SnapshotError, match=r"100 MiB free, a state of it takes 160"):
+    with pytest.raises(SnapshotError, match=r"100 MiB free, the snapshot takes 160"):
         lab.ensure()
     assert lab.boots == 0
     assert [path for path in lab.store().root.iterdir() if path.is_dir()] == []

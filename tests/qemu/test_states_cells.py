@@ -63,7 +63,7 @@ def test_cell_goes_on_from_a_state_and_says_what_it_shares(tmp_path: Path) -> No
 
 
 def test_cell_that_was_forked_is_reproduced_as_the_machine_that_was_asked_for(tmp_path: Path) -> None:
-    from harness.cells.spec import guest_spec  # noqa: PLC0415
+    from harness.run.wanted import guest_spec  # noqa: PLC0415
 
     lab = Bench(run_dir=tmp_path)
     result = play(lab)

@@ -10,7 +10,7 @@ import pytest
 from emulator.clock import Deadline
 from emulator.errors import SpecError
 from emulator.images.image import linux_spec
-from emulator.images.store import ensure_image
+from emulator.images.store import ImageStore
 from emulator.machine.machine import open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.process import read_stat
@@ -74,7 +74,7 @@ def booted(image, tmp_path, **fields):
 @pytest.mark.parametrize("firmware", Firmware)
 def test_linux_guest_sees_spcr_com2_and_network_card(tmp_path, firmware):
     parts = WindowsParts(acpi_tables=(ensure_spcr(tmp_path),))
-    plain = linux_spec(ensure_image("bookworm"), machine=MachineType.Q35, firmware=firmware)
+    plain = linux_spec(ImageStore().ensure("bookworm"), machine=MachineType.Q35, firmware=firmware)
     spec = replace(plain, windows=parts)
     with open_machine(spec, run_dir=tmp_path / "run", accelerator=TCG) as machine:
         guest = LinuxGuest(Session(machine.console))
@@ -237,7 +237,7 @@ def test_silent_boot_record_is_named_as_far_as_it_can_be(tmp_path):
     ],
 )
 def test_linux_disk_is_named(tmp_path, firmware, stage):
-    disk = ensure_image("bookworm-grub").disk
+    disk = ImageStore().ensure("bookworm-grub").disk
     with booted(image_of(disk, firmware=firmware, disk_format="raw"), tmp_path) as (_, guest):
         with pytest.raises(SacUnavailable) as caught:
             guest.sync(soon()) if stage is None else guest.reach(stage, soon())

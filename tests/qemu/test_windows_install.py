@@ -68,15 +68,18 @@ def test_guest_that_is_ready_is_sealed(tmp_path, install):
     assert base == tmp_path / "root/bases/ws.qcow2"
     assert stat.S_IMODE(base.stat().st_mode) == 0o400
     assert left_in(tmp_path / "root") == ["bases"]
-    with pytest.raises(ImageError, match="is there already"):
+    with pytest.raises(ImageError, match="exists already"):
         install(GOOD)
 
 
 @pytest.mark.parametrize(
     ("said", "text"),
     [
-        (b"", "without saying IMAGE-READY on COM2; last it told of: no stage at all"),
-        (b"IMAGE-STAGE setup\r\nIMAGE-READY? no\r\n", "last it told of: setup; its console and COM2 are in"),
+        (b"", "without saying IMAGE-READY on COM2; last stage reported: no stage at all"),
+        (
+            b"IMAGE-STAGE setup\r\nIMAGE-READY? no\r\n",
+            "stage reported: setup; its console and COM2 are in",
+        ),
     ],
 )
 def test_guest_that_ends_without_being_ready_leaves_nothing_but_evidence(tmp_path, install, said, text):
@@ -88,7 +91,7 @@ def test_guest_that_ends_without_being_ready_leaves_nothing_but_evidence(tmp_pat
 
 
 def test_guest_that_is_never_ready_is_given_up(tmp_path, install):
-    with pytest.raises(DeadlineExceeded, match="not ready in time; last it told of: setup"):
+    with pytest.raises(DeadlineExceeded, match="not ready in time; last stage reported: setup"):
         install(saying_on(COM2, b"IMAGE-STAGE setup\r\n", IDLE), seconds=4)
     assert left_in(tmp_path / "root") == []
 

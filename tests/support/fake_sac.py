@@ -107,7 +107,7 @@ class FakeSac:
         self.terminals, self.snapshots, self.channel, self.line = {"SAC": Terminal()}, {}, "SAC", ""
         self.at = "sac"
         self.send(f"\x1b[2J\x1b[H<?xml>\r\n{machine_info(self.profile)}")
-        self.say("SAC", self.profile.wire("boot.banner").decode() + "SAC>")
+        self.say("SAC", self.profile.texts["boot.banner"].wire.decode() + "SAC>")
         self.transcript.later(0.5, lambda: self.event(CMD_EVENT))
 
     def restart(self) -> None:

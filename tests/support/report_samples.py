@@ -7,15 +7,8 @@ from emulator.clock import FakeClock
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import DirectorySink, Transcript
 from emulator.values import json_ready, read_value
-from harness.report.model import (
-    CellRecord,
-    CellResult,
-    FindingRecord,
-    RunResult,
-    StageRecord,
-    StepRecord,
-)
-from harness.scenario.scenario import Outcome
+from harness.report.model import CellRecord, CellResult, FindingRecord, RunResult, StageRecord, StepRecord
+from harness.scenario.steps import Outcome
 from harness.scenario.verdict import Evidence, Injection
 
 HOSTILE = (

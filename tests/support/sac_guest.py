@@ -44,7 +44,7 @@ class SacRig:
 
     def see(self, key: str) -> Match:
         """Wait for the text of `key`; its %-fields are groups."""
-        return self.expect(self.profile.pattern(key))
+        return self.expect(self.profile.texts[key].pattern)
 
     def reach_prompt(self) -> None:
         """Wait until SAC offers the CMD command."""

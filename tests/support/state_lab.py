@@ -13,13 +13,13 @@ from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.spec import MachineSpec
 from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.profile import load_profile
-from emulator.snapshots.request import SnapshotRequest
+from emulator.snapshots.manifest import SnapshotRequest
 from emulator.snapshots.snapshot import Snapshot
 from emulator.snapshots.store import SnapshotStore
 from harness.guests.sac import SacGuest
 from harness.play.session import Session
 from harness.scenario.stages import Stage
-from harness.snapshots.reach import reach_stage
+from harness.snapshots.start import reach_stage
 
 TCG = Choice(accelerator="tcg", reason="what every host has")
 DRIVER = partial(SacGuest, profile=load_profile("2022"))

@@ -1,12 +1,11 @@
 """A kind of guest images that only tests have: bookworm under another name, with a word of its own."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from emulator.errors import SpecError
 from emulator.images.image import Image
-from emulator.images.kinds import GuestImage
+from emulator.images.kinds import GuestImage, ImageKind
 from emulator.images.store import ImageStore
 from emulator.machine.spec import Board, MachineSpec
 from emulator.sac.image import SacConsole
@@ -42,25 +41,20 @@ class TwinImage:
     def spec(self, board: Board) -> MachineSpec:
         return self.original.spec(replace(board, words=(WORD, *board.words)))
 
-    def named(self, host_name: str) -> tuple[str, ...]:
-        return self.original.named(host_name)
+    def name_words(self, host_name: str) -> tuple[str, ...]:
+        return self.original.name_words(host_name)
 
     def sac_console(self, knobs: SacKnobs) -> SacConsole:
         raise SpecError(f"image {self.name} has no SAC")
 
-    def write_disk(self, path: Path) -> None:
-        raise SpecError(f"image {self.name}: {path} can't be a disk of its own")
+
+def open_twin(_name: str, build: bool) -> GuestImage:
+    store = ImageStore()
+    return TwinImage(store.ensure("bookworm") if build else store.open("bookworm"))
 
 
-class TwinImages:
-    """The kind."""
-
-    def names(self) -> Collection[str]:
-        return (NAME,)
-
-    def features(self, name: str) -> frozenset[str]:
-        return frozenset({"pvpanic", "spin"})
-
-    def open(self, name: str, *, build: bool) -> GuestImage:
-        store = ImageStore()
-        return TwinImage(store.ensure("bookworm") if build else store.open("bookworm"))
+TWIN_IMAGES = ImageKind(
+    names=lambda: (NAME,),
+    features=lambda _name: frozenset({"pvpanic", "spin"}),
+    open=open_twin,
+)

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import RoleAssignment, RoleDefinition
 from emulator.cloud.resource_id import group_scope, is_within, parse_resource_id, subscription_scope
-from emulator.cloud.role_documents import (
+from emulator.cloud.roles import (
     assignment_document,
     assignments_at,
     definition_document,
@@ -21,8 +21,8 @@ from emulator.cloud.role_documents import (
     read_assignment,
     read_definition,
     role_not_found,
+    roles_of,
 )
-from emulator.cloud.roles import roles_of
 from emulator.errors import CloudError, SpecError
 from emulator.service.compute.calls import Call, CallOf, Filter
 from emulator.service.core.authentication import require_subscription

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from fastapi import APIRouter, Path, Request, Response
 
-from emulator.cloud.boot_log import render_boot_log
+from emulator.cloud.boot_diagnostics import render_boot_log
 from emulator.cloud.compute import container_name, log_name, screenshot_name
 from emulator.cloud.records import VirtualMachine
 from emulator.service.compute.power import take_screenshot

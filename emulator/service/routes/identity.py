@@ -13,8 +13,16 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from emulator.cloud.directory import find_managed_identity, require_resource, require_tenant
-from emulator.cloud.endpoints import ADFS, instance_discovery, metadata, openid_configuration, user_realm
+from emulator.cloud.directory import (
+    ADFS,
+    find_managed_identity,
+    instance_discovery,
+    metadata,
+    openid_configuration,
+    require_resource,
+    require_tenant,
+    user_realm,
+)
 from emulator.errors import CloudError
 from emulator.service.core.context import Service, ServiceOf, arm_router
 from emulator.service.core.entra import NO_STORE, entra_router
@@ -106,7 +114,7 @@ async def issue_identity_token(
             400, "invalid_request", "Identity not found: this cloud has no such managed identity."
         )
     audience, issued = require_resource(resource), service.now()
-    lifetime, client = int(service.settings.token_s), found.app_id or found.name
+    lifetime, client = int(service.settings.token_s), found.client_id
     token = service.tokens.issue(found, audience=audience, now=issued, lifetime_s=lifetime, client=client)
     body: dict[str, Any] = {
         "access_token": token,

@@ -16,6 +16,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from emulator.cloud.directory import (
+    ADFS,
     find_application,
     find_user,
     is_client_id,
@@ -24,7 +25,6 @@ from emulator.cloud.directory import (
     resource_of_client_scope,
     resource_of_user_scope,
 )
-from emulator.cloud.endpoints import ADFS
 from emulator.cloud.records import Principal
 from emulator.errors import CloudError
 from emulator.service.core.context import Service, ServiceOf

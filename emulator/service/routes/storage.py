@@ -10,13 +10,19 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 
+from emulator.cloud.boot_diagnostics import (
+    is_account_name,
+    patch_account,
+    put_account,
+    render_account,
+    render_keys,
+)
 from emulator.cloud.compute import Body as Json
 from emulator.cloud.records import StorageAccount
 from emulator.cloud.resource_id import (
     ResourceId,
     storage_account_id,
 )
-from emulator.cloud.storage import is_account_name, patch_account, put_account, render_account, render_keys
 from emulator.errors import CloudError
 from emulator.service.compute.calls import Call, CallOf, Document, Expand, ResourceName, SubscriptionName
 from emulator.service.core.context import arm_router

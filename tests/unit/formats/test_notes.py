@@ -8,7 +8,7 @@ from emulator.images.image import FILES, is_sealed, seal
 from emulator.machine.probe import HostIdentity, ProbeVerdict, cache_key, recall, remember
 from emulator.machine.process import boot_id
 from emulator.machine.spec import MachineType
-from emulator.snapshots.file_facts import NOTE, note_check, was_checked
+from emulator.snapshots.files import NOTE, note_check, was_checked
 from tests.support.sample_files import GONE, damages, sample
 
 IDENTITIES = {"vm.state": (4, 5, 6), "ram": (1, 2, 1_700_000_000_123_456_789)}

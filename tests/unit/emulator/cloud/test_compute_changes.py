@@ -2,6 +2,7 @@
 
 import pytest
 
+from emulator.cloud.boot_diagnostics import put_account
 from emulator.cloud.compute_changes import (
     CAPACITY_MAX,
     patch_scale_set,
@@ -13,7 +14,6 @@ from emulator.cloud.compute_changes import (
 )
 from emulator.cloud.documents import DEPTH_MAX
 from emulator.cloud.resource_id import scale_set_id, vm_id
-from emulator.cloud.storage import put_account
 from emulator.errors import CloudError
 
 VM = vm_id("s", "rg1", "vm1")

@@ -204,7 +204,9 @@ def test_kernel_arguments_of_windows_are_knobs() -> None:
     table = '[[vm]]\nname = "w"\ngroup = "g"\nos = "windows"\nkernel_args = ["{}"]\n'
     (found,) = build(table.format("menu_timeout_s=9")).all(VirtualMachine)
     assert found.guest.words == ("menu_timeout_s=9",)
-    with pytest.raises(SpecError, match=r"vm 'w' has the kernel_args 'panic=5' is no knob .*menu_timeout_s"):
+    with pytest.raises(
+        SpecError, match=r"vm 'w' has the kernel_args 'panic=5' is not a knob .*menu_timeout_s"
+    ):
         build(table.format("panic=5"))
 
 
@@ -236,12 +238,12 @@ def test_roles_are_assigned_where_the_file_says(on: str, ending: str) -> None:
 @pytest.mark.parametrize(
     ("extra", "complaint"),
     [
-        ('[[vm]]\nname = "x"\ngroup = "nowhere"\n', "vm 'x' is in group 'nowhere', which is not there"),
+        ('[[vm]]\nname = "x"\ngroup = "nowhere"\n', "vm 'x' is in group 'nowhere', which does not exist"),
         ('[[vm]]\nname = "x"\ngroup = "g"\nimage = "none"\n', "image 'none'; allowed: bookworm-grub, sid"),
-        ('[[vm]]\nname = "x"\ngroup = "g"\n[[vm]]\nname = "X"\ngroup = "g"\n', "two of vm 'X'"),
+        ('[[vm]]\nname = "x"\ngroup = "g"\n[[vm]]\nname = "X"\ngroup = "g"\n', "vm 'X' is there twice"),
         ('[[vm]]\nname = "x"\ngroup = "g"\nboot_diagnostics = "no"\n', "boot_diagnostics 'no'; allowed"),
-        (f'[[group]]\nname = "h"\nsubscription = "{TENANT}"\n', "which is not there"),
-        (principal("vm none"), "has a role on 'vm none', which is not there"),
+        (f'[[group]]\nname = "h"\nsubscription = "{TENANT}"\n', "which does not exist"),
+        (principal("vm none"), "has a role on 'vm none', which does not exist"),
         (principal("nonsense"), "has a role on 'nonsense'"),
         (principal(f"/subscriptions/{TENANT}"), "which is in no subscription"),
         (principal("subscription", role="King"), "role 'King'; allowed: Owner, Contributor"),

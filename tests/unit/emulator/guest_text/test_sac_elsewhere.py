@@ -120,7 +120,7 @@ def test_guest_that_wrote_something_else_is_no_silence():
 def test_cmd_that_sac_says_is_not_there_is_named_at_once():
     sac, guest = switched_on()
     sac.transcript.append(machine_info(sac.profile).encode())
-    sac.transcript.append(sac.profile.wire("boot.banner") + b"SAC>")
+    sac.transcript.append(sac.profile.texts["boot.banner"].wire + b"SAC>")
     sac.transcript.later(
         5.0, lambda: sac.transcript.append(b"\r\nEVENT: The CMD command is unavailable.\r\nSAC>")
     )
@@ -132,7 +132,7 @@ def test_cmd_that_sac_says_is_not_there_is_named_at_once():
 def test_cmd_that_never_comes_is_named():
     sac, guest = switched_on()
     sac.transcript.append(machine_info(sac.profile).encode())
-    sac.transcript.append(sac.profile.wire("boot.banner") + b"SAC>")
+    sac.transcript.append(sac.profile.texts["boot.banner"].wire + b"SAC>")
     with pytest.raises(SacUnavailable, match=r"SAC without CMD: its service \(sacsvr\) did not register"):
         guest.reach(Stage.CMD, after(guest, 90))
 

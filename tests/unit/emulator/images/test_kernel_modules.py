@@ -6,7 +6,7 @@ import pytest
 import zstandard
 
 from emulator.errors import ImageError
-from emulator.images.kernel_modules import Module, load_order, module_name, parse_module
+from emulator.images.kernel import Module, load_order, module_name, parse_module
 
 KO = b"\x7fELF..\0vermagic=6.1.0 SMP\0name=virtio_rng\0depends=virtio,rng-core\0"
 
@@ -42,7 +42,7 @@ def test_module_without_dependencies_has_none():
 @pytest.mark.parametrize(
     ("path", "data", "complaint"),
     [
-        ("a.ko", b"junk", "no kernel module"),
+        ("a.ko", b"junk", "not a kernel module"),
         ("a.ko.xz", b"junk", "damaged"),
         ("a.ko.zst", b"junk", "damaged"),
     ],

@@ -7,10 +7,9 @@ import pytest
 
 from emulator.errors import ImageError, SpecError
 from emulator.images.catalog import load_catalog
-from emulator.images.kernel_modules import Module
+from emulator.images.kernel import Module
 from emulator.images.recipe import (
     disk_files,
-    features,
     find_applets,
     guest_nodes,
     load_recipe,
@@ -68,16 +67,6 @@ def test_applets_are_read_from_the_table():
 def test_applets_are_refused_when_one_that_the_guest_needs_is_missing(busybox: bytes, lacks: str):
     with pytest.raises(ImageError, match=f"busybox lacks: {lacks}"):
         find_applets(busybox)
-
-
-def test_features_hold_what_is_loadable_or_built_in_and_nothing_else():
-    recipe = replace(load_recipe(), modules=("button", "virtio_console", "i6300esb"))
-    button = Module(name="button", depends=(), data=b"ko")
-    order, offered = features(
-        recipe, loadable={"button": button}, builtin=frozenset({"virtio_console", "ext4"})
-    )
-    assert order == [button]
-    assert offered == {"button", "virtio_console"}
 
 
 def test_digest_changes_with_every_input():

@@ -43,7 +43,7 @@ def test_flatten_takes_the_part_to_load():
 
 @pytest.mark.parametrize(
     ("image", "complaint"),
-    [(b"MZ", "no 32-bit ELF"), (elf(), "0 parts to load"), (elf(1, 1), "2 parts to load; allowed: 1")],
+    [(b"MZ", "not a 32-bit ELF"), (elf(), "0 parts to load"), (elf(1, 1), "2 parts to load; allowed: 1")],
 )
 def test_flatten_refuses_what_it_does_not_know(image, complaint):
     with pytest.raises(ImageError, match=complaint):
@@ -118,7 +118,11 @@ def test_read_dump_finds_none_on_a_new_disk():
 
 @pytest.mark.parametrize(
     ("whole", "complaint"),
-    [(bytes(DISK_BYTES), "no volume"), (b"", "no volume"), (with_dump(b"MDMP".ljust(2000)), "no crash dump")],
+    [
+        (bytes(DISK_BYTES), "no volume"),
+        (b"", "no volume"),
+        (with_dump(b"MDMP".ljust(2000)), "not a crash dump"),
+    ],
 )
 def test_read_dump_refuses_what_is_none(whole, complaint):
     with pytest.raises(ImageError, match=complaint):

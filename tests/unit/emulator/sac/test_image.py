@@ -10,9 +10,9 @@ from emulator.sac.image import SAC_IMAGES, sac_features, sac_image
 from emulator.sac.knobs import PROFILES, Hang, SacKnobs, parse_knobs
 from emulator.sac.profile import IDENTITY
 from harness.cells.cell import parse_cell_id
-from harness.cells.spec import guest_spec
 from harness.guests.drivers import open_guest
 from harness.run.lab import Lab
+from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
 from harness.terminal.interactive import interactive_spec
 
@@ -70,8 +70,8 @@ def test_words_at_the_keyboard_are_knobs():
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("colour=red", "'colour=red' is no knob of the SAC guest"),
-        ("menu", "is no knob"),
+        ("colour=red", "'colour=red' is not a knob of the SAC guest"),
+        ("menu", "is not a knob"),
         ("menu_timeout_s=soon", "menu_timeout_s is 'soon'; allowed: 0 to 999"),
         ("autoreboot=maybe", "autoreboot is 'maybe'; allowed: true, false"),
         ("hang=never", "hang is 'never'"),

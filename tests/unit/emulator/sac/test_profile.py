@@ -37,9 +37,9 @@ def test_profile_texts_are_ascii_and_their_lines_fit_the_screen(name):
 def test_profile_says_what_the_specification_says():
     profile = load_profile("2019")
     assert (profile.architecture, profile.os_version, profile.os_build) == ("AMD64", "10.0", "17763")
-    assert profile.wire("sac.prompt") == b"SAC>"
-    assert profile.wire("cmd.domain") == b"Domain  :"
-    assert profile.wire("sac.cmd_event") == b"EVENT: The CMD command is now available.\r\n"
+    assert profile.texts["sac.prompt"].wire == b"SAC>"
+    assert profile.texts["cmd.domain"].wire == b"Domain  :"
+    assert profile.texts["sac.cmd_event"].wire == b"EVENT: The CMD command is now available.\r\n"
     assert load_profile("2003").cmd_description == "Command Prompt"
     assert load_profile("2016").cmd_description == "Command"
     assert load_profile("2022").vt_mode == "plain"
@@ -49,12 +49,12 @@ def test_profile_says_what_the_specification_says():
 def test_text_pattern_matches_what_the_guest_makes_of_it():
     profile = load_profile("2022")
     row = b"  0:00:01.020   0:00:00.000   120       10     400  8   20   3    4 System\r\n"
-    found = re.fullmatch(profile.pattern("sac.tlist_row"), row)
+    found = re.fullmatch(profile.texts["sac.tlist_row"].pattern, row)
     assert found
     assert found.groups()[-2:] == (b"4", b"System")
-    assert re.fullmatch(profile.pattern("bugcheck.progress"), row) is None
+    assert re.fullmatch(profile.texts["bugcheck.progress"].pattern, row) is None
     line = b"We're just collecting some error info, and then we'll restart for you. 15% complete\r\n"
-    assert re.fullmatch(profile.pattern("bugcheck.progress"), line)[1] == b"15"
+    assert re.fullmatch(profile.texts["bugcheck.progress"].pattern, line)[1] == b"15"
 
 
 def test_text_pattern_takes_a_field_that_is_padded_on_the_right():

@@ -15,7 +15,7 @@ def test_manifest_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"{}", b'{"format": 1}', b"\xff"])
 def test_manifest_refuses_what_is_none(text: bytes) -> None:
-    with pytest.raises(SnapshotError, match=r"^here: no manifest of a snapshot: "):
+    with pytest.raises(SnapshotError, match=r"^here: not a manifest of a snapshot: "):
         SnapshotManifest.from_json(text, origin="here")
 
 
@@ -23,7 +23,7 @@ def test_manifest_refuses_another_format_and_unknown_words() -> None:
     table = json.loads(MANIFEST.to_json())
     with pytest.raises(SnapshotError, match=f"format 99; this ttylab reads {FORMAT}"):
         SnapshotManifest.from_json(json.dumps(table | {"format": 99}).encode(), origin="here")
-    with pytest.raises(SnapshotError, match="no manifest"):
+    with pytest.raises(SnapshotError, match="not a manifest"):
         SnapshotManifest.from_json(json.dumps(table | {"more": 1}).encode(), origin="here")
-    with pytest.raises(SnapshotError, match="no manifest"):
+    with pytest.raises(SnapshotError, match="not a manifest"):
         SnapshotManifest.from_json(json.dumps(table | {"method": "guess"}).encode(), origin="here")

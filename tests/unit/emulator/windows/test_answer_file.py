@@ -12,10 +12,9 @@ from emulator.windows.answer_file import (
     READY,
     UNATTEND,
     Answers,
-    find_gaps,
     render_answer_file,
-    require_complete,
 )
+from tests.support.answer_file_check import find_gaps
 
 PASSWORD = "Secret<&>99"
 ANSWERS = Answers(image_index=2, password=PASSWORD)
@@ -32,7 +31,6 @@ def test_answer_file_is_complete(firmware, key):
         Answers(image_index=3, password=PASSWORD, firmware=firmware, product_key=key)
     )
     assert find_gaps(document) == []
-    require_complete(document)
     assert texts(document, "Value") == ["3", PASSWORD, PASSWORD]
     assert texts(document, "Type") == (
         ["EFI", "MSR", "Primary"] if firmware is Firmware.OVMF else ["Primary", "Primary"]
@@ -79,8 +77,6 @@ def test_check_says_no(old, new, gap):
     assert old in document
     gaps = find_gaps(document.replace(old, new))
     assert any(gap in one for one in gaps), gaps
-    with pytest.raises(SpecError, match=r"Autounattend\.xml: "):
-        require_complete(document.replace(old, new))
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_damaged_registry_is_told_and_left_as_it_is(registry, image, text):
     file = registry.root / "images.json"
     file.write_text(text)
     for act in (registry.images, lambda: registry.add(image), lambda: registry.remove("ws")):
-        with pytest.raises(ImageError, match=r"images\.json: damaged; mend or remove it"):
+        with pytest.raises(ImageError, match=r"images\.json: damaged; repair or remove it"):
             act()
     assert file.read_text() == text
 

@@ -13,11 +13,10 @@ from emulator.machine.spec import Device, Firmware, MachineSpec, MachineType
 from harness.azure.arm import Arm
 from harness.azure.virtual_machine import own_vm
 from harness.cells.cell import parse_cell_id
-from harness.cells.fit import misfit
+from harness.cells.matrix import misfit
 from harness.scenarios import LIBRARY
 from harness.targets import find_target
-from harness.targets.service import vm_name
-from harness.targets.service_abilities import NOT_ALIKE, OBSTACLES, service_capabilities
+from harness.targets.service import NOT_ALIKE, OBSTACLES, service_capabilities, vm_name
 from tests.support.planned_arm import ADDRESS, Server, Tokens, reply
 
 VM = vm_id("s", "g", "vm1")

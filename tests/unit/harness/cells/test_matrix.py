@@ -9,16 +9,16 @@ from emulator.errors import SpecError
 from emulator.machine.control import Capability
 from emulator.machine.spec import Device, Firmware, MachineType
 from emulator.sac.image import SAC_IMAGES, sac_features
-from harness.cells.cell import Cell, parse_cell_id
+from harness.cells.cell import Cell, parse_cell_id, parse_shard, shard
 from harness.cells.matrix import Matrix, load_matrix
-from harness.cells.selection import parse_shard, shard
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import Alive, Inject, Scenario
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import Alive, Inject
 from harness.scenario.stimulus import SysRq, Via
 from harness.scenarios import LIBRARY
 from harness.scenarios.phrases import SYSRQ_HELP
 from harness.snapshots.stage import snapshot_stage
-from harness.targets.service_abilities import OBSTACLES
+from harness.targets.service import OBSTACLES
 
 IMAGES = {"old": frozenset({"spin"}), "new": frozenset({"spin", "i6300esb"}), "sac": sac_features("sac")}
 CI = Path(__file__).parents[4] / "ci"

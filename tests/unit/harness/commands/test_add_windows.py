@@ -13,13 +13,13 @@ from emulator.windows.image import Level, WindowsImage
 from emulator.windows.registry import WindowsRegistry, identify
 from harness import cli
 from harness.cells.cell import parse_cell_id
-from harness.cells.fit import misfit
-from harness.cells.spec import guest_spec
+from harness.cells.matrix import misfit
 from harness.commands import add_windows
 from harness.guests.drivers import open_guest
 from harness.play.session import Session
 from harness.run.cell_run import CellRun
 from harness.run.lab import Lab
+from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
 from harness.targets import find_target
 from harness.terminal.interactive import interactive_spec
@@ -95,7 +95,7 @@ def test_disk_is_registered_with_its_notes(disk, tmp_path, capfd):
         (("--disk", "DISK", "--name", "sac-2016"), "there is an image 'sac-2016' already"),
         (("--disk", "DISK", "--password-file", "nope"), "--password-file nope: can't be read"),
         (("--disk", "DISK", "--password-file", "/dev/null"), "its first line is empty"),
-        (("--iso", "DISK"), "no ISO image"),
+        (("--iso", "DISK"), "not an ISO image"),
         (("--iso", "a", "--disk-gib", "1"), "--disk-gib"),
     ],
 )
@@ -228,7 +228,7 @@ def test_windows_boots_at_the_keyboard_with_what_suits_it(image):
     assert (own.machine, own.vcpus, own.memory_mib) == (MachineType.PC, 1, 2048)
     with pytest.raises(SpecError, match="firmware is ovmf; allowed: seabios, as ws is registered"):
         interactive_spec(image, **(words | {"firmware": "ovmf"}))
-    with pytest.raises(SpecError, match="nobody hands Windows words of ours"):
+    with pytest.raises(SpecError, match="Windows takes no words from ttylab"):
         interactive_spec(image, **(words | {"append": ("quiet",)}))
 
 

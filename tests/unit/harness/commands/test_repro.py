@@ -12,9 +12,9 @@ from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import Firmware
 from emulator.values import json_ready
 from harness.cells.cell import parse_cell_id
-from harness.cells.spec import guest_spec
 from harness.report.model import write_cell
 from harness.run.repro import differences, find_record, recorded_spec
+from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
 from harness.terminal.interactive import choose_machine, interactive_spec, word
 from tests.support.linux_images import linux_image

@@ -46,12 +46,12 @@ def session(profile) -> str:
     if not profile.has_livedump:
         listed.remove("sac.help_livedump")
     return (
-        profile.wire("boot.terminal_on").decode()
-        + profile.wire("xml.head").decode()
+        profile.texts["boot.terminal_on"].wire.decode()
+        + profile.texts["xml.head"].wire.decode()
         + machine_info(profile)
-        + profile.wire("boot.banner").decode()
+        + profile.texts["boot.banner"].wire.decode()
         + "SAC>\r\n"
-        + profile.wire("sac.cmd_event").decode()
+        + profile.texts["sac.cmd_event"].wire.decode()
         + answer(profile, "?", *listed)
         + answer(profile, "what", "sac.unknown_command")
         + answer(profile, "lock", "sac.locked")
@@ -114,7 +114,7 @@ def test_a_line_that_is_changed_or_gone_is_one_difference_with_its_place(data):
 
 def test_command_that_an_event_interrupts_is_put_together():
     profile = load_profile("2022")
-    event = profile.wire("sac.cmd_event").decode()
+    event = profile.texts["sac.cmd_event"].wire.decode()
     made = f"SAC>lo\r\n{event}SAC>ck\r\nLocked access to nothing.\r\nSAC>".encode()
     (found,) = compare(made, profile)
     assert (found.key, found.where) == ("sac.locked", "the answer to `lock`")
@@ -132,7 +132,7 @@ def test_screen_that_is_drawn_again_is_not_compared():
 def test_boot_order_and_clearing_are_looked_at():
     profile = load_profile("2022")
     made = session(profile)
-    banner = profile.wire("boot.banner").decode()
+    banner = profile.texts["boot.banner"].wire.decode()
     found = compare(made.replace(banner, "").replace("\x1b[2J\x1b[H", "").encode(), profile)
     assert {(one.section, one.key) for one in found} == {("1.2", "boot.order"), ("1.2", "boot.terminal_on")}
 

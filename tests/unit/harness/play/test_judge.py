@@ -5,21 +5,21 @@ import pytest
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
 from harness.play.judge import judge
-from harness.scenario.scenario import (
+from harness.scenario.scenario import Scenario
+from harness.scenario.stages import Stage
+from harness.scenario.steps import (
     Alive,
     Expect,
     Inject,
     Outcome,
     Reach,
     Run,
-    Scenario,
     Send,
     Shows,
     Signals,
     Silence,
     View,
 )
-from harness.scenario.stages import Stage
 from harness.scenario.stimulus import Nmi
 from harness.scenario.verdict import Reason, Status
 from harness.signatures.scanner import scan_boots

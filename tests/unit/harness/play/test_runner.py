@@ -10,24 +10,13 @@ from emulator.errors import ControlError
 from emulator.machine.control import Capability
 from harness.cells.cell import parse_cell_id
 from harness.guests.linux import LinuxGuest
-from harness.play.boot_stages import boot_offsets
 from harness.play.judge import judge
 from harness.play.runner import DELAYED, Player
-from harness.run.result import Circumstances, judged_result
-from harness.scenario.scenario import (
-    Alive,
-    Expect,
-    Inject,
-    Outcome,
-    Reach,
-    Run,
-    Scenario,
-    Send,
-    Shows,
-    Signals,
-    View,
-)
+from harness.play.traces import boot_offsets
+from harness.run.result import Circumstances, cell_result
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Shows, Signals, View
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq, Via
 from harness.scenario.verdict import Reason, Status
 from harness.signatures.scanner import scan_boots
@@ -404,7 +393,7 @@ def test_result_of_a_cell_tells_its_steps_and_stages():
     play(made, target)
     cell = parse_cell_id("bookworm.pc.seabios.1.made-up")
     around = Circumstances(started_utc="", duration_s=1.0, worker="main", directory="cells/x")
-    result = judged_result(cell, made, guest.transcript, around)
+    result = cell_result(cell, made, guest.transcript, around)
     assert [step.outcome for step in result.steps] == ["done", "failed", "not-run"]
     assert [stage.stage for stage in result.stages] == ["firmware", "kernel", "login", "shell"]
     assert (result.status, result.step, result.repro) == ("failed", 1, f"ttylab repro {cell.id}")

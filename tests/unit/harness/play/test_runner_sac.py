@@ -7,11 +7,13 @@ import pytest
 from emulator.console.marks import MarkKind
 from emulator.errors import SpecError
 from harness.guests.sac import SacGuest
-from harness.play.boot_stages import boot_offsets, find_stages
 from harness.play.judge import judge
 from harness.play.runner import Player
+from harness.play.traces import boot_offsets, find_stages
 from harness.scenario.kind import GuestKind, kind_of
-from harness.scenario.scenario import (
+from harness.scenario.scenario import Scenario
+from harness.scenario.stages import Stage
+from harness.scenario.steps import (
     Alive,
     Ask,
     CheckDump,
@@ -21,11 +23,9 @@ from harness.scenario.scenario import (
     Reach,
     Rejoin,
     Run,
-    Scenario,
     Send,
     describe_step,
 )
-from harness.scenario.stages import Stage
 from harness.scenario.stimulus import Nmi
 from harness.scenario.verdict import Reason, Status
 from harness.scenarios import sac_phrases as say

@@ -9,7 +9,7 @@ from emulator.console.marks import MarkKind
 from emulator.errors import ConsoleClosed, MachineGone
 from harness.play.session import Session
 from harness.scenario.errors import ExpectTimeout, GuestDied, GuestLeft
-from harness.scenario.scenario import View
+from harness.scenario.steps import View
 from tests.support.fake_guest import PANIC, FakeGuest
 
 RECORD = b"[    3.141592] scsi host0: virtio_scsi\r\n"

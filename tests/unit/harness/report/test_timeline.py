@@ -7,7 +7,7 @@ import pytest
 from emulator.console.marks import Chunk, MarkKind
 from harness.report.model import FindingRecord, StageRecord, StepRecord
 from harness.report.timeline import render_timeline, second_of
-from harness.scenario.scenario import Outcome
+from harness.scenario.steps import Outcome
 from harness.scenario.verdict import Injection
 from tests.support.report_samples import Guest, make_cell, make_guest
 

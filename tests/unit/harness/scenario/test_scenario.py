@@ -5,10 +5,12 @@ import pytest
 from emulator.console.marks import MarkKind
 from emulator.errors import SpecError
 from emulator.machine.control import Capability
-from harness.play.boot_stages import boot_offsets, find_stages
 from harness.play.session import show_tail
+from harness.play.traces import boot_offsets, find_stages
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import (
+from harness.scenario.scenario import Scenario
+from harness.scenario.stages import Stage, is_before
+from harness.scenario.steps import (
     Alive,
     Expect,
     Inject,
@@ -16,13 +18,11 @@ from harness.scenario.scenario import (
     Outcome,
     Reach,
     Run,
-    Scenario,
     Send,
     Shows,
     Signals,
     describe_step,
 )
-from harness.scenario.stages import ORDER, Stage, is_behind
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq, Via
 from tests.support.fake_guest import KERNEL_LINE, ScriptedTranscript
 
@@ -68,9 +68,8 @@ def test_allowances_grow_from_step_to_step():
         Alive(allows=frozenset({"a"})),
         Alive(),
         Alive(allows=frozenset({"b"})),
-        settle_allows=frozenset({"s"}),
     )
-    assert [made.allowed(index) for index in range(3)] == [{"s", "a"}, {"s", "a"}, {"s", "a", "b"}]
+    assert [made.allowed(index) for index in range(3)] == [{"a"}, {"a"}, {"a", "b"}]
 
 
 def test_step_that_only_types_may_see_what_the_step_behind_it_may():
@@ -130,9 +129,9 @@ def test_step_reads_as_one_line(step, text):
 
 
 def test_stages_are_in_order():
-    assert " ".join(ORDER) == "firmware loader kernel sac cmd login shell"
-    assert is_behind(Stage.KERNEL, Stage.LOGIN)
-    assert not is_behind(Stage.LOGIN, Stage.LOGIN)
+    assert " ".join(Stage) == "firmware loader kernel sac cmd login shell"
+    assert is_before(Stage.KERNEL, Stage.LOGIN)
+    assert not is_before(Stage.LOGIN, Stage.LOGIN)
 
 
 def test_stages_are_found_for_each_boot():

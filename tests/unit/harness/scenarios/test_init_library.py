@@ -10,7 +10,8 @@ from emulator.errors import SpecError
 from emulator.machine.control import Capability
 from emulator.sac.image import sac_features
 from harness.play.alarms import NAMES
-from harness.scenario.scenario import (
+from harness.scenario.scenario import Scenario
+from harness.scenario.steps import (
     Alive,
     Expect,
     Expected,
@@ -18,7 +19,6 @@ from harness.scenario.scenario import (
     Outcome,
     Reach,
     Run,
-    Scenario,
     Send,
     Shows,
     Signals,

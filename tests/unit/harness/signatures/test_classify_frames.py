@@ -1,4 +1,4 @@
-"""Tests of harness/signatures/frames.py: each architecture's way to print a call trace."""
+"""Tests of harness/signatures/classify.py: each architecture's way to print a call trace."""
 
 import pytest
 

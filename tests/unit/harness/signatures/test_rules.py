@@ -3,7 +3,8 @@
 import pytest
 
 from emulator.errors import SpecError
-from harness.signatures import Scanner, load_rules, shipped_rules
+from harness.signatures.rules import load_rules, shipped_rules
+from harness.signatures.scanner import Scanner
 
 RULE = """
 [[rule]]

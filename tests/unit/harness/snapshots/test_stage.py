@@ -4,8 +4,9 @@ import pytest
 
 from emulator.errors import SpecError
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import Alive, Reach, Scenario, Step
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Reach, Step
 from harness.scenarios import LIBRARY
 from harness.snapshots.stage import named_stage, serving_stage, snapshot_stage
 

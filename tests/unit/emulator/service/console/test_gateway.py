@@ -446,7 +446,7 @@ def test_knobs_and_uuid_of_a_sac_guest_can_be_chosen(client, service):
     ("change", "status", "says"),
     [
         ({"words": ["hang=never"]}, 400, "hang is 'never'; allowed: none nmi-ignored"),
-        ({"words": ["quiet"]}, 400, "'quiet' is no knob of the SAC guest"),
+        ({"words": ["quiet"]}, 400, "'quiet' is not a knob of the SAC guest"),
         ({"uuid": "7"}, 400, "uuid"),
     ],
 )

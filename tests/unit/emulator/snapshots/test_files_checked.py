@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.snapshots import file_facts as checked
-from emulator.snapshots.file_facts import NOTE, TRUSTED_S, note_check, was_checked
+from emulator.snapshots import files as checked
+from emulator.snapshots.files import NOTE, TRUSTED_S, note_check, was_checked
 
 FILES = {"ram": (1, 2, 3), "vm.state": (4, 5, 6)}
 NOW = 1_700_000_000.0

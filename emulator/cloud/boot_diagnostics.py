@@ -1,25 +1,26 @@
-"""Storage accounts, as far as boot diagnostics need them (docs/facts/azure.md 4 "Storage", U8, U13); pure."""
+"""Boot diagnostics: the boot log, and storage accounts as far as they are needed for it; pure.
+
+See docs/facts/azure.md 4 "Storage", 8 "Audit", U8, U13. The boot log is what the guest wrote on COM1, with a
+line for each access to its console, as Azure logs them there.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from emulator.cloud.compute import Body, stamp
 from emulator.cloud.documents import merge, own_part, require_location, require_storable, require_types, table
 from emulator.cloud.records import StorageAccount
-from emulator.cloud.settings import CloudKind
+from emulator.cloud.settings import CLOUD_FACTS, CloudKind
+from emulator.console.marks import Mark, MarkKind
 from emulator.errors import CloudError
 
 TLS_VERSIONS = ("TLS1_0", "TLS1_1", "TLS1_2", "TLS1_3")
-SUFFIXES: Mapping[CloudKind, str] = {
-    CloudKind.PUBLIC: "core.windows.net",
-    CloudKind.GOVERNMENT: "core.usgovcloudapi.net",
-    CloudKind.CHINA: "core.chinacloudapi.cn",
-}
 _NAME = re.compile(r"[a-z0-9]{3,24}")
 _COMPUTED = frozenset(
     {"provisioningState", "primaryEndpoints", "primaryLocation", "statusOfPrimary", "creationTime"}
@@ -40,10 +41,7 @@ _TYPES: Mapping[tuple[str, ...], type | tuple[type, ...]] = {
 
 
 def render_account(account: StorageAccount, *, kind: CloudKind) -> Body:
-    """Return a storage account as its GET answers; ipRules only where the client put some.
-
-    See docs/facts/azure.md 4.
-    """
+    """Return a storage account as its GET answers; it has only those ipRules that the client put."""
     own = dict(table(account.document, "properties"))
     acls = {
         "bypass": "AzureServices",
@@ -52,7 +50,7 @@ def render_account(account: StorageAccount, *, kind: CloudKind) -> Body:
         "defaultAction": "Allow",
         **table(own, "networkAcls"),
     }
-    created = stamp(account.created)
+    created, suffix = stamp(account.created), CLOUD_FACTS[kind].storage_suffix
     return {
         "sku": {"tier": "Standard", "name": "Standard_LRS", **table(account.document, "sku")},
         "kind": account.document.get("kind", "StorageV2"),
@@ -72,7 +70,7 @@ def render_account(account: StorageAccount, *, kind: CloudKind) -> Body:
             "provisioningState": "Succeeded",
             "creationTime": created,
             "primaryEndpoints": {
-                service: f"https://{account.id.name}.{service}.{SUFFIXES[kind]}/"
+                service: f"https://{account.id.name}.{service}.{suffix}/"
                 for service in ("blob", "queue", "table", "file")
             },
             "primaryLocation": account.document.get("location", ""),
@@ -82,7 +80,7 @@ def render_account(account: StorageAccount, *, kind: CloudKind) -> Body:
 
 
 def render_keys(account: StorageAccount) -> Body:
-    """Return the keys of `account`: of the right form, and good for nothing."""
+    """Return the keys of `account`: they have the right form, and open nothing."""
     return {
         "keys": [
             {
@@ -100,7 +98,7 @@ def put_account(body: Mapping[str, Any], *, name: str, old: Mapping[str, Any] | 
     """Return the document that a PUT makes.
 
     Raises:
-        CloudError: 400; the name can't be an account's, or `body` describes none.
+        CloudError: 400; the name is not valid for an account, or `body` does not describe one.
     """
     require_storable(body)
     require_account_name(name)
@@ -124,7 +122,7 @@ def patch_account(body: Mapping[str, Any], *, old: Mapping[str, Any]) -> dict[st
 
 
 def is_account_name(name: str) -> bool:
-    """Tell whether `name` can be an account's: 3 to 24 small letters and digits."""
+    """Tell whether `name` is valid for an account: 3 to 24 lower-case letters and digits."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -147,18 +145,52 @@ def _check(document: Mapping[str, Any]) -> None:
     require_types(document, _TYPES)
     properties = table(document, "properties")
     version = properties.get("minimumTlsVersion", "TLS1_2")
-    if version not in TLS_VERSIONS:
-        raise CloudError(
-            400,
-            "InvalidRequestPropertyValue",
-            f"The value '{version}' is not allowed for property minimumTlsVersion; allowed:"
-            f" {', '.join(TLS_VERSIONS)}.",
-        )
     action = table(properties, "networkAcls").get("defaultAction", "Allow")
-    if action not in {"Allow", "Deny"}:
-        raise CloudError(
-            400,
-            "InvalidRequestPropertyValue",
-            f"The value '{action}' is not allowed for property networkAcls.defaultAction; allowed: Allow,"
-            " Deny.",
-        )
+    for name, value, allowed in (
+        ("minimumTlsVersion", version, TLS_VERSIONS),
+        ("networkAcls.defaultAction", action, ("Allow", "Deny")),
+    ):
+        if value not in allowed:
+            raise CloudError(
+                400,
+                "InvalidRequestPropertyValue",
+                f"The value '{value}' is not allowed for property {name}; allowed: {', '.join(allowed)}.",
+            )
+
+
+def render_boot_log(data: bytes, *, first: int, marks: Sequence[Mark], epoch: datetime) -> bytes:
+    r"""Return `data` with a line inserted at the place of each LINK mark.
+
+    None of the guest's bytes is changed, moved or left out. Each mark has its own line: "\r\n" comes before
+    it if the guest has not ended its line.
+
+    Args:
+        data: the part of the guest's output that is still kept.
+        first: offset of its first byte.
+        marks: all marks, in order; those before `first` are left out.
+        epoch: when the transcript's clock was 0, UTC.
+    """
+    parts: list[bytes] = []
+    done = 0
+    for mark in marks:
+        place = mark.offset - first
+        if mark.kind is not MarkKind.LINK or not 0 <= place <= len(data):
+            continue
+        place = max(place, done)
+        parts.append(data[done:place])
+        done = place
+        # GRUB ends its lines with "\n\r".
+        guest_ended = place == 0 or data[max(0, place - 4) : place].rstrip(b"\r").endswith(b"\n")
+        fresh = guest_ended or (parts[-1] == b"" and len(parts) > 1)
+        parts.append((b"" if fresh else b"\r\n") + render_session_line(mark, epoch=epoch))
+    parts.append(data[done:])
+    return b"".join(parts)
+
+
+def render_session_line(mark: Mark, *, epoch: datetime) -> bytes:
+    """Return the line of a mark: when, what, by whom; it is always one line of ASCII."""
+    when = (epoch + timedelta(seconds=mark.at)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    said = [mark.name, *(str(mark.detail[name]) for name in ("command",) if name in mark.detail)]
+    by = str(mark.detail.get("by", "unknown"))
+    text = f"[{when}] Serial console: {' '.join(said)} by {by}"
+    return text.encode("unicode_escape") + b"\r\n"

@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from emulator.errors import ImageError
-from emulator.images.bzimage import extract_vmlinux, find_payload, has_pvh_entry
+from emulator.images.kernel import extract_vmlinux, find_payload, has_pvh_entry
 
 
 def make_elf(*, note_name: bytes = b"Xen\0", note_kind: int = 18) -> bytes:
@@ -65,7 +65,7 @@ def test_vmlinux_of_several_lz4_blocks_comes_out_whole():
 def test_vmlinux_is_refused_when_the_payload_is_damaged(name: str):
     payload = bytearray(PACKERS[name](make_elf()))
     payload[12:40] = b"\xff" * 28
-    with pytest.raises(ImageError, match=r"damaged kernel payload|no ELF file"):
+    with pytest.raises(ImageError, match=r"damaged kernel payload|not an ELF file"):
         extract_vmlinux(make_bzimage(bytes(payload)))
 
 
@@ -80,7 +80,7 @@ def test_vmlinux_is_refused_when_the_compression_is_unknown():
 
 
 def test_vmlinux_is_refused_when_it_is_no_elf_file():
-    with pytest.raises(ImageError, match="no ELF file"):
+    with pytest.raises(ImageError, match="not an ELF file"):
         extract_vmlinux(make_bzimage(gzip.compress(b"MZ" * 100)))
 
 

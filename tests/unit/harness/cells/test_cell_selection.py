@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.errors import SpecError
-from harness.cells.cell import parse_cell_id
-from harness.cells.selection import compile_expression, select
+from harness.cells.cell import compile_expression, parse_cell_id, select
 
 CELLS = tuple(
     parse_cell_id(text)

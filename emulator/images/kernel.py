@@ -1,13 +1,19 @@
-"""Reads Linux kernel modules: names, dependencies, loading order. Pure."""
+"""Debian's kernels: the uncompressed kernel out of a bzImage, its modules, and one that hangs a CPU. Pure.
+
+Sources: Documentation/arch/x86/boot.rst (setup header), include/xen/interface/elfnote.h (PVH note).
+"""
 
 from __future__ import annotations
 
 import lzma
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import PurePosixPath
 
+import lz4.block  # type: ignore[import-untyped]
 import zstandard
 
 from emulator.errors import ImageError
@@ -29,7 +35,7 @@ class Module:
 
 
 def module_name(path: str) -> str:
-    """Return the module's name of a path such as "kernel/drivers/char/hw_random/virtio-rng.ko.xz"."""
+    """Return the name of the module at a path such as "kernel/drivers/char/hw_random/virtio-rng.ko.xz"."""
     return PurePosixPath(path).name.partition(".ko")[0].replace("-", "_")
 
 
@@ -41,17 +47,17 @@ def parse_module(path: str, packed: bytes) -> Module:
     """
     data = _unpack(path, packed)
     if b"vermagic=" not in data:
-        raise ImageError(f"{path}: no kernel module")
+        raise ImageError(f"{path}: not a kernel module")
     depends = _modinfo(data, b"depends")
     names = tuple(module_name(name) for name in depends.split(",") if name)
     return Module(name=module_name(path), depends=names, data=data)
 
 
 def load_order(wanted: Iterable[str], modules: Mapping[str, Module]) -> list[Module]:
-    """Return those of `wanted` that exist, each after what it depends on, none twice.
+    """Return the modules of `wanted` that exist, each once and after those that it depends on.
 
     Raises:
-        ImageError: a dependency is not among `modules`, or two modules depend on each other.
+        ImageError: a dependency is not in `modules`, or two modules depend on each other.
     """
     order: dict[str, Module] = {}
     for name in wanted:
@@ -86,7 +92,7 @@ def _unpack(path: str, packed: bytes) -> bytes:
 
 
 def _modinfo(data: bytes, key: bytes) -> str:
-    """Return a value of .modinfo, whose strings stand between NUL bytes: no ELF parser is needed."""
+    """Return a value of .modinfo; its strings are delimited by NUL bytes, so no ELF parser is needed."""
     start = data.find(b"\0" + key + b"=")
     if start < 0:
         return ""
@@ -120,7 +126,7 @@ _PATCHED_SECTIONS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Section:
-    """A section header of a 64-bit ELF object; `header` is where it stands in the file."""
+    """A section header of a 64-bit ELF object; `header` is its offset in the file."""
 
     name: str
     kind: int
@@ -136,7 +142,7 @@ def make_spin_module(donor: bytes) -> bytes:
     """Return a module named "spin" that hangs the processor in its init function.
 
     Raises:
-        ImageError: `donor` is no module of the expected shape.
+        ImageError: `donor` does not have the expected layout.
     """
     module = bytearray(strip_signature(donor))
     try:
@@ -160,7 +166,7 @@ def strip_signature(module: bytes) -> bytes:
 
 def _sections(module: bytearray) -> Iterator[_Section]:
     if module[:6] != b"\x7fELF\x02\x01":
-        raise ValueError("no little-endian 64-bit ELF file")
+        raise ValueError("not a little-endian 64-bit ELF file")
     (table,) = struct.unpack_from("<Q", module, 0x28)
     size, count, names_index = struct.unpack_from("<HHH", module, 0x3A)
     (names,) = struct.unpack_from("<Q", module, table + names_index * size + 0x18)
@@ -210,14 +216,14 @@ def _find_symbol(module: bytearray, sections: list[_Section], wanted: bytes) -> 
 
 
 def _switch_off_patching(module: bytearray, sections: list[_Section]) -> None:
-    """Take from the tables of patch sites their names: the kernel finds them by name."""
+    """Rename the tables of patch sites: the kernel finds them by name."""
     for section in sections:
         if section.name in _PATCHED_SECTIONS:
             module[section.name_offset + 1] = ord("X")
 
 
 def _rename(module: bytearray, sections: list[_Section]) -> None:
-    """Give the module its own name; two modules of one name can't be loaded."""
+    """Give the module its own name; two modules of the same name can't be loaded."""
     old, new = DONOR.encode(), NAME.encode()
     this = _named(sections, ".gnu.linkonce.this_module")
     at = module.index(old.ljust(_MODULE_NAME_SIZE, b"\0"), this.offset, this.offset + this.size)
@@ -225,3 +231,111 @@ def _rename(module: bytearray, sections: list[_Section]) -> None:
     info = _named(sections, ".modinfo")
     at = module.index(b"name=" + old + b"\0", info.offset, info.offset + info.size)
     module[at + 5 : at + 5 + len(old)] = new.ljust(len(old), b"\0")
+
+
+_LZ4_LEGACY_BLOCK = 8 << 20
+_PT_NOTE = 4
+_XEN_ELFNOTE_PHYS32_ENTRY = 18
+
+
+def extract_vmlinux(bzimage: bytes) -> bytes:
+    """Return the ELF kernel inside `bzimage`.
+
+    Raises:
+        ImageError: it is not a bzImage, its compression is unknown, it is damaged, or it has no PVH entry,
+            which QEMU needs to start an ELF kernel.
+    """
+    vmlinux = _decompress(find_payload(bzimage))
+    if vmlinux[:4] != b"\x7fELF":
+        raise ImageError("the payload of the bzImage is not an ELF file")
+    if not has_pvh_entry(vmlinux):
+        raise ImageError("the kernel has no PVH entry note (CONFIG_PVH)")
+    return vmlinux
+
+
+def find_payload(bzimage: bytes) -> bytes:
+    """Return the compressed kernel, without the length that the kernel's build appends to it.
+
+    Raises:
+        ImageError: it is not a bzImage of boot protocol 2.08 or later.
+    """
+    if len(bzimage) < 0x250 or bzimage[0x202:0x206] != b"HdrS":
+        raise ImageError("not a bzImage: the setup header is missing")
+    (version,) = struct.unpack_from("<H", bzimage, 0x206)
+    if version < 0x208:
+        raise ImageError(f"bzImage of boot protocol {version:#x}; at least 0x208 is needed")
+    setup_sectors = bzimage[0x1F1] or 4
+    offset, length = struct.unpack_from("<II", bzimage, 0x248)
+    start = (setup_sectors + 1) * 512 + offset
+    if length < 8 or start + length > len(bzimage):
+        raise ImageError(f"truncated bzImage: payload ends at {start + length}, file at {len(bzimage)}")
+    return bzimage[start : start + length - 4]
+
+
+def has_pvh_entry(elf: bytes) -> bool:
+    """Tell whether a 64-bit ELF file has the Xen note for a 32-bit physical entry point."""
+    try:
+        (table,) = struct.unpack_from("<Q", elf, 0x20)
+        entry_size, count = struct.unpack_from("<HH", elf, 0x36)
+        headers = [struct.unpack_from("<IIQQQQ", elf, table + index * entry_size) for index in range(count)]
+        notes = [elf[offset : offset + size] for kind, _, offset, _, _, size in headers if kind == _PT_NOTE]
+        return any(map(_notes_have_pvh, notes))
+    except struct.error:
+        return False
+
+
+def _decompress(payload: bytes) -> bytes:
+    for magic, name, decoder in _DECODERS:
+        if payload.startswith(magic):
+            try:
+                return decoder(payload)
+            except _DECODE_ERRORS as error:
+                raise ImageError(f"damaged kernel payload ({name}): {error}") from error
+    raise ImageError(f"unknown compression of the kernel payload: it starts with {payload[:6].hex()}")
+
+
+def _lz4_legacy(payload: bytes) -> bytes:
+    """Decode the output of `lz4 -l`: a magic, then blocks of at most 8 MiB, each preceded by its length."""
+    blocks: list[bytes] = []
+    position = 4
+    while position + 4 <= len(payload):
+        (size,) = struct.unpack_from("<I", payload, position)
+        position += 4
+        block = payload[position : position + size]
+        if len(block) < size:
+            raise ValueError(f"block of {size} bytes has only {len(block)}")
+        blocks.append(lz4.block.decompress(block, uncompressed_size=_LZ4_LEGACY_BLOCK))
+        position += size
+    return b"".join(blocks)
+
+
+def _zstd(payload: bytes) -> bytes:
+    with zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(BytesIO(payload)) as reader:
+        return reader.read()
+
+
+_DECODERS: tuple[tuple[bytes, str, Callable[[bytes], bytes]], ...] = (
+    (b"\x02\x21\x4c\x18", "lz4", _lz4_legacy),
+    (b"\x28\xb5\x2f\xfd", "zstd", _zstd),
+    (b"\xfd7zXZ\x00", "xz", lambda payload: lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(payload)),
+    (b"\x1f\x8b", "gzip", lambda payload: zlib.decompressobj(wbits=31).decompress(payload)),
+)
+_DECODE_ERRORS: tuple[type[Exception], ...] = (
+    ValueError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    lz4.block.LZ4BlockError,
+    zstandard.ZstdError,
+)
+
+
+def _notes_have_pvh(notes: bytes) -> bool:
+    position = 0
+    while position + 12 <= len(notes):
+        name_size, value_size, kind = struct.unpack_from("<III", notes, position)
+        name = notes[position + 12 : position + 12 + name_size]
+        if kind == _XEN_ELFNOTE_PHYS32_ENTRY and name == b"Xen\0":
+            return True
+        position += 12 + (name_size + 3) // 4 * 4 + (value_size + 3) // 4 * 4
+    return False

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from emulator.cloud.boot_log import render_boot_log, render_session_line
+from emulator.cloud.boot_diagnostics import render_boot_log, render_session_line
 from emulator.console.marks import Mark, MarkKind
 
 EPOCH = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

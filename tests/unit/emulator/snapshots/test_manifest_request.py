@@ -7,8 +7,7 @@ import pytest
 
 from emulator.machine.argv import FirmwareFiles, QemuVersion
 from emulator.machine.spec import Device, Disk, Firmware, MachineSpec, MachineType
-from emulator.snapshots.manifest import Method
-from emulator.snapshots.request import Maker, SnapshotRequest, fingerprint
+from emulator.snapshots.manifest import Maker, Method, SnapshotRequest, fingerprint
 
 KERNEL, INITRD = Path("/boot/vmlinux"), Path("/boot/initrd")
 SPEC = MachineSpec(

@@ -10,7 +10,7 @@ from emulator.cloud.guest_plan import SAC_IMAGE, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import instance_id, vm_id
 from emulator.errors import SpecError
-from emulator.fleet.guest_spec import HOST_NAME_MAX, host_name_of, plan_of, spec_of
+from emulator.fleet.guest import HOST_NAME_MAX, host_name_of, plan_of, spec_of
 from emulator.images.image import Image
 from emulator.machine.spec import Device, Firmware, MachineType
 from emulator.sac.image import sac_image
@@ -127,5 +127,5 @@ def test_knobs_of_a_plan_are_those_that_its_words_were_made_of():
 
 def test_words_that_are_no_knobs_are_refused_for_a_sac_guest_alone():
     assert GuestPlan(words=("quiet",)).words == ("quiet",)
-    with pytest.raises(SpecError, match="'quiet' is no knob of the SAC guest"):
+    with pytest.raises(SpecError, match="'quiet' is not a knob of the SAC guest"):
         GuestPlan(image=SAC_IMAGE, words=("quiet",))

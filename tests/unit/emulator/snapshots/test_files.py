@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from emulator.snapshots.file_facts import identity, read_facts, remembered_facts
+from emulator.snapshots.files import identity, read_facts, remembered_facts
 
 MIB = 2**20
 

@@ -11,14 +11,17 @@ from emulator.errors import SpecError
 from emulator.machine.spec import Firmware
 from emulator.sac.image import write_sac_disk
 from emulator.windows.disk import HEAD_BYTES, DiskLayout, detect_format, read_layout
-from emulator.windows.media import find_edition, read_editions, read_media, require_file
 from emulator.windows.registration import (
     RegistrationOptions,
     builds_of,
+    find_edition,
     name_of,
     propose_disk,
     propose_iso,
+    read_editions,
+    read_media,
     release_of,
+    require_file,
 )
 from tests.support.windows_media import CORE, DESKTOP, write_iso, write_media, write_wim
 
@@ -107,13 +110,13 @@ def forged(wim, xml, *, length=None, offset=None):
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
-        (lambda wim: b"", "no Windows image file: it begins with b''"),
-        (lambda wim: b"PK\3\4" + wim, "no Windows image file"),
-        (lambda wim: wim[:100], "cut short: 100 bytes of a header of 208"),
-        (lambda wim: wim[:-50], "cut short"),
+        (lambda wim: b"", "not a Windows image file: it begins with b''"),
+        (lambda wim: b"PK\3\4" + wim, "not a Windows image file"),
+        (lambda wim: wim[:100], "truncated: 100 bytes of a header of 208"),
+        (lambda wim: wim[:-50], "truncated"),
         (lambda wim: forged(wim, b"", length=0), "has 0 bytes; allowed: 1 to 16777216"),
         (lambda wim: forged(wim, b"", length=2**55), "allowed: 1 to 16777216"),
-        (lambda wim: forged(wim, b"", length=9, offset=2**63), "cut short"),
+        (lambda wim: forged(wim, b"", length=9, offset=2**63), "truncated"),
         (lambda wim: forged(wim, b"\xff\xfe\x00\xd8"), "is damaged"),
         (lambda wim: forged(wim, "<WIM>".encode("utf-16")), "is damaged"),
         (lambda wim: forged(wim, "<WIM/>".encode("utf-16")), "list of editions is empty"),
@@ -160,7 +163,7 @@ def test_iso_of_something_else_is_refused(tmp_path):
 def test_what_is_no_iso_is_refused(tmp_path, content):
     path = tmp_path / "x.iso"
     path.write_bytes(content)
-    with pytest.raises(SpecError, match="no ISO image"):
+    with pytest.raises(SpecError, match="not an ISO image"):
         read_media(path)
 
 
@@ -168,7 +171,7 @@ def test_what_is_no_iso_is_refused(tmp_path, content):
 def test_iso_that_is_cut_short_is_refused(tmp_path, keep):
     path = write_media(tmp_path / "server.iso", CORE)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(SpecError, match=r"server\.iso: .*(?:damaged|cut short|not Windows)"):
+    with pytest.raises(SpecError, match=r"server\.iso: .*(?:damaged|truncated|not Windows)"):
         read_media(path)
 
 
@@ -198,7 +201,9 @@ def test_layout_tells_firmware_and_whether_it_may_be_windows(head, layout):
 
 @pytest.mark.parametrize("head", [b"", bytes(HEAD_BYTES)])
 def test_disk_that_nothing_boots_from_is_refused(head):
-    with pytest.raises(SpecError, match="--disk x: no bootable disk: its first sector has no boot signature"):
+    with pytest.raises(
+        SpecError, match="--disk x: not a bootable disk: its first sector has no boot signature"
+    ):
         read_layout(head, origin="x")
 
 
@@ -209,7 +214,7 @@ def test_disk_that_nothing_boots_from_is_refused(head):
         (b"vhdxfile", "vhdx"),
         (bytes(mbr(7)), "raw"),
         (b"conectix", "convert -O qcow2 x"),
-        (b"KDMV", "vmdk is not taken"),
+        (b"KDMV", "vmdk is not supported"),
         (bytes(0x8001) + b"CD001", "this is an ISO; say --iso x"),
     ],
 )

@@ -1,0 +1,192 @@
+"""A snapshot's files: their sizes and hashes, when they were checked, and its disks and its forks'."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from emulator.clock import Deadline, utc_now
+from emulator.errors import FileError, MissingPrerequisite, SnapshotError, SpecError
+from emulator.files import write_json
+from emulator.machine.process import boot_id, run_bounded
+from emulator.machine.spec import Disk, DiskFormat, MachineSpec
+from emulator.snapshots.manifest import FileFacts
+from emulator.values import json_ready, load_json
+
+_PIECE = 1 << 20
+
+
+def read_facts(path: Path) -> FileFacts:
+    """Return the facts of a file's present content; holes are hashed as holes and not read.
+
+    The hash covers the data and their positions: 86 MB of data in a file of 256 MB take 0.09 s.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        digest = hashlib.sha256(b"%d\n" % size)
+        for start, data in _pieces(file.fileno(), size):
+            if data.strip(b"\0"):  # zeros may be data or a hole, as the file system likes
+                digest.update(b"%d %d\n" % (start, len(data)))
+                digest.update(data)
+    return FileFacts(size=size, sha256=digest.hexdigest())
+
+
+def remembered_facts(path: Path) -> FileFacts:
+    """Return the facts of a file; it is read again only if its inode, size or time of change differ.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    return _facts_of(path, identity(path))
+
+
+def identity(path: Path) -> tuple[int, ...]:
+    """Return numbers that change when the file is written or replaced; empty if it does not exist."""
+    try:
+        now = path.stat()
+    except OSError:
+        return ()
+    return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+
+
+@lru_cache(maxsize=256)
+def _facts_of(path: Path, _identity: tuple[int, ...]) -> FileFacts:
+    return read_facts(path)
+
+
+def _pieces(fd: int, size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the pieces that contain data, each beginning at a multiple of the piece size."""
+    for start, end in _extents(fd, size):
+        for position in range(start, end, _PIECE):
+            yield position, os.pread(fd, _PIECE, position)
+
+
+def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each run of data, both rounded outwards to multiples of the piece size."""
+    position = 0
+    while position < size:
+        try:
+            start = os.lseek(fd, position, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return  # a hole up to the end
+        end = os.lseek(fd, start, os.SEEK_HOLE)
+        end += -end % _PIECE
+        yield max(position, start - start % _PIECE), end
+        position = end
+
+
+NOTE = "checked.json"
+TRUSTED_S = 3600.0
+"""How long a check is relied on, in seconds: it notices writes to a file, but not a decaying disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Note:
+    host_boot: str  # files that were intact in the page cache may be cut off after a crash of the host
+    at: float
+    files: Mapping[str, tuple[int, ...]]
+
+
+def note_check(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> None:
+    """Note that the files of the snapshot in `directory`, as `identities` has them, were read and are intact.
+
+    If the note can't be written, the next process reads the files itself.
+    """
+    note = _Note(host_boot=boot_id(), at=utc_now().timestamp(), files=dict(identities))
+    with suppress(FileError):
+        write_json(directory / NOTE, json_ready(note))
+
+
+def was_checked(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> bool:
+    """Tell whether these files were found intact during this boot of the host, in the last `TRUSTED_S`."""
+    try:
+        note = load_json((directory / NOTE).read_bytes(), _Note, origin=NOTE)
+    except (OSError, SpecError):
+        return False
+    age_s = utc_now().timestamp() - note.at
+    return note.host_boot == boot_id() and 0 <= age_s < TRUSTED_S and note.files == dict(identities)
+
+
+_PROGRAM = "qemu-img"
+_BOUND_S = 30.0
+
+
+def disk_names(spec: MachineSpec, *, plain: bool) -> tuple[str, ...]:
+    """Return the names of the files that hold what a snapshot's guest wrote to its disks."""
+    return tuple(_name(index, plain=plain) for index, disk in enumerate(spec.disks) if not disk.read_only)
+
+
+def prepare_disks(spec: MachineSpec, directory: Path, *, plain: bool) -> MachineSpec:
+    """Return `spec` with disks in `directory` that the guest may write to: overlays, or plain copies.
+
+    Raises:
+        SnapshotError: a file can't be made.
+        MissingPrerequisite: qemu-img is not installed.
+    """
+    make = _copy if plain else _overlay
+    return _with_disks(spec, lambda index, disk: make(disk, directory / _name(index, plain=plain)))
+
+
+def fork_disks(spec: MachineSpec, directory: Path, own: Path | None) -> MachineSpec:
+    """Return `spec` with the disks of the snapshot in `directory`, which are not changed.
+
+    Args:
+        spec: the machine as it was asked for.
+        directory: the snapshot's directory.
+        own: where each disk is copied to, for the host to read; None gives the guest a view that is
+            dropped with its QEMU.
+
+    Raises:
+        SnapshotError: a copy can't be made.
+    """
+
+    def fork(index: int, disk: Disk) -> Disk:
+        if own is not None:
+            saved = replace(disk, path=directory / _name(index, plain=True))
+            return _copy(saved, own / f"disk{index}.img")
+        path = directory / _name(index, plain=False)
+        return replace(disk, path=path, format=DiskFormat.QCOW2, discard_writes=True)
+
+    return _with_disks(spec, fork)
+
+
+def _with_disks(spec: MachineSpec, change: Callable[[int, Disk], Disk]) -> MachineSpec:
+    return replace(
+        spec,
+        disks=tuple(disk if disk.read_only else change(index, disk) for index, disk in enumerate(spec.disks)),
+    )
+
+
+def _name(index: int, *, plain: bool) -> str:
+    return f"disk{index}.{'raw' if plain else 'qcow2'}"
+
+
+def _copy(disk: Disk, path: Path) -> Disk:
+    try:
+        shutil.copyfile(disk.path, path)
+    except OSError as error:
+        raise SnapshotError(f"{path}: can't copy the disk: {error.strerror}") from error
+    return replace(disk, path=path, discard_writes=False)
+
+
+def _overlay(disk: Disk, path: Path) -> Disk:
+    if shutil.which(_PROGRAM) is None:
+        raise MissingPrerequisite(_PROGRAM, remedy="apt-get install qemu-utils")
+    words = [_PROGRAM, "create", "-q", "-f", "qcow2", "-b", os.fspath(disk.path), "-F", disk.format]
+    made = run_bounded([*words, os.fspath(path)], deadline=Deadline.after(_BOUND_S))
+    if made.exit_code != 0:
+        said = made.stderr.decode("utf-8", "backslashreplace").strip()
+        raise SnapshotError(f"{path}: {_PROGRAM} made no overlay: {said or made.exit_code}")
+    return replace(disk, path=path, format=DiskFormat.QCOW2, discard_writes=False)
