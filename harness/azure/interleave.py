@@ -37,7 +37,7 @@ class Notice:
     text: bytes
 
 
-Segment: TypeAlias = bytes | TimelineMark | Notice
+LinkPart: TypeAlias = bytes | TimelineMark | Notice
 
 
 class Interleaver:
@@ -48,12 +48,12 @@ class Interleaver:
         self._expected: deque[bytearray | TimelineMark] = deque()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def take_frame(self, data: bytes) -> Iterator[Segment]:
+    def take_frame(self, data: bytes) -> Iterator[LinkPart]:
         """Take the content of one frame of the link; yield what is certain now."""
         self._frames.append(data)
         return self._drain()
 
-    def take_line(self, line: Mapping[str, Any]) -> Iterator[Segment]:
+    def take_line(self, line: Mapping[str, Any]) -> Iterator[LinkPart]:
         """Take one line of the timeline; yield what is certain now.
 
         Raises:
@@ -80,7 +80,7 @@ class Interleaver:
         elif text:
             self._expected.append(bytearray(text))
 
-    def _drain(self) -> Iterator[Segment]:
+    def _drain(self) -> Iterator[LinkPart]:
         while self._expected:
             head = self._expected[0]
             if isinstance(head, TimelineMark):
@@ -91,9 +91,9 @@ class Interleaver:
             else:
                 yield from piece
 
-    def _match(self) -> list[Segment] | None:
+    def _match(self) -> list[LinkPart] | None:
         """Return what the first frame is, or None while that is undecided."""
-        frame, pieces, rest = self._frames[0], list[Segment](), 0
+        frame, pieces, rest = self._frames[0], list[LinkPart](), 0
         for item in self._expected:
             if isinstance(item, TimelineMark):
                 continue
@@ -110,7 +110,7 @@ class Interleaver:
         self._consume(frame, pieces)
         return pieces
 
-    def _consume(self, frame: bytes, pieces: list[Segment]) -> None:
+    def _consume(self, frame: bytes, pieces: list[LinkPart]) -> None:
         while frame:
             item = self._expected[0]
             if isinstance(item, TimelineMark):

@@ -29,7 +29,7 @@ from emulator.machine.spec import MachineSpec
 from emulator.values import json_ready
 from harness.azure.address import ServiceAddress
 from harness.azure.arm import Arm, open_arm
-from harness.azure.interleave import Interleaver, Notice, Segment, TimelineMark
+from harness.azure.interleave import Interleaver, LinkPart, Notice, TimelineMark
 from harness.azure.link import ConsoleLink, open_link
 from harness.azure.virtual_machine import AzureVm, Power, VmCommand, own_vm
 from harness.play.target import Target
@@ -133,7 +133,7 @@ class ServiceChannel:
         with self._lock:
             self._note(self._interleaver.take_line(line))
 
-    def _note(self, segments: Iterable[Segment]) -> None:
+    def _note(self, segments: Iterable[LinkPart]) -> None:
         if self.transcript.closed is not None:
             return
         for segment in segments:
