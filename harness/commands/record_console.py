@@ -102,7 +102,8 @@ def _make_copy(directory: Path, words: tuple[str, ...]) -> None:
 
     place, made = sanitise_directory(directory, words=words)
     typer.echo(
-        f"ttylab: sanitised copy in {place}: you may send it to others after looking it over", err=True
+        f"ttylab: sanitised copy in {place}: this one may be sent to others, once you have checked it",
+        err=True,
     )
     typer.echo(f"ttylab: replaced: {_counted(made)}", err=True)
     if made.in_place:
