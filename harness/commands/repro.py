@@ -31,6 +31,7 @@ def repro(
 
     Exit codes are those of `ttylab run`; 2 also if the image or the machine is no longer the recorded one.
     """
+    from emulator.errors import SpecError  # noqa: PLC0415
     from emulator.images.kinds import image_features  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
     from harness.cells.cell import parse_cell_id  # noqa: PLC0415
@@ -43,6 +44,8 @@ def repro(
     from harness.targets import target_at  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
+    if interactive and port:
+        raise SpecError("--interactive boots a machine here; to join a port: ttylab attach --port URL")
     cell = parse_cell_id(cell_id, images=image_features(), scenarios=LIBRARY)
     scenario = find_scenario(cell.scenario)
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale)

@@ -27,6 +27,7 @@ _ALARMS = {
         "WATCHDOG": WATCHDOG,
     },
     MarkKind.MACHINE: {"off": OFF, "gone": GONE},
+    MarkKind.LAB: {"far-end-gone": GONE},  # of a serial line
 }
 NAMES = frozenset(name for names in _ALARMS.values() for name in names.values())
 """Names of the alarms that marks raise; a step may allow them as it may allow signatures."""

@@ -20,7 +20,7 @@ from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell, mark_name, parse_shard, shard, spread
 from harness.cells.matrix import Matrix, read_matrix
 from harness.report.model import CellResult
-from harness.run.cell_run import CellRun
+from harness.run.cell_run import CellRun, repro_of
 from harness.run.lab import Lab
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import LIBRARY, find_scenario
@@ -41,9 +41,12 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
         target=matrix.target,
         address=_cloud(request) if matrix.target.name == "service" else matrix.port or None,
         time_limit_s=matrix.timeout_s,
-        repro=f"ttylab repro {cell.id} --port {matrix.port}" if matrix.port else "",
+        repro=repro_of(cell, matrix.port),
     )
-    result = run.run()
+    try:
+        result = run.run()
+    except SpecError as error:  # a port that can't be opened, a file that is gone since the matrix was read
+        result = run.give_up(str(error))
     request.node.user_properties.append((STATUS_PROPERTY, result.status))
     if request.config.pluginmanager.hasplugin("allure_listener"):
         from harness.report.allure import attach_cell  # noqa: PLC0415  # needs a running listener

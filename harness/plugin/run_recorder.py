@@ -21,7 +21,7 @@ from harness.plugin.process import held_back
 from harness.report.allure import write_crashed_cell
 from harness.report.model import CellResult, RunResult, load_run, write_run
 from harness.report.reports import page_of_run, write_reports
-from harness.run.cell_run import CELLS, kept_transcript, lost_cell, read_result
+from harness.run.cell_run import CELLS, kept_transcript, lost_cell, read_result, repro_of
 from harness.run.result import Circumstances, cell_result, skipped
 from harness.scenario.errors import HarnessError
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
@@ -108,16 +108,19 @@ class RunRecorder:
             return result
         scenario = find_scenario(cell.scenario)
         if cell.id in self.died:
-            return lost_cell(cell, scenario, self.run_dir, message=self.died[cell.id])
+            return self._lost(cell, self.died[cell.id])
         if self.interrupted:
             around = Circumstances(
                 started_utc=self._started_utc, duration_s=0.0, worker="", directory=f"{CELLS}/{cell.id}"
             )
             transcript = kept_transcript(self.run_dir / CELLS / cell.id)
             return cell_result(cell, scenario, transcript, around, given=skipped("the run was interrupted"))
-        return lost_cell(
-            cell, scenario, self.run_dir, message="it left no result: its worker died or never began it"
-        )
+        return self._lost(cell, "it left no result: its worker died or never began it")
+
+    def _lost(self, cell: Cell, message: str) -> CellResult:
+        port = next((one.port for one in self.matrices if cell in one.cells), "")
+        scenario = find_scenario(cell.scenario)
+        return lost_cell(cell, scenario, self.run_dir, message=message, repro=repro_of(cell, port))
 
 
 def host_facts() -> dict[str, object]:

@@ -105,6 +105,17 @@ class CellRun:
     ) -> CellResult:
         return cell_result(self.cell, self.scenario, transcript, around, given=given)
 
+    def give_up(self, message: str) -> CellResult:
+        """Write and return the result of a cell that can't be played: BROKEN, because of `message`.
+
+        Raises:
+            FileError: the result can't be written.
+        """
+        lost = lost_cell(self.cell, self.scenario, self.lab.run_dir, message=message, repro=self.repro)
+        result = replace(lost, worker=self.worker, target=self.target.name)
+        write_cell(result, self.lab.run_dir)
+        return result
+
     def _wanted(self, image: GuestImage) -> WantedGuest:
         wanted = wanted_of(
             self.cell,
@@ -168,7 +179,12 @@ def kept_transcript(directory: Path) -> Transcript:
         return empty
 
 
-def lost_cell(cell: Cell, scenario: Scenario, run_dir: Path, *, message: str) -> CellResult:
+def repro_of(cell: Cell, port: str = "") -> str:
+    """Return the command that plays a cell again, on the same serial port if it was played on one."""
+    return f"ttylab repro {cell.id}" + (f" --port {port}" if port else "")
+
+
+def lost_cell(cell: Cell, scenario: Scenario, run_dir: Path, *, message: str, repro: str = "") -> CellResult:
     """Return the result of a cell whose worker died: BROKEN, with everything its transcript still shows."""
     directory = run_dir / CELLS / cell.id
     transcript = kept_transcript(directory)
@@ -177,6 +193,7 @@ def lost_cell(cell: Cell, scenario: Scenario, run_dir: Path, *, message: str) ->
         duration_s=transcript.chunks[-1].at if transcript.chunks else 0.0,
         worker="lost",
         directory=f"{CELLS}/{cell.id}",
+        repro=repro,
     )
     return cell_result(cell, scenario, transcript, around, given=broken(message))
 

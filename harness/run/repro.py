@@ -39,7 +39,8 @@ def recall(
     """
     record = find_record(cell, run)
     if record is None:
-        return f"no run here has {cell.id}; booting it as it is defined now", False
+        doing = "playing" if port else "booting"
+        return f"no run here has {cell.id}; {doing} it as it is defined now", False
     where, result = record
     if result.target == "serial" and not port:
         raise SpecError(f"{cell.id} was played on a serial port; say on which: --port URL")

@@ -11,11 +11,15 @@ from emulator.clock import Deadline
 from emulator.errors import SpecError
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import Board, Firmware, MachineType
+from harness.cells.cell import parse_cell_id
 from harness.cells.matrix import read_matrix
 from harness.guests.linux import LinuxGuest
 from harness.play.session import Session
 from harness.report.model import load_run
+from harness.run.cell_run import CellRun
 from harness.scenario.stages import Stage
+from harness.scenarios import find_scenario
+from harness.targets import find_target
 from tests.support.rfc2217_server import open_rfc2217_server
 from tests.support.socket_server import open_socket_server
 
@@ -100,6 +104,33 @@ def test_cell_that_needs_break_is_skipped_on_a_plain_socket_with_the_reason(gues
     assert cells["console-spliced-line"][0] == "passed"
     status, message, *_ = cells["sysrq-sync"]
     assert (status, "serial_break" in message) == ("skipped", True), message
+
+
+def test_port_that_can_not_be_opened_breaks_the_cells_and_says_why(tmp_path):
+    ended, cells = play(tmp_path, "socket://127.0.0.1:1")
+    assert ended.returncode == 3
+    for status, message, target, _ in cells.values():
+        assert (status, target) == ("broken", "serial")
+        assert "socket://127.0.0.1:1" in message
+        assert "refused" in message
+    assert b"--port socket://127.0.0.1:1" in ended.stdout + ended.stderr
+
+
+def test_line_that_dies_breaks_the_cell_at_once(guest, tmp_path, lab):
+    cell = parse_cell_id("bookworm.pc.seabios.1.console-spliced-line")
+    with ExitStack() as stack:
+        url = stack.enter_context(plain_socket(guest))
+        run = CellRun(
+            cell=cell,
+            scenario=find_scenario(cell.scenario),
+            lab=lab.at(tmp_path / "run"),
+            target=find_target("serial"),
+            address=url,
+            on_step=lambda number, _: stack.close() if number == 1 else None,
+        )
+        result = run.run()
+    assert (result.status, result.reason) == ("broken", "lab"), result.message
+    assert result.duration_s < 15.0  # the step would wait for 20 s
 
 
 def test_what_a_line_can_not_do_is_excluded_with_the_reason(tmp_path):

@@ -1,4 +1,4 @@
-"""Tests of harness/report/text.py: no guest byte reaches a terminal as it is."""
+"""Tests of emulator/guest_text/printable.py: no guest byte reaches a terminal as it is."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tests of emulator/console/records.py: which bytes are the kernel's."""
+"""Tests of emulator/guest_text/records.py: which bytes are the kernel's."""
 
 import pytest
 
