@@ -4,6 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from emulator.errors import SpecError
+from emulator.machine.spec import Firmware
 from emulator.windows.answer_file import Answers, render_answer_file
 from tests.support.answer_file_check import find_gaps
 
@@ -11,7 +12,7 @@ ANSWERS = st.fixed_dictionaries(
     {
         "image_index": st.integers(1, 1000),
         "password": st.text("aZ9<&>\"'!~", min_size=8, max_size=63),
-        "firmware": st.sampled_from(["ovmf", "seabios"]),
+        "firmware": st.sampled_from(Firmware),
         "computer_name": st.text("aZ9-", min_size=1, max_size=15),
         "language": st.from_regex(r"\A[a-z]{2,3}-[A-Z]{2}\Z"),
         "product_key": st.sampled_from(["", "AAAAA-BBBBB-CCCCC-DDDDD-EEEEE"]),

@@ -88,7 +88,7 @@ def test_cell_boots_where_no_state_can_be_saved_and_says_why(tmp_path: Path) -> 
     lab = Bench(run_dir=tmp_path)
     lab.script = 'exec QEMU "$@" -device nvme,serial=1'
     result = play(lab)
-    assert result.start.startswith("booted: no state at cmd: ")
+    assert result.start.startswith("booted: no snapshot at cmd: ")
     assert "nvme" in result.start
     assert result.shares == ()
 
@@ -113,7 +113,7 @@ def test_state_that_is_pruned_before_it_is_used_is_a_reason_to_boot(
         return plain(self, **choice)
 
     monkeypatch.setattr(Snapshot, "fork", pruned)
-    assert play(Bench(run_dir=tmp_path)).start.startswith("booted: no state at cmd: ")
+    assert play(Bench(run_dir=tmp_path)).start.startswith("booted: no snapshot at cmd: ")
 
 
 def test_cell_boots_where_its_state_can_not_be_loaded_and_says_why(
@@ -131,5 +131,5 @@ def test_cell_boots_where_its_state_can_not_be_loaded_and_says_why(
 
     monkeypatch.setattr(Snapshot, "fork", spoiled)
     result = play(Bench(run_dir=tmp_path))
-    assert result.start.startswith("booted: state ")
+    assert result.start.startswith("booted: snapshot ")
     assert "can't be loaded" in result.start

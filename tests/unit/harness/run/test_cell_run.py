@@ -100,7 +100,7 @@ def test_cell_that_never_began_is_lost_without_a_transcript(tmp_path):
 @pytest.mark.parametrize(("interrupted", "status"), [(True, "skipped"), (False, "broken")])
 def test_recorder_has_every_selected_cell(tmp_path, interrupted, status):
     recorder = RunRecorder(run_dir=tmp_path, workers=2, version="0")
-    matrix = type("Made", (), {"name": "made", "cells": (CELL,), "excluded": ()})()
+    matrix = type("Made", (), {"name": "made", "cells": (CELL,), "excluded": (), "port": ""})()
     recorder.matrices, recorder.selected, recorder.interrupted = (matrix,), {CELL.id}, interrupted
     (cell,) = recorder.result().cells
     assert (cell.cell.id, cell.status) == (CELL.id, status)
@@ -109,7 +109,7 @@ def test_recorder_has_every_selected_cell(tmp_path, interrupted, status):
 def test_recorder_takes_no_result_of_an_earlier_run(run, tmp_path):
     write_cell(replace(run(), started_utc="2020-01-01T00:00:00+00:00"), tmp_path)
     recorder = RunRecorder(run_dir=tmp_path, workers=1, version="0")
-    matrix = type("Made", (), {"name": "made", "cells": (CELL,), "excluded": ()})()
+    matrix = type("Made", (), {"name": "made", "cells": (CELL,), "excluded": (), "port": ""})()
     recorder.matrices, recorder.selected = (matrix,), {CELL.id}
     assert recorder.result().summary["broken"] == 1
 
