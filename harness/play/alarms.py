@@ -8,7 +8,7 @@ from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
 from emulator.guest_text.records import RecordSplitter, UserView
 from harness.play.views import PlainView
-from harness.scenario.verdict import Alarm
+from harness.scenario.errors import Alarm
 from harness.signatures.model import ALWAYS_ARMED, Finding
 from harness.signatures.scanner import Scanner
 

@@ -15,6 +15,7 @@ from emulator.guest_text.sac import PROMPT
 from harness.play.alarms import alarm_of_finding, alarm_of_mark
 from harness.play.traces import TRACES, Sign, Traces
 from harness.play.views import PlainView
+from harness.scenario.errors import Alarm
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import (
     Alive,
@@ -35,7 +36,7 @@ from harness.scenario.steps import (
     View,
     describe_step,
 )
-from harness.scenario.verdict import Alarm, Evidence, Injection, Reason, Status, Verdict
+from harness.scenario.verdict import Evidence, Injection, Reason, Status, Verdict
 from harness.signatures.model import Finding
 
 

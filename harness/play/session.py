@@ -19,9 +19,8 @@ from emulator.guest_text.printable import escape
 from emulator.guest_text.records import UserView, held_tail
 from harness.play.alarms import GONE, OFF, RESET, SHUTDOWN, Listener
 from harness.play.views import PlainView
-from harness.scenario.errors import ExpectTimeout, GuestDied, GuestLeft
+from harness.scenario.errors import Alarm, ExpectTimeout, GuestDied, GuestLeft
 from harness.scenario.steps import View
-from harness.scenario.verdict import Alarm
 
 T = TypeVar("T")
 _LINE_MOST = 200

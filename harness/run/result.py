@@ -12,9 +12,10 @@ from harness.cells.cell import Cell
 from harness.play.judge import PlayedStep, judge
 from harness.play.traces import boot_offsets, find_stages
 from harness.report.model import CellRecord, CellResult, FindingRecord, StageRecord, StepRecord
+from harness.scenario.errors import Alarm
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import describe_step
-from harness.scenario.verdict import Alarm, Reason, Status, Verdict
+from harness.scenario.verdict import Reason, Status, Verdict
 from harness.signatures.model import Finding
 from harness.signatures.scanner import scan_boots
 

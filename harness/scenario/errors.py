@@ -22,7 +22,26 @@ Faults of the caller and of the lab are SpecError, StateError and LabError of `e
 
 from __future__ import annotations
 
-from harness.scenario.verdict import Alarm
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """One reason to stop waiting: a finding in the guest's output, or a mark.
+
+    Attributes:
+        name: id of the signature's rule, or one of `harness.play.alarms.NAMES`; steps allow alarms by it.
+        title: what happened, for people.
+        start: offset of its first byte in the guest's output.
+        end: one past its last byte; equal to `start` for a mark.
+        at: when the mark was made, in seconds since the transcript's epoch; None for a finding.
+    """
+
+    name: str
+    title: str
+    start: int
+    end: int
+    at: float | None = None
 
 
 class HarnessError(Exception):

@@ -88,22 +88,3 @@ class Verdict:
     step: int | None = None
     evidence: tuple[Evidence, ...] = ()
     injections: tuple[Injection, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
-    """One reason to stop waiting: a finding in the guest's output, or a mark.
-
-    Attributes:
-        name: id of the signature's rule, or one of `harness.play.alarms.NAMES`; steps allow alarms by it.
-        title: what happened, for people.
-        start: offset of its first byte in the guest's output.
-        end: one past its last byte; equal to `start` for a mark.
-        at: when the mark was made, in seconds since the transcript's epoch; None for a finding.
-    """
-
-    name: str
-    title: str
-    start: int
-    end: int
-    at: float | None = None
