@@ -82,14 +82,14 @@ class ImageKind:
 
     Attributes:
         names: returns the names of its images; raises ImageError if what is known of them is damaged.
-        features: returns what the named image offers to scenarios; it need not be built for that.
+        features: returns what each of them offers to scenarios, by name; none need be built for that.
         open: returns the named image; `build` says whether one that is not built yet is built or refused.
             Raises SpecError if its file is gone or was changed, ImageError or MissingPrerequisite if it
             can't be had.
     """
 
     names: Callable[[], Collection[str]]
-    features: Callable[[str], frozenset[str]]
+    features: Callable[[], Mapping[str, frozenset[str]]]
     open: Callable[[str, bool], GuestImage]
 
 
@@ -101,17 +101,17 @@ def _open_linux(name: str, build: bool) -> GuestImage:  # noqa: FBT001  # as `Im
 KINDS = (
     ImageKind(  # Debian's kernels with ttylab's initramfs, from the catalog
         names=lambda: load_catalog().entries,
-        features=lambda name: load_catalog().entries[name].offers,
+        features=lambda: {name: entry.offers for name, entry in load_catalog().entries.items()},
         open=_open_linux,
     ),
     ImageKind(  # ttylab's own guest that speaks EMS and SAC; `spec` composes its files
         names=lambda: SAC_IMAGES,
-        features=sac_features,
+        features=lambda: {name: sac_features(name) for name in SAC_IMAGES},
         open=lambda name, _build: sac_image(name),
     ),
     ImageKind(  # Windows that users registered: a path, never a copy
         names=lambda: WindowsRegistry().images(),
-        features=lambda name: WindowsRegistry().images()[name].features,
+        features=lambda: {name: image.features for name, image in WindowsRegistry().images().items()},
         open=lambda name, _build: WindowsRegistry().open(name),
     ),
 )
@@ -123,7 +123,7 @@ def image_features() -> Mapping[str, frozenset[str]]:
     Raises:
         ImageError: the registry of the user's images is damaged.
     """
-    return {name: kind.features(name) for kind in KINDS for name in kind.names()}
+    return {name: features for kind in KINDS for name, features in kind.features().items()}
 
 
 def open_image(name: str, *, build: bool = True) -> GuestImage:

@@ -20,8 +20,9 @@ from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell, mark_name, parse_shard, shard, spread
 from harness.cells.matrix import Matrix, read_matrix
 from harness.report.model import CellResult
-from harness.run.cell_run import CellRun, repro_of
+from harness.run.cell_run import CellRun
 from harness.run.lab import Lab
+from harness.run.result import repro_of
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import LIBRARY, find_scenario
 

@@ -21,8 +21,8 @@ from harness.plugin.process import held_back
 from harness.report.allure import write_crashed_cell
 from harness.report.model import CellResult, RunResult, load_run, write_run
 from harness.report.reports import page_of_run, write_reports
-from harness.run.cell_run import CELLS, kept_transcript, lost_cell, read_result, repro_of
-from harness.run.result import Circumstances, cell_result, skipped
+from harness.run.cell_run import CELLS, kept_transcript, lost_cell, read_result
+from harness.run.result import Circumstances, cell_result, repro_of, skipped
 from harness.scenario.errors import HarnessError
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
 from harness.scenarios import find_scenario

@@ -179,11 +179,6 @@ def kept_transcript(directory: Path) -> Transcript:
         return empty
 
 
-def repro_of(cell: Cell, port: str = "") -> str:
-    """Return the command that plays a cell again, on the same serial port if it was played on one."""
-    return f"ttylab repro {cell.id}" + (f" --port {port}" if port else "")
-
-
 def lost_cell(cell: Cell, scenario: Scenario, run_dir: Path, *, message: str, repro: str = "") -> CellResult:
     """Return the result of a cell whose worker died: BROKEN, with everything its transcript still shows."""
     directory = run_dir / CELLS / cell.id

@@ -104,7 +104,7 @@ def cell_result(
         console_bytes=len(transcript),
         worker=around.worker,
         directory=around.directory,
-        repro=around.repro or f"ttylab repro {cell.id}",
+        repro=around.repro or repro_of(cell),
         argv=tuple(around.argv),
         image=around.image,
         accelerator=around.accelerator,
@@ -153,3 +153,8 @@ def _step(played: PlayedStep) -> StepRecord:
         end=None if played.end is None else played.end.at,
         outcome=outcome,
     )
+
+
+def repro_of(cell: Cell, port: str = "") -> str:
+    """Return the command that plays a cell again, on the same serial port if it was played on one."""
+    return f"ttylab repro {cell.id}" + (f" --port {port}" if port else "")

@@ -55,6 +55,6 @@ def open_twin(_name: str, build: bool) -> GuestImage:
 
 TWIN_IMAGES = ImageKind(
     names=lambda: (NAME,),
-    features=lambda _name: frozenset({"pvpanic", "spin"}),
+    features=lambda: {NAME: frozenset({"pvpanic", "spin"})},
     open=open_twin,
 )
