@@ -82,6 +82,7 @@ class MachineFleet:
         self._closed = False
         self._checks: dict[MachineGuest, asyncio.Future[str | None]] = {}
         self._mute: dict[MachineGuest, str] = {}  # what was wrong at the last check, by guest
+        self._looking: asyncio.Future[list[str]] | None = None
 
     def guest(self, vm: VirtualMachine) -> MachineGuest:
         """Return the guest of `vm`; the first call makes it, powered off, later calls return the same one.
@@ -121,9 +122,7 @@ class MachineFleet:
         The host is checked every few seconds. Each running guest's QMP is queried; a guest that does not
         answer within ANSWER_S is named until it does, and not waited for again.
         """
-        missing = await self._ground.loop.run_in_executor(
-            self._ground.executor, self._readiness.find_problems
-        )
+        missing = await self._missing()
         asked = [guest for guest in self._guests.values() if guest.is_on and not guest.is_changing]
         self._mute = {guest: text for guest, text in self._mute.items() if guest in asked}
         for guest in asked:
@@ -132,6 +131,14 @@ class MachineFleet:
         if waited:
             await asyncio.wait(waited)
         return missing + list(self._mute.values())
+
+    async def _missing(self) -> list[str]:
+        """Return what the host lacks; who asks during a check waits for that one, and is answered in turn."""
+        if self._looking is None or self._looking.done():
+            self._looking = self._ground.loop.run_in_executor(
+                self._ground.executor, self._readiness.find_problems
+            )
+        return await asyncio.shield(self._looking)
 
     async def close(self) -> None:
         """End all guests at once, each within 30 s.

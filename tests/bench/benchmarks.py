@@ -15,17 +15,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.snapshots import (
-    clone_linux,
-    clone_sac,
-    clones_100_memory,
-    clones_per_minute,
-    default_matrix_vs_cold,
-    nmi_scenarios_per_minute,
-    pool_handout,
-    save,
-)
-
 from emulator.clock import SYSTEM_CLOCK, Deadline
 from emulator.console.pump import Console, open_console, open_socket_console
 from harness.commands.bench import Measurement, measure_pairs
@@ -36,6 +25,16 @@ from tests.bench.links import links_200
 from tests.bench.sac import sac_64_memory, sac_bios, sac_cpu, sac_idle, sac_nmi_to_menu, sac_pvh
 from tests.bench.sac_matrix import sac_nmi_per_minute
 from tests.bench.service import links_to_a_guest, serve_ready
+from tests.bench.snapshots import (
+    clone_linux,
+    clone_sac,
+    clones_100_memory,
+    clones_per_minute,
+    default_matrix_vs_cold,
+    nmi_scenarios_per_minute,
+    pool_handout,
+    save,
+)
 
 ROOT = Path(__file__).parents[2]
 PAIRS = 5

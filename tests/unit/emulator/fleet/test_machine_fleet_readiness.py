@@ -1,10 +1,15 @@
 """What is said of a host that lacks what guests need."""
 
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
 import pytest
 
 from emulator.clock import FakeClock
 from emulator.cloud.guest_plan import DEFAULT_IMAGE
-from emulator.fleet.machine_fleet import AGAIN_S, Readiness
+from emulator.fleet.machine_fleet import AGAIN_S, MachineFleet, Readiness
 
 
 @pytest.fixture
@@ -32,3 +37,31 @@ def test_problems_are_looked_up_again_after_a_while(readiness, clock, monkeypatc
     assert readiness.find_problems() == before
     clock.advance(AGAIN_S + 1)
     assert len(readiness.find_problems()) == len(before) - 2
+
+
+def test_who_asks_during_a_look_waits_for_it_and_is_answered_in_turn(readiness, monkeypatch, tmp_path):
+    looks = []
+    seen = threading.Event()
+
+    def look():
+        looks.append(seen.wait(30))
+        return ["no guests today"]
+
+    monkeypatch.setattr(readiness, "find_problems", look)
+    answered = []
+
+    async def ask(fleet, name):
+        answered.append((name, await fleet.problems()))
+
+    async def ask_twice():
+        with ThreadPoolExecutor(4) as executor:
+            ground = SimpleNamespace(loop=asyncio.get_running_loop(), executor=executor)
+            fleet = MachineFleet(ground, readiness, run_dir=tmp_path)
+            tasks = [asyncio.create_task(ask(fleet, name)) for name in ("log", "health")]
+            await asyncio.sleep(0)
+            seen.set()
+            await asyncio.gather(*tasks)
+
+    asyncio.run(ask_twice())
+    assert looks == [True]
+    assert answered == [("log", ["no guests today"]), ("health", ["no guests today"])]
