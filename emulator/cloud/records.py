@@ -89,12 +89,13 @@ class Subscription(_Named):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceGroup:
-    """A group of resources."""
+    """A group of resources; while it is `deleting`, nothing new comes into it."""
 
     subscription: str
     name: str
     location: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    deleting: bool = False
 
     @property
     def scope(self) -> str:
@@ -144,6 +145,7 @@ class VirtualMachine(_Resource):
         port_enabled: whether serial port 0 is enabled.
         model_version: version of the scale set's model that the instance has; 0 for a VM.
         changed: when `provisioning` last changed, UTC; None means `created`.
+        goal: the power that the operation in progress ends with; None if there is none.
     """
 
     vm_id: str
@@ -154,6 +156,7 @@ class VirtualMachine(_Resource):
     port_enabled: bool = True
     model_version: int = 0
     changed: datetime | None = None
+    goal: PowerState | None = None
 
     @property
     def scale_set(self) -> ResourceId | None:

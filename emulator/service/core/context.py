@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias, cast
@@ -27,6 +27,10 @@ from emulator.service.parts.sign_in import SignIn
 from emulator.service.parts.tokens import BlobSigner, TokenDesk
 
 
+async def nothing_to_save() -> None:
+    """Return at once, as a service does that keeps its records in memory only."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """The parts of one running service; its loop owns them all.
@@ -47,6 +51,7 @@ class Service:
         sign_in: the state of sign-in between requests.
         metrics: the counters.
         troubles: returns the reasons why state can't be saved; empty while it can.
+        saved: returns when all changes are saved, or raises the CloudError to answer with.
         ca_pem: certificate of the authority that signed the endpoint's certificate.
     """
 
@@ -65,6 +70,7 @@ class Service:
     links: Links = field(default_factory=Links)
     metrics: Metrics = field(default_factory=Metrics)
     troubles: Callable[[], list[str]] = list
+    saved: Callable[[], Awaitable[None]] = nothing_to_save
     ca_pem: bytes = b""
 
 

@@ -10,7 +10,7 @@ import ipaddress
 import logging
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -102,6 +102,38 @@ class BodyLimit:
         await response(scope, receive, send)
 
 
+class SavedFirst:
+    """Answers a request that may change something only once its changes are saved, or says that they are not.
+
+    A read waits for nothing: whatever it shows of a change was either acknowledged or is not yet.
+    """
+
+    def __init__(self, app: ASGIApp, *, saved: Callable[[], Awaitable[None]], answer: ErrorForm) -> None:
+        self._app = app
+        self._saved = saved
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+            await self._app(scope, receive, send)
+            return
+        replaced = False
+
+        async def send_saved(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start":
+                try:
+                    await self._saved()
+                except CloudError as error:
+                    replaced = True
+                    await self._answer(error)(scope, receive, send)
+            if not replaced:
+                await send(message)
+
+        await self._app(scope, receive, send_saved)
+
+
 def hosts_of(endpoint: str) -> frozenset[str]:
     """Return the allowed host names of the service at `endpoint`."""
     return frozenset({urlsplit(endpoint).hostname or "", *LOCAL_NAMES})
@@ -171,8 +203,11 @@ _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"
 _LOG = logging.getLogger(__name__)
 
 
-def add_middlewares(app: FastAPI, *, endpoint: str, metrics: Metrics, answer: ErrorForm) -> None:
+def add_middlewares(
+    app: FastAPI, *, endpoint: str, metrics: Metrics, answer: ErrorForm, saved: Callable[[], Awaitable[None]]
+) -> None:
     """Put the middlewares around `app`; the last one added sees a request first."""
+    app.add_middleware(SavedFirst, saved=saved, answer=answer)
     app.add_middleware(BodyLimit, answer=answer)
     app.add_middleware(HostGuard, hosts=hosts_of(endpoint), answer=answer)
     app.add_middleware(Observation, metrics=metrics)

@@ -46,6 +46,7 @@ class Operation:
         status: how far it is.
         error: why it failed.
         over: set when it has ended.
+        callers: object ids of those who were told of it.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Operation:
     status: OperationStatus = OperationStatus.IN_PROGRESS
     error: CloudError | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    callers: set[str] = field(default_factory=set)
 
     def body(self) -> dict[str, Any]:
         """Return the answer to a poll."""

@@ -243,6 +243,7 @@ async def put_guest(
         raise CloudError(409, "OperationNotAllowed", "The machine of this VM is on; stop the VM first.")
     plan = _plan_of(table, stands_in_for=vm.guest.stands_in_for)
     await service.fleet.discard(vm.key)
+    service.blobs.screenshots.forget(vm.vm_id)
     service.cloud.put(replace(vm, guest=plan))
     return await read_guest(resource, service, caller)
 
