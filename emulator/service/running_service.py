@@ -171,9 +171,7 @@ def settle(record: Record) -> Record:
 def _is_being_deleted(record: Record) -> bool:
     if isinstance(record, ResourceGroup):
         return record.deleting
-    return (
-        isinstance(record, VirtualMachine | ScaleSet) and record.provisioning is ProvisioningState.DELETING
-    )
+    return isinstance(record, VirtualMachine | ScaleSet) and record.provisioning is ProvisioningState.DELETING
 
 
 def _place_of(record: Record) -> str:

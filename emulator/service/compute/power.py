@@ -294,9 +294,7 @@ async def _follow(service: Service, plan: _Plan) -> None:
     vm, least_s = plan.vm, service.settings.operation_s
     try:
         for phase in plan.phases:
-            _show(
-                service, vm, power=phase.shown, provisioning=ProvisioningState.UPDATING, goal=plan.end
-            )
+            _show(service, vm, power=phase.shown, provisioning=ProvisioningState.UPDATING, goal=plan.end)
             await _do(service, vm, phase.act)
             await pause(least_s / len(plan.phases))
         if not plan.phases:

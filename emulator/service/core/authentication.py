@@ -12,6 +12,7 @@ from emulator.cloud.resource_id import group_scope, subscription_scope
 from emulator.cloud.roles import is_allowed, sees_subscription
 from emulator.errors import CloudError
 from emulator.service.core.context import Service, ServiceOf
+from emulator.service.https.admission import vouch
 from emulator.service.parts.tokens import Claims
 
 
@@ -55,7 +56,9 @@ def accept_token(service: Service, token: str) -> Claims:
 
 def authenticate(request: Request, service: ServiceOf) -> Claims:
     """Return the caller's claims; no message contains the token."""
-    return accept_token(service, bearer_of(request))
+    claims = accept_token(service, bearer_of(request))
+    vouch(request, claims.principal)
+    return claims
 
 
 Caller = Annotated[Claims, Depends(authenticate)]
