@@ -319,6 +319,7 @@ Record: TypeAlias = (
     | ActivityEvent
 )
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 Observer: TypeAlias = Callable[[Record, bool], None]
 """Called after a change, with the record and whether it still exists."""
 
@@ -329,6 +330,7 @@ class Cloud:
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._tables: dict[type[object], dict[str, Record]] = {}
         self._observers: list[Observer] = []
+        self._worked_out: dict[str, Any] = {}
         for record in records:
             self.put(record)
 
@@ -355,11 +357,20 @@ class Cloud:
         if self._tables.get(type(record), {}).pop(record.key.lower(), None) is not None:
             self._notify(record, present=False)
 
+    def worked_out(self, name: str, make: Callable[[], T]) -> T:
+        """Return what `make` made of the roles and assignments since one of them last changed."""
+        if name not in self._worked_out:
+            self._worked_out[name] = make()
+        kept: T = self._worked_out[name]
+        return kept
+
     def watch(self, observer: Observer) -> Callable[[], None]:
         """Call `observer` after every change from now on; return a function that ends this."""
         self._observers.append(observer)
         return lambda: self._observers.remove(observer)
 
     def _notify(self, record: Record, *, present: bool) -> None:
+        if isinstance(record, RoleAssignment | RoleDefinition):
+            self._worked_out.clear()
         for observer in tuple(self._observers):
             observer(record, present)

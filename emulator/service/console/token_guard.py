@@ -1,7 +1,7 @@
 """Keeps access tokens out of guests: what looks like one is never typed, whether it is accepted or not.
 
-Clients send tokens as messages of their own: late, again, renewed, with "Bearer" before them, in two pieces. A guest
-that got one would echo it, and it would stand in the boot log.
+Clients send tokens as messages of their own: late, again, renewed, with "Bearer" before them, in two pieces. A
+guest that got one would echo it, and it would stand in the boot log.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class TokenGuard:
     def sift(self, data: bytes) -> bytes:
         """Return what is to be typed of a message; a piece of a token waits for the next message.
 
-        A piece that turns out to be none is typed with what follows. What looks like a whole token is not typed.
+        A piece that turns out to be none is typed with what follows; what looks like a whole token never is.
         """
         held, whole, self._held = self._held, self._whole, b""
         joins = bool(held) and (not whole or _PIECE.fullmatch(data) is not None)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from emulator.cloud.console_access import subscription_not_found
+from emulator.cloud.console_access import subscription_not_found, wrong_tenant
 from emulator.cloud.records import Principal, ResourceGroup, Subscription
 from emulator.cloud.resource_id import group_scope, subscription_scope
 from emulator.cloud.roles import is_allowed, sees_subscription
@@ -74,12 +74,7 @@ def require_subscription(service: Service, caller: Claims, subscription: str) ->
     if found is None:
         raise subscription_not_found(subscription)
     if found.tenant.lower() != caller.tenant.lower():
-        raise CloudError(
-            401,
-            "InvalidAuthenticationTokenTenant",
-            "The access token is from the wrong issuer. It must match the tenant associated with this"
-            " subscription.",
-        )
+        raise wrong_tenant()
     return found
 
 

@@ -1,8 +1,8 @@
 """Which connections may stay: those that nobody vouches for can't keep out the ones of known callers.
 
 A connection is a stranger's until a good token or signature came on it. Only so many strangers may be there:
-one more ends the oldest, whatever it is doing: its head, its body, or a link without a token. A known caller's
-connections are never ended for others; each caller has a number of its own.
+one more ends the oldest, whatever it is doing: its head, its body, or a link without a token. A known
+caller's connections are never ended for others; each caller has a number of its own.
 """
 
 from __future__ import annotations
