@@ -135,7 +135,7 @@ def first_records(options: ServiceOptions, store: Store | None) -> list[Record]:
         SpecError: the saved records or the configuration are wrong.
     """
     saved = store.load() if store is not None else []
-    if saved:
+    if store is not None and saved:
         _LOG.info(
             "%d records come from the state directory; those of the configuration are ignored", len(saved)
         )

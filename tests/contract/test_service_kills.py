@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import requests
@@ -48,10 +48,10 @@ class Caller:
     def vm(self, name: str) -> str:
         return f"{self.group}/providers/Microsoft.Compute/virtualMachines/{name}"
 
-    def see(self, path: str, *names: str) -> object:
+    def see(self, path: str, *names: str) -> Any:
         """Return a value in what is shown at `path`, or the status if no value is asked for."""
         answer = self("GET", path)
-        found = answer.json() if names else answer.status_code
+        found: Any = answer.json() if names else answer.status_code
         for name in names:
             found = found[name]
         return found

@@ -1,7 +1,7 @@
 """Keeps access tokens out of guests: what looks like one is never typed, whether it is accepted or not.
 
-Clients send tokens as messages of their own: late, again, renewed, with "Bearer" before them, in two pieces. A
-guest that got one would echo it, and it would stand in the boot log.
+Clients send tokens as messages of their own: late, again, renewed, with "Bearer" before, in two pieces.
+Guests would echo them, and they would stand in the boot log.
 """
 
 from __future__ import annotations
