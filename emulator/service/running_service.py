@@ -150,9 +150,11 @@ def first_records(options: ServiceOptions, store: Store | None) -> list[Record]:
 
 def finish_deletions(saved: list[Record], store: Store) -> Iterator[Record]:
     """Yield the records that stay, settled; a deletion that was accepted by a killed server is done now."""
-    doomed = [_place_of(record) for record in saved if _is_being_deleted(record)]
+    doomed = [record for record in saved if _is_being_deleted(record)]
+    groups = [record for record in doomed if isinstance(record, ResourceGroup)]
     for record in saved:
-        if any(is_within(_place_of(record), place) for place in doomed):
+        above = groups if isinstance(record, RoleAssignment) else doomed  # only a group takes its roles along
+        if any(is_within(_place_of(record), _place_of(one)) for one in above):
             store.observe(record, False)  # noqa: FBT003  # the shape of an Observer
         else:
             yield settle(record)

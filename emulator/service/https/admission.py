@@ -9,99 +9,74 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from starlette.requests import HTTPConnection
 
 from emulator.errors import CloudError
 
 CALLER_MAX = 400
-_SEAT = "seat"
+SEAT = "seat"
+"""Where a connection's seat is in its ASGI state."""
 
 
 class Admission:
     """All connections of one server, whose loop owns them."""
 
     def __init__(self) -> None:
-        self._strangers: dict[Seat, None] = {}
-        self._callers: Counter[str] = Counter()
+        self.strangers: dict[Seat, None] = {}
+        self.callers: Counter[str] = Counter()
 
-    def enter(self, state: dict[str, object], *, end: Callable[[], None], most: int) -> Seat:
-        """Return the seat of a new connection, after which there are at most `most` strangers.
-
-        Args:
-            state: the ASGI state of the connection's requests, in which `vouch` finds the seat.
-            end: ends the connection.
-            most: the limit; with 0 the new connection itself is ended.
-        """
-        seat = Seat(self, end)
-        state[_SEAT] = seat
-        self._strangers[seat] = None
-        while len(self._strangers) > most:
-            oldest = next(iter(self._strangers))
-            del self._strangers[oldest]
+    def enter(self, state: dict[str, Any], *, end: Callable[[], None], most: int) -> Seat:
+        """Return the seat of a new connection, also in `state`; more strangers than `most` are ended."""
+        seat = state[SEAT] = Seat(self, end)
+        self.strangers[seat] = None
+        while len(self.strangers) > most:
+            oldest = next(iter(self.strangers))
+            del self.strangers[oldest]
             oldest.end()
         return seat
 
-    def know(self, seat: Seat, caller: str) -> None:
-        """Count `seat` as one of `caller`'s from now on; the first caller on a connection is the one.
+
+class Seat:
+    """One connection; `end` ends it, and whoever takes the connection over replaces that."""
+
+    def __init__(self, admission: Admission, end: Callable[[], None]) -> None:
+        self.end = end
+        self._admission = admission
+        self._caller: str | None = None
+
+    def know(self, caller: str) -> None:
+        """Count this as a connection of `caller` from now on, unless somebody vouched for it before.
 
         Raises:
             CloudError: 429; that caller has too many connections already.
         """
-        if seat not in self._strangers:
+        if self not in self._admission.strangers:
             return
-        if self._callers[caller] >= CALLER_MAX:
+        if self._admission.callers[caller] >= CALLER_MAX:
             raise CloudError(
                 429, "TooManyRequests", f"This caller has {CALLER_MAX} connections open; close some first."
             )
-        del self._strangers[seat]
-        self._callers[caller] += 1
-        seat.caller = caller
-
-    def leave(self, seat: Seat) -> None:
-        """Forget a connection that has ended."""
-        self._strangers.pop(seat, None)
-        if seat.caller is not None:
-            self._callers.subtract([seat.caller])
-            if not self._callers[seat.caller]:
-                del self._callers[seat.caller]
-            seat.caller = None
-
-
-class Seat:
-    """One connection among all.
-
-    Attributes:
-        end: ends the connection; whoever takes the connection over replaces it.
-        caller: who vouched for it; None while it is a stranger's.
-    """
-
-    def __init__(self, admission: Admission, end: Callable[[], None]) -> None:
-        self.end = end
-        self.caller: str | None = None
-        self._admission = admission
-
-    def know(self, caller: str) -> None:
-        """See `Admission.know`."""
-        self._admission.know(self, caller)
+        del self._admission.strangers[self]
+        self._admission.callers[caller] += 1
+        self._caller = caller
 
     def leave(self) -> None:
-        """See `Admission.leave`."""
-        self._admission.leave(self)
-
-
-def seat_of(state: object) -> Seat | None:
-    """Return the seat in the ASGI state of a connection; a test client's has none."""
-    seat = state.get(_SEAT) if isinstance(state, dict) else None
-    return seat if isinstance(seat, Seat) else None
+        """Forget this connection, which has ended."""
+        self._admission.strangers.pop(self, None)
+        if self._caller is not None:
+            self._admission.callers[self._caller] -= 1
+            self._admission.callers += Counter()  # without those that have none left
+            self._caller = None
 
 
 def vouch(connection: HTTPConnection, caller: str) -> None:
     """Note that `caller` has shown who it is on the connection of a request or WebSocket.
 
     Raises:
-        CloudError: 429; that caller has too many connections already.
+        CloudError: as `Seat.know`.
     """
-    seat = seat_of(connection.scope.get("state"))
+    seat = connection.scope.get("state", {}).get(SEAT)  # a test client's connections have none
     if seat is not None:
         seat.know(caller)

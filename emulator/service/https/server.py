@@ -18,7 +18,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from emulator.cloud.settings import require_public_host
 from emulator.errors import LabError, SpecError, StateError
-from emulator.service.https.admission import Admission, Seat, seat_of
+from emulator.service.https.admission import SEAT, Admission, Seat
 from emulator.service.https.tls import is_loopback
 
 HEAD_MAX = 65_536
@@ -122,19 +122,14 @@ class BoundedHttp(HttpToolsProtocol):
 class BoundedLink(WebSocketsSansIOProtocol):
     """One connection after its upgrade."""
 
-    _seat: Seat | None
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection's seat over."""
         super().connection_made(transport)
-        self._seat = seat_of(self.app_state)
-        if self._seat is not None:
-            self._seat.end = self._end
+        self.app_state[SEAT].end = self._end
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the seat back."""
-        if self._seat is not None:
-            self._seat.leave()
+        self.app_state[SEAT].leave()
         super().connection_lost(exc)
 
     def _end(self) -> None:

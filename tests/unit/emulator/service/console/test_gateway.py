@@ -1,13 +1,14 @@
 """The gateway frame by frame (docs/facts/azure.md 3), over the whole application with guests in memory."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
-from emulator.cloud.records import RoleAssignment, VirtualMachine
+from emulator.cloud.records import Principal, RoleAssignment, VirtualMachine
 from emulator.cloud.settings import Fault, Settings
 from emulator.errors import ControlError
 from emulator.service.console.gateway import FIRST_FRAME, NOT_TRUSTED
@@ -444,6 +445,18 @@ def test_admin_command_needs_a_token_and_a_known_name(client, service):
 
 
 # -- ttylab's own links ----------------------------------------------------------------------------
+
+
+def test_raw_link_is_not_for_another_tenant_whatever_roles_it_has(client, service):
+    app = next(one for one in service.cloud.all(Principal) if one.name == "app")
+    service.cloud.put(replace(app, tenant="99999999-0000-0000-0000-000000000009"))
+    path = f"/ttylab/links{demo_vm_id('linux1')}"
+    with (
+        pytest.raises(WebSocketDenialResponse) as refused,
+        client.websocket_connect(path, headers=bearer(service)),
+    ):
+        pass
+    assert refused.value.status_code == 401
 
 
 def test_raw_link_types_no_token(client, service):

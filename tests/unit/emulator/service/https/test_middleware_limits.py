@@ -12,6 +12,7 @@ from emulator.service.https.middleware import (
     HostGuard,
     Observation,
     ResponseHeaders,
+    SavedFirst,
     host_of,
     hosts_of,
     route_of,
@@ -31,7 +32,7 @@ async def echo(scope, receive, send) -> None:
     await PlainTextResponse(message.get("body", b""))(scope, receive, send)
 
 
-def ask(app, messages, headers=(), kind: str = "http"):
+def ask(app, messages, headers=(), kind: str = "http", method: str = "POST"):
     """Return what `app` sends for a request whose client says `messages` and then nothing more."""
     sent = []
     waiting: Iterator[dict] = iter(messages)
@@ -44,7 +45,7 @@ def ask(app, messages, headers=(), kind: str = "http"):
     async def send(message: dict) -> None:
         sent.append(message)
 
-    scope = {"type": kind, "method": "POST", "path": "/x", "headers": list(headers)}
+    scope = {"type": kind, "method": method, "path": "/x", "headers": list(headers)}
     asyncio.run(app(scope, receive, send))
     return sent
 
@@ -152,3 +153,13 @@ def test_metrics_watch_shows_what_it_reads() -> None:
     metrics = Metrics()
     metrics.watch("ttylab_things", "Things.", lambda: 7)
     assert b"ttylab_things 7.0" in metrics.render()
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("PUT", 503), ("DELETE", 503), ("POST", 503)])
+def test_change_that_is_not_saved_is_not_acknowledged(method: str, status: int) -> None:
+    async def saved() -> None:
+        raise CloudError(503, "ServiceUnavailable", "disk full")
+
+    sent = ask(SavedFirst(echo, saved=saved, answer=answer), [part(b"abc")], method=method)
+    assert [one["type"] for one in sent] == ["http.response.start", "http.response.body"]
+    assert (sent[0]["status"], b"abc" in sent[1]["body"]) == (status, status == 200)
