@@ -39,7 +39,7 @@ def create_app(service: Service) -> FastAPI:
         endpoint=service.endpoint,
         metrics=service.metrics,
         answer=lambda error: error_response(error, service.endpoint),
-        saved=service.saved,
+        saving=service.saving,
     )
     return app
 

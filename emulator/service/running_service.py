@@ -34,11 +34,12 @@ from emulator.fleet.machine_fleet import open_fleet
 from emulator.fleet.machine_guest import PowerChange
 from emulator.images.catalog import load_catalog
 from emulator.service.app import create_app
-from emulator.service.core.context import Service, nothing_to_save
+from emulator.service.core.context import Service
 from emulator.service.https.server import BoundSocket, bind, open_server
 from emulator.service.https.tls import Authority, open_authority, server_context
 from emulator.service.parts.links import Links
 from emulator.service.parts.operations import ActivityLog, Operations
+from emulator.service.parts.saving import Saving
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.sign_in import SignIn
 from emulator.service.parts.tokens import BlobSigner, TokenDesk, TokenKey
@@ -231,7 +232,7 @@ def _assemble(
         sign_in=SignIn(identity_header=settings.identity_header or secrets.token_urlsafe(24)),
         faults=Faults(settings),
         troubles=lambda: [store.trouble] if store is not None and store.trouble else [],
-        saved=nothing_to_save if store is None else store.saved,
+        saving=store or Saving(),
         ca_pem=authority.pem,
     )
     service.metrics.watch("ttylab_links_open", "WebSockets that are open.", lambda: len(service.links))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias, cast
@@ -22,13 +22,10 @@ from emulator.fleet.guest import Fleet
 from emulator.service.parts.links import Links
 from emulator.service.parts.metrics import Metrics
 from emulator.service.parts.operations import ActivityLog, Operations
+from emulator.service.parts.saving import Saving
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.sign_in import SignIn
 from emulator.service.parts.tokens import BlobSigner, TokenDesk
-
-
-async def nothing_to_save() -> None:
-    """Return at once, as a service does that keeps its records in memory only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +48,7 @@ class Service:
         sign_in: the state of sign-in between requests.
         metrics: the counters.
         troubles: returns the reasons why state can't be saved; empty while it can.
-        saved: returns when all changes are saved, or raises the CloudError to answer with.
+        saving: tells when changes are saved.
         ca_pem: certificate of the authority that signed the endpoint's certificate.
     """
 
@@ -70,7 +67,7 @@ class Service:
     links: Links = field(default_factory=Links)
     metrics: Metrics = field(default_factory=Metrics)
     troubles: Callable[[], list[str]] = list
-    saved: Callable[[], Awaitable[None]] = nothing_to_save
+    saving: Saving = field(default_factory=Saving)
     ca_pem: bytes = b""
 
 

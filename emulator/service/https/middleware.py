@@ -10,7 +10,7 @@ import ipaddress
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator.errors import CloudError
 from emulator.service.https.tls import LOCAL_NAMES
 from emulator.service.parts.metrics import Metrics
+from emulator.service.parts.saving import Saving
 
 BODY_MAX = 2**20
 BODY_S = 30.0
@@ -103,14 +104,15 @@ class BodyLimit:
 
 
 class SavedFirst:
-    """Answers a request that may change something only once its changes are saved, or says that they are not.
+    """Answers a request that changes something only once that is saved, or says that it is not.
 
-    A read waits for nothing: whatever it shows of a change was either acknowledged or is not yet.
+    A repeated PUT, PATCH or DELETE may change nothing and still waits for what it repeats. A read waits for
+    nothing, nor does a POST without a change: sign-in and consoles work while a disk is full.
     """
 
-    def __init__(self, app: ASGIApp, *, saved: Callable[[], Awaitable[None]], answer: ErrorForm) -> None:
+    def __init__(self, app: ASGIApp, *, saving: Saving, answer: ErrorForm) -> None:
         self._app = app
-        self._saved = saved
+        self._saving = saving
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,13 +120,14 @@ class SavedFirst:
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
-        replaced = False
+        replaced, noted = False, self._saving.noted()
 
         async def send_saved(message: Message) -> None:
             nonlocal replaced
-            if message["type"] == "http.response.start":
+            changes = scope["method"] != "POST" or self._saving.noted() != noted
+            if message["type"] == "http.response.start" and changes:
                 try:
-                    await self._saved()
+                    await self._saving.saved()
                 except CloudError as error:
                     replaced = True
                     await self._answer(error)(scope, receive, send)
@@ -204,10 +207,10 @@ _LOG = logging.getLogger(__name__)
 
 
 def add_middlewares(
-    app: FastAPI, *, endpoint: str, metrics: Metrics, answer: ErrorForm, saved: Callable[[], Awaitable[None]]
+    app: FastAPI, *, endpoint: str, metrics: Metrics, answer: ErrorForm, saving: Saving
 ) -> None:
     """Put the middlewares around `app`; the last one added sees a request first."""
-    app.add_middleware(SavedFirst, saved=saved, answer=answer)
+    app.add_middleware(SavedFirst, saving=saving, answer=answer)
     app.add_middleware(BodyLimit, answer=answer)
     app.add_middleware(HostGuard, hosts=hosts_of(endpoint), answer=answer)
     app.add_middleware(Observation, metrics=metrics)

@@ -107,8 +107,9 @@ class Operations:
         )
         self._operations[operation.id] = operation
         self._busy.update(dict.fromkeys(operation.resources, operation))
-        while len(self._operations) > OPERATIONS_MAX:
-            self._operations.popitem(last=False)
+        own = [one for one in self._operations.values() if one.subscription == operation.subscription]
+        for one in [one for one in own if one.ended is not None][: max(0, len(own) - OPERATIONS_MAX)]:
+            del self._operations[one.id]
         task = asyncio.create_task(self._run(operation, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -15,7 +15,7 @@ from emulator.cloud.resource_id import ResourceId
 from emulator.cloud.settings import Fault, Settings
 from emulator.errors import CloudError
 
-KEPT_MAX = 10_000
+OWN_MAX = 1000
 ANSWERS_MAX = 32
 
 
@@ -70,7 +70,10 @@ class Sessions:
         self._connecting: set[str] = set()
 
     def open(self, vm: ResourceId, *, principal: str, now: datetime) -> ConsoleSession:
-        """Return a new session; the oldest is dropped when there are too many."""
+        """Return a new session; the oldest of `principal` is dropped when it has too many."""
+        own = [one.id for one in self._sessions.values() if one.principal == principal]
+        for one in own[: max(0, len(own) + 1 - OWN_MAX)]:
+            del self._sessions[one]
         session_id = str(uuid.uuid4())
         session = ConsoleSession(
             id=session_id,
@@ -80,8 +83,6 @@ class Sessions:
             expires=now + self._lifetime,
         )
         self._sessions[session_id] = session
-        while len(self._sessions) > KEPT_MAX:
-            self._sessions.popitem(last=False)
         return session
 
     def find(self, container: str, session_id: str, *, now: datetime) -> ConsoleSession:

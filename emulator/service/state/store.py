@@ -21,9 +21,10 @@ from typing import Any, TypeAlias, get_args
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
-from emulator.cloud.records import Cloud, Record, RoleDefinition
+from emulator.cloud.records import ActivityEvent, Cloud, Record, RoleDefinition
 from emulator.errors import CloudError, LabError, SpecError, StateError
 from emulator.files import PRIVATE, make_private_directory, write_whole
+from emulator.service.parts.saving import Saving
 from emulator.service.parts.tokens import TokenKey
 
 KINDS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record)}
@@ -139,7 +140,7 @@ def hold_state_directory(path: Path) -> Iterator[StateDirectory]:
         lock.release()
 
 
-class Store:
+class Store(Saving):
     """The records of a cloud on disk; changes are written in batches, on a thread.
 
     What `saved` has returned for survives a kill of the process, and a loss of power as far as the disk keeps
@@ -182,15 +183,15 @@ class Store:
         if isinstance(record, RoleDefinition) and record.built_in:
             return  # they are part of the program
         self._changes[type(record).__name__, record.key.lower()] = record if present else None
-        self._noted += 1
+        self._noted += not isinstance(record, ActivityEvent)  # which tells of what was done and does nothing
         self._wake.set()
 
-    async def saved(self) -> None:
-        """Return when every change noted so far is on disk; `run` must be running.
+    def noted(self) -> int:
+        """See `Saving`."""
+        return self._noted
 
-        Raises:
-            CloudError: 503; they can't be written now. They stay made, and are written later.
-        """
+    async def saved(self) -> None:
+        """See `Saving`; `run` must be running."""
         wanted = self._noted
         while self._written < wanted:
             await self._flushed.wait()

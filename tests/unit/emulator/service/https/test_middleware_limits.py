@@ -19,6 +19,7 @@ from emulator.service.https.middleware import (
     shown_path,
 )
 from emulator.service.parts.metrics import Metrics
+from emulator.service.parts.saving import Saving
 
 LENGTH = [(b"content-length", b"6")]
 
@@ -155,11 +156,23 @@ def test_metrics_watch_shows_what_it_reads() -> None:
     assert b"ttylab_things 7.0" in metrics.render()
 
 
-@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("PUT", 503), ("DELETE", 503), ("POST", 503)])
-def test_change_that_is_not_saved_is_not_acknowledged(method: str, status: int) -> None:
-    async def saved() -> None:
+class FullDisk(Saving):
+    def __init__(self, *noted: int) -> None:
+        self._noted = iter(noted)
+
+    def noted(self) -> int:
+        return next(self._noted)
+
+    async def saved(self) -> None:
         raise CloudError(503, "ServiceUnavailable", "disk full")
 
-    sent = ask(SavedFirst(echo, saved=saved, answer=answer), [part(b"abc")], method=method)
+
+@pytest.mark.parametrize(
+    ("method", "noted", "status"),
+    [("GET", 1, 200), ("PUT", 1, 503), ("DELETE", 1, 503), ("POST", 1, 200), ("POST", 2, 503)],
+)
+def test_change_that_is_not_saved_is_not_acknowledged(method: str, noted: int, status: int) -> None:
+    saving = FullDisk(1, noted, noted, noted)
+    sent = ask(SavedFirst(echo, saving=saving, answer=answer), [part(b"abc")], method=method)
     assert [one["type"] for one in sent] == ["http.response.start", "http.response.body"]
     assert (sent[0]["status"], b"abc" in sent[1]["body"]) == (status, status == 200)
