@@ -117,6 +117,7 @@ def _start_record(config: pytest.Config) -> None:
     recorder = RunRecorder(
         run_dir=run_dir,
         workers=max(1, len(config.getoption("tx", []) or [])),
+        time_scale=config.getoption("time_scale"),
         version=version("ttylab"),
         matrices=tuple(usable_matrix(path) for path in _asked_matrices(config)),
     )

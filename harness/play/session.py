@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pexpect.spawnbase import SpawnBase
 
-from emulator.clock import Deadline
+from emulator.clock import Clock, Deadline
 from emulator.console.channel import Channel
 from emulator.console.marks import Mark, MarkKind
 from emulator.console.transcript import Transcript
@@ -40,6 +40,8 @@ FIFO_BYTES = 16
 """What a 16550 holds: if more than that is unechoed, some may be lost."""
 ECHO_S = 5.0
 """Seconds that an echo may take; it usually takes milliseconds."""
+ANSWERS_S = 2.0
+"""Seconds for which a guest that has written something counts as still answering."""
 
 _BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|\x1b\[[0-9;?]*[A-Za-z])*"
 """What a line editor may put between two echoed bytes where the line wraps (readline: space and CR)."""
@@ -190,7 +192,8 @@ class Session:
             return None if mark is not None and alarm is not None and alarm.start < mark.offset else mark
 
         awaited = " or ".join(sorted(names))
-        return self.wait(look, deadline, doing=f"awaiting {awaited}", missed=self.missing(awaited))
+        missed = self.missing(awaited, deadline.clock)
+        return self.wait(look, deadline, doing=f"awaiting {awaited}", missed=missed)
 
     def send(self, data: bytes, deadline: Deadline, *, echo: bool = True) -> None:
         """Type `data`, no faster than a UART takes it.
@@ -256,21 +259,33 @@ class Session:
             self.raise_alarm(doing)
         raise missed(moment.closed)
 
-    def missing(self, awaited: str) -> Callable[[str | None], Exception]:
-        """Return the `missed` of a `wait` for `awaited` that begins now."""
-        began = self.transcript.now()
+    def missing(self, awaited: str, clock: Clock) -> Callable[[str | None], Exception]:
+        """Return the `missed` of a `wait` for `awaited` that begins now, measured with `clock`."""
+        began, since = clock.monotonic(), self.transcript.now()
 
         def missed(closed: str | None) -> Exception:
             if closed is not None:
                 return ConsoleClosed(f"{self._where()}: awaited {awaited}, but the console ended: {closed}")
-            error = ExpectTimeout(
-                f"{self._where()}: awaited {awaited}, which did not come"
-                f" in {self.transcript.now() - began:.1f} s; last came {show_tail(self.transcript, 1)!r}"
-            )
-            error.add_note(show_tail(self.transcript, 15))
-            return error
+            seconds = clock.monotonic() - began
+            return self.late(f"awaited {awaited}, which did not come in {seconds:.1f} s", since)
 
         return missed
+
+    def late(self, says: str, since: float, *, note: str = "") -> ExpectTimeout:
+        """Return the error about a time that is over, with what came last.
+
+        It says so if the guest still answers: its last output came no more than ANSWERS_S ago, and after
+        `since`, when the wait began, in seconds from the transcript's epoch.
+        """
+        last = self.transcript.chunks[-1].at if self.transcript.chunks else since
+        ago = self.transcript.now() - last
+        answers = last > since and ago <= ANSWERS_S
+        says += f"; last came {show_tail(self.transcript, 1)!r}"
+        if answers:
+            says += f", {ago:.1f} s ago: the time was over while the guest still answers"
+        error = ExpectTimeout(f"{self._where()}: {says}", answers=answers)
+        error.add_note(note or show_tail(self.transcript, 15))
+        return error
 
     def _expect(
         self, wanted: list[re.Pattern[bytes]], deadline: Deadline, *, view: View, awaited: str
@@ -319,7 +334,7 @@ class _CursorSpawn(_BytesSpawn):
         self._deadline = deadline
         self._view = view
         self._doing = f"awaiting {awaited}"
-        self._missed = session.missing(awaited)
+        self._missed = session.missing(awaited, deadline.clock)
         self._last: int | None = None
         session.listener.update()
         self._seen = session.seen(view)

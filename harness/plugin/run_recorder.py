@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import secrets
@@ -14,6 +15,7 @@ import pytest
 
 from emulator.clock import SYSTEM_CLOCK, Clock, utc_now
 from emulator.errors import EmulatorError
+from emulator.machine.host import host_load
 from emulator.values import dump_json
 from harness.cells.cell import Cell
 from harness.cells.matrix import Matrix
@@ -54,6 +56,7 @@ class RunRecorder:
         selected: ids of the cells to run.
         died: message for each cell whose worker died, by cell id.
         interrupted: whether the run was ended by hand.
+        time_scale: factor on every wait that the user asked for.
     """
 
     run_dir: Path
@@ -64,13 +67,16 @@ class RunRecorder:
     selected: set[str] = field(default_factory=set)
     died: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
+    time_scale: float = 1.0
     _started: float = 0.0
     _started_utc: str = ""
+    _load: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Note when the run began."""
         self._started = self.clock.monotonic()
         self._started_utc = utc_now().isoformat(timespec="seconds")
+        self._load = host_load()
 
     def result(self) -> RunResult:
         """Return the run so far, with every selected cell, even one whose worker died.
@@ -86,7 +92,8 @@ class RunRecorder:
             duration_s=round(self.clock.monotonic() - self._started, 3),
             matrix=" + ".join(matrix.name for matrix in self.matrices),
             ttylab=self.version,
-            host=host_facts(),
+            host=host_facts(load=self._load)
+            | {"time_scale": self.time_scale, "slowdown": max((one.slowdown for one in cells), default=1.0)},
             workers=self.workers,
             interrupted=self.interrupted,
             excluded=tuple(
@@ -123,10 +130,13 @@ class RunRecorder:
         return lost_cell(cell, scenario, self.run_dir, message=message, repro=repro_of(cell, port))
 
 
-def host_facts() -> dict[str, object]:
-    """Return what a report says about the machine it was made on."""
+def host_facts(*, load: Sequence[float]) -> dict[str, object]:
+    """Return what a report says about the machine it was made on, whose load was `load` at first."""
     uname = platform.uname()
     return {
+        "cpus": len(os.sched_getaffinity(0)),
+        "load_before": list(load),
+        "load_after": list(host_load()),
         "system": f"{uname.system} {uname.release}",
         "machine": uname.machine,
         "python": platform.python_version(),

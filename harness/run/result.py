@@ -37,6 +37,7 @@ class Circumstances:
         start: how the machine began: booted, or forked from which snapshot.
         shares: what a fork has in common with every other fork of its snapshot.
         repro: the command that does the same again; empty: `ttylab repro` and the cell.
+        slowdown: how many times longer than usual its waits were.
     """
 
     started_utc: str
@@ -52,6 +53,7 @@ class Circumstances:
     start: str = "booted"
     shares: Sequence[str] = ()
     repro: str = ""
+    slowdown: float = 1.0
 
 
 def broken(message: str) -> Verdict:
@@ -113,6 +115,7 @@ def cell_result(
         target=around.target,
         start=around.start,
         shares=tuple(around.shares),
+        slowdown=around.slowdown,
     )
 
 
