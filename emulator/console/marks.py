@@ -20,6 +20,10 @@ class MarkKind(StrEnum):
     LAB = "lab"  # about the lab itself: truncated, stalled
 
 
+STOPPED = "stopped"
+"""The lab's mark where somebody else stopped the guest's CPUs or QEMU's process, or QEMU did so itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """One point on the timeline.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline, FairClock
 from emulator.console.marks import Mark, MarkKind, boot_starts
-from emulator.errors import EmulatorError
+from emulator.errors import EmulatorError, LabError
 from emulator.sac.image import read_sac_dump
 from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.session import Session
@@ -123,6 +123,8 @@ _RESTARTS = frozenset({Button.RESET, Button.POWER_OFF, Button.POWER_ON})
 _SETTLE_S = 0.3
 """Seconds of silence after which a dying guest's output counts as complete."""
 _SETTLE_MOST_S = 2.0
+_NOTICE_S = 0.6
+"""Seconds after which the lab has noticed that somebody stopped QEMU."""
 DELAYED = "delayed"
 """Name of the mark in a step that was delayed."""
 
@@ -163,7 +165,7 @@ class Player:
         limit = Deadline.after(self.time_limit_s * self.time_scale, self.clock)
         for index, step in enumerate(self.scenario.steps):
             if not self._play_step(index, step, guest, limit):
-                session.wait_quiet(_SETTLE_S, Deadline.after(_SETTLE_MOST_S, self.clock))
+                session.wait_quiet(_SETTLE_S, Deadline.after(_SETTLE_MOST_S, self.clock), armed=False)
                 return
 
     def _play_step(self, index: int, step: Step, guest: Guest, limit: Deadline) -> bool:
@@ -185,9 +187,21 @@ class Player:
                 detail |= self._perform(step, guest, limit.sooner(step.within_s * self.time_scale))
                 guest.session.check()
         except (GuestError, Unsupported, EmulatorError) as error:
-            detail |= _blame(share.excuse(error) or error)
+            fault = self._find_fault(error, guest.session)
+            detail |= _blame(share.excuse(fault) or fault)
         transcript.mark(MarkKind.STEP, "end", detail)
         return detail["outcome"] == "done"
+
+    def _find_fault(self, error: Exception, session: Session) -> Exception:
+        """Return what ended a step: a fault of the lab that is noticed only now, or `error`."""
+        if _find_timeout(error) is not None:
+            try:
+                session.wait_quiet(_NOTICE_S, Deadline.after(_NOTICE_S, self.clock))
+            except LabError as fault:
+                return fault
+            except GuestError:  # it died when its time was over already
+                return error
+        return error
 
     def _perform(self, step: Step, guest: Guest, deadline: Deadline) -> dict[str, object]:
         match step:

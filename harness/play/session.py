@@ -12,12 +12,12 @@ from pexpect.spawnbase import SpawnBase
 
 from emulator.clock import Clock, Deadline
 from emulator.console.channel import Channel
-from emulator.console.marks import Mark, MarkKind
+from emulator.console.marks import Mark
 from emulator.console.transcript import Transcript
-from emulator.errors import ConsoleClosed, MachineGone, StateError
+from emulator.errors import ConsoleClosed, LabError, MachineGone, StateError
 from emulator.guest_text.printable import escape
 from emulator.guest_text.records import UserView, held_tail
-from harness.play.alarms import GONE, OFF, RESET, SHUTDOWN, Listener
+from harness.play.alarms import GONE, OF_THE_LAB, OFF, RESET, SHUTDOWN, Listener, is_signal
 from harness.play.views import PlainView
 from harness.scenario.errors import Alarm, ExpectTimeout, GuestDied, GuestLeft
 from harness.scenario.steps import View
@@ -187,7 +187,7 @@ class Session:
         """
 
         def look(_: Moment) -> Mark | None:
-            mark = next((m for m in self.transcript.marks_since(since) if _is_signal(m, names)), None)
+            mark = next((m for m in self.transcript.marks_since(since) if is_signal(m, names)), None)
             alarm = self.listener.first_unexpected(self.allowed)
             return None if mark is not None and alarm is not None and alarm.start < mark.offset else mark
 
@@ -220,12 +220,23 @@ class Session:
         """Type `line` and Enter; raises as `send`."""
         self.send(line + b"\r", deadline, echo=echo)
 
-    def wait_quiet(self, seconds: float, deadline: Deadline) -> bool:
-        """Wait until the guest has written nothing for `seconds`; False if the deadline comes first."""
+    def wait_quiet(self, seconds: float, deadline: Deadline, *, armed: bool = True) -> bool:
+        """Wait until the guest has written nothing for `seconds`; False if the deadline comes first.
+
+        Raises:
+            GuestDied, MachineGone: as `check`, unless it is not `armed`.
+        """
+
+        def is_quiet_now() -> bool:
+            if armed:
+                self.listener.update()
+                self.raise_alarm("awaiting silence")
+            return len(self.transcript) == size
+
         while True:
             size, pause = len(self.transcript), Deadline.after(seconds, deadline.clock)
             moments = watch_changes(self.transcript, deadline.sooner(seconds))
-            is_quiet = all(len(self.transcript) == size for _ in moments)
+            is_quiet = all(is_quiet_now() for _ in moments)
             if is_quiet and (pause.expired() or self.transcript.closed is not None):
                 return True
             if deadline.expired():
@@ -423,16 +434,12 @@ def _echo_of(run: bytes) -> bytes | None:
     return _SOME_ECHO.join(shown) + (_SOME_ECHO + rb"\s*?\r\n" if run[-1:] in b"\r\n" else b"")
 
 
-def _is_signal(mark: Mark, names: frozenset[str]) -> bool:
-    return mark.name in names and mark.kind in {MarkKind.QMP, MarkKind.MACHINE}
-
-
 def _death(alarm: Alarm, message: str, transcript: Transcript) -> Exception:
-    left = alarm.name in {RESET, SHUTDOWN, OFF}
-    error: Exception = (
-        MachineGone(message)
-        if alarm.name == GONE
-        else (GuestLeft if left else GuestDied)(message, alarm=alarm)
-    )
+    error: Exception
+    if alarm.name in OF_THE_LAB:
+        error = MachineGone(message) if alarm.name == GONE else LabError(message)
+    else:
+        left = alarm.name in {RESET, SHUTDOWN, OFF}
+        error = (GuestLeft if left else GuestDied)(message, alarm=alarm)
     error.add_note(show_tail(transcript, 15))
     return error
