@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Container
 
-from emulator.console.marks import STOPPED, Mark, MarkKind, boot_starts
+from emulator.console.marks import FAR_END_GONE, STOPPED, Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
 from emulator.guest_text.records import RecordSplitter, UserView
 from harness.play.views import PlainView
@@ -33,7 +33,7 @@ _ALARMS = {
         "BLOCK_IO_ERROR": DISK,
     },
     MarkKind.MACHINE: {"off": OFF, "gone": GONE},
-    MarkKind.LAB: {"far-end-gone": GONE, STOPPED: HALTED, "qmp-lost": GONE},
+    MarkKind.LAB: {FAR_END_GONE: GONE, STOPPED: HALTED, "qmp-lost": GONE},
 }
 NAMES = frozenset(name for names in _ALARMS.values() for name in names.values())
 """Names of the alarms that marks raise; a step may allow them as it may allow signatures."""

@@ -225,18 +225,21 @@ class Session:
 
         Raises:
             GuestDied, MachineGone: as `check`, unless it is not `armed`.
+            ConsoleClosed: the transcript ended, unless it is not `armed`: nothing is known of a guest then.
         """
 
-        def is_quiet_now() -> bool:
+        def is_quiet_now(moment: Moment) -> bool:
             if armed:
                 self.listener.update()
                 self.raise_alarm("awaiting silence")
+            if armed and moment.closed is not None:
+                raise self.missing("silence", deadline.clock)(moment.closed)
             return len(self.transcript) == size
 
         while True:
             size, pause = len(self.transcript), Deadline.after(seconds, deadline.clock)
             moments = watch_changes(self.transcript, deadline.sooner(seconds))
-            is_quiet = all(is_quiet_now() for _ in moments)
+            is_quiet = all(map(is_quiet_now, moments))
             if is_quiet and (pause.expired() or self.transcript.closed is not None):
                 return True
             if deadline.expired():

@@ -22,7 +22,7 @@ from harness.azure.virtual_machine import AzureVm, Power, VmCommand
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED, EXIT_REFUSED
 from harness.terminal.escape_menu import EscapeMenu, MenuAct, MenuRequest, SysRqKey, help_text
-from harness.terminal.terminal import greet, kept_modes, raw_terminal, write_all
+from harness.terminal.terminal import greet, kept_modes, raw_terminal, read_input, write_all
 
 CONNECT_S = 60.0
 INPUT_S = 60.0
@@ -211,7 +211,7 @@ class ServiceTerminal:
             if self._wake_out in ready:
                 with suppress(BlockingIOError):
                     os.read(self._wake_out, _SIZE)
-            if self._stdin in ready and not self._type(os.read(self._stdin, _SIZE), link):
+            if self._stdin in ready and not self._type(read_input(self._stdin), link):
                 return _Leave.USER
 
     def _reason_to_leave(self, link: ConsoleLink) -> _Leave | None:
