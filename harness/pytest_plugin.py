@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from emulator.places import RESULTS
-from harness.plugin.process import InterruptibleTests, is_held_back
+from harness.plugin.process import Ending, InterruptibleTests, is_held_back
 
 pytest_plugins = ("harness.plugin.fixtures",)
 
@@ -60,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{tag.replace('-', '_')}: cells of scenarios with this tag")
     if is_worker(config) and is_held_back():
         config.pluginmanager.register(InterruptibleTests(), "ttylab-interrupts")
+        Ending().arm_worker()
     if not is_worker(config) and _asked_matrices(config):
         _start_record(config)
 

@@ -6,14 +6,16 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
+import psutil
 import pytest
 
-from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_USAGE
+from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_SIGNAL, EXIT_USAGE
 
 SCRATCH = "tmp"
 """Directory within the run's for pytest's temporary files, which would otherwise stay in the user's /tmp."""
@@ -34,17 +36,22 @@ def become_pytest(arguments: list[str], *, run_dir: Path) -> NoReturn:
 def main(run_dir: Path, arguments: list[str]) -> int:
     """Run pytest and return ttylab's exit code; a run that got as far as a cell has reported its own end."""
     scratch = run_dir / SCRATCH
+    ended = Ending()
     try:
+        ended.arm_controller()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
         run_dir.mkdir(parents=True, exist_ok=True)
         code = pytest.main([f"--basetemp={scratch}", f"--run-dir={run_dir}", *arguments])
     except KeyboardInterrupt:  # while it starts, or a second one while it ends
         sys.stderr.write("\nttylab: interrupted; `ttylab gc` removes what may be left\n")
-        return EXIT_INTERRUPTED
+        return ended.code or EXIT_INTERRUPTED
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         with suppress(OSError):  # it is not empty
             run_dir.rmdir()
+    if ended.code:
+        sys.stderr.write(f"\nttylab: ended by signal {ended.code - EXIT_SIGNAL}\n")
+        return ended.code
     if code == pytest.ExitCode.INTERRUPTED:
         sys.stderr.write("\nttylab: interrupted before the first cell\n")
     return ttylab_code(int(code))
@@ -54,6 +61,59 @@ def ttylab_code(code: int) -> int:
     """Translate pytest's exit code; those that RecordHooks set are ttylab's already."""
     ours = {code: code for code in (0, 1, EXIT_INTERRUPTED)}
     return {**ours, 2: EXIT_INTERRUPTED, 4: EXIT_USAGE, 5: EXIT_USAGE}.get(code, EXIT_BROKEN)
+
+
+class Ending:
+    """SIGTERM and SIGHUP (a closed window) end a run as Ctrl-C does, once: machines are closed, results kept.
+
+    Attributes:
+        code: the exit code for the signal that came; 0 before.
+    """
+
+    def __init__(self) -> None:
+        self.code = 0
+        self._interrupted = False
+
+    def arm_controller(self) -> None:
+        """Pass the end on to the workers, which a signal to this process alone does not reach."""
+        self._arm(self._end_run)
+
+    def arm_worker(self) -> None:
+        """Take whichever signal comes first for Ctrl-C, and no second one, which would disturb the end."""
+        signal.signal(signal.SIGINT, self._interrupt)
+        self._arm(lambda *_: os.kill(os.getpid(), signal.SIGINT))  # held back as that is
+
+    @staticmethod
+    def _arm(handler: Callable[[int, FrameType | None], None]) -> None:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # under nohup it is ignored, and stays so
+                signal.signal(number, handler)
+
+    def _end_run(self, number: int, _: FrameType | None) -> None:
+        if self.code:
+            return
+        self.code = EXIT_SIGNAL + number
+        if number == signal.SIGHUP:
+            _leave_terminal()
+        for child in psutil.Process().children():
+            with suppress(psutil.Error):
+                if child.exe() == psutil.Process().exe():
+                    child.send_signal(signal.SIGINT)
+        raise KeyboardInterrupt
+
+    def _interrupt(self, *_: object) -> None:
+        if not self._interrupted:
+            self._interrupted = True
+            raise KeyboardInterrupt
+
+
+def _leave_terminal() -> None:
+    """Write no more to a window that was closed: each write would fail, and end the run half-way."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        if os.isatty(descriptor):
+            os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 @contextmanager

@@ -48,7 +48,24 @@ def end(process: subprocess.Popen) -> None:
     process.communicate()
 
 
-def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path):
+def to_all(process, number):
+    os.killpg(process.pid, number)
+
+
+def to_it(process, number):
+    os.kill(process.pid, number)
+
+
+@pytest.mark.parametrize(
+    ("send", "number", "code"),
+    [
+        (to_all, signal.SIGINT, EXIT_INTERRUPTED),  # as a terminal does
+        (to_all, signal.SIGHUP, 129),  # a closed window
+        (to_it, signal.SIGTERM, 143),  # as CI does
+        (to_all, signal.SIGTERM, 143),
+    ],
+)
+def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path, send, number, code):
     environment = os.environ | {"TTYLAB_STATE": str(tmp_path / "state")}
     matrix = tmp_path / "small.toml"
     matrix.write_text(MATRIX)
@@ -65,10 +82,13 @@ def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path):
             SYSTEM_CLOCK.sleep(0.02)
         machines = running(environment)
         assert len(machines) == 2
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        send(process, number)
         _, said = process.communicate(timeout=60)
     lines = said.decode().splitlines()
-    assert process.returncode == EXIT_INTERRUPTED, lines
+    assert process.returncode == code, lines
+    if code != EXIT_INTERRUPTED:
+        assert lines.pop() == f"ttylab: ended by signal {number.value}"
+        lines.pop()
     assert not any("Traceback" in line or "INTERNALERROR" in line for line in lines), lines
     assert lines[-1] == f"report: {run_dir}/report/index.html"
     assert lines[-2].endswith("(interrupted)")
@@ -78,3 +98,4 @@ def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path):
     assert {cell.status for cell in run.cells} <= {"passed", "skipped"}
     assert running(environment) == []
     assert not [entry["pid"] for entry in machines if Path(f"/proc/{entry['pid']}").exists()]
+    assert not [entry["id"] for entry in machines if Path(entry["temp_dir"]).exists()]
