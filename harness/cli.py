@@ -23,7 +23,6 @@ from harness.scenario.exit_codes import (
     EXIT_INTERRUPTED,
     EXIT_PASSED,
     EXIT_REFUSED,
-    EXIT_SIGNAL,
     EXIT_USAGE,
 )
 
@@ -193,18 +192,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with signals_unwind() as came:
         code = _run(given)
     if came:  # whatever went wrong on the way out: a closed window can't be written to
-        _say(f"ended by {signal.Signals(came[0]).name}")
-        return EXIT_SIGNAL + came[0]
+        code = EXIT_INTERRUPTED
     if code == EXIT_INTERRUPTED:
-        _say("interrupted")
+        _say(f"interrupted by {signal.Signals(came[0]).name}" if came else "interrupted")
     return code
 
 
 def _run(given: list[str]) -> int:
     try:
         result = root_command(given).main(args=given, prog_name="ttylab", standalone_mode=False)
+        sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
+    except SystemExit as end:  # how rich and Typer end where nobody reads standard output any more
+        if not end.code:
+            raise
+        return _report(BrokenPipeError())
     except (EmulatorError, HarnessError, typer.TyperException, OSError) as error:
         return _report(error)
     except Exception as error:  # noqa: BLE001 - a defect of ttylab: exit 1 would say that a guest failed
@@ -241,11 +244,9 @@ def signals_unwind() -> Iterator[list[int]]:
 
 
 def _report(error: Exception) -> int:
-    if isinstance(
-        error, BrokenPipeError
-    ):  # `ttylab … | head` is no failure, and there is nowhere left to report it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
+    if isinstance(error, BrokenPipeError):
+        # `ttylab … | head`: there is nowhere left to report it, but nobody has seen that all is good
+        return EXIT_BROKEN
     if os.environ.get("TTYLAB_DEBUG"):
         traceback.print_exception(error)
     if isinstance(error, typer.TyperException):
@@ -259,14 +260,15 @@ def _say_misuse(error: typer.TyperException) -> None:
     context = getattr(error, "ctx", None)
     text = error.format_message()
     if context is not None and text == context.get_help():  # a group's name alone
-        sys.stderr.write(f"{text}\n")
+        with suppress(OSError):
+            sys.stderr.write(f"{text}\n")
     else:
         where = "ttylab" if context is None else context.command_path
         _say(f"error: {text.rstrip('.')} ({where} --help says more)")
 
 
 def _say(text: str) -> None:
-    with suppress(OSError):  # the window was closed
+    with suppress(OSError):  # nobody listens, or the window was closed
         sys.stderr.write(f"ttylab: {text}\n")
 
 

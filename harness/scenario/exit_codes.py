@@ -6,4 +6,3 @@ EXIT_USAGE = 2  # the caller's input is wrong
 EXIT_BROKEN = 3  # the lab failed, or lacks something it needs
 EXIT_REFUSED = 4  # a cloud service said no; its reason is on stderr
 EXIT_INTERRUPTED = 130  # ended by Ctrl-C, as in shells
-EXIT_SIGNAL = 128  # and the number of the signal that ended it: SIGHUP 129, SIGTERM 143, as in shells
