@@ -20,6 +20,12 @@ class MarkKind(StrEnum):
     LAB = "lab"  # about the lab itself: truncated, stalled
 
 
+FAR_END_GONE = "far-end-gone"
+"""The lab's mark where a port was unplugged, or its peer left."""
+STOPPED = "stopped"
+"""The lab's mark where somebody else stopped the guest's CPUs or QEMU's process, or QEMU did so itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """One point on the timeline.

@@ -44,6 +44,7 @@ class DescriptorWire:
         self._descriptor = port.fileno()
         self._tty = os.isatty(self._descriptor)
         self.linger_s = TTY_LINGER_S if self._tty else 0.0
+        self.loss = "the device hung up: was it unplugged?" if self._tty else "the peer closed the connection"
         os.set_blocking(self._descriptor, False)
 
     def fileno(self) -> int:
@@ -89,6 +90,7 @@ class ThreadWire:
     """A port without a descriptor (`rfc2217://`, `loop://`): two threads wait so that the pump never does."""
 
     linger_s = 0.0
+    loss = "the port server closed the connection"
     room_event = selectors.EVENT_READ  # the writer signals on the same descriptor that it is free
 
     def __init__(self, port: serial.Serial) -> None:

@@ -194,7 +194,7 @@ class Machine:
 
     def pause(self, deadline: Deadline) -> None:
         """Stop the guest's CPUs; errors are those of `query`."""
-        self.query("stop", deadline=deadline)
+        self._cycle_for("stop").pause(deadline)
 
     def resume(self, deadline: Deadline) -> None:
         """Let the guest's CPUs run; errors are those of `query`."""

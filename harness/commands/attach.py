@@ -6,7 +6,7 @@ import json as json_format
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -50,17 +50,21 @@ def attach(
         return
     entry = choose_machine(machines, name)
     greet(f"{entry.label} ({entry.id})", writable=write)
-    Terminal(links=links_of(entry), writable=write, start="end" if from_end else "start").run()
+    start: Literal["start", "end"] = "end" if from_end else "start"
+    if Terminal(links=links_of(entry), writable=write, start=start).run():
+        typer.echo(f"\nttylab: the console of {entry.label} ({entry.id}) has ended", err=True)
 
 
 def _attach_port(url: str, baudrate: int) -> None:
-    from harness.targets.serial_port import open_port  # noqa: PLC0415
+    from harness.targets.serial_port import loss_of, open_port  # noqa: PLC0415
     from harness.terminal.interactive import links_in  # noqa: PLC0415
     from harness.terminal.terminal import Terminal, greet  # noqa: PLC0415
 
     with (
         tempfile.TemporaryDirectory(prefix="ttylab-port-") as scratch,
-        open_port(url, baudrate=baudrate, links_dir=Path(scratch)),
+        open_port(url, baudrate=baudrate, links_dir=Path(scratch)) as target,
     ):
         greet(f"{url} at {baudrate} baud", writable=True)
-        Terminal(links=links_in(Path(scratch)), writable=True).run()
+        Terminal(links=links_in(Path(scratch)), writable=True, ended=target.ended).run()
+        if (loss := loss_of(target)) is not None:
+            raise loss

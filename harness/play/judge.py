@@ -12,7 +12,7 @@ from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
 from emulator.guest_text.records import UserView
 from emulator.guest_text.sac import PROMPT
-from harness.play.alarms import alarm_of_finding, alarm_of_mark
+from harness.play.alarms import OF_THE_LAB, alarm_of_finding, alarm_of_mark, is_signal
 from harness.play.traces import TRACES, Sign, Traces
 from harness.play.views import PlainView
 from harness.scenario.errors import Alarm
@@ -192,6 +192,10 @@ def _last_word(transcript: Transcript, bad: Sequence[Alarm]) -> Verdict:
             )
             for alarm in bad
         )
+        lab = next((alarm for alarm in bad if alarm.name in OF_THE_LAB), None)
+        if lab is not None:
+            message = f"all steps done, but the lab failed meanwhile: {lab.title}"
+            return Verdict(status=Status.BROKEN, reason=Reason.LAB, message=message, evidence=proof)
         message = f"all steps done, but the console shows: {bad[0].title}"
         return Verdict(status=Status.FAILED, reason=Reason.FINDING, message=message, evidence=proof)
     return Verdict(status=Status.PASSED)
@@ -380,9 +384,8 @@ class _Collector:
         return view
 
     def _signal(self, name: str, start: Mark, end: Mark) -> Mark | None:
-        kinds = {MarkKind.QMP, MarkKind.MACHINE}
         since = dropwhile(lambda mark: mark is not start, self._marks_until(end))
-        return next((mark for mark in since if mark.kind in kinds and mark.name == name), None)
+        return next((mark for mark in since if is_signal(mark, {name})), None)
 
     def _marks_until(self, end: Mark) -> Iterable[Mark]:
         # By their order, since the stamps of a kept transcript are rounded and may be equal.

@@ -154,20 +154,24 @@ class CellRun:
         """Play on the target; `slow` is the factor on every wait that the image needs."""
         self.directory.mkdir(parents=True, exist_ok=True)
         place = TargetPlace(lab=self.lab, directory=self.directory, label=self.cell.id, address=self.address)
+        pace = self.lab.pace(self.cell.machine if self.target.is_emulated else None)
         with self.target.open(wanted, place) as target:
             target.require(self.scenario.needs)
+            began = pace.monotonic(), self.lab.clock.monotonic()
             Player(
                 scenario=self.scenario,
                 target=target,
                 open_guest=wanted.driver,
-                clock=self.lab.clock,
+                clock=pace,
                 time_scale=self.lab.time_scale * slow,
                 time_limit_s=self.time_limit_s,
                 delays=self.delays,
                 on_step=self.on_step,
             ).play()
+            usable, passed = pace.monotonic() - began[0], self.lab.clock.monotonic() - began[1]
         around = replace(
             around,
+            slowdown=round(passed / usable, 2) if usable > 0 else 1.0,
             duration_s=self.lab.clock.monotonic() - started,
             argv=target.argv,
             start=target.start,

@@ -13,9 +13,10 @@ from filelock import FileLock, Timeout
 
 from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.console.marks import FAR_END_GONE
 from emulator.console.serial_port import SerialConsole, open_serial_console
 from emulator.console.transcript import DirectorySink, Sink
-from emulator.errors import LabError, SpecError, StateError
+from emulator.errors import ConsoleClosed, LabError, SpecError, StateError
 from emulator.files import make_private_directory
 from emulator.machine.control import Capability, answer_request
 from emulator.machine.spec import MachineSpec
@@ -182,6 +183,12 @@ def open_port(
             obstacles={} if why is None else {Capability.SERIAL_BREAK: why},
             ended=lambda: console.far_end_gone,
         )
+
+
+def loss_of(target: Target) -> ConsoleClosed | None:
+    """Return the error that says how a port's far end was lost; None while it is there."""
+    marks = [mark for mark in target.channel.transcript.marks if mark.name == FAR_END_GONE]
+    return ConsoleClosed(f"{target.name}: {marks[0].detail['reason']}") if marks else None
 
 
 KIND: TargetKind = SerialTargets()
