@@ -12,6 +12,7 @@ from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.channel import make_system_request
+from emulator.console.marks import last_start
 from emulator.console.pump import Console, open_console, open_socket_console
 from emulator.console.transcript import Transcript
 from emulator.errors import LabError, SnapshotError, StateError
@@ -28,6 +29,8 @@ from emulator.machine.spec import MachineSpec
 
 START_S = 30.0
 CLOSE_S = 8.0
+FIRMWARE_S = 2.0
+"""When firmware that writes nothing may be reset, in seconds from its start."""
 CATCH_UP_S = 0.05
 """How long an event waits for the guest bytes that precede it; the pump needs some 2 ms."""
 
@@ -221,7 +224,13 @@ class Machine:
         self._act(Capability.KEYBOARD, "send-key", arguments, deadline=deadline)
 
     def reset(self, deadline: Deadline) -> None:
-        """Push the reset button."""
+        """Push the reset button, as soon as the firmware has shown itself; that takes FIRMWARE_S at most.
+
+        SeaBIOS that is reset in the first 20 ms of its life hangs for ever, and only a power cut ends that
+        (docs/facts/qemu.md 4).
+        """
+        self._require(Capability.RESET, "reset")
+        self._await_firmware(deadline.sooner(FIRMWARE_S))
         self._act(Capability.RESET, "system_reset", deadline=deadline)
 
     def power_button(self, deadline: Deadline) -> None:
@@ -249,6 +258,18 @@ class Machine:
         self.query("screendump", {"filename": str(path.resolve()), "format": kind}, deadline=deadline)
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _await_firmware(self, deadline: Deadline) -> None:
+        """Return once the guest has written since its firmware began, or that was FIRMWARE_S ago."""
+        transcript = self.transcript
+        while self.state is MachineState.RUNNING and transcript.closed is None and not deadline.expired():
+            version, start = transcript.version, last_start(transcript.marks)
+            if start is None or len(transcript) > start.offset:
+                return
+            wait_s = start.at + FIRMWARE_S - transcript.now()
+            if wait_s <= 0:
+                return
+            transcript.wait_change(version, deadline.sooner(wait_s))
 
     def _act(
         self,
