@@ -135,10 +135,12 @@ SYSTEM = re.compile(linux.BEGINS + rb"|" + re.escape(sac.DOCUMENT))
 
 BOOT_S = 60.0
 """When a boot counts as over in any case, from power-on."""
-SILENCE_S = 2.0
-"""For how long a kernel that has printed is silent once its boot is over."""
+SILENCE_S = 3.0
+"""For how long a kernel that has printed is silent once its boot is over; on a busy host it pauses for 2 s."""
 LONG_SILENCE_S = 15.0
 """The same for a guest without kernel text: a waiting menu, a guest without a console."""
+_HANDS_OVER = re.compile(rb"Booting `|Loading initial ramdisk|EFI stub: ")
+"""The last words of a boot loader: what it starts will speak, on a busy host after 15 s and more."""
 _TAIL = 1024
 _ASKS = re.compile(rb"(?:^|[\r\n])(?:[A-Za-z0-9._-]+ login: |SAC>)")
 _KERNEL = re.compile(linux.RECORD)
@@ -151,6 +153,7 @@ class BootWatch:
         self._began = began
         self._last = began
         self._asks = False
+        self._handed_over = False
         self._kernel_spoke = False
         self._tail = b"\n"
 
@@ -159,6 +162,7 @@ class BootWatch:
         text = self._tail + data
         self._last = at
         self._asks = self._asks or _ASKS.search(text) is not None
+        self._handed_over = self._handed_over or _HANDS_OVER.search(text) is not None
         self._kernel_spoke = self._kernel_spoke or _KERNEL.search(text) is not None
         self._tail = text[-_TAIL:]
 
@@ -167,6 +171,8 @@ class BootWatch:
 
         It is over at a login or SAC prompt, after a silence, and BOOT_S after its start.
         """
-        silence = SILENCE_S if self._kernel_spoke else LONG_SILENCE_S
+        silence = BOOT_S if self._handed_over else LONG_SILENCE_S
+        if self._kernel_spoke:
+            silence = SILENCE_S
         left = min(self._last + silence, self._began + BOOT_S) - now
         return 0.0 if self._asks else max(0.0, left)

@@ -12,6 +12,7 @@ from emulator.sac.image import read_sac_dump
 from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.session import Session
 from harness.play.target import Target
+from harness.play.traces import REFUSAL
 from harness.scenario.errors import (
     CommandFailed,
     ExpectTimeout,
@@ -19,6 +20,7 @@ from harness.scenario.errors import (
     GuestError,
     GuestLeft,
     NoEffect,
+    Refused,
     SacUnavailable,
     Unsupported,
     UnwantedEffect,
@@ -41,6 +43,7 @@ from harness.scenario.steps import (
     Shows,
     Silence,
     Step,
+    View,
     describe_step,
 )
 from harness.scenario.stimulus import Button, Nmi, Press, Stimulus, SysRq, Via
@@ -186,8 +189,12 @@ class Player:
                 _await_nothing(step, guest, Deadline.after(step.quiet_s * self.time_scale, self.clock))
                 return
             try:
-                _await_expected(step.effects, guest, deadline.sooner(share), since=since)
+                _await_expected(
+                    step.proof, guest, deadline.sooner(share), since=since, or_refusal=step.fears_refusal
+                )
             except ExpectTimeout as error:
+                if step.fears_refusal and REFUSAL.search(session.transcript.read(mark.offset)):
+                    raise Refused(f"the guest refused {step.stimulus.name}") from error
                 if attempt == step.attempts:
                     raise NoEffect(f"{step.stimulus.name} had no effect: {error}") from error
             else:
@@ -237,15 +244,30 @@ def _check_dump(step: CheckDump, target: Target) -> None:
         raise WrongOutput(f"{target.name}: the disk has {shown}, need {describe_step(step)}")
 
 
-def _await_expected(effects: tuple[Expected, ...], guest: Guest, deadline: Deadline, *, since: int) -> None:
+def _await_expected(
+    effects: tuple[Expected, ...],
+    guest: Guest,
+    deadline: Deadline,
+    *,
+    since: int,
+    or_refusal: bool = False,
+) -> None:
     session = guest.session
     for expected in effects:
         if isinstance(expected, Shows):
-            guest.notice(session.expect(expected.compiled(), deadline, view=expected.view))
+            patterns = [expected.compiled()]
+            if or_refusal and expected.view is View.RAW:
+                patterns.append(REFUSAL)
+            match = session.expect(patterns, deadline, view=expected.view)
+            if match.index:
+                raise ExpectTimeout(f"{session.transcript.name}: the guest refused")
+            guest.notice(match)
         elif expected.name == "RESET" and isinstance(guest, SacDialogue) and not _reports_restarts(session):
             guest.await_restart(deadline)
         else:
-            session.wait_mark(frozenset({expected.name}), deadline, since=since)
+            mark = session.wait_mark(frozenset({expected.name}), deadline, since=since)
+            if mark.kind is MarkKind.QMP and mark.name == "RESET":  # what came before it is the old boot's
+                session.position = max(session.position, mark.offset)
 
 
 def _reports_restarts(session: Session) -> bool:
@@ -266,6 +288,7 @@ def _await_nothing(step: Inject, guest: Guest, quiet: Deadline) -> None:
 _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (GuestLeft, Reason.LEFT),
     (GuestDied, Reason.DIED),
+    (Refused, Reason.REFUSED),
     (NoEffect, Reason.NO_EFFECT),
     (UnwantedEffect, Reason.UNWANTED_EFFECT),
     (ExpectTimeout, Reason.TIMEOUT),

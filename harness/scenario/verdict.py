@@ -22,6 +22,7 @@ class Reason(StrEnum):
 
     NONE = "none"
     NO_EFFECT = "no-effect"  # a stimulus changed nothing
+    REFUSED = "refused"  # the guest refused a system request
     UNWANTED_EFFECT = "unwanted-effect"  # a stimulus changed something although it must not
     DIED = "died"  # panic, lockup, rescue shell, …
     LEFT = "left"  # reset or off, unasked

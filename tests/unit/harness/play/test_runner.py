@@ -151,6 +151,36 @@ def test_player_pushes_every_button(button):
     assert wanted in control.done
 
 
+def test_reset_that_leaves_the_guest_silent_has_no_effect():
+    target, guest, _ = make_target()
+    guest.boot = lambda: None
+    push = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=frozenset({"reset"}))
+    verdict = play(scenario(SHELL, push), target)
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.NO_EFFECT)
+    assert verdict.injections[0].outcome is Outcome.NO_EFFECT
+
+
+REFUSED = b"[    4.200000] sysrq: This sysrq operation is disabled.\r\n"
+
+
+@pytest.mark.parametrize("expected", [HELPS, Signals(name="RESET", says="the machine restarts")])
+def test_request_that_the_guest_refuses_is_refused_and_not_tried_again(expected):
+    target, guest, control = make_target()
+    control.reactions["send_break"] = lambda: guest.transcript.later(0.1, lambda: guest.say(REFUSED))
+    step = Inject(stimulus=SysRq(key="b"), effects=(expected,), attempts=3, allows=frozenset({"reset"}))
+    verdict = play(scenario(SHELL, step), target)
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.REFUSED)
+    assert "the guest refused sysrq-b by break" in verdict.message
+    assert control.done.count("send_break") == 1
+
+
+def test_request_that_a_shell_refuses_is_refused():
+    denied = b"-sh: can't create /proc/sysrq-trigger: Permission denied\r\n"
+    target, _, _ = make_target(FakeGuest(commands={b"echo h > /proc/sysrq-trigger": (denied, 1)}))
+    verdict = play(scenario(SHELL, Inject(stimulus=SysRq(key="h", via=Via.PROC), effects=(HELPS,))), target)
+    assert verdict.reason is Reason.REFUSED
+
+
 def test_player_logs_in_anew_after_a_reset():
     target, guest, _ = make_target()
     push = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=frozenset({"reset"}))
