@@ -18,18 +18,19 @@ from emulator.console.channel import Cursor, require_key
 from emulator.console.marks import Mark, MarkKind, last_start
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, LabError, StateError
+from emulator.fleet.boot_follower import BootFollower
 from emulator.fleet.guest import Observed, host_name_of, plan_of
 from emulator.fleet.machine_slot import MachineSlot
 from emulator.guest_text.expected import (
     BOOT_S,
     NMI,
     RESET,
-    BootWatch,
     Expected,
     ExpectedSearch,
     expected_of_sysrq,
 )
-from emulator.machine.machine import FIRMWARE_S, Machine
+from emulator.machine.firmware_start import FIRMWARE_S
+from emulator.machine.machine import Machine
 from emulator.machine.spec import MachineSpec
 
 T = TypeVar("T")
@@ -77,24 +78,6 @@ def events_after(mark: Mark, marks: Sequence[Mark]) -> list[tuple[str, str]]:
     return events[::-1]
 
 
-class BootFollower:
-    """Follows what a guest writes from the mark `start` on, until the boot that began there is over."""
-
-    def __init__(self, transcript: Transcript, start: Mark) -> None:
-        self.start = start
-        self._cursor = Cursor(transcript, position=start.offset)
-        self._watch = BootWatch(began=start.at)
-
-    def look(self) -> float:
-        """Read on, and return for how many seconds of silence the boot is over; 0 if it is."""
-        cursor, transcript = self._cursor, self._cursor.transcript
-        if transcript.now() >= self.start.at + BOOT_S:
-            return 0.0
-        if data := cursor.read(cursor.available()):
-            self._watch.feed(data, transcript.arrival(cursor.position - 1))
-        return self._watch.remaining(transcript.now())
-
-
 KEEP = 4 * 2**20
 CONTROL_S = 5.0
 """How long QEMU may take to answer a command, in seconds."""
@@ -109,7 +92,7 @@ class Timeouts:
         reset_s: for the guest to show itself after a reset; OVMF is silent for up to 8 s on a busy host.
     """
 
-    stimulus_s: float = 2.0
+    stimulus_s: float = 5.0
     reset_s: float = 60.0
 
 
@@ -253,7 +236,8 @@ class MachineGuest:
     async def reset(self) -> Observed:
         """Push the reset button, and watch for the guest to show itself anew.
 
-        QEMU's own event only says that the button was pushed; the effect is the first byte after it.
+        QEMU's own event only says that the button was pushed; the effect is the first byte after it. Where a
+        reset would not help (`Machine.is_stuck`) the power is cut and given again.
 
         Raises:
             StateError: it is off.
@@ -261,11 +245,16 @@ class MachineGuest:
         """
         machine = self._require_on("reset")
         mark = self.transcript.mark(MarkKind.STIMULUS, "reset")
-        await self._run(lambda: machine.reset(self._soon(FIRMWARE_S)))
-        deadline = Deadline.after(self._ground.timeouts.reset_s, self._ground.clock)
-        said = (await self._search(RESET, mark, seconds=deadline.remaining())).evidence
+        if machine.is_stuck:
+            await self.power_off()
+            await self.power_on()
+            said: str | None = "power off and on"
+        else:
+            await self._run(lambda: machine.reset(self._soon(FIRMWARE_S)))
+            said = (await self._search(RESET, mark, seconds=self._ground.timeouts.reset_s)).evidence
         if said is None:
             return Observed(seen=False)
+        deadline = Deadline.after(self._ground.timeouts.reset_s, self._ground.clock)
         await wait_for(self.transcript, lambda: self._has_shown() or not self.is_on, deadline=deadline)
         if self._has_shown():
             return Observed(seen=True, evidence=said)
@@ -429,11 +418,14 @@ class MachineGuest:
             if start is None:  # so long ago that it is forgotten
                 return
             if boot is None or start is not boot.start:
-                boot = BootFollower(self.transcript, start)
+                boot = BootFollower(self.transcript, start, spun_s=self._spun_s)
             wait_s = boot.look()
             if not wait_s:
                 return
             await wait_change(self.transcript, version, seconds=min(wait_s, deadline.remaining()))
+
+    def _spun_s(self) -> float:
+        return 0.0 if self.machine is None else self.machine.spun_s
 
     def _has_shown(self) -> bool:
         """Tell whether the guest has written anything since its firmware began."""

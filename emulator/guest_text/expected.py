@@ -63,9 +63,8 @@ RESET = Expected(events=frozenset({"RESET"}), by_host=True)
 
 
 def _request(*lines: re.Pattern[bytes], events: Iterable[str] = ()) -> Expected:
-    return Expected(
-        lines=lines, events=frozenset(events), hints=() if lines == _SYSRQ else _SYSRQ, refusals=_SYSRQ_REFUSED
-    )
+    hints = () if lines == _SYSRQ else _SYSRQ
+    return Expected(lines=lines, events=frozenset(events), hints=hints, refusals=_SYSRQ_REFUSED)
 
 
 SYSRQ = _request(*_SYSRQ)
@@ -136,7 +135,7 @@ SYSTEM = re.compile(linux.BEGINS + rb"|" + re.escape(sac.DOCUMENT))
 BOOT_S = 60.0
 """When a boot counts as over in any case, from power-on."""
 SILENCE_S = 3.0
-"""For how long a kernel that has printed is silent once its boot is over; on a busy host it pauses for 2 s."""
+"""For how long a kernel that has printed is silent once its boot is over; a busy host makes it pause for 2 s."""
 LONG_SILENCE_S = 15.0
 """The same for a guest without kernel text: a waiting menu, a guest without a console."""
 _HANDS_OVER = re.compile(rb"Booting `|Loading initial ramdisk|EFI stub: ")
@@ -165,6 +164,11 @@ class BootWatch:
         self._handed_over = self._handed_over or _HANDS_OVER.search(text) is not None
         self._kernel_spoke = self._kernel_spoke or _KERNEL.search(text) is not None
         self._tail = text[-_TAIL:]
+
+    @property
+    def asks(self) -> bool:
+        """Whether a prompt was seen."""
+        return self._asks
 
     def remaining(self, now: float) -> float:
         """Return how much more silence ends the boot; 0 when it is over.

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.channel import make_system_request
-from emulator.console.marks import last_start
 from emulator.console.pump import Console, open_console, open_socket_console
 from emulator.console.transcript import Transcript
 from emulator.errors import LabError, SnapshotError, StateError
 from emulator.machine.argv import CONSOLE_CHARDEV, RamFile, Wiring, build_argv
 from emulator.machine.bench import Bench, Opening, Teardown, open_bench
 from emulator.machine.control import Capability, answer_request, capabilities
+from emulator.machine.firmware_start import await_firmware, is_stuck
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.power import FORKED, LAST_WORDS_S, Launch, MachineState, Origin, PowerCycle
 from emulator.machine.probe import Choice
@@ -29,8 +29,6 @@ from emulator.machine.spec import MachineSpec
 
 START_S = 30.0
 CLOSE_S = 8.0
-FIRMWARE_S = 2.0
-"""When firmware that writes nothing may be reset, in seconds from its start."""
 CATCH_UP_S = 0.05
 """How long an event waits for the guest bytes that precede it; the pump needs some 2 ms."""
 
@@ -91,6 +89,19 @@ class Machine:
     def state(self) -> MachineState:
         """What it is doing; OFF means that there is no process."""
         return MachineState.OFF if self._cycle is None else self._cycle.state
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether its guest has only spun since its firmware began, without writing a single byte.
+
+        A reset does not end that (docs/facts/qemu.md 4); a power cut does.
+        """
+        return is_stuck(self.transcript, spun_s=self.spun_s)
+
+    @property
+    def spun_s(self) -> float:
+        """CPU that QEMU has used since its firmware began, in seconds; 0 while it is off."""
+        return 0.0 if self._cycle is None else max(0.0, self._cycle.spun_s)
 
     @property
     def pid(self) -> int | None:
@@ -230,7 +241,7 @@ class Machine:
         (docs/facts/qemu.md 4).
         """
         self._require(Capability.RESET, "reset")
-        self._await_firmware(deadline.sooner(FIRMWARE_S))
+        await_firmware(self.transcript, deadline, runs=lambda: self.state is MachineState.RUNNING)
         self._act(Capability.RESET, "system_reset", deadline=deadline)
 
     def power_button(self, deadline: Deadline) -> None:
@@ -258,18 +269,6 @@ class Machine:
         self.query("screendump", {"filename": str(path.resolve()), "format": kind}, deadline=deadline)
 
     # -- inside --------------------------------------------------------------------------------
-
-    def _await_firmware(self, deadline: Deadline) -> None:
-        """Return once the guest has written since its firmware began, or that was FIRMWARE_S ago."""
-        transcript = self.transcript
-        while self.state is MachineState.RUNNING and transcript.closed is None and not deadline.expired():
-            version, start = transcript.version, last_start(transcript.marks)
-            if start is None or len(transcript) > start.offset:
-                return
-            wait_s = start.at + FIRMWARE_S - transcript.now()
-            if wait_s <= 0:
-                return
-            transcript.wait_change(version, deadline.sooner(wait_s))
 
     def _act(
         self,

@@ -425,7 +425,7 @@ class _Collector:
         return min((self.transcript.arrival(span[0]) for span in spans if span is not None), default=None)
 
     def _first_reaction(self, step: Inject, start: Mark, end: Mark) -> float | None:
-        """Return when the guest first did what is expected, or None; the machine's own reports are no reaction."""
+        """Return when the guest first reacted, or None; what the machine reports by itself is no reaction."""
         position = start.offset
         for expected in step.proof:
             if isinstance(expected, Shows):

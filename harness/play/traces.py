@@ -23,7 +23,7 @@ REFUSAL = re.compile(
     rb"(?:(?<![^\n])|" + RECORD + rb")(?:" + LEVEL + rb")?" + SYSRQ_HEAD + SYSRQ_REFUSED + rb"[^\n]*\n"
     rb"|/proc/sysrq-trigger: [^\n]*\n"
 )
-"""How the kernel refuses a system request that its mask forbids, and a shell one that its user may not make."""
+"""How the kernel refuses a system request that its mask forbids, and a shell one for which it needs root."""
 _MENU = rb"Choose an operating system to start|Please select the operating system to start"
 _GUID = rb"Computer GUID: +[0-9A-Fa-f-]{36}\r\n"
 _USERNAME = rb"Username: "

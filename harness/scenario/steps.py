@@ -161,9 +161,10 @@ class Inject:
         return (*self.effects, _SPEAKS) if all(map(self.is_own_report, self.effects)) else self.effects
 
     def is_own_report(self, expected: Expected) -> bool:
-        """Tell whether the machine reports this whenever the stimulus is injected: no reaction of the guest."""
-        button = self.stimulus.button if isinstance(self.stimulus, Press) else None
-        return isinstance(expected, Signals) and expected.name in _OWN_REPORTS.get(button, ())
+        """Tell whether the machine reports this whenever the stimulus is injected: that is no reaction."""
+        if not isinstance(self.stimulus, Press) or not isinstance(expected, Signals):
+            return False
+        return expected.name in _OWN_REPORTS.get(self.stimulus.button, ())
 
     @property
     def fears_refusal(self) -> bool:

@@ -325,9 +325,7 @@ def test_reset_is_proven_by_the_guest_and_not_by_qemu_alone():
 
 
 def test_text_of_the_old_boot_is_no_effect_behind_a_restart():
-    starts = Inject(
-        stimulus=PUSH.stimulus, effects=(RESET, BANG), allows=frozenset({"reset"})
-    )
+    starts = Inject(stimulus=PUSH.stimulus, effects=(RESET, BANG), allows=frozenset({"reset"}))
     told = story().begin().stimulus("reset").out(b"bang\n").mark(MarkKind.QMP, "RESET").out(b"hum\n").end()
     assert told.verdict(starts).reason is Reason.NO_EVIDENCE
 
