@@ -135,7 +135,7 @@ SYSTEM = re.compile(linux.BEGINS + rb"|" + re.escape(sac.DOCUMENT))
 BOOT_S = 60.0
 """When a boot counts as over in any case, from power-on."""
 SILENCE_S = 3.0
-"""For how long a kernel that has printed is silent once its boot is over; a busy host makes it pause for 2 s."""
+"""For how long a kernel that has printed is silent once its boot is over."""
 LONG_SILENCE_S = 15.0
 """The same for a guest without kernel text: a waiting menu, a guest without a console."""
 _HANDS_OVER = re.compile(rb"Booting `|Loading initial ramdisk|EFI stub: ")

@@ -29,6 +29,8 @@ from emulator.machine.spec import MachineSpec
 
 START_S = 30.0
 CLOSE_S = 8.0
+DISCARD_S = 0.5
+"""How long a reset waits for what was typed before it to be discarded."""
 CATCH_UP_S = 0.05
 """How long an event waits for the guest bytes that precede it; the pump needs some 2 ms."""
 
@@ -238,10 +240,12 @@ class Machine:
         """Push the reset button, as soon as the firmware has shown itself; that takes FIRMWARE_S at most.
 
         SeaBIOS that is reset in the first 20 ms of its life hangs for ever, and only a power cut ends that
-        (docs/facts/qemu.md 4).
+        (docs/facts/qemu.md 4). What was typed and not read goes with the system that it was typed to.
         """
         self._require(Capability.RESET, "reset")
         await_firmware(self.transcript, deadline, runs=lambda: self.state is MachineState.RUNNING)
+        with suppress(LabError):  # a guest that floods its console reads what was typed
+            self.console.detach_far_end(deadline.sooner(DISCARD_S))
         self._act(Capability.RESET, "system_reset", deadline=deadline)
 
     def power_button(self, deadline: Deadline) -> None:

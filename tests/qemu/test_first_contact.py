@@ -15,7 +15,7 @@ from emulator.images.store import ImageStore
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import Firmware, MachineType
 from harness.play.session import Session
-from tests.support.boot_sectors import IDLE, saying, sector_spec
+from tests.support.boot_sectors import ECHO, IDLE, saying, sector_spec
 from tests.support.service_lab import demo_records
 
 pytestmark = pytest.mark.qemu
@@ -68,6 +68,23 @@ def test_firmware_survives_resets_from_its_first_moment_on(tmp_path, machine, sh
                 session.wait_mark(frozenset({"RESET"}), soon(), since=0)
                 session.position = [mark.offset for mark in one.transcript.marks if mark.name == "RESET"][-1]
                 session.expect(b"hello", soon())
+
+
+def test_what_a_hung_guest_did_not_read_is_no_key_of_the_next_boot(tmp_path):
+    async def act(fleet):
+        guest = fleet.guest(VM)
+        await guest.power_on()
+        await wait_for(guest.transcript, lambda: b"hello" in guest.transcript.read(), deadline=soon())
+        guest.machine.pause(soon())
+        guest.type(b"old" * 50_000)
+        guest.machine.reset(soon())
+        guest.machine.resume(soon())
+        await wait_for(guest.transcript, lambda: b"hellohello" in guest.transcript.read(), deadline=soon())
+        guest.type(b"new")
+        await wait_for(guest.transcript, lambda: b"new" in guest.transcript.read(), deadline=soon())
+        assert guest.transcript.read() == b"hellohellonew"
+
+    play(tmp_path, act, sector(tmp_path, saying(b"hello", then=ECHO)))
 
 
 def test_reset_is_seen_by_the_guests_first_byte_alone(tmp_path):

@@ -206,6 +206,7 @@ def test_second_link_takes_over_and_the_first_is_told_in_band(client, service):
     ("said", "shown"),
     [
         (b"old\r\nlogin: ", "login: "),
+        (b"old\r\nroot@linux1:~# \x1b[6n", "root@linux1:~# "),  # the answer would go to who reads now
         (b"old\r\nlogin: [    2.217987] clocksource: tsc\r\n", "login: [    2.217987] clocksource: tsc\r\n"),
         (b"lo[    2.217987] clocksource: tsc\r\ngin: ", "lo[    2.217987] clocksource: tsc\r\ngin: "),
         (b"old\r\n", ""),
