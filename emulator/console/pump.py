@@ -246,7 +246,7 @@ class Console:
         self._drain(deadline, discard=False)
 
     def detach_far_end(self, deadline: Deadline) -> None:
-        """Drain after the far end has ended, or before its reset, and discard typed bytes that it did not read.
+        """Drain after the far end's end, or before its reset, and discard typed bytes that it did not read.
 
         Otherwise the next guest would read them in its first milliseconds, and GRUB stay in its menu.
 
