@@ -224,8 +224,8 @@ class _Collector:
         if played.outcome != "done":
             return _blamed(played, detail, self.transcript)
         if self._is_refused(played, played.end):
-            message = f"step {played.index} ({text}): the guest refused"
-            return Verdict(status=Status.FAILED, reason=Reason.REFUSED, message=message, step=played.index)
+            message = f"step {played.index} ({text}): the guest refused the request"
+            return Verdict(status=Status.FAILED, reason=Reason.NO_EFFECT, message=message, step=played.index)
         if self._prove(played, played.begin, played.end):
             return None
         message = f"step {played.index} ({text}) is said to be done, but the transcript does not show it"

@@ -28,6 +28,8 @@ from harness.scenario.errors import (
 )
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import (
+    BOOT_S,
+    SPEAKS,
     Alive,
     Ask,
     CheckDump,
@@ -145,7 +147,7 @@ class Player:
         detail: dict[str, object] = {"index": index, "outcome": "done"}
         try:
             with guest.session.expecting(*self.scenario.allowed(index)):
-                detail |= self._perform(step, guest, limit.sooner(step.within_s * self.time_scale))
+                detail |= self._perform(step, guest, limit.sooner(_time_of(step) * self.time_scale))
                 guest.session.check()
         except (GuestError, Unsupported, EmulatorError) as error:
             detail |= _blame(error)
@@ -199,6 +201,12 @@ class Player:
                     raise NoEffect(f"{step.stimulus.name} had no effect: {error}") from error
             else:
                 return
+
+
+def _time_of(step: Step) -> float:
+    """Return the seconds that a step may take; firmware that has to show itself gets those of a boot."""
+    speaks = isinstance(step, Inject) and SPEAKS in step.proof
+    return max(step.within_s, BOOT_S) if speaks else step.within_s
 
 
 def _await_silence(step: Silence, session: Session, deadline: Deadline) -> None:
@@ -258,8 +266,15 @@ def _await_expected(
             patterns = [expected.compiled()]
             if or_refusal and expected.view is View.RAW:
                 patterns.append(REFUSAL)
-            match = session.expect(patterns, deadline, view=expected.view)
-            if match.index:
+            try:
+                match = session.expect(patterns, deadline, view=expected.view)
+            except ExpectTimeout as error:
+                if expected is not SPEAKS:
+                    raise
+                raise ExpectTimeout(f"{session.transcript.name}: the guest shows nothing after it") from error
+            if expected is SPEAKS:
+                session.position = match.start  # this byte is the next step's
+            elif match.index:
                 raise ExpectTimeout(f"{session.transcript.name}: the guest refused")
             guest.notice(match)
         elif expected.name == "RESET" and isinstance(guest, SacDialogue) and not _reports_restarts(session):
@@ -288,7 +303,6 @@ def _await_nothing(step: Inject, guest: Guest, quiet: Deadline) -> None:
 _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (GuestLeft, Reason.LEFT),
     (GuestDied, Reason.DIED),
-    (Refused, Reason.REFUSED),
     (NoEffect, Reason.NO_EFFECT),
     (UnwantedEffect, Reason.UNWANTED_EFFECT),
     (ExpectTimeout, Reason.TIMEOUT),

@@ -123,7 +123,8 @@ _OWN_REPORTS = {
     Button.POWER_ON: frozenset({"started", "running", "RESUME"}),
 }
 """What the machine itself reports when a button is pushed, whether the guest reacts or not."""
-_SPEAKS = Shows(pattern=r".", says="the guest shows itself")
+SPEAKS = Shows(pattern=r".", says="the guest shows itself")
+"""The least that a guest does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +159,7 @@ class Inject:
     @property
     def proof(self) -> tuple[Expected, ...]:
         """The effects, and at their end something of the guest's if all of them are the machine's reports."""
-        return (*self.effects, _SPEAKS) if all(map(self.is_own_report, self.effects)) else self.effects
+        return (*self.effects, SPEAKS) if all(map(self.is_own_report, self.effects)) else self.effects
 
     def is_own_report(self, expected: Expected) -> bool:
         """Tell whether the machine reports this whenever the stimulus is injected: that is no reaction."""

@@ -338,7 +338,8 @@ def test_refusal_is_no_effect_of_a_system_request_unless_it_is_expected():
     step = Inject(stimulus=SysRq(key="m"), effects=(any_answer,))
     told = story().begin().stimulus("sysrq-m by break").out(REFUSAL).end()
     verdict = told.verdict(step)
-    assert (verdict.status, verdict.reason, verdict.step) == (Status.FAILED, Reason.REFUSED, 0)
+    assert (verdict.status, verdict.reason, verdict.step) == (Status.FAILED, Reason.NO_EFFECT, 0)
+    assert "the guest refused" in verdict.message
     assert verdict.injections[0].outcome is Outcome.NO_EFFECT
     wanted = Shows(pattern=r"sysrq operation is disabled\.[^\n]*\n", says="the kernel refuses")
     assert told.verdict(Inject(stimulus=SysRq(key="m"), effects=(wanted,))).status is Status.PASSED
