@@ -262,19 +262,14 @@ def _await_expected(
 ) -> None:
     session = guest.session
     for expected in effects:
-        if isinstance(expected, Shows):
+        if expected is SPEAKS:
+            _await_first_byte(session, deadline)
+        elif isinstance(expected, Shows):
             patterns = [expected.compiled()]
             if or_refusal and expected.view is View.RAW:
                 patterns.append(REFUSAL)
-            try:
-                match = session.expect(patterns, deadline, view=expected.view)
-            except ExpectTimeout as error:
-                if expected is not SPEAKS:
-                    raise
-                raise ExpectTimeout(f"{session.transcript.name}: the guest shows nothing after it") from error
-            if expected is SPEAKS:
-                session.position = match.start  # this byte is the next step's
-            elif match.index:
+            match = session.expect(patterns, deadline, view=expected.view)
+            if match.index:
                 raise ExpectTimeout(f"{session.transcript.name}: the guest refused")
             guest.notice(match)
         elif expected.name == "RESET" and isinstance(guest, SacDialogue) and not _reports_restarts(session):
@@ -283,6 +278,13 @@ def _await_expected(
             mark = session.wait_mark(frozenset({expected.name}), deadline, since=since)
             if mark.kind is MarkKind.QMP and mark.name == "RESET":  # what came before it is the old boot's
                 session.position = max(session.position, mark.offset)
+
+
+def _await_first_byte(session: Session, deadline: Deadline) -> None:
+    try:
+        session.position = session.expect(SPEAKS.compiled(), deadline).start  # it is for the next step to see
+    except ExpectTimeout as error:
+        raise ExpectTimeout(f"{session.transcript.name}: the guest shows nothing after it") from error
 
 
 def _reports_restarts(session: Session) -> bool:
