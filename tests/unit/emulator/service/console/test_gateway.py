@@ -311,6 +311,12 @@ def test_admin_command_says_when_no_effect_was_seen(client, service):
     assert (answer.status_code, answer.json()["effect"]) == (200, "no effect seen")
 
 
+def test_admin_command_says_when_the_guest_refused(client, service):
+    guest_of(service).refusal = "sysrq: This sysrq operation is disabled."
+    answer = admin(client, service, connect(client, service), "sysrq", SysRqCommand="m").json()
+    assert (answer["effect"], answer["evidence"]) == ("refused", "sysrq: This sysrq operation is disabled.")
+
+
 def test_u14_sysrq_sequence_presses_its_keys_in_turn(client, service):
     answer = admin(client, service, connect(client, service), "sysrq", SysRqCommand="REISUB")
     assert answer.status_code == 200
