@@ -12,6 +12,8 @@ from emulator.guest_text.expected import BOOT_S, BootWatch
 BUSY_SHARE = 0.05
 RAN_ENOUGH_S = 5.0
 """How much CPU firmware takes in its longest silence, in seconds; OVMF's is 4. An idle guest takes 1 %."""
+HELD_UP_S = 30.0
+"""For how long at most the silence of a guest that has spoken is laid to the host; OVMF is silent at first."""
 LOOK_AGAIN_S = 1.0
 
 
@@ -47,4 +49,5 @@ class BootFollower:
         """Tell whether it wants to run in its silence, and gets less than half of a processor."""
         silent_s = self._cursor.transcript.now() - self._spoke[0]
         ran_s = self._spun_s() - self._spoke[1]
-        return BUSY_SHARE * silent_s < ran_s < RAN_ENOUGH_S
+        has_spoken = self._spoke[0] > self._began
+        return BUSY_SHARE * silent_s < ran_s < RAN_ENOUGH_S and not (has_spoken and silent_s > HELD_UP_S)

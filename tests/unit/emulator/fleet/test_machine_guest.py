@@ -5,6 +5,7 @@ import pytest
 from emulator.clock import FakeClock
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
+from emulator.fleet.boot_follower import HELD_UP_S
 from emulator.fleet.machine_guest import BootFollower, events_after
 from emulator.guest_text.expected import BOOT_S, LONG_SILENCE_S, SILENCE_S
 
@@ -55,6 +56,16 @@ def test_silence_does_not_count_in_full_while_a_busy_host_holds_the_guest_up(tra
     spun[0] = 3.0  # it got a fifth of a processor
     assert boot.look() > 0
     spun[0] = 6.0
+    assert boot.look() == 0
+    spun[0] = 3.0
+    clock.advance(20)
+    assert boot.look() > 0
+    transcript.append(b"hello")
+    assert boot.look() == LONG_SILENCE_S
+    clock.advance(16)
+    spun[0] = 6.0  # 3.0 since then
+    assert boot.look() > 0
+    clock.advance(HELD_UP_S - 16 + 0.001)
     assert boot.look() == 0
     spun[0] = 0.1  # it sleeps
     assert boot.look() == 0
