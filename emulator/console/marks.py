@@ -80,6 +80,15 @@ def boot_starts(marks: Iterable[Mark]) -> list[Mark]:
     return starts
 
 
+def last_start(marks: Iterable[Mark]) -> Mark | None:
+    """Return the mark of the latest moment at which firmware began: "started", or any RESET of a flock."""
+    last = None
+    for mark in marks:
+        if _is_reset(mark) or (mark.kind is MarkKind.MACHINE and mark.name == "started"):
+            last = mark
+    return last
+
+
 def _is_reset(mark: Mark) -> bool:
     return mark.kind is MarkKind.QMP and mark.name == "RESET"
 

@@ -12,6 +12,7 @@ from emulator.sac.image import read_sac_dump
 from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.session import Session
 from harness.play.target import Target
+from harness.play.traces import REFUSAL
 from harness.scenario.errors import (
     CommandFailed,
     ExpectTimeout,
@@ -20,6 +21,7 @@ from harness.scenario.errors import (
     GuestLeft,
     HostTooSlow,
     NoEffect,
+    Refused,
     SacUnavailable,
     Unsupported,
     UnwantedEffect,
@@ -27,6 +29,8 @@ from harness.scenario.errors import (
 )
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import (
+    BOOT_S,
+    SPEAKS,
     Alive,
     Ask,
     CheckDump,
@@ -42,6 +46,7 @@ from harness.scenario.steps import (
     Shows,
     Silence,
     Step,
+    View,
     describe_step,
 )
 from harness.scenario.stimulus import Button, Nmi, Press, Stimulus, SysRq, Via
@@ -184,7 +189,7 @@ class Player:
         share = HostShare(self.clock)
         try:
             with guest.session.expecting(*self.scenario.allowed(index)):
-                detail |= self._perform(step, guest, limit.sooner(step.within_s * self.time_scale))
+                detail |= self._perform(step, guest, limit.sooner(_time_of(step) * self.time_scale))
                 guest.session.check()
         except (GuestError, Unsupported, EmulatorError) as error:
             fault = self._find_fault(error, guest.session)
@@ -240,12 +245,22 @@ class Player:
                 _await_nothing(step, guest, Deadline.after(step.quiet_s * self.time_scale, self.clock))
                 return
             try:
-                _await_expected(step.effects, guest, deadline.sooner(share), since=since)
+                _await_expected(
+                    step.proof, guest, deadline.sooner(share), since=since, or_refusal=step.fears_refusal
+                )
             except ExpectTimeout as error:
+                if step.fears_refusal and REFUSAL.search(session.transcript.read(mark.offset)):
+                    raise Refused(f"the guest refused {step.stimulus.name}") from error
                 if attempt == step.attempts:
                     raise NoEffect(f"{step.stimulus.name} had no effect: {error}") from error
             else:
                 return
+
+
+def _time_of(step: Step) -> float:
+    """Return the seconds that a step may take; firmware that has to show itself gets those of a boot."""
+    speaks = isinstance(step, Inject) and SPEAKS in step.proof
+    return max(step.within_s, BOOT_S) if speaks else step.within_s
 
 
 def _await_silence(step: Silence, session: Session, deadline: Deadline) -> None:
@@ -291,15 +306,39 @@ def _check_dump(step: CheckDump, target: Target) -> None:
         raise WrongOutput(f"{target.name}: the disk has {shown}, need {describe_step(step)}")
 
 
-def _await_expected(effects: tuple[Expected, ...], guest: Guest, deadline: Deadline, *, since: int) -> None:
+def _await_expected(
+    effects: tuple[Expected, ...],
+    guest: Guest,
+    deadline: Deadline,
+    *,
+    since: int,
+    or_refusal: bool = False,
+) -> None:
     session = guest.session
     for expected in effects:
-        if isinstance(expected, Shows):
-            guest.notice(session.expect(expected.compiled(), deadline, view=expected.view))
+        if expected is SPEAKS:
+            _await_first_byte(session, deadline)
+        elif isinstance(expected, Shows):
+            patterns = [expected.compiled()]
+            if or_refusal and expected.view is View.RAW:
+                patterns.append(REFUSAL)
+            match = session.expect(patterns, deadline, view=expected.view)
+            if match.index:
+                raise ExpectTimeout(f"{session.transcript.name}: the guest refused")
+            guest.notice(match)
         elif expected.name == "RESET" and isinstance(guest, SacDialogue) and not _reports_restarts(session):
             guest.await_restart(deadline)
         else:
-            session.wait_mark(frozenset({expected.name}), deadline, since=since)
+            mark = session.wait_mark(frozenset({expected.name}), deadline, since=since)
+            if mark.kind is MarkKind.QMP and mark.name == "RESET":  # what came before it is the old boot's
+                session.position = max(session.position, mark.offset)
+
+
+def _await_first_byte(session: Session, deadline: Deadline) -> None:
+    try:
+        session.position = session.expect(SPEAKS.compiled(), deadline).start  # it is for the next step to see
+    except ExpectTimeout as error:
+        raise ExpectTimeout(f"{session.transcript.name}: the guest shows nothing after it") from error
 
 
 def _reports_restarts(session: Session) -> bool:

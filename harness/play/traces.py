@@ -11,7 +11,7 @@ from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
 from emulator.guest_text import sac as sac_text
 from emulator.guest_text.expected import LOADER, SYSTEM
-from emulator.guest_text.linux import KERNEL, MARKER, LinuxProfile
+from emulator.guest_text.linux import KERNEL, LEVEL, MARKER, RECORD, SYSRQ_HEAD, SYSRQ_REFUSED, LinuxProfile
 from harness.scenario.kind import GuestKind
 from harness.scenario.stages import Stage
 from harness.scenario.steps import View
@@ -19,6 +19,11 @@ from harness.scenario.steps import View
 _LINUX = LinuxProfile()
 _SUM = re.compile(rb"\$\(\((\d+) \* (\d+)\)\)")
 """What `LinuxGuest.prove_life` asks the shell to compute."""
+REFUSAL = re.compile(
+    rb"(?:(?<![^\n])|" + RECORD + rb")(?:" + LEVEL + rb")?" + SYSRQ_HEAD + SYSRQ_REFUSED + rb"[^\n]*\n"
+    rb"|/proc/sysrq-trigger: [^\n]*\n"
+)
+"""How the kernel refuses a system request that its mask forbids, and a shell one for which it needs root."""
 _MENU = rb"Choose an operating system to start|Please select the operating system to start"
 _GUID = rb"Computer GUID: +[0-9A-Fa-f-]{36}\r\n"
 _USERNAME = rb"Username: "
