@@ -77,6 +77,7 @@ def run(
         str, typer.Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")
     ] = "auto",
     listing: Annotated[bool, typer.Option("--list", help="Show the cells, run nothing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Read matrix and options, run nothing.")] = False,
     json: Annotated[str, typer.Option("--json", metavar="[FILE]", help="Write JSON to FILE, or -.")] = "",
     run_dir: Annotated[Path | None, typer.Option(help="Where evidence goes; default: results/ID.")] = None,
     time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
@@ -95,6 +96,12 @@ def run(
         _show(cells, excluded, as_json=bool(json))
         return
     _require_cells(cells, matrix, expression=expression, shard=shard)
+    if compare is not None:
+        from harness.report.model import load_run  # noqa: PLC0415
+
+        load_run(compare)  # hours later would be too late to say that it can't be read
+    if check:
+        return
     from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
     from harness.plugin.process import become_pytest  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
