@@ -1,9 +1,11 @@
 """Bad input on the command line: one line that names file, key, value and what is allowed; exit code 2."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from emulator.console.transcript import DirectorySink, Transcript
 from harness import cli
 from harness.scenario import exit_codes
 from harness.signatures import rules
@@ -148,3 +150,15 @@ def test_wrong_word_is_refused_in_one_line(capfd, tmp_path, monkeypatch, argumen
     monkeypatch.setenv("TTYLAB_STATE", str(tmp_path / "state"))
     said = refusal(capfd, *arguments.format(push=CHECKOUT / "ci/push.toml").split())
     assert words in said
+
+
+@pytest.mark.parametrize("said", [b"", b"debian login: root\r\nPassword: \r\n", b"SAC>"])
+def test_recording_without_a_sac_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], said: bytes
+) -> None:
+    with closing(DirectorySink(tmp_path, console="c")) as sink:
+        kept = Transcript("c", sink=sink)
+        kept.append(said)
+        kept.close("the end")
+    line = refusal(capfd, "sac", "conformance", "--recording", str(tmp_path), "--profile", "2022")
+    assert f"console.bin: nothing that a SAC says is in its {len(said)} bytes" in line
