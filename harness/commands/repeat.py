@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from emulator.console.port_address import with_lines
+from harness.commands.port_options import Dtr, Rts
+
 EXAMPLES = """Examples:
 
   ttylab repeat bullseye.pc.seabios.1.sysrq-help            200 times, with every kind of jitter
@@ -60,6 +63,8 @@ def repeat(
     run_dir: _RunDir = None,
     time_scale: _Scale = 1.0,
     port: _Port = "",
+    dtr: Dtr = None,
+    rts: Rts = None,
 ) -> int:
     """Repeat one cell under jitter, and say how likely it is to fail (with a 95 % interval) and why.
 
@@ -82,7 +87,7 @@ def repeat(
         keep=keep,
         cold=cold,
         time_scale=time_scale,
-        port=port,
+        port=with_lines(port, dtr=dtr, rts=rts),
     )
     summary = hunt(request, run_dir)
     typer.echo(summary.to_json() if json else render_summary(summary))

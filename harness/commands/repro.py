@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from emulator.console.port_address import with_lines
+from harness.commands.port_options import Dtr, Rts
+
 EXAMPLES = """Examples:
 
   ttylab repro bookworm.pc.seabios.1.nmi-panic                as in the newest run
@@ -26,6 +29,8 @@ def repro(
     changed: Annotated[bool, typer.Option("--changed", help="Go on even if the image differs.")] = False,
     time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
     port: Annotated[str, typer.Option(metavar="URL", help="The serial port where the guest is.")] = "",
+    dtr: Dtr = None,
+    rts: Rts = None,
 ) -> int:
     """Boot one cell again exactly as a run did, and play its scenario.
 
@@ -44,6 +49,7 @@ def repro(
     from harness.targets import target_at  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
+    port = with_lines(port, dtr=dtr, rts=rts)
     if interactive and port:
         raise SpecError("--interactive boots a machine here; to join a port: ttylab attach --port URL")
     cell = parse_cell_id(cell_id, images=image_features(), scenarios=LIBRARY)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.clock import utc_now
+from emulator.console.port_address import with_lines
 from emulator.errors import SpecError
 from emulator.guest_text.printable import escape
+from harness.commands.port_options import Dtr, Rts
 
 if TYPE_CHECKING:
     from emulator.images.kinds import GuestImage
@@ -54,6 +56,8 @@ def conformance(
     domain: Annotated[str, typer.Option(help="The user's domain; default: the machine's own.")] = "",
     password: Annotated[str, typer.Option(help="The password; - asks for it.")] = "",
     baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
+    dtr: Dtr = None,
+    rts: Rts = None,
     append: Annotated[str, typer.Option(help="Knobs of a SAC image, key=value.")] = "",
     into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to keep the console.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -63,6 +67,7 @@ def conformance(
     from emulator.sac.profile import load_profile  # noqa: PLC0415
     from harness.recording.record import private_files  # noqa: PLC0415
 
+    port = with_lines(port, dtr=dtr, rts=rts)
     if sum((bool(target), bool(port), recording is not None)) != 1:
         raise SpecError("what to compare: give one of --target NAME, --port URL, --recording DIR")
     wanted = load_profile(profile) if profile else None

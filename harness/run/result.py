@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -157,4 +158,4 @@ def _step(played: PlayedStep) -> StepRecord:
 
 def repro_of(cell: Cell, port: str = "") -> str:
     """Return the command that plays a cell again, on the same serial port if it was played on one."""
-    return f"ttylab repro {cell.id}" + (f" --port {port}" if port else "")
+    return f"ttylab repro {cell.id}" + (f" --port {shlex.quote(port)}" if port else "")
