@@ -82,8 +82,8 @@ class _Head:
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 180.0
     target: str = "machine"
     port: str = ""
-    dtr: bool | None = None
-    rts: bool | None = None
+    port_dtr: bool | None = None
+    port_rts: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +204,7 @@ def _target(head: _Head, path: Path) -> TargetKind:
 def _port(head: _Head, path: Path) -> str:
     """Return the port with its settings of DTR and RTS; check them."""
     try:
-        port = with_lines(head.port, dtr=head.dtr, rts=head.rts)
+        port = with_lines(head.port, dtr=head.port_dtr, rts=head.port_rts)
         parse_port(port)
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None

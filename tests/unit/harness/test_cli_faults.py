@@ -11,6 +11,7 @@ from harness.scenario import exit_codes
 from harness.signatures import rules
 
 CHECKOUT = Path(__file__).parents[3]
+CELL = "bookworm.pc.seabios.1.sysrq-sync"
 MATRIX = """\
 [matrix]
 name = "m"
@@ -142,6 +143,12 @@ def test_rules_are_refused_with_file_key_value_and_what_is_allowed(capfd, tmp_pa
         ("attach nosuchmachine", "no running machine fits 'nosuchmachine'"),
         ("report nosuchrun", "nosuchrun: no directory of a run"),
         ("scan nosuchfile", "nosuchfile: can't be read: No such file or directory"),
+        ("attach --port /no/such --no-dtr", "port '/no/such?dtr=off' can't be opened"),
+        ("attach --no-rts", "no port is given"),
+        ("record-console --port /no/such --no-rts", "port '/no/such?rts=off' can't be opened"),
+        ("sac conformance --port socket://127.0.0.1:1 --no-dtr", "has no DTR or RTS; use rfc2217://"),
+        (f"repro {CELL} --no-dtr --rts", "no port is given"),
+        (f"repeat {CELL} --no-dtr", "no port is given"),
         ("rnu", "No such command 'rnu'. Did you mean 'run'?"),
     ],
 )

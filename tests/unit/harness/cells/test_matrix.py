@@ -374,8 +374,8 @@ SERIAL = f'{HEAD}    target = "serial"\n    port = "/dev/ttyUSB0{{}}"\n'
     ("query", "keys", "port"),
     [
         ("", "", "/dev/ttyUSB0"),
-        ("", "dtr = false\nrts = true\n", "/dev/ttyUSB0?dtr=off&rts=on"),
-        ("?dtr=off", "rts = false\n", "/dev/ttyUSB0?dtr=off&rts=off"),
+        ("", "port_dtr = false\nport_rts = true\n", "/dev/ttyUSB0?dtr=off&rts=on"),
+        ("?dtr=off", "port_rts = false\n", "/dev/ttyUSB0?dtr=off&rts=off"),
     ],
 )
 def test_matrix_says_how_its_ports_lines_are_set(load, query, keys, port):
@@ -385,9 +385,9 @@ def test_matrix_says_how_its_ports_lines_are_set(load, query, keys, port):
 @pytest.mark.parametrize(
     ("head", "words"),
     [
-        (HEAD + "    dtr = false\n", "DTR and RTS are lines of a serial port, and no port is given"),
+        (HEAD + "    port_dtr = false\n", "DTR and RTS are lines of a serial port, and no port is given"),
         (SERIAL.format("?rts=no"), "rts is 'no'; allowed: on, off"),
-        (SERIAL.format("") + "    dtr = 0\n", "dtr"),
+        (SERIAL.format("") + "    port_dtr = 0\n", "port_dtr"),
     ],
 )
 def test_wrong_setting_of_a_line_is_refused_with_the_file(load, head, words):
