@@ -1,6 +1,6 @@
-"""What JUnit's readers take: the rules of Jenkins' xunit plug-in (junit-10.xsd), as far as ttylab could break them.
+"""What JUnit's readers take: the rules of Jenkins' xunit plug-in (junit-10.xsd) that ttylab could break.
 
-GitLab and the actions for GitHub read less strictly; `read_as_gitlab` is the part of GitLab's that looks at cases.
+GitLab and the actions for GitHub read less strictly; `read_as_gitlab` is what GitLab makes of the cases.
 """
 
 import re
@@ -47,9 +47,7 @@ def read_as_gitlab(root: ET.Element) -> dict[tuple[str | None, str | None], tupl
     """Return outcome and text that GitLab shows for each case, by class and name."""
     shown = {}
     for case in root.iter("testcase"):
-        outcome = next(
-            (child for tag in ("failure", "error", "skipped") for child in case.findall(tag)), None
-        )
+        found = [child for tag in ("failure", "error", "skipped") for child in case.findall(tag)]
         key = case.get("classname"), case.get("name")
-        shown[key] = ("success", "") if outcome is None else (outcome.tag, outcome.text or "")
+        shown[key] = (found[0].tag, found[0].text or "") if found else ("success", "")
     return shown
