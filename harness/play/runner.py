@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.errors import EmulatorError
+from emulator.guest_text.printable import escape
 from emulator.sac.image import read_sac_dump
 from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.session import Session
@@ -145,9 +146,16 @@ class Player:
                 detail |= self._perform(step, guest, limit.sooner(step.within_s * self.time_scale))
                 guest.session.check()
         except (GuestError, Unsupported, EmulatorError) as error:
-            detail |= _blame(error)
+            detail |= _blame(error) | {"message": self._without_passwords(str(error), index)}
         transcript.mark(MarkKind.STEP, "end", detail)
         return detail["outcome"] == "done"
+
+    def _without_passwords(self, text: str, index: int) -> str:
+        """Return what is said of a failure without the passwords typed so far, which a guest may echo."""
+        for step in self.scenario.steps[: index + 1]:
+            if isinstance(step, Send) and not step.echo and step.line:
+                text = text.replace(escape(step.line.encode()), "***")
+        return text
 
     def _perform(self, step: Step, guest: Guest, deadline: Deadline) -> dict[str, object]:
         match step:
@@ -156,7 +164,8 @@ class Player:
             case Run():
                 return _run(step, guest, deadline)
             case Send():
-                guest.send_line(step.line.encode(), deadline, echo=step.echo)
+                with guest.session.transcript.typing_secret(wanted=not step.echo):
+                    guest.send_line(step.line.encode(), deadline, echo=step.echo)
             case Alive():
                 guest.prove_life(deadline)
             case Silence():
@@ -285,7 +294,7 @@ def _blame(error: Exception) -> dict[str, object]:
     elif isinstance(error, Unsupported):
         outcome = "skipped"
     reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
-    detail: dict[str, object] = {"outcome": outcome, "reason": reason.value, "message": str(error)}
+    detail: dict[str, object] = {"outcome": outcome, "reason": reason.value}
     if isinstance(error, GuestDied):
         alarm = error.alarm
         detail["alarm"] = {"title": alarm.title, "start": alarm.start, "end": alarm.end, "at": alarm.at}

@@ -78,7 +78,7 @@ def test_print_config_is_the_demo(capfd: pytest.CaptureFixture[str]) -> None:
 def test_print_env_makes_the_authority_and_sets_a_shell(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in (*REPLACING, ADDING):
+    for name in (*REPLACING, ADDING, "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     assert cli.main(["serve", "--print-env", "--port", "9443"]) == EXIT_PASSED
     lines = capfd.readouterr().out
