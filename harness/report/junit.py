@@ -42,7 +42,8 @@ def render_junit(run: RunResult, tails: dict[str, bytes]) -> bytes:
         "time": _seconds(run.duration_s),
     }
     root = ET.Element("testsuites", counts)
-    own = {"skipped": str(_count(run, "skipped")), "timestamp": visible(run.started_utc)}
+    skipped = _count(run, "skipped") + _count(run, "not-run")
+    own = {"skipped": str(skipped), "timestamp": visible(run.started_utc)}
     suite = ET.SubElement(root, "testsuite", {"name": "ttylab", **counts, **own})
     _properties(suite, {"run": run.run_id, "matrix": run.matrix, "ttylab": run.ttylab})
     for result in run.cells:
@@ -90,7 +91,9 @@ def _seconds(duration: float) -> str:
 
 
 def _add_outcome(case: ET.Element, result: CellResult) -> None:
-    tag = {"failed": "failure", "broken": "error", "skipped": "skipped"}.get(result.status)
+    tag = {"failed": "failure", "broken": "error", "skipped": "skipped", "not-run": "skipped"}.get(
+        result.status
+    )
     if tag is None:
         return
     outcome = ET.SubElement(case, tag, {"message": visible(result.message)})

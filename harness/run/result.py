@@ -38,6 +38,8 @@ class Circumstances:
         start: how the machine began: booted, or forked from which snapshot.
         shares: what a fork has in common with every other fork of its snapshot.
         repro: the command that does the same again; empty: `ttylab repro` and the cell.
+        time_scale: the factor on every wait.
+        time_limit_s: seconds that its steps could take together.
     """
 
     started_utc: str
@@ -53,6 +55,8 @@ class Circumstances:
     start: str = "booted"
     shares: Sequence[str] = ()
     repro: str = ""
+    time_scale: float = 1.0
+    time_limit_s: float = 180.0
 
 
 def broken(message: str) -> Verdict:
@@ -61,8 +65,13 @@ def broken(message: str) -> Verdict:
 
 
 def skipped(message: str) -> Verdict:
-    """Return the verdict on a cell that was not tried, or was given up because the run was interrupted."""
+    """Return the verdict on a cell that was not tried: the target can't, or it was left out on purpose."""
     return Verdict(status=Status.SKIPPED, reason=Reason.UNSUPPORTED, message=message)
+
+
+def not_run(reason: str) -> Verdict:
+    """Return the verdict on a cell that should have been played and was not, or not to its end."""
+    return Verdict(status=Status.NOT_RUN, reason=Reason.NOT_RUN, message=f"not run: {reason}")
 
 
 def cell_result(
@@ -114,6 +123,8 @@ def cell_result(
         target=around.target,
         start=around.start,
         shares=tuple(around.shares),
+        time_scale=around.time_scale,
+        time_limit_s=around.time_limit_s,
     )
 
 
@@ -156,6 +167,15 @@ def _step(played: PlayedStep) -> StepRecord:
     )
 
 
-def repro_of(cell: Cell, port: str = "") -> str:
-    """Return the command that plays a cell again, on the same serial port if it was played on one."""
-    return f"ttylab repro {cell.id}" + (f" --port {shlex.quote(port)}" if port else "")
+def repro_of(cell: Cell, *, run: str = "", port: str = "", time_scale: float = 1.0) -> str:
+    """Return the command that plays a cell again as a run did: on the same port, with the same waits.
+
+    Args:
+        cell: the cell.
+        run: the run's directory; empty: the newest run's.
+        port: URL of the serial port that it was played on; empty: a machine here.
+        time_scale: the factor on every wait.
+    """
+    options = {"--run": run, "--port": port, "--time-scale": "" if time_scale == 1 else f"{time_scale:g}"}
+    words = [word for option, value in options.items() if value for word in (option, value)]
+    return shlex.join(["ttylab", "repro", cell.id, *words])

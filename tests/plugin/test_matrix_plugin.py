@@ -41,6 +41,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     for name in ("CI", "REQUIRE_ALL", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
+    monkeypatch.setenv("TTYLAB_STATE", str(pytester.path / "state"))
     pytester.path.joinpath("small.toml").write_text(MATRIX)
     return pytester
 
@@ -161,7 +162,7 @@ def test_run_in_which_a_guest_fails_ends_with_1_and_says_how_to_reproduce_it(pro
     result.assert_outcomes(passed=6, failed=2)
     assert result.ret == EXIT_FAILED
     assert cells(project)[IDS[0]].message.startswith("'tty' ended with status 127")
-    result.stdout.fnmatch_lines([f"FAILED  {IDS[0]}: *", f"*reproduce: ttylab repro {IDS[0]}"])
+    result.stdout.fnmatch_lines([f"FAILED  {IDS[0]}: *", f"*reproduce: ttylab repro {IDS[0]} --run run"])
 
 
 def test_run_in_which_the_lab_breaks_ends_with_3(project):
@@ -184,17 +185,6 @@ def test_failing_test_beside_the_matrix_fails_the_run(project):
     result = project.runpytest_inprocess(*FIXED, "test_other.py")
     result.assert_outcomes(passed=8, failed=1)
     assert result.ret == EXIT_FAILED
-
-
-def test_results_of_an_earlier_run_in_the_same_directory_do_not_count(project):
-    old = project.path / "run" / "cells" / IDS[0] / "result.json"
-    run(project, "-k", "bookworm")
-    kept = json.loads(old.read_text()) | {"started_utc": "2020-01-01T00:00:00+00:00"}
-    old.write_text(json.dumps(kept))
-    project.makeconftest("import pytest\n\n@pytest.fixture\ndef lab():\n    raise OSError('no bench')\n")
-    result = run(project, "-k", "bookworm")
-    assert result.ret == EXIT_BROKEN
-    assert cells(project)[IDS[0]].status == "broken"
 
 
 def test_run_json_goes_where_it_is_wanted(project):
