@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-from emulator.console.port_address import with_lines
-from harness.commands.port_options import Dtr, Rts
-
 EXAMPLES = """Examples:
 
   ttylab repeat bullseye.pc.seabios.1.sysrq-help            200 times, with every kind of jitter
@@ -63,8 +60,6 @@ def repeat(
     run_dir: _RunDir = None,
     time_scale: _Scale = 1.0,
     port: _Port = "",
-    dtr: Dtr = None,
-    rts: Rts = None,
 ) -> int:
     """Repeat one cell under jitter, and say how likely it is to fail (with a 95 % interval) and why.
 
@@ -87,7 +82,7 @@ def repeat(
         keep=keep,
         cold=cold,
         time_scale=time_scale,
-        port=with_lines(port, dtr=dtr, rts=rts),
+        port=port,
     )
     summary = hunt(request, run_dir)
     typer.echo(summary.to_json() if json else render_summary(summary))

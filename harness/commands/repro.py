@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emulator.console.port_address import with_lines
-from harness.commands.port_options import Dtr, Rts
-
 if TYPE_CHECKING:
     from harness.run.repro import Recalled
 
@@ -34,8 +31,6 @@ def repro(
         float | None, typer.Option(help="Multiply every wait; default: as the run did.")
     ] = None,
     port: Annotated[str, typer.Option(metavar="URL", help="The serial port where the guest is.")] = "",
-    dtr: Dtr = None,
-    rts: Rts = None,
 ) -> int:
     """Boot one cell again exactly as a run did, play its scenario, and say whether it ends as it did there.
 
@@ -55,7 +50,6 @@ def repro(
     from harness.targets import target_at  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
-    port = with_lines(port, dtr=dtr, rts=rts)
     if interactive and port:
         raise SpecError("--interactive boots a machine here; to join a port: ttylab attach --port URL")
     cell = parse_cell_id(cell_id, images=image_features(), scenarios=LIBRARY)

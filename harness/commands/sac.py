@@ -36,6 +36,7 @@ spares that too. Without --password there is no login. Blank lines are not compa
 Exit codes: 0 no difference, 1 differences, or no SAC prompt; 2 wrong input; 3 the lab is broken.
 """
 
+_Recording = Annotated[Path | None, typer.Option(metavar="DIR", help="A recording instead of a guest.")]
 app = typer.Typer(add_completion=False, help="Compare what a SAC says with its specification.")
 
 
@@ -44,9 +45,7 @@ def conformance(
     *,
     target: Annotated[str, typer.Option(metavar="NAME", help="An image, or a running machine.")] = "",
     port: Annotated[str, typer.Option(metavar="URL", help="A serial port.")] = "",
-    recording: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A recording instead of a guest.")
-    ] = None,
+    recording: _Recording = None,
     profile: Annotated[str, typer.Option(help="The release to compare with: 2003 to 2025.")] = "",
     destructive: Annotated[
         bool | None,
