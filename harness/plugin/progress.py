@@ -19,6 +19,7 @@ from rich.text import Text
 from emulator.clock import SYSTEM_CLOCK
 from harness.plugin.plays import STATUS_PROPERTY, why
 from harness.plugin.record_hooks import RECORD, RecordHooks
+from harness.terminal.output import ProgressOutput
 
 _CELL = re.compile(r"\[(?P<id>[^\]]+)\]$")
 STYLES: Mapping[str, str] = {
@@ -39,9 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is not None:
         config.pluginmanager.unregister(reporter)
-    config.pluginmanager.register(
-        RunProgress(config, Console(stderr=True, highlight=False)), "ttylab-progress"
-    )
+    config.pluginmanager.register(RunProgress(config, ProgressOutput()), "ttylab-progress")
 
 
 def is_live(console: Console) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 from emulator.console.transcript import Transcript
@@ -94,27 +94,36 @@ def cell_result(
     findings = _scan(transcript, given)
     judgement = judge(scenario, transcript, findings, given=given)
     verdict = judgement.verdict
-    return CellResult(
-        cell=read_value(cell.words(), CellRecord, origin="cell"),
-        title=scenario.title,
-        description=scenario.description,
-        severity=scenario.severity.value,
-        tags=tuple(sorted(scenario.tags)),
-        status=verdict.status.value,
-        reason=verdict.reason.value,
-        message=verdict.message,
-        step=verdict.step,
-        evidence=verdict.evidence,
-        injections=verdict.injections,
-        findings=_findings(findings, judgement.alarms),
-        stages=_stages(transcript),
-        steps=tuple(_step(played) for played in judgement.steps),
-        started_utc=around.started_utc,
-        duration_s=around.duration_s,
-        console_bytes=len(transcript),
-        worker=around.worker,
-        directory=around.directory,
-        repro=around.repro or repro_of(cell),
+    return _with_circumstances(
+        CellResult(
+            cell=read_value(cell.words(), CellRecord, origin="cell"),
+            title=scenario.title,
+            description=scenario.description,
+            severity=scenario.severity.value,
+            tags=tuple(sorted(scenario.tags)),
+            status=verdict.status.value,
+            reason=verdict.reason.value,
+            message=verdict.message,
+            step=verdict.step,
+            evidence=verdict.evidence,
+            injections=verdict.injections,
+            findings=_findings(findings, judgement.alarms),
+            stages=_stages(transcript),
+            steps=tuple(_step(played) for played in judgement.steps),
+            started_utc=around.started_utc,
+            duration_s=around.duration_s,
+            console_bytes=len(transcript),
+            worker=around.worker,
+            directory=around.directory,
+            repro=around.repro or repro_of(cell),
+        ),
+        around,
+    )
+
+
+def _with_circumstances(result: CellResult, around: Circumstances) -> CellResult:
+    return replace(
+        result,
         argv=tuple(around.argv),
         image=around.image,
         accelerator=around.accelerator,

@@ -6,9 +6,8 @@ import pytest
 
 from harness.report.model import load_run
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
-from tests.plugin.test_matrix_plugin import FIXED, IDS, MATRIX, cells, project, run
+from tests.support.matrix_project import FIXED, IDS, MATRIX, cells, run
 
-__all__ = ["project"]
 FIRST = IDS[0]
 
 

@@ -14,66 +14,12 @@ from harness.commands.run import PYTEST_WORDS
 from harness.report.model import load_run
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED
 from tests.support.fake_guest import KERNEL_LINE
-
-CHECKOUT = Path(__file__).parents[2]
-MATRIX = """
-[matrix]
-name = "small"
-description = "for a test"
-
-[[block]]
-images = ["trixie", "bookworm"]
-machines = ["q35", "pc"]
-firmwares = ["seabios"]
-vcpus = [1]
-scenarios = ["boot-login", "power-button-ignored"]
-"""
-IDS = [
-    f"{image}.{machine}.seabios.1.{scenario}"
-    for image in ("bookworm", "trixie")
-    for machine in ("pc", "q35")
-    for scenario in ("boot-login", "power-button-ignored")
-]
-
-
-@pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    for name in ("CI", "REQUIRE_ALL", "PYTEST_ADDOPTS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
-    monkeypatch.setenv("TTYLAB_STATE", str(pytester.path / "state"))
-    pytester.path.joinpath("small.toml").write_text(MATRIX)
-    return pytester
-
-
-def run(project: pytest.Pytester, *options: str, **behaviours: str) -> pytest.RunResult:
-    """Run the matrix in this process."""
-    ids = {name.replace("_", "."): what for name, what in behaviours.items()}
-    known = {next(id_ for id_ in IDS if id_.startswith(short)): what for short, what in ids.items()}
-    project.path.joinpath("behaviours.json").write_text(json.dumps(known))
-    return project.runpytest_inprocess(*FIXED, *options)
-
-
-FIXED = (
-    "-p",
-    "tests.support.fake_lab",
-    "-p",
-    "no:cacheprovider",
-    "-p",
-    "no:randomly",
-    "--run-dir",
-    "run",
-    "small.toml",
-)
+from tests.support.matrix_project import FIXED, IDS, MATRIX, cells, run
 
 
 def collected(project: pytest.Pytester, *options: str) -> list[str]:
     result = project.runpytest_inprocess(*FIXED, "--collect-only", "-q", *options)
     return [line for line in result.outlines if "::" in line]
-
-
-def cells(project: pytest.Pytester):
-    return {cell.cell.id: cell for cell in load_run(project.path / "run").cells}
 
 
 # -- collection --------------------------------------------------------------------------------
