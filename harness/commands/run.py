@@ -66,9 +66,7 @@ def with_json_value(args: Iterable[str]) -> list[str]:
     return filled
 
 
-_Expression = Annotated[
-    str, typer.Option("-k", metavar="EXPR", help="Only cells whose id or tags match.")
-]
+_Expression = Annotated[str, typer.Option("-k", metavar="EXPR", help="Only cells whose id or tags match.")]
 _Jobs = Annotated[str, typer.Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")]
 
 
