@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -56,11 +57,21 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Typed:
-    """Bytes that were sent to the guest at `at` seconds, when it had written `offset` bytes."""
+    """Bytes that were sent to the guest at `at` seconds, when it had written `offset` bytes.
+
+    Attributes:
+        secret: whether a step typed them as a password: the transcript has them, a report shows none of them.
+    """
 
     at: float
     offset: int
     data: bytes
+    secret: bool = False
+
+    @property
+    def shown(self) -> bytes:
+        """The bytes as a report or a log may show them."""
+        return re.sub(rb"[^\r\n]", b"*", self.data) if self.secret else self.data
 
 
 SAME_RESTART_S = 1.0

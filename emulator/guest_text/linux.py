@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LEVEL = rb"<\d{1,3}>"
 """What precedes a record on a console that shows levels."""
@@ -40,7 +40,7 @@ class LinuxProfile:
     """
 
     user: bytes = b"root"
-    password: bytes = b"ttylab"
+    password: bytes = field(default=b"ttylab", repr=False)
     login: bytes = rb"[^\r\n]{0,80}login: "
     password_prompt: bytes = rb"Password: "
     refused: bytes = rb"Login incorrect"

@@ -10,6 +10,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from emulator.console.port_address import with_lines
+from harness.commands.port_options import Dtr, Rts
+
 EXAMPLES = """Examples:
 
   ttylab attach                     the only running machine, read only
@@ -28,6 +31,8 @@ def attach(
     write: Annotated[bool, typer.Option("--write", help="Type into the guest too.")] = False,
     port: Annotated[str, typer.Option(metavar="URL", help="A serial port instead of a machine.")] = "",
     baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
+    dtr: Dtr = None,
+    rts: Rts = None,
     from_end: Annotated[bool, typer.Option("--from-end", help="Do not replay what came before.")] = False,
     listing: Annotated[bool, typer.Option("--list", help="Show the running machines.")] = False,
     json: Annotated[bool, typer.Option("--json", help="With --list: one JSON array.")] = False,
@@ -37,7 +42,7 @@ def attach(
     from harness.terminal.interactive import choose_machine, links_of  # noqa: PLC0415
     from harness.terminal.terminal import Terminal, greet  # noqa: PLC0415
 
-    if port:
+    if port := with_lines(port, dtr=dtr, rts=rts):
         _attach_port(port, baudrate)
         return
     machines = list_machines()

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.clock import utc_now
+from emulator.console.port_address import with_lines
 from emulator.errors import LabError, SpecError
+from harness.commands.port_options import Dtr, Rts
 
 if TYPE_CHECKING:
     from harness.recording.record import RecordOptions
@@ -47,6 +49,8 @@ def record_console(
     ] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Type nothing.")] = False,
     baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
+    dtr: Dtr = None,
+    rts: Rts = None,
     append: Annotated[str, typer.Option(help="For the image: kernel parameters; for sac: knobs.")] = "",
     hide: Annotated[
         list[str] | None, typer.Option(metavar="WORD", help="Hide this word too; may be repeated.")
@@ -55,6 +59,7 @@ def record_console(
     """Record a console, and make a copy of the recording without names, passwords and addresses."""
     from harness.recording.record import RAW, RecordOptions, private_files  # noqa: PLC0415
 
+    port = with_lines(port, dtr=dtr, rts=rts)
     if sum((bool(image), bool(port), bool(attach), sanitise is not None)) != 1:
         raise SpecError("what to record: give one of IMAGE, --port URL, --attach NAME, or --sanitise DIR")
     if hide is not None and not all(word.strip() for word in hide):

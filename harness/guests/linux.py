@@ -83,7 +83,8 @@ class LinuxGuest:
         session, profile = self.session, self.profile
         session.send_line(profile.user, deadline)
         session.expect(profile.password_prompt, deadline, view=View.USER)
-        session.send_line(profile.password, deadline, echo=False)
+        with session.transcript.typing_secret():
+            session.send_line(profile.password, deadline, echo=False)
         match = session.expect([profile.prompt, profile.refused], deadline, view=View.USER)
         if match.index == 1:
             raise WrongOutput(f"{session.transcript.name}: the guest refused the account {profile.user!r}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline, FairClock
 from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.errors import EmulatorError, LabError
+from emulator.guest_text.printable import escape
 from emulator.sac.image import read_sac_dump
 from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.session import Session
@@ -193,7 +194,8 @@ class Player:
                 guest.session.check()
         except (GuestError, Unsupported, EmulatorError) as error:
             fault = self._find_fault(error, guest.session)
-            detail |= _blame(share.excuse(fault) or fault)
+            blamed = share.excuse(fault) or fault
+            detail |= _blame(blamed) | {"message": self._without_passwords(str(blamed), index)}
         transcript.mark(MarkKind.STEP, "end", detail)
         return detail["outcome"] == "done"
 
@@ -208,6 +210,13 @@ class Player:
                 return error
         return error
 
+    def _without_passwords(self, text: str, index: int) -> str:
+        """Return what is said of a failure without the passwords typed so far, which a guest may echo."""
+        for step in self.scenario.steps[: index + 1]:
+            if isinstance(step, Send) and not step.echo and step.line:
+                text = text.replace(escape(step.line.encode()), "***")
+        return text
+
     def _perform(self, step: Step, guest: Guest, deadline: Deadline) -> dict[str, object]:
         match step:
             case Reach():
@@ -215,7 +224,8 @@ class Player:
             case Run():
                 return _run(step, guest, deadline)
             case Send():
-                guest.send_line(step.line.encode(), deadline, echo=step.echo)
+                with guest.session.transcript.typing_secret(wanted=not step.echo):
+                    guest.send_line(step.line.encode(), deadline, echo=step.echo)
             case Alive():
                 guest.prove_life(deadline)
             case Silence():
@@ -379,7 +389,7 @@ def _blame(error: Exception) -> dict[str, object]:
     elif isinstance(error, Unsupported):
         outcome = "skipped"
     reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
-    detail: dict[str, object] = {"outcome": outcome, "reason": reason.value, "message": str(error)}
+    detail: dict[str, object] = {"outcome": outcome, "reason": reason.value}
     if isinstance(error, GuestDied):
         alarm = error.alarm
         detail["alarm"] = {"title": alarm.title, "start": alarm.start, "end": alarm.end, "at": alarm.at}
