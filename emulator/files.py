@@ -5,9 +5,11 @@ What is unfinished lies beside its target as `.TARGET.….partial`, which for a 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +20,42 @@ from emulator.errors import FileError
 
 PRIVATE, PRIVATE_DIRECTORY = 0o600, 0o700
 _PARTIAL = ".partial"
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISCHR, "a device"),
+)
+
+
+def require_regular(path: Path, *, most: int | None = None) -> int:
+    """Return the size of a regular file; links are followed, nothing is opened, which a FIFO would block.
+
+    Raises:
+        OSError: it is missing, of another kind, or has more than `most` bytes; `strerror` is for people.
+    """
+    facts = path.stat()
+    kind = next((name for test, name in _KINDS if test(facts.st_mode)), "")
+    if kind:
+        code = errno.EISDIR if kind == "a directory" else errno.EINVAL
+        raise OSError(code, f"is {kind}, not a file", str(path))
+    if most is not None and facts.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {facts.st_size} bytes; allowed: {most}", str(path))
+    return facts.st_size
+
+
+def read_whole(path: Path, *, most: int) -> bytes:
+    """Return the content of a regular file of `most` bytes or fewer; errors are those of `require_regular`.
+
+    It never waits: whoever can write the file may have put a FIFO or an endless device in its place.
+    """
+    require_regular(path, most=most)
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most} bytes", str(path))
+    return data
 
 
 def make_private_directory(path: Path) -> Path:

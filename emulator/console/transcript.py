@@ -421,7 +421,7 @@ def load_transcript(directory: Path) -> Transcript:
         data = (directory / CONSOLE_FILE).read_bytes()
         lines = (directory / TIMELINE_FILE).read_bytes().splitlines()
         head = json.loads(lines[0]) if lines else {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SpecError(f"{directory}: no transcript here: {error}") from error
     if not isinstance(head, dict) or head.get("version") != VERSION:
         raise SpecError(f"{directory / TIMELINE_FILE}: the first line is {head!r}, need version {VERSION}")
@@ -433,7 +433,7 @@ def _read_timeline(lines: list[bytes], size: int) -> _Kept:
     for line in lines:
         try:
             kept.apply(json.loads(line))
-        except (ValueError, KeyError, TypeError, OverflowError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             kept.truncated = "a line of the timeline is cut"
             return kept
     stamped = 0

@@ -18,12 +18,13 @@ from typing import TypeAlias
 
 from emulator import places
 from emulator.errors import LabError, SpecError
-from emulator.files import make_private_directory, write_json
+from emulator.files import make_private_directory, read_whole, write_json
 from emulator.machine.process import MARKER_VARIABLE, Identity, find_marked
 from emulator.machine.run_dir import remove_temp_dir
 from emulator.values import json_ready, load_json, read_value
 
 VERSION = 1
+_ENTRY_MOST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +140,7 @@ def read_entry(text: bytes) -> Entry:
 
 def _read(path: Path) -> Entry | Corrupt | None:
     try:
-        entry = read_entry(path.read_bytes())
+        entry = read_entry(read_whole(path, most=_ENTRY_MOST))
     except FileNotFoundError:
         return None
     except OSError as error:

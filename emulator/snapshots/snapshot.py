@@ -8,10 +8,19 @@ from pathlib import Path
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import SnapshotError, SpecError
+from emulator.files import read_whole
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.power import Origin
 from emulator.machine.spec import MachineSpec
-from emulator.snapshots.files import disk_names, fork_disks, identity, note_check, read_facts, was_checked
+from emulator.snapshots.files import (
+    MANIFEST_MOST,
+    disk_names,
+    fork_disks,
+    identity,
+    note_check,
+    read_facts,
+    was_checked,
+)
 from emulator.snapshots.manifest import FileFacts, SnapshotManifest, SnapshotRequest
 
 
@@ -148,7 +157,7 @@ def read_manifest(directory: Path) -> SnapshotManifest:
     """
     path = directory / MANIFEST
     try:
-        return SnapshotManifest.from_json(path.read_bytes(), origin=str(path))
+        return SnapshotManifest.from_json(read_whole(path, most=MANIFEST_MOST), origin=str(path))
     except OSError as error:
         raise SnapshotError(f"{path}: {error.strerror}") from error
 

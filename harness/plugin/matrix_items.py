@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from types import ModuleType
 import pytest
 
 from emulator.errors import SpecError
+from emulator.values import read_toml
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell, mark_name, parse_shard, shard, spread
 from harness.cells.matrix import Matrix, read_matrix
@@ -84,8 +84,8 @@ def is_matrix_file(path: Path) -> bool:
     if path.suffix != ".toml":
         return False
     try:
-        return "matrix" in tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return "matrix" in read_toml(path)
+    except SpecError:
         return False
 
 

@@ -18,6 +18,7 @@ from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import SpecError
 from emulator.files import staged_tree
 from emulator.guest_text.printable import visible
+from emulator.values import parse_json
 from harness.report.cast import render_cast
 from harness.report.comparison import compare_runs
 from harness.report.console_html import anchor_of, focus_of, plain, render_console
@@ -248,8 +249,8 @@ def _play_page(view: CellView, cast: str, player: CastPlayer) -> bytes:
 def _argv(result: CellResult, files: Path) -> str:
     """Return QEMU's command line, one option per line."""
     try:
-        words = json.loads(read_kept(files / "argv.json") or b"null")
-    except ValueError:
+        words = parse_json(read_kept(files / "argv.json") or b"null", origin="argv.json")
+    except SpecError:
         words = None
     listed = result.argv or (words if isinstance(words, list) else [])
     lines: list[str] = []

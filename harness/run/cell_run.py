@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -11,9 +10,10 @@ from pathlib import Path
 from emulator.clock import utc_now
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import EmulatorError, SpecError
+from emulator.files import read_whole
 from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
-from emulator.values import load_json
+from emulator.values import JSON_MOST, load_json, parse_json
 from harness.cells.cell import Cell
 from harness.play.runner import Player
 from harness.report.model import RESULT_FILE, CellResult, write_cell
@@ -165,7 +165,10 @@ class CellRun:
 
     def _argv(self) -> list[str]:
         with suppress(OSError, ValueError, KeyError):
-            return [str(part) for part in json.loads((self.directory / ARGV_FILE).read_bytes())["argv"]]
+            return [
+                str(part)
+                for part in parse_json((self.directory / ARGV_FILE).read_bytes(), origin=ARGV_FILE)["argv"]
+            ]
         return []
 
 
@@ -196,5 +199,6 @@ def lost_cell(cell: Cell, scenario: Scenario, run_dir: Path, *, message: str, re
 def read_result(run_dir: Path, cell_id: str) -> CellResult | None:
     """Return the result that a worker wrote, or None."""
     with suppress(OSError, ValueError):
-        return load_json((run_dir / CELLS / cell_id / RESULT_FILE).read_bytes(), CellResult, origin=cell_id)
+        text = read_whole(run_dir / CELLS / cell_id / RESULT_FILE, most=JSON_MOST)
+        return load_json(text, CellResult, origin=cell_id)
     return None

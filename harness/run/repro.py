@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 from emulator.errors import SpecError
+from emulator.files import read_whole
 from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.places import RESULTS
-from emulator.values import json_ready, read_value
+from emulator.values import JSON_MOST, json_ready, parse_json, read_value
 from harness.cells.cell import Cell
 from harness.report.model import CellResult
 from harness.run.cell_run import CELLS, read_result
@@ -78,7 +78,7 @@ def recorded_spec(run: Path, cell: Cell) -> MachineSpec:
     """
     file = run / CELLS / cell.id / ARGV_FILE
     try:
-        return read_value(json.loads(file.read_bytes())["spec"], MachineSpec, origin="spec", whole=True)
+        return read_value(parse_json(read_whole(file, most=JSON_MOST), origin=str(file))["spec"], MachineSpec, origin="spec", whole=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpecError(f"{file}: no machine spec: {error}") from error
 
