@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from emulator.errors import FileError
+from emulator.errors import DeadlineExceeded, FileError
 
 PRIVATE, PRIVATE_DIRECTORY = 0o600, 0o700
 _PARTIAL = ".partial"
@@ -146,6 +146,30 @@ def scratch_beside(target: Path) -> Iterator[Path]:
             dir=target.parent, prefix=f".{target.name}.", suffix=_PARTIAL, ignore_cleanup_errors=True
         ) as name:
             yield Path(name)
+
+
+@contextmanager
+def hold_lock(path: Path, *, wait_s: float) -> Iterator[None]:
+    """Hold the lock file `path` for the time of the `with`; it and its missing directories are made private.
+
+    Raises:
+        FileError: it can't be made or opened.
+        DeadlineExceeded: another process still held it after `wait_s` seconds.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415  # most commands need no lock
+
+    lock = FileLock(path, timeout=wait_s, mode=PRIVATE)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
+        lock.acquire()
+    except Timeout as error:
+        raise DeadlineExceeded(f"{path} is held by another process, for more than {wait_s:g} s") from error
+    except OSError as error:
+        raise FileError(f"lock {path} can't be opened: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -68,17 +68,15 @@ def read_toml(path: Path) -> dict[str, Any]:
     shown = visible(str(path))
     try:
         text = read_whole(path, most=TOML_MOST).decode("utf-8")
-        if _LONG_KEY.search(text):
-            raise SpecError(f"{shown}: not TOML: a key has more than 32 parts")
-        return tomllib.loads(text)
+        if not _LONG_KEY.search(text):
+            return tomllib.loads(text)
     except OSError as error:
         raise SpecError(f"{shown}: can't be read: {error.strerror}") from error
     except RecursionError:
         raise SpecError(f"{shown}: not TOML: it is nested too deeply") from None
-    except SpecError:
-        raise
     except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, an integer of 5000 digits
         raise SpecError(f"{shown}: not TOML: {visible(str(error))}") from error
+    raise SpecError(f"{shown}: not TOML: a key has more than 32 parts")
 
 
 def load_json(text: bytes | str, kind: type[T], *, origin: str, whole: bool = False) -> T:
@@ -184,7 +182,7 @@ def _complaint(detail: Mapping[str, Any], kind: type[Any]) -> str:
         return f"key {key!r} is missing"
     if detail["type"] == "value_error":
         return f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"])
-    value = _HIDDEN if _may_be_secret(location, kind) else f"the value {_shown(detail['input'])}"
+    value = _HIDDEN if _may_be_secret(location, kind, detail["type"]) else f"the value {_shown(detail['input'])}"
     if detail["type"] == "unexpected_keyword_argument":
         allowed = ", ".join(sorted(get_type_hints(_table_at(location[:-1], kind))))
         return f"unknown key {key!r} with {value}; allowed: {allowed}"
@@ -192,19 +190,14 @@ def _complaint(detail: Mapping[str, Any], kind: type[Any]) -> str:
     return f"key {key!r} has {value}: {need}" if key else f"is {value.removeprefix('the value ')}: {need}"
 
 
-def _may_be_secret(location: tuple[Any, ...], kind: type[Any]) -> bool:
+def _may_be_secret(location: tuple[Any, ...], kind: type[Any], complaint: str) -> bool:
     """Tell whether the value at `location` is a secret, or stands where a table with a secret is needed."""
-    names = list(location)
-    while names and isinstance(names[-1], int):
-        names.pop()
-    here, above = _table_at(tuple(names), kind), _table_at(tuple(names[:-1]), kind)
-    if not is_dataclass(here):
-        return any(_is_secret(str(name)) for name in names)
-    silent = {field.name for field in fields(here) if not field.repr}
-    if any(str(name) in silent or _is_secret(str(name)) for name in names):
+    here = _table_at(location, kind)
+    known = fields(here) if is_dataclass(here) else ()
+    secrets = {field.name for field in known if not field.repr or _is_secret(field.name)}
+    if any(str(name) in secrets or _is_secret(str(name)) for name in location):
         return True
-    is_table = bool(names) and here is not above
-    return is_table and any(field.name in silent or _is_secret(field.name) for field in fields(here))
+    return bool(secrets) and complaint in ("dataclass_type", "dict_type", "tuple_type")
 
 
 def _is_secret(name: str) -> bool:

@@ -212,7 +212,7 @@ def read_manifest(directory: Path) -> Manifest:
     except OSError as error:
         raise ImageError(f"{path}: can't be read: {error.strerror}") from error
     except SpecError as error:
-        raise ImageError(f"damaged manifest: {error}") from error
+        raise ImageError(f"damaged manifest: {str(error).splitlines()[0]}") from error
 
 
 def find_wrong_files(manifest: Manifest, directory: Path) -> list[str]:

@@ -36,7 +36,8 @@ def require_own_files(spec: MachineSpec) -> None:
     """Check the files of a machine as its user asked for it; what is missing QEMU reports.
 
     Raises:
-        SpecError: a file is a directory, a FIFO or a device, can't be read, or is a disk that rests on another.
+        SpecError: a file is a directory, a FIFO or a device, can't be read, or is a disk that rests on
+            another file.
     """
     for disk in spec.disks:
         require_own_disk(disk.path, disk.format)

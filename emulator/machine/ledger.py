@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from emulator import places
 from emulator.errors import LabError, SpecError
 from emulator.files import make_private_directory, read_whole, write_json
 from emulator.machine.process import MARKER_VARIABLE, Identity, find_marked
-from emulator.machine.run_dir import remove_temp_dir
+from emulator.machine.run_dir import TEMP_PREFIX, remove_temp_dir
 from emulator.values import json_ready, load_json, read_value
 
 VERSION = 1
@@ -146,8 +147,12 @@ def _read(path: Path) -> Entry | Corrupt | None:
     except OSError as error:
         return Corrupt(path=path, reason=str(error.strerror))
     except SpecError as error:
-        return Corrupt(path=path, reason=str(error))
-    return entry if entry.id == path.stem else Corrupt(path=path, reason=f"id is {entry.id!r}")
+        return Corrupt(path=path, reason=str(error).splitlines()[0])
+    if entry.id != path.stem:
+        return Corrupt(path=path, reason=f"id is {entry.id!r}")
+    if not Path(entry.temp_dir).name.startswith(TEMP_PREFIX):
+        return Corrupt(path=path, reason=f"temp_dir is {entry.temp_dir!r}, which is none of ttylab's")
+    return entry
 
 
 def _writer_lives(path: Path) -> bool:
@@ -210,7 +215,9 @@ def _collect(book: Ledger, one: Entry | Corrupt, *, dry_run: bool) -> Collected:
 
 
 def _remove_file(path: Path, *, problem: str, dry_run: bool) -> Collected:
-    acts, errors = _do([(f"remove {path}", lambda: path.unlink(missing_ok=True))], dry_run=dry_run)
+    is_tree = path.is_dir() and not path.is_symlink()
+    remove = partial(shutil.rmtree, path) if is_tree else partial(path.unlink, missing_ok=True)
+    acts, errors = _do([(f"remove {path}", remove)], dry_run=dry_run)
     return Collected(id=path.name, problem=problem, acts=tuple(acts), errors=tuple(errors))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from emulator.clock import Deadline, utc_now
 from emulator.errors import FileError, MissingPrerequisite, SnapshotError, SpecError
-from emulator.files import read_whole, write_json
+from emulator.files import read_whole, require_regular, write_json
 from emulator.machine.process import boot_id, run_bounded
 from emulator.machine.spec import Disk, DiskFormat, MachineSpec
 from emulator.snapshots.manifest import FileFacts
@@ -31,6 +31,7 @@ def read_facts(path: Path) -> FileFacts:
     Raises:
         OSError: the file can't be read.
     """
+    require_regular(path)
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         digest = hashlib.sha256(b"%d\n" % size)

@@ -96,14 +96,14 @@ class Snapshot:
             SnapshotError: a file is missing, truncated or altered; the text says which.
         """
         manifest = read_manifest(directory)
+        wanted = {*snapshot_files(request, shares_ram=RAM_FILE in manifest.files)}
+        if wanted != set(manifest.files):
+            raise SnapshotError(f"{directory}: has {sorted(manifest.files)[:9]}, need {sorted(wanted)}")
         identities = {name: identity(directory / name) for name in sorted(manifest.files)}
         if not was_checked(directory, identities):
             for name, wanted_facts in manifest.files.items():
                 _require_intact(directory / name, wanted_facts)
             note_check(directory, identities)
-        wanted = {*snapshot_files(request, shares_ram=RAM_FILE in manifest.files)}
-        if wanted != set(manifest.files):
-            raise SnapshotError(f"{directory}: has {sorted(manifest.files)}, need {sorted(wanted)}")
         _require_tsc(manifest, directory)
         past = load_past(directory / CONSOLE)
         return cls(directory=directory, manifest=manifest, request=request, past=past, identities=identities)

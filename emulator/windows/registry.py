@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from emulator import places
-from emulator.errors import ImageError, SpecError
-from emulator.files import read_whole, write_whole
+from emulator.errors import DeadlineExceeded, ImageError, SpecError
+from emulator.files import hold_lock, read_whole, write_whole
 from emulator.machine.disk_files import require_own_disk
 from emulator.machine.spec import DiskFormat
 from emulator.values import json_ready, load_json
@@ -92,8 +92,8 @@ class WindowsRegistry:
 
         Raises:
             SpecError: the name is taken.
-            ImageError: the registry is damaged or can't be locked.
-            FileError: it can't be written; it is as before.
+            ImageError: the registry is damaged or another process holds it.
+            FileError: it can't be locked or written; it is as before.
         """
         with self._locked():
             images = dict(self.images())
@@ -128,16 +128,11 @@ class WindowsRegistry:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        from filelock import FileLock, Timeout  # noqa: PLC0415  # reading doesn't need it
-
         try:
-            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with FileLock(self.root / ".lock", timeout=_LOCK_BOUND_S):
+            with hold_lock(self.root / ".lock", wait_s=_LOCK_BOUND_S):
                 yield
-        except Timeout as error:
+        except DeadlineExceeded as error:
             raise ImageError(f"{self.root}: another ttylab holds its lock") from error
-        except OSError as error:
-            raise ImageError(f"{self.root}: can't be written: {error.strerror}") from error
 
 
 def _find(images: Mapping[str, WindowsImage], name: str) -> WindowsImage:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.errors import ImageError, SpecError
+from emulator.guest_text.printable import visible
 from emulator.images.catalog import CatalogEntry
 from emulator.images.image import Image
+from emulator.images.kinds import registry_problem
 from emulator.images.store import ImageStore
 from emulator.windows.image import WindowsImage
 from emulator.windows.registry import WindowsRegistry
@@ -47,7 +49,11 @@ def list_images(
     store = ImageStore()
     built = {image.name: image for image in store.list()}
     entries = [(entry, built.get(name)) for name, entry in store.catalog.entries.items()]
-    registered = WindowsRegistry().images().values()
+    problem = registry_problem()
+    registered = () if problem else WindowsRegistry().images().values()
+    for each in (*(f"image {name}: {why}" for name, why in store.damaged().items()), problem):
+        if each:
+            typer.echo(f"ttylab: {visible(each)}", err=True)
     if json:
         linux = [as_object(entry, image) for entry, image in entries]
         typer.echo(json_format.dumps([*linux, *map(windows_as_object, registered)], indent=2))

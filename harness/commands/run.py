@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from emulator.errors import SpecError
+from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
 from harness.cells.cell import Cell
 
@@ -136,10 +137,13 @@ def choose_cells(
     Raises:
         SpecError: the matrix, the shard or the expression is wrong.
     """
+    from emulator.images.kinds import registry_problem  # noqa: PLC0415
     from harness.cells.cell import parse_shard, select  # noqa: PLC0415
     from harness.cells.cell import shard as take_shard  # noqa: PLC0415
     from harness.cells.matrix import read_matrix  # noqa: PLC0415
 
+    if problem := registry_problem():
+        typer.echo(f"ttylab: your own images are left out: {visible(problem)}", err=True)
     matrix = read_matrix(path)
     cells = take_shard(matrix.cells, *parse_shard(shard)) if shard else matrix.cells
     chosen = select(cells, expression, tags=words_of_scenarios(path))

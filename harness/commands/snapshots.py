@@ -10,6 +10,7 @@ import typer
 
 from emulator import places
 from emulator.errors import LabError, SpecError
+from emulator.guest_text.printable import visible
 from emulator.snapshots.store import (
     DAY_S,
     KEEP_AGE_S,
@@ -177,6 +178,10 @@ def _show_table(snapshots: tuple[CachedSnapshot, ...]) -> None:
         size = f"{snapshot.size / 1e6:.0f}"
         rows.append((snapshot.directory.name[:12], *facts, _words_of(snapshot.unused_s), size))
     print_table(("snapshot", "image", "stage", "QEMU", "made (UTC)", "unused", "MB"), rows)
+    for snapshot in snapshots:
+        if snapshot.problem:
+            remedy = "ttylab snapshots prune removes it, --all at once"
+            typer.echo(visible(f"unreadable: {snapshot.problem.splitlines()[0]}; {remedy}"))
     megabytes = sum(snapshot.size for snapshot in snapshots) / 1e6
     typer.echo(f"{len(snapshots)} snapshots, {megabytes:.0f} MB in {places.snapshots()}")
 

@@ -264,6 +264,9 @@ def summary_lines(result: RunResult, run_dir: Path) -> list[str]:
                 f"{cell.status.upper():8}{cell.cell.id}: {cell.message}",
                 f"        reproduce: {cell.repro}",
             ]
+    wanted = [cell.start for cell in result.cells if cell.start.startswith("booted: no snapshot")]
+    if wanted:
+        lines.append(f"{len(wanted)} cells were booted, not forked: {wanted[0].removeprefix('booted: ')}")
     counts = ", ".join(f"{count} {word}" for word, count in result.summary.items() if count)
     lines.append(f"{counts} in {result.duration_s:.1f} s" + (" (interrupted)" if result.interrupted else ""))
     lines.append(f"report: {page_of_run(run_dir)}")

@@ -78,7 +78,8 @@ def recorded_spec(run: Path, cell: Cell) -> MachineSpec:
     """
     file = run / CELLS / cell.id / ARGV_FILE
     try:
-        return read_value(parse_json(read_whole(file, most=JSON_MOST), origin=str(file))["spec"], MachineSpec, origin="spec", whole=True)
+        table = parse_json(read_whole(file, most=JSON_MOST), origin=str(file))
+        return read_value(table["spec"], MachineSpec, origin="spec", whole=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpecError(f"{file}: no machine spec: {error}") from error
 
