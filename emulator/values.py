@@ -182,7 +182,9 @@ def _complaint(detail: Mapping[str, Any], kind: type[Any]) -> str:
         return f"key {key!r} is missing"
     if detail["type"] == "value_error":
         return f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"])
-    value = _HIDDEN if _may_be_secret(location, kind, detail["type"]) else f"the value {_shown(detail['input'])}"
+    value = (
+        _HIDDEN if _may_be_secret(location, kind, detail["type"]) else f"the value {_shown(detail['input'])}"
+    )
     if detail["type"] == "unexpected_keyword_argument":
         allowed = ", ".join(sorted(get_type_hints(_table_at(location[:-1], kind))))
         return f"unknown key {key!r} with {value}; allowed: {allowed}"

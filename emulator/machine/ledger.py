@@ -21,7 +21,7 @@ from emulator import places
 from emulator.errors import LabError, SpecError
 from emulator.files import make_private_directory, read_whole, write_json
 from emulator.machine.process import MARKER_VARIABLE, Identity, find_marked
-from emulator.machine.run_dir import TEMP_PREFIX, remove_temp_dir
+from emulator.machine.run_dir import remove_temp_dir
 from emulator.values import json_ready, load_json, read_value
 
 VERSION = 1
@@ -150,8 +150,6 @@ def _read(path: Path) -> Entry | Corrupt | None:
         return Corrupt(path=path, reason=str(error).splitlines()[0])
     if entry.id != path.stem:
         return Corrupt(path=path, reason=f"id is {entry.id!r}")
-    if not Path(entry.temp_dir).name.startswith(TEMP_PREFIX):
-        return Corrupt(path=path, reason=f"temp_dir is {entry.temp_dir!r}, which is none of ttylab's")
     return entry
 
 
@@ -204,7 +202,7 @@ def _collect(book: Ledger, one: Entry | Corrupt, *, dry_run: bool) -> Collected:
     if isinstance(one, Corrupt):
         return _remove_file(one.path, problem=f"corrupt entry: {one.reason}", dry_run=dry_run)
     steps = _process_steps(one)
-    if (temp_dir := Path(one.temp_dir)).is_dir():
+    if (temp_dir := Path(one.temp_dir)).is_dir() and one.temp_dir:  # an empty path is the directory we are in
         steps.append((f"remove {temp_dir}", lambda: remove_temp_dir(temp_dir)))
     acts, errors = _do(steps, dry_run=dry_run)
     if not errors:

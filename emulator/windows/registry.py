@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from emulator import places
-from emulator.errors import DeadlineExceeded, ImageError, SpecError
+from emulator.errors import DeadlineExceeded, FileError, ImageError, SpecError
 from emulator.files import hold_lock, read_whole, write_whole
 from emulator.machine.disk_files import require_own_disk
 from emulator.machine.spec import DiskFormat
@@ -92,8 +92,8 @@ class WindowsRegistry:
 
         Raises:
             SpecError: the name is taken.
-            ImageError: the registry is damaged or another process holds it.
-            FileError: it can't be locked or written; it is as before.
+            ImageError: the registry is damaged or can't be locked.
+            FileError: it can't be written; it is as before.
         """
         with self._locked():
             images = dict(self.images())
@@ -133,6 +133,8 @@ class WindowsRegistry:
                 yield
         except DeadlineExceeded as error:
             raise ImageError(f"{self.root}: another ttylab holds its lock") from error
+        except FileError as error:
+            raise ImageError(f"{self.root}: can't be written: {error}") from error
 
 
 def _find(images: Mapping[str, WindowsImage], name: str) -> WindowsImage:
