@@ -123,7 +123,10 @@ def read_value(raw: object, kind: type[T], *, origin: str, whole: bool = False) 
 
 def dump_json(value: Any, *, indent: int | None = None) -> bytes:
     """Return `value` as JSON in UTF-8, its keys in the order of the fields."""
-    text: bytes = _adapter(value.__class__).dump_json(value, indent=indent)
+    try:
+        text: bytes = _adapter(value.__class__).dump_json(value, indent=indent)
+    except ValueError:  # a path that is not UTF-8, which pydantic writes in no way
+        return json.dumps(json_ready(value), indent=indent).encode()
     return text
 
 

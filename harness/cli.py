@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from emulator.errors import EmulatorError, SpecError, StateError
+from emulator.guest_text.printable import visible
 from harness.scenario.errors import GuestError, HarnessError, ServiceRefused
 from harness.scenario.exit_codes import (
     EXIT_BROKEN,
@@ -73,6 +74,7 @@ COMMANDS: dict[str, str] = {
 """Every command with its line in the overview; `load_command` says where it is."""
 RAW = frozenset({"test"})
 """Commands that pass every argument, `--` too, on to another program."""
+_KEPT = "\n\t"
 FORMER_NAMES = {"states": "snapshots"}
 """Names that commands once had and still answer to."""
 
@@ -226,7 +228,7 @@ def _say_misuse(error: typer.TyperException) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"ttylab: {text}\n")
+    sys.stderr.write(f"ttylab: {visible(text, keep=_KEPT)}\n")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from harness.commands import say
+
 EXAMPLES = """Examples:
 
   ttylab attach                     the only running machine, read only
@@ -42,11 +44,11 @@ def attach(
         return
     machines = list_machines()
     if json:
-        typer.echo(json_format.dumps([asdict(one) for one in machines], indent=1))
+        say(json_format.dumps([asdict(one) for one in machines], indent=1))
         return
     if listing:
         lines = (f"{one.id}  {one.label}  {one.console}" for one in machines)
-        typer.echo("\n".join(lines) or "No machine is running.")
+        say("\n".join(lines) or "No machine is running.")
         return
     entry = choose_machine(machines, name)
     greet(f"{entry.label} ({entry.id})", writable=write)

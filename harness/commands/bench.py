@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from emulator.errors import MissingPrerequisite, SpecError
+from harness.commands import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,7 @@ def bench(
         if name not in known:
             raise SpecError(f"unknown benchmark {name!r}; allowed: {', '.join(known)}")
     if listing:
-        typer.echo("\n".join(known))
+        say("\n".join(known))
         return
     wanted = names or list(known)
     found: list[Measurement] = []
@@ -88,9 +89,9 @@ def bench(
         sys.stderr.write(f"ttylab: measuring {group} …\n")
         found += [one for one in code.BENCHMARKS[group]() if one.name in wanted]
     if json:
-        typer.echo(json_format.dumps([asdict(one) for one in found], indent=1))
+        say(json_format.dumps([asdict(one) for one in found], indent=1))
     else:
-        typer.echo("\n".join(map(render, found)))
+        say("\n".join(map(render, found)))
 
 
 def render(one: Measurement) -> str:

@@ -17,6 +17,7 @@ from emulator.machine.ledger import Collected, collect_garbage
 from emulator.service.state.run_dirs import collect_run_dirs
 from emulator.snapshots.store import collect_leftovers
 from emulator.windows.install import collect_installations
+from harness.commands import say
 
 
 def gc(
@@ -39,9 +40,7 @@ def gc(
         for path in collect_run_dirs(dry_run=dry_run)
     )
     collected = (*collect_garbage(dry_run=dry_run), *servers, *_unfinished(dry_run=dry_run))
-    typer.echo(
-        json_format.dumps([asdict(one) for one in collected]) if json else render(collected, dry_run=dry_run)
-    )
+    say(json_format.dumps([asdict(one) for one in collected]) if json else render(collected, dry_run=dry_run))
     failures = [error for one in collected for error in one.errors]
     if failures:
         raise LabError(f"{len(failures)} things could not be removed: {failures[0]}")

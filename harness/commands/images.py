@@ -18,7 +18,7 @@ from emulator.images.store import ImageStore
 from emulator.windows.image import WindowsImage
 from emulator.windows.registry import WindowsRegistry
 from harness.commands import add_windows as windows
-from harness.commands import print_table
+from harness.commands import print_table, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress  # rich takes as long to import as all the rest: only where it draws
@@ -53,10 +53,10 @@ def list_images(
     registered = () if problem else WindowsRegistry().images().values()
     for each in (*(f"image {name}: {why}" for name, why in store.damaged().items()), problem):
         if each:
-            typer.echo(f"ttylab: {visible(each)}", err=True)
+            say(f"ttylab: {visible(each)}", err=True)
     if json:
         linux = [as_object(entry, image) for entry, image in entries]
-        typer.echo(json_format.dumps([*linux, *map(windows_as_object, registered)], indent=2))
+        say(json_format.dumps([*linux, *map(windows_as_object, registered)], indent=2))
         return
     _show_table(entries)
     if registered:
@@ -100,7 +100,7 @@ def verify(names: Names = None) -> None:
     problems: list[str] = []
     for name in names or [image.name for image in store.list()]:
         found = store.verify(name)
-        typer.echo("\n".join(found) if found else f"{name}: ok")
+        say("\n".join(found) if found else f"{name}: ok")
         problems += found
     if problems:
         raise ImageError(f"wrong images ({len(problems)}); the first: {problems[0]}")
@@ -116,7 +116,7 @@ def prune(
     Examples: `ttylab images prune`, `ttylab images prune --all`.
     """
     removed = ImageStore().prune(keep=() if every else None)
-    typer.echo("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
+    say("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
 
 
 def as_object(entry: CatalogEntry, image: Image | None) -> dict[str, object]:
@@ -155,7 +155,7 @@ def windows_as_object(image: WindowsImage) -> dict[str, object]:
 
 def _show_windows(images: Iterable[WindowsImage]) -> None:
     what = {True: "ttylab's SAC guest, not Windows", False: "Windows, by your word ({})"}
-    typer.echo()
+    say()
     print_table(
         ("your own", "is", "release", "firmware", "TPM", "file"),
         (

@@ -9,6 +9,7 @@ import typer
 
 from emulator.clock import utc_now
 from emulator.errors import SpecError
+from harness.commands import say
 
 if TYPE_CHECKING:
     from harness.recording.record import RecordOptions
@@ -65,9 +66,7 @@ def record_console(
             options = RecordOptions(stay_s=stay, writable=not read_only)
             source = {"image": image, "port": port, "name": attach, "append": append}
             _record(directory / RAW, options, **source, baudrate=baudrate)
-            typer.echo(
-                f"ttylab: raw recording in {directory / RAW}: for you alone, not to be shared", err=True
-            )
+            say(f"ttylab: raw recording in {directory / RAW}: for you alone, not to be shared", err=True)
         _make_copy(directory, tuple(hide or ()))
 
 
@@ -101,13 +100,13 @@ def _make_copy(directory: Path, words: tuple[str, ...]) -> None:
     from harness.recording.record import sanitise_directory  # noqa: PLC0415
 
     place, made = sanitise_directory(directory, words=words)
-    typer.echo(
+    say(
         f"ttylab: sanitised copy in {place}: this one may be sent to others, once you have checked it",
         err=True,
     )
-    typer.echo(f"ttylab: replaced: {_counted(made)}", err=True)
+    say(f"ttylab: replaced: {_counted(made)}", err=True)
     if made.in_place:
-        typer.echo(
+        say(
             f"ttylab: {made.in_place} of these are ordinary words or very short: they are hidden where they"
             " are used as names, and may remain elsewhere; --hide WORD hides one everywhere",
             err=True,

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from harness.commands import say
+
 EXAMPLES = """Examples:
 
   ttylab repro bookworm.pc.seabios.1.nmi-panic                as in the newest run
@@ -64,8 +66,8 @@ def repro(
         address=port or None,
         on_step=_say_step,
     ).run()
-    typer.echo(f"{result.status.upper()}{': ' + result.message if result.message else ''}")
-    typer.echo(f"transcript: {lab.run_dir / result.directory / 'console.bin'}")
+    say(f"{result.status.upper()}{': ' + result.message if result.message else ''}")
+    say(f"transcript: {lab.run_dir / result.directory / 'console.bin'}")
     return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
 
 

@@ -11,6 +11,7 @@ import typer
 from emulator.clock import utc_now
 from emulator.errors import SpecError
 from emulator.guest_text.printable import escape
+from harness.commands import say
 
 if TYPE_CHECKING:
     from emulator.images.kinds import GuestImage
@@ -175,4 +176,4 @@ def _print(outcome: ConformanceResult, *, as_json: bool) -> None:
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
     render = render_json if as_json else render_text
-    typer.echo(render(outcome.differences, profile=outcome.profile.name, kept=str(outcome.kept)))
+    say(render(outcome.differences, profile=outcome.profile.name, kept=str(outcome.kept)))

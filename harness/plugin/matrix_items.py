@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 
 from emulator.errors import SpecError
+from emulator.guest_text.printable import visible
 from emulator.values import read_toml
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell, mark_name, parse_shard, shard, spread
@@ -70,13 +71,14 @@ def raise_for(result: CellResult) -> None:
         CellBroken: the lab's fault; *broken* in Allure.
     """
     __tracebackhide__ = True
-    text = f"{result.cell.id}: {result.message}\n  reproduce: {result.repro}"
+    message = visible(result.message, keep="\n")
+    text = f"{result.cell.id}: {message}\n  reproduce: {visible(result.repro)}"
     if result.status == "failed":
         raise CellFailed(text)
     if result.status == "broken":
         raise CellBroken(text)
     if result.status == "skipped":
-        pytest.skip(result.message)
+        pytest.skip(message)
 
 
 def is_matrix_file(path: Path) -> bool:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from emulator.clock import SYSTEM_CLOCK
+from emulator.guest_text.printable import visible
 from harness.plugin.matrix_items import STATUS_PROPERTY
 from harness.plugin.run_recorder import RECORD, RecordHooks
 
@@ -97,11 +98,13 @@ class RunProgress:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Show what can't be collected."""
         if report.failed:
-            self._console.print(Text(f"{report.nodeid}: {report.longreprtext}", style="red"))
+            self._console.print(
+                Text(visible(f"{report.nodeid}: {report.longreprtext}", keep="\n\t"), style="red")
+            )
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Show a defect of pytest, a plug-in or ttylab."""
-        self._console.print(Text(str(excrepr), style="red"))
+        self._console.print(Text(visible(str(excrepr), keep="\n\t"), style="red"))
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
@@ -157,4 +160,4 @@ def _outcome(report: pytest.TestReport) -> str:
 
 def _cell_id(nodeid: str) -> str:
     found = _CELL.search(nodeid)
-    return nodeid if found is None else found["id"]
+    return visible(nodeid if found is None else found["id"])

@@ -14,6 +14,7 @@ import pytest
 
 from emulator.clock import SYSTEM_CLOCK, Clock, utc_now
 from emulator.errors import EmulatorError
+from emulator.guest_text.printable import visible
 from emulator.values import dump_json
 from harness.cells.cell import Cell
 from harness.cells.matrix import Matrix
@@ -206,7 +207,8 @@ class RecordHooks:
         """Return the lines for people at the end; none if nothing was run."""
         if self.result is None:
             return []
-        return [*summary_lines(self.result, self.recorder.run_dir), *self.complaints]
+        complaints = [visible(one, keep="\n") for one in self.complaints]
+        return [*summary_lines(self.result, self.recorder.run_dir), *complaints]
 
     def _try(self, write: Callable[[RunResult], object]) -> None:
         """Write one report; if it fails the others are still written."""
@@ -261,13 +263,13 @@ def summary_lines(result: RunResult, run_dir: Path) -> list[str]:
     for cell in result.cells:
         if cell.status != "passed":
             lines += [
-                f"{cell.status.upper():8}{cell.cell.id}: {cell.message}",
-                f"        reproduce: {cell.repro}",
+                f"{cell.status.upper():8}{cell.cell.id}: {visible(cell.message)}",
+                f"        reproduce: {visible(cell.repro)}",
             ]
     wanted = [cell.start for cell in result.cells if cell.start.startswith("booted: no snapshot")]
     if wanted:
-        lines.append(f"{len(wanted)} cells were booted, not forked: {wanted[0].removeprefix('booted: ')}")
+        lines.append(f"{len(wanted)} cells were booted, not forked: {visible(wanted[0][8:])}")
     counts = ", ".join(f"{count} {word}" for word, count in result.summary.items() if count)
     lines.append(f"{counts} in {result.duration_s:.1f} s" + (" (interrupted)" if result.interrupted else ""))
-    lines.append(f"report: {page_of_run(run_dir)}")
+    lines.append(f"report: {visible(str(page_of_run(run_dir)))}")
     return lines

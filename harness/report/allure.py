@@ -30,7 +30,7 @@ from emulator.console.transcript import CONSOLE_FILE, TIMELINE_FILE
 from emulator.files import scratch_beside, staged_tree, write_whole
 from emulator.guest_text.printable import visible
 from emulator.node_packages import find_node
-from emulator.values import dump_json
+from emulator.values import json_ready
 from harness.report.comparison import target_of
 from harness.report.console_html import tame
 from harness.report.model import CellResult, RunResult
@@ -217,7 +217,8 @@ def _attachments(result: CellResult, files: Path) -> Iterator[tuple[str, Attachm
             yield name, kind, data
     if data := read_kept(files / "qemu.stderr"):
         yield "qemu.stderr", AttachmentType.TEXT, tame(data).encode()
-    yield "result.json", AttachmentType.JSON, dump_json(result, indent=1)
+    # In ASCII: what reads from right to left would mislead whoever looks at it.
+    yield "result.json", AttachmentType.JSON, json.dumps(json_ready(result), indent=1).encode()
 
 
 def generate_html(

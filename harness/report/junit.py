@@ -86,7 +86,7 @@ def _add_outcome(case: ET.Element, result: CellResult) -> None:
     outcome = ET.SubElement(case, tag, {"message": visible(result.message)})
     if tag == "skipped":
         return
-    outcome.set("type", result.reason)
+    outcome.set("type", visible(result.reason))
     lines = [
         result.message,
         *(f"evidence at {each.at:.3f} s: {each.says}" for each in result.evidence),
