@@ -11,7 +11,8 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -65,11 +66,41 @@ def make_private_directory(path: Path) -> Path:
         FileError: it can't be made, or is not ours to change.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
+        make_missing(path)
         path.chmod(PRIVATE_DIRECTORY)
     except OSError as error:
         raise FileError(f"directory {path}: {error.strerror}") from error
     return path.absolute()
+
+
+def make_missing(path: Path) -> None:
+    """Make the directory `path` and its missing parents, for their owner only; what exists stays as it is.
+
+    Raises:
+        OSError: one can't be made.
+    """
+    for each in reversed((path, *path.parents)):
+        if each == path or not each.exists():
+            each.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+
+
+def open_private(path: Path) -> FileIO:
+    """Return a new or emptied file of mode 0600 for unbuffered writing; raises OSError."""
+    file = FileIO(path, "wb", opener=lambda name, flags: os.open(name, flags, PRIVATE))
+    os.fchmod(file.fileno(), PRIVATE)  # it may have been there
+    return file
+
+
+def make_private(tree: Path) -> None:
+    """Give `tree` and all in it the modes 0700 and 0600, whatever the umask was when others wrote it.
+
+    Links are left alone, and so is what is not ours or goes meanwhile.
+    """
+    for directory, _, names in os.walk(tree, onerror=None):
+        for path in (Path(directory), *(Path(directory) / name for name in names)):
+            with suppress(OSError):
+                if not path.is_symlink():
+                    path.chmod(PRIVATE_DIRECTORY if path.is_dir() else PRIVATE)
 
 
 def write_whole(
@@ -103,7 +134,8 @@ def open_whole(
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.{os.getpid()}{_PARTIAL}")
     with _explained(path), ExitStack() as cleanup:
         if parents:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY if private else 0o777)
+            make = make_missing if private else partial(Path.mkdir, parents=True, exist_ok=True)
+            make(path.parent)
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE if private else 0o666)
         cleanup.callback(partial.unlink, missing_ok=True)
         with os.fdopen(descriptor, "wb") as file:
@@ -118,6 +150,10 @@ def open_whole(
 def staged_tree(target: Path, *, private: bool = False) -> Iterator[Path]:
     """Give an empty directory that replaces `target` if the body succeeds.
 
+    Args:
+        target: the directory.
+        private: whether it and all in it are only for their owner.
+
     Raises:
         FileError: as for `scratch_beside`; `target` is unchanged.
     """
@@ -125,6 +161,8 @@ def staged_tree(target: Path, *, private: bool = False) -> Iterator[Path]:
         new, old = beside / "new", beside / "old"
         new.mkdir(mode=PRIVATE_DIRECTORY if private else 0o777)
         yield new
+        if private:
+            make_private(new)
         with ExitStack() as undo:
             if target.is_dir():
                 target.rename(old)
@@ -160,7 +198,7 @@ def hold_lock(path: Path, *, wait_s: float) -> Iterator[None]:
 
     lock = FileLock(path, timeout=wait_s, mode=PRIVATE)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
+        make_missing(path.parent)
         lock.acquire()
     except Timeout as error:
         raise DeadlineExceeded(f"{path} is held by another process, for more than {wait_s:g} s") from error

@@ -21,6 +21,7 @@ from typing import Any, Protocol, Self
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import Chunk, Mark, MarkKind, Typed
 from emulator.errors import LabError, SpecError, StateError
+from emulator.files import make_missing, open_private
 
 VERSION = 1
 CONSOLE_FILE = "console.bin"
@@ -47,10 +48,10 @@ class DirectorySink:
     """Write a transcript into a directory, unbuffered, so that what was appended survives `kill -9`."""
 
     def __init__(self, directory: Path, *, console: str) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_missing(directory)
         with ExitStack() as stack:
-            self._console = stack.enter_context((directory / CONSOLE_FILE).open("wb", buffering=0))
-            self._timeline = stack.enter_context((directory / TIMELINE_FILE).open("wb", buffering=0))
+            self._console = stack.enter_context(open_private(directory / CONSOLE_FILE))
+            self._timeline = stack.enter_context(open_private(directory / TIMELINE_FILE))
             self.record({"version": VERSION, "console": console})
             stack.pop_all()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -54,7 +53,7 @@ def repro(
     image = lab.guest_image(cell.image)
     spec = guest_spec(cell, scenario, image)
     message, lab.cold = recall(cell, run, image=image, now=spec, changed=changed, port=port)
-    sys.stderr.write(f"ttylab: {message}\n")
+    say(f"ttylab: {message}", err=True)
     if interactive:
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0
@@ -72,4 +71,4 @@ def repro(
 
 
 def _say_step(number: int, text: str) -> None:
-    sys.stderr.write(f"  {number:2} {text}\n")
+    say(f"  {number:2} {text}", err=True)

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import pytest
 
+from emulator.files import make_missing
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_USAGE
 
 SCRATCH = "tmp"
@@ -36,7 +37,7 @@ def main(run_dir: Path, arguments: list[str]) -> int:
     scratch = run_dir / SCRATCH
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
-        run_dir.mkdir(parents=True, exist_ok=True)
+        make_missing(run_dir)
         code = pytest.main([f"--basetemp={scratch}", f"--run-dir={run_dir}", *arguments])
     except KeyboardInterrupt:  # while it starts, or a second one while it ends
         sys.stderr.write("\nttylab: interrupted; `ttylab gc` removes what may be left\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import re
 import secrets
@@ -15,7 +16,7 @@ import pytest
 from emulator.clock import SYSTEM_CLOCK, Clock, utc_now
 from emulator.errors import EmulatorError
 from emulator.guest_text.printable import visible
-from emulator.values import dump_json
+from emulator.values import json_ready
 from harness.cells.cell import Cell
 from harness.cells.matrix import Matrix
 from harness.plugin.process import held_back
@@ -222,7 +223,7 @@ class RecordHooks:
 
     def _write_json(self, result: RunResult) -> None:
         if self._options.run_json == "-":
-            sys.stdout.write(dump_json(result, indent=1).decode() + "\n")
+            sys.stdout.write(json.dumps(json_ready(result), indent=1) + "\n")  # ASCII: safe on a terminal
         elif self._options.run_json:
             write_run(result, Path(self._options.run_json))
 

@@ -66,9 +66,9 @@ def describe(result: CellResult, test: TestResult) -> None:
     """Fill in `test`, except for status and attachments; labels and steps that it has already stay."""
     cell = result.cell
     test.name = visible(result.title)
-    test.fullName = f"ttylab#{cell.id}"
+    test.fullName = visible(f"ttylab#{cell.id}")
     test.testCaseId = test.historyId = history_id_of(cell.id)
-    test.titlePath = [cell.image, target_of(result).partition(" ")[2]]
+    test.titlePath = [visible(cell.image), visible(target_of(result).partition(" ")[2])]
     test.description = visible(_description(result), keep="\n")
     test.parameters = [
         Parameter(name=name, value=visible(str(value)), excluded=True) for name, value in _parameters(result)
@@ -197,7 +197,7 @@ def write_environment(allure_dir: Path, run: RunResult) -> None:
     values = {"matrix": run.matrix, "ttylab": run.ttylab, "workers": run.workers, **run.host}
     values |= {"qemu": ", ".join(sorted({each.qemu for each in run.cells}))}
     lines = [f"{visible(key).replace(' ', '_')} = {visible(str(value))}\n" for key, value in values.items()]
-    write_whole(allure_dir / "environment.properties", "".join(lines).encode())
+    write_whole(allure_dir / "environment.properties", "".join(lines).encode(), private=True)
 
 
 def _attachments(result: CellResult, files: Path) -> Iterator[tuple[str, AttachmentType, bytes]]:
@@ -247,10 +247,10 @@ def generate_html(
         config.write_text(_config(name, work / "report", kept if history else None), encoding="utf-8")
         _run([node, cli, "generate", "--config", config, *(each.absolute() for each in results)], work)
         page = _stripped((work / "report" / "index.html").read_bytes())
-        with staged_tree(out) as new:
+        with staged_tree(out, private=True) as new:
             (new / "index.html").write_bytes(page)
         if history is not None and kept.is_file():
-            write_whole(history, kept.read_bytes(), parents=True)
+            write_whole(history, kept.read_bytes(), parents=True, private=True)
     return out / "index.html"
 
 

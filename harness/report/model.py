@@ -140,7 +140,7 @@ def write_run(run: RunResult, path: Path) -> Path:
         FileError: it can't be written; an older file stays as it was.
     """
     file = path / RUN_FILE if path.is_dir() else path
-    write_whole(file, dump_json(run, indent=1) + b"\n", parents=True)
+    write_whole(file, dump_json(run, indent=1) + b"\n", parents=True, private=True)
     return file
 
 
@@ -151,5 +151,5 @@ def write_cell(result: CellResult, run_dir: Path) -> Path:
         FileError: it can't be written; an older file stays as it was.
     """
     file = run_dir / result.directory / RESULT_FILE
-    write_whole(file, dump_json(result, indent=1) + b"\n", parents=True)
+    write_whole(file, dump_json(result, indent=1) + b"\n", parents=True, private=True)
     return file

@@ -81,6 +81,12 @@ def _visible(value: object, keep: str = "") -> str:
     return visible(str(value), keep=keep)
 
 
+def _tamed(value: object) -> object:
+    """Return what a template shows: no text of a guest's, a host's or a file's steers a browser's lines."""
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return _visible(value, keep="\n\t") if is_text else value
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -89,6 +95,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_tamed,
     )
     environment.filters |= {"visible": _visible, "duration": duration, "latency": latency}
     return environment
@@ -131,7 +138,7 @@ def write_report(
     missing = (
         () if player else ("recordings can't be played here: the player's npm package is not installed",)
     )
-    with staged_tree(run_dir / REPORT_DIRECTORY) as new:
+    with staged_tree(run_dir / REPORT_DIRECTORY, private=True) as new:
         (new / "cells").mkdir()
         cells = [
             _write_cell(run, result, run_dir, pages=new / "cells", player=player) for result in run.cells

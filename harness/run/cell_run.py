@@ -10,7 +10,7 @@ from pathlib import Path
 from emulator.clock import utc_now
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import EmulatorError, SpecError
-from emulator.files import read_whole
+from emulator.files import make_missing, read_whole
 from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
 from emulator.values import JSON_MOST, load_json, parse_json
@@ -135,7 +135,7 @@ class CellRun:
 
     def _play(self, wanted: WantedGuest, around: Circumstances, started: float, *, slow: float) -> CellResult:
         """Play on the target; `slow` is the factor on every wait that the image needs."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        make_missing(self.directory)
         place = TargetPlace(lab=self.lab, directory=self.directory, label=self.cell.id, address=self.address)
         with self.target.open(wanted, place) as target:
             target.require(self.scenario.needs)
