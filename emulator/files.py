@@ -133,9 +133,10 @@ def open_whole(
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.{os.getpid()}{_PARTIAL}")
     with _explained(path), ExitStack() as cleanup:
-        if parents:
-            make = make_missing if private else partial(Path.mkdir, parents=True, exist_ok=True)
-            make(path.parent)
+        if parents and private:
+            make_missing(path.parent)
+        elif parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE if private else 0o666)
         cleanup.callback(partial.unlink, missing_ok=True)
         with os.fdopen(descriptor, "wb") as file:

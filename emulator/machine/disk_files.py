@@ -4,7 +4,7 @@ A disk may name another file of the host, as its backing file, its data or its p
 understands (`json:…`, `nbd:…`). QEMU would open it, and the guest, who may be anybody, would read it. Raw
 disks are safe because QEMU is always told their format; it never looks for a header that a guest wrote.
 
-The layouts are those of QEMU's "qcow2 Image File Format" (docs/interop/qcow2) and of [MS-VHDX] 2.3 to 2.6.
+The layouts are those of QEMU's "qcow2 Image File Format" and of [MS-VHDX] 2.3 to 2.6.
 """
 
 from __future__ import annotations
