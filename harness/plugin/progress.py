@@ -18,8 +18,9 @@ from rich.text import Text
 
 from emulator.clock import SYSTEM_CLOCK
 from emulator.guest_text.printable import visible
-from harness.plugin.matrix_items import STATUS_PROPERTY
-from harness.plugin.run_recorder import RECORD, RecordHooks
+from harness.plugin.plays import STATUS_PROPERTY, why
+from harness.plugin.record_hooks import RECORD, RecordHooks
+from harness.terminal.output import ProgressOutput
 
 _CELL = re.compile(r"\[(?P<id>[^\]]+)\]$")
 STYLES: Mapping[str, str] = {
@@ -40,9 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is not None:
         config.pluginmanager.unregister(reporter)
-    config.pluginmanager.register(
-        RunProgress(config, Console(stderr=True, highlight=False)), "ttylab-progress"
-    )
+    config.pluginmanager.register(RunProgress(config, ProgressOutput()), "ttylab-progress")
 
 
 def is_live(console: Console) -> bool:
@@ -98,9 +97,8 @@ class RunProgress:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Show what can't be collected."""
         if report.failed:
-            self._console.print(
-                Text(visible(f"{report.nodeid}: {report.longreprtext}", keep="\n\t"), style="red")
-            )
+            text = visible(f"{report.nodeid}: {report.longreprtext}", keep="\n\t")
+            self._console.print(Text(text, style="red"))
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Show a defect of pytest, a plug-in or ttylab."""
@@ -125,6 +123,10 @@ class RunProgress:
     def _end(self, report: pytest.TestReport) -> None:
         began = self._running.pop(report.nodeid, None)
         if began is None:
+            if report.failed:  # after the cell itself
+                self._console.print(
+                    f"broken  {_cell_id(report.nodeid)} {report.when}: {visible(why(report))}", markup=False
+                )
             return
         self._done += 1
         self._bar.update(self._task, completed=self._done)
@@ -155,7 +157,9 @@ class RunProgress:
 def _outcome(report: pytest.TestReport) -> str:
     """Return the cell's verdict, or pytest's if there is none (its worker died)."""
     verdict = dict(report.user_properties).get(STATUS_PROPERTY)
-    return str(verdict or ("broken" if report.failed else report.outcome))
+    if report.failed and verdict not in {"failed", "broken"}:
+        return "broken"
+    return str(verdict or report.outcome)
 
 
 def _cell_id(nodeid: str) -> str:

@@ -17,7 +17,7 @@ from emulator.values import dump_json, load_json
 from harness.cli import main
 from harness.commands import print_table, say
 from harness.plugin.matrix_items import raise_for
-from harness.plugin.run_recorder import summary_lines
+from harness.plugin.record_hooks import summary_lines
 from harness.report.allure import write_crashed_cell, write_environment
 from harness.report.junit import write_junit
 from harness.report.model import CellResult, load_run, write_run
