@@ -22,6 +22,7 @@ from typing import Any, Protocol, Self
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import Chunk, Mark, MarkKind, Typed
 from emulator.errors import LabError, SpecError, StateError
+from emulator.files import make_missing, open_private
 
 VERSION = 1
 CONSOLE_FILE = "console.bin"
@@ -48,10 +49,10 @@ class DirectorySink:
     """Write a transcript into a directory, unbuffered, so that what was appended survives `kill -9`."""
 
     def __init__(self, directory: Path, *, console: str) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_missing(directory)
         with ExitStack() as stack:
-            self._console = stack.enter_context((directory / CONSOLE_FILE).open("wb", buffering=0))
-            self._timeline = stack.enter_context((directory / TIMELINE_FILE).open("wb", buffering=0))
+            self._console = stack.enter_context(open_private(directory / CONSOLE_FILE))
+            self._timeline = stack.enter_context(open_private(directory / TIMELINE_FILE))
             self.record({"version": VERSION, "console": console})
             stack.pop_all()
 
@@ -435,7 +436,7 @@ def load_transcript(directory: Path) -> Transcript:
         data = (directory / CONSOLE_FILE).read_bytes()
         lines = (directory / TIMELINE_FILE).read_bytes().splitlines()
         head = json.loads(lines[0]) if lines else {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SpecError(f"{directory}: no transcript here: {error}") from error
     if not isinstance(head, dict) or head.get("version") != VERSION:
         raise SpecError(f"{directory / TIMELINE_FILE}: the first line is {head!r}, need version {VERSION}")
@@ -447,7 +448,7 @@ def _read_timeline(lines: list[bytes], size: int) -> _Kept:
     for line in lines:
         try:
             kept.apply(json.loads(line))
-        except (ValueError, KeyError, TypeError, OverflowError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             kept.truncated = "a line of the timeline is cut"
             return kept
     stamped = 0

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from emulator.console.port_address import with_lines
+from harness.commands import say
 from harness.commands.port_options import Dtr, Rts
 
 EXAMPLES = """Examples:
@@ -47,11 +48,11 @@ def attach(
         return
     machines = list_machines()
     if json:
-        typer.echo(json_format.dumps([asdict(one) for one in machines], indent=1))
+        say(json_format.dumps([asdict(one) for one in machines], indent=1))
         return
     if listing:
         lines = (f"{one.id}  {one.label}  {one.console}" for one in machines)
-        typer.echo("\n".join(lines) or "No machine is running.")
+        say("\n".join(lines) or "No machine is running.")
         return
     entry = choose_machine(machines, name)
     greet(f"{entry.label} ({entry.id})", writable=write)

@@ -10,6 +10,7 @@ import typer
 from emulator.clock import utc_now
 from emulator.console.port_address import with_lines
 from emulator.errors import LabError, SpecError
+from harness.commands import say
 from harness.commands.port_options import Dtr, Rts
 
 if TYPE_CHECKING:
@@ -72,9 +73,7 @@ def record_console(
             options = RecordOptions(stay_s=stay, writable=not read_only)
             source = {"image": image, "port": port, "name": attach, "append": append}
             fault = _record(directory / RAW, options, **source, baudrate=baudrate)
-            typer.echo(
-                f"ttylab: raw recording in {directory / RAW}: for you alone, not to be shared", err=True
-            )
+            say(f"ttylab: raw recording in {directory / RAW}: for you alone, not to be shared", err=True)
         _make_copy(directory, tuple(hide or ()))
     if fault is not None:
         raise fault
@@ -110,13 +109,13 @@ def _make_copy(directory: Path, words: tuple[str, ...]) -> None:
     from harness.recording.record import sanitise_directory  # noqa: PLC0415
 
     place, made = sanitise_directory(directory, words=words)
-    typer.echo(
+    say(
         f"ttylab: sanitised copy in {place}: this one may be sent to others, once you have checked it",
         err=True,
     )
-    typer.echo(f"ttylab: replaced: {_counted(made)}", err=True)
+    say(f"ttylab: replaced: {_counted(made)}", err=True)
     if made.in_place:
-        typer.echo(
+        say(
             f"ttylab: {made.in_place} of these are ordinary words or very short: they are hidden where they"
             " are used as names, and may remain elsewhere; --hide WORD hides one everywhere",
             err=True,

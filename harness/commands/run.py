@@ -11,8 +11,10 @@ import typer
 from typer.core import TyperCommand
 
 from emulator.errors import SpecError
+from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
 from harness.cells.cell import Cell
+from harness.commands import say
 
 DEFAULT_MATRIX = Path("ci/push.toml")
 
@@ -148,10 +150,13 @@ def choose_cells(
     Raises:
         SpecError: the matrix, the shard or the expression is wrong.
     """
+    from emulator.images.kinds import registry_problem  # noqa: PLC0415
     from harness.cells.cell import parse_shard, select  # noqa: PLC0415
     from harness.cells.cell import shard as take_shard  # noqa: PLC0415
     from harness.cells.matrix import read_matrix  # noqa: PLC0415
 
+    if problem := registry_problem():
+        say(f"ttylab: your own images are left out: {visible(problem)}", err=True)
     matrix = read_matrix(path)
     cells = take_shard(matrix.cells, *parse_shard(shard)) if shard else matrix.cells
     chosen = select(cells, expression, tags=words_of_scenarios(path))
@@ -169,9 +174,9 @@ def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
 
 def _show(cells: Iterable[Cell], excluded: list[tuple[Cell, str]], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json_format.dumps([cell.words() for cell in cells], indent=1))
+        say(json_format.dumps([cell.words() for cell in cells], indent=1))
         return
     for cell in cells:
-        typer.echo(cell.id)
+        say(cell.id)
     for cell, reason in excluded:
-        typer.echo(f"# not run: {cell.id}: {reason}")
+        say(f"# not run: {cell.id}: {reason}")

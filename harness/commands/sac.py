@@ -12,6 +12,7 @@ from emulator.clock import utc_now
 from emulator.console.port_address import with_lines
 from emulator.errors import SpecError
 from emulator.guest_text.printable import escape
+from harness.commands import say
 from harness.commands.port_options import Dtr, Rts
 
 if TYPE_CHECKING:
@@ -179,4 +180,4 @@ def _print(outcome: ConformanceResult, *, as_json: bool) -> None:
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
     render = render_json if as_json else render_text
-    typer.echo(render(outcome.differences, profile=outcome.profile.name, kept=str(outcome.kept)))
+    say(render(outcome.differences, profile=outcome.profile.name, kept=str(outcome.kept)))

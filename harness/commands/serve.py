@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.cloud.settings import CloudKind, Era, Fault
+from harness.commands import say
 
 if TYPE_CHECKING:
     from emulator.cloud.config import CloudConfig
@@ -71,7 +72,7 @@ def serve(
     if print_config:
         from emulator.cloud.config import demo_text  # noqa: PLC0415
 
-        typer.echo(demo_text(), nl=False)
+        say(demo_text(), nl=False)
         return
     tables, origin = _read_config(config)
     tables = _with_options(tables, era=era, cloud=cloud, faults=fault or [])
@@ -113,7 +114,7 @@ def _announce(access: ServiceAccess, running: RunningService) -> None:
     gc.freeze()  # what was imported stays
     gc.enable()
     service = running.service
-    typer.echo(render_banner(access, service.cloud.records(), service.settings), nl=False)
+    say(render_banner(access, service.cloud.records(), service.settings), nl=False)
 
 
 def _read_config(path: Path | None) -> tuple[CloudConfig, str]:
@@ -139,4 +140,4 @@ def _print_environment(tables: CloudConfig, origin: str, *, host: str, port: int
 
     access = describe_access(tables, origin, host=host, port=port, state=state)
     trust = write_bundles(access.ca, os.environ)
-    typer.echo(render_environment(access, trust=trust, before=os.environ), nl=False)
+    say(render_environment(access, trust=trust, before=os.environ), nl=False)

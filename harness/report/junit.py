@@ -29,7 +29,7 @@ def write_junit(run: RunResult, run_dir: Path) -> Path:
         FileError: it can't be written; an older file stays as it was.
     """
     tails = {result.cell.id: _tail(run_dir / result.directory / CONSOLE_FILE) for result in run.cells}
-    write_whole(run_dir / JUNIT_FILE, render_junit(run, tails))
+    write_whole(run_dir / JUNIT_FILE, render_junit(run, tails), private=True)
     return run_dir / JUNIT_FILE
 
 

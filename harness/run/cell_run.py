@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import itertools
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,10 +12,10 @@ from pathlib import Path
 from emulator.clock import utc_now
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import EmulatorError, FileError, SpecError
-from emulator.files import PRIVATE_DIRECTORY, make_private_directory
+from emulator.files import PRIVATE_DIRECTORY, make_missing, make_private_directory, read_whole
 from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
-from emulator.values import load_json
+from emulator.values import JSON_MOST, load_json, parse_json
 from harness.cells.cell import Cell
 from harness.play.runner import Player
 from harness.report.model import RESULT_FILE, CellResult, write_cell
@@ -162,7 +161,7 @@ class CellRun:
 
     def _play(self, wanted: WantedGuest, around: Circumstances, *, slow: float) -> CellResult:
         """Play on the target; `slow` is the factor on every wait that the image needs."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        make_missing(self.directory)
         place = TargetPlace(
             lab=self.lab,
             directory=self.directory,
@@ -201,7 +200,10 @@ class CellRun:
 
     def _argv(self) -> list[str]:
         with suppress(OSError, ValueError, KeyError):
-            return [str(part) for part in json.loads((self.directory / ARGV_FILE).read_bytes())["argv"]]
+            return [
+                str(part)
+                for part in parse_json((self.directory / ARGV_FILE).read_bytes(), origin=ARGV_FILE)["argv"]
+            ]
         return []
 
 
@@ -233,7 +235,8 @@ def lost_cell(
 def read_result(run_dir: Path, name: str) -> CellResult | None:
     """Return the result that a worker wrote into a cell's directory (its id, or ID+2), or None."""
     with suppress(OSError, ValueError):
-        return load_json((run_dir / CELLS / name / RESULT_FILE).read_bytes(), CellResult, origin=name)
+        text = read_whole(run_dir / CELLS / name / RESULT_FILE, most=JSON_MOST)
+        return load_json(text, CellResult, origin=name)
     return None
 
 
