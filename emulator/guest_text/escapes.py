@@ -2,9 +2,9 @@ r"""The grammar of a terminal's escape sequences: what of a console's bytes is s
 
 Sequences follow ECMA-48 as the VT500 and xterm read it (Paul Williams' state machine): CSI with all parameter
 bytes, OSC, DCS, APC, PM and SOS up to ST or BEL, charset shifts and other short ones; CAN and SUB end a
-sequence, ESC begins the next. NUL, DEL, other controls that move nothing, and 0xff (an idle or unpowered
-line) are not seen either. In four places evidence counts for more than a terminal's ways, since guests die in
-the middle of sequences, and kernels print records there:
+sequence, ESC begins the next. NUL, DEL and other controls that move nothing are not seen either, nor, in a
+line of text, 0xff: no character has it, and an idle or unpowered line reads so. In four places evidence counts
+for more than a terminal's ways, since guests die in the middle of sequences, and kernels print records there:
 
 * A line end ends a string (OSC and its like); no boot writes one in them. So does LONGEST_STRING. The string
   was none then: only its introducer is dropped, and its bytes are seen.
@@ -31,8 +31,8 @@ _STRING = rb"(?:[P^_X]|\](?!R|P[0-9A-Fa-f]{7}))"  # OSC R and OSC P, Linux' pale
 _PARAMETERS, _BETWEEN = rb"[0-?]{0,%d}+" % _LONGEST_CSI, rb"[ -/]{0,16}+"
 
 TOKEN = re.compile(
-    rb"(?P<text>[^\x00-\x07\x0e-\x1f\x7f\xff]+)"
-    rb"|(?P<fill>[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f\xff]+)"
+    rb"(?P<text>[^\x00-\x07\x0e-\x1f\x7f]+)"
+    rb"|(?P<fill>[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]+)"
     rb"|\x1b(?=" + STAMP + rb")"
     rb"|\x1b\[(?P<parameters>" + _PARAMETERS + rb")" + _BETWEEN + rb"(?:(?P<final>[@-Z\\-~])|[\x18\x1a])?"
     rb"|(?P<string>\x1b" + _STRING + rb")(?:" + _BODY + rb"(?:\x07|\x1b\\|[\x18\x1a]|(?=\x1b)))?"
@@ -52,15 +52,20 @@ _UNFINISHED = re.compile(
     rb"\x1b(?:\[ {0,4}\d{0,10}(?:\.\d{0,6})?|\[" + _PARAMETERS + _BETWEEN + rb"|[ -/]{0,4}+"
     rb"|" + _STRING + _BODY + rb"\x1b?)?\Z"
 )
-_UNSEEN = re.compile(TOKEN.pattern.partition(b"|")[2], re.DOTALL)
+SEQUENCE = (
+    rb"\x1b(?:\[" + _PARAMETERS + _BETWEEN + rb"[@-Z\\-~]|" + _STRING + _BODY + rb"(?:\x07|\x1b\\)"
+    rb"|\](?:R|P[0-9A-Fa-f]{7})|[0-OQ-WYZ\\`-~]|[ -/]{1,4}+[0-Z\\-~])"
+)
+"""One complete sequence, to be put into other patterns."""
+_UNSEEN = re.compile(rb"\xff+|" + TOKEN.pattern.partition(b"|")[2], re.DOTALL)
 
 ROW_MOVES = frozenset(b"ABEFHdf")
 """Final bytes of a CSI after which text goes on in another row."""
 
 
-def seen(data: bytes) -> bytes:
-    """Return what is seen of `data`, in order: a whole text, such as a line."""
-    return _UNSEEN.sub(b"", data)
+def seen(data: bytes, *, instead: bytes = b"") -> bytes:
+    """Return what is seen of `data`, a whole text or line, with `instead` for each piece that is not."""
+    return _UNSEEN.sub(instead, data)
 
 
 def numbers(parameters: bytes) -> list[int]:

@@ -20,7 +20,7 @@ from harness.scenario.steps import View
 
 COLUMNS, ROWS = 80, 24
 _PIECE = 65536
-_CONTROL = re.compile("[\x00-\x07\x0e-\x1f\x7f-\x9f]")
+_C1 = re.compile("[\x80-\x9f]")  # controls to pyte, but not to the grammar
 
 ScreenPattern: TypeAlias = "str | re.Pattern[str] | Callable[[Screen], bool]"
 
@@ -135,11 +135,10 @@ class Screen:
 
     def _show(self, data: bytes) -> None:
         for token in self._tokens.feed(data):
-            said = token["fill"] if token["text"] is None else token["text"]
-            if said is None:
-                self._feed(for_pyte(token))
+            if token["text"] is None:
+                self._feed(self._decode(b"", final=True) + for_pyte(token))  # it cuts a character off
                 continue
-            text = _CONTROL.sub("", self._decode(said))
+            text = _C1.sub("", self._decode(token["text"]))
             for part in (
                 (text,) if text.isascii() else text
             ):  # pyte drops what follows a character without width

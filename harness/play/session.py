@@ -15,6 +15,7 @@ from emulator.console.channel import Channel
 from emulator.console.marks import Mark, MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, MachineGone, StateError
+from emulator.guest_text.escapes import SEQUENCE
 from emulator.guest_text.printable import escape
 from emulator.guest_text.records import UserView, held_tail
 from harness.play.alarms import GONE, OFF, RESET, SHUTDOWN, Listener
@@ -41,7 +42,7 @@ FIFO_BYTES = 16
 ECHO_S = 5.0
 """Seconds that an echo may take; it usually takes milliseconds."""
 
-_BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|\x1b\[[0-9;?]*[A-Za-z])*"
+_BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|" + SEQUENCE + rb")*"
 """What a line editor may put between two echoed bytes where the line wraps (readline: space and CR)."""
 _SOME_ECHO = rb"[^\r\n]{0,40}?"
 """How a guest may echo what is not plain ASCII."""
