@@ -3,8 +3,8 @@ r"""The grammar of a terminal's escape sequences: what of a console's bytes is s
 Sequences follow ECMA-48 as the VT500 and xterm read it (Paul Williams' state machine): CSI with all parameter
 bytes, OSC, DCS, APC, PM and SOS up to ST or BEL, charset shifts and other short ones; CAN and SUB end a
 sequence, ESC begins the next. NUL, DEL and other controls that move nothing are not seen either, nor, in a
-line of text, 0xff: no character has it, and an idle or unpowered line reads so. In four places evidence counts
-for more than a terminal's ways, since guests die in the middle of sequences, and kernels print records there:
+line of text, 0xff: no character has it, and an idle or unpowered line reads so. In four places evidence
+counts for more than a terminal's ways, since guests die amid sequences, and kernels print records there:
 
 * A line end ends a string (OSC and its like); no boot writes one in them. So does LONGEST_STRING. The string
   was none then: only its introducer is dropped, and its bytes are seen.
