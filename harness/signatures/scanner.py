@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from emulator.errors import StateError
-from harness.signatures.classify import LONGEST_LINE, Line, Report, classify, parse_line, split_lines
+from harness.signatures.classify import Report, classify
+from harness.signatures.lines import LONGEST_LINE, Line, decided, parse_line, split_lines
 from harness.signatures.model import Finding
 from harness.signatures.rules import Pattern, Rule, RuleSet, shipped_rules
 
