@@ -105,7 +105,7 @@ class Report:
         trigger: raw offset of the line that fired.
         data: from `start` to the latest possible end of the report.
         complete: whether no more bytes will come; before that, a title may lack its function.
-        follows: whether something else was found in this boot before.
+        causes: rules that have fired in this boot before.
     """
 
     rule: Rule
@@ -113,7 +113,7 @@ class Report:
     trigger: int
     data: bytes
     complete: bool
-    follows: bool
+    causes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +131,7 @@ def classify(report: Report, rules: RuleSet) -> Finding:
     text = b"\n".join(line.text for line in lines)
     form, match = _first_form(report.rule, text)
     name = _name(report, rules, text=text, form=form, match=match)
-    suppressed = (form is not None and form.consequence and report.follows) or _is_noise(
-        rules, name.title, text
-    )
+    is_consequence = form is not None and not form.consequence_of.isdisjoint(report.causes)
     fatal = report.rule.fatal if form is None or form.fatal is None else form.fatal
     return Finding(
         rule=report.rule.id,
@@ -142,7 +140,7 @@ def classify(report: Report, rules: RuleSet) -> Finding:
         alt_titles=name.alt,
         corrupted=bool(name.corrupted),
         corrupted_reason=name.corrupted,
-        suppressed=suppressed,
+        suppressed=is_consequence or _is_noise(rules, name.title, text),
         start=report.start,
         end=max(report.start, lines[-1].end if lines else report.start),
         fatal=fatal,
@@ -226,4 +224,5 @@ def plain_title(text: str) -> str:
 
 
 def _is_noise(rules: RuleSet, title: str, text: bytes) -> bool:
-    return bool(rules.suppress.search(title.encode("utf-8", "replace")) or rules.suppress.search(text[:4096]))
+    texts = (title.encode("utf-8", "replace"), text[:4096])
+    return any(one.match.search(said) for one in rules.suppress for said in texts)

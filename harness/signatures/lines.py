@@ -16,7 +16,7 @@ _BOUNDARY = re.compile(rb"\r*\n|\r+(?=[^\r\n])|\x1b\[[0-9;]*[J" + bytes(ROW_MOVE
 _UNSEEN = re.compile(rb"[\x00-\x07\x0e-\x1f\x7f\xff]")
 _DATE = (
     rb"\[?(?:(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?"
-    rb"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)\]? "
+    rb"|\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)\]? "
 )
 _FACILITY = rb"[a-z]+ {0,4}[.:][a-z]+ {0,4}:? "  # `kern.warn `; dmesg -x: `kern  :emerg : `
 _HOST = rb"[\w.-]{1,64} (?:" + _FACILITY + rb")?(?=kernel: |[\w./-]{1,48}\[\d{1,7}\]: )"
@@ -24,8 +24,8 @@ _HOST = rb"[\w.-]{1,64} (?:" + _FACILITY + rb")?(?=kernel: |[\w./-]{1,48}\[\d{1,
 _LOGGED = re.compile(
     rb"(?:" + LEVEL + rb")?(?:" + _DATE + rb"(?:" + _HOST + rb")?|" + _FACILITY + rb")?(?: ?(kernel): ?)?"
 )
-# [   12.345678], the caller [ T12] or [ C0], and vendors' [1: comm: 12]; journalctl -o short-monotonic names a
-# host behind the stamp. Amid other text, a stamp must be exact.
+# [   12.345678], the caller [ T12] or [ C0], and vendors' [1: comm: 12]; journalctl -o short-monotonic names
+# a host behind the stamp. Amid other text, a stamp must be exact.
 _AFTER_STAMP = (
     rb"((?:\s?" + CALLER + rb")?)(?:\s*\[\d+:\s*[^\]\n]{1,24}:\s*\d+\])? ?(?:[\w.-]{1,64} kernel: )?"
 )

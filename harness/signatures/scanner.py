@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from emulator.errors import StateError
+from emulator.guest_text.escapes import seen
 from harness.signatures.classify import Report, classify
-from harness.signatures.lines import LONGEST_LINE, Line, decided, parse_line, split_lines
+from harness.signatures.lines import LONGEST_LINE, Line, decided, split_lines
 from harness.signatures.model import Finding
 from harness.signatures.rules import Pattern, Rule, RuleSet, shipped_rules
 
@@ -26,7 +27,7 @@ class _Open:
     rule: Rule
     start: int
     trigger: int
-    follows: bool
+    causes: frozenset[str]  # rules that have fired in its boot before it
     context: bytes
     data: bytearray
     limit: int  # raw offset of its latest possible end
@@ -59,7 +60,7 @@ class _Open:
             trigger=self.trigger,
             data=bytes(self.data),
             complete=self.complete,
-            follows=self.follows,
+            causes=self.causes,
         )
         finding = classify(report, rules)
         if self.complete:
@@ -157,7 +158,8 @@ class Scanner:
         return new
 
     def _scan(self, data: bytes, *, complete: bool) -> list[_Open]:
-        hits = self._rules.screen_hits(data) if data else frozenset()
+        data = data if complete else decided(data)
+        hits = self._rules.screen_hits(seen(data) if _is_cut_up(data) else data) if data else frozenset()
         if not hits:
             return []
         rules = [rule for rule in self._rules.rules if rule.id in hits]
@@ -170,12 +172,8 @@ class Scanner:
 
     def _lines_with(self, hits: frozenset[str], data: bytes) -> Iterator[Line]:
         """Yield the logical lines of those physical lines that contain a hit."""
-        done = 0
-        for match in self._rules.hit_pattern(hits).finditer(data):
-            if match.start() < done:
-                continue
-            begin = max(done, data.rfind(b"\n", 0, match.start()) + 1)
-            done = data.find(b"\n", max(match.start(), match.end() - 1)) + 1 or len(data)
+        pattern = self._rules.hit_pattern(hits)
+        for begin, done in _seen_hits(pattern, data) if _is_cut_up(data) else _plain_hits(pattern, data):
             for piece in range(begin, done, LONGEST_LINE):
                 until = min(done, piece + LONGEST_LINE)
                 yield from split_lines(data[piece:until], offset=self._start + piece)
@@ -185,8 +183,10 @@ class Scanner:
         prompts = [rule for rule in rules if rule.prompt and rule.trigger.search(line.shown)]
         fitting = [rule for rule in prompts if rule.after is None or rule.id in self._armed]
         if complete:
-            armed = [rule.id for rule in rules if rule.after is not None and rule.after.search(line.shown)]
-            self._armed.update(armed)
+            self._armed.update(rule.id for rule in rules if rule.after and rule.after.search(line.shown))
+            self._armed.difference_update(
+                rule.id for rule in rules if rule.until and rule.until.search(line.text)
+            )
             if not fitting:
                 fitting = self._first_plain(line, rules)
         return fitting
@@ -194,7 +194,7 @@ class Scanner:
     @staticmethod
     def _first_plain(line: Line, rules: list[Rule]) -> list[Rule]:
         for rule in rules:
-            if not rule.prompt and rule.trigger.search(line.text):
+            if not rule.prompt and (line.is_kernel or not rule.kernel) and rule.trigger.search(line.text):
                 return [] if rule.never.search(line.text) else [rule]
         return []
 
@@ -220,7 +220,7 @@ class Scanner:
             rule=rule,
             start=start,
             trigger=line.start,
-            follows=bool(self._boot),
+            causes=frozenset(earlier.rule.id for earlier in self._boot),
             context=context,
             limit=start + LONGEST_REPORT,
             data=bytearray(before[start - line.start :] if start < line.start else b""),
@@ -229,6 +229,32 @@ class Scanner:
             report.final, report.complete = _prompt(rule, line, data, offset=self._start), True
         self._boot.append(report)
         return report
+
+
+def _is_cut_up(data: bytes) -> bool:
+    """Tell whether sequences or padding may stand amid the words of `data`."""
+    return b"\x1b" in data or b"\0" in data
+
+
+def _plain_hits(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where physical lines with a hit begin and end; one that matches across lines takes them all."""
+    done = 0
+    for match in pattern.finditer(data):
+        if match.start() < done:
+            continue
+        begin = max(done, data.rfind(b"\n", 0, match.start()) + 1)
+        done = data.find(b"\n", max(match.start(), match.end() - 1)) + 1 or len(data)
+        yield begin, done
+
+
+def _seen_hits(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the same for lines of which only a part is seen."""
+    begin = 0
+    while begin < len(data):
+        done = data.find(b"\n", begin) + 1 or len(data)
+        if pattern.search(seen(data[begin:done])):
+            yield begin, done
+        begin = done
 
 
 def _absorbs(report: _Open, rule: Rule, *, at: int, context: bytes) -> bool:
@@ -250,7 +276,7 @@ def _prompt(rule: Rule, line: Line, data: bytes, *, offset: int) -> Finding:
     """Return the finding of a prompt; its span ends with the prompt, whatever is typed after it."""
     raw = data[line.start - offset : line.end - offset]
     fires = bisect_left(
-        range(len(raw)), 1, key=lambda end: bool(rule.trigger.search(parse_line(raw[:end], offset=0).shown))
+        range(len(raw)), 1, key=lambda end: bool(rule.trigger.search(seen(decided(raw[:end]))))
     )
     return Finding(
         rule=rule.id,
