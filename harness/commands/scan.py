@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.signatures.model import Finding
 
 CHUNK = 1 << 20  # bytes
+LONGEST_LINE = 4 << 20  # bytes that are kept of a line that never ends
 
 
 def scan(
@@ -63,7 +64,7 @@ def _scan_stream(stream: BinaryIO) -> tuple[Finding, ...]:
     offset, rest = 0, b""
     while chunk := stream.read(CHUNK):
         data = rest + chunk
-        lines = data[: data.rfind(b"\n") + 1 or max(0, len(data) - CHUNK)]  # a line that never ends, too
+        lines = data[: data.rfind(b"\n") + 1 or max(0, len(data) - LONGEST_LINE)]
         fed = 0
         for start in boots.find(lines):
             scanner.feed(lines[fed:start])

@@ -180,15 +180,12 @@ class Scanner:
 
     def _fitting(self, line: Line, rules: list[Rule], *, complete: bool) -> list[Rule]:
         """Return the rules that fire on `line`: all prompts, else the first of the other rules."""
-        prompts = [rule for rule in rules if rule.prompt and rule.trigger.search(line.shown)]
-        fitting = [rule for rule in prompts if rule.after is None or rule.id in self._armed]
+        ready = [rule for rule in rules if rule.after is None or rule.id in self._armed]
+        fitting = [rule for rule in ready if rule.prompt and rule.trigger.search(line.shown)]
         if complete:
             self._armed.update(rule.id for rule in rules if rule.after and rule.after.search(line.shown))
-            self._armed.difference_update(
-                rule.id for rule in rules if rule.until and rule.until.search(line.text)
-            )
-            if not fitting:
-                fitting = self._first_plain(line, rules)
+            self._armed -= {rule.id for rule in rules if rule.until and rule.until.search(line.text)}
+            fitting = fitting or self._first_plain(line, ready)
         return fitting
 
     @staticmethod
