@@ -72,6 +72,8 @@ KERNEL = {
     "oom": ("Out of memory: Killed process 3143 (python3) total-vm:4096000kB", "oom"),
     "oom old": ("Out of memory: Kill process 3143 (python3) score 9 or sacrifice child", "oom"),
     "list": ("list_del corruption. prev->next should be 1, but was 0", "corrupted-list"),
+    "old": ("Kernel panic: Aiee, killing interrupt handler!", "panic"),
+    "arm64 bad mode": ("Bad mode in Error handler detected on CPU0, code 0xbf000000 -- SError", "serror"),
     "init": ("Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100", "panic"),
     "root": ("Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)", "panic"),
     "halted": ("reboot: System halted", "system-halted"),
@@ -96,6 +98,11 @@ ENDS = {
     ),
     "UEFI x86": (
         "!!!! X64 Exception Type - 0D(#GP - General Protection)  CPU Apic ID - 00000000 !!!!",
+        "firmware-exception",
+    ),
+    "Windows": ("Windows failed to start. A recent hardware or software change might", "windows-boot-error"),
+    "UEFI arm 32": (
+        "Data Abort Exception PC at 0x7FB3A1B4  CPSR 0x60000033 nZCveAifTsvc",
         "firmware-exception",
     ),
     "UEFI arm": ("Synchronous Exception at 0x000000007C318000", "firmware-exception"),
@@ -128,6 +135,8 @@ ENDS = {
     "Debian": ("ALERT!  UUID=0000-0000 does not exist.  Dropping to a shell!", "initramfs-emergency"),
     "dracut": ("dracut: FATAL: No or empty root= argument", "initramfs-emergency"),
     "dracut emergency": ("Entering emergency mode. Exit the shell to continue.", "emergency-mode"),
+    "dracut prompt": (":/# ", "dracut-shell"),
+    "Arch without init": ("Bailing out, you are on your own. Good luck.", "initramfs-emergency"),
     "fsck": ("The root filesystem on /dev/sda1 requires a manual fsck", "root-check"),
     "systemd old": (
         'Welcome to emergency mode! After logging in, type "journalctl -xb" to view',

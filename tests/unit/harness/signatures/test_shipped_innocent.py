@@ -76,6 +76,7 @@ NEAR = {
     "vfs-leak": "VFS: Busy inodes are normal here",
     "wait-context": "app: BUG: Invalid wait context for page",
     "warning": "WARNING: at least one package has no installation candidate",
+    "windows-boot-error": "blog: Windows failed to start. A recent hardware or software change",
     "workqueue-leak": "BUG: workqueue leaked 3 jobs",
     "workqueue-lockup": "BUG: workqueue lockup is handled",
     "xen-panic": "runbook: (XEN) Panic on CPU 0: call the vendor",
