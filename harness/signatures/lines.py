@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from emulator.guest_text.escapes import ROW_MOVES, seen, unfinished
+from emulator.guest_text.escapes import ROW_MOVES, TOKEN, seen, unfinished
 from emulator.guest_text.linux import CALLER, LEVEL, LOGGED_STAMP, STAMP
 
 LONGEST_LINE = 16384  # bytes; longer ones are cut, so that no guest can fill the scanner's memory
@@ -58,15 +58,16 @@ def split_lines(data: bytes, *, offset: int) -> Iterator[Line]:
     """Yield the logical lines of `data`, whose first byte has the raw offset `offset`."""
     position = 0
     for boundary in _BOUNDARY.finditer(data):
-        yield parse_line(data[position : boundary.start()], offset=offset + position)
+        ends = boundary[0][:1]
+        yield parse_line(data[position : boundary.start()], offset=offset + position, ahead=ends)
         position = boundary.end()
     if position < len(data):
         yield parse_line(data[position:], offset=offset + position)
 
 
-def parse_line(raw: bytes, *, offset: int) -> Line:
-    """Return `raw`, which must contain no line end, as a line."""
-    shown = seen(raw) if _UNSEEN.search(raw) else raw
+def parse_line(raw: bytes, *, offset: int, ahead: bytes = b"") -> Line:
+    """Return `raw`, which must contain no line end, as a line; `ahead` comes next and decides what it leaves."""
+    shown = seen(raw + ahead).rstrip(b"\r\n") if _UNSEEN.search(raw) else raw
     logged = _LOGGED.match(shown)
     begin = 0 if logged is None else logged.end()
     stamp = _LOGGED_STAMP.match(shown, begin) or _STAMP_AMID.search(shown, begin)
@@ -80,6 +81,19 @@ def parse_line(raw: bytes, *, offset: int) -> Line:
     )
 
 
+def end_of_seen(raw: bytes, count: int) -> int:
+    """Return how many bytes of `raw` show its first `count` seen bytes."""
+    for token in TOKEN.finditer(raw):
+        for at, byte in enumerate(token["text"] or b"", token.start()):
+            count -= byte != 0xFF  # as `seen` has it
+            if count <= 0:
+                return at + 1
+    return len(raw)
+
+
 def decided(data: bytes) -> bytes:
-    """Return `data` up to a sequence that its end cuts off: what is behind may still turn out unseen."""
-    return data[: unfinished(data)]
+    """Return `data` up to a sequence that its end cuts off, whose content may still turn out unseen.
+
+    The first byte of that sequence stays, since it ends what comes before.
+    """
+    return data[: unfinished(data) + 1]

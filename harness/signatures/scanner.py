@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from emulator.errors import StateError
 from emulator.guest_text.escapes import seen
 from harness.signatures.classify import Report, classify
-from harness.signatures.lines import LONGEST_LINE, Line, decided, split_lines
+from harness.signatures.lines import LONGEST_LINE, Line, decided, end_of_seen, split_lines
 from harness.signatures.model import Finding
 from harness.signatures.rules import Pattern, Rule, RuleSet, shipped_rules
 
@@ -272,9 +271,8 @@ def _opening(opens: Pattern, line: Line, before: bytes, *, after: int) -> int:
 def _prompt(rule: Rule, line: Line, data: bytes, *, offset: int) -> Finding:
     """Return the finding of a prompt; its span ends with the prompt, whatever is typed after it."""
     raw = data[line.start - offset : line.end - offset]
-    fires = bisect_left(
-        range(len(raw)), 1, key=lambda end: bool(rule.trigger.search(seen(decided(raw[:end]))))
-    )
+    match = rule.trigger.search(line.shown)
+    fires = len(raw) if match is None else end_of_seen(raw, match.end())
     return Finding(
         rule=rule.id,
         kind=rule.kind,
