@@ -66,7 +66,7 @@ def split_lines(data: bytes, *, offset: int) -> Iterator[Line]:
 
 
 def parse_line(raw: bytes, *, offset: int, ahead: bytes = b"") -> Line:
-    """Return `raw`, which must contain no line end, as a line; `ahead` comes next and decides what it leaves."""
+    """Return `raw`, which must contain no line end, as a line; `ahead` is what comes next, if anything."""
     shown = seen(raw + ahead).rstrip(b"\r\n") if _UNSEEN.search(raw) else raw
     logged = _LOGGED.match(shown)
     begin = 0 if logged is None else logged.end()

@@ -97,7 +97,7 @@ ALWAYS_ARMED = frozenset({
     "gpf", "grub-rescue", "grub-shell", "grub-waits", "hard-lockup", "hung-task", "init-frozen",
     "initramfs-emergency", "initramfs-shell", "internal-error", "ipxe-shell", "kasan", "kernel-bug",
     "loader-error", "machine-check", "maintenance-login", "no-boot-device", "null-deref", "oops",
-    "paging-request", "panic", "rcu-stall", "root-check", "sac-crash-prompt", "serror", "soft-lockup",
+    "paging-request", "panic", "rcu-stall", "sac-crash-prompt", "serror", "soft-lockup",
     "stack-guard", "stack-overflow", "syslinux-prompt", "system-halted", "trap", "uboot-abort",
     "uboot-shell", "uefi-shell", "unhandled-fault", "usercopy", "windows-boot-error", "xen-panic",
 })  # fmt: skip

@@ -15,7 +15,8 @@ from harness.signatures.rules import Pattern, Rule, RuleSet, shipped_rules
 LONGEST_REPORT = 64 << 10  # bytes that are kept of a report
 LONGEST_OPENING = 1024  # bytes before a trigger in which its report may begin
 ABSORB_REACH = 4096  # bytes after a trigger in which the same fault may fire further rules
-MOST_FINDINGS = 500  # in one boot: a guest that warns for ever can't fill the memory
+# In one boot, and as many fatal ones: a guest that warns for ever can't fill the memory, nor hide its end.
+MOST_FINDINGS = 500
 OPENING_LINES = 12  # lines before a trigger in which its report may begin
 
 
@@ -201,7 +202,7 @@ class Scanner:
         context = b"" if rule.prompt else line.context
         if (
             rule.id in self._known
-            or len(self._boot) >= MOST_FINDINGS
+            or len(self._boot) >= (2 * MOST_FINDINGS if rule.fatal else MOST_FINDINGS)
             or any(_absorbs(report, rule, at=line.start, context=context) for report in self._boot)
         ):
             return None

@@ -1,5 +1,7 @@
 """Tests of harness/signatures/rules.py: what a rule file may say, and how it is refused."""
 
+import re
+
 import pytest
 
 from emulator.errors import SpecError
@@ -73,6 +75,27 @@ def test_shipped_rules_suppress_nothing_but_consequences_with_a_reason():
     forms = [form for rule in shipped_rules().rules for form in rule.form if form.consequence_of]
     assert forms
     assert all(len(form.reason) > 20 for form in forms)
+
+
+def alternatives(pattern):
+    """Split a pattern at the `|` outside of its groups and classes."""
+    depth, parts = 0, [""]
+    for piece in re.findall(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", pattern):
+        depth += (piece == "(") - (piece == ")")
+        parts = [*parts, ""] if piece == "|" and not depth else [*parts[:-1], parts[-1] + piece]
+    return parts
+
+
+def test_no_shipped_pattern_begins_with_a_repetition_of_many_characters():
+    """Each place of a text would begin a match: the screen's automaton would grow with the text."""
+    many = r"(?:\[\^?\]?(?:\\.|[^\]\\])*\]|\.|\\[wSs])"
+    begins = re.compile(rf"(?:\(\?:)*{many}?{many}(?:[*+]|\{{)")
+    patterns = [
+        (rule, one) for rule, loose in shipped_rules().screened for one in alternatives(loose.decode())
+    ]
+    assert len(patterns) > 100
+    assert [(rule, one) for rule, one in patterns if begins.match(one)] == []
+    assert all(begins.match(bad) for bad in (r"[A-Z][a-z ]{3,60}: x", r"(?:\S{1,20}: )?Oops"))
 
 
 def test_shipped_rules_all_say_where_they_are_explained():

@@ -202,6 +202,7 @@ def test_findings_after_a_start_offset_are_in_stream_offsets():
 def test_scanner_stops_opening_reports_of_a_guest_that_warns_for_ever():
     line = b"[    1.0] WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\r\n"
     assert len(scan(line * 700)) == 500
+    assert [finding.rule for finding in scan(line * 700 + PANIC)][-1] == "panic"
 
 
 def test_scanner_escapes_what_the_guest_puts_into_a_title():

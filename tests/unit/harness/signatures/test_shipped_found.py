@@ -132,12 +132,10 @@ ENDS = {
         "initramfs-emergency",
     ),
     "Arch": ("You are now being dropped into an emergency shell.", "initramfs-emergency"),
-    "Debian": ("ALERT!  UUID=0000-0000 does not exist.  Dropping to a shell!", "initramfs-emergency"),
     "dracut": ("dracut: FATAL: No or empty root= argument", "initramfs-emergency"),
     "dracut emergency": ("Entering emergency mode. Exit the shell to continue.", "emergency-mode"),
     "dracut prompt": (":/# ", "dracut-shell"),
     "Arch without init": ("Bailing out, you are on your own. Good luck.", "initramfs-emergency"),
-    "fsck": ("The root filesystem on /dev/sda1 requires a manual fsck", "root-check"),
     "systemd old": (
         'Welcome to emergency mode! After logging in, type "journalctl -xb" to view',
         "emergency-mode",
