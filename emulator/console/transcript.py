@@ -290,7 +290,9 @@ class Transcript:
         """Return the guest's bytes `[start, end)`, as far as they exist and are kept."""
         with self._changed:
             from_start = max(0, start - self._first)
-            return bytes(self._data[from_start : None if end is None else max(0, end - self._first)])
+            to = None if end is None else max(0, end - self._first)
+            with memoryview(self._data) as data:  # one copy, not two
+                return bytes(data[from_start:to])
 
     def arrival(self, offset: int) -> float:
         """Return when guest byte `offset` arrived, in seconds since the epoch; now if it has not."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 LEVEL = rb"<\d{1,3}>"
 """What precedes a record on a console that shows levels."""
-STAMP = rb"\[(?:\d{5,10}|(?=[ \d]{5}\.) {1,4}\d{1,4})\.\d{6}\]"
+STAMP = rb"\[(?=[ \d]{5,10}+\.)(?:\d{5,10}|(?=[ \d]{5}\.) {1,4}\d{1,4})\.\d{6}\]"
 """The stamp of a record, exactly `[%5lu.%06lu]` (kernel/printk, `print_time`).
 
 It begins with a literal character, so that text without it is skipped at memory speed.

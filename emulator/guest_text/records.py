@@ -39,7 +39,8 @@ class StreamView:
 
     def read(self, start: int, end: int | None = None) -> bytes:
         """Return the text `[start, end)`, or up to its end if `end` is None."""
-        return bytes(self._text[start:end])
+        with memoryview(self._text) as text:  # one copy, not two
+            return bytes(text[start:end])
 
     def raw_span(self, start: int, end: int) -> tuple[int, int]:
         """Return the raw span from text byte `start` to the one before `end`.

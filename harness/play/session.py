@@ -15,6 +15,7 @@ from emulator.console.channel import Channel
 from emulator.console.marks import Mark
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, LabError, MachineGone, StateError
+from emulator.guest_text.escapes import SEQUENCE
 from emulator.guest_text.printable import escape
 from emulator.guest_text.records import UserView, held_tail
 from harness.play.alarms import GONE, OF_THE_LAB, OFF, RESET, SHUTDOWN, Listener, is_signal
@@ -43,7 +44,7 @@ ECHO_S = 5.0
 ANSWERS_S = 2.0
 """Seconds for which a guest that has written something counts as still answering."""
 
-_BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|\x1b\[[0-9;?]*[A-Za-z])*"
+_BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|" + SEQUENCE + rb")*"
 """What a line editor may put between two echoed bytes where the line wraps (readline: space and CR)."""
 _SOME_ECHO = rb"[^\r\n]{0,40}?"
 """How a guest may echo what is not plain ASCII."""

@@ -2,4 +2,4 @@
 
 from tests.support.corpus import IS_LEFT_OUT
 
-collect_ignore = ["test_signatures_corpus.py"] if IS_LEFT_OUT else []
+collect_ignore = ["test_signatures_corpus.py", "test_console_cases.py"] if IS_LEFT_OUT else []

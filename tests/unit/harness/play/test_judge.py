@@ -304,6 +304,13 @@ def test_suppressed_findings_are_no_alarms():
     assert judge(made, told.transcript, [quiet]).alarms == ()
 
 
+@pytest.mark.parametrize("code", [b"0x00000100", b"0x0000000b"])
+def test_init_that_ends_is_an_alarm_whatever_its_status(code):
+    panic = b"[    2.0] Kernel panic - not syncing: Attempted to kill init! exitcode=" + code + b"\r\n"
+    verdict = story().begin().out(LOGIN + panic).end().verdict(Reach(stage=Stage.LOGIN))
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.FINDING)
+
+
 def test_injections_tell_outcome_and_latency():
     told = (
         story().begin().stimulus().out(b"hum\n").out(b"bang\n").end().begin(1).stimulus().out(b"-\n").end(1)
