@@ -1,0 +1,80 @@
+"""What stands at a guest's cursor before there is a shell: prompts of every kind; pure."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from emulator.guest_text.escapes import seen
+from emulator.guest_text.linux import LinuxProfile
+from harness.guests.typist import Seen, last_line
+
+
+class Prompt(Enum):
+    """What a guest waits for, or why it lets nobody in."""
+
+    LOGIN = "a login prompt"
+    PASSWORD = "a password prompt"  # noqa: S105  # none
+    SHELL = "a shell's prompt"
+    ENTER = "a demand for Enter"
+    REFUSED = "a refusal"
+    RENEWAL = "a demand for another password"
+
+
+_SOON_S = 0.125
+"""Rest behind what looks like a whole prompt: "login: " may go on with "root (automatic login)"."""
+_LATER_S = 2.0
+"""Rest behind what may be a prompt."""
+_SHELL = re.compile(rb"(?:[#$>]|(?<![0-9])%|\xe2\x9d\xaf|\xce\xbb) ?\Z")
+"""How prompts of shells end; 45% is progress."""
+_ROOTS = re.compile(rb"(?:[#$]|(?<![0-9])%) ?\Z")
+"""How they end on a guest that nobody has logged in to: `>` would be a boot loader's."""
+_LOADERS = re.compile(rb"U-Boot|grub|BIOS|Marvell|Shell>")
+_AUTOMATIC = re.compile(rb"login: [^\r\n]{1,64}\(automatic login\)")
+
+
+def find_prompt(text: bytes, profile: LinuxProfile, *, logging_in: bool) -> Seen[Prompt] | None:
+    """Return what a guest waits for that has written `text`, its latest.
+
+    Args:
+        text: user text since the last answer.
+        profile: what the prompts look like.
+        logging_in: whether a user's name was typed. Before, nothing but a plain prompt is one, and a login
+            prompt stays one whatever was written after it (late messages of a boot).
+    """
+    shown, line = seen(text), last_line(text)
+    if logging_in and re.search(profile.refused, shown):
+        return Seen(what=Prompt.REFUSED, rest_s=0.0)
+    if logging_in and re.search(profile.renewal, shown):
+        return Seen(what=Prompt.RENEWAL, rest_s=0.0)
+    if _stands(profile.login, line):
+        return Seen(what=Prompt.LOGIN, rest_s=_SOON_S)
+    if logging_in and _stands(profile.password_prompt, line):  # before, it is no user's
+        return Seen(what=Prompt.PASSWORD, rest_s=_SOON_S)
+    if _stands(profile.prompt, line):
+        return Seen(what=Prompt.SHELL, rest_s=_SOON_S)
+    if (_SHELL if logging_in else _ROOTS).search(line) and not _LOADERS.search(line):
+        return Seen(what=Prompt.SHELL, rest_s=_LATER_S / 4 if logging_in else _LATER_S)
+    if re.search(profile.activation, shown):
+        return Seen(what=Prompt.ENTER, rest_s=_LATER_S)
+    if logging_in and line.strip():
+        return Seen(what=Prompt.SHELL, rest_s=2 * _LATER_S)
+    if re.search(profile.login, _AUTOMATIC.sub(b"", shown)):
+        return Seen(what=Prompt.LOGIN, rest_s=_LATER_S)
+    return None
+
+
+def is_prompt(text: bytes, profile: LinuxProfile) -> Seen[bytes]:
+    """Return the line at the cursor, which may be the prompt of a shell that has ended a command.
+
+    A prompt of the profile is one at once, whatever comes behind it.
+    """
+    known = re.search(profile.prompt, text)
+    if known is not None:
+        return Seen(what=last_line(known[0]), rest_s=0.0, end=known.end())
+    line = last_line(text)
+    return Seen(what=line, rest_s=_SOON_S / 2 if _SHELL.search(line) else _LATER_S / 4)
+
+
+def _stands(pattern: bytes, line: bytes) -> bool:
+    return re.search(rb"(?:%s)\Z" % pattern, line) is not None
