@@ -121,7 +121,7 @@ class LinuxGuest:
                 break
             again = prompt is Prompt.LOGIN or (prompt is Prompt.PASSWORD and passwords > 1)
             if prompt is Prompt.REFUSED or (again and passwords):
-                raise self._wrong(f"the guest refused the account {self.profile.user!r}")
+                raise self._refused()
             if prompt is Prompt.RENEWAL:
                 raise self._wrong(f"the guest wants another password of {self.profile.user!r}; set one first")
             if prompt is Prompt.PASSWORD:
@@ -204,7 +204,10 @@ class LinuxGuest:
             challenge, first = make_challenge(_number()), self.session.position
             for line in challenge.lines:
                 self._typist.type_line(line, deadline)
-            end = self.session.expect([challenge.end], deadline, view=View.USER)
+            refusals = [self.profile.refused] if is_before(self.stage, Stage.SHELL) else []
+            end = self.session.expect([challenge.end, *refusals], deadline, view=View.USER)
+            if end.index:
+                raise self._refused()
             self._shell = challenge.shell(self._text(first, end.start))
             if self._shell is not None:
                 break
@@ -262,6 +265,9 @@ class LinuxGuest:
     def _text(self, start: int, end: int) -> bytes:
         view = self.session.listener.view
         return view.read(view.user_offset(start), view.user_offset(end))
+
+    def _refused(self) -> WrongOutput:
+        return self._wrong(f"the guest refused the account {self.profile.user!r}")
 
     def _wrong(self, text: str) -> WrongOutput:
         return WrongOutput(f"{self.session.transcript.name}: {text}")

@@ -57,9 +57,9 @@ def find_prompt(text: bytes, profile: LinuxProfile, *, logging_in: bool) -> Seen
         return Seen(what=Prompt.SHELL, rest_s=_LATER_S / 4 if logging_in else _LATER_S)
     if re.search(profile.activation, shown):
         return Seen(what=Prompt.ENTER, rest_s=_LATER_S)
-    if logging_in and line.strip():
-        return Seen(what=Prompt.SHELL, rest_s=2 * _LATER_S)
-    if re.search(profile.login, _AUTOMATIC.sub(b"", shown)):
+    if logging_in and shown.count(b"\n") > 1:  # of whoever has no prompt at all, or one of an unknown kind
+        return Seen(what=Prompt.SHELL, rest_s=(2 if line else 5) * _LATER_S)
+    if not logging_in and re.search(profile.login, _AUTOMATIC.sub(b"", shown)):
         return Seen(what=Prompt.LOGIN, rest_s=_LATER_S)
     return None
 

@@ -136,8 +136,12 @@ class Typist:
 
 
 def last_line(text: bytes) -> bytes:
-    """Return what is seen of the line at the cursor: nothing if a line end is last."""
-    return seen(text).rpartition(b"\n")[2].rpartition(b"\r")[2]
+    """Return what is seen of the line at the cursor: nothing if a line end is last.
+
+    Of what was written over the line's begin (zsh and fish do so) the last counts.
+    """
+    parts = seen(text).rpartition(b"\n")[2].split(b"\r")
+    return next((part for part in reversed(parts) if part.strip()), b"")
 
 
 def _in_order(run: bytes, text: bytes) -> bool:
