@@ -57,7 +57,7 @@ def find_prompt(text: bytes, profile: LinuxProfile, *, logging_in: bool) -> Seen
         return Seen(what=Prompt.SHELL, rest_s=_LATER_S / 4 if logging_in else _LATER_S)
     if re.search(profile.activation, shown):
         return Seen(what=Prompt.ENTER, rest_s=_LATER_S)
-    if logging_in and shown.count(b"\n") > 1:  # of whoever has no prompt at all, or one of an unknown kind
+    if logging_in and (line or shown.count(b"\n") > 1):  # of whoever has no prompt at all, or one of an unknown kind
         return Seen(what=Prompt.SHELL, rest_s=(2 if line else 5) * _LATER_S)
     if not logging_in and re.search(profile.login, _AUTOMATIC.sub(b"", shown)):
         return Seen(what=Prompt.LOGIN, rest_s=_LATER_S)
@@ -71,7 +71,7 @@ def is_prompt(text: bytes, profile: LinuxProfile) -> Seen[bytes]:
     """
     known = re.search(profile.prompt, text)
     if known is not None:
-        return Seen(what=last_line(known[0]), rest_s=0.0, end=known.end())
+        return Seen(what=last_line(text[: known.end()]), rest_s=0.0, end=known.end())
     line = last_line(text)
     return Seen(what=line, rest_s=_SOON_S / 2 if _SHELL.search(line) else _LATER_S / 4)
 

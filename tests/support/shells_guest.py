@@ -114,9 +114,8 @@ def make_overlay() -> bytes:
     with TemporaryDirectory() as place:
         suite, root = AptSuite(Path(place) / "apt", entry), Path(place) / "root"
         suite.update()
-        for stanza in suite._show(PACKAGES):
-            deb = suite.fetch(_package(stanza), pool)
-            subprocess.run(["dpkg-deb", "-x", deb, root], check=True, timeout=60)
+        for package in suite.find(PACKAGES):
+            subprocess.run(["dpkg-deb", "-x", suite.fetch(package, pool), root], check=True, timeout=60)
         nodes = _files(root)
     own = [cpio.file(name, text.encode(), 0o600 if name.endswith("shadow") else 0o644) for name, text in _etc().items()]
     homes = [cpio.directory(f"home/{name}", 0o755) for name in (*PROMPTS, *OTHERS)]
