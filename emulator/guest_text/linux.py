@@ -46,5 +46,9 @@ class LinuxProfile:
     password_prompt: bytes = rb"[Pp]ass(?:word|wort|code|phrase)[^\r\n]{0,60}: ?"
     refused: bytes = rb"Login incorrect|[Aa]uthentication (?:failure|error)|[Aa]ccount (?:is )?locked"
     prompt: bytes = rb"[\w.-]{1,64}@[\w.-]{1,64}:[^\r\n#$]{0,200}[#$] "
-    renewal: bytes = rb"(?:[Cc]urrent|[Nn]ew|UNIX) (?:UNIX )?\)? ?password:|must change your password|required to change"
-    activation: bytes = rb"[Pp]ress (?:the )?[\[<]?(?:Enter|ENTER|RETURN|Return)[\]>]? (?:key )?to (?:activate|start|get)"
+    renewal: bytes = (
+        rb"(?:[Cc]urrent|[Nn]ew|UNIX) (?:UNIX )?\)? ?password:|must change your password|required to change"
+    )
+    activation: bytes = (
+        rb"[Pp]ress (?:the )?[\[<]?(?:Enter|ENTER|RETURN|Return)[\]>]? (?:key )?to (?:activate|start|get)"
+    )

@@ -50,7 +50,9 @@ class KernelReader:
         shown = self.session.transcript.read(boots[-1] if boots else 0, before)
         return re.search(re.escape(line.stamp + line.text) + rb"\r*\n", shown) is not None
 
-    def _look(self, lines: Sequence[RecordLine], start: int, ask: Ask, deadline: Deadline) -> KernelLog | None:
+    def _look(
+        self, lines: Sequence[RecordLine], start: int, ask: Ask, deadline: Deadline
+    ) -> KernelLog | None:
         times = sorted({line.time.decode() for line in lines})
         wanted = [f"/ {time}$/p" for time in times] if len(times) <= _MOST_TIMES else ["p"]
         try:

@@ -25,10 +25,6 @@ _GIVEN_UP_S = 1.0
 """Rest at a prompt after which a shell has given up the line that it was to run."""
 
 
-_ADDED = re.compile(rb"(?:\r?\n)?\Z")
-"""The line end that a frame puts behind the output."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ran:
     """How a framed command ended, and the raw span of all that came in between."""
@@ -129,6 +125,8 @@ class LinuxGuest:
                 self._typist.type_secret(self.profile.password, deadline)
             else:
                 self._typist.type_line(b"" if prompt is Prompt.ENTER else self.profile.user, deadline)
+        else:
+            raise self._refused()
         self._prove_shell(deadline)
 
     def run(self, command: str, deadline: Deadline) -> CommandResult:
@@ -148,7 +146,7 @@ class LinuxGuest:
         ran = self._run_framed(command, deadline)
         own, records = self._kernel.sort(ran.start, ran.end, self._run_quietly, deadline)
         output = b"".join(self.session.transcript.read(*span) for span in own)
-        added = 0 if ran.gave_up else len(_ADDED.search(output)[0])
+        added = 0 if ran.gave_up else 2 if output.endswith(b"\r\n") else int(output.endswith(b"\n"))
         end = max(ran.start, own[-1][1] - added) if own else ran.start
         output = output[: len(output) - added]
         return CommandResult(status=ran.status, output=output, start=ran.start, end=end, records=records)

@@ -1,8 +1,8 @@
 """Which of the lines in a command's output that look like kernel records are the kernel's; pure.
 
-The kernel prints each record once, whole, when it is logged. So a line is the command's own if the console has
-shown it before (`dmesg`), if the kernel's log has no such record (`echo`), or if that is older than the command
-or of a level that the console does not show.
+The kernel prints each record once, whole, when it is logged. So a line is the command's own if the console
+has shown it before (`dmesg`), if the kernel's log has no such record (`echo`), or if that is older than the
+command or of a level that the console does not show.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def find_lines(data: bytes) -> list[RecordLine]:
     return [
         RecordLine(start=found.start(), end=found.end(1), stamp=found[2], text=found[3].rstrip(b"\r"))
         for found in _LINE.finditer(data)
-        if found[1].startswith(b"<") or not re.search(LEVEL + rb"\Z", data[max(0, found.start() - 5) : found.start()])
+        if found[1].startswith(b"<")
+        or not re.search(LEVEL + rb"\Z", data[max(0, found.start() - 5) : found.start()])
     ]
 
 

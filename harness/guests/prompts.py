@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from typing import TypeAlias
 
 from emulator.guest_text.escapes import seen
 from emulator.guest_text.linux import LinuxProfile
 from harness.guests.typist import Seen, last_line
+
+_Sign: TypeAlias = "tuple[object, Prompt, float]"
+"""What was found of a prompt, and for how long nothing may come behind it."""
 
 
 class Prompt(Enum):
@@ -42,26 +46,35 @@ def find_prompt(text: bytes, profile: LinuxProfile, *, logging_in: bool) -> Seen
         logging_in: whether a user's name was typed. Before, nothing but a plain prompt is one, and a login
             prompt stays one whatever was written after it (late messages of a boot).
     """
+    signs = _signs_later(text, profile) if logging_in else _signs_first(text, profile)
+    return next((Seen(what=prompt, rest_s=rest_s) for found, prompt, rest_s in signs if found), None)
+
+
+def _signs_first(text: bytes, profile: LinuxProfile) -> tuple[_Sign, ...]:
     shown, line = seen(text), last_line(text)
-    if logging_in and re.search(profile.refused, shown):
-        return Seen(what=Prompt.REFUSED, rest_s=0.0)
-    if logging_in and re.search(profile.renewal, shown):
-        return Seen(what=Prompt.RENEWAL, rest_s=0.0)
-    if _stands(profile.login, line):
-        return Seen(what=Prompt.LOGIN, rest_s=_SOON_S)
-    if logging_in and _stands(profile.password_prompt, line):  # before, it is no user's
-        return Seen(what=Prompt.PASSWORD, rest_s=_SOON_S)
-    if _stands(profile.prompt, line):
-        return Seen(what=Prompt.SHELL, rest_s=_SOON_S)
-    if (_SHELL if logging_in else _ROOTS).search(line) and not _LOADERS.search(line):
-        return Seen(what=Prompt.SHELL, rest_s=_LATER_S / 4 if logging_in else _LATER_S)
-    if re.search(profile.activation, shown):
-        return Seen(what=Prompt.ENTER, rest_s=_LATER_S)
-    if logging_in and (line or shown.count(b"\n") > 1):  # of whoever has no prompt at all, or one of an unknown kind
-        return Seen(what=Prompt.SHELL, rest_s=(2 if line else 5) * _LATER_S)
-    if not logging_in and re.search(profile.login, _AUTOMATIC.sub(b"", shown)):
-        return Seen(what=Prompt.LOGIN, rest_s=_LATER_S)
-    return None
+    return (
+        (_stands(profile.login, line), Prompt.LOGIN, _SOON_S),
+        (_stands(profile.prompt, line), Prompt.SHELL, _SOON_S),
+        (_ROOTS.search(line) and not _LOADERS.search(line), Prompt.SHELL, _LATER_S),
+        (re.search(profile.activation, shown), Prompt.ENTER, _LATER_S),
+        (re.search(profile.login, _AUTOMATIC.sub(b"", shown)), Prompt.LOGIN, _LATER_S),
+    )
+
+
+def _signs_later(text: bytes, profile: LinuxProfile) -> tuple[_Sign, ...]:
+    shown, line = seen(text), last_line(text)
+    return (
+        (re.search(profile.refused, shown), Prompt.REFUSED, 0.0),
+        (re.search(profile.renewal, shown), Prompt.RENEWAL, 0.0),
+        (_stands(profile.login, line), Prompt.LOGIN, _SOON_S),
+        (_stands(profile.password_prompt, line), Prompt.PASSWORD, _SOON_S),
+        (_stands(profile.prompt, line), Prompt.SHELL, _SOON_S),
+        (_SHELL.search(line), Prompt.SHELL, _LATER_S / 4),
+        (re.search(profile.activation, shown), Prompt.ENTER, _LATER_S),
+        # of whoever has a prompt of an unknown kind, or none at all
+        (line, Prompt.SHELL, 2 * _LATER_S),
+        (shown.count(b"\n") > 1, Prompt.SHELL, 5 * _LATER_S),
+    )
 
 
 def is_prompt(text: bytes, profile: LinuxProfile) -> Seen[bytes]:

@@ -44,8 +44,8 @@ class Typist:
     def type_line(self, line: bytes, deadline: Deadline) -> None:
         """Type `line` and Enter, each run of what a UART holds once the one before shows; consume the echo.
 
-        Any echo will do in which the bytes stand in order: line editors wrap, colour, redraw and scroll. It is
-        looked for among everything if `line` looks like a kernel record itself.
+        Any echo will do in which the bytes stand in order: line editors wrap, colour, redraw and scroll. It
+        is looked for among everything if `line` looks like a kernel record itself.
 
         Raises:
             ExpectTimeout: nothing at all came back within ECHO_S.
@@ -72,7 +72,10 @@ class Typist:
     def line_start(self) -> int:
         """Return the raw offset at which the cursor's line begins."""
         text = self._unread()
-        return self.session.listener.view.raw_span(self._size() - len(text) + text.rfind(b"\n"), self._size())[0] + 1
+        return (
+            self.session.listener.view.raw_span(self._size() - len(text) + text.rfind(b"\n"), self._size())[0]
+            + 1
+        )
 
     def await_sign(self, read: Callable[[bytes], Seen[T] | None], deadline: Deadline, *, awaited: str) -> T:
         """Wait until `read` finds something at the end of the unread text, and it stays the end; consume it.

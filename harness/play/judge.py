@@ -342,11 +342,14 @@ class _Collector:
         self._cite(describe_step(step), span[0], span[1], end.at)
         records = end.detail.get("records")
         if step.shows is None or not isinstance(records, list):
-            return step.shows is None or self._search(step.shows.compiled(), *span, view=self.traces.view) is not None
+            return (
+                step.shows is None
+                or self._search(step.shows.compiled(), *span, view=self.traces.view) is not None
+            )
         return step.shows.compiled().search(self._without(records, *span)) is not None
 
     def _without(self, records: Sequence[Sequence[int]], start: int, end: int) -> bytes:
-        """Return the raw bytes `[start, end)` without the records in there, which the driver has told apart."""
+        """Return the raw bytes `[start, end)` without the records in there, as the driver tells them."""
         starts = (start, *(record[1] for record in records))
         ends = (*(record[0] for record in records), end)
         return b"".join(self.transcript.read(first, last) for first, last in zip(starts, ends, strict=True))

@@ -1,8 +1,8 @@
-"""What a command's output is in every shell: the same tests on shells of this host, on terminals, and on those of
-a real guest behind a real agetty and login.
+"""What a command's output is in every shell: the same tests on shells of this host, on terminals, and on
+those of a real guest behind a real agetty and login.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -18,7 +18,10 @@ from tests.support.shells_guest import PROMPTS, log_in, open_shells_guest
 pytestmark = [pytest.mark.qemu, pytest.mark.xdist_group("shells")]
 
 HERE = {
-    "bash here": (["bash", "--norc", "--noprofile", "-i"], {"PS1": PROMPTS["debian"][1].partition("'")[2].partition("'")[0]}),
+    "bash here": (
+        ["bash", "--norc", "--noprofile", "-i"],
+        {"PS1": PROMPTS["debian"][1].partition("'")[2].partition("'")[0]},
+    ),
     "dash here": (["dash", "-i"], {"PS1": "$PWD # "}),
 }
 
@@ -67,7 +70,10 @@ COMMANDS = {
     "cd /; x=5": (0, b""),
     "pwd; echo $x; [ -t 0 ] && [ -t 1 ]": (0, b"/\r\n5\r\n"),
     "printf 'ttylab-0001:0:\\nlogin: \\n# '": (0, b"ttylab-0001:0:\r\nlogin: \r\n# "),
-    "echo '[    1.234567] own'; printf '<3>[   12.345678] own too'": (0, b"[    1.234567] own\r\n<3>[   12.345678] own too"),
+    "echo '[    1.234567] own'; printf '<3>[   12.345678] own too'": (
+        0,
+        b"[    1.234567] own\r\n<3>[   12.345678] own too",
+    ),
     "echo " + "long " * 1000: (0, b"long " * 999 + b"long\r\n"),
     "printf '\\033[1mbold\\033[0m\\033]0;title\\007'": (0, b"\x1b[1mbold\x1b[0m\x1b]0;title\x07"),
 }

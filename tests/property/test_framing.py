@@ -10,7 +10,26 @@ from emulator.guest_text.records import RECORD_LIKE
 from harness.guests.framing import Shell, make_frame
 
 COMMANDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60) | st.lists(
-    st.sampled_from(["[    1.234567] x", "<6>", "'", '"', "\\", "%s", "!", "$x", "`", "\n", "\t", "#", ";", "&", "é", "y" * 700]),
+    st.sampled_from(
+        [
+            "[    1.234567] x",
+            "<6>",
+            "'",
+            '"',
+            "\\",
+            "%s",
+            "!",
+            "$x",
+            "`",
+            "\n",
+            "\t",
+            "#",
+            ";",
+            "&",
+            "é",
+            "y" * 700,
+        ]
+    ),
     max_size=8,
 ).map("".join)
 

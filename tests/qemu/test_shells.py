@@ -119,7 +119,10 @@ def test_player_and_judge_believe_a_line_of_the_log(machine, guest, word):
     guest.check_output(f"echo '<3>{word}' > /dev/kmsg", soon())
     shows = Shows(pattern=rf"\] {word}\r?\n", says="the record")
     scenario = Scenario(
-        name="log", title="Log", description="For a test.", steps=(Run(command=f"dmesg | grep {word}", shows=shows),)
+        name="log",
+        title="Log",
+        description="For a test.",
+        steps=(Run(command=f"dmesg | grep {word}", shows=shows),),
     )
     target = Target(name="shells", channel=machine.console, control=machine)
 
@@ -134,7 +137,9 @@ def test_player_and_judge_believe_a_line_of_the_log(machine, guest, word):
 
 def test_who_may_not_read_the_log_keeps_lines_that_the_console_had_shown(machine):
     with log_in(machine, "debian") as guest:
-        guest.check_output("sysctl -w kernel.dmesg_restrict=1; echo '<3>seen before' > /dev/kmsg; dmesg > /tmp/log", soon())
+        guest.check_output(
+            "sysctl -w kernel.dmesg_restrict=1; echo '<3>seen before' > /dev/kmsg; dmesg > /tmp/log", soon()
+        )
     with log_in(machine, "mortal") as guest:
         assert guest.run("dmesg", soon()).status != 0
         assert guest.check_output("grep 'seen before' /tmp/log", soon()).endswith(b"] seen before\r\n")

@@ -26,7 +26,8 @@ PANIC = (
 HELP = b"[    8.000001] sysrq: HELP : loglevel(0-9) reboot(b) crash(c) show-memory-usage(m)\r\n"
 PROMPT = b"root@ttylab:~# "
 _DRIVEN = re.compile(
-    rb"""echo "ttyl""(?P<word>ab-\d+):"; command eval '(?P<command>.*)'; _t=\$\?; echo; echo "[^;]*""", re.DOTALL
+    rb"""echo "ttyl""(?P<word>ab-\d+):"; command eval '(?P<command>.*)'; _t=\$\?; echo; echo "[^;]*""",
+    re.DOTALL,
 )
 _ASKED = re.compile(rb"""command eval 'echo "ttyl""(?P<word>ab-\d+:1:).*""")
 _ASKED_LAST = re.compile(rb"echo ttyl''(ab-\d+:0:)")

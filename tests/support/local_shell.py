@@ -1,4 +1,4 @@
-"""A console that is a real shell of this host on a real terminal: what a guest's shell does, without a guest."""
+"""A console that is a real shell of this host on a real terminal: a guest's shell without a guest."""
 
 import os
 import pty
@@ -49,7 +49,7 @@ class LocalShell:
 def open_local_shell(
     argv: Sequence[str], *, environment: Mapping[str, str] | None = None, columns: int = 80
 ) -> Iterator[LocalShell]:
-    """Run `argv` on a terminal of `columns` columns, with nothing but `environment` and PATH, TERM and HOME."""
+    """Run `argv` on a terminal of `columns` columns, with `environment` beside PATH, TERM and HOME."""
     child, descriptor = pty.fork()
     if child == 0:  # pragma: no cover  # another process
         termios.tcsetwinsize(0, (24, columns))

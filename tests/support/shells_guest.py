@@ -1,7 +1,7 @@
-"""A real guest with the shells of Debian 12 behind a real agetty and login: files laid over the image bookworm.
+"""A real guest with the shells of Debian 12 behind a real agetty and login: files laid over image bookworm.
 
-The kernel unpacks both archives of an initramfs one after the other. Each user has a shell, and a prompt as some
-system has it.
+The kernel unpacks both archives of an initramfs one after the other. Each user has a shell, and a prompt as
+some system has it.
 """
 
 import hashlib
@@ -27,19 +27,22 @@ from harness.run.lab import Lab
 from harness.scenario.stages import Stage
 
 PACKAGES = (
-    "bash dash fish fish-common libaudit1 libc6 libcap-ng0 libcap2 libcrypt1 libgcc-s1 libpam-modules libpam0g libpcre2-32-0"
-    " libpcre2-8-0 libselinux1 libstdc++6 libtinfo6 login ncurses-base util-linux zsh"
-).split()
+    "bash", "dash", "fish", "fish-common", "libaudit1", "libc6", "libcap-ng0", "libcap2", "libcrypt1",
+    "libgcc-s1", "libpam-modules", "libpam0g", "libpcre2-32-0", "libpcre2-8-0", "libselinux1",
+    "libstdc++6", "libtinfo6", "login", "ncurses-base", "util-linux", "zsh",
+)  # fmt: skip
 WANTED = (
-    "bin/bash bin/dash bin/zsh bin/fish bin/login bin/agetty lib/x86_64-linux-gnu lib64 lib/terminfo/v"
-    " share/fish/functions share/fish/config.fish share/fish/__fish_build_paths.fish"
-).split()
+    "bin/bash", "bin/dash", "bin/zsh", "bin/fish", "bin/login", "bin/agetty", "lib/x86_64-linux-gnu",
+    "lib64", "lib/terminfo/v", "share/fish/functions", "share/fish/config.fish",
+    "share/fish/__fish_build_paths.fish",
+)  # fmt: skip
 CONTEXT = (  # what systemd 258 sets: OSC 3008 when a command begins and ends
     "PS0='\\[\\033]3008;start=7d0c;user=root;hostname=vm;type=command;cwd=\\w\\033\\\\\\]'\n"
     "PROMPT_COMMAND='printf \"\\033]3008;end=7d0c;exit=success\\033\\\\\"'\n"
 )
 TITLED = (
-    "PS1='\\[\\e]0;\\u@\\h: \\w\\a\\]\\[\\033[01;32m\\]\\u@\\h\\[\\033[00m\\]:\\[\\033[01;34m\\]\\w\\[\\033[00m\\]\\$ '\n"
+    "PS1='\\[\\e]0;\\u@\\h: \\w\\a\\]\\[\\033[01;32m\\]\\u@\\h\\[\\033[00m\\]:"
+    "\\[\\033[01;34m\\]\\w\\[\\033[00m\\]\\$ '\n"
 )
 PROMPTS = {
     "debian": ("/bin/bash", TITLED + CONTEXT),
@@ -79,7 +82,7 @@ def _etc() -> dict[str, str]:
         "etc/pam.d/login": PAM,
         "etc/login.defs": "MAIL_DIR /var/mail\nLOGIN_TIMEOUT 60\nLOGIN_RETRIES 5\n",
         "etc/motd": "Welcome\nroot@lies:~# \nyour login: none, Password: none\n",
-        "etc/issue": "\\e[1;31mWarning\\e[0m: authorised users only \\l\nlogin: as root, no Password: needed\n",
+        "etc/issue": "\\e[1;31mWarning\\e[0m: authorised users \\l\nlogin: as root, no Password: needed\n",
     }
 
 
@@ -100,7 +103,9 @@ def _files(root: Path) -> list[cpio.Node]:
 
 def open_overlay() -> bytes:
     """Return the archive; it is made once, of packages from where images come from."""
-    path = places.cache() / "tests" / f"shells-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]}.gz"
+    path = (
+        places.cache() / "tests" / f"shells-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]}.gz"
+    )
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, make_overlay())
@@ -117,10 +122,17 @@ def make_overlay() -> bytes:
         for package in suite.find(PACKAGES):
             subprocess.run(["dpkg-deb", "-x", suite.fetch(package, pool), root], check=True, timeout=60)
         nodes = _files(root)
-    own = [cpio.file(name, text.encode(), 0o600 if name.endswith("shadow") else 0o644) for name, text in _etc().items()]
+    own = [
+        cpio.file(name, text.encode(), 0o600 if name.endswith("shadow") else 0o644)
+        for name, text in _etc().items()
+    ]
     homes = [cpio.directory(f"home/{name}", 0o755) for name in (*PROMPTS, *OTHERS)]
     profiles = [cpio.file(f"home/{name}/.profile", text.encode()) for name, (_, text) in PROMPTS.items()]
-    links = [cpio.symlink("bin/getty", "agetty"), cpio.file("var/log/lastlog", b""), cpio.file("home/zsh/.zshrc", b"")]
+    links = [
+        cpio.symlink("bin/getty", "agetty"),
+        cpio.file("var/log/lastlog", b""),
+        cpio.file("home/zsh/.zshrc", b""),
+    ]
     return cpio.write_initramfs([*nodes, *own, *homes, *profiles, *links])
 
 

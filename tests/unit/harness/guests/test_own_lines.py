@@ -21,7 +21,10 @@ def records(data, log=LOG):
         (RECORD + RECORD, [RECORD]),  # the kernel prints it once
         (b"[    1.000000] old\r\n" + RECORD, [RECORD]),
         (b"[    1.000000] own, with a record in " + RECORD + b"its text\r\n", [RECORD]),
-        (b"[   50.000001] [   50.000001] in its own text\r\n", [b"[   50.000001] [   50.000001] in its own text\r\n"]),
+        (
+            b"[   50.000001] [   50.000001] in its own text\r\n",
+            [b"[   50.000001] [   50.000001] in its own text\r\n"],
+        ),
         (b"[   50.000002] of a level that the console hides\r\n", []),
         (b"[   50.000003] of no record\r\n", []),
         (b"[   99.000000] of the future\r\n", []),
