@@ -3,7 +3,7 @@
 | variable | content | without it |
 |---|---|---|
 | TTYLAB_CACHE | what is kept for later: images/ (with the SAC guest's sac/), states/, windows/, probe/, node/ | ~/.cache/ttylab (XDG_CACHE_HOME) |
-| TTYLAB_STATE | what one command leaves for another: machines/, serve/, ports/ | $XDG_RUNTIME_DIR/ttylab, else ~/.local/state/ttylab (XDG_STATE_HOME) |
+| TTYLAB_STATE | what one command leaves for another: machines/, serve/, ports/, runs.jsonl | $XDG_RUNTIME_DIR/ttylab, else ~/.local/state/ttylab (XDG_STATE_HOME) |
 | TTYLAB_STATE | ca/, the authority that clients of `serve` trust, for longer than one boot | ~/.local/share/ttylab (XDG_DATA_HOME) |
 | XDG_RUNTIME_DIR, else TMPDIR | sockets and links of running machines | /tmp |
 | TMPDIR | what a machine writes to a disk that it shares, and scratch files | /var/tmp for QEMU, /tmp |
@@ -82,6 +82,11 @@ def socket_bases() -> tuple[Path, ...]:
 def ports() -> Path:
     """Return where it is noted who uses a serial port."""
     return _state() / "ports"
+
+
+def latest_runs() -> Path:
+    """Return the file that names the latest runs and where they were started."""
+    return _state() / "runs.jsonl"
 
 
 def _state() -> Path:

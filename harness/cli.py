@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -188,8 +189,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         result = root_command(given).main(args=given, prog_name="ttylab", standalone_mode=False)
+        sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         result = EXIT_INTERRUPTED
+    except SystemExit as end:  # how rich and Typer end where nobody reads standard output any more
+        if not end.code:
+            raise
+        return _report(BrokenPipeError())
     except (EmulatorError, HarnessError, typer.TyperException, OSError) as error:
         return _report(error)
     except Exception as error:  # noqa: BLE001 - a defect of ttylab: exit 1 would say that a guest failed
@@ -201,11 +207,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(error: Exception) -> int:
-    if isinstance(
-        error, BrokenPipeError
-    ):  # `ttylab … | head` is no failure, and there is nowhere left to report it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
+    if isinstance(error, BrokenPipeError):
+        # `ttylab … | head`: there is nowhere left to report it, but nobody has seen that all is good
+        return EXIT_BROKEN
     if os.environ.get("TTYLAB_DEBUG"):
         traceback.print_exception(error)
     if isinstance(error, typer.TyperException):
@@ -219,14 +223,16 @@ def _say_misuse(error: typer.TyperException) -> None:
     context = getattr(error, "ctx", None)
     text = error.format_message()
     if context is not None and text == context.get_help():  # a group's name alone
-        sys.stderr.write(f"{text}\n")
+        with suppress(OSError):
+            sys.stderr.write(f"{text}\n")
     else:
         where = "ttylab" if context is None else context.command_path
         _say(f"error: {text.rstrip('.')} ({where} --help says more)")
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"ttylab: {text}\n")
+    with suppress(OSError):  # nobody listens
+        sys.stderr.write(f"ttylab: {text}\n")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from emulator.errors import LabError, SpecError
 from emulator.places import RESULTS
-from harness.plugin.process import InterruptibleTests, is_held_back
+from harness.plugin.process import InterruptibleTests, WholeEnd, is_held_back
+from harness.scenario.exit_codes import EXIT_BROKEN
 
 pytest_plugins = ("harness.plugin.fixtures",)
 
@@ -107,17 +109,31 @@ def _asked_matrices(config: pytest.Config) -> list[Path]:
 
 
 def _start_record(config: pytest.Config) -> None:
-    from harness.plugin.matrix_items import usable_matrix  # noqa: PLC0415
-    from harness.plugin.run_recorder import RECORD, RecordHooks, RunRecorder, new_run_id  # noqa: PLC0415
+    from harness.cells.cell import parse_shard  # noqa: PLC0415
+    from harness.cells.matrix import read_matrix  # noqa: PLC0415
+    from harness.plugin.record_hooks import RECORD, RecordHooks  # noqa: PLC0415
+    from harness.plugin.run_recorder import RunRecorder, new_run_id  # noqa: PLC0415
 
     chosen = config.option.run_dir or config.invocation_params.dir / RESULTS / new_run_id()
     run_dir = Path(chosen).absolute()
     # xdist hands every option on to its workers.
     config.option.run_dir = str(run_dir)
-    recorder = RunRecorder(
-        run_dir=run_dir,
-        workers=max(1, len(config.getoption("tx", []) or [])),
-        version=version("ttylab"),
-        matrices=tuple(usable_matrix(path) for path in _asked_matrices(config)),
-    )
-    config.pluginmanager.register(RecordHooks(recorder, config), RECORD)
+    try:
+        if config.option.shard:
+            parse_shard(config.option.shard)
+        recorder = RunRecorder(
+            run_dir=run_dir,
+            workers=max(1, len(config.getoption("tx", []) or [])),
+            version=version("ttylab"),
+            matrices=tuple(read_matrix(path) for path in _asked_matrices(config)),
+            time_scale=config.option.time_scale,
+        )
+        hooks = RecordHooks(recorder, config)
+        if not config.option.collectonly:
+            recorder.claim()
+    except SpecError as error:
+        raise pytest.UsageError(str(error)) from error
+    except LabError as error:
+        pytest.exit(str(error), returncode=EXIT_BROKEN)
+    config.pluginmanager.register(hooks, RECORD)
+    config.pluginmanager.register(WholeEnd(), "ttylab-whole-end")

@@ -264,10 +264,11 @@ def _progress(name: str) -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield lambda stage: typer.echo(f"ttylab: {name}: {stage}", err=True)
         return
-    from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
+    from harness.terminal.output import ProgressOutput  # noqa: PLC0415
+
     columns = (SpinnerColumn(), TextColumn(name), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=ProgressOutput()) as bars:
         task = bars.add_task("starting", total=None)
         yield lambda stage: bars.update(task, description=stage)

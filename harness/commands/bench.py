@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json as json_format
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emulator.errors import MissingPrerequisite, SpecError
+from emulator.errors import LabError, MissingPrerequisite, SpecError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +85,29 @@ def bench(
         return
     wanted = names or list(known)
     found: list[Measurement] = []
-    for group in dict.fromkeys(known[name] for name in wanted):
-        sys.stderr.write(f"ttylab: measuring {group} …\n")
-        found += [one for one in code.BENCHMARKS[group]() if one.name in wanted]
-    if json:
-        typer.echo(json_format.dumps([asdict(one) for one in found], indent=1))
-    else:
-        typer.echo("\n".join(map(render, found)))
+    failed: list[str] = []
+    try:
+        for group in dict.fromkeys(known[name] for name in wanted):
+            sys.stderr.write(f"ttylab: measuring {group} …\n")
+            measured = _measure(group, code.BENCHMARKS[group], failed)
+            found += [one for one in measured if one.name in wanted]
+            if not json:
+                typer.echo("".join(f"{render(one)}\n" for one in measured if one.name in wanted), nl=False)
+    finally:  # Ctrl-C too leaves what was measured
+        if json:
+            typer.echo(json_format.dumps([asdict(one) for one in found], indent=1))
+    if failed:
+        raise LabError(f"not measured: {'; '.join(failed)}")
+
+
+def _measure(group: str, measure: Callable[[], list[Measurement]], failed: list[str]) -> list[Measurement]:
+    """Return a benchmark's figures; one that fails is noted in `failed`, and the others go on."""
+    try:
+        return measure()
+    except Exception as error:  # noqa: BLE001  # see above
+        failed.append(f"{group} ({str(error) or repr(error)})")
+        sys.stderr.write(f"ttylab: {failed[-1]} failed\n")
+        return []
 
 
 def render(one: Measurement) -> str:

@@ -177,11 +177,12 @@ def _build_one(store: ImageStore, name: str, *, bars: Progress, rebuild: bool) -
 
 
 def _progress() -> Progress:
-    from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
+    from harness.terminal.output import ProgressOutput  # noqa: PLC0415
+
     columns = (TextColumn("{task.fields[image]:18}"), BarColumn(24), TimeElapsedColumn())
-    return Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True))
+    return Progress(*columns, TextColumn("{task.description}"), console=ProgressOutput())
 
 
 def _show_table(entries: list[tuple[CatalogEntry, Image | None]]) -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from emulator.errors import SpecError
+
+if TYPE_CHECKING:
+    from harness.run.repro import Recalled
 
 EXAMPLES = """Examples:
 
@@ -24,49 +29,56 @@ def repro(
     run: Annotated[Path | None, typer.Option(help="The run to reproduce; default: the newest.")] = None,
     interactive: Annotated[bool, typer.Option(help="Attach this terminal instead of playing.")] = False,
     changed: Annotated[bool, typer.Option("--changed", help="Go on even if the image differs.")] = False,
-    time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
+    time_scale: Annotated[
+        float | None, typer.Option(help="Multiply every wait; default: as the run did.")
+    ] = None,
     port: Annotated[str, typer.Option(metavar="URL", help="The serial port where the guest is.")] = "",
 ) -> int:
-    """Boot one cell again exactly as a run did, and play its scenario.
+    """Boot one cell again exactly as a run did, and say whether it ends as it did there.
 
     Exit codes are those of `ttylab run`; 2 also if the image or the machine is no longer the recorded one.
     """
-    from emulator.errors import SpecError  # noqa: PLC0415
     from emulator.images.kinds import image_features  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
     from harness.cells.cell import parse_cell_id  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
-    from harness.run.repro import REPRO_PREFIX, recall  # noqa: PLC0415
+    from harness.run.latest import REPRO_PREFIX  # noqa: PLC0415
+    from harness.run.repro import recall, told  # noqa: PLC0415
     from harness.run.wanted import guest_spec  # noqa: PLC0415
-    from harness.scenarios import LIBRARY, find_scenario  # noqa: PLC0415
+    from harness.scenarios import LIBRARY  # noqa: PLC0415
     from harness.targets import target_at  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
-    if interactive and port:
-        raise SpecError("--interactive boots a machine here; to join a port: ttylab attach --port URL")
     cell = parse_cell_id(cell_id, images=image_features(), scenarios=LIBRARY)
-    scenario = find_scenario(cell.scenario)
-    lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale)
+    scenario = LIBRARY[cell.scenario]
+    lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale or 1.0)
     image = lab.guest_image(cell.image)
     spec = guest_spec(cell, scenario, image)
-    message, lab.cold = recall(cell, run, image=image, now=spec, changed=changed, port=port)
-    sys.stderr.write(f"ttylab: {message}\n")
+    recalled = recall(cell, run, lab=lab, image=image, now=spec, changed=changed, port=port)
+    _introduce(recalled, cell_id, port)
+    lab.cold = recalled is not None and recalled.booted
+    lab.time_scale = time_scale or (recalled.was.time_scale if recalled else 1.0)
+    if interactive and port:
+        raise SpecError("--interactive boots a machine here; to join a port: ttylab attach --port URL")
     if interactive:
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0
-    result = CellRun(
-        cell=cell,
-        scenario=scenario,
-        lab=lab,
-        target=target_at(port),
-        address=port or None,
-        on_step=_say_step,
-    ).run()
-    typer.echo(f"{result.status.upper()}{': ' + result.message if result.message else ''}")
-    typer.echo(f"transcript: {lab.run_dir / result.directory / 'console.bin'}")
+    played = CellRun(cell=cell, scenario=scenario, lab=lab, target=target_at(port), address=port or None)
+    played.on_step = _say_step
+    if recalled is not None:
+        played.time_limit_s, played.repro = recalled.was.time_limit_s, recalled.was.repro
+    result = played.run()
+    typer.echo(recalled.compare(result) if recalled else told(result))
+    typer.echo(f"transcript: {played.directory / 'console.bin'}")
     return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
+
+
+def _introduce(recalled: Recalled | None, cell_id: str, port: str) -> None:
+    doing = "playing" if port else "booting"
+    nothing = f"no run here has {cell_id}; {doing} it as it is defined now"
+    sys.stderr.write(f"ttylab: {recalled.introduce() if recalled else nothing}\n")
 
 
 def _say_step(number: int, text: str) -> None:

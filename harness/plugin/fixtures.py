@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from emulator.clock import Deadline
+from emulator.errors import SpecError
 from emulator.machine.machine import Machine
 from emulator.machine.spec import Board, Device, Firmware, MachineSpec, MachineType
 from emulator.snapshots.pool import MachinePool
@@ -37,6 +38,7 @@ from harness.snapshots.start import (
 
 FromState: TypeAlias = Callable[..., ForkedGuest]
 ForkPool: TypeAlias = Callable[..., MachinePool[Machine]]
+_PLAIN_BOARD = Board(machine=MachineType.PC, firmware=Firmware.SEABIOS)
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +56,13 @@ def machine_spec(request: pytest.FixtureRequest, lab: Lab) -> MachineSpec:
 
     Override it for anything else.
     """
-    node = request.node
+    return marked_spec(request.node, lab)
+
+
+def marked_spec(node: pytest.Item | None, lab: Lab) -> MachineSpec:
+    """Return the machine that a test's markers ask for; without a test, that of one that has none."""
+    if node is None:
+        return replace(lab.guest_image("bookworm").spec(_PLAIN_BOARD), vcpus=1, memory_mib=256)
     image_mark, board_mark = node.get_closest_marker("image"), node.get_closest_marker("board")
     image = lab.guest_image(image_mark.args[0] if image_mark else "bookworm")
     board = board_mark.kwargs if board_mark else {}
@@ -90,20 +98,41 @@ def machine(
         yield running
 
 
+def wanted_guest(stage: str, choice: Mapping[str, Any], *, lab: Lab, spec: MachineSpec) -> WantedGuest:
+    """Return the guest of `from_state`: the one that is chosen, else the test's own `machine_spec`.
+
+    Raises:
+        SpecError: there is no such guest, or it is not clear which one is meant.
+    """
+    own = spec != marked_spec(None, lab)
+    if own and choice and "image" not in choice:
+        raise SpecError(
+            f"from_state({stage!r}) is asked for {', '.join(choice)}, and the test has a machine of its own "
+            "(markers or machine_spec); leave the words out, or name an image too"
+        )
+    if choice or not own:
+        return named_snapshot(lab, named_stage(stage), **choice)
+    served = serving_stage(GuestKind.LINUX, named_stage(stage))
+    return WantedGuest(label=spec.name, stage=served, spec=spec, driver=LinuxGuest)
+
+
 @pytest.fixture
-def from_state(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[FromState]:
+def from_state(
+    machine_spec: MachineSpec, lab: Lab, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[FromState]:
     """Guests that start from snapshots, as many as a test wants.
 
     `one = from_state("shell")` has `machine`, `console` and `guest`; all end with the test. The stage is
-    "login", "shell", "grub", or for the SAC guest "loader", "sac", "cmd"; `image`, `machine`, `firmware`,
-    `vcpus` and `kernel_args` choose the guest. Where no snapshot can be had the guest is booted to that
+    "login", "shell", "grub", or for the SAC guest "loader", "sac", "cmd". The guest is that of the fixture
+    `machine_spec`, a Linux guest, if the test overrides it or has markers for it; else `image`, `machine`,
+    `firmware`, `vcpus` and `kernel_args` choose it. Where no snapshot can be had the guest is booted to that
     stage, and the test's property "start" says why.
     """
     with ExitStack() as stack:
         count = itertools.count(1)
 
         def fork(stage: str, *, renewed: bool = True, **choice: Any) -> ForkedGuest:
-            wanted = named_snapshot(lab, named_stage(stage), **choice)
+            wanted = wanted_guest(stage, choice, lab=lab, spec=machine_spec)
             place = tmp_path / f"fork{next(count)}"
             forked = stack.enter_context(open_forked(lab, wanted, run_dir=place, renewed=renewed))
             _note_start(request, forked.start)
@@ -113,7 +142,7 @@ def from_state(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
 
 
 @pytest.fixture
-def fork_pool(lab: Lab, tmp_path: Path) -> Iterator[ForkPool]:
+def fork_pool(machine_spec: MachineSpec, lab: Lab, tmp_path: Path) -> Iterator[ForkPool]:
     """Forks that wait, loaded and paused, to be handed out at once.
 
     After `pool = fork_pool("shell", size=4)`, `with pool.take(deadline) as machine:` gives one that runs, and
@@ -123,7 +152,7 @@ def fork_pool(lab: Lab, tmp_path: Path) -> Iterator[ForkPool]:
     with ExitStack() as stack:
 
         def open_one(stage: str, *, size: int = 2, **choice: Any) -> MachinePool[Machine]:
-            wanted = named_snapshot(lab, named_stage(stage), **choice)
+            wanted = wanted_guest(stage, choice, lab=lab, spec=machine_spec)
             place = tmp_path / f"{stage}-pool"
             return stack.enter_context(open_snapshot_pool(lab, wanted, run_dir=place, size=size))
 

@@ -6,6 +6,7 @@ pytest takes a matrix file's tests from this module: `test_cell` is the only one
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Iterable
@@ -19,21 +20,22 @@ from emulator.errors import SpecError
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell, mark_name, parse_shard, shard, spread
 from harness.cells.matrix import Matrix, read_matrix
+from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY
 from harness.report.model import CellResult
-from harness.run.cell_run import CellRun
+from harness.run.cell_run import CellRun, claim_directory
 from harness.run.lab import Lab
-from harness.run.result import repro_of
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import LIBRARY, find_scenario
 
-STATUS_PROPERTY = "verdict"
-"""Test property that carries a cell's status to the controller and into JUnit."""
+_TABLE = re.compile(r"^[ \t]*\[[ \t]*matrix[ \t]*\]", re.MULTILINE)
 
 
 def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
     """Boot the cell's machine, play its scenario and judge what the console shows."""
     __tracebackhide__ = True
     matrix = request.node.getparent(pytest.Module).matrix()
+    name = claim_directory(lab.run_dir, cell.id)
+    request.node.user_properties.append((DIRECTORY_PROPERTY, name))
     run = CellRun(
         cell=cell,
         scenario=find_scenario(cell.scenario),
@@ -42,11 +44,11 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
         target=matrix.target,
         address=_cloud(request) if matrix.target.name == "service" else matrix.port or None,
         time_limit_s=matrix.timeout_s,
-        repro=repro_of(cell, matrix.port),
+        directory_name=name,
     )
     try:
         result = run.run()
-    except SpecError as error:  # a port that can't be opened, a file that is gone since the matrix was read
+    except (SpecError, OSError) as error:  # a port that can't be opened, a file that is gone, a full disk
         result = run.give_up(str(error))
     request.node.user_properties.append((STATUS_PROPERTY, result.status))
     if request.config.pluginmanager.hasplugin("allure_listener"):
@@ -84,9 +86,13 @@ def is_matrix_file(path: Path) -> bool:
     if path.suffix != ".toml":
         return False
     try:
-        return "matrix" in tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return False
+    try:
+        return "matrix" in tomllib.loads(text)
+    except ValueError:  # whoever wrote it meant a matrix, and is to learn that it is none
+        return _TABLE.search(text) is not None
 
 
 class MatrixFile(pytest.Module):
@@ -95,34 +101,31 @@ class MatrixFile(pytest.Module):
     def _getobj(self) -> ModuleType:
         return sys.modules[__name__]
 
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        """Return its cells.
+
+        Raises:
+            CollectError: the file is wrong, or has no such shard; one line says what.
+        """
+        try:
+            cells_of(self, self.config.getoption("shard"))
+        except SpecError as error:
+            raise self.CollectError(str(error)) from None
+        return super().collect()
+
     def matrix(self) -> Matrix:
-        """Return what the file says; raises as `usable_matrix`."""
-        return usable_matrix(self.path)
-
-
-def usable_matrix(path: Path) -> Matrix:
-    """Return the matrix in `path`.
-
-    Raises:
-        pytest.UsageError: it is wrong.
-    """
-    try:
-        return read_matrix(path)
-    except SpecError as error:
-        raise pytest.UsageError(str(error)) from error
+        """Return what the file says; raises as `read_matrix`."""
+        return read_matrix(self.path)
 
 
 def cells_of(file: MatrixFile, shard_text: str) -> tuple[Cell, ...]:
     """Return the file's cells, or those of a shard ("2/5"; "" for all), in the order to play them.
 
     Raises:
-        pytest.UsageError: there is no such shard.
+        SpecError: the file is wrong, or there is no such shard.
     """
     cells = file.matrix().cells
-    try:
-        chosen = shard(cells, *parse_shard(shard_text)) if shard_text else cells
-    except SpecError as error:
-        raise pytest.UsageError(str(error)) from error
+    chosen = shard(cells, *parse_shard(shard_text)) if shard_text else cells
     return spread(chosen, lambda cell: LIBRARY[cell.scenario].guest)
 
 

@@ -18,14 +18,16 @@ from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_USAG
 SCRATCH = "tmp"
 """Directory within the run's for pytest's temporary files, which would otherwise stay in the user's /tmp."""
 _INTERRUPT = frozenset({signal.SIGINT})
+_ENDINGS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+"""What asks a run to end: Ctrl-C, CI that cancels a job, a closed window."""
 
 
 def become_pytest(arguments: list[str], *, run_dir: Path) -> NoReturn:
     """Replace this process with pytest, so that no parent outlives a run that is killed.
 
-    Ctrl-C is held back until `main` can handle it.
+    What asks it to end is held back until `main` can handle it.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     os.execv(  # noqa: S606  # no shell is wanted
         sys.executable, [sys.executable, "-P", "-m", "harness.plugin.process", str(run_dir), *arguments]
     )
@@ -33,10 +35,11 @@ def become_pytest(arguments: list[str], *, run_dir: Path) -> NoReturn:
 
 def main(run_dir: Path, arguments: list[str]) -> int:
     """Run pytest and return ttylab's exit code; a run that got as far as a cell has reported its own end."""
-    scratch = run_dir / SCRATCH
+    scratch = run_dir / f"{SCRATCH}.{os.getpid()}"  # never that of another run in the same directory
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
-        run_dir.mkdir(parents=True, exist_ok=True)
+        for ending in _ENDINGS - _INTERRUPT:
+            signal.signal(ending, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
         code = pytest.main([f"--basetemp={scratch}", f"--run-dir={run_dir}", *arguments])
     except KeyboardInterrupt:  # while it starts, or a second one while it ends
         sys.stderr.write("\nttylab: interrupted; `ttylab gc` removes what may be left\n")
@@ -45,25 +48,51 @@ def main(run_dir: Path, arguments: list[str]) -> int:
         shutil.rmtree(scratch, ignore_errors=True)
         with suppress(OSError):  # it is not empty
             run_dir.rmdir()
-    if code == pytest.ExitCode.INTERRUPTED:
-        sys.stderr.write("\nttylab: interrupted before the first cell\n")
     return ttylab_code(int(code))
 
 
 def ttylab_code(code: int) -> int:
     """Translate pytest's exit code; those that RecordHooks set are ttylab's already."""
     ours = {code: code for code in (0, 1, EXIT_INTERRUPTED)}
-    return {**ours, 2: EXIT_INTERRUPTED, 4: EXIT_USAGE, 5: EXIT_USAGE}.get(code, EXIT_BROKEN)
+    return {**ours, 2: EXIT_USAGE, 4: EXIT_USAGE, 5: EXIT_USAGE}.get(code, EXIT_BROKEN)
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Hold SIGINT back from this thread and what it starts; a pending one arrives at the end."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
+def held_back(signals: frozenset[signal.Signals] = _INTERRUPT) -> Iterator[None]:
+    """Hold signals back from this thread and what it starts; a pending one arrives at the end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def let_through() -> Iterator[None]:
+    """Let what asks a run to end through for a while, as KeyboardInterrupt."""
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class WholeEnd:
+    """For the controller: nothing may interrupt the end of a session, in which the run's result is written.
+
+    It is registered apart from `RecordHooks`, whose own hook comes last of all.
+    """
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Hold back what asks the run to end; if it came meanwhile the exit code says so."""
+        with held_back(_ENDINGS):
+            try:
+                return (yield)
+            finally:
+                if signal.sigpending() & _ENDINGS:
+                    signal.sigtimedwait(_ENDINGS, 0)
+                    session.exitstatus = EXIT_INTERRUPTED
 
 
 def is_held_back() -> bool:

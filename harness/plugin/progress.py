@@ -17,8 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from emulator.clock import SYSTEM_CLOCK
-from harness.plugin.matrix_items import STATUS_PROPERTY
-from harness.plugin.run_recorder import RECORD, RecordHooks
+from harness.plugin.plays import STATUS_PROPERTY, why
+from harness.plugin.record_hooks import RECORD, RecordHooks
+from harness.terminal.output import ProgressOutput
 
 _CELL = re.compile(r"\[(?P<id>[^\]]+)\]$")
 STYLES: Mapping[str, str] = {
@@ -39,9 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is not None:
         config.pluginmanager.unregister(reporter)
-    config.pluginmanager.register(
-        RunProgress(config, Console(stderr=True, highlight=False)), "ttylab-progress"
-    )
+    config.pluginmanager.register(RunProgress(config, ProgressOutput()), "ttylab-progress")
 
 
 def is_live(console: Console) -> bool:
@@ -122,6 +121,10 @@ class RunProgress:
     def _end(self, report: pytest.TestReport) -> None:
         began = self._running.pop(report.nodeid, None)
         if began is None:
+            if report.failed:  # after the cell itself
+                self._console.print(
+                    f"broken  {_cell_id(report.nodeid)} {report.when}: {why(report)}", markup=False
+                )
             return
         self._done += 1
         self._bar.update(self._task, completed=self._done)
@@ -152,7 +155,9 @@ class RunProgress:
 def _outcome(report: pytest.TestReport) -> str:
     """Return the cell's verdict, or pytest's if there is none (its worker died)."""
     verdict = dict(report.user_properties).get(STATUS_PROPERTY)
-    return str(verdict or ("broken" if report.failed else report.outcome))
+    if report.failed and verdict not in {"failed", "broken"}:
+        return "broken"
+    return str(verdict or report.outcome)
 
 
 def _cell_id(nodeid: str) -> str:

@@ -270,7 +270,7 @@ class Summary:
             "jitter": sorted(self.hunt.kinds),
             "planned": self.hunt.planned,
             "jobs": self.hunt.jobs,
-            "counts": {status.value: self.count(status) for status in Status},
+            "counts": {status.value: self.count(status) for status in Status if status is not Status.NOT_RUN},
             "probability": None if share is None else _share(share),
             "groups": [_group(one, self.hunt) for one in self.groups(Status.FAILED)],
             "broken": [_group(one, self.hunt) for one in self.groups(Status.BROKEN)],

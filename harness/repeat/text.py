@@ -14,6 +14,7 @@ from harness.plugin.progress import STYLES, counting_bar, is_live
 from harness.repeat.plan import Repetition
 from harness.repeat.summary import Ending, Group, Hunt, Share, Summary
 from harness.scenario.verdict import Status
+from harness.terminal.output import ProgressOutput
 
 _SHOWN = 12
 _APART = (Status.BROKEN, Status.SKIPPED)
@@ -93,7 +94,7 @@ class HuntProgress:
     """A bar, on a terminal only, and a line for each repetition that did not pass."""
 
     def __init__(self, total: int | None, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or ProgressOutput()
         self._bar = counting_bar(self._console, disable=not is_live(self._console))
         self._task = self._bar.add_task(self._said(0), total=total)
         self._failed = 0

@@ -34,7 +34,7 @@ def render_junit(run: RunResult, tails: dict[str, bytes]) -> bytes:
         "tests": str(len(run.cells)),
         "failures": str(_count(run, "failed")),
         "errors": str(_count(run, "broken")),
-        "skipped": str(_count(run, "skipped")),
+        "skipped": str(_count(run, "skipped") + _count(run, "not-run")),
         "time": f"{run.duration_s:.3f}",
     }
     root = ET.Element("testsuites", counts)
@@ -80,7 +80,9 @@ def _add_case(suite: ET.Element, result: CellResult, tail: bytes) -> None:
 
 
 def _add_outcome(case: ET.Element, result: CellResult) -> None:
-    tag = {"failed": "failure", "broken": "error", "skipped": "skipped"}.get(result.status)
+    tag = {"failed": "failure", "broken": "error", "skipped": "skipped", "not-run": "skipped"}.get(
+        result.status
+    )
     if tag is None:
         return
     outcome = ET.SubElement(case, tag, {"message": visible(result.message)})

@@ -76,7 +76,7 @@ class CellResult:
     description: str
     severity: str
     tags: tuple[str, ...]
-    status: Literal["passed", "failed", "broken", "skipped"]
+    status: Literal["passed", "failed", "broken", "skipped", "not-run"]
     reason: str
     message: str
     step: int | None = None
@@ -99,6 +99,8 @@ class CellResult:
     target: str = "machine"
     start: str = "booted"
     shares: tuple[str, ...] = ()
+    time_scale: float = 1.0
+    time_limit_s: float = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from emulator.errors import FileError
@@ -20,6 +21,7 @@ def write_reports(
     old: RunResult | None = None,
     history: Path | None = None,
     allure: bool = True,
+    around_allure: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> list[str]:
     """Write JUnit, Allure's report and the HTML report; return a line for each that could not be made.
 
@@ -29,6 +31,7 @@ def write_reports(
         old: an earlier run to compare with.
         history: Allure's file of earlier runs, to which this run is added.
         allure: whether to make Allure's report, where there are Allure results.
+        around_allure: entered while Allure works, which can take minutes; ReportError ends it.
     """
     notes: list[str] = []
     results = run_dir / RESULTS_DIRECTORY
@@ -36,7 +39,12 @@ def write_reports(
     if allure and results.is_dir():
         _try(lambda: write_environment(results, run), notes)
         out = run_dir / ALLURE_REPORT_DIRECTORY
-        _try(lambda: generate_html([results], out, name=f"ttylab {run.run_id}", history=history), notes)
+
+        def make_allure() -> None:
+            with around_allure():
+                generate_html([results], out, name=f"ttylab {run.run_id}", history=history)
+
+        _try(make_allure, notes)
     _try(lambda: write_report(run, run_dir, old=old, notes=tuple(notes)), notes)
     return notes
 

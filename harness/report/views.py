@@ -14,13 +14,14 @@ from harness.report.console_html import Span, focus_of, render_excerpt
 from harness.report.model import CellResult, RunResult
 from harness.report.timeline import render_timeline
 
-STATUSES = ("failed", "broken", "skipped", "passed")
-SYMBOLS = {"passed": "✓", "failed": "✗", "broken": "!", "skipped": "-"}
+STATUSES = ("failed", "broken", "not-run", "skipped", "passed")
+SYMBOLS = {"passed": "✓", "failed": "✗", "broken": "!", "not-run": "?", "skipped": "-"}
 MEANINGS = {
     "passed": "passed",
     "failed": "failed: the guest's fault",
     "broken": "broken: the lab's fault, nothing is known about the guest",
-    "skipped": "skipped: the target can't do it",
+    "not-run": "not run: nobody played it to its end",
+    "skipped": "skipped: the target can't do it, or it was left out on purpose",
 }
 
 
@@ -173,10 +174,12 @@ def _package(value: object) -> str:
 
 def headline(run: RunResult) -> str:
     """Return the run's result in one sentence."""
-    bad = [f"{run.summary[status]} {status}" for status in ("failed", "broken") if run.summary.get(status)]
+    counts = ((run.summary.get(status, 0), status.replace("-", " ")) for status in STATUSES[:3])
+    bad = [f"{count} {word}" for count, word in counts if count]
     total = len(run.cells)
     if run.interrupted:
-        return f"Interrupted after {total} cells" + (f": {', '.join(bad)}" if bad else "")
+        played = total - run.summary.get("not-run", 0)
+        return f"Interrupted after {played} of {total} cells" + (f": {', '.join(bad)}" if bad else "")
     if bad:
         return f"{' and '.join(bad)} of {total} cells"
     passed = run.summary.get("passed", 0)

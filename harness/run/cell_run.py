@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -10,7 +12,8 @@ from pathlib import Path
 
 from emulator.clock import utc_now
 from emulator.console.transcript import Transcript, load_transcript
-from emulator.errors import EmulatorError, SpecError
+from emulator.errors import EmulatorError, FileError, SpecError
+from emulator.files import PRIVATE_DIRECTORY, make_private_directory
 from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
 from emulator.values import load_json
@@ -18,7 +21,7 @@ from harness.cells.cell import Cell
 from harness.play.runner import Player
 from harness.report.model import RESULT_FILE, CellResult, write_cell
 from harness.run.lab import Lab
-from harness.run.result import Circumstances, broken, cell_result, skipped
+from harness.run.result import Circumstances, broken, cell_result, repro_of, skipped
 from harness.run.wanted import wanted_of
 from harness.scenario.errors import Unsupported
 from harness.scenario.scenario import Scenario
@@ -30,6 +33,8 @@ from harness.targets.target_kind import Address, TargetKind, TargetPlace
 
 CELLS = "cells"
 """Directory of the cells' directories inside a run's directory."""
+CELL_S = 180.0
+"""Seconds that a cell's steps may take together, where a matrix says nothing else."""
 
 
 @dataclass(slots=True)
@@ -46,7 +51,8 @@ class CellRun:
         time_limit_s: seconds that its steps may take together.
         delays: seconds to wait before a step, by its index.
         icount_shift: how guest time runs on a machine here, as in `MachineSpec`.
-        repro: the command that does the same again; empty: `ttylab repro` and the cell.
+        repro: the command that does the same again; empty: `ttylab repro` with the cell and the run.
+        directory_name: of the directory for its evidence; empty: the cell's id.
         on_step: called with each step's number and text as it begins.
     """
 
@@ -56,16 +62,25 @@ class CellRun:
     target: TargetKind = field(default_factory=find_target)
     address: Address = None
     worker: str = "main"
-    time_limit_s: float = 180.0
+    time_limit_s: float = CELL_S
     delays: Mapping[int, float] = field(default_factory=dict)
     icount_shift: int | None = None
     repro: str = ""
+    directory_name: str = ""
     on_step: Callable[[int, str], None] = lambda _index, _text: None
+
+    def __post_init__(self) -> None:
+        """Fill in what follows from the cell and the lab."""
+        port = self.address if isinstance(self.address, str) else ""
+        self.directory_name = self.directory_name or self.cell.id
+        self.repro = self.repro or repro_of(
+            self.cell, run=self.lab.run_shown, port=port, time_scale=self.lab.time_scale
+        )
 
     @property
     def directory(self) -> Path:
         """The directory for its evidence."""
-        return self.lab.run_dir / CELLS / self.cell.id
+        return self.lab.run_dir / CELLS / self.directory_name
 
     def run(self) -> CellResult:
         """Run the cell and write its result, which tells faults of the guest and the lab: none is raised.
@@ -80,9 +95,11 @@ class CellRun:
             started_utc=utc_now().isoformat(timespec="seconds"),
             duration_s=0.0,
             worker=self.worker,
-            directory=f"{CELLS}/{self.cell.id}",
+            directory=f"{CELLS}/{self.directory_name}",
             target=self.target.name,
             repro=self.repro,
+            time_scale=self.lab.time_scale,
+            time_limit_s=self.time_limit_s,
         )
         try:
             image = self.lab.guest_image(self.cell.image)
@@ -111,7 +128,7 @@ class CellRun:
         Raises:
             FileError: the result can't be written.
         """
-        lost = lost_cell(self.cell, self.scenario, self.lab.run_dir, message=message, repro=self.repro)
+        lost = lost_cell(self.cell, self.scenario, self.directory, given=broken(message), repro=self.repro)
         result = replace(lost, worker=self.worker, target=self.target.name)
         write_cell(result, self.lab.run_dir)
         return result
@@ -179,22 +196,50 @@ def kept_transcript(directory: Path) -> Transcript:
         return empty
 
 
-def lost_cell(cell: Cell, scenario: Scenario, run_dir: Path, *, message: str, repro: str = "") -> CellResult:
-    """Return the result of a cell whose worker died: BROKEN, with everything its transcript still shows."""
-    directory = run_dir / CELLS / cell.id
+def lost_cell(
+    cell: Cell, scenario: Scenario, directory: Path, *, given: Verdict, repro: str = ""
+) -> CellResult:
+    """Return the result of a cell that left none, with everything that a transcript in `directory` shows."""
     transcript = kept_transcript(directory)
     around = Circumstances(
         started_utc=utc_now().isoformat(timespec="seconds"),
         duration_s=transcript.chunks[-1].at if transcript.chunks else 0.0,
         worker="lost",
-        directory=f"{CELLS}/{cell.id}",
+        directory=f"{CELLS}/{directory.name}",
         repro=repro,
     )
-    return cell_result(cell, scenario, transcript, around, given=broken(message))
+    return cell_result(cell, scenario, transcript, around, given=given)
 
 
-def read_result(run_dir: Path, cell_id: str) -> CellResult | None:
-    """Return the result that a worker wrote, or None."""
+def read_result(run_dir: Path, name: str) -> CellResult | None:
+    """Return the result that a worker wrote into a cell's directory (its id, or ID+2), or None."""
     with suppress(OSError, ValueError):
-        return load_json((run_dir / CELLS / cell_id / RESULT_FILE).read_bytes(), CellResult, origin=cell_id)
+        return load_json((run_dir / CELLS / name / RESULT_FILE).read_bytes(), CellResult, origin=name)
     return None
+
+
+def claim_directory(run_dir: Path, cell_id: str) -> str:
+    """Make a directory for one play of a cell in a run and return its name: the id, ID+2 the second time.
+
+    Raises:
+        FileError: it can't be made.
+    """
+    cells = make_private_directory(run_dir / CELLS)
+    for count in itertools.count(1):
+        name = cell_id if count == 1 else f"{cell_id}+{count}"
+        try:
+            (cells / name).mkdir(mode=PRIVATE_DIRECTORY)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise FileError(f"directory {cells / name}: {error.strerror}") from error
+        return name
+    raise AssertionError  # the count has no end
+
+
+def directories_of(run_dir: Path, cell_id: str) -> list[str]:
+    """Return the names of the directories that a run has for a cell, in the order of its plays."""
+    found = sorted(
+        (run_dir / CELLS).glob(f"{glob.escape(cell_id)}+*"), key=lambda path: (len(path.name), path.name)
+    )
+    return [path.name for path in (run_dir / CELLS / cell_id, *found) if path.is_dir()]

@@ -43,6 +43,12 @@ class Lab:
         other.run_dir = run_dir
         return other
 
+    @property
+    def run_shown(self) -> str:
+        """The run's directory as one types it here: relative where it is below the working directory."""
+        here = Path.cwd()
+        return str(self.run_dir.relative_to(here) if self.run_dir.is_relative_to(here) else self.run_dir)
+
     @cached_property
     def qemu(self) -> QemuBinary:
         """The QEMU on PATH; raises MissingPrerequisite if there is none."""

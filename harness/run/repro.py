@@ -3,32 +3,73 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from emulator.errors import SpecError
 from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
-from emulator.places import RESULTS
 from emulator.values import json_ready, read_value
 from harness.cells.cell import Cell
-from harness.report.model import CellResult
-from harness.run.cell_run import CELLS, read_result
+from harness.report.model import RUN_FILE, CellResult, load_run
+from harness.run.cell_run import directories_of, read_result
+from harness.run.lab import Lab
+from harness.run.latest import latest_runs
 from harness.snapshots.start import OWN_DISK
 
-REPRO_PREFIX = "repro-"
-"""Prefix of the names of reproductions' own directories, which are not runs to reproduce."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """What a run recorded about a cell.
+
+    Attributes:
+        run: the run's directory.
+        was: the cell's result.
+        changed: how the machine that would be opened now differs.
+        notes: what else differs, which need not matter.
+    """
+
+    run: Path
+    was: CellResult
+    changed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def booted(self) -> bool:
+        """Whether the machine was booted rather than forked from a snapshot."""
+        return not self.was.start.startswith("forked")
+
+    def introduce(self) -> str:
+        """Return in one line what is to be reproduced, and how the machine differs."""
+        what = f"as in {self.run}, {self.was.start}: {told(self.was)}"
+        differs = "; ".join([*self.changed, *self.notes])
+        return f"{what} ({differs})" if differs else what
+
+    def compare(self, now: CellResult) -> str:
+        """Return in one line whether `now` is the same end: verdict, reason and deciding step."""
+        same = (now.status, now.reason, now.step) == (self.was.status, self.was.reason, self.was.step)
+        if same:
+            return f"reproduced: {told(now)}"
+        return f"not reproduced: {told(now)}; {self.run} had {told(self.was)}"
+
+
+def told(result: CellResult) -> str:
+    """Return a cell's verdict in one line."""
+    return f"{result.status.upper()}{': ' + result.message if result.message else ''}"
 
 
 def recall(
-    cell: Cell, run: Path | None, *, image: GuestImage, now: MachineSpec, changed: bool, port: str
-) -> tuple[str, bool]:
-    """Return one line about how a run played the cell, and whether its machine was booted rather than forked.
+    cell: Cell, run: Path | None, *, lab: Lab, image: GuestImage, now: MachineSpec, changed: bool, port: str
+) -> Recalled | None:
+    """Return what a run recorded about a cell; None if no run here has it.
 
     Args:
         cell: the cell.
         run: the run's directory; None: that of the newest run that has the cell.
+        lab: what would play it now.
         image: the cell's image as it is now.
         now: the cell's machine as it would be now.
         changed: whether a machine other than the recorded one is acceptable.
@@ -39,16 +80,27 @@ def recall(
     """
     record = find_record(cell, run)
     if record is None:
-        doing = "playing" if port else "booting"
-        return f"no run here has {cell.id}; {doing} it as it is defined now", False
-    where, result = record
-    if result.target == "serial" and not port:
+        return None
+    where, was = record
+    if was.target == "serial" and not port:
         raise SpecError(f"{cell.id} was played on a serial port; say on which: --port URL")
-    found = [] if port else differences(result, recorded_spec(where, cell), image=image, now=now)
+    if port:
+        return Recalled(run=where, was=was)
+    found = differences(was, recorded_spec(where / was.directory), image=image, now=now)
     if found and not changed:
-        raise SpecError(f"{where.name} ran another machine: {'; '.join(found)} (--changed goes on)")
-    line = f"as in {where.name}, {result.start}: {result.status} {result.message}"
-    return line, not result.start.startswith("forked")
+        raise SpecError(f"{where} ran another machine: {'; '.join(found)} (--changed goes on)")
+    return Recalled(run=where, was=was, changed=tuple(found), notes=tuple(_notes(was, now, lab)))
+
+
+def _notes(was: CellResult, now: MachineSpec, lab: Lab) -> Iterator[str]:
+    """Return how what executes the guest differs; the guest itself is the same."""
+    pairs = (
+        ("QEMU", was.qemu, str(lab.qemu.version)),
+        ("accelerator", was.accelerator, lab.choice(now.machine).accelerator),
+    )
+    for name, before, after in pairs:
+        if before and before != after:
+            yield f"{name} was {before}, is {after}"
 
 
 def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
@@ -57,26 +109,32 @@ def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
     Raises:
         SpecError: `run` has no such cell.
     """
-    if run is not None:
-        result = read_result(run, cell.id)
-        if result is None:
-            raise SpecError(f"{run}: no result of {cell.id} there")
-        return run, result
-    runs = (path for path in RESULTS.glob("*/") if not path.name.startswith(REPRO_PREFIX))
-    for candidate in sorted(runs, reverse=True):
-        result = read_result(candidate, cell.id)
+    for candidate in latest_runs() if run is None else (run,):
+        result = reported(candidate, cell.id)
         if result is not None:
             return candidate, result
+    if run is not None:
+        raise SpecError(f"{run}: no result of {cell.id} there")
     return None
 
 
-def recorded_spec(run: Path, cell: Cell) -> MachineSpec:
-    """Return the machine that the run opened for the cell.
+def reported(run: Path, cell_id: str) -> CellResult | None:
+    """Return what a run reported of a cell; of a run that was killed, what the cell left; else None."""
+    try:
+        cells = load_run(run).cells if (run / RUN_FILE).exists() else ()
+    except SpecError:
+        cells = ()
+    left = (read_result(run, name) for name in directories_of(run, cell_id))
+    return next((one for one in cells if one.cell.id == cell_id), None) or next(filter(None, left), None)
+
+
+def recorded_spec(directory: Path) -> MachineSpec:
+    """Return the machine that a run opened for a cell whose files are in `directory`.
 
     Raises:
         SpecError: the record is missing, damaged or of another version.
     """
-    file = run / CELLS / cell.id / ARGV_FILE
+    file = directory / ARGV_FILE
     try:
         return read_value(json.loads(file.read_bytes())["spec"], MachineSpec, origin="spec", whole=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -88,10 +146,23 @@ def differences(recorded: CellResult, spec: MachineSpec, *, image: GuestImage, n
     found = []
     hashes = recorded.image.get("sha256")
     if isinstance(hashes, dict) and hashes != dict(image.sha256):
-        changed = sorted(name for name in image.sha256 if hashes.get(name) != image.sha256[name])
+        names = hashes.keys() | image.sha256.keys()
+        changed = sorted(name for name in names if hashes.get(name) != image.sha256.get(name))
         found.append(f"image {image.name} was built anew: {', '.join(changed)} differ")
     if [disk.path.name for disk in spec.disks] == [OWN_DISK]:
         spec = replace(spec, disks=now.disks)  # each run makes a new, empty one
     before, after = json_ready(spec), json_ready(now)
-    found += [f"{key} was {before[key]!r}, is {after[key]!r}" for key in before if before[key] != after[key]]
-    return found
+    return found + [
+        f"{key} was {before[key]!r}, is {after[key]!r}"
+        for key in before
+        if _without_directories(before[key]) != _without_directories(after[key])
+    ]
+
+
+def _without_directories(value: Any) -> Any:
+    """Return a part of a spec with paths reduced to names: hashes tell whether files are the same."""
+    if isinstance(value, dict):
+        return {key: _without_directories(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_directories(each) for each in value]
+    return Path(value).name if isinstance(value, str) and value.startswith("/") else value

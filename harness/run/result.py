@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 from emulator.console.transcript import Transcript
@@ -37,6 +38,8 @@ class Circumstances:
         start: how the machine began: booted, or forked from which snapshot.
         shares: what a fork has in common with every other fork of its snapshot.
         repro: the command that does the same again; empty: `ttylab repro` and the cell.
+        time_scale: the factor on every wait.
+        time_limit_s: seconds that its steps could take together.
     """
 
     started_utc: str
@@ -52,6 +55,8 @@ class Circumstances:
     start: str = "booted"
     shares: Sequence[str] = ()
     repro: str = ""
+    time_scale: float = 1.0
+    time_limit_s: float = 180.0
 
 
 def broken(message: str) -> Verdict:
@@ -60,8 +65,13 @@ def broken(message: str) -> Verdict:
 
 
 def skipped(message: str) -> Verdict:
-    """Return the verdict on a cell that was not tried, or was given up because the run was interrupted."""
+    """Return the verdict on a cell that was not tried: the target can't, or it was left out on purpose."""
     return Verdict(status=Status.SKIPPED, reason=Reason.UNSUPPORTED, message=message)
+
+
+def not_run(reason: str) -> Verdict:
+    """Return the verdict on a cell that should have been played and was not, or not to its end."""
+    return Verdict(status=Status.NOT_RUN, reason=Reason.NOT_RUN, message=f"not run: {reason}")
 
 
 def cell_result(
@@ -84,27 +94,36 @@ def cell_result(
     findings = _scan(transcript, given)
     judgement = judge(scenario, transcript, findings, given=given)
     verdict = judgement.verdict
-    return CellResult(
-        cell=read_value(cell.words(), CellRecord, origin="cell"),
-        title=scenario.title,
-        description=scenario.description,
-        severity=scenario.severity.value,
-        tags=tuple(sorted(scenario.tags)),
-        status=verdict.status.value,
-        reason=verdict.reason.value,
-        message=verdict.message,
-        step=verdict.step,
-        evidence=verdict.evidence,
-        injections=verdict.injections,
-        findings=_findings(findings, judgement.alarms),
-        stages=_stages(transcript),
-        steps=tuple(_step(played) for played in judgement.steps),
-        started_utc=around.started_utc,
-        duration_s=around.duration_s,
-        console_bytes=len(transcript),
-        worker=around.worker,
-        directory=around.directory,
-        repro=around.repro or repro_of(cell),
+    return _with_circumstances(
+        CellResult(
+            cell=read_value(cell.words(), CellRecord, origin="cell"),
+            title=scenario.title,
+            description=scenario.description,
+            severity=scenario.severity.value,
+            tags=tuple(sorted(scenario.tags)),
+            status=verdict.status.value,
+            reason=verdict.reason.value,
+            message=verdict.message,
+            step=verdict.step,
+            evidence=verdict.evidence,
+            injections=verdict.injections,
+            findings=_findings(findings, judgement.alarms),
+            stages=_stages(transcript),
+            steps=tuple(_step(played) for played in judgement.steps),
+            started_utc=around.started_utc,
+            duration_s=around.duration_s,
+            console_bytes=len(transcript),
+            worker=around.worker,
+            directory=around.directory,
+            repro=around.repro or repro_of(cell),
+        ),
+        around,
+    )
+
+
+def _with_circumstances(result: CellResult, around: Circumstances) -> CellResult:
+    return replace(
+        result,
         argv=tuple(around.argv),
         image=around.image,
         accelerator=around.accelerator,
@@ -113,6 +132,8 @@ def cell_result(
         target=around.target,
         start=around.start,
         shares=tuple(around.shares),
+        time_scale=around.time_scale,
+        time_limit_s=around.time_limit_s,
     )
 
 
@@ -155,6 +176,15 @@ def _step(played: PlayedStep) -> StepRecord:
     )
 
 
-def repro_of(cell: Cell, port: str = "") -> str:
-    """Return the command that plays a cell again, on the same serial port if it was played on one."""
-    return f"ttylab repro {cell.id}" + (f" --port {port}" if port else "")
+def repro_of(cell: Cell, *, run: str = "", port: str = "", time_scale: float = 1.0) -> str:
+    """Return the command that plays a cell again as a run did: on the same port, with the same waits.
+
+    Args:
+        cell: the cell.
+        run: the run's directory; empty: the newest run's.
+        port: URL of the serial port that it was played on; empty: a machine here.
+        time_scale: the factor on every wait.
+    """
+    options = {"--run": run, "--port": port, "--time-scale": "" if time_scale == 1 else f"{time_scale:g}"}
+    words = [word for option, value in options.items() if value for word in (option, value)]
+    return shlex.join(["ttylab", "repro", cell.id, *words])

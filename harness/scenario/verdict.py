@@ -9,12 +9,13 @@ from harness.scenario.steps import Outcome
 
 
 class Status(StrEnum):
-    """Whose fault it is: nobody's, the guest's or the lab's; or that it could not be tried."""
+    """Whose fault it is: nobody's, the guest's or the lab's; or that it could not be tried, or was not."""
 
     PASSED = "passed"
     FAILED = "failed"
     BROKEN = "broken"
     SKIPPED = "skipped"
+    NOT_RUN = "not-run"
 
 
 class Reason(StrEnum):
@@ -33,6 +34,7 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"  # the transcript is incomplete
     NO_EVIDENCE = "no-evidence"  # the runner claims something that the transcript does not show
     UNSUPPORTED = "unsupported"  # the target can't do it
+    NOT_RUN = "not-run"  # nobody played it, or not to its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from harness.commands.bench import Measurement, measure_pairs
 from harness.play.session import Session
 from harness.scenario.errors import GuestDied
 from harness.scenario.steps import View
+from tests.bench.kills import kills_without_harm
 from tests.bench.links import links_200
 from tests.bench.sac import sac_64_memory, sac_bios, sac_cpu, sac_idle, sac_nmi_to_menu, sac_pvh
 from tests.bench.sac_matrix import sac_nmi_per_minute
@@ -239,6 +240,7 @@ BENCHMARKS: dict[str, Callable[[], tuple[Measurement, ...]]] = {
     "idle-console": lambda: (idle_console(),),
     "death-ends-wait": lambda: (death_ends_wait(),),
     "default-matrix": lambda: (default_matrix(),),
+    "kills": lambda: (kills_without_harm(),),
     "links-200": links_200,
     "serve-ready": lambda: (serve_ready(),),
     "service-links": links_to_a_guest,
@@ -267,6 +269,7 @@ PROVIDES = {
     "reader-8mb": "reader-8mb",
     "idle-console": "idle-console",
     "death-ends-wait": "death-ends-wait",
+    "kills": "kills",
     "default-matrix": "default-matrix",
     "links-200": "links-200",
     "links-200-memory": "links-200",

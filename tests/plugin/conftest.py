@@ -5,6 +5,8 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.support.matrix_project import CHECKOUT, MATRIX
+
 BarePytest: TypeAlias = Callable[..., pytest.RunResult]
 
 
@@ -18,3 +20,13 @@ def bare_pytest(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> B
         return pytester.runpytest_subprocess(*named, "-p", "no:cacheprovider", *words)
 
     return run
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    for name in ("CI", "REQUIRE_ALL", "PYTEST_ADDOPTS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
+    monkeypatch.setenv("TTYLAB_STATE", str(pytester.path / "state"))
+    pytester.path.joinpath("small.toml").write_text(MATRIX)
+    return pytester

@@ -14,65 +14,12 @@ from harness.commands.run import PYTEST_WORDS
 from harness.report.model import load_run
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED
 from tests.support.fake_guest import KERNEL_LINE
-
-CHECKOUT = Path(__file__).parents[2]
-MATRIX = """
-[matrix]
-name = "small"
-description = "for a test"
-
-[[block]]
-images = ["trixie", "bookworm"]
-machines = ["q35", "pc"]
-firmwares = ["seabios"]
-vcpus = [1]
-scenarios = ["boot-login", "power-button-ignored"]
-"""
-IDS = [
-    f"{image}.{machine}.seabios.1.{scenario}"
-    for image in ("bookworm", "trixie")
-    for machine in ("pc", "q35")
-    for scenario in ("boot-login", "power-button-ignored")
-]
-
-
-@pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    for name in ("CI", "REQUIRE_ALL", "PYTEST_ADDOPTS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
-    pytester.path.joinpath("small.toml").write_text(MATRIX)
-    return pytester
-
-
-def run(project: pytest.Pytester, *options: str, **behaviours: str) -> pytest.RunResult:
-    """Run the matrix in this process."""
-    ids = {name.replace("_", "."): what for name, what in behaviours.items()}
-    known = {next(id_ for id_ in IDS if id_.startswith(short)): what for short, what in ids.items()}
-    project.path.joinpath("behaviours.json").write_text(json.dumps(known))
-    return project.runpytest_inprocess(*FIXED, *options)
-
-
-FIXED = (
-    "-p",
-    "tests.support.fake_lab",
-    "-p",
-    "no:cacheprovider",
-    "-p",
-    "no:randomly",
-    "--run-dir",
-    "run",
-    "small.toml",
-)
+from tests.support.matrix_project import FIXED, IDS, MATRIX, cells, run
 
 
 def collected(project: pytest.Pytester, *options: str) -> list[str]:
     result = project.runpytest_inprocess(*FIXED, "--collect-only", "-q", *options)
     return [line for line in result.outlines if "::" in line]
-
-
-def cells(project: pytest.Pytester):
-    return {cell.cell.id: cell for cell in load_run(project.path / "run").cells}
 
 
 # -- collection --------------------------------------------------------------------------------
@@ -161,7 +108,7 @@ def test_run_in_which_a_guest_fails_ends_with_1_and_says_how_to_reproduce_it(pro
     result.assert_outcomes(passed=6, failed=2)
     assert result.ret == EXIT_FAILED
     assert cells(project)[IDS[0]].message.startswith("'tty' ended with status 127")
-    result.stdout.fnmatch_lines([f"FAILED  {IDS[0]}: *", f"*reproduce: ttylab repro {IDS[0]}"])
+    result.stdout.fnmatch_lines([f"FAILED  {IDS[0]}: *", f"*reproduce: ttylab repro {IDS[0]} --run run"])
 
 
 def test_run_in_which_the_lab_breaks_ends_with_3(project):
@@ -184,17 +131,6 @@ def test_failing_test_beside_the_matrix_fails_the_run(project):
     result = project.runpytest_inprocess(*FIXED, "test_other.py")
     result.assert_outcomes(passed=8, failed=1)
     assert result.ret == EXIT_FAILED
-
-
-def test_results_of_an_earlier_run_in_the_same_directory_do_not_count(project):
-    old = project.path / "run" / "cells" / IDS[0] / "result.json"
-    run(project, "-k", "bookworm")
-    kept = json.loads(old.read_text()) | {"started_utc": "2020-01-01T00:00:00+00:00"}
-    old.write_text(json.dumps(kept))
-    project.makeconftest("import pytest\n\n@pytest.fixture\ndef lab():\n    raise OSError('no bench')\n")
-    result = run(project, "-k", "bookworm")
-    assert result.ret == EXIT_BROKEN
-    assert cells(project)[IDS[0]].status == "broken"
 
 
 def test_run_json_goes_where_it_is_wanted(project):

@@ -52,8 +52,9 @@ def test_matrix_names_it_and_its_cells_are_forked_played_and_reproduced(lab, tmp
     assert any(WORD in word for word in result.argv)
     image = bench.guest_image("twin")
     now = wanted_of(cell, find_scenario(cell.scenario), image).spec
-    told, cold = recall(cell, bench.run_dir, image=image, now=now, changed=False, port="")
-    assert ("passed" in told, cold) == (True, False)
+    recalled = recall(cell, bench.run_dir, lab=bench, image=image, now=now, changed=False, port="")
+    assert recalled is not None
+    assert (recalled.compare(result), recalled.booted) == ("reproduced: PASSED", False)
 
 
 def test_keyboard_and_cloud_boot_it():

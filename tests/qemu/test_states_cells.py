@@ -69,7 +69,7 @@ def test_cell_that_was_forked_is_reproduced_as_the_machine_that_was_asked_for(tm
     result = play(lab)
     image = lab.guest_image(CELL.image)
     now = guest_spec(CELL, find_scenario(CELL.scenario), image)
-    assert differences(result, recorded_spec(tmp_path, CELL), image=image, now=now) == []
+    assert differences(result, recorded_spec(tmp_path / result.directory), image=image, now=now) == []
     kept = json.loads((tmp_path / result.directory / ARGV_FILE).read_text())
     assert kept["state"] is not None
 

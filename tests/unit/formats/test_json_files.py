@@ -11,7 +11,6 @@ from emulator.service.state.store import KINDS, dump_record, load_record
 from emulator.snapshots.manifest import SnapshotManifest
 from emulator.values import json_ready
 from emulator.windows.registry import REGISTRY, WindowsRegistry
-from harness.cells.cell import parse_cell_id
 from harness.report.model import load_run, write_cell, write_run
 from harness.run.cell_run import read_result
 from harness.run.repro import recorded_spec
@@ -22,7 +21,7 @@ CELL = "bookworm.q35.ovmf.2.boot-login"
 CELL_DEFAULTS = {
     "step": None, "evidence": [], "injections": [], "findings": [], "stages": [], "steps": [], "argv": [],
     "image": {}, "accelerator": "", "qemu": "", "seed": None, "target": "machine", "start": "booted",
-    "shares": [],
+    "shares": [], "time_scale": 1.0, "time_limit_s": 180.0,
 }  # fmt: skip
 NO_ENTRY = [
     ("version", 2),
@@ -65,7 +64,7 @@ def image(data, place):
 
 def spec(data, place):
     put(place / "cells" / CELL / "argv.json", b'{"argv": [], "spec": %s}' % data)
-    return recorded_spec(place, parse_cell_id(CELL))
+    return recorded_spec(place / "cells" / CELL)
 
 
 def spec_bytes(value, place):

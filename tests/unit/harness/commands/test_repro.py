@@ -1,24 +1,29 @@
 """Reproductions: which run is meant, and what differs from it now; and which machine is joined."""
 
 import json
+import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from emulator import places
 from emulator.errors import SpecError
 from emulator.machine.ledger import Entry
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import Firmware
 from emulator.values import json_ready
 from harness.cells.cell import parse_cell_id
-from harness.report.model import write_cell
-from harness.run.repro import differences, find_record, recorded_spec
+from harness.report.model import write_cell, write_run
+from harness.run.latest import latest_runs, remember_run
+from harness.run.repro import Recalled, differences, find_record, recorded_spec
+from harness.run.result import repro_of
 from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
 from harness.terminal.interactive import choose_machine, interactive_spec, word
 from tests.support.linux_images import linux_image
-from tests.support.report_samples import make_cell
+from tests.support.report_samples import make_cell, make_run
 
 CELL = parse_cell_id("bookworm.q35.seabios.1.nmi-panic")
 HASHES = {"bzimage": "ab" * 32, "vmlinux": "cd" * 32, "initrd": "ef" * 32}
@@ -29,6 +34,7 @@ SPEC = guest_spec(CELL, find_scenario("nmi-panic"), IMAGE)
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TTYLAB_STATE", str(tmp_path / "state"))
 
     def keep(run: str, status: str = "failed") -> Path:
         result = make_cell(status, scenario="nmi-panic")
@@ -65,11 +71,11 @@ def test_cell_that_never_ran_has_no_record(tmp_path, monkeypatch):
 
 
 def test_recorded_machine_is_read_back(results):
-    run = results("20260101-000000-aaaa")
-    assert recorded_spec(run, CELL) == SPEC
-    (run / "cells" / CELL.id / ARGV_FILE).write_text("{}")
+    place = results("20260101-000000-aaaa") / "cells" / CELL.id
+    assert recorded_spec(place) == SPEC
+    (place / ARGV_FILE).write_text("{}")
     with pytest.raises(SpecError, match=rf"{ARGV_FILE}: no machine spec"):
-        recorded_spec(run, CELL)
+        recorded_spec(place)
 
 
 def test_differences_name_the_image_and_the_machine():
@@ -78,6 +84,66 @@ def test_differences_name_the_image_and_the_machine():
     rebuilt = linux_image(sha256=HASHES | {"initrd": "00" * 32})
     found = differences(record, replace(SPEC, memory_mib=512), image=rebuilt, now=SPEC)
     assert found == ["image bookworm was built anew: initrd differ", "memory_mib was 512, is 256"]
+
+
+def test_same_files_elsewhere_are_the_same_machine():
+    """Hashes are compared, not where another machine keeps its files."""
+    record = make_cell("failed", scenario="nmi-panic")
+    moved = replace(SPEC, kernel=Path("/elsewhere") / SPEC.kernel.name, initrd=Path("/x") / SPEC.initrd.name)
+    assert differences(record, moved, image=IMAGE, now=SPEC) == []
+    other = replace(SPEC, kernel=SPEC.kernel.with_name("another"))
+    assert "kernel was" in differences(record, other, image=IMAGE, now=SPEC)[0]
+    fewer = linux_image(sha256={"vmlinux": "cd" * 32})
+    assert differences(record, SPEC, image=fewer, now=SPEC) == [
+        "image bookworm was built anew: bzimage, initrd differ"
+    ]
+
+
+def test_run_that_was_started_last_is_meant_wherever_it_is_and_whatever_its_name(results, tmp_path):
+    results("20260301-000000-0000")
+    results("20260201-000000-0000", "passed")
+    shutil.move(tmp_path / "results" / "20260201-000000-0000", tmp_path / "elsewhere")
+    remember_run(Path("results/20260301-000000-0000"))
+    remember_run(Path("elsewhere"))
+    remember_run(Path("gone"))
+    assert find_record(CELL, None)[0] == Path("elsewhere")
+    assert list(latest_runs()) == [Path("elsewhere"), Path("results/20260301-000000-0000")]
+
+
+def test_runs_of_other_working_directories_are_not_meant(results, tmp_path, monkeypatch):
+    run = results("20260301-000000-0000")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    remember_run(tmp_path / run)
+    monkeypatch.chdir(tmp_path)
+    places.latest_runs().write_bytes(places.latest_runs().read_bytes() + b"damaged\n\xff\n")
+    assert list(latest_runs()) == [run]
+
+
+def test_cell_that_was_played_twice_is_reproduced_as_it_was_reported(results):
+    run = results("20260101-000000-aaaa", "passed")
+    again = replace(make_cell("failed", scenario="nmi-panic"), directory=f"cells/{CELL.id}+2")
+    (run / again.directory).mkdir()
+    write_cell(again, run)
+    write_run(make_run(again), run)
+    assert find_record(CELL, run)[1].status == "failed"
+
+
+def test_end_is_compared_with_the_recorded_one():
+    was = make_cell("failed", scenario="nmi-panic")
+    recalled = Recalled(run=Path("results/x"), was=was)
+    assert recalled.compare(was) == f"reproduced: FAILED: {was.message}"
+    passed = make_cell("passed", scenario="nmi-panic")
+    assert recalled.compare(passed) == f"not reproduced: PASSED; results/x had FAILED: {was.message}"
+    assert recalled.compare(replace(was, step=7)).startswith("not reproduced: FAILED")
+    changed = replace(recalled, changed=("memory_mib was 512, is 256",))
+    assert changed.introduce().endswith("(memory_mib was 512, is 256)")
+
+
+def test_line_that_reproduces_names_the_run_and_its_waits():
+    assert repro_of(CELL) == f"ttylab repro {CELL.id}"
+    line = repro_of(CELL, run="my results/x", port="/dev/ttyS1", time_scale=2.5)
+    assert shlex.split(line)[3:] == ["--run", "my results/x", "--port", "/dev/ttyS1", "--time-scale", "2.5"]
 
 
 def test_seed_follows_from_the_cell():

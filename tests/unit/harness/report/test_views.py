@@ -25,8 +25,8 @@ from tests.support.report_samples import make_cell, make_run
         (["passed", "failed", "broken"], {}, "1 failed and 1 broken of 3 cells"),
         (["passed", "skipped"], {}, "1 of 2 cells passed, the others were skipped"),
         ([], {}, "No cell ran"),
-        (["passed"], {"interrupted": True}, "Interrupted after 1 cells"),
-        (["failed"], {"interrupted": True}, "Interrupted after 1 cells: 1 failed"),
+        (["passed"], {"interrupted": True}, "Interrupted after 1 of 1 cells"),
+        (["failed"], {"interrupted": True}, "Interrupted after 1 of 1 cells: 1 failed"),
     ],
 )
 def test_headline_says_how_it_ended(statuses, changes, text) -> None:

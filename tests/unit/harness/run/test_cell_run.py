@@ -1,15 +1,20 @@
 """Cells on a made-up lab: every way to end leaves a result beside the transcript, and none raises."""
 
-from dataclasses import replace
-
 import pytest
 
-from emulator.errors import LabError, SpecError
+from emulator.errors import FileError, LabError, SpecError
 from harness.cells.cell import parse_cell_id
 from harness.plugin.matrix_items import raise_for
 from harness.plugin.run_recorder import RunRecorder, new_run_id
-from harness.report.model import write_cell
-from harness.run.cell_run import CellRun, kept_transcript, lost_cell, read_result
+from harness.run.cell_run import (
+    CellRun,
+    claim_directory,
+    directories_of,
+    kept_transcript,
+    lost_cell,
+    read_result,
+)
+from harness.run.result import broken, not_run
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import find_scenario
 from tests.support import fake_lab
@@ -87,31 +92,48 @@ def test_earlier_result_of_the_cell_is_gone_once_it_runs_again(run, tmp_path):
 def test_lost_cell_is_broken_with_what_its_transcript_tells(run, tmp_path):
     kept = run()
     (tmp_path / kept.directory / "result.json").unlink()
-    lost = lost_cell(CELL, SCENARIO, tmp_path, message="killed")
+    lost = lost_cell(CELL, SCENARIO, tmp_path / kept.directory, given=broken("killed"))
     assert (lost.status, lost.message, lost.console_bytes) == ("broken", "killed", kept.console_bytes)
     assert [step.outcome for step in lost.steps] == ["done"] * len(SCENARIO.steps)
 
 
 def test_cell_that_never_began_is_lost_without_a_transcript(tmp_path):
-    lost = lost_cell(CELL, SCENARIO, tmp_path, message="never began")
-    assert (lost.status, lost.console_bytes, lost.duration_s) == ("broken", 0, 0.0)
+    lost = lost_cell(CELL, SCENARIO, tmp_path / "cells" / CELL.id, given=not_run("never began"))
+    assert (lost.status, lost.console_bytes, lost.duration_s) == ("not-run", 0, 0.0)
 
 
-@pytest.mark.parametrize(("interrupted", "status"), [(True, "skipped"), (False, "broken")])
-def test_recorder_has_every_selected_cell(tmp_path, interrupted, status):
-    recorder = RunRecorder(run_dir=tmp_path, workers=2, version="0")
-    matrix = type("Made", (), {"name": "made", "cells": (CELL,), "excluded": (), "port": ""})()
-    recorder.matrices, recorder.selected, recorder.interrupted = (matrix,), {CELL.id}, interrupted
+NODE = f"made.toml::test_cell[{CELL.id}]"
+
+
+def recorded(tmp_path, **fields):
+    recorder = RunRecorder(run_dir=tmp_path, workers=2, version="0", **fields)
+    recorder.matrices = (type("Made", (), {"name": "made", "cells": (CELL,), "excluded": (), "port": ""})(),)
+    recorder.select([NODE, "test_other.py::test_cell[x]"])
     (cell,) = recorder.result().cells
-    assert (cell.cell.id, cell.status) == (CELL.id, status)
+    return cell
 
 
-def test_recorder_takes_no_result_of_an_earlier_run(run, tmp_path):
-    write_cell(replace(run(), started_utc="2020-01-01T00:00:00+00:00"), tmp_path)
-    recorder = RunRecorder(run_dir=tmp_path, workers=1, version="0")
-    matrix = type("Made", (), {"name": "made", "cells": (CELL,), "excluded": (), "port": ""})()
-    recorder.matrices, recorder.selected = (matrix,), {CELL.id}
-    assert recorder.result().summary["broken"] == 1
+@pytest.mark.parametrize("stopped", ["the run was interrupted", "stopping after 1 failures"])
+def test_recorder_has_every_selected_cell_and_why_it_was_not_run(tmp_path, stopped):
+    cell = recorded(tmp_path, stopped=stopped)
+    assert (cell.cell.id, cell.status, cell.message) == (CELL.id, "not-run", f"not run: {stopped}")
+    assert cell.repro.startswith(f"ttylab repro {CELL.id} --run ")
+
+
+def test_recorder_takes_no_result_that_pytest_did_not_see(run, tmp_path):
+    """Whatever the clock said when it was written."""
+    assert run().status == "passed"
+    cell = recorded(tmp_path)
+    assert (cell.status, cell.message) == ("broken", "played: passed; but pytest reported no end of it")
+
+
+def test_each_play_of_a_cell_has_a_directory_of_its_own(tmp_path):
+    names = [claim_directory(tmp_path, CELL.id) for _ in range(11)]
+    assert names[:3] == [CELL.id, f"{CELL.id}+2", f"{CELL.id}+3"]
+    assert directories_of(tmp_path, CELL.id) == names
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match="file"):
+        claim_directory(tmp_path / "file", CELL.id)
 
 
 def test_cell_is_played_under_what_disturbs_it_and_says_how_to_do_it_again(tmp_path, monkeypatch):
