@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from emulator.guest_text.records import RECORD_LIKE
 
 _LONGEST = 800
-"""Bytes of a command in one typed line; with the frame they stay below the 1,024 or more that terminals take."""
+"""Bytes of a command in one typed line; with the frame they stay below the 1,024 that any terminal takes."""
 _TYPED_ODDLY = re.compile(rb"[^\x20-\x7e]")
 _IN_FORMAT = re.compile(rb"[^\x20-\x7e]|['!]|" + RECORD_LIKE.pattern)
 
