@@ -91,7 +91,7 @@ class LinuxGuest:
         if echo:
             self._typist.type_line(line, deadline)
         else:
-            self._typist.type_secret(line, deadline)
+            self.session.send_line(line, deadline, echo=False)
 
     def notice(self, match: Match) -> None:
         """Take note of a stage that shows in a match which was consumed without this driver."""
@@ -189,6 +189,7 @@ class LinuxGuest:
                 self._prove_shell(deadline)
                 return
             self._typist.type_line(b"", deadline)
+        raise self._wrong("the guest asks for Enter again and again")
 
     def _await_prompt(self, deadline: Deadline, *, logging_in: bool) -> Prompt:
         awaited = "a prompt of a shell or for a password" if logging_in else "a login prompt"
@@ -215,7 +216,8 @@ class LinuxGuest:
             self._typist.type_line(start, deadline)
             self._await_shell(deadline)
         self._await_shell(deadline)
-        self._watch.arrive(Stage.SHELL)
+        if is_before(self.stage, Stage.SHELL):
+            self._watch.arrive(Stage.SHELL)
 
     def _await_shell(self, deadline: Deadline) -> None:
         """Wait for the prompt behind a command, or until a shell that shows none we know has rested."""
@@ -247,7 +249,16 @@ class LinuxGuest:
             else:
                 break
             before, size = size, len(self.session.transcript)
-            if given_up < 0 and before == size and self._typist.stands_at(self._prompt):
+            if before == size and self._typist.stands_at(self.profile.login):
+                self._watch.arrive(Stage.LOGIN)
+                self._shell = None
+                raise self._wrong("the shell has ended: the guest is back at its login prompt")
+            if (
+                given_up < 0
+                and before == size
+                and self._prompt
+                and self._typist.stands_at(re.escape(self._prompt))
+            ):
                 given_up = self._typist.line_start()
                 self._typist.type_line(frame.again, deadline)
         status = int(end.groups[0] or b"0")

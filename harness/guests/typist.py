@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -66,8 +67,8 @@ class Typist:
         self.session.send_line(secret, deadline, echo=False)
 
     def stands_at(self, prompt: bytes) -> bool:
-        """Tell whether the cursor is behind `prompt`, as `last_line` shows it; never behind an empty one."""
-        return bool(prompt.strip()) and last_line(self._unread()) == prompt
+        """Tell whether a line that the pattern `prompt` fits is the one at the cursor."""
+        return re.fullmatch(prompt, last_line(self._unread())) is not None
 
     def line_start(self) -> int:
         """Return the raw offset at which the cursor's line begins."""

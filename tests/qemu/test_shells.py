@@ -48,8 +48,9 @@ def test_account_that_gets_no_shell_is_named(machine, user, password, says):
         pass
 
 
-def test_second_login_after_a_refused_one(machine):
-    with log_in(machine, "rhel") as guest:
+@pytest.mark.parametrize("user", ["rhel", "openwrt", "freebsd", "empty"])
+def test_prompt_of_any_system_is_found(machine, user):
+    with log_in(machine, user) as guest:
         guest.prove_life(soon())
 
 
@@ -144,3 +145,11 @@ def test_who_may_not_read_the_log_keeps_lines_that_the_console_had_shown(machine
         assert guest.run("dmesg", soon()).status != 0
         assert guest.check_output("grep 'seen before' /tmp/log", soon()).endswith(b"] seen before\r\n")
         assert guest.check_output("echo '[99999.123456] fake'", soon()) == b"[99999.123456] fake\r\n"
+
+
+def test_command_that_ends_the_shell_ends_the_wait(machine):
+    with log_in(machine, "plain") as guest:
+        with pytest.raises(WrongOutput, match="the guest is back at its login prompt"):
+            guest.run("exit 3", soon())
+        guest.reach(Stage.SHELL, soon())
+        guest.prove_life(soon())

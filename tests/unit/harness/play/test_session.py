@@ -393,7 +393,9 @@ def test_wait_mark_says_so_when_the_console_ends(guest, session):
         session.wait_mark(frozenset({"RESET"}), after(session, 5), since=0)
 
 
-@pytest.mark.parametrize("text", [b"echo '[    1.234567] typed'", b"<3>[   12.345678] x", b"if [ -d / ] && [ 1 ]"])
+@pytest.mark.parametrize(
+    "text", [b"echo '[    1.234567] typed'", b"<3>[   12.345678] x", b"if [ -d / ] && [ 1 ]"]
+)
 def test_what_looks_like_a_record_can_be_typed(guest, session, text):
     session.send_line(text, after(session, 1))
     assert b"".join(typed.data for typed in guest.transcript.typed) == text + b"\r"
