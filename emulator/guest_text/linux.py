@@ -43,7 +43,10 @@ class LinuxProfile:
     user: bytes = b"root"
     password: bytes = b"ttylab"
     login: bytes = rb"[^\r\n]{0,80}(?<!Last )(?<!failed )login: "
-    password_prompt: bytes = rb"[Pp]ass(?:word|wort|code|phrase)[^\r\n]{0,60}: ?"
+    password_prompt: bytes = (
+        rb"(?:[Pp]ass(?:word|wort|code|phrase)|[Mm]ot de passe|[Cc]ontrase\xc3\xb1a|[Ss]enha"
+        rb"|\xe5\xaf\x86\xe7\xa0\x81)[^\r\n]{0,60}(?::|\xef\xbc\x9a) ?"
+    )
     refused: bytes = rb"Login incorrect|[Aa]uthentication (?:failure|error)|[Aa]ccount (?:is )?locked"
     prompt: bytes = rb"[\w.-]{1,64}@[\w.-]{1,64}:[^\r\n#$]{0,200}[#$] "
     renewal: bytes = (

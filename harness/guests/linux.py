@@ -110,18 +110,17 @@ class LinuxGuest:
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         self._typist.type_line(self.profile.user, deadline)
-        passwords = 0
+        answered = False
         for _ in range(_TURNS):
             prompt = self._await_prompt(deadline, logging_in=True)
             if prompt is Prompt.SHELL:
                 break
-            again = prompt is Prompt.LOGIN or (prompt is Prompt.PASSWORD and passwords > 1)
-            if prompt is Prompt.REFUSED or (again and passwords):
+            if prompt is Prompt.REFUSED or (answered and prompt in {Prompt.LOGIN, Prompt.PASSWORD}):
                 raise self._refused()
             if prompt is Prompt.RENEWAL:
                 raise self._wrong(f"the guest wants another password of {self.profile.user!r}; set one first")
             if prompt is Prompt.PASSWORD:
-                passwords += 1
+                answered = True
                 self._typist.type_secret(self.profile.password, deadline)
             else:
                 self._typist.type_line(b"" if prompt is Prompt.ENTER else self.profile.user, deadline)
@@ -253,12 +252,8 @@ class LinuxGuest:
                 self._watch.arrive(Stage.LOGIN)
                 self._shell = None
                 raise self._wrong("the shell has ended: the guest is back at its login prompt")
-            if (
-                given_up < 0
-                and before == size
-                and self._prompt
-                and self._typist.stands_at(re.escape(self._prompt))
-            ):
+            rests = before == size and given_up < 0 and bool(self._prompt)
+            if rests and self._typist.stands_at(re.escape(self._prompt)):
                 given_up = self._typist.line_start()
                 self._typist.type_line(frame.again, deadline)
         status = int(end.groups[0] or b"0")

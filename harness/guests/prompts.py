@@ -31,8 +31,10 @@ _LATER_S = 2.0
 """Rest behind what may be a prompt."""
 _SHELL = re.compile(rb"(?:[#$>]|(?<![0-9])%|\xe2\x9d\xaf|\xce\xbb) ?\Z")
 """How prompts of shells end; 45% is progress."""
-_ROOTS = re.compile(rb"(?:[#$]|(?<![0-9])%) ?\Z")
-"""How they end on a guest that nobody has logged in to: `>` would be a boot loader's."""
+_FIRST = re.compile(rb"(?:[#$]|(?<![0-9])%|@.*(?:>|\xe2\x9d\xaf|\xce\xbb)) ?\Z")
+"""How they end on a guest that nobody has logged in to: `>` alone would be a boot loader's."""
+_QUESTION = re.compile(rb"(?:[:?]|\xef\xbc\x9a) ?\Z")
+"""How questions end that only a person can answer, such as one for a second factor."""
 _LOADERS = re.compile(rb"U-Boot|grub|BIOS|Marvell|Shell>")
 _AUTOMATIC = re.compile(rb"login: [^\r\n]{1,64}\(automatic login\)")
 
@@ -55,7 +57,7 @@ def _signs_first(text: bytes, profile: LinuxProfile) -> tuple[_Sign, ...]:
     return (
         (_stands(profile.login, line), Prompt.LOGIN, _SOON_S),
         (_stands(profile.prompt, line), Prompt.SHELL, _SOON_S),
-        (_ROOTS.search(line) and not _LOADERS.search(line), Prompt.SHELL, _LATER_S),
+        (_FIRST.search(line) and not _LOADERS.search(line), Prompt.SHELL, _LATER_S),
         (re.search(profile.activation, shown), Prompt.ENTER, _LATER_S),
         (re.search(profile.login, _AUTOMATIC.sub(b"", shown)), Prompt.LOGIN, _LATER_S),
     )
@@ -72,8 +74,8 @@ def _signs_later(text: bytes, profile: LinuxProfile) -> tuple[_Sign, ...]:
         (_SHELL.search(line), Prompt.SHELL, _LATER_S / 4),
         (re.search(profile.activation, shown), Prompt.ENTER, _LATER_S),
         # of whoever has a prompt of an unknown kind, or none at all
-        (line, Prompt.SHELL, 2 * _LATER_S),
-        (shown.count(b"\n") > 1, Prompt.SHELL, 5 * _LATER_S),
+        (line and not _QUESTION.search(line), Prompt.SHELL, 2 * _LATER_S),
+        (not line and shown.count(b"\n") > 1, Prompt.SHELL, 5 * _LATER_S),
     )
 
 

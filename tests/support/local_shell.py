@@ -29,14 +29,6 @@ class LocalShell:
                 raise ConsoleClosed(f"{self.transcript.name}: the shell reads no more")
             data = data[os.write(self.descriptor, data[:_RAW_BYTES]) :]
 
-    @contextmanager
-    def held(self) -> Iterator[object]:
-        yield self.write
-
-    def inject(self, record: bytes) -> None:
-        """Show `record` as a kernel does: whole, wherever the program's output is just then."""
-        self.transcript.append(record)
-
     def pump(self) -> None:
         """Read until the far end is gone."""
         with suppress(OSError):  # a terminal's end shows as EIO

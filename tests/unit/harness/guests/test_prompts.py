@@ -11,6 +11,7 @@ PROMPTS = {
     b"FreeBSD/amd64 (vm) (ttyu0)\r\n\r\nlogin: ": Prompt.LOGIN,
     b"\x1b[H\x1b[J\x1b[1;31mvm\x1b[0m login: \x1b[0m": Prompt.LOGIN,
     b"vm login: root (automatic login)\r\n\r\n[root@vm ~]# ": Prompt.SHELL,
+    b"Welcome to fish\r\n\rroot@vm ~> \x1b[K\r\x1b[12C": Prompt.SHELL,
     b"Please press Enter to activate this console.\r\n": Prompt.ENTER,
     b"vm login: \r\n[  OK  ] Started a late unit.\r\n": Prompt.LOGIN,
 }
@@ -18,6 +19,8 @@ AFTER_A_NAME = {
     b"\r\nPassword: ": Prompt.PASSWORD,
     b"\r\nroot's Password:": Prompt.PASSWORD,
     b"\r\nPasswort: ": Prompt.PASSWORD,
+    "\r\nMot de passe\u00a0: ".encode(): Prompt.PASSWORD,
+    "\r\n密码：".encode(): Prompt.PASSWORD,
     b"\r\nPassword for root@vm: ": Prompt.PASSWORD,
     b"\r\n\r\nLogin incorrect\r\nvm login: ": Prompt.REFUSED,
     b"\r\nAuthentication failure\r\n": Prompt.REFUSED,
@@ -61,10 +64,14 @@ def test_nothing_is_typed_at_what_is_no_prompt_of_a_booted_guest(text):
     assert find_prompt(text, PROFILE, logging_in=False) is None
 
 
+def test_question_that_only_a_person_can_answer_stays_one():
+    assert find_prompt(b"\r\nVerification code: ", PROFILE, logging_in=True) is None
+
+
 def test_certain_prompts_are_answered_sooner_than_others():
     rests = [
         find_prompt(text, PROFILE, logging_in=True).rest_s
-        for text in (b"\r\nroot@vm:~# ", b"\r\nvm> ", b"\r\nenter: ", b"\r\n\r\n")
+        for text in (b"\r\nroot@vm:~# ", b"\r\nvm> ", b"\r\nready", b"\r\n\r\n")
     ]
     assert rests == sorted(set(rests))
 
