@@ -359,10 +359,19 @@ class _Collector:
         if self._search(ended.compiled(), span[1], end.offset, view=ended.view) is None:
             return False
         self._cite(describe_step(step), span[0], span[1], end.at)
-        return (
-            step.shows is None
-            or self._search(step.shows.compiled(), *span, view=self.traces.view) is not None
-        )
+        records = end.detail.get("records")
+        if step.shows is None or not isinstance(records, list):
+            return (
+                step.shows is None
+                or self._search(step.shows.compiled(), *span, view=self.traces.view) is not None
+            )
+        return step.shows.compiled().search(self._without(records, *span)) is not None
+
+    def _without(self, records: Sequence[Sequence[int]], start: int, end: int) -> bytes:
+        """Return the raw bytes `[start, end)` without the records in there, as the driver tells them."""
+        starts = (start, *(record[1] for record in records))
+        ends = (*(record[0] for record in records), end)
+        return b"".join(self.transcript.read(first, last) for first, last in zip(starts, ends, strict=True))
 
     def _cite_sign(self, step: Step, sign: Sign, start: int, end: int) -> bool:
         span = self._search(sign.compiled(), start, end, view=sign.view)

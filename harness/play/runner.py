@@ -285,7 +285,8 @@ def _run(step: Run, guest: Guest, deadline: Deadline) -> dict[str, object]:
         raise CommandFailed(message, status=result.status, output=result.output)
     if step.shows is not None and not step.shows.compiled().search(result.output):
         raise WrongOutput(f"{step.command!r} did not show {step.shows.says}")
-    return {"status": result.status, "output": [result.start, result.end]}
+    detail: dict[str, object] = {"status": result.status, "output": [result.start, result.end]}
+    return detail if result.records is None else detail | {"records": [list(span) for span in result.records]}
 
 
 def _talk(step: Ask | Keys | Rejoin, guest: Guest, deadline: Deadline) -> dict[str, object]:
