@@ -237,7 +237,7 @@ class LinuxGuest:
 
     def _await_end(self, frame: Frame, start: int, deadline: Deadline) -> _Ran:
         """Wait for the end marker; ask for it again where the shell is back at its prompt without it."""
-        missed = self.session.missing(repr(frame.end.pattern)[1:])
+        missed = self.session.missing(repr(frame.end.pattern)[1:], deadline.clock)
         size, given_up = -1, -1
         while True:
             try:

@@ -86,7 +86,7 @@ class Typist:
             ExpectTimeout: it did not before the deadline.
             GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
-        missed = self.session.missing(awaited)
+        missed = self.session.missing(awaited, deadline.clock)
         self.session.check()
         while True:
             text, size = self._unread(), self._size()
@@ -110,7 +110,7 @@ class Typist:
             if self._grows(size, pause, awaited, view=view):
                 size = self._size(view)
             elif size == before:
-                raise self.session.missing(awaited)(None)
+                raise self.session.missing(awaited, deadline.clock)(None)
             else:
                 return
 
@@ -121,7 +121,7 @@ class Typist:
                 lambda _: True if self._size(view) > size else None,
                 deadline,
                 doing=f"awaiting {awaited}",
-                missed=self.session.missing(awaited),
+                missed=self.session.missing(awaited, deadline.clock),
             )
         except ExpectTimeout:
             return False
