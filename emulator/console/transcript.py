@@ -2,7 +2,8 @@
 
 On disk a transcript is two files. `console.bin` has only the guest's bytes, `timeline.jsonl` one JSON object
 per line: first `{"version": 1, "console": NAME}`, then `{"t", "out": [start, end]}`,
-`{"t", "at", "in": base64}` and `{"t", "at", "mark", "name", "detail"}`, last `{"t", "closed": REASON}`.
+`{"t", "at", "in": base64}` (with `"secret": true` for a password that a step typed) and
+`{"t", "at", "mark", "name", "detail"}`, last `{"t", "closed": REASON}`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import base64
 import json
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
@@ -119,6 +120,7 @@ class Transcript:
         self._chunks: list[Chunk] = []
         self._typed: list[Typed] = []
         self._marks: list[Mark] = []
+        self._secret_typists = 0
         self._version = 0
         self._closed: str | None = None
         self._truncated: str | None = None
@@ -157,10 +159,21 @@ class Transcript:
         """
         with self._changed:
             self._require_open()
-            typed = Typed(at=self._now(), offset=len(self), data=bytes(data))
+            typed = Typed(at=self._now(), offset=len(self), data=bytes(data), secret=self._secret_typists > 0)
             self._typed.append(typed)
             self._keep(lambda sink: sink.record(_typed_line(typed)))
             self._notify()
+
+    @contextmanager
+    def typing_secret(self, *, wanted: bool = True) -> Iterator[None]:
+        """Note all that is sent within the block as secret, by whom ever; without `wanted` do nothing."""
+        with self._changed:
+            self._secret_typists += wanted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._secret_typists -= wanted
 
     def mark(self, kind: MarkKind, name: str, detail: Mapping[str, object] | None = None) -> Mark:
         """Set a mark now and return it; after `close` it is not kept."""
@@ -277,7 +290,9 @@ class Transcript:
         """Return the guest's bytes `[start, end)`, as far as they exist and are kept."""
         with self._changed:
             from_start = max(0, start - self._first)
-            return bytes(self._data[from_start : None if end is None else max(0, end - self._first)])
+            to = None if end is None else max(0, end - self._first)
+            with memoryview(self._data) as data:  # one copy, not two
+                return bytes(data[from_start:to])
 
     def arrival(self, offset: int) -> float:
         """Return when guest byte `offset` arrived, in seconds since the epoch; now if it has not."""
@@ -373,7 +388,7 @@ def _chunk_line(chunk: Chunk) -> dict[str, object]:
 
 def _typed_line(typed: Typed) -> dict[str, object]:
     data = base64.b64encode(typed.data).decode()
-    return {"t": typed.at, "at": typed.offset, "in": data}
+    return {"t": typed.at, "at": typed.offset, "in": data} | ({"secret": True} if typed.secret else {})
 
 
 def mark_line(mark: Mark) -> dict[str, object]:
@@ -403,7 +418,8 @@ class _Kept:
             start, end = line["out"]
             self.chunks.append(Chunk(at=at, start=start, end=end))
         elif "in" in line:
-            self.typed.append(Typed(at=at, offset=line["at"], data=base64.b64decode(line["in"])))
+            data, secret = base64.b64decode(line["in"]), line.get("secret", False)
+            self.typed.append(Typed(at=at, offset=line["at"], data=data, secret=secret))
         elif "mark" in line:
             kind = MarkKind(line["mark"])
             mark = Mark(kind=kind, name=line["name"], at=at, offset=line["at"], detail=line["detail"])

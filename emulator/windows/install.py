@@ -23,6 +23,7 @@ import pycdlib
 from emulator.clock import Deadline
 from emulator.errors import DeadlineExceeded, EmulatorError, ImageError, MachineGone
 from emulator.files import hold_lock
+from emulator.guest_text.escapes import seen
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
@@ -73,7 +74,6 @@ _NOTHING_BOOTS = re.compile(
 )
 _STAGE = re.compile(rb"^" + STAGE.encode() + rb" ([a-z-]{1,40})[ ]*\r?$", re.MULTILINE)
 _READY = re.compile(rb"^" + READY.encode() + rb"[ ]*\r?$", re.MULTILINE)
-_ESCAPE = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
 
 Tell = Callable[[str], None]
 
@@ -188,7 +188,7 @@ def is_ready(said: bytes) -> bool:
 
 def _lines(said: bytes) -> bytes:
     """Return what was said, with line ends in place of escape sequences, which OVMF writes on COM2 first."""
-    return _ESCAPE.sub(b"\n", said)
+    return seen(said, instead=b"\n")
 
 
 def require_hope(marks: set[str], console: bytes, *, where: Path) -> None:

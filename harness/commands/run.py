@@ -68,17 +68,18 @@ def with_json_value(args: Iterable[str]) -> list[str]:
     return filled
 
 
+_Expression = Annotated[str, typer.Option("-k", metavar="EXPR", help="Only cells whose id or tags match.")]
+_Jobs = Annotated[str, typer.Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")]
+
+
 def run(
     matrix: Annotated[Path, typer.Argument(help="A matrix file.")] = DEFAULT_MATRIX,
     *,
-    expression: Annotated[
-        str, typer.Option("-k", metavar="EXPR", help="Only cells whose id or tags match.")
-    ] = "",
+    expression: _Expression = "",
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only part I of N.")] = "",
-    jobs: Annotated[
-        str, typer.Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")
-    ] = "auto",
+    jobs: _Jobs = "auto",
     listing: Annotated[bool, typer.Option("--list", help="Show the cells, run nothing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Read matrix and options, run nothing.")] = False,
     json: Annotated[str, typer.Option("--json", metavar="[FILE]", help="Write JSON to FILE, or -.")] = "",
     run_dir: Annotated[Path | None, typer.Option(help="Where evidence goes; default: results/ID.")] = None,
     time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
@@ -97,6 +98,9 @@ def run(
         _show(cells, excluded, as_json=bool(json))
         return
     _require_cells(cells, matrix, expression=expression, shard=shard)
+    _require_run(compare)
+    if check:
+        return
     from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
     from harness.plugin.process import become_pytest  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
@@ -117,6 +121,14 @@ def run(
         ],
         run_dir=run_dir,
     )
+
+
+def _require_run(compare: Path | None) -> None:
+    """Refuse a run to compare with that can't be read: hours later would be too late to say so."""
+    if compare is not None:
+        from harness.report.model import load_run  # noqa: PLC0415
+
+        load_run(compare)
 
 
 def _require_jobs(jobs: str) -> None:

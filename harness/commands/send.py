@@ -26,8 +26,9 @@ EXAMPLES = """Examples:
 
   ttylab send nmi vm7 --real-azure --subscription ID --group rg
 
-Exit codes: 0 an effect was seen; 1 it was injected, but no effect was seen; 2 wrong input; 3 it failed or
-the service can't be reached; 4 the service refused. Nobody who is using the console is disturbed.
+Exit codes: 0 an effect was seen; 1 it was injected, but the guest refused or no effect was seen; 2 wrong
+input; 3 it failed or the service can't be reached; 4 the service refused. Nobody who is using the console is
+disturbed. NMI and SysRq wait while the guest boots: its firmware and boot loader would take them.
 """
 
 
@@ -56,7 +57,7 @@ def send(
     with open_arm(address) as arm:
         observed = send_stimulus(AzureVm(arm, vm), request, deadline, force=force)
     what = f"{request.act} {request.keys}".strip()
-    said = "effect seen" if observed.seen else "injected, but no effect seen"
+    said = "effect seen" if observed.seen else f"injected, but {observed.unseen}"
     evidence = f": {escape(observed.evidence.encode())}" if observed.evidence else ""
     say(f"{what} to {vm.name}: {said}{evidence}")
     raise typer.Exit(EXIT_PASSED if observed.seen else EXIT_FAILED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -135,5 +136,8 @@ def _with_options(
 
 def _print_environment(tables: CloudConfig, origin: str, *, host: str, port: int, state: Path | None) -> None:
     from harness.serving.environment import describe_access, render_environment  # noqa: PLC0415
+    from harness.serving.trust import write_bundles  # noqa: PLC0415
 
-    say(render_environment(describe_access(tables, origin, host=host, port=port, state=state)), nl=False)
+    access = describe_access(tables, origin, host=host, port=port, state=state)
+    trust = write_bundles(access.ca, os.environ)
+    say(render_environment(access, trust=trust, before=os.environ), nl=False)

@@ -112,12 +112,15 @@ def _report_generator() -> str | Unusable:
 
 def _windows_tools() -> str | Unusable:
     """Return the tools for users' own Windows, or the first that is missing and what it is for."""
-    uses = {"qemu-img": "to install, and for qcow2 and vhdx", "swtpm": "for --tpm"}
+    windows = "ttylab images add-windows needs it"
+    uses = {
+        "qemu-img": f"no SAC guest goes on from a snapshot, and {windows} to install, and for qcow2 and vhdx",
+        "swtpm": f"{windows} for --tpm",
+    }
     for name, package in WINDOWS_TOOLS.items():
         seen = _program(name, package=package)
         if isinstance(seen, Unusable):
-            problem = f"{seen.problem}: ttylab images add-windows needs it {uses[name]}"
-            return Unusable(problem=problem, remedy=seen.remedy)
+            return Unusable(problem=f"{seen.problem}: {uses[name]}", remedy=seen.remedy)
     return ", ".join(WINDOWS_TOOLS)
 
 

@@ -68,7 +68,8 @@ class CellResult:
     """Everything about one cell's run.
 
     Its files are in `directory` (relative to the run's directory): console.bin, timeline.jsonl, argv.json,
-    qemu.stderr, result.json.
+    qemu.stderr, result.json. `slowdown` is how many times longer its waits were, since the host is slow or
+    others used it.
     """
 
     cell: CellRecord
@@ -99,6 +100,7 @@ class CellResult:
     target: str = "machine"
     start: str = "booted"
     shares: tuple[str, ...] = ()
+    slowdown: float = 1.0
     time_scale: float = 1.0
     time_limit_s: float = 180.0
 
