@@ -20,6 +20,7 @@ from emulator.cloud.records import PowerState
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
 from emulator.fleet.guest import FleetGuest
+from emulator.guest_text.printable import without_questions
 from emulator.guest_text.records import UserView
 from emulator.service.console.link_life import (
     Feed,
@@ -120,11 +121,12 @@ async def _carry(socket: WebSocket, link: Link, *, service: Service, token: str)
     guest = service.fleet.guest(find_vm(service.cloud, link.vm))
     service.links.take_over(link)
     guest.transcript.mark(MarkKind.LINK, "connected", {"by": link.name})
-    start = _replay_start(guest, service.settings.replay_lines)
+    start, now = _replay_start(guest, service.settings.replay_lines), len(guest.transcript)
+    past = without_questions(guest.transcript.read(start, now))  # an answer would be typed, into GRUB perhaps
     try:
-        with Feed(guest.transcript, position=start) as feed:
+        with Feed(guest.transcript, position=now) as feed:
             await run_until_left(
-                asyncio.create_task(_send_output(socket, feed, count=service.metrics.bytes_out.inc)),
+                asyncio.create_task(_send_output(socket, feed, past, count=service.metrics.bytes_out.inc)),
                 asyncio.create_task(_take_input(socket, link, guest, service=service, token=token)),
                 asyncio.create_task(start_on_demand(service, link, guest)),
                 *_early_ends(link, service),
@@ -170,8 +172,11 @@ async def start_on_demand(service: Service, link: Link, guest: FleetGuest) -> No
         await guest.power_on()
 
 
-async def _send_output(socket: WebSocket, feed: Feed, *, count: Callable[[float], None]) -> None:
+async def _send_output(socket: WebSocket, feed: Feed, past: bytes, *, count: Callable[[float], None]) -> None:
     frames = TextFrames()
+    count(len(past))
+    if text := frames.feed(past):
+        await socket.send_text(text)
     while data := await feed.read():
         count(len(data))
         if text := frames.feed(data):

@@ -61,8 +61,8 @@ async def run_command(
     """Do `command`, a SysRq with its `keys`, to a guest that is on and return its observed effect.
 
     Returns:
-        `{"command", "effect": "seen" | "no effect seen", "evidence"}`; a SysRq sequence has one
-        such object for each key in `keys`.
+        `{"command", "effect": "seen" | "refused" | "no effect seen", "evidence"}`; a SysRq sequence has
+        one such object for each key in `keys`.
 
     Raises:
         CloudError: the command is a SysRq for a Windows VM.
@@ -90,7 +90,8 @@ async def _press_keys(guest: FleetGuest, keys: str) -> dict[str, Any]:
 
 
 def _shown(observed: Observed) -> dict[str, Any]:
-    return {"effect": "seen" if observed.seen else "no effect seen", "evidence": observed.evidence}
+    unseen = "refused" if observed.refused else "no effect seen"
+    return {"effect": "seen" if observed.seen else unseen, "evidence": observed.evidence}
 
 
 _SESSION = "/n/connector/{container}/sessions/{session_id}"

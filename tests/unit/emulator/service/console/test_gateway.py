@@ -229,6 +229,7 @@ def test_second_link_takes_over_and_the_first_is_told_in_band(client, service):
     ("said", "shown"),
     [
         (b"old\r\nlogin: ", "login: "),
+        (b"old\r\nroot@linux1:~# \x1b[6n", "root@linux1:~# "),  # the answer would go to who reads now
         (b"old\r\nlogin: [    2.217987] clocksource: tsc\r\n", "login: [    2.217987] clocksource: tsc\r\n"),
         (b"lo[    2.217987] clocksource: tsc\r\ngin: ", "lo[    2.217987] clocksource: tsc\r\ngin: "),
         (b"old\r\n", ""),
@@ -331,6 +332,12 @@ def test_admin_command_says_when_no_effect_was_seen(client, service):
     guest_of(service).shows_effects = False
     answer = admin(client, service, connect(client, service), "reset")
     assert (answer.status_code, answer.json()["effect"]) == (200, "no effect seen")
+
+
+def test_admin_command_says_when_the_guest_refused(client, service):
+    guest_of(service).refusal = "sysrq: This sysrq operation is disabled."
+    answer = admin(client, service, connect(client, service), "sysrq", SysRqCommand="m").json()
+    assert (answer["effect"], answer["evidence"]) == ("refused", "sysrq: This sysrq operation is disabled.")
 
 
 def test_u14_sysrq_sequence_presses_its_keys_in_turn(client, service):
