@@ -14,7 +14,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.channel import Write
 from emulator.console.links import CONTROL_SOCKET, ControlHandler, open_control_link, open_links
 from emulator.console.loop import Loop
-from emulator.console.marks import MarkKind
+from emulator.console.marks import FAR_END_GONE, MarkKind
 from emulator.console.outgoing import OutgoingQueue
 from emulator.console.pty_endpoint import PtyEndpoint, open_endpoint
 from emulator.console.transcript import Sink, Transcript
@@ -125,7 +125,7 @@ class FarEnd:
             if data is None:
                 return True
             if not data:
-                self._hang_up("the far end hung up")
+                self._hang_up(self._wire.loss)
             else:
                 self._note(self.transcript.append, data)
                 total += len(data)
@@ -139,7 +139,7 @@ class FarEnd:
                 self._wire.write, lambda data: self._note(self.transcript.append_typed, data)
             )
         except OSError as error:
-            self._hang_up(f"the far end is gone: {error.strerror}")
+            self._hang_up(f"{self._wire.loss} ({error.strerror})")
             return False
 
     def _note(self, append: Callable[[bytes], None], data: bytes) -> None:
@@ -151,7 +151,7 @@ class FarEnd:
     def _hang_up(self, reason: str) -> None:
         self.gone = True
         self.queue.close(reason)
-        self.transcript.mark(MarkKind.LAB, "far-end-gone", {"reason": reason})
+        self.transcript.mark(MarkKind.LAB, FAR_END_GONE, {"reason": reason})
 
 
 class Console:

@@ -13,7 +13,7 @@ BUSY_SHARE = 0.05
 RAN_ENOUGH_S = 5.0
 """How much CPU firmware takes in its longest silence, in seconds; OVMF's is 4. An idle guest takes 1 %."""
 HELD_UP_S = 30.0
-"""For how long at most the silence of a guest that has spoken is laid to the host."""
+"""For how long at most the silence of a guest that has spoken is laid to the host; OVMF is silent first."""
 LOOK_AGAIN_S = 1.0
 
 

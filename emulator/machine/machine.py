@@ -210,7 +210,7 @@ class Machine:
 
     def pause(self, deadline: Deadline) -> None:
         """Stop the guest's CPUs; errors are those of `query`."""
-        self.query("stop", deadline=deadline)
+        self._cycle_for("stop").pause(deadline)
 
     def resume(self, deadline: Deadline) -> None:
         """Let the guest's CPUs run; errors are those of `query`."""
@@ -420,6 +420,7 @@ def open_machine(
     start: bool = True,
     ram: RamFile | None = None,
     origin: Origin | None = None,
+    asked: MachineSpec | None = None,
 ) -> AbstractContextManager[Machine]:
     """Open a machine for the time of the `with`; afterwards only `run_dir` is left of it.
 
@@ -436,8 +437,10 @@ def open_machine(
         start: whether to power it on; otherwise `power_on` does.
         ram: a file for the guest's RAM, so that its state can be saved without copying RAM.
         origin: a snapshot from which the first power cycle starts.
+        asked: the machine as its user asked for it, if `spec` has ttylab's overlays of its disks.
 
     Raises:
+        SpecError: a file of the machine is none that a guest may have (`require_own_files`).
         MissingPrerequisite: QEMU, its firmware or setpriv is not installed.
         LaunchError: QEMU did not start.
         SnapshotError: `origin` can't be read, or comes with a `transcript`.
@@ -453,6 +456,7 @@ def open_machine(
         transcript=transcript,
         ram=ram,
         origin=origin,
+        asked=asked or (spec if origin is None else origin.spec),
     )
     return _open(spec, opening, start=start)
 

@@ -55,11 +55,13 @@ class Exit:
         reason: QEMU's word in its SHUTDOWN event ("guest-shutdown", "host-qmp-quit"), else
             "killed by signal 9" or "exit code 1".
         expected: whether ttylab asked for it or the guest switched itself off.
+        by_guest: whether the guest did.
     """
 
     code: int
     reason: str
     expected: bool
+    by_guest: bool = False
 
     @property
     def signal(self) -> int | None:
@@ -80,7 +82,8 @@ def judge_exit(code: int, *, shutdown: Mapping[str, object] | None, asked: bool)
     if shutdown is None or code != 0:
         return Exit(code=code, reason=f"exit code {code}", expected=asked and code == 0)
     by_guest = shutdown.get("guest") is True
-    return Exit(code=code, reason=str(shutdown.get("reason", "shutdown")), expected=asked or by_guest)
+    reason = str(shutdown.get("reason", "shutdown"))
+    return Exit(code=code, reason=reason, expected=asked or by_guest, by_guest=by_guest)
 
 
 class QemuProcess:

@@ -8,6 +8,7 @@ import typer
 
 from emulator.clock import Deadline
 from emulator.guest_text.printable import escape
+from harness.commands import say
 from harness.commands.console import ClientOptions, with_service_options
 from harness.scenario.exit_codes import EXIT_FAILED, EXIT_PASSED
 
@@ -58,5 +59,5 @@ def send(
     what = f"{request.act} {request.keys}".strip()
     said = "effect seen" if observed.seen else f"injected, but {observed.unseen}"
     evidence = f": {escape(observed.evidence.encode())}" if observed.evidence else ""
-    typer.echo(f"{what} to {vm.name}: {said}{evidence}")
+    say(f"{what} to {vm.name}: {said}{evidence}")
     raise typer.Exit(EXIT_PASSED if observed.seen else EXIT_FAILED)

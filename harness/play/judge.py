@@ -12,7 +12,7 @@ from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
 from emulator.guest_text.records import UserView
 from emulator.guest_text.sac import PROMPT
-from harness.play.alarms import alarm_of_finding, alarm_of_mark
+from harness.play.alarms import OF_THE_LAB, alarm_of_finding, alarm_of_mark, is_signal
 from harness.play.traces import REFUSAL, TRACES, Sign, Traces
 from harness.play.views import PlainView
 from harness.scenario.errors import Alarm
@@ -192,6 +192,10 @@ def _last_word(transcript: Transcript, bad: Sequence[Alarm]) -> Verdict:
             )
             for alarm in bad
         )
+        lab = next((alarm for alarm in bad if alarm.name in OF_THE_LAB), None)
+        if lab is not None:
+            message = f"all steps done, but the lab failed meanwhile: {lab.title}"
+            return Verdict(status=Status.BROKEN, reason=Reason.LAB, message=message, evidence=proof)
         message = f"all steps done, but the console shows: {bad[0].title}"
         return Verdict(status=Status.FAILED, reason=Reason.FINDING, message=message, evidence=proof)
     return Verdict(status=Status.PASSED)
@@ -355,10 +359,19 @@ class _Collector:
         if self._search(ended.compiled(), span[1], end.offset, view=ended.view) is None:
             return False
         self._cite(describe_step(step), span[0], span[1], end.at)
-        return (
-            step.shows is None
-            or self._search(step.shows.compiled(), *span, view=self.traces.view) is not None
-        )
+        records = end.detail.get("records")
+        if step.shows is None or not isinstance(records, list):
+            return (
+                step.shows is None
+                or self._search(step.shows.compiled(), *span, view=self.traces.view) is not None
+            )
+        return step.shows.compiled().search(self._without(records, *span)) is not None
+
+    def _without(self, records: Sequence[Sequence[int]], start: int, end: int) -> bytes:
+        """Return the raw bytes `[start, end)` without the records in there, as the driver tells them."""
+        starts = (start, *(record[1] for record in records))
+        ends = (*(record[0] for record in records), end)
+        return b"".join(self.transcript.read(first, last) for first, last in zip(starts, ends, strict=True))
 
     def _cite_sign(self, step: Step, sign: Sign, start: int, end: int) -> bool:
         span = self._search(sign.compiled(), start, end, view=sign.view)
@@ -395,9 +408,8 @@ class _Collector:
         return view
 
     def _signal(self, name: str, start: Mark, end: Mark) -> Mark | None:
-        kinds = {MarkKind.QMP, MarkKind.MACHINE}
         since = dropwhile(lambda mark: mark is not start, self._marks_until(end))
-        return next((mark for mark in since if mark.kind in kinds and mark.name == name), None)
+        return next((mark for mark in since if is_signal(mark, {name})), None)
 
     def _marks_until(self, end: Mark) -> Iterable[Mark]:
         # By their order, since the stamps of a kept transcript are rounded and may be equal.

@@ -17,6 +17,8 @@ from harness.scenario.stages import Stage
 from harness.scenario.steps import View
 
 _LINUX = LinuxProfile()
+_ANSWER = MARKER + rb":\d+:"
+"""A shell's answer to a challenge, or the end of a command: a shell is there, whatever its prompt."""
 _SUM = re.compile(rb"\$\(\((\d+) \* (\d+)\)\)")
 """What `LinuxGuest.prove_life` asks the shell to compute."""
 REFUSAL = re.compile(
@@ -78,14 +80,14 @@ TRACES: Mapping[GuestKind, Traces] = MappingProxyType(
         GuestKind.LINUX: Traces(
             stages={
                 Stage.KERNEL: (Sign(pattern=KERNEL, view=View.RAW),),
-                Stage.LOGIN: (Sign(pattern=_LINUX.login, view=View.USER),),
+                Stage.LOGIN: (Sign(pattern=_LINUX.login + rb"|" + _ANSWER, view=View.USER),),
                 Stage.SHELL: (
                     Sign(pattern=_LINUX.login, view=View.USER),
-                    Sign(pattern=_LINUX.prompt, view=View.USER),
+                    Sign(pattern=_LINUX.prompt + rb"|" + _ANSWER, view=View.USER),
                 ),
             },
             view=View.USER,
-            status=rb"\A" + MARKER + rb":%d:",
+            status=rb"\A(?:\r*\n)?" + MARKER + rb":%d:",
         ),
         GuestKind.SAC: Traces(
             stages={

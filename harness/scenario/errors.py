@@ -13,6 +13,7 @@
     │   ├── SacUnavailable         the guest is in a state that never leads to a SAC prompt
     │   └── CellFailed             a cell of a matrix failed; the verdict is in the text
     ├── CellBroken                 the lab failed to play a cell; the verdict is in the text
+    ├── HostTooSlow                a time was over that the host did not give to lab and guest: BROKEN
     ├── Unsupported                the target can't do what is asked: a verdict of SKIPPED
     ├── ServiceRefused             a cloud service said no; its code and message are in the text
     ├── ServiceUnreachable         a cloud service gave no usable answer
@@ -54,7 +55,15 @@ class GuestError(HarnessError, AssertionError):
 
 
 class ExpectTimeout(GuestError):
-    """Something expected did not appear before the deadline."""
+    """Something expected did not appear before the deadline.
+
+    Attributes:
+        answers: whether the guest still wrote something when the time was over.
+    """
+
+    def __init__(self, message: str, *, answers: bool = False) -> None:
+        super().__init__(message)
+        self.answers = answers
 
 
 class GuestDied(GuestError):
@@ -121,6 +130,10 @@ class CellFailed(GuestError):
 
 class CellBroken(HarnessError):
     """A cell of a matrix has the verdict BROKEN."""
+
+
+class HostTooSlow(HarnessError):
+    """A time was over, but others used the host meanwhile: nothing can be said of the guest."""
 
 
 class Unsupported(HarnessError):

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     DIED = "died"  # panic, lockup, rescue shell, …
     LEFT = "left"  # reset or off, unasked
     TIMEOUT = "timeout"  # expected text did not appear
+    TOO_SLOW = "too-slow"  # it did not appear, but the host was too busy to tell
     COMMAND = "command"  # a command's status or output is wrong
     UNAVAILABLE = "unavailable"  # the guest is in a state that never leads to a SAC prompt
     FINDING = "finding"  # all steps done, but the transcript shows a fault

@@ -21,6 +21,7 @@ PANIC = frozenset({"panic"})
 RESET = frozenset({"reset"})
 OFF = frozenset({"shutdown", "off"})
 NMI = frozenset({"nmi-unknown"})
+HALTED = frozenset({"system-halted"})
 
 
 def line(text: str, says: str) -> Shows:

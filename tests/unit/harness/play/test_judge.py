@@ -280,6 +280,14 @@ def test_mark_that_no_step_allows_fails_a_cell_whose_steps_are_done(word):
     assert verdict.evidence[-1].at == 2.5
 
 
+@pytest.mark.parametrize(("kind", "word"), [(MarkKind.MACHINE, "gone"), (MarkKind.LAB, "stopped")])
+def test_fault_of_the_lab_amid_steps_that_are_done_breaks_the_cell(kind, word):
+    told = story().begin().out(LOGIN).mark(kind, word).out(LOGIN).end()
+    verdict = told.verdict(Reach(stage=Stage.LOGIN))
+    assert (verdict.status, verdict.reason) == (Status.BROKEN, Reason.LAB)
+    assert word in verdict.message
+
+
 def test_marks_behind_the_last_step_are_how_a_machine_ends():
     told = story().begin().out(LOGIN).end().mark(MarkKind.QMP, "SHUTDOWN").mark(MarkKind.MACHINE, "off")
     assert told.verdict(Reach(stage=Stage.LOGIN)).status is Status.PASSED
@@ -294,6 +302,13 @@ def test_suppressed_findings_are_no_alarms():
         **{name: getattr(finding, name) for name in finding.__slots__} | {"suppressed": True}
     )
     assert judge(made, told.transcript, [quiet]).alarms == ()
+
+
+@pytest.mark.parametrize("code", [b"0x00000100", b"0x0000000b"])
+def test_init_that_ends_is_an_alarm_whatever_its_status(code):
+    panic = b"[    2.0] Kernel panic - not syncing: Attempted to kill init! exitcode=" + code + b"\r\n"
+    verdict = story().begin().out(LOGIN + panic).end().verdict(Reach(stage=Stage.LOGIN))
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.FINDING)
 
 
 def test_injections_tell_outcome_and_latency():

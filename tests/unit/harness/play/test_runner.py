@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from emulator.clock import Deadline
+from emulator.clock import Deadline, FairClock
 from emulator.console.marks import MarkKind
 from emulator.errors import ControlError
 from emulator.machine.control import Capability
@@ -323,6 +323,93 @@ def test_time_scale_stretches_every_wait():
     target, guest, _ = make_target()
     play(scenario(SHELL, Expect(effects=(PANICS,), within_s=10.0)), target, time_scale=3.0)
     assert 32 < guest.transcript.now() < 36
+
+
+@pytest.fixture
+def make_busy():
+    """Make a target, its guest, and the clock of a host that withholds a share of the time."""
+
+    def make(share):
+        target, guest, _ = make_target()
+        time = guest.transcript.clock
+        return target, guest, FairClock(time, withheld=lambda: share * time.monotonic())
+
+    return make
+
+
+def play_fair(target, clock):
+    made = scenario(SHELL, Expect(effects=(LATE,), within_s=5.0))
+    Player(scenario=made, target=target, open_guest=LinuxGuest, clock=clock).play()
+    return verdict_on(made, target.channel.transcript)
+
+
+def chatter(guest, *, seconds=200):
+    for moment in range(seconds):
+        guest.transcript.later(2.5 + moment, lambda: guest.say(b"still at it\r\n"))
+
+
+LATE = Shows(pattern="late at last[.]", says="it answers")
+
+
+def test_guest_on_a_busy_host_has_longer_for_its_answer(make_busy):
+    target, guest, clock = make_busy(0.75)
+    guest.transcript.later(16.0, lambda: guest.say(b"late at last."))
+    assert play_fair(target, clock).status is Status.PASSED
+
+
+def test_guest_that_still_answers_on_a_busy_host_is_not_blamed(make_busy):
+    target, guest, clock = make_busy(0.75)
+    chatter(guest)
+    verdict = play_fair(target, clock)
+    assert (verdict.status, verdict.reason) == (Status.BROKEN, Reason.TOO_SLOW)
+    assert "the host gave lab and guest 25% of the time" in verdict.message
+    assert "the time was over while the guest still answers" in verdict.message
+    assert 20 < guest.transcript.now() < 34  # and it is heard out
+
+
+def test_silent_guest_that_had_its_time_on_a_busy_host_has_failed(make_busy):
+    target, _, clock = make_busy(0.75)
+    verdict = play_fair(target, clock)
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.TIMEOUT)
+    assert "which did not come in 5.0 s" in verdict.message
+
+
+def test_nothing_is_known_of_a_guest_that_got_no_time_at_all(make_busy):
+    target, _, clock = make_busy(0.99)
+    verdict = play_fair(target, clock)
+    assert (verdict.status, verdict.reason) == (Status.BROKEN, Reason.TOO_SLOW)
+
+
+def test_guest_that_still_answers_on_a_free_host_has_failed_and_that_is_said(make_busy):
+    target, guest, clock = make_busy(0.0)
+    chatter(guest)
+    verdict = play_fair(target, clock)
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.TIMEOUT)
+    assert "the time was over while the guest still answers" in verdict.message
+
+
+def test_what_a_guest_showed_on_a_busy_host_still_counts(make_busy):
+    target, guest, clock = make_busy(0.99)
+    guest.transcript.later(3.0, lambda: guest.say(PANIC))
+    verdict = play_fair(target, clock)
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.DIED)
+
+
+def test_qemu_that_ends_by_a_signal_is_not_the_shutdown_that_was_awaited():
+    target, guest, _ = make_target()
+    ended = {"guest": False, "reason": "host-signal"}
+    guest.transcript.later(3.0, lambda: guest.transcript.mark(MarkKind.QMP, "SHUTDOWN", ended))
+    off = Signals(name="SHUTDOWN", says="the machine shuts down")
+    verdict = play(scenario(SHELL, Expect(effects=(off,), allows=frozenset({"shutdown"}))), target)
+    assert (verdict.status, verdict.reason) == (Status.BROKEN, Reason.LAB)
+    assert "host-signal" in verdict.message
+
+
+def test_qemu_found_stopped_just_after_the_deadline_is_the_labs_fault():
+    target, guest, _ = make_target()
+    guest.transcript.later(7.3, lambda: guest.transcript.mark(MarkKind.LAB, "stopped", {"reason": "T"}))
+    verdict = play(scenario(SHELL, Expect(effects=(HELPS,), within_s=5.0)), target)
+    assert (verdict.status, verdict.reason) == (Status.BROKEN, Reason.LAB)
 
 
 def test_guest_that_dies_fails_with_the_place_of_its_death():
