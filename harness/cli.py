@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from emulator.errors import EmulatorError, SpecError, StateError
+from emulator.guest_text.printable import visible
 from harness.scenario.errors import GuestError, HarnessError, ServiceRefused
 from harness.scenario.exit_codes import (
     EXIT_BROKEN,
@@ -76,6 +77,7 @@ COMMANDS: dict[str, str] = {
 """Every command with its line in the overview; `load_command` says where it is."""
 RAW = frozenset({"test"})
 """Commands that pass every argument, `--` too, on to another program."""
+_KEPT = "\n\t"
 FORMER_NAMES = {"states": "snapshots"}
 """Names that commands once had and still answer to."""
 
@@ -269,7 +271,7 @@ def _say_misuse(error: typer.TyperException) -> None:
 
 def _say(text: str) -> None:
     with suppress(OSError):  # nobody listens, or the window was closed
-        sys.stderr.write(f"ttylab: {text}\n")
+        sys.stderr.write(f"ttylab: {visible(text, keep=_KEPT)}\n")
 
 
 if __name__ == "__main__":

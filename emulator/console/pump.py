@@ -111,7 +111,7 @@ class FarEnd:
     def _answer(self, number: int) -> None:
         with self._drained:
             if self._discarding:
-                self.queue.drop("the far end has ended")
+                self.queue.drop("the far end has ended or was reset")
                 self._wire.discard_unread()
                 self._discarding = False
             self._answered = number
@@ -246,9 +246,9 @@ class Console:
         self._drain(deadline, discard=False)
 
     def detach_far_end(self, deadline: Deadline) -> None:
-        """Drain after the far end has ended, and discard typed bytes that it did not read.
+        """Drain after the far end's end, or before its reset, and discard typed bytes that it did not read.
 
-        Otherwise the next QEMU on this console would read them in its first milliseconds.
+        Otherwise the next guest would read them in its first milliseconds, and GRUB stay in its menu.
 
         Raises:
             DeadlineExceeded: somebody else still writes.

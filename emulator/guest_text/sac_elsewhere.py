@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from emulator.guest_text.escapes import seen
 from emulator.guest_text.linux import KERNEL
 
 NOTHING_BOOTS = "nothing boots"
@@ -62,9 +63,7 @@ NO_BOOT_ALARMS = ("no-boot-device", "uefi-shell")
 """Alarms that the firmware found nothing to start."""
 CMD_UNAVAILABLE = rb"EVENT: The CMD command is unavailable\.\r\n"
 
-_FIRMWARE = re.compile(
-    rb"\x1b\[[0-?]*[ -/]*[@-~]|BdsDxe: [^\r\n]*|SeaBIOS [^\r\n]*|Booting from [^\r\n]*|[\s\x00]"
-)
+_FIRMWARE = re.compile(rb"BdsDxe: [^\r\n]*|SeaBIOS [^\r\n]*|Booting from [^\r\n]*|\s")
 _STARTED = re.compile(rb'BdsDxe: starting (Boot[0-9A-F]{4} "[^"\r\n]{0,80}")')
 
 
@@ -80,7 +79,7 @@ def find_elsewhere(data: bytes) -> Elsewhere | None:
 
 def describe_silence(data: bytes) -> str | None:
     """Return what is known of a guest that wrote only its firmware's text; None if it wrote more."""
-    if _FIRMWARE.sub(b"", data):
+    if _FIRMWARE.sub(b"", seen(data)):
         return None
     started = _STARTED.findall(data)
     rest = "EMS is off, Windows hangs, or needs longer; or it is no Windows, and its console is elsewhere"

@@ -141,12 +141,18 @@ class PowerCycle:
         self._pauses = False
         self._why = "somebody asked it to"
         self._started = False
+        self._began_cpu_s = 0.0  # what QEMU had used when its firmware began
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def pid(self) -> int | None:
         """QEMU's process id, None before its spawn and after its end."""
         return None if self.process is None or self.state is MachineState.OFF else self.process.pid
+
+    @property
+    def spun_s(self) -> float:
+        """CPU that QEMU has used since its firmware began, in seconds; 0 or less after its end."""
+        return self._cpu_s() - self._began_cpu_s
 
     # -- beginning -----------------------------------------------------------------------------
 
@@ -349,6 +355,7 @@ class PowerCycle:
         self._tasks.append(asyncio.create_task(self._report_lost_link()))
         self._started = True
         name, more = self.launch.begins
+        self._began_cpu_s = self._cpu_s()
         facts = {"pid": self._pid(), "argv_sha256": self.launch.sha256}
         self._transcript.mark(MarkKind.MACHINE, name, facts | dict(more))
 
@@ -416,7 +423,9 @@ class PowerCycle:
         self._catch_up()  # QMP is faster than the console: what the guest wrote earlier comes first
         asked = {"asked": True} if name == "SHUTDOWN" and self._asked else {}
         self._transcript.mark(MarkKind.QMP, name, {**data, **asked})
-        if name == "SHUTDOWN":
+        if name == "RESET":
+            self._began_cpu_s = self._cpu_s()
+        elif name == "SHUTDOWN":
             self._shutdown = data
         elif name in {"WATCHDOG", "GUEST_PANICKED"} and data.get("action") == "pause":
             self._pauses = True
@@ -438,6 +447,10 @@ class PowerCycle:
         self._transcript.mark(MarkKind.MACHINE, "off" if how.expected else "gone", detail)
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _cpu_s(self) -> float:
+        stat = read_stat(self._pid())
+        return 0.0 if stat is None else stat.cpu_s
 
     def _pid(self) -> int:
         return 0 if self.process is None else self.process.pid

@@ -286,10 +286,12 @@ class ProcessStat:
     Attributes:
         state: the kernel's letter: R, S, D, T, Z ...
         start_ticks: when it started, in clock ticks since the host's boot.
+        cpu_s: CPU that it has used, in seconds.
     """
 
     state: str
     start_ticks: int
+    cpu_s: float = 0.0
 
     @property
     def alive(self) -> bool:
@@ -323,12 +325,13 @@ class Identity:
 
 
 def parse_stat(text: bytes) -> ProcessStat:
-    """Read a line of /proc/PID/stat: proc(5), fields 3 and 22.
+    """Read a line of /proc/PID/stat: proc(5), fields 3, 14, 15 and 22.
 
     The name in field 2 may hold blanks and parentheses, so the last ')' ends it.
     """
     fields = text[text.rindex(b")") + 1 :].split()
-    return ProcessStat(state=fields[0].decode("ascii"), start_ticks=int(fields[19]))
+    cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return ProcessStat(state=fields[0].decode("ascii"), start_ticks=int(fields[19]), cpu_s=cpu_s)
 
 
 def read_stat(pid: int) -> ProcessStat | None:

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.clock import utc_now
+from emulator.console.port_address import with_lines
 from emulator.errors import LabError, SpecError
+from harness.commands import say
+from harness.commands.port_options import Dtr, Rts
 
 if TYPE_CHECKING:
     from harness.recording.record import RecordOptions
@@ -47,6 +50,8 @@ def record_console(
     ] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Type nothing.")] = False,
     baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
+    dtr: Dtr = None,
+    rts: Rts = None,
     append: Annotated[str, typer.Option(help="For the image: kernel parameters; for sac: knobs.")] = "",
     hide: Annotated[
         list[str] | None, typer.Option(metavar="WORD", help="Hide this word too; may be repeated.")
@@ -55,6 +60,7 @@ def record_console(
     """Record a console, and make a copy of the recording without names, passwords and addresses."""
     from harness.recording.record import RAW, RecordOptions, private_files  # noqa: PLC0415
 
+    port = with_lines(port, dtr=dtr, rts=rts)
     if sum((bool(image), bool(port), bool(attach), sanitise is not None)) != 1:
         raise SpecError("what to record: give one of IMAGE, --port URL, --attach NAME, or --sanitise DIR")
     if hide is not None and not all(word.strip() for word in hide):
@@ -67,9 +73,7 @@ def record_console(
             options = RecordOptions(stay_s=stay, writable=not read_only)
             source = {"image": image, "port": port, "name": attach, "append": append}
             fault = _record(directory / RAW, options, **source, baudrate=baudrate)
-            typer.echo(
-                f"ttylab: raw recording in {directory / RAW}: for you alone, not to be shared", err=True
-            )
+            say(f"ttylab: raw recording in {directory / RAW}: for you alone, not to be shared", err=True)
         _make_copy(directory, tuple(hide or ()))
     if fault is not None:
         raise fault
@@ -105,13 +109,13 @@ def _make_copy(directory: Path, words: tuple[str, ...]) -> None:
     from harness.recording.record import sanitise_directory  # noqa: PLC0415
 
     place, made = sanitise_directory(directory, words=words)
-    typer.echo(
+    say(
         f"ttylab: sanitised copy in {place}: this one may be sent to others, once you have checked it",
         err=True,
     )
-    typer.echo(f"ttylab: replaced: {_counted(made)}", err=True)
+    say(f"ttylab: replaced: {_counted(made)}", err=True)
     if made.in_place:
-        typer.echo(
+        say(
             f"ttylab: {made.in_place} of these are ordinary words or very short: they are hidden where they"
             " are used as names, and may remain elsewhere; --hide WORD hides one everywhere",
             err=True,

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from emulator.errors import SpecError
+from emulator.guest_text.boots import BootFinder
 from emulator.guest_text.printable import escape
 
 if TYPE_CHECKING:
     from harness.signatures.model import Finding
 
 CHUNK = 1 << 20  # bytes
+LONGEST_LINE = 4 << 20  # bytes that are kept of a line that never ends
 
 
 def scan(
@@ -58,9 +60,19 @@ def scan_file(file: Path) -> tuple[Finding, ...]:
 def _scan_stream(stream: BinaryIO) -> tuple[Finding, ...]:
     from harness.signatures.scanner import Scanner  # noqa: PLC0415 - the rules are slow to load
 
-    scanner = Scanner()
+    scanner, boots = Scanner(), BootFinder()
+    offset, rest = 0, b""
     while chunk := stream.read(CHUNK):
-        scanner.feed(chunk)
+        data = rest + chunk
+        lines = data[: data.rfind(b"\n") + 1 or max(0, len(data) - LONGEST_LINE)]
+        fed = 0
+        for start in boots.find(lines):
+            scanner.feed(lines[fed:start])
+            scanner.cut(offset + start)
+            fed = start
+        scanner.feed(lines[fed:])
+        offset, rest = offset + len(lines), data[len(lines) :]
+    scanner.feed(rest)
     return scanner.finish()
 
 

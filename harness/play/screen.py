@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,21 +12,14 @@ import pyte
 
 from emulator.clock import Deadline
 from emulator.errors import ConsoleClosed
+from emulator.guest_text.escapes import TokenReader
 from harness.play.session import Moment, Session
+from harness.play.views import for_pyte
 from harness.scenario.steps import View
 
 COLUMNS, ROWS = 80, 24
 _PIECE = 65536
-_LONGEST_SEQUENCE = 4096
-_TOKEN = re.compile(
-    rb"(?P<string>\x1b[P_^X].*?(?:\x1b\\|\x07))"  # DCS and similar; pyte 0.8.2 would show their content
-    rb"|\x1b\[(?P<csi>[0-?]*)[ -/]*(?P<final>[@-~])"
-    rb"|\x1b[^\[P_^X]"
-    rb"|[^\x1b]+",
-    re.DOTALL,
-)
-_SUBPARAMETER = re.compile(rb":[0-9:]*")
-"""`4:3` is a curly underline; pyte 0.8.2 would show `3m` (docs/facts/parts.md 7)."""
+_C1 = re.compile("[\x80-\x9f]")  # controls to pyte, but not to the grammar
 
 ScreenPattern: TypeAlias = "str | re.Pattern[str] | Callable[[Screen], bool]"
 
@@ -54,9 +48,10 @@ class Screen:
     ) -> None:
         self.session = session
         self.position = session.position if start is None else start
-        self._held = b""
+        self._tokens = TokenReader()
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._screen: Any = pyte.Screen(columns, rows)
-        self._stream: Any = pyte.ByteStream(self._screen)
+        self._stream: Any = pyte.Stream(self._screen)
 
     # -- what is shown -------------------------------------------------------------------------
 
@@ -137,26 +132,19 @@ class Screen:
     # -- inside --------------------------------------------------------------------------------
 
     def _show(self, data: bytes) -> None:
-        data, position = self._held + data, 0
-        while position < len(data):
-            token = _TOKEN.match(data, position)
-            if token is None:  # an unfinished sequence, or none at all
-                if len(data) - position < _LONGEST_SEQUENCE:
-                    break
-                position += 1
+        for token in self._tokens.feed(data):
+            if token["text"] is None:
+                self._feed(self._decode(b"", final=True) + for_pyte(token))  # it cuts a character off
                 continue
-            position = token.end()
-            self._feed(token)
-        self._held = data[position:]
+            text = _C1.sub("", self._decode(token["text"]))
+            for part in (
+                (text,) if text.isascii() else text
+            ):  # pyte drops what follows a character without width
+                self._feed(part)
 
-    def _feed(self, token: re.Match[bytes]) -> None:
-        if token["string"] is not None:
-            return
-        data = token[0]
-        if token["final"] == b"m" and b":" in token["csi"]:
-            data = b"\x1b[" + _SUBPARAMETER.sub(b"", token["csi"]) + b"m"
+    def _feed(self, text: str) -> None:
         try:
-            self._stream.feed(data)
+            self._stream.feed(text)
         except Exception:  # noqa: BLE001  # pyte trips over some garbage, but has reset its parser by then
             return
 

@@ -15,8 +15,9 @@ from emulator.console.channel import Channel
 from emulator.console.marks import Mark
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, LabError, MachineGone, StateError
+from emulator.guest_text.escapes import SEQUENCE
 from emulator.guest_text.printable import escape
-from emulator.guest_text.records import UserView, held_tail
+from emulator.guest_text.records import RECORD_LIKE, UserView, held_tail
 from harness.play.alarms import GONE, OF_THE_LAB, OFF, RESET, SHUTDOWN, Listener, is_signal
 from harness.play.views import PlainView
 from harness.scenario.errors import Alarm, ExpectTimeout, GuestDied, GuestLeft
@@ -43,7 +44,7 @@ ECHO_S = 5.0
 ANSWERS_S = 2.0
 """Seconds for which a guest that has written something counts as still answering."""
 
-_BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|\x1b\[[0-9;?]*[A-Za-z])*"
+_BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|" + SEQUENCE + rb")*"
 """What a line editor may put between two echoed bytes where the line wraps (readline: space and CR)."""
 _SOME_ECHO = rb"[^\r\n]{0,40}?"
 """How a guest may echo what is not plain ASCII."""
@@ -209,12 +210,14 @@ class Session:
             self.check()
             self.channel.write(data, deadline)
             return
+        # What looks like a kernel record is no user text when it is echoed.
+        view = View.RAW if RECORD_LIKE.search(data) else View.USER
         for run in _runs(data):
             self.channel.write(run, deadline)
             pattern = _echo_of(run)
             if pattern is not None:
                 soon, awaited = deadline.sooner(ECHO_S), f"the echo of {run!r}"
-                self._expect([re.compile(pattern)], soon, view=View.USER, awaited=awaited)
+                self._expect([re.compile(pattern)], soon, view=view, awaited=awaited)
 
     def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
         """Type `line` and Enter; raises as `send`."""

@@ -15,23 +15,14 @@ from typing import Any
 
 import pyte
 
-from harness.play.views import COLUMNS
+from emulator.guest_text.escapes import ROW_MOVES, TOKEN
+from harness.play.views import COLUMNS, for_pyte
 
 ROWS = 25
 """One more than SAC has: a screen of 24 rows fits, and Microsoft's own documents say 80x25."""
 NOWHERE = -1
 """The offset of a character that no byte wrote."""
 
-_TOKEN = re.compile(
-    rb"\x1b\[[0-?]*[ -/]*(?P<final>[@-~])"
-    rb"|\x1b[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?"
-    rb"|\x1b[ -/]*[0-~]"
-    rb"|(?P<text>[^\x1b]+)"
-    rb"|\x1b",
-    re.DOTALL,
-)
-_ROW_MOVES = frozenset(b"HfABEFd")
-"""Final bytes of sequences after which text goes on in another row."""
 _RUNS = re.compile(rb"[\x20-\x7e\x80-\xff]+|[\x00-\x1f\x7f]")
 
 
@@ -102,9 +93,9 @@ def tight_view(data: bytes) -> TextView:
 
 def _stream_view(data: bytes, *, keeps: bytes, breaks: bool) -> TextView:
     writer = _Writer()
-    for token in _TOKEN.finditer(data):
+    for token in TOKEN.finditer(data):
         if token["text"] is None:
-            if breaks and token["final"] is not None and token["final"][0] in _ROW_MOVES:
+            if breaks and token["final"] is not None and token["final"][0] in ROW_MOVES:
                 writer.add_line_end()
             continue
         for run in _RUNS.finditer(token["text"]):
@@ -118,7 +109,7 @@ class CellScreen:
 
     def __init__(self) -> None:
         self._screen: Any = pyte.Screen(COLUMNS, ROWS)
-        self._stream: Any = pyte.ByteStream(self._screen)
+        self._stream: Any = pyte.Stream(self._screen)
         self._plain: Any = self._screen.cursor.attrs
         self._dirty: set[int] = set()
 
@@ -129,12 +120,12 @@ class CellScreen:
             data: whole sequences and characters.
             start: offset of its first byte.
         """
-        for token in _TOKEN.finditer(data):
+        for token in TOKEN.finditer(data):
             if token["text"] is not None:
                 yield from self._show_text(token["text"], start + token.start())
-            elif token["final"] != b"m":
+            elif token["final"] != b"m" and (known := for_pyte(token)):
                 yield from self.look()
-                self._feed(token[0])
+                self._feed(known)
 
     def look(self) -> Iterator[TextView]:
         """Give what was written since the last look, with the rows around it: row by row, and joined."""
@@ -159,7 +150,7 @@ class CellScreen:
         for run in _RUNS.finditer(text):
             if run[0][0] < 0x20 or run[0][0] == 0x7F:
                 yield from self.look()
-                self._feed(run[0])
+                self._feed(run[0].decode("ascii"))
             else:
                 self._draw(run[0].decode("utf-8", "surrogateescape"), start + run.start())
 
@@ -178,7 +169,7 @@ class CellScreen:
         except Exception:  # noqa: BLE001  # pyte trips over some garbage
             return
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: str) -> None:
         try:
             self._stream.feed(data)
         except Exception:  # noqa: BLE001  # as above; it has reset its parser by then
@@ -195,7 +186,7 @@ class CellScreen:
 def align_cuts(data: bytes, offsets: Sequence[int]) -> list[int]:
     """Return the ascending `offsets`, each moved forward to where it cuts no sequence and no character."""
     cuts: list[int] = []
-    tokens = _TOKEN.finditer(data)
+    tokens = TOKEN.finditer(data)
     token = next(tokens, None)
     for offset in offsets:
         while token is not None and token.end() <= offset:

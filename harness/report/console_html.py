@@ -6,19 +6,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape as quote
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from emulator.console.marks import Mark, MarkKind, Typed
 from emulator.console.transcript import Transcript
+from emulator.guest_text.escapes import TOKEN
 from emulator.guest_text.printable import escape, visible
 
-_TOKEN = re.compile(
-    rb"(?P<sgr>\x1b\[[0-9;:]{0,64}m)"
-    rb"|(?P<control>\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b\][^\x07\x1b\n]{0,256}(?:\x07|\x1b\\)|\x1b.?"
-    rb"|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f])"
-    rb"|(?P<text>[^\x00-\x08\x0b-\x1f\x7f\n]+)",
-    re.DOTALL,
-)
+_SGR = re.compile(rb"\x1b\[[0-9;:]{0,64}m")
+_RUNS = re.compile(rb"[\x08\x0b-\x0d]|[^\x08\x0b-\x0d]+")
+_MOVES = frozenset({b"\x08", b"\x0b", b"\x0c", b"\r"})
 _NAMES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 
 
@@ -129,14 +126,23 @@ def render_lines(data: bytes, *, start: int = 0) -> Iterator[ConsoleRow]:
 def _render_line(raw: bytes, style: Style) -> tuple[str, Style]:
     text = raw.removesuffix(b"\n").rstrip(b"\r")
     parts: list[str] = []
-    for match in _TOKEN.finditer(text):
-        if match.lastgroup == "sgr":
-            style = apply_sgr(style, match[0])
-        elif match.lastgroup == "control":
-            parts.append(f'<i class="ctl">{quote(escape(match[0]))}</i>')
+    for kind, piece in _pieces(text):
+        if kind == "sgr":
+            style = apply_sgr(style, piece)
+        elif kind == "control":
+            parts.append(f'<i class="ctl">{quote(escape(piece))}</i>')
         else:
-            parts.append(_styled(match[0], style.classes))
+            parts.append(_styled(piece, style.classes))
     return "".join(parts), style
+
+
+def _pieces(line: bytes) -> Iterator[tuple[Literal["sgr", "control", "text"], bytes]]:
+    for token in TOKEN.finditer(line):
+        if token["text"] is None:
+            yield "sgr" if _SGR.fullmatch(token[0]) else "control", token[0]
+            continue
+        for run in _RUNS.finditer(token["text"]):
+            yield "control" if run[0] in _MOVES else "text", run[0]
 
 
 def _styled(text: bytes, classes: str) -> str:
@@ -147,13 +153,13 @@ def _styled(text: bytes, classes: str) -> str:
 def tame(data: bytes) -> str:
     """Return `data` as text with its lines and colours, other controls made visible; for attachments."""
     lines = (line.removesuffix(b"\r") for line in data.split(b"\n"))
-    return "\n".join("".join(map(_tamed, _TOKEN.finditer(line))) for line in lines)
+    return "\n".join("".join(_tamed(kind, piece) for kind, piece in _pieces(line)) for line in lines)
 
 
-def _tamed(match: re.Match[bytes]) -> str:
-    if match.lastgroup == "sgr":
-        return "\x1b" + escape(match[0][1:])
-    return "\t".join(escape(part) for part in match[0].split(b"\t"))
+def _tamed(kind: str, piece: bytes) -> str:
+    if kind == "sgr":
+        return "\x1b" + escape(piece[1:])
+    return "\t".join(escape(part) for part in piece.split(b"\t"))
 
 
 def plain(data: bytes) -> str:
@@ -280,7 +286,7 @@ def _within(notes: Iterable[_Note], start: int, end: int) -> Iterator[_Note]:
 
 
 def _typed_row(typed: Typed) -> str:
-    return _note_row("typed", typed.at, quote(escape(typed.data)))
+    return _note_row("typed", typed.at, quote(escape(typed.shown)))
 
 
 def _mark_row(mark: Mark) -> str:

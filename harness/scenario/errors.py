@@ -6,6 +6,7 @@
     │   ├── GuestDied              the guest showed that it cannot continue
     │   ├── GuestLeft              the guest reset or switched off unasked
     │   ├── NoEffect               a stimulus was injected and changed nothing
+    │   │   └── Refused            the guest said that it won't
     │   ├── UnwantedEffect         a stimulus changed something although it must not
     │   ├── CommandFailed          a command in the guest ended with an unexpected status
     │   ├── WrongOutput            the guest's output is wrong
@@ -83,6 +84,10 @@ class GuestLeft(GuestDied):
 
 class NoEffect(GuestError):
     """A stimulus was injected, and the guest did not react."""
+
+
+class Refused(NoEffect):
+    """The guest refused a system request, in its own words."""
 
 
 class UnwantedEffect(GuestError):

@@ -22,7 +22,7 @@ class Reason(StrEnum):
     """Why a verdict is not PASSED; programs rely on these values."""
 
     NONE = "none"
-    NO_EFFECT = "no-effect"  # a stimulus changed nothing
+    NO_EFFECT = "no-effect"  # a stimulus changed nothing, or was refused
     UNWANTED_EFFECT = "unwanted-effect"  # a stimulus changed something although it must not
     DIED = "died"  # panic, lockup, rescue shell, …
     LEFT = "left"  # reset or off, unasked

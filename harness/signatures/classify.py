@@ -6,59 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from emulator.guest_text.linux import CALLER, LEVEL, LOGGED_STAMP
 from emulator.guest_text.printable import escape
+from harness.signatures.lines import Line, split_lines
 from harness.signatures.model import Finding
 from harness.signatures.rules import Form, Frame, Pattern, Rule, RuleSet
-
-LONGEST_LINE = 8192  # bytes; longer ones are cut, so that no guest can fill the scanner's memory
-
-# A cursor jump begins a new line just as a line feed does: GRUB and firmware draw like that.
-_BOUNDARY = re.compile(rb"\r*\n|\r+(?=[^\r\n])|\x1b\[[0-9;]*[HJf]|\x1bc")
-_ESCAPE = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-B]|[=>78])")
-# [   12.345678], the caller [ T12] or [ C0], and vendors' [1: comm: 12]
-_STAMP = re.compile(
-    rb"(?:" + LEVEL + rb")?" + LOGGED_STAMP + rb"((?:\s?" + CALLER + rb")?)"
-    rb"(?:\s*\[\d+:\s*[^\]\n]{1,24}:\s*\d+\])? ?"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One logical line.
-
-    Attributes:
-        start: first byte, as raw offset.
-        end: one past the last byte, without the line end.
-        shown: its bytes without escape sequences.
-        text: `shown` without the kernel's stamp and what precedes it.
-        context: who printed it (`T12`, `C0`); empty if the kernel does not say.
-    """
-
-    start: int
-    end: int
-    shown: bytes
-    text: bytes
-    context: bytes
-
-
-def split_lines(data: bytes, *, offset: int) -> Iterator[Line]:
-    """Yield the logical lines of `data`, whose first byte has the raw offset `offset`."""
-    position = 0
-    for boundary in _BOUNDARY.finditer(data):
-        yield parse_line(data[position : boundary.start()], offset=offset + position)
-        position = boundary.end()
-    if position < len(data):
-        yield parse_line(data[position:], offset=offset + position)
-
-
-def parse_line(raw: bytes, *, offset: int) -> Line:
-    """Return `raw`, which must contain no line end, as a line."""
-    shown = _ESCAPE.sub(b"", raw) if b"\x1b" in raw else raw
-    stamp = _STAMP.search(shown)
-    text, context = (shown, b"") if stamp is None else (shown[stamp.end() :], stamp[1].strip(b" []"))
-    return Line(start=offset, end=offset + len(raw), shown=shown, text=text, context=context)
-
 
 LONGEST_TRACE = 150  # lines
 
@@ -154,7 +105,7 @@ class Report:
         trigger: raw offset of the line that fired.
         data: from `start` to the latest possible end of the report.
         complete: whether no more bytes will come; before that, a title may lack its function.
-        follows: whether something else was found in this boot before.
+        causes: rules that have fired in this boot before.
     """
 
     rule: Rule
@@ -162,7 +113,7 @@ class Report:
     trigger: int
     data: bytes
     complete: bool
-    follows: bool
+    causes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +131,7 @@ def classify(report: Report, rules: RuleSet) -> Finding:
     text = b"\n".join(line.text for line in lines)
     form, match = _first_form(report.rule, text)
     name = _name(report, rules, text=text, form=form, match=match)
-    suppressed = (form is not None and form.consequence and report.follows) or _is_noise(
-        rules, name.title, text
-    )
+    is_consequence = form is not None and not form.consequence_of.isdisjoint(report.causes)
     fatal = report.rule.fatal if form is None or form.fatal is None else form.fatal
     return Finding(
         rule=report.rule.id,
@@ -191,7 +140,7 @@ def classify(report: Report, rules: RuleSet) -> Finding:
         alt_titles=name.alt,
         corrupted=bool(name.corrupted),
         corrupted_reason=name.corrupted,
-        suppressed=suppressed,
+        suppressed=is_consequence or _is_noise(rules, name.title, text),
         start=report.start,
         end=max(report.start, lines[-1].end if lines else report.start),
         fatal=fatal,
@@ -275,4 +224,5 @@ def plain_title(text: str) -> str:
 
 
 def _is_noise(rules: RuleSet, title: str, text: bytes) -> bool:
-    return bool(rules.suppress.search(title.encode("utf-8", "replace")) or rules.suppress.search(text[:4096]))
+    texts = (title.encode("utf-8", "replace"), text[:4096])
+    return any(one.match.search(said) for one in rules.suppress for said in texts)

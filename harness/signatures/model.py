@@ -52,6 +52,9 @@ class Kind(StrEnum):
     BOOTLOADER_PROMPT = "BOOTLOADER_PROMPT"
     BUGCHECK = "BUGCHECK"
     EMERGENCY_SHELL = "EMERGENCY_SHELL"
+    FIRMWARE = "FIRMWARE"
+    HALTED = "HALTED"
+    HYPERVISOR = "HYPERVISOR"
     INITRAMFS_SHELL = "INITRAMFS_SHELL"
     NMI_UNKNOWN = "NMI_UNKNOWN"
     OOM = "OOM"
@@ -90,9 +93,11 @@ class Finding:
 # Rules whose finding ends any wait that does not expect it: the guest can't continue, or is in no state to be
 # judged. They include prompts that someone may want (`grub>`): a scenario that works there must allow them.
 ALWAYS_ARMED = frozenset({
-    "bugcheck", "corrupted-list", "double-fault", "dracut-shell", "emergency-mode", "gpf", "grub-rescue",
-    "grub-shell", "hard-lockup", "hung-task", "init-frozen", "initramfs-shell", "internal-error", "kasan",
-    "kernel-bug", "maintenance-login", "no-boot-device", "null-deref", "oops", "paging-request", "panic",
-    "rcu-stall", "sac-crash-prompt", "soft-lockup", "stack-guard", "stack-overflow", "trap", "uefi-shell",
-    "unhandled-fault", "usercopy",
+    "bugcheck", "corrupted-list", "double-fault", "dracut-shell", "emergency-mode", "firmware-exception",
+    "gpf", "grub-rescue", "grub-shell", "grub-waits", "hard-lockup", "hung-task", "init-frozen",
+    "initramfs-emergency", "initramfs-shell", "internal-error", "ipxe-shell", "kasan", "kernel-bug",
+    "loader-error", "machine-check", "maintenance-login", "no-boot-device", "null-deref", "oops",
+    "paging-request", "panic", "rcu-stall", "sac-crash-prompt", "serror", "soft-lockup",
+    "stack-guard", "stack-overflow", "syslinux-prompt", "system-halted", "trap", "uboot-abort",
+    "uboot-shell", "uefi-shell", "unhandled-fault", "usercopy", "windows-boot-error", "xen-panic",
 })  # fmt: skip

@@ -23,7 +23,7 @@ _MACROS = {
     "{{FUNC}}": r"([a-zA-Z_][a-zA-Z0-9_.]*)\+0x[0-9a-f]+",
     "{{NAME}}": r"([a-zA-Z_][a-zA-Z0-9_.]*)",
     "{{ADDR}}": r"(?:0x)?[0-9a-f]{4,16}",
-    "{{TASK}}": r"[^\n]{1,40}?",
+    "{{SPLAT}}": r"^(?:\[ )?(?:WARNING|INFO|BUG): ",  # kernel/locking: brackets before 4.10
 }
 _ANCHOR = re.compile(rb"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[$^]")  # escaped or in a class, ^ and $ are no anchors
 
@@ -101,7 +101,10 @@ _NOTHING = _any_of(())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """How one variety of a rule's reports is recognised and named."""
+    """How one variety of a rule's reports is recognised and named.
+
+    It is suppressed after a finding of one of the rules `consequence_of` in its boot, for the `reason` given.
+    """
 
     match: _ByLine
     title: str
@@ -110,13 +113,18 @@ class Form:
     frame: str | None = None
     needs_trace: bool = True
     corrupted: str = ""
-    consequence: bool = False
+    consequence_of: frozenset[str] = frozenset()
+    reason: str = ""
     fatal: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule; a report that fits no form keeps the rule's own title."""
+    """One rule; a report that fits no form keeps the rule's own title.
+
+    With `kernel` it fires only on what is marked as the kernel's, by a stamp or a logger. With `after` it is
+    armed by a line of its boot, until one that `until` matches.
+    """
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     trigger: _One
@@ -126,7 +134,9 @@ class Rule:
     fatal: bool = False
     prompt: bool = False
     once: bool = False
+    kernel: bool = False
     after: _One | None = None
+    until: _One | None = None
     opens: _One | None = None
     absorbs: frozenset[str] = frozenset()
     continues: bool = False
@@ -156,13 +166,21 @@ class Rename:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """Known noise: findings whose title or text matches, and the reason why they say nothing of a boot."""
+
+    match: _One
+    reason: Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleFile:
     """One file of rules."""
 
     rule: tuple[Rule, ...] = ()
     frame: tuple[Frame, ...] = ()
     skip: tuple[str, ...] = ()
-    suppress: tuple[str, ...] = ()
+    suppress: tuple[Suppression, ...] = ()
     foreign: tuple[str, ...] = ()
     rename: tuple[Rename, ...] = ()
 
@@ -175,7 +193,7 @@ class RuleSet:
         rules: in the order of the files; the first whose trigger matches a line names it.
         frames: by id.
         skip: matches functions that no report is named after.
-        suppress: matches titles and report lines that are known noise.
+        suppress: what is known noise, and why.
         foreign: matches functions which show that a trace belongs to another report.
         renames: in the order of the files.
         screen: finds which of `screened` may match somewhere in a text.
@@ -185,7 +203,7 @@ class RuleSet:
     rules: tuple[Rule, ...]
     frames: Mapping[str, Frame]
     skip: Pattern
-    suppress: Pattern
+    suppress: tuple[Suppression, ...]
     foreign: Pattern
     renames: tuple[Rename, ...]
     screen: PatternSet
@@ -217,13 +235,15 @@ def load_rules(paths: Iterable[Path]) -> RuleSet:
     rules = tuple(rule for file in files for rule in file.rule)
     frames = {frame.id: frame for file in files for frame in file.frame}
     _check_names(rules, frames)
-    needed = [(rule.id, one) for rule in rules for one in (rule.trigger, rule.after) if one is not None]
+    needed = [
+        (rule.id, one) for rule in rules for one in (rule.trigger, rule.after, rule.until) if one is not None
+    ]
     screened = tuple((name, _loose(pattern.pattern)) for name, pattern in needed)
     return RuleSet(
         rules=rules,
         frames=frames,
         skip=_any_of([pattern for file in files for pattern in file.skip]),
-        suppress=_any_of([pattern for file in files for pattern in file.suppress]),
+        suppress=tuple(suppression for file in files for suppression in file.suppress),
         foreign=_any_of([pattern for file in files for pattern in file.foreign]),
         renames=tuple(rename for file in files for rename in file.rename),
         screen=_screen(pattern for _, pattern in screened),
@@ -240,9 +260,22 @@ def _check_names(rules: Sequence[Rule], frames: Mapping[str, Frame]) -> None:
         if unknown:
             raise SpecError(f"rule {rule.id!r} absorbs {', '.join(sorted(unknown))}, which no file has")
         for form in rule.form:
-            if form.frame is not None and form.frame not in frames:
-                known = ", ".join(sorted(frames))
-                raise SpecError(f"rule {rule.id!r}: no frame {form.frame!r}; there are: {known}")
+            _check_form(rule, form, ids, frames)
+
+
+def _check_form(rule: Rule, form: Form, ids: Sequence[str], frames: Mapping[str, Frame]) -> None:
+    if form.frame is not None and form.frame not in frames:
+        known = ", ".join(sorted(frames))
+        raise SpecError(f"rule {rule.id!r}: no frame {form.frame!r}; there are: {known}")
+    unknown = form.consequence_of.difference(ids)
+    if unknown:
+        raise SpecError(
+            f"rule {rule.id!r}: {form.title!r} follows {', '.join(sorted(unknown))}, which no file has"
+        )
+    if form.consequence_of and not form.reason:
+        raise SpecError(
+            f"rule {rule.id!r}: {form.title!r} is a consequence and needs a `reason` to suppress it"
+        )
 
 
 @lru_cache(maxsize=256)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from emulator.errors import StateError
-from harness.signatures.classify import LONGEST_LINE, Line, Report, classify, parse_line, split_lines
+from emulator.guest_text.escapes import seen
+from harness.signatures.classify import Report, classify
+from harness.signatures.lines import LONGEST_LINE, Line, decided, end_of_seen, split_lines
 from harness.signatures.model import Finding
 from harness.signatures.rules import Pattern, Rule, RuleSet, shipped_rules
 
 LONGEST_REPORT = 64 << 10  # bytes that are kept of a report
 LONGEST_OPENING = 1024  # bytes before a trigger in which its report may begin
 ABSORB_REACH = 4096  # bytes after a trigger in which the same fault may fire further rules
-MOST_FINDINGS = 500  # in one boot: a guest that warns for ever can't fill the memory
+# In one boot, and as many fatal ones: a guest that warns for ever can't fill the memory, nor hide its end.
+MOST_FINDINGS = 500
 OPENING_LINES = 12  # lines before a trigger in which its report may begin
 
 
@@ -25,7 +27,7 @@ class _Open:
     rule: Rule
     start: int
     trigger: int
-    follows: bool
+    causes: frozenset[str]  # rules that have fired in its boot before it
     context: bytes
     data: bytearray
     limit: int  # raw offset of its latest possible end
@@ -58,7 +60,7 @@ class _Open:
             trigger=self.trigger,
             data=bytes(self.data),
             complete=self.complete,
-            follows=self.follows,
+            causes=self.causes,
         )
         finding = classify(report, rules)
         if self.complete:
@@ -156,7 +158,8 @@ class Scanner:
         return new
 
     def _scan(self, data: bytes, *, complete: bool) -> list[_Open]:
-        hits = self._rules.screen_hits(data) if data else frozenset()
+        data = data if complete else decided(data)
+        hits = self._rules.screen_hits(seen(data) if _is_cut_up(data) else data) if data else frozenset()
         if not hits:
             return []
         rules = [rule for rule in self._rules.rules if rule.id in hits]
@@ -169,31 +172,26 @@ class Scanner:
 
     def _lines_with(self, hits: frozenset[str], data: bytes) -> Iterator[Line]:
         """Yield the logical lines of those physical lines that contain a hit."""
-        done = 0
-        for match in self._rules.hit_pattern(hits).finditer(data):
-            if match.start() < done:
-                continue
-            begin = max(done, data.rfind(b"\n", 0, match.start()) + 1)
-            done = data.find(b"\n", max(match.start(), match.end() - 1)) + 1 or len(data)
+        pattern = self._rules.hit_pattern(hits)
+        for begin, done in _seen_hits(pattern, data) if _is_cut_up(data) else _plain_hits(pattern, data):
             for piece in range(begin, done, LONGEST_LINE):
                 until = min(done, piece + LONGEST_LINE)
                 yield from split_lines(data[piece:until], offset=self._start + piece)
 
     def _fitting(self, line: Line, rules: list[Rule], *, complete: bool) -> list[Rule]:
         """Return the rules that fire on `line`: all prompts, else the first of the other rules."""
-        prompts = [rule for rule in rules if rule.prompt and rule.trigger.search(line.shown)]
-        fitting = [rule for rule in prompts if rule.after is None or rule.id in self._armed]
+        ready = [rule for rule in rules if rule.after is None or rule.id in self._armed]
+        fitting = [rule for rule in ready if rule.prompt and rule.trigger.search(line.shown)]
         if complete:
-            armed = [rule.id for rule in rules if rule.after is not None and rule.after.search(line.shown)]
-            self._armed.update(armed)
-            if not fitting:
-                fitting = self._first_plain(line, rules)
+            self._armed.update(rule.id for rule in rules if rule.after and rule.after.search(line.shown))
+            self._armed -= {rule.id for rule in rules if rule.until and rule.until.search(line.text)}
+            fitting = fitting or self._first_plain(line, ready)
         return fitting
 
     @staticmethod
     def _first_plain(line: Line, rules: list[Rule]) -> list[Rule]:
         for rule in rules:
-            if not rule.prompt and rule.trigger.search(line.text):
+            if not rule.prompt and (line.is_kernel or not rule.kernel) and rule.trigger.search(line.text):
                 return [] if rule.never.search(line.text) else [rule]
         return []
 
@@ -204,7 +202,7 @@ class Scanner:
         context = b"" if rule.prompt else line.context
         if (
             rule.id in self._known
-            or len(self._boot) >= MOST_FINDINGS
+            or len(self._boot) >= (2 * MOST_FINDINGS if rule.fatal else MOST_FINDINGS)
             or any(_absorbs(report, rule, at=line.start, context=context) for report in self._boot)
         ):
             return None
@@ -219,7 +217,7 @@ class Scanner:
             rule=rule,
             start=start,
             trigger=line.start,
-            follows=bool(self._boot),
+            causes=frozenset(earlier.rule.id for earlier in self._boot),
             context=context,
             limit=start + LONGEST_REPORT,
             data=bytearray(before[start - line.start :] if start < line.start else b""),
@@ -228,6 +226,32 @@ class Scanner:
             report.final, report.complete = _prompt(rule, line, data, offset=self._start), True
         self._boot.append(report)
         return report
+
+
+def _is_cut_up(data: bytes) -> bool:
+    """Tell whether sequences or padding may stand amid the words of `data`."""
+    return b"\x1b" in data or b"\0" in data
+
+
+def _plain_hits(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where physical lines with a hit begin and end; one that matches across lines takes them all."""
+    done = 0
+    for match in pattern.finditer(data):
+        if match.start() < done:
+            continue
+        begin = max(done, data.rfind(b"\n", 0, match.start()) + 1)
+        done = data.find(b"\n", max(match.start(), match.end() - 1)) + 1 or len(data)
+        yield begin, done
+
+
+def _seen_hits(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the same for lines of which only a part is seen."""
+    begin = 0
+    while begin < len(data):
+        done = data.find(b"\n", begin) + 1 or len(data)
+        if pattern.search(seen(data[begin:done])):
+            yield begin, done
+        begin = done
 
 
 def _absorbs(report: _Open, rule: Rule, *, at: int, context: bytes) -> bool:
@@ -248,9 +272,8 @@ def _opening(opens: Pattern, line: Line, before: bytes, *, after: int) -> int:
 def _prompt(rule: Rule, line: Line, data: bytes, *, offset: int) -> Finding:
     """Return the finding of a prompt; its span ends with the prompt, whatever is typed after it."""
     raw = data[line.start - offset : line.end - offset]
-    fires = bisect_left(
-        range(len(raw)), 1, key=lambda end: bool(rule.trigger.search(parse_line(raw[:end], offset=0).shown))
-    )
+    match = rule.trigger.search(line.shown)
+    fires = len(raw) if match is None else end_of_seen(raw, match.end())
     return Finding(
         rule=rule.id,
         kind=rule.kind,

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from emulator.clock import Clock, Deadline, utc_now
 from emulator.errors import LabError, MissingPrerequisite, SnapshotError
+from emulator.files import make_missing
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.pace import fair_clock
 from emulator.machine.power import Origin
@@ -226,7 +227,7 @@ def _choose_start(lab: MachineTools, wanted: WantedGuest, run_dir: Path) -> Star
     if lab.cold:
         return _boot(wanted, run_dir, why="--cold")
     if wanted.host_reads_disks:
-        run_dir.mkdir(parents=True, exist_ok=True)
+        make_missing(run_dir)
     spec, own = wanted.spec, run_dir if wanted.host_reads_disks else None
     try:
         snapshot = ensure_snapshot(lab, wanted)
@@ -240,7 +241,7 @@ def _boot(wanted: WantedGuest, run_dir: Path, *, why: str = "") -> Start:
     """Return the start of a machine that is booted, with a new disk if the host reads it."""
     if wanted.write_disk is None:
         return Start(spec=wanted.spec, why=why)
-    run_dir.mkdir(parents=True, exist_ok=True)
+    make_missing(run_dir)
     disk = (run_dir / OWN_DISK).absolute()
     disk.unlink(missing_ok=True)
     wanted.write_disk(disk)

@@ -323,7 +323,8 @@ class ServiceTerminal:
         observed = self._vm.command(session, command, deadline, keys=keys.decode("latin-1"))
         if observed.seen is None:
             return "injected"
-        return f"seen: {observed.evidence}" if observed.seen else "no effect seen"
+        said = "seen" if observed.seen else observed.unseen
+        return f"{said}: {observed.evidence}" if observed.evidence else said
 
     def _say(self, text: str) -> None:
         """Write a message from ttylab; guest and service can't put control characters into it."""

@@ -17,7 +17,7 @@ from typing import Literal
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.links import open_link, request_control
 from emulator.errors import ControlError
-from emulator.guest_text.printable import escape
+from emulator.guest_text.printable import escape, visible
 from harness.terminal.escape_menu import EscapeMenu, MenuAct, MenuRequest, SysRqKey, help_text
 
 LINK_S = 5.0
@@ -149,7 +149,7 @@ class Terminal:
             answer = request_control(self.links.control, request, Deadline.after(REQUEST_S, self.clock))
         except ControlError as error:
             answer = {"ok": False, "error": str(error)}
-        words = "injected" if answer.get("ok") else escape(str(answer.get("error")).encode())
+        words = "injected" if answer.get("ok") else visible(str(answer.get("error")))
         self.say(f"\r\n[ttylab: {what}: {words}]\r\n")
 
     def say(self, text: str) -> None:

@@ -285,6 +285,13 @@ def test_send_fails_when_no_effect_is_seen(lab):
     assert (ended.returncode, ended.stdout) == (EXIT_FAILED, b"nmi to linux1: injected, but no effect seen\n")
 
 
+def test_send_fails_when_the_guest_refuses_and_says_its_words(lab):
+    lab.guest("linux1").refusal = "sysrq: This sysrq operation is disabled."
+    ended = lab.run("send", "sysrq", "m", "linux1")
+    said = b"sysrq m to linux1: injected, but the guest refused: sysrq: This sysrq operation is disabled.\n"
+    assert (ended.returncode, ended.stdout) == (EXIT_FAILED, said)
+
+
 def test_send_changes_the_power_and_waits_for_it(lab):
     for act, state in (("stop", "stopped"), ("start", "running"), ("restart", "running")):
         ended = lab.run("send", act, "linux1")

@@ -1,8 +1,5 @@
-"""The corpus lies beside the checkout, not in it; CI demands it, a user's clone goes without."""
+"""The corpus lies beside the checkout, not in it; `.ci/run` demands it, a clone goes without."""
 
-import os
-from pathlib import Path
+from tests.support.corpus import IS_LEFT_OUT
 
-CORPUS = Path(os.environ.get("TTYLAB_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus")
-demanded = bool(os.environ.get("CI") or os.environ.get("TTYLAB_CORPUS"))
-collect_ignore = [] if demanded or CORPUS.is_dir() else ["test_signatures_corpus.py"]
+collect_ignore = ["test_signatures_corpus.py", "test_console_cases.py"] if IS_LEFT_OUT else []

@@ -5,7 +5,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.play.screen import Screen
+from harness.play.session import Session
 from harness.play.views import PlainView
+from tests.support.fake_guest import FakeGuest
 
 PIECES = st.lists(
     st.one_of(
@@ -81,3 +84,28 @@ def test_moves_along_the_row_become_blanks_and_backspaces():
 
 def test_an_echo_that_is_addressed_cell_by_cell_reads_as_the_word():
     assert view_of(b"\x1b[5;1HC:\\>\x1b[5;5Hd\x1b[5;6Hi\x1b[5;7Hr").read(0) == b"\r\nC:\\>dir"
+
+
+SHOWN = [b"login: ", b"[    1.0] x", b"\r\n", b"4:3m", b"\xc3\xa4", b"\xe2\x80\x8b", b"0;t"]
+HIDDEN = [
+    b"\x1b[4:3m", b"\x1b[!p", b"\x1b[?7h", b"\x1b[<u", b"\x1b[=c", b"\x1b[2$~", b"\x1b]104\x07",
+    b"\x1b]3008;start=" + b"x" * 3000 + b"\x1b\\", b"\x1bP1$r\x1b\\", b"\x1b_a\x07", b"\x1b^p\x1b\\",
+    b"\x1b]R", b"\x1b(B", b"\x1b%G", b"\x0e", b"\x0f", b"\x00", b"\x1b]0;t\x18", b"\x1b[3\x1a", b"\x1bXs\x07",
+]  # fmt: skip
+
+
+@given(
+    parts=st.lists(st.sampled_from(SHOWN + HIDDEN), max_size=12), size=st.integers(min_value=1, max_value=40)
+)
+def test_a_screen_shows_the_text_of_the_view(parts, size):
+    data = b"".join(parts)
+    guest = FakeGuest()
+    screen = Screen(Session(guest))
+    for start in range(0, len(data), size):
+        guest.say(data[start : start + size])
+        screen.update()
+    text = view_of(data).read(0).decode().replace("\0", "").replace("\u200b", "")
+    text = "".join(character for character in text if character not in "\x0e\x0f")
+    assert [line for line in screen.lines() if line] == [
+        line.rstrip() for line in text.split("\r\n") if line.rstrip()
+    ]

@@ -32,6 +32,9 @@ LINES = [
     b"(initramfs) ", b"grub rescue> ", b"\x1b[1;1H", b"\x1b[0m", b"\r", b"\n", b"!SAC>", b"[    1.00",
     b"Minimal BASH-like line editing is supported", b"grub> ", b"Give root password for maintenance\r\n",
     b"Your PC ran into a problem and needs to restart.\r\n",
+    b"\x1b]0;t\x07", b"\x1b]0;", b"\x1b]3008;start=1\x1b\\", b"\x1b[", b"\x1bP", b"\x07", b"\x00", b"\xff",
+    b"Welcome to GRUB!\r\n", b"Press any key to continue...", b"U-Boot 2024.04\r\n", b"=> ",
+    b"Starting kernel ...\r\n", b"You are in emergency mode. After logging in, type\r\n", b"data abort\r\n",
 ]  # fmt: skip
 
 

@@ -58,6 +58,35 @@ def test_scan_prints_a_line_for_people_with_span_and_remarks(log, capsys):
     assert capsys.readouterr().out == expected
 
 
+HANG = b"[  302.000001] INFO: task sh:12 blocked for more than 120 seconds.\r\n"
+HUNG = b"[  303.000001] Kernel panic - not syncing: hung_task: blocked tasks\r\n"
+BOOT = b"[    0.000000] Linux version 6.1.0\r\n"
+
+
+@pytest.mark.parametrize("chunk", [7, 1 << 20])
+def test_scan_tells_the_boots_of_a_log_apart(log, capsys, monkeypatch, chunk):
+    monkeypatch.setattr("harness.commands.scan.CHUNK", chunk)
+    path = log(BOOT + HANG + BOOT + HANG + HUNG + BOOT + HUNG)
+    assert main(["scan", "--json", path]) == 1
+    (printed,) = json.loads(capsys.readouterr().out)
+    found = [(one["title"], one["suppressed"]) for one in printed["findings"]]
+    hang, panic = "INFO: task hung in corrupted", "kernel panic: hung_task: blocked tasks"
+    assert found == [(hang, False), (hang, False), (panic, False), (panic, False)]
+
+
+def test_scan_ends_with_1_when_init_ends(log):
+    assert (
+        main(["scan", log(b"Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\n")]) == 1
+    )
+
+
+def test_scan_takes_a_line_that_never_ends_in_parts(log, capsys, monkeypatch):
+    monkeypatch.setattr("harness.commands.scan.CHUNK", 1000)
+    monkeypatch.setattr("harness.commands.scan.LONGEST_LINE", 3000)
+    assert main(["scan", log(b"x" * 50_000 + b"\n" + PANIC)]) == 1
+    assert "kernel panic" in capsys.readouterr().out
+
+
 def test_scan_reads_standard_input(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(PANIC)))
     assert main(["scan", "-"]) == 1

@@ -125,6 +125,14 @@ def test_channel_that_is_not_there_is_an_error():
     guest.prove_life(soon(guest))
 
 
+def test_only_the_password_of_a_login_is_noted_as_secret():
+    sac, guest = booted()
+    guest.reach(Stage.LOGIN, soon(guest))
+    guest.log_in(soon(guest), account := Account())
+    assert b"".join(one.data for one in sac.transcript.typed if one.secret) == account.password.encode()
+    assert account.password not in repr(account)
+
+
 def test_refused_account_is_an_error_and_sac_has_the_terminal_again():
     _, guest = booted()
     guest.reach(Stage.LOGIN, soon(guest))

@@ -16,7 +16,19 @@ from harness.play.traces import boot_offsets
 from harness.run.result import Circumstances, cell_result
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
-from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Shows, Signals, View
+from harness.scenario.steps import (
+    REACTION_S,
+    Alive,
+    Expect,
+    Inject,
+    Outcome,
+    Reach,
+    Run,
+    Send,
+    Shows,
+    Signals,
+    View,
+)
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq, Via
 from harness.scenario.verdict import Reason, Status
 from harness.signatures.scanner import scan_boots
@@ -149,6 +161,47 @@ def test_player_pushes_every_button(button):
     play(scenario(SHELL, Inject(stimulus=Press(button=button), effects=(RESTARTS,))), target)
     wanted = button.value.replace("-", "_")
     assert wanted in control.done
+
+
+def test_reset_that_leaves_the_guest_silent_has_no_effect():
+    target, guest, _ = make_target()
+    guest.boot = lambda: None
+    push = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=frozenset({"reset"}))
+    verdict = play(scenario(SHELL, push), target)
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.NO_EFFECT)
+    assert "reset had no effect: ttyS0: the guest shows nothing" in verdict.message
+    assert verdict.injections[0].outcome is Outcome.NO_EFFECT
+
+
+def test_slow_firmware_has_the_time_of_a_boot_to_show_itself():
+    target, guest, _ = make_target()
+    boot, slow = guest.boot, 3 * REACTION_S
+    guest.boot = lambda: guest.transcript.later(slow, boot)
+    push = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=frozenset({"reset"}))
+    verdict = play(scenario(SHELL, push), target)
+    assert verdict.status is Status.PASSED
+    assert verdict.injections[0].latency_s > slow
+
+
+REFUSED = b"[    4.200000] sysrq: This sysrq operation is disabled.\r\n"
+
+
+@pytest.mark.parametrize("expected", [HELPS, Signals(name="RESET", says="the machine restarts")])
+def test_request_that_the_guest_refuses_is_refused_and_not_tried_again(expected):
+    target, guest, control = make_target()
+    control.reactions["send_break"] = lambda: guest.transcript.later(0.1, lambda: guest.say(REFUSED))
+    step = Inject(stimulus=SysRq(key="b"), effects=(expected,), attempts=3, allows=frozenset({"reset"}))
+    verdict = play(scenario(SHELL, step), target)
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.NO_EFFECT)
+    assert "the guest refused sysrq-b by break" in verdict.message
+    assert control.done.count("send_break") == 1
+
+
+def test_request_that_a_shell_refuses_is_refused():
+    denied = b"-sh: can't create /proc/sysrq-trigger: Permission denied\r\n"
+    target, _, _ = make_target(FakeGuest(commands={b"echo h > /proc/sysrq-trigger": (denied, 1)}))
+    verdict = play(scenario(SHELL, Inject(stimulus=SysRq(key="h", via=Via.PROC), effects=(HELPS,))), target)
+    assert (verdict.reason, verdict.message) == (Reason.NO_EFFECT, "the guest refused sysrq-h by proc")
 
 
 def test_player_logs_in_anew_after_a_reset():

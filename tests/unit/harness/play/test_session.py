@@ -425,3 +425,11 @@ def test_wait_mark_says_so_when_the_console_ends(guest, session):
     guest.transcript.later(1.0, lambda: guest.transcript.close("unplugged"))
     with pytest.raises(ConsoleClosed, match="unplugged"):
         session.wait_mark(frozenset({"RESET"}), after(session, 5), since=0)
+
+
+@pytest.mark.parametrize(
+    "text", [b"echo '[    1.234567] typed'", b"<3>[   12.345678] x", b"if [ -d / ] && [ 1 ]"]
+)
+def test_what_looks_like_a_record_can_be_typed(guest, session, text):
+    session.send_line(text, after(session, 1))
+    assert b"".join(typed.data for typed in guest.transcript.typed) == text + b"\r"

@@ -1,5 +1,7 @@
 """Tests of harness/signatures/rules.py: what a rule file may say, and how it is refused."""
 
+import re
+
 import pytest
 
 from emulator.errors import SpecError
@@ -49,12 +51,51 @@ def test_rules_of_ones_own_find_what_they_say(rules_of):
             "no frame 'nosuch'; there are: ",
         ),
         (RULE + "fatal = 1", "rule.0.fatal"),
+        ("suppress = ['^boom$']\n" + RULE, "suppress.0"),
+        ("[[suppress]]\nmatch = '^boom$'\n" + RULE, "suppress.0.reason"),
+        ("[[suppress]]\nmatch = '^boom$'\nreason = ''\n" + RULE, "suppress.0.reason"),
+        (
+            RULE + "[[rule.form]]\nmatch = 'x'\ntitle = 'x'\nconsequence_of = ['boom']",
+            "rule 'boom': 'x' is a consequence and needs a `reason` to suppress it",
+        ),
+        (
+            RULE + "[[rule.form]]\nmatch = 'x'\ntitle = 'x'\nconsequence_of = ['bang']\nreason = 'r'",
+            "rule 'boom': 'x' follows bang, which no file has",
+        ),
     ],
 )
 def test_rule_file_is_refused_with_its_place(rules_of, text, complaint):
     with pytest.raises(SpecError) as caught:
         rules_of(text)
     assert complaint in str(caught.value)
+
+
+def test_shipped_rules_suppress_nothing_but_consequences_with_a_reason():
+    assert shipped_rules().suppress == ()
+    forms = [form for rule in shipped_rules().rules for form in rule.form if form.consequence_of]
+    assert forms
+    assert all(len(form.reason) > 20 for form in forms)
+
+
+def alternatives(pattern):
+    """Split a pattern at the `|` outside of its groups and classes."""
+    depth, parts = 0, [""]
+    for piece in re.findall(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", pattern):
+        depth += (piece == "(") - (piece == ")")
+        parts = [*parts, ""] if piece == "|" and not depth else [*parts[:-1], parts[-1] + piece]
+    return parts
+
+
+def test_no_shipped_pattern_begins_with_a_repetition_of_many_characters():
+    """Each place of a text would begin a match: the screen's automaton would grow with the text."""
+    many = r"(?:\[\^?\]?(?:\\.|[^\]\\])*\]|\.|\\[wSs])"
+    begins = re.compile(rf"(?:\(\?:)*{many}?{many}(?:[*+]|\{{)")
+    patterns = [
+        (rule, one) for rule, loose in shipped_rules().screened for one in alternatives(loose.decode())
+    ]
+    assert len(patterns) > 100
+    assert [(rule, one) for rule, one in patterns if begins.match(one)] == []
+    assert all(begins.match(bad) for bad in (r"[A-Z][a-z ]{3,60}: x", r"(?:\S{1,20}: )?Oops"))
 
 
 def test_shipped_rules_all_say_where_they_are_explained():
@@ -89,6 +130,6 @@ to = '\\1'
 
 
 def test_suppressed_noise_is_found_and_marked(rules_of):
-    scanner = Scanner(rules_of("suppress = ['^boom$']\n" + RULE))
+    scanner = Scanner(rules_of("[[suppress]]\nmatch = '^boom$'\nreason = 'a drill'\n" + RULE))
     (finding,) = scanner.feed(b"BOOM 1\n")
     assert finding.suppressed

@@ -106,6 +106,24 @@ def test_scanner_calls_the_panic_after_an_oops_a_suppressed_but_fatal_consequenc
     assert (panic.suppressed, panic.fatal) == (True, True)
 
 
+def test_panic_is_a_consequence_only_of_its_own_cause():
+    """Whatever else was found before it, a panic is what ended the boot."""
+    fatal = b"[    6.0] Kernel panic - not syncing: Fatal exception\r\n"
+    nmi = b"[    5.0] Uhhuh. NMI received for unknown reason 30 on CPU 0.\r\n"
+    hang = b"[    5.0] INFO: task sh:12 blocked for more than 120 seconds.\r\n"
+    hung = b"[    6.0] Kernel panic - not syncing: hung_task: blocked tasks\r\n"
+    assert [finding.suppressed for finding in scan(nmi + fatal)] == [False, False]
+    assert [finding.suppressed for finding in scan(hang + hung)] == [False, False]
+
+
+@pytest.mark.parametrize("code", ["0x00000100", "0x0000000b", "0x00007f00"])
+def test_init_that_ends_is_never_suppressed(code):
+    line = f"[    2.0] Kernel panic - not syncing: Attempted to kill init! exitcode={code}\r\n".encode()
+    (finding,) = scan(line)
+    assert (finding.suppressed, finding.fatal) == (False, True)
+    assert not scan(OOPS + line)[-1].suppressed
+
+
 def test_scanner_reports_the_same_panic_when_nothing_came_before():
     (panic,) = scan(b"[    6.0] Kernel panic - not syncing: Fatal exception\r\n")
     assert not panic.suppressed
@@ -184,11 +202,12 @@ def test_findings_after_a_start_offset_are_in_stream_offsets():
 def test_scanner_stops_opening_reports_of_a_guest_that_warns_for_ever():
     line = b"[    1.0] WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\r\n"
     assert len(scan(line * 700)) == 500
+    assert [finding.rule for finding in scan(line * 700 + PANIC)][-1] == "panic"
 
 
 def test_scanner_escapes_what_the_guest_puts_into_a_title():
-    (finding,) = scan(b"[    2.0] Kernel panic - not syncing: \x1b]0;owned\x07 \xff bad\r\n")
-    assert finding.title == "kernel panic: \\x1b]NUM;owned\\x07 \\xff bad"
+    (finding,) = scan(b"[    2.0] Kernel panic - not syncing: \x1b]0;owned\x07\xfe \xe2\x80\xae\\x1b bad\r\n")
+    assert finding.title == "kernel panic: \\xfe \\u202e\\\\x1b bad"
 
 
 def test_bugcheck_takes_its_name_from_the_lines_below():
