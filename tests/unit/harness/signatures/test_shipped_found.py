@@ -84,7 +84,7 @@ PREFIXES = [
     "[12345.678901] [1:      swapper/0:    1] ", "Jul  7 00:27:08 board kernel: ", " kernel:[    1.234567] ",
     "Jul  7 00:27:08 board kernel: [    1.234567] ", "kern  :emerg : [    1.234567] ", "\xff\x00\xff",
     "2024-07-07T00:27:08.123456+00:00 board kernel: [    1.234567] ", "[Mon Jul  7 00:27:08 2025] ",
-    "Tue Jul  7 00:27:08 2025 kern.alert kernel: [    1.234567] ", "login: [    1.234567] ",
+    "Tue Jul  7 00:27:08 2025 kern.alert kernel: [    1.234567] ", "login: [    1.234567] ", "board login: ",
     "Jul 07 00:27:08 board kernel: \x1b[1;31m", "\x1b]3008;start=1\x1b\\\x1b[0m",
 ]  # fmt: skip
 ENDS = {
