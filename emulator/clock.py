@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -50,6 +52,66 @@ class FakeClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+
+STRETCH_MOST = 16.0
+"""Seconds that one second of a FairClock may last because others use the host: nothing waits for ever."""
+_SAMPLE_S = 0.02
+"""Seconds between two looks at what the host withholds; a look costs 0.2 ms."""
+
+
+class FairClock:
+    """Time that the lab and its guests could use: it slows down while the host withholds its CPUs.
+
+    A deadline on it is a budget of what the guest got, not of what passed elsewhere; at most STRETCH_MOST
+    times `slow` seconds pass for each of its own. Any thread may use it.
+
+    Attributes:
+        passed: the clock that counts all time.
+        slow: how many times slower than usual guests run here.
+        unmet: withheld seconds that did not count, because of STRETCH_MOST; a wait that ended while this
+            grew says nothing about a guest.
+    """
+
+    def __init__(
+        self, clock: Clock = SYSTEM_CLOCK, *, withheld: Callable[[], float] = lambda: 0.0, slow: float = 1.0
+    ) -> None:
+        """Measure with `clock`.
+
+        Args:
+            clock: all of the time.
+            withheld: returns how many seconds the host has withheld so far.
+            slow: how many times slower than usual guests run here, from 1 on.
+        """
+        self.passed = clock
+        self.unmet = 0.0
+        self.slow = slow
+        self._withheld = withheld
+        self._lock = threading.Lock()
+        self._at, self._lost = clock.monotonic(), withheld()
+        self._fair = self._at
+
+    def monotonic(self) -> float:
+        """Return the usable seconds since an arbitrary start, never going back."""
+        with self._lock:
+            passed = self.passed.monotonic() - self._at
+            if passed >= _SAMPLE_S:
+                self._advance(passed)
+                passed = 0.0
+            return self._fair + passed / (STRETCH_MOST * self.slow)
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass that the lab and its guests could use."""
+        deadline = Deadline.after(seconds, self)
+        while (rest := deadline.remaining()) > 0:
+            self.passed.sleep(max(rest, _SAMPLE_S))
+
+    def _advance(self, passed: float) -> None:
+        withheld = self._withheld()
+        lost, most = max(0.0, withheld - self._lost), passed * (1 - 1 / STRETCH_MOST)
+        self.unmet += max(0.0, lost - most)
+        self._fair += (passed - min(lost, most)) / self.slow
+        self._at += passed
+        self._lost = withheld
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,58 @@ What is unfinished lies beside its target as `.TARGET.….partial`, which for a 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from emulator.errors import FileError
+from emulator.errors import DeadlineExceeded, FileError
 
 PRIVATE, PRIVATE_DIRECTORY = 0o600, 0o700
 _PARTIAL = ".partial"
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISCHR, "a device"),
+)
+
+
+def require_regular(path: Path, *, most: int | None = None) -> int:
+    """Return the size of a regular file; links are followed, nothing is opened, which a FIFO would block.
+
+    Raises:
+        OSError: it is missing, of another kind, or has more than `most` bytes; `strerror` is for people.
+    """
+    facts = path.stat()
+    kind = next((name for test, name in _KINDS if test(facts.st_mode)), "")
+    if kind:
+        code = errno.EISDIR if kind == "a directory" else errno.EINVAL
+        raise OSError(code, f"is {kind}, not a file", str(path))
+    if most is not None and facts.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {facts.st_size} bytes; allowed: {most}", str(path))
+    return facts.st_size
+
+
+def read_whole(path: Path, *, most: int) -> bytes:
+    """Return the content of a regular file of `most` bytes or fewer; errors are those of `require_regular`.
+
+    It never waits: whoever can write the file may have put a FIFO or an endless device in its place.
+    """
+    require_regular(path, most=most)
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most} bytes", str(path))
+    return data
 
 
 def make_private_directory(path: Path) -> Path:
@@ -27,11 +66,41 @@ def make_private_directory(path: Path) -> Path:
         FileError: it can't be made, or is not ours to change.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
+        make_missing(path)
         path.chmod(PRIVATE_DIRECTORY)
     except OSError as error:
         raise FileError(f"directory {path}: {error.strerror}") from error
     return path.absolute()
+
+
+def make_missing(path: Path) -> None:
+    """Make the directory `path` and its missing parents, for their owner only; what exists stays as it is.
+
+    Raises:
+        OSError: one can't be made.
+    """
+    for each in reversed((path, *path.parents)):
+        if each == path or not each.exists():
+            each.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+
+
+def open_private(path: Path) -> FileIO:
+    """Return a new or emptied file of mode 0600 for unbuffered writing; raises OSError."""
+    file = FileIO(path, "wb", opener=lambda name, flags: os.open(name, flags, PRIVATE))
+    os.fchmod(file.fileno(), PRIVATE)  # it may have been there
+    return file
+
+
+def make_private(tree: Path) -> None:
+    """Give `tree` and all in it the modes 0700 and 0600, whatever the umask was when others wrote it.
+
+    Links are left alone, and so is what is not ours or goes meanwhile.
+    """
+    for directory, _, names in os.walk(tree, onerror=None):
+        for path in (Path(directory), *(Path(directory) / name for name in names)):
+            with suppress(OSError):
+                if not path.is_symlink():
+                    path.chmod(PRIVATE_DIRECTORY if path.is_dir() else PRIVATE)
 
 
 def write_whole(
@@ -64,8 +133,10 @@ def open_whole(
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.{os.getpid()}{_PARTIAL}")
     with _explained(path), ExitStack() as cleanup:
-        if parents:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY if private else 0o777)
+        if parents and private:
+            make_missing(path.parent)
+        elif parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE if private else 0o666)
         cleanup.callback(partial.unlink, missing_ok=True)
         with os.fdopen(descriptor, "wb") as file:
@@ -80,6 +151,10 @@ def open_whole(
 def staged_tree(target: Path, *, private: bool = False) -> Iterator[Path]:
     """Give an empty directory that replaces `target` if the body succeeds.
 
+    Args:
+        target: the directory.
+        private: whether it and all in it are only for their owner.
+
     Raises:
         FileError: as for `scratch_beside`; `target` is unchanged.
     """
@@ -87,6 +162,8 @@ def staged_tree(target: Path, *, private: bool = False) -> Iterator[Path]:
         new, old = beside / "new", beside / "old"
         new.mkdir(mode=PRIVATE_DIRECTORY if private else 0o777)
         yield new
+        if private:
+            make_private(new)
         with ExitStack() as undo:
             if target.is_dir():
                 target.rename(old)
@@ -108,6 +185,30 @@ def scratch_beside(target: Path) -> Iterator[Path]:
             dir=target.parent, prefix=f".{target.name}.", suffix=_PARTIAL, ignore_cleanup_errors=True
         ) as name:
             yield Path(name)
+
+
+@contextmanager
+def hold_lock(path: Path, *, wait_s: float) -> Iterator[None]:
+    """Hold the lock file `path` for the time of the `with`; it and its missing directories are made private.
+
+    Raises:
+        FileError: it can't be made or opened.
+        DeadlineExceeded: another process still held it after `wait_s` seconds.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415  # most commands need no lock
+
+    lock = FileLock(path, timeout=wait_s, mode=PRIVATE)
+    try:
+        make_missing(path.parent)
+        lock.acquire()
+    except Timeout as error:
+        raise DeadlineExceeded(f"{path} is held by another process, for more than {wait_s:g} s") from error
+    except OSError as error:
+        raise FileError(f"lock {path} can't be opened: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

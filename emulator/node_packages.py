@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from emulator import places
-from emulator.errors import EmulatorError, MissingPrerequisite
-from emulator.files import staged_tree
+from emulator.errors import DeadlineExceeded, EmulatorError, FileError, MissingPrerequisite
+from emulator.files import hold_lock, staged_tree
 
 _FILES = ("package.json", "package-lock.json")
 _INSTALL_BOUND_S = 600.0
@@ -76,12 +74,14 @@ class NodePackages:
         target = self._target()
         if (ready := self.find()) is not None:
             return ready
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(target.parent / "lock", timeout=_INSTALL_BOUND_S):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with hold_lock(target.parent / "lock", wait_s=_INSTALL_BOUND_S):
                 if self.find() is None:
                     self._install(target)
-        except Timeout as error:
+        except OSError as error:
+            raise FileError(f"{target.parent} can't be written: {error.strerror}") from error
+        except DeadlineExceeded as error:
             raise self._missing("somebody else has been installing them for 10 minutes") from error
         return target / "node_modules"
 

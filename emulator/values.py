@@ -1,20 +1,26 @@
 """Files become frozen dataclasses; complaints name the file, the key and what is needed.
 
 The dataclass needs no preparation; where a type says too little, `Annotated[str, Field(pattern=...)]` says
-more.
+more. Nothing here trusts a file: what is too large, too deep or of another kind is refused in a line, and no
+complaint shows a secret.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import reprlib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from emulator.errors import SpecError
+from emulator.files import read_whole
+from emulator.guest_text.printable import visible
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -31,29 +37,61 @@ _NEEDS = {
 """Plainer words where pydantic names Python types."""
 
 
+TOML_MOST = 4 << 20
+"""Bytes of a TOML file: tomllib takes a second for each MB."""
+JSON_MOST = 1 << 30
+"""Bytes of a JSON file: run.json has some 10 KB for each cell."""
+_COMPLAINTS_MOST = 10
+_SECRETS = ("password", "passwd", "passphrase", "secret", "token", "credential", "pwd", "pass", "key")
+"""Words in the name of a secret; a name that is almost one of them counts too, being a slip of the pen."""
+_HIDDEN = "a value that is not shown here, as it may be a secret"
+_LONG_KEY = re.compile(
+    r"""(?<![\w"'\\-])(?P<part>"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'|[\w-]++)"""
+    r"""(?:[ \t]*+\.[ \t]*+(?:"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'|[\w-]++)){32}""",
+    re.ASCII,
+)
+"""A key of more than 32 parts: tomllib's time grows with the square of their number."""
+
+
 def load_toml(path: Path, kind: type[T]) -> T:
-    """Return the content of `path` as a `kind`.
+    """Return the content of `path` as a `kind`; arguments and errors are those of `read_toml`."""
+    return read_value(read_toml(path), kind, origin=visible(str(path)))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the tables of `path`.
 
     Raises:
-        SpecError: the file can't be read, is not TOML, or has an unknown key or a wrong value; the text has
-            one line per complaint.
+        SpecError: the file can't be read, is no regular file, or is not TOML; or, from `load_toml`, has an
+            unknown key or a wrong value: the text has one line per complaint, ten at most.
     """
+    shown = visible(str(path))
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = read_whole(path, most=TOML_MOST).decode("utf-8")
+        if not _LONG_KEY.search(text):
+            return tomllib.loads(text)
     except OSError as error:
-        raise SpecError(f"{path}: can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: not TOML: {error}") from error
-    return read_value(raw, kind, origin=str(path))
+        raise SpecError(f"{shown}: can't be read: {error.strerror}") from error
+    except RecursionError:
+        raise SpecError(f"{shown}: not TOML: it is nested too deeply") from None
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, an integer of 5000 digits
+        raise SpecError(f"{shown}: not TOML: {visible(str(error))}") from error
+    raise SpecError(f"{shown}: not TOML: a key has more than 32 parts")
 
 
 def load_json(text: bytes | str, kind: type[T], *, origin: str, whole: bool = False) -> T:
     """Return the JSON `text` as a `kind`; arguments and errors are those of `read_value`."""
+    return read_value(parse_json(text, origin=origin), kind, origin=origin, whole=whole)
+
+
+def parse_json(text: bytes | str, *, origin: str) -> Any:
+    """Return what the JSON `text` says; raises SpecError, which names `origin`, if it is none."""
     try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise SpecError(f"{origin}: not JSON: {error}") from error
-    return read_value(raw, kind, origin=origin, whole=whole)
+        return json.loads(text)
+    except RecursionError:
+        raise SpecError(f"{origin}: not JSON: it is nested too deeply") from None
+    except ValueError as error:
+        raise SpecError(f"{origin}: not JSON: {visible(str(error))}") from error
 
 
 def read_value(raw: object, kind: type[T], *, origin: str, whole: bool = False) -> T:
@@ -75,13 +113,20 @@ def read_value(raw: object, kind: type[T], *, origin: str, whole: bool = False) 
         value: T = validator.validate_python(raw)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        raise SpecError("\n".join(f"{origin}: {_complaint(dict(one), kind)}" for one in found)) from error
+        lines = [f"{origin}: {_complaint(dict(one), kind)}" for one in found[:_COMPLAINTS_MOST]]
+        if len(found) > _COMPLAINTS_MOST:
+            lines.append(f"{origin}: {len(found) - _COMPLAINTS_MOST} more complaints")
+        # Not `from error`: a traceback would show the values that pydantic quotes, secrets among them.
+        raise SpecError("\n".join(lines)) from None
     return value
 
 
 def dump_json(value: Any, *, indent: int | None = None) -> bytes:
     """Return `value` as JSON in UTF-8, its keys in the order of the fields."""
-    text: bytes = _adapter(value.__class__).dump_json(value, indent=indent)
+    try:
+        text: bytes = _adapter(value.__class__).dump_json(value, indent=indent)
+    except ValueError:  # a path that is not UTF-8, which pydantic writes in no way
+        return json.dumps(json_ready(value), indent=indent).encode()
     return text
 
 
@@ -135,18 +180,58 @@ def _exact(schema: Any, *, whole: bool) -> Any:
 
 def _complaint(detail: Mapping[str, Any], kind: type[Any]) -> str:
     location = detail["loc"]
-    key = ".".join(map(str, location))
-    if detail["type"] == "unexpected_keyword_argument":
-        allowed = ", ".join(sorted(get_type_hints(_table_at(location[:-1], kind))))
-        return f"unknown key {key!r} with the value {detail['input']!r}; allowed: {allowed}"
+    key = visible(".".join(map(str, location)))
     if detail["type"] == "missing":
         return f"key {key!r} is missing"
     if detail["type"] == "value_error":
         return f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"])
-    need = _NEEDS.get(detail["type"]) or detail["msg"].replace("Tuple", "List")
-    return (
-        f"key {key!r} has the value {detail['input']!r}: {need}" if key else f"is {detail['input']!r}: {need}"
+    value = (
+        _HIDDEN if _may_be_secret(location, kind, detail["type"]) else f"the value {_shown(detail['input'])}"
     )
+    if detail["type"] == "unexpected_keyword_argument":
+        allowed = ", ".join(sorted(get_type_hints(_table_at(location[:-1], kind))))
+        return f"unknown key {key!r} with {value}; allowed: {allowed}"
+    need = _NEEDS.get(detail["type"]) or detail["msg"].replace("Tuple", "List")
+    return f"key {key!r} has {value}: {need}" if key else f"is {value.removeprefix('the value ')}: {need}"
+
+
+def _may_be_secret(location: tuple[Any, ...], kind: type[Any], complaint: str) -> bool:
+    """Tell whether the value at `location` is a secret, or stands where a table with a secret is needed."""
+    here = _table_at(location, kind)
+    known = fields(here) if is_dataclass(here) else ()
+    secrets = {field.name for field in known if not field.repr or _is_secret(field.name)}
+    if any(str(name) in secrets or _is_secret(str(name)) for name in location):
+        return True
+    return bool(secrets) and complaint in ("dataclass_type", "dict_type", "tuple_type")
+
+
+def _is_secret(name: str) -> bool:
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name[:200]).lower())
+    return any(get_close_matches(word.removesuffix("s"), _SECRETS, n=1, cutoff=0.8) for word in words)
+
+
+class _Short(reprlib.Repr):
+    def repr_str(self, value: str, level: int) -> str:
+        return super().repr_str(visible(value), level)
+
+
+def _shown(value: object) -> str:
+    """Return `value` in a few words, without the values of keys that are secrets."""
+    short = _Short()
+    short.maxstring = short.maxother = 100
+    short.maxlevel = 2
+    return short.repr(_masked(value, 3))
+
+
+def _masked(value: object, levels: int) -> object:
+    if isinstance(value, Mapping):
+        return {
+            key: "***" if levels == 0 or _is_secret(str(key)) else _masked(one, levels - 1)
+            for key, one in list(value.items())[:20]
+        }
+    if isinstance(value, list):
+        return [_masked(one, levels - 1) if levels else "***" for one in value[:20]]
+    return value
 
 
 def _table_at(location: tuple[object, ...], kind: type[Any]) -> type[Any]:

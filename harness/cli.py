@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -14,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from emulator.errors import EmulatorError, SpecError, StateError
+from emulator.guest_text.printable import visible
 from harness.scenario.errors import GuestError, HarnessError, ServiceRefused
 from harness.scenario.exit_codes import (
     EXIT_BROKEN,
@@ -74,6 +77,7 @@ COMMANDS: dict[str, str] = {
 """Every command with its line in the overview; `load_command` says where it is."""
 RAW = frozenset({"test"})
 """Commands that pass every argument, `--` too, on to another program."""
+_KEPT = "\n\t"
 FORMER_NAMES = {"states": "snapshots"}
 """Names that commands once had and still answer to."""
 
@@ -187,11 +191,21 @@ def exit_code_of(error: BaseException) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit code; errors become one line on stderr."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    with signals_unwind() as came:
+        code = _run(given)
+    if came:  # whatever went wrong on the way out: a closed window can't be written to
+        code = EXIT_INTERRUPTED
+    if code == EXIT_INTERRUPTED:
+        _say(f"interrupted by {signal.Signals(came[0]).name}" if came else "interrupted")
+    return code
+
+
+def _run(given: list[str]) -> int:
     try:
         result = root_command(given).main(args=given, prog_name="ttylab", standalone_mode=False)
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
-        result = EXIT_INTERRUPTED
+        return EXIT_INTERRUPTED
     except SystemExit as end:  # how rich and Typer end where nobody reads standard output any more
         if not end.code:
             raise
@@ -201,9 +215,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - a defect of ttylab: exit 1 would say that a guest failed
         traceback.print_exception(error)
         return exit_code_of(error)
-    if result == EXIT_INTERRUPTED:
-        _say("interrupted")
     return result if isinstance(result, int) else EXIT_PASSED
+
+
+@contextmanager
+def signals_unwind() -> Iterator[list[int]]:
+    """Let SIGTERM or SIGHUP (a closed window) end the block as Ctrl-C does, so that all is put back.
+
+    Yields a list that gets the signal's number. A second one does not disturb the end; one that is ignored,
+    as under nohup, stays so. Outside the main thread, which alone can have handlers, nothing changes.
+    """
+    came: list[int] = []
+
+    def end(number: int, _: object) -> None:
+        if not came:
+            came.append(number)
+            raise KeyboardInterrupt
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is signal.SIG_DFL:
+            signal.signal(number, end)
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _report(error: Exception) -> int:
@@ -231,8 +270,8 @@ def _say_misuse(error: typer.TyperException) -> None:
 
 
 def _say(text: str) -> None:
-    with suppress(OSError):  # nobody listens
-        sys.stderr.write(f"ttylab: {text}\n")
+    with suppress(OSError):  # nobody listens, or the window was closed
+        sys.stderr.write(f"ttylab: {visible(text, keep=_KEPT)}\n")
 
 
 if __name__ == "__main__":

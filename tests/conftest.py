@@ -1,9 +1,10 @@
 """Settings that all tests share."""
 
 import os
-from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+
+from tests.support.corpus import CORPUS, IS_LEFT_OUT
 
 # A loaded machine is no finding, so neither deadline nor complaint about slowness.
 # CI draws the same examples each time.
@@ -20,6 +21,4 @@ collect_ignore = ["support"]
 
 def pytest_report_header() -> str:
     """Say what is left out: the logs of others are no part of a clone."""
-    corpus = Path(os.environ.get("TTYLAB_CORPUS") or Path(__file__).parents[2] / "shared" / "corpus")
-    here = corpus.is_dir() or bool(os.environ.get("CI"))
-    return f"corpus: {corpus if here else 'not beside this checkout, tests/corpus is left out'}"
+    return f"corpus: {'not beside this checkout, tests/corpus is left out' if IS_LEFT_OUT else CORPUS}"

@@ -11,6 +11,7 @@ from emulator.cloud.records import (
     BootDiagnostics,
     Cloud,
     PowerState,
+    Principal,
     ProvisioningState,
     StorageAccount,
     Subscription,
@@ -86,6 +87,9 @@ def check_role(cloud: Cloud, settings: Settings, *, principal: str, vm: Resource
     subscription = cloud.find(Subscription, vm.subscription)
     if subscription is None:
         raise subscription_not_found(vm.subscription)
+    caller = cloud.find(Principal, principal)
+    if caller is not None and caller.tenant.lower() != subscription.tenant.lower():
+        raise wrong_tenant()
     if subscription.state != "Enabled":
         raise CloudError(
             403,
@@ -131,6 +135,16 @@ def resource_not_found(resource: ResourceId) -> CloudError:
 def subscription_not_found(subscription: str) -> CloudError:
     """Return the 404 of a subscription that does not exist or must not be seen."""
     return CloudError(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
+
+
+def wrong_tenant() -> CloudError:
+    """Return the 401 of a caller from another tenant than the subscription's."""
+    return CloudError(
+        401,
+        "InvalidAuthenticationTokenTenant",
+        "The access token is from the wrong issuer. It must match the tenant associated with this"
+        " subscription.",
+    )
 
 
 def storage_account_of(cloud: Cloud, diagnostics: BootDiagnostics) -> StorageAccount | None:

@@ -12,6 +12,9 @@ from typing import Any
 from emulator.errors import CloudError
 
 DEPTH_MAX = 32
+VALUES_MAX = 20_000
+"""Names and values in a request's body: each costs microseconds, more than once."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ENVELOPE = frozenset({"id", "name", "type", "etag", "systemData"})
 _COMPUTED = frozenset({"provisioningState", "vmId", "instanceView", "timeCreated", "uniqueId"})
 _SECRETS = frozenset({"adminPassword", "customData"})
@@ -25,25 +28,31 @@ def table(document: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def require_storable(body: Any, *, depth: int = 0) -> None:
-    """Check that `body`, read as JSON, can be written as JSON again.
+def require_storable(body: Any) -> None:
+    """Check that `body`, read as JSON, can be written as JSON again, and is not too much to work with.
 
     Raises:
-        CloudError: 400; it is nested too deeply, or contains NaN, an infinity or half a surrogate pair.
+        CloudError: 400; it is nested too deeply, has too many values, or contains NaN, an infinity or half a
+            surrogate pair.
     """
-    if depth > DEPTH_MAX:
-        raise invalid(f"The request is nested more than {DEPTH_MAX} levels deep.")
-    if isinstance(body, float) and not math.isfinite(body):
-        raise invalid("The request has a number in it that is not finite.")
-    if isinstance(body, str) and any("\ud800" <= character <= "\udfff" for character in body):
-        raise invalid("The request has text in it that is not Unicode.")
-    children: list[Any] = []
-    if isinstance(body, Mapping):
-        children = [*body.keys(), *body.values()]
-    elif isinstance(body, list):
-        children = body
-    for child in children:
-        require_storable(child, depth=depth + 1)
+    waiting, seen = [(body, 0)], 0
+    while waiting:
+        value, depth = waiting.pop()
+        seen += 1
+        if depth > DEPTH_MAX:
+            raise invalid(f"The request is nested more than {DEPTH_MAX} levels deep.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise invalid("The request has a number in it that is not finite.")
+        if isinstance(value, str) and _SURROGATE.search(value):
+            raise invalid("The request has text in it that is not Unicode.")
+        children: list[Any] = []
+        if isinstance(value, Mapping):
+            children = [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            children = value
+        if seen + len(waiting) + len(children) > VALUES_MAX:
+            raise invalid(f"The request has more than {VALUES_MAX} names and values in it.")
+        waiting += [(child, depth + 1) for child in children]
 
 
 def merge(old: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,12 +89,13 @@ class Subscription(_Named):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceGroup:
-    """A group of resources."""
+    """A group of resources; while it is `deleting`, nothing new comes into it."""
 
     subscription: str
     name: str
     location: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    deleting: bool = False
 
     @property
     def scope(self) -> str:
@@ -144,6 +145,7 @@ class VirtualMachine(_Resource):
         port_enabled: whether serial port 0 is enabled.
         model_version: version of the scale set's model that the instance has; 0 for a VM.
         changed: when `provisioning` last changed, UTC; None means `created`.
+        goal: the power that the operation in progress ends with; None if there is none.
     """
 
     vm_id: str
@@ -154,6 +156,7 @@ class VirtualMachine(_Resource):
     port_enabled: bool = True
     model_version: int = 0
     changed: datetime | None = None
+    goal: PowerState | None = None
 
     @property
     def scale_set(self) -> ResourceId | None:
@@ -316,6 +319,7 @@ Record: TypeAlias = (
     | ActivityEvent
 )
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 Observer: TypeAlias = Callable[[Record, bool], None]
 """Called after a change, with the record and whether it still exists."""
 
@@ -326,6 +330,7 @@ class Cloud:
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._tables: dict[type[object], dict[str, Record]] = {}
         self._observers: list[Observer] = []
+        self._worked_out: dict[str, Any] = {}
         for record in records:
             self.put(record)
 
@@ -352,11 +357,20 @@ class Cloud:
         if self._tables.get(type(record), {}).pop(record.key.lower(), None) is not None:
             self._notify(record, present=False)
 
+    def worked_out(self, name: str, make: Callable[[], T]) -> T:
+        """Return what `make` made of the roles and assignments since one of them last changed."""
+        if name not in self._worked_out:
+            self._worked_out[name] = make()
+        kept: T = self._worked_out[name]
+        return kept
+
     def watch(self, observer: Observer) -> Callable[[], None]:
         """Call `observer` after every change from now on; return a function that ends this."""
         self._observers.append(observer)
         return lambda: self._observers.remove(observer)
 
     def _notify(self, record: Record, *, present: bool) -> None:
+        if isinstance(record, RoleAssignment | RoleDefinition):
+            self._worked_out.clear()
         for observer in tuple(self._observers):
             observer(record, present)

@@ -6,15 +6,22 @@ Ids and actions are those of Azure's built-in roles (docs/facts/azure.md 8, DOC-
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from emulator.cloud.directory import GUID
 from emulator.cloud.documents import Condition, find_value
-from emulator.cloud.records import Cloud, Principal, PrincipalType, RoleAssignment, RoleDefinition
+from emulator.cloud.records import (
+    Cloud,
+    Principal,
+    PrincipalType,
+    RoleAssignment,
+    RoleDefinition,
+)
 from emulator.cloud.resource_id import is_within, subscription_scope
+from emulator.cloud.role_limits import tenant_of_role
 from emulator.errors import CloudError
 
 CONNECT = "Microsoft.SerialConsole/serialPorts/connect/action"
@@ -97,39 +104,100 @@ def grants(role: RoleDefinition, action: str) -> bool:
 
 
 def is_allowed(cloud: Cloud, principal: str, *, action: str, scope: str) -> bool:
-    """Tell whether a role that `principal` (object id) has at `scope` or above it allows `action`."""
+    """Tell whether a role that `principal` (object id) has at `scope` or above it allows `action`.
+
+    Each scope's answer is kept until a role or an assignment changes: lists ask for it once, not for each of
+    their resources.
+    """
+    action, scope = action.lower(), scope.lower().rstrip("/")
     return any(
-        grants(role, action)
-        for assignment, role in roles_of(cloud, principal)
-        if is_within(scope, assignment.scope)
+        _is_allowed_at(cloud, principal.lower(), action, scope[:end])
+        for end in (*(at.start() for at in re.finditer("/", scope)), len(scope))
     )
+
+
+def _is_allowed_at(cloud: Cloud, principal: str, action: str, scope: str) -> bool:
+    held = _held(cloud).get(principal, {}).get(scope)
+    return held is not None and _remember(
+        cloud,
+        (principal, action, scope),
+        lambda: any(_remember(cloud, (role.key, action), partial(grants, role, action)) for _, role in held),
+    )
+
+
+def _remember(cloud: Cloud, key: tuple[str, ...], decide: Callable[[], bool]) -> bool:
+    """Return a decision, made once until a role or an assignment changes."""
+    known: dict[tuple[str, ...], bool] = cloud.worked_out("decisions", dict)
+    if key not in known:
+        if len(known) >= DECISIONS_MAX:
+            known.clear()
+        known[key] = decide()
+    return known[key]
+
+
+_Held: TypeAlias = dict[str, dict[str, list[tuple[RoleAssignment, RoleDefinition]]]]
+
+
+def _held(cloud: Cloud) -> _Held:
+    """Return all assignments with their roles, by principal and scope in lower case."""
+    return cloud.worked_out("held", lambda: _hold(cloud))
+
+
+def _hold(cloud: Cloud) -> _Held:
+    held: _Held = {}
+    for assignment in cloud.all(RoleAssignment):
+        role = cloud.find(RoleDefinition, assignment.role)
+        if role is not None:
+            own = held.setdefault(assignment.principal.lower(), {})
+            own.setdefault(assignment.scope.lower().rstrip("/"), []).append((assignment, role))
+    return held
 
 
 def sees_subscription(cloud: Cloud, principal: str, subscription: str) -> bool:
     """Tell whether `principal` has any role at the subscription, above it or below it."""
     scope = subscription_scope(subscription)
     return any(
-        is_within(scope, assignment.scope) or is_within(assignment.scope, scope)
-        for assignment, _ in roles_of(cloud, principal)
+        is_within(scope, place) or is_within(place, scope)
+        for place in _held(cloud).get(principal.lower(), {})
     )
 
 
 def roles_of(cloud: Cloud, principal: str) -> Iterator[tuple[RoleAssignment, RoleDefinition]]:
     """Yield the assignments of `principal`, each with its role."""
-    for assignment in cloud.all(RoleAssignment):
-        role = cloud.find(RoleDefinition, assignment.role)
-        if assignment.principal.lower() == principal.lower() and role is not None:
-            yield assignment, role
+    for held in _held(cloud).get(principal.lower(), {}).values():
+        yield from held
 
 
 def _any_match(patterns: tuple[str, ...], action: str) -> bool:
-    expressions = (".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns)
-    return any(re.fullmatch(one, action, re.IGNORECASE) for one in expressions)
+    lower = action.lower()
+    return any(_matches(pattern.lower(), lower) for pattern in patterns)
+
+
+def _matches(pattern: str, action: str) -> bool:
+    """Tell whether `action` is `pattern` with something, or nothing, for each `*`; both in lower case.
+
+    Each part is taken where it comes first, and the last one at the end: no other choice can do better, so
+    nothing is ever tried twice.
+    """
+    first, *parts = pattern.split("*")
+    if not parts:
+        return action == first
+    last = parts.pop()
+    if not action.startswith(first) or not action.endswith(last) or len(action) < len(first) + len(last):
+        return False
+    at, end = len(first), len(action) - len(last)
+    for part in parts:
+        at = action.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
 
 
 NAMESPACE = "Microsoft.Authorization"
 ACTIONS_MAX = 200
-_ACTION = re.compile(r"(?!(?:[^*]*\*){4})[A-Za-z0-9._/*-]{1,256}")  # each * costs a search
+DECISIONS_MAX = 50_000
+_ACTION = re.compile(r"(?!(?:[^*]*\*){4})[A-Za-z0-9._/*-]{1,256}")
 _DEFINITION = re.compile(
     rf"(?:/.*)?/providers/{re.escape(NAMESPACE)}/roleDefinitions/({GUID.pattern})", re.IGNORECASE
 )
@@ -244,7 +312,7 @@ def read_assignment(
         raise CloudError(
             400, "InvalidRoleAssignmentCondition", "Conditions on role assignments are not supported."
         )
-    role = _role_of(cloud, _text(properties, "roleDefinitionId"), scope=scope)
+    role = _role_of(cloud, _text(properties, "roleDefinitionId"), scope=scope, tenant=tenant)
     principal, kind = _principal_of(cloud, properties, tenant=tenant)
     return RoleAssignment(
         id=name.lower(),
@@ -306,14 +374,14 @@ def _definition_id(role: str, scope: str) -> str:
     return f"{subscription}/providers/{NAMESPACE}/roleDefinitions/{role}"
 
 
-def _role_of(cloud: Cloud, text: str, *, scope: str) -> RoleDefinition:
+def _role_of(cloud: Cloud, text: str, *, scope: str, tenant: str) -> RoleDefinition:
     match = _DEFINITION.fullmatch(text) or re.fullmatch(f"({GUID.pattern})", text, re.IGNORECASE)
     if match is None:
         raise CloudError(
             400, "InvalidRoleDefinitionId", f"The role definition ID '{text[:200]}' is not valid."
         )
     found = cloud.find(RoleDefinition, match[1])
-    if found is None:
+    if found is None or tenant_of_role(cloud, found) not in {None, tenant.lower()}:
         raise role_not_found(match[1])
     if not any(is_within(scope, one) for one in found.scopes):
         raise CloudError(

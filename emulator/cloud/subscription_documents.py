@@ -117,7 +117,7 @@ def group_document(group: ResourceGroup) -> dict[str, Any]:
         "type": "Microsoft.Resources/resourceGroups",
         "location": group.location,
         "tags": dict(group.tags),
-        "properties": {"provisioningState": "Succeeded"},
+        "properties": {"provisioningState": "Deleting" if group.deleting else "Succeeded"},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +19,12 @@ class MarkKind(StrEnum):
     FINDING = "finding"  # a signature was seen
     LINK = "link"  # a person or program attached or left
     LAB = "lab"  # about the lab itself: truncated, stalled
+
+
+FAR_END_GONE = "far-end-gone"
+"""The lab's mark where a port was unplugged, or its peer left."""
+STOPPED = "stopped"
+"""The lab's mark where somebody else stopped the guest's CPUs or QEMU's process, or QEMU did so itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +57,21 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Typed:
-    """Bytes that were sent to the guest at `at` seconds, when it had written `offset` bytes."""
+    """Bytes that were sent to the guest at `at` seconds, when it had written `offset` bytes.
+
+    Attributes:
+        secret: whether a step typed them as a password: the transcript has them, a report shows none of them.
+    """
 
     at: float
     offset: int
     data: bytes
+    secret: bool = False
+
+    @property
+    def shown(self) -> bytes:
+        """The bytes as a report or a log may show them."""
+        return re.sub(rb"[^\r\n]", b"*", self.data) if self.secret else self.data
 
 
 SAME_RESTART_S = 1.0
@@ -72,6 +89,15 @@ def boot_starts(marks: Iterable[Mark]) -> list[Mark]:
         if is_start or (_is_reset(mark) and not _belongs_to_last(mark, starts)):
             starts.append(mark)
     return starts
+
+
+def last_start(marks: Iterable[Mark]) -> Mark | None:
+    """Return the mark of the latest moment at which firmware began: "started", or any RESET of a flock."""
+    last = None
+    for mark in marks:
+        if _is_reset(mark) or (mark.kind is MarkKind.MACHINE and mark.name == "started"):
+            last = mark
+    return last
 
 
 def _is_reset(mark: Mark) -> bool:

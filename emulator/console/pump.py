@@ -14,7 +14,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.channel import Write
 from emulator.console.links import CONTROL_SOCKET, ControlHandler, open_control_link, open_links
 from emulator.console.loop import Loop
-from emulator.console.marks import MarkKind
+from emulator.console.marks import FAR_END_GONE, MarkKind
 from emulator.console.outgoing import OutgoingQueue
 from emulator.console.pty_endpoint import PtyEndpoint, open_endpoint
 from emulator.console.transcript import Sink, Transcript
@@ -111,7 +111,7 @@ class FarEnd:
     def _answer(self, number: int) -> None:
         with self._drained:
             if self._discarding:
-                self.queue.drop("the far end has ended")
+                self.queue.drop("the far end has ended or was reset")
                 self._wire.discard_unread()
                 self._discarding = False
             self._answered = number
@@ -125,7 +125,7 @@ class FarEnd:
             if data is None:
                 return True
             if not data:
-                self._hang_up("the far end hung up")
+                self._hang_up(self._wire.loss)
             else:
                 self._note(self.transcript.append, data)
                 total += len(data)
@@ -139,7 +139,7 @@ class FarEnd:
                 self._wire.write, lambda data: self._note(self.transcript.append_typed, data)
             )
         except OSError as error:
-            self._hang_up(f"the far end is gone: {error.strerror}")
+            self._hang_up(f"{self._wire.loss} ({error.strerror})")
             return False
 
     def _note(self, append: Callable[[bytes], None], data: bytes) -> None:
@@ -151,7 +151,7 @@ class FarEnd:
     def _hang_up(self, reason: str) -> None:
         self.gone = True
         self.queue.close(reason)
-        self.transcript.mark(MarkKind.LAB, "far-end-gone", {"reason": reason})
+        self.transcript.mark(MarkKind.LAB, FAR_END_GONE, {"reason": reason})
 
 
 class Console:
@@ -246,9 +246,9 @@ class Console:
         self._drain(deadline, discard=False)
 
     def detach_far_end(self, deadline: Deadline) -> None:
-        """Drain after the far end has ended, and discard typed bytes that it did not read.
+        """Drain after the far end's end, or before its reset, and discard typed bytes that it did not read.
 
-        Otherwise the next QEMU on this console would read them in its first milliseconds.
+        Otherwise the next guest would read them in its first milliseconds, and GRUB stay in its menu.
 
         Raises:
             DeadlineExceeded: somebody else still writes.

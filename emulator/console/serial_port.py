@@ -6,6 +6,7 @@ import errno
 import os
 import select
 import selectors
+import socket
 import stat
 import termios
 import threading
@@ -13,13 +14,16 @@ import warnings
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import serial
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.channel import make_system_request
 from emulator.console.links import ControlHandler
+from emulator.console.port_address import PortAddress, parse_port
 from emulator.console.pty_endpoint import PtyEndpoint
 from emulator.console.pump import Console, run_console
 from emulator.console.transcript import Sink, Transcript
@@ -44,6 +48,7 @@ class DescriptorWire:
         self._descriptor = port.fileno()
         self._tty = os.isatty(self._descriptor)
         self.linger_s = TTY_LINGER_S if self._tty else 0.0
+        self.loss = "the device hung up: was it unplugged?" if self._tty else "the peer closed the connection"
         os.set_blocking(self._descriptor, False)
 
     def fileno(self) -> int:
@@ -89,6 +94,7 @@ class ThreadWire:
     """A port without a descriptor (`rfc2217://`, `loop://`): two threads wait so that the pump never does."""
 
     linger_s = 0.0
+    loss = "the port server closed the connection"
     room_event = selectors.EVENT_READ  # the writer signals on the same descriptor that it is free
 
     def __init__(self, port: serial.Serial) -> None:
@@ -226,11 +232,16 @@ class SerialConsole:
         """
         self._require_break()
         try:
-            self._port.break_condition = True
-            deadline.clock.sleep(BREAK_S)
-            self._port.break_condition = False
+            self._hold_break(deadline.clock)
         except (OSError, ValueError) as error:  # ValueError: an RFC 2217 server that did not confirm
             raise ConsoleClosed(f"{self.url} did not take a BREAK: {error}") from error
+
+    def _hold_break(self, clock: Clock) -> None:
+        try:
+            self._port.break_condition = True
+            clock.sleep(BREAK_S)
+        finally:  # whatever has failed, Ctrl-C too: an unconfirmed BREAK may hold, and a held line is dead
+            self._port.break_condition = False
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
         """Make a magic system request with one key; errors are those of `make_system_request`."""
@@ -255,10 +266,11 @@ def open_serial_console(
 ) -> Iterator[SerialConsole]:
     """Open a console on a device path, `socket://HOST:PORT`, `rfc2217://HOST:PORT` or another pyserial URL.
 
-    The transcript is named `name`, or after the URL.
+    The URL may say how DTR and RTS are set on open (`emulator.console.port_address`). The transcript is named
+    `name`, or after the URL.
 
     Raises:
-        SpecError: there is no such port, it can't be opened, or somebody else has it.
+        SpecError: there is no such port, it can't be opened, has no such line, or somebody else has it.
         LabError: the pump failed; raised at the end, unless something else is raised already.
     """
     with ExitStack() as stack:
@@ -272,21 +284,75 @@ def open_serial_console(
         yield SerialConsole(url, port, console)
 
 
-def _open_port(url: str, baudrate: int) -> serial.Serial:
+def _open_port(text: str, baudrate: int) -> serial.Serial:
+    address = parse_port(text)
     try:
-        port = serial.serial_for_url(url, do_not_open=True, baudrate=baudrate, timeout=READ_TIMEOUT_S)
+        port = serial.serial_for_url(address.url, do_not_open=True, baudrate=baudrate, timeout=READ_TIMEOUT_S)
     except (ValueError, OSError) as error:
-        raise SpecError(f"port {url!r}: {error}") from error
+        raise SpecError(f"port {text!r}: {error}") from error
     try:
         port.exclusive = True  # a second lab on the same board must not get half of the bytes
+        _set_lines(port, address)
         with warnings.catch_warnings():
             # For rfc2217 pyserial 3.5 calls Thread.setDaemon, which fails where warnings are errors.
             warnings.simplefilter("ignore", DeprecationWarning)
             port.open()
-    except (ValueError, OSError, NotImplementedError) as error:
+    except (ValueError, OSError, NotImplementedError, termios.error) as error:
         port.close()
-        raise SpecError(f"port {url!r} can't be opened: {error}") from error
+        raise SpecError(f"port {text!r} can't be opened: {error}") from error
     return port
+
+
+def _set_lines(port: serial.Serial, address: PortAddress) -> None:
+    """Say what DTR and RTS are to be, before the port is opened: pyserial sets both as it opens it.
+
+    Raises:
+        ValueError: this kind of port would silently ignore that.
+    """
+    if address.dtr is address.rts is None:
+        return
+    if address.url.lower().startswith("socket://"):
+        raise ValueError("a plain TCP connection has no DTR or RTS; use rfc2217://")
+    if address.dtr is not None:
+        port.dtr = address.dtr
+    if address.rts is not None:
+        port.rts = address.rts
+
+
+def port_identity(text: str) -> str:
+    """Return what is the same for all names of one port: links to a device, names of a host, schemes."""
+    url = _device_of(parse_port(text).url)
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.scheme in {"socket", "rfc2217"} and parts.hostname and parts.port:
+            return f"tcp {_host_address(parts.hostname)} {parts.port}"
+    with suppress(OSError, ValueError):
+        status = Path(url).stat()
+        if stat.S_ISCHR(status.st_mode):
+            return f"device {os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+    return os.path.realpath(url) if url.startswith("/") else url
+
+
+def _device_of(url: str) -> str:
+    """Return the device behind pyserial's ways of searching or wrapping one; other URLs as they are."""
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() in {"alt", "spy"}:
+        return rest.partition("?")[0]
+    if scheme.lower() == "hwgrep":
+        with suppress(ValueError, OSError):
+            return serial.serial_for_url(url, do_not_open=True).port or url
+    return url
+
+
+def _host_address(host: str) -> str:
+    """Return the first of the host's addresses in the order of numbers; its name where none is known."""
+    try:
+        found = {entry[4][0] for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        return host
+    parsed = (ip_address(str(address).partition("%")[0]) for address in found)
+    first = min(parsed, key=lambda one: (one.version, int(one)))
+    return "127.0.0.1" if first == ip_address("::1") else str(first)
 
 
 def _choose_wire(port: serial.Serial, stack: ExitStack) -> DescriptorWire | ThreadWire:

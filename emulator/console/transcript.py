@@ -2,7 +2,8 @@
 
 On disk a transcript is two files. `console.bin` has only the guest's bytes, `timeline.jsonl` one JSON object
 per line: first `{"version": 1, "console": NAME}`, then `{"t", "out": [start, end]}`,
-`{"t", "at", "in": base64}` and `{"t", "at", "mark", "name", "detail"}`, last `{"t", "closed": REASON}`.
+`{"t", "at", "in": base64}` (with `"secret": true` for a password that a step typed) and
+`{"t", "at", "mark", "name", "detail"}`, last `{"t", "closed": REASON}`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import base64
 import json
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any, Protocol, Self
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import Chunk, Mark, MarkKind, Typed
 from emulator.errors import LabError, SpecError, StateError
+from emulator.files import make_missing, open_private
 
 VERSION = 1
 CONSOLE_FILE = "console.bin"
@@ -47,10 +49,10 @@ class DirectorySink:
     """Write a transcript into a directory, unbuffered, so that what was appended survives `kill -9`."""
 
     def __init__(self, directory: Path, *, console: str) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_missing(directory)
         with ExitStack() as stack:
-            self._console = stack.enter_context((directory / CONSOLE_FILE).open("wb", buffering=0))
-            self._timeline = stack.enter_context((directory / TIMELINE_FILE).open("wb", buffering=0))
+            self._console = stack.enter_context(open_private(directory / CONSOLE_FILE))
+            self._timeline = stack.enter_context(open_private(directory / TIMELINE_FILE))
             self.record({"version": VERSION, "console": console})
             stack.pop_all()
 
@@ -118,6 +120,7 @@ class Transcript:
         self._chunks: list[Chunk] = []
         self._typed: list[Typed] = []
         self._marks: list[Mark] = []
+        self._secret_typists = 0
         self._version = 0
         self._closed: str | None = None
         self._truncated: str | None = None
@@ -156,10 +159,21 @@ class Transcript:
         """
         with self._changed:
             self._require_open()
-            typed = Typed(at=self._now(), offset=len(self), data=bytes(data))
+            typed = Typed(at=self._now(), offset=len(self), data=bytes(data), secret=self._secret_typists > 0)
             self._typed.append(typed)
             self._keep(lambda sink: sink.record(_typed_line(typed)))
             self._notify()
+
+    @contextmanager
+    def typing_secret(self, *, wanted: bool = True) -> Iterator[None]:
+        """Note all that is sent within the block as secret, by whom ever; without `wanted` do nothing."""
+        with self._changed:
+            self._secret_typists += wanted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._secret_typists -= wanted
 
     def mark(self, kind: MarkKind, name: str, detail: Mapping[str, object] | None = None) -> Mark:
         """Set a mark now and return it; after `close` it is not kept."""
@@ -374,7 +388,7 @@ def _chunk_line(chunk: Chunk) -> dict[str, object]:
 
 def _typed_line(typed: Typed) -> dict[str, object]:
     data = base64.b64encode(typed.data).decode()
-    return {"t": typed.at, "at": typed.offset, "in": data}
+    return {"t": typed.at, "at": typed.offset, "in": data} | ({"secret": True} if typed.secret else {})
 
 
 def mark_line(mark: Mark) -> dict[str, object]:
@@ -404,7 +418,8 @@ class _Kept:
             start, end = line["out"]
             self.chunks.append(Chunk(at=at, start=start, end=end))
         elif "in" in line:
-            self.typed.append(Typed(at=at, offset=line["at"], data=base64.b64decode(line["in"])))
+            data, secret = base64.b64decode(line["in"]), line.get("secret", False)
+            self.typed.append(Typed(at=at, offset=line["at"], data=data, secret=secret))
         elif "mark" in line:
             kind = MarkKind(line["mark"])
             mark = Mark(kind=kind, name=line["name"], at=at, offset=line["at"], detail=line["detail"])
@@ -423,7 +438,7 @@ def load_transcript(directory: Path) -> Transcript:
         data = (directory / CONSOLE_FILE).read_bytes()
         lines = (directory / TIMELINE_FILE).read_bytes().splitlines()
         head = json.loads(lines[0]) if lines else {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SpecError(f"{directory}: no transcript here: {error}") from error
     if not isinstance(head, dict) or head.get("version") != VERSION:
         raise SpecError(f"{directory / TIMELINE_FILE}: the first line is {head!r}, need version {VERSION}")
@@ -435,7 +450,7 @@ def _read_timeline(lines: list[bytes], size: int) -> _Kept:
     for line in lines:
         try:
             kept.apply(json.loads(line))
-        except (ValueError, KeyError, TypeError, OverflowError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             kept.truncated = "a line of the timeline is cut"
             return kept
     stamped = 0

@@ -160,9 +160,11 @@ class Wire(Protocol):
     Attributes:
         linger_s: how long to let bytes gather before a read, in seconds.
         room_event: the descriptor's selector event that says that more may fit.
+        loss: what has happened when the far end is gone, for people.
     """
 
     linger_s: float
+    loss: str
     room_event: int
 
     def fileno(self) -> int:
@@ -188,6 +190,7 @@ class Wire(Protocol):
 class PtyWire:
     """Our own pty, whose slave the far end opens; it outlives any number of far ends."""
 
+    loss = "the far end hung up"
     room_event = selectors.EVENT_WRITE
 
     def __init__(self, pty: RawPty, *, linger_s: float = TTY_LINGER_S) -> None:
@@ -230,6 +233,7 @@ class SocketWire:
     """A connected stream socket; it ends with its far end."""
 
     linger_s = 0.0
+    loss = "the far end hung up"
     room_event = selectors.EVENT_WRITE
 
     def __init__(self, link: socket.socket) -> None:

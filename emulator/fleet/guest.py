@@ -24,10 +24,12 @@ class Observed:
     Attributes:
         seen: whether the expected effect came before the timeout.
         evidence: the guest's own words or QEMU's event, escaped; "" if there is none.
+        refused: whether the evidence is the guest's refusal; then no effect was seen.
     """
 
     seen: bool
     evidence: str = ""
+    refused: bool = False
 
 
 class FleetGuest(Protocol):

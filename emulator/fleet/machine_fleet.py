@@ -120,7 +120,8 @@ class MachineFleet:
         """Return why guests can't be reached; empty if they can.
 
         The host is checked every few seconds. Each running guest's QMP is queried; a guest that does not
-        answer within ANSWER_S is named until it does, and not waited for again.
+        answer within ANSWER_S is named until it does, and not waited for again. A guest that spins in
+        silence since it started is named too.
         """
         missing = await self._missing()
         asked = [guest for guest in self._guests.values() if guest.is_on and not guest.is_changing]
@@ -183,6 +184,8 @@ def _find_silence(guest: MachineGuest, clock: Clock) -> str | None:
         return None  # it has just ended
     except LabError as error:
         return f"guest {machine.spec.name if machine else ''}: {str(error).splitlines()[0]}"
+    if machine is not None and machine.is_stuck:
+        return f"guest {machine.spec.name}: it spins and has written nothing since it started; reset it"
     return None
 
 

@@ -15,20 +15,21 @@ from emulator.clock import Clock, Deadline
 from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.console.channel import Cursor, require_key
-from emulator.console.marks import Mark, MarkKind
+from emulator.console.marks import Mark, MarkKind, last_start
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, LabError, StateError
+from emulator.fleet.boot_follower import BootFollower
 from emulator.fleet.guest import Observed, host_name_of, plan_of
 from emulator.fleet.machine_slot import MachineSlot
 from emulator.guest_text.expected import (
     BOOT_S,
     NMI,
     RESET,
-    BootWatch,
     Expected,
     ExpectedSearch,
     expected_of_sysrq,
 )
+from emulator.machine.firmware_start import FIRMWARE_S
 from emulator.machine.machine import Machine
 from emulator.machine.spec import MachineSpec
 
@@ -77,21 +78,6 @@ def events_after(mark: Mark, marks: Sequence[Mark]) -> list[tuple[str, str]]:
     return events[::-1]
 
 
-class BootFollower:
-    """Follows what a guest writes from now on until its boot is over."""
-
-    def __init__(self, transcript: Transcript) -> None:
-        self._cursor = Cursor(transcript, position=len(transcript))
-        self._watch = BootWatch(began=transcript.now())
-
-    def look(self) -> float:
-        """Read on, and return for how many seconds of silence the boot is over; 0 if it is."""
-        cursor, transcript = self._cursor, self._cursor.transcript
-        if data := cursor.read(cursor.available()):
-            self._watch.feed(data, transcript.arrival(cursor.position - 1))
-        return self._watch.remaining(transcript.now())
-
-
 KEEP = 4 * 2**20
 CONTROL_S = 5.0
 """How long QEMU may take to answer a command, in seconds."""
@@ -103,11 +89,11 @@ class Timeouts:
 
     Attributes:
         stimulus_s: for an answer to an NMI or a system request.
-        reset_s: for the machine to start again after a reset.
+        reset_s: for the guest to show itself after a reset; OVMF is silent for up to 8 s on a busy host.
     """
 
-    stimulus_s: float = 2.0
-    reset_s: float = 5.0
+    stimulus_s: float = 5.0
+    reset_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +153,6 @@ class MachineGuest:
         self._power = asyncio.Lock()
         self._stimuli = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._boot: BootFollower | None = None  # while a boot is under way
-        self._boots = 0  # how many power-ons and resets there were
         self._ends = 0  # how many calls that end it are under way
         self._reported_on = False  # what `on_power_change` got last
         self._pending = False
@@ -250,20 +234,36 @@ class MachineGuest:
     # -- stimuli -------------------------------------------------------------------------------
 
     async def reset(self) -> Observed:
-        """Push the reset button, and watch for the machine to start again.
+        """Push the reset button, and watch for the guest to show itself anew.
+
+        QEMU's own event only says that the button was pushed; the effect is the first byte after it. Where a
+        reset would not help (`Machine.is_stuck`) the power is cut and given again.
 
         Raises:
             StateError: it is off.
             ControlError: QMP failed.
         """
         machine = self._require_on("reset")
-        self._boot, self._boots = BootFollower(self.transcript), self._boots + 1
         mark = self.transcript.mark(MarkKind.STIMULUS, "reset")
-        await self._run(lambda: machine.reset(self._soon()))
-        return _observed_by(await self._search(RESET, mark, seconds=self._ground.timeouts.reset_s))
+        if machine.is_stuck:
+            await self.power_off()
+            await self.power_on()
+            said: str | None = "power off and on"
+        else:
+            await self._run(lambda: machine.reset(self._soon(FIRMWARE_S)))
+            said = (await self._search(RESET, mark, seconds=self._ground.timeouts.reset_s)).evidence
+        if said is None:
+            return Observed(seen=False)
+        deadline = Deadline.after(self._ground.timeouts.reset_s, self._ground.clock)
+        await wait_for(self.transcript, lambda: self._has_shown() or not self.is_on, deadline=deadline)
+        if self._has_shown():
+            return Observed(seen=True, evidence=said)
+        return Observed(seen=False, evidence=f"{said}, but the guest shows nothing")
 
     async def nmi(self) -> Observed:
         """Raise a non-maskable interrupt, and watch for the guest's answer on its console.
+
+        It waits while the guest boots: firmware and boot loader would die of it.
 
         Raises:
             StateError: it is off.
@@ -271,7 +271,7 @@ class MachineGuest:
         """
         self._require_on("nmi")
         async with self._stimuli:
-            await self._settle_first_boot()
+            await self._settle(BOOT_S)
             machine = self._require_on("nmi")
             mark = self.transcript.mark(MarkKind.STIMULUS, "nmi")
             await self._run(lambda: machine.nmi(self._soon()))
@@ -280,7 +280,8 @@ class MachineGuest:
     async def sysrq(self, key: str) -> Observed:
         """Send a system request, and watch for the guest's answer; if nothing comes, send it once more.
 
-        Bytes typed meanwhile are held back for up to 0.1 s.
+        It waits while the guest boots: GRUB would take the key for one of its own, and its menu would stay.
+        Bytes typed while it is sent are held back for up to 0.1 s.
 
         Raises:
             SpecError: `key` is not one printable ASCII character.
@@ -293,7 +294,7 @@ class MachineGuest:
 
     async def _sysrq(self, key: str) -> Observed:
         async with self._stimuli:
-            await self._settle_first_boot()
+            await self._settle(BOOT_S)
             search = await self._request(key)
             if search.silent and search.evidence is None and self._has_read_all():
                 search = await self._request(key)  # QEMU can lose a BREAK (docs/facts/qemu.md 4)
@@ -332,11 +333,9 @@ class MachineGuest:
     async def _start(self) -> None:
         if self.is_on:
             return
-        boot = BootFollower(self.transcript)
         plan = self.plan
         name = host_name_of(self._id, plan)
         await self._run(lambda: self._slot.start(self._ground.spec_for(plan, name)))
-        self._boot, self._boots = boot, self._boots + 1
 
     async def _exclusively(self, act: Callable[[], Awaitable[None]]) -> None:
         """Run `act` to its end, alone: its thread can't be cancelled."""
@@ -410,20 +409,28 @@ class MachineGuest:
         return search
 
     async def _settle(self, seconds: float) -> None:
-        """Wait until the guest's boot is over, for at most `seconds`."""
+        """Wait until the guest's boot is over, for at most `seconds`; a restart begins another one."""
         deadline = Deadline.after(seconds, self._ground.clock)
-        while self._boot is not None and self.is_on and not deadline.expired():
+        boot: BootFollower | None = None
+        while self.is_on and not deadline.expired():
             version = self.transcript.version
-            wait_s = self._boot.look()
+            start = last_start(self.transcript.marks)
+            if start is None:  # so long ago that it is forgotten
+                return
+            if boot is None or start is not boot.start:
+                boot = BootFollower(self.transcript, start, spun_s=self._spun_s)
+            wait_s = boot.look()
             if not wait_s:
-                self._boot = None
                 return
             await wait_change(self.transcript, version, seconds=min(wait_s, deadline.remaining()))
 
-    async def _settle_first_boot(self) -> None:
-        """Wait for the end of the first boot, which nobody asked for; later ones are the user's own."""
-        if self._boots == 1:
-            await self._settle(BOOT_S)
+    def _spun_s(self) -> float:
+        return 0.0 if self.machine is None else self.machine.spun_s
+
+    def _has_shown(self) -> bool:
+        """Tell whether the guest has written anything since its firmware began."""
+        start = last_start(self.transcript.marks)
+        return start is not None and len(self.transcript) > start.offset
 
     def _require_on(self, what: str) -> Machine:
         machine = self.machine
@@ -440,8 +447,8 @@ class MachineGuest:
         machine = self.machine
         return 0 if machine is None else machine.console.unsent
 
-    def _soon(self) -> Deadline:
-        return Deadline.after(CONTROL_S, self._ground.clock)
+    def _soon(self, more_s: float = 0.0) -> Deadline:
+        return Deadline.after(CONTROL_S + more_s, self._ground.clock)
 
     async def _run(self, act: Callable[[], T]) -> T:
         return await self._ground.loop.run_in_executor(self._ground.executor, act)
@@ -449,7 +456,8 @@ class MachineGuest:
 
 def _observed_by(search: ExpectedSearch) -> Observed:
     evidence = search.evidence or search.hint
-    return Observed(seen=evidence is not None, evidence=evidence or "")
+    seen = evidence is not None and not search.refused
+    return Observed(seen=seen, evidence=evidence or "", refused=search.refused)
 
 
 def _shoot(machine: Machine, deadline: Deadline) -> bytes:

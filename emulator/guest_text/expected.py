@@ -28,11 +28,15 @@ class Expected:
         lines: patterns, one of which a line matches.
         events: names of QMP events that show the same.
         hints: patterns of lines that count if nothing else came by the end of the wait.
+        refusals: patterns of lines by which the guest says that it won't.
+        by_host: whether an event counts that QEMU was told to make, such as the RESET of `system_reset`.
     """
 
     lines: tuple[re.Pattern[bytes], ...] = ()
     events: frozenset[str] = frozenset()
     hints: tuple[re.Pattern[bytes], ...] = ()
+    refusals: tuple[re.Pattern[bytes], ...] = ()
+    by_host: bool = False
 
 
 def _lines(*texts: bytes) -> tuple[re.Pattern[bytes], ...]:
@@ -40,8 +44,8 @@ def _lines(*texts: bytes) -> tuple[re.Pattern[bytes], ...]:
 
 
 PANIC = _lines(rb"Kernel panic - not syncing: ")
-_SYSRQ = _lines(rb"(?:sysrq|SysRq ?): ")
-_SYSRQ_REFUSED = _lines(rb"(?:sysrq|SysRq ?): This sysrq operation is disabled")
+_SYSRQ_REFUSED = _lines(linux.SYSRQ_HEAD + linux.SYSRQ_REFUSED)
+_SYSRQ = _lines(linux.SYSRQ_HEAD + rb"(?!" + linux.SYSRQ_REFUSED + rb")")
 
 NMI = Expected(
     lines=(
@@ -54,14 +58,20 @@ NMI = Expected(
     ),
     events=frozenset({"GUEST_PANICKED"}),
 )
-RESET = Expected(events=frozenset({"RESET"}))
-SYSRQ = Expected(lines=_SYSRQ)
+RESET = Expected(events=frozenset({"RESET"}), by_host=True)
+"""That the button was pushed; that the guest starts again shows only in what it writes afterwards."""
+
+
+def _request(*lines: re.Pattern[bytes], events: Iterable[str] = ()) -> Expected:
+    hints = () if lines == _SYSRQ else _SYSRQ
+    return Expected(lines=lines, events=frozenset(events), hints=hints, refusals=_SYSRQ_REFUSED)
+
+
+SYSRQ = _request(*_SYSRQ)
 SYSRQ_OF_KEY = {
-    "b": Expected(lines=_SYSRQ_REFUSED, events=frozenset({"RESET"}), hints=_SYSRQ),
-    "c": Expected(
-        lines=(*PANIC, *_SYSRQ_REFUSED), events=frozenset({"GUEST_PANICKED", "RESET"}), hints=_SYSRQ
-    ),
-    "o": Expected(lines=_SYSRQ_REFUSED, events=frozenset({"SHUTDOWN"}), hints=_SYSRQ),
+    "b": _request(events=("RESET",)),
+    "c": _request(*PANIC, events=("GUEST_PANICKED", "RESET")),
+    "o": _request(events=("SHUTDOWN",)),
 }
 """Keys with an effect that is more than a line."""
 
@@ -75,13 +85,15 @@ class ExpectedSearch:
     """Searches guest output, in pieces of any size, and events for what is expected.
 
     Attributes:
-        evidence: what was found, None before.
+        evidence: what was found, a refusal included; None before.
+        refused: whether that is a refusal, and so no effect.
         hint: what counts if nothing better comes, or None.
         silent: whether the guest wrote nothing at all.
     """
 
     def __init__(self, expected: Expected) -> None:
         self.evidence: str | None = None
+        self.refused = False
         self.hint: str | None = None
         self.silent = True
         self._expected = expected
@@ -93,13 +105,20 @@ class ExpectedSearch:
         *whole, rest = re.split(rb"[\r\n]+", self._line + data)
         self._line = rest[-_LONGEST_LINE:]
         for line in whole:
-            self.evidence = self.evidence or _find(self._expected.lines, line)
+            if self.evidence is None:
+                refusal = _find(self._expected.refusals, line)
+                self.refused = refusal is not None
+                self.evidence = refusal or _find(self._expected.lines, line)
             self.hint = self.hint or _find(self._expected.hints, line)
 
     def note(self, events: Iterable[tuple[str, str]]) -> None:
-        """Take QEMU's events after the stimulus, each with its reason or ""."""
+        """Take QEMU's events after the stimulus, each with its reason or "".
+
+        QEMU's reasons for what it was told to do begin with "host-" (ShutdownCause of its QAPI); the guest
+        has no part in those.
+        """
         for name, reason in events:
-            if name in self._expected.events:
+            if name in self._expected.events and (self._expected.by_host or not reason.startswith("host-")):
                 self.evidence = self.evidence or (f"{name} ({reason})" if reason else name)
 
 
@@ -115,10 +134,12 @@ SYSTEM = re.compile(linux.BEGINS + rb"|" + re.escape(sac.DOCUMENT))
 
 BOOT_S = 60.0
 """When a boot counts as over in any case, from power-on."""
-SILENCE_S = 2.0
+SILENCE_S = 3.0
 """For how long a kernel that has printed is silent once its boot is over."""
 LONG_SILENCE_S = 15.0
 """The same for a guest without kernel text: a waiting menu, a guest without a console."""
+_HANDS_OVER = re.compile(rb"Booting `|Loading initial ramdisk|EFI stub: ")
+"""The last words of a boot loader: what it starts will speak, on a busy host after 15 s and more."""
 _TAIL = 1024
 _ASKS = re.compile(rb"(?:^|[\r\n])(?:[A-Za-z0-9._-]+ login: |SAC>)")
 _KERNEL = re.compile(linux.RECORD)
@@ -131,6 +152,7 @@ class BootWatch:
         self._began = began
         self._last = began
         self._asks = False
+        self._handed_over = False
         self._kernel_spoke = False
         self._tail = b"\n"
 
@@ -139,14 +161,22 @@ class BootWatch:
         text = self._tail + data
         self._last = at
         self._asks = self._asks or _ASKS.search(text) is not None
+        self._handed_over = self._handed_over or _HANDS_OVER.search(text) is not None
         self._kernel_spoke = self._kernel_spoke or _KERNEL.search(text) is not None
         self._tail = text[-_TAIL:]
+
+    @property
+    def asks(self) -> bool:
+        """Whether a prompt was seen."""
+        return self._asks
 
     def remaining(self, now: float) -> float:
         """Return how much more silence ends the boot; 0 when it is over.
 
         It is over at a login or SAC prompt, after a silence, and BOOT_S after its start.
         """
-        silence = SILENCE_S if self._kernel_spoke else LONG_SILENCE_S
+        silence = BOOT_S if self._handed_over else LONG_SILENCE_S
+        if self._kernel_spoke:
+            silence = SILENCE_S
         left = min(self._last + silence, self._began + BOOT_S) - now
         return 0.0 if self._asks else max(0.0, left)

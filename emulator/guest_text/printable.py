@@ -9,6 +9,17 @@ from collections.abc import Iterable, Iterator
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\\\\]")
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff]")
 
+_QUESTION = re.compile(
+    rb"\x05|\x1bZ|\x1b\[[<=>?]?[\d;]*(?:[cnx]|\$p)|\x1b\[(?:1[1-9]|2[01])[\d;]*t"
+    rb"|\x1b\][\d;]+;\?(?:\x07|\x1b\\)|\x1bP[$+]q[^\x1b]*\x1b\\"
+)
+"""What a terminal answers: ENQ, DECID, DA, DSR, DECREQTPARM, DECRQM, window reports, OSC colours, DECRQSS."""
+
+
+def without_questions(data: bytes) -> bytes:
+    """Return `data` without what makes a terminal answer: text that is shown again asks nobody again."""
+    return _QUESTION.sub(b"", data)
+
 
 def escape(data: bytes) -> str:
     r"""Return `data` as one line of text that no terminal obeys.

@@ -99,6 +99,8 @@ _LEVEL = re.compile(LEVEL + rb"\Z")
 _LONGEST_LEVEL = 5
 _RECORDS = re.compile(rb"(?:(?:" + LEVEL + rb")?" + STAMP + rb"[^\n]*\n)+")
 _MAY_BEGIN = re.compile(rb"(?:<\d{0,3}|(?:<\d{1,3}>)?(?:\[ {0,4}(?:\d{1,10}(?:\.\d{0,6})?)?)|<\d{1,3}>)\Z")
+RECORD_LIKE = re.compile(rb"\[(?=[ 0-9])|<(?=[0-9])")
+"""What must not be typed as it is, or its echo may be taken for the beginning of a record."""
 _LONGEST_HEAD = 24  # <123>[1234567890.123456]
 
 

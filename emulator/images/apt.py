@@ -109,6 +109,14 @@ class AptSuite:
             waiting = sorted(names - found.keys())
         return [found[name] for name in sorted(found)]
 
+    def find(self, names: Iterable[str]) -> list[Package]:
+        """Return the packages called `names`, without what they depend on.
+
+        Raises:
+            ImageError: the suite has no such package.
+        """
+        return [_package(stanza) for stanza in self._show(names)]
+
     def fetch(self, package: Package, pool: Path) -> Path:
         """Return the path of the .deb in `pool`; it is fetched if it is not there.
 

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.errors import ImageError, SpecError
-from emulator.files import write_whole
+from emulator.files import read_whole, write_whole
 from emulator.machine.spec import Board, Disk, Firmware, MachineSpec, MachineType, kernel_for
 from emulator.sac.image import SacConsole
 from emulator.sac.knobs import SacKnobs
-from emulator.values import json_ready, load_json
+from emulator.values import json_ready, load_json, parse_json
 
 FORMAT = 1
+MANIFEST_MOST = 16 << 20
+"""Bytes of a manifest; a real one has some 10 KB."""
 _BLOCK = 512  # of `st_blocks`
 FILES = ("bzimage", "vmlinux", "initrd")
 """What every image has."""
@@ -206,11 +208,11 @@ def read_manifest(directory: Path) -> Manifest:
     """
     path = directory / "manifest.json"
     try:
-        return load_json(path.read_bytes(), Manifest, origin=str(path), whole=True)
+        return load_json(read_whole(path, most=MANIFEST_MOST), Manifest, origin=str(path), whole=True)
     except OSError as error:
-        raise ImageError(f"{path}: can't be read: {error}") from error
+        raise ImageError(f"{path}: can't be read: {error.strerror}") from error
     except SpecError as error:
-        raise ImageError(f"damaged manifest: {error}") from error
+        raise ImageError(f"damaged manifest: {str(error).splitlines()[0]}") from error
 
 
 def find_wrong_files(manifest: Manifest, directory: Path) -> list[str]:
@@ -231,8 +233,9 @@ def is_sealed(directory: Path) -> bool:
     A copied or restored directory is not sealed, though its files may be intact: hash them, then seal it.
     """
     try:
-        return bool(json.loads((directory / "seal.json").read_text(encoding="utf-8")) == _facts(directory))
-    except (OSError, ValueError):
+        text = read_whole(directory / "seal.json", most=MANIFEST_MOST)
+        return bool(parse_json(text, origin="seal.json") == _facts(directory))
+    except (OSError, SpecError):
         return False
 
 

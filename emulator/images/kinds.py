@@ -7,10 +7,11 @@ module asks an image what kind it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from emulator.errors import unknown_name
+from emulator.errors import ImageError, unknown_name
 from emulator.images.catalog import load_catalog
 from emulator.images.store import ImageStore
 from emulator.machine.spec import Board, MachineSpec
@@ -120,10 +121,22 @@ KINDS = (
 def image_features() -> Mapping[str, frozenset[str]]:
     """Return what each image offers, the user's own included; nothing is built.
 
-    Raises:
-        ImageError: the registry of the user's images is damaged.
+    Images whose registry is damaged are left out (`registry_problem`): the others can still be run.
     """
-    return {name: features for kind in KINDS for name, features in kind.features().items()}
+    found: dict[str, frozenset[str]] = {}
+    for kind in KINDS:
+        with suppress(ImageError):
+            found |= kind.features()
+    return found
+
+
+def registry_problem() -> str:
+    """Return why the registry of the user's images can't be read, and the remedy; empty if it can."""
+    try:
+        WindowsRegistry().images()
+    except ImageError as error:
+        return str(error).splitlines()[0]
+    return ""
 
 
 def open_image(name: str, *, build: bool = True) -> GuestImage:
@@ -139,5 +152,5 @@ def open_image(name: str, *, build: bool = True) -> GuestImage:
     """
     for kind in KINDS:
         if name in kind.names():
-            return kind.open(name, build)
+            return kind.open(name, build)  # a damaged registry stops only those who look for an image in it
     raise unknown_name("image", name, image_features())

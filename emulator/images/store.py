@@ -12,13 +12,13 @@ What only a build needs (apt, packages, the lock) is imported when one starts, s
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from emulator import places
-from emulator.errors import FileError, ImageError
-from emulator.files import staged_tree
+from emulator.errors import DeadlineExceeded, FileError, ImageError
+from emulator.files import hold_lock, staged_tree
 from emulator.images.catalog import Catalog, CatalogEntry, load_catalog
 from emulator.images.image import (
     DISK,
@@ -37,6 +37,7 @@ from emulator.images.recipe import Recipe, load_recipe
 
 _LOCK_BOUND_S = 900.0
 _KEY_LENGTH = 16
+POOL = "pool"
 
 
 Fetch = Callable[[CatalogEntry, Path, Progress], Sequence[tuple[Package, Path]]]
@@ -67,7 +68,9 @@ class ImageStore:
         self._fetch = fetch or _fetch_from_debian
 
     def ensure(self, name: str, progress: Progress | None = None, *, rebuild: bool = False) -> Image:
-        """Return the image; it is built first if it is not there. Once built, no network is needed.
+        """Return the image; it is built first if it is not there, or if its manifest is damaged.
+
+        Once built, no network is needed.
 
         Args:
             name: of an image in the catalog.
@@ -81,10 +84,10 @@ class ImageStore:
         """
         entry = self.catalog.entry(name)
         report = progress or (lambda _stage, _fraction: None)
-        if rebuild or not self.directory(name).is_dir():
+        if rebuild or not self._is_built(name):
             with self._lock():
                 # Another process may have built it while this one waited for the lock.
-                if rebuild or not self.directory(name).is_dir():
+                if rebuild or not self._is_built(name):
                     self._build(entry, report)
         image = self.open(name)
         report("ready", 1.0)
@@ -101,6 +104,8 @@ class ImageStore:
         if not directory.is_dir():
             raise ImageError(f"image {name} is not built; run: ttylab images build {name}")
         remedy = f"run: ttylab images build --rebuild {name}"
+        if problem := self.damaged().get(name):
+            raise ImageError(f"image {name}: {problem}; {remedy}")
         try:
             manifest = read_manifest(directory)
             if not is_sealed(directory):
@@ -126,8 +131,8 @@ class ImageStore:
             manifest = read_manifest(directory)
         except ImageError as error:
             return [f"{name}: {error}"]
-        debs = [(self.root / "pool" / package.file_name, package.sha256) for package in manifest.packages]
-        changed = [path for path, digest in debs if path.exists() and hash_file(path) != digest]
+        debs = [(self.root / POOL / package.file_name, package.sha256) for package in manifest.packages]
+        changed = [path for path, digest in debs if path.is_file() and hash_file(path) != digest]
         problems = find_wrong_files(manifest, directory) + [f"{path} is not the package" for path in changed]
         return [f"{name}: {problem}" for problem in problems]
 
@@ -135,6 +140,17 @@ class ImageStore:
         """Return the built images of the catalog, sorted by name, without checking their content."""
         directories = [self.directory(name) for name in self.catalog.names]
         return tuple(image_of(manifest, path) for path, manifest in _readable(directories))
+
+    def damaged(self) -> Mapping[str, str]:
+        """Return why the manifest of an image that was built can't be read, with its path, by name."""
+        found: dict[str, str] = {}
+        for name in self.catalog.names:
+            try:
+                if self.directory(name).is_dir():
+                    read_manifest(self.directory(name))
+            except (ImageError, OSError) as error:
+                found[name] = str(error).splitlines()[0]
+        return found
 
     def prune(self, *, keep: Iterable[str] | None = None) -> tuple[Path, ...]:
         """Remove what no image in `keep` needs, and return what was removed.
@@ -168,16 +184,46 @@ class ImageStore:
         entry = self.catalog.entry(name)
         return self.root / name / self._recipe.digest(entry)[:_KEY_LENGTH]
 
+    def collect(self, *, dry_run: bool = False) -> tuple[Path, ...]:
+        """Remove what killed builds left unfinished, and return it; nothing while a build runs.
+
+        Raises:
+            ImageError: it can't be removed.
+        """
+        if not self._leftovers():
+            return ()
+        try:
+            with hold_lock(self.root / ".lock", wait_s=0), _as_image_error("leftovers"):
+                found = self._leftovers()
+                for path in () if dry_run else found:
+                    _remove(path)
+                return found
+        except DeadlineExceeded:
+            return ()
+        except FileError as error:
+            raise ImageError(str(error)) from error
+
+    def _leftovers(self) -> tuple[Path, ...]:
+        """Return unfinished files of builds; those that still run have them too, unless the lock is held."""
+        directories = [self.root / name for name in (*self.catalog.names, POOL)]
+        return tuple(path for directory in directories for path in sorted(directory.glob(".*")))
+
+    def _is_built(self, name: str) -> bool:
+        try:
+            return self.directory(name).is_dir() and name not in self.damaged()
+        except OSError as error:  # a directory of another user's
+            raise ImageError(f"image {name}: {error.filename}: {error.strerror}") from error
+
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        from filelock import FileLock, Timeout  # noqa: PLC0415
-
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.root / ".lock", timeout=_LOCK_BOUND_S):
+            with hold_lock(self.root / ".lock", wait_s=_LOCK_BOUND_S):
                 yield
-        except Timeout as error:
+        except DeadlineExceeded as error:
             raise ImageError(f"another build has held {self.root} for over {_LOCK_BOUND_S:.0f} s") from error
+        except FileError as error:
+            raise ImageError(str(error)) from error
         except OSError as error:
             raise ImageError(f"{self.root}: can't be written: {error.strerror}") from error
 
@@ -186,7 +232,7 @@ class ImageStore:
 
         target = self.directory(entry.name)
         with _as_image_error(entry.name):
-            for leftover in target.parent.glob(".*"):  # of a build that was killed: we hold the lock
+            for leftover in self._leftovers():  # of builds that were killed: we hold the lock
                 _remove(leftover)
             debs = self._packages(entry, progress)
         with staged_tree(target) as made, _as_image_error(entry.name):
@@ -196,7 +242,7 @@ class ImageStore:
     def _packages(self, entry: CatalogEntry, progress: Progress) -> Sequence[tuple[Package, Path]]:
         if known := self._known_packages(entry):
             return [(package, self._deb(package)) for package in known]
-        return self._fetch(entry, self.root / "pool", progress)
+        return self._fetch(entry, self.root / POOL, progress)
 
     def _known_packages(self, entry: CatalogEntry) -> tuple[Package, ...]:
         """Return the packages of an earlier build of this image, if all of them are still in the pool.
@@ -215,7 +261,7 @@ class ImageStore:
         return all(path.is_file() and hash_file(path) == digest for path, digest in files)
 
     def _deb(self, package: Package) -> Path:
-        return self.root / "pool" / package.file_name
+        return self.root / POOL / package.file_name
 
 
 def _fetch_from_debian(entry: CatalogEntry, pool: Path, progress: Progress) -> Sequence[tuple[Package, Path]]:

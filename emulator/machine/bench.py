@@ -17,6 +17,7 @@ from emulator.console.transcript import DirectorySink, Transcript
 from emulator.errors import LabError
 from emulator.files import make_private_directory, write_json
 from emulator.machine.argv import FirmwareFiles, RamFile
+from emulator.machine.disk_files import require_own_files
 from emulator.machine.ledger import Entry, Ledger
 from emulator.machine.power import Launch, Origin
 from emulator.machine.probe import Choice, choose_accelerator
@@ -156,6 +157,7 @@ class Opening:
     label: str
     keep: int | None
     transcript: Transcript | None
+    asked: MachineSpec
     ram: RamFile | None = None
     origin: Origin | None = None
 
@@ -164,9 +166,11 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
     """Make all that a machine needs; `teardown` undoes it.
 
     Raises:
+        SpecError: a file of the machine is none that a guest may have.
         MissingPrerequisite: QEMU, its firmware or swtpm is not installed.
         LabError: a directory or the ledger can't be written.
     """
+    require_own_files(opening.asked)
     qemu = opening.qemu or find_qemu()
     accelerator = opening.accelerator or choose_accelerator(
         spec.accelerator, qemu=qemu, machine=spec.machine, clock=opening.clock

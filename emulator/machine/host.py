@@ -44,6 +44,12 @@ def read_host_budget(root: Path = Path("/")) -> HostBudget:
     return HostBudget(cores=cores, memory_mib=memory // MIB)
 
 
+def host_load() -> tuple[float, float, float]:
+    """Return the host's load average over 1, 5 and 15 minutes: how many threads run or wait to run."""
+    one, five, fifteen = os.getloadavg()
+    return round(one, 2), round(five, 2), round(fifteen, 2)
+
+
 def worker_count(
     cores: float,
     memory_mib: int,

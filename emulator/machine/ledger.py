@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from typing import TypeAlias
 
 from emulator import places
 from emulator.errors import LabError, SpecError
-from emulator.files import make_private_directory, write_json
+from emulator.files import make_private_directory, read_whole, write_json
 from emulator.machine.process import MARKER_VARIABLE, Identity, find_marked
 from emulator.machine.run_dir import remove_temp_dir
 from emulator.values import json_ready, load_json, read_value
 
 VERSION = 1
+_ENTRY_MOST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,14 +141,16 @@ def read_entry(text: bytes) -> Entry:
 
 def _read(path: Path) -> Entry | Corrupt | None:
     try:
-        entry = read_entry(path.read_bytes())
+        entry = read_entry(read_whole(path, most=_ENTRY_MOST))
     except FileNotFoundError:
         return None
     except OSError as error:
         return Corrupt(path=path, reason=str(error.strerror))
     except SpecError as error:
-        return Corrupt(path=path, reason=str(error))
-    return entry if entry.id == path.stem else Corrupt(path=path, reason=f"id is {entry.id!r}")
+        return Corrupt(path=path, reason=str(error).splitlines()[0])
+    if entry.id != path.stem:
+        return Corrupt(path=path, reason=f"id is {entry.id!r}")
+    return entry
 
 
 def _writer_lives(path: Path) -> bool:
@@ -198,7 +202,7 @@ def _collect(book: Ledger, one: Entry | Corrupt, *, dry_run: bool) -> Collected:
     if isinstance(one, Corrupt):
         return _remove_file(one.path, problem=f"corrupt entry: {one.reason}", dry_run=dry_run)
     steps = _process_steps(one)
-    if (temp_dir := Path(one.temp_dir)).is_dir():
+    if (temp_dir := Path(one.temp_dir)).is_dir() and one.temp_dir:  # an empty path is the directory we are in
         steps.append((f"remove {temp_dir}", lambda: remove_temp_dir(temp_dir)))
     acts, errors = _do(steps, dry_run=dry_run)
     if not errors:
@@ -209,7 +213,9 @@ def _collect(book: Ledger, one: Entry | Corrupt, *, dry_run: bool) -> Collected:
 
 
 def _remove_file(path: Path, *, problem: str, dry_run: bool) -> Collected:
-    acts, errors = _do([(f"remove {path}", lambda: path.unlink(missing_ok=True))], dry_run=dry_run)
+    is_tree = path.is_dir() and not path.is_symlink()
+    remove = partial(shutil.rmtree, path) if is_tree else partial(path.unlink, missing_ok=True)
+    acts, errors = _do([(f"remove {path}", remove)], dry_run=dry_run)
     return Collected(id=path.name, problem=problem, acts=tuple(acts), errors=tuple(errors))
 
 

@@ -18,6 +18,7 @@ from emulator.errors import LabError, SnapshotError, StateError
 from emulator.machine.argv import CONSOLE_CHARDEV, RamFile, Wiring, build_argv
 from emulator.machine.bench import Bench, Opening, Teardown, open_bench
 from emulator.machine.control import Capability, answer_request, capabilities
+from emulator.machine.firmware_start import await_firmware, is_stuck
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.power import FORKED, LAST_WORDS_S, Launch, MachineState, Origin, PowerCycle
 from emulator.machine.probe import Choice
@@ -28,6 +29,8 @@ from emulator.machine.spec import MachineSpec
 
 START_S = 30.0
 CLOSE_S = 8.0
+DISCARD_S = 0.5
+"""How long a reset waits for what was typed before it to be discarded."""
 CATCH_UP_S = 0.05
 """How long an event waits for the guest bytes that precede it; the pump needs some 2 ms."""
 
@@ -88,6 +91,19 @@ class Machine:
     def state(self) -> MachineState:
         """What it is doing; OFF means that there is no process."""
         return MachineState.OFF if self._cycle is None else self._cycle.state
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether its guest has only spun since its firmware began, without writing a single byte.
+
+        A reset does not end that (docs/facts/qemu.md 4); a power cut does.
+        """
+        return is_stuck(self.transcript, spun_s=self.spun_s)
+
+    @property
+    def spun_s(self) -> float:
+        """CPU that QEMU has used since its firmware began, in seconds; 0 while it is off."""
+        return 0.0 if self._cycle is None else max(0.0, self._cycle.spun_s)
 
     @property
     def pid(self) -> int | None:
@@ -194,7 +210,7 @@ class Machine:
 
     def pause(self, deadline: Deadline) -> None:
         """Stop the guest's CPUs; errors are those of `query`."""
-        self.query("stop", deadline=deadline)
+        self._cycle_for("stop").pause(deadline)
 
     def resume(self, deadline: Deadline) -> None:
         """Let the guest's CPUs run; errors are those of `query`."""
@@ -221,7 +237,15 @@ class Machine:
         self._act(Capability.KEYBOARD, "send-key", arguments, deadline=deadline)
 
     def reset(self, deadline: Deadline) -> None:
-        """Push the reset button."""
+        """Push the reset button, as soon as the firmware has shown itself; that takes FIRMWARE_S at most.
+
+        SeaBIOS that is reset in the first 20 ms of its life hangs for ever, and only a power cut ends that
+        (docs/facts/qemu.md 4). What was typed and not read goes with the system that it was typed to.
+        """
+        self._require(Capability.RESET, "reset")
+        await_firmware(self.transcript, deadline, runs=lambda: self.state is MachineState.RUNNING)
+        with suppress(LabError):  # a guest that floods its console reads what was typed
+            self.console.detach_far_end(deadline.sooner(DISCARD_S))
         self._act(Capability.RESET, "system_reset", deadline=deadline)
 
     def power_button(self, deadline: Deadline) -> None:
@@ -396,6 +420,7 @@ def open_machine(
     start: bool = True,
     ram: RamFile | None = None,
     origin: Origin | None = None,
+    asked: MachineSpec | None = None,
 ) -> AbstractContextManager[Machine]:
     """Open a machine for the time of the `with`; afterwards only `run_dir` is left of it.
 
@@ -412,8 +437,10 @@ def open_machine(
         start: whether to power it on; otherwise `power_on` does.
         ram: a file for the guest's RAM, so that its state can be saved without copying RAM.
         origin: a snapshot from which the first power cycle starts.
+        asked: the machine as its user asked for it, if `spec` has ttylab's overlays of its disks.
 
     Raises:
+        SpecError: a file of the machine is none that a guest may have (`require_own_files`).
         MissingPrerequisite: QEMU, its firmware or setpriv is not installed.
         LaunchError: QEMU did not start.
         SnapshotError: `origin` can't be read, or comes with a `transcript`.
@@ -429,6 +456,7 @@ def open_machine(
         transcript=transcript,
         ram=ram,
         origin=origin,
+        asked=asked or (spec if origin is None else origin.spec),
     )
     return _open(spec, opening, start=start)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from emulator.clock import Deadline
-from emulator.console.marks import MarkKind
+from emulator.console.marks import STOPPED, MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ControlError, DeadlineExceeded, LabError, LaunchError, MachineGone
 from emulator.machine.process import Exit, QemuProcess, describe_state, judge_exit, read_stat
@@ -29,6 +29,8 @@ LAST_WORDS_S = 5.0
 """How long the console may take to deliver its last bytes after QEMU's end."""
 REFUSAL_S = 5.0
 """How long a QEMU that closed QMP before its greeting may take to end."""
+LOOK_S = 0.5
+"""Seconds between two looks at whether QEMU's process was stopped, which no event tells."""
 LOST_GRACE_S = 1.0
 """How long QEMU may live after it closed QMP before that is called a fault."""
 
@@ -136,13 +138,21 @@ class PowerCycle:
         self._move = ""
         self._shutdown: Mapping[str, object] | None = None
         self._asked = False
+        self._pauses = False
+        self._why = "somebody asked it to"
         self._started = False
+        self._began_cpu_s = 0.0  # what QEMU had used when its firmware began
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def pid(self) -> int | None:
         """QEMU's process id, None before its spawn and after its end."""
         return None if self.process is None or self.state is MachineState.OFF else self.process.pid
+
+    @property
+    def spun_s(self) -> float:
+        """CPU that QEMU has used since its firmware began, in seconds; 0 or less after its end."""
+        return self._cpu_s() - self._began_cpu_s
 
     # -- beginning -----------------------------------------------------------------------------
 
@@ -199,6 +209,11 @@ class PowerCycle:
             raise ControlError(
                 f"{command!r} can't be sent: QMP is closed ({self._link.lost}), QEMU ({self._pid()}) lives"
             ) from error
+
+    def pause(self, deadline: Deadline) -> None:
+        """Stop the guest's CPUs, which is then no fault; errors are those of `execute`."""
+        self._pauses = True  # until the next STOP, or RESUME if it is paused already
+        self.execute("stop", deadline=deadline)
 
     # -- snapshots --------------------------------------------------------------------------
 
@@ -324,7 +339,8 @@ class PowerCycle:
         )
         self.state = MachineState.PAUSED
         asyncio.get_running_loop().add_reader(self.process.pidfd, self._note_death, self.process.pidfd)
-        self._tasks.append(asyncio.create_task(self._finish(self.process)))
+        for task in (self._finish(self.process), self._report_stops(self.process.pid)):
+            self._tasks.append(asyncio.create_task(task))
         return self.process.pid
 
     def _note_death(self, pidfd: int) -> None:
@@ -339,6 +355,7 @@ class PowerCycle:
         self._tasks.append(asyncio.create_task(self._report_lost_link()))
         self._started = True
         name, more = self.launch.begins
+        self._began_cpu_s = self._cpu_s()
         facts = {"pid": self._pid(), "argv_sha256": self.launch.sha256}
         self._transcript.mark(MarkKind.MACHINE, name, facts | dict(more))
 
@@ -382,6 +399,21 @@ class PowerCycle:
             detail = {"reason": self._link.lost, "pid": self._pid()}
             self._transcript.mark(MarkKind.LAB, "qmp-lost", detail)
 
+    async def _report_stops(self, pid: int) -> None:
+        """Mark each time that the process is stopped by a signal or a debugger."""
+        was_stopped = False
+        while not self._dead.is_set():
+            is_stopped = self._is_stopped()
+            if is_stopped and not was_stopped and self._started:
+                self._mark_stopped(f"QEMU ({pid}) is {describe_state(pid)}")
+            was_stopped = is_stopped
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._dead.wait(), LOOK_S)
+
+    def _mark_stopped(self, reason: str) -> None:
+        if not self._asked:
+            self._transcript.mark(MarkKind.LAB, STOPPED, {"reason": reason})
+
     def _note_event(self, name: str, data: Mapping[str, object]) -> None:
         if name == "MIGRATION":  # a snapshot is being saved or loaded: the lab's business
             self._move = str(data.get("status", ""))
@@ -389,12 +421,22 @@ class PowerCycle:
                 self._moved.set()
             return
         self._catch_up()  # QMP is faster than the console: what the guest wrote earlier comes first
-        self._transcript.mark(MarkKind.QMP, name, data)
-        if name == "SHUTDOWN":
+        asked = {"asked": True} if name == "SHUTDOWN" and self._asked else {}
+        self._transcript.mark(MarkKind.QMP, name, {**data, **asked})
+        if name == "RESET":
+            self._began_cpu_s = self._cpu_s()
+        elif name == "SHUTDOWN":
             self._shutdown = data
+        elif name in {"WATCHDOG", "GUEST_PANICKED"} and data.get("action") == "pause":
+            self._pauses = True
+        elif name == "BLOCK_IO_ERROR":
+            self._why = f"{data.get('operation')} on {data.get('device')}: {data.get('reason')}"
         elif name in _STATES:
             self.state = _STATES[name]
             self._transcript.mark(MarkKind.MACHINE, self.state.value)
+            if name == "STOP" and not self._pauses:
+                self._mark_stopped(f"QEMU stopped the guest: {self._why}")
+            self._pauses = False
 
     def _mark_end(self, how: Exit, process: QemuProcess) -> None:
         if not self._started:
@@ -405,6 +447,10 @@ class PowerCycle:
         self._transcript.mark(MarkKind.MACHINE, "off" if how.expected else "gone", detail)
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _cpu_s(self) -> float:
+        stat = read_stat(self._pid())
+        return 0.0 if stat is None else stat.cpu_s
 
     def _pid(self) -> int:
         return 0 if self.process is None else self.process.pid

@@ -20,7 +20,7 @@ from typing import Literal
 from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.errors import FileError, MissingPrerequisite, SpecError
-from emulator.files import write_whole
+from emulator.files import read_whole, write_whole
 from emulator.machine.process import Finished, run_bounded
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.spec import Accelerator, MachineType
@@ -78,7 +78,7 @@ def cache_key(host: HostIdentity, *, machine: MachineType, qemu: str, rom: bytes
 def recall(cache_dir: Path, *, key: str) -> ProbeVerdict | None:
     """Return the verdict for `key`; None if there is none or its file is damaged."""
     try:
-        text = _file(cache_dir, key).read_bytes()
+        text = read_whole(_file(cache_dir, key), most=_VERDICT_MOST)
         verdict = load_json(text, ProbeVerdict, origin="a verdict")
     except (OSError, SpecError):
         return None
@@ -92,6 +92,9 @@ def remember(cache_dir: Path, verdict: ProbeVerdict, *, key: str) -> None:
         FileError: the directory can't be made or written; nothing half-made stays.
     """
     write_whole(_file(cache_dir, key), json.dumps(json_ready(verdict)).encode(), private=True, parents=True)
+
+
+_VERDICT_MOST = 1 << 16
 
 
 def _file(cache_dir: Path, key: str) -> Path:

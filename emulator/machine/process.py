@@ -55,11 +55,13 @@ class Exit:
         reason: QEMU's word in its SHUTDOWN event ("guest-shutdown", "host-qmp-quit"), else
             "killed by signal 9" or "exit code 1".
         expected: whether ttylab asked for it or the guest switched itself off.
+        by_guest: whether the guest did.
     """
 
     code: int
     reason: str
     expected: bool
+    by_guest: bool = False
 
     @property
     def signal(self) -> int | None:
@@ -80,7 +82,8 @@ def judge_exit(code: int, *, shutdown: Mapping[str, object] | None, asked: bool)
     if shutdown is None or code != 0:
         return Exit(code=code, reason=f"exit code {code}", expected=asked and code == 0)
     by_guest = shutdown.get("guest") is True
-    return Exit(code=code, reason=str(shutdown.get("reason", "shutdown")), expected=asked or by_guest)
+    reason = str(shutdown.get("reason", "shutdown"))
+    return Exit(code=code, reason=reason, expected=asked or by_guest, by_guest=by_guest)
 
 
 class QemuProcess:
@@ -283,10 +286,12 @@ class ProcessStat:
     Attributes:
         state: the kernel's letter: R, S, D, T, Z ...
         start_ticks: when it started, in clock ticks since the host's boot.
+        cpu_s: CPU that it has used, in seconds.
     """
 
     state: str
     start_ticks: int
+    cpu_s: float = 0.0
 
     @property
     def alive(self) -> bool:
@@ -320,12 +325,13 @@ class Identity:
 
 
 def parse_stat(text: bytes) -> ProcessStat:
-    """Read a line of /proc/PID/stat: proc(5), fields 3 and 22.
+    """Read a line of /proc/PID/stat: proc(5), fields 3, 14, 15 and 22.
 
     The name in field 2 may hold blanks and parentheses, so the last ')' ends it.
     """
     fields = text[text.rindex(b")") + 1 :].split()
-    return ProcessStat(state=fields[0].decode("ascii"), start_ticks=int(fields[19]))
+    cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return ProcessStat(state=fields[0].decode("ascii"), start_ticks=int(fields[19]), cpu_s=cpu_s)
 
 
 def read_stat(pid: int) -> ProcessStat | None:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
@@ -45,7 +45,7 @@ class Account:
 
     user: str = "Administrator"
     domain: str = ""
-    password: str = "Passw0rd!"  # noqa: S105  # of ttylab's SAC guest, which keeps no secrets
+    password: str = field(default="Passw0rd!", repr=False)  # of ttylab's SAC guest, which keeps no secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from emulator.errors import CloudError, EmulatorError
 from emulator.service.console.watchdog import LinkWatchdog
 from emulator.service.core.context import Service
-from emulator.service.https.middleware import add_middlewares
+from emulator.service.https.middleware import add_middlewares, shown_path
 from emulator.service.routes import ROUTERS
 
 _LOG = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ def create_app(service: Service) -> FastAPI:
         endpoint=service.endpoint,
         metrics=service.metrics,
         answer=lambda error: error_response(error, service.endpoint),
+        saving=service.saving,
     )
     return app
 
@@ -65,7 +66,7 @@ async def _answer_cloud_error(request: Request, error: Exception) -> Response:
 
 
 async def _answer_lab_error(request: Request, error: Exception) -> Response:
-    _LOG.warning("%s %s: %s", request.method, request.url.path, error)
+    _LOG.warning("%s %s: %s", request.method, shown_path(request.url.path), error)
     failure = CloudError(409, "GuestUnavailable", str(error).splitlines()[0])
     return error_response(failure, request.app.state.service.endpoint)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,18 @@ from emulator import places
 from emulator.clock import utc_now
 from emulator.cloud.config import CloudConfig
 from emulator.cloud.config_records import build_records
-from emulator.cloud.records import Cloud, PowerState, ProvisioningState, Record, ScaleSet, VirtualMachine
+from emulator.cloud.records import (
+    Cloud,
+    PowerState,
+    ProvisioningState,
+    Record,
+    ResourceGroup,
+    RoleAssignment,
+    ScaleSet,
+    StorageAccount,
+    VirtualMachine,
+)
+from emulator.cloud.resource_id import is_within
 from emulator.cloud.roles import BUILT_IN_ROLES
 from emulator.fleet.guest import Fleet
 from emulator.fleet.machine_fleet import open_fleet
@@ -28,6 +39,7 @@ from emulator.service.https.server import BoundSocket, bind, open_server
 from emulator.service.https.tls import Authority, open_authority, server_context
 from emulator.service.parts.links import Links
 from emulator.service.parts.operations import ActivityLog, Operations
+from emulator.service.parts.saving import Saving
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.sign_in import SignIn
 from emulator.service.parts.tokens import BlobSigner, TokenDesk, TokenKey
@@ -124,11 +136,11 @@ def first_records(options: ServiceOptions, store: Store | None) -> list[Record]:
         SpecError: the saved records or the configuration are wrong.
     """
     saved = store.load() if store is not None else []
-    if saved:
+    if store is not None and saved:
         _LOG.info(
             "%d records come from the state directory; those of the configuration are ignored", len(saved)
         )
-        return [*BUILT_IN_ROLES, *(settle(record) for record in saved)]
+        return [*BUILT_IN_ROLES, *finish_deletions(saved, store)]
     images = frozenset(load_catalog().entries)
     records = build_records(options.config, now=utc_now(), known_images=images, origin=options.origin)
     if store is not None:
@@ -137,14 +149,39 @@ def first_records(options: ServiceOptions, store: Store | None) -> list[Record]:
     return records
 
 
+def finish_deletions(saved: list[Record], store: Store) -> Iterator[Record]:
+    """Yield the records that stay, settled; a deletion that was accepted by a killed server is done now."""
+    doomed = [record for record in saved if _is_being_deleted(record)]
+    groups = [record for record in doomed if isinstance(record, ResourceGroup)]
+    for record in saved:
+        above = groups if isinstance(record, RoleAssignment) else doomed  # only a group takes its roles along
+        if any(is_within(_place_of(record), _place_of(one)) for one in above):
+            store.observe(record, False)  # noqa: FBT003  # the shape of an Observer
+        else:
+            yield settle(record)
+
+
 def settle(record: Record) -> Record:
-    """Return a record without the operation that was in progress when its server was killed."""
+    """Return a record as the operation that was in progress when its server was killed leaves it."""
     if isinstance(record, ScaleSet):
         return replace(record, provisioning=ProvisioningState.SUCCEEDED)
     if isinstance(record, VirtualMachine):
-        power = _SETTLED_POWER.get(record.power, record.power)
-        return replace(record, power=power, provisioning=ProvisioningState.SUCCEEDED)
+        power = record.goal or _SETTLED_POWER.get(record.power, record.power)
+        return replace(record, power=power, goal=None, provisioning=ProvisioningState.SUCCEEDED)
     return record
+
+
+def _is_being_deleted(record: Record) -> bool:
+    if isinstance(record, ResourceGroup):
+        return record.deleting
+    return isinstance(record, VirtualMachine | ScaleSet) and record.provisioning is ProvisioningState.DELETING
+
+
+def _place_of(record: Record) -> str:
+    """Return where in the tree of scopes a record is; "" for one that stands outside."""
+    if isinstance(record, ResourceGroup | RoleAssignment):
+        return record.scope
+    return str(record.id) if isinstance(record, VirtualMachine | ScaleSet | StorageAccount) else ""
 
 
 async def _open_fleet(stack: AsyncExitStack, cloud: Cloud, options: ServiceOptions) -> Fleet:
@@ -195,6 +232,7 @@ def _assemble(
         sign_in=SignIn(identity_header=settings.identity_header or secrets.token_urlsafe(24)),
         faults=Faults(settings),
         troubles=lambda: [store.trouble] if store is not None and store.trouble else [],
+        saving=store or Saving(),
         ca_pem=authority.pem,
     )
     service.metrics.watch("ttylab_links_open", "WebSockets that are open.", lambda: len(service.links))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from emulator.clock import Deadline, utc_now
 from emulator.errors import FileError, MissingPrerequisite, SnapshotError, SpecError
-from emulator.files import write_json
+from emulator.files import read_whole, require_regular, write_json
 from emulator.machine.process import boot_id, run_bounded
 from emulator.machine.spec import Disk, DiskFormat, MachineSpec
 from emulator.snapshots.manifest import FileFacts
@@ -31,6 +31,7 @@ def read_facts(path: Path) -> FileFacts:
     Raises:
         OSError: the file can't be read.
     """
+    require_regular(path)
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         digest = hashlib.sha256(b"%d\n" % size)
@@ -88,6 +89,8 @@ def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 NOTE = "checked.json"
+MANIFEST_MOST = 1 << 20
+"""Bytes of the note and of the manifest; real ones have some 2 KB."""
 TRUSTED_S = 3600.0
 """How long a check is relied on, in seconds: it notices writes to a file, but not a decaying disk."""
 
@@ -112,7 +115,7 @@ def note_check(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> No
 def was_checked(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> bool:
     """Tell whether these files were found intact during this boot of the host, in the last `TRUSTED_S`."""
     try:
-        note = load_json((directory / NOTE).read_bytes(), _Note, origin=NOTE)
+        note = load_json(read_whole(directory / NOTE, most=MANIFEST_MOST), _Note, origin=NOTE)
     except (OSError, SpecError):
         return False
     age_s = utc_now().timestamp() - note.at

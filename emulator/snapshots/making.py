@@ -12,6 +12,7 @@ from emulator.clock import Deadline, utc_now
 from emulator.console.marks import MarkKind
 from emulator.errors import SnapshotError
 from emulator.machine.argv import RamFile
+from emulator.machine.disk_files import require_own_files
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.probe import Choice, read_host_identity
@@ -80,9 +81,11 @@ def make_maker(request: SnapshotRequest, qemu: QemuBinary, choice: Choice) -> tu
     Raises:
         MissingPrerequisite: its firmware is not installed.
         SnapshotError: a file that it is made from can't be read, or its guest is a user's own Windows.
+        SpecError: a file is none that a guest may have (`require_own_files`).
     """
     if request.spec.windows is not None:  # reading the whole disk would take longer than booting it
         raise SnapshotError("no snapshots are kept of a user's own Windows")
+    require_own_files(request.spec)
     firmware = find_firmware(request.spec.firmware)
     files = request.files if firmware is None else (*request.files, firmware.code, firmware.vars_template)
     try:
@@ -121,6 +124,7 @@ def make_snapshot(
         qemu=making.qemu,
         accelerator=making.choice,
         label=f"snapshot {request.label} {request.stage}",
+        asked=request.common_spec,
         ram=RamFile(path=directory / RAM_FILE, shared=True) if shares else None,
     )
     with opened as machine:

@@ -162,6 +162,7 @@ def fingerprint(request: SnapshotRequest, maker: Maker, hashes: Mapping[Path, st
     )
     facts = {
         "format": FORMAT,
+        "typed": "passwords marked",  # in the transcript, which a fork goes on with
         "argv": argv,
         "files": sorted((str(path), digest) for path, digest in hashes.items()),
         "qemu": maker.qemu_sha256,

@@ -8,10 +8,19 @@ from pathlib import Path
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import SnapshotError, SpecError
+from emulator.files import read_whole
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.power import Origin
 from emulator.machine.spec import MachineSpec
-from emulator.snapshots.files import disk_names, fork_disks, identity, note_check, read_facts, was_checked
+from emulator.snapshots.files import (
+    MANIFEST_MOST,
+    disk_names,
+    fork_disks,
+    identity,
+    note_check,
+    read_facts,
+    was_checked,
+)
 from emulator.snapshots.manifest import FileFacts, SnapshotManifest, SnapshotRequest
 
 
@@ -87,14 +96,14 @@ class Snapshot:
             SnapshotError: a file is missing, truncated or altered; the text says which.
         """
         manifest = read_manifest(directory)
+        wanted = {*snapshot_files(request, shares_ram=RAM_FILE in manifest.files)}
+        if wanted != set(manifest.files):
+            raise SnapshotError(f"{directory}: has {sorted(manifest.files)[:9]}, need {sorted(wanted)}")
         identities = {name: identity(directory / name) for name in sorted(manifest.files)}
         if not was_checked(directory, identities):
             for name, wanted_facts in manifest.files.items():
                 _require_intact(directory / name, wanted_facts)
             note_check(directory, identities)
-        wanted = {*snapshot_files(request, shares_ram=RAM_FILE in manifest.files)}
-        if wanted != set(manifest.files):
-            raise SnapshotError(f"{directory}: has {sorted(manifest.files)}, need {sorted(wanted)}")
         _require_tsc(manifest, directory)
         past = load_past(directory / CONSOLE)
         return cls(directory=directory, manifest=manifest, request=request, past=past, identities=identities)
@@ -148,7 +157,7 @@ def read_manifest(directory: Path) -> SnapshotManifest:
     """
     path = directory / MANIFEST
     try:
-        return SnapshotManifest.from_json(path.read_bytes(), origin=str(path))
+        return SnapshotManifest.from_json(read_whole(path, most=MANIFEST_MOST), origin=str(path))
     except OSError as error:
         raise SnapshotError(f"{path}: {error.strerror}") from error
 

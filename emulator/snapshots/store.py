@@ -8,11 +8,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from emulator.clock import Deadline, utc_now
-from emulator.errors import FileError, SnapshotError
-from emulator.files import staged_tree
+from emulator.errors import DeadlineExceeded, FileError, SnapshotError
+from emulator.files import hold_lock, staged_tree
 from emulator.machine.machine import Machine
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary
@@ -35,6 +33,7 @@ class CachedSnapshot:
     Attributes:
         directory: where it is.
         manifest: what it is; None if that can't be read.
+        problem: why it can't be read, with its path; empty if it can.
         size: bytes on disk, not counting holes.
         unused_s: seconds since it was made or last forked.
     """
@@ -43,6 +42,7 @@ class CachedSnapshot:
     manifest: SnapshotManifest | None
     size: int
     unused_s: float
+    problem: str = ""
 
 
 def list_snapshots(root: Path) -> tuple[CachedSnapshot, ...]:
@@ -73,33 +73,43 @@ def remove_snapshots(root: Path, snapshots: Iterable[CachedSnapshot]) -> tuple[P
 
     A snapshot that is just being made stays. Running machines keep what they have mapped.
     """
-    paths = [snapshot.directory for snapshot in snapshots]
+    gone = tuple(snapshot.directory for snapshot in snapshots if _remove(root, snapshot.directory))
+    return (*gone, *collect_leftovers(root))
+
+
+def collect_leftovers(root: Path, *, dry_run: bool = False) -> tuple[Path, ...]:
+    """Remove what killed processes left of snapshots that they were making, and return it."""
     with suppress(OSError):
-        paths += [path for path in root.iterdir() if path.name.startswith(".") and path.is_dir()]
-    return tuple(path for path in paths if _remove(root, path))
+        left = [path for path in sorted(root.iterdir()) if path.name.startswith(".") and path.is_dir()]
+        return tuple(path for path in left if _remove(root, path, dry_run=dry_run))
+    return ()
 
 
-def _remove(root: Path, path: Path) -> bool:
+def _remove(root: Path, path: Path, *, dry_run: bool = False) -> bool:
     key = path.name.lstrip(".").partition(".")[0]
     try:
-        with FileLock(root / f"{key}.lock", timeout=0):
-            shutil.rmtree(path)
-    except Timeout:
-        return False  # it is being made
+        with hold_lock(root / f"{key}.lock", wait_s=0):
+            if not dry_run:
+                shutil.rmtree(path)
+    except (DeadlineExceeded, FileError):
+        return False  # it is being made, or the cache can't be written
     except OSError:
         return not path.exists()
     return True
 
 
 def _look(directory: Path) -> CachedSnapshot:
-    manifest = None
-    with suppress(SnapshotError):
+    manifest, problem = None, ""
+    try:
         manifest = read_manifest(directory)
+    except SnapshotError as error:
+        problem = str(error)
     return CachedSnapshot(
         directory=directory,
         manifest=manifest,
         size=_bytes_of(directory),
         unused_s=max(0.0, utc_now().timestamp() - _last_used(directory)),
+        problem=problem,
     )
 
 
@@ -156,20 +166,23 @@ class SnapshotStore:
             EmulatorError: what `reach` raises.
         """
         maker, key = make_maker(request, self.qemu, choice)
-        if found := self._find(key, request):
-            return found
-        with self._locked(key, deadline):
+        making = Making(request=request, key=key, maker=maker, qemu=self.qemu, choice=choice)
+        try:
             if found := self._find(key, request):
                 return found
-            self._clear(key)
-            making = Making(request=request, key=key, maker=maker, qemu=self.qemu, choice=choice)
-            try:
+            with self._locked(key, deadline):
+                if found := self._find(key, request):
+                    return found
+                self._clear(key)
                 with staged_tree(self.root / key, private=True) as new:
                     make_snapshot(making, new, reach, deadline)
-            except FileError as error:
-                raise SnapshotError(f"snapshot {key}: {error}") from error
-            snapshot = self._opened(key, request)
-        remove_snapshots(self.root, surplus(list_snapshots(self.root)))
+                snapshot = self._opened(key, request)
+            with suppress(OSError):
+                remove_snapshots(self.root, surplus(list_snapshots(self.root)))
+        except FileError as error:
+            raise SnapshotError(f"snapshot {key}: {error}") from error
+        except OSError as error:  # a cache of another user's, a disk that fails
+            raise SnapshotError(f"snapshot {key}: {error.filename or self.root}: {error.strerror}") from error
         return snapshot
 
     def _find(self, key: str, request: SnapshotRequest) -> Snapshot | None:
@@ -193,10 +206,9 @@ class SnapshotStore:
     @contextmanager
     def _locked(self, key: str, deadline: Deadline) -> Iterator[None]:
         try:
-            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with FileLock(self.root / f"{key}.lock", timeout=deadline.remaining()):
+            with hold_lock(self.root / f"{key}.lock", wait_s=deadline.remaining()):
                 yield
-        except Timeout as error:
+        except DeadlineExceeded as error:
             raise SnapshotError(
                 f"snapshot {key}: another process is making it, and was not ready in time"
             ) from error

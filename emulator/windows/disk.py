@@ -24,6 +24,13 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"vhdxfile", "vhdx"),
     (0, b"conectix", "vhd"),
     (0, b"KDMV", "vmdk"),
+    (0, b"COWD", "vmdk"),
+    (0, b"# Disk DescriptorFile", "vmdk"),
+    (0x40, b"\x7f\x10\xda\xbe", "vdi"),
+    (0, b"QED\0", "qed"),
+    (0, b"WithoutFreeSpace", "parallels"),
+    (0, b"WithouFreSpacExt", "parallels"),
+    (0, b"LUKS\xba\xbe", "luks"),
     (0x8001, b"CD001", "iso"),
     (0x8001, b"BEA01", "iso"),
 )
@@ -60,7 +67,7 @@ def detect_format(head: bytes, *, origin: str) -> Format:
             continue
         if name == "iso":
             raise SpecError(f"--disk {origin}: this is an ISO; say --iso {origin}")
-        if name in {"vhd", "vmdk"}:
+        if name not in {"qcow2", "vhdx"}:
             remedy = f"qemu-img convert -O qcow2 {origin} windows.qcow2"
             raise SpecError(f"--disk {origin}: {name} is not supported; convert it: {remedy}")
         return "qcow2" if name == "qcow2" else "vhdx"

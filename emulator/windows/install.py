@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +22,7 @@ import pycdlib
 
 from emulator.clock import Deadline
 from emulator.errors import DeadlineExceeded, EmulatorError, ImageError, MachineGone
+from emulator.files import hold_lock
 from emulator.guest_text.escapes import seen
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.power import MachineState
@@ -60,6 +61,8 @@ def write_answer_iso(path: Path, answer_file: bytes) -> None:
 
 PREFIX = ".install-"
 _LOCK = "lock"
+_TURN = ".install.lock"
+_TURN_S = 60.0
 _LOOK_S = 1.0
 _ENTER_S = 30.0
 """How long Enter is pressed once a second: media ask for a key before they boot, and show a menu whose
@@ -235,18 +238,34 @@ def _seal(disk: Path, base: Path) -> Path:
 def _workshop(root: Path) -> Iterator[Path]:
     """Make a directory for unfinished files; those of killed installations are removed first."""
     try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for old in root.glob(f"{PREFIX}*"):
-            _remove_orphan(old)
-        with TemporaryDirectory(dir=root, prefix=PREFIX) as name, (Path(name) / _LOCK).open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield Path(name)
+        with ExitStack() as stack:
+            with hold_lock(root / _TURN, wait_s=_TURN_S):  # nobody sees a directory whose lock isn't held yet
+                for old in root.glob(f"{PREFIX}*"):
+                    _remove_orphan(old)
+                path = Path(stack.enter_context(TemporaryDirectory(dir=root, prefix=PREFIX)))
+                lock = stack.enter_context((path / _LOCK).open("wb"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield path
     except OSError as error:
         raise ImageError(f"{error.filename or root}: {error.strerror}") from error
 
 
-def _remove_orphan(directory: Path) -> None:
-    """Remove the directory of an installation unless its process still holds the lock."""
-    with suppress(OSError), (directory / _LOCK).open("r+b") as lock:
+def collect_installations(root: Path, *, dry_run: bool = False) -> tuple[Path, ...]:
+    """Remove what killed installations below `root` left, and return it; FileError: it can't be locked."""
+    if not any(root.glob(f"{PREFIX}*")):
+        return ()
+    with hold_lock(root / _TURN, wait_s=_TURN_S):
+        return tuple(old for old in sorted(root.glob(f"{PREFIX}*")) if _remove_orphan(old, dry_run=dry_run))
+
+
+def _remove_orphan(directory: Path, *, dry_run: bool = False) -> bool:
+    """Remove the directory of an installation unless its process still holds the lock; tell whether it did.
+
+    The turn must be held: a directory without a lock is then one whose process was killed before it had one.
+    """
+    with suppress(OSError), (directory / _LOCK).open("a+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(directory)
+        if not dry_run:
+            shutil.rmtree(directory)
+        return True
+    return False

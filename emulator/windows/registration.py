@@ -15,7 +15,9 @@ import pycdlib
 from pycdlib.pycdlibexception import PyCdlibException
 
 from emulator.errors import SpecError
-from emulator.machine.spec import Firmware
+from emulator.files import require_regular
+from emulator.machine.disk_files import require_own_disk
+from emulator.machine.spec import DiskFormat, Firmware
 from emulator.sac.knobs import PROFILES
 from emulator.sac.profile import load_profile
 from emulator.windows.disk import Format, detect_format, read_head, read_layout
@@ -170,9 +172,12 @@ def require_file(path: Path, *, option: str) -> Path:
     """
     path = path.expanduser().absolute()
     try:
-        if not path.is_file():
-            problem = "is a directory, not a file" if path.is_dir() else "there is no such file"
-            raise SpecError(f"{option} {path}: {problem}")
+        require_regular(path)
+    except FileNotFoundError:
+        raise SpecError(f"{option} {path}: there is no such file") from None
+    except OSError as error:
+        raise SpecError(f"{option} {path}: {error.strerror}") from error
+    try:
         with path.open("rb"):
             return path
     except OSError as error:
@@ -318,7 +323,8 @@ def propose_disk(path: Path, options: RegistrationOptions) -> Proposal:
     """Return the image that boots an installed disk.
 
     Raises:
-        SpecError: there is no such file, it is not a disk that boots, or an option is wrong.
+        SpecError: there is no such file, it is not a disk that boots, it rests on another file, or an option
+            is wrong.
         ImageError: the disk is damaged.
         MissingPrerequisite: the disk is not raw, and qemu-img is not installed.
     """
@@ -328,6 +334,7 @@ def propose_disk(path: Path, options: RegistrationOptions) -> Proposal:
     disk_format = options.disk_format or found
     if disk_format not in {found, "raw"}:
         raise SpecError(f"--format {disk_format}: {path} is {found}; leave it out, or say {found}")
+    require_own_disk(path, DiskFormat(disk_format))
     layout = read_layout(read_head(path, disk_format=disk_format), origin=str(path))
     release, notes = _release(options, ())
     if layout.is_sac_guest:

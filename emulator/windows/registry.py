@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from emulator import places
-from emulator.errors import ImageError, SpecError
-from emulator.files import write_whole
+from emulator.errors import DeadlineExceeded, FileError, ImageError, SpecError
+from emulator.files import hold_lock, read_whole, write_whole
+from emulator.machine.disk_files import require_own_disk
+from emulator.machine.spec import DiskFormat
 from emulator.values import json_ready, load_json
 from emulator.windows.image import FileIdentity, Level, WindowsImage
 
@@ -24,6 +26,7 @@ FORMAT: Literal[1] = 1
 REGISTRY = "images.json"
 BASES = "bases"
 _END = 1 << 20
+_REGISTRY_MOST = 16 << 20
 _LOCK_BOUND_S = 60.0
 
 
@@ -52,7 +55,7 @@ class WindowsRegistry:
         """
         path = self.root / REGISTRY
         try:
-            text = path.read_bytes()
+            text = read_whole(path, most=_REGISTRY_MOST)
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -69,7 +72,7 @@ class WindowsRegistry:
         """Return an image whose file is still what was registered.
 
         Raises:
-            SpecError: there is no such image, or its file is gone or was changed.
+            SpecError: there is no such image, its file is gone or was changed, or it rests on another file.
             ImageError: the registry is damaged.
         """
         image = _find(self.images(), name)
@@ -80,6 +83,8 @@ class WindowsRegistry:
             raise SpecError(f"image {name}: {image.path}: {error.strerror}; {again}") from error
         if (now.st_size, now.st_mtime_ns) != (image.identity.size, image.identity.mtime_ns):
             raise SpecError(f"image {name}: {image.path} was changed since it was registered; {again}")
+        if image.disk_format is not None:
+            require_own_disk(image.path, DiskFormat(image.disk_format))
         return image
 
     def add(self, image: WindowsImage) -> None:
@@ -123,16 +128,13 @@ class WindowsRegistry:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        from filelock import FileLock, Timeout  # noqa: PLC0415  # reading doesn't need it
-
         try:
-            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with FileLock(self.root / ".lock", timeout=_LOCK_BOUND_S):
+            with hold_lock(self.root / ".lock", wait_s=_LOCK_BOUND_S):
                 yield
-        except Timeout as error:
+        except DeadlineExceeded as error:
             raise ImageError(f"{self.root}: another ttylab holds its lock") from error
-        except OSError as error:
-            raise ImageError(f"{self.root}: can't be written: {error.strerror}") from error
+        except FileError as error:
+            raise ImageError(f"{self.root}: can't be written: {error}") from error
 
 
 def _find(images: Mapping[str, WindowsImage], name: str) -> WindowsImage:

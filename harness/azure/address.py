@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from emulator.errors import SpecError
+from emulator.files import read_whole
+from emulator.values import TOML_MOST, parse_json
 
 AZURE_ENDPOINT = "https://management.azure.com"
 DEMO_TENANT = "11111111-1111-1111-1111-111111111111"
@@ -160,8 +161,8 @@ def choose_address(
 
 def _read(file: Path) -> dict[str, object]:
     try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+        found = parse_json(read_whole(file, most=TOML_MOST), origin="")
+    except (OSError, SpecError) as error:
         raise SpecError(f"{file}: not a ready file: {error}") from error
     if not isinstance(found, dict):
         raise SpecError(f"{file}: not a ready file: it is not a JSON object")

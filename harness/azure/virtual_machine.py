@@ -47,10 +47,17 @@ class Observed:
     Attributes:
         seen: whether the expected effect was seen; None if the service does not say.
         evidence: the guest's own words, not escaped; "" if there are none.
+        refused: whether these words are a refusal.
     """
 
     seen: bool | None
     evidence: str = ""
+    refused: bool = False
+
+    @property
+    def unseen(self) -> str:
+        """What to call it if no effect was seen."""
+        return "the guest refused" if self.refused else "no effect seen"
 
 
 class AzureVm:
@@ -124,8 +131,9 @@ class AzureVm:
 
 def read_observed(body: dict[str, Any]) -> Observed:
     """Return the effect in the answer to an admin command; the real service's answer has none."""
-    seen = {"seen": True, "no effect seen": False}.get(str(body.get("effect", "")))
-    return Observed(seen=seen, evidence=str(body.get("evidence", "")))
+    effect = str(body.get("effect", ""))
+    seen = {"seen": True, "no effect seen": False, "refused": False}.get(effect)
+    return Observed(seen=seen, evidence=str(body.get("evidence", "")), refused=effect == "refused")
 
 
 def power_state_of(view: dict[str, Any]) -> str:

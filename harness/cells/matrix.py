@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from emulator.console.port_address import parse_port, with_lines
 from emulator.errors import SpecError, unknown_name
 from emulator.images.kinds import REGISTERED, image_features
 from emulator.machine.spec import MAX_VCPUS, Disk, Firmware, MachineSpec, MachineType
@@ -81,6 +82,8 @@ class _Head:
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 180.0
     target: str = "machine"
     port: str = ""
+    port_dtr: bool | None = None
+    port_rts: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +136,7 @@ class Matrix:
         description: what it is for.
         timeout_s: seconds that one cell may take.
         target: what the cells are played on.
-        port: URL of the serial port, if they are played on one.
+        port: URL of the serial port, if they are played on one, with what is said of DTR and RTS.
         cells: those that run, in the order of the ids.
         excluded: those that do not, in the order of the ids.
     """
@@ -180,7 +183,7 @@ def load_matrix(
         description=head.description,
         timeout_s=head.timeout_s,
         target=known.target,
-        port=head.port,
+        port=_port(head, path),
         cells=cells,
         excluded=excluded,
     )
@@ -196,6 +199,16 @@ def _target(head: _Head, path: Path) -> TargetKind:
         shown = f"port is {head.port!r} and target {head.target!r}"
         raise SpecError(f'{path}: {shown}; allowed: a port with target "serial", and none with others')
     return target
+
+
+def _port(head: _Head, path: Path) -> str:
+    """Return the port with its settings of DTR and RTS; check them."""
+    try:
+        port = with_lines(head.port, dtr=head.port_dtr, rts=head.port_rts)
+        parse_port(port)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+    return port
 
 
 def _explicit(

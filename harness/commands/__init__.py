@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from emulator.guest_text.printable import visible
+
+
+def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print `text` for people; no terminal obeys what a guest or a file's name put into it."""
+    import typer  # noqa: PLC0415 - not every command prints
+
+    typer.echo(visible(text, keep="\n\t"), err=err, nl=nl)
+
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table without borders; long words in its last column are folded, not cut."""
@@ -14,5 +23,5 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(*columns, box=None, pad_edge=False)
     table.columns[-1].overflow = "fold"
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     Console().print(table)

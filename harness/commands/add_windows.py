@@ -19,6 +19,7 @@ from emulator.images.kinds import image_features
 from emulator.machine.spec import Firmware
 from emulator.windows.image import Level
 from emulator.windows.registry import WindowsRegistry, identify
+from harness.commands import say
 
 _LINE_MOST = 256
 
@@ -160,7 +161,7 @@ def remove_windows(
     Example: `ttylab images remove-windows ws2022`.
     """
     deleted = WindowsRegistry().remove(name)
-    typer.echo(f"forgot {name}" + (f", and deleted {deleted}" if deleted else "; its file is untouched"))
+    say(f"forgot {name}" + (f", and deleted {deleted}" if deleted else "; its file is untouched"))
 
 
 def _require_one(
@@ -181,19 +182,19 @@ def _list_editions(iso: Path) -> None:
     for one in media.editions:
         facts = (one.image_name, one.edition, one.kind, one.build and f"build {one.build}")
         said = ", ".join(fact for fact in facts if fact)
-        typer.echo(f"{one.index:3}  {one.name}" + (f"  ({said})" if said else ""))
+        say(f"{one.index:3}  {one.name}" + (f"  ({said})" if said else ""))
     if not media.editions:
-        typer.echo("nothing to install: this is WinPE alone, which boots as it is")
+        say("nothing to install: this is WinPE alone, which boots as it is")
 
 
 def _register(proposal: Proposal) -> None:
     image = proposal.image
     _require_free(image.name)
     WindowsRegistry().add(image)
-    typer.echo(f"{image.name}: {image.path} ({image.level}, {image.release}, {image.firmware})")
+    say(f"{image.name}: {image.path} ({image.level}, {image.release}, {image.firmware})")
     for note in proposal.notes:
-        typer.echo(f"note: {note}")
-    typer.echo(f"next: ttylab boot {image.name}")
+        say(f"note: {note}")
+    say(f"next: ttylab boot {image.name}")
 
 
 def _require_free(name: str) -> None:
@@ -226,7 +227,7 @@ def _install(
     )
     run_dir = root / "installations" / image.name
     wanted = Installation(name=image.name, iso=image.path, answers=answers, tpm=image.tpm, **settings)
-    typer.echo(f"installing {chosen.name}; evidence goes to {run_dir}")
+    say(f"installing {chosen.name}; evidence goes to {run_dir}")
     with _progress(image.name) as tell:
         deadline = Deadline.after(hours * 3600)
         base = install_windows(wanted, root=root, run_dir=run_dir, deadline=deadline, tell=tell)
@@ -262,7 +263,7 @@ def _choose(iso: Path, wanted: str) -> Edition:
 def _progress(name: str) -> Iterator[Callable[[str], None]]:
     """Show the stages: on a terminal with the elapsed time, elsewhere a line for each."""
     if not sys.stderr.isatty():
-        yield lambda stage: typer.echo(f"ttylab: {name}: {stage}", err=True)
+        yield lambda stage: say(f"ttylab: {name}: {stage}", err=True)
         return
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 

@@ -6,9 +6,13 @@ import json as json_format
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from emulator.console.port_address import with_lines
+from harness.commands import say
+from harness.commands.port_options import Dtr, Rts
 
 EXAMPLES = """Examples:
 
@@ -28,6 +32,8 @@ def attach(
     write: Annotated[bool, typer.Option("--write", help="Type into the guest too.")] = False,
     port: Annotated[str, typer.Option(metavar="URL", help="A serial port instead of a machine.")] = "",
     baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
+    dtr: Dtr = None,
+    rts: Rts = None,
     from_end: Annotated[bool, typer.Option("--from-end", help="Do not replay what came before.")] = False,
     listing: Annotated[bool, typer.Option("--list", help="Show the running machines.")] = False,
     json: Annotated[bool, typer.Option("--json", help="With --list: one JSON array.")] = False,
@@ -37,30 +43,34 @@ def attach(
     from harness.terminal.interactive import choose_machine, links_of  # noqa: PLC0415
     from harness.terminal.terminal import Terminal, greet  # noqa: PLC0415
 
-    if port:
+    if port := with_lines(port, dtr=dtr, rts=rts):
         _attach_port(port, baudrate)
         return
     machines = list_machines()
     if json:
-        typer.echo(json_format.dumps([asdict(one) for one in machines], indent=1))
+        say(json_format.dumps([asdict(one) for one in machines], indent=1))
         return
     if listing:
         lines = (f"{one.id}  {one.label}  {one.console}" for one in machines)
-        typer.echo("\n".join(lines) or "No machine is running.")
+        say("\n".join(lines) or "No machine is running.")
         return
     entry = choose_machine(machines, name)
     greet(f"{entry.label} ({entry.id})", writable=write)
-    Terminal(links=links_of(entry), writable=write, start="end" if from_end else "start").run()
+    start: Literal["start", "end"] = "end" if from_end else "start"
+    if Terminal(links=links_of(entry), writable=write, start=start).run():
+        typer.echo(f"\nttylab: the console of {entry.label} ({entry.id}) has ended", err=True)
 
 
 def _attach_port(url: str, baudrate: int) -> None:
-    from harness.targets.serial_port import open_port  # noqa: PLC0415
+    from harness.targets.serial_port import loss_of, open_port  # noqa: PLC0415
     from harness.terminal.interactive import links_in  # noqa: PLC0415
     from harness.terminal.terminal import Terminal, greet  # noqa: PLC0415
 
     with (
         tempfile.TemporaryDirectory(prefix="ttylab-port-") as scratch,
-        open_port(url, baudrate=baudrate, links_dir=Path(scratch)),
+        open_port(url, baudrate=baudrate, links_dir=Path(scratch)) as target,
     ):
         greet(f"{url} at {baudrate} baud", writable=True)
-        Terminal(links=links_in(Path(scratch)), writable=True).run()
+        Terminal(links=links_in(Path(scratch)), writable=True, ended=target.ended).run()
+        if (loss := loss_of(target)) is not None:
+            raise loss

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from emulator.errors import LabError, MissingPrerequisite, SpecError
+from harness.commands import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ def bench(
         if name not in known:
             raise SpecError(f"unknown benchmark {name!r}; allowed: {', '.join(known)}")
     if listing:
-        typer.echo("\n".join(known))
+        say("\n".join(known))
         return
     wanted = names or list(known)
     found: list[Measurement] = []
@@ -92,10 +93,10 @@ def bench(
             measured = _measure(group, code.BENCHMARKS[group], failed)
             found += [one for one in measured if one.name in wanted]
             if not json:
-                typer.echo("".join(f"{render(one)}\n" for one in measured if one.name in wanted), nl=False)
+                say("".join(f"{render(one)}\n" for one in measured if one.name in wanted), nl=False)
     finally:  # Ctrl-C too leaves what was measured
         if json:
-            typer.echo(json_format.dumps([asdict(one) for one in found], indent=1))
+            say(json_format.dumps([asdict(one) for one in found], indent=1))
     if failed:
         raise LabError(f"not measured: {'; '.join(failed)}")
 

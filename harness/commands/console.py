@@ -71,8 +71,9 @@ EXAMPLES = """Examples:
 The service is found by --ready-file, --endpoint, or TTYLAB_READY_FILE, TTYLAB_ENDPOINT and the other
 variables that `ttylab serve --print-env` prints.
 
-Exit codes: 0 left, or --until was seen; 1 --until was not seen in time; 2 wrong input; 3 the service can't be
-reached, or the link was lost for good; 4 the service refused, or somebody else took the console.
+Exit codes: 0 left, or --until was seen; 1 --until was not seen in time, or the guest died; 2 wrong input;
+3 the service can't be reached, or the link was lost for good; 4 the service refused, or somebody else took
+the console.
 """
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.commands import say
 from harness.doctor.diagnosis import Diagnosis, State, diagnose, run_is_possible
 from harness.scenario.exit_codes import EXIT_BROKEN
 
@@ -33,7 +34,7 @@ def doctor(
     possible = run_is_possible(findings)
     if json:
         answer = {"possible": possible, "findings": [asdict(finding) for finding in findings]}
-        typer.echo(json_format.dumps(answer, indent=2))
+        say(json_format.dumps(answer, indent=2))
     else:
         from rich.console import Console  # noqa: PLC0415
 

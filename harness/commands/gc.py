@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json as json_format
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from emulator import places
 from emulator.errors import LabError
+from emulator.images.store import ImageStore
 from emulator.machine.ledger import Collected, collect_garbage
 from emulator.service.state.run_dirs import collect_run_dirs
+from emulator.snapshots.store import collect_leftovers
+from emulator.windows.install import collect_installations
+from harness.commands import say
 
 
 def gc(
@@ -22,7 +29,8 @@ def gc(
 ) -> None:
     """End machines whose owner is dead, and remove their sockets and ledger entries.
 
-    Machines that are still in use are never touched; run directories are evidence and stay.
+    What killed builds left in the cache goes too. What is still in use is never touched; run directories
+    are evidence and stay.
     Exit code 3 if something could not be removed.
 
     Examples: `ttylab gc`, `ttylab gc --dry-run`.
@@ -31,13 +39,26 @@ def gc(
         Collected(id=path.name, problem="its server is dead", acts=(f"remove {path}",))
         for path in collect_run_dirs(dry_run=dry_run)
     )
-    collected = (*collect_garbage(dry_run=dry_run), *servers)
-    typer.echo(
-        json_format.dumps([asdict(one) for one in collected]) if json else render(collected, dry_run=dry_run)
-    )
+    collected = (*collect_garbage(dry_run=dry_run), *servers, *_unfinished(dry_run=dry_run))
+    say(json_format.dumps([asdict(one) for one in collected]) if json else render(collected, dry_run=dry_run))
     failures = [error for one in collected for error in one.errors]
     if failures:
         raise LabError(f"{len(failures)} things could not be removed: {failures[0]}")
+
+
+def _unfinished(*, dry_run: bool) -> Iterator[Collected]:
+    """Yield what killed builds, snapshots and installations left in the cache, and no other's."""
+    collectors: tuple[tuple[str, Callable[[], tuple[Path, ...]]], ...] = (
+        ("an image build was killed", lambda: ImageStore().collect(dry_run=dry_run)),
+        ("making a snapshot was killed", lambda: collect_leftovers(places.snapshots(), dry_run=dry_run)),
+        ("an installation was killed", lambda: collect_installations(places.windows(), dry_run=dry_run)),
+    )
+    for problem, collect in collectors:
+        try:
+            for path in collect():
+                yield Collected(id=path.name, problem=problem, acts=(f"remove {path}",))
+        except LabError as error:
+            yield Collected(id="cache", problem=problem, acts=(), errors=(str(error),))
 
 
 def render(collected: tuple[Collected, ...], *, dry_run: bool) -> str:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.errors import ImageError, SpecError
+from emulator.guest_text.printable import visible
 from emulator.images.catalog import CatalogEntry
 from emulator.images.image import Image
+from emulator.images.kinds import registry_problem
 from emulator.images.store import ImageStore
 from emulator.windows.image import WindowsImage
 from emulator.windows.registry import WindowsRegistry
 from harness.commands import add_windows as windows
-from harness.commands import print_table
+from harness.commands import print_table, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress  # rich takes as long to import as all the rest: only where it draws
@@ -47,10 +49,14 @@ def list_images(
     store = ImageStore()
     built = {image.name: image for image in store.list()}
     entries = [(entry, built.get(name)) for name, entry in store.catalog.entries.items()]
-    registered = WindowsRegistry().images().values()
+    problem = registry_problem()
+    registered = () if problem else WindowsRegistry().images().values()
+    for each in (*(f"image {name}: {why}" for name, why in store.damaged().items()), problem):
+        if each:
+            say(f"ttylab: {visible(each)}", err=True)
     if json:
         linux = [as_object(entry, image) for entry, image in entries]
-        typer.echo(json_format.dumps([*linux, *map(windows_as_object, registered)], indent=2))
+        say(json_format.dumps([*linux, *map(windows_as_object, registered)], indent=2))
         return
     _show_table(entries)
     if registered:
@@ -94,7 +100,7 @@ def verify(names: Names = None) -> None:
     problems: list[str] = []
     for name in names or [image.name for image in store.list()]:
         found = store.verify(name)
-        typer.echo("\n".join(found) if found else f"{name}: ok")
+        say("\n".join(found) if found else f"{name}: ok")
         problems += found
     if problems:
         raise ImageError(f"wrong images ({len(problems)}); the first: {problems[0]}")
@@ -110,7 +116,7 @@ def prune(
     Examples: `ttylab images prune`, `ttylab images prune --all`.
     """
     removed = ImageStore().prune(keep=() if every else None)
-    typer.echo("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
+    say("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
 
 
 def as_object(entry: CatalogEntry, image: Image | None) -> dict[str, object]:
@@ -149,7 +155,7 @@ def windows_as_object(image: WindowsImage) -> dict[str, object]:
 
 def _show_windows(images: Iterable[WindowsImage]) -> None:
     what = {True: "ttylab's SAC guest, not Windows", False: "Windows, by your word ({})"}
-    typer.echo()
+    say()
     print_table(
         ("your own", "is", "release", "firmware", "TPM", "file"),
         (

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.clock import utc_now
-from emulator.errors import SpecError
+from emulator.console.port_address import with_lines
+from emulator.errors import LabError, SpecError
+from harness.commands import say
+from harness.commands.port_options import Dtr, Rts
 
 if TYPE_CHECKING:
     from harness.recording.record import RecordOptions
@@ -26,7 +29,8 @@ EXAMPLES = """Examples:
 
 DIR/raw is for you alone: it holds everything typed, passwords too. DIR/sanitised is the copy for others:
 names, passwords, addresses, GUIDs and serial numbers are replaced by others of the same length. Recording
-ends on Ctrl-] q, after --for, 2 s after the end of a piped input, or with the guest.
+ends on Ctrl-] q, after --for, 2 s after the end of a piped input, or with the guest. Exit code 3: the far end
+left (a device unplugged, a peer that closed, QEMU ended from outside); what came until then is kept.
 """
 
 
@@ -46,6 +50,8 @@ def record_console(
     ] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Type nothing.")] = False,
     baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
+    dtr: Dtr = None,
+    rts: Rts = None,
     append: Annotated[str, typer.Option(help="For the image: kernel parameters; for sac: knobs.")] = "",
     hide: Annotated[
         list[str] | None, typer.Option(metavar="WORD", help="Hide this word too; may be repeated.")
@@ -54,60 +60,62 @@ def record_console(
     """Record a console, and make a copy of the recording without names, passwords and addresses."""
     from harness.recording.record import RAW, RecordOptions, private_files  # noqa: PLC0415
 
+    port = with_lines(port, dtr=dtr, rts=rts)
     if sum((bool(image), bool(port), bool(attach), sanitise is not None)) != 1:
         raise SpecError("what to record: give one of IMAGE, --port URL, --attach NAME, or --sanitise DIR")
     if hide is not None and not all(word.strip() for word in hide):
         raise SpecError("--hide is empty; need a word")
+    fault: LabError | None = None
     with private_files():
         directory = sanitise
         if directory is None:
             directory = into or Path(f"console-{utc_now():%Y%m%d-%H%M%S}")
             options = RecordOptions(stay_s=stay, writable=not read_only)
             source = {"image": image, "port": port, "name": attach, "append": append}
-            _record(directory / RAW, options, **source, baudrate=baudrate)
-            typer.echo(
-                f"ttylab: raw recording in {directory / RAW}: for you alone, not to be shared", err=True
-            )
+            fault = _record(directory / RAW, options, **source, baudrate=baudrate)
+            say(f"ttylab: raw recording in {directory / RAW}: for you alone, not to be shared", err=True)
         _make_copy(directory, tuple(hide or ()))
+    if fault is not None:
+        raise fault
 
 
 def _record(
     directory: Path, options: RecordOptions, *, image: str, port: str, name: str, baudrate: int, append: str
-) -> None:
+) -> LabError | None:
     from emulator.machine.ledger import list_machines  # noqa: PLC0415
     from harness.recording.record import record_image, record_machine, record_port  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.terminal.interactive import choose_machine, interactive_spec  # noqa: PLC0415
 
     if port:
-        record_port(port, baudrate=baudrate, directory=directory, options=options)
-    elif name:
+        return record_port(port, baudrate=baudrate, directory=directory, options=options)
+    if name:
         record_machine(choose_machine(list_machines(), name), directory=directory, options=options)
-    else:
-        lab = Lab(run_dir=directory)
-        spec = interactive_spec(
-            lab.guest_image(image),
-            machine="pc",
-            firmware="seabios",
-            vcpus=1,
-            memory_mib=256,
-            append=tuple(append.split()),
-            devices=(),
-        )
-        record_image(spec, lab, label=image, options=options)
+        return None
+    lab = Lab(run_dir=directory)
+    spec = interactive_spec(
+        lab.guest_image(image),
+        machine="pc",
+        firmware="seabios",
+        vcpus=1,
+        memory_mib=256,
+        append=tuple(append.split()),
+        devices=(),
+    )
+    return record_image(spec, lab, label=image, options=options)
 
 
 def _make_copy(directory: Path, words: tuple[str, ...]) -> None:
     from harness.recording.record import sanitise_directory  # noqa: PLC0415
 
     place, made = sanitise_directory(directory, words=words)
-    typer.echo(
+    say(
         f"ttylab: sanitised copy in {place}: this one may be sent to others, once you have checked it",
         err=True,
     )
-    typer.echo(f"ttylab: replaced: {_counted(made)}", err=True)
+    say(f"ttylab: replaced: {_counted(made)}", err=True)
     if made.in_place:
-        typer.echo(
+        say(
             f"ttylab: {made.in_place} of these are ordinary words or very short: they are hidden where they"
             " are used as names, and may remain elsewhere; --hide WORD hides one everywhere",
             err=True,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from harness.commands import say
+
 EXAMPLES = """Examples:
 
   ttylab repeat bullseye.pc.seabios.1.sysrq-help            200 times, with every kind of jitter
@@ -85,5 +87,5 @@ def repeat(
         port=port,
     )
     summary = hunt(request, run_dir)
-    typer.echo(summary.to_json() if json else render_summary(summary))
+    say(summary.to_json() if json else render_summary(summary))
     return summary.exit_code

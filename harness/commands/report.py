@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from emulator.errors import SpecError
+from harness.commands import say
 from harness.report.model import load_run
 from harness.report.reports import page_of_run, write_reports
 from harness.scenario.errors import ReportError
@@ -29,8 +30,8 @@ def report(
         raise SpecError(f"{run_dir}: no directory of a run")
     old = load_run(compare) if compare else None
     for note in write_reports(load_run(run_dir), run_dir, old=old, allure=allure):
-        typer.echo(f"ttylab: {note}", err=True)
+        say(f"ttylab: {note}", err=True)
     page = page_of_run(run_dir)
     if not page.is_file():
         raise ReportError("the HTML report could not be made (see above)")
-    typer.echo(page.absolute().as_uri())
+    say(page.absolute().as_uri())

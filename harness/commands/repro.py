@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emulator.errors import SpecError
+from harness.commands import say
 
 if TYPE_CHECKING:
     from harness.run.repro import Recalled
@@ -70,16 +70,16 @@ def repro(
     if recalled is not None:
         played.time_limit_s, played.repro = recalled.was.time_limit_s, recalled.was.repro
     result = played.run()
-    typer.echo(recalled.compare(result) if recalled else told(result))
-    typer.echo(f"transcript: {played.directory / 'console.bin'}")
+    say(recalled.compare(result) if recalled else told(result))
+    say(f"transcript: {played.directory / 'console.bin'}")
     return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
 
 
 def _introduce(recalled: Recalled | None, cell_id: str, port: str) -> None:
     doing = "playing" if port else "booting"
     nothing = f"no run here has {cell_id}; {doing} it as it is defined now"
-    sys.stderr.write(f"ttylab: {recalled.introduce() if recalled else nothing}\n")
+    say(f"ttylab: {recalled.introduce() if recalled else nothing}", err=True)
 
 
 def _say_step(number: int, text: str) -> None:
-    sys.stderr.write(f"  {number:2} {text}\n")
+    say(f"  {number:2} {text}", err=True)

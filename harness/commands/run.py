@@ -11,8 +11,10 @@ import typer
 from typer.core import TyperCommand
 
 from emulator.errors import SpecError
+from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
 from harness.cells.cell import Cell
+from harness.commands import say
 
 DEFAULT_MATRIX = Path("ci/push.toml")
 
@@ -66,17 +68,18 @@ def with_json_value(args: Iterable[str]) -> list[str]:
     return filled
 
 
+_Expression = Annotated[str, typer.Option("-k", metavar="EXPR", help="Only cells whose id or tags match.")]
+_Jobs = Annotated[str, typer.Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")]
+
+
 def run(
     matrix: Annotated[Path, typer.Argument(help="A matrix file.")] = DEFAULT_MATRIX,
     *,
-    expression: Annotated[
-        str, typer.Option("-k", metavar="EXPR", help="Only cells whose id or tags match.")
-    ] = "",
+    expression: _Expression = "",
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only part I of N.")] = "",
-    jobs: Annotated[
-        str, typer.Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")
-    ] = "auto",
+    jobs: _Jobs = "auto",
     listing: Annotated[bool, typer.Option("--list", help="Show the cells, run nothing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Read matrix and options, run nothing.")] = False,
     json: Annotated[str, typer.Option("--json", metavar="[FILE]", help="Write JSON to FILE, or -.")] = "",
     run_dir: Annotated[Path | None, typer.Option(help="Where evidence goes; default: results/ID.")] = None,
     time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
@@ -95,6 +98,9 @@ def run(
         _show(cells, excluded, as_json=bool(json))
         return
     _require_cells(cells, matrix, expression=expression, shard=shard)
+    _require_run(compare)
+    if check:
+        return
     from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
     from harness.plugin.process import become_pytest  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
@@ -117,6 +123,14 @@ def run(
     )
 
 
+def _require_run(compare: Path | None) -> None:
+    """Refuse a run to compare with that can't be read: hours later would be too late to say so."""
+    if compare is not None:
+        from harness.report.model import load_run  # noqa: PLC0415
+
+        load_run(compare)
+
+
 def _require_jobs(jobs: str) -> None:
     if jobs != "auto" and not (jobs.isdigit() and int(jobs) > 0):
         raise SpecError(f"--jobs is {jobs!r}; allowed: auto, or a number from 1 on")
@@ -136,10 +150,13 @@ def choose_cells(
     Raises:
         SpecError: the matrix, the shard or the expression is wrong.
     """
+    from emulator.images.kinds import registry_problem  # noqa: PLC0415
     from harness.cells.cell import parse_shard, select  # noqa: PLC0415
     from harness.cells.cell import shard as take_shard  # noqa: PLC0415
     from harness.cells.matrix import read_matrix  # noqa: PLC0415
 
+    if problem := registry_problem():
+        say(f"ttylab: your own images are left out: {visible(problem)}", err=True)
     matrix = read_matrix(path)
     cells = take_shard(matrix.cells, *parse_shard(shard)) if shard else matrix.cells
     chosen = select(cells, expression, tags=words_of_scenarios(path))
@@ -157,9 +174,9 @@ def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
 
 def _show(cells: Iterable[Cell], excluded: list[tuple[Cell, str]], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json_format.dumps([cell.words() for cell in cells], indent=1))
+        say(json_format.dumps([cell.words() for cell in cells], indent=1))
         return
     for cell in cells:
-        typer.echo(cell.id)
+        say(cell.id)
     for cell, reason in excluded:
-        typer.echo(f"# not run: {cell.id}: {reason}")
+        say(f"# not run: {cell.id}: {reason}")

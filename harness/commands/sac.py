@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.clock import utc_now
+from emulator.console.port_address import with_lines
 from emulator.errors import SpecError
 from emulator.guest_text.printable import escape
+from harness.commands import say
+from harness.commands.port_options import Dtr, Rts
 
 if TYPE_CHECKING:
     from emulator.images.kinds import GuestImage
@@ -34,6 +37,7 @@ spares that too. Without --password there is no login. Blank lines are not compa
 Exit codes: 0 no difference, 1 differences, or no SAC prompt; 2 wrong input; 3 the lab is broken.
 """
 
+_Recording = Annotated[Path | None, typer.Option(metavar="DIR", help="A recording instead of a guest.")]
 app = typer.Typer(add_completion=False, help="Compare what a SAC says with its specification.")
 
 
@@ -42,9 +46,7 @@ def conformance(
     *,
     target: Annotated[str, typer.Option(metavar="NAME", help="An image, or a running machine.")] = "",
     port: Annotated[str, typer.Option(metavar="URL", help="A serial port.")] = "",
-    recording: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A recording instead of a guest.")
-    ] = None,
+    recording: _Recording = None,
     profile: Annotated[str, typer.Option(help="The release to compare with: 2003 to 2025.")] = "",
     destructive: Annotated[
         bool | None,
@@ -54,6 +56,8 @@ def conformance(
     domain: Annotated[str, typer.Option(help="The user's domain; default: the machine's own.")] = "",
     password: Annotated[str, typer.Option(help="The password; - asks for it.")] = "",
     baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
+    dtr: Dtr = None,
+    rts: Rts = None,
     append: Annotated[str, typer.Option(help="Knobs of a SAC image, key=value.")] = "",
     into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to keep the console.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -63,6 +67,7 @@ def conformance(
     from emulator.sac.profile import load_profile  # noqa: PLC0415
     from harness.recording.record import private_files  # noqa: PLC0415
 
+    port = with_lines(port, dtr=dtr, rts=rts)
     if sum((bool(target), bool(port), recording is not None)) != 1:
         raise SpecError("what to compare: give one of --target NAME, --port URL, --recording DIR")
     wanted = load_profile(profile) if profile else None
@@ -175,4 +180,4 @@ def _print(outcome: ConformanceResult, *, as_json: bool) -> None:
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
     render = render_json if as_json else render_text
-    typer.echo(render(outcome.differences, profile=outcome.profile.name, kept=str(outcome.kept)))
+    say(render(outcome.differences, profile=outcome.profile.name, kept=str(outcome.kept)))

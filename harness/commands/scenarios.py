@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import print_table
+from harness.commands import print_table, say
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import describe_step
 from harness.scenarios import LIBRARY, find_scenario
@@ -32,7 +32,7 @@ def list_scenarios(
     Examples: `ttylab scenarios list`, `ttylab scenarios list --json`.
     """
     if json:
-        typer.echo(json_format.dumps([as_object(scenario) for scenario in LIBRARY.values()], indent=2))
+        say(json_format.dumps([as_object(scenario) for scenario in LIBRARY.values()], indent=2))
     else:
         rows = ((one.name, one.severity.value, one.title) for one in LIBRARY.values())
         print_table(("name", "severity", "title"), rows)
@@ -44,7 +44,7 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A scenario on
 
     Example: `ttylab scenarios show nmi-panic`.
     """
-    typer.echo(render_scenario(find_scenario(name)))
+    say(render_scenario(find_scenario(name)))
 
 
 def as_object(scenario: Scenario) -> dict[str, object]:

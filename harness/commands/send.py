@@ -8,6 +8,7 @@ import typer
 
 from emulator.clock import Deadline
 from emulator.guest_text.printable import escape
+from harness.commands import say
 from harness.commands.console import ClientOptions, with_service_options
 from harness.scenario.exit_codes import EXIT_FAILED, EXIT_PASSED
 
@@ -25,8 +26,9 @@ EXAMPLES = """Examples:
 
   ttylab send nmi vm7 --real-azure --subscription ID --group rg
 
-Exit codes: 0 an effect was seen; 1 it was injected, but no effect was seen; 2 wrong input; 3 it failed or
-the service can't be reached; 4 the service refused. Nobody who is using the console is disturbed.
+Exit codes: 0 an effect was seen; 1 it was injected, but the guest refused or no effect was seen; 2 wrong
+input; 3 it failed or the service can't be reached; 4 the service refused. Nobody who is using the console is
+disturbed. NMI and SysRq wait while the guest boots: its firmware and boot loader would take them.
 """
 
 
@@ -55,7 +57,7 @@ def send(
     with open_arm(address) as arm:
         observed = send_stimulus(AzureVm(arm, vm), request, deadline, force=force)
     what = f"{request.act} {request.keys}".strip()
-    said = "effect seen" if observed.seen else "injected, but no effect seen"
+    said = "effect seen" if observed.seen else f"injected, but {observed.unseen}"
     evidence = f": {escape(observed.evidence.encode())}" if observed.evidence else ""
-    typer.echo(f"{what} to {vm.name}: {said}{evidence}")
+    say(f"{what} to {vm.name}: {said}{evidence}")
     raise typer.Exit(EXIT_PASSED if observed.seen else EXIT_FAILED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.cloud.settings import CloudKind, Era, Fault
+from harness.commands import say
 
 if TYPE_CHECKING:
     from emulator.cloud.config import CloudConfig
@@ -70,7 +72,7 @@ def serve(
     if print_config:
         from emulator.cloud.config import demo_text  # noqa: PLC0415
 
-        typer.echo(demo_text(), nl=False)
+        say(demo_text(), nl=False)
         return
     tables, origin = _read_config(config)
     tables = _with_options(tables, era=era, cloud=cloud, faults=fault or [])
@@ -112,7 +114,7 @@ def _announce(access: ServiceAccess, running: RunningService) -> None:
     gc.freeze()  # what was imported stays
     gc.enable()
     service = running.service
-    typer.echo(render_banner(access, service.cloud.records(), service.settings), nl=False)
+    say(render_banner(access, service.cloud.records(), service.settings), nl=False)
 
 
 def _read_config(path: Path | None) -> tuple[CloudConfig, str]:
@@ -134,7 +136,8 @@ def _with_options(
 
 def _print_environment(tables: CloudConfig, origin: str, *, host: str, port: int, state: Path | None) -> None:
     from harness.serving.environment import describe_access, render_environment  # noqa: PLC0415
+    from harness.serving.trust import write_bundles  # noqa: PLC0415
 
-    typer.echo(
-        render_environment(describe_access(tables, origin, host=host, port=port, state=state)), nl=False
-    )
+    access = describe_access(tables, origin, host=host, port=port, state=state)
+    trust = write_bundles(access.ca, os.environ)
+    say(render_environment(access, trust=trust, before=os.environ), nl=False)

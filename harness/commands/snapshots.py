@@ -10,6 +10,7 @@ import typer
 
 from emulator import places
 from emulator.errors import LabError, SpecError
+from emulator.guest_text.printable import visible
 from emulator.snapshots.store import (
     DAY_S,
     KEEP_AGE_S,
@@ -19,7 +20,7 @@ from emulator.snapshots.store import (
     remove_snapshots,
     surplus,
 )
-from harness.commands import print_table
+from harness.commands import print_table, say
 from harness.commands.run import DEFAULT_MATRIX, choose_cells
 
 EXAMPLES = """Examples:
@@ -55,11 +56,9 @@ def list_all(
     """
     snapshots = list_snapshots(places.snapshots())
     if json:
-        typer.echo(json_format.dumps([as_object(snapshot) for snapshot in snapshots], indent=1))
+        say(json_format.dumps([as_object(snapshot) for snapshot in snapshots], indent=1))
     elif not snapshots:
-        typer.echo(
-            "No snapshots are kept; `ttylab run` makes those it needs, `ttylab snapshots build` all of them."
-        )
+        say("No snapshots are kept; `ttylab run` makes those it needs, `ttylab snapshots build` all of them.")
     else:
         _show_table(snapshots)
 
@@ -88,14 +87,14 @@ def build(
     lab, problems = Lab(run_dir=Path()), []
     wanted = snapshots_of(cells, lab)
     for number, snapshot in enumerate(wanted, start=1):
-        typer.echo(f"[{number}/{len(wanted)}] {snapshot.label} {snapshot.stage} ", nl=False)
+        say(f"[{number}/{len(wanted)}] {snapshot.label} {snapshot.stage} ", nl=False)
         try:
             made = ensure_snapshot(lab, snapshot)
         except LabError as error:
             problems.append(str(error).splitlines()[0])
-            typer.echo(f"failed: {problems[-1]}")
+            say(f"failed: {problems[-1]}")
         else:
-            typer.echo(f"{made.manifest.key[:12]} (a boot of {made.manifest.boot_s:.1f} s)")
+            say(f"{made.manifest.key[:12]} (a boot of {made.manifest.boot_s:.1f} s)")
     if problems:
         raise LabError(
             f"{len(problems)} of {len(wanted)} snapshots could not be made; the first: {problems[0]}"
@@ -120,9 +119,9 @@ def agree(
     ours, theirs = load_run(run), load_run(other)
     found = disagreements(ours, theirs)
     for one in found:
-        typer.echo(f"{one.cell}: {one.one}, but {one.other} in {other}")
+        say(f"{one.cell}: {one.one}, but {one.other} in {other}")
     forked = sum(cell.start.startswith("forked") for cell in (*ours.cells, *theirs.cells))
-    typer.echo(f"{len(ours.cells)} cells, {forked} of them forked in one run: {len(found)} verdicts differ")
+    say(f"{len(ours.cells)} cells, {forked} of them forked in one run: {len(found)} verdicts differ")
     return 1 if found else 0
 
 
@@ -147,7 +146,7 @@ def prune(
     snapshots = list_snapshots(root)
     gone = snapshots if every else surplus(snapshots, max_age_s=max_age * DAY_S, max_bytes=max_size * 2**20)
     removed = remove_snapshots(root, gone)
-    typer.echo("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
+    say("\n".join(f"removed {path}" for path in removed) or "Nothing to remove.")
 
 
 def as_object(snapshot: CachedSnapshot) -> dict[str, object]:
@@ -177,8 +176,12 @@ def _show_table(snapshots: tuple[CachedSnapshot, ...]) -> None:
         size = f"{snapshot.size / 1e6:.0f}"
         rows.append((snapshot.directory.name[:12], *facts, _words_of(snapshot.unused_s), size))
     print_table(("snapshot", "image", "stage", "QEMU", "made (UTC)", "unused", "MB"), rows)
+    for snapshot in snapshots:
+        if snapshot.problem:
+            remedy = "ttylab snapshots prune removes it, --all at once"
+            say(visible(f"unreadable: {snapshot.problem.splitlines()[0]}; {remedy}"))
     megabytes = sum(snapshot.size for snapshot in snapshots) / 1e6
-    typer.echo(f"{len(snapshots)} snapshots, {megabytes:.0f} MB in {places.snapshots()}")
+    say(f"{len(snapshots)} snapshots, {megabytes:.0f} MB in {places.snapshots()}")
 
 
 def _words_of(seconds: float) -> str:

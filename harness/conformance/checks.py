@@ -10,6 +10,7 @@ from pathlib import Path
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import CONSOLE_FILE, DirectorySink, load_transcript
+from emulator.errors import SpecError
 from emulator.images.kinds import GuestImage
 from emulator.machine.control import Capability
 from emulator.machine.machine import open_machine
@@ -17,6 +18,7 @@ from emulator.machine.spec import MachineSpec, MachineType
 from emulator.sac.image import Account
 from emulator.sac.knobs import PROFILES, parse_knobs
 from emulator.sac.profile import SacProfile, load_profile
+from harness.conformance.blocks import read_blocks
 from harness.conformance.compare import Difference, compare, merge
 from harness.conformance.play import (
     CRASH,
@@ -358,8 +360,12 @@ def check_recording(directory: Path, profile: SacProfile) -> ConformanceResult:
     """Compare a recording with `profile`; rules and scenarios need a live guest and are left out.
 
     Raises:
-        SpecError: there is no recording.
+        SpecError: there is no recording, or none of a SAC: where nothing can be compared, nothing differs.
     """
+    recorded = load_transcript(directory).read()
+    if not read_blocks(recorded):
+        shown = f"{directory / CONSOLE_FILE}: nothing that a SAC says is in its {len(recorded)} bytes"
+        raise SpecError(f"{shown}; need a recording of a SAC's prompt, commands and answers")
     return _result(directory, None, profile)
 
 

@@ -56,7 +56,7 @@ def compare(output: bytes, profile: SacProfile) -> list[Difference]:
 def _compare_order(blocks: Sequence[Block]) -> Iterator[Difference]:
     """Give the boots in which SAC's banner does not follow machine-info (docs/facts/sac.md 1.2)."""
     on_console = [block for block in blocks if block.part is not Part.MENU]
-    for block, following in zip(on_console, [*on_console[1:], None], strict=True):
+    for block, following in zip_longest(on_console, on_console[1:]):
         if block.part is Part.MACHINE_INFO and (following is None or following.part is not Part.BANNER):
             yield Difference(
                 section="1.2",
@@ -91,7 +91,7 @@ def _compare_clearing(output: bytes, blocks: Sequence[Block], profile: SacProfil
 
 def _compare_drawing(output: bytes, blocks: Sequence[Block], profile: SacProfile) -> Iterator[Difference]:
     """Give the CMD channels that move the cursor where the release writes lines, or the reverse."""
-    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+    for block, following in zip_longest(blocks, blocks[1:]):
         start = block.lines[-1].end
         end = len(output) if following is None else following.lines[0].start
         channel = re.split(_OTHER_SCREEN, output[start:end], maxsplit=1)[0]

@@ -43,6 +43,8 @@ class Facts:
         cores: what affinity and cgroups allow, as a fraction if a cgroup says so.
         memory_mib: MiB that programs may still use.
         leftovers: number of machines that outlived their owner.
+        cache_writable: whether images and snapshots can be kept.
+        damaged: files of ttylab's own that can't be read.
     """
 
     qemu: str | Unusable
@@ -59,6 +61,8 @@ class Facts:
     cores: float
     memory_mib: int
     leftovers: int
+    cache_writable: bool = True
+    damaged: tuple[Unusable, ...] = ()
 
 
 class State(StrEnum):
@@ -103,6 +107,7 @@ def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
         _part("HTML report", facts.report, fault=State.NOTE),
         _part("your Windows", facts.windows_tools, fault=State.NOTE),
         _leftovers(facts),
+        *(_part("damaged", each, fault=State.NOTE) for each in facts.damaged),
     )
 
 
@@ -128,6 +133,9 @@ def _images(facts: Facts) -> Diagnosis:
 def _disk(facts: Facts) -> Diagnosis:
     free = f"{facts.disk_free / GIB:.1f} GiB free in {facts.cache}"
     remedy = "free some space there, or set TTYLAB_CACHE to a directory that has it"
+    if not facts.cache_writable:
+        refused = f"{facts.cache} can't be written: no image can be built, and guests are booted, not forked"
+        return _part("disk", Unusable(problem=refused, remedy=remedy), fault=State.NOTE)
     if facts.disk_free < LEAST_DISK:
         return _part("disk", Unusable(problem=free, remedy=remedy))
     if facts.disk_free < AMPLE_DISK:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from emulator import places
 from emulator.errors import MissingPrerequisite
+from emulator.images.kinds import registry_problem
 from emulator.images.store import ImageStore
 from emulator.machine.host import read_host_budget
-from emulator.machine.ledger import collect_garbage
+from emulator.machine.ledger import Corrupt, Ledger, collect_garbage
 from emulator.machine.probe import choose_accelerator
 from emulator.machine.qemu_binary import find_ovmf, find_qemu
 from emulator.machine.spec import Accelerator, MachineType
 from emulator.node_packages import find_node
+from emulator.snapshots.store import list_snapshots
 from harness.doctor.diagnosis import Facts, Unusable
 from harness.report.node_setup import node_modules
 
@@ -42,7 +46,23 @@ def examine() -> Facts:
         cores=budget.cores,
         memory_mib=budget.memory_mib,
         leftovers=len(collect_garbage(dry_run=True)),
+        cache_writable=os.access(_existing(store.root), os.W_OK | os.X_OK),
+        damaged=tuple(_damaged(store)),
     )
+
+
+def _damaged(store: ImageStore) -> Iterator[Unusable]:
+    """Yield what of ttylab's own files can't be read; each is named with its path."""
+    for name, problem in store.damaged().items():
+        yield Unusable(problem=problem, remedy=f"ttylab images build --rebuild {name}")
+    if problem := registry_problem():
+        yield Unusable(problem=problem, remedy="repair or remove it, and register your images again")
+    for snapshot in list_snapshots(places.snapshots()):
+        if snapshot.problem:
+            yield Unusable(problem=snapshot.problem.splitlines()[0], remedy="ttylab snapshots prune")
+    for entry in Ledger().read():
+        if isinstance(entry, Corrupt):
+            yield Unusable(problem=f"{entry.path}: {entry.reason}", remedy="ttylab gc")
 
 
 def _seen(look: Callable[[], str]) -> str | Unusable:
@@ -92,16 +112,22 @@ def _report_generator() -> str | Unusable:
 
 def _windows_tools() -> str | Unusable:
     """Return the tools for users' own Windows, or the first that is missing and what it is for."""
-    uses = {"qemu-img": "to install, and for qcow2 and vhdx", "swtpm": "for --tpm"}
+    windows = "ttylab images add-windows needs it"
+    uses = {
+        "qemu-img": f"no SAC guest goes on from a snapshot, and {windows} to install, and for qcow2 and vhdx",
+        "swtpm": f"{windows} for --tpm",
+    }
     for name, package in WINDOWS_TOOLS.items():
         seen = _program(name, package=package)
         if isinstance(seen, Unusable):
-            problem = f"{seen.problem}: ttylab images add-windows needs it {uses[name]}"
-            return Unusable(problem=problem, remedy=seen.remedy)
+            return Unusable(problem=f"{seen.problem}: {uses[name]}", remedy=seen.remedy)
     return ", ".join(WINDOWS_TOOLS)
 
 
 def _disk_free(directory: Path) -> int:
     """Return the free bytes where `directory` is or would be created."""
-    existing = next(path for path in (directory, *directory.parents) if path.is_dir())
-    return shutil.disk_usage(existing).free
+    return shutil.disk_usage(_existing(directory)).free
+
+
+def _existing(directory: Path) -> Path:
+    return next(path for path in (directory, *directory.parents) if os.path.isdir(path))  # noqa: PTH112  # never raises

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import re
+import secrets
+from dataclasses import dataclass
 
 from emulator.clock import Deadline
 from emulator.guest_text.linux import BEGINS, KERNEL, LinuxProfile
+from harness.guests.framing import Frame, Shell, make_challenge, make_frame
+from harness.guests.kernel_log import KernelReader
+from harness.guests.prompts import Prompt, find_prompt, is_prompt
 from harness.guests.stage_watch import StageWatch
+from harness.guests.typist import Typist
 from harness.play.guest import CommandResult
 from harness.play.session import Match, Session
-from harness.scenario.errors import CommandFailed, WrongOutput
+from harness.scenario.errors import CommandFailed, ExpectTimeout, WrongOutput
 from harness.scenario.stages import Stage, is_before
 from harness.scenario.steps import View
 
-_WRAPPED = rb"(?: ?\r\n?)?"
-"""What a line editor may put where a line continues in the next row."""
+_TURNS = 12
+"""Prompts that a login may show; the usual ones are three."""
+_GIVEN_UP_S = 1.0
+"""Rest at a prompt after which a shell has given up the line that it was to run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ran:
+    """How a framed command ended, and the raw span of all that came in between."""
+
+    status: int
+    start: int
+    end: int
+    gave_up: bool = False
 
 
 class LinuxGuest:
@@ -28,9 +46,12 @@ class LinuxGuest:
     def __init__(self, session: Session, profile: LinuxProfile | None = None) -> None:
         self.session = session
         self.profile = profile or LinuxProfile()
+        self._typist = Typist(session)
+        self._kernel = KernelReader(session)
         self._watch = StageWatch(session)
         self._watch.resume()
-        self._count = 0
+        self._shell: Shell | None = None
+        self._prompt = b""
 
     @property
     def stage(self) -> Stage:
@@ -38,13 +59,16 @@ class LinuxGuest:
         return self._watch.stage
 
     def reach(self, stage: Stage, deadline: Deadline) -> None:
-        """Wait for `stage` of the present boot; for SHELL, log in.
+        """Wait for `stage` of the present boot; for SHELL, log in where the guest asks for it.
+
+        A guest that logs somebody in by itself is at SHELL when LOGIN is awaited.
 
         Raises:
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
-            WrongOutput: the guest refused the account.
+            WrongOutput: the guest refused the account, wants another password, or has no shell for commands.
         """
-        self._watch.notice_restart()
+        if self._watch.notice_restart():
+            self._shell = None
         if stage in {Stage.FIRMWARE, Stage.LOADER}:
             return
         if stage is Stage.KERNEL and is_before(self.stage, stage):
@@ -53,18 +77,21 @@ class LinuxGuest:
         if stage is Stage.KERNEL:
             return
         if is_before(self.stage, Stage.LOGIN):
-            self.session.expect(self.profile.login, deadline, view=View.USER)
-            self._watch.arrive(Stage.LOGIN)
+            self._await_somebody(deadline)
         if stage is Stage.SHELL and self.stage is Stage.LOGIN:
             self.log_in(deadline)
 
     def restarted(self) -> None:
         """Forget the stage: the guest was reset or switched off."""
         self._watch.forget()
+        self._shell = None
 
     def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
-        """Type `line` and Enter; raises as `Session.send`."""
-        self.session.send_line(line, deadline, echo=echo)
+        """Type `line` and Enter, at the pace of the echo unless there is none; raises as `Session.send`."""
+        if echo:
+            self._typist.type_line(line, deadline)
+        else:
+            self.session.send_line(line, deadline, echo=False)
 
     def notice(self, match: Match) -> None:
         """Take note of a stage that shows in a match which was consumed without this driver."""
@@ -72,64 +99,63 @@ class LinuxGuest:
             self._watch.arrive(Stage.KERNEL)
         if re.search(self.profile.login + rb"\Z", match.data):
             self._watch.arrive(Stage.LOGIN)
+        if is_before(self.stage, Stage.SHELL):
+            self._shell = None
 
     def log_in(self, deadline: Deadline) -> None:
-        """Answer the login prompt that has just appeared, and consume the shell's prompt.
+        """Answer the login prompt that has just appeared, and whatever is asked until there is a shell.
 
         Raises:
-            WrongOutput: the guest refused the account.
+            WrongOutput: the guest refused the account, wants another password, or has no shell for commands.
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
-        session, profile = self.session, self.profile
-        session.send_line(profile.user, deadline)
-        session.expect(profile.password_prompt, deadline, view=View.USER)
-        session.send_line(profile.password, deadline, echo=False)
-        match = session.expect([profile.prompt, profile.refused], deadline, view=View.USER)
-        if match.index == 1:
-            raise WrongOutput(f"{session.transcript.name}: the guest refused the account {profile.user!r}")
-        self._watch.arrive(Stage.SHELL)
+        self._typist.type_line(self.profile.user, deadline)
+        answered = False
+        for _ in range(_TURNS):
+            prompt = self._await_prompt(deadline, logging_in=True)
+            if prompt is Prompt.SHELL:
+                break
+            if prompt is Prompt.REFUSED or (answered and prompt in {Prompt.LOGIN, Prompt.PASSWORD}):
+                raise self._refused()
+            if prompt is Prompt.RENEWAL:
+                raise self._wrong(f"the guest wants another password of {self.profile.user!r}; set one first")
+            if prompt is Prompt.PASSWORD:
+                answered = True
+                self._typist.type_secret(self.profile.password, deadline)
+            else:
+                self._typist.type_line(b"" if prompt is Prompt.ENTER else self.profile.user, deadline)
+        else:
+            raise self._refused()
+        self._prove_shell(deadline)
 
     def run(self, command: str, deadline: Deadline) -> CommandResult:
-        """Run one line of shell and wait for its end.
+        """Run a command of one or more lines in the guest's shell and wait for its end.
 
-        The end shows by a marker that the typed line does not contain, so neither the echo nor kernel
-        text in between can be mistaken for it.
+        The shell is the user's own if it is a POSIX one, so what a command sets stays set; from others (fish,
+        csh) `sh` is started first. The frame of markers that the typed line does not hold keeps the echo, the
+        prompt and what surrounds them out of the output; lines that look like the kernel's are told from its
+        records by a second look at its log.
 
         Raises:
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+            WrongOutput: there is no shell for commands.
         """
-        self._count += 1
-        marker = f"ttylab-{self._count:04d}"
-        separator = " " if command.rstrip().endswith("&") else "; "
-        asks = f'echo "{marker[:4]}""{marker[4:]}:$?:"'.encode()
-        self.session.send_line(f"{command}{separator}".encode() + asks, deadline)
-        start = self.session.position
-        end = self.session.expect(marker.encode() + rb":(\d+):\r*\n", deadline, view=View.USER)
-        self.session.expect(self.profile.prompt, deadline, view=View.USER)
-        start, output = self._behind_echo(asks, start, end)
-        return CommandResult(status=int(end.groups[0] or b"0"), output=output, start=start, end=end.start)
-
-    def _behind_echo(self, typed: bytes, start: int, end: Match) -> tuple[int, bytes]:
-        """Return the output of a command, and its raw start, after the last echo of what was typed.
-
-        What is typed before the shell prints its prompt is echoed at once by the terminal, and again by the
-        shell after that prompt.
-        """
-        echoes = list(
-            re.finditer(_WRAPPED.join(re.escape(bytes([b])) for b in typed) + rb"[ \r]*\n", end.before)
-        )
-        if not echoes:
-            return start, end.before
-        view, length = self.session.listener.view, echoes[-1].end()
-        first = view.user_offset(start)
-        return view.raw_span(first, first + length)[1], end.before[length:]
+        if self._shell is None:
+            self._prove_shell(deadline)
+        ran = self._run_framed(command, deadline)
+        own, records = self._kernel.sort(ran.start, ran.end, self._run_quietly, deadline)
+        output = b"".join(self.session.transcript.read(*span) for span in own)
+        added = 0 if ran.gave_up else 2 if output.endswith(b"\r\n") else int(output.endswith(b"\n"))
+        end = max(ran.start, own[-1][1] - added) if own else ran.start
+        output = output[: len(output) - added]
+        return CommandResult(status=ran.status, output=output, start=ran.start, end=end, records=records)
 
     def check_output(self, command: str, deadline: Deadline) -> bytes:
         """Run `command` and return its output.
 
         Raises:
             CommandFailed: its status is not 0.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `run`.
+            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed, WrongOutput: as `run`.
         """
         result = self.run(command, deadline)
         if result.status != 0:
@@ -144,7 +170,112 @@ class LinuxGuest:
             WrongOutput: it answered with another number.
             CommandFailed, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `check_output`.
         """
-        factor = 7919 + self._count
+        factor = 7919 + secrets.randbelow(10**6)
         output = self.check_output(f"echo $(({factor} * 104729))", deadline)
         if output.strip() != str(factor * 104729).encode():
             raise WrongOutput(f"{self.session.transcript.name}: the guest computed {output!r}")
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _await_somebody(self, deadline: Deadline) -> None:
+        """Wait for a login prompt, or for a shell that asked for no login."""
+        for _ in range(_TURNS):
+            prompt = self._await_prompt(deadline, logging_in=False)
+            if prompt is Prompt.LOGIN:
+                self._watch.arrive(Stage.LOGIN)
+                return
+            if prompt is Prompt.SHELL:
+                self._prove_shell(deadline)
+                return
+            self._typist.type_line(b"", deadline)
+        raise self._wrong("the guest asks for Enter again and again")
+
+    def _await_prompt(self, deadline: Deadline, *, logging_in: bool) -> Prompt:
+        awaited = "a prompt of a shell or for a password" if logging_in else "a login prompt"
+        return self._typist.await_sign(
+            lambda text: find_prompt(text, self.profile, logging_in=logging_in), deadline, awaited=awaited
+        )
+
+    def _prove_shell(self, deadline: Deadline) -> None:
+        """Find out what shell answers, and start `sh` from one that is no POSIX shell."""
+        for start in (b"exec sh", b""):
+            challenge, first = make_challenge(_number()), self.session.position
+            for line in challenge.lines:
+                self._typist.type_line(line, deadline)
+            refusals = [self.profile.refused] if is_before(self.stage, Stage.SHELL) else []
+            end = self.session.expect([challenge.end, *refusals], deadline, view=View.USER)
+            if end.index:
+                raise self._refused()
+            self._shell = challenge.shell(self._text(first, end.start))
+            if self._shell is not None:
+                break
+            if not start:
+                raise self._wrong("what answers at the prompt is no POSIX shell, and it has no sh")
+            self._await_shell(deadline)
+            self._typist.type_line(start, deadline)
+            self._await_shell(deadline)
+        self._await_shell(deadline)
+        if is_before(self.stage, Stage.SHELL):
+            self._watch.arrive(Stage.SHELL)
+
+    def _await_shell(self, deadline: Deadline) -> None:
+        """Wait for the prompt behind a command, or until a shell that shows none we know has rested."""
+        self._prompt = self._typist.await_sign(
+            lambda text: is_prompt(text, self.profile), deadline, awaited="the shell's prompt"
+        )
+
+    def _run_framed(self, command: str, deadline: Deadline) -> _Ran:
+        frame = make_frame(command, _number(), self._shell or Shell())
+        for line in frame.before:
+            self._typist.type_line(line, deadline)
+            self._await_shell(deadline)
+        self._typist.type_line(frame.line, deadline)
+        start = self.session.expect([frame.begin], deadline, view=View.USER).end
+        ran = self._await_end(frame, start, deadline)
+        self._await_shell(deadline)
+        return ran
+
+    def _await_end(self, frame: Frame, start: int, deadline: Deadline) -> _Ran:
+        """Wait for the end marker; ask for it again where the shell is back at its prompt without it."""
+        missed = self.session.missing(repr(frame.end.pattern)[1:], deadline.clock)
+        size, given_up = -1, -1
+        while True:
+            try:
+                end = self.session.expect([frame.end], deadline.sooner(_GIVEN_UP_S), view=View.USER)
+            except ExpectTimeout:
+                if deadline.expired():
+                    raise missed(None) from None
+            else:
+                break
+            before, size = size, len(self.session.transcript)
+            if before == size and self._typist.stands_at(self.profile.login):
+                self._watch.arrive(Stage.LOGIN)
+                self._shell = None
+                raise self._wrong("the shell has ended: the guest is back at its login prompt")
+            rests = before == size and given_up < 0 and bool(self._prompt)
+            if rests and self._typist.stands_at(re.escape(self._prompt)):
+                given_up = self._typist.line_start()
+                self._typist.type_line(frame.again, deadline)
+        status = int(end.groups[0] or b"0")
+        if given_up < 0:
+            return _Ran(status=status, start=start, end=end.start)
+        # mksh has forgotten by then that something was wrong
+        return _Ran(status=max(1, status), start=start, end=given_up, gave_up=True)
+
+    def _run_quietly(self, command: str, deadline: Deadline) -> bytes:
+        ran = self._run_framed(command, deadline)
+        return self._text(ran.start, ran.end)
+
+    def _text(self, start: int, end: int) -> bytes:
+        view = self.session.listener.view
+        return view.read(view.user_offset(start), view.user_offset(end))
+
+    def _refused(self) -> WrongOutput:
+        return self._wrong(f"the guest refused the account {self.profile.user!r}")
+
+    def _wrong(self, text: str) -> WrongOutput:
+        return WrongOutput(f"{self.session.transcript.name}: {text}")
+
+
+def _number() -> str:
+    return f"{secrets.randbelow(10**8):08d}"

@@ -417,6 +417,7 @@ class SacGuest:
         """Wait until a channel's screen is drawn, 0.2 s at 115200 baud: half of it looks like a prompt."""
         transcript, soon = self.session.transcript, deadline.sooner(ANSWER_S)
         for _ in watch_changes(transcript, soon):
+            self.session.check()
             if len(transcript) > since:
                 break
         self.session.wait_quiet(QUIET_S, soon)

@@ -27,7 +27,7 @@ from emulator.guest_text.sac_elsewhere import (
 )
 from emulator.sac.profile import SacProfile
 from harness.play.screen import Screen
-from harness.play.session import Session, show_tail
+from harness.play.session import Session
 from harness.scenario.errors import ExpectTimeout, GuestDied, SacUnavailable
 from harness.scenario.steps import View
 
@@ -150,7 +150,9 @@ class SacBootWatch:
                 self._refuse_idle_firmware()
                 if deadline.expired():
                     self._refuse_silence(start)
-                    raise self._late(began) from None
+                    seconds = self.session.transcript.now() - began
+                    awaited = "awaited the machine-info of a guest with SAC, which did not come"
+                    raise self.session.late(f"{awaited} in {seconds:.1f} s", began) from None
                 continue
             except GuestDied as error:
                 if error.alarm.name not in NO_BOOT_ALARMS:
@@ -252,15 +254,6 @@ class SacBootWatch:
     def _nothing_boots(self, says: str) -> SacUnavailable:
         why = f"the firmware found neither disk nor CD that it can start: {says}"
         return self.unavailable(NOTHING_BOOTS, why)
-
-    def _late(self, began: float) -> ExpectTimeout:
-        transcript = self.session.transcript
-        error = ExpectTimeout(
-            f"{transcript.name}: awaited the machine-info of a guest with SAC, which did not come"
-            f" in {transcript.now() - began:.1f} s; last came {show_tail(transcript, 1)!r}"
-        )
-        error.add_note(show_tail(transcript, 15))
-        return error
 
     def _refuse_silence(self, since: int) -> None:
         why = describe_silence(self.session.transcript.read(since))

@@ -50,7 +50,8 @@ class ShellChannel:
             (r"Password *:", account.password, stars),
         ):
             self._await_line(label, deadline)
-            self._keyboard.type_in_channel(value.encode("ascii"), deadline, shown=shown)
+            with self._session.transcript.typing_secret(wanted=shown is not None):
+                self._keyboard.type_in_channel(value.encode("ascii"), deadline, shown=shown)
             self._keyboard.enter(deadline)
         self._screen.wait_for(
             lambda screen: _is_prompt(screen) or any(_REFUSED in line for line in screen.lines()),

@@ -6,13 +6,14 @@ Characters right after a fresh prompt are eaten, and of two equal ones typed qui
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from emulator.clock import Deadline
 from emulator.guest_text.sac import BACKSPACE, ENTER, WIPE, echo_pattern
 from harness.play.screen import Screen
 from harness.play.session import Session
-from harness.scenario.errors import ExpectTimeout, WrongOutput
+from harness.scenario.errors import ExpectTimeout, GuestError, WrongOutput
 from harness.scenario.steps import View
 
 
@@ -21,7 +22,7 @@ class Pacing:
     """How fast to type, in seconds.
 
     Attributes:
-        echo_s: how long one character's echo may take.
+        echo_s: how long one character's echo may take; longer in further tries.
         between_s: pause between two characters.
         between_equal_s: pauses between two equal characters: the usual one, then longer ones for a guest that
             has lost one (Oxide waits 1.5 s on 2016 and 2019).
@@ -48,6 +49,7 @@ class Keyboard:
         self._session = session
         self._screen = screen
         self._equal_s = pacing.between_equal_s[0]
+        self._echo_s = pacing.echo_s
 
     def press(self, keys: bytes, deadline: Deadline) -> None:
         """Send `keys` without waiting for an echo; raises as `Session.send`."""
@@ -58,9 +60,11 @@ class Keyboard:
 
         Raises:
             WrongOutput: after several tries the guest still shows another line; Enter was not pressed.
+            ExpectTimeout: the time was over before that.
             GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
-        for _ in range(self.pacing.tries):
+        since = self._session.transcript.now()
+        for _ in self._tries():
             if self._type_by_stream(line, deadline):
                 return
             if deadline.expired():
@@ -68,7 +72,7 @@ class Keyboard:
             self.press(WIPE, deadline)  # the line may hold more than was typed here
             self._rest(deadline)
             self._session.skip()
-        raise self._not_shown(line)
+        raise self._not_shown(line, deadline, since)
 
     def type_in_channel(self, line: bytes, deadline: Deadline, *, shown: bytes | None = None) -> None:
         """Type `line` in a CMD channel, without Enter.
@@ -79,18 +83,18 @@ class Keyboard:
             shown: what its echo looks like, if not like the line itself (a password's stars).
 
         Raises:
-            WrongOutput, GuestDied, MachineGone, ConsoleClosed: as `type_at_sac`.
+            WrongOutput, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `type_at_sac`.
         """
         echo = line if shown is None else shown
-        before = self._screen_before()
-        for _ in range(self.pacing.tries):
+        before, since = self._screen_before(), self._session.transcript.now()
+        for _ in self._tries():
             if self._type_by_screen(line, before, echo.decode("ascii"), deadline):
                 return
             self._rest(deadline)
             before = self._erase(before, len(line) + 1, deadline)
             if deadline.expired():
                 break
-        raise self._not_shown(echo)
+        raise self._not_shown(echo, deadline, since)
 
     def enter(self, deadline: Deadline) -> None:
         """Press Enter: CR, since cmd does not take LF for it."""
@@ -99,7 +103,15 @@ class Keyboard:
     def _rest(self, deadline: Deadline) -> None:
         self._session.wait_quiet(self.pacing.rest_s, deadline.sooner(4 * self.pacing.rest_s))
 
-    def _not_shown(self, line: bytes) -> WrongOutput:
+    def _tries(self) -> Iterator[int]:
+        """Yield the number of each try, with more time for echoes: what looked lost may have been late."""
+        for count in range(self.pacing.tries):
+            self._echo_s = self.pacing.echo_s * 2 ** (count // 2)
+            yield count
+
+    def _not_shown(self, line: bytes, deadline: Deadline, since: float) -> GuestError:
+        if deadline.expired():
+            return self._session.late(f"awaited the echo of {line!r}, not all of which was typed", since)
         name = self._session.transcript.name
         return WrongOutput(f"{name}: the guest does not show what is typed: {line!r}")
 
@@ -114,7 +126,7 @@ class Keyboard:
             if now.rstrip() == before.rstrip() or deadline.expired():
                 break
             self.press(BACKSPACE, deadline)
-            self._shows(now[:-1], deadline.sooner(self.pacing.echo_s))
+            self._shows(now[:-1], deadline.sooner(self._echo_s))
             self._sleep(self._equal_s, deadline)
         return self._screen_before()
 
@@ -124,7 +136,7 @@ class Keyboard:
             if not self._press_one(line, at, deadline):
                 return False
             try:
-                soon = deadline.sooner(self.pacing.echo_s)
+                soon = deadline.sooner(self._echo_s)
                 match = self._session.expect(echo_pattern(typed), soon, view=View.PLAIN)
             except ExpectTimeout:
                 return False
@@ -136,7 +148,7 @@ class Keyboard:
         for at in range(len(line)):
             if not self._press_one(line, at, deadline):
                 return False
-            if not self._shows(before + echo[: at + 1], deadline.sooner(self.pacing.echo_s)):
+            if not self._shows(before + echo[: at + 1], deadline.sooner(self._echo_s)):
                 if at > 0 and line[at - 1] == line[at]:
                     self._slow_down()
                 return False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Container
 
-from emulator.console.marks import Mark, MarkKind, boot_starts
+from emulator.console.marks import FAR_END_GONE, STOPPED, Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
 from emulator.guest_text.records import RecordSplitter, UserView
 from harness.play.views import PlainView
@@ -18,6 +19,10 @@ OFF = "off"
 GONE = "gone"
 PANIC_EVENT = "panic-event"
 WATCHDOG = "watchdog"
+HALTED = "halted"
+DISK = "disk-error"
+OF_THE_LAB = frozenset({GONE, HALTED, DISK})
+"""Alarms that say nothing of the guest: what it runs on, or the line to it, failed."""
 
 _ALARMS = {
     MarkKind.QMP: {
@@ -25,9 +30,10 @@ _ALARMS = {
         "SHUTDOWN": SHUTDOWN,
         "GUEST_PANICKED": PANIC_EVENT,
         "WATCHDOG": WATCHDOG,
+        "BLOCK_IO_ERROR": DISK,
     },
     MarkKind.MACHINE: {"off": OFF, "gone": GONE},
-    MarkKind.LAB: {"far-end-gone": GONE},  # of a serial line
+    MarkKind.LAB: {FAR_END_GONE: GONE, STOPPED: HALTED, "qmp-lost": GONE},
 }
 NAMES = frozenset(name for names in _ALARMS.values() for name in names.values())
 """Names of the alarms that marks raise; a step may allow them as it may allow signatures."""
@@ -50,9 +56,21 @@ def alarm_of_mark(mark: Mark) -> Alarm | None:
     name = _ALARMS.get(mark.kind, {}).get(mark.name)
     if name is None:
         return None
+    if name == SHUTDOWN and mark.detail.get("guest") is False and not mark.detail.get("asked"):
+        name = GONE  # QEMU got a signal, or was told to quit by somebody else
     facts = ", ".join(f"{key} {value}" for key, value in mark.detail.items() if not isinstance(value, dict))
     title = f"{mark.kind.value} {mark.name}" + (f" ({facts})" if facts else "")
     return Alarm(name=name, title=title, start=mark.offset, end=mark.offset, at=mark.at)
+
+
+def is_signal(mark: Mark, names: Container[str]) -> bool:
+    """Tell whether `mark` is one of those that a step awaits, and the guest's or the scenario's doing."""
+    alarm = alarm_of_mark(mark)
+    return (
+        mark.name in names
+        and mark.kind in {MarkKind.QMP, MarkKind.MACHINE}
+        and (alarm is None or alarm.name not in OF_THE_LAB)
+    )
 
 
 _PIECE = 65536

@@ -19,12 +19,14 @@ class CommandResult:
         status: its exit status.
         output: what it wrote, without echo and prompt; line ends as the terminal made them.
         start, end: raw span of the output in the transcript.
+        records: raw spans of kernel records in there; None if whatever looks like one counts as one.
     """
 
     status: int
     output: bytes
     start: int
     end: int
+    records: tuple[tuple[int, int], ...] | None = None
 
 
 class Guest(Protocol):

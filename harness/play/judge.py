@@ -12,8 +12,8 @@ from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
 from emulator.guest_text.records import UserView
 from emulator.guest_text.sac import PROMPT
-from harness.play.alarms import alarm_of_finding, alarm_of_mark
-from harness.play.traces import TRACES, Sign, Traces
+from harness.play.alarms import OF_THE_LAB, alarm_of_finding, alarm_of_mark, is_signal
+from harness.play.traces import REFUSAL, TRACES, Sign, Traces
 from harness.play.views import PlainView
 from harness.scenario.errors import Alarm
 from harness.scenario.scenario import Scenario
@@ -192,6 +192,10 @@ def _last_word(transcript: Transcript, bad: Sequence[Alarm]) -> Verdict:
             )
             for alarm in bad
         )
+        lab = next((alarm for alarm in bad if alarm.name in OF_THE_LAB), None)
+        if lab is not None:
+            message = f"all steps done, but the lab failed meanwhile: {lab.title}"
+            return Verdict(status=Status.BROKEN, reason=Reason.LAB, message=message, evidence=proof)
         message = f"all steps done, but the console shows: {bad[0].title}"
         return Verdict(status=Status.FAILED, reason=Reason.FINDING, message=message, evidence=proof)
     return Verdict(status=Status.PASSED)
@@ -223,6 +227,9 @@ class _Collector:
         self._note_injection(played)
         if played.outcome != "done":
             return _blamed(played, detail, self.transcript)
+        if self._is_refused(played, played.end):
+            message = f"step {played.index} ({text}): the guest refused the request"
+            return Verdict(status=Status.FAILED, reason=Reason.NO_EFFECT, message=message, step=played.index)
         if self._prove(played, played.begin, played.end):
             return None
         message = f"step {played.index} ({text}) is said to be done, but the transcript does not show it"
@@ -318,6 +325,7 @@ class _Collector:
                 mark = self._signal(expected.name, since, end)
                 if mark is None:
                     return False
+                position = _behind(mark, position)
                 self._cite(expected.says, mark.offset, mark.offset, mark.at)
         return True
 
@@ -326,11 +334,22 @@ class _Collector:
             return False
         start = stimuli[-1]
         if step.outcome is not Outcome.NO_EFFECT:
-            return self._prove_expected(step.effects, start, end, since=start)
+            return self._prove_expected(step.proof, start, end, since=start)
         if any(self._find(shows, start.offset, end.offset) for shows in step.unless):
             return False
         self._cite(f"{step.stimulus.name} has no effect", start.offset, end.offset, end.at)
         return True
+
+    def _is_refused(self, played: PlayedStep, end: Mark) -> bool:
+        """Tell whether what looks like the effect of a system request is the line that refuses it."""
+        step = played.step
+        if not isinstance(step, Inject) or not step.fears_refusal or not played.stimuli:
+            return False
+        start = played.stimuli[-1].offset
+        line = self._search(REFUSAL, start, end.offset, view=View.RAW)
+        shows = next((one for one in step.effects if isinstance(one, Shows)), None)
+        span = None if shows is None or line is None else self._find(shows, start, end.offset)
+        return span is not None and line is not None and line[0] <= span[0] and span[1] <= line[1]
 
     def _prove_run(self, step: Run, end: Mark) -> bool:
         span, status = end.detail.get("output"), end.detail.get("status")
@@ -340,10 +359,19 @@ class _Collector:
         if self._search(ended.compiled(), span[1], end.offset, view=ended.view) is None:
             return False
         self._cite(describe_step(step), span[0], span[1], end.at)
-        return (
-            step.shows is None
-            or self._search(step.shows.compiled(), *span, view=self.traces.view) is not None
-        )
+        records = end.detail.get("records")
+        if step.shows is None or not isinstance(records, list):
+            return (
+                step.shows is None
+                or self._search(step.shows.compiled(), *span, view=self.traces.view) is not None
+            )
+        return step.shows.compiled().search(self._without(records, *span)) is not None
+
+    def _without(self, records: Sequence[Sequence[int]], start: int, end: int) -> bytes:
+        """Return the raw bytes `[start, end)` without the records in there, as the driver tells them."""
+        starts = (start, *(record[1] for record in records))
+        ends = (*(record[0] for record in records), end)
+        return b"".join(self.transcript.read(first, last) for first, last in zip(starts, ends, strict=True))
 
     def _cite_sign(self, step: Step, sign: Sign, start: int, end: int) -> bool:
         span = self._search(sign.compiled(), start, end, view=sign.view)
@@ -380,9 +408,8 @@ class _Collector:
         return view
 
     def _signal(self, name: str, start: Mark, end: Mark) -> Mark | None:
-        kinds = {MarkKind.QMP, MarkKind.MACHINE}
         since = dropwhile(lambda mark: mark is not start, self._marks_until(end))
-        return next((mark for mark in since if mark.kind in kinds and mark.name == name), None)
+        return next((mark for mark in since if is_signal(mark, {name})), None)
 
     def _marks_until(self, end: Mark) -> Iterable[Mark]:
         # By their order, since the stamps of a kept transcript are rounded and may be equal.
@@ -391,28 +418,36 @@ class _Collector:
     def _note_injection(self, played: PlayedStep) -> None:
         if not isinstance(played.step, Inject) or not played.stimuli or played.end is None:
             return
-        stimulus, observed = played.stimuli[-1], self._first_observed(played)
+        stimulus, observed = played.stimuli[-1], self._first_observed(played, played.end)
         outcome = Outcome.NO_EFFECT if observed is None else Outcome.EFFECTIVE
         latency = None if observed is None else max(0.0, _between(stimulus.at, observed))
         self.injections.append(
             Injection(stimulus=stimulus.name, at=stimulus.at, outcome=outcome, latency_s=latency)
         )
 
-    def _first_observed(self, played: PlayedStep) -> float | None:
+    def _first_observed(self, played: PlayedStep, end: Mark) -> float | None:
         """Return when the first expected or forbidden effect of an injection appeared, or None."""
-        step, end = played.step, played.end
-        if not isinstance(step, Inject) or end is None:
+        step = played.step
+        if not isinstance(step, Inject) or self._is_refused(played, end):
             return None
         start = played.stimuli[-1]
-        times: list[float] = []
-        for expected in step.effects[:1] or step.unless:
+        if step.effects:
+            return self._first_reaction(step, start, end)
+        spans = [self._find(shows, start.offset, end.offset) for shows in step.unless]
+        return min((self.transcript.arrival(span[0]) for span in spans if span is not None), default=None)
+
+    def _first_reaction(self, step: Inject, start: Mark, end: Mark) -> float | None:
+        """Return when the guest first reacted, or None; what the machine reports by itself is no reaction."""
+        position = start.offset
+        for expected in step.proof:
             if isinstance(expected, Shows):
-                span = self._find(expected, start.offset, end.offset)
-                times += [] if span is None else [self.transcript.arrival(span[0])]
-            else:
-                mark = self._signal(expected.name, start, end)
-                times += [] if mark is None else [mark.at]
-        return min(times, default=None)
+                span = self._find(expected, position, end.offset)
+                return None if span is None else self.transcript.arrival(span[0])
+            mark = self._signal(expected.name, start, end)
+            if mark is None or not step.is_own_report(expected):
+                return None if mark is None else mark.at
+            position = _behind(mark, position)
+        return None
 
     def _cite(self, says: str, start: int, end: int, at: float) -> None:
         self.evidence.append(Evidence(says=says, start=start, end=end, at=at))
@@ -421,6 +456,11 @@ class _Collector:
 def _consumed(mark: Mark) -> int:
     """Return where a step begins to look: after everything consumed before it."""
     return int(str(mark.detail.get("from", mark.offset)))
+
+
+def _behind(mark: Mark, position: int) -> int:
+    """Return where to look on from `position`: what came before a restart is the old boot's."""
+    return max(position, _consumed(mark)) if mark.name == "RESET" else position
 
 
 def _blamed(played: PlayedStep, detail: Mapping[str, object], transcript: Transcript) -> Verdict:

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.clock import SYSTEM_CLOCK, Clock, Deadline, FairClock
 from emulator.console.marks import Mark, MarkKind, boot_starts
-from emulator.errors import EmulatorError
+from emulator.errors import EmulatorError, LabError
+from emulator.guest_text.printable import escape
 from emulator.sac.image import read_sac_dump
 from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.session import Session
 from harness.play.target import Target
+from harness.play.traces import REFUSAL
 from harness.scenario.errors import (
     CommandFailed,
     ExpectTimeout,
     GuestDied,
     GuestError,
     GuestLeft,
+    HostTooSlow,
     NoEffect,
+    Refused,
     SacUnavailable,
     Unsupported,
     UnwantedEffect,
@@ -26,6 +30,8 @@ from harness.scenario.errors import (
 )
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import (
+    BOOT_S,
+    SPEAKS,
     Alive,
     Ask,
     CheckDump,
@@ -41,6 +47,7 @@ from harness.scenario.steps import (
     Shows,
     Silence,
     Step,
+    View,
     describe_step,
 )
 from harness.scenario.stimulus import Button, Nmi, Press, Stimulus, SysRq, Via
@@ -81,10 +88,49 @@ def _press(button: Button, target: Target, deadline: Deadline) -> None:
     act(deadline)
 
 
+FAIR_SHARE = 0.8
+"""Below this share of its time, a guest that still answers when a time is over can't be blamed."""
+
+
+class HostShare:
+    """How much of the time since now the host gives to the lab and its guest, measured by a FairClock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock if isinstance(clock, FairClock) else None
+        if self._clock is not None:
+            self._began, self._passed, self._unmet = self._read(self._clock)
+
+    def excuse(self, error: Exception) -> HostTooSlow | None:
+        """Return why `error` says nothing of the guest; None if it does, as all that it showed."""
+        late = _find_timeout(error)
+        if self._clock is None or late is None:
+            return None
+        usable, passed, unmet = self._read(self._clock)
+        share = (usable - self._began) * self._clock.slow / max(passed - self._passed, 1e-3)
+        if unmet <= self._unmet and not (late.answers and share < FAIR_SHARE):
+            return None
+        return HostTooSlow(
+            f"the host gave lab and guest {share:.0%} of the time, so nothing is known: {error}"
+        )
+
+    @staticmethod
+    def _read(clock: FairClock) -> tuple[float, float, float]:
+        return clock.monotonic(), clock.passed.monotonic(), clock.unmet
+
+
+def _find_timeout(error: BaseException | None) -> ExpectTimeout | None:
+    """Return the time that was over behind `error`, which may say what that means."""
+    while error is not None and not isinstance(error, ExpectTimeout):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 _RESTARTS = frozenset({Button.RESET, Button.POWER_OFF, Button.POWER_ON})
 _SETTLE_S = 0.3
 """Seconds of silence after which a dying guest's output counts as complete."""
 _SETTLE_MOST_S = 2.0
+_NOTICE_S = 0.6
+"""Seconds after which the lab has noticed that somebody stopped QEMU."""
 DELAYED = "delayed"
 """Name of the mark in a step that was delayed."""
 
@@ -97,7 +143,8 @@ class Player:
         scenario: what to play.
         target: where to play it; it must be powered on.
         open_guest: makes the guest's driver.
-        clock: what every wait is measured with.
+        clock: what every wait is measured with; a FairClock also tells whether a time that is over says
+            anything of the guest.
         time_scale: factor on every step's time, for slow hosts.
         time_limit_s: seconds that all steps together may take.
         delays: seconds to wait before a step, by its index; the step's own time begins after that.
@@ -124,7 +171,7 @@ class Player:
         limit = Deadline.after(self.time_limit_s * self.time_scale, self.clock)
         for index, step in enumerate(self.scenario.steps):
             if not self._play_step(index, step, guest, limit):
-                session.wait_quiet(_SETTLE_S, Deadline.after(_SETTLE_MOST_S, self.clock))
+                session.wait_quiet(_SETTLE_S, Deadline.after(_SETTLE_MOST_S, self.clock), armed=False)
                 return
 
     def _play_step(self, index: int, step: Step, guest: Guest, limit: Deadline) -> bool:
@@ -140,14 +187,35 @@ class Player:
             transcript.mark(MarkKind.LAB, DELAYED, {"seconds": delay})
             self.clock.sleep(min(delay, limit.remaining()))
         detail: dict[str, object] = {"index": index, "outcome": "done"}
+        share = HostShare(self.clock)
         try:
             with guest.session.expecting(*self.scenario.allowed(index)):
-                detail |= self._perform(step, guest, limit.sooner(step.within_s * self.time_scale))
+                detail |= self._perform(step, guest, limit.sooner(_time_of(step) * self.time_scale))
                 guest.session.check()
         except (GuestError, Unsupported, EmulatorError) as error:
-            detail |= _blame(error)
+            fault = self._find_fault(error, guest.session)
+            blamed = share.excuse(fault) or fault
+            detail |= _blame(blamed) | {"message": self._without_passwords(str(blamed), index)}
         transcript.mark(MarkKind.STEP, "end", detail)
         return detail["outcome"] == "done"
+
+    def _find_fault(self, error: Exception, session: Session) -> Exception:
+        """Return what ended a step: a fault of the lab that is noticed only now, or `error`."""
+        if _find_timeout(error) is not None:
+            try:
+                session.wait_quiet(_NOTICE_S, Deadline.after(_NOTICE_S, self.clock))
+            except LabError as fault:
+                return fault
+            except GuestError:  # it died when its time was over already
+                return error
+        return error
+
+    def _without_passwords(self, text: str, index: int) -> str:
+        """Return what is said of a failure without the passwords typed so far, which a guest may echo."""
+        for step in self.scenario.steps[: index + 1]:
+            if isinstance(step, Send) and not step.echo and step.line:
+                text = text.replace(escape(step.line.encode()), "***")
+        return text
 
     def _perform(self, step: Step, guest: Guest, deadline: Deadline) -> dict[str, object]:
         match step:
@@ -156,7 +224,8 @@ class Player:
             case Run():
                 return _run(step, guest, deadline)
             case Send():
-                guest.send_line(step.line.encode(), deadline, echo=step.echo)
+                with guest.session.transcript.typing_secret(wanted=not step.echo):
+                    guest.send_line(step.line.encode(), deadline, echo=step.echo)
             case Alive():
                 guest.prove_life(deadline)
             case Silence():
@@ -186,12 +255,22 @@ class Player:
                 _await_nothing(step, guest, Deadline.after(step.quiet_s * self.time_scale, self.clock))
                 return
             try:
-                _await_expected(step.effects, guest, deadline.sooner(share), since=since)
+                _await_expected(
+                    step.proof, guest, deadline.sooner(share), since=since, or_refusal=step.fears_refusal
+                )
             except ExpectTimeout as error:
+                if step.fears_refusal and REFUSAL.search(session.transcript.read(mark.offset)):
+                    raise Refused(f"the guest refused {step.stimulus.name}") from error
                 if attempt == step.attempts:
                     raise NoEffect(f"{step.stimulus.name} had no effect: {error}") from error
             else:
                 return
+
+
+def _time_of(step: Step) -> float:
+    """Return the seconds that a step may take; firmware that has to show itself gets those of a boot."""
+    speaks = isinstance(step, Inject) and SPEAKS in step.proof
+    return max(step.within_s, BOOT_S) if speaks else step.within_s
 
 
 def _await_silence(step: Silence, session: Session, deadline: Deadline) -> None:
@@ -206,7 +285,8 @@ def _run(step: Run, guest: Guest, deadline: Deadline) -> dict[str, object]:
         raise CommandFailed(message, status=result.status, output=result.output)
     if step.shows is not None and not step.shows.compiled().search(result.output):
         raise WrongOutput(f"{step.command!r} did not show {step.shows.says}")
-    return {"status": result.status, "output": [result.start, result.end]}
+    detail: dict[str, object] = {"status": result.status, "output": [result.start, result.end]}
+    return detail if result.records is None else detail | {"records": [list(span) for span in result.records]}
 
 
 def _talk(step: Ask | Keys | Rejoin, guest: Guest, deadline: Deadline) -> dict[str, object]:
@@ -237,15 +317,39 @@ def _check_dump(step: CheckDump, target: Target) -> None:
         raise WrongOutput(f"{target.name}: the disk has {shown}, need {describe_step(step)}")
 
 
-def _await_expected(effects: tuple[Expected, ...], guest: Guest, deadline: Deadline, *, since: int) -> None:
+def _await_expected(
+    effects: tuple[Expected, ...],
+    guest: Guest,
+    deadline: Deadline,
+    *,
+    since: int,
+    or_refusal: bool = False,
+) -> None:
     session = guest.session
     for expected in effects:
-        if isinstance(expected, Shows):
-            guest.notice(session.expect(expected.compiled(), deadline, view=expected.view))
+        if expected is SPEAKS:
+            _await_first_byte(session, deadline)
+        elif isinstance(expected, Shows):
+            patterns = [expected.compiled()]
+            if or_refusal and expected.view is View.RAW:
+                patterns.append(REFUSAL)
+            match = session.expect(patterns, deadline, view=expected.view)
+            if match.index:
+                raise ExpectTimeout(f"{session.transcript.name}: the guest refused")
+            guest.notice(match)
         elif expected.name == "RESET" and isinstance(guest, SacDialogue) and not _reports_restarts(session):
             guest.await_restart(deadline)
         else:
-            session.wait_mark(frozenset({expected.name}), deadline, since=since)
+            mark = session.wait_mark(frozenset({expected.name}), deadline, since=since)
+            if mark.kind is MarkKind.QMP and mark.name == "RESET":  # what came before it is the old boot's
+                session.position = max(session.position, mark.offset)
+
+
+def _await_first_byte(session: Session, deadline: Deadline) -> None:
+    try:
+        session.position = session.expect(SPEAKS.compiled(), deadline).start  # it is for the next step to see
+    except ExpectTimeout as error:
+        raise ExpectTimeout(f"{session.transcript.name}: the guest shows nothing after it") from error
 
 
 def _reports_restarts(session: Session) -> bool:
@@ -269,6 +373,7 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (NoEffect, Reason.NO_EFFECT),
     (UnwantedEffect, Reason.UNWANTED_EFFECT),
     (ExpectTimeout, Reason.TIMEOUT),
+    (HostTooSlow, Reason.TOO_SLOW),
     (CommandFailed, Reason.COMMAND),
     (WrongOutput, Reason.COMMAND),
     (SacUnavailable, Reason.UNAVAILABLE),
@@ -285,7 +390,7 @@ def _blame(error: Exception) -> dict[str, object]:
     elif isinstance(error, Unsupported):
         outcome = "skipped"
     reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
-    detail: dict[str, object] = {"outcome": outcome, "reason": reason.value, "message": str(error)}
+    detail: dict[str, object] = {"outcome": outcome, "reason": reason.value}
     if isinstance(error, GuestDied):
         alarm = error.alarm
         detail["alarm"] = {"title": alarm.title, "start": alarm.start, "end": alarm.end, "at": alarm.at}

@@ -15,7 +15,6 @@ from emulator.errors import ConsoleClosed
 from emulator.guest_text.escapes import TokenReader
 from harness.play.session import Moment, Session
 from harness.play.views import for_pyte
-from harness.scenario.errors import ExpectTimeout
 from harness.scenario.steps import View
 
 COLUMNS, ROWS = 80, 24
@@ -112,7 +111,8 @@ class Screen:
             MachineGone: the machine ended unasked.
             ConsoleClosed: the transcript ended.
         """
-        shows, transcript, began = _predicate(wanted), self.session.transcript, self.session.transcript.now()
+        shows, transcript = _predicate(wanted), self.session.transcript
+        began, since = deadline.clock.monotonic(), transcript.now()
         awaited = f"{says or _described(wanted)} on the screen"
 
         def look(_: Moment) -> bool | None:
@@ -122,12 +122,10 @@ class Screen:
         def missed(closed: str | None) -> Exception:
             if closed is not None:
                 return ConsoleClosed(f"{transcript.name}: awaited {awaited}, but the console ended: {closed}")
-            seconds = transcript.now() - began
-            error = ExpectTimeout(
-                f"{transcript.name}: awaited {awaited}, which did not show in {seconds:.1f} s"
-            )
-            error.add_note("\n".join(line for line in self.lines() if line))
-            return error
+            seconds = deadline.clock.monotonic() - began
+            shown = "\n".join(line for line in self.lines() if line)
+            text = f"awaited {awaited}, which did not show in {seconds:.1f} s"
+            return self.session.late(text, since, note=shown)
 
         self.session.wait(look, deadline, doing=f"awaiting {awaited}", missed=missed)
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pexpect.spawnbase import SpawnBase
 
-from emulator.clock import Deadline
+from emulator.clock import Clock, Deadline
 from emulator.console.channel import Channel
-from emulator.console.marks import Mark, MarkKind
+from emulator.console.marks import Mark
 from emulator.console.transcript import Transcript
-from emulator.errors import ConsoleClosed, MachineGone, StateError
+from emulator.errors import ConsoleClosed, LabError, MachineGone, StateError
 from emulator.guest_text.escapes import SEQUENCE
 from emulator.guest_text.printable import escape
-from emulator.guest_text.records import UserView, held_tail
-from harness.play.alarms import GONE, OFF, RESET, SHUTDOWN, Listener
+from emulator.guest_text.records import RECORD_LIKE, UserView, held_tail
+from harness.play.alarms import GONE, OF_THE_LAB, OFF, RESET, SHUTDOWN, Listener, is_signal
 from harness.play.views import PlainView
 from harness.scenario.errors import Alarm, ExpectTimeout, GuestDied, GuestLeft
 from harness.scenario.steps import View
@@ -41,6 +41,8 @@ FIFO_BYTES = 16
 """What a 16550 holds: if more than that is unechoed, some may be lost."""
 ECHO_S = 5.0
 """Seconds that an echo may take; it usually takes milliseconds."""
+ANSWERS_S = 2.0
+"""Seconds for which a guest that has written something counts as still answering."""
 
 _BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|" + SEQUENCE + rb")*"
 """What a line editor may put between two echoed bytes where the line wraps (readline: space and CR)."""
@@ -186,12 +188,13 @@ class Session:
         """
 
         def look(_: Moment) -> Mark | None:
-            mark = next((m for m in self.transcript.marks_since(since) if _is_signal(m, names)), None)
+            mark = next((m for m in self.transcript.marks_since(since) if is_signal(m, names)), None)
             alarm = self.listener.first_unexpected(self.allowed)
             return None if mark is not None and alarm is not None and alarm.start < mark.offset else mark
 
         awaited = " or ".join(sorted(names))
-        return self.wait(look, deadline, doing=f"awaiting {awaited}", missed=self.missing(awaited))
+        missed = self.missing(awaited, deadline.clock)
+        return self.wait(look, deadline, doing=f"awaiting {awaited}", missed=missed)
 
     def send(self, data: bytes, deadline: Deadline, *, echo: bool = True) -> None:
         """Type `data`, no faster than a UART takes it.
@@ -207,23 +210,39 @@ class Session:
             self.check()
             self.channel.write(data, deadline)
             return
+        # What looks like a kernel record is no user text when it is echoed.
+        view = View.RAW if RECORD_LIKE.search(data) else View.USER
         for run in _runs(data):
             self.channel.write(run, deadline)
             pattern = _echo_of(run)
             if pattern is not None:
                 soon, awaited = deadline.sooner(ECHO_S), f"the echo of {run!r}"
-                self._expect([re.compile(pattern)], soon, view=View.USER, awaited=awaited)
+                self._expect([re.compile(pattern)], soon, view=view, awaited=awaited)
 
     def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
         """Type `line` and Enter; raises as `send`."""
         self.send(line + b"\r", deadline, echo=echo)
 
-    def wait_quiet(self, seconds: float, deadline: Deadline) -> bool:
-        """Wait until the guest has written nothing for `seconds`; False if the deadline comes first."""
+    def wait_quiet(self, seconds: float, deadline: Deadline, *, armed: bool = True) -> bool:
+        """Wait until the guest has written nothing for `seconds`; False if the deadline comes first.
+
+        Raises:
+            GuestDied, MachineGone: as `check`, unless it is not `armed`.
+            ConsoleClosed: the transcript ended, unless it is not `armed`: nothing is known of a guest then.
+        """
+
+        def is_quiet_now(moment: Moment) -> bool:
+            if armed:
+                self.listener.update()
+                self.raise_alarm("awaiting silence")
+            if armed and moment.closed is not None:
+                raise self.missing("silence", deadline.clock)(moment.closed)
+            return len(self.transcript) == size
+
         while True:
             size, pause = len(self.transcript), Deadline.after(seconds, deadline.clock)
             moments = watch_changes(self.transcript, deadline.sooner(seconds))
-            is_quiet = all(len(self.transcript) == size for _ in moments)
+            is_quiet = all(map(is_quiet_now, moments))
             if is_quiet and (pause.expired() or self.transcript.closed is not None):
                 return True
             if deadline.expired():
@@ -257,21 +276,33 @@ class Session:
             self.raise_alarm(doing)
         raise missed(moment.closed)
 
-    def missing(self, awaited: str) -> Callable[[str | None], Exception]:
-        """Return the `missed` of a `wait` for `awaited` that begins now."""
-        began = self.transcript.now()
+    def missing(self, awaited: str, clock: Clock) -> Callable[[str | None], Exception]:
+        """Return the `missed` of a `wait` for `awaited` that begins now, measured with `clock`."""
+        began, since = clock.monotonic(), self.transcript.now()
 
         def missed(closed: str | None) -> Exception:
             if closed is not None:
                 return ConsoleClosed(f"{self._where()}: awaited {awaited}, but the console ended: {closed}")
-            error = ExpectTimeout(
-                f"{self._where()}: awaited {awaited}, which did not come"
-                f" in {self.transcript.now() - began:.1f} s; last came {show_tail(self.transcript, 1)!r}"
-            )
-            error.add_note(show_tail(self.transcript, 15))
-            return error
+            seconds = clock.monotonic() - began
+            return self.late(f"awaited {awaited}, which did not come in {seconds:.1f} s", since)
 
         return missed
+
+    def late(self, says: str, since: float, *, note: str = "") -> ExpectTimeout:
+        """Return the error about a time that is over, with what came last.
+
+        It says so if the guest still answers: its last output came no more than ANSWERS_S ago, and after
+        `since`, when the wait began, in seconds from the transcript's epoch.
+        """
+        last = self.transcript.chunks[-1].at if self.transcript.chunks else since
+        ago = self.transcript.now() - last
+        answers = last > since and ago <= ANSWERS_S
+        says += f"; last came {show_tail(self.transcript, 1)!r}"
+        if answers:
+            says += f", {ago:.1f} s ago: the time was over while the guest still answers"
+        error = ExpectTimeout(f"{self._where()}: {says}", answers=answers)
+        error.add_note(note or show_tail(self.transcript, 15))
+        return error
 
     def _expect(
         self, wanted: list[re.Pattern[bytes]], deadline: Deadline, *, view: View, awaited: str
@@ -320,7 +351,7 @@ class _CursorSpawn(_BytesSpawn):
         self._deadline = deadline
         self._view = view
         self._doing = f"awaiting {awaited}"
-        self._missed = session.missing(awaited)
+        self._missed = session.missing(awaited, deadline.clock)
         self._last: int | None = None
         session.listener.update()
         self._seen = session.seen(view)
@@ -409,16 +440,12 @@ def _echo_of(run: bytes) -> bytes | None:
     return _SOME_ECHO.join(shown) + (_SOME_ECHO + rb"\s*?\r\n" if run[-1:] in b"\r\n" else b"")
 
 
-def _is_signal(mark: Mark, names: frozenset[str]) -> bool:
-    return mark.name in names and mark.kind in {MarkKind.QMP, MarkKind.MACHINE}
-
-
 def _death(alarm: Alarm, message: str, transcript: Transcript) -> Exception:
-    left = alarm.name in {RESET, SHUTDOWN, OFF}
-    error: Exception = (
-        MachineGone(message)
-        if alarm.name == GONE
-        else (GuestLeft if left else GuestDied)(message, alarm=alarm)
-    )
+    error: Exception
+    if alarm.name in OF_THE_LAB:
+        error = MachineGone(message) if alarm.name == GONE else LabError(message)
+    else:
+        left = alarm.name in {RESET, SHUTDOWN, OFF}
+        error = (GuestLeft if left else GuestDied)(message, alarm=alarm)
     error.add_note(show_tail(transcript, 15))
     return error

@@ -21,7 +21,7 @@ class Target:
         control: does things to the machine.
         obstacles: why a capability is absent, if the reason is known.
         disk: file of the guest's disk, if the host may read it.
-        ended: tells whether the far end is gone for good.
+        ended: tells whether the far end is gone for good; the mark "far-end-gone" says why.
         argv: QEMU's command line, if one was started here.
         start: how the guest began, for reports: "booted", "forked from …", "joined".
         shares: what a fork has in common with every other fork of its snapshot.

@@ -11,14 +11,21 @@ from emulator.console.marks import Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
 from emulator.guest_text import sac as sac_text
 from emulator.guest_text.expected import LOADER, SYSTEM
-from emulator.guest_text.linux import KERNEL, MARKER, LinuxProfile
+from emulator.guest_text.linux import KERNEL, LEVEL, MARKER, RECORD, SYSRQ_HEAD, SYSRQ_REFUSED, LinuxProfile
 from harness.scenario.kind import GuestKind
 from harness.scenario.stages import Stage
 from harness.scenario.steps import View
 
 _LINUX = LinuxProfile()
+_ANSWER = MARKER + rb":\d+:"
+"""A shell's answer to a challenge, or the end of a command: a shell is there, whatever its prompt."""
 _SUM = re.compile(rb"\$\(\((\d+) \* (\d+)\)\)")
 """What `LinuxGuest.prove_life` asks the shell to compute."""
+REFUSAL = re.compile(
+    rb"(?:(?<![^\n])|" + RECORD + rb")(?:" + LEVEL + rb")?" + SYSRQ_HEAD + SYSRQ_REFUSED + rb"[^\n]*\n"
+    rb"|/proc/sysrq-trigger: [^\n]*\n"
+)
+"""How the kernel refuses a system request that its mask forbids, and a shell one for which it needs root."""
 _MENU = rb"Choose an operating system to start|Please select the operating system to start"
 _GUID = rb"Computer GUID: +[0-9A-Fa-f-]{36}\r\n"
 _USERNAME = rb"Username: "
@@ -73,14 +80,14 @@ TRACES: Mapping[GuestKind, Traces] = MappingProxyType(
         GuestKind.LINUX: Traces(
             stages={
                 Stage.KERNEL: (Sign(pattern=KERNEL, view=View.RAW),),
-                Stage.LOGIN: (Sign(pattern=_LINUX.login, view=View.USER),),
+                Stage.LOGIN: (Sign(pattern=_LINUX.login + rb"|" + _ANSWER, view=View.USER),),
                 Stage.SHELL: (
                     Sign(pattern=_LINUX.login, view=View.USER),
-                    Sign(pattern=_LINUX.prompt, view=View.USER),
+                    Sign(pattern=_LINUX.prompt + rb"|" + _ANSWER, view=View.USER),
                 ),
             },
             view=View.USER,
-            status=rb"\A" + MARKER + rb":%d:",
+            status=rb"\A(?:\r*\n)?" + MARKER + rb":%d:",
         ),
         GuestKind.SAC: Traces(
             stages={

@@ -188,7 +188,7 @@ def screen(console: Session) -> Screen:
 def guest(console: Session, lab: Lab) -> LinuxGuest:
     """A Linux guest that has booted and is logged in: `guest.run("uname -r", deadline)`."""
     driver = LinuxGuest(console)
-    driver.reach(Stage.SHELL, Deadline.after(BOOT_S * lab.time_scale))
+    driver.reach(Stage.SHELL, Deadline.after(BOOT_S * lab.time_scale, lab.pace()))
     return driver
 
 

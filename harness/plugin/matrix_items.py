@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,9 @@ from types import ModuleType
 import pytest
 
 from emulator.errors import SpecError
+from emulator.files import read_whole
+from emulator.guest_text.printable import visible
+from emulator.values import TOML_MOST, read_toml
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell, mark_name, parse_shard, shard, spread
 from harness.cells.matrix import Matrix, read_matrix
@@ -72,13 +74,14 @@ def raise_for(result: CellResult) -> None:
         CellBroken: the lab's fault; *broken* in Allure.
     """
     __tracebackhide__ = True
-    text = f"{result.cell.id}: {result.message}\n  reproduce: {result.repro}"
+    message = visible(result.message, keep="\n")
+    text = f"{result.cell.id}: {message}\n  reproduce: {visible(result.repro)}"
     if result.status == "failed":
         raise CellFailed(text)
     if result.status == "broken":
         raise CellBroken(text)
     if result.status == "skipped":
-        pytest.skip(result.message)
+        pytest.skip(message)
 
 
 def is_matrix_file(path: Path) -> bool:
@@ -86,12 +89,12 @@ def is_matrix_file(path: Path) -> bool:
     if path.suffix != ".toml":
         return False
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_whole(path, most=TOML_MOST).decode("utf-8")
     except (OSError, ValueError):
         return False
     try:
-        return "matrix" in tomllib.loads(text)
-    except ValueError:  # whoever wrote it meant a matrix, and is to learn that it is none
+        return "matrix" in read_toml(path)
+    except SpecError:  # whoever wrote it meant a matrix, and is to learn that it is none
         return _TABLE.search(text) is not None
 
 

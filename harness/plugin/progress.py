@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from emulator.clock import SYSTEM_CLOCK
+from emulator.guest_text.printable import visible
 from harness.plugin.plays import STATUS_PROPERTY, why
 from harness.plugin.record_hooks import RECORD, RecordHooks
 from harness.terminal.output import ProgressOutput
@@ -96,11 +97,12 @@ class RunProgress:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Show what can't be collected."""
         if report.failed:
-            self._console.print(Text(f"{report.nodeid}: {report.longreprtext}", style="red"))
+            text = visible(f"{report.nodeid}: {report.longreprtext}", keep="\n\t")
+            self._console.print(Text(text, style="red"))
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Show a defect of pytest, a plug-in or ttylab."""
-        self._console.print(Text(str(excrepr), style="red"))
+        self._console.print(Text(visible(str(excrepr), keep="\n\t"), style="red"))
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
@@ -123,7 +125,7 @@ class RunProgress:
         if began is None:
             if report.failed:  # after the cell itself
                 self._console.print(
-                    f"broken  {_cell_id(report.nodeid)} {report.when}: {why(report)}", markup=False
+                    f"broken  {_cell_id(report.nodeid)} {report.when}: {visible(why(report))}", markup=False
                 )
             return
         self._done += 1
@@ -162,4 +164,4 @@ def _outcome(report: pytest.TestReport) -> str:
 
 def _cell_id(nodeid: str) -> str:
     found = _CELL.search(nodeid)
-    return nodeid if found is None else found["id"]
+    return visible(nodeid if found is None else found["id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import EmulatorError
-from emulator.values import dump_json
+from emulator.guest_text.printable import visible
+from emulator.values import json_ready
 from harness.plugin.process import held_back, let_through
 from harness.plugin.run_recorder import RunRecorder
 from harness.report.allure import write_crashed_cell
@@ -105,7 +107,8 @@ class RecordHooks:
         """Return the lines for people at the end."""
         if self.result is None:
             return [f"no cell was run: {self.recorder.stopped}"] if self.recorder.stopped else []
-        return [*summary_lines(self.result, self.recorder.run_dir), *self.complaints]
+        complaints = [visible(one) for one in self.complaints]
+        return [*summary_lines(self.result, self.recorder.run_dir), *complaints]
 
     def _code(self, session: pytest.Session) -> int:
         """Return the run's exit code; red wherever pytest saw something that no cell's verdict tells."""
@@ -136,7 +139,7 @@ class RecordHooks:
     def _write_json(self, result: RunResult) -> None:
         wanted = self._config.option.run_json
         if wanted == "-":
-            sys.stdout.write(dump_json(result, indent=1).decode() + "\n")
+            sys.stdout.write(json.dumps(json_ready(result), indent=1) + "\n")  # ASCII: safe on a terminal
             sys.stdout.flush()
         elif wanted:
             write_run(result, Path(wanted))
@@ -203,7 +206,10 @@ def summary_lines(result: RunResult, run_dir: Path) -> list[str]:
     for message, cells in unplayed.items():
         more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
         lines.append(f"NOT RUN {cells[0]}{more}: {message.removeprefix('not run: ')}")
+    wanted = [cell.start for cell in result.cells if cell.start.startswith("booted: no snapshot")]
+    if wanted:
+        lines.append(f"{len(wanted)} cells were booted, not forked: {wanted[0].removeprefix('booted: ')}")
     counts = ", ".join(f"{count} {word.replace('-', ' ')}" for word, count in result.summary.items() if count)
     lines.append(f"{counts} in {result.duration_s:.1f} s" + (" (interrupted)" if result.interrupted else ""))
     lines.append(f"report: {page_of_run(run_dir)}")
-    return lines
+    return [visible(line) for line in lines]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import secrets
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ import pytest
 from emulator.clock import SYSTEM_CLOCK, Clock, utc_now
 from emulator.errors import FileError, SpecError
 from emulator.files import PRIVATE_DIRECTORY, make_private_directory
+from emulator.machine.host import host_load
 from harness.cells.cell import Cell
 from harness.cells.matrix import Matrix
 from harness.plugin.plays import Play, cell_of, worst_of
@@ -58,11 +60,13 @@ class RunRecorder:
     stopped: str = ""
     _started: float = 0.0
     _started_utc: str = ""
+    _load: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Note when the run began."""
         self._started = self.clock.monotonic()
         self._started_utc = utc_now().isoformat(timespec="seconds")
+        self._load = host_load()
 
     def claim(self) -> None:
         """Make the run's directory for this run alone, so that all that is in it is of this run.
@@ -118,7 +122,13 @@ class RunRecorder:
             duration_s=round(self.clock.monotonic() - self._started, 3),
             matrix=" + ".join(matrix.name for matrix in self.matrices),
             ttylab=self.version,
-            host=host_facts(),
+            host=host_facts()
+            | {
+                "load_before": self._load,
+                "load_after": host_load(),
+                "time_scale": self.time_scale,
+                "slowdown": max((one.slowdown for one in cells), default=1.0),
+            },
             workers=self.workers,
             interrupted=self.interrupted,
             excluded=tuple(
@@ -170,6 +180,7 @@ def host_facts() -> dict[str, object]:
     """Return what a report says about the machine it was made on."""
     uname = platform.uname()
     return {
+        "cpus": len(os.sched_getaffinity(0)),
         "system": f"{uname.system} {uname.release}",
         "machine": uname.machine,
         "python": platform.python_version(),

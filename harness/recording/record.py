@@ -24,7 +24,7 @@ from emulator.console.transcript import (
     load_transcript,
     mark_line,
 )
-from emulator.errors import SpecError
+from emulator.errors import LabError, SpecError
 from emulator.machine.ledger import Entry
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import MachineSpec
@@ -32,8 +32,8 @@ from emulator.sac.knobs import PROFILES
 from emulator.sac.profile import load_profile
 from harness.recording.sanitise import Recording, Sanitised, sanitise
 from harness.run.lab import Lab
-from harness.targets.serial_port import open_port
-from harness.terminal.interactive import links_in, links_of
+from harness.targets.serial_port import loss_of, open_port
+from harness.terminal.interactive import gone, links_in, links_of
 from harness.terminal.terminal import LinkSockets, Terminal, greet
 
 RAW, SANITISED = "raw", "sanitised"
@@ -74,8 +74,10 @@ def private_files() -> Iterator[None]:
         os.umask(before)
 
 
-def record_image(spec: MachineSpec, lab: Lab, *, label: str, options: RecordOptions) -> None:
+def record_image(spec: MachineSpec, lab: Lab, *, label: str, options: RecordOptions) -> LabError | None:
     """Boot `spec` and record its console into the lab's run directory until the user or the guest ends.
+
+    Returns what cut the recording short: QEMU that ended unasked.
 
     Raises:
         SpecError: the directory is not empty.
@@ -88,10 +90,13 @@ def record_image(spec: MachineSpec, lab: Lab, *, label: str, options: RecordOpti
         options.attach(
             links_in(machine.links_dir), lambda: any(one.name in _ENDS for one in machine.transcript.marks)
         )
+        return gone(machine, label)
 
 
-def record_port(url: str, *, baudrate: int, directory: Path, options: RecordOptions) -> None:
+def record_port(url: str, *, baudrate: int, directory: Path, options: RecordOptions) -> LabError | None:
     """Record a serial port into `directory` until the user ends or the port is gone.
+
+    Returns what cut the recording short: the far end that left.
 
     Raises:
         SpecError: there is no such port, or the directory is not empty.
@@ -105,6 +110,7 @@ def record_port(url: str, *, baudrate: int, directory: Path, options: RecordOpti
         target = stack.enter_context(open_port(url, baudrate=baudrate, sink=sink, links_dir=scratch))
         greet(f"recording {url} at {baudrate} baud", writable=options.writable)
         options.attach(links_in(scratch), target.ended)
+        return loss_of(target)
 
 
 def record_machine(entry: Entry, *, directory: Path, options: RecordOptions) -> None:

@@ -220,7 +220,7 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
     with HuntProgress(job.hunt.planned) as progress:
         run.on_ending = progress.show
         summary = run.run()
-    write_whole(directory / RESULT, f"{summary.to_json()}\n".encode(), parents=True)
+    write_whole(directory / RESULT, f"{summary.to_json()}\n".encode(), parents=True, private=True)
     return summary
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
@@ -191,7 +192,7 @@ class Hunt:
         """Return the command that plays one repetition again."""
         jitter = () if self.kinds == frozenset(Jitter) else ("--jitter", self.jitter)
         words = ("ttylab", "repeat", self.cell, "--seed", str(self.seed), "--only", str(number))
-        return " ".join((*words, *jitter, *self.options))
+        return shlex.join((*words, *jitter, *self.options))
 
     @property
     def jitter(self) -> str:

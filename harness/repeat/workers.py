@@ -181,6 +181,7 @@ class _Interrupt:
     def arm(self) -> None:
         """Leave Ctrl-C to the parent, which sends SIGTERM; so does the kernel if the parent dies."""
         signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which QEMU would inherit
+        signal.signal(signal.SIGHUP, lambda *_: None)  # a closed window: the parent gets it too
         signal.signal(signal.SIGTERM, self._take)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

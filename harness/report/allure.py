@@ -30,7 +30,7 @@ from emulator.console.transcript import CONSOLE_FILE, TIMELINE_FILE
 from emulator.files import scratch_beside, staged_tree, write_whole
 from emulator.guest_text.printable import visible
 from emulator.node_packages import find_node
-from emulator.values import dump_json
+from emulator.values import json_ready
 from harness.report.comparison import target_of
 from harness.report.console_html import tame
 from harness.report.model import CellResult, RunResult
@@ -48,6 +48,7 @@ _HISTORY_LIMIT = 50
 _ANALYTICS = re.compile(
     rb"<script[^>]*googletagmanager[^>]*></script>\s*<script>\s*window\.dataLayer.*?</script>", re.DOTALL
 )
+_SECRET = re.compile(rb'"in":"[A-Za-z0-9+/=]*"')
 _STEP_STATUS = {
     "done": "passed",
     "failed": "failed",
@@ -66,9 +67,9 @@ def describe(result: CellResult, test: TestResult) -> None:
     """Fill in `test`, except for status and attachments; labels and steps that it has already stay."""
     cell = result.cell
     test.name = visible(result.title)
-    test.fullName = f"ttylab#{cell.id}"
+    test.fullName = visible(f"ttylab#{cell.id}")
     test.testCaseId = test.historyId = history_id_of(cell.id)
-    test.titlePath = [cell.image, target_of(result).partition(" ")[2]]
+    test.titlePath = [visible(cell.image), visible(target_of(result).partition(" ")[2])]
     test.description = visible(_description(result), keep="\n")
     test.parameters = [
         Parameter(name=name, value=visible(str(value)), excluded=True) for name, value in _parameters(result)
@@ -197,7 +198,7 @@ def write_environment(allure_dir: Path, run: RunResult) -> None:
     values = {"matrix": run.matrix, "ttylab": run.ttylab, "workers": run.workers, **run.host}
     values |= {"qemu": ", ".join(sorted({each.qemu for each in run.cells}))}
     lines = [f"{visible(key).replace(' ', '_')} = {visible(str(value))}\n" for key, value in values.items()]
-    write_whole(allure_dir / "environment.properties", "".join(lines).encode())
+    write_whole(allure_dir / "environment.properties", "".join(lines).encode(), private=True)
 
 
 def _attachments(result: CellResult, files: Path) -> Iterator[tuple[str, AttachmentType, bytes]]:
@@ -214,10 +215,17 @@ def _attachments(result: CellResult, files: Path) -> Iterator[tuple[str, Attachm
     yield "timeline", AttachmentType.SVG, render_timeline(result, transcript).encode()
     for name, kind in (("argv.json", AttachmentType.JSON), (TIMELINE_FILE, AttachmentType.TEXT)):
         if data := read_kept(files / name):
-            yield name, kind, data
+            yield name, kind, _without_secrets(data) if name == TIMELINE_FILE else data
     if data := read_kept(files / "qemu.stderr"):
         yield "qemu.stderr", AttachmentType.TEXT, tame(data).encode()
-    yield "result.json", AttachmentType.JSON, dump_json(result, indent=1)
+    # In ASCII: what reads from right to left would mislead whoever looks at it.
+    yield "result.json", AttachmentType.JSON, json.dumps(json_ready(result), indent=1).encode()
+
+
+def _without_secrets(timeline: bytes) -> bytes:
+    """Return a timeline file with passwords that steps typed left out; the run's own file has them."""
+    lines = timeline.splitlines(keepends=True)
+    return b"".join(_SECRET.sub(b'"in":""', line) if b'"secret":true' in line else line for line in lines)
 
 
 def generate_html(
@@ -246,10 +254,10 @@ def generate_html(
         config.write_text(_config(name, work / "report", kept if history else None), encoding="utf-8")
         _run([node, cli, "generate", "--config", config, *(each.absolute() for each in results)], work)
         page = _stripped((work / "report" / "index.html").read_bytes())
-        with staged_tree(out) as new:
+        with staged_tree(out, private=True) as new:
             (new / "index.html").write_bytes(page)
         if history is not None and kept.is_file():
-            write_whole(history, kept.read_bytes(), parents=True)
+            write_whole(history, kept.read_bytes(), parents=True, private=True)
     return out / "index.html"
 
 

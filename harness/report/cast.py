@@ -69,7 +69,7 @@ def _output(transcript: Transcript, limit: int | None) -> Iterator[Event]:
 
 
 def _typed(transcript: Transcript) -> Iterator[tuple[Typed, str]]:
-    return zip(transcript.typed, decode_chunks(each.data for each in transcript.typed), strict=False)
+    return zip(transcript.typed, decode_chunks(each.shown for each in transcript.typed), strict=False)
 
 
 def _labels(transcript: Transcript) -> Iterator[tuple[Mark, str]]:

@@ -286,7 +286,7 @@ def _within(notes: Iterable[_Note], start: int, end: int) -> Iterator[_Note]:
 
 
 def _typed_row(typed: Typed) -> str:
-    return _note_row("typed", typed.at, quote(escape(typed.data)))
+    return _note_row("typed", typed.at, quote(escape(typed.shown)))
 
 
 def _mark_row(mark: Mark) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from emulator.errors import SpecError
-from emulator.files import write_whole
-from emulator.values import dump_json, load_json
+from emulator.files import read_whole, write_whole
+from emulator.values import JSON_MOST, dump_json, load_json
 from harness.scenario.verdict import Evidence, Injection
 
 VERSION = 1
@@ -68,7 +68,8 @@ class CellResult:
     """Everything about one cell's run.
 
     Its files are in `directory` (relative to the run's directory): console.bin, timeline.jsonl, argv.json,
-    qemu.stderr, result.json.
+    qemu.stderr, result.json. `slowdown` is how many times longer its waits were, since the host is slow or
+    others used it.
     """
 
     cell: CellRecord
@@ -99,6 +100,7 @@ class CellResult:
     target: str = "machine"
     start: str = "booted"
     shares: tuple[str, ...] = ()
+    slowdown: float = 1.0
     time_scale: float = 1.0
     time_limit_s: float = 180.0
 
@@ -130,9 +132,9 @@ def load_run(path: Path) -> RunResult:
     file = path / RUN_FILE if path.is_dir() else path
     origin = f"{file}: no run result of version {VERSION}"
     try:
-        return load_json(file.read_bytes(), RunResult, origin=origin)
+        return load_json(read_whole(file, most=JSON_MOST), RunResult, origin=origin)
     except OSError as error:
-        raise SpecError(f"{origin}: {error}") from error
+        raise SpecError(f"{origin}: {error.strerror}") from error
 
 
 def write_run(run: RunResult, path: Path) -> Path:
@@ -142,7 +144,7 @@ def write_run(run: RunResult, path: Path) -> Path:
         FileError: it can't be written; an older file stays as it was.
     """
     file = path / RUN_FILE if path.is_dir() else path
-    write_whole(file, dump_json(run, indent=1) + b"\n", parents=True)
+    write_whole(file, dump_json(run, indent=1) + b"\n", parents=True, private=True)
     return file
 
 
@@ -153,5 +155,5 @@ def write_cell(result: CellResult, run_dir: Path) -> Path:
         FileError: it can't be written; an older file stays as it was.
     """
     file = run_dir / result.directory / RESULT_FILE
-    write_whole(file, dump_json(result, indent=1) + b"\n", parents=True)
+    write_whole(file, dump_json(result, indent=1) + b"\n", parents=True, private=True)
     return file

@@ -18,6 +18,7 @@ from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import SpecError
 from emulator.files import staged_tree
 from emulator.guest_text.printable import visible
+from emulator.values import parse_json
 from harness.report.cast import render_cast
 from harness.report.comparison import compare_runs
 from harness.report.console_html import anchor_of, focus_of, plain, render_console
@@ -80,6 +81,12 @@ def _visible(value: object, keep: str = "") -> str:
     return visible(str(value), keep=keep)
 
 
+def _tamed(value: object) -> object:
+    """Return what a template shows: no text of a guest's, a host's or a file's steers a browser's lines."""
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return _visible(value, keep="\n\t") if is_text else value
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -88,6 +95,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_tamed,
     )
     environment.filters |= {"visible": _visible, "duration": duration, "latency": latency}
     return environment
@@ -130,7 +138,7 @@ def write_report(
     missing = (
         () if player else ("recordings can't be played here: the player's npm package is not installed",)
     )
-    with staged_tree(run_dir / REPORT_DIRECTORY) as new:
+    with staged_tree(run_dir / REPORT_DIRECTORY, private=True) as new:
         (new / "cells").mkdir()
         cells = [
             _write_cell(run, result, run_dir, pages=new / "cells", player=player) for result in run.cells
@@ -248,8 +256,8 @@ def _play_page(view: CellView, cast: str, player: CastPlayer) -> bytes:
 def _argv(result: CellResult, files: Path) -> str:
     """Return QEMU's command line, one option per line."""
     try:
-        words = json.loads(read_kept(files / "argv.json") or b"null")
-    except ValueError:
+        words = parse_json(read_kept(files / "argv.json") or b"null", origin="argv.json")
+    except SpecError:
         words = None
     listed = result.argv or (words if isinstance(words, list) else [])
     lines: list[str] = []

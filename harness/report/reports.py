@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from emulator.errors import FileError
+from emulator.files import make_private
 from harness.report.allure import ALLURE_REPORT_DIRECTORY, RESULTS_DIRECTORY, generate_html, write_environment
 from harness.report.junit import write_junit
 from harness.report.model import RunResult
@@ -45,6 +46,8 @@ def write_reports(
                 generate_html([results], out, name=f"ttylab {run.run_id}", history=history)
 
         _try(make_allure, notes)
+    for each in (results, run_dir / "cells"):  # allure-pytest and QEMU write with the umask that they find
+        make_private(each)
     _try(lambda: write_report(run, run_dir, old=old, notes=tuple(notes)), notes)
     return notes
 

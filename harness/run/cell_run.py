@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import itertools
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,10 +12,10 @@ from pathlib import Path
 from emulator.clock import utc_now
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import EmulatorError, FileError, SpecError
-from emulator.files import PRIVATE_DIRECTORY, make_private_directory
+from emulator.files import PRIVATE_DIRECTORY, make_missing, make_private_directory, read_whole
 from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
-from emulator.values import load_json
+from emulator.values import JSON_MOST, load_json, parse_json
 from harness.cells.cell import Cell
 from harness.play.runner import Player
 from harness.report.model import RESULT_FILE, CellResult, write_cell
@@ -68,6 +67,8 @@ class CellRun:
     repro: str = ""
     directory_name: str = ""
     on_step: Callable[[int, str], None] = lambda _index, _text: None
+    _began: float = field(init=False, default=0.0)
+    _began_utc: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         """Fill in what follows from the cell and the lab."""
@@ -89,10 +90,10 @@ class CellRun:
             SpecError: there is no machine for the cell, or its target's address is wrong.
             FileError: the result can't be written.
         """
-        started = self.lab.clock.monotonic()
+        self._begin()
         (self.directory / RESULT_FILE).unlink(missing_ok=True)  # of an earlier run in this directory
         around = Circumstances(
-            started_utc=utc_now().isoformat(timespec="seconds"),
+            started_utc=self._began_utc,
             duration_s=0.0,
             worker=self.worker,
             directory=f"{CELLS}/{self.directory_name}",
@@ -106,16 +107,24 @@ class CellRun:
             wanted = self._wanted(image)
             around = replace(around, image=image.provenance(), seed=wanted.spec.seed)
             around = self._name_emulator(around)
-            result = self._play(wanted, around, started, slow=max(1.0, image.boot_timeout_s / BOOT_S))
+            result = self._play(wanted, around, slow=max(1.0, image.boot_timeout_s / BOOT_S))
         except Unsupported as error:
             result = self._result(Transcript(), around, given=skipped(str(error)))
         except SpecError:
             raise
         except EmulatorError as error:
-            around = replace(around, duration_s=self.lab.clock.monotonic() - started, argv=self._argv())
+            around = replace(self._timed(around), argv=self._argv())
             result = self._result(kept_transcript(self.directory), around, given=broken(str(error)))
         write_cell(result, self.lab.run_dir)
         return result
+
+    def _begin(self) -> None:
+        """Begin to count; again when the target is this cell's own: waiting for others is no part of it."""
+        self._began, self._began_utc = self.lab.clock.monotonic(), utc_now().isoformat(timespec="seconds")
+
+    def _timed(self, around: Circumstances) -> Circumstances:
+        duration_s = self.lab.clock.monotonic() - self._began
+        return replace(around, started_utc=self._began_utc, duration_s=duration_s)
 
     def _result(
         self, transcript: Transcript, around: Circumstances, *, given: Verdict | None = None
@@ -150,25 +159,34 @@ class CellRun:
         choice = self.lab.choice(self.cell.machine)
         return replace(around, accelerator=choice.accelerator, qemu=str(self.lab.qemu.version))
 
-    def _play(self, wanted: WantedGuest, around: Circumstances, started: float, *, slow: float) -> CellResult:
+    def _play(self, wanted: WantedGuest, around: Circumstances, *, slow: float) -> CellResult:
         """Play on the target; `slow` is the factor on every wait that the image needs."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        place = TargetPlace(lab=self.lab, directory=self.directory, label=self.cell.id, address=self.address)
+        make_missing(self.directory)
+        place = TargetPlace(
+            lab=self.lab,
+            directory=self.directory,
+            label=self.cell.id,
+            address=self.address,
+            on_turn=self._begin,
+        )
+        pace = self.lab.pace(self.cell.machine if self.target.is_emulated else None)
         with self.target.open(wanted, place) as target:
             target.require(self.scenario.needs)
+            began = pace.monotonic(), self.lab.clock.monotonic()
             Player(
                 scenario=self.scenario,
                 target=target,
                 open_guest=wanted.driver,
-                clock=self.lab.clock,
+                clock=pace,
                 time_scale=self.lab.time_scale * slow,
                 time_limit_s=self.time_limit_s,
                 delays=self.delays,
                 on_step=self.on_step,
             ).play()
+            usable, passed = pace.monotonic() - began[0], self.lab.clock.monotonic() - began[1]
         around = replace(
-            around,
-            duration_s=self.lab.clock.monotonic() - started,
+            self._timed(around),
+            slowdown=round(passed / usable, 2) if usable > 0 else 1.0,
             argv=target.argv,
             start=target.start,
             shares=target.shares,
@@ -182,7 +200,10 @@ class CellRun:
 
     def _argv(self) -> list[str]:
         with suppress(OSError, ValueError, KeyError):
-            return [str(part) for part in json.loads((self.directory / ARGV_FILE).read_bytes())["argv"]]
+            return [
+                str(part)
+                for part in parse_json((self.directory / ARGV_FILE).read_bytes(), origin=ARGV_FILE)["argv"]
+            ]
         return []
 
 
@@ -214,7 +235,8 @@ def lost_cell(
 def read_result(run_dir: Path, name: str) -> CellResult | None:
     """Return the result that a worker wrote into a cell's directory (its id, or ID+2), or None."""
     with suppress(OSError, ValueError):
-        return load_json((run_dir / CELLS / name / RESULT_FILE).read_bytes(), CellResult, origin=name)
+        text = read_whole(run_dir / CELLS / name / RESULT_FILE, most=JSON_MOST)
+        return load_json(text, CellResult, origin=name)
     return None
 
 

@@ -11,6 +11,7 @@ from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.images.kinds import REGISTERED, GuestImage, open_image
 from emulator.machine.host import read_host_budget, worker_count
+from emulator.machine.pace import fair_clock, measure_slowness
 from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.spec import Accelerator, MachineType
@@ -26,7 +27,7 @@ class Lab:
         accelerator: the accelerator asked for.
         time_scale: factor on every wait, for slow hosts.
         cold: whether every machine is booted, even where a snapshot would serve.
-        clock: what waits are measured with.
+        clock: what stamps, and waits for the lab itself, are measured with; see `pace` for guests.
     """
 
     run_dir: Path
@@ -36,6 +37,7 @@ class Lab:
     clock: Clock = SYSTEM_CLOCK
     _choices: dict[MachineType, Choice] = field(default_factory=dict)
     _images: dict[str, GuestImage] = field(default_factory=dict)
+    _paces: dict[MachineType | None, Clock] = field(default_factory=dict)
 
     def at(self, run_dir: Path) -> Lab:
         """Return this lab for evidence in another directory, with everything it has found out."""
@@ -73,6 +75,20 @@ class Lab:
         if machine not in self._choices:
             self._choices[machine] = choose_accelerator(self.accelerator, qemu=self.qemu, machine=machine)
         return self._choices[machine]
+
+    def pace(self, machine: MachineType | None = None) -> Clock:
+        """Return what waits for a guest are measured with: time that it got here, not time that passed.
+
+        Without `machine` the guest runs elsewhere: only what the host withholds from the lab counts.
+        """
+        if machine not in self._paces:
+            self._paces[machine] = self._make_pace(machine)
+        return self._paces[machine]
+
+    def _make_pace(self, machine: MachineType | None) -> Clock:
+        if machine is None or self.clock is not SYSTEM_CLOCK:
+            return fair_clock(self.clock)
+        return fair_clock(self.clock, slow=measure_slowness(self.qemu, self.choice(machine), machine=machine))
 
 
 CELL_MIB = 450

@@ -50,7 +50,7 @@ def _noted() -> list[tuple[str, str]]:
         lines = places.latest_runs().read_text(encoding="utf-8", errors="replace").splitlines()
     found = []
     for line in lines:
-        with suppress(ValueError, KeyError, TypeError):  # a line that is damaged names no run
+        with suppress(ValueError, KeyError, TypeError, RecursionError):  # a line that is damaged names no run
             told = json.loads(line)
             found.append((str(told["from"]), str(told["run"])))
     return found

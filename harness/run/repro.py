@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from emulator.errors import SpecError
+from emulator.files import read_whole
 from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
-from emulator.values import json_ready, read_value
+from emulator.values import JSON_MOST, json_ready, parse_json, read_value
 from harness.cells.cell import Cell
 from harness.report.model import RUN_FILE, CellResult, load_run
 from harness.run.cell_run import directories_of, read_result
@@ -136,7 +136,8 @@ def recorded_spec(directory: Path) -> MachineSpec:
     """
     file = directory / ARGV_FILE
     try:
-        return read_value(json.loads(file.read_bytes())["spec"], MachineSpec, origin="spec", whole=True)
+        table = parse_json(read_whole(file, most=JSON_MOST), origin=str(file))
+        return read_value(table["spec"], MachineSpec, origin="spec", whole=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpecError(f"{file}: no machine spec: {error}") from error
 

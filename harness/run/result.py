@@ -38,6 +38,7 @@ class Circumstances:
         start: how the machine began: booted, or forked from which snapshot.
         shares: what a fork has in common with every other fork of its snapshot.
         repro: the command that does the same again; empty: `ttylab repro` and the cell.
+        slowdown: how many times longer than usual its waits were.
         time_scale: the factor on every wait.
         time_limit_s: seconds that its steps could take together.
     """
@@ -55,6 +56,7 @@ class Circumstances:
     start: str = "booted"
     shares: Sequence[str] = ()
     repro: str = ""
+    slowdown: float = 1.0
     time_scale: float = 1.0
     time_limit_s: float = 180.0
 
@@ -132,6 +134,7 @@ def _with_circumstances(result: CellResult, around: Circumstances) -> CellResult
         target=around.target,
         start=around.start,
         shares=tuple(around.shares),
+        slowdown=around.slowdown,
         time_scale=around.time_scale,
         time_limit_s=around.time_limit_s,
     )

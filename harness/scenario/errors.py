@@ -6,12 +6,14 @@
     │   ├── GuestDied              the guest showed that it cannot continue
     │   ├── GuestLeft              the guest reset or switched off unasked
     │   ├── NoEffect               a stimulus was injected and changed nothing
+    │   │   └── Refused            the guest said that it won't
     │   ├── UnwantedEffect         a stimulus changed something although it must not
     │   ├── CommandFailed          a command in the guest ended with an unexpected status
     │   ├── WrongOutput            the guest's output is wrong
     │   ├── SacUnavailable         the guest is in a state that never leads to a SAC prompt
     │   └── CellFailed             a cell of a matrix failed; the verdict is in the text
     ├── CellBroken                 the lab failed to play a cell; the verdict is in the text
+    ├── HostTooSlow                a time was over that the host did not give to lab and guest: BROKEN
     ├── Unsupported                the target can't do what is asked: a verdict of SKIPPED
     ├── ServiceRefused             a cloud service said no; its code and message are in the text
     ├── ServiceUnreachable         a cloud service gave no usable answer
@@ -53,7 +55,15 @@ class GuestError(HarnessError, AssertionError):
 
 
 class ExpectTimeout(GuestError):
-    """Something expected did not appear before the deadline."""
+    """Something expected did not appear before the deadline.
+
+    Attributes:
+        answers: whether the guest still wrote something when the time was over.
+    """
+
+    def __init__(self, message: str, *, answers: bool = False) -> None:
+        super().__init__(message)
+        self.answers = answers
 
 
 class GuestDied(GuestError):
@@ -74,6 +84,10 @@ class GuestLeft(GuestDied):
 
 class NoEffect(GuestError):
     """A stimulus was injected, and the guest did not react."""
+
+
+class Refused(NoEffect):
+    """The guest refused a system request, in its own words."""
 
 
 class UnwantedEffect(GuestError):
@@ -116,6 +130,10 @@ class CellFailed(GuestError):
 
 class CellBroken(HarnessError):
     """A cell of a matrix has the verdict BROKEN."""
+
+
+class HostTooSlow(HarnessError):
+    """A time was over, but others used the host meanwhile: nothing can be said of the guest."""
 
 
 class Unsupported(HarnessError):

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from emulator.errors import SpecError
 from harness.scenario.stages import Stage
-from harness.scenario.stimulus import Stimulus
+from harness.scenario.stimulus import Button, Press, Stimulus, SysRq
 
 BOOT_S = 90.0
 """Seconds that a boot may take under TCG on a busy host; it usually takes 2 to 6 (docs/facts/qemu.md 2)."""
@@ -117,6 +117,16 @@ class Send:
     allows: frozenset[str] = frozenset()
 
 
+_OWN_REPORTS = {
+    Button.RESET: frozenset({"RESET"}),
+    Button.POWER_BUTTON: frozenset({"POWERDOWN"}),
+    Button.POWER_ON: frozenset({"started", "running", "RESUME"}),
+}
+"""What the machine itself reports when a button is pushed, whether the guest reacts or not."""
+SPEAKS = Shows(pattern=r".", says="the guest shows itself")
+"""The least that a guest does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inject:
     """Inject a stimulus and judge it by what the guest shows.
@@ -145,6 +155,23 @@ class Inject:
             raise SpecError(f"inject {self.stimulus.name}: needs effects, or outcome no-effect with unless")
         if self.outcome is Outcome.NO_EFFECT and (self.effects or not self.unless):
             raise SpecError(f"inject {self.stimulus.name}: outcome no-effect needs unless and no effects")
+
+    @property
+    def proof(self) -> tuple[Expected, ...]:
+        """The effects, and at their end something of the guest's if all of them are the machine's reports."""
+        return (*self.effects, SPEAKS) if all(map(self.is_own_report, self.effects)) else self.effects
+
+    def is_own_report(self, expected: Expected) -> bool:
+        """Tell whether the machine reports this whenever the stimulus is injected: that is no reaction."""
+        if not isinstance(self.stimulus, Press) or not isinstance(expected, Signals):
+            return False
+        return expected.name in _OWN_REPORTS.get(self.stimulus.button, ())
+
+    @property
+    def fears_refusal(self) -> bool:
+        """Whether the guest's refusal of a system request is none of the effects that are expected."""
+        wanted = any(isinstance(one, Shows) and "disabled" in one.pattern for one in self.effects)
+        return isinstance(self.stimulus, SysRq) and self.outcome is Outcome.EFFECTIVE and not wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

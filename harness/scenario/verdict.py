@@ -22,11 +22,12 @@ class Reason(StrEnum):
     """Why a verdict is not PASSED; programs rely on these values."""
 
     NONE = "none"
-    NO_EFFECT = "no-effect"  # a stimulus changed nothing
+    NO_EFFECT = "no-effect"  # a stimulus changed nothing, or was refused
     UNWANTED_EFFECT = "unwanted-effect"  # a stimulus changed something although it must not
     DIED = "died"  # panic, lockup, rescue shell, …
     LEFT = "left"  # reset or off, unasked
     TIMEOUT = "timeout"  # expected text did not appear
+    TOO_SLOW = "too-slow"  # it did not appear, but the host was too busy to tell
     COMMAND = "command"  # a command's status or output is wrong
     UNAVAILABLE = "unavailable"  # the guest is in a state that never leads to a SAC prompt
     FINDING = "finding"  # all steps done, but the transcript shows a fault

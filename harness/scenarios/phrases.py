@@ -45,7 +45,7 @@ SHUTS_DOWN = Signals(name="SHUTDOWN", says="the machine shuts down")
 SWITCHES_OFF = Signals(name="off", says="the machine is off")
 
 SYSRQ_HELP = line(r"sysrq: HELP : loglevel\(0-9\) ", "the kernel lists its keys")
-SYSRQ_ANY = Shows(pattern=r"sysrq: ", says="the kernel takes a system request")
+SYSRQ_ANY = line("sysrq: (?!This sysrq operation is disabled)", "the kernel takes a system request")
 SYNCED = line("Emergency Sync complete", "all is written")
 NMI_NOTED = line(r"NMI(?: received for unknown reason|: PCI system error)", "the kernel notes the NMI")
 NMI_DAZED = line("Dazed and confused, but trying to continue", "the kernel goes on")

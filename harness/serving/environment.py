@@ -21,6 +21,7 @@ from emulator.images.catalog import load_catalog
 from emulator.service.https.server import endpoint_of
 from emulator.service.https.tls import open_authority
 from harness.serving.access import ServiceAccess, access_to
+from harness.serving.trust import ADDING, REPLACING
 
 CLOUD_NAME = "ttylab"
 _PYTHON = """\
@@ -65,13 +66,30 @@ provider "azurerm" {
 """
 
 
-def render_environment(access: ServiceAccess) -> str:
-    """Return the output of `--print-env`."""
+UNDO = "TTYLAB_UNDO"
+_OLD = "TTYLAB_OLD_"
+
+
+def render_environment(
+    access: ServiceAccess, *, trust: Mapping[str, str] | None = None, before: Mapping[str, str] | None = None
+) -> str:
+    """Return the output of `--print-env`.
+
+    Args:
+        access: how to use the service.
+        trust: the file with certificates for each variable that names one; default: the authority's own.
+        before: the environment of the shell that will evaluate it, whose values `eval "$TTYLAB_UNDO"` brings
+            back.
+    """
     name, client = _first(access, "client_id")
+    files = dict.fromkeys((*REPLACING, ADDING), str(access.ca)) | dict(trust or {})
+    variables = _variables(access, name, client) | files
     lines = [
         "# ttylab: a local cloud with serial consoles. For development only.",
         '# For this shell:  eval "$(ttylab serve --print-env)"',
-        *(f"export {key}={shlex.quote(value)}" for key, value in _variables(access, name, client).items()),
+        f'# To undo that:    eval "${UNDO}"',
+        *_kept(variables, before or {}),
+        *(f"export {key}={shlex.quote(value)}" for key, value in variables.items()),
     ]
     for title, body in (
         ("az", "\n".join(_az(access, client))),
@@ -82,6 +100,18 @@ def render_environment(access: ServiceAccess) -> str:
     ):
         lines += ["", f"# --- {title}", *(f"# {line}" for line in body.splitlines())]
     return "\n".join(lines) + "\n"
+
+
+def _kept(variables: Iterable[str], before: Mapping[str, str]) -> Iterator[str]:
+    """Yield lines that keep what is set before, for the line that undoes all; no value of it is shown."""
+    if UNDO in before:  # of an earlier time, which is the one to go back to
+        return
+    old = [key for key in variables if key in before]
+    yield from (f'export {_OLD}{key}="${key}"' for key in old)
+    undo = [f'export {key}="${_OLD}{key}"' for key in old]
+    new = [key for key in variables if key not in before]
+    undo.append(" ".join(["unset", *new, *(f"{_OLD}{key}" for key in old), UNDO]))
+    yield f"export {UNDO}={shlex.quote('; '.join(undo))}"
 
 
 def _first(access: ServiceAccess, kind: str) -> tuple[str, Mapping[str, str]]:
@@ -101,11 +131,6 @@ def _variables(access: ServiceAccess, name: str, client: Mapping[str, str]) -> d
         "TTYLAB_SUBSCRIPTION": access.subscription,
         "TTYLAB_PRINCIPAL": name,
         "TTYLAB_SECRET": secret,
-        # az and Python's requests; az's WebSocket; Go, OpenSSL; Node
-        "REQUESTS_CA_BUNDLE": str(access.ca),
-        "WEBSOCKET_CLIENT_CA_BUNDLE": str(access.ca),
-        "SSL_CERT_FILE": str(access.ca),
-        "NODE_EXTRA_CA_CERTS": str(access.ca),
         # azure-identity in every language
         "AZURE_AUTHORITY_HOST": access.endpoint,
         "AZURE_TENANT_ID": access.tenant,

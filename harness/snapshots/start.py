@@ -12,7 +12,9 @@ from typing import Protocol
 
 from emulator.clock import Clock, Deadline, utc_now
 from emulator.errors import LabError, MissingPrerequisite, SnapshotError
+from emulator.files import make_missing
 from emulator.machine.machine import Machine, open_machine
+from emulator.machine.pace import fair_clock
 from emulator.machine.power import Origin
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary
@@ -187,7 +189,7 @@ def ensure_snapshot(lab: MachineTools, wanted: WantedGuest) -> Snapshot:
         label=wanted.label,
         host_reads_disks=wanted.host_reads_disks,
     )
-    deadline = Deadline.after(MAKE_S * lab.time_scale, lab.clock)
+    deadline = Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
     reach = reach_stage(wanted.driver, wanted.stage)
     return lab.snapshots.ensure(request, lab.choice(wanted.spec.machine), reach, deadline)
 
@@ -225,7 +227,7 @@ def _choose_start(lab: MachineTools, wanted: WantedGuest, run_dir: Path) -> Star
     if lab.cold:
         return _boot(wanted, run_dir, why="--cold")
     if wanted.host_reads_disks:
-        run_dir.mkdir(parents=True, exist_ok=True)
+        make_missing(run_dir)
     spec, own = wanted.spec, run_dir if wanted.host_reads_disks else None
     try:
         snapshot = ensure_snapshot(lab, wanted)
@@ -239,7 +241,7 @@ def _boot(wanted: WantedGuest, run_dir: Path, *, why: str = "") -> Start:
     """Return the start of a machine that is booted, with a new disk if the host reads it."""
     if wanted.write_disk is None:
         return Start(spec=wanted.spec, why=why)
-    run_dir.mkdir(parents=True, exist_ok=True)
+    make_missing(run_dir)
     disk = (run_dir / OWN_DISK).absolute()
     disk.unlink(missing_ok=True)
     wanted.write_disk(disk)
@@ -309,11 +311,12 @@ def open_forked(
     stage = Stage.SHELL if wanted.stage is None else wanted.stage
     with open_started(lab, wanted, run_dir=run_dir, label=f"{wanted.label} {stage}") as (machine, start):
         if start.origin is None:
-            reach_stage(wanted.driver, stage)(machine, Deadline.after(MAKE_S * lab.time_scale, lab.clock))
+            deadline = Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
+            reach_stage(wanted.driver, stage)(machine, deadline)
         session = Session(machine.console)
         guest = wanted.driver(session)
         if renewed and start.origin is not None:
-            renew(guest, stage, Deadline.after(POWER_S * lab.time_scale, lab.clock))
+            renew(guest, stage, Deadline.after(POWER_S * lab.time_scale, fair_clock(lab.clock)))
         yield ForkedGuest(machine=machine, console=session, guest=guest, start=start)
 
 

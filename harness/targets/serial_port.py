@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +13,11 @@ from filelock import FileLock, Timeout
 
 from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
-from emulator.console.serial_port import SerialConsole, open_serial_console
+from emulator.console.marks import FAR_END_GONE
+from emulator.console.port_address import with_lines
+from emulator.console.serial_port import SerialConsole, open_serial_console, port_identity
 from emulator.console.transcript import DirectorySink, Sink
-from emulator.errors import LabError, SpecError, StateError
+from emulator.errors import ConsoleClosed, LabError, SpecError, StateError
 from emulator.files import make_private_directory
 from emulator.machine.control import Capability, answer_request
 from emulator.machine.spec import MachineSpec
@@ -122,7 +124,7 @@ class SerialTargets:
         sink = DirectorySink(place.directory, console=place.address)
         with (
             closing(sink),
-            _turn(place.address),
+            _turn(place.address, place.on_turn),
             open_port(place.address, sink=sink, clock=place.lab.clock) as target,
         ):
             if wanted.knock:
@@ -131,19 +133,28 @@ class SerialTargets:
 
 
 @contextmanager
-def _turn(url: str) -> Iterator[None]:
+def _turn(url: str, on_turn: Callable[[], None]) -> Iterator[None]:
     """Wait until no other cell uses the port, and keep others off it: a line can have only one dialogue.
+
+    Args:
+        url: any name of the port.
+        on_turn: called when the wait is over, for whatever reason.
 
     Raises:
         LabError: another cell uses it for too long.
     """
-    name = hashlib.sha256(url.encode()).hexdigest()[:16]
-    directory = make_private_directory(places.ports())
+    name = hashlib.sha256(port_identity(url).encode()).hexdigest()[:16]
+    lock = FileLock(make_private_directory(places.ports()) / f"{name}.lock", timeout=TURN_S)
     try:
-        with FileLock(directory / f"{name}.lock", timeout=TURN_S):
-            yield
+        lock.acquire()
     except Timeout:
         raise LabError(f"{url}: another cell has been on this port for {TURN_S:g} s") from None
+    finally:
+        on_turn()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -151,6 +162,8 @@ def open_port(
     url: str,
     *,
     baudrate: int = BAUD,
+    dtr: bool | None = None,
+    rts: bool | None = None,
     sink: Sink | None = None,
     clock: Clock = SYSTEM_CLOCK,
     links_dir: Path | None = None,
@@ -160,6 +173,8 @@ def open_port(
     Args:
         url: any that pyserial knows: a device, `socket://`, `rfc2217://`.
         baudrate: of the line.
+        dtr: whether DTR is asserted on open; None: as the URL says, else it is.
+        rts: the same for RTS.
         sink: where its transcript is kept.
         clock: of stamps.
         links_dir: directory for the sockets by which `ttylab attach` and a terminal join it; None: none.
@@ -170,7 +185,12 @@ def open_port(
     """
     control = SerialControl()
     opened = open_serial_console(
-        url, baudrate=baudrate, sink=sink, clock=clock, links_dir=links_dir, on_control=control.answer
+        with_lines(url, dtr=dtr, rts=rts),
+        baudrate=baudrate,
+        sink=sink,
+        clock=clock,
+        links_dir=links_dir,
+        on_control=control.answer,
     )
     with opened as console:
         control.connect(console)
@@ -182,6 +202,12 @@ def open_port(
             obstacles={} if why is None else {Capability.SERIAL_BREAK: why},
             ended=lambda: console.far_end_gone,
         )
+
+
+def loss_of(target: Target) -> ConsoleClosed | None:
+    """Return the error that says how a port's far end was lost; None while it is there."""
+    marks = [mark for mark in target.channel.transcript.marks if mark.name == FAR_END_GONE]
+    return ConsoleClosed(f"{target.name}: {marks[0].detail['reason']}") if marks else None
 
 
 KIND: TargetKind = SerialTargets()

@@ -5,6 +5,7 @@ To add a kind, write a module whose KIND implements `TargetKind`, and add its li
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +33,14 @@ class TargetPlace:
         directory: where its evidence goes.
         label: a cell's id, for messages and lists of machines.
         address: of the target.
+        on_turn: called once others have let go of what the target shares with them.
     """
 
     lab: MachineTools
     directory: Path
     label: str
     address: Address = None
+    on_turn: Callable[[], None] = lambda: None
 
 
 class TargetKind(Protocol):

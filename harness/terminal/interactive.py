@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import TypeVar
 
 from emulator.console.links import CONSOLE_SOCKET, CONTROL_SOCKET
-from emulator.errors import SpecError
+from emulator.errors import MachineGone, SpecError
 from emulator.images.kinds import GuestImage
 from emulator.machine.ledger import Entry
-from emulator.machine.machine import open_machine
+from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Board, Device, Firmware, MachineSpec, MachineType
 from harness.run.lab import Lab
 from harness.terminal.terminal import LinkSockets, Terminal, greet
 
 
 def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
-    """Boot `spec` and attach this terminal until the user leaves, which ends the machine.
+    """Boot `spec` and attach this terminal until the user leaves, which ends the machine, or it ends itself.
 
     Raises:
         MissingPrerequisite, LabError: the machine can't be started.
+        MachineGone: QEMU ended unasked.
     """
     choice = lab.choice(spec.machine)
     opened = open_machine(
@@ -32,7 +33,26 @@ def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
     with opened as machine:
         sys.stderr.write(f"ttylab: console also on {machine.console.endpoint.path}, id {machine.id}\n")
         greet(f"{label} under {choice.accelerator}", writable=True)
-        Terminal(links=links_in(machine.links_dir), writable=True).run()
+        links = links_in(machine.links_dir)
+        if not Terminal(links=links, writable=True, ended=lambda: has_left(machine)).run():
+            return
+        if (fault := gone(machine, label)) is not None:
+            raise fault
+        sys.stderr.write(f"\nttylab: {label}: the guest has switched itself off\n")
+
+
+def gone(machine: Machine, label: str) -> MachineGone | None:
+    """Return the error that says how QEMU ended unasked; None if it did not."""
+    how = machine.exit
+    if how is None or how.expected:
+        return None
+    return MachineGone(f"{label}: QEMU ended unasked: {how.reason}", exit_code=how.code)
+
+
+def has_left(machine: Machine) -> bool:
+    """Tell whether a guest has switched itself off, or its QEMU has ended unasked; a power cut is neither."""
+    how = machine.exit
+    return how is not None and (not how.expected or how.by_guest)
 
 
 def links_in(directory: Path) -> LinkSockets:

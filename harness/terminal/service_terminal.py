@@ -21,8 +21,9 @@ from harness.azure.names import EndKind, PatternWatch, Reconnection, parse_vm
 from harness.azure.virtual_machine import AzureVm, Power, VmCommand
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED, EXIT_REFUSED
+from harness.signatures.scanner import Scanner
 from harness.terminal.escape_menu import EscapeMenu, MenuAct, MenuRequest, SysRqKey, help_text
-from harness.terminal.terminal import greet, kept_modes, raw_terminal, write_all
+from harness.terminal.terminal import greet, kept_modes, raw_terminal, read_input, write_all
 
 CONNECT_S = 60.0
 INPUT_S = 60.0
@@ -42,7 +43,7 @@ class TerminalOptions:
     Attributes:
         reads_input: whether standard input is typed into the guest.
         stay_s: seconds after which to leave; None stays.
-        until: leave once this has appeared.
+        until: leave once this has appeared, or once the guest has shown that it can't go on.
         quiet_s: seconds of silence, after the end of a piped input, after which to leave.
         reconnect_s: seconds for which to try to reconnect after a dropped link.
         take_back: whether to take the console back without asking when somebody else takes it.
@@ -75,6 +76,7 @@ class _Leave(Enum):
 
     USER = auto()
     SEEN = auto()
+    DIED = auto()
     TIME = auto()
     QUIET = auto()
     LINK = auto()
@@ -106,6 +108,8 @@ class ServiceTerminal:
         self._menu = EscapeMenu()
         self._input_open = options.reads_input
         self._seen = threading.Event()
+        self._scanner = None if options.until is None else Scanner()
+        self._death = ""
         self._failure: OSError | None = None
         self._last_change = clock.monotonic()
         self._wake_out, self._wake_in = -1, -1
@@ -199,7 +203,7 @@ class ServiceTerminal:
 
     def _code_of(self, leave: _Leave) -> int:
         missed = self._options.until is not None and leave is _Leave.TIME
-        return EXIT_FAILED if missed else EXIT_PASSED
+        return EXIT_FAILED if missed or leave is _Leave.DIED else EXIT_PASSED
 
     def _carry(self, link: ConsoleLink) -> _Leave:
         while True:
@@ -211,7 +215,7 @@ class ServiceTerminal:
             if self._wake_out in ready:
                 with suppress(BlockingIOError):
                     os.read(self._wake_out, _SIZE)
-            if self._stdin in ready and not self._type(os.read(self._stdin, _SIZE), link):
+            if self._stdin in ready and not self._type(read_input(self._stdin), link):
                 return _Leave.USER
 
     def _reason_to_leave(self, link: ConsoleLink) -> _Leave | None:
@@ -219,6 +223,9 @@ class ServiceTerminal:
             raise self._failure
         if self._seen.is_set():
             return _Leave.SEEN
+        if self._death:
+            self._say(f"the guest died: {self._death}")
+            return _Leave.DIED
         if link.ended.is_set():
             return _Leave.LINK
         if self._leave_at is not None and self._leave_at.expired():
@@ -254,8 +261,18 @@ class ServiceTerminal:
         if self._type_at > self._last_change:
             self._type_at = 0.0
             self._wake()
-        if self._options.until is not None and self._options.until.feed(data):
+        if self._options.until is not None:
+            self._watch(self._options.until, data)
+
+    def _watch(self, until: PatternWatch, data: bytes) -> None:
+        """Note what ends a wait for `until`; a text that was awaited counts, even if it tells of a death."""
+        found = () if self._scanner is None else self._scanner.feed(data)
+        died = next((one.title for one in found if one.fatal), "")
+        if until.feed(data):
             self._seen.set()
+        elif died:
+            self._death = died
+        if self._seen.is_set() or self._death:
             self._wake()
 
     def _type(self, typed: bytes, link: ConsoleLink) -> bool:
@@ -306,7 +323,8 @@ class ServiceTerminal:
         observed = self._vm.command(session, command, deadline, keys=keys.decode("latin-1"))
         if observed.seen is None:
             return "injected"
-        return f"seen: {observed.evidence}" if observed.seen else "no effect seen"
+        said = "seen" if observed.seen else observed.unseen
+        return f"{said}: {observed.evidence}" if observed.evidence else said
 
     def _say(self, text: str) -> None:
         """Write a message from ttylab; guest and service can't put control characters into it."""

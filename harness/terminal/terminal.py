@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
 import termios
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,7 @@ from typing import Literal
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.links import open_link, request_control
 from emulator.errors import ControlError
-from emulator.guest_text.printable import escape
+from emulator.guest_text.printable import escape, visible
 from harness.terminal.escape_menu import EscapeMenu, MenuAct, MenuRequest, SysRqKey, help_text
 
 LINK_S = 5.0
@@ -72,10 +73,11 @@ class Terminal:
     ended: Callable[[], bool] | None = None
     quiet_s: float | None = None
 
-    def run(self) -> None:
+    def run(self) -> bool:
         """Carry bytes until the user quits or the console ends; the terminal's settings are restored.
 
-        After the end of standard input (a pipe) the console is still read, for as long as `quiet_s` says.
+        After the end of standard input (a pipe) the console is still read, for as long as `quiet_s` says; a
+        terminal that has hung up ends it. Returns whether the console has ended, or `ended` says so.
 
         Raises:
             ConsoleClosed: nothing is served there.
@@ -84,30 +86,39 @@ class Terminal:
         deadline = Deadline.after(LINK_S, self.clock)
         opened = open_link(self.links.console, mode=mode, start=self.start, deadline=deadline)
         with opened as link, raw_terminal(self.stdin), kept_modes(self.stdout):
-            self._carry(link.fileno(), EscapeMenu())
+            return self._carry(link.fileno(), EscapeMenu())
 
-    def _carry(self, link: int, menu: EscapeMenu) -> None:
+    def _carry(self, link: int, menu: EscapeMenu) -> bool:
         sources = [link, self.stdin]
         quiet: Deadline | None = None
-        while not self._is_over(quiet):
+        while not any(one is not None and one.expired() for one in (self.stay, quiet)):
+            if self.ended is not None and self.ended():
+                self._show_rest(link)
+                return True
             ready, _, _ = select.select(sources, [], [], self._wait_s())
-            if link in ready:
-                data = os.read(link, _SIZE)
-                if not data:
-                    return
-                write_all(self.stdout, data)
+            if link in ready and not self._show(link):
+                return True
             if self.stdin in ready:
-                typed = os.read(self.stdin, _SIZE)
+                typed = read_input(self.stdin)
                 if not typed:
                     sources.remove(self.stdin)
-                if not all(self._obey(request, link) for request in menu.feed(typed)):
-                    return
+                hung_up = not typed and os.isatty(self.stdin)
+                if hung_up or not all(self._obey(request, link) for request in menu.feed(typed)):
+                    return False
             if ready and self.stdin not in sources and self.quiet_s is not None:
                 quiet = Deadline.after(self.quiet_s, self.clock)
+        return False
 
-    def _is_over(self, quiet: Deadline | None) -> bool:
-        late = any(one is not None and one.expired() for one in (self.stay, quiet))
-        return late or (self.ended is not None and self.ended())
+    def _show(self, link: int) -> bool:
+        """Show what has come; return whether the link goes on."""
+        data = os.read(link, _SIZE)
+        write_all(self.stdout, data)
+        return bool(data)
+
+    def _show_rest(self, link: int) -> None:
+        """Show the last words of a guest that has ended, which may still be on their way."""
+        while select.select([link], [], [], _ASK_S)[0] and self._show(link):
+            pass
 
     def _wait_s(self) -> float | None:
         """Return how long to wait for bytes before `_is_over` is asked again; None waits for ever."""
@@ -138,12 +149,22 @@ class Terminal:
             answer = request_control(self.links.control, request, Deadline.after(REQUEST_S, self.clock))
         except ControlError as error:
             answer = {"ok": False, "error": str(error)}
-        words = "injected" if answer.get("ok") else escape(str(answer.get("error")).encode())
+        words = "injected" if answer.get("ok") else visible(str(answer.get("error")))
         self.say(f"\r\n[ttylab: {what}: {words}]\r\n")
 
     def say(self, text: str) -> None:
         """Write a message from ttylab between the guest's bytes."""
         write_all(self.stdout, text.encode())
+
+
+def read_input(descriptor: int) -> bytes:
+    """Return what was typed; nothing at the end of a pipe, and where a terminal's window was closed."""
+    try:
+        return os.read(descriptor, _SIZE)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return b""
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -163,7 +184,8 @@ def raw_terminal(descriptor: int) -> Iterator[None]:
         tty.setraw(descriptor)
         yield
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # its window was closed
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 @contextmanager
@@ -176,7 +198,8 @@ def kept_modes(descriptor: int) -> Iterator[None]:
     try:
         yield
     finally:
-        write_all(descriptor, _UNDO)
+        with suppress(OSError):  # its window was closed
+            write_all(descriptor, _UNDO)
 
 
 def greet(what: str, *, writable: bool, tell: Callable[[str], object] = sys.stderr.write) -> None:

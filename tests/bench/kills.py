@@ -56,6 +56,7 @@ class Campaign:
         while self.killed.total() < kills:
             number += 1
             self._disturbed(number)
+            sys.stderr.write(f"ttylab: run {number}: {self.killed.total()} of {kills} killed\n")
         with self._started(number + 1) as run:
             code = self._end_of(run, number + 1)
         if code != EXIT_PASSED:
@@ -120,7 +121,7 @@ class Campaign:
 
     def _left(self) -> list[str]:
         deadline = Deadline.after(GONE_S)
-        while (left := list(self._processes())) and not deadline.expired:
+        while (left := list(self._processes())) and not deadline.expired():
             SYSTEM_CLOCK.sleep(0.1)
         for pid, _ in left:
             with suppress(ProcessLookupError):

@@ -11,6 +11,7 @@ import trustme
 from emulator.cloud.records import PowerState
 from emulator.cloud.settings import Fault, Settings
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED, EXIT_REFUSED, EXIT_USAGE
+from tests.support.fake_guest import PANIC
 from tests.support.served_lab import PATIENCE_S, command, serve_lab
 
 pytestmark = pytest.mark.slow
@@ -176,6 +177,15 @@ def test_console_comes_back_when_good_tokens_are_refused_now_and_then(tmp_path):
         assert (ended.returncode, b"Connection not trusted" in ended.stderr) == (EXIT_PASSED, True)
 
 
+@pytest.mark.parametrize(("until", "code"), [("login: ", EXIT_FAILED), ("end Kernel panic", EXIT_PASSED)])
+def test_console_waits_no_longer_for_a_guest_that_has_died(lab, until, code):
+    with lab.started("console", "linux1", "--no-input", "--until", until) as console:
+        lab.wait_mark("linux1", "connected")
+        lab.guest("linux1").feed(PANIC)
+        assert console.wait(PATIENCE_S) == code
+        assert (b"the guest died: " in console.stderr.read()) == (code == EXIT_FAILED)
+
+
 def test_console_gives_up_at_once_when_asked_to(lab):
     with lab.started("console", "linux1", "--no-input", "--reconnect", "0") as console:
         lab.wait_mark("linux1", "connected")
@@ -273,6 +283,13 @@ def test_send_fails_when_no_effect_is_seen(lab):
     lab.guest("linux1").shows_effects = False
     ended = lab.run("send", "nmi", "linux1")
     assert (ended.returncode, ended.stdout) == (EXIT_FAILED, b"nmi to linux1: injected, but no effect seen\n")
+
+
+def test_send_fails_when_the_guest_refuses_and_says_its_words(lab):
+    lab.guest("linux1").refusal = "sysrq: This sysrq operation is disabled."
+    ended = lab.run("send", "sysrq", "m", "linux1")
+    said = b"sysrq m to linux1: injected, but the guest refused: sysrq: This sysrq operation is disabled.\n"
+    assert (ended.returncode, ended.stdout) == (EXIT_FAILED, said)
 
 
 def test_send_changes_the_power_and_waits_for_it(lab):

@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from emulator.errors import ImageError, MissingPrerequisite, SpecError
+from emulator.files import hold_lock
 from emulator.images import store as store_module
 from emulator.images.build import read_files
 from emulator.images.catalog import Catalog, CatalogEntry, load_catalog
@@ -388,3 +389,36 @@ def test_command_verify_fails_when_an_image_is_damaged(cli, store: ImageStore):
 def test_command_build_refuses_what_makes_no_sense_before_it_builds(cli, archive: Archive, arguments):
     assert isinstance(cli("build", *arguments).exception, SpecError)
     assert archive.asked == 0
+
+
+def test_store_rebuilds_an_image_whose_manifest_is_damaged(store: ImageStore):
+    store.ensure("bookworm")
+    manifest = store.directory("bookworm") / "manifest.json"
+    for damage in (b"", b"\xff\0", b"{", b"[" * 99_999, bytes(20 << 20)):
+        manifest.write_bytes(damage)
+        assert str(manifest) in store.damaged()["bookworm"]
+        with pytest.raises(
+            ImageError, match=r"manifest\.json.*; run: ttylab images build --rebuild bookworm"
+        ):
+            store.open("bookworm")
+        assert store.ensure("bookworm").name == "bookworm"
+        assert store.damaged() == {}
+    manifest.unlink()
+    manifest.mkdir()
+    assert "is a directory, not a file" in store.damaged()["bookworm"]
+    assert store.ensure("bookworm").name == "bookworm"
+
+
+def test_store_collects_what_killed_builds_left_but_not_while_one_runs(store: ImageStore):
+    store.ensure("bookworm")
+    left = [store.root / "bookworm" / ".key.x.partial", store.root / "pool" / ".apt-x"]
+    for path in left:
+        path.mkdir()
+    with hold_lock(store.root / ".lock", wait_s=0):
+        assert store.collect() == ()
+    assert store.collect(dry_run=True) == tuple(left)
+    store.ensure("bookworm", rebuild=True)
+    assert not any(path.exists() for path in left)
+    left[0].mkdir()
+    assert store.collect() == (left[0],)
+    assert store.collect() == ()

@@ -17,6 +17,7 @@ import requests
 
 from emulator.clock import SYSTEM_CLOCK, Deadline
 from harness.scenario.exit_codes import EXIT_PASSED, EXIT_USAGE
+from harness.serving.access import ServiceAccess
 
 pytestmark = pytest.mark.slow
 WAIT_S = 60.0
@@ -45,6 +46,10 @@ class Served:
             assert not deadline.expired()
             SYSTEM_CLOCK.sleep(0.02)
         return json.loads(self.ready_file.read_text(encoding="utf-8"))
+
+    def wait_access(self) -> ServiceAccess:
+        ready = self.wait_ready()
+        return ServiceAccess(**ready | {"ca": Path(ready["ca"])})
 
     def get(self, path: str) -> requests.Response:
         ready = self.wait_ready()

@@ -21,9 +21,11 @@ from emulator.cloud.records import (
     Record,
     ResourceGroup,
     RoleDefinition,
+    ScaleSet,
     VirtualMachine,
 )
-from emulator.errors import SpecError, StateError
+from emulator.cloud.roles import BUILT_IN_ROLES
+from emulator.errors import CloudError, SpecError, StateError
 from emulator.service.running_service import ServiceOptions, first_records, settle
 from emulator.service.state import store as store_module
 from emulator.service.state.run_dirs import collect_run_dirs, open_run_dir
@@ -217,13 +219,18 @@ def test_full_disk_is_said_and_what_was_not_saved_is_saved_later(
                     cloud.put(group(number, 1000))
                 await wait_until(lambda: store.trouble is not None)
                 trouble = store.trouble
+                with pytest.raises(CloudError, match=r"made but not saved yet: .*disk is full"):
+                    await store.saved()
                 untouched = read_rows(path)
             await wait_until(lambda: store.trouble is None)
+            cloud.put(group(50))
+            await store.saved()
+            assert group(50) in read_rows(path)
         assert trouble == f"state can't be saved in {path}: database or disk is full"
         return untouched
 
     assert asyncio.run(run()) == [group()]
-    assert len(load(path)) == 50
+    assert len(load(path)) == 51
 
 
 def read_rows(path: Path) -> list[Record]:
@@ -268,6 +275,33 @@ def test_what_was_under_way_when_a_server_was_killed_is_settled(
     vm = next(one for one in demo_records() if isinstance(one, VirtualMachine))
     found = settle(replace(vm, power=power, provisioning=ProvisioningState.UPDATING))
     assert found == replace(vm, power=settled)
+    restarting = replace(vm, power=power, goal=PowerState.RUNNING, provisioning=ProvisioningState.UPDATING)
+    assert settle(restarting) == replace(vm, power=PowerState.RUNNING)
+
+
+@pytest.mark.parametrize("doomed", ["linux1", "ss1", "rg1"])
+def test_deletion_that_was_accepted_before_a_kill_is_done_at_the_next_start(
+    tmp_path: Path, doomed: str
+) -> None:
+    async def start(change: Callable[[Record], Record]) -> set[str]:
+        store = Store(tmp_path / "cloud.db")
+        cloud = Cloud(first_records(options(), store))
+        async with open_store(store, cloud):
+            for one in cloud.records():
+                cloud.put(change(one))
+            return {one.key for one in cloud.records()}
+
+    def begin(one: Record) -> Record:
+        if isinstance(one, ResourceGroup) and one.name == doomed:
+            return replace(one, deleting=True)
+        if isinstance(one, VirtualMachine | ScaleSet) and one.id.name == doomed:
+            return replace(one, provisioning=ProvisioningState.DELETING)
+        return one
+
+    before, after = asyncio.run(start(begin)), asyncio.run(start(lambda one: one))
+    goes = {key for key in before if doomed in key and (doomed == "rg1" or "|" not in key)}  # | is a role's
+    assert before - after == goes
+    assert {one.key for one in load(tmp_path / "cloud.db")} == after - {one.key for one in BUILT_IN_ROLES}
 
 
 def test_run_directory_goes_with_its_server(tmp_path: Path) -> None:

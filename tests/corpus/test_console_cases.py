@@ -1,19 +1,16 @@
 """The scanner against small logs that once failed, or must not (../shared/cases says what each must give)."""
 
 import json
-import os
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
 
 from harness.commands.scan import scan_file
 from harness.signatures.model import ALWAYS_ARMED
+from tests.support.corpus import CORPUS
 
-CASES = (
-    Path(os.environ.get("TTYLAB_CASES") or Path(__file__).parents[3] / "shared" / "cases") / "console-logs"
-)
+CASES = CORPUS.parent / "cases" / "console-logs"
 
 
 @cache
@@ -23,7 +20,7 @@ def cases():
 
 
 def test_cases_are_there():
-    assert len(cases()) == 37, f"{CASES} is missing: set TTYLAB_CASES to the directory of the cases"
+    assert len(cases()) == 37, f"{CASES} is missing: it lies beside the corpus"
 
 
 @pytest.mark.parametrize("file", sorted(cases()))

@@ -3,16 +3,15 @@
 The bounds are what was measured, less a margin of about two logs; they go up with the rules, never down.
 """
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import pytest
 
 from harness.signatures.model import Finding
 from harness.signatures.scanner import Scanner
+from tests.support.corpus import CORPUS
 
 FOUND = 0.98
 TITLE_RECALL = 0.90
@@ -21,8 +20,6 @@ TITLE_PRECISION = 0.91
 KIND = 0.97
 CORRUPTED_RECALL = 0.87
 INTACT = 0.98
-
-CORPUS = Path(os.environ.get("TTYLAB_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

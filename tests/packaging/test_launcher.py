@@ -272,3 +272,35 @@ def test_run_makes_sure_of_its_images_first(
     done = checkout.run(*arguments)
     assert ("python -P -m harness images build --all" in checkout.calls) == builds
     assert done.stdout == f"ran: -P -m harness {' '.join(arguments)}\n"
+
+
+def test_run_reads_its_matrix_before_it_builds_images(checkout: Checkout) -> None:
+    refuses = '"-P -m harness run"*--check*) echo "nosuch.toml: not there" >&2; exit 2 ;;\n"-P -m harness "*)'
+    checkout.put("python3", PYTHON.replace('"-P -m harness "*)', refuses))
+    checkout.run("doctor")
+    checkout.forget_calls()
+    done = checkout.run("run", "nosuch.toml", "-k", "a b")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "nosuch.toml: not there\n")
+    assert checkout.calls == ["python -P -m harness run --check nosuch.toml -k a b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "builds"),
+    [(["--debug", "run"], True), (["scenarios", "show", "run"], False), (["boot", "-k", "run x"], False)],
+)
+def test_only_the_command_run_builds_images(
+    checkout: Checkout, arguments: list[str], *, builds: bool
+) -> None:
+    checkout.run(*arguments)
+    assert ("python -P -m harness images build --all" in checkout.calls) == builds
+
+
+@pytest.mark.parametrize("command", ["run", "test"])
+def test_what_guests_need_and_is_gone_since_set_up_is_installed(checkout: Checkout, command: str) -> None:
+    checkout.run("doctor")
+    (checkout.programs / "qemu-img").unlink()
+    assert "guests need, with apt-get: qemu-utils\n" in checkout.run(command).stderr
+    assert any(call.startswith("apt-get install") and " qemu-utils " in call for call in checkout.calls)
+    checkout.forget_calls()
+    checkout.run("run", "--list")
+    assert not any(call.startswith("apt-get") for call in checkout.calls)

@@ -7,15 +7,18 @@ from functools import cached_property
 
 import pytest
 
-from emulator.errors import ImageError, MissingPrerequisite
+from emulator.clock import Deadline
+from emulator.errors import ImageError, LabError, MissingPrerequisite
 from emulator.images.image import Image
 from emulator.machine.ledger import Ledger, list_machines
+from emulator.machine.machine import open_machine
 from emulator.machine.spec import Accelerator, Disk, Firmware, MachineSpec, MachineType
 from harness.cells.cell import Cell
+from harness.play.session import Session
 from harness.run.cell_run import CellRun, read_result
 from harness.run.lab import Lab
 from harness.scenario.scenario import Scenario
-from harness.scenario.steps import Expect, Inject, Shows
+from harness.scenario.steps import Expect, Inject, Shows, Signals, Silence
 from harness.scenario.stimulus import Nmi
 
 pytestmark = pytest.mark.qemu
@@ -100,6 +103,54 @@ def test_cell_is_broken_at_once_when_qemu_is_killed_in_a_wait(bench, sector):
     assert (result.status, result.reason) == ("broken", "lab")
     assert "killed by signal 9" in result.message
     assert result.duration_s < WAIT.steps[0].within_s  # it did not wait for the deadline
+
+
+ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@pytest.mark.parametrize("number", ENDS)
+@pytest.mark.parametrize("awaited", [WORD, Signals(name="SHUTDOWN", says="the machine shuts down")])
+def test_cell_is_broken_at_once_when_somebody_else_ends_qemu(bench, sector, number, awaited):
+    sector(IDLE)
+    scenario = playing(Expect(effects=(awaited,), within_s=300, allows=frozenset({"shutdown", "off"})))
+    result = run(bench, scenario, at_step=lambda: signal_qemu(number))
+    assert (result.status, result.reason) == ("broken", "lab")
+    assert "host-signal" in result.message
+    assert result.duration_s < 300
+
+
+@pytest.mark.parametrize("step", [WAIT.steps[0], Silence(for_s=200, within_s=300)])
+def test_cell_is_broken_at_once_when_qemu_is_stopped_in_a_wait(bench, sector, step):
+    sector(IDLE)
+    result = run(bench, playing(step), at_step=lambda: signal_qemu(signal.SIGSTOP))
+    assert (result.status, result.reason) == ("broken", "lab")
+    assert "is stopped (state T)" in result.message
+    assert result.duration_s < step.within_s
+
+
+@pytest.fixture
+def opened(sector, bench):
+    """A machine that idles, and a session on its console."""
+    sector(IDLE)
+    disks = (Disk(path=bench.run_dir.parent / "sector.img", read_only=True),)
+    spec = MachineSpec(name="sector", machine=MachineType.PC, memory_mib=128, disks=disks)
+    with open_machine(spec, run_dir=bench.run_dir / "opened") as machine:
+        yield machine, Session(machine.console)
+
+
+def test_wait_ends_when_somebody_else_pauses_the_guest(opened):
+    machine, session = opened
+    machine.query("stop", deadline=Deadline.after(20))
+    with pytest.raises(LabError, match="QEMU stopped the guest: somebody asked it to"):
+        session.expect(rb"never", Deadline.after(300))
+
+
+def test_pause_that_the_lab_makes_is_no_fault(opened):
+    machine, session = opened
+    machine.pause(Deadline.after(20))
+    machine.resume(Deadline.after(20))
+    session.wait_mark(frozenset({"RESUME"}), Deadline.after(20), since=0)
+    session.check()
 
 
 def test_cell_is_broken_within_its_bound_when_qemu_is_stopped(bench, sector):

@@ -48,7 +48,24 @@ def end(process: subprocess.Popen) -> None:
     process.communicate()
 
 
-def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path):
+def to_all(process, number):
+    os.killpg(process.pid, number)
+
+
+def to_it(process, number):
+    os.kill(process.pid, number)
+
+
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [
+        (to_all, signal.SIGINT),  # as a terminal does
+        (to_all, signal.SIGHUP),  # a closed window
+        (to_it, signal.SIGTERM),  # as CI does
+        (to_all, signal.SIGTERM),
+    ],
+)
+def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path, send, number):
     environment = os.environ | {"TTYLAB_STATE": str(tmp_path / "state")}
     matrix = tmp_path / "small.toml"
     matrix.write_text(MATRIX)
@@ -65,7 +82,7 @@ def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path):
             SYSTEM_CLOCK.sleep(0.02)
         machines = running(environment)
         assert len(machines) == 2
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        send(process, number)
         _, said = process.communicate(timeout=60)
     lines = said.decode().splitlines()
     assert process.returncode == EXIT_INTERRUPTED, lines
@@ -75,6 +92,7 @@ def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path):
     run = load_run(run_dir)
     assert run.interrupted
     assert len(run.cells) == 4
-    assert {cell.status for cell in run.cells} <= {"passed", "skipped"}
+    assert {cell.status for cell in run.cells} <= {"passed", "skipped", "not-run"}
     assert running(environment) == []
     assert not [entry["pid"] for entry in machines if Path(f"/proc/{entry['pid']}").exists()]
+    assert not [entry["id"] for entry in machines if Path(entry["temp_dir"]).exists()]

@@ -28,6 +28,7 @@ class FakeGuest:
         typed: all bytes that were typed.
         failures: call's name → what it raises from now on.
         shows_effects: whether reset, nmi and sysrq are seen to do something.
+        refusal: what it answers to all of them instead, or "".
         obeys: whether it shuts down by itself when its power button is pushed.
         says_at_power_on: what it writes each time it gets power.
         echoes: whether what is typed comes back.
@@ -40,6 +41,7 @@ class FakeGuest:
     typed: bytearray = field(default_factory=bytearray)
     failures: dict[str, EmulatorError] = field(default_factory=dict)
     shows_effects: bool = True
+    refusal: str = ""
     obeys: bool = True
     says_at_power_on: bytes = b""
     echoes: bool = False
@@ -126,6 +128,8 @@ class FakeGuest:
         await self._begin(call, *words)
         self._require_on()
         evidence = " ".join((call, *words))
+        if self.refusal:
+            return Observed(seen=False, evidence=self.refusal, refused=True)
         return Observed(seen=self.shows_effects, evidence=evidence if self.shows_effects else "")
 
     async def _begin(self, call: str, *words: str) -> None:

@@ -30,6 +30,7 @@ from emulator.service.core.authentication import (
     authorize,
     authorize_member,
     require_group,
+    require_subscription,
 )
 from emulator.service.core.context import Service, ServiceOf, require_api_version
 from emulator.service.parts.operations import Operation
@@ -84,8 +85,21 @@ class Call:
         authorize_member(self.service, self.caller, subscription)
         if group is None:
             return subscription_scope(subscription)
-        self.require_group(subscription, group)
+        require_group(self.service, subscription, group)
         return group_scope(subscription, group)
+
+    def find_operation(self, operation_id: str, subscription: str) -> Operation | None:
+        """Return an operation of a subscription if the caller was told of it or may read there; or None.
+
+        Raises:
+            CloudError: 404, 401 or 403; the caller has no role in the subscription.
+        """
+        require_subscription(self.service, self.caller, subscription)
+        found = self.service.operations.find(operation_id, subscription=subscription)
+        if found is not None and self.caller.principal in found.callers:
+            return found  # even if its role went with what it deleted
+        scope = self.enter(subscription)
+        return found if self.may("Microsoft.Resources/subscriptions/operationresults/read", scope) else None
 
     def note(
         self, action: str, scope: ResourceId | str, *, succeeded: bool = True, status: str = "OK"
@@ -121,19 +135,28 @@ class Call:
         return found
 
     def require_group(self, subscription: str, group: str) -> ResourceGroup:
-        """Return the resource group.
+        """Return the resource group, in which something is about to be made or changed.
 
         Raises:
-            CloudError: 404 ResourceGroupNotFound.
+            CloudError: 404 ResourceGroupNotFound, or 409 ResourceGroupBeingDeleted.
         """
-        return require_group(self.service, subscription, group)
+        found = require_group(self.service, subscription, group)
+        if found.deleting:
+            raise CloudError(
+                409,
+                "ResourceGroupBeingDeleted",
+                f"The resource group '{found.name}' is in deprovisioning state and cannot perform this"
+                " operation.",
+            )
+        return found
 
     def accepted(self, operation: Operation, *, status: int = 202, body: Any = None) -> Response:
         """Return the answer to a request whose work continues in `operation`.
 
         A 202 is empty and has a Location, which some clients request at the end; a 200 or 201 shows the
-        resource while it changes.
+        resource while it changes. The caller may poll the operation from now on.
         """
+        operation.callers.add(self.caller.principal)
         url = (
             f"{self.service.endpoint}{subscription_scope(operation.subscription)}/providers/Microsoft.Compute"
             f"/locations/{operation.location}/operations/{operation.id}"

@@ -143,8 +143,9 @@ def begin_action(
             started first.
     """
     keys = frozenset(vm.key for vm in vms)
+    name = f"{action.value} (skipShutdown)" if skip_shutdown else action.value
     joined = service.operations.running_on(vms[0].key)
-    if joined is not None and (joined.action, joined.resources) == (action.value, keys):
+    if joined is not None and (joined.action, joined.resources) == (name, keys):
         return joined
     for vm in vms:
         require_free(service, vm, action.value)
@@ -155,9 +156,9 @@ def begin_action(
             service.fleet.guest(plan.vm)  # so there is a transcript to mark
         mark(service, plan.vm, command=action.value, by=by)
         power = plan.phases[0].shown if plan.phases else plan.vm.power
-        _show(service, plan.vm, power=power, provisioning=ProvisioningState.UPDATING)
+        _show(service, plan.vm, power=power, provisioning=ProvisioningState.UPDATING, goal=plan.end)
     work = _follow_all(service, plans)
-    return start_operation(service, work, on=vms[0], action=action.value, keys=keys)
+    return start_operation(service, work, on=vms[0], action=name, keys=keys)
 
 
 def begin_change(service: Service, vm: VirtualMachine, *, created: bool) -> Operation:
@@ -221,8 +222,8 @@ async def take_screenshot(service: Service, vm: VirtualMachine) -> bytes | None:
     """
     guest = service.fleet.existing(vm.key)
     if guest is not None and guest.is_on:
-        service.blobs.screenshots.keep(vm.key, bmp_of_ppm(await guest.screenshot()))
-    return service.blobs.screenshots.find(vm.key)
+        service.blobs.screenshots.keep(vm.vm_id, bmp_of_ppm(await guest.screenshot()))
+    return service.blobs.screenshots.find(vm.vm_id)
 
 
 def mark(service: Service, vm: VirtualMachine, *, command: str, by: str) -> None:
@@ -293,7 +294,7 @@ async def _follow(service: Service, plan: _Plan) -> None:
     vm, least_s = plan.vm, service.settings.operation_s
     try:
         for phase in plan.phases:
-            _show(service, vm, power=phase.shown, provisioning=ProvisioningState.UPDATING)
+            _show(service, vm, power=phase.shown, provisioning=ProvisioningState.UPDATING, goal=plan.end)
             await _do(service, vm, phase.act)
             await pause(least_s / len(plan.phases))
         if not plan.phases:
@@ -325,14 +326,19 @@ async def _do(service: Service, vm: VirtualMachine, act: _GuestAction) -> None:
 
 async def _delete(service: Service, vm: VirtualMachine) -> None:
     await service.fleet.discard(vm.key)
-    service.blobs.screenshots.forget(vm.key)
+    service.blobs.screenshots.forget(vm.vm_id)
     found = service.cloud.find(VirtualMachine, vm.key)
     if found is not None:
         service.cloud.remove(found)
 
 
 def _show(
-    service: Service, vm: VirtualMachine, *, power: PowerState, provisioning: ProvisioningState
+    service: Service,
+    vm: VirtualMachine,
+    *,
+    power: PowerState,
+    provisioning: ProvisioningState,
+    goal: PowerState | None = None,
 ) -> None:
     """Change the states in the VM's record and nothing else; a VM that is being deleted stays so."""
     found = service.cloud.find(VirtualMachine, vm.key)
@@ -341,4 +347,4 @@ def _show(
     if found.provisioning is ProvisioningState.DELETING:
         provisioning = ProvisioningState.DELETING
     changed = found.changed if found.provisioning is provisioning else service.now()
-    service.cloud.put(replace(found, power=power, provisioning=provisioning, changed=changed))
+    service.cloud.put(replace(found, power=power, provisioning=provisioning, changed=changed, goal=goal))

@@ -20,6 +20,7 @@ from emulator.cloud.records import PowerState
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
 from emulator.fleet.guest import FleetGuest
+from emulator.guest_text.printable import without_questions
 from emulator.guest_text.records import UserView
 from emulator.service.console.link_life import (
     Feed,
@@ -30,9 +31,11 @@ from emulator.service.console.link_life import (
     run_until_left,
     serve_link,
 )
+from emulator.service.console.token_guard import TokenGuard
 from emulator.service.console.watchdog import watch_idle
 from emulator.service.core.authentication import accept_token
 from emulator.service.core.context import Service
+from emulator.service.https.admission import vouch
 from emulator.service.parts.links import Link
 from emulator.service.parts.sessions import ConsoleSession
 
@@ -90,6 +93,7 @@ async def _wait_for_trust(socket: WebSocket, link: Link, *, service: Service, to
         while not token:
             token = (await receive_data(socket)).decode("utf-8", "replace").strip()
     trust(link, token, service=service)
+    vouch(socket, link.principal)
     if service.faults.refuses_trust():
         raise CloudError(403, "ConnectionNotTrusted", "refused by fault injection")
     return token
@@ -117,11 +121,12 @@ async def _carry(socket: WebSocket, link: Link, *, service: Service, token: str)
     guest = service.fleet.guest(find_vm(service.cloud, link.vm))
     service.links.take_over(link)
     guest.transcript.mark(MarkKind.LINK, "connected", {"by": link.name})
-    start = _replay_start(guest, service.settings.replay_lines)
+    start, now = _replay_start(guest, service.settings.replay_lines), len(guest.transcript)
+    past = without_questions(guest.transcript.read(start, now))  # an answer would be typed, into GRUB perhaps
     try:
-        with Feed(guest.transcript, position=start) as feed:
+        with Feed(guest.transcript, position=now) as feed:
             await run_until_left(
-                asyncio.create_task(_send_output(socket, feed, count=service.metrics.bytes_out.inc)),
+                asyncio.create_task(_send_output(socket, feed, past, count=service.metrics.bytes_out.inc)),
                 asyncio.create_task(_take_input(socket, link, guest, service=service, token=token)),
                 asyncio.create_task(start_on_demand(service, link, guest)),
                 *_early_ends(link, service),
@@ -167,8 +172,11 @@ async def start_on_demand(service: Service, link: Link, guest: FleetGuest) -> No
         await guest.power_on()
 
 
-async def _send_output(socket: WebSocket, feed: Feed, *, count: Callable[[float], None]) -> None:
+async def _send_output(socket: WebSocket, feed: Feed, past: bytes, *, count: Callable[[float], None]) -> None:
     frames = TextFrames()
+    count(len(past))
+    if text := frames.feed(past):
+        await socket.send_text(text)
     while data := await feed.read():
         count(len(data))
         if text := frames.feed(data):
@@ -182,21 +190,15 @@ async def _send_output(socket: WebSocket, feed: Feed, *, count: Callable[[float]
 async def _take_input(
     socket: WebSocket, link: Link, guest: FleetGuest, *, service: Service, token: str
 ) -> None:
-    """Type what the client sends; a repeated token is dropped, and a newer one renews the link."""
-    accepted = {token.encode()}
+    """Type what the client sends, without tokens; a good one renews the link."""
+    guard = TokenGuard(lambda newer: trust(link, newer, service=service), known=token)
     keystrokes = Keystrokes(guest)
     while True:
-        data = await receive_data(socket)
-        if data.strip() in accepted:
-            continue
-        if data.startswith(b"eyJ") and data.count(b".") == 2:  # a JWT: nobody types one in a single message
-            with suppress(CloudError):
-                trust(link, data.decode("ascii", "replace").strip(), service=service)
-                accepted.add(data.strip())
-                continue
-        link.touch()
-        service.metrics.bytes_in.inc(len(data))
-        await keystrokes.type(data)
+        data = guard.sift(await receive_data(socket))
+        if data:
+            link.touch()
+            service.metrics.bytes_in.inc(len(data))
+            await keystrokes.type(data)
 
 
 async def _send_notices(socket: WebSocket, link: Link) -> None:

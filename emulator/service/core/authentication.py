@@ -6,12 +6,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from emulator.cloud.console_access import subscription_not_found
+from emulator.cloud.console_access import subscription_not_found, wrong_tenant
 from emulator.cloud.records import Principal, ResourceGroup, Subscription
 from emulator.cloud.resource_id import group_scope, subscription_scope
 from emulator.cloud.roles import is_allowed, sees_subscription
 from emulator.errors import CloudError
 from emulator.service.core.context import Service, ServiceOf
+from emulator.service.https.admission import vouch
 from emulator.service.parts.tokens import Claims
 
 
@@ -55,7 +56,9 @@ def accept_token(service: Service, token: str) -> Claims:
 
 def authenticate(request: Request, service: ServiceOf) -> Claims:
     """Return the caller's claims; no message contains the token."""
-    return accept_token(service, bearer_of(request))
+    claims = accept_token(service, bearer_of(request))
+    vouch(request, claims.principal)
+    return claims
 
 
 Caller = Annotated[Claims, Depends(authenticate)]
@@ -71,12 +74,7 @@ def require_subscription(service: Service, caller: Claims, subscription: str) ->
     if found is None:
         raise subscription_not_found(subscription)
     if found.tenant.lower() != caller.tenant.lower():
-        raise CloudError(
-            401,
-            "InvalidAuthenticationTokenTenant",
-            "The access token is from the wrong issuer. It must match the tenant associated with this"
-            " subscription.",
-        )
+        raise wrong_tenant()
     return found
 
 

@@ -22,6 +22,7 @@ from emulator.fleet.guest import Fleet
 from emulator.service.parts.links import Links
 from emulator.service.parts.metrics import Metrics
 from emulator.service.parts.operations import ActivityLog, Operations
+from emulator.service.parts.saving import Saving
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.sign_in import SignIn
 from emulator.service.parts.tokens import BlobSigner, TokenDesk
@@ -47,6 +48,7 @@ class Service:
         sign_in: the state of sign-in between requests.
         metrics: the counters.
         troubles: returns the reasons why state can't be saved; empty while it can.
+        saving: tells when changes are saved.
         ca_pem: certificate of the authority that signed the endpoint's certificate.
     """
 
@@ -65,6 +67,7 @@ class Service:
     links: Links = field(default_factory=Links)
     metrics: Metrics = field(default_factory=Metrics)
     troubles: Callable[[], list[str]] = list
+    saving: Saving = field(default_factory=Saving)
     ca_pem: bytes = b""
 
 

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator.errors import CloudError
 from emulator.service.https.tls import LOCAL_NAMES
 from emulator.service.parts.metrics import Metrics
+from emulator.service.parts.saving import Saving
 
 BODY_MAX = 2**20
 BODY_S = 30.0
@@ -102,6 +103,40 @@ class BodyLimit:
         await response(scope, receive, send)
 
 
+class SavedFirst:
+    """Answers a request that changes something only once that is saved, or says that it is not.
+
+    A repeated PUT, PATCH or DELETE may change nothing and still waits for what it repeats. A read waits for
+    nothing, nor does a POST without a change: sign-in and consoles work while a disk is full.
+    """
+
+    def __init__(self, app: ASGIApp, *, saving: Saving, answer: ErrorForm) -> None:
+        self._app = app
+        self._saving = saving
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+            await self._app(scope, receive, send)
+            return
+        replaced, noted = False, self._saving.noted()
+
+        async def send_saved(message: Message) -> None:
+            nonlocal replaced
+            changes = scope["method"] != "POST" or self._saving.noted() != noted
+            if message["type"] == "http.response.start" and changes:
+                try:
+                    await self._saving.saved()
+                except CloudError as error:
+                    replaced = True
+                    await self._answer(error)(scope, receive, send)
+            if not replaced:
+                await send(message)
+
+        await self._app(scope, receive, send_saved)
+
+
 def hosts_of(endpoint: str) -> frozenset[str]:
     """Return the allowed host names of the service at `endpoint`."""
     return frozenset({urlsplit(endpoint).hostname or "", *LOCAL_NAMES})
@@ -171,8 +206,11 @@ _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"
 _LOG = logging.getLogger(__name__)
 
 
-def add_middlewares(app: FastAPI, *, endpoint: str, metrics: Metrics, answer: ErrorForm) -> None:
+def add_middlewares(
+    app: FastAPI, *, endpoint: str, metrics: Metrics, answer: ErrorForm, saving: Saving
+) -> None:
     """Put the middlewares around `app`; the last one added sees a request first."""
+    app.add_middleware(SavedFirst, saving=saving, answer=answer)
     app.add_middleware(BodyLimit, answer=answer)
     app.add_middleware(HostGuard, hosts=hosts_of(endpoint), answer=answer)
     app.add_middleware(Observation, metrics=metrics)

@@ -14,14 +14,17 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from emulator.cloud.settings import require_public_host
 from emulator.errors import LabError, SpecError, StateError
+from emulator.service.https.admission import SEAT, Admission, Seat
 from emulator.service.https.tls import is_loopback
 
 HEAD_MAX = 65_536
 HEAD_S = 15.0
-CONNECTIONS_MAX = 800
+CONNECTIONS_MAX = 400
+"""Connections on which nobody has shown yet who it is; see `admission`."""
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -36,18 +39,21 @@ class BoundedHttp(HttpToolsProtocol):
     _in_head = False
     _upgraded = False
     _deadline: asyncio.TimerHandle | None = None
+    _seat: Seat
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, unless there are too many connections already."""
+        """Begin; the oldest stranger's connection ends if there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_MAX:
-            self._end(_BUSY)
-        else:
+        self._seat = self.config.admission.enter(
+            self.app_state, end=lambda: self._end(_BUSY), most=CONNECTIONS_MAX
+        )
+        if not self.transport.is_closing():
             self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the deadline."""
         self._cancel_deadline()
+        self._seat.leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -113,6 +119,28 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
 
+class BoundedLink(WebSocketsSansIOProtocol):
+    """One connection after its upgrade."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection's seat over."""
+        super().connection_made(transport)
+        self.app_state[SEAT].end = self._end
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the seat back."""
+        self.app_state[SEAT].leave()
+        super().connection_lost(exc)
+
+    def _end(self) -> None:
+        if self.handshake_complete and not self.transport.is_closing():
+            self.conn.fail(TRY_AGAIN, "too many connections without a token")
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+        self.transport.close()
+
+
+TRY_AGAIN = 1013
 HANDSHAKE_S = 10.0
 CLOSE_S = 1.0
 """How long a peer may take to answer our end of TLS, seconds."""
@@ -149,7 +177,7 @@ class ServerConfig(uvicorn.Config):
             app,
             http=BoundedHttp,
             # websockets' own parser; wsproto did two thirds of its rate over TLS (docs/facts/parts.md 6).
-            ws="websockets-sansio",
+            ws=BoundedLink,
             ws_max_size=MESSAGE_MAX,
             ws_ping_interval=PING_S,  # a link whose peer has vanished ends after 40 s
             ws_ping_timeout=PING_S,
@@ -166,6 +194,7 @@ class ServerConfig(uvicorn.Config):
             backlog=BACKLOG,
         )
         self.tls = tls
+        self.admission = Admission()
 
 
 class _Server(uvicorn.Server):

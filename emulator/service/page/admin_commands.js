@@ -42,6 +42,7 @@ export async function sendAdmin({ connectionString, token }, command, keys = "")
 export function judge(name, answer) {
   const evidence = String(answer.evidence ?? "").slice(0, 400);
   if (answer.effect === "seen") return { tone: "good", text: `${name}: done, and the guest reacted.`, evidence };
+  if (answer.effect === "refused") return { tone: "bad", text: `${name}: the guest refused.`, evidence };
   return { tone: "doubt", text: `${name}: sent, but no effect was seen.`, evidence };
 }
 

@@ -46,6 +46,7 @@ class Operation:
         status: how far it is.
         error: why it failed.
         over: set when it has ended.
+        callers: object ids of those who were told of it.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Operation:
     status: OperationStatus = OperationStatus.IN_PROGRESS
     error: CloudError | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    callers: set[str] = field(default_factory=set)
 
     def body(self) -> dict[str, Any]:
         """Return the answer to a poll."""
@@ -105,8 +107,9 @@ class Operations:
         )
         self._operations[operation.id] = operation
         self._busy.update(dict.fromkeys(operation.resources, operation))
-        while len(self._operations) > OPERATIONS_MAX:
-            self._operations.popitem(last=False)
+        own = [one for one in self._operations.values() if one.subscription == operation.subscription]
+        for one in [one for one in own if one.ended is not None][: max(0, len(own) - OPERATIONS_MAX)]:
+            del self._operations[one.id]
         task = asyncio.create_task(self._run(operation, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

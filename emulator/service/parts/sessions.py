@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from emulator.cloud.resource_id import ResourceId
 from emulator.cloud.settings import Fault, Settings
 from emulator.errors import CloudError
 
-KEPT_MAX = 10_000
+OWN_MAX = 1000
 ANSWERS_MAX = 32
 
 
@@ -28,7 +29,7 @@ class ConsoleSession:
         vm: whose console it is.
         principal: object id of the caller; nobody else can use the session.
         expires: until when links can be opened, UTC.
-        answers: answers to admin commands by request id; a repeated request is done only once.
+        answers: answers to admin commands, or those to come, by all that was asked; see `answer_once`.
     """
 
     id: str
@@ -36,13 +37,28 @@ class ConsoleSession:
     vm: ResourceId
     principal: str
     expires: datetime
-    answers: OrderedDict[str, dict[str, object]] = field(default_factory=OrderedDict)
+    answers: OrderedDict[Hashable, asyncio.Future[dict[str, object]]] = field(default_factory=OrderedDict)
 
-    def remember(self, request_id: str, answer: dict[str, object]) -> None:
-        """Keep the answer to an admin command; the oldest is dropped when there are too many."""
-        self.answers[request_id] = answer
-        while len(self.answers) > ANSWERS_MAX:
-            self.answers.popitem(last=False)
+    async def answer_once(
+        self, asked: Hashable, act: Callable[[], Coroutine[None, None, dict[str, object]]]
+    ) -> dict[str, object]:
+        """Return what `act` returns; a request that repeats `asked` gets that too, even while it is done.
+
+        A failure is not kept, so that a repetition does it again; the oldest answer is dropped when there are
+        too many. Who may ask is for the caller to check, each time.
+        """
+        answer = self.answers.get(asked)
+        if answer is None:
+            answer = self.answers[asked] = asyncio.ensure_future(act())
+            answer.add_done_callback(lambda done: self._drop_failure(asked, done))
+            while len(self.answers) > ANSWERS_MAX:
+                self.answers.popitem(last=False)
+        return await asyncio.shield(answer)
+
+    def _drop_failure(self, asked: Hashable, done: asyncio.Future[dict[str, object]]) -> None:
+        failed = done.cancelled() or done.exception() is not None
+        if failed and self.answers.get(asked) is done:
+            del self.answers[asked]
 
 
 class Sessions:
@@ -54,7 +70,10 @@ class Sessions:
         self._connecting: set[str] = set()
 
     def open(self, vm: ResourceId, *, principal: str, now: datetime) -> ConsoleSession:
-        """Return a new session; the oldest is dropped when there are too many."""
+        """Return a new session; the oldest of `principal` is dropped when it has too many."""
+        own = [one.id for one in self._sessions.values() if one.principal == principal]
+        for one in own[: max(0, len(own) + 1 - OWN_MAX)]:
+            del self._sessions[one]
         session_id = str(uuid.uuid4())
         session = ConsoleSession(
             id=session_id,
@@ -64,8 +83,6 @@ class Sessions:
             expires=now + self._lifetime,
         )
         self._sessions[session_id] = session
-        while len(self._sessions) > KEPT_MAX:
-            self._sessions.popitem(last=False)
         return session
 
     def find(self, container: str, session_id: str, *, now: datetime) -> ConsoleSession:

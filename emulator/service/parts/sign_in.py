@@ -18,7 +18,7 @@ from emulator.errors import CloudError
 REFRESH_LIFETIME_S = 24 * 3600.0
 GRACE_S = 60.0
 """How long a token works after its first use, seconds: two `az` at once send the same one."""
-REFRESH_TOKENS_MAX = 10_000
+REFRESH_TOKENS_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +44,16 @@ def hash_of(token: str) -> bytes:
 
 
 class RefreshTokens:
-    """All refresh tokens of the service; when there are too many, the oldest are dropped."""
+    """All refresh tokens of the service; when a principal has too many, its oldest are dropped."""
 
     def __init__(self) -> None:
         self._grants: OrderedDict[bytes, RefreshGrant] = OrderedDict()
 
     def issue(self, *, principal: str, client: str, resource: str, now: datetime) -> str:
         """Return a new token."""
+        own = [key for key, one in self._grants.items() if one.principal == principal]
+        for key in own[: max(0, len(own) + 1 - REFRESH_TOKENS_MAX)]:
+            del self._grants[key]
         token = secrets.token_urlsafe(48)
         self._grants[hash_of(token)] = RefreshGrant(
             principal=principal,
@@ -58,8 +61,6 @@ class RefreshTokens:
             resource=resource,
             expires=now + timedelta(seconds=REFRESH_LIFETIME_S),
         )
-        while len(self._grants) > REFRESH_TOKENS_MAX:
-            self._grants.popitem(last=False)
         return token
 
     def redeem(self, token: str, *, client: str, now: datetime) -> RefreshGrant | None:

@@ -220,24 +220,27 @@ _STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Screenshots:
-    """The last screenshot of each VM, for when it is off; the oldest are dropped if there are too many."""
+    """The last screenshot of each VM, for when it is off; the oldest are dropped if there are too many.
+
+    The key is the VM's own GUID: whoever gets the name of a deleted VM does not get its screen.
+    """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
 
     def keep(self, key: str, bitmap: bytes) -> None:
-        """Keep `bitmap` as the last screenshot of the VM with that key."""
+        """Keep `bitmap` as the last screenshot of the VM with that GUID."""
         self._kept[key] = bitmap
         self._kept.move_to_end(key)
         while len(self._kept) > SCREENSHOTS_MAX:
             self._kept.popitem(last=False)
 
     def find(self, key: str) -> bytes | None:
-        """Return the last screenshot of the VM with that key, or None."""
+        """Return the last screenshot of the VM with that GUID, or None."""
         return self._kept.get(key)
 
     def forget(self, key: str) -> None:
-        """Drop the screenshot of the VM with that key."""
+        """Drop the screenshot of the VM with that GUID."""
         self._kept.pop(key, None)
 
 

@@ -12,6 +12,11 @@ from fastapi.responses import JSONResponse
 from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import RoleAssignment, RoleDefinition
 from emulator.cloud.resource_id import group_scope, is_within, parse_resource_id, subscription_scope
+from emulator.cloud.role_limits import (
+    require_room_for_assignment,
+    require_room_for_role,
+    tenant_of_role,
+)
 from emulator.cloud.roles import (
     assignment_document,
     assignments_at,
@@ -125,6 +130,7 @@ async def put_assignment(call: CallOf, scope: str, name: str, body: BodyOf) -> J
     kept = _existing(call, wanted)
     if kept is not None:
         return JSONResponse(assignment_document(kept), HTTPStatus.OK)
+    require_room_for_assignment(service.cloud, where)
     service.cloud.put(wanted)
     document = assignment_document(wanted)
     call.note(f"{_PROVIDER}/roleAssignments/write", document["id"])
@@ -180,11 +186,17 @@ def _find(call: Call, scope: str, name: str) -> RoleAssignment | None:
 @router.get(_TENANT_DEFINITIONS)
 @router.get(_DEFINITIONS)
 async def list_definitions(call: CallOf, scope: str = "", chosen: Filter = None) -> dict[str, Any]:
-    """Return the role definitions that can be assigned at a scope."""
+    """Return the role definitions that can be assigned at a scope; at the tenant, those to be read."""
     where = _enter(call, scope, "roleDefinitions/read")
     conditions = parse_filter(chosen, known=_DEFINITION_FILTERS)
     found = definitions_at(call.service.cloud, conditions, scope=where or "/")
-    return {"value": [definition_document(one, scope=where) for one in found]}
+    return {
+        "value": [
+            definition_document(one, scope=where)
+            for one in found
+            if where != TENANT_SCOPE or _may_read(call, one)
+        ]
+    }
 
 
 @router.get(f"{_TENANT_DEFINITIONS}/{{name}}")
@@ -193,10 +205,8 @@ async def show_definition(call: CallOf, name: str, scope: str = "") -> dict[str,
     """Return one role definition."""
     where = _enter(call, scope, "roleDefinitions/read")
     found = call.service.cloud.find(RoleDefinition, name)
-    if found is None or not (found.built_in or where == TENANT_SCOPE or _meets(found, where)):
+    if found is None or not (_may_read(call, found) if where == TENANT_SCOPE else _meets(found, where)):
         raise role_not_found(name)
-    if where == TENANT_SCOPE and not found.built_in:
-        _authorize_everywhere(call, found, "read")
     return definition_document(found, scope=where)
 
 
@@ -208,13 +218,7 @@ async def put_definition(call: CallOf, scope: str, name: str, body: BodyOf) -> d
     wanted = replace(read, scopes=tuple(_read_scope(one) or "/" for one in read.scopes))
     _authorize_everywhere(call, wanted, "write")
     _require_changeable(call, wanted.id, "write")
-    for one in call.service.cloud.all(RoleDefinition):
-        if one.name.lower() == wanted.name.lower() and one.id != wanted.id:
-            raise CloudError(
-                409,
-                "RoleDefinitionWithSameNameExists",
-                f"A custom role with the same name already exists in this directory: '{wanted.name[:80]}'.",
-            )
+    require_room_for_role(call.service.cloud, wanted)
     call.service.cloud.put(wanted)
     return definition_document(wanted, scope=where)
 
@@ -243,7 +247,16 @@ async def list_permissions(call: CallOf, scope: str) -> dict[str, Any]:
 
 
 def _meets(role: RoleDefinition, scope: str) -> bool:
-    return any(is_within(scope, one) or is_within(one, scope) for one in role.scopes)
+    return role.built_in or any(is_within(scope, one) or is_within(one, scope) for one in role.scopes)
+
+
+def _may_read(call: Call, role: RoleDefinition) -> bool:
+    """Tell whether the caller may read a role at the tenant: one of its own, that it may read somewhere."""
+    if role.built_in:
+        return True
+    action = f"{_PROVIDER}/roleDefinitions/read"
+    home = tenant_of_role(call.service.cloud, role) == call.caller.tenant.lower()
+    return home and any(call.may(action, scope) for scope in role.scopes)
 
 
 def _require_changeable(call: Call, name: str, verb: str) -> RoleDefinition | None:
@@ -253,7 +266,7 @@ def _require_changeable(call: Call, name: str, verb: str) -> RoleDefinition | No
         CloudError: 403; it is built in, or the caller may not change it everywhere.
     """
     found = call.service.cloud.find(RoleDefinition, name)
-    if found is None:
+    if found is None or (verb == "delete" and not _is_known(call, found)):
         return None
     if found.built_in:
         raise CloudError(
@@ -261,6 +274,10 @@ def _require_changeable(call: Call, name: str, verb: str) -> RoleDefinition | No
         )
     _authorize_everywhere(call, found, verb)
     return found
+
+
+def _is_known(call: Call, role: RoleDefinition) -> bool:
+    return tenant_of_role(call.service.cloud, role) in {None, call.caller.tenant.lower()}
 
 
 def _authorize_everywhere(call: Call, role: RoleDefinition, verb: str) -> None:

@@ -15,6 +15,7 @@ from emulator.cloud.compute import container_name, log_name, screenshot_name
 from emulator.cloud.records import VirtualMachine
 from emulator.service.compute.power import take_screenshot
 from emulator.service.core.context import Service, ServiceOf
+from emulator.service.https.admission import vouch
 from emulator.service.routes.machine_routes import account_of
 
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?")
@@ -36,6 +37,7 @@ async def read_blob(
             "Server failed to authenticate the request. Make sure the value of Authorization header is formed"
             " correctly including the signature.",
         )
+    vouch(request, path)
     vm = _find(service, account, container)
     reason = "The specified blob does not exist."
     if vm is not None and blob == log_name(vm):

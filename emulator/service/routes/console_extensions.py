@@ -27,8 +27,10 @@ from emulator.errors import CloudError, ConsoleClosed, EmulatorError, SpecError
 from emulator.machine.spec import Device, Firmware, MachineType, WatchdogAction
 from emulator.service.console.gateway import start_on_demand, trust
 from emulator.service.console.link_life import Feed, Keystrokes, receive_data, run_until_left, serve_link
+from emulator.service.console.token_guard import TokenGuard
 from emulator.service.core.authentication import Caller, authorize
 from emulator.service.core.context import Service, ServiceOf, service_of
+from emulator.service.https.admission import vouch
 from emulator.service.parts.links import Link
 from emulator.service.routes.gateway import refuse_upgrade, require_own_origin
 from emulator.values import json_ready
@@ -93,10 +95,11 @@ async def _carry(socket: WebSocket, link: Link, request: LinkRequest, *, service
             out = (
                 _send_raw(socket, feed) if request.format is LinkFormat.RAW else _send_timeline(socket, feed)
             )
+            guard = TokenGuard(lambda newer: trust(link, newer, service=service))
             keystrokes = Keystrokes(guest) if request.types else None
             await run_until_left(
                 asyncio.create_task(out),
-                asyncio.create_task(_take_input(socket, keystrokes)),
+                asyncio.create_task(_take_input(socket, keystrokes, guard)),
                 asyncio.create_task(start_on_demand(service, link, guest)),
             )
     except WebSocketDisconnect:
@@ -110,10 +113,10 @@ async def _send_raw(socket: WebSocket, feed: Feed) -> None:
         await socket.send_bytes(data)
 
 
-async def _take_input(socket: WebSocket, keystrokes: Keystrokes | None) -> None:
+async def _take_input(socket: WebSocket, keystrokes: Keystrokes | None, guard: TokenGuard) -> None:
     while True:
-        data = await receive_data(socket)
-        if keystrokes is not None:
+        data = guard.sift(await receive_data(socket))
+        if data and keystrokes is not None:
             await keystrokes.type(data)
 
 
@@ -208,6 +211,7 @@ async def open_raw_link(socket: WebSocket, resource: str) -> None:
         )
         link = Link(vm=_resource(resource))
         trust(link, socket.headers.get("authorization", "").removeprefix("Bearer ").strip(), service=service)
+        vouch(socket, link.principal)
     except SpecError as error:
         await refuse_upgrade(socket, CloudError(400, "InvalidLink", str(error)))
         return
@@ -243,6 +247,7 @@ async def put_guest(
         raise CloudError(409, "OperationNotAllowed", "The machine of this VM is on; stop the VM first.")
     plan = _plan_of(table, stands_in_for=vm.guest.stands_in_for)
     await service.fleet.discard(vm.key)
+    service.blobs.screenshots.forget(vm.vm_id)
     service.cloud.put(replace(vm, guest=plan))
     return await read_guest(resource, service, caller)
 

@@ -26,6 +26,7 @@ from emulator.service.parts.sessions import ConsoleSession
 from emulator.service.parts.tokens import Claims, endpoints_of
 
 SEQUENCE_MAX = 16
+REQUEST_ID_MAX = 128
 _KEYS = re.compile(rf"[0-9A-Za-z]{{1,{SEQUENCE_MAX}}}")
 
 
@@ -55,19 +56,18 @@ def read_keys(parameters: object) -> str:
 
 
 async def run_command(
-    command: AdminCommand, parameters: object, *, vm: VirtualMachine, guest: FleetGuest, by: str
+    command: AdminCommand, keys: str, *, vm: VirtualMachine, guest: FleetGuest, by: str
 ) -> dict[str, Any]:
-    """Do `command` to a guest that is on and return its observed effect.
+    """Do `command`, a SysRq with its `keys`, to a guest that is on and return its observed effect.
 
     Returns:
-        `{"command", "effect": "seen" | "no effect seen", "evidence"}`; a SysRq sequence has one
-        such object for each key in `keys`.
+        `{"command", "effect": "seen" | "refused" | "no effect seen", "evidence"}`; a SysRq sequence has
+        one such object for each key in `keys`.
 
     Raises:
-        CloudError: the parameters are wrong, or the command is a SysRq for a Windows VM.
+        CloudError: the command is a SysRq for a Windows VM.
         EmulatorError: the machine could not do it.
     """
-    keys = read_keys(parameters) if command is AdminCommand.SYSRQ else ""
     if keys and vm.is_windows:
         raise CloudError(400, "SysRqNotSupported", "You can only send a SysRq to a Linux VM.")
     said = f"{command.value} {keys}".strip()
@@ -90,7 +90,8 @@ async def _press_keys(guest: FleetGuest, keys: str) -> dict[str, Any]:
 
 
 def _shown(observed: Observed) -> dict[str, Any]:
-    return {"effect": "seen" if observed.seen else "no effect seen", "evidence": observed.evidence}
+    unseen = "refused" if observed.refused else "no effect seen"
+    return {"effect": "seen" if observed.seen else unseen, "evidence": observed.evidence}
 
 
 _SESSION = "/n/connector/{container}/sessions/{session_id}"
@@ -159,30 +160,53 @@ async def _run(
     request: Request,
     body: dict[str, Any],
 ) -> dict[str, Any]:
-    asked = _read_command(command)
-    request_id = str(body.get("requestId", ""))
-    if request_id in session.answers:
-        return session.answers[request_id]
     if caller.principal != session.principal:
         raise CloudError(403, "AuthorizationFailed", "This session was opened by somebody else.")
     check_role(service.cloud, service.settings, principal=caller.principal, vm=session.vm)
+    asked = _read_command(command)
+    keys = read_keys(body.get("commandParameters")) if asked is AdminCommand.SYSRQ else ""
+    request_id = _read_request_id(body)
     vm = find_vm(service.cloud, session.vm)
+
+    async def act() -> dict[str, Any]:
+        return await _act(service, caller, vm, asked=asked, keys=keys, address=address_of(request))
+
+    if not request_id:
+        return await act()
+    return await session.answer_once((vm.vm_id, asked, keys, request_id), act)
+
+
+async def _act(
+    service: Service, caller: Claims, vm: VirtualMachine, *, asked: AdminCommand, keys: str, address: str
+) -> dict[str, Any]:
     if vm.power is not PowerState.RUNNING:
         raise CloudError(409, "OperationNotAllowed", NOT_RUNNING)
     guest = service.fleet.guest(vm)
     await guest.power_on()
-    answer = await run_command(asked, body.get("commandParameters"), vm=vm, guest=guest, by=caller.name)
+    answer = await run_command(asked, keys, vm=vm, guest=guest, by=caller.name)
     service.metrics.commands.labels(asked.value, answer["effect"]).inc()
-    if request_id:
-        session.remember(request_id, answer)
     service.activity.note(
         _OPERATION,
-        scope=str(session.vm),
+        scope=str(vm.id),
         caller=caller,
-        address=address_of(request),
+        address=address,
         status=f"{answer['command']}: {answer['effect']}",
     )
     return answer
+
+
+def _read_request_id(body: Mapping[str, Any]) -> str:
+    """Return the id that a repeated request has again; "" if there is none.
+
+    Raises:
+        CloudError: 400; it is no text, or longer than any id.
+    """
+    found = body.get("requestId") or ""
+    if not isinstance(found, str) or len(found) > REQUEST_ID_MAX:
+        raise CloudError(
+            400, "InvalidRequestContent", f"requestId must be a text of at most {REQUEST_ID_MAX} characters."
+        )
+    return found
 
 
 def _read_command(command: str) -> AdminCommand:

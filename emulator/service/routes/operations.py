@@ -29,10 +29,9 @@ async def read_operation(
 ) -> Response:
     """Tell how far an operation is; with `monitor=true`, 202 until its end, then 200 or its failure.
 
-    As with Azure, knowing its id gives the right to read it: only the caller who started it knows the id.
+    As with Azure, whoever started it needs no further right to read it.
     """
-    call.enter(subscription)
-    operation = call.service.operations.find(name, subscription=subscription)
+    operation = call.find_operation(name, subscription)
     if operation is None:
         raise CloudError(404, "NotFound", f"The entity was not found: {provider}, {location}, {name}.")
     running = operation.status is OperationStatus.IN_PROGRESS

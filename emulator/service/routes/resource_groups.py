@@ -16,9 +16,9 @@ from emulator.cloud.records import ResourceGroup, RoleAssignment, ScaleSet, Stor
 from emulator.cloud.resource_id import group_scope, is_within, require_name
 from emulator.cloud.roles import roles_of
 from emulator.cloud.subscription_documents import Resource, group_document, meets
-from emulator.errors import CloudError, SpecError
+from emulator.errors import CloudError, EmulatorError, SpecError
 from emulator.service.compute.calls import RETRY_AFTER_S, Call, CallOf, Filter
-from emulator.service.core.authentication import require_subscription
+from emulator.service.core.authentication import require_group, require_subscription
 from emulator.service.core.context import BodyOf, Service, arm_router
 from emulator.service.parts.operations import OperationStatus
 
@@ -66,7 +66,7 @@ async def put_group(call: CallOf, subscription: str, group: str, body: BodyOf) -
     owner = require_subscription(call.service, call.caller, subscription).id
     _require_name(group)
     location = _location(call.service, body)
-    found = call.service.cloud.find(ResourceGroup, scope)
+    found = call.service.cloud.find(ResourceGroup, scope) and call.require_group(subscription, group)
     if found is not None and found.location.lower() != location:
         raise CloudError(
             409,
@@ -85,7 +85,8 @@ async def put_group(call: CallOf, subscription: str, group: str, body: BodyOf) -
 @router.patch(_ONE)
 async def change_group(call: CallOf, subscription: str, group: str, body: BodyOf) -> dict[str, Any]:
     """Change a group's tags."""
-    found = _find(call, subscription, group, verb="write")
+    call.authorize(f"{_GROUPS}/write", group_scope(subscription, group))
+    found = call.require_group(subscription, group)
     wanted = replace(found, tags=_tags(body)) if "tags" in body else found
     call.service.cloud.put(wanted)
     call.note(f"{_GROUPS}/write", wanted.scope)
@@ -98,9 +99,11 @@ async def delete_group(call: CallOf, subscription: str, group: str) -> Response:
     found = _find(call, subscription, group, verb="delete")
     call.note(f"{_GROUPS}/delete", found.scope)
     service = call.service
+    service.cloud.put(replace(found, deleting=True))
     operation = service.operations.start(
         _empty(service, found), subscription=subscription, location=found.location
     )
+    operation.callers.add(call.caller.principal)
     place = f"{service.endpoint}/subscriptions/{found.subscription}/operationresults/{operation.id}"
     return _accepted(f"{place}?api-version={call.api_version}")
 
@@ -108,8 +111,7 @@ async def delete_group(call: CallOf, subscription: str, group: str) -> Response:
 @router.get("/subscriptions/{subscription}/operationresults/{operation}")
 async def show_result(request: Request, call: CallOf, subscription: str, operation: str) -> Response:
     """Tell by 202 or 200 how far a deletion is."""
-    call.enter(subscription)
-    found = call.service.operations.find(operation, subscription=subscription)
+    found = call.find_operation(operation, subscription)
     if found is None:
         raise CloudError(404, "OperationNotFound", f"The operation '{operation[:80]}' could not be found.")
     if found.error is not None:
@@ -121,10 +123,20 @@ async def show_result(request: Request, call: CallOf, subscription: str, operati
 
 def _find(call: Call, subscription: str, group: str, *, verb: str) -> ResourceGroup:
     call.authorize(f"{_GROUPS}/{verb}", group_scope(subscription, group))
-    return call.require_group(subscription, group)
+    return require_group(call.service, subscription, group)
 
 
 async def _empty(service: Service, group: ResourceGroup) -> None:
+    """Delete everything in `group` and the group itself; if something can't be deleted, the rest stays."""
+    try:
+        await _delete_content(service, group)
+    except EmulatorError:
+        service.cloud.put(group)
+        raise
+    service.cloud.remove(group)
+
+
+async def _delete_content(service: Service, group: ResourceGroup) -> None:
     await pause(service.settings.operation_s)
     vms = service.cloud.all(VirtualMachine)
     resources: list[Resource] = [*vms, *service.cloud.all(ScaleSet), *service.cloud.all(StorageAccount)]
@@ -135,7 +147,6 @@ async def _empty(service: Service, group: ResourceGroup) -> None:
     for assignment in service.cloud.all(RoleAssignment):
         if is_within(assignment.scope, group.scope):
             service.cloud.remove(assignment)
-    service.cloud.remove(group)
 
 
 def _accepted(location: str) -> Response:

@@ -21,9 +21,10 @@ from typing import Any, TypeAlias, get_args
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
-from emulator.cloud.records import Cloud, Record, RoleDefinition
-from emulator.errors import LabError, SpecError, StateError
+from emulator.cloud.records import ActivityEvent, Cloud, Record, RoleDefinition
+from emulator.errors import CloudError, LabError, SpecError, StateError
 from emulator.files import PRIVATE, make_private_directory, write_whole
+from emulator.service.parts.saving import Saving
 from emulator.service.parts.tokens import TokenKey
 
 KINDS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record)}
@@ -139,16 +140,20 @@ def hold_state_directory(path: Path) -> Iterator[StateDirectory]:
         lock.release()
 
 
-class Store:
+class Store(Saving):
     """The records of a cloud on disk; changes are written in batches, on a thread.
 
-    If they can't be written (disk full), they are kept and written later; until then `trouble` says why, and
-    the database is unchanged.
+    What `saved` has returned for survives a kill of the process, and a loss of power as far as the disk keeps
+    what it was told to sync. If changes can't be written (disk full), they are kept and written later; until
+    then `trouble` says why, and the database is unchanged.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._connection: sqlite3.Connection | None = None
         self._changes: Changes = {}
+        self._noted = self._written = 0
+        self._flushed = asyncio.Event()
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
         self.trouble: str | None = None
@@ -178,7 +183,22 @@ class Store:
         if isinstance(record, RoleDefinition) and record.built_in:
             return  # they are part of the program
         self._changes[type(record).__name__, record.key.lower()] = record if present else None
+        self._noted += not isinstance(record, ActivityEvent)  # which tells of what was done and does nothing
         self._wake.set()
+
+    def noted(self) -> int:
+        """See `Saving`."""
+        return self._noted
+
+    async def saved(self) -> None:
+        """See `Saving`; `run` must be running."""
+        wanted = self._noted
+        while self._written < wanted:
+            await self._flushed.wait()
+            if self.trouble is not None and self._written < wanted:
+                raise CloudError(
+                    503, "ServiceUnavailable", f"The change is made but not saved yet: {self.trouble}"
+                )
 
     async def run(self) -> None:
         """Write changes until `close`."""
@@ -201,20 +221,35 @@ class Store:
         if not self._changes:
             return True
         changes, self._changes = self._changes, {}
+        noted = self._noted
         try:
             await asyncio.to_thread(self._write, changes)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:  # pydantic's are ValueErrors
             self._changes = changes | self._changes  # changes since then are newer
+            self.disconnect()
             self._complain(f"state can't be saved in {self._path}: {error}")
             return False
-        if self.trouble is not None:
-            _LOG.warning("state is saved again in %s", self._path)
-        self.trouble = None
-        return True
+        else:
+            self._written = noted
+            if self.trouble is not None:
+                _LOG.warning("state is saved again in %s", self._path)
+            self.trouble = None
+            return True
+        finally:
+            self._flushed.set()  # wakes those who wait now, and nobody later
+            self._flushed = asyncio.Event()
+
+    def disconnect(self) -> None:
+        """Close the database until the next flush."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _write(self, changes: Changes) -> None:
         """Write all of `changes` or nothing; runs on a thread."""
-        with closing(_connect(self._path)) as connection, connection:
+        if self._connection is None:  # it stays open: closing the last one would copy the journal each time
+            self._connection = _connect(self._path)
+        with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
             for (kind, key), record in changes.items():
                 if record is None:
@@ -247,14 +282,16 @@ async def open_store(store: Store, cloud: Cloud) -> AsyncIterator[Store]:
         store.close()
         with suppress(TimeoutError):
             await asyncio.wait_for(task, CLOSE_S)
+        store.disconnect()
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     path.touch(mode=PRIVATE, exist_ok=True)  # SQLite gives its journals the mode of the database
-    connection = sqlite3.connect(path, isolation_level=None, timeout=2.0)
+    # One thread at a time uses it, but not always the same.
+    connection = sqlite3.connect(path, isolation_level=None, timeout=2.0, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.Error:
         connection.close()
         raise

@@ -12,7 +12,10 @@ import pytest
 
 from emulator.errors import FileError
 from emulator.files import (
+    make_missing,
+    make_private,
     make_private_directory,
+    open_private,
     open_whole,
     scratch_beside,
     staged_tree,
@@ -183,3 +186,34 @@ def test_scratch_lies_beside_its_target_hidden_and_private_and_goes(tmp_path) ->
         assert scratch.name.startswith(".target.")
         (scratch / "file").touch()
     assert names_in(tmp_path / "a") == []
+
+
+def modes_in(tree):
+    return {(path.is_dir(), mode_of(path)) for path in (tree, *tree.rglob("*"))}
+
+
+ALL_PRIVATE = {(True, 0o700), (False, 0o600)}
+
+
+@pytest.mark.usefixtures("umask")
+def test_private_tree_is_private_in_all_its_parts(tmp_path) -> None:
+    with staged_tree(tmp_path / "report", private=True) as new:
+        (new / "cells").mkdir()
+        (new / "cells" / "page").write_text("x")
+        (new / "link").symlink_to("/etc/passwd")
+    (tmp_path / "report" / "link").unlink()
+    assert modes_in(tmp_path / "report") == ALL_PRIVATE
+    write_whole(tmp_path / "a/b/c/file", b"", private=True, parents=True)
+    make_private_directory(tmp_path / "a/d/e")
+    with open_private(tmp_path / "a/open") as file:
+        file.write(b"x")
+    assert modes_in(tmp_path / "a") == ALL_PRIVATE
+
+
+@pytest.mark.usefixtures("umask")
+def test_what_exists_keeps_its_mode(tmp_path) -> None:
+    (tmp_path / "shared").mkdir()
+    make_missing(tmp_path / "shared" / "new")
+    make_missing(tmp_path / "shared")
+    assert (mode_of(tmp_path / "shared"), mode_of(tmp_path / "shared/new")) == (0o755, 0o700)
+    make_private(tmp_path / "none")

@@ -1,14 +1,17 @@
 """Bad input on the command line: one line that names file, key, value and what is allowed; exit code 2."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from emulator.console.transcript import DirectorySink, Transcript
 from harness import cli
 from harness.scenario import exit_codes
 from harness.signatures import rules
 
 CHECKOUT = Path(__file__).parents[3]
+CELL = "bookworm.pc.seabios.1.sysrq-sync"
 MATRIX = """\
 [matrix]
 name = "m"
@@ -140,6 +143,11 @@ def test_rules_are_refused_with_file_key_value_and_what_is_allowed(capfd, tmp_pa
         ("attach nosuchmachine", "no running machine fits 'nosuchmachine'"),
         ("report nosuchrun", "nosuchrun: no directory of a run"),
         ("scan nosuchfile", "nosuchfile: can't be read: No such file or directory"),
+        ("attach --port /no/such --no-dtr", "port '/no/such?dtr=off' can't be opened"),
+        ("attach --no-rts", "no port is given"),
+        ("record-console --port /no/such --no-rts", "port '/no/such?rts=off' can't be opened"),
+        ("sac conformance --port socket://127.0.0.1:1 --no-dtr", "has no DTR or RTS; use rfc2217://"),
+        (f"repeat {CELL} --port /no/such?dtr=0", "port '/no/such?dtr=0': dtr is '0'; allowed: on, off"),
         ("rnu", "No such command 'rnu'. Did you mean 'run'?"),
     ],
 )
@@ -148,3 +156,15 @@ def test_wrong_word_is_refused_in_one_line(capfd, tmp_path, monkeypatch, argumen
     monkeypatch.setenv("TTYLAB_STATE", str(tmp_path / "state"))
     said = refusal(capfd, *arguments.format(push=CHECKOUT / "ci/push.toml").split())
     assert words in said
+
+
+@pytest.mark.parametrize("said", [b"", b"debian login: root\r\nPassword: \r\n", b"SAC>"])
+def test_recording_without_a_sac_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], said: bytes
+) -> None:
+    with closing(DirectorySink(tmp_path, console="c")) as sink:
+        kept = Transcript("c", sink=sink)
+        kept.append(said)
+        kept.close("the end")
+    line = refusal(capfd, "sac", "conformance", "--recording", str(tmp_path), "--profile", "2022")
+    assert f"console.bin: nothing that a SAC says is in its {len(said)} bytes" in line

@@ -63,6 +63,7 @@ test("only an effect that was seen is called done", () => {
   assert.equal(judge("NMI", { effect: "seen", evidence: "x" }).tone, "good");
   assert.equal(judge("NMI", { effect: "no effect seen" }).tone, "doubt");
   assert.equal(judge("NMI", {}).tone, "doubt");
+  assert.equal(judge("SysRq m", { effect: "refused" }).tone, "bad");
 });
 
 test("SysRq keys are letters and digits, and dangerous ones are known", () => {

@@ -4,7 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from emulator.cloud.documents import FILTER_MAX, Condition, find_value, parse_filter, parse_instant
+from emulator.cloud.documents import (
+    FILTER_MAX,
+    VALUES_MAX,
+    Condition,
+    find_value,
+    parse_filter,
+    parse_instant,
+    require_storable,
+)
 from emulator.errors import CloudError
 
 KNOWN = frozenset({"rolename", "type", "eventtimestamp", "atscope()", "assignedto()"})
@@ -85,3 +93,10 @@ def test_an_instant_is_read_in_utc(text):
 def test_an_instant_that_is_none_is_refused(text):
     with pytest.raises(CloudError):
         parse_instant(text)
+
+
+@pytest.mark.parametrize("body", [[0] * VALUES_MAX, {str(number): 0 for number in range(VALUES_MAX // 2)}])
+def test_body_of_too_many_values_is_refused(body):
+    with pytest.raises(CloudError, match=f"more than {VALUES_MAX} names and values"):
+        require_storable({"properties": body})
+    require_storable({"properties": {"list": [0] * (VALUES_MAX - 9)}})

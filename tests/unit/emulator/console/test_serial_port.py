@@ -1,5 +1,6 @@
 """Serial ports by URL: which can be opened, which can carry a BREAK, and the RFC 2217 server."""
 
+import errno
 import os
 import socket
 import threading
@@ -7,12 +8,14 @@ from contextlib import ExitStack
 from functools import partial
 
 import pytest
+import serial
 
 from emulator.clock import Deadline, FakeClock
 from emulator.console.marks import MarkKind
 from emulator.console.pump import Console, open_console
-from emulator.console.serial_port import SerialConsole, open_serial_console
-from emulator.errors import ControlError, SpecError, StateError
+from emulator.console.serial_port import SerialConsole, open_serial_console, port_identity
+from emulator.errors import ConsoleClosed, ControlError, SpecError, StateError
+from tests.support import rfc2217_server
 from tests.support.rfc2217_server import open_rfc2217_server
 
 IAC, SB, SE = b"\xff", b"\xfa", b"\xf0"
@@ -215,3 +218,95 @@ def test_server_says_where_it_cannot_listen(console):
         host, port = taken.getsockname()
         with pytest.raises(SpecError, match=f"{host}:{port}"):
             open_rfc2217_server(console, host=host, port=port).__enter__()
+
+
+class _Unsure:
+    """A port whose line takes a BREAK and does not confirm it, as an RFC 2217 server may."""
+
+    def __init__(self) -> None:
+        self.states: list[bool] = []
+
+    def fileno(self) -> int:
+        raise OSError(errno.ENOTSUP, "no descriptor")
+
+    @property
+    def break_condition(self) -> bool:
+        return self.states[-1]
+
+    @break_condition.setter
+    def break_condition(self, held: bool) -> None:
+        self.states.append(held)
+        if held:
+            raise ValueError("remote sent no answer")
+
+
+class _Interrupted(FakeClock):
+    """A clock by which no time passes before Ctrl-C."""
+
+    def sleep(self, seconds: float) -> None:
+        raise KeyboardInterrupt
+
+
+def test_break_ends_although_its_begin_is_not_confirmed(console):
+    port = _Unsure()
+    with pytest.raises(ConsoleClosed, match="did not take a BREAK: remote sent no answer"):
+        SerialConsole("rfc2217://board", port, console).send_break(soon())
+    assert port.states == [True, False]
+
+
+def test_break_ends_whatever_happens_while_it_is_held(console):
+    with serial.serial_for_url("loop://") as port, pytest.raises(KeyboardInterrupt):
+        SerialConsole("rfc2217://board", port, console).send_break(Deadline.after(60, _Interrupted()))
+    assert port.break_condition is False
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ("", (True, True)),
+        ("?dtr=off&rts=off", (False, False)),
+        ("?dtr=off", (False, True)),
+        ("?rts=off&dtr=on", (True, False)),
+    ],
+)
+def test_dtr_and_rts_reach_an_rfc2217_server_as_asked(console, monkeypatch, settings, expected):
+    seen = {}
+    for name in ("dtr", "rts"):
+        line = property(lambda _, key=name: seen.get(key), lambda _, on, key=name: seen.update({key: on}))
+        monkeypatch.setattr(rfc2217_server._Line, name, line)
+    with (
+        open_rfc2217_server(console) as address,
+        open_serial_console("rfc2217://{}:{}".format(*address) + settings),
+    ):
+        pass
+    assert (seen["dtr"], seen["rts"]) == expected
+
+
+def test_dtr_of_a_plain_connection_is_refused():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        pytest.raises(SpecError, match=r"no DTR or RTS; use rfc2217://"),
+        open_serial_console("socket://{}:{}?dtr=off".format(*server.getsockname())),
+    ):
+        pass
+
+
+def test_port_has_one_identity_under_all_its_names(console, tmp_path):
+    path = str(console.endpoint.path)
+    (tmp_path / "by-id").symlink_to(path)
+    names = [path, str(tmp_path / "by-id"), f"{path}?dtr=off", f"spy://{path}?file=/dev/null"]
+    assert len({port_identity(name) for name in names}) == 1
+    hosts = ["socket://127.0.0.1:7001", "socket://localhost:7001", "RFC2217://LOCALHOST:7001?timeout=3"]
+    assert {port_identity(name) for name in [*hosts, "socket://[::1]:7001"]} == {"tcp 127.0.0.1 7001"}
+
+
+def test_different_ports_have_different_identities(console, tmp_path):
+    with open_console() as other:
+        names = [str(console.endpoint.path), str(other.endpoint.path), "loop://", "", "socket://", "/no/such"]
+        names += [
+            "socket://127.0.0.1:7001",
+            "socket://127.0.0.1:7002",
+            "socket://192.0.2.1:7001",
+            "socket://h:x",
+        ]
+        assert len({port_identity(name) for name in names}) == len(names)

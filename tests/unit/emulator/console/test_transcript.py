@@ -83,6 +83,19 @@ def test_transcript_adds_nothing_for_empty_output():
     assert (transcript.chunks, transcript.version) == ((), before)
 
 
+def test_what_is_typed_as_a_secret_is_kept_and_not_shown(tmp_path):
+    with Transcript("c", sink=DirectorySink(tmp_path, console="c")) as transcript:
+        for wanted in (True, False):
+            with transcript.typing_secret(wanted=wanted):
+                transcript.append_typed(b"hush\r")
+    kept = load_transcript(tmp_path)
+    assert kept.typed == transcript.typed
+    assert [(one.data, one.shown, one.secret) for one in kept.typed] == [
+        (b"hush\r", b"****\r", True),
+        (b"hush\r", b"hush\r", False),
+    ]
+
+
 @pytest.mark.parametrize("add", [lambda t: t.append(b"x"), lambda t: t.append_typed(b"x")])
 def test_transcript_refuses_bytes_when_closed(add):
     transcript = Transcript()

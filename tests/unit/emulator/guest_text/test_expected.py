@@ -90,8 +90,30 @@ def test_sysrq_with_a_known_effect_is_seen_by_the_event_of_qemu(key, event):
 
 def test_sysrq_c_is_seen_by_the_panic_and_a_refusal_ends_every_wait():
     assert find(expected_of_sysrq("c"), PANIC).evidence.startswith("Kernel panic")
-    for key in "bcoh":
-        assert find(expected_of_sysrq(key), REFUSED).evidence == "sysrq: This sysrq operation is disabled."
+    for key in "bcohm1":
+        search = find(expected_of_sysrq(key), REFUSED)
+        assert (search.evidence, search.refused) == ("sysrq: This sysrq operation is disabled.", True)
+        assert search.hint is None
+
+
+def test_effect_before_a_refusal_counts_and_an_old_kernel_refuses_in_its_own_way():
+    search = find(expected_of_sysrq("h"), HELP + REFUSED)
+    assert (search.evidence[:11], search.refused) == ("sysrq: HELP", False)
+    assert find(expected_of_sysrq("m"), b"SysRq : This sysrq operation is disabled.\n").refused
+    assert not find(expected_of_sysrq("m"), b"echo sysrq: This sysrq operation is disabled.\n").refused
+
+
+@pytest.mark.parametrize(("key", "event"), [("b", "RESET"), ("c", "RESET"), ("o", "SHUTDOWN")])
+def test_what_the_host_did_is_no_effect_of_a_system_request(key, event):
+    search = ExpectedSearch(expected_of_sysrq(key))
+    search.note([(event, "host-qmp-system-reset"), (event, "host-qmp-quit")])
+    assert search.evidence is None
+
+
+def test_reset_button_is_pushed_by_the_host():
+    search = ExpectedSearch(RESET)
+    search.note([("RESET", "host-qmp-system-reset")])
+    assert search.evidence == "RESET (host-qmp-system-reset)"
 
 
 def test_reset_is_no_text_and_no_other_event():

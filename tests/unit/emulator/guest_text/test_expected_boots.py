@@ -35,6 +35,17 @@ def test_boot_is_over_after_a_silence_that_depends_on_who_spoke():
     assert boot.remaining(109) == 0
 
 
+@pytest.mark.parametrize(
+    "said", [b"  Booting `Debian'\n\r", b"Loading initial ramdisk ...\n\r", b"EFI stub: Loaded initrd\r\n"]
+)
+def test_boot_is_not_over_while_a_kernel_that_was_started_has_not_spoken_yet(said):
+    boot = BootWatch(began=100)
+    boot.feed(said, 105)
+    assert boot.remaining(105 + LONG_SILENCE_S) > 0
+    boot.feed(KERNEL, 121)
+    assert boot.remaining(121) == SILENCE_S
+
+
 def test_boot_that_never_ends_is_over_after_a_minute():
     boot = BootWatch(began=100)
     for second in range(int(BOOT_S)):

@@ -241,3 +241,29 @@ def test_temp_dir_removal_refuses_links_and_strangers(tmp_path):
         remove_temp_dir(tmp_path / "ttylab-link")
     remove_temp_dir(tmp_path / "ttylab-none")
     assert (tmp_path / "target").exists()
+
+
+def test_whatever_is_in_place_of_an_entry_is_named_and_goes(ledger, monkeypatch, tmp_path):
+    ledger.write(entry())
+    (ledger.directory / "tree.json").mkdir()
+    (ledger.directory / "tree.json" / "file").touch()
+    os.mkfifo(ledger.directory / "fifo.json")
+    for name, text in {
+        "cut": b'{"version": 1',
+        "deep": b"[" * 99_999,
+        "huge": bytes(2 << 20),
+        "none": b"",
+    }.items():
+        (ledger.directory / f"{name}.json").write_bytes(text)
+    corrupt = [one for one in ledger.read() if isinstance(one, Corrupt)]
+    assert [one.path.stem for one in corrupt] == ["cut", "deep", "fifo", "huge", "none", "tree"]
+    assert not any("\n" in one.reason for one in corrupt)
+    assert [one.errors for one in collect_garbage()] == [()] * 6
+    assert ledger.read() == (entry(),)
+
+
+def test_entry_without_a_temp_dir_does_not_mean_the_working_directory(ledger, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    ledger.write(orphan(temp_dir=""))
+    (collected,) = collect_garbage()
+    assert (collected.acts, collected.errors) == (("remove the ledger entry",), ())

@@ -1,6 +1,7 @@
 """What a user's file is: ISOs by three kinds of names, image files made by wimlib, disks; what is refused."""
 
 import struct
+import subprocess
 import uuid
 from dataclasses import replace
 from io import BytesIO
@@ -8,9 +9,11 @@ from io import BytesIO
 import pytest
 
 from emulator.errors import SpecError
+from emulator.machine.machine import open_machine
 from emulator.machine.spec import Firmware
 from emulator.sac.image import write_sac_disk
 from emulator.windows.disk import HEAD_BYTES, DiskLayout, detect_format, read_layout
+from emulator.windows.image import Level, WindowsImage
 from emulator.windows.registration import (
     RegistrationOptions,
     builds_of,
@@ -23,6 +26,8 @@ from emulator.windows.registration import (
     release_of,
     require_file,
 )
+from emulator.windows.registry import WindowsRegistry, identify
+from harness.cli import main
 from tests.support.windows_media import CORE, DESKTOP, write_iso, write_media, write_wim
 
 BASIC, RESERVED, EFI = (
@@ -288,3 +293,51 @@ def test_names_and_releases(tmp_path):
     assert len(name_of(tmp_path / ("a-" * 60))) <= 40
     assert release_of(("1", "26100")) == "2025"
     assert release_of(()) is None
+
+
+def test_disk_that_rests_on_a_host_file_is_refused_at_each_door(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TTYLAB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "base").write_bytes(bytes(mbr(7)))
+    disk = tmp_path / "ws.qcow2"
+    words = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(tmp_path / "base"), "-F", "raw", str(disk)]
+    subprocess.run(words, check=True, timeout=30)
+    assert main(["images", "add-windows", "--disk", str(disk)]) == 2
+    said = capsys.readouterr().err
+    assert f"disk {disk}: it rests on the backing file '{tmp_path / 'base'}'" in said
+    assert (said.count("\n"), WindowsRegistry().images()) == (1, {})
+    image = WindowsImage(
+        name="ws",
+        level=Level.DISK,
+        path=disk,
+        disk_format="qcow2",
+        identity=identify(disk),
+        release="2019",
+        firmware=Firmware.SEABIOS,
+    )
+    WindowsRegistry().add(image)  # by an older ttylab, or by hand
+    assert main(["boot", "ws"]) == 2
+    assert "it rests on the backing file" in capsys.readouterr().err
+    opened = open_machine(image.spec(image.usual_board), run_dir=tmp_path / "run")
+    with pytest.raises(SpecError, match="it rests on the backing file"), opened:
+        pytest.fail("it was started")
+    whole = tmp_path / "whole.qcow2"
+    subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "qcow2", disk, whole], check=True, timeout=30)
+    before = whole.read_bytes()
+    assert main(["images", "add-windows", "--disk", str(whole)]) == 0
+    assert whole.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("place", "magic", "name"),
+    [
+        (0x40, b"\x7f\x10\xda\xbe", "vdi"),
+        (0, b"# Disk DescriptorFile\n", "vmdk"),
+        (0, b"QED\0", "qed"),
+        (0, b"WithoutFreeSpace", "parallels"),
+        (0, b"LUKS\xba\xbe", "luks"),
+    ],
+)
+def test_disk_of_another_format_is_named_with_its_remedy(place, magic, name):
+    head = bytes(place) + magic + bytes(600)
+    with pytest.raises(SpecError, match=rf"--disk x: {name} is not supported; convert it: qemu-img convert"):
+        detect_format(head, origin="x")

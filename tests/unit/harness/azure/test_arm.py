@@ -185,6 +185,7 @@ def test_command_has_the_extensions_body(arm, server, deadline):
     ("body", "observed"),
     [
         ({"effect": "no effect seen", "evidence": ""}, Observed(seen=False)),
+        ({"effect": "refused", "evidence": "no"}, Observed(seen=False, evidence="no", refused=True)),
         ({}, Observed(seen=None)),
         ({"effect": {"x": 1}}, Observed(seen=None)),
     ],

@@ -365,3 +365,31 @@ def test_shipped_matrix_for_the_service_is_right():
     assert 20 <= len(matrix.cells) <= 25
     assert matrix.excluded == ()
     assert matrix.target.name == "service"
+
+
+SERIAL = f'{HEAD}    target = "serial"\n    port = "/dev/ttyUSB0{{}}"\n'
+
+
+@pytest.mark.parametrize(
+    ("query", "keys", "port"),
+    [
+        ("", "", "/dev/ttyUSB0"),
+        ("", "port_dtr = false\nport_rts = true\n", "/dev/ttyUSB0?dtr=off&rts=on"),
+        ("?dtr=off", "port_rts = false\n", "/dev/ttyUSB0?dtr=off&rts=off"),
+    ],
+)
+def test_matrix_says_how_its_ports_lines_are_set(load, query, keys, port):
+    assert load(dedent(SERIAL.format(query)) + keys + dedent(BLOCK)).port == port
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (HEAD + "    port_dtr = false\n", "DTR and RTS are lines of a serial port, and no port is given"),
+        (SERIAL.format("?rts=no"), "rts is 'no'; allowed: on, off"),
+        (SERIAL.format("") + "    port_dtr = 0\n", "port_dtr"),
+    ],
+)
+def test_wrong_setting_of_a_line_is_refused_with_the_file(load, head, words):
+    with pytest.raises(SpecError, match=rf"m\.toml: .*{words}"):
+        load(dedent(head) + dedent(BLOCK))

@@ -70,6 +70,7 @@ def test_shards_are_disjoint_and_complete(capfd):
         ([str(PUSH), "--shard", "9/3"], "shard 9/3: the number before '/' is 1 to 3"),
         ([str(PUSH), "-n", "none"], "--jobs is 'none'; allowed: auto, or a number from 1 on"),
         ([str(PUSH), "-n", "0"], "--jobs is '0'"),
+        ([str(PUSH), "--compare", "no-such-run"], "no-such-run: no run result"),
         ([str(PUSH), "--time-scale", "fast"], "--time-scale"),
     ],
 )
@@ -92,6 +93,12 @@ def test_run_becomes_pytest_with_what_was_given(becomes, tmp_path):
     assert {"--shard=1/2", "--run-json=out.json", "--time-scale=2.0"} <= set(arguments)
     assert any(str(tmp_path) in word for word in arguments)
     assert f"--alluredir={tmp_path / 'allure-results'}" in arguments
+
+
+def test_check_reads_all_and_runs_nothing(becomes, capfd):
+    assert cli.main(["run", str(PUSH), "--check"]) == EXIT_PASSED
+    assert cli.main(["run", str(PUSH), "--check", "-k", "nothing-of-this-name"]) == EXIT_USAGE
+    assert (becomes, capfd.readouterr().out) == ([], "")
 
 
 def test_run_without_allure_asks_for_none(becomes, tmp_path):

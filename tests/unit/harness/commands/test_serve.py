@@ -25,6 +25,7 @@ from harness.scenario.exit_codes import EXIT_INTERRUPTED, EXIT_PASSED, EXIT_USAG
 from harness.serving import server_process
 from harness.serving.access import access_to
 from harness.serving.environment import render_banner, render_environment
+from harness.serving.trust import ADDING, REPLACING
 
 ENDPOINT = "https://localhost:8443"
 CA = Path("some dir/ca.pem")
@@ -75,8 +76,10 @@ def test_print_config_is_the_demo(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_print_env_makes_the_authority_and_sets_a_shell(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in (*REPLACING, ADDING, "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
     assert cli.main(["serve", "--print-env", "--port", "9443"]) == EXIT_PASSED
     lines = capfd.readouterr().out
     shell = subprocess.run(
@@ -86,8 +89,37 @@ def test_print_env_makes_the_authority_and_sets_a_shell(
         check=True,
         timeout=10,
     )
-    assert shell.stdout == f"https://localhost:9443 {tmp_path / 'state' / 'ca' / 'ca.pem'}"
-    assert (tmp_path / "state" / "ca" / "ca.pem").exists()
+    authority = tmp_path / "state" / "ca" / "ca.pem"
+    assert shell.stdout == f"https://localhost:9443 {authority.with_name('bundle.pem')}"
+    assert authority.read_bytes().strip() in authority.with_name("bundle.pem").read_bytes()
+
+
+UNDO_PROBE = """\
+eval "$TTYLAB_UNDO"
+for name in $NAMES; do eval "value=\\${$name-unset}"; printf '%s=%s\\n' "$name" "$value"; done
+"""
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_undo_brings_back_what_was_set_before(times: int) -> None:
+    access = access_to(demo_records(), endpoint=ENDPOINT, ca=CA, identity_header="knock")
+    before = {"REQUESTS_CA_BUNDLE": "my ca's\nfile", "AZURE_CLIENT_SECRET": "hush", "SSL_CERT_FILE": ""}
+    names = " ".join([*before, "ARM_TENANT_ID", "TTYLAB_ENDPOINT", "TTYLAB_UNDO", "TTYLAB_OLD_SSL_CERT_FILE"])
+    lines = render_environment(access, before=before)
+    assert "hush" not in lines
+    if times == 2:
+        lines += render_environment(access, before=before | {"TTYLAB_UNDO": "x"})
+    shell = subprocess.run(
+        ["sh", "-euc", f"{lines}\n{UNDO_PROBE}"],
+        env=before | {"PATH": os.environ["PATH"], "NAMES": names},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=10,
+    )
+    kept = [f"{name}={value}" for name, value in before.items()]
+    gone = [f"{name}=unset" for name in names.split()[len(before) :]]
+    assert shell.stdout == "\n".join([*kept, *gone, ""])
 
 
 def test_environment_has_lines_for_every_client() -> None:

@@ -125,6 +125,14 @@ def test_channel_that_is_not_there_is_an_error():
     guest.prove_life(soon(guest))
 
 
+def test_only_the_password_of_a_login_is_noted_as_secret():
+    sac, guest = booted()
+    guest.reach(Stage.LOGIN, soon(guest))
+    guest.log_in(soon(guest), account := Account())
+    assert b"".join(one.data for one in sac.transcript.typed if one.secret) == account.password.encode()
+    assert account.password not in repr(account)
+
+
 def test_refused_account_is_an_error_and_sac_has_the_terminal_again():
     _, guest = booted()
     guest.reach(Stage.LOGIN, soon(guest))
@@ -413,3 +421,38 @@ def test_redrawn_banner_is_no_restart_on_the_wire():
     with pytest.raises(ExpectTimeout, match="no boot begins on the wire"):
         guest.await_restart(soon(guest, 5))
     assert guest.stage is not Stage.FIRMWARE
+
+
+def make_slow(sac, monkeypatch, seconds):
+    """Let every typed byte reach the guest `seconds` later."""
+
+    def write(data, _):
+        sac.transcript.append_typed(data)
+        for byte in data.decode("ascii"):
+            sac.transcript.later(seconds, lambda byte=byte: sac.take(byte))
+
+    monkeypatch.setattr(sac, "write", write)
+
+
+def test_echo_that_is_late_is_not_taken_for_a_lost_one(monkeypatch):
+    sac, guest = booted()
+    guest.reach(Stage.SHELL, soon(guest))
+    make_slow(sac, monkeypatch, 1.0)
+    assert guest.run("lines 3", soon(guest)).output.count(b"of a long output\r\n") == 3
+
+
+@pytest.mark.parametrize("stage", [Stage.CMD, Stage.SHELL])
+def test_time_that_is_over_while_the_guest_still_echoes_is_told_as_that(monkeypatch, stage):
+    sac, guest = booted()
+    guest.reach(stage, soon(guest))
+    make_slow(sac, monkeypatch, 0.5)
+    with pytest.raises(ExpectTimeout, match=r"not all of which was typed.* while the guest still answers"):
+        guest.send_line(b"powershell -encodedCommand " + 40 * b"QX", soon(guest, 10))
+
+
+def test_guest_that_shows_something_else_is_told_as_that(monkeypatch):
+    sac, guest = booted()
+    guest.reach(Stage.SHELL, soon(guest))
+    monkeypatch.setattr(sac, "write", lambda data, _: sac.transcript.append_typed(data))
+    with pytest.raises(WrongOutput, match="the guest does not show what is typed: b'ver'"):
+        guest.send_line(b"ver", soon(guest))

@@ -20,7 +20,7 @@ from harness.scenario.steps import (
     Silence,
     View,
 )
-from harness.scenario.stimulus import Nmi
+from harness.scenario.stimulus import Button, Nmi, Press, SysRq
 from harness.scenario.verdict import Reason, Status
 from harness.signatures.scanner import scan_boots
 from tests.support.fake_guest import KERNEL_LINE, PANIC, PROMPT, ScriptedTranscript
@@ -280,6 +280,14 @@ def test_mark_that_no_step_allows_fails_a_cell_whose_steps_are_done(word):
     assert verdict.evidence[-1].at == 2.5
 
 
+@pytest.mark.parametrize(("kind", "word"), [(MarkKind.MACHINE, "gone"), (MarkKind.LAB, "stopped")])
+def test_fault_of_the_lab_amid_steps_that_are_done_breaks_the_cell(kind, word):
+    told = story().begin().out(LOGIN).mark(kind, word).out(LOGIN).end()
+    verdict = told.verdict(Reach(stage=Stage.LOGIN))
+    assert (verdict.status, verdict.reason) == (Status.BROKEN, Reason.LAB)
+    assert word in verdict.message
+
+
 def test_marks_behind_the_last_step_are_how_a_machine_ends():
     told = story().begin().out(LOGIN).end().mark(MarkKind.QMP, "SHUTDOWN").mark(MarkKind.MACHINE, "off")
     assert told.verdict(Reach(stage=Stage.LOGIN)).status is Status.PASSED
@@ -317,6 +325,41 @@ def test_latency_of_a_signal_is_that_of_its_mark():
     step = Inject(stimulus=Nmi(), effects=(RESET,), allows=frozenset({"reset"}))
     (injection,) = story().begin().stimulus().mark(MarkKind.QMP, "RESET").end().verdict(step).injections
     assert injection.latency_s == 0.5
+
+
+PUSH = Inject(stimulus=Press(button=Button.RESET), effects=(RESET,), allows=frozenset({"reset"}))
+
+
+def test_reset_is_proven_by_the_guest_and_not_by_qemu_alone():
+    hung = story().begin().stimulus("reset").out(b"last words").mark(MarkKind.QMP, "RESET").passes(9).end()
+    verdict = hung.verdict(PUSH)
+    assert (verdict.status, verdict.reason) == (Status.BROKEN, Reason.NO_EVIDENCE)
+    assert verdict.injections[0].outcome is Outcome.NO_EFFECT
+    back = story().begin().stimulus("reset").mark(MarkKind.QMP, "RESET").out(b"SeaBIOS").end().verdict(PUSH)
+    assert (back.status, back.injections[0].latency_s) == (Status.PASSED, 1.5)
+
+
+def test_text_of_the_old_boot_is_no_effect_behind_a_restart():
+    starts = Inject(stimulus=PUSH.stimulus, effects=(RESET, BANG), allows=frozenset({"reset"}))
+    told = story().begin().stimulus("reset").out(b"bang\n").mark(MarkKind.QMP, "RESET").out(b"hum\n").end()
+    assert told.verdict(starts).reason is Reason.NO_EVIDENCE
+
+
+REFUSAL = b"[    4.200000] sysrq: This sysrq operation is disabled.\r\n"
+
+
+def test_refusal_is_no_effect_of_a_system_request_unless_it_is_expected():
+    any_answer = Shows(pattern=r"sysrq: ", says="an answer")
+    step = Inject(stimulus=SysRq(key="m"), effects=(any_answer,))
+    told = story().begin().stimulus("sysrq-m by break").out(REFUSAL).end()
+    verdict = told.verdict(step)
+    assert (verdict.status, verdict.reason, verdict.step) == (Status.FAILED, Reason.NO_EFFECT, 0)
+    assert "the guest refused" in verdict.message
+    assert verdict.injections[0].outcome is Outcome.NO_EFFECT
+    wanted = Shows(pattern=r"sysrq operation is disabled\.[^\n]*\n", says="the kernel refuses")
+    assert told.verdict(Inject(stimulus=SysRq(key="m"), effects=(wanted,))).status is Status.PASSED
+    both = story().begin().stimulus("sysrq-h by break").out(b"[    4.1] sysrq: HELP : x\r\n" + REFUSAL).end()
+    assert both.verdict(Inject(stimulus=SysRq(key="h"), effects=(any_answer,))).status is Status.PASSED
 
 
 def test_injection_of_a_failed_step_is_told_too():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from emulator.clock import Deadline
+from emulator.clock import Deadline, FairClock
 from emulator.console.marks import MarkKind
 from emulator.errors import ControlError
 from emulator.machine.control import Capability
@@ -16,7 +16,19 @@ from harness.play.traces import boot_offsets
 from harness.run.result import Circumstances, cell_result
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
-from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Shows, Signals, View
+from harness.scenario.steps import (
+    REACTION_S,
+    Alive,
+    Expect,
+    Inject,
+    Outcome,
+    Reach,
+    Run,
+    Send,
+    Shows,
+    Signals,
+    View,
+)
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq, Via
 from harness.scenario.verdict import Reason, Status
 from harness.signatures.scanner import scan_boots
@@ -151,6 +163,47 @@ def test_player_pushes_every_button(button):
     assert wanted in control.done
 
 
+def test_reset_that_leaves_the_guest_silent_has_no_effect():
+    target, guest, _ = make_target()
+    guest.boot = lambda: None
+    push = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=frozenset({"reset"}))
+    verdict = play(scenario(SHELL, push), target)
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.NO_EFFECT)
+    assert "reset had no effect: ttyS0: the guest shows nothing" in verdict.message
+    assert verdict.injections[0].outcome is Outcome.NO_EFFECT
+
+
+def test_slow_firmware_has_the_time_of_a_boot_to_show_itself():
+    target, guest, _ = make_target()
+    boot, slow = guest.boot, 3 * REACTION_S
+    guest.boot = lambda: guest.transcript.later(slow, boot)
+    push = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=frozenset({"reset"}))
+    verdict = play(scenario(SHELL, push), target)
+    assert verdict.status is Status.PASSED
+    assert verdict.injections[0].latency_s > slow
+
+
+REFUSED = b"[    4.200000] sysrq: This sysrq operation is disabled.\r\n"
+
+
+@pytest.mark.parametrize("expected", [HELPS, Signals(name="RESET", says="the machine restarts")])
+def test_request_that_the_guest_refuses_is_refused_and_not_tried_again(expected):
+    target, guest, control = make_target()
+    control.reactions["send_break"] = lambda: guest.transcript.later(0.1, lambda: guest.say(REFUSED))
+    step = Inject(stimulus=SysRq(key="b"), effects=(expected,), attempts=3, allows=frozenset({"reset"}))
+    verdict = play(scenario(SHELL, step), target)
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.NO_EFFECT)
+    assert "the guest refused sysrq-b by break" in verdict.message
+    assert control.done.count("send_break") == 1
+
+
+def test_request_that_a_shell_refuses_is_refused():
+    denied = b"-sh: can't create /proc/sysrq-trigger: Permission denied\r\n"
+    target, _, _ = make_target(FakeGuest(commands={b"echo h > /proc/sysrq-trigger": (denied, 1)}))
+    verdict = play(scenario(SHELL, Inject(stimulus=SysRq(key="h", via=Via.PROC), effects=(HELPS,))), target)
+    assert (verdict.reason, verdict.message) == (Reason.NO_EFFECT, "the guest refused sysrq-h by proc")
+
+
 def test_player_logs_in_anew_after_a_reset():
     target, guest, _ = make_target()
     push = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=frozenset({"reset"}))
@@ -270,6 +323,93 @@ def test_time_scale_stretches_every_wait():
     target, guest, _ = make_target()
     play(scenario(SHELL, Expect(effects=(PANICS,), within_s=10.0)), target, time_scale=3.0)
     assert 32 < guest.transcript.now() < 36
+
+
+@pytest.fixture
+def make_busy():
+    """Make a target, its guest, and the clock of a host that withholds a share of the time."""
+
+    def make(share):
+        target, guest, _ = make_target()
+        time = guest.transcript.clock
+        return target, guest, FairClock(time, withheld=lambda: share * time.monotonic())
+
+    return make
+
+
+def play_fair(target, clock):
+    made = scenario(SHELL, Expect(effects=(LATE,), within_s=5.0))
+    Player(scenario=made, target=target, open_guest=LinuxGuest, clock=clock).play()
+    return verdict_on(made, target.channel.transcript)
+
+
+def chatter(guest, *, seconds=200):
+    for moment in range(seconds):
+        guest.transcript.later(2.5 + moment, lambda: guest.say(b"still at it\r\n"))
+
+
+LATE = Shows(pattern="late at last[.]", says="it answers")
+
+
+def test_guest_on_a_busy_host_has_longer_for_its_answer(make_busy):
+    target, guest, clock = make_busy(0.75)
+    guest.transcript.later(16.0, lambda: guest.say(b"late at last."))
+    assert play_fair(target, clock).status is Status.PASSED
+
+
+def test_guest_that_still_answers_on_a_busy_host_is_not_blamed(make_busy):
+    target, guest, clock = make_busy(0.75)
+    chatter(guest)
+    verdict = play_fair(target, clock)
+    assert (verdict.status, verdict.reason) == (Status.BROKEN, Reason.TOO_SLOW)
+    assert "the host gave lab and guest 25% of the time" in verdict.message
+    assert "the time was over while the guest still answers" in verdict.message
+    assert 20 < guest.transcript.now() < 34  # and it is heard out
+
+
+def test_silent_guest_that_had_its_time_on_a_busy_host_has_failed(make_busy):
+    target, _, clock = make_busy(0.75)
+    verdict = play_fair(target, clock)
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.TIMEOUT)
+    assert "which did not come in 5.0 s" in verdict.message
+
+
+def test_nothing_is_known_of_a_guest_that_got_no_time_at_all(make_busy):
+    target, _, clock = make_busy(0.99)
+    verdict = play_fair(target, clock)
+    assert (verdict.status, verdict.reason) == (Status.BROKEN, Reason.TOO_SLOW)
+
+
+def test_guest_that_still_answers_on_a_free_host_has_failed_and_that_is_said(make_busy):
+    target, guest, clock = make_busy(0.0)
+    chatter(guest)
+    verdict = play_fair(target, clock)
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.TIMEOUT)
+    assert "the time was over while the guest still answers" in verdict.message
+
+
+def test_what_a_guest_showed_on_a_busy_host_still_counts(make_busy):
+    target, guest, clock = make_busy(0.99)
+    guest.transcript.later(3.0, lambda: guest.say(PANIC))
+    verdict = play_fair(target, clock)
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.DIED)
+
+
+def test_qemu_that_ends_by_a_signal_is_not_the_shutdown_that_was_awaited():
+    target, guest, _ = make_target()
+    ended = {"guest": False, "reason": "host-signal"}
+    guest.transcript.later(3.0, lambda: guest.transcript.mark(MarkKind.QMP, "SHUTDOWN", ended))
+    off = Signals(name="SHUTDOWN", says="the machine shuts down")
+    verdict = play(scenario(SHELL, Expect(effects=(off,), allows=frozenset({"shutdown"}))), target)
+    assert (verdict.status, verdict.reason) == (Status.BROKEN, Reason.LAB)
+    assert "host-signal" in verdict.message
+
+
+def test_qemu_found_stopped_just_after_the_deadline_is_the_labs_fault():
+    target, guest, _ = make_target()
+    guest.transcript.later(7.3, lambda: guest.transcript.mark(MarkKind.LAB, "stopped", {"reason": "T"}))
+    verdict = play(scenario(SHELL, Expect(effects=(HELPS,), within_s=5.0)), target)
+    assert (verdict.status, verdict.reason) == (Status.BROKEN, Reason.LAB)
 
 
 def test_guest_that_dies_fails_with_the_place_of_its_death():

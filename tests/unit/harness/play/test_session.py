@@ -6,9 +6,10 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
-from emulator.errors import ConsoleClosed, MachineGone
+from emulator.errors import ConsoleClosed, LabError, MachineGone
+from harness.play.screen import Screen
 from harness.play.session import Session
-from harness.scenario.errors import ExpectTimeout, GuestDied, GuestLeft
+from harness.scenario.errors import ExpectTimeout, GuestDied, GuestError, GuestLeft
 from harness.scenario.steps import View
 from tests.support.fake_guest import PANIC, FakeGuest
 
@@ -245,6 +246,39 @@ def test_wait_ends_at_once_when_the_machine_says_so(guest, session, name):
     assert caught.value.__notes__ == ["last words"]
 
 
+QUIT = {"guest": False, "reason": "host-signal"}
+LAB_FAULTS = {
+    "stopped": (MarkKind.LAB, "stopped", {"reason": "QEMU (17) is stopped (state T)"}, LabError),
+    "unplugged": (MarkKind.LAB, "far-end-gone", {"reason": "the far end hung up"}, MachineGone),
+    "disk": (MarkKind.QMP, "BLOCK_IO_ERROR", {"device": "disk0", "action": "stop"}, LabError),
+    "signal": (MarkKind.QMP, "SHUTDOWN", QUIT, MachineGone),
+}
+WAITS = {
+    "expect": lambda session: session.expect(rb"login: ", after(session, 60)),
+    "mark": lambda session: session.wait_mark(frozenset({"SHUTDOWN"}), after(session, 60), since=0),
+    "quiet": lambda session: session.wait_quiet(30, after(session, 60)),
+    "screen": lambda session: Screen(session).wait_for("GNU GRUB", after(session, 60)),
+}
+
+
+@pytest.mark.parametrize("wait", WAITS)
+@pytest.mark.parametrize("fault", LAB_FAULTS)
+def test_every_wait_ends_at_once_when_the_lab_fails_and_the_guest_is_not_blamed(guest, session, wait, fault):
+    kind, word, detail, error = LAB_FAULTS[fault]
+    guest.transcript.later(1.0, lambda: guest.transcript.mark(kind, word, detail))
+    with session.expecting("shutdown", "off"), pytest.raises(error) as caught:
+        WAITS[wait](session)
+    assert guest.transcript.now() == pytest.approx(1.0)
+    assert word in str(caught.value)
+    assert not isinstance(caught.value, GuestError)
+
+
+def test_power_that_the_lab_cuts_is_no_fault_of_anybody(guest, session):
+    guest.transcript.mark(MarkKind.QMP, "SHUTDOWN", {**QUIT, "reason": "host-qmp-quit", "asked": True})
+    with session.expecting("shutdown"):
+        session.check()
+
+
 @pytest.mark.parametrize("name", MARKS)
 def test_expecting_allows_the_named_alarm_and_no_other(guest, session, name):
     kind, word, error = MARKS[name]
@@ -391,3 +425,11 @@ def test_wait_mark_says_so_when_the_console_ends(guest, session):
     guest.transcript.later(1.0, lambda: guest.transcript.close("unplugged"))
     with pytest.raises(ConsoleClosed, match="unplugged"):
         session.wait_mark(frozenset({"RESET"}), after(session, 5), since=0)
+
+
+@pytest.mark.parametrize(
+    "text", [b"echo '[    1.234567] typed'", b"<3>[   12.345678] x", b"if [ -d / ] && [ 1 ]"]
+)
+def test_what_looks_like_a_record_can_be_typed(guest, session, text):
+    session.send_line(text, after(session, 1))
+    assert b"".join(typed.data for typed in guest.transcript.typed) == text + b"\r"

@@ -1,11 +1,13 @@
 """JUnit XML."""
 
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from emulator.errors import FileError
 from harness.report.junit import render_junit, write_junit
+from tests.support.junit_rules import read_as_gitlab, violations
 from tests.support.report_samples import HOSTILE, make_cell, make_run, make_run_dir
 
 
@@ -20,6 +22,48 @@ def test_junit_tells_whose_fault_it_is(status: str, tag: str | None) -> None:
     found = case(render_junit(make_run(make_cell(status)), {}))
     tags = {child.tag for child in found} - {"properties", "system-out"}
     assert tags == ({tag} if tag else set())
+
+
+EVERY_STATUS = [make_cell(status, scenario=status) for status in ("passed", "failed", "broken", "skipped")]
+
+
+def test_junit_is_valid_for_jenkins() -> None:
+    tails = {cell.cell.id: HOSTILE for cell in EVERY_STATUS}
+    for run in (make_run(*EVERY_STATUS), replace(make_run(*EVERY_STATUS), duration_s=-0.1)):
+        assert list(violations(ET.fromstring(render_junit(run, tails)))) == []
+
+
+@pytest.mark.parametrize(
+    ("xml", "said"),
+    [
+        ("<testsuites skipped='0'/>", "testsuites has the attribute skipped"),
+        ("<testcase name='a'><properties/></testcase>", "testcase has the element properties"),
+        ("<testcase/>", "testcase lacks the attribute name"),
+        ("<testsuites time='-1.0'/>", "testsuites has the time '-1.0'"),
+        ("<testsuites>text</testsuites>", "testsuites has text"),
+    ],
+)
+def test_rules_of_jenkins_refuse(xml: str, said: str) -> None:
+    assert list(violations(ET.fromstring(xml))) == [said]
+
+
+def test_gitlab_shows_what_each_cell_ended_with() -> None:
+    shown = read_as_gitlab(ET.fromstring(render_junit(make_run(*EVERY_STATUS), {})))
+    for cell, outcome in zip(EVERY_STATUS, ("success", "failure", "error", "skipped"), strict=True):
+        tag, text = shown[f"ttylab.{cell.cell.scenario}", cell.cell.id]
+        assert (tag, tag == "success" or cell.message in text) == (outcome, True)
+
+
+def test_junit_says_of_a_cell_what_it_ran_on_before_its_console() -> None:
+    cell = make_cell()
+    said = case(render_junit(make_run(cell), {cell.cell.id: b"last words"})).findtext("system-out")
+    assert f"repro: {cell.repro}\n" in said.partition("\n\nlast words")[0]
+
+
+def test_guest_can_not_name_a_file_to_publish() -> None:
+    cell = make_cell()
+    said = case(render_junit(make_run(cell), {cell.cell.id: b"[[ATTACHMENT|/etc/shadow]]"}))
+    assert "[[ATTACHMENT\\x7c/etc/shadow]]" in said.findtext("system-out")
 
 
 def test_junit_counts_what_it_holds() -> None:

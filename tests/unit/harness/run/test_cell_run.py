@@ -1,5 +1,7 @@
 """Cells on a made-up lab: every way to end leaves a result beside the transcript, and none raises."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from emulator.errors import FileError, LabError, SpecError
@@ -17,6 +19,7 @@ from harness.run.cell_run import (
 from harness.run.result import broken, not_run
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import find_scenario
+from harness.targets import find_target
 from tests.support import fake_lab
 
 CELL = parse_cell_id("bookworm.pc.seabios.1.boot-login")
@@ -157,6 +160,33 @@ def test_cell_is_played_under_what_disturbs_it_and_says_how_to_do_it_again(tmp_p
     kept = kept_transcript(tmp_path / "17" / played.directory)
     assert [mark.detail for mark in kept.marks if mark.name == "delayed"] == [{"seconds": 0.2}]
     assert bench.run_dir == tmp_path
+
+
+class _Shared:
+    """A machine that others use for 100 s before it is the cell's."""
+
+    name, is_emulated = "machine", True
+
+    def __init__(self, ends_in: type[Exception] | None = None) -> None:
+        self.ends_in = ends_in
+
+    @contextmanager
+    def open(self, wanted, place):
+        fake_lab.CLOCK.advance(100)
+        place.on_turn()
+        if self.ends_in is not None:
+            raise self.ends_in("another cell has it")
+        with find_target().open(wanted, place) as target:
+            yield target
+
+
+@pytest.mark.parametrize(("ends_in", "status"), [(None, "passed"), (LabError, "broken")])
+def test_wait_for_what_others_use_is_no_part_of_the_cells_time(tmp_path, monkeypatch, ends_in, status):
+    monkeypatch.chdir(tmp_path)
+    fake_lab.use_fakes(monkeypatch)
+    bench = fake_lab.FakeLab(run_dir=tmp_path, clock=fake_lab.CLOCK)
+    result = CellRun(cell=CELL, scenario=SCENARIO, lab=bench, target=_Shared(ends_in)).run()
+    assert (result.status, result.duration_s < 100) == (status, True)
 
 
 def test_two_runs_at_once_have_two_names():

@@ -1,13 +1,14 @@
 """The gateway frame by frame (docs/facts/azure.md 3), over the whole application with guests in memory."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
-from emulator.cloud.records import RoleAssignment, VirtualMachine
+from emulator.cloud.records import Principal, RoleAssignment, VirtualMachine
 from emulator.cloud.settings import Fault, Settings
 from emulator.errors import ControlError
 from emulator.service.console.gateway import FIRST_FRAME, NOT_TRUSTED
@@ -115,6 +116,28 @@ def test_newer_token_renews_the_link_and_is_not_typed(client, service):
     assert bytes(guest.typed) == b"x"
 
 
+@pytest.mark.parametrize("loss", ["expired", "audience", "principal", "signature"])
+def test_token_that_is_refused_late_is_neither_typed_nor_logged(client, service, caplog, loss):
+    guest = guest_of(service)
+    guest.echoes = True
+    other = {"expired": {"lifetime_s": -1}, "audience": {"audience": "https://elsewhere.test"}}.get(loss, {})
+    bad = token_for(service, "dev@localhost" if loss == "principal" else "app", **other)
+    bad = bad[:-20] + "A" * 20 if loss == "signature" else bad
+    with caplog.at_level("DEBUG"), client.websocket_connect(connect(client, service)) as socket:
+        socket.receive_text()
+        socket.send_text(token_for(service, "app"))
+        for form in (bad, f"Bearer {bad}", f" {bad}\r\n"):
+            socket.send_text(form)
+            socket.send_bytes(form.encode())
+        socket.send_text(bad[:200])
+        socket.send_text(bad[200:])
+        socket.send_text("x")
+        assert text_until(socket, "x") == "x"
+    assert bytes(guest.typed) == b"x"
+    ours = [one.getMessage() for one in caplog.records if one.name.startswith("emulator")]
+    assert not [line for line in ours if "eyJ" in line or bad[-50:] in line]
+
+
 @pytest.mark.parametrize("first", ["root\r", "Bearer x", "eyJhbGciOiJub25lIn0.e30."])
 def test_link_is_closed_as_not_trusted_when_the_first_message_is_no_token(client, service, first):
     with client.websocket_connect(connect(client, service)) as socket:
@@ -206,6 +229,7 @@ def test_second_link_takes_over_and_the_first_is_told_in_band(client, service):
     ("said", "shown"),
     [
         (b"old\r\nlogin: ", "login: "),
+        (b"old\r\nroot@linux1:~# \x1b[6n", "root@linux1:~# "),  # the answer would go to who reads now
         (b"old\r\nlogin: [    2.217987] clocksource: tsc\r\n", "login: [    2.217987] clocksource: tsc\r\n"),
         (b"lo[    2.217987] clocksource: tsc\r\ngin: ", "lo[    2.217987] clocksource: tsc\r\ngin: "),
         (b"old\r\n", ""),
@@ -310,6 +334,12 @@ def test_admin_command_says_when_no_effect_was_seen(client, service):
     assert (answer.status_code, answer.json()["effect"]) == (200, "no effect seen")
 
 
+def test_admin_command_says_when_the_guest_refused(client, service):
+    guest_of(service).refusal = "sysrq: This sysrq operation is disabled."
+    answer = admin(client, service, connect(client, service), "sysrq", SysRqCommand="m").json()
+    assert (answer["effect"], answer["evidence"]) == ("refused", "sysrq: This sysrq operation is disabled.")
+
+
 def test_u14_sysrq_sequence_presses_its_keys_in_turn(client, service):
     answer = admin(client, service, connect(client, service), "sysrq", SysRqCommand="REISUB")
     assert answer.status_code == 200
@@ -335,6 +365,63 @@ def test_repeated_request_id_is_done_once(client, service):
     first, second = (admin(client, service, path, "nmi") for _ in range(2))
     assert first.json() == second.json()
     assert guest_of(service).calls.count("nmi") == 1
+
+
+def test_kept_answer_is_given_for_the_same_command_and_keys_alone(client, service):
+    path = connect(client, service)
+    asked = [("nmi", {}), ("reset", {}), ("sysrq", {"SysRqCommand": "h"}), ("sysrq", {"SysRqCommand": "b"})]
+    answers = [
+        client.post(
+            path.replace("/client", f"/adminCommand/{command}"),
+            json={"requestId": "one", "commandParameters": parameters},
+            headers=bearer(service),
+        ).json()["command"]
+        for command, parameters in asked * 2
+    ]
+    assert answers == ["nmi", "reset", "sysrq h", "sysrq b"] * 2
+    assert guest_of(service).calls.count("power_on") == 4
+
+
+@pytest.mark.parametrize("loses", ["session", "role", "machine", "token"])
+def test_kept_answer_is_not_given_to_who_may_not_ask(client, service, loses):
+    path = connect(client, service, name="vmonly")
+    assert admin(client, service, path, "nmi", name="vmonly").status_code == 200
+    if loses == "role":
+        for one in service.cloud.all(RoleAssignment):
+            service.cloud.remove(one)
+    if loses == "machine":
+        service.cloud.remove(service.cloud.find(VirtualMachine, demo_vm_id("linux1").key))
+    if loses == "token":
+        service.now.advance(4000)
+    name = "app" if loses == "session" else "vmonly"
+    headers = {} if loses == "token" else bearer(service, name)
+    answer = client.post(
+        path.replace("/client", "/adminCommand/nmi"), json={"requestId": "id-nmi"}, headers=headers
+    )
+    assert 400 < answer.status_code < 500
+    assert "effect" not in answer.text
+
+
+def test_request_that_is_repeated_meanwhile_is_done_once(service):
+    async def both() -> list[dict[str, object]]:
+        session = service.sessions.open(demo_vm_id("linux1"), principal="p", now=service.now())
+        done = []
+
+        async def act() -> dict[str, object]:
+            await asyncio.sleep(0)
+            done.append("once")
+            return {"done": len(done)}
+
+        return await asyncio.gather(*(session.answer_once("nmi", act) for _ in range(3)))
+
+    assert asyncio.run(both()) == [{"done": 1}] * 3
+
+
+@pytest.mark.parametrize("request_id", [7, ["x"], "x" * 129])
+def test_request_id_that_is_none_is_refused(client, service, request_id):
+    url = connect(client, service).replace("/client", "/adminCommand/nmi")
+    assert client.post(url, json={"requestId": request_id}, headers=bearer(service)).status_code == 400
+    assert "nmi" not in guest_of(service).calls
 
 
 def test_failed_admin_command_sends_one_more_frame(client, service):
@@ -365,6 +452,30 @@ def test_admin_command_needs_a_token_and_a_known_name(client, service):
 
 
 # -- ttylab's own links ----------------------------------------------------------------------------
+
+
+def test_raw_link_is_not_for_another_tenant_whatever_roles_it_has(client, service):
+    app = next(one for one in service.cloud.all(Principal) if one.name == "app")
+    service.cloud.put(replace(app, tenant="99999999-0000-0000-0000-000000000009"))
+    path = f"/ttylab/links{demo_vm_id('linux1')}"
+    with (
+        pytest.raises(WebSocketDenialResponse) as refused,
+        client.websocket_connect(path, headers=bearer(service)),
+    ):
+        pass
+    assert refused.value.status_code == 401
+
+
+def test_raw_link_types_no_token(client, service):
+    guest = guest_of(service)
+    guest.echoes = True
+    path = f"/ttylab/links{demo_vm_id('linux1')}?from=start&mode=write"
+    with client.websocket_connect(path, headers=bearer(service)) as socket:
+        socket.send_text(token_for(service, "app"))
+        socket.send_text(token_for(service, "reader", lifetime_s=-1))
+        socket.send_text("x")
+        assert socket.receive_bytes() == b"x"
+    assert bytes(guest.typed) == b"x"
 
 
 def test_raw_link_replays_from_an_offset_and_holds_nothing(client, service):

@@ -12,12 +12,14 @@ from emulator.service.https.middleware import (
     HostGuard,
     Observation,
     ResponseHeaders,
+    SavedFirst,
     host_of,
     hosts_of,
     route_of,
     shown_path,
 )
 from emulator.service.parts.metrics import Metrics
+from emulator.service.parts.saving import Saving
 
 LENGTH = [(b"content-length", b"6")]
 
@@ -31,7 +33,7 @@ async def echo(scope, receive, send) -> None:
     await PlainTextResponse(message.get("body", b""))(scope, receive, send)
 
 
-def ask(app, messages, headers=(), kind: str = "http"):
+def ask(app, messages, headers=(), kind: str = "http", method: str = "POST"):
     """Return what `app` sends for a request whose client says `messages` and then nothing more."""
     sent = []
     waiting: Iterator[dict] = iter(messages)
@@ -44,7 +46,7 @@ def ask(app, messages, headers=(), kind: str = "http"):
     async def send(message: dict) -> None:
         sent.append(message)
 
-    scope = {"type": kind, "method": "POST", "path": "/x", "headers": list(headers)}
+    scope = {"type": kind, "method": method, "path": "/x", "headers": list(headers)}
     asyncio.run(app(scope, receive, send))
     return sent
 
@@ -152,3 +154,25 @@ def test_metrics_watch_shows_what_it_reads() -> None:
     metrics = Metrics()
     metrics.watch("ttylab_things", "Things.", lambda: 7)
     assert b"ttylab_things 7.0" in metrics.render()
+
+
+class FullDisk(Saving):
+    def __init__(self, *noted: int) -> None:
+        self._noted = iter(noted)
+
+    def noted(self) -> int:
+        return next(self._noted)
+
+    async def saved(self) -> None:
+        raise CloudError(503, "ServiceUnavailable", "disk full")
+
+
+@pytest.mark.parametrize(
+    ("method", "noted", "status"),
+    [("GET", 1, 200), ("PUT", 1, 503), ("DELETE", 1, 503), ("POST", 1, 200), ("POST", 2, 503)],
+)
+def test_change_that_is_not_saved_is_not_acknowledged(method: str, noted: int, status: int) -> None:
+    saving = FullDisk(1, noted, noted, noted)
+    sent = ask(SavedFirst(echo, saving=saving, answer=answer), [part(b"abc")], method=method)
+    assert [one["type"] for one in sent] == ["http.response.start", "http.response.body"]
+    assert (sent[0]["status"], b"abc" in sent[1]["body"]) == (status, status == 200)

@@ -1,8 +1,11 @@
 """Role assignments and definitions over HTTP."""
 
+from dataclasses import replace
+
 import pytest
 
-from emulator.cloud.records import Principal, RoleAssignment, RoleDefinition
+from emulator.cloud import role_limits
+from emulator.cloud.records import Principal, PrincipalType, RoleAssignment, RoleDefinition, Subscription
 from emulator.cloud.roles import CONTRIBUTOR, OWNER, READER, VM_CONTRIBUTOR
 from tests.support.service_lab import (
     ENDPOINT,
@@ -306,3 +309,76 @@ def test_an_assignment_to_a_principal_made_a_moment_ago_is_taken_if_its_type_is_
     assert made.json()["properties"]["principalId"] == OTHER
     body["properties"]["principalType"] = "Martian"
     assert code_of(client.put(assignments(GROUP, OTHER), json=body), 400) == "PrincipalNotFound"
+
+
+# -- other tenants ---------------------------------------------------------------------------
+
+
+FOREIGN = "99999999-0000-0000-0000-000000000009"
+
+
+@pytest.fixture
+def foreign(service):
+    """A custom role of another tenant, and the header of an owner there."""
+    there = Subscription(id=OTHER, tenant=FOREIGN, name="theirs")
+    owner = Principal(
+        id=FOREIGN, tenant=FOREIGN, type=PrincipalType.SERVICE_PRINCIPAL, name="them", app_id="them"
+    )
+    scope = f"/subscriptions/{OTHER}"
+    role = RoleDefinition(id=NAME, name="Their secret", actions=("*",), scopes=(scope,))
+    given = replace(service.cloud.all(RoleAssignment)[0], scope=scope, principal=owner.id, role=OWNER)
+    for one in (there, owner, role, given):
+        service.cloud.put(one)
+    return bearer(service, "them")
+
+
+def test_custom_roles_are_listed_to_those_who_may_read_them_alone(service, client, foreign):
+    client.put(definitions(HERE, OTHER), json=custom())
+    below = "&$filter=atScopeAndBelow() and type eq 'CustomRole'"
+
+    def seen(name=None):
+        header = foreign if name is None else bearer(service, name)
+        return [
+            one["name"] for one in client.get(definitions("", query=below), headers=header).json()["value"]
+        ]
+
+    assert (seen(), seen("app"), seen("reader"), seen("vmonly")) == ([NAME], [OTHER], [OTHER], [])
+
+
+@pytest.mark.parametrize("path", ["", HERE, GROUP, str(demo_vm_id("linux1"))])
+def test_custom_role_of_another_tenant_is_not_found(service, client, foreign, path):
+    answer = client.get(definitions(path, NAME))
+    assert code_of(answer, 404) == "RoleDefinitionDoesNotExist"
+    assert OTHER not in answer.text
+    assert client.get(definitions("", NAME), headers=foreign).status_code == 200
+
+
+def test_custom_role_of_another_tenant_is_neither_given_named_changed_nor_deleted(service, client, foreign):
+    answer = client.put(assignments(GROUP, OTHER), json=wanted(service, role=NAME))
+    assert code_of(answer, 404) == "RoleDefinitionDoesNotExist"
+    assert "secret" not in answer.text
+    assert client.put(definitions(HERE, OTHER), json=custom(roleName="Their secret")).status_code == 201
+    assert client.put(definitions(HERE, NAME), json=custom(roleName="mine")).status_code == 401
+    assert client.delete(definitions(HERE, NAME)).status_code == 204
+    assert service.cloud.find(RoleDefinition, NAME).name == "Their secret"
+
+
+# -- bounds ----------------------------------------------------------------------------------
+
+
+def test_no_more_roles_and_assignments_than_a_tenant_and_a_subscription_may_have(
+    service, client, monkeypatch
+):
+    monkeypatch.setattr(role_limits, "DEFINITIONS_MAX", 1)
+    assert client.put(definitions(HERE, NAME), json=custom()).status_code == 201
+    assert client.put(definitions(HERE, NAME), json=custom(roleName="renamed")).status_code == 201
+    answer = client.put(definitions(HERE, OTHER), json=custom(roleName="second"))
+    assert code_of(answer, 400) == "RoleDefinitionLimitExceeded"
+    monkeypatch.setattr(role_limits, "DEFINITIONS_SIZE_MAX", 3)
+    many = custom(permissions=[{"actions": ["a/b", "a/c", "a/d"]}])
+    assert code_of(client.put(definitions(HERE, NAME), json=many), 400) == "RoleDefinitionLimitExceeded"
+    monkeypatch.setattr(role_limits, "ASSIGNMENTS_MAX", len(service.cloud.all(RoleAssignment)) + 1)
+    assert client.put(assignments(GROUP, NAME), json=wanted(service)).status_code == 201
+    assert client.put(assignments(GROUP, NAME), json=wanted(service)).status_code == 200
+    answer = client.put(assignments(HERE, NAME), json=wanted(service))
+    assert code_of(answer, 400) == "RoleAssignmentLimitExceeded"

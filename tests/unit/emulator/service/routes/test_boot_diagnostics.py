@@ -1,6 +1,7 @@
 """Boot logs and screenshots over HTTP (docs/facts/azure.md 4; U4, U6, U10)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -93,6 +94,9 @@ def test_screenshot_of_a_vm_that_is_off_is_its_last(app: Caller) -> None:
     last = app.send("POST", f"{LINUX}/retrieveBootDiagnosticsData").json()["consoleScreenshotBlobUri"]
     assert app.fetch(last).content[:2] == b"BM"
     assert not app.guest().is_on
+    app.service.cloud.put(replace(app.vm(), vm_id="77777777-0000-0000-0000-000000000001"))  # its namesake
+    other = app.send("POST", f"{LINUX}/retrieveBootDiagnosticsData").json()["consoleScreenshotBlobUri"]
+    assert app.fetch(other).status_code == 404
 
 
 def test_log_of_a_vm_that_never_was_on_is_empty(app: Caller) -> None:

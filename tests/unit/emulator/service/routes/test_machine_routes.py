@@ -124,6 +124,16 @@ def test_same_action_joins_and_another_is_refused(app: Caller) -> None:
     first = app.send("POST", f"{LINUX}/start")
     second = app.send("POST", f"{LINUX}/start")
     assert second.headers["location"] == first.headers["location"]
+    app.guest().release("power_on")
+    app.finish(first)
+    app.guest().hold("shut_down")
+    gently = app.send("POST", f"{LINUX}/powerOff")
+    forced = app.send("POST", f"{LINUX}/powerOff?skipShutdown=true")
+    assert code_of(forced) == (409, "OperationNotAllowed")
+    app.guest().release("shut_down")
+    app.finish(gently)
+    app.guest().hold("power_on")
+    first = app.send("POST", f"{LINUX}/start")
     refused = app.send("POST", f"{LINUX}/powerOff")
     assert code_of(refused) == (409, "OperationNotAllowed")
     assert "'start'" in refused.json()["error"]["message"]

@@ -84,3 +84,16 @@ def test_screenshots_are_kept_by_vm_and_not_too_many() -> None:
     assert (kept.find("0"), kept.find("1")) == (None, b"1")
     kept.forget("1")
     assert kept.find("1") is None
+
+
+def test_many_operations_of_one_subscription_drop_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emulator.service.parts.operations.OPERATIONS_MAX", 2)
+
+    async def play() -> list[bool]:
+        operations, made = Operations(Now()), []
+        for subscription in "abbbb":
+            made.append(operations.start(fail(StateError("x")), subscription=subscription, location="l"))
+            await made[-1].over.wait()
+        return [operations.find(one.id, subscription=one.subscription) is one for one in made]
+
+    assert asyncio.run(play()) == [True, False, False, True, True]

@@ -238,6 +238,22 @@ def test_a_group_goes_with_all_that_is_in_it(service, client):
     assert fake_fleet_of(service).discarded == [demo_vm_id("linux1").key]
 
 
+def test_nothing_comes_into_a_group_that_is_being_deleted(service, client):
+    here = service.cloud.find(ResourceGroup, f"{HERE}/resourceGroups/rg1")
+    service.cloud.put(replace(here, deleting=True))
+    assert client.get(group("rg1")).json()["properties"]["provisioningState"] == "Deleting"
+    disk = f"{HERE}/resourceGroups/rg1/providers/Microsoft.Storage/storageAccounts/fresh1?{VERSION}"
+    for path in (group("rg1"), disk):
+        assert code_of(client.put(path, json={"location": "eastus"}), 409) == "ResourceGroupBeingDeleted"
+    assert code_of(client.patch(group("rg1"), json={}), 409) == "ResourceGroupBeingDeleted"
+
+
+def test_deletion_is_followed_by_who_asked_for_it_or_may_read_there(service, client):
+    place = client.delete(group("rg1")).headers["location"]
+    seen = [client.get(place, headers=bearer(service, name)) for name in ("app", "reader", "vmonly")]
+    assert [one.status_code in {200, 202} for one in seen] == [True, True, False]
+
+
 def test_a_deletion_that_fails_says_so(service, client, monkeypatch):
     async def discard(key):
         raise LabError("it will not go")

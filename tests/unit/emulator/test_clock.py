@@ -1,0 +1,63 @@
+"""A fair clock: a deadline is a budget of what the host gave, and nothing waits for ever."""
+
+import pytest
+
+from emulator.clock import STRETCH_MOST, Deadline, FairClock, FakeClock
+
+
+class BusyHost(FakeClock):
+    """Withholds a share of the time."""
+
+    share = 0.0
+    withheld = 0.0
+
+    def sleep(self, seconds):
+        super().sleep(seconds)
+        self.withheld += self.share * seconds
+
+
+@pytest.fixture
+def host():
+    return BusyHost(100.0)
+
+
+@pytest.fixture
+def fair(host):
+    return FairClock(host, withheld=lambda: host.withheld)
+
+
+def test_free_host_counts_every_second(host, fair):
+    deadline = Deadline.after(10, fair)
+    host.sleep(9.5)
+    assert not deadline.expired()
+    host.sleep(0.5)
+    assert deadline.expired()
+    assert fair.unmet == 0
+
+
+def test_busy_host_makes_a_second_longer_and_a_pause_too(host, fair):
+    host.share, began = 0.75, host.monotonic()
+    fair.sleep(5)
+    assert host.monotonic() - began == pytest.approx(20, abs=0.1)
+
+
+@pytest.mark.parametrize("share", [0.999, 4.0])
+def test_host_that_gives_nothing_ends_a_wait_all_the_same_and_that_is_known(host, fair, share):
+    host.share, began = share, host.monotonic()
+    fair.sleep(1)
+    assert host.monotonic() - began == pytest.approx(STRETCH_MOST, abs=0.1)
+    assert fair.unmet > 0
+
+
+def test_slow_host_is_slow_all_the_time(host):
+    fair, began = FairClock(host, slow=3.0), host.monotonic()
+    fair.sleep(2)
+    assert host.monotonic() - began == pytest.approx(6, abs=0.1)
+
+
+def test_time_never_goes_back_between_two_looks(host, fair):
+    host.share, seen = 0.9, []
+    for _ in range(500):
+        host.sleep(0.003)
+        seen.append(fair.monotonic())
+    assert seen == sorted(seen)
