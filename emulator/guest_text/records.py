@@ -7,7 +7,7 @@ Waits match on the rest, rejoined.
 A record is `[%5lu.%06lu]` (kernel/printk, `print_time`), perhaps with `<level>` before it and the caller
 `[ T12]` after it, up to and including its line end. The kernel writes no line end *before* a record, so one
 that stands there belongs to the text before. What a program prints in the same form (`dmesg`) can't be told
-apart and counts as kernel text.
+apart by its bytes and counts as kernel text here; `harness.guests.kernel_log` takes a second look.
 """
 
 from __future__ import annotations
