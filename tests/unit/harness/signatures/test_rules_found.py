@@ -29,6 +29,7 @@ serror | SError Interrupt on CPU0, code 0x00000000bf000002 -- SError
 stack-overflow | Insufficient stack space to handle exception!
 oops | Oops - load access fault [#1]
 oops | Oops [#1]
+oops | Oops - BUG [#1]
 kernel-bug | Kernel BUG [#1]
 paging-request | CPU 1 Unable to handle kernel paging request at virtual address 00000004, epc == 1
 oops | Oops[#1]:
@@ -85,8 +86,8 @@ firmware-exception | Synchronous Exception at 0x000000007C318000
 firmware-exception | ASSERT [DxeCore] /edk2/MdeModulePkg/Core/Dxe/Mem/Pool.c(123): Head != 0
 firmware-exception | sbi_trap_error: hart0: trap0: load fault handler failed (error -2)
 firmware-exception | Unhandled Exception in EL3.
-uboot-abort | U-Boot 2024.04\r\n"Synchronous Abort" handler, esr 0x96000007, far 0xf0000
-uboot-abort | U-Boot 2024.04\r\ndata abort
+uboot-abort | "Synchronous Abort" handler, esr 0x96000007, far 0xf0000
+uboot-exception | U-Boot 2024.04\r\ndata abort
 uboot-shell | U-Boot 2024.04\r\nHit any key to stop autoboot:  0 \r\n=>\x20
 loader-error | ### ERROR ### Please RESET the board ###
 loader-error | GRUB Hard Disk Error
