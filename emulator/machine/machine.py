@@ -432,17 +432,15 @@ def open_machine(
         clock: where stamps come from.
         label: what `ttylab attach` shows: a cell id, an image.
         keep: how many bytes of the console stay readable, None keeps all (see `Transcript`).
-        transcript: an open one for the console to append to, instead of a new one in `run_dir`; it stays
-            open, so the next machine can append to it too.
+        transcript: an open one for the console to append to, instead of one in `run_dir`; it stays open.
         start: whether to power it on; otherwise `power_on` does.
         ram: a file for the guest's RAM, so that its state can be saved without copying RAM.
         origin: a snapshot from which the first power cycle starts.
         asked: the machine as its user asked for it, if `spec` has ttylab's overlays of its disks.
 
     Raises:
-        SpecError: a file of the machine is none that a guest may have (`require_own_files`).
-        MissingPrerequisite: QEMU, its firmware or setpriv is not installed.
-        LaunchError: QEMU did not start.
+        SpecError: a guest may not have a file of the machine (`require_own_files`).
+        MissingPrerequisite, LaunchError: QEMU, its firmware or setpriv is missing, or it did not start.
         SnapshotError: `origin` can't be read, or comes with a `transcript`.
         LabError: a directory can't be made or written.
     """

@@ -20,9 +20,18 @@ _DATE = (
 )
 _FACILITY = rb"[a-z]+ {0,4}[.:][a-z]+ {0,4}:? "  # `kern.warn `; dmesg -x: `kern  :emerg : `
 _HOST = rb"[\w.-]{1,64} (?:" + _FACILITY + rb")?(?=kernel: |[\w./-]{1,48}\[\d{1,7}\]: )"
-# What syslog daemons, journalctl, dmesg -T and emergency messages (`wall`) put before a line.
+# What syslog daemons, journalctl, dmesg -T and emergency messages (`wall`) put before a line; and a login
+# prompt, behind which a kernel without stamps writes.
 _LOGGED = re.compile(
-    rb"(?:" + LEVEL + rb")?(?:" + _DATE + rb"(?:" + _HOST + rb")?|" + _FACILITY + rb")?(?: ?(kernel): ?)?"
+    rb"(?:[\w.-]{1,64} login: )?(?:"
+    + LEVEL
+    + rb")?(?:"
+    + _DATE
+    + rb"(?:"
+    + _HOST
+    + rb")?|"
+    + _FACILITY
+    + rb")?(?: ?(kernel): ?)?"
 )
 # [   12.345678], the caller [ T12] or [ C0], and vendors' [1: comm: 12]; journalctl -o short-monotonic names
 # a host behind the stamp. Amid other text, a stamp must be exact.

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import pytest
 import requests
 
-from tests.contract.test_serve_command import Served, serve
-from tests.contract.test_service_server import WAIT_S, token_of
+from tests.support.serve_command import Served, serve
+from tests.support.served_sockets import WAIT_S, token_of
 
 pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("TTYLAB_KILLS", "3"))

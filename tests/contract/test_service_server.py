@@ -5,7 +5,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -14,31 +14,22 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Close
 from websockets.sync.client import ClientConnection, connect
 
-from emulator.cloud.config import DEMO_FILE, demo_config
 from emulator.errors import SpecError, StateError
 from emulator.service.https import server
 from emulator.service.https import server as http_protocol
 from emulator.service.https.middleware import BODY_MAX
 from emulator.service.https.server import HEAD_MAX, MESSAGE_MAX, ServerConfig, bind, endpoint_of
-from emulator.service.running_service import STOPPED, ServiceOptions
+from emulator.service.running_service import STOPPED
 from harness.serving.access import ServiceAccess
-from harness.serving.server_process import serve_in_thread
 from tests.support.fake_fleet import FakeFleet
-
-WAIT_S = 20.0
-VM = "/subscriptions/{}/resourceGroups/rg1/providers/Microsoft.Compute/virtualMachines/linux1"
-
-
-@contextmanager
-def served(folder: Path, fleet: FakeFleet | None = None) -> Iterator[ServiceAccess]:
-    options = ServiceOptions(
-        config=demo_config(),
-        origin=DEMO_FILE,
-        ca=folder / "ca",
-        make_fleet=lambda _: fleet or FakeFleet(),
-    )
-    with serve_in_thread(options) as access:
-        yield access
+from tests.support.served_sockets import (
+    WAIT_S,
+    link_to,
+    open_socket,
+    post,
+    served,
+    upgrade,
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +55,6 @@ def get(access: ServiceAccess, path: str, **more) -> requests.Response:
     return requests.get(access.endpoint + path, verify=str(access.ca), timeout=WAIT_S, **more)
 
 
-def open_socket(access: ServiceAccess) -> ssl.SSLSocket:
-    port = int(access.endpoint.rpartition(":")[2])
-    plain = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
-    return ssl.create_default_context(cafile=access.ca).wrap_socket(plain, server_hostname="localhost")
-
-
 def exchange(access: ServiceAccess, *parts: bytes, after: bytes = b"") -> bytes:
     """Return all that comes until the server ends the connection.
 
@@ -90,30 +75,6 @@ def exchange(access: ServiceAccess, *parts: bytes, after: bytes = b"") -> bytes:
 
 def status_of(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1])
-
-
-def token_of(access: ServiceAccess, name: str = "app") -> str:
-    known = access.credentials[name]
-    form = {
-        "grant_type": "client_credentials",
-        "client_id": known["client_id"],
-        "client_secret": known["client_secret"],
-        "scope": f"{access.endpoint}/.default",
-    }
-    url = f"{access.endpoint}/{access.tenant}/oauth2/v2.0/token"
-    answer = requests.post(url, data=form, verify=str(access.ca), timeout=WAIT_S)
-    return answer.json()["access_token"]
-
-
-@contextmanager
-def link_to(access: ServiceAccess, name: str = "linux1"):
-    """Connect to a VM's console as clients do; yield the socket after its first frame and the token."""
-    token = token_of(access)
-    context = ssl.create_default_context(cafile=access.ca)
-    with connect(connection_string(access, name, token), ssl=context, open_timeout=WAIT_S) as link:
-        assert link.recv(WAIT_S).startswith("Connecting...")
-        link.send(token)
-        yield link
 
 
 def read_to_end(link: ClientConnection) -> tuple[str, Close]:
@@ -200,10 +161,6 @@ def test_websocket_of_a_foreign_host_is_refused(access: ServiceAccess) -> None:
     assert status_of(answer) == 403
 
 
-def post(head: str, body: bytes = b"") -> bytes:
-    return f"POST /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{head}\r\n\r\n".encode() + body
-
-
 @pytest.mark.parametrize("length", [str(BODY_MAX + 1), "9" * 40])
 def test_body_that_says_it_is_too_large_is_refused_unread(access: ServiceAccess, length: str) -> None:
     answer = exchange(access, post(f"Content-Length: {length}"))
@@ -283,26 +240,6 @@ def test_link_has_no_deflate_and_bounded_messages(access: ServiceAccess) -> None
         link.send(b"x" * (MESSAGE_MAX + 1))
         _, end = read_to_end(link)
     assert end.code == 1009
-
-
-def connection_string(access: ServiceAccess, name: str, token: str) -> str:
-    path = VM.format(access.subscription).replace("linux1", name)
-    url = f"{access.endpoint}{path}/providers/Microsoft.SerialConsole/serialPorts/0/connect"
-    headers = {"Authorization": f"Bearer {token}"}
-    answer = requests.post(
-        url, params={"api-version": "2018-05-01"}, headers=headers, verify=str(access.ca), timeout=WAIT_S
-    )
-    assert answer.status_code == 200, answer.text
-    return answer.json()["connectionString"]
-
-
-def upgrade(access: ServiceAccess, name: str) -> bytes:
-    """Return the bytes that open a link to a VM, for a client that then does as it likes."""
-    path = "/" + connection_string(access, name, token_of(access)).split("/", 3)[3]
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    ).encode()
 
 
 def close_code_in(answer: bytes) -> int:

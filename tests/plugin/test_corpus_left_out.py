@@ -51,7 +51,9 @@ def test_ci_run_demands_the_corpus(
     launcher = clone / "ttylab"
     launcher.write_text('#!/bin/sh\nprintf %s "$TTYLAB_CORPUS"\n', encoding="utf-8")
     launcher.chmod(0o755)
-    named = subprocess.run([clone / ".ci" / "run"], capture_output=True, text=True, timeout=30, check=True)
+    named = subprocess.run(
+        [clone / ".ci" / "run"], cwd=clone, capture_output=True, text=True, timeout=30, check=True
+    )
     monkeypatch.setenv("TTYLAB_CORPUS", named.stdout)
     assert Path(named.stdout).resolve() == clone.parent / "shared" / "corpus"
     collect(pytester).stdout.fnmatch_lines("*::test_corpus_is_there")

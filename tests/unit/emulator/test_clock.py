@@ -49,6 +49,17 @@ def test_host_that_gives_nothing_ends_a_wait_all_the_same_and_that_is_known(host
     assert fair.unmet > 0
 
 
+def test_wait_that_the_kernel_tells_of_only_at_its_end_counts_all_the_same(host, fair):
+    for _ in range(10):
+        for _ in range(9):
+            host.sleep(0.02)
+            fair.monotonic()
+        host.withheld += 0.1  # a thread runs again that had waited for half of the time
+    host.sleep(0.2)
+    assert fair.monotonic() == pytest.approx(100 + 1.0, abs=0.05)
+    assert fair.unmet == 0
+
+
 def test_slow_host_is_slow_all_the_time(host):
     fair, began = FairClock(host, slow=3.0), host.monotonic()
     fair.sleep(2)

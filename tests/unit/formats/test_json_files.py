@@ -21,7 +21,7 @@ CELL = "bookworm.q35.ovmf.2.boot-login"
 CELL_DEFAULTS = {
     "step": None, "evidence": [], "injections": [], "findings": [], "stages": [], "steps": [], "argv": [],
     "image": {}, "accelerator": "", "qemu": "", "seed": None, "target": "machine", "start": "booted",
-    "shares": [], "time_scale": 1.0, "time_limit_s": 180.0,
+    "shares": [], "time_scale": 1.0, "time_limit_s": 180.0, "slowdown": 1.0,
 }  # fmt: skip
 NO_ENTRY = [
     ("version", 2),

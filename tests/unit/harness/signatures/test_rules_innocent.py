@@ -120,6 +120,11 @@ OUTPUTS = {
         "Oops: 404\r\nOops! Something went wrong.\r\n"
         "Kernel panic! at the disco - now playing\r\n"
     ),
+    "changelog": (
+        "  * HID: hid-ntrig: fix unable to handle page fault in ntrig_report_version()\r\n"
+        "  * mm: fix general protection fault: 0000 in foo\r\n  * fs: fix kernel BUG at inode.c\r\n"
+        "  * net: fix WARNING: at net/core/dev.c:12 in dev_close\r\n"
+    ),
     "python": (
         "RuntimeWarning: divide by zero\r\nWARNING: The script is installed in '/x' which is not on PATH.\r\n"
         "ipykernel: Kernel died, restarting. [#3]\r\nINFO: task runner: 3 tasks blocked\r\n"
