@@ -74,11 +74,7 @@ def make_private_directory(path: Path) -> Path:
 
 
 def make_missing(path: Path) -> None:
-    """Make the directory `path` and its missing parents, for their owner only; what exists stays as it is.
-
-    Raises:
-        OSError: one can't be made.
-    """
+    """Make the directory `path` and its missing parents, 0700; what exists stays as it is. Raises OSError."""
     for each in reversed((path, *path.parents)):
         if each == path or not each.exists():
             each.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)

@@ -109,11 +109,7 @@ def put_account(body: Mapping[str, Any], *, name: str, old: Mapping[str, Any] | 
 
 
 def patch_account(body: Mapping[str, Any], *, old: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document that a PATCH makes of `old`.
-
-    Raises:
-        CloudError: 400, as `put_account`.
-    """
+    """Return the document that a PATCH makes of `old`; raises CloudError as `put_account` does."""
     require_storable(body)
     document = own_part(merge(old, body), computed=_COMPUTED)
     document["location"] = require_location(document)
@@ -127,11 +123,7 @@ def is_account_name(name: str) -> bool:
 
 
 def require_account_name(name: str) -> None:
-    """Check a name.
-
-    Raises:
-        CloudError: 400 AccountNameInvalid.
-    """
+    """Check a name; raises CloudError 400 AccountNameInvalid."""
     if not is_account_name(name):
         raise CloudError(
             400,

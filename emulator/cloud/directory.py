@@ -263,11 +263,7 @@ def resource_of_user_scope(scope: str) -> str:
 
 
 def require_resource(resource: str) -> str:
-    """Return `resource` if a token can be issued for it.
-
-    Raises:
-        CloudError: AADSTS500011.
-    """
+    """Return `resource` if a token can be issued for it; else raises CloudError AADSTS500011."""
     if not (_URI.fullmatch(resource) or GUID.fullmatch(resource)):
         raise CloudError(
             400,

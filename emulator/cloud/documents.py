@@ -116,11 +116,7 @@ def require_types(
 
 
 def require_location(document: Mapping[str, Any]) -> str:
-    """Return the location of `document` as Azure writes it ("East US" is "eastus").
-
-    Raises:
-        CloudError: 400; there is none.
-    """
+    """Return the location of `document` as Azure writes it ("eastus"); raises CloudError 400 for none."""
     location = document.get("location")
     if not isinstance(location, str) or not location.strip():
         raise CloudError(400, "LocationRequired", "The location property is required for this definition.")
@@ -192,11 +188,7 @@ def find_value(conditions: tuple[Condition, ...], name: str, operator: str = "eq
 
 
 def parse_instant(text: str) -> datetime:
-    """Return an ISO 8601 time of a filter; without a zone it is UTC.
-
-    Raises:
-        CloudError: 400; it is not a time.
-    """
+    """Return an ISO 8601 time of a filter, UTC without a zone; raises CloudError 400 if it is none."""
     try:
         found = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -296,11 +296,7 @@ def assignments_at(cloud: Cloud, conditions: tuple[Condition, ...], *, scope: st
 def read_assignment(
     cloud: Cloud, body: Mapping[str, Any], *, name: str, scope: str, tenant: str, now: datetime
 ) -> RoleAssignment:
-    """Return the assignment that a client's document asks for.
-
-    Raises:
-        CloudError: 400 or 404, as Azure says.
-    """
+    """Return the assignment that a client's document asks for; raises CloudError 400 or 404."""
     if not GUID.fullmatch(name):
         raise CloudError(
             400,
@@ -353,11 +349,7 @@ def read_definition(body: Mapping[str, Any], *, name: str) -> RoleDefinition:
 
 
 def properties_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the `properties` of a document.
-
-    Raises:
-        CloudError: 400; they are missing or not an object.
-    """
+    """Return the `properties` of a document; raises CloudError 400 if they are no object or missing."""
     found = body.get("properties")
     if not isinstance(found, Mapping):
         raise invalid_content("'properties' must be an object.")

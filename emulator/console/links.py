@@ -33,11 +33,7 @@ CLIENTS_MAX = 64
 
 
 def read_greeting(line: bytes, length: int) -> tuple[bool, int]:
-    """Return whether the client may type, and at which of `length` bytes it starts.
-
-    Raises:
-        SpecError: the line is no greeting.
-    """
+    """Return whether the client may type, and where in `length` bytes it starts; raises SpecError."""
     try:
         greeting: Any = json.loads(line)
     except ValueError:

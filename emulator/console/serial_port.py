@@ -67,11 +67,7 @@ class DescriptorWire:
         return data if data or not self._tty or self._hung_up() else None
 
     def write(self, data: bytes) -> int:
-        """Hand over what fits.
-
-        Raises:
-            OSError: the device or the peer is gone.
-        """
+        """Hand over what fits; raises OSError once the device or the peer is gone."""
         try:
             return os.write(self._descriptor, data)
         except BlockingIOError:
@@ -145,11 +141,7 @@ class ThreadWire:
         return len(self._sending or b"")
 
     def close(self) -> None:
-        """Join the threads, whose port was closed.
-
-        Raises:
-            LabError: one of them does not end.
-        """
+        """Join the threads, whose port was closed; raises LabError if one does not end."""
         self._end()
         for thread in self._threads:
             thread.join(_JOIN_S)

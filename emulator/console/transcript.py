@@ -134,11 +134,7 @@ class Transcript:
     # -- writing -------------------------------------------------------------------------------
 
     def append(self, data: bytes) -> None:
-        """Add what the guest wrote; empty `data` adds nothing.
-
-        Raises:
-            LabError: the transcript is closed.
-        """
+        """Add what the guest wrote; empty `data` adds nothing. A closed transcript raises LabError."""
         if not data:
             return
         with self._changed:
@@ -152,11 +148,7 @@ class Transcript:
             self._notify()
 
     def append_typed(self, data: bytes) -> None:
-        """Add what was sent to the guest.
-
-        Raises:
-            LabError: the transcript is closed.
-        """
+        """Add what was sent to the guest; a closed transcript raises LabError."""
         with self._changed:
             self._require_open()
             typed = Typed(at=self._now(), offset=len(self), data=bytes(data), secret=self._secret_typists > 0)

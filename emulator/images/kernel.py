@@ -139,11 +139,7 @@ class _Section:
 
 
 def make_spin_module(donor: bytes) -> bytes:
-    """Return a module named "spin" that hangs the processor in its init function.
-
-    Raises:
-        ImageError: `donor` does not have the expected layout.
-    """
+    """Return a module "spin" that hangs the CPU in its init; raises ImageError for a strange `donor`."""
     module = bytearray(strip_signature(donor))
     try:
         sections = list(_sections(module))

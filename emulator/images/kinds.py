@@ -69,11 +69,7 @@ class GuestImage(Protocol):
         ...
 
     def sac_console(self, knobs: SacKnobs) -> SacConsole:
-        """Return what the driver of a SAC has to know.
-
-        Raises:
-            SpecError: it has no SAC.
-        """
+        """What the driver of a SAC has to know; raises SpecError where there is no SAC."""
         ...
 
 

@@ -139,11 +139,7 @@ class Tools:
             _run(("dpkg-deb", "-x", str(found[name]), str(self._root)), environment=None)
 
     def make_core(self, path: Path, *, platform: str) -> bytes:
-        """Write GRUB's core for `platform` to `path`, and return it.
-
-        Raises:
-            ImageError: grub-mkimage failed.
-        """
+        """Write GRUB's core for `platform` to `path`, and return it; raises ImageError if that fails."""
         modules = (*_MODULES, *_PLATFORM_MODULES[platform])
         source = ("-d", str(self.grub / platform), "-O", platform)
         self._start("grub-mkimage", *source, "-p", _PREFIX, "-o", str(path), *modules)

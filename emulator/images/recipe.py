@@ -94,11 +94,7 @@ class Recipe:
 
 
 def load_recipe(directory: Path | None = None) -> Recipe:
-    """Return the recipe in `directory`, or the shipped one.
-
-    Raises:
-        SpecError: there is no recipe.
-    """
+    """Return the recipe in `directory`, or the shipped one; raises SpecError if there is none."""
     base = directory or data_directory()
     directory = base / "linux"
     try:

@@ -176,11 +176,7 @@ class ImageStore:
         return doomed
 
     def directory(self, name: str) -> Path:
-        """Return where the image is, or will be once it is built.
-
-        Raises:
-            SpecError: no such image in the catalog.
-        """
+        """Return where the image is, or will be once built; raises SpecError if the catalog has none."""
         entry = self.catalog.entry(name)
         return self.root / name / self._recipe.digest(entry)[:_KEY_LENGTH]
 

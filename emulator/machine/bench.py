@@ -116,11 +116,7 @@ class Bench:
         return Path(self.entry.temp_dir)
 
     def open_sink(self, directory: Path, *, console: str) -> DirectorySink:
-        """Open the files for a console's transcript.
-
-        Raises:
-            LabError: the directory can't be written.
-        """
+        """Open the files for a console's transcript; raises LabError if the directory can't be written."""
         try:
             return DirectorySink(directory, console=console)
         except OSError as error:

@@ -94,11 +94,7 @@ class Ledger:
         self.directory = places.machines() if state is None else state / "machines"
 
     def write(self, entry: Entry) -> None:
-        """Write or replace an entry.
-
-        Raises:
-            FileError: it can't be written; an old entry is unchanged.
-        """
+        """Write or replace an entry; after a FileError an old one is unchanged."""
         make_private_directory(self.directory)
         write_json(self.path(entry.id), {"version": VERSION, **json_ready(entry)})
 
@@ -128,11 +124,7 @@ def list_machines(ledger: Ledger | None = None) -> tuple[Entry, ...]:
 
 
 def read_entry(text: bytes) -> Entry:
-    """Return the entry that `Ledger.write` wrote.
-
-    Raises:
-        SpecError: the text is not an entry of this version.
-    """
+    """Return the entry that `Ledger.write` wrote; raises SpecError for any other text or version."""
     table = load_json(text, dict[str, object], origin="entry")
     if table.pop("version", None) != VERSION:
         raise SpecError(f"not an entry of version {VERSION}")

@@ -390,11 +390,7 @@ class Machine:
 
 
 def _open_state(origin: Origin, stack: ExitStack) -> int:
-    """Open the state for QEMU to inherit; `stack` closes our descriptor.
-
-    Raises:
-        SnapshotError: it is no longer there.
-    """
+    """Open the state for QEMU to inherit; `stack` closes our descriptor."""
     try:
         fd = os.open(origin.vm_state, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:

@@ -46,11 +46,7 @@ class LoopThread:
         self.close()
 
     def close(self) -> None:
-        """Cancel what still runs on the loop and join the thread.
-
-        Raises:
-            LabError: the thread did not end within 15 s.
-        """
+        """Cancel what still runs on the loop and join the thread; raises LabError after 15 s."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(JOIN_S)

@@ -42,11 +42,7 @@ def temp_dir_path(machine_id: str) -> Path:
 
 
 def make_temp_dir(path: Path) -> None:
-    """Make the temp directory, mode 0700.
-
-    Raises:
-        LabError: it can't be made, or something has that name already.
-    """
+    """Make the temp directory, mode 0700; raises LabError if it can't be made or is there already."""
     try:
         path.mkdir(mode=0o700)
     except OSError as error:

@@ -69,11 +69,7 @@ class CrashDump:
 
 
 def flatten(elf: bytes) -> bytes:
-    """Return what an ELF file loads into memory.
-
-    Raises:
-        ImageError: it is not a 32-bit ELF with one part to load.
-    """
+    """Return what an ELF file loads; raises ImageError if it is no 32-bit ELF with one part to load."""
     if elf[:5] != b"\x7fELF\x01":
         raise ImageError("the SAC guest's image is not a 32-bit ELF")
     table, _, _, _, size, count = struct.unpack_from("<IIIHHH", elf, 28)

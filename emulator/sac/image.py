@@ -128,11 +128,7 @@ class SacImage:
 
 
 def sac_image(name: str) -> SacImage:
-    """Return the SAC guest called `name`.
-
-    Raises:
-        SpecError: there is none.
-    """
+    """Return the SAC guest called `name`; raises SpecError if there is none."""
     if name not in SAC_IMAGES:
         raise SpecError(f"unknown image {name!r}; SAC guests are: {', '.join(SAC_IMAGES)}")
     return SacImage(name=name, profile=load_profile(SAC_IMAGES[name]))

@@ -69,11 +69,7 @@ class SnapshotManifest:
 
     @classmethod
     def from_json(cls, text: bytes, *, origin: str) -> SnapshotManifest:
-        """Return the manifest that `to_json` wrote.
-
-        Raises:
-            SnapshotError: it is not a manifest, or has another format.
-        """
+        """Return the manifest that `to_json` wrote; raises SnapshotError for anything else."""
         try:
             manifest = load_json(text, cls, origin=f"{origin}: not a manifest of a snapshot")
         except SpecError as error:

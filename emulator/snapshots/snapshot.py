@@ -150,11 +150,7 @@ def snapshot_files(request: SnapshotRequest, *, shares_ram: bool) -> tuple[str, 
 
 
 def read_manifest(directory: Path) -> SnapshotManifest:
-    """Return a snapshot's manifest; its other files are not looked at.
-
-    Raises:
-        SnapshotError: the manifest is missing or invalid.
-    """
+    """Return a snapshot's manifest, without a look at its files; raises SnapshotError if it is invalid."""
     path = directory / MANIFEST
     try:
         return SnapshotManifest.from_json(read_whole(path, most=MANIFEST_MOST), origin=str(path))

@@ -65,11 +65,7 @@ class Call:
     api_version: str
 
     def authorize(self, action: str, scope: ResourceId | str) -> None:
-        """Check that the caller may do `action` at `scope`.
-
-        Raises:
-            CloudError: 404, 401 or 403.
-        """
+        """Check that the caller may do `action` at `scope`; raises CloudError 404, 401 or 403."""
         authorize(self.service, self.caller, action, scope=str(scope))
 
     def may(self, action: str, scope: ResourceId | str) -> bool:
@@ -181,11 +177,7 @@ CallOf = Annotated[Call, Depends(call_of)]
 
 
 def read_expand(expand: str | None) -> bool:
-    """Tell whether `$expand` asks for the instance view.
-
-    Raises:
-        CloudError: 400; it asks for something unknown.
-    """
+    """Tell whether `$expand` asks for the instance view; raises CloudError 400 for anything else."""
     wanted = {word.strip().lower() for word in (expand or "").split(",") if word.strip()}
     if not wanted <= {"instanceview", "userdata"}:
         raise CloudError(400, "InvalidParameter", f"The value {expand!a} of parameter '$expand' is invalid.")

@@ -113,11 +113,7 @@ class _Plan:
 
 
 def require_free(service: Service, vm: VirtualMachine, action: str) -> None:
-    """Check that no operation is in progress on `vm`.
-
-    Raises:
-        CloudError: 409 OperationNotAllowed.
-    """
+    """Check that no operation is in progress on `vm`; raises CloudError 409 OperationNotAllowed."""
     running = service.operations.running_on(vm.key)
     if running is not None:
         raise CloudError(
@@ -279,11 +275,7 @@ def _plan_of(vm: VirtualMachine, action: Action, *, skip_shutdown: bool) -> _Pla
 
 
 async def _follow_all(service: Service, plans: Sequence[_Plan]) -> None:
-    """Act on all of them at once; a failure of one does not stop the others.
-
-    Raises:
-        EmulatorError: the first failure.
-    """
+    """Act on all of them at once and raise the first failure; the others go on."""
     ends = await asyncio.gather(*(_follow(service, plan) for plan in plans), return_exceptions=True)
     for end in ends:
         if isinstance(end, BaseException):

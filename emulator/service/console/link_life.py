@@ -145,11 +145,7 @@ INPUT_WAIT_S = 30.0
 
 
 async def receive_data(socket: WebSocket) -> bytes:
-    """Return the bytes of the next message that is not empty, TEXT or BINARY.
-
-    Raises:
-        WebSocketDisconnect: the client has left.
-    """
+    """Return the bytes of the next message that is not empty; raises WebSocketDisconnect at the end."""
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":

@@ -194,11 +194,7 @@ class Throttle:
         self._failures.pop(name.lower(), None)
 
     async def fail(self, name: str) -> None:
-        """Count a wrong secret for `name` and delay its answer.
-
-        Raises:
-            CloudError: 429; too many are waiting already.
-        """
+        """Count a wrong secret for `name` and delay its answer; raises CloudError 429 if too many wait."""
         count = self._failures.pop(name.lower(), 0) + 1
         self._failures[name.lower()] = count
         while len(self._failures) > NAMES_MAX:

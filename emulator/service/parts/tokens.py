@@ -74,11 +74,7 @@ class TokenKey:
 
     @classmethod
     def from_pem(cls, pem: bytes) -> TokenKey:
-        """Return the key that `to_pem` wrote.
-
-        Raises:
-            ValueError: it is not an RSA key.
-        """
+        """Return the key that `to_pem` wrote; raises ValueError if it is not an RSA key."""
         key = serialization.load_pem_private_key(pem, password=None)
         if not isinstance(key, rsa.RSAPrivateKey):
             raise ValueError("the token key is not an RSA key")  # noqa: TRY004  # a file's content, not a type

@@ -196,11 +196,7 @@ async def _act(
 
 
 def _read_request_id(body: Mapping[str, Any]) -> str:
-    """Return the id that a repeated request has again; "" if there is none.
-
-    Raises:
-        CloudError: 400; it is no text, or longer than any id.
-    """
+    """Return the id that a repeated request has again; "" if there is none, 400 for what can't be one."""
     found = body.get("requestId") or ""
     if not isinstance(found, str) or len(found) > REQUEST_ID_MAX:
         raise CloudError(

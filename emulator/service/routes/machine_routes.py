@@ -85,11 +85,7 @@ def _add_power_off(router: APIRouter, base: str, locate: Locate) -> None:
 
 
 def act_on(call: Call, target: ResourceId, action: Action, *, skip_shutdown: bool = False) -> Response:
-    """Begin `action` on one machine and return the 202.
-
-    Raises:
-        CloudError: 401, 403, 404 or 409.
-    """
+    """Begin `action` on one machine and return the 202; raises CloudError 401, 403, 404 or 409."""
     vm = find_machine(call, target, action=f"{action.value}/action")
     operation = begin_action(call.service, [vm], action, by=call.caller.name, skip_shutdown=skip_shutdown)
     call.note(f"{target.type}/{action.value}/action", target)
