@@ -145,11 +145,7 @@ def open_whole(
 
 @contextmanager
 def staged_tree(target: Path, *, private: bool = False) -> Iterator[Path]:
-    """Give an empty directory that replaces `target` if the body succeeds.
-
-    Args:
-        target: the directory.
-        private: whether it and all in it are only for their owner.
+    """Give an empty directory that replaces `target` if the body succeeds; `private` is for its owner only.
 
     Raises:
         FileError: as for `scratch_beside`; `target` is unchanged.

@@ -151,16 +151,10 @@ def _check(document: Mapping[str, Any]) -> None:
 
 
 def render_boot_log(data: bytes, *, first: int, marks: Sequence[Mark], epoch: datetime) -> bytes:
-    r"""Return `data` with a line inserted at the place of each LINK mark.
+    """Return `data`, the guest's output from offset `first` on, with a line at the place of each LINK mark.
 
-    None of the guest's bytes is changed, moved or left out. Each mark has its own line: "\r\n" comes before
-    it if the guest has not ended its line.
-
-    Args:
-        data: the part of the guest's output that is still kept.
-        first: offset of its first byte.
-        marks: all marks, in order; those before `first` are left out.
-        epoch: when the transcript's clock was 0, UTC.
+    None of the guest's bytes is changed, moved or left out. Each mark has its own line: CR LF come before it
+    if the guest has not ended its line. `epoch` is when the transcript's clock was 0, UTC.
     """
     parts: list[bytes] = []
     done = 0

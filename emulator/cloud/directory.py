@@ -56,13 +56,9 @@ def metadata(endpoint: str, settings: Settings) -> dict[str, Any]:
 
 
 def openid_configuration(endpoint: str, *, authority: str, tenant: str, second: bool) -> dict[str, Any]:
-    """Return the OpenID configuration of an authority.
+    """Return the OpenID configuration of an authority, the tenant, "adfs" or "adfs/TENANT" in its path.
 
-    Args:
-        endpoint: the service's URL.
-        authority: path of the authority: a tenant, "adfs" or "adfs/TENANT".
-        tenant: the tenant as the issuer has it; Entra writes "{tenantid}" if it is not fixed.
-        second: whether the configuration is that of version 2.0.
+    `tenant` is the issuer's; Entra writes "{tenantid}" if it is not fixed. `second` asks for version 2.0.
     """
     base = f"{endpoint}/{authority}"
     version = "oauth2/v2.0" if second else "oauth2"

@@ -162,12 +162,9 @@ class Condition:
 def parse_filter(text: str | None, *, known: frozenset[str]) -> tuple[Condition, ...]:
     """Return the conditions of a `$filter`, all of which must hold; there are none without a filter.
 
-    Args:
-        text: the query parameter.
-        known: the names allowed here, in lower case; those of functions end in "()".
-
     Raises:
-        CloudError: 400; it can't be parsed, or has other names.
+        CloudError: 400; it can't be parsed, or has other names than `known`, which are in lower case, and
+            end in "()" if they are functions.
     """
     rest = (text or "").strip()
     if len(rest) > FILTER_MAX:

@@ -172,14 +172,10 @@ class Collected:
 
 
 def collect_garbage(ledger: Ledger | None = None, *, dry_run: bool = False) -> tuple[Collected, ...]:
-    """End and remove what belongs to machines whose owner is dead; return what was done.
+    """End and remove what belongs to machines whose owner is dead, or only say so; return what was done.
 
     Machines of living owners are never touched, and run directories stay, being evidence. It is safe at any
     time, even several times at once.
-
-    Args:
-        ledger: which machines to look at, by default this user's.
-        dry_run: whether only to say what would be done.
     """
     book = ledger or Ledger()
     garbage = [one for one in book.read() if isinstance(one, Corrupt) or not one.owner.alive()]

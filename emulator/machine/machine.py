@@ -123,14 +123,10 @@ class Machine:
     # -- power ---------------------------------------------------------------------------------
 
     def power_on(self, deadline: Deadline, *, runs: bool = True) -> None:
-        """Switch on: spawn QEMU paused, shake hands, let it run.
+        """Switch on: spawn QEMU paused, shake hands, and unless `runs` is false let it run.
 
         A machine that was opened on a snapshot starts from it the first time, and from its firmware every
         time after. After a failure the machine is off.
-
-        Args:
-            deadline: when to give up.
-            runs: whether the guest runs when this returns; otherwise it is paused, for `resume`.
 
         Raises:
             StateError: it is on, or closed.

@@ -174,19 +174,11 @@ def sac_spec(
 ) -> MachineSpec:
     """Return a machine that boots the SAC guest.
 
-    Without `disk` the guest has its own view of a shared disk: it survives resets, and is dropped with QEMU.
-    SMBIOS tells what it is: manufacturer "ttylab", product "ttylab SAC guest (not Windows)".
-
-    Args:
-        way: how it boots; PVH starts through qboot, which is fastest.
-        machine: pc or q35.
-        vcpus: 1 to 4; the guest uses one and parks the others.
-        memory_mib: MiB.
-        knobs: how the guest behaves.
-        name: the machine's name.
-        disk: absolute path of a disk that `write_sac_disk` made, to keep what the guest writes: a crash dump.
-        uuid: the machine's UUID, which the guest shows; None shows zeros.
-        root: where composed files are kept; default: `places.sac_guest()`.
+    Without `disk`, which `write_sac_disk` made to keep what the guest writes (a crash dump), the guest has
+    its own view of a shared disk: it survives resets, and is dropped with QEMU. SMBIOS tells what it is:
+    manufacturer "ttylab", product "ttylab SAC guest (not Windows)". The machine is a pc or q35 with 1 to 4
+    vCPUs, of which the guest parks all but one; it shows `uuid`, or zeros. PVH starts through qboot, which is
+    fastest. Composed files are kept in `root`, by default `places.sac_guest()`.
 
     Raises:
         SpecError: a value is wrong, or the machine is a microvm.

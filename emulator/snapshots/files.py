@@ -145,11 +145,7 @@ def prepare_disks(spec: MachineSpec, directory: Path, *, plain: bool) -> Machine
 def fork_disks(spec: MachineSpec, directory: Path, own: Path | None) -> MachineSpec:
     """Return `spec` with the disks of the snapshot in `directory`, which are not changed.
 
-    Args:
-        spec: the machine as it was asked for.
-        directory: the snapshot's directory.
-        own: where each disk is copied to, for the host to read; None gives the guest a view that is
-            dropped with its QEMU.
+    For the host to read, each is copied to `own`; otherwise the guest gets a view that its QEMU drops.
 
     Raises:
         SnapshotError: a copy can't be made.

@@ -135,10 +135,7 @@ class Maker:
 def fingerprint(request: SnapshotRequest, maker: Maker, hashes: Mapping[Path, str]) -> str:
     """Return the snapshot's name: 32 hex digits that differ whenever its guest might.
 
-    Args:
-        request: the snapshot.
-        maker: what makes it.
-        hashes: hash of every file of the request and of the firmware.
+    `hashes` has every file of the request and of the firmware.
     """
     spec = request.common_spec
     wiring = Wiring(

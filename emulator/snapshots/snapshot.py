@@ -115,10 +115,7 @@ class Snapshot:
     def fork(self, *, name: str, seed: int | None, own: Path | None = None) -> tuple[MachineSpec, Origin]:
         """Return what `open_machine` needs to continue from here.
 
-        Args:
-            name: name of the new machine.
-            seed: seed of its random numbers.
-            own: a directory for copies of its disks if the host is to read them.
+        Disks that the host is to read are copied to the directory `own`.
 
         Raises:
             SnapshotError: a disk can't be copied, or the snapshot is gone.

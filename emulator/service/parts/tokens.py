@@ -126,15 +126,7 @@ class TokenDesk:
     def issue(
         self, principal: Principal, *, audience: str, now: datetime, lifetime_s: float, client: str
     ) -> str:
-        """Return an access token of `principal` for `audience`.
-
-        Args:
-            principal: the token's owner.
-            audience: the resource it is for.
-            now: the time of issue, UTC.
-            lifetime_s: seconds until it expires.
-            client: client id of the program that asked.
-        """
+        """Return an access token of `principal` for `audience`, a resource; `client` is the program's id."""
         issued = int(now.timestamp())
         user = principal.type is PrincipalType.USER
         named = {"upn": principal.name, "scp": "user_impersonation"} if user else {"idtyp": "app"}
