@@ -60,11 +60,7 @@ def read_whole(path: Path, *, most: int) -> bytes:
 
 
 def make_private_directory(path: Path) -> Path:
-    """Make `path` with mode 0700, or give it that mode if it exists; return its absolute path.
-
-    Raises:
-        FileError: it can't be made, or is not ours to change.
-    """
+    """Make `path`, or change it, to mode 0700 and return its absolute path; raises FileError."""
     try:
         make_missing(path)
         path.chmod(PRIVATE_DIRECTORY)
@@ -166,11 +162,7 @@ def staged_tree(target: Path, *, private: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def scratch_beside(target: Path) -> Iterator[Path]:
-    """Give a private directory on the file system of `target`, and remove it at the end.
-
-    Raises:
-        FileError: it can't be written, or the body raised OSError.
-    """
+    """Give a directory on `target`'s file system until the end; FileError also for the body's OSError."""
     with _explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(

@@ -196,11 +196,7 @@ def render_principal(principal: Principal, *, typed: bool = False) -> dict[str, 
 
 
 def matching(principals: Iterable[Principal], filter_text: str | None) -> list[Principal]:
-    """Return the principals that match a `$filter`; only the filters that az sends are understood.
-
-    Raises:
-        CloudError: 400; it is another filter.
-    """
+    """Return the principals that match a `$filter` as az sends it; raises CloudError 400 for others."""
     chosen = list(principals)
     for condition in re.split(r"\s+and\s+", filter_text[:FILTER_MAX]) if filter_text else ():
         match = _CONDITION.fullmatch(condition.strip())

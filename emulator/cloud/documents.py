@@ -103,11 +103,7 @@ def without_secrets(value: Any) -> Any:
 def require_types(
     document: Mapping[str, Any], allowed: Mapping[tuple[str, ...], type | tuple[type, ...]]
 ) -> None:
-    """Check the types of the values that the platform reads, as far as they exist.
-
-    Raises:
-        CloudError: 400 InvalidParameter, which names the value.
-    """
+    """Check the types of what the platform reads, as far as it is there; raises CloudError 400."""
     for path, kinds in allowed.items():
         found = table(document, *path[:-1]).get(path[-1])
         right = isinstance(found, kinds) and not (isinstance(found, bool) and kinds is int)

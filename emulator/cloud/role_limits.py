@@ -56,11 +56,7 @@ def require_room_for_role(cloud: Cloud, wanted: RoleDefinition) -> None:
 
 
 def require_room_for_assignment(cloud: Cloud, scope: str) -> None:
-    """Check that the subscription that `scope` is in may have one more assignment.
-
-    Raises:
-        CloudError: 400; it has as many as Azure allows.
-    """
+    """Check that the subscription of `scope` may have one more assignment; raises CloudError 400 if not."""
     subscription = subscription_scope(scope.split("/")[2])
     present = sum(is_within(one.scope, subscription) for one in cloud.all(RoleAssignment))
     if present >= ASSIGNMENTS_MAX:

@@ -321,11 +321,7 @@ def read_assignment(
 
 
 def read_definition(body: Mapping[str, Any], *, name: str) -> RoleDefinition:
-    """Return the custom role that a client's document describes; its scopes are not checked.
-
-    Raises:
-        CloudError: 400; the document is wrong.
-    """
+    """Return the custom role of a client's document, its scopes not checked; raises CloudError 400."""
     if not GUID.fullmatch(name):
         raise invalid_content("The role definition ID must be a GUID.")
     properties = properties_of(body)

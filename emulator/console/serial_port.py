@@ -119,11 +119,7 @@ class ThreadWire:
         return data or (b"" if self._ended and not self._received else None)
 
     def write(self, data: bytes) -> int:
-        """Give the writer its next piece, if it has sent the last one.
-
-        Raises:
-            OSError: the port is gone, perhaps with the last piece.
-        """
+        """Give the writer its next piece, if it has sent the last one; raises OSError if the port is gone."""
         with self._changed:
             if self._ended:
                 raise ConnectionResetError(errno.ECONNRESET, f"{self._port.port} is gone")

@@ -421,11 +421,7 @@ class _Kept:
 
 
 def load_transcript(directory: Path) -> Transcript:
-    """Read a transcript back; it is closed, and `truncated` if its files disagree.
-
-    Raises:
-        SpecError: the directory holds no transcript of this version.
-    """
+    """Read a transcript back, `truncated` if its files disagree; raises SpecError if there is none."""
     try:
         data = (directory / CONSOLE_FILE).read_bytes()
         lines = (directory / TIMELINE_FILE).read_bytes().splitlines()

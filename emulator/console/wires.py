@@ -122,11 +122,7 @@ class RawPty:
 
 @contextmanager
 def open_raw_pty() -> Iterator[RawPty]:
-    """Make a pty pair for the time of the `with`; only this user may open its slave (0600).
-
-    Raises:
-        OSError: the system has no pty left.
-    """
+    """Make a pty pair for the time of the `with`; only this user may open its slave. Raises OSError."""
     master, slave = os.openpty()
     with ExitStack() as undo:
         undo.callback(os.close, slave)

@@ -156,11 +156,7 @@ class Tools:
         (self._root / "usr/share/grub/ascii.pf2").replace(directory / "fonts/ascii.pf2")
 
     def fill(self, disk: Path, tree: Path) -> None:
-        """Make a file system in the second partition of `disk`, and copy `tree` into it.
-
-        Raises:
-            ImageError: `tree` does not fit, or a program failed.
-        """
+        """Make a file system of `tree` in the second partition of `disk`; raises ImageError if that fails."""
         start = _FILES_PARTITION.first
         sectors = _FILES_PARTITION.last - start + 1
         image = ("-i", f"{disk}@@{start * SECTOR}")

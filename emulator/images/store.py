@@ -119,11 +119,7 @@ class ImageStore:
         return image_of(manifest, directory)
 
     def verify(self, name: str) -> list[str]:
-        """Read every byte of the image again, and return what is wrong; empty if nothing is.
-
-        Raises:
-            SpecError: no such image in the catalog.
-        """
+        """Read every byte again, and return what is wrong, if anything; raises SpecError for no such image."""
         directory = self.directory(name)
         if not directory.is_dir():
             return [f"{name}: not built"]
@@ -181,11 +177,7 @@ class ImageStore:
         return self.root / name / self._recipe.digest(entry)[:_KEY_LENGTH]
 
     def collect(self, *, dry_run: bool = False) -> tuple[Path, ...]:
-        """Remove what killed builds left unfinished, and return it; nothing while a build runs.
-
-        Raises:
-            ImageError: it can't be removed.
-        """
+        """Remove and return what killed builds left; nothing while a build runs. Raises ImageError."""
         if not self._leftovers():
             return ()
         try:

@@ -123,11 +123,7 @@ class Bench:
             raise LabError(f"transcript of {console} in {directory}: {error.strerror}") from error
 
     def write_launch(self, spec: MachineSpec, launch: Launch) -> None:
-        """Write what is about to be spawned to `argv.json`, which is the latest power cycle's.
-
-        Raises:
-            LabError: it can't be written.
-        """
+        """Write what is about to be spawned to `argv.json`, which is the latest cycle's; raises LabError."""
         facts = {
             "argv": list(launch.argv),
             "sha256": launch.sha256,

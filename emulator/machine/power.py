@@ -166,11 +166,7 @@ class PowerCycle:
         return self._loop.run(self._spawn(), what="QEMU was not spawned", deadline=deadline)
 
     def greet(self, deadline: Deadline) -> None:
-        """Shake hands on QMP and set the mark "started".
-
-        Raises:
-            LaunchError: QEMU ended or did not answer; it is dead in both cases.
-        """
+        """Shake hands on QMP and set the mark "started"; after a LaunchError QEMU is dead."""
         longer = Deadline(deadline.at + LOST_GRACE_S, deadline.clock)  # `_greet` itself ends at `deadline`
         try:
             self._loop.run(self._greet(deadline), what=_NO_ANSWER, deadline=longer)

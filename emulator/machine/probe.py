@@ -202,11 +202,7 @@ def choose_accelerator(
     cache_dir: Path | None = None,
     kvm_device: Path = Path("/dev/kvm"),
 ) -> Choice:
-    """Return the accelerator to use for what was requested.
-
-    Raises:
-        MissingPrerequisite: kvm was requested by name and runs no guest here.
-    """
+    """Return the accelerator to use; raises MissingPrerequisite if kvm, asked for by name, runs no guest."""
     if requested is Accelerator.TCG:
         return Choice(accelerator="tcg", reason="TCG was asked for")
     verdict = probe_accelerator(

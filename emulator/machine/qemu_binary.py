@@ -63,11 +63,7 @@ def find_qemu(path: str | None = None) -> QemuBinary:
 
 
 def query_version(program: Path, *, deadline: Deadline) -> QemuVersion:
-    """Ask a program for its version; it is killed at the deadline.
-
-    Raises:
-        MissingPrerequisite: it does not answer as QEMU does, or `setpriv` is missing.
-    """
+    """Ask a program for its version until the deadline; raises MissingPrerequisite if it is no QEMU."""
     try:
         answer = run_bounded([str(program), "--version"], deadline=deadline)
     except OSError as error:

@@ -130,11 +130,7 @@ class QmpLink:
             raise ControlError(f"QMP: {error}") from error
 
     async def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
-        """Execute a command and return its result.
-
-        Raises:
-            ControlError: QEMU refused, or the session ended before the answer.
-        """
+        """Execute a command and return its result; raises ControlError if QEMU refused or QMP ended."""
         try:
             return await self._client.execute(command, arguments)
         except ExecuteError as error:

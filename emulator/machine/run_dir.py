@@ -50,11 +50,7 @@ def make_temp_dir(path: Path) -> None:
 
 
 def remove_temp_dir(path: Path) -> None:
-    """Remove one of our temp directories and all in it, if it is there.
-
-    Raises:
-        LabError: the path is not one of ours, or can't be removed.
-    """
+    """Remove one of our temp directories with all in it; raises LabError if it is not ours or can't go."""
     try:
         owner = path.lstat().st_uid
     except OSError:

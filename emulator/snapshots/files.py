@@ -43,11 +43,7 @@ def read_facts(path: Path) -> FileFacts:
 
 
 def remembered_facts(path: Path) -> FileFacts:
-    """Return the facts of a file; it is read again only if its inode, size or time of change differ.
-
-    Raises:
-        OSError: the file can't be read.
-    """
+    """Return a file's facts, read again if inode, size or time of change differ; raises OSError."""
     return _facts_of(path, identity(path))
 
 

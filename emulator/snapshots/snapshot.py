@@ -44,11 +44,7 @@ SAVED = "saved"
 
 
 def load_past(directory: Path) -> Transcript:
-    """Return the transcript up to the moment of saving.
-
-    Raises:
-        SnapshotError: the transcript is missing, truncated, or has no such moment.
-    """
+    """Return the transcript up to the moment of saving; raises SnapshotError if it is cut or has none."""
     try:
         transcript = load_transcript(directory)
     except SpecError as error:

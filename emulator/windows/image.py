@@ -237,11 +237,7 @@ def windows_disk(path: Path, disk_format: DiskFormat, *, discard_writes: bool = 
 
 
 def ensure_spcr(directory: Path) -> Path:
-    """Return a file with the SPCR table, written on first use; its name contains its digest.
-
-    Raises:
-        FileError: it can't be written.
-    """
+    """Return a file with the SPCR table, named by its digest and written on first use; raises FileError."""
     table = spcr_table()
     path = directory.absolute() / f"spcr-{hashlib.sha256(table).hexdigest()[:16]}.bin"
     if not path.exists():

@@ -119,11 +119,7 @@ class Call:
         ]
 
     def find(self, kind: type[ResourceT], target: ResourceId, *, action: str) -> ResourceT:
-        """Return the resource that the caller may do `action` ("read", "listKeys/action") to.
-
-        Raises:
-            CloudError: 401, 403 or 404.
-        """
+        """Return the resource that the caller may do `action` ("read") to, or raise CloudError 401, 403, 404."""
         self.authorize(f"{target.type}/{action}", target)
         found = self.service.cloud.find(kind, target.key)
         if found is None:
@@ -185,11 +181,7 @@ def read_expand(expand: str | None) -> bool:
 
 
 def find_machine(call: Call, target: ResourceId, *, action: str) -> VirtualMachine:
-    """Return the VM or instance that the caller may do `action` ("read", "start/action") to.
-
-    Raises:
-        CloudError: 401, 403 or 404, in this order.
-    """
+    """Return the machine that the caller may do `action` ("read") to, or raise CloudError 401, 403, 404."""
     call.authorize(f"{target.type}/{action}", target)
     found = call.service.cloud.find(VirtualMachine, target.key)
     if found is not None:
@@ -207,11 +199,7 @@ def show_machine(call: Call, vm: VirtualMachine, *, with_view: bool = False) -> 
 
 
 def change_machine(call: Call, vm: VirtualMachine, document: Mapping[str, Any]) -> Response:
-    """Give `vm` another document; one that describes it as it is changes nothing.
-
-    Raises:
-        CloudError: 409; an operation is in progress on it.
-    """
+    """Give `vm` another document, if that changes it; raises CloudError 409 while an operation runs."""
     changed = replace(vm, document=document, guest=replan(vm, document))
     if render_vm(changed) == render_vm(vm):
         return JSONResponse(show_machine(call, vm))

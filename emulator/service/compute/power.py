@@ -158,11 +158,7 @@ def begin_action(
 
 
 def begin_change(service: Service, vm: VirtualMachine, *, created: bool) -> Operation:
-    """Store `vm`, new or changed, and return the operation that ends with its success.
-
-    Raises:
-        CloudError: 409; an operation is in progress on it.
-    """
+    """Store `vm`, new or changed, and return its operation; raises CloudError 409 while another runs."""
     require_free(service, vm, "createOrUpdate")
     state = ProvisioningState.CREATING if created else ProvisioningState.UPDATING
     final = PowerState.RUNNING if created else vm.power
@@ -199,11 +195,7 @@ def begin_delete(
 
 
 async def ready_guest(service: Service, vm: VirtualMachine) -> FleetGuest:
-    """Return the guest of `vm`, started if the VM is running and the guest is not.
-
-    Raises:
-        LabError: it can't be started.
-    """
+    """Return the guest of `vm`, started if the VM is running and it is not; raises LabError if it can't be."""
     guest = service.fleet.guest(vm)
     if vm.power is PowerState.RUNNING and not guest.is_on:
         await guest.power_on()

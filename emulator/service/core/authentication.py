@@ -57,11 +57,7 @@ Caller = Annotated[Claims, Depends(authenticate)]
 
 
 def require_subscription(service: Service, caller: Claims, subscription: str) -> Subscription:
-    """Return a subscription in the tenant of `caller`.
-
-    Raises:
-        CloudError: 404 for an unknown one, 401 for one in another tenant.
-    """
+    """Return a subscription in the tenant of `caller`; raises CloudError 404, or 401 for another tenant's."""
     found = service.cloud.find(Subscription, subscription)
     if found is None:
         raise subscription_not_found(subscription)

@@ -61,11 +61,7 @@ def entra_error(service: Service, error: CloudError) -> JSONResponse:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a form.
-
-    Raises:
-        CloudError: 400 or 413; it is not a form, is too long, or has a field twice.
-    """
+    """Return the fields of a form; raises CloudError 400 or 413 if it is none, too long, or has one twice."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/x-www-form-urlencoded":
         raise _invalid(

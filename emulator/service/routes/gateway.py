@@ -101,11 +101,7 @@ router = APIRouter()
 
 
 def require_own_origin(socket: WebSocket, service: Service) -> None:
-    """Refuse a WebSocket that another site's page opens; programs send no Origin, az sends ours.
-
-    Raises:
-        CloudError: 403.
-    """
+    """Refuse (403) a WebSocket that another site's page opens; programs send no Origin, az sends ours."""
     origin = socket.headers.get("origin")
     if origin is not None and origin.rstrip("/").lower() not in endpoints_of(service.endpoint):
         raise CloudError(403, "OriginNotAllowed", "WebSockets from pages of other sites are refused.")
