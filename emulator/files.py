@@ -162,7 +162,11 @@ def staged_tree(target: Path, *, private: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def scratch_beside(target: Path) -> Iterator[Path]:
-    """Give a directory on `target`'s file system until the end; FileError also for the body's OSError."""
+    """Give a private directory on the file system of `target`, and remove it at the end.
+
+    Raises:
+        FileError: it can't be written, or the body raised OSError.
+    """
     with _explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(

@@ -95,7 +95,7 @@ def render_keys(account: StorageAccount) -> Body:
 
 
 def put_account(body: Mapping[str, Any], *, name: str, old: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the document that a PUT makes; raises CloudError 400 if the name or `body` is not an account's."""
+    """Return the document that a PUT makes; raises CloudError 400 if it or the name is no account's."""
     require_storable(body)
     require_account_name(name)
     document = {**({} if old is None else old), **own_part(body, computed=_COMPUTED)}

@@ -119,7 +119,7 @@ class ImageStore:
         return image_of(manifest, directory)
 
     def verify(self, name: str) -> list[str]:
-        """Read every byte again, and return what is wrong, if anything; raises SpecError for no such image."""
+        """Read every byte again, and return what is wrong; raises SpecError for an unknown image."""
         directory = self.directory(name)
         if not directory.is_dir():
             return [f"{name}: not built"]

@@ -119,7 +119,7 @@ class Call:
         ]
 
     def find(self, kind: type[ResourceT], target: ResourceId, *, action: str) -> ResourceT:
-        """Return the resource that the caller may do `action` ("read") to, or raise CloudError 401, 403, 404."""
+        """Return the resource that the caller may do `action` ("read") to; raises CloudError 401 to 404."""
         self.authorize(f"{target.type}/{action}", target)
         found = self.service.cloud.find(kind, target.key)
         if found is None:
@@ -181,7 +181,7 @@ def read_expand(expand: str | None) -> bool:
 
 
 def find_machine(call: Call, target: ResourceId, *, action: str) -> VirtualMachine:
-    """Return the machine that the caller may do `action` ("read") to, or raise CloudError 401, 403, 404."""
+    """Return the machine that the caller may do `action` ("read") to; raises CloudError 401, 403 or 404."""
     call.authorize(f"{target.type}/{action}", target)
     found = call.service.cloud.find(VirtualMachine, target.key)
     if found is not None:

@@ -195,7 +195,7 @@ def begin_delete(
 
 
 async def ready_guest(service: Service, vm: VirtualMachine) -> FleetGuest:
-    """Return the guest of `vm`, started if the VM is running and it is not; raises LabError if it can't be."""
+    """Return the guest of `vm`, started if the VM is running and it is not; raises LabError."""
     guest = service.fleet.guest(vm)
     if vm.power is PowerState.RUNNING and not guest.is_on:
         await guest.power_on()
