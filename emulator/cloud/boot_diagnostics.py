@@ -139,11 +139,8 @@ def _check(document: Mapping[str, Any]) -> None:
         ("networkAcls.defaultAction", action, ("Allow", "Deny")),
     ):
         if value not in allowed:
-            raise CloudError(
-                400,
-                "InvalidRequestPropertyValue",
-                f"The value '{value}' is not allowed for property {name}; allowed: {', '.join(allowed)}.",
-            )
+            reason = f"The value '{value}' is not allowed for property {name}; allowed: {', '.join(allowed)}."
+            raise CloudError(400, "InvalidRequestPropertyValue", reason)
 
 
 def render_boot_log(data: bytes, *, first: int, marks: Sequence[Mark], epoch: datetime) -> bytes:

@@ -257,11 +257,8 @@ def resource_of_user_scope(scope: str) -> str:
 def require_resource(resource: str) -> str:
     """Return `resource` if a token can be issued for it; else raises CloudError AADSTS500011."""
     if not (_URI.fullmatch(resource) or GUID.fullmatch(resource)):
-        raise CloudError(
-            400,
-            "invalid_resource",
-            f"AADSTS500011: The resource principal named {resource[:80]} was not found in the tenant.",
-        )
+        reason = f"AADSTS500011: The resource principal named {resource[:80]} was not found in the tenant."
+        raise CloudError(400, "invalid_resource", reason)
     return resource
 
 

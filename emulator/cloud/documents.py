@@ -118,11 +118,8 @@ def require_location(document: Mapping[str, Any]) -> str:
         raise CloudError(400, "LocationRequired", "The location property is required for this definition.")
     short = location.replace(" ", "").lower()
     if not short.isalnum() or not short.isascii():
-        raise CloudError(
-            400,
-            "LocationNotAvailableForResourceType",
-            f"The provided location '{location[:40]}' is not available.",
-        )
+        reason = f"The provided location '{location[:40]}' is not available."
+        raise CloudError(400, "LocationNotAvailableForResourceType", reason)
     return short
 
 

@@ -48,11 +48,8 @@ def require_room_for_role(cloud: Cloud, wanted: RoleDefinition) -> None:
             f" {DEFINITIONS_SIZE_MAX} actions and assignable scopes together.",
         )
     if any(one.name.lower() == wanted.name.lower() for one in (*others, *built_in)):
-        raise CloudError(
-            409,
-            "RoleDefinitionWithSameNameExists",
-            f"A custom role with the same name already exists in this directory: '{wanted.name[:80]}'.",
-        )
+        reason = f"A custom role with the same name already exists in this directory: '{wanted.name[:80]}'."
+        raise CloudError(409, "RoleDefinitionWithSameNameExists", reason)
 
 
 def require_room_for_assignment(cloud: Cloud, scope: str) -> None:

@@ -24,11 +24,8 @@ def bearer_of(request: Request) -> str:
             401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
         )
     if scheme.lower() != "bearer" or not token.strip():
-        raise CloudError(
-            401,
-            "AuthenticationFailedInvalidHeader",
-            "Authentication failed. The 'Authorization' header is provided in an invalid format.",
-        )
+        reason = "Authentication failed. The 'Authorization' header is provided in an invalid format."
+        raise CloudError(401, "AuthenticationFailedInvalidHeader", reason)
     return token.strip()
 
 

@@ -110,11 +110,8 @@ def require_api_version(
 ) -> str:
     """Return a request's api-version, any well-formed one; raises CloudError 400 without one."""
     if not api_version:
-        raise CloudError(
-            400,
-            "MissingApiVersionParameter",
-            "The api-version query parameter (?api-version=) is required for all requests.",
-        )
+        reason = "The api-version query parameter (?api-version=) is required for all requests."
+        raise CloudError(400, "MissingApiVersionParameter", reason)
     if not API_VERSION.fullmatch(api_version):
         raise CloudError(
             400,

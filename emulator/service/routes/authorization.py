@@ -146,11 +146,8 @@ def _existing(call: Call, wanted: RoleAssignment) -> RoleAssignment | None:
     same_name = _find(call, wanted.scope, wanted.id)
     if same_name is not None:
         if (same_name.role, same_name.principal) != (wanted.role, wanted.principal):
-            raise CloudError(
-                409,
-                "RoleAssignmentUpdateNotPermitted",
-                "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.",
-            )
+            reason = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."
+            raise CloudError(409, "RoleAssignmentUpdateNotPermitted", reason)
         return same_name
     meaning = (wanted.scope.lower(), wanted.role, wanted.principal)
     for one in call.service.cloud.all(RoleAssignment):

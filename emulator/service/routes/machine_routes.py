@@ -98,11 +98,8 @@ def _add_eviction(router: APIRouter, base: str, locate: Locate) -> None:
         """Evict a spot machine: it is deallocated."""
         vm = find_machine(call, target, action="simulateEviction/action")
         if str(vm.document.get("properties", {}).get("priority", "")).lower() != "spot":
-            raise CloudError(
-                409,
-                "OperationNotAllowed",
-                f"Simulate eviction is not allowed on VM '{vm.id.name}': it is not a spot VM.",
-            )
+            reason = f"Simulate eviction is not allowed on VM '{vm.id.name}': it is not a spot VM."
+            raise CloudError(409, "OperationNotAllowed", reason)
         begin_action(call.service, [vm], Action.DEALLOCATE, by=call.caller.name)
         call.note(f"{target.type}/simulateEviction/action", target)
         return Response(status_code=204)
