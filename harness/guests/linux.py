@@ -112,7 +112,7 @@ class LinuxGuest:
         self._typist.type_line(self.profile.user, deadline)
         answered = False
         for _ in range(_TURNS):
-            prompt = self._await_prompt(deadline, logging_in=True)
+            prompt = self._await_prompt(deadline, logging_in=True, answered=answered)
             if prompt is Prompt.SHELL:
                 break
             if prompt is Prompt.REFUSED or (answered and prompt in {Prompt.LOGIN, Prompt.PASSWORD}):
@@ -190,10 +190,12 @@ class LinuxGuest:
             self._typist.type_line(b"", deadline)
         raise self._wrong("the guest asks for Enter again and again")
 
-    def _await_prompt(self, deadline: Deadline, *, logging_in: bool) -> Prompt:
+    def _await_prompt(self, deadline: Deadline, *, logging_in: bool, answered: bool = False) -> Prompt:
         awaited = "a prompt of a shell or for a password" if logging_in else "a login prompt"
         return self._typist.await_sign(
-            lambda text: find_prompt(text, self.profile, logging_in=logging_in), deadline, awaited=awaited
+            lambda text: find_prompt(text, self.profile, logging_in=logging_in, answered=answered),
+            deadline,
+            awaited=awaited,
         )
 
     def _prove_shell(self, deadline: Deadline) -> None:

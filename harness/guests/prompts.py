@@ -25,8 +25,10 @@ class Prompt(Enum):
     RENEWAL = "a demand for another password"
 
 
-_SOON_S = 0.125
+_SOON_S = 0.0625
 """Rest behind what looks like a whole prompt: "login: " may go on with "root (automatic login)"."""
+_STAYS_S = 0.25
+"""Rest behind what is likely to be a prompt, and time after which it is one whatever comes behind it."""
 _LATER_S = 2.0
 """Rest behind what may be a prompt."""
 _SHELL = re.compile(rb"(?:[#$>]|(?<![0-9])%|\xe2\x9d\xaf|\xce\xbb) ?\Z")
@@ -39,7 +41,9 @@ _LOADERS = re.compile(rb"U-Boot|grub|BIOS|Marvell|Shell>")
 _AUTOMATIC = re.compile(rb"login: [^\r\n]{1,64}\(automatic login\)")
 
 
-def find_prompt(text: bytes, profile: LinuxProfile, *, logging_in: bool) -> Seen[Prompt] | None:
+def find_prompt(
+    text: bytes, profile: LinuxProfile, *, logging_in: bool, answered: bool = False
+) -> Seen[Prompt] | None:
     """Return what a guest waits for that has written `text`, its latest.
 
     Args:
@@ -47,9 +51,13 @@ def find_prompt(text: bytes, profile: LinuxProfile, *, logging_in: bool) -> Seen
         profile: what the prompts look like.
         logging_in: whether a user's name was typed. Before, nothing but a plain prompt is one, and a login
             prompt stays one whatever was written after it (late messages of a boot).
+        answered: whether a password was typed.
     """
-    signs = _signs_later(text, profile) if logging_in else _signs_first(text, profile)
-    return next((Seen(what=prompt, rest_s=rest_s) for found, prompt, rest_s in signs if found), None)
+    signs = _signs_later(text, profile, answered=answered) if logging_in else _signs_first(text, profile)
+    return next(
+        (Seen(what=what, rest_s=rest_s, stays=rest_s == _STAYS_S) for found, what, rest_s in signs if found),
+        None,
+    )
 
 
 def _signs_first(text: bytes, profile: LinuxProfile) -> tuple[_Sign, ...]:
@@ -59,11 +67,11 @@ def _signs_first(text: bytes, profile: LinuxProfile) -> tuple[_Sign, ...]:
         (_stands(profile.prompt, line), Prompt.SHELL, _SOON_S),
         (_FIRST.search(line) and not _LOADERS.search(line), Prompt.SHELL, _LATER_S),
         (re.search(profile.activation, shown), Prompt.ENTER, _LATER_S),
-        (re.search(profile.login, _AUTOMATIC.sub(b"", shown)), Prompt.LOGIN, _LATER_S),
+        (re.search(profile.login, _AUTOMATIC.sub(b"", shown)), Prompt.LOGIN, _STAYS_S),
     )
 
 
-def _signs_later(text: bytes, profile: LinuxProfile) -> tuple[_Sign, ...]:
+def _signs_later(text: bytes, profile: LinuxProfile, *, answered: bool) -> tuple[_Sign, ...]:
     shown, line = seen(text), last_line(text)
     return (
         (re.search(profile.refused, shown), Prompt.REFUSED, 0.0),
@@ -71,8 +79,10 @@ def _signs_later(text: bytes, profile: LinuxProfile) -> tuple[_Sign, ...]:
         (_stands(profile.login, line), Prompt.LOGIN, _SOON_S),
         (_stands(profile.password_prompt, line), Prompt.PASSWORD, _SOON_S),
         (_stands(profile.prompt, line), Prompt.SHELL, _SOON_S),
-        (_SHELL.search(line), Prompt.SHELL, _LATER_S / 4),
+        (_SHELL.search(line), Prompt.SHELL, _STAYS_S),
         (re.search(profile.activation, shown), Prompt.ENTER, _LATER_S),
+        (not answered and re.search(profile.password_prompt, shown), Prompt.PASSWORD, _STAYS_S),
+        (re.search(profile.prompt, shown), Prompt.SHELL, _STAYS_S),
         # of whoever has a prompt of an unknown kind, or none at all
         (line and not _QUESTION.search(line), Prompt.SHELL, 2 * _LATER_S),
         (not line and shown.count(b"\n") > 1, Prompt.SHELL, 5 * _LATER_S),
@@ -88,7 +98,7 @@ def is_prompt(text: bytes, profile: LinuxProfile) -> Seen[bytes]:
     if known is not None:
         return Seen(what=last_line(text[: known.end()]), rest_s=0.0, end=known.end())
     line = last_line(text)
-    return Seen(what=line, rest_s=_SOON_S / 2 if _SHELL.search(line) else _LATER_S / 4)
+    return Seen(what=line, rest_s=_SOON_S if _SHELL.search(line) else _STAYS_S)
 
 
 def _stands(pattern: bytes, line: bytes) -> bool:

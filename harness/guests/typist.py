@@ -29,11 +29,13 @@ class Seen(Generic[T]):
         what: is seen.
         rest_s: how long nothing may come; 0 does not wait.
         end: where it ends in the text that was read; None if it is the text's end.
+        stays: whether it is one after `rest_s` whatever comes meanwhile, from a guest that is never silent.
     """
 
     what: T
     rest_s: float
     end: int | None = None
+    stays: bool = False
 
 
 class Typist:
@@ -88,11 +90,14 @@ class Typist:
         """
         missed = self.session.missing(awaited, deadline.clock)
         self.session.check()
+        pause, waits_for = deadline, None
         while True:
             text, size = self._unread(), self._size()
             found = read(text)
             if found is None or found.rest_s:
-                pause = deadline if found is None else deadline.sooner(found.rest_s)
+                if found is None or not (found.stays and waits_for == found.what):
+                    pause = deadline if found is None else deadline.sooner(found.rest_s)
+                waits_for = found.what if found is not None and found.stays else None
                 if self._grows(size, pause, awaited):
                     continue
             if found is None:

@@ -38,7 +38,8 @@ def main(run_dir: Path, arguments: list[str]) -> int:
     scratch = run_dir / f"{SCRATCH}.{os.getpid()}"  # never that of another run in the same directory
     try:
         for ending in _ENDINGS - _INTERRUPT:
-            signal.signal(ending, signal.default_int_handler)
+            if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup wants it
+                signal.signal(ending, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
         code = pytest.main([f"--basetemp={scratch}", f"--run-dir={run_dir}", *arguments])
     except KeyboardInterrupt:  # while it starts, or a second one while it ends

@@ -80,3 +80,12 @@ def test_known_prompt_behind_a_command_ends_where_it_ends():
     text = b"\x1b[?2004hroot@vm:~# more"
     found = is_prompt(text, PROFILE)
     assert (found.what, found.rest_s, text[: found.end]) == (b"root@vm:~# ", 0.0, b"\x1b[?2004hroot@vm:~# ")
+
+
+@pytest.mark.parametrize("text", [b"vm login: still busy\r\n", b"\r\nPassword: still busy\r\n"])
+def test_prompt_of_a_guest_that_is_never_silent_stays_one(text):
+    found = find_prompt(text, PROFILE, logging_in=b"login" not in text)
+    assert found.what in {Prompt.LOGIN, Prompt.PASSWORD}
+    assert found.stays
+    later = find_prompt(text, PROFILE, logging_in=True, answered=True)
+    assert later is None or later.rest_s > 4
