@@ -57,7 +57,7 @@ STORAGE_FORBIDDEN = (
 def check_access(
     cloud: Cloud, settings: Settings, *, principal: str, vm: ResourceId, port_needed: bool = True
 ) -> VirtualMachine:
-    """Return the record of `vm` if `principal` may have its console now; else raises the CloudError."""
+    """Return the record of `vm` if `principal` may have its console now; else raises Azure's CloudError."""
     check_role(cloud, settings, principal=principal, vm=vm)
     machine = find_vm(cloud, vm)
     if machine.provisioning is not ProvisioningState.SUCCEEDED:

@@ -321,7 +321,7 @@ def open_link(
 
 
 def request_control(path: Path, request: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-    """Send the machine's owner a request and return the answer; raises ControlError if none comes."""
+    """Return the answer of the machine's owner; raises ControlError for a refusal or none in time."""
     with _connect(path, ControlError, deadline) as link:
         answer = _exchange(link, request, ControlError)
     if "error" in answer:

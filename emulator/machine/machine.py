@@ -386,7 +386,7 @@ class Machine:
 
 
 def _open_state(origin: Origin, stack: ExitStack) -> int:
-    """Open the state for QEMU to inherit; `stack` closes our descriptor."""
+    """Open the state for QEMU to inherit; `stack` closes it. Raises SnapshotError if it is gone."""
     try:
         fd = os.open(origin.vm_state, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:

@@ -63,7 +63,7 @@ def find_qemu(path: str | None = None) -> QemuBinary:
 
 
 def query_version(program: Path, *, deadline: Deadline) -> QemuVersion:
-    """Ask a program for its version until the deadline; raises MissingPrerequisite if it is no QEMU."""
+    """Ask a program for its version; raises MissingPrerequisite without `setpriv` or a QEMU's answer."""
     try:
         answer = run_bounded([str(program), "--version"], deadline=deadline)
     except OSError as error:

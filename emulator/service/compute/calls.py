@@ -119,7 +119,7 @@ class Call:
         ]
 
     def find(self, kind: type[ResourceT], target: ResourceId, *, action: str) -> ResourceT:
-        """Return the resource that the caller may do `action` ("read") to; raises CloudError 401 to 404."""
+        """Return the resource that the caller may do `action` to; raises CloudError 401, 403 or 404."""
         self.authorize(f"{target.type}/{action}", target)
         found = self.service.cloud.find(kind, target.key)
         if found is None:
