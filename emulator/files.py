@@ -59,11 +59,18 @@ def read_whole(path: Path, *, most: int) -> bytes:
     return data
 
 
-def make_private_directory(path: Path) -> Path:
-    """Make `path`, or change it, to mode 0700 and return its absolute path; raises FileError."""
+def make_private_directory(path: Path, *, users: bool = False) -> Path:
+    """Make `path` with mode 0700; return its absolute path.
+
+    One that exists gets that mode too, unless it may be a directory that `users` chose and have more in.
+
+    Raises:
+        FileError: it can't be made, or is not ours to change.
+    """
     try:
         make_missing(path)
-        path.chmod(PRIVATE_DIRECTORY)
+        if not users:
+            path.chmod(PRIVATE_DIRECTORY)
     except OSError as error:
         raise FileError(f"directory {path}: {error.strerror}") from error
     return path.absolute()
