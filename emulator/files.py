@@ -86,7 +86,8 @@ def make_missing(path: Path) -> None:
 def open_private(path: Path) -> FileIO:
     """Return a new or emptied file of mode 0600 for unbuffered writing; raises OSError."""
     file = FileIO(path, "wb", opener=lambda name, flags: os.open(name, flags, PRIVATE))
-    os.fchmod(file.fileno(), PRIVATE)  # it may have been there
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        os.fchmod(file.fileno(), PRIVATE)  # it may have been there
     return file
 
 
@@ -121,6 +122,8 @@ def open_whole(
 ) -> Iterator[BinaryIO]:
     """Give a new file that replaces `path` if the body succeeds; nobody ever sees half of it.
 
+    A symlink stays, and what it names is replaced. A device or a pipe is written to as it is.
+
     Args:
         path: the file.
         private: whether the file, and directories made for it, are only for their owner.
@@ -130,6 +133,11 @@ def open_whole(
     Raises:
         FileError: it can't be written, or the body raised OSError; `path` is unchanged.
     """
+    if _is_stream(path):
+        with _explained(path), _open_stream(path) as file:
+            yield file
+        return
+    path = path.resolve() if path.is_symlink() else path
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.{os.getpid()}{_PARTIAL}")
     with _explained(path), ExitStack() as cleanup:
         if parents and private:
@@ -144,6 +152,17 @@ def open_whole(
                 file.flush()
                 os.fsync(descriptor)
         partial.replace(path)
+
+
+def _is_stream(path: Path) -> bool:
+    """Tell whether something that is no file is there, to which one writes: a device, a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _open_stream(path: Path) -> BinaryIO:
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # a pipe without a reader is an error, no wait
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "wb")
 
 
 @contextmanager

@@ -116,7 +116,7 @@ def _start_record(config: pytest.Config) -> None:
 
     chosen = config.option.run_dir or config.invocation_params.dir / RESULTS / new_run_id()
     run_dir = Path(chosen).absolute()
-    # xdist hands every option on to its workers.
+    # the fixture `lab` finds it there, and in workers by `RecordHooks`
     config.option.run_dir = str(run_dir)
     try:
         if config.option.shard:

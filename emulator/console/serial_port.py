@@ -284,11 +284,25 @@ def _open_port(text: str, baudrate: int) -> serial.Serial:
         with warnings.catch_warnings():
             # For rfc2217 pyserial 3.5 calls Thread.setDaemon, which fails where warnings are errors.
             warnings.simplefilter("ignore", DeprecationWarning)
-            port.open()
+            with _keeping_input(port):
+                port.open()
     except (ValueError, OSError, NotImplementedError, termios.error) as error:
         port.close()
         raise SpecError(f"port {text!r} can't be opened: {error}") from error
     return port
+
+
+@contextmanager
+def _keeping_input(port: serial.Serial) -> Iterator[None]:
+    """Keep what comes while a port is opened: pyserial 3.5 throws a board's first words away."""
+    names = [name for name in ("reset_input_buffer", "_reset_input_buffer") if hasattr(port, name)]
+    for name in names:
+        setattr(port, name, lambda: None)
+    try:
+        yield
+    finally:
+        for name in names:
+            delattr(port, name)
 
 
 def _set_lines(port: serial.Serial, address: PortAddress) -> None:

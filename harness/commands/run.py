@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from emulator.errors import SpecError
+from emulator.files import write_whole
 from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
 from harness.cells.cell import Cell
@@ -93,9 +94,10 @@ def run(
     Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
     """
     _require_jobs(jobs)
+    _require_place(json)
     cells, excluded = choose_cells(matrix, expression=expression, shard=shard)
     if listing:
-        _show(cells, excluded, as_json=bool(json))
+        _show(cells, excluded, json=json)
         return
     _require_cells(cells, matrix, expression=expression, shard=shard)
     _require_run(compare)
@@ -129,6 +131,11 @@ def _require_run(compare: Path | None) -> None:
         from harness.report.model import load_run  # noqa: PLC0415
 
         load_run(compare)
+
+
+def _require_place(json: str) -> None:
+    if json not in {"", "-"} and not Path(json).absolute().parent.is_dir():
+        raise SpecError(f"--json {json}: there is no directory {Path(json).parent}")
 
 
 def _require_jobs(jobs: str) -> None:
@@ -172,9 +179,13 @@ def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
     return {name: common | {mark_name(tag) for tag in one.tags} for name, one in LIBRARY.items()}
 
 
-def _show(cells: Iterable[Cell], excluded: list[tuple[Cell, str]], *, as_json: bool) -> None:
-    if as_json:
-        say(json_format.dumps([cell.words() for cell in cells], indent=1))
+def _show(cells: Iterable[Cell], excluded: list[tuple[Cell, str]], *, json: str) -> None:
+    text = json_format.dumps([cell.words() for cell in cells], indent=1)
+    if json not in {"", "-"}:
+        write_whole(Path(json), f"{text}\n".encode())
+        return
+    if json:
+        say(text)
         return
     for cell in cells:
         say(cell.id)

@@ -20,6 +20,7 @@ from harness.guests.linux import LinuxGuest
 from harness.play.screen import Screen
 from harness.play.session import Session
 from harness.play.target import Target
+from harness.plugin.process import RUN_DIRECTORY
 from harness.run.lab import Lab
 from harness.run.wanted import named_snapshot
 from harness.scenario.kind import GuestKind
@@ -45,7 +46,7 @@ _PLAIN_BOARD = Board(machine=MachineType.PC, firmware=Firmware.SEABIOS)
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """The lab: guest images, QEMU, the choice of accelerator, the run's directory."""
     config = request.config
-    chosen = config.getoption("run_dir")
+    chosen = getattr(config, "workerinput", {}).get(RUN_DIRECTORY) or config.getoption("run_dir")
     run_dir = Path(chosen).absolute() if chosen else tmp_path_factory.mktemp("ttylab")
     return Lab(run_dir=run_dir, time_scale=config.getoption("time_scale"), cold=config.getoption("cold"))
 

@@ -29,7 +29,7 @@ from harness.run.lab import Lab
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import LIBRARY, find_scenario
 
-_TABLE = re.compile(r"^[ \t]*\[[ \t]*matrix[ \t]*\]", re.MULTILINE)
+_TABLE = re.compile(r"^[ \t]*\[[ \t]*matrix\b", re.MULTILINE)
 
 
 def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:

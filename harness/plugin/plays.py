@@ -88,7 +88,7 @@ class Play:
         """
         if not left:
             return self._without_result(stopped)
-        worst = min(left, key=lambda one: WORST_FIRST.index(one.status))
+        worst = worst_of(left)
         note = self._objection(worst, stopped)
         if not note:
             return worst
@@ -124,7 +124,7 @@ class Play:
             return broken(f"no result, although pytest reports it as {self.phases['call']}")
         if self.phases and not stopped:
             return not_run("pytest set it up and did not call it (--setup-only or --setup-plan)")
-        return not_run(stopped or "no worker took it")
+        return not_run(stopped or "pytest did not run it")
 
 
 def worst_of(results: Sequence[CellResult]) -> CellResult:

@@ -17,6 +17,8 @@ from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_USAG
 
 SCRATCH = "tmp"
 """Directory within the run's for pytest's temporary files, which would otherwise stay in the user's /tmp."""
+RUN_DIRECTORY = "ttylab-run-dir"
+"""Name under which workers find the run's directory in their `workerinput`."""
 _INTERRUPT = frozenset({signal.SIGINT})
 _ENDINGS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 """What asks a run to end: Ctrl-C, CI that cancels a job, a closed window."""

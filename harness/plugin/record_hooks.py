@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from emulator.errors import EmulatorError
 from emulator.guest_text.printable import visible
 from emulator.values import json_ready
-from harness.plugin.process import held_back, let_through
+from harness.plugin.process import RUN_DIRECTORY, held_back, let_through
 from harness.plugin.run_recorder import RunRecorder
 from harness.report.allure import write_crashed_cell
 from harness.report.model import RunResult, load_run, write_run
@@ -61,6 +62,11 @@ class RecordHooks:
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         """Note the cells that a worker has found; all find the same."""
         self.recorder.select(ids)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker the run's directory; xdist hands on only what the command line says (3.8)."""
+        node.workerinput[RUN_DIRECTORY] = str(self.recorder.run_dir)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note what pytest says of a cell, or that another test failed."""

@@ -86,6 +86,8 @@ def recall(
         raise SpecError(f"{cell.id} was played on a serial port; say on which: --port URL")
     if port:
         return Recalled(run=where, was=was)
+    if not (where / was.directory / ARGV_FILE).exists():
+        return Recalled(run=where, was=was, notes=("no machine was opened there",))
     found = differences(was, recorded_spec(where / was.directory), image=image, now=now)
     if found and not changed:
         raise SpecError(f"{where} ran another machine: {'; '.join(found)} (--changed goes on)")

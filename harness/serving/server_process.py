@@ -103,7 +103,8 @@ def _ready_file(path: Path | None, access: ServiceAccess) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        if path.is_file():  # never a device or a pipe
+            path.resolve().unlink(missing_ok=True)
 
 
 async def _log_health(running: RunningService) -> None:

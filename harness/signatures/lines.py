@@ -90,6 +90,19 @@ def parse_line(raw: bytes, *, offset: int, ahead: bytes = b"") -> Line:
     )
 
 
+# What programs put before a kernel's words that they only quote: an indent, a quotation mark, a file's name
+# and line (grep), a commit (git), a daemon's own tag.
+_QUOTING = re.compile(
+    rb"^(?:\s{2,}|\t)|[\"'`(]$|^[\w./+-]+\.[A-Za-z]\w*:(?:\d+:)*\s*$|^[0-9a-f]{7,40} |[\w./-]+\[\d+\]: $"
+)
+_FORMAT = re.compile(rb"%(?:l*[dux]|p\w{0,2}|s)(?![\w%])")
+
+
+def is_quoted(text: bytes, start: int) -> bool:
+    """Tell whether a program only quotes what stands at `start` of a line that no stamp calls the kernel's."""
+    return _QUOTING.search(text[:start]) is not None or _FORMAT.search(text, start) is not None
+
+
 def end_of_seen(raw: bytes, count: int) -> int:
     """Return how many bytes of `raw` show its first `count` seen bytes."""
     for token in TOKEN.finditer(raw):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from emulator.errors import StateError
 from emulator.guest_text.escapes import seen
 from harness.signatures.classify import Report, classify
-from harness.signatures.lines import LONGEST_LINE, Line, decided, end_of_seen, split_lines
+from harness.signatures.lines import LONGEST_LINE, Line, decided, end_of_seen, is_quoted, split_lines
 from harness.signatures.model import Finding
 from harness.signatures.rules import Pattern, Rule, RuleSet, shipped_rules
 
@@ -191,7 +191,12 @@ class Scanner:
     @staticmethod
     def _first_plain(line: Line, rules: list[Rule]) -> list[Rule]:
         for rule in rules:
-            if not rule.prompt and (line.is_kernel or not rule.kernel) and rule.trigger.search(line.text):
+            found = (
+                None
+                if rule.prompt or (rule.kernel and not line.is_kernel)
+                else rule.trigger.search(line.text)
+            )
+            if found is not None and (line.is_kernel or not is_quoted(line.text, found.start())):
                 return [] if rule.never.search(line.text) else [rule]
         return []
 
