@@ -43,8 +43,7 @@ _STATES: Mapping[str, _State] = {
     "prompt": _State(words="at the SAC prompt", steps=say.PROMPT),
     "cmd": _State(words="in a CMD channel", steps=(Reach(stage=Stage.SHELL),)),
     "typing": _State(
-        words="with a half-typed command",
-        steps=(*say.PROMPT, Keys(keys="crashdum", says="half a command")),
+        words="with a half-typed command", steps=(*say.PROMPT, Keys(keys="crashdum", says="half a command"))
     ),
     "redraw": _State(
         words="while a channel is drawn again",
