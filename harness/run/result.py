@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, cast
 
 from emulator.console.transcript import Transcript
 from emulator.values import read_value
@@ -23,7 +23,7 @@ from harness.signatures.scanner import scan_boots
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What is known about a cell's run besides its transcript.
+    """What is known about a cell's run besides its transcript, by the names of CellResult's fields.
 
     Attributes:
         started_utc: ISO 8601, when it began.
@@ -96,47 +96,25 @@ def cell_result(
     findings = _scan(transcript, given)
     judgement = judge(scenario, transcript, findings, given=given)
     verdict = judgement.verdict
-    return _with_circumstances(
-        CellResult(
-            cell=read_value(cell.words(), CellRecord, origin="cell"),
-            title=scenario.title,
-            description=scenario.description,
-            severity=scenario.severity.value,
-            tags=tuple(sorted(scenario.tags)),
-            status=verdict.status.value,
-            reason=verdict.reason.value,
-            message=verdict.message,
-            step=verdict.step,
-            evidence=verdict.evidence,
-            injections=verdict.injections,
-            findings=_findings(findings, judgement.alarms),
-            stages=_stages(transcript),
-            steps=tuple(_step(played) for played in judgement.steps),
-            started_utc=around.started_utc,
-            duration_s=around.duration_s,
-            console_bytes=len(transcript),
-            worker=around.worker,
-            directory=around.directory,
-            repro=around.repro or repro_of(cell),
-        ),
-        around,
-    )
-
-
-def _with_circumstances(result: CellResult, around: Circumstances) -> CellResult:
-    return replace(
-        result,
-        argv=tuple(around.argv),
-        image=around.image,
-        accelerator=around.accelerator,
-        qemu=around.qemu,
-        seed=around.seed,
-        target=around.target,
-        start=around.start,
-        shares=tuple(around.shares),
-        slowdown=around.slowdown,
-        time_scale=around.time_scale,
-        time_limit_s=around.time_limit_s,
+    facts: dict[str, Any] = {one.name: getattr(around, one.name) for one in fields(around)}
+    facts |= {"argv": tuple(around.argv), "shares": tuple(around.shares)}
+    return CellResult(
+        cell=read_value(cell.words(), CellRecord, origin="cell"),
+        title=scenario.title,
+        description=scenario.description,
+        severity=scenario.severity.value,
+        tags=tuple(sorted(scenario.tags)),
+        status=verdict.status.value,
+        reason=verdict.reason.value,
+        message=verdict.message,
+        step=verdict.step,
+        evidence=verdict.evidence,
+        injections=verdict.injections,
+        findings=_findings(findings, judgement.alarms),
+        stages=_stages(transcript),
+        steps=tuple(_step(played) for played in judgement.steps),
+        console_bytes=len(transcript),
+        **facts | {"repro": around.repro or repro_of(cell)},
     )
 
 
