@@ -67,10 +67,7 @@ class Cell:
 def parse_cell_id(text: str, *, images: Collection[str] = (), scenarios: Collection[str] = ()) -> Cell:
     """Return the cell whose id is `text`.
 
-    Args:
-        text: an id.
-        images: the images that exist; empty accepts any name.
-        scenarios: the scenarios that exist; empty accepts any name.
+    Where `images` or `scenarios` are given, only their names are accepted.
 
     Raises:
         SpecError: it is not an id, or a part of it does not exist; the text names similar ones.

@@ -231,9 +231,7 @@ _SAID_BY_RUNNING = frozenset({"started", "RESUME"})  # within milliseconds befor
 def render_timeline(result: CellResult, transcript: Transcript | None) -> str:
     """Return the timeline as one `<svg>` element, for HTML or a separate file.
 
-    Args:
-        result: the cell's record.
-        transcript: its console; None if it is lost, and the lanes made from it are left out.
+    Without a transcript, the lanes that are made from it are left out.
     """
     chunks = transcript.chunks if transcript is not None else ()
     marks = transcript.marks if transcript is not None else ()

@@ -86,12 +86,8 @@ def cell_result(
 ) -> CellResult:
     """Return the result of a cell.
 
-    Args:
-        cell: the cell.
-        scenario: the scenario that it names.
-        transcript: what came of it; it may be empty if the verdict is given.
-        around: what else is known about its run.
-        given: its verdict, if it was not played to its end; else it is judged.
+    The verdict is `given` if it was not played to its end, else it is judged; only then the transcript may be
+    empty.
     """
     findings = _scan(transcript, given)
     judgement = judge(scenario, transcript, findings, given=given)
@@ -160,11 +156,7 @@ def _step(played: PlayedStep) -> StepRecord:
 def repro_of(cell: Cell, *, run: str = "", port: str = "", time_scale: float = 1.0) -> str:
     """Return the command that plays a cell again as a run did: on the same port, with the same waits.
 
-    Args:
-        cell: the cell.
-        run: the run's directory; empty: the newest run's.
-        port: URL of the serial port that it was played on; empty: a machine here.
-        time_scale: the factor on every wait.
+    Without `run` that is the newest run, without `port` a machine here.
     """
     options = {"--run": run, "--port": port, "--time-scale": "" if time_scale == 1 else f"{time_scale:g}"}
     words = [word for option, value in options.items() if value for word in (option, value)]

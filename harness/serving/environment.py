@@ -35,11 +35,9 @@ def render_environment(
 ) -> str:
     """Return the output of `--print-env`.
 
-    Args:
-        access: how to use the service.
-        trust: the file with certificates for each variable that names one; default: the authority's own.
-        before: the environment of the shell that will evaluate it, whose values `eval "$TTYLAB_UNDO"` brings
-            back.
+    `trust` has the file with certificates for each variable that names one, by default the authority's own;
+    `before` is the environment of the shell that will evaluate it, whose values `eval "$TTYLAB_UNDO"` brings
+    back.
     """
     name, client = _first(access, "client_id")
     files = dict.fromkeys((*REPLACING, ADDING), str(access.ca)) | dict(trust or {})

@@ -264,16 +264,8 @@ def service_target(
     """Open a VM of ttylab's service as a target; that starts its machine.
 
     The VM must be running in Azure's terms, and its machine off, so that the links begin with the guest's
-    first byte.
-
-    Args:
-        arm: a client of the service; the target's control uses it.
-        vm: the VM.
-        able: what can be done to its machine (`service_capabilities`).
-        name: for messages.
-        wire: which link carries the bytes.
-        sink: where the transcript is kept.
-        clock: of stamps and deadlines.
+    first byte. `able` is what can be done to its machine (`service_capabilities`), and `wire` says which link
+    carries the bytes. The target's control uses `arm`.
 
     Raises:
         LabError: the service refused, or can't be reached.
