@@ -59,15 +59,18 @@ def read_whole(path: Path, *, most: int) -> bytes:
     return data
 
 
-def make_private_directory(path: Path) -> Path:
-    """Make `path` with mode 0700, or give it that mode if it exists; return its absolute path.
+def make_private_directory(path: Path, *, users: bool = False) -> Path:
+    """Make `path` with mode 0700; return its absolute path.
+
+    One that exists gets that mode too, unless it may be a directory that `users` chose and have more in.
 
     Raises:
         FileError: it can't be made, or is not ours to change.
     """
     try:
         make_missing(path)
-        path.chmod(PRIVATE_DIRECTORY)
+        if not users:
+            path.chmod(PRIVATE_DIRECTORY)
     except OSError as error:
         raise FileError(f"directory {path}: {error.strerror}") from error
     return path.absolute()

@@ -178,7 +178,7 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
     firmware = find_firmware(spec.firmware)
     if firmware is not None and opening.origin is not None and opening.origin.vars_file is not None:
         firmware = replace(firmware, vars_template=opening.origin.vars_file)
-    run_dir = make_private_directory(opening.run_dir).resolve()
+    run_dir = make_private_directory(opening.run_dir, users=True).resolve()
     ledger = Ledger()
     entry = _new_entry(spec, run_dir=run_dir, label=opening.label)
     teardown.push(lambda: _forget(ledger, entry))

@@ -146,7 +146,7 @@ def _unexpected_alarms(
     """
     bad: list[Alarm] = []
     for finding in findings:
-        if not finding.suppressed:
+        if finding.fatal or not finding.suppressed:  # as the listener: a panic ends what an oops may begin
             alarm = alarm_of_finding(finding, transcript)
             begun = [p.index for p in steps if p.begin is not None and p.begin.offset <= alarm.start]
             if alarm.name not in scenario.allowed(max(begun, default=0)):

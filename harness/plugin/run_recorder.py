@@ -75,7 +75,7 @@ class RunRecorder:
             SpecError: it holds a run already.
             FileError: it can't be made.
         """
-        make_private_directory(self.run_dir)
+        make_private_directory(self.run_dir, users=True)
         try:
             (self.run_dir / CELLS).mkdir(mode=PRIVATE_DIRECTORY)
         except FileExistsError:

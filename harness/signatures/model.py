@@ -99,5 +99,6 @@ ALWAYS_ARMED = frozenset({
     "loader-error", "machine-check", "maintenance-login", "no-boot-device", "null-deref", "oops",
     "paging-request", "panic", "rcu-stall", "sac-crash-prompt", "serror", "soft-lockup",
     "stack-guard", "stack-overflow", "syslinux-prompt", "system-halted", "trap", "uboot-abort",
-    "uboot-exception", "uboot-shell", "uefi-shell", "unhandled-fault", "usercopy", "windows-boot-error", "xen-panic",
+    "uboot-exception", "uboot-shell", "uefi-shell", "unhandled-fault", "usercopy", "windows-boot-error",
+    "xen-panic",
 })  # fmt: skip

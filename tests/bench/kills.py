@@ -78,8 +78,8 @@ class Campaign:
         before = self.killed.copy()
         whole = self.random.random() < 0.6  # else the run itself is killed at last
         with self._started(number) as run:
-            for _ in range(self.random.randint(1, 8)):
-                SYSTEM_CLOCK.sleep(self.random.uniform(0.05, 4.0))
+            for _ in range(self.random.randint(2, 16)):
+                SYSTEM_CLOCK.sleep(self.random.uniform(0.05, 2.5))
                 if run.poll() is not None:
                     break
                 self._kill_a_part(run.pid)

@@ -298,3 +298,10 @@ def test_wrong_matrix_is_told_without_a_traceback_however_it_is_found(project, t
     assert "Traceback" not in shown
     assert "matrix_items.py" not in shown
     assert any("small.toml" in line for line in shown.splitlines())
+
+
+def test_directory_of_ones_own_keeps_its_mode(project):
+    (project.path / "run").mkdir(mode=0o755)
+    run(project, "-k", "bookworm and boot")
+    assert (project.path / "run").stat().st_mode & 0o777 == 0o755
+    assert (project.path / "run" / "cells").stat().st_mode & 0o777 == 0o700
