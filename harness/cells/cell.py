@@ -126,11 +126,9 @@ def select(
 ) -> tuple[Cell, ...]:
     """Return the cells that `pytest -k expression` would run, in the given order.
 
-    Args:
-        cells: to choose from.
-        expression: words joined by `and`, `or`, `not` and parentheses; a word matches names that contain
-            it, in upper or lower case. Empty selects all.
-        tags: the tags of each scenario by its name; a cell matches by its tags as well as by its id.
+    The expression is words joined by `and`, `or`, `not` and parentheses; a word matches names that contain
+    it, in upper or lower case. Empty selects all. A cell matches by the `tags` of its scenario as well as by
+    its id.
 
     Raises:
         SpecError: the expression is not valid.

@@ -4,31 +4,12 @@ from __future__ import annotations
 
 from emulator.guest_text.sac import encode_powershell
 from emulator.sac.knobs import Hang, SacKnobs
-from harness.scenario.scenario import Scenario, Severity
+from harness.scenario.scenario import Severity
 from harness.scenario.stages import Stage
-from harness.scenario.steps import Alive, Ask, Expect, Reach, Rejoin, Run, Send, Shows, Step, View
+from harness.scenario.steps import Alive, Ask, Expect, Reach, Rejoin, Run, Send, Shows, View
 from harness.scenarios import sac_phrases as say
-from harness.scenarios.words import words_of
 
-_DEFAULT = SacKnobs()
 _SHELL = Reach(stage=Stage.SHELL)
-
-
-def _talk(
-    name: str,
-    *steps: Step,
-    knobs: SacKnobs = _DEFAULT,
-    modules: frozenset[str] = frozenset(),
-    severity: Severity = Severity.NORMAL,
-) -> Scenario:
-    return say.scenario(
-        name,
-        *words_of(f"sac-{name}"),
-        *steps,
-        severity=severity,
-        knobs=knobs,
-        modules=say.KNOBS if knobs != _DEFAULT else modules,
-    )
 
 
 def _ask(command: str, *shows: tuple[str, str]) -> Ask:
@@ -40,7 +21,7 @@ _PROCESS = (r"1592 notepad\.exe", "the process")
 _TIME = r"Date: 01/02/2030  Time \(GMT\): 03:0"
 
 SCENARIOS = (
-    _talk(
+    say.scenario(
         "boot",
         Reach(stage=Stage.KERNEL),
         Reach(stage=Stage.SAC),
@@ -49,7 +30,7 @@ SCENARIOS = (
         Alive(),
         severity=Severity.BLOCKER,
     ),
-    _talk(
+    say.scenario(
         "help",
         *say.PROMPT,
         _ask(
@@ -60,7 +41,7 @@ SCENARIOS = (
         _ask("ch -?", ("Status Legend", "the legend"), ("ch -sn <name>", "the way to a channel")),
         Alive(),
     ),
-    _talk(
+    say.scenario(
         "paging",
         *say.PROMPT,
         _ask("t", _PROCESS),
@@ -70,7 +51,7 @@ SCENARIOS = (
         Alive(),
         modules=say.KNOBS,  # the process is the SAC guest's
     ),
-    _talk(
+    say.scenario(
         "kill",
         *say.PROMPT,
         _ask("l 1592", ("successfully lowered the process priority", "the lowered priority")),
@@ -81,7 +62,7 @@ SCENARIOS = (
         Alive(),
         modules=say.KNOBS,
     ),
-    _talk(
+    say.scenario(
         "time",
         *say.PROMPT,
         _ask("s 01/02/2030 03:04", ("Date: 01/02/2030", "the new date")),
@@ -90,7 +71,7 @@ SCENARIOS = (
         _ask("s", (_TIME, "the date as it was")),
         Alive(),
     ),
-    _talk(
+    say.scenario(
         "ip",
         *say.PROMPT,
         _ask("i", (r"Net: 11, Ip=10\.0\.2\.15", "the address")),
@@ -100,7 +81,7 @@ SCENARIOS = (
         Alive(),
         modules=say.KNOBS,
     ),
-    _talk(
+    say.scenario(
         "channels",
         *say.PROMPT,
         *(_ask("cmd", _LAUNCHED) for _ in range(9)),
@@ -113,14 +94,14 @@ SCENARIOS = (
         _ask("ch -si 99", ("no channel present at the specified index", "that there is none")),
         Alive(),
     ),
-    _talk(
+    say.scenario(
         "lock",
         *say.PROMPT,
         _ask("lock", ("Locked access to all Command Prompt channels", "the lock")),
         _ask("cmd", ("Launching of Command Prompt channels is disabled", "the refusal")),
         Alive(),
     ),
-    _talk(
+    say.scenario(
         "cmd",
         _SHELL,
         Run(command="ver", shows=say.line("Microsoft Windows .Version", "its version")),
@@ -129,7 +110,7 @@ SCENARIOS = (
         Alive(),
         severity=Severity.CRITICAL,
     ),
-    _talk(
+    say.scenario(
         "powershell",
         _SHELL,
         Run(
@@ -139,7 +120,7 @@ SCENARIOS = (
         Alive(),
         modules=frozenset({"has_powershell"}),
     ),
-    _talk(
+    say.scenario(
         "login-refused",
         Reach(stage=Stage.LOGIN),
         Send(line="Administrator"),
@@ -154,50 +135,50 @@ SCENARIOS = (
         Alive(),
         severity=Severity.CRITICAL,
     ),
-    _talk("late", _SHELL, Rejoin(), Alive()),
-    _talk(
+    say.scenario("late", _SHELL, Rejoin(), Alive()),
+    say.scenario(
         "events",
         Reach(stage=Stage.SAC),
         _ask("id", ("Computer Name: +[A-Z]", "its name")),
         Alive(),
         knobs=SacKnobs(event_while_typing=1),
     ),
-    _talk(
+    say.scenario(
         "eaten",
         _SHELL,
         Run(command="echo whole", shows=say.line("whole", "it whole")),
         Alive(),
         knobs=SacKnobs(eat_after_prompt=2, eat_ms=100),
     ),
-    _talk(
+    say.scenario(
         "doubled",
         _SHELL,
         Run(command="echo access", shows=say.line("access", "both letters")),
         Alive(),
         knobs=SacKnobs(lose_doubled_ms=100),
     ),
-    _talk(
+    say.scenario(
         "setup-channels",
         *say.PROMPT,
         _ask("ch", (r"\(AR\) +setuplog\.txt", "setup's log"), (r"\(AR\) +setupact\.log", "setup's actions")),
         Alive(),
         knobs=SacKnobs(setup_channels=True),
     ),
-    _talk(
+    say.scenario(
         "idle",
         _SHELL,
         Expect(effects=(say.line("<name>SAC</name>", "SAC has the terminal again"),)),
         Alive(),
         knobs=SacKnobs(idle_timeout_s=2),
     ),
-    _talk(
+    say.scenario(
         "cmd-timeout",
         *say.PROMPT,
         _ask("cmd", ("Timeout: Unable to launch a Command Prompt", "why there is none")),
         Alive(),
         knobs=SacKnobs(hang=Hang.CMD_TIMEOUT),
     ),
-    _talk(
+    say.scenario(
         "cmd-fails",
         *say.PROMPT,
         _ask("cmd", ("Failed with status 0xC0000001", "why there is none")),

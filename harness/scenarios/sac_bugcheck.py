@@ -21,7 +21,6 @@ from harness.scenario.steps import (
 from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import RESET, RESET_BUTTON, RESTARTS
-from harness.scenarios.words import words_of
 
 _DEFAULT = SacKnobs()
 _UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
@@ -31,15 +30,8 @@ _RESTART = (Keys(keys="restart\r", says="restart and Enter"), Expect(effects=(RE
 
 
 def _crash(name: str, *steps: Step, knobs: SacKnobs = _DEFAULT, tags: str = "panic") -> Scenario:
-    return say.scenario(
-        name,
-        *words_of(f"sac-{name}"),
-        *steps,
-        severity=Severity.CRITICAL if "dump" in name else Severity.NORMAL,
-        tag=tags,
-        modules=say.KNOBS,
-        knobs=knobs,
-    )
+    severity = Severity.CRITICAL if "dump" in name else Severity.NORMAL
+    return say.scenario(name, *steps, severity=severity, tag=tags, modules=say.KNOBS, knobs=knobs)
 
 
 SCENARIOS = (

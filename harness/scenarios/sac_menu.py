@@ -9,7 +9,6 @@ from harness.scenario.steps import Alive, Ask, Expect, Inject, Keys, Reach, Show
 from harness.scenario.stimulus import Nmi
 from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import RESET, RESTARTS
-from harness.scenarios.words import words_of
 
 _WAITS = SacKnobs(menu_timeout_s=300)
 _TWO = SacKnobs(menu_timeout_s=300, menu_entries=("Windows Server", "Windows Server (last good)"))
@@ -19,9 +18,7 @@ _UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
 
 
 def _menu(name: str, *steps: Step, knobs: SacKnobs = _WAITS) -> Scenario:
-    return say.scenario(
-        f"menu-{name}", *words_of(f"sac-menu-{name}"), *steps, tag="boot", modules=say.KNOBS, knobs=knobs
-    )
+    return say.scenario(f"menu-{name}", *steps, tag="boot", knobs=knobs)
 
 
 def _left(seconds: int) -> Shows:
