@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from emulator.clock import Deadline
 from emulator.guest_text.linux import BEGINS, KERNEL, LinuxProfile
 from harness.guests.framing import Frame, Shell, make_challenge, make_frame
-from harness.guests.kernel_log import KernelReader
+from harness.guests.kernel_log import KernelReader, Spans
 from harness.guests.prompts import Prompt, find_prompt, is_prompt
 from harness.guests.stage_watch import StageWatch
 from harness.guests.typist import Typist
@@ -146,8 +146,7 @@ class LinuxGuest:
         own, records = self._kernel.sort(ran.start, ran.end, self._run_quietly, deadline)
         output = b"".join(self.session.transcript.read(*span) for span in own)
         added = 0 if ran.gave_up else 2 if output.endswith(b"\r\n") else int(output.endswith(b"\n"))
-        end = max(ran.start, own[-1][1] - added) if own else ran.start
-        output = output[: len(output) - added]
+        output, end = output[: len(output) - added], _end_without(added, own, ran.start)
         return CommandResult(status=ran.status, output=output, start=ran.start, end=end, records=records)
 
     def check_output(self, command: str, deadline: Deadline) -> bytes:
@@ -277,6 +276,15 @@ class LinuxGuest:
 
     def _wrong(self, text: str) -> WrongOutput:
         return WrongOutput(f"{self.session.transcript.name}: {text}")
+
+
+def _end_without(added: int, own: Spans, start: int) -> int:
+    """Return where the spans end without their last `added` bytes, between which a record may lie."""
+    for first, last in reversed(own):
+        if added < last - first:
+            return last - added
+        added -= last - first
+    return start
 
 
 def _number() -> str:

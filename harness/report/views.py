@@ -201,15 +201,16 @@ def facts_of(run: RunResult) -> list[tuple[str, str]]:
         ("QEMU", ", ".join(sorted({each.qemu for each in run.cells} - {""})) or "unknown"),
         ("ttylab", run.ttylab),
     ]
-    facts += [(f"host {key}", _fact(value)) for key, value in run.host.items()]
+    facts += [(f"host {key.replace('_', ' ')}", _fact(value)) for key, value in run.host.items()]
     return [(visible(name), visible(value)) for name, value in facts]
 
 
 def _starts_of(run: RunResult) -> str:
     """Return how many cells were forked from snapshots, how many booted, and how many of those lacked one."""
-    forked = sum(cell.start.startswith("forked") for cell in run.cells)
-    failed = sum(cell.start.startswith("booted: ") for cell in run.cells)
-    booted = f"{len(run.cells) - forked} booted" + (f" ({failed} for want of a snapshot)" if failed else "")
+    starts = [cell.start for cell in run.cells if cell.status != "not-run"]
+    forked = sum(start.startswith("forked") for start in starts)
+    failed = sum(start.startswith("booted: ") for start in starts)
+    booted = f"{len(starts) - forked} booted" + (f" ({failed} for want of a snapshot)" if failed else "")
     return f"{forked} forked from snapshots, {booted}" if forked else booted
 
 

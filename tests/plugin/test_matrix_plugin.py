@@ -140,7 +140,7 @@ def test_run_json_goes_where_it_is_wanted(project):
 
 # -- workers -----------------------------------------------------------------------------------
 
-VOLATILE = {"worker", "started_utc", "duration_s"}
+VOLATILE = {"worker", "started_utc", "duration_s", "slowdown"}
 
 
 def stable(run_dir: Path) -> list[dict]:
