@@ -77,12 +77,9 @@ class FairClock:
     def __init__(
         self, clock: Clock = SYSTEM_CLOCK, *, withheld: Callable[[], float] = lambda: 0.0, slow: float = 1.0
     ) -> None:
-        """Measure with `clock`.
+        """Measure with `clock`; `withheld` returns how many seconds the host has withheld so far.
 
-        Args:
-            clock: all of the time.
-            withheld: returns how many seconds the host has withheld so far.
-            slow: how many times slower than usual guests run here, from 1 on.
+        Guests run `slow` times slower here than usual, from 1 on.
         """
         self.passed = clock
         self.unmet = 0.0

@@ -77,11 +77,7 @@ def make_private_directory(path: Path, *, users: bool = False) -> Path:
 
 
 def make_missing(path: Path) -> None:
-    """Make the directory `path` and its missing parents, for their owner only; what exists stays as it is.
-
-    Raises:
-        OSError: one can't be made.
-    """
+    """Make the directory `path` and its missing parents, 0700; what exists stays as it is. Raises OSError."""
     for each in reversed((path, *path.parents)):
         if each == path or not each.exists():
             each.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
@@ -152,11 +148,7 @@ def open_whole(
 
 @contextmanager
 def staged_tree(target: Path, *, private: bool = False) -> Iterator[Path]:
-    """Give an empty directory that replaces `target` if the body succeeds.
-
-    Args:
-        target: the directory.
-        private: whether it and all in it are only for their owner.
+    """Give an empty directory that replaces `target` if the body succeeds; `private` is for its owner only.
 
     Raises:
         FileError: as for `scratch_beside`; `target` is unchanged.

@@ -95,11 +95,7 @@ def render_keys(account: StorageAccount) -> Body:
 
 
 def put_account(body: Mapping[str, Any], *, name: str, old: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the document that a PUT makes.
-
-    Raises:
-        CloudError: 400; the name is not valid for an account, or `body` does not describe one.
-    """
+    """Return the document that a PUT makes; raises CloudError 400 if it or the name is no account's."""
     require_storable(body)
     require_account_name(name)
     document = {**({} if old is None else old), **own_part(body, computed=_COMPUTED)}
@@ -109,11 +105,7 @@ def put_account(body: Mapping[str, Any], *, name: str, old: Mapping[str, Any] | 
 
 
 def patch_account(body: Mapping[str, Any], *, old: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document that a PATCH makes of `old`.
-
-    Raises:
-        CloudError: 400, as `put_account`.
-    """
+    """Return the document that a PATCH makes of `old`; raises CloudError as `put_account` does."""
     require_storable(body)
     document = own_part(merge(old, body), computed=_COMPUTED)
     document["location"] = require_location(document)
@@ -127,11 +119,7 @@ def is_account_name(name: str) -> bool:
 
 
 def require_account_name(name: str) -> None:
-    """Check a name.
-
-    Raises:
-        CloudError: 400 AccountNameInvalid.
-    """
+    """Check a name; raises CloudError 400 AccountNameInvalid."""
     if not is_account_name(name):
         raise CloudError(
             400,
@@ -151,24 +139,15 @@ def _check(document: Mapping[str, Any]) -> None:
         ("networkAcls.defaultAction", action, ("Allow", "Deny")),
     ):
         if value not in allowed:
-            raise CloudError(
-                400,
-                "InvalidRequestPropertyValue",
-                f"The value '{value}' is not allowed for property {name}; allowed: {', '.join(allowed)}.",
-            )
+            reason = f"The value '{value}' is not allowed for property {name}; allowed: {', '.join(allowed)}."
+            raise CloudError(400, "InvalidRequestPropertyValue", reason)
 
 
 def render_boot_log(data: bytes, *, first: int, marks: Sequence[Mark], epoch: datetime) -> bytes:
-    r"""Return `data` with a line inserted at the place of each LINK mark.
+    """Return `data`, the guest's output from offset `first` on, with a line at the place of each LINK mark.
 
-    None of the guest's bytes is changed, moved or left out. Each mark has its own line: "\r\n" comes before
-    it if the guest has not ended its line.
-
-    Args:
-        data: the part of the guest's output that is still kept.
-        first: offset of its first byte.
-        marks: all marks, in order; those before `first` are left out.
-        epoch: when the transcript's clock was 0, UTC.
+    None of the guest's bytes is changed, moved or left out. Each mark has its own line: CR LF come before it
+    if the guest has not ended its line. `epoch` is when the transcript's clock was 0, UTC.
     """
     parts: list[bytes] = []
     done = 0

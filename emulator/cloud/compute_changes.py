@@ -83,11 +83,7 @@ def put_vm(body: Mapping[str, Any], *, vm: ResourceId, old: Mapping[str, Any] | 
 
 
 def patch_vm(body: Mapping[str, Any], *, vm: ResourceId, old: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document that a PATCH makes of `old`.
-
-    Raises:
-        CloudError: 400 or 409, as `put_vm`.
-    """
+    """Return the document that a PATCH makes of `old`; raises CloudError as `put_vm` does."""
     require_storable(body)
     document = own_part(merge(old, body))
     document["location"] = require_location(document)
@@ -132,11 +128,7 @@ def put_scale_set(
 def patch_scale_set(
     body: Mapping[str, Any], *, scale_set: ResourceId, old: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the document that a PATCH makes of a scale set's.
-
-    Raises:
-        CloudError: 400 or 409, as `put_scale_set`.
-    """
+    """Return the document that a PATCH makes of a scale set's; errors are those of `put_scale_set`."""
     require_storable(body)
     document = own_part(merge(old, body))
     document["location"] = require_location(document)

@@ -139,11 +139,7 @@ class CloudConfig:
 
 
 def load_cloud_config(path: Path) -> CloudConfig:
-    """Return the cloud that the file describes.
-
-    Raises:
-        SpecError: it can't be read or is wrong; the text has one line per problem.
-    """
+    """Return the cloud that the file describes; raises SpecError with one line per problem."""
     return load_toml(path, CloudConfig)
 
 

@@ -60,16 +60,10 @@ _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 4122's, fo
 def build_records(
     config: CloudConfig, *, now: datetime, known_images: frozenset[str], origin: str
 ) -> list[Record]:
-    """Return what `config` describes, and Azure's built-in roles.
-
-    Args:
-        config: the tables.
-        now: when everything was created, UTC.
-        known_images: names in the image catalog.
-        origin: name of the file for error messages.
+    """Return what `config` describes, all of it created `now`, and Azure's built-in roles.
 
     Raises:
-        SpecError: a name is used twice or names nothing; the text says which.
+        SpecError: a name is used twice or names nothing; the text names the file, `origin`, and says which.
     """
     return list(_Builder(config=config, now=now, known_images=known_images, origin=origin).build())
 

@@ -57,11 +57,7 @@ STORAGE_FORBIDDEN = (
 def check_access(
     cloud: Cloud, settings: Settings, *, principal: str, vm: ResourceId, port_needed: bool = True
 ) -> VirtualMachine:
-    """Return the record of `vm` if `principal` may have its console now.
-
-    Raises:
-        CloudError: the first check that fails, with its documented text.
-    """
+    """Return the record of `vm` if `principal` may have its console now; else raises Azure's CloudError."""
     check_role(cloud, settings, principal=principal, vm=vm)
     machine = find_vm(cloud, vm)
     if machine.provisioning is not ProvisioningState.SUCCEEDED:
@@ -104,11 +100,7 @@ def check_role(cloud: Cloud, settings: Settings, *, principal: str, vm: Resource
 
 
 def find_vm(cloud: Cloud, vm: ResourceId) -> VirtualMachine:
-    """Return the record of `vm`.
-
-    Raises:
-        CloudError: 404, in the words of Resource Manager (docs/facts/azure.md 4).
-    """
+    """Return the record of `vm`; raises CloudError 404 in the words of Resource Manager."""
     found = cloud.find(VirtualMachine, vm.key)
     if found is None:
         raise resource_not_found(vm)

@@ -56,13 +56,9 @@ def metadata(endpoint: str, settings: Settings) -> dict[str, Any]:
 
 
 def openid_configuration(endpoint: str, *, authority: str, tenant: str, second: bool) -> dict[str, Any]:
-    """Return the OpenID configuration of an authority.
+    """Return the OpenID configuration of an authority, the tenant, "adfs" or "adfs/TENANT" in its path.
 
-    Args:
-        endpoint: the service's URL.
-        authority: path of the authority: a tenant, "adfs" or "adfs/TENANT".
-        tenant: the tenant as the issuer has it; Entra writes "{tenantid}" if it is not fixed.
-        second: whether the configuration is that of version 2.0.
+    `tenant` is the issuer's; Entra writes "{tenantid}" if it is not fixed. `second` asks for version 2.0.
     """
     base = f"{endpoint}/{authority}"
     version = "oauth2/v2.0" if second else "oauth2"
@@ -200,11 +196,7 @@ def render_principal(principal: Principal, *, typed: bool = False) -> dict[str, 
 
 
 def matching(principals: Iterable[Principal], filter_text: str | None) -> list[Principal]:
-    """Return the principals that match a `$filter`; only the filters that az sends are understood.
-
-    Raises:
-        CloudError: 400; it is another filter.
-    """
+    """Return the principals that match a `$filter` as az sends it; raises CloudError 400 for others."""
     chosen = list(principals)
     for condition in re.split(r"\s+and\s+", filter_text[:FILTER_MAX]) if filter_text else ():
         match = _CONDITION.fullmatch(condition.strip())
@@ -263,17 +255,10 @@ def resource_of_user_scope(scope: str) -> str:
 
 
 def require_resource(resource: str) -> str:
-    """Return `resource` if a token can be issued for it.
-
-    Raises:
-        CloudError: AADSTS500011.
-    """
+    """Return `resource` if a token can be issued for it; else raises CloudError AADSTS500011."""
     if not (_URI.fullmatch(resource) or GUID.fullmatch(resource)):
-        raise CloudError(
-            400,
-            "invalid_resource",
-            f"AADSTS500011: The resource principal named {resource[:80]} was not found in the tenant.",
-        )
+        reason = f"AADSTS500011: The resource principal named {resource[:80]} was not found in the tenant."
+        raise CloudError(400, "invalid_resource", reason)
     return resource
 
 

@@ -103,11 +103,7 @@ def without_secrets(value: Any) -> Any:
 def require_types(
     document: Mapping[str, Any], allowed: Mapping[tuple[str, ...], type | tuple[type, ...]]
 ) -> None:
-    """Check the types of the values that the platform reads, as far as they exist.
-
-    Raises:
-        CloudError: 400 InvalidParameter, which names the value.
-    """
+    """Check the types of what the platform reads, as far as it is there; raises CloudError 400."""
     for path, kinds in allowed.items():
         found = table(document, *path[:-1]).get(path[-1])
         right = isinstance(found, kinds) and not (isinstance(found, bool) and kinds is int)
@@ -116,21 +112,14 @@ def require_types(
 
 
 def require_location(document: Mapping[str, Any]) -> str:
-    """Return the location of `document` as Azure writes it ("East US" is "eastus").
-
-    Raises:
-        CloudError: 400; there is none.
-    """
+    """Return the location of `document` as Azure writes it ("eastus"); raises CloudError 400 for none."""
     location = document.get("location")
     if not isinstance(location, str) or not location.strip():
         raise CloudError(400, "LocationRequired", "The location property is required for this definition.")
     short = location.replace(" ", "").lower()
     if not short.isalnum() or not short.isascii():
-        raise CloudError(
-            400,
-            "LocationNotAvailableForResourceType",
-            f"The provided location '{location[:40]}' is not available.",
-        )
+        reason = f"The provided location '{location[:40]}' is not available."
+        raise CloudError(400, "LocationNotAvailableForResourceType", reason)
     return short
 
 
@@ -166,12 +155,9 @@ class Condition:
 def parse_filter(text: str | None, *, known: frozenset[str]) -> tuple[Condition, ...]:
     """Return the conditions of a `$filter`, all of which must hold; there are none without a filter.
 
-    Args:
-        text: the query parameter.
-        known: the names allowed here, in lower case; those of functions end in "()".
-
     Raises:
-        CloudError: 400; it can't be parsed, or has other names.
+        CloudError: 400; it can't be parsed, or has other names than `known`, which are in lower case, and
+            end in "()" if they are functions.
     """
     rest = (text or "").strip()
     if len(rest) > FILTER_MAX:
@@ -192,11 +178,7 @@ def find_value(conditions: tuple[Condition, ...], name: str, operator: str = "eq
 
 
 def parse_instant(text: str) -> datetime:
-    """Return an ISO 8601 time of a filter; without a zone it is UTC.
-
-    Raises:
-        CloudError: 400; it is not a time.
-    """
+    """Return an ISO 8601 time of a filter, UTC without a zone; raises CloudError 400 if it is none."""
     try:
         found = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -111,11 +111,7 @@ def is_within(scope: str, ancestor: str) -> bool:
 
 
 def parse_resource_id(text: str) -> ResourceId:
-    """Read a resource id, with its fixed words in upper or lower case.
-
-    Raises:
-        SpecError: it is not the id of a resource in a group.
-    """
+    """Read the id of a resource in a group, its fixed words in any case; raises SpecError for others."""
     words = text.strip("/").split("/")
     fixed = [word.lower() for word in words[0:6:2]]
     if len(words) < 8 or len(words) % 2 or fixed != ["subscriptions", "resourcegroups", "providers"]:

@@ -48,19 +48,12 @@ def require_room_for_role(cloud: Cloud, wanted: RoleDefinition) -> None:
             f" {DEFINITIONS_SIZE_MAX} actions and assignable scopes together.",
         )
     if any(one.name.lower() == wanted.name.lower() for one in (*others, *built_in)):
-        raise CloudError(
-            409,
-            "RoleDefinitionWithSameNameExists",
-            f"A custom role with the same name already exists in this directory: '{wanted.name[:80]}'.",
-        )
+        reason = f"A custom role with the same name already exists in this directory: '{wanted.name[:80]}'."
+        raise CloudError(409, "RoleDefinitionWithSameNameExists", reason)
 
 
 def require_room_for_assignment(cloud: Cloud, scope: str) -> None:
-    """Check that the subscription that `scope` is in may have one more assignment.
-
-    Raises:
-        CloudError: 400; it has as many as Azure allows.
-    """
+    """Check that the subscription of `scope` may have one more assignment; raises CloudError 400 if not."""
     subscription = subscription_scope(scope.split("/")[2])
     present = sum(is_within(one.scope, subscription) for one in cloud.all(RoleAssignment))
     if present >= ASSIGNMENTS_MAX:

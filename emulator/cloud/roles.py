@@ -1,6 +1,6 @@
 """Who may do what where: built-in roles, the decision, and roles and assignments as documents; pure.
 
-Ids and actions are those of Azure's built-in roles (docs/facts/azure.md 8, DOC-role).
+Ids and actions of the built-in roles are Azure's (`azure.toml`; docs/facts/azure.md 8, DOC-role).
 """
 
 from __future__ import annotations
@@ -13,15 +13,10 @@ from typing import Any, TypeAlias
 
 from emulator.cloud.directory import GUID
 from emulator.cloud.documents import Condition, find_value
-from emulator.cloud.records import (
-    Cloud,
-    Principal,
-    PrincipalType,
-    RoleAssignment,
-    RoleDefinition,
-)
+from emulator.cloud.records import Cloud, Principal, PrincipalType, RoleAssignment, RoleDefinition
 from emulator.cloud.resource_id import is_within, subscription_scope
 from emulator.cloud.role_limits import tenant_of_role
+from emulator.cloud.settings import azure_facts
 from emulator.errors import CloudError
 
 CONNECT = "Microsoft.SerialConsole/serialPorts/connect/action"
@@ -31,70 +26,11 @@ CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 VM_CONTRIBUTOR = "9980e02c-c2be-4d73-94e8-173b1dc7cf3c"
 
-_built_in = partial(RoleDefinition, built_in=True)
-BUILT_IN_ROLES = (
-    _built_in(
-        id=OWNER,
-        name="Owner",
-        description="Grants full access to manage all resources, including the ability to assign roles.",
-        actions=("*",),
-    ),
-    _built_in(
-        id=CONTRIBUTOR,
-        name="Contributor",
-        description="Grants full access to manage all resources, but does not allow you to assign roles.",
-        actions=("*",),
-        not_actions=(
-            "Microsoft.Authorization/*/Delete",
-            "Microsoft.Authorization/*/Write",
-            "Microsoft.Authorization/elevateAccess/Action",
-        ),
-    ),
-    _built_in(
-        id=READER,
-        name="Reader",
-        description="View all resources, but does not allow you to make any changes.",
-        actions=("*/read",),
-    ),
-    _built_in(
-        id="18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
-        name="User Access Administrator",
-        description="Lets you manage user access to Azure resources.",
-        actions=("*/read", "Microsoft.Authorization/*"),
-    ),
-    _built_in(
-        id=VM_CONTRIBUTOR,
-        name="Virtual Machine Contributor",
-        description="Lets you manage virtual machines, but not access to them, and not the virtual network"
-        " or storage account they're connected to.",
-        actions=(
-            "Microsoft.Authorization/*/read",
-            "Microsoft.Compute/availabilitySets/*",
-            "Microsoft.Compute/locations/*",
-            "Microsoft.Compute/virtualMachines/*",
-            "Microsoft.Compute/virtualMachineScaleSets/*",
-            "Microsoft.Compute/disks/read",
-            "Microsoft.Compute/disks/write",
-            "Microsoft.Compute/disks/delete",
-            "Microsoft.Insights/alertRules/*",
-            "Microsoft.Resources/deployments/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-            CONNECT,
-            "Microsoft.Storage/storageAccounts/listKeys/action",
-            "Microsoft.Storage/storageAccounts/read",
-        ),
-    ),
-    _built_in(
-        id="17d1049b-9a84-46fb-8f53-869881c3d3ab",
-        name="Storage Account Contributor",
-        description="Lets you manage storage accounts, including accessing storage account keys.",
-        actions=(
-            "Microsoft.Authorization/*/read",
-            "Microsoft.Resources/deployments/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-            "Microsoft.Storage/storageAccounts/*",
-        ),
-    ),
+BUILT_IN_ROLES = tuple(
+    RoleDefinition(
+        **role | {name: tuple(role.get(name, ())) for name in ("actions", "not_actions")}, built_in=True
+    )
+    for role in azure_facts()["roles"]
 )
 
 
@@ -296,17 +232,10 @@ def assignments_at(cloud: Cloud, conditions: tuple[Condition, ...], *, scope: st
 def read_assignment(
     cloud: Cloud, body: Mapping[str, Any], *, name: str, scope: str, tenant: str, now: datetime
 ) -> RoleAssignment:
-    """Return the assignment that a client's document asks for.
-
-    Raises:
-        CloudError: 400 or 404, as Azure says.
-    """
+    """Return the assignment that a client's document asks for; raises CloudError 400 or 404."""
     if not GUID.fullmatch(name):
-        raise CloudError(
-            400,
-            "InvalidRoleAssignmentId",
-            f"The role assignment ID '{name[:80]}' is not valid. The role assignment ID must be a GUID.",
-        )
+        reason = f"The role assignment ID '{name[:80]}' is not valid. The role assignment ID must be a GUID."
+        raise CloudError(400, "InvalidRoleAssignmentId", reason)
     properties = properties_of(body)
     if properties.get("condition") is not None:
         raise CloudError(
@@ -325,11 +254,7 @@ def read_assignment(
 
 
 def read_definition(body: Mapping[str, Any], *, name: str) -> RoleDefinition:
-    """Return the custom role that a client's document describes; its scopes are not checked.
-
-    Raises:
-        CloudError: 400; the document is wrong.
-    """
+    """Return the custom role of a client's document, its scopes not checked; raises CloudError 400."""
     if not GUID.fullmatch(name):
         raise invalid_content("The role definition ID must be a GUID.")
     properties = properties_of(body)
@@ -353,11 +278,7 @@ def read_definition(body: Mapping[str, Any], *, name: str) -> RoleDefinition:
 
 
 def properties_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the `properties` of a document.
-
-    Raises:
-        CloudError: 400; they are missing or not an object.
-    """
+    """Return the `properties` of a document; raises CloudError 400 if they are no object or missing."""
     found = body.get("properties")
     if not isinstance(found, Mapping):
         raise invalid_content("'properties' must be an object.")
@@ -384,21 +305,15 @@ def _role_of(cloud: Cloud, text: str, *, scope: str, tenant: str) -> RoleDefinit
     if found is None or tenant_of_role(cloud, found) not in {None, tenant.lower()}:
         raise role_not_found(match[1])
     if not any(is_within(scope, one) for one in found.scopes):
-        raise CloudError(
-            400,
-            "RoleAssignmentScopeNotAssignableToRoleDefinition",
-            f"The role assignment scope '{scope}' is not assignable to role definition '{found.name}'.",
-        )
+        reason = f"The role assignment scope '{scope}' is not assignable to role definition '{found.name}'."
+        raise CloudError(400, "RoleAssignmentScopeNotAssignableToRoleDefinition", reason)
     return found
 
 
 def role_not_found(name: str) -> CloudError:
     """Return the 404 of a role definition that does not exist."""
-    return CloudError(
-        404,
-        "RoleDefinitionDoesNotExist",
-        f"The specified role definition with ID '{name[:80]}' does not exist.",
-    )
+    reason = f"The specified role definition with ID '{name[:80]}' does not exist."
+    return CloudError(404, "RoleDefinitionDoesNotExist", reason)
 
 
 def _principal_of(cloud: Cloud, properties: Mapping[str, Any], *, tenant: str) -> tuple[str, PrincipalType]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cache
+from importlib import resources
+from typing import Any
 
 from emulator.errors import SpecError
 
@@ -48,25 +52,16 @@ class CloudFacts:
     storage_suffix: str
 
 
+@cache
+def azure_facts() -> Mapping[str, Any]:
+    """Return the tables of `azure.toml`: regions, clouds, providers and roles as Azure defines them."""
+    path = resources.files("emulator.cloud").joinpath("azure.toml")
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
 CLOUD_FACTS: Mapping[CloudKind, CloudFacts] = {
-    CloudKind.PUBLIC: CloudFacts(
-        name="AzureCloud",
-        locations=("eastus", "koreacentral", "northeurope", "westeurope"),
-        console="generally available",
-        storage_suffix="core.windows.net",
-    ),
-    CloudKind.GOVERNMENT: CloudFacts(
-        name="AzureUSGovernment",
-        locations=("usgovvirginia", "usgovarizona"),
-        console="preview",
-        storage_suffix="core.usgovcloudapi.net",
-    ),
-    CloudKind.CHINA: CloudFacts(
-        name="AzureChinaCloud",
-        locations=("chinanorth3", "chinaeast2"),
-        console="not available",
-        storage_suffix="core.chinacloudapi.cn",
-    ),
+    CloudKind(kind): CloudFacts(**facts | {"locations": tuple(facts["locations"])})
+    for kind, facts in azure_facts()["clouds"].items()
 }
 
 

@@ -16,52 +16,9 @@ from emulator.cloud.records import (
     VirtualMachine,
 )
 from emulator.cloud.resource_id import is_within
-from emulator.cloud.settings import CloudKind
+from emulator.cloud.settings import CloudKind, azure_facts
 
-REGION_NAMES: Mapping[str, str] = {
-    "eastus": "East US",
-    "koreacentral": "Korea Central",
-    "northeurope": "North Europe",
-    "westeurope": "West Europe",
-    "usgovvirginia": "USGov Virginia",
-    "usgovarizona": "USGov Arizona",
-    "chinanorth3": "China North 3",
-    "chinaeast2": "China East 2",
-}
-_COMPUTE_VERSIONS = (
-    "2026-04-01", "2025-11-01", "2025-04-01", "2024-11-01", "2024-07-01", "2024-03-01", "2023-09-01",
-    "2022-11-01", "2021-07-01",
-)  # fmt: skip
-_CONSOLE_VERSIONS = ("2024-07-01", "2023-01-01", "2018-05-01")
-_PROVIDERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "Microsoft.Authorization": (
-        ("roleAssignments", "roleDefinitions", "permissions"), ("2022-04-01", "2018-07-01", "2015-07-01")
-    ),
-    "Microsoft.Compute": (
-        (
-            "virtualMachines", "virtualMachines/extensions", "virtualMachineScaleSets",
-            "virtualMachineScaleSets/virtualMachines", "locations", "locations/operations",
-            "operations",
-        ),
-        _COMPUTE_VERSIONS,
-    ),
-    "Microsoft.Insights": (("eventtypes",), ("2017-03-01-preview", "2015-04-01")),
-    "Microsoft.Resources": (
-        (
-            "subscriptions", "resourceGroups", "subscriptions/resourceGroups", "tenants", "locations",
-            "providers",
-        ),
-        ("2024-11-01", "2022-12-01", "2021-04-01"),
-    ),
-    "Microsoft.SerialConsole": (
-        ("consoleServices", "serialPorts", "locations", "locations/consoleServices", "operations"),
-        _CONSOLE_VERSIONS,
-    ),
-    "Microsoft.Storage": (
-        ("storageAccounts", "locations", "operations"),
-        ("2025-01-01", "2023-05-01", "2022-09-01", "2021-09-01"),
-    ),
-}  # fmt: skip
+REGION_NAMES: Mapping[str, str] = azure_facts()["regions"]
 
 
 def subscription_document(subscription: Subscription) -> dict[str, Any]:
@@ -135,14 +92,14 @@ def provider_documents(
                 {
                     "resourceType": one,
                     "locations": [REGION_NAMES.get(name, name) for name in locations],
-                    "apiVersions": list(versions),
-                    "defaultApiVersion": versions[0],
+                    "apiVersions": provider["versions"],
+                    "defaultApiVersion": provider["versions"][0],
                     "capabilities": "None",
                 }
-                for one in types
+                for one in provider["types"]
             ],
         }
-        for namespace, (types, versions) in _PROVIDERS.items()
+        for namespace, provider in azure_facts()["providers"].items()
     ]
 
 

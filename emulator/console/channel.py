@@ -87,11 +87,7 @@ class SerialLine(Protocol):
 
 
 def require_key(key: object) -> str:
-    """Return `key` if it can be the key of a system request.
-
-    Raises:
-        SpecError: it is not one printable ASCII character.
-    """
+    """Return `key` if it is one printable ASCII character, as SysRq needs; else raises SpecError."""
     if not isinstance(key, str) or len(key) != 1 or not key.isascii() or not key.isprintable():
         raise SpecError(f"sysrq key {key!r}: need one printable ASCII character")
     return key

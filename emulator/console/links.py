@@ -33,11 +33,7 @@ CLIENTS_MAX = 64
 
 
 def read_greeting(line: bytes, length: int) -> tuple[bool, int]:
-    """Return whether the client may type, and at which of `length` bytes it starts.
-
-    Raises:
-        SpecError: the line is no greeting.
-    """
+    """Return whether the client may type, and where in `length` bytes it starts; raises SpecError."""
     try:
         greeting: Any = json.loads(line)
     except ValueError:
@@ -191,11 +187,7 @@ class _Listener:
 def open_links(
     directory: Path, transcript: Transcript, queue: OutgoingQueue, *, loop: Loop
 ) -> Iterator[Path]:
-    """Serve `console.sock` in `directory` (made 0700) on the pump's thread.
-
-    Raises:
-        SpecError: the path is too long for a unix socket.
-    """
+    """Serve `console.sock` in `directory` on the pump's thread; errors are those of `listen_unix`."""
     with listen_unix(directory / CONSOLE_SOCKET) as listener:
         loop.add(_Listener(listener, transcript, queue, loop=loop))
         yield directory / CONSOLE_SOCKET
@@ -329,11 +321,7 @@ def open_link(
 
 
 def request_control(path: Path, request: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-    """Send the machine's owner a request and return the answer.
-
-    Raises:
-        ControlError: nobody serves there, it refused, or it did not answer in time.
-    """
+    """Return the answer of the machine's owner; raises ControlError for a refusal or none in time."""
     with _connect(path, ControlError, deadline) as link:
         answer = _exchange(link, request, ControlError)
     if "error" in answer:

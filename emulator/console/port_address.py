@@ -24,11 +24,7 @@ class PortAddress:
 
 
 def parse_port(text: str) -> PortAddress:
-    """Return the port that `text` names, `/dev/ttyUSB0?dtr=off&rts=off` for one.
-
-    Raises:
-        SpecError: dtr or rts is neither on nor off.
-    """
+    """Return the port that `text` names, such as `/dev/ttyUSB0?dtr=off&rts=off`; raises SpecError."""
     url, mark, query = text.partition("?")
     lines: dict[str, bool] = {}
     others = []

@@ -31,11 +31,7 @@ class OpensWatch:
     """An inotify descriptor on one file; not thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        """Begin to watch `path`.
-
-        Raises:
-            OSError: the kernel has no inotify, or no watch left.
-        """
+        """Begin to watch `path`; raises OSError if the kernel has no inotify, or no watch left."""
         libc = ctypes.CDLL(None, use_errno=True)
         self._descriptor = int(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
         if self._descriptor < 0:

@@ -173,11 +173,7 @@ class Console:
 
     @property
     def path(self) -> Path:
-        """What the far end opens.
-
-        Raises:
-            StateError: the far end has no path.
-        """
+        """What the far end opens; raises StateError where that is no path."""
         if self._path is None:
             raise StateError(f"{self.transcript.name} is not wired by a pty; it has no path")
         return self._path
@@ -257,11 +253,7 @@ class Console:
         self._drain(deadline, discard=True)
 
     def raise_failure(self) -> None:
-        """Complain if the pump has failed.
-
-        Raises:
-            LabError: it has.
-        """
+        """Raise LabError if the pump has failed."""
         if (failure := self._loop.failure) is not None:
             raise LabError(f"the pump of {self.transcript.name} failed: {failure!r}") from failure
 

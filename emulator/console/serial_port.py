@@ -67,11 +67,7 @@ class DescriptorWire:
         return data if data or not self._tty or self._hung_up() else None
 
     def write(self, data: bytes) -> int:
-        """Hand over what fits.
-
-        Raises:
-            OSError: the device or the peer is gone.
-        """
+        """Hand over what fits; raises OSError once the device or the peer is gone."""
         try:
             return os.write(self._descriptor, data)
         except BlockingIOError:
@@ -123,11 +119,7 @@ class ThreadWire:
         return data or (b"" if self._ended and not self._received else None)
 
     def write(self, data: bytes) -> int:
-        """Give the writer its next piece, if it has sent the last one.
-
-        Raises:
-            OSError: the port is gone, perhaps with the last piece.
-        """
+        """Give the writer its next piece, if it has sent the last one; raises OSError if the port is gone."""
         with self._changed:
             if self._ended:
                 raise ConnectionResetError(errno.ECONNRESET, f"{self._port.port} is gone")
@@ -145,11 +137,7 @@ class ThreadWire:
         return len(self._sending or b"")
 
     def close(self) -> None:
-        """Join the threads, whose port was closed.
-
-        Raises:
-            LabError: one of them does not end.
-        """
+        """Join the threads, whose port was closed; raises LabError if one does not end."""
         self._end()
         for thread in self._threads:
             thread.join(_JOIN_S)

@@ -134,11 +134,7 @@ class Transcript:
     # -- writing -------------------------------------------------------------------------------
 
     def append(self, data: bytes) -> None:
-        """Add what the guest wrote; empty `data` adds nothing.
-
-        Raises:
-            LabError: the transcript is closed.
-        """
+        """Add what the guest wrote; empty `data` adds nothing. A closed transcript raises LabError."""
         if not data:
             return
         with self._changed:
@@ -152,11 +148,7 @@ class Transcript:
             self._notify()
 
     def append_typed(self, data: bytes) -> None:
-        """Add what was sent to the guest.
-
-        Raises:
-            LabError: the transcript is closed.
-        """
+        """Add what was sent to the guest; a closed transcript raises LabError."""
         with self._changed:
             self._require_open()
             typed = Typed(at=self._now(), offset=len(self), data=bytes(data), secret=self._secret_typists > 0)
@@ -429,11 +421,7 @@ class _Kept:
 
 
 def load_transcript(directory: Path) -> Transcript:
-    """Read a transcript back; it is closed, and `truncated` if its files disagree.
-
-    Raises:
-        SpecError: the directory holds no transcript of this version.
-    """
+    """Read a transcript back, `truncated` if its files disagree; raises SpecError if there is none."""
     try:
         data = (directory / CONSOLE_FILE).read_bytes()
         lines = (directory / TIMELINE_FILE).read_bytes().splitlines()

@@ -98,11 +98,7 @@ class RawPty:
         return not alone
 
     def heal(self) -> None:
-        """Open the slave again after a hang-up.
-
-        Raises:
-            OSError: the slave is gone for good.
-        """
+        """Open the slave again after a hang-up; raises OSError if it is gone for good."""
         slave = self._open_slave()
         os.close(self.slave)
         self.slave = slave
@@ -126,11 +122,7 @@ class RawPty:
 
 @contextmanager
 def open_raw_pty() -> Iterator[RawPty]:
-    """Make a pty pair for the time of the `with`; only this user may open its slave (0600).
-
-    Raises:
-        OSError: the system has no pty left.
-    """
+    """Make a pty pair for the time of the `with`; only this user may open its slave. Raises OSError."""
     master, slave = os.openpty()
     with ExitStack() as undo:
         undo.callback(os.close, slave)
@@ -174,11 +166,7 @@ class Wire(Protocol):
         """Return what came, None if there is nothing now, b"" when the far end is gone."""
 
     def write(self, data: bytes) -> int:
-        """Return how many bytes were taken, 0 if none fit now.
-
-        Raises:
-            OSError: the far end is gone.
-        """
+        """Return how many bytes were taken, 0 if none fit now; raises OSError once the far end is gone."""
 
     def discard_unread(self) -> None:
         """Discard what was handed over and nobody has read, as far as the wire can."""
@@ -254,11 +242,7 @@ class SocketWire:
             return b""
 
     def write(self, data: bytes) -> int:
-        """Send what fits.
-
-        Raises:
-            OSError: the far end is gone.
-        """
+        """Send what fits; raises OSError once the far end is gone."""
         try:
             return self._socket.send(data)
         except BlockingIOError:

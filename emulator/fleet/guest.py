@@ -42,40 +42,31 @@ class FleetGuest(Protocol):
     @property
     def transcript(self) -> Transcript:
         """Everything received and sent on COM1; it grows by itself."""
-        ...
 
     @property
     def is_on(self) -> bool:
         """Whether a machine is running now."""
-        ...
 
     async def power_on(self) -> None:
         """Switch the power on; does nothing if it is on."""
-        ...
 
     async def power_off(self) -> None:
         """Cut the power; does nothing if it is off."""
-        ...
 
     async def shut_down(self, grace_s: float) -> bool:
         """Push the power button; cut the power after `grace_s` seconds. Return whether the guest obeyed."""
-        ...
 
     async def reset(self) -> Observed:
         """Push the reset button."""
-        ...
 
     async def nmi(self) -> Observed:
         """Raise a non-maskable interrupt."""
-        ...
 
     async def sysrq(self, key: str) -> Observed:
         """Send the system request of one key."""
-        ...
 
     async def screenshot(self) -> bytes:
         """Return what the screen shows now, as PPM (P6); raises StateError while it is off."""
-        ...
 
     def type(self, data: bytes) -> None:
         """Queue bytes for COM1 and return at once.
@@ -84,11 +75,9 @@ class FleetGuest(Protocol):
             StateError: the machine is off.
             ConsoleClosed: it was discarded.
         """
-        ...
 
     async def wait_typed(self) -> None:
         """Return when the machine has taken all queued bytes, or is off."""
-        ...
 
 
 class Fleet(Protocol):
@@ -96,19 +85,15 @@ class Fleet(Protocol):
 
     def guest(self, vm: VirtualMachine) -> FleetGuest:
         """Return the guest of `vm`; the first call makes it, powered off, later calls return the same one."""
-        ...
 
     def existing(self, key: str) -> FleetGuest | None:
         """Return the guest of the VM with that key if it was made."""
-        ...
 
     async def discard(self, key: str) -> None:
         """End the guest of the VM with that key for good, with its console; does nothing if there is none."""
-        ...
 
     async def problems(self) -> list[str]:
         """Return why guests can't be reached; empty if they can (`/health`)."""
-        ...
 
 
 HOST_NAME_MAX = 64

@@ -186,11 +186,7 @@ class MachineGuest:
         await self._exclusively(self._start)
 
     async def power_off(self) -> None:
-        """Cut the power; does nothing if it is off.
-
-        Raises:
-            ControlError: QEMU survived even SIGKILL.
-        """
+        """Cut the power if it is on; raises ControlError if QEMU survived even SIGKILL."""
         with self._ending():
             await self._exclusively(lambda: self._run(self._slot.stop))
 

@@ -63,11 +63,7 @@ class MachineSlot:
             machine.power_on(Deadline.after(START_S, self._clock))
 
     def stop(self) -> None:
-        """Cut the power; does nothing if it is off.
-
-        Raises:
-            ControlError: the process survived even SIGKILL.
-        """
+        """Cut the power if it is on; raises ControlError if the process survived even SIGKILL."""
         with self._lock:
             machine = self.machine
             if machine is not None and self.is_on:

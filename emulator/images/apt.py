@@ -86,11 +86,7 @@ class AptSuite:
         self._config.write_text(settings, encoding="utf-8")
 
     def update(self) -> None:
-        """Fetch the suite's index.
-
-        Raises:
-            ImageError: no network, or the archive's signature or hashes are wrong.
-        """
+        """Fetch the suite's index; raises ImageError without network, or for a wrong signature or hash."""
         self._run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
 
     def resolve(self) -> list[Package]:
@@ -110,11 +106,7 @@ class AptSuite:
         return [found[name] for name in sorted(found)]
 
     def find(self, names: Iterable[str]) -> list[Package]:
-        """Return the packages called `names`, without what they depend on.
-
-        Raises:
-            ImageError: the suite has no such package.
-        """
+        """Return the packages called `names`, without what they depend on; raises ImageError for none."""
         return [_package(stanza) for stanza in self._show(names)]
 
     def fetch(self, package: Package, pool: Path) -> Path:

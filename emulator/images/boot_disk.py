@@ -119,13 +119,8 @@ def place_boot_sector(boot_image: bytes, *, core_sector: int) -> bytes:
 def place_core(core: bytes, *, sector: int, room: int) -> bytes:
     """Return core.img patched so that its first sector, loaded from `sector`, loads the rest after it.
 
-    Args:
-        core: what grub-mkimage made for i386-pc.
-        sector: where it will be on the disk.
-        room: how many sectors it may take.
-
     Raises:
-        ImageError: it is too big, or not a core.img that this module knows.
+        ImageError: it has more than `room` sectors, or is not a core.img that this module knows.
     """
     _, rest, segment = struct.unpack_from("<QHH", core.ljust(SECTOR, b"\0"), _LAST_BLOCK_LIST_AT)
     sectors = -(-len(core) // SECTOR)

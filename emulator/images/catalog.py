@@ -80,11 +80,7 @@ class Catalog:
         return tuple(self.entries)
 
     def entry(self, name: str) -> CatalogEntry:
-        """Return the image called `name`.
-
-        Raises:
-            SpecError: there is none; the text lists the names in the catalog.
-        """
+        """Return the image called `name`; the SpecError for an unknown one lists the catalog's names."""
         if name not in self.entries:
             raise SpecError(f"unknown image {name!r}; {self.path} has: {', '.join(self.names)}")
         return self.entries[name]

@@ -201,11 +201,7 @@ def image_of(manifest: Manifest, directory: Path) -> Image:
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Return the manifest of a built image.
-
-    Raises:
-        ImageError: it is missing or damaged.
-    """
+    """Return the manifest of a built image; raises ImageError if it is missing or damaged."""
     path = directory / "manifest.json"
     try:
         return load_json(read_whole(path, most=MANIFEST_MOST), Manifest, origin=str(path), whole=True)

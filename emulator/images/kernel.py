@@ -40,11 +40,7 @@ def module_name(path: str) -> str:
 
 
 def parse_module(path: str, packed: bytes) -> Module:
-    """Return the module of a .ko, .ko.xz or .ko.zst file.
-
-    Raises:
-        ImageError: the file can't be unpacked or has no module information.
-    """
+    """Return the module of a .ko, .ko.xz or .ko.zst file; raises ImageError if it holds none."""
     data = _unpack(path, packed)
     if b"vermagic=" not in data:
         raise ImageError(f"{path}: not a kernel module")
@@ -139,11 +135,7 @@ class _Section:
 
 
 def make_spin_module(donor: bytes) -> bytes:
-    """Return a module named "spin" that hangs the processor in its init function.
-
-    Raises:
-        ImageError: `donor` does not have the expected layout.
-    """
+    """Return a module "spin" that hangs the CPU in its init; raises ImageError for a strange `donor`."""
     module = bytearray(strip_signature(donor))
     try:
         sections = list(_sections(module))

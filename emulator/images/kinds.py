@@ -29,31 +29,25 @@ class GuestImage(Protocol):
     @property
     def name(self) -> str:
         """What people call it."""
-        ...
 
     @property
     def features(self) -> frozenset[str]:
         """What scenarios may ask for: what speaks on its console ("sac"), its devices, its firmware."""
-        ...
 
     @property
     def sha256(self) -> Mapping[str, str]:
         """Hash of each file that a reproduction compares, by name."""
-        ...
 
     @property
     def usual_board(self) -> Board:
         """What it boots on by default."""
-        ...
 
     @property
     def boot_timeout_s(self) -> float:
         """Seconds that a boot may take; 0 sets no limit but that of the scenario."""
-        ...
 
     def provenance(self) -> dict[str, object]:
         """Return what it is and where it comes from, ready for JSON: for reports."""
-        ...
 
     def spec(self, board: Board) -> MachineSpec:
         """Return the machine that boots it.
@@ -62,19 +56,12 @@ class GuestImage(Protocol):
             SpecError: there is no such machine.
             ImageError: a file that it boots from can't be written.
         """
-        ...
 
     def name_words(self, host_name: str) -> tuple[str, ...]:
         """Return the words for `Board.words` that give the guest this host name."""
-        ...
 
     def sac_console(self, knobs: SacKnobs) -> SacConsole:
-        """Return what the driver of a SAC has to know.
-
-        Raises:
-            SpecError: it has no SAC.
-        """
-        ...
+        """What the driver of a SAC has to know; raises SpecError where there is no SAC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,11 +127,7 @@ def registry_problem() -> str:
 
 
 def open_image(name: str, *, build: bool = True) -> GuestImage:
-    """Return an image of any kind.
-
-    Args:
-        name: what people call it.
-        build: whether an image that is not built yet is built; otherwise it is refused.
+    """Return an image of any kind; one that is not built yet is built, or refused without `build`.
 
     Raises:
         SpecError: there is no image of that name, or its file is gone or was changed.

@@ -139,11 +139,7 @@ class Tools:
             _run(("dpkg-deb", "-x", str(found[name]), str(self._root)), environment=None)
 
     def make_core(self, path: Path, *, platform: str) -> bytes:
-        """Write GRUB's core for `platform` to `path`, and return it.
-
-        Raises:
-            ImageError: grub-mkimage failed.
-        """
+        """Write GRUB's core for `platform` to `path`, and return it; raises ImageError if that fails."""
         modules = (*_MODULES, *_PLATFORM_MODULES[platform])
         source = ("-d", str(self.grub / platform), "-O", platform)
         self._start("grub-mkimage", *source, "-p", _PREFIX, "-o", str(path), *modules)
@@ -160,11 +156,7 @@ class Tools:
         (self._root / "usr/share/grub/ascii.pf2").replace(directory / "fonts/ascii.pf2")
 
     def fill(self, disk: Path, tree: Path) -> None:
-        """Make a file system in the second partition of `disk`, and copy `tree` into it.
-
-        Raises:
-            ImageError: `tree` does not fit, or a program failed.
-        """
+        """Make a file system of `tree` in the second partition of `disk`; raises ImageError if that fails."""
         start = _FILES_PARTITION.first
         sectors = _FILES_PARTITION.last - start + 1
         image = ("-i", f"{disk}@@{start * SECTOR}")

@@ -94,11 +94,7 @@ class Recipe:
 
 
 def load_recipe(directory: Path | None = None) -> Recipe:
-    """Return the recipe in `directory`, or the shipped one.
-
-    Raises:
-        SpecError: there is no recipe.
-    """
+    """Return the recipe in `directory`, or the shipped one; raises SpecError if there is none."""
     base = directory or data_directory()
     directory = base / "linux"
     try:
@@ -114,14 +110,9 @@ def load_recipe(directory: Path | None = None) -> Recipe:
 def guest_nodes(
     recipe: Recipe, *, image: str, busybox: bytes, modules: Iterable[Module], spin: bytes | None
 ) -> list[cpio.Node]:
-    """Return the content of the initramfs of `image`.
+    """Return the content of the initramfs of `image`, whose guest has that host name too.
 
-    Args:
-        recipe: the guest's own files.
-        image: name of the image, which is the guest's host name too.
-        busybox: a static busybox.
-        modules: modules in loading order.
-        spin: the module that hangs a processor; None leaves it out.
+    `busybox` is a static one, `modules` are in loading order, and `spin` hangs a processor if it is there.
 
     Raises:
         ImageError: the busybox lacks a program that the guest needs.

@@ -119,11 +119,7 @@ class ImageStore:
         return image_of(manifest, directory)
 
     def verify(self, name: str) -> list[str]:
-        """Read every byte of the image again, and return what is wrong; empty if nothing is.
-
-        Raises:
-            SpecError: no such image in the catalog.
-        """
+        """Read every byte again, and return what is wrong; raises SpecError for an unknown image."""
         directory = self.directory(name)
         if not directory.is_dir():
             return [f"{name}: not built"]
@@ -176,20 +172,12 @@ class ImageStore:
         return doomed
 
     def directory(self, name: str) -> Path:
-        """Return where the image is, or will be once it is built.
-
-        Raises:
-            SpecError: no such image in the catalog.
-        """
+        """Return where the image is, or will be once built; raises SpecError if the catalog has none."""
         entry = self.catalog.entry(name)
         return self.root / name / self._recipe.digest(entry)[:_KEY_LENGTH]
 
     def collect(self, *, dry_run: bool = False) -> tuple[Path, ...]:
-        """Remove what killed builds left unfinished, and return it; nothing while a build runs.
-
-        Raises:
-            ImageError: it can't be removed.
-        """
+        """Remove and return what killed builds left; nothing while a build runs. Raises ImageError."""
         if not self._leftovers():
             return ()
         try:

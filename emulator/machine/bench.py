@@ -116,22 +116,14 @@ class Bench:
         return Path(self.entry.temp_dir)
 
     def open_sink(self, directory: Path, *, console: str) -> DirectorySink:
-        """Open the files for a console's transcript.
-
-        Raises:
-            LabError: the directory can't be written.
-        """
+        """Open the files for a console's transcript; raises LabError if the directory can't be written."""
         try:
             return DirectorySink(directory, console=console)
         except OSError as error:
             raise LabError(f"transcript of {console} in {directory}: {error.strerror}") from error
 
     def write_launch(self, spec: MachineSpec, launch: Launch) -> None:
-        """Write what is about to be spawned to `argv.json`, which is the latest power cycle's.
-
-        Raises:
-            LabError: it can't be written.
-        """
+        """Write what is about to be spawned to `argv.json`, which is the latest cycle's; raises LabError."""
         facts = {
             "argv": list(launch.argv),
             "sha256": launch.sha256,

@@ -74,11 +74,7 @@ def _is_there(path: Path, *, what: str) -> bool:
 
 
 def outside_file(path: Path, disk_format: DiskFormat) -> str:
-    """Return what a disk rests on besides its own file, in words; empty if on nothing.
-
-    Raises:
-        OSError: it can't be read.
-    """
+    """Return what a disk rests on besides its own file, in words; empty if on nothing. Raises OSError."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         if disk_format is DiskFormat.QCOW2:

@@ -94,11 +94,7 @@ class Ledger:
         self.directory = places.machines() if state is None else state / "machines"
 
     def write(self, entry: Entry) -> None:
-        """Write or replace an entry.
-
-        Raises:
-            FileError: it can't be written; an old entry is unchanged.
-        """
+        """Write or replace an entry; after a FileError an old one is unchanged."""
         make_private_directory(self.directory)
         write_json(self.path(entry.id), {"version": VERSION, **json_ready(entry)})
 
@@ -128,11 +124,7 @@ def list_machines(ledger: Ledger | None = None) -> tuple[Entry, ...]:
 
 
 def read_entry(text: bytes) -> Entry:
-    """Return the entry that `Ledger.write` wrote.
-
-    Raises:
-        SpecError: the text is not an entry of this version.
-    """
+    """Return the entry that `Ledger.write` wrote; raises SpecError for any other text or version."""
     table = load_json(text, dict[str, object], origin="entry")
     if table.pop("version", None) != VERSION:
         raise SpecError(f"not an entry of version {VERSION}")
@@ -180,14 +172,10 @@ class Collected:
 
 
 def collect_garbage(ledger: Ledger | None = None, *, dry_run: bool = False) -> tuple[Collected, ...]:
-    """End and remove what belongs to machines whose owner is dead; return what was done.
+    """End and remove what belongs to machines whose owner is dead, or only say so; return what was done.
 
     Machines of living owners are never touched, and run directories stay, being evidence. It is safe at any
     time, even several times at once.
-
-    Args:
-        ledger: which machines to look at, by default this user's.
-        dry_run: whether only to say what would be done.
     """
     book = ledger or Ledger()
     garbage = [one for one in book.read() if isinstance(one, Corrupt) or not one.owner.alive()]

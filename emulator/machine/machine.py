@@ -123,14 +123,10 @@ class Machine:
     # -- power ---------------------------------------------------------------------------------
 
     def power_on(self, deadline: Deadline, *, runs: bool = True) -> None:
-        """Switch on: spawn QEMU paused, shake hands, let it run.
+        """Switch on: spawn QEMU paused, shake hands, and unless `runs` is false let it run.
 
         A machine that was opened on a snapshot starts from it the first time, and from its firmware every
         time after. After a failure the machine is off.
-
-        Args:
-            deadline: when to give up.
-            runs: whether the guest runs when this returns; otherwise it is paused, for `resume`.
 
         Raises:
             StateError: it is on, or closed.
@@ -390,11 +386,7 @@ class Machine:
 
 
 def _open_state(origin: Origin, stack: ExitStack) -> int:
-    """Open the state for QEMU to inherit; `stack` closes our descriptor.
-
-    Raises:
-        SnapshotError: it is no longer there.
-    """
+    """Open the state for QEMU to inherit; `stack` closes it. Raises SnapshotError if it is gone."""
     try:
         fd = os.open(origin.vm_state, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:

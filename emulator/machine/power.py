@@ -166,11 +166,7 @@ class PowerCycle:
         return self._loop.run(self._spawn(), what="QEMU was not spawned", deadline=deadline)
 
     def greet(self, deadline: Deadline) -> None:
-        """Shake hands on QMP and set the mark "started".
-
-        Raises:
-            LaunchError: QEMU ended or did not answer; it is dead in both cases.
-        """
+        """Shake hands on QMP and set the mark "started"; after a LaunchError QEMU is dead."""
         longer = Deadline(deadline.at + LOST_GRACE_S, deadline.clock)  # `_greet` itself ends at `deadline`
         try:
             self._loop.run(self._greet(deadline), what=_NO_ANSWER, deadline=longer)
@@ -218,12 +214,7 @@ class PowerCycle:
     # -- snapshots --------------------------------------------------------------------------
 
     def load(self, fd: int, *, skips_ram: bool, deadline: Deadline) -> None:
-        """Load a snapshot from a descriptor that QEMU inherited; the guest is paused afterwards.
-
-        Args:
-            fd: its number in the child.
-            skips_ram: whether RAM is in a file of its own.
-            deadline: when to give up.
+        """Load a snapshot, perhaps without RAM, from `fd`, which QEMU inherited; the guest is paused then.
 
         Raises:
             ControlError: QEMU refused the snapshot or took too long.
@@ -234,12 +225,7 @@ class PowerCycle:
         self._await_move("load the snapshot", deadline)
 
     def save(self, fd: int, *, skips_ram: bool, deadline: Deadline) -> None:
-        """Write the state of a paused guest to a file; the guest stays paused.
-
-        Args:
-            fd: the file, open for writing; the caller closes it.
-            skips_ram: whether RAM is in a file already, and left out.
-            deadline: when to give up.
+        """Write the state of a paused guest, perhaps without RAM, to `fd`; the guest stays paused.
 
         Raises:
             ControlError: QEMU can't save this machine, and says why; or it took too long.

@@ -58,11 +58,7 @@ class HostIdentity:
 
 
 def read_host_identity(root: Path = Path("/")) -> HostIdentity:
-    """Read the host's identity from the /proc below `root`.
-
-    Raises:
-        OSError: there is none.
-    """
+    """Read the host's identity from the /proc below `root`; raises OSError if there is none."""
     boot_id = (root / "proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     lines = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     flags = next((line for line in lines if line.startswith("flags")), "")
@@ -86,11 +82,7 @@ def recall(cache_dir: Path, *, key: str) -> ProbeVerdict | None:
 
 
 def remember(cache_dir: Path, verdict: ProbeVerdict, *, key: str) -> None:
-    """Write the verdict to a file that only the user can read.
-
-    Raises:
-        FileError: the directory can't be made or written; nothing half-made stays.
-    """
+    """Write the verdict to a file of mode 0600; after a FileError nothing half-made stays."""
     write_whole(_file(cache_dir, key), json.dumps(json_ready(verdict)).encode(), private=True, parents=True)
 
 
@@ -210,11 +202,7 @@ def choose_accelerator(
     cache_dir: Path | None = None,
     kvm_device: Path = Path("/dev/kvm"),
 ) -> Choice:
-    """Return the accelerator to use for what was requested.
-
-    Raises:
-        MissingPrerequisite: kvm was requested by name and runs no guest here.
-    """
+    """Return the accelerator to use; raises MissingPrerequisite if kvm, asked for by name, runs no guest."""
     if requested is Accelerator.TCG:
         return Choice(accelerator="tcg", reason="TCG was asked for")
     verdict = probe_accelerator(

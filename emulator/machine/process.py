@@ -70,12 +70,9 @@ class Exit:
 
 
 def judge_exit(code: int, *, shutdown: Mapping[str, object] | None, asked: bool) -> Exit:
-    """Say how a QEMU ended.
+    """Say how a QEMU ended, by its exit code (negative for a signal) and the data of QMP's SHUTDOWN, if any.
 
-    Args:
-        code: exit code, negative for a signal.
-        shutdown: data of QMP's SHUTDOWN event, None if none came.
-        asked: whether ttylab had begun to end it.
+    `asked` says whether ttylab had begun to end it.
     """
     if code < 0:
         return Exit(code=code, reason=f"killed by signal {-code}", expected=asked)
@@ -116,14 +113,8 @@ class QemuProcess:
         """Start `argv` in a process group of its own, with the parent-death signal set to SIGKILL.
 
         It gets no session: QEMU 7.2 opens the console's slave without O_NOCTTY, so a session leader would own
-        the pty, and its end would hang the pty up with the last bytes in it.
-
-        Args:
-            argv: QEMU's command line.
-            pass_fds: descriptors that the child inherits under the same numbers.
-            stderr_path: file to which its stderr is appended.
-            marker: value of `MARKER_VARIABLE` in the child.
-            huge_pages: whether it may have transparent huge pages.
+        the pty, and its end would hang the pty up with the last bytes in it. It inherits `pass_fds` under the
+        same numbers; its stderr is appended to `stderr_path`; `marker` is the value of its `MARKER_VARIABLE`.
 
         Raises:
             MissingPrerequisite: setpriv is not installed.

@@ -63,11 +63,7 @@ def find_qemu(path: str | None = None) -> QemuBinary:
 
 
 def query_version(program: Path, *, deadline: Deadline) -> QemuVersion:
-    """Ask a program for its version; it is killed at the deadline.
-
-    Raises:
-        MissingPrerequisite: it does not answer as QEMU does, or `setpriv` is missing.
-    """
+    """Ask a program for its version; raises MissingPrerequisite without `setpriv` or a QEMU's answer."""
     try:
         answer = run_bounded([str(program), "--version"], deadline=deadline)
     except OSError as error:
@@ -97,20 +93,12 @@ _VARS_NAME = "ovmf-vars.fd"
 
 
 def find_firmware(firmware: Firmware) -> FirmwareFiles | None:
-    """Return the host's files for `firmware`; None if it comes with QEMU.
-
-    Raises:
-        MissingPrerequisite: it is not installed.
-    """
+    """Return the host's files for `firmware`, None if it comes with QEMU; errors are those of `find_ovmf`."""
     return find_ovmf() if firmware is Firmware.OVMF else None
 
 
 def find_ovmf(root: Path = Path("/")) -> FirmwareFiles:
-    """Return OVMF's files: code and variable store of one build.
-
-    Raises:
-        MissingPrerequisite: no known place below `root` has both.
-    """
+    """Return OVMF's files, code and variables of one build; raises MissingPrerequisite if there are none."""
     for code, variables in _OVMF:
         if (root / code).is_file() and (root / variables).is_file():
             return FirmwareFiles(code=root / code, vars_template=root / variables)

@@ -46,11 +46,7 @@ class LoopThread:
         self.close()
 
     def close(self) -> None:
-        """Cancel what still runs on the loop and join the thread.
-
-        Raises:
-            LabError: the thread did not end within 15 s.
-        """
+        """Cancel what still runs on the loop and join the thread; raises LabError after 15 s."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(JOIN_S)
@@ -134,11 +130,7 @@ class QmpLink:
             raise ControlError(f"QMP: {error}") from error
 
     async def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
-        """Execute a command and return its result.
-
-        Raises:
-            ControlError: QEMU refused, or the session ended before the answer.
-        """
+        """Execute a command and return its result; raises ControlError if QEMU refused or QMP ended."""
         try:
             return await self._client.execute(command, arguments)
         except ExecuteError as error:

@@ -42,11 +42,7 @@ def temp_dir_path(machine_id: str) -> Path:
 
 
 def make_temp_dir(path: Path) -> None:
-    """Make the temp directory, mode 0700.
-
-    Raises:
-        LabError: it can't be made, or something has that name already.
-    """
+    """Make the temp directory, mode 0700; raises LabError if it can't be made or is there already."""
     try:
         path.mkdir(mode=0o700)
     except OSError as error:
@@ -54,11 +50,7 @@ def make_temp_dir(path: Path) -> None:
 
 
 def remove_temp_dir(path: Path) -> None:
-    """Remove one of our temp directories and all in it, if it is there.
-
-    Raises:
-        LabError: the path is not one of ours, or can't be removed.
-    """
+    """Remove one of our temp directories with all in it; raises LabError if it is not ours or can't go."""
     try:
         owner = path.lstat().st_uid
     except OSError:

@@ -68,11 +68,7 @@ class Tpm:
         return ours
 
     def unplug(self) -> None:
-        """End swtpm if it runs; its state stays.
-
-        Raises:
-            ControlError: it survived SIGKILL.
-        """
+        """End swtpm if it runs; its state stays. Raises ControlError if it survived SIGKILL."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -112,11 +108,7 @@ def open_tpm(directory: Path) -> Iterator[Tpm]:
 
 
 def find_swtpm() -> str:
-    """Return the path of swtpm.
-
-    Raises:
-        MissingPrerequisite: it is not installed.
-    """
+    """Return the path of swtpm; raises MissingPrerequisite if it is not installed."""
     path = shutil.which(PROGRAM, path=os.environ.get("PATH"))
     if path is None:
         raise MissingPrerequisite(PROGRAM, remedy="apt-get install swtpm")

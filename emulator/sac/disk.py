@@ -69,11 +69,7 @@ class CrashDump:
 
 
 def flatten(elf: bytes) -> bytes:
-    """Return what an ELF file loads into memory.
-
-    Raises:
-        ImageError: it is not a 32-bit ELF with one part to load.
-    """
+    """Return what an ELF file loads; raises ImageError if it is no 32-bit ELF with one part to load."""
     if elf[:5] != b"\x7fELF\x01":
         raise ImageError("the SAC guest's image is not a 32-bit ELF")
     table, _, _, _, size, count = struct.unpack_from("<IIIHHH", elf, 28)
@@ -91,10 +87,7 @@ def flatten(elf: bytes) -> bytes:
 def compose_disk(image: bytes, *, boot_sector: bytes, efi_stub: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the disk's content as offsets and bytes; the rest of its `DISK_BYTES` is zero.
 
-    Args:
-        image: the guest, as `flatten` returns it.
-        boot_sector: what was built from images/sac/mbr.S.
-        efi_stub: what was built from images/sac/efi.S.
+    `image` is what `flatten` returns, the others what was built from images/sac/mbr.S and images/sac/efi.S.
 
     Raises:
         ImageError: the image does not fit.

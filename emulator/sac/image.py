@@ -128,11 +128,7 @@ class SacImage:
 
 
 def sac_image(name: str) -> SacImage:
-    """Return the SAC guest called `name`.
-
-    Raises:
-        SpecError: there is none.
-    """
+    """Return the SAC guest called `name`; raises SpecError if there is none."""
     if name not in SAC_IMAGES:
         raise SpecError(f"unknown image {name!r}; SAC guests are: {', '.join(SAC_IMAGES)}")
     return SacImage(name=name, profile=load_profile(SAC_IMAGES[name]))
@@ -178,19 +174,11 @@ def sac_spec(
 ) -> MachineSpec:
     """Return a machine that boots the SAC guest.
 
-    Without `disk` the guest has its own view of a shared disk: it survives resets, and is dropped with QEMU.
-    SMBIOS tells what it is: manufacturer "ttylab", product "ttylab SAC guest (not Windows)".
-
-    Args:
-        way: how it boots; PVH starts through qboot, which is fastest.
-        machine: pc or q35.
-        vcpus: 1 to 4; the guest uses one and parks the others.
-        memory_mib: MiB.
-        knobs: how the guest behaves.
-        name: the machine's name.
-        disk: absolute path of a disk that `write_sac_disk` made, to keep what the guest writes: a crash dump.
-        uuid: the machine's UUID, which the guest shows; None shows zeros.
-        root: where composed files are kept; default: `places.sac_guest()`.
+    Without `disk`, which `write_sac_disk` made to keep what the guest writes (a crash dump), the guest has
+    its own view of a shared disk: it survives resets, and is dropped with QEMU. SMBIOS tells what it is:
+    manufacturer "ttylab", product "ttylab SAC guest (not Windows)". The machine is a pc or q35 with 1 to 4
+    vCPUs, of which the guest parks all but one; it shows `uuid`, or zeros. PVH starts through qboot, which is
+    fastest. Composed files are kept in `root`, by default `places.sac_guest()`.
 
     Raises:
         SpecError: a value is wrong, or the machine is a microvm.

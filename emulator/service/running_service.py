@@ -130,11 +130,7 @@ async def open_service(options: ServiceOptions) -> AsyncIterator[RunningService]
 
 
 def first_records(options: ServiceOptions, store: Store | None) -> list[Record]:
-    """Return the records to start with: the saved ones, else those that the configuration describes.
-
-    Raises:
-        SpecError: the saved records or the configuration are wrong.
-    """
+    """Return the saved records, else those that the configuration describes; raises SpecError."""
     saved = store.load() if store is not None else []
     if store is not None and saved:
         _LOG.info(

@@ -43,11 +43,7 @@ def read_facts(path: Path) -> FileFacts:
 
 
 def remembered_facts(path: Path) -> FileFacts:
-    """Return the facts of a file; it is read again only if its inode, size or time of change differ.
-
-    Raises:
-        OSError: the file can't be read.
-    """
+    """Return a file's facts, read again if inode, size or time of change differ; raises OSError."""
     return _facts_of(path, identity(path))
 
 
@@ -145,11 +141,7 @@ def prepare_disks(spec: MachineSpec, directory: Path, *, plain: bool) -> Machine
 def fork_disks(spec: MachineSpec, directory: Path, own: Path | None) -> MachineSpec:
     """Return `spec` with the disks of the snapshot in `directory`, which are not changed.
 
-    Args:
-        spec: the machine as it was asked for.
-        directory: the snapshot's directory.
-        own: where each disk is copied to, for the host to read; None gives the guest a view that is
-            dropped with its QEMU.
+    For the host to read, each is copied to `own`; otherwise the guest gets a view that its QEMU drops.
 
     Raises:
         SnapshotError: a copy can't be made.

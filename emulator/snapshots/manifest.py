@@ -69,11 +69,7 @@ class SnapshotManifest:
 
     @classmethod
     def from_json(cls, text: bytes, *, origin: str) -> SnapshotManifest:
-        """Return the manifest that `to_json` wrote.
-
-        Raises:
-            SnapshotError: it is not a manifest, or has another format.
-        """
+        """Return the manifest that `to_json` wrote; raises SnapshotError for anything else."""
         try:
             manifest = load_json(text, cls, origin=f"{origin}: not a manifest of a snapshot")
         except SpecError as error:
@@ -139,10 +135,7 @@ class Maker:
 def fingerprint(request: SnapshotRequest, maker: Maker, hashes: Mapping[Path, str]) -> str:
     """Return the snapshot's name: 32 hex digits that differ whenever its guest might.
 
-    Args:
-        request: the snapshot.
-        maker: what makes it.
-        hashes: hash of every file of the request and of the firmware.
+    `hashes` has every file of the request and of the firmware.
     """
     spec = request.common_spec
     wiring = Wiring(

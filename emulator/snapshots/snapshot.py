@@ -44,11 +44,7 @@ SAVED = "saved"
 
 
 def load_past(directory: Path) -> Transcript:
-    """Return the transcript up to the moment of saving.
-
-    Raises:
-        SnapshotError: the transcript is missing, truncated, or has no such moment.
-    """
+    """Return the transcript up to the moment of saving; raises SnapshotError if it is cut or has none."""
     try:
         transcript = load_transcript(directory)
     except SpecError as error:
@@ -115,10 +111,7 @@ class Snapshot:
     def fork(self, *, name: str, seed: int | None, own: Path | None = None) -> tuple[MachineSpec, Origin]:
         """Return what `open_machine` needs to continue from here.
 
-        Args:
-            name: name of the new machine.
-            seed: seed of its random numbers.
-            own: a directory for copies of its disks if the host is to read them.
+        Disks that the host is to read are copied to the directory `own`.
 
         Raises:
             SnapshotError: a disk can't be copied, or the snapshot is gone.
@@ -150,11 +143,7 @@ def snapshot_files(request: SnapshotRequest, *, shares_ram: bool) -> tuple[str, 
 
 
 def read_manifest(directory: Path) -> SnapshotManifest:
-    """Return a snapshot's manifest; its other files are not looked at.
-
-    Raises:
-        SnapshotError: the manifest is missing or invalid.
-    """
+    """Return a snapshot's manifest, without a look at its files; raises SnapshotError if it is invalid."""
     path = directory / MANIFEST
     try:
         return SnapshotManifest.from_json(read_whole(path, most=MANIFEST_MOST), origin=str(path))

@@ -152,13 +152,8 @@ class SnapshotStore:
     ) -> Snapshot:
         """Return the snapshot of `request`; it is made first if it is missing or damaged.
 
-        If another process is making it, this call waits for that.
-
-        Args:
-            request: the snapshot.
-            choice: what executes guest code.
-            reach: brings a machine that was just powered on to the stage.
-            deadline: when to give up waiting and making.
+        If another process is making it, this call waits for that. `reach` brings a machine that was just
+        powered on to the stage.
 
         Raises:
             SnapshotError: it can't be made; the text says why.

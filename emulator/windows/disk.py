@@ -75,11 +75,7 @@ def detect_format(head: bytes, *, origin: str) -> Format:
 
 
 def read_layout(head: bytes, *, origin: str) -> DiskLayout:
-    """Return what the first `HEAD_BYTES` of a disk, as a guest sees them, tell about it.
-
-    Raises:
-        SpecError: nothing can boot from it.
-    """
+    """Return what a disk's first `HEAD_BYTES` tell about it; raises SpecError if nothing boots from it."""
     if head[510:512] != b"\x55\xaa":
         raise SpecError(f"--disk {origin}: not a bootable disk: its first sector has no boot signature")
     is_sac_guest = IDENTITY.encode() in head

@@ -203,16 +203,8 @@ def windows_spec(
     """Return a machine that boots Windows with a console on COM1, which an SPCR table announces.
 
     The user's file is never written: what the guest writes goes to an overlay that ends with QEMU, which
-    keeps it in TMPDIR (/var/tmp). Firmware and TPM are the image's.
-
-    Args:
-        image: what was registered.
-        machine: pc or q35.
-        vcpus: 1 to 4.
-        memory_mib: MiB.
-        name: the machine's name; default: the image's.
-        uuid: the machine's UUID, which SAC shows; None shows zeros.
-        root: where the table is kept; default: the registry's directory.
+    keeps it in TMPDIR (/var/tmp). Firmware and TPM are the image's, and so is the name without `name`. SAC
+    shows `uuid`, or zeros. The table is kept in `root`, by default the registry's directory.
 
     Raises:
         SpecError: there is no such machine.
@@ -245,11 +237,7 @@ def windows_disk(path: Path, disk_format: DiskFormat, *, discard_writes: bool = 
 
 
 def ensure_spcr(directory: Path) -> Path:
-    """Return a file with the SPCR table, written on first use; its name contains its digest.
-
-    Raises:
-        FileError: it can't be written.
-    """
+    """Return a file with the SPCR table, named by its digest and written on first use; raises FileError."""
     table = spcr_table()
     path = directory.absolute() / f"spcr-{hashlib.sha256(table).hexdigest()[:16]}.bin"
     if not path.exists():

@@ -106,12 +106,8 @@ def install_windows(
 ) -> Path:
     """Install Windows and return the sealed base image: `bases/NAME.qcow2` below `root`, read-only.
 
-    Args:
-        wanted: what to install.
-        root: directory of the base image; unfinished files are kept there too.
-        run_dir: where the transcript and the output of COM2 and QEMU are kept, whatever happens.
-        deadline: when to give up.
-        tell: is told each stage once.
+    Unfinished files are kept in `root` too; the transcript and the output of COM2 and QEMU stay in `run_dir`,
+    whatever happens. `tell` is told each stage once.
 
     Raises:
         ImageError: the guest ended without being ready, nothing booted, or the disk is full.
@@ -192,15 +188,10 @@ def _lines(said: bytes) -> bytes:
 
 
 def require_hope(marks: set[str], console: bytes, *, where: Path) -> None:
-    """Raise if an installation can't succeed any more.
-
-    Args:
-        marks: names of QEMU's events.
-        console: output of COM1 and of the firmware.
-        where: where the evidence is.
+    """Raise if an installation can't succeed any more, by QEMU's events and what COM1 and the firmware show.
 
     Raises:
-        ImageError: the disk of the host is full or failed, or nothing boots.
+        ImageError: the disk of the host is full or failed, or nothing boots; the text names `where`.
     """
     if "BLOCK_IO_ERROR" in marks:
         raise ImageError(f"a disk can't be written: the host's is full, or failed; see {where}")

@@ -165,11 +165,7 @@ class Media:
 
 
 def require_file(path: Path, *, option: str) -> Path:
-    """Return the absolute path of a file that can be read.
-
-    Raises:
-        SpecError: it does not exist, is not a file, or can't be read.
-    """
+    """Return the absolute path of a file that can be read; raises SpecError if there is none."""
     path = path.expanduser().absolute()
     try:
         require_regular(path)
@@ -185,11 +181,7 @@ def require_file(path: Path, *, option: str) -> Path:
 
 
 def read_media(path: Path) -> Media:
-    """Return what is on a Windows ISO.
-
-    Raises:
-        SpecError: it is not an ISO, is damaged, or has no Windows on it.
-    """
+    """Return what is on a Windows ISO; raises SpecError if it is none, or damaged."""
     with _opened(path) as iso:
         key, directory, names = _sources(iso)
         boot = _find(names, (_BOOT,))

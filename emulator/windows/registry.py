@@ -48,11 +48,7 @@ class WindowsRegistry:
         self.bases = self.root / BASES
 
     def images(self) -> Mapping[str, WindowsImage]:
-        """Return what is registered, by name; the images' files are not looked at.
-
-        Raises:
-            ImageError: the registry is damaged or can't be read.
-        """
+        """Return what is registered, by name; the files are not looked at. Raises ImageError."""
         path = self.root / REGISTRY
         try:
             text = read_whole(path, most=_REGISTRY_MOST)
@@ -145,11 +141,7 @@ def _find(images: Mapping[str, WindowsImage], name: str) -> WindowsImage:
 
 
 def identify(path: Path) -> FileIdentity:
-    """Return what identifies the file at `path`.
-
-    Raises:
-        OSError: it can't be read.
-    """
+    """Return what identifies the file at `path`; raises OSError if it can't be read."""
     with path.open("rb") as file:
         facts = os.fstat(file.fileno())
         digest = hashlib.sha256(file.read(_END))

@@ -65,11 +65,7 @@ class Call:
     api_version: str
 
     def authorize(self, action: str, scope: ResourceId | str) -> None:
-        """Check that the caller may do `action` at `scope`.
-
-        Raises:
-            CloudError: 404, 401 or 403.
-        """
+        """Check that the caller may do `action` at `scope`; raises CloudError 404, 401 or 403."""
         authorize(self.service, self.caller, action, scope=str(scope))
 
     def may(self, action: str, scope: ResourceId | str) -> bool:
@@ -123,11 +119,7 @@ class Call:
         ]
 
     def find(self, kind: type[ResourceT], target: ResourceId, *, action: str) -> ResourceT:
-        """Return the resource that the caller may do `action` ("read", "listKeys/action") to.
-
-        Raises:
-            CloudError: 401, 403 or 404.
-        """
+        """Return the resource that the caller may do `action` to; raises CloudError 401, 403 or 404."""
         self.authorize(f"{target.type}/{action}", target)
         found = self.service.cloud.find(kind, target.key)
         if found is None:
@@ -181,11 +173,7 @@ CallOf = Annotated[Call, Depends(call_of)]
 
 
 def read_expand(expand: str | None) -> bool:
-    """Tell whether `$expand` asks for the instance view.
-
-    Raises:
-        CloudError: 400; it asks for something unknown.
-    """
+    """Tell whether `$expand` asks for the instance view; raises CloudError 400 for anything else."""
     wanted = {word.strip().lower() for word in (expand or "").split(",") if word.strip()}
     if not wanted <= {"instanceview", "userdata"}:
         raise CloudError(400, "InvalidParameter", f"The value {expand!a} of parameter '$expand' is invalid.")
@@ -193,11 +181,7 @@ def read_expand(expand: str | None) -> bool:
 
 
 def find_machine(call: Call, target: ResourceId, *, action: str) -> VirtualMachine:
-    """Return the VM or instance that the caller may do `action` ("read", "start/action") to.
-
-    Raises:
-        CloudError: 401, 403 or 404, in this order.
-    """
+    """Return the machine that the caller may do `action` ("read") to; raises CloudError 401, 403 or 404."""
     call.authorize(f"{target.type}/{action}", target)
     found = call.service.cloud.find(VirtualMachine, target.key)
     if found is not None:
@@ -215,11 +199,7 @@ def show_machine(call: Call, vm: VirtualMachine, *, with_view: bool = False) -> 
 
 
 def change_machine(call: Call, vm: VirtualMachine, document: Mapping[str, Any]) -> Response:
-    """Give `vm` another document; one that describes it as it is changes nothing.
-
-    Raises:
-        CloudError: 409; an operation is in progress on it.
-    """
+    """Give `vm` another document, if that changes it; raises CloudError 409 while an operation runs."""
     changed = replace(vm, document=document, guest=replan(vm, document))
     if render_vm(changed) == render_vm(vm):
         return JSONResponse(show_machine(call, vm))

@@ -113,11 +113,7 @@ class _Plan:
 
 
 def require_free(service: Service, vm: VirtualMachine, action: str) -> None:
-    """Check that no operation is in progress on `vm`.
-
-    Raises:
-        CloudError: 409 OperationNotAllowed.
-    """
+    """Check that no operation is in progress on `vm`; raises CloudError 409 OperationNotAllowed."""
     running = service.operations.running_on(vm.key)
     if running is not None:
         raise CloudError(
@@ -162,11 +158,7 @@ def begin_action(
 
 
 def begin_change(service: Service, vm: VirtualMachine, *, created: bool) -> Operation:
-    """Store `vm`, new or changed, and return the operation that ends with its success.
-
-    Raises:
-        CloudError: 409; an operation is in progress on it.
-    """
+    """Store `vm`, new or changed, and return its operation; raises CloudError 409 while another runs."""
     require_free(service, vm, "createOrUpdate")
     state = ProvisioningState.CREATING if created else ProvisioningState.UPDATING
     final = PowerState.RUNNING if created else vm.power
@@ -203,11 +195,7 @@ def begin_delete(
 
 
 async def ready_guest(service: Service, vm: VirtualMachine) -> FleetGuest:
-    """Return the guest of `vm`, started if the VM is running and the guest is not.
-
-    Raises:
-        LabError: it can't be started.
-    """
+    """Return the guest of `vm`, started if the VM is running and it is not; raises LabError."""
     guest = service.fleet.guest(vm)
     if vm.power is PowerState.RUNNING and not guest.is_on:
         await guest.power_on()
@@ -279,11 +267,7 @@ def _plan_of(vm: VirtualMachine, action: Action, *, skip_shutdown: bool) -> _Pla
 
 
 async def _follow_all(service: Service, plans: Sequence[_Plan]) -> None:
-    """Act on all of them at once; a failure of one does not stop the others.
-
-    Raises:
-        EmulatorError: the first failure.
-    """
+    """Act on all of them at once and raise the first failure; the others go on."""
     ends = await asyncio.gather(*(_follow(service, plan) for plan in plans), return_exceptions=True)
     for end in ends:
         if isinstance(end, BaseException):

@@ -55,11 +55,7 @@ def begin_scaling(service: Service, scale_set: ScaleSet, *, created: bool, by: s
 
 
 def begin_upgrade(service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMachine]) -> Operation:
-    """Give `vms` the current model of `scale_set`; their guests are not touched.
-
-    Raises:
-        CloudError: 409; an operation is in progress on one of them.
-    """
+    """Give `vms` the current model of `scale_set`, not their guests; raises CloudError 409 if one is busy."""
     for vm in vms:
         require_free(service, vm, "manualupgrade")
     for vm in vms:

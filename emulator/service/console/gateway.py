@@ -53,13 +53,9 @@ _LOG = logging.getLogger(__name__)
 async def serve_client(
     socket: WebSocket, session: ConsoleSession, *, service: Service, query_token: str | None
 ) -> None:
-    """Serve one link of `session` until either side ends it.
+    """Serve one link of `session`, on a socket that is not yet accepted, until either side ends it.
 
-    Args:
-        socket: not yet accepted.
-        session: the session in the URL.
-        service: the service it belongs to.
-        query_token: the token of old clients, which send it in the URL.
+    Old clients send their token in the URL: `query_token`.
     """
     link = Link(vm=session.vm, session=session)
     await serve_link(

@@ -23,15 +23,10 @@ Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 async def serve_link(
     socket: WebSocket, link: Link, talk: Work, *others: Work, service: Service, shows_why: bool = True
 ) -> None:
-    """Open `link` and run `talk` and `others` until either side ends it.
+    """Open `link`, on a socket that is not yet accepted, and run `talk` until either side ends it.
 
-    Args:
-        socket: not yet accepted.
-        link: counted among the open links meanwhile.
-        talk: carries the bytes; the link ends with it.
-        others: further work, cancelled when the link ends.
-        service: the service it belongs to.
-        shows_why: whether the console shows why the link ends, before the close frame.
+    `talk` carries the bytes, and the link ends with it. With `shows_why` the console shows why the link ends,
+    before the close frame.
     """
     await socket.accept()
     with service.links.opened(link):
@@ -145,11 +140,7 @@ INPUT_WAIT_S = 30.0
 
 
 async def receive_data(socket: WebSocket) -> bytes:
-    """Return the bytes of the next message that is not empty, TEXT or BINARY.
-
-    Raises:
-        WebSocketDisconnect: the client has left.
-    """
+    """Return the bytes of the next message that is not empty; raises WebSocketDisconnect at the end."""
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":

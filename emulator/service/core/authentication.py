@@ -17,22 +17,15 @@ from emulator.service.parts.tokens import Claims
 
 
 def bearer_of(request: Request) -> str:
-    """Return the token of the Authorization header.
-
-    Raises:
-        CloudError: 401; there is no token.
-    """
+    """Return the token of the Authorization header; raises CloudError 401 if there is none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if not scheme:
         raise CloudError(
             401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
         )
     if scheme.lower() != "bearer" or not token.strip():
-        raise CloudError(
-            401,
-            "AuthenticationFailedInvalidHeader",
-            "Authentication failed. The 'Authorization' header is provided in an invalid format.",
-        )
+        reason = "Authentication failed. The 'Authorization' header is provided in an invalid format."
+        raise CloudError(401, "AuthenticationFailedInvalidHeader", reason)
     return token.strip()
 
 
@@ -42,11 +35,7 @@ def address_of(request: Request) -> str:
 
 
 def accept_token(service: Service, token: str) -> Claims:
-    """Return the claims of `token`, if its principal still exists.
-
-    Raises:
-        CloudError: 401.
-    """
+    """Return the claims of `token`, if its principal still exists; else raises CloudError 401."""
     claims = service.tokens.accept(token, now=service.now())
     principal = service.cloud.find(Principal, claims.principal)
     if principal is None or principal.tenant.lower() != claims.tenant.lower():
@@ -65,11 +54,7 @@ Caller = Annotated[Claims, Depends(authenticate)]
 
 
 def require_subscription(service: Service, caller: Claims, subscription: str) -> Subscription:
-    """Return a subscription in the tenant of `caller`.
-
-    Raises:
-        CloudError: 404 for an unknown one, 401 for one in another tenant.
-    """
+    """Return a subscription in the tenant of `caller`; raises CloudError 404, or 401 for another tenant's."""
     found = service.cloud.find(Subscription, subscription)
     if found is None:
         raise subscription_not_found(subscription)
@@ -96,11 +81,7 @@ def authorize(service: Service, caller: Claims, action: str, *, scope: str) -> N
 
 
 def authorize_member(service: Service, caller: Claims, subscription: str) -> None:
-    """Check that `caller` has any role in or under the subscription.
-
-    Raises:
-        CloudError: as `authorize`.
-    """
+    """Check that `caller` has any role in or under the subscription; errors are those of `authorize`."""
     require_subscription(service, caller, subscription)
     if not sees_subscription(service.cloud, caller.principal, subscription):
         authorize(
@@ -112,11 +93,7 @@ def authorize_member(service: Service, caller: Claims, subscription: str) -> Non
 
 
 def require_group(service: Service, subscription: str, group: str) -> ResourceGroup:
-    """Return a resource group.
-
-    Raises:
-        CloudError: 404.
-    """
+    """Return a resource group; raises CloudError 404 if there is none."""
     found = service.cloud.find(ResourceGroup, group_scope(subscription, group))
     if found is None:
         raise CloudError(404, "ResourceGroupNotFound", f"Resource group '{group[:90]}' could not be found.")

@@ -108,17 +108,10 @@ class CaseBlindRoute(APIRoute):
 def require_api_version(
     api_version: Annotated[str | None, Query(alias="api-version")] = None,
 ) -> str:
-    """Return the api-version of a request; any well-formed one is accepted.
-
-    Raises:
-        CloudError: 400; it is missing or malformed.
-    """
+    """Return a request's api-version, any well-formed one; raises CloudError 400 without one."""
     if not api_version:
-        raise CloudError(
-            400,
-            "MissingApiVersionParameter",
-            "The api-version query parameter (?api-version=) is required for all requests.",
-        )
+        reason = "The api-version query parameter (?api-version=) is required for all requests."
+        raise CloudError(400, "MissingApiVersionParameter", reason)
     if not API_VERSION.fullmatch(api_version):
         raise CloudError(
             400,

@@ -61,11 +61,7 @@ def entra_error(service: Service, error: CloudError) -> JSONResponse:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a form.
-
-    Raises:
-        CloudError: 400 or 413; it is not a form, is too long, or has a field twice.
-    """
+    """Return the fields of a form; raises CloudError 400 or 413 if it is none, too long, or has one twice."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/x-www-form-urlencoded":
         raise _invalid(
@@ -80,11 +76,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def parse_form(body: bytes) -> dict[str, str]:
-    """Return the fields of a form's body.
-
-    Raises:
-        CloudError: 400; see `read_form`.
-    """
+    """Return the fields of a form's body; errors are those of `read_form`."""
     try:
         fields = parse_qs(
             body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"
@@ -98,11 +90,7 @@ def parse_form(body: bytes) -> dict[str, str]:
 
 
 def require_field(form: Mapping[str, str], name: str) -> str:
-    """Return a field of a form.
-
-    Raises:
-        CloudError: AADSTS900144; it is missing or empty.
-    """
+    """Return a field of a form; raises CloudError AADSTS900144 if it is missing or empty."""
     value = form.get(name, "")
     if not value:
         raise _invalid("AADSTS900144", f"The request body must contain the following parameter: '{name}'.")

@@ -72,11 +72,7 @@ class Seat:
 
 
 def vouch(connection: HTTPConnection, caller: str) -> None:
-    """Note that `caller` has shown who it is on the connection of a request or WebSocket.
-
-    Raises:
-        CloudError: as `Seat.know`.
-    """
+    """Note that `caller` has shown who it is on this connection; errors are those of `Seat.know`."""
     seat = connection.scope.get("state", {}).get(SEAT)  # a test client's connections have none
     if seat is not None:
         seat.know(caller)

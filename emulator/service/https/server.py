@@ -266,11 +266,7 @@ def bind(host: str, port: int, *, public_host: str | None = None) -> BoundSocket
 
 
 def endpoint_of(host: str, port: int) -> str:
-    """Return the endpoint of a service that listens on `host` or has that name.
-
-    Raises:
-        SpecError: the name can't be used in clients' URLs.
-    """
+    """Return the endpoint of a service on `host`; raises SpecError if clients' URLs can't have that name."""
     name = require_public_host(_name_of(host))
     return f"https://[{name}]:{port}" if ":" in name else f"https://{name}:{port}"
 

@@ -67,11 +67,7 @@ def open_authority(directory: Path) -> Authority:
 
 
 def server_context(authority: Authority, names: Sequence[str], *, now: datetime) -> ssl.SSLContext:
-    """Return a server's TLS context with a new certificate for the local names and `names`.
-
-    Raises:
-        SpecError: a name can't be used in a certificate.
-    """
+    """Return a server's TLS context, newly certified for local names and `names`; raises SpecError."""
     wanted = tuple(dict.fromkeys((*LOCAL_NAMES, *names)))
     try:
         leaf = authority.issuer.issue_cert(

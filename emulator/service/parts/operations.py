@@ -173,15 +173,9 @@ class ActivityLog:
         succeeded: bool = True,
         status: str = "OK",
     ) -> ActivityEvent:
-        """Add one event and return it.
+        """Add an event and return it; `operation` is Azure's name for it, in any case.
 
-        Args:
-            operation: Azure's operation name, in any case.
-            scope: resource id.
-            caller: who did it.
-            address: the caller's IP address.
-            succeeded: whether it succeeded.
-            status: HTTP status, with the reason if there is one.
+        `scope` is a resource id, `status` HTTP's, with the reason if there is one.
         """
         event = ActivityEvent(
             id=str(uuid.uuid4()),

@@ -86,11 +86,7 @@ class Sessions:
         return session
 
     def find(self, container: str, session_id: str, *, now: datetime) -> ConsoleSession:
-        """Return the session of a URL.
-
-        Raises:
-            CloudError: 404; it is unknown or has expired.
-        """
+        """Return the session of a URL; raises CloudError 404 if it is unknown or has expired."""
         found = self._sessions.get(session_id.lower())
         if found is None or found.container != container or found.expires <= now:
             raise CloudError(404, "SessionNotFound", "The console session is unknown or has expired.")
@@ -102,11 +98,7 @@ class Sessions:
 
     @contextmanager
     def connecting(self, vm: ResourceId) -> Iterator[None]:
-        """Refuse a second `connect` to a VM while the first is being answered.
-
-        Raises:
-            CloudError: 409; another is in progress.
-        """
+        """Refuse a second `connect` to a VM, by CloudError 409, while the first is being answered."""
         if vm.key in self._connecting:
             raise CloudError(409, "Conflict", IN_PROGRESS)
         self._connecting.add(vm.key)

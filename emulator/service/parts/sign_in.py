@@ -162,11 +162,8 @@ class DeviceCodes:
                 400, "expired_token", "AADSTS70020: The provided value for device_code is expired."
             )
         if grant.principal is None:
-            raise CloudError(
-                400,
-                "authorization_pending",
-                "AADSTS70016: OAuth 2.0 device flow error. Authorization is pending. Continue polling.",
-            )
+            reason = "AADSTS70016: OAuth 2.0 device flow error. Authorization is pending. Continue polling."
+            raise CloudError(400, "authorization_pending", reason)
         del self._grants[key]
         return grant
 
@@ -194,11 +191,7 @@ class Throttle:
         self._failures.pop(name.lower(), None)
 
     async def fail(self, name: str) -> None:
-        """Count a wrong secret for `name` and delay its answer.
-
-        Raises:
-            CloudError: 429; too many are waiting already.
-        """
+        """Count a wrong secret for `name` and delay its answer; raises CloudError 429 if too many wait."""
         count = self._failures.pop(name.lower(), 0) + 1
         self._failures[name.lower()] = count
         while len(self._failures) > NAMES_MAX:
@@ -271,11 +264,8 @@ async def sign_in_user(sign_in: SignIn, found: Principal | None, *, name: str, p
     """
     if not matches(None if found is None else found.secret, password) or found is None:
         await sign_in.throttle.fail(f"user:{name[:200]}")
-        raise CloudError(
-            400,
-            "invalid_grant",
-            "AADSTS50126: Error validating credentials due to invalid username or password.",
-        )
+        reason = "AADSTS50126: Error validating credentials due to invalid username or password."
+        raise CloudError(400, "invalid_grant", reason)
     sign_in.throttle.clear(f"user:{name[:200]}")
     return found
 

@@ -74,11 +74,7 @@ class TokenKey:
 
     @classmethod
     def from_pem(cls, pem: bytes) -> TokenKey:
-        """Return the key that `to_pem` wrote.
-
-        Raises:
-            ValueError: it is not an RSA key.
-        """
+        """Return the key that `to_pem` wrote; raises ValueError if it is not an RSA key."""
         key = serialization.load_pem_private_key(pem, password=None)
         if not isinstance(key, rsa.RSAPrivateKey):
             raise ValueError("the token key is not an RSA key")  # noqa: TRY004  # a file's content, not a type
@@ -102,11 +98,7 @@ class TokenKey:
         return jwt.encode(dict(claims), self._key, algorithm=ALGORITHM, headers={"kid": self.id})
 
     def read(self, token: str) -> dict[str, Any]:
-        """Return the claims of a token that this key signed; its times are not checked.
-
-        Raises:
-            jwt.InvalidTokenError: this key did not sign it.
-        """
+        """Return the claims of a token, its times not checked; raises jwt.InvalidTokenError if not ours."""
         options: Any = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
         claims: dict[str, Any] = jwt.decode(
             token, self._key.public_key(), algorithms=[ALGORITHM], options=options
@@ -130,15 +122,7 @@ class TokenDesk:
     def issue(
         self, principal: Principal, *, audience: str, now: datetime, lifetime_s: float, client: str
     ) -> str:
-        """Return an access token of `principal` for `audience`.
-
-        Args:
-            principal: the token's owner.
-            audience: the resource it is for.
-            now: the time of issue, UTC.
-            lifetime_s: seconds until it expires.
-            client: client id of the program that asked.
-        """
+        """Return an access token of `principal` for `audience`, a resource; `client` is the program's id."""
         issued = int(now.timestamp())
         user = principal.type is PrincipalType.USER
         named = {"upn": principal.name, "scp": "user_impersonation"} if user else {"idtyp": "app"}

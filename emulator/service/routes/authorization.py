@@ -49,22 +49,14 @@ router.tags = ["roles"]
 
 
 def _enter(call: Call, scope: str, action: str) -> str:
-    """Return a path's scope in its canonical form; the caller may do `action` ("roleAssignments/read") there.
-
-    Raises:
-        CloudError: 400 for no scope, 401, 403 or 404.
-    """
+    """Return a path's scope in its canonical form; the caller may do `action` ("permissions/read") there."""
     where = _read_scope(scope)
     _authorize(call, action, where)
     return where
 
 
 def _read_scope(text: str) -> str:
-    """Return a scope in its canonical form, "" for the tenant.
-
-    Raises:
-        CloudError: 400; it is not a scope.
-    """
+    """Return a scope in its canonical form, "" for the tenant; raises CloudError 400 for none."""
     words = [word for word in text.strip("/").split("/") if word]
     fixed = [word.lower() for word in words[0:4:2]]
     if not words:
@@ -150,19 +142,12 @@ async def delete_assignment(call: CallOf, scope: str, name: str) -> Response:
 
 
 def _existing(call: Call, wanted: RoleAssignment) -> RoleAssignment | None:
-    """Return the same assignment under the same name, or None where there is none.
-
-    Raises:
-        CloudError: 409; the name stands for something else, or the same assignment has another name.
-    """
+    """Return the same assignment under the same name, None if neither is there yet; 409 for one alone."""
     same_name = _find(call, wanted.scope, wanted.id)
     if same_name is not None:
         if (same_name.role, same_name.principal) != (wanted.role, wanted.principal):
-            raise CloudError(
-                409,
-                "RoleAssignmentUpdateNotPermitted",
-                "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.",
-            )
+            reason = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."
+            raise CloudError(409, "RoleAssignmentUpdateNotPermitted", reason)
         return same_name
     meaning = (wanted.scope.lower(), wanted.role, wanted.principal)
     for one in call.service.cloud.all(RoleAssignment):
@@ -260,11 +245,7 @@ def _may_read(call: Call, role: RoleDefinition) -> bool:
 
 
 def _require_changeable(call: Call, name: str, verb: str) -> RoleDefinition | None:
-    """Return the custom role called `name` that the caller may change, None where there is none.
-
-    Raises:
-        CloudError: 403; it is built in, or the caller may not change it everywhere.
-    """
+    """Return the custom role called `name`, which the caller may change; None if there is none."""
     found = call.service.cloud.find(RoleDefinition, name)
     if found is None or (verb == "delete" and not _is_known(call, found)):
         return None

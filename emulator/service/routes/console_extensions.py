@@ -62,11 +62,7 @@ class LinkRequest:
 
 
 def read_link_request(*, start: str, mode: str, link_format: str) -> LinkRequest:
-    """Return the request in the query of a link's URL.
-
-    Raises:
-        SpecError: a value is not allowed.
-    """
+    """Return the request in the query of a link's URL; raises SpecError for a value that is not allowed."""
     if mode not in ("read", "write"):
         raise SpecError(f"mode is {mode[:20]!r}; allowed: read, write")
     if link_format not in tuple(LinkFormat):

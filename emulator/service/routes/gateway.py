@@ -101,11 +101,7 @@ router = APIRouter()
 
 
 def require_own_origin(socket: WebSocket, service: Service) -> None:
-    """Refuse a WebSocket that another site's page opens; programs send no Origin, az sends ours.
-
-    Raises:
-        CloudError: 403.
-    """
+    """Refuse (403) a WebSocket that another site's page opens; programs send no Origin, az sends ours."""
     origin = socket.headers.get("origin")
     if origin is not None and origin.rstrip("/").lower() not in endpoints_of(service.endpoint):
         raise CloudError(403, "OriginNotAllowed", "WebSockets from pages of other sites are refused.")
@@ -196,11 +192,7 @@ async def _act(
 
 
 def _read_request_id(body: Mapping[str, Any]) -> str:
-    """Return the id that a repeated request has again; "" if there is none.
-
-    Raises:
-        CloudError: 400; it is no text, or longer than any id.
-    """
+    """Return the id that a repeated request has again; "" if there is none, 400 for what can't be one."""
     found = body.get("requestId") or ""
     if not isinstance(found, str) or len(found) > REQUEST_ID_MAX:
         raise CloudError(

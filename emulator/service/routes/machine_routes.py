@@ -85,11 +85,7 @@ def _add_power_off(router: APIRouter, base: str, locate: Locate) -> None:
 
 
 def act_on(call: Call, target: ResourceId, action: Action, *, skip_shutdown: bool = False) -> Response:
-    """Begin `action` on one machine and return the 202.
-
-    Raises:
-        CloudError: 401, 403, 404 or 409.
-    """
+    """Begin `action` on one machine and return the 202; raises CloudError 401, 403, 404 or 409."""
     vm = find_machine(call, target, action=f"{action.value}/action")
     operation = begin_action(call.service, [vm], action, by=call.caller.name, skip_shutdown=skip_shutdown)
     call.note(f"{target.type}/{action.value}/action", target)
@@ -102,11 +98,8 @@ def _add_eviction(router: APIRouter, base: str, locate: Locate) -> None:
         """Evict a spot machine: it is deallocated."""
         vm = find_machine(call, target, action="simulateEviction/action")
         if str(vm.document.get("properties", {}).get("priority", "")).lower() != "spot":
-            raise CloudError(
-                409,
-                "OperationNotAllowed",
-                f"Simulate eviction is not allowed on VM '{vm.id.name}': it is not a spot VM.",
-            )
+            reason = f"Simulate eviction is not allowed on VM '{vm.id.name}': it is not a spot VM."
+            raise CloudError(409, "OperationNotAllowed", reason)
         begin_action(call.service, [vm], Action.DEALLOCATE, by=call.caller.name)
         call.note(f"{target.type}/simulateEviction/action", target)
         return Response(status_code=204)

@@ -135,11 +135,8 @@ async def _answer(request: Request, service: Service, tenant: str, *, first: boo
     asked = TokenRequest(form=form, authority=tenant, tenant=certain, client=client, secret=secret)
     kind = require_field(form, "grant_type")
     if kind not in _GRANTS:
-        raise CloudError(
-            400,
-            "unsupported_grant_type",
-            f"AADSTS70003: The app requested an unsupported grant type '{kind[:80]}'.",
-        )
+        reason = f"AADSTS70003: The app requested an unsupported grant type '{kind[:80]}'."
+        raise CloudError(400, "unsupported_grant_type", reason)
     answer, resource = await _GRANTS[kind](service, asked)
     if first:
         answer = first_version(answer, resource=resource, issued=int(service.now().timestamp()))
@@ -176,11 +173,8 @@ async def _by_refresh(service: Service, asked: TokenRequest) -> TokenAnswer:
     grant = service.sign_in.refresh.redeem(token, client=asked.client, now=service.now())
     principal = None if grant is None else service.cloud.find(Principal, grant.principal)
     if grant is None or principal is None or asked.tenant not in {None, principal.tenant.lower()}:
-        raise CloudError(
-            400,
-            "invalid_grant",
-            "AADSTS700082: The refresh token has expired, was used or is not valid here.",
-        )
+        reason = "AADSTS700082: The refresh token has expired, was used or is not valid here."
+        raise CloudError(400, "invalid_grant", reason)
     resource = wanted or grant.resource
     return _for_user(service, asked, principal, resource=resource, scope=asked.form.get("scope", ""))
 

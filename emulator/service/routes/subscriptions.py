@@ -90,11 +90,8 @@ async def register_provider(call: CallOf, subscription: str, namespace: str) -> 
     found = _provider(call, subscription, namespace)
     settings = call.service.settings
     if not is_available(namespace, settings.kind):
-        raise CloudError(
-            409,
-            "SubscriptionNotRegistered",
-            f"{found['namespace']} is not yet available in the cloud '{settings.cloud.name}'.",
-        )
+        reason = f"{found['namespace']} is not yet available in the cloud '{settings.cloud.name}'."
+        raise CloudError(409, "SubscriptionNotRegistered", reason)
     return found
 
 

@@ -36,11 +36,7 @@ def dump_record(record: Record) -> bytes:
 
 
 def load_record(kind: str, data: bytes) -> Record:
-    """Return the record that `dump_record` wrote.
-
-    Raises:
-        SpecError: it is damaged or of an unknown kind.
-    """
+    """Return the record that `dump_record` wrote; raises SpecError if it is damaged or of an unknown kind."""
     if kind not in KINDS:
         raise SpecError(f"there are no records of kind {kind!r}")
     try:
@@ -92,11 +88,7 @@ class StateDirectory:
         return self.path / "ca"
 
     def token_key(self) -> TokenKey:
-        """Return the key that signs tokens, which is made first if there is none.
-
-        Raises:
-            SpecError: its file is damaged.
-        """
+        """Return the key that signs tokens, new if there is none; raises SpecError for a damaged file."""
         path = self.path / "token.key"
         if not path.exists():
             write_whole(path, TokenKey.generate().to_pem(), private=True, durable=True)
@@ -106,11 +98,7 @@ class StateDirectory:
             raise SpecError(f"{path} is damaged; remove it, and everyone must sign in again") from error
 
     def blob_key(self) -> bytes:
-        """Return the key that signs blob URLs, which is made first if there is none.
-
-        Raises:
-            SpecError: its file is damaged.
-        """
+        """Return the key that signs blob URLs, new if there is none; raises SpecError for a damaged file."""
         path = self.path / "blob.key"
         if not path.exists():
             write_whole(path, secrets.token_bytes(32), private=True, durable=True)
