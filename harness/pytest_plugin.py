@@ -29,26 +29,24 @@ _MARKERS = (
     "devices(*names): give the machine these devices (i6300esb, pvpanic)",
 )
 
+_OPTIONS = (
+    ("--shard", "I/N", "run part I of N of a matrix (2/5)"),
+    ("--run-dir", "DIR", "where the run's evidence goes (default results/ID)"),
+    ("--run-json", "FILE", "write the run result here too (- for stdout)"),
+    ("--compare", "RUN", "an earlier run to compare with in the report"),
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ttylab's options."""
     group = parser.getgroup("ttylab", "serial console lab")
-    group.addoption("--shard", default="", metavar="I/N", help="run part I of N of a matrix (2/5)")
-    group.addoption(
-        "--run-dir", default="", metavar="DIR", help="where the run's evidence goes (default results/ID)"
-    )
-    group.addoption(
-        "--run-json", default="", metavar="FILE", help="write the run result here too (- for stdout)"
-    )
+    for option, metavar, says in _OPTIONS:
+        group.addoption(option, default="", metavar=metavar, help=says)
     group.addoption(
         "--allure-html", action="store_true", help="make the HTML report of --alluredir at the end"
     )
-    group.addoption(
-        "--compare", default="", metavar="RUN", help="an earlier run to compare with in the report"
-    )
-    group.addoption(
-        "--time-scale", type=float, default=1.0, metavar="X", help="multiply every wait, for slow hosts"
-    )
+    says = "multiply every wait, for slow hosts"
+    group.addoption("--time-scale", type=float, default=1.0, metavar="X", help=says)
     group.addoption("--cold", action="store_true", help="boot every machine, fork none from a snapshot")
 
 

@@ -56,10 +56,8 @@ class ServiceAddress:
 def address_of_ready(ready: Mapping[str, Any], *, name: str, principal: str = "") -> ServiceAddress:
     """Return the address in a ready file.
 
-    Args:
-        ready: its JSON.
-        name: the file's name, for messages.
-        principal: whom to sign in as; "" takes `DEMO_PRINCIPAL`, or else the first principal.
+    `ready` is its JSON, and `name` what messages call it; a `principal` of "" is `DEMO_PRINCIPAL`, or else
+    the first one.
 
     Raises:
         SpecError: it is not a ready file, or does not contain `principal`.

@@ -47,13 +47,9 @@ class Arm:
     ) -> Reply:
         """Make one request and return the answer; if the service is busy, try again when it says.
 
-        Args:
-            method: HTTP method.
-            path: path below the endpoint ("/subscriptions/…"), or a full URL of the same service.
-            deadline: for all tries.
-            version: api-version; "" sends none.
-            query: more parameters, whose values need no quoting.
-            body: sent as JSON; None sends no body.
+        `path` is below the endpoint ("/subscriptions/…") or a full URL of the same service, `version` the
+        api-version, if one is sent; the values of `query` need no quoting, and `body` is sent as JSON. The
+        `deadline` is for all tries.
 
         Raises:
             ServiceRefused: the status is 400 or more; code and message are the service's own.

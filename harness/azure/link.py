@@ -198,15 +198,11 @@ def open_link(
 ) -> Iterator[ConsoleLink]:
     """Open a link during the `with`.
 
-    Args:
-        url: a connection string, or the URL of one of ttylab's own links.
-        receive: called with the guest's bytes on the link's thread; further bytes wait in the socket.
-        deadline: for the handshake.
-        ca: PEM file of the authority of the service's certificate; None trusts the system's authorities.
-        token: sent as the first frame, for links of Azure's kind; the service's first frame, which is not the
-            guest's, is then dropped.
-        headers: of the handshake, for ttylab's own links.
-        on_end: called on the link's thread once the link has ended.
+    `url` is a connection string, or one of ttylab's own links, whose handshake has `headers`. `receive` is
+    called with the guest's bytes on the link's thread, where further bytes wait in the socket, and `on_end`
+    there at the end. Without `ca`, a PEM file, the system's authorities are trusted. A `token` is sent as the
+    first frame, for links of Azure's kind; the service's first frame, which is not the guest's, is then
+    dropped. The `deadline` is for the handshake.
 
     Raises:
         ServiceRefused: the service refused the upgrade.

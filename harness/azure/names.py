@@ -23,10 +23,7 @@ NORMAL, GOING_AWAY, ABNORMAL, POLICY, INTERNAL = 1000, 1001, 1006, 1008, 1011
 def parse_vm(text: str, *, subscription: str, group: str) -> ResourceId:
     """Return the VM or scale-set instance that `text` names.
 
-    Args:
-        text: "VM", "SCALESET/INSTANCE" or a resource id.
-        subscription: for a name that is not a resource id.
-        group: likewise.
+    `text` is "VM", "SCALESET/INSTANCE" or a resource id; a name is looked for in `subscription` and `group`.
 
     Raises:
         SpecError: it can't be a name, or is the id of something else.

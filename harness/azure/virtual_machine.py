@@ -88,11 +88,8 @@ class AzureVm:
     def command(self, session: str, command: VmCommand, deadline: Deadline, *, keys: str = "") -> Observed:
         """Let the service do `command` to the guest and return its observed effect.
 
-        Args:
-            session: the connection string.
-            command: the command.
-            deadline: for the answer, which the service gives after it has watched for the effect.
-            keys: keys of a system request, sent in turn.
+        `session` is the connection string; the `keys` of a system request are sent in turn. The service
+        answers after it has watched for the effect.
 
         Raises:
             ServiceRefused, ServiceUnreachable: as `Arm.call`.
@@ -161,16 +158,10 @@ def own_vm(
     words: Sequence[str] = (),
     clock: Clock = SYSTEM_CLOCK,
 ) -> Iterator[ResourceId]:
-    """Make the VM `vm` with a machine like `spec`, still off; delete it at the end.
+    """Make the VM `vm`, which must not exist, with a machine like `spec`, still off; delete it at the end.
 
-    Args:
-        arm: a client of ttylab's service.
-        vm: its id; the VM must not exist yet.
-        spec: board, firmware, CPUs, memory, devices and seed.
-        image: name in the image catalog, or of a SAC guest.
-        os_type: the type to show, "Linux" or "Windows".
-        words: for the kernel's command line, besides those of every Linux guest; or a SAC guest's knobs.
-        clock: for the deadlines.
+    The `image` is one of the catalog or a SAC guest, and `os_type`, "Linux" or "Windows", is what is shown.
+    The `words` are for the kernel's command line, besides those of every Linux guest; or a SAC guest's knobs.
 
     Raises:
         LabError: the service refused, or can't be reached.

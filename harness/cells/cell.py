@@ -67,10 +67,7 @@ class Cell:
 def parse_cell_id(text: str, *, images: Collection[str] = (), scenarios: Collection[str] = ()) -> Cell:
     """Return the cell whose id is `text`.
 
-    Args:
-        text: an id.
-        images: the images that exist; empty accepts any name.
-        scenarios: the scenarios that exist; empty accepts any name.
+    Where `images` or `scenarios` are given, only their names are accepted.
 
     Raises:
         SpecError: it is not an id, or a part of it does not exist; the text names similar ones.
@@ -129,11 +126,9 @@ def select(
 ) -> tuple[Cell, ...]:
     """Return the cells that `pytest -k expression` would run, in the given order.
 
-    Args:
-        cells: to choose from.
-        expression: words joined by `and`, `or`, `not` and parentheses; a word matches names that contain
-            it, in upper or lower case. Empty selects all.
-        tags: the tags of each scenario by its name; a cell matches by its tags as well as by its id.
+    The expression is words joined by `and`, `or`, `not` and parentheses; a word matches names that contain
+    it, in upper or lower case. Empty selects all. A cell matches by the `tags` of its scenario as well as by
+    its id.
 
     Raises:
         SpecError: the expression is not valid.

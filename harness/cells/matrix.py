@@ -35,11 +35,7 @@ def misfit(
 ) -> str | None:
     """Return why `cell` can't be played, or None if it can.
 
-    Args:
-        cell: the cell.
-        scenario: the scenario that it names.
-        features: what its image offers ("i6300esb", "spin").
-        target: what it is to be played on; by default a machine here.
+    The `features` are what its image offers ("i6300esb", "spin"); the `target` is by default a machine here.
     """
     if cell.vcpus < scenario.min_vcpus:
         return f"{scenario.name} takes {scenario.min_vcpus} vCPUs or more"
@@ -155,10 +151,8 @@ def load_matrix(
 ) -> Matrix:
     """Return the matrix in `path`.
 
-    Args:
-        path: a TOML file.
-        images: the images that exist, and what features each offers ("i6300esb").
-        scenarios: the library.
+    The `images` are those that exist, with the features that each offers ("i6300esb"); `scenarios` is the
+    library.
 
     Raises:
         SpecError: the file is wrong, names what does not exist, excludes nothing, or leaves no cell.

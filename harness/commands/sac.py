@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -65,7 +65,9 @@ def conformance(
     """Take a SAC through its commands, and print how its texts differ from a release's, by section."""
     from emulator.sac.image import SAC_IMAGES  # noqa: PLC0415
     from emulator.sac.profile import load_profile  # noqa: PLC0415
+    from harness.conformance.checks import check_image, check_port  # noqa: PLC0415
     from harness.recording.record import private_files  # noqa: PLC0415
+    from harness.run.lab import Lab  # noqa: PLC0415
 
     port = with_lines(port, dtr=dtr, rts=rts)
     if sum((bool(target), bool(port), recording is not None)) != 1:
@@ -74,21 +76,18 @@ def conformance(
     place = into or Path(f"conformance-{utc_now():%Y%m%d-%H%M%S}")
     is_own = target in SAC_IMAGES
     may_destroy = is_own if destructive is None else destructive
+    how: dict[str, Any] = {"profile": wanted, "destructive": may_destroy, "tell": _tell}
     with private_files():
         if recording is not None:
             outcome = _recording(recording, wanted)
         elif append and not is_own:
             raise SpecError("--append sets knobs of a SAC image; this target has none")
         elif target and (image := _image_of(target)) is not None:
-            outcome = _image(image, place, wanted, destructive=may_destroy, append=append)
+            outcome = check_image(image, Lab(run_dir=place), words=tuple(append.split()), **how)
         else:
-            outcome = _port(
-                port or _console_of(target),
-                place,
-                wanted,
-                baudrate=baudrate,
-                account=_account(user, domain, password),
-                destructive=may_destroy,
+            account = _account(user, domain, password)
+            outcome = check_port(
+                port or _console_of(target), place, baudrate=baudrate, account=account, **how
             )
     _print(outcome, as_json=json)
     raise typer.Exit(1 if outcome.differences else 0)
@@ -104,22 +103,6 @@ def _recording(directory: Path, profile: SacProfile | None) -> ConformanceResult
     return check_recording(inner, profile)
 
 
-def _image(
-    image: GuestImage, place: Path, profile: SacProfile | None, *, destructive: bool, append: str
-) -> ConformanceResult:
-    from harness.conformance.checks import check_image  # noqa: PLC0415
-    from harness.run.lab import Lab  # noqa: PLC0415
-
-    return check_image(
-        image,
-        Lab(run_dir=place),
-        words=tuple(append.split()),
-        profile=profile,
-        destructive=destructive,
-        tell=_tell,
-    )
-
-
 def _image_of(name: str) -> GuestImage | None:
     """Return ttylab's SAC guest or the registered Windows called `name`, or None."""
     from emulator.sac.image import SAC_IMAGES, sac_image  # noqa: PLC0415
@@ -129,28 +112,6 @@ def _image_of(name: str) -> GuestImage | None:
         return sac_image(name)
     registry = WindowsRegistry()
     return registry.open(name) if name in registry.images() else None
-
-
-def _port(
-    url: str,
-    place: Path,
-    profile: SacProfile | None,
-    *,
-    baudrate: int,
-    account: Account | None,
-    destructive: bool,
-) -> ConformanceResult:
-    from harness.conformance.checks import check_port  # noqa: PLC0415
-
-    return check_port(
-        url,
-        place,
-        baudrate=baudrate,
-        account=account,
-        profile=profile,
-        destructive=destructive,
-        tell=_tell,
-    )
 
 
 def _console_of(name: str) -> str:

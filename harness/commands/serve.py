@@ -6,7 +6,7 @@ import gc
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -79,19 +79,11 @@ def serve(
     if print_env:
         _print_environment(tables, origin, host=public_host or host, port=port, state=state)
         return
-    _run(tables, origin, host=host, port=port, public_host=public_host, state=state, ready_file=ready_file)
+    where = {"host": host, "port": port, "public_host": public_host or None, "state": state}
+    _run(tables, origin, ready_file=ready_file, **where)
 
 
-def _run(
-    tables: CloudConfig,
-    origin: str,
-    *,
-    host: str,
-    port: int,
-    public_host: str,
-    state: Path | None,
-    ready_file: Path | None,
-) -> None:
+def _run(tables: CloudConfig, origin: str, *, ready_file: Path | None, **where: Any) -> None:
     import logging  # noqa: PLC0415
 
     gc.disable()  # collecting garbage among the imports would take a quarter of the start
@@ -100,9 +92,7 @@ def _run(
         from harness.serving.server_process import serve_until_signal  # noqa: PLC0415
 
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-        options = ServiceOptions(
-            config=tables, origin=origin, host=host, port=port, public_host=public_host or None, state=state
-        )
+        options = ServiceOptions(config=tables, origin=origin, **where)
         serve_until_signal(options, ready_file=ready_file, announce=_announce)
     finally:
         gc.enable()

@@ -268,13 +268,8 @@ def check_image(
 ) -> ConformanceResult:
     """Boot an image that has a SAC and compare it with `profile`, by default that of its release.
 
-    Args:
-        image: ttylab's SAC guest, or Windows that a user registered.
-        lab: on which bench; the console is kept in its run directory.
-        words: knobs of ttylab's guest.
-        profile: the release to compare with.
-        destructive: whether it may be crashed, restarted and shut down.
-        tell: called with what is being done.
+    The image is ttylab's SAC guest, with knobs as `words`, or Windows that a user registered; only with
+    `destructive` it may be crashed, restarted and shut down. The console is kept in the lab's run directory.
 
     Raises:
         SpecError: a word is no knob, or the lab's run directory is not empty.

@@ -115,13 +115,8 @@ def judge(
     """Return the judgement of a played scenario.
 
     A step counts as done only if the transcript shows what it demands; a failure is taken over from the
-    runner with its reason. An incomplete transcript proves neither.
-
-    Args:
-        scenario: what was played.
-        transcript: what came of it.
-        findings: those of the whole transcript.
-        given: the verdict if it is already known: the lab gave up, or nothing was tried.
+    runner with its reason. An incomplete transcript proves neither. The `findings` are those of the whole
+    transcript. A verdict is `given` if it is already known: the lab gave up, or nothing was tried.
     """
     steps = played_steps(scenario, transcript.marks)
     alarms = _unexpected_alarms(scenario, steps, transcript, findings)

@@ -100,10 +100,8 @@ class Screen:
     def wait_for(self, wanted: ScreenPattern, deadline: Deadline, *, says: str = "") -> None:
         """Wait until the screen shows `wanted`.
 
-        Args:
-            wanted: text or a pattern that a row must contain, or a predicate on the screen.
-            deadline: when to give up.
-            says: what `wanted` is, for messages.
+        `wanted` is text or a pattern that a row must contain, or a predicate on the screen; messages call it
+        what `says` says.
 
         Raises:
             ExpectTimeout: it did not appear; the screen is in a note.

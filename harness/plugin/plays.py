@@ -82,9 +82,7 @@ class Play:
     def settle(self, left: Sequence[CellResult], *, stopped: str) -> CellResult | Verdict:
         """Return the cell's result: one of those that it left if pytest agrees, else what is true instead.
 
-        Args:
-            left: the results that it left, none or one for each time that it was played.
-            stopped: why the run ended before its end; empty if it did not.
+        `left` has a result for each time that it was played; `stopped` is why the run ended before its end.
         """
         if not left:
             return self._without_result(stopped)

@@ -272,10 +272,8 @@ def write_recording(directory: Path, recording: Recording, *, console: str, clos
 def sanitise_directory(directory: Path, *, words: Iterable[str] = ()) -> tuple[Path, Sanitised]:
     """Write the sanitised copy of what `directory` holds, in place of an earlier one; return where it is.
 
-    Args:
-        directory: a recording's, or any directory with a transcript (a cell's), whose copy is written
-            beside it.
-        words: more that is to be hidden.
+    `directory` is a recording's, or any with a transcript (a cell's), whose copy is written beside it. The
+    `words` are hidden too.
 
     Raises:
         SpecError: there is no recording, or it is not whole.

@@ -74,11 +74,8 @@ def sanitise(
 ) -> Sanitised:
     """Return a copy of `recording` without secrets.
 
-    Args:
-        recording: what was recorded.
-        words: more that is to be hidden, in upper or lower case.
-        ordinary: words, in lower case, that are Windows' own; a name that is one of them is hidden only
-            where it stands as a name.
+    The `words` are hidden too, in upper and lower case. A name that is one of the `ordinary` words, which are
+    Windows' own in lower case, is hidden only where it stands as a name.
 
     Raises:
         LabError: a secret can still be seen in the copy; the text says of which kind it is.
@@ -279,8 +276,7 @@ class TypedLine:
 def split_typed(typed: Sequence[tuple[int, bytes]]) -> list[TypedLine]:
     """Return the lines of what was typed, edited by backspaces; the last one may lack its Enter.
 
-    Args:
-        typed: in order, how many bytes the guest had written, and what was typed then.
+    Each part comes with how many bytes the guest had written by then.
     """
     lines: list[TypedLine] = []
     current: TypedLine | None = None
@@ -300,11 +296,8 @@ def split_typed(typed: Sequence[tuple[int, bytes]]) -> list[TypedLine]:
 def name_answers(lines: Sequence[TypedLine], questions: Sequence[str]) -> None:
     """Set the kind of each line that answers a login's question.
 
-    A line that is typed ahead answers the question after the one before it.
-
-    Args:
-        lines: as typed.
-        questions: what stood before the cursor as each line was begun.
+    A line that is typed ahead answers the question after the one before it. The `questions` are what stood
+    before the cursor as each line was begun.
     """
     label, order = "", _WINDOWS
     last: SecretKind | None = None
@@ -324,9 +317,7 @@ def name_answers(lines: Sequence[TypedLine], questions: Sequence[str]) -> None:
 def find_starred(lines: Sequence[TypedLine], stars: Sequence[tuple[int, int]]) -> None:
     """Set the kind of lines that were echoed as stars, where no question gave it.
 
-    Args:
-        lines: as typed.
-        stars: for each password's echo the offset of its first star, and how many there are.
+    The `stars` are for each password's echo the offset of its first star, and how many there are.
     """
     for offset, count in stars:
         recent = [line for line in lines if line.at <= offset][-_RECENT:]

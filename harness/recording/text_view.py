@@ -116,9 +116,7 @@ class CellScreen:
     def show(self, data: bytes, start: int = 0) -> Iterator[TextView]:
         """Show `data`; give views of what was written, before anything can remove it.
 
-        Args:
-            data: whole sequences and characters.
-            start: offset of its first byte.
+        `data` is whole sequences and characters, and `start` the offset of its first byte.
         """
         for token in TOKEN.finditer(data):
             if token["text"] is not None:

@@ -95,9 +95,7 @@ class HuntRequest:
     def kinds(self, *, vcpus: int, tcg: bool) -> frozenset[Jitter]:
         """Return the kinds of jitter, with icount only where the machine can count instructions.
 
-        Args:
-            vcpus: of the machine.
-            tcg: whether TCG executes the guest's code.
+        That is not under KVM (without `tcg`), nor with several `vcpus`, nor on a board.
 
         Raises:
             SpecError: icount is asked for where it is impossible.
@@ -198,9 +196,7 @@ class HuntRun:
 def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
     """Do a hunt, and leave its summary in its directory.
 
-    Args:
-        request: what to do.
-        run_dir: the directory; None: a new one under results/.
+    That is `run_dir`, or a new one under results/.
 
     Raises:
         SpecError: there is no such cell, it can't be played, or the directory is not empty.

@@ -233,13 +233,8 @@ def generate_html(
 ) -> Path:
     """Write Allure's report on all `results` directories to `out`/index.html and return that file.
 
-    The file opens from disk. The same test in two directories counts as a retry.
-
-    Args:
-        results: directories of Allure results.
-        out: directory of the report; replaced as a whole.
-        name: title of the report.
-        history: file of earlier runs, to which this run is added once the report is made.
+    The file opens from disk. The same test in two directories counts as a retry. `out` is replaced as a
+    whole. The file `history` has earlier runs, and gets this one once the report is made.
 
     Raises:
         ReportError: the npm packages are missing or Allure failed; the text says which.

@@ -23,13 +23,8 @@ def render_cast(
     """Return the recording as JSON lines.
 
     It holds output, typed text, and markers for stimuli, steps, stages and QMP events, each at its own time.
-    Bytes that are not UTF-8 become U+FFFD, here only; the transcript stays as it is.
-
-    Args:
-        transcript: what to render.
-        title: shown by players.
-        version: of the asciicast format; 3 has intervals where 2 has times.
-        limit: bytes of output after which the recording ends, with a marker that says so.
+    Bytes that are not UTF-8 become U+FFFD, here only; the transcript stays as it is. Version 3 of the format
+    has intervals where 2 has times. After `limit` bytes of output it ends, with a marker that says so.
     """
     lines = [json.dumps(_header(title, version), separators=(",", ":"))]
     before = 0.0

@@ -125,11 +125,8 @@ def write_report(
 ) -> Path:
     """Write the report into `run_dir`/report and return its index.html.
 
-    Args:
-        run: what to report.
-        run_dir: the run's directory; cells without files there are reported as such.
-        old: an earlier run to compare with.
-        notes: lines about what is missing from the report, shown at its top.
+    Cells without files in `run_dir` are reported as such. The report is compared with an `old` run, and shows
+    `notes` about what is missing from it at its top.
 
     Raises:
         FileError: it can't be written; an older report stays as it was.

@@ -26,13 +26,9 @@ def write_reports(
 ) -> list[str]:
     """Write JUnit, Allure's report and the HTML report; return a line for each that could not be made.
 
-    Args:
-        run: what to report; run.json is not written here (`model.write_run` does that).
-        run_dir: the run's directory.
-        old: an earlier run to compare with.
-        history: Allure's file of earlier runs, to which this run is added.
-        allure: whether to make Allure's report, where there are Allure results.
-        around_allure: entered while Allure works, which can take minutes; ReportError ends it.
+    run.json is not written here (`model.write_run` does that). The `old` run is compared with; this one is
+    added to `history`, Allure's file of earlier runs. Allure's report is made where there are Allure results;
+    `around_allure` is entered while it works, which can take minutes, and ReportError ends that.
     """
     notes: list[str] = []
     results = run_dir / RESULTS_DIRECTORY

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape as quote
+from pathlib import Path
 
 from emulator.console.marks import Chunk, Mark, MarkKind
 from emulator.console.transcript import Transcript
@@ -26,25 +27,8 @@ _CHARACTER = 6.3  # width of a label's character
 _ROWS = 3  # of labels in a lane of points
 _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 86400)
 
-_STYLE = (
-    # light
-    ".tl{--paper:#fff;--ink:#1c2128;--soft:#57606a;--grid:#d8dee4;--boot:#cfd7e0;--ok:#2da44e;--okbg:#d3f0db;"
-    "--bad:#cf222e;--badbg:#ffdcd9;--warn:#9a6700;--point:#6639ba;--event:#0969da;--out:#54aeff;"
-    "--s0:#e7dcff;--s1:#d6e4ff;--s2:#cdebf5;--s3:#fdecc0;--s4:#d3f0db;"
-    'background:var(--paper);font:11px system-ui,-apple-system,"Segoe UI",sans-serif}'
-    "@media (prefers-color-scheme:dark){"
-    ".tl{--paper:#161b22;--ink:#e6edf3;--soft:#9aa4af;--grid:#30363d;--boot:#3a434e;--ok:#3fb950;--okbg:#1b4028;"
-    "--bad:#ff7b72;--badbg:#5a1e20;--warn:#e3b341;--point:#c297ff;--event:#79c0ff;--out:#388bfd;"
-    "--s0:#3b2d5c;--s1:#22386b;--s2:#1b4555;--s3:#54431a;--s4:#1b4028}}"
-    "@media print{.tl{--paper:#fff;--ink:#000;--soft:#333}}"
-    ".tl text{fill:var(--ink)}.tl .lane,.tl .tick{fill:var(--soft)}.tl .grid{stroke:var(--grid)}"
-    ".tl .boot{fill:var(--boot)}.tl .s0{fill:var(--s0)}.tl .s1{fill:var(--s1)}.tl .s2{fill:var(--s2)}"
-    ".tl .s3{fill:var(--s3)}.tl .s4{fill:var(--s4)}"
-    ".tl .done{fill:var(--okbg);stroke:var(--ok)}.tl .failed{fill:var(--badbg);stroke:var(--bad)}"
-    ".tl .broken{fill:var(--s3);stroke:var(--warn)}"
-    ".tl .stimulus{fill:var(--point);stroke:var(--point)}.tl .event{fill:var(--event);stroke:var(--event)}"
-    ".tl .finding{fill:var(--bad);stroke:var(--bad)}.tl .expected{fill:none;stroke:var(--soft)}"
-    ".tl .out{fill:var(--out);fill-opacity:.55;stroke:var(--out)}"
+_STYLE = "".join(
+    (Path(__file__).parent / "templates" / "timeline.css").read_text(encoding="utf-8").splitlines()
 )
 
 
@@ -247,9 +231,7 @@ _SAID_BY_RUNNING = frozenset({"started", "RESUME"})  # within milliseconds befor
 def render_timeline(result: CellResult, transcript: Transcript | None) -> str:
     """Return the timeline as one `<svg>` element, for HTML or a separate file.
 
-    Args:
-        result: the cell's record.
-        transcript: its console; None if it is lost, and the lanes made from it are left out.
+    Without a transcript, the lanes that are made from it are left out.
     """
     chunks = transcript.chunks if transcript is not None else ()
     marks = transcript.marks if transcript is not None else ()

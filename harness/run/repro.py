@@ -66,14 +66,9 @@ def recall(
 ) -> Recalled | None:
     """Return what a run recorded about a cell; None if no run here has it.
 
-    Args:
-        cell: the cell.
-        run: the run's directory; None: that of the newest run that has the cell.
-        lab: what would play it now.
-        image: the cell's image as it is now.
-        now: the cell's machine as it would be now.
-        changed: whether a machine other than the recorded one is acceptable.
-        port: URL of the serial port to play it on; empty: a machine here.
+    Without `run` it is the newest run that has the cell. `image` and `now` are the cell's image and machine
+    as they would be now, in `lab`; a machine other than the recorded one is acceptable only if `changed`. It
+    is to be played on the serial port `port`, or on a machine here.
 
     Raises:
         SpecError: the run has no such cell or had another machine, or `port` is missing.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, cast
 
 from emulator.console.transcript import Transcript
 from emulator.values import read_value
@@ -23,7 +23,7 @@ from harness.signatures.scanner import scan_boots
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What is known about a cell's run besides its transcript.
+    """What is known about a cell's run besides its transcript, by the names of CellResult's fields.
 
     Attributes:
         started_utc: ISO 8601, when it began.
@@ -86,57 +86,31 @@ def cell_result(
 ) -> CellResult:
     """Return the result of a cell.
 
-    Args:
-        cell: the cell.
-        scenario: the scenario that it names.
-        transcript: what came of it; it may be empty if the verdict is given.
-        around: what else is known about its run.
-        given: its verdict, if it was not played to its end; else it is judged.
+    The verdict is `given` if it was not played to its end, else it is judged; only then the transcript may be
+    empty.
     """
     findings = _scan(transcript, given)
     judgement = judge(scenario, transcript, findings, given=given)
     verdict = judgement.verdict
-    return _with_circumstances(
-        CellResult(
-            cell=read_value(cell.words(), CellRecord, origin="cell"),
-            title=scenario.title,
-            description=scenario.description,
-            severity=scenario.severity.value,
-            tags=tuple(sorted(scenario.tags)),
-            status=verdict.status.value,
-            reason=verdict.reason.value,
-            message=verdict.message,
-            step=verdict.step,
-            evidence=verdict.evidence,
-            injections=verdict.injections,
-            findings=_findings(findings, judgement.alarms),
-            stages=_stages(transcript),
-            steps=tuple(_step(played) for played in judgement.steps),
-            started_utc=around.started_utc,
-            duration_s=around.duration_s,
-            console_bytes=len(transcript),
-            worker=around.worker,
-            directory=around.directory,
-            repro=around.repro or repro_of(cell),
-        ),
-        around,
-    )
-
-
-def _with_circumstances(result: CellResult, around: Circumstances) -> CellResult:
-    return replace(
-        result,
-        argv=tuple(around.argv),
-        image=around.image,
-        accelerator=around.accelerator,
-        qemu=around.qemu,
-        seed=around.seed,
-        target=around.target,
-        start=around.start,
-        shares=tuple(around.shares),
-        slowdown=around.slowdown,
-        time_scale=around.time_scale,
-        time_limit_s=around.time_limit_s,
+    facts: dict[str, Any] = {one.name: getattr(around, one.name) for one in fields(around)}
+    facts |= {"argv": tuple(around.argv), "shares": tuple(around.shares)}
+    return CellResult(
+        cell=read_value(cell.words(), CellRecord, origin="cell"),
+        title=scenario.title,
+        description=scenario.description,
+        severity=scenario.severity.value,
+        tags=tuple(sorted(scenario.tags)),
+        status=verdict.status.value,
+        reason=verdict.reason.value,
+        message=verdict.message,
+        step=verdict.step,
+        evidence=verdict.evidence,
+        injections=verdict.injections,
+        findings=_findings(findings, judgement.alarms),
+        stages=_stages(transcript),
+        steps=tuple(_step(played) for played in judgement.steps),
+        console_bytes=len(transcript),
+        **facts | {"repro": around.repro or repro_of(cell)},
     )
 
 
@@ -182,11 +156,7 @@ def _step(played: PlayedStep) -> StepRecord:
 def repro_of(cell: Cell, *, run: str = "", port: str = "", time_scale: float = 1.0) -> str:
     """Return the command that plays a cell again as a run did: on the same port, with the same waits.
 
-    Args:
-        cell: the cell.
-        run: the run's directory; empty: the newest run's.
-        port: URL of the serial port that it was played on; empty: a machine here.
-        time_scale: the factor on every wait.
+    Without `run` that is the newest run, without `port` a machine here.
     """
     options = {"--run": run, "--port": port, "--time-scale": "" if time_scale == 1 else f"{time_scale:g}"}
     words = [word for option, value in options.items() if value for word in (option, value)]

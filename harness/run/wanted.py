@@ -85,12 +85,8 @@ def wanted_of(
 ) -> WantedGuest:
     """Return the guest of `cell`.
 
-    Args:
-        cell: the cell.
-        scenario: the one that it names.
-        image: the one that it names.
-        icount_shift: how guest time runs, as in `MachineSpec`.
-        firmware_said: returns what its firmware has reported so far.
+    Scenario and image are those that it names; `icount_shift` is as in `MachineSpec`; `firmware_said` returns
+    what its firmware has reported so far.
 
     Raises:
         SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
@@ -138,14 +134,8 @@ def named_snapshot(
 ) -> WantedGuest:
     """Return the guest of a snapshot of an image at a stage, on a plain machine.
 
-    Args:
-        lab: the lab.
-        stage: how far the guest has booted.
-        image: its image; by default one that has the stage.
-        machine: the board; by default q35 for the SAC guest, else pc.
-        firmware: what starts the guest.
-        vcpus: 1 to 4.
-        kernel_args: added to a Linux guest's command line.
+    By default the image is one that has the stage, and the machine q35 for the SAC guest, else pc;
+    `kernel_args` are added to a Linux guest's command line.
 
     Raises:
         SpecError: there is no such machine or stage.

@@ -103,7 +103,7 @@ class Scenario:
         return frozenset[str]().union(*(step.allows for step in self.steps[:end]))
 
 
-class _Fields(TypedDict, total=False):
+class Fields(TypedDict, total=False):
     """The fields of a scenario that have defaults."""
 
     severity: Severity
@@ -119,6 +119,6 @@ class _Fields(TypedDict, total=False):
     knobs: SacKnobs
 
 
-def scenario(name: str, title: str, description: str, *steps: Step, **fields: Unpack[_Fields]) -> Scenario:
+def scenario(name: str, title: str, description: str, *steps: Step, **fields: Unpack[Fields]) -> Scenario:
     """Return a scenario, written in the order in which it is read; raises as `Scenario`."""
     return Scenario(name=name, title=title, description=description, steps=steps, **fields)

@@ -77,16 +77,23 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
-    """Wait until the present boot reaches `stage`, logging in where needed; alarms stay armed meanwhile."""
+class _Timed:
+    """What every step has: the seconds that it may take, and the alarms that it may see."""
 
-    stage: Stage
-    within_s: float = BOOT_S
+    within_s: float = REACTION_S
     allows: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Reach(_Timed):
+    """Wait until the present boot reaches `stage`, logging in where needed; alarms stay armed meanwhile."""
+
+    stage: Stage
+    within_s: float = BOOT_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(_Timed):
     """Run a command in the guest's shell and check how it ends.
 
     Attributes:
@@ -98,12 +105,10 @@ class Run:
     command: str
     status: int | None = 0
     shows: Shows | None = None
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
+class Send(_Timed):
     """Type a line into the guest and go on at once, without waiting for a command to end.
 
     Attributes:
@@ -113,8 +118,6 @@ class Send:
 
     line: str
     echo: bool = True
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
 
 
 _OWN_REPORTS = {
@@ -128,7 +131,7 @@ SPEAKS = Shows(pattern=r".", says="the guest shows itself")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inject:
+class Inject(_Timed):
     """Inject a stimulus and judge it by what the guest shows.
 
     Attributes:
@@ -146,8 +149,6 @@ class Inject:
     unless: tuple[Shows, ...] = ()
     quiet_s: float = 1.5
     attempts: int = 1
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse a stimulus without an expectation: it could never fail."""
@@ -175,12 +176,10 @@ class Inject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expect:
+class Expect(_Timed):
     """Wait for effects without doing anything."""
 
     effects: tuple[Expected, ...]
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse a step that expects nothing."""
@@ -189,15 +188,12 @@ class Expect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alive:
+class Alive(_Timed):
     """Prove that the guest still answers, by something that its console cannot have shown before."""
-
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Silence:
+class Silence(_Timed):
     """Wait until the guest writes nothing for a while: if it was writing all the time, it hangs now.
 
     Attributes:
@@ -205,12 +201,10 @@ class Silence:
     """
 
     for_s: float = 2.0
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(_Timed):
     """Give a command at the SAC prompt and check the answer.
 
     Attributes:
@@ -220,12 +214,10 @@ class Ask:
 
     command: str
     shows: tuple[Shows, ...] = ()
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
+class Keys(_Timed):
     r"""Press keys without Enter, and go on at once.
 
     Attributes:
@@ -235,20 +227,15 @@ class Keys:
 
     keys: str
     says: str
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rejoin:
+class Rejoin(_Timed):
     """Forget everything the console has shown, like someone who connects late."""
 
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckDump:
+class CheckDump(_Timed):
     """Read the crash dump on the guest's disk from the host, and check which bugcheck it is of.
 
     Attributes:
@@ -256,8 +243,6 @@ class CheckDump:
     """
 
     code: int | None
-    within_s: float = REACTION_S
-    allows: frozenset[str] = frozenset()
 
 
 Step: TypeAlias = Reach | Run | Send | Inject | Expect | Alive | Silence | Ask | Keys | Rejoin | CheckDump

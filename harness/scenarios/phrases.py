@@ -6,7 +6,8 @@ that the guest is certain to send (docs/facts/parts.md 2).
 
 from __future__ import annotations
 
-from harness.scenario.steps import Inject, Shows, Signals, View
+from harness.scenario.stages import Stage
+from harness.scenario.steps import Alive, Expected, Inject, Reach, Shows, Signals, Step, View
 from harness.scenario.stimulus import Button, Press, SysRq
 
 LINE_END = r"[^\n]*\n"
@@ -54,5 +55,13 @@ CRASH = (panic("sysrq triggered crash"), PANIC_WHOLE)
 
 ATTEMPTS = 3
 """QEMU can lose a BREAK (docs/facts/qemu.md 4), so a harmless request is tried again."""
-SHOW_HELP = Inject(stimulus=SysRq(key="h"), effects=(SYSRQ_HELP,), attempts=ATTEMPTS)
+
+
+def request(key: str, *effects: Expected, allows: frozenset[str] = frozenset()) -> Inject:
+    """Send BREAK and `key`, again if it gets lost, and expect `effects`."""
+    return Inject(stimulus=SysRq(key=key), effects=effects, attempts=ATTEMPTS, allows=allows)
+
+
+SHOW_HELP = request("h", SYSRQ_HELP)
+UP: tuple[Step, ...] = (Reach(stage=Stage.SHELL), Alive())
 RESET_BUTTON = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS,), allows=RESET)

@@ -13,7 +13,9 @@ from harness.scenario.stages import Stage
 from harness.scenario.steps import Expect, Inject, Reach, Shows, Step, View
 from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios.phrases import LINE_END, OFF, RESET, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
+from harness.scenarios.words import words_of
 
+_DEFAULT = SacKnobs()
 KNOBS = frozenset({"has_knobs"})
 """Feature that a scenario needs to set the guest up in its own way; real Windows has no knobs."""
 CRASHES = frozenset({"bugcheck", "sac-crash-prompt"})
@@ -22,15 +24,19 @@ ENTER, ESCAPE, UP, DOWN, F8 = "\r", "\x1b", "\x1b[A", "\x1b[B", "\x1b8"
 
 def scenario(
     name: str,
-    title: str,
-    description: str,
     *steps: Step,
+    words: tuple[str, str] | None = None,
     severity: Severity = Severity.NORMAL,
     tag: str = "sac",
     modules: frozenset[str] = frozenset(),
-    knobs: SacKnobs,
+    knobs: SacKnobs = _DEFAULT,
 ) -> Scenario:
-    """Return a scenario for a SAC guest; its name gets "sac-" in front."""
+    """Return a scenario for a SAC guest; its name gets "sac-" in front.
+
+    Title and description are the `words`, or else those of words.toml. A guest with other knobs than usual
+    needs `KNOBS`.
+    """
+    title, description = words or words_of(f"sac-{name}")
     return Scenario(
         name=f"sac-{name}",
         title=title,
@@ -38,7 +44,7 @@ def scenario(
         steps=steps,
         severity=severity,
         tags=frozenset({"sac", tag}),
-        modules=modules,
+        modules=modules if knobs == _DEFAULT else KNOBS,
         guest=GuestKind.SAC,
         knobs=knobs,
     )

@@ -43,8 +43,7 @@ _STATES: Mapping[str, _State] = {
     "prompt": _State(words="at the SAC prompt", steps=say.PROMPT),
     "cmd": _State(words="in a CMD channel", steps=(Reach(stage=Stage.SHELL),)),
     "typing": _State(
-        words="with a half-typed command",
-        steps=(*say.PROMPT, Keys(keys="crashdum", says="half a command")),
+        words="with a half-typed command", steps=(*say.PROMPT, Keys(keys="crashdum", says="half a command"))
     ),
     "redraw": _State(
         words="while a channel is drawn again",
@@ -108,28 +107,27 @@ _STIMULI = {
 def _scenario(stimulus: str, name: str) -> Scenario:
     title, steps, meaning = _STIMULI[stimulus]
     state = _STATES[name]
+    what = f"Does this to a guest that is {state.words}: {title.lower()}. What must follow: {meaning}. Only "
+    why = "the console shows what happens, and must tell this outcome from every other."
     return say.scenario(
         f"{stimulus}-{name}",
-        f"{title} {state.words} of a SAC guest",
-        f"Does this to a guest that is {state.words}: {title.lower()}. What must follow: {meaning}. Only "
-        "the console shows what happens, and must tell this outcome from every other.",
         *state.steps,
         *steps(state),
+        words=(f"{title} {state.words} of a SAC guest", what + why),
         severity=Severity.CRITICAL if name == "prompt" else Severity.NORMAL,
         tag=stimulus.partition("-")[0],
-        modules=say.KNOBS if state.knobs != SacKnobs() else frozenset(),
         knobs=state.knobs,
     )
 
 
 def _command(command: str, name: str, *, effects: Step, after: tuple[Step, ...]) -> Scenario:
     state = _STATES[name]
+    what = f"Types `{command}` {state.words}. The guest must say what it is about to do, do it, and, "
+    why = "where it restarts, answer again: this is how an operator restarts or stops a Windows guest."
     return say.scenario(
         f"{command.partition(' ')[0]}-{name}",
-        f"`{command}` typed {state.words}",
-        f"Types `{command}` {state.words}. The guest must say what it is about to do, do it, and, "
-        "where it restarts, answer again: this is how an operator restarts or stops a Windows guest.",
         *(*state.steps, Send(line=command), effects, *after),
+        words=(f"`{command}` typed {state.words}", what + why),
         tag="power",
         knobs=state.knobs,
     )

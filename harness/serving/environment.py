@@ -20,52 +20,12 @@ from emulator.errors import SpecError
 from emulator.images.catalog import load_catalog
 from emulator.service.https.server import endpoint_of
 from emulator.service.https.tls import open_authority
+from emulator.values import read_toml
 from harness.serving.access import ServiceAccess, access_to
 from harness.serving.trust import ADDING, REPLACING
 
 CLOUD_NAME = "ttylab"
-_PYTHON = """\
-import os
-from azure.identity import ClientSecretCredential
-from azure.mgmt.serialconsole import MicrosoftSerialConsoleClient
-e = os.environ
-endpoint, ca = e["TTYLAB_ENDPOINT"], e["TTYLAB_CA"]
-credential = ClientSecretCredential(e["AZURE_TENANT_ID"], e["AZURE_CLIENT_ID"],
-    e["AZURE_CLIENT_SECRET"], authority=endpoint, disable_instance_discovery=True,
-    connection_verify=ca)
-client = MicrosoftSerialConsoleClient(credential, e["AZURE_SUBSCRIPTION_ID"],
-    base_url=endpoint, credential_scopes=[endpoint + "/.default"], connection_verify=ca)
-"""
-_NODE = """\
-import { ClientSecretCredential } from "@azure/identity";
-import { ComputeManagementClient } from "@azure/arm-compute";
-const e = process.env, endpoint = e.TTYLAB_ENDPOINT;
-const credential = new ClientSecretCredential(e.AZURE_TENANT_ID, e.AZURE_CLIENT_ID,
-  e.AZURE_CLIENT_SECRET, { authorityHost: endpoint, disableInstanceDiscovery: true });
-const client = new ComputeManagementClient(credential, e.AZURE_SUBSCRIPTION_ID,
-  { endpoint, credentialScopes: [endpoint + "/.default"] });
-"""
-_GO = """\
-endpoint := os.Getenv("TTYLAB_ENDPOINT")
-local := cloud.Configuration{ActiveDirectoryAuthorityHost: endpoint + "/",
-  Services: map[cloud.ServiceName]cloud.ServiceConfiguration{
-    cloud.ResourceManager: {Endpoint: endpoint, Audience: endpoint}}}
-options := azcore.ClientOptions{Cloud: local}
-credential, err := azidentity.NewClientSecretCredential(os.Getenv("AZURE_TENANT_ID"),
-  os.Getenv("AZURE_CLIENT_ID"), os.Getenv("AZURE_CLIENT_SECRET"),
-  &azidentity.ClientSecretCredentialOptions{
-    ClientOptions: options, DisableInstanceDiscovery: true})
-client, err := armcompute.NewVirtualMachinesClient(os.Getenv("AZURE_SUBSCRIPTION_ID"),
-  credential, &arm.ClientOptions{ClientOptions: options})
-"""
-_TERRAFORM = """\
-provider "azurerm" {
-  features {}
-  resource_provider_registrations = "none"
-}
-"""
-
-
+_CLIENTS = read_toml(Path(__file__).with_name("clients.toml"))["client"]
 UNDO = "TTYLAB_UNDO"
 _OLD = "TTYLAB_OLD_"
 
@@ -75,11 +35,9 @@ def render_environment(
 ) -> str:
     """Return the output of `--print-env`.
 
-    Args:
-        access: how to use the service.
-        trust: the file with certificates for each variable that names one; default: the authority's own.
-        before: the environment of the shell that will evaluate it, whose values `eval "$TTYLAB_UNDO"` brings
-            back.
+    `trust` has the file with certificates for each variable that names one, by default the authority's own;
+    `before` is the environment of the shell that will evaluate it, whose values `eval "$TTYLAB_UNDO"` brings
+    back.
     """
     name, client = _first(access, "client_id")
     files = dict.fromkeys((*REPLACING, ADDING), str(access.ca)) | dict(trust or {})
@@ -91,13 +49,8 @@ def render_environment(
         *_kept(variables, before or {}),
         *(f"export {key}={shlex.quote(value)}" for key, value in variables.items()),
     ]
-    for title, body in (
-        ("az", "\n".join(_az(access, client))),
-        ("Python: pip install azure-identity azure-mgmt-compute azure-mgmt-serialconsole", _PYTHON),
-        ("JavaScript: npm install @azure/identity @azure/arm-compute @azure/arm-serialconsole", _NODE),
-        ("Go", _GO),
-        ("Terraform", _TERRAFORM),
-    ):
+    clients = [(one["title"], one["code"]) for one in _CLIENTS]
+    for title, body in (("az", "\n".join(_az(access, client))), *clients):
         lines += ["", f"# --- {title}", *(f"# {line}" for line in body.splitlines())]
     return "\n".join(lines) + "\n"
 

@@ -200,13 +200,8 @@ def open_started(
 ) -> Iterator[tuple[Machine, Start]]:
     """Open a machine and let it run: forked from its snapshot, or booted if that is not possible.
 
-    Yields the machine, and how it began.
-
-    Args:
-        lab: the lab.
-        wanted: the guest.
-        run_dir: where the machine's evidence goes.
-        label: what `ttylab attach` shows.
+    Yields the machine, and how it began. Its evidence goes to `run_dir`; `label` is what `ttylab attach`
+    shows.
 
     Raises:
         LabError: it can't be booted.
@@ -298,12 +293,8 @@ def open_forked(
 ) -> Iterator[ForkedGuest]:
     """Open a guest at a stage: forked from its snapshot, or booted to that stage if that is not possible.
 
-    Args:
-        lab: the lab.
-        wanted: the guest, and its stage.
-        run_dir: where the machine's evidence goes.
-        renewed: whether a fork gets the right time, and random numbers and a boot id of its own, where its
-            stage allows that (`renew`).
+    A fork that is `renewed` gets the right time, and random numbers and a boot id of its own, where its stage
+    allows that (`renew`).
 
     Raises:
         LabError: it can be neither forked nor booted.
@@ -326,11 +317,7 @@ def open_snapshot_pool(
 ) -> Iterator[MachinePool[Machine]]:
     """Open a pool of forks of a snapshot, which is made first if there is none yet.
 
-    Args:
-        lab: the lab.
-        wanted: the snapshot.
-        run_dir: each fork keeps its evidence below it.
-        size: how many forks wait, 1 to 16.
+    `size` forks wait, 1 to 16; each keeps its evidence below `run_dir`.
 
     Raises:
         SpecError: `size` is out of range.

@@ -136,9 +136,7 @@ class SerialTargets:
 def _turn(url: str, on_turn: Callable[[], None]) -> Iterator[None]:
     """Wait until no other cell uses the port, and keep others off it: a line can have only one dialogue.
 
-    Args:
-        url: any name of the port.
-        on_turn: called when the wait is over, for whatever reason.
+    `on_turn` is called when the wait is over, for whatever reason.
 
     Raises:
         LabError: another cell uses it for too long.

@@ -11,8 +11,7 @@ import json
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from typing import Any
 
@@ -265,16 +264,8 @@ def service_target(
     """Open a VM of ttylab's service as a target; that starts its machine.
 
     The VM must be running in Azure's terms, and its machine off, so that the links begin with the guest's
-    first byte.
-
-    Args:
-        arm: a client of the service; the target's control uses it.
-        vm: the VM.
-        able: what can be done to its machine (`service_capabilities`).
-        name: for messages.
-        wire: which link carries the bytes.
-        sink: where the transcript is kept.
-        clock: of stamps and deadlines.
+    first byte. `able` is what can be done to its machine (`service_capabilities`), and `wire` says which link
+    carries the bytes. The target's control uses `arm`.
 
     Raises:
         LabError: the service refused, or can't be reached.
@@ -283,64 +274,36 @@ def service_target(
     with ExitStack() as stack:
         transcript = stack.enter_context(Transcript(clock=clock, sink=sink))
         channel = ServiceChannel(transcript)
+        machine = AzureVm(arm, vm)
         try:
-            token = arm.credential.token(deadline)
-            machine = AzureVm(arm, vm)
-            opener = _Opener(arm=arm, vm=vm, channel=channel, token=token, deadline=deadline)
-            session = machine.connect(deadline) if wire is LinkWire.AZURE else ""
-            stack.enter_context(opener.timeline())
-            channel.connect(stack.enter_context(opener.azure(session) if session else opener.raw()))
+            _open_links(stack, machine, channel, wire=wire, deadline=deadline)
         except (ServiceRefused, ServiceUnreachable) as error:
             raise LabError(f"{name}: {error}") from error
         control = ServiceControl(machine, able)
         yield Target(name=name, channel=channel, control=control, obstacles=OBSTACLES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Opener:
-    """Opens the links of one channel."""
+def _open_links(
+    stack: ExitStack, vm: AzureVm, channel: ServiceChannel, *, wire: LinkWire, deadline: Deadline
+) -> None:
+    """Open ttylab's timeline, then the link that carries the bytes; without either, the transcript ends."""
+    address, token = vm.arm.address, vm.arm.credential.token(deadline)
+    session = vm.connect(deadline) if wire is LinkWire.AZURE else ""
 
-    arm: Arm
-    vm: ResourceId
-    channel: ServiceChannel
-    token: str
-    deadline: Deadline
+    def open_one(url: str, receive: Callable[[bytes], None], **options: Any) -> ConsoleLink:
+        def end() -> None:
+            channel.transcript.close("a link to the service ended")
 
-    def azure(self, session: str) -> AbstractContextManager[ConsoleLink]:
-        """Open Azure's link."""
-        return open_link(
-            session,
-            receive=self.channel.take_frame,
-            deadline=self.deadline,
-            ca=self.arm.address.ca,
-            token=self.token,
-            on_end=self._note_end,
-        )
+        opened = open_link(url, receive=receive, deadline=deadline, ca=address.ca, on_end=end, **options)
+        return stack.enter_context(opened)
 
-    def raw(self) -> AbstractContextManager[ConsoleLink]:
-        """Open ttylab's link for bytes."""
-        return self._own("raw", mode="write", receive=self.channel.take_frame)
-
-    def timeline(self) -> AbstractContextManager[ConsoleLink]:
-        """Open ttylab's timeline."""
-        return self._own("timeline", mode="read", receive=self.channel.take_timeline)
-
-    def _own(
-        self, form: str, *, mode: str, receive: Callable[[bytes], None]
-    ) -> AbstractContextManager[ConsoleLink]:
-        endpoint = self.arm.address.endpoint.removeprefix("https")
-        return open_link(
-            f"wss{endpoint}/ttylab/links{self.vm}?from=start&mode={mode}&format={form}",
-            receive=receive,
-            deadline=self.deadline,
-            ca=self.arm.address.ca,
-            headers={"Authorization": f"Bearer {self.token}"},
-            on_end=self._note_end,
-        )
-
-    def _note_end(self) -> None:
-        """Close the transcript: without one of its links, it is incomplete."""
-        self.channel.transcript.close("a link to the service ended")
+    own = f"wss{address.endpoint.removeprefix('https')}/ttylab/links{vm.id}?from=start"
+    headers = {"Authorization": f"Bearer {token}"}
+    open_one(f"{own}&mode=read&format=timeline", channel.take_timeline, headers=headers)
+    if session:
+        channel.connect(open_one(session, channel.take_frame, token=token))
+    else:
+        channel.connect(open_one(f"{own}&mode=write&format=raw", channel.take_frame, headers=headers))
 
 
 KIND: TargetKind = ServiceTargets()

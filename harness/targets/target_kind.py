@@ -54,10 +54,7 @@ class TargetKind(Protocol):
     def misfit(self, scenario: Scenario, features: frozenset[str], spec: MachineSpec) -> str | None:
         """Return why a scenario can't be played on such a target, if that is known beforehand, or None.
 
-        Args:
-            scenario: the scenario.
-            features: what the image offers.
-            spec: a machine like the cell's.
+        The `features` are what the image offers; `spec` is a machine like the cell's.
         """
         ...
 
