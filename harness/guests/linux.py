@@ -169,7 +169,7 @@ class LinuxGuest:
             WrongOutput: it answered with another number.
             CommandFailed, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `check_output`.
         """
-        factor = 7919 + secrets.randbelow(10**6)
+        factor = 100_000 + secrets.randbelow(850_000)  # the product always has as many digits
         output = self.check_output(f"echo $(({factor} * 104729))", deadline)
         if output.strip() != str(factor * 104729).encode():
             raise WrongOutput(f"{self.session.transcript.name}: the guest computed {output!r}")

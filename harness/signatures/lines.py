@@ -18,7 +18,11 @@ _DATE = (
     rb"\[?(?:(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?"
     rb"|\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)\]? "
 )
-_FACILITY = rb"[a-z]+ {0,4}[.:][a-z]+ {0,4}:? "  # `kern.warn `; dmesg -x: `kern  :emerg : `
+# `kern.warn `; dmesg -x: `kern  :emerg : `
+_FACILITY = (
+    rb"(?:kern|user|mail|daemon|auth|authpriv|syslog|cron|local[0-7]) {0,4}[.:]"
+    rb"(?:emerg|alert|crit|err|error|warn|warning|notice|info|debug) {0,4}:? "
+)
 _HOST = rb"[\w.-]{1,64} (?:" + _FACILITY + rb")?(?=kernel: |[\w./-]{1,48}\[\d{1,7}\]: )"
 # What syslog daemons, journalctl, dmesg -T and emergency messages (`wall`) put before a line; and a login
 # prompt, behind which a kernel without stamps writes.
@@ -99,7 +103,7 @@ _FORMAT = re.compile(rb"%(?:l*[dux]|p\w{0,2}|s)(?![\w%])")
 
 
 def is_quoted(text: bytes, start: int) -> bool:
-    """Tell whether a program only quotes what stands at `start` of a line that no stamp calls the kernel's."""
+    """Tell whether a program only quotes what stands at `start` of a line that has no kernel's stamp."""
     return _QUOTING.search(text[:start]) is not None or _FORMAT.search(text, start) is not None
 
 

@@ -191,11 +191,9 @@ class Scanner:
     @staticmethod
     def _first_plain(line: Line, rules: list[Rule]) -> list[Rule]:
         for rule in rules:
-            found = (
-                None
-                if rule.prompt or (rule.kernel and not line.is_kernel)
-                else rule.trigger.search(line.text)
-            )
+            if rule.prompt or (rule.kernel and not line.is_kernel):
+                continue
+            found = rule.trigger.search(line.text)
             if found is not None and (line.is_kernel or not is_quoted(line.text, found.start())):
                 return [] if rule.never.search(line.text) else [rule]
         return []

@@ -305,3 +305,12 @@ def test_directory_of_ones_own_keeps_its_mode(project):
     run(project, "-k", "bookworm and boot")
     assert (project.path / "run").stat().st_mode & 0o777 == 0o755
     assert (project.path / "run" / "cells").stat().st_mode & 0o777 == 0o700
+
+
+def test_workers_put_their_evidence_where_the_run_is_without_being_told(project):
+    """xdist hands on only what the command line says, and that names no directory."""
+    words = [word for word in FIXED if word not in {"--run-dir", "run"}]
+    result = project.runpytest_subprocess(*words, "-n", "1", "-k", "bookworm and boot and pc")
+    assert result.ret == EXIT_PASSED
+    (run_json,) = (project.path / "results").glob("*/run.json")
+    assert load_run(run_json.parent).summary["passed"] == 1

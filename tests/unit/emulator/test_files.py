@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -217,3 +218,29 @@ def test_what_exists_keeps_its_mode(tmp_path) -> None:
     make_missing(tmp_path / "shared")
     assert (mode_of(tmp_path / "shared"), mode_of(tmp_path / "shared/new")) == (0o755, 0o700)
     make_private(tmp_path / "none")
+
+
+def test_device_is_written_to_and_stays_one(tmp_path) -> None:
+    with pytest.raises(FileError, match="No space left on device"):
+        write_whole(Path("/dev/full"), b"x", private=True)
+    write_whole(Path("/dev/null"), b"x", private=True)
+    assert all(stat.S_ISCHR(Path(name).stat().st_mode) for name in ("/dev/full", "/dev/null"))
+
+
+def test_pipe_gets_what_is_written_and_one_without_a_reader_is_refused(tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileError, match="pipe"):
+        write_whole(tmp_path / "pipe", b"x")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_whole(tmp_path / "pipe", b"whole")
+        assert os.read(reader, 99) == b"whole"
+    finally:
+        os.close(reader)
+
+
+def test_symlink_stays_and_its_file_is_replaced(tmp_path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write_whole(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"new"

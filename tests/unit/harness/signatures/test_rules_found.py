@@ -8,6 +8,12 @@ from harness.signatures.rules import shipped_rules
 from harness.signatures.scanner import Scanner
 
 KERNEL = r"""
+oops | Oops: 00000000
+oops | modprobe(123): Oops 0
+oops | Kernel Fault: Code=15 (Data TLB miss fault) at addr 00000000
+oops | Data bus error, epc == 80012345, ra == 80012340
+paging-request | Unable to handle kernel access at virtual address 00000010
+stack-overflow | Kernel stack overflow.
 paging-request | BUG: unable to handle page fault for address: ffffbd2fe97a3ba0
 null-deref | BUG: kernel NULL pointer dereference, address: 0000000000000008
 oops | Oops: 0002 [#1] PREEMPT SMP NOPTI
@@ -89,6 +95,7 @@ firmware-exception | Unhandled Exception in EL3.
 uboot-abort | "Synchronous Abort" handler, esr 0x96000007, far 0xf0000
 uboot-exception | U-Boot 2024.04\r\ndata abort
 uboot-shell | U-Boot 2024.04\r\nHit any key to stop autoboot:  0 \r\n=>\x20
+loader-error | isolinux.bin missing or corrupt.
 loader-error | ### ERROR ### Please RESET the board ###
 loader-error | GRUB Hard Disk Error
 loader-error | L 99 99 99 99 99 99

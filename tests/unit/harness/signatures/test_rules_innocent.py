@@ -126,6 +126,15 @@ OUTPUTS = {
         "  * mm: fix general protection fault: 0000 in foo\r\n  * fs: fix kernel BUG at inode.c\r\n"
         "  * net: fix WARNING: at net/core/dev.c:12 in dev_close\r\n"
     ),
+    "texts that quote the kernel": (
+        "abc1234 x86: fix Oops: 0000 [#1] in foo\r\ndef5678 mm: fix kernel BUG at mm/slub.c:123!\r\n"
+        "    Kernel panic - not syncing: VFS on boot\r\n    BUG: KASAN: use-after-free in foo+0x1/0x2\r\n"
+        "Documentation/x.rst:  Kernel panic - not syncing: Attempted to kill init!\r\n"
+        "Documentation/x.rst:12: BUG: unable to handle page fault for address: 0\r\n"
+        'kernel/panic.c:   pr_emerg("Kernel panic - not syncing: %s\\n", buf);\r\n'
+        "strings vmlinux: Kernel panic - not syncing: %s\r\n"
+        "Nov 30 10:00:00 h app[12]: Kernel panic - not syncing: simulated by app\r\n"
+    ),
     "python": (
         "RuntimeWarning: divide by zero\r\nWARNING: The script is installed in '/x' which is not on PATH.\r\n"
         "ipykernel: Kernel died, restarting. [#3]\r\nINFO: task runner: 3 tasks blocked\r\n"
