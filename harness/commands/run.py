@@ -19,8 +19,9 @@ from harness.commands import say
 
 DEFAULT_MATRIX = Path("ci/push.toml")
 
-USELESS_PLUGINS = ("anyio", "hypothesispytest", "schemathesis")
-"""pytest plug-ins that no cell needs; importing them would take most of a worker's start."""
+USELESS_PLUGINS = ("anyio", "hypothesispytest", "schemathesis", "threadexception", "unraisableexception")
+"""pytest plug-ins that no cell needs: importing the first three would take most of a worker's start, and the
+others fail whatever comes after a worker that was killed."""
 
 EXAMPLES = """Examples:
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -47,6 +48,9 @@ def main(run_dir: Path, arguments: list[str]) -> int:
     except KeyboardInterrupt:  # while it starts, or a second one while it ends
         sys.stderr.write("\nttylab: interrupted; `ttylab gc` removes what may be left\n")
         return EXIT_INTERRUPTED
+    except Exception:  # noqa: BLE001  # a defect of a plug-in: Python's own code would say that a guest failed
+        traceback.print_exc()
+        return EXIT_BROKEN
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         with suppress(OSError):  # it is not empty

@@ -52,7 +52,11 @@ class RecordHooks:
     def pytest_sessionstart(self) -> Generator[None, None, None]:
         """Start xdist's workers with Ctrl-C held back (see `InterruptibleTests`)."""
         with held_back():
-            return (yield)
+            try:
+                return (yield)
+            except (EOFError, OSError) as error:
+                reason = f"a worker died while it was started ({error})"
+        pytest.exit(reason, returncode=EXIT_BROKEN)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note the cells, if there are no workers."""
@@ -89,7 +93,6 @@ class RecordHooks:
         if self._config.option.collectonly:
             return
         if not self.recorder.plays:
-            self.recorder.release()
             session.exitstatus = self._code_without_cells(int(session.exitstatus))
             return
         self.recorder.stopped = self.recorder.stopped or str(session.shouldfail or session.shouldstop or "")
@@ -100,6 +103,11 @@ class RecordHooks:
         self._try(self._write_reports)
         if session.exitstatus in _ENDS:
             session.exitstatus = self._code(session)
+
+    def pytest_unconfigure(self) -> None:
+        """Leave no directory of a run that came to no cell."""
+        if self.result is None:
+            self.recorder.release()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say where everything is, and how to reproduce each failure."""

@@ -30,7 +30,6 @@ CELLS = "bookworm and pc and seabios and (sysrq or boot-login or nmi) and not ge
 END_S = 180.0
 """Seconds within which a run whose parts were killed must have ended by itself."""
 GONE_S = 15.0
-_MARK = "TTYLAB_KILLS"
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 
 
@@ -49,6 +48,7 @@ class Campaign:
     random: random.Random
     killed: Counter[str] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
+    _seen: dict[tuple[int, str], bytes] = field(default_factory=dict)
 
     def run_until(self, kills: int) -> None:
         """Start runs until that many processes were killed, then one that nobody disturbs."""
@@ -67,7 +67,7 @@ class Campaign:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "harness", *map(str, words)],
             cwd=ROOT,
-            env=os.environ | {_MARK: str(self.place), "TTYLAB_STATE": str(self.place / "state")},
+            env=os.environ | {"TTYLAB_STATE": str(self.place / "state")},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -93,7 +93,8 @@ class Campaign:
     def _kill_a_part(self, run: int) -> None:
         parts = [(pid, name) for pid, name in self._processes() if pid != run]
         if parts:
-            pid, name = self.random.choice(parts)
+            kind = self.random.choice(sorted({name for _, name in parts}))
+            pid, name = self.random.choice([part for part in parts if part[1] == kind])
             self._send(pid, name, self.random.choice(_ENDINGS) if name == "qemu" else signal.SIGKILL)
 
     def _send(self, pid: int, name: str, number: signal.Signals) -> None:
@@ -110,14 +111,21 @@ class Campaign:
             return run.wait()
 
     def _processes(self) -> Iterator[tuple[int, str]]:
-        """Give id and kind of each process of this campaign; its mark is inherited."""
-        mark = f"{_MARK}={self.place}".encode()
+        """Give id and kind of each process of this campaign: its descendants, and those that were."""
+        parents: dict[int, int] = {}
         for entry in Path("/proc").iterdir():
             with suppress(OSError, ValueError):
-                pid = int(entry.name)
-                if mark in (entry / "environ").read_bytes().split(b"\0"):
-                    words = (entry / "cmdline").read_bytes()
-                    yield pid, "qemu" if b"qemu-system" in words.split(b"\0")[0] else "worker"
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        mine = {os.getpid()}
+        while more := {pid for pid, parent in parents.items() if parent in mine} - mine:
+            mine |= more
+        for pid in mine - {os.getpid()}:
+            with suppress(OSError):
+                self._seen[pid, _started_at(pid)] = Path(f"/proc/{pid}/cmdline").read_bytes()
+        for (pid, started), words in self._seen.items():
+            with suppress(OSError):
+                if _started_at(pid) == started:
+                    yield pid, "qemu" if b"qemu-system" in words else "worker"
 
     def _left(self) -> list[str]:
         deadline = Deadline.after(GONE_S)
@@ -151,6 +159,14 @@ class Campaign:
             and code != EXIT_INTERRUPTED
         ):
             yield f"exit code {code} although all passed"
+
+
+def _started_at(pid: int) -> str:
+    """Return when a process was started; raises OSError if it has ended, a zombie too."""
+    state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if state == "Z":
+        raise ProcessLookupError(pid)
+    return fields[18]
 
 
 def campaign(kills: int, seed: int) -> Campaign:
