@@ -40,9 +40,7 @@ def main(run_dir: Path, arguments: list[str]) -> int:
     """Run pytest and return ttylab's exit code; a run that got as far as a cell has reported its own end."""
     scratch = run_dir / f"{SCRATCH}.{os.getpid()}"  # never that of another run in the same directory
     try:
-        for ending in _ENDINGS - _INTERRUPT:
-            if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup wants it
-                signal.signal(ending, signal.default_int_handler)
+        _take_endings()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
         code = pytest.main([f"--basetemp={scratch}", f"--run-dir={run_dir}", *arguments])
     except KeyboardInterrupt:  # while it starts, or a second one while it ends
@@ -107,17 +105,25 @@ def is_held_back() -> bool:
     return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
+def _take_endings() -> None:
+    """Let SIGTERM and SIGHUP end this process as Ctrl-C does, unless they are ignored, as under nohup."""
+    for ending in _ENDINGS - _INTERRUPT:
+        if signal.getsignal(ending) is not signal.SIG_IGN:
+            signal.signal(ending, signal.default_int_handler)
+
+
 class InterruptibleTests:
-    """For a worker that holds SIGINT back: lets it through while a test runs."""
+    """For a worker that holds back what asks a run to end: lets it through while a test runs."""
+
+    def __init__(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+        _take_endings()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self) -> Generator[None, object, object]:
-        """Let SIGINT through for one test."""
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
-        try:
+        """Let them through for one test."""
+        with let_through():
             return (yield)
-        finally:
-            signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
 
 
 if __name__ == "__main__":

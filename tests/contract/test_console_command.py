@@ -80,7 +80,7 @@ def test_console_ends_quietly_when_nobody_reads_its_pipe(lab):
         assert console.stdout.read(1) == BOOT[:1]
         console.stdout.close()
         lab.guest("linux1").feed(b"x")
-        assert console.wait(PATIENCE_S) == EXIT_FAILED
+        assert console.wait(PATIENCE_S) == EXIT_BROKEN
         assert console.stderr.read() == b""
 
 

@@ -134,7 +134,7 @@ def test_interrupt_during_a_cell_ends_in_one_summary_and_leaves_nothing(runs):
     _, err = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 130
     assert "Traceback" not in err
-    assert f"SKIPPED {CELL}: the run was interrupted" in err
+    assert f"NOT RUN {CELL}: the run was interrupted" in err
     assert err.count("(interrupted)") == 1
     assert not Path(f"/proc/{qemu}").exists()
     assert runs.left() == []
