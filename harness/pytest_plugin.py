@@ -134,4 +134,4 @@ def _start_record(config: pytest.Config) -> None:
     except LabError as error:
         pytest.exit(str(error), returncode=EXIT_BROKEN)
     config.pluginmanager.register(hooks, RECORD)
-    config.pluginmanager.register(WholeEnd(), "ttylab-whole-end")
+    config.pluginmanager.register(WholeEnd(hooks.finish), "ttylab-whole-end")

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
@@ -39,10 +39,11 @@ def become_pytest(arguments: list[str], *, run_dir: Path) -> NoReturn:
 def main(run_dir: Path, arguments: list[str]) -> int:
     """Run pytest and return ttylab's exit code; a run that got as far as a cell has reported its own end."""
     scratch = run_dir / f"{SCRATCH}.{os.getpid()}"  # never that of another run in the same directory
+    by_hand = _ByHand()
     try:
         _take_endings()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
-        code = pytest.main([f"--basetemp={scratch}", f"--run-dir={run_dir}", *arguments])
+        code = pytest.main([f"--basetemp={scratch}", f"--run-dir={run_dir}", *arguments], plugins=[by_hand])
     except KeyboardInterrupt:  # while it starts, or a second one while it ends
         sys.stderr.write("\nttylab: interrupted; `ttylab gc` removes what may be left\n")
         return EXIT_INTERRUPTED
@@ -53,6 +54,11 @@ def main(run_dir: Path, arguments: list[str]) -> int:
         shutil.rmtree(scratch, ignore_errors=True)
         with suppress(OSError):  # it is not empty
             run_dir.rmdir()
+    if by_hand.ended and not run_dir.exists():
+        sys.stderr.write("\nttylab: interrupted before the first cell\n")
+        return EXIT_INTERRUPTED
+    if code == EXIT_INTERRUPTED and not by_hand.ended:
+        sys.stderr.write("ttylab: interrupted while it ended; what was played is reported\n")
     return ttylab_code(int(code))
 
 
@@ -82,22 +88,48 @@ def let_through() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def uninterrupted() -> Iterator[Callable[[], bool]]:
+    """Hold back what asks a run to end; gives a function that takes it, and tells whether it came."""
+
+    def came() -> bool:
+        return bool(signal.sigpending() & _ENDINGS) and signal.sigtimedwait(_ENDINGS, 0) is not None
+
+    with held_back(_ENDINGS):
+        yield came
+
+
 class WholeEnd:
-    """For the controller: nothing may interrupt the end of a session, in which the run's result is written.
+    """For the controller: the run's result is written whatever ends the other plug-ins' ends.
 
     It is registered apart from `RecordHooks`, whose own hook comes last of all.
     """
 
+    def __init__(self, finish: Callable[[pytest.Session], None]) -> None:
+        self._finish = finish
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
-        """Hold back what asks the run to end; if it came meanwhile the exit code says so."""
-        with held_back(_ENDINGS):
-            try:
-                return (yield)
-            finally:
-                if signal.sigpending() & _ENDINGS:
-                    signal.sigtimedwait(_ENDINGS, 0)
-                    session.exitstatus = EXIT_INTERRUPTED
+        """Write the result if nobody came to it; a plug-in's end that is interrupted is at its end."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._finish(session)
+            session.exitstatus = EXIT_INTERRUPTED
+        except BaseException:
+            self._finish(session)
+            raise
+
+
+class _ByHand:
+    """Notes whether the session was ended by Ctrl-C, before any other plug-in is there."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note it; pytest's and xdist's own Interrupted derive from KeyboardInterrupt."""
+        self.ended = excinfo.type is KeyboardInterrupt
 
 
 def is_held_back() -> bool:

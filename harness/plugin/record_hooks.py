@@ -14,7 +14,7 @@ import pytest
 from emulator.errors import EmulatorError
 from emulator.guest_text.printable import visible
 from emulator.values import json_ready
-from harness.plugin.process import RUN_DIRECTORY, held_back, let_through
+from harness.plugin.process import RUN_DIRECTORY, held_back, let_through, uninterrupted
 from harness.plugin.run_recorder import RunRecorder
 from harness.report.allure import write_crashed_cell
 from harness.report.model import RunResult, load_run, write_run
@@ -89,9 +89,19 @@ class RecordHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write run.json, then every report; set the exit code that says how the run ended."""
-        if self._config.option.collectonly:
+        """Write the run's result before anybody sums it up."""
+        self.finish(session)
+
+    def finish(self, session: pytest.Session) -> None:
+        """Write run.json, then every report, once; set the exit code that says how the run ended."""
+        if self._config.option.collectonly or self.result is not None:
             return
+        with uninterrupted() as came:
+            self._write(session)
+            if came():
+                session.exitstatus = EXIT_INTERRUPTED
+
+    def _write(self, session: pytest.Session) -> None:
         if not self.recorder.plays:
             session.exitstatus = self._code_without_cells(int(session.exitstatus))
             return
@@ -120,7 +130,8 @@ class RecordHooks:
     def last_words(self) -> list[str]:
         """Return the lines for people at the end."""
         if self.result is None:
-            return [f"no cell was run: {self.recorder.stopped}"] if self.recorder.stopped else []
+            told = self.recorder.stopped and not self.recorder.interrupted
+            return [f"no cell was run: {self.recorder.stopped}"] if told else []
         complaints = [visible(one) for one in self.complaints]
         return [*summary_lines(self.result, self.recorder.run_dir), *complaints]
 
