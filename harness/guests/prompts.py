@@ -81,7 +81,12 @@ def _signs_later(text: bytes, profile: LinuxProfile, *, answered: bool) -> tuple
         (_stands(profile.prompt, line), Prompt.SHELL, _SOON_S),
         (_SHELL.search(line), Prompt.SHELL, _STAYS_S),
         (re.search(profile.activation, shown), Prompt.ENTER, _LATER_S),
-        (not answered and re.search(profile.password_prompt, shown), Prompt.PASSWORD, _STAYS_S),
+        # a message of the day may say "your login: none, Password: none"
+        (
+            not answered and re.search(rb"(?:^|\n)[^:,\r\n]{0,40}?" + profile.password_prompt, shown),
+            Prompt.PASSWORD,
+            _STAYS_S,
+        ),
         (re.search(profile.prompt, shown), Prompt.SHELL, _STAYS_S),
         # of whoever has a prompt of an unknown kind, or none at all
         (line and not _QUESTION.search(line), Prompt.SHELL, 2 * _LATER_S),
