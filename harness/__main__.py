@@ -33,11 +33,12 @@ def open_missing_streams() -> None:
 
 def _with_all_output(code: int) -> int:
     """Return the exit code; 3 instead of 0 if output is left that can't be written, where Python has 120."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BROKEN if code == EXIT_PASSED else code
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            code = EXIT_BROKEN if code == EXIT_PASSED else code
     return code
 
 

@@ -177,7 +177,7 @@ def test_console_comes_back_when_good_tokens_are_refused_now_and_then(tmp_path):
         assert (ended.returncode, b"Connection not trusted" in ended.stderr) == (EXIT_PASSED, True)
 
 
-@pytest.mark.parametrize(("until", "code"), [("login: ", EXIT_FAILED), ("end Kernel panic", EXIT_PASSED)])
+@pytest.mark.parametrize(("until", "code"), [("Welcome", EXIT_FAILED), ("end Kernel panic", EXIT_PASSED)])
 def test_console_waits_no_longer_for_a_guest_that_has_died(lab, until, code):
     with lab.started("console", "linux1", "--no-input", "--until", until) as console:
         lab.wait_mark("linux1", "connected")

@@ -12,6 +12,12 @@ from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_PASSED, EXIT_USAGE
 TTYLAB = [sys.executable, "-P", "-m", "harness"]
 
 
+@pytest.fixture(autouse=True)
+def buffered(monkeypatch):
+    """What could not be written waits in a buffer until the process ends, as it does for users."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 def run(redirection: str, *words: str) -> subprocess.CompletedProcess[bytes]:
     """Run ttylab with a shell's redirection."""
     script = f'"$@" {redirection}'

@@ -95,8 +95,8 @@ def test_build_argv_adds_what_was_asked_for():
         golden("""pc,graphics=off -seed 7 2 -action panic=none watchdog=inject-nmi pvpanic i6300esb
         serial,id=ttyS0,path=/dev/pts/7,logfile=/run/x,,y.log,logappend=on
         socket,id=bulk,fd=6 virtio-serial-pci virtserialport,chardev=bulk,name=ttylab.bulk -drive
-        if=none,id=disk0,format=raw,file=/d/a,,b.raw,snapshot=on virtio-blk-pci,drive=disk0
-        if=none,id=disk1,format=qcow2,file=/d/c.qcow2 ide-hd,bus=ide.0,unit=0,drive=disk1
+        if=none,id=disk0,format=raw,file=/d/a,,b.raw,snapshot=on,cache.no-flush=on virtio-blk-pci,drive=disk0
+        if=none,id=disk1,format=qcow2,file=/d/c.qcow2,cache.no-flush=on ide-hd,bus=ide.0,unit=0,drive=disk1
         if=none,id=disk2,format=raw,file=/d/e.raw,readonly=on virtio-blk-pci,drive=disk2""")
     )
 
