@@ -123,6 +123,10 @@ class DeadlineExceeded(LabError):
     """The lab itself took longer than its deadline."""
 
 
+class LockHeld(DeadlineExceeded):
+    """Another process still holds a lock file."""
+
+
 def unknown_name(axis: str, value: str, known: Collection[str]) -> SpecError:
     """Return the error about a name that is not in `known`; it suggests similar ones."""
     close = difflib.get_close_matches(value, sorted(known), n=3)

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from emulator.errors import DeadlineExceeded, FileError
+from emulator.errors import FileError, LockHeld
 
 PRIVATE, PRIVATE_DIRECTORY = 0o600, 0o700
 _PARTIAL = ".partial"
@@ -207,7 +207,7 @@ def hold_lock(path: Path, *, wait_s: float) -> Iterator[None]:
 
     Raises:
         FileError: it can't be made or opened.
-        DeadlineExceeded: another process still held it after `wait_s` seconds.
+        LockHeld: another process still held it after `wait_s` seconds.
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415  # most commands need no lock
 
@@ -216,7 +216,7 @@ def hold_lock(path: Path, *, wait_s: float) -> Iterator[None]:
         make_missing(path.parent)
         lock.acquire()
     except Timeout as error:
-        raise DeadlineExceeded(f"{path} is held by another process, for more than {wait_s:g} s") from error
+        raise LockHeld(f"{path} is held by another process, for more than {wait_s:g} s") from error
     except OSError as error:
         raise FileError(f"lock {path} can't be opened: {error.strerror}") from error
     try:

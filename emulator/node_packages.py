@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from emulator import places
-from emulator.errors import DeadlineExceeded, EmulatorError, FileError, MissingPrerequisite
+from emulator.errors import EmulatorError, FileError, LockHeld, MissingPrerequisite
 from emulator.files import hold_lock, staged_tree
 
 _FILES = ("package.json", "package-lock.json")
@@ -81,7 +81,7 @@ class NodePackages:
                     self._install(target)
         except OSError as error:
             raise FileError(f"{target.parent} can't be written: {error.strerror}") from error
-        except DeadlineExceeded as error:
+        except LockHeld as error:
             raise self._missing("somebody else has been installing them for 10 minutes") from error
         return target / "node_modules"
 

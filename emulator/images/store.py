@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from emulator import places
-from emulator.errors import DeadlineExceeded, FileError, ImageError
+from emulator.errors import FileError, ImageError, LockHeld
 from emulator.files import hold_lock, staged_tree
 from emulator.images.catalog import Catalog, CatalogEntry, load_catalog
 from emulator.images.image import (
@@ -186,7 +186,7 @@ class ImageStore:
                 for path in () if dry_run else found:
                     _remove(path)
                 return found
-        except DeadlineExceeded:
+        except LockHeld:
             return ()
         except FileError as error:
             raise ImageError(str(error)) from error
@@ -208,7 +208,7 @@ class ImageStore:
             self.root.mkdir(parents=True, exist_ok=True)
             with hold_lock(self.root / ".lock", wait_s=_LOCK_BOUND_S):
                 yield
-        except DeadlineExceeded as error:
+        except LockHeld as error:
             raise ImageError(f"another build has held {self.root} for over {_LOCK_BOUND_S:.0f} s") from error
         except FileError as error:
             raise ImageError(str(error)) from error

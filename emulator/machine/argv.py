@@ -288,8 +288,8 @@ def _disk(spec: MachineSpec, *, index: int) -> tuple[str, ...]:
     drive = f"if=none,id=disk{index},format={disk.format},file={escaped(disk.path)}"
     drive += ",readonly=on" if disk.read_only else ""
     drive += ",snapshot=on" if disk.discard_writes else ""
-    # What QEMU has written survives its death; waiting for the host's disk as well, a BIOS that writes sector by
-    # sector takes half a minute for 1 MiB.
+    # What QEMU has written survives its death. If each write waited for the host's disk as well, a BIOS that
+    # writes sector by sector would take half a minute for 1 MiB.
     drive += "" if disk.read_only else ",cache.no-flush=on"
     device = "virtio-blk-pci"
     if disk.bus is DiskBus.SATA:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator.clock import Deadline, utc_now
-from emulator.errors import DeadlineExceeded, FileError, SnapshotError
+from emulator.errors import DeadlineExceeded, FileError, LockHeld, SnapshotError
 from emulator.files import hold_lock, staged_tree
 from emulator.machine.machine import Machine
 from emulator.machine.probe import Choice
@@ -91,7 +91,7 @@ def _remove(root: Path, path: Path, *, dry_run: bool = False) -> bool:
         with hold_lock(root / f"{key}.lock", wait_s=0):
             if not dry_run:
                 shutil.rmtree(path)
-    except (DeadlineExceeded, FileError):
+    except (LockHeld, FileError):
         return False  # it is being made, or the cache can't be written
     except OSError:
         return not path.exists()
@@ -174,7 +174,7 @@ class SnapshotStore:
                 snapshot = self._opened(key, request)
             with suppress(OSError):
                 remove_snapshots(self.root, surplus(list_snapshots(self.root)))
-        except FileError as error:
+        except (FileError, DeadlineExceeded) as error:
             raise SnapshotError(f"snapshot {key}: {error}") from error
         except OSError as error:  # a cache of another user's, a disk that fails
             raise SnapshotError(f"snapshot {key}: {error.filename or self.root}: {error.strerror}") from error
@@ -203,7 +203,7 @@ class SnapshotStore:
         try:
             with hold_lock(self.root / f"{key}.lock", wait_s=deadline.remaining()):
                 yield
-        except DeadlineExceeded as error:
+        except LockHeld as error:
             raise SnapshotError(
                 f"snapshot {key}: another process is making it, and was not ready in time"
             ) from error

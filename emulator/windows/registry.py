@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from emulator import places
-from emulator.errors import DeadlineExceeded, FileError, ImageError, SpecError
+from emulator.errors import FileError, ImageError, LockHeld, SpecError
 from emulator.files import hold_lock, read_whole, write_whole
 from emulator.machine.disk_files import require_own_disk
 from emulator.machine.spec import DiskFormat
@@ -127,7 +127,7 @@ class WindowsRegistry:
         try:
             with hold_lock(self.root / ".lock", wait_s=_LOCK_BOUND_S):
                 yield
-        except DeadlineExceeded as error:
+        except LockHeld as error:
             raise ImageError(f"{self.root}: another ttylab holds its lock") from error
         except FileError as error:
             raise ImageError(f"{self.root}: can't be written: {error}") from error

@@ -49,6 +49,24 @@ def test_cache_with_a_file_in_its_place_is_told(tmp_path, request_):
         ensure(tmp_path / "states" / "below", request_)
 
 
+def test_time_that_is_over_blames_the_holder_of_the_lock_only_if_there_is_one(
+    tmp_path, request_, monkeypatch
+):
+    def late(*_):
+        raise DeadlineExceeded("the machine was not saved in time")
+
+    monkeypatch.setattr("emulator.snapshots.store.make_snapshot", late)
+    with pytest.raises(SnapshotError, match=r"^snapshot \w+: the machine was not saved in time$"):
+        ensure(tmp_path / "states", request_)
+    _, key = make_maker(request_, find_qemu(), CHOICE)
+    monkeypatch.setattr(Deadline, "remaining", lambda _: 0.0)
+    with (
+        hold_lock(tmp_path / "states" / f"{key}.lock", wait_s=0),
+        pytest.raises(SnapshotError, match="another process is making it"),
+    ):
+        ensure(tmp_path / "states", request_)
+
+
 def test_os_error_on_the_way_is_told(tmp_path, request_, monkeypatch):
     def fail(*_):
         raise PermissionError(13, "Permission denied", "/cache/manifest.json")

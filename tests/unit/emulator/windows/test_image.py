@@ -50,7 +50,7 @@ def test_disk_is_booted_with_spcr_com2_and_a_network_card_that_leads_nowhere(tmp
     argv = argv_of(spec)
     assert value_of(argv, "-serial") == ["chardev:ttyS0", "chardev:com2"]
     assert value_of(argv, "-acpitable") == [f"file={ensure_spcr(tmp_path)}"]
-    assert "if=none,id=disk0,format=vhdx,file=/disks/ws.vhdx,snapshot=on" in argv
+    assert "if=none,id=disk0,format=vhdx,file=/disks/ws.vhdx,snapshot=on,cache.no-flush=on" in argv
     assert "ide-hd,bus=ide.0,unit=0,drive=disk0,bootindex=1" in argv
     assert value_of(argv, "-netdev") == ["user,id=net0,restrict=on"]
     assert "e1000e,netdev=net0,romfile=" in argv
