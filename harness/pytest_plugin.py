@@ -52,11 +52,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register markers; on the controller, start a record if a matrix is to run."""
-    from harness.scenarios import LIBRARY  # noqa: PLC0415 - slows the start of every pytest
+    from harness.scenarios import library  # noqa: PLC0415 - slows the start of every pytest
 
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
-    for tag in sorted(frozenset().union(*(scenario.tags for scenario in LIBRARY.values()))):
+    for tag in sorted(frozenset().union(*(scenario.tags for scenario in library().values()))):
         config.addinivalue_line("markers", f"{tag.replace('-', '_')}: cells of scenarios with this tag")
     if is_worker(config) and is_held_back():
         config.pluginmanager.register(InterruptibleTests(), "ttylab-interrupts")

@@ -12,21 +12,14 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
 
 from emulator.errors import ImageError, MissingPrerequisite
-from emulator.images import cpio
 from emulator.images.catalog import CatalogEntry
 from emulator.images.image import DISK, FILES, Manifest, Package, Progress, hash_file
-from emulator.images.kernel import (
-    DONOR,
-    NAME,
-    Module,
-    extract_vmlinux,
-    load_order,
-    make_spin_module,
-    module_name,
-    parse_module,
-)
 from emulator.images.loader import write_disk
 from emulator.images.recipe import Recipe, disk_files, guest_nodes
+from emulator.kernel_files import cpio
+from emulator.kernel_files.modules import Module, load_order, module_name, parse_module
+from emulator.kernel_files.spin import DONOR, NAME, make_spin_module
+from emulator.kernel_files.vmlinux import extract_vmlinux
 
 _VMLINUZ = re.compile(r"^(usr/)?(boot/vmlinuz-(?P<boot>.+)|lib/modules/(?P<lib>[^/]+)/vmlinuz)$")
 _BUILTIN = re.compile(r"^(usr/)?lib/modules/[^/]+/modules\.builtin$")

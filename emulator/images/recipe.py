@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.errors import ImageError, SpecError
-from emulator.images import cpio
 from emulator.images.catalog import CatalogEntry, data_directory
-from emulator.images.kernel import Module
+from emulator.kernel_files import cpio
+from emulator.kernel_files.modules import Module
 
 _BASE = 0x400000
 _HEADERS = 64 + 56

@@ -161,6 +161,7 @@ def build_argv(
         *(w for name, text in spec.fw_cfg for w in ("-fw_cfg", f"name={name},string={escaped(text)}")),
         *_kernel(spec, tsc_khz=tsc_khz if accelerator == "tcg" else None),
         *(("-incoming", "defer") if wiring.incoming else ()),
+        *spec.args,
     )
 
 

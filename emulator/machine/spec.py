@@ -16,9 +16,11 @@ from typing import Protocol, cast
 from emulator.errors import SpecError
 
 MAX_VCPUS = 4
+"""CPUs of a machine that says nothing else."""
+VCPUS_MOST = 64
 MEMORY_MIB_MIN = 64
 """What the SAC guest has; Linux under SeaBIOS needs at least 128."""
-MEMORY_MIB_MAX = 4096
+MEMORY_MIB_MAX = 65536
 COMMAND_LINE_MAX = 2047
 """Bytes without the NUL: COMMAND_LINE_SIZE of Linux on x86, which silently cuts off the rest."""
 LOADER_LINE_MAX = 1536
@@ -217,8 +219,8 @@ class MachineSpec:
         name: shown in QEMU's process list and in reports.
         machine: the board.
         firmware: what starts the kernel or the disk.
-        vcpus: 1 to 4.
-        memory_mib: MiB, 64 to 4096.
+        vcpus: 1 to 64.
+        memory_mib: MiB, 64 to 65536.
         accelerator: who executes guest code.
         kernel: absolute path of a kernel to start directly; None boots a disk.
         initrd: absolute path of its initial RAM disk.
@@ -242,6 +244,8 @@ class MachineSpec:
         windows: what a machine for Windows has besides; None for other guests.
         icount_shift: 0 to 10: with TCG and one vCPU, the guest's time is counted in instructions of 2**N ns
             each; None lets it follow the host's clock.
+        qemu: the program, by path or name; None is the usual one.
+        args: words at the end of QEMU's command line.
 
     Raises:
         SpecError: a field is wrong; the text names it, its value and what is allowed.
@@ -269,6 +273,8 @@ class MachineSpec:
     seed: int | None = None
     windows: WindowsParts | None = None
     icount_shift: int | None = None
+    qemu: str | None = None
+    args: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what QEMU refuses, or accepts and then ignores."""
@@ -293,7 +299,8 @@ class MachineSpec:
         _require_members("disks", self.disks, tuple, member=Disk)
         if not _NAME.fullmatch(str(self.name)):
             raise _wrong("name", self.name, allowed="1-64 of A-Z a-z 0-9 . _ -, a letter or digit first")
-        _require_int("vcpus", self.vcpus, span=range(1, MAX_VCPUS + 1))
+        _require_int("vcpus", self.vcpus, span=range(1, VCPUS_MOST + 1))
+        _require_members("args", self.args, tuple, member=str)
         _require_int("memory_mib", self.memory_mib, span=range(MEMORY_MIB_MIN, MEMORY_MIB_MAX + 1))
         if self.seed is not None:
             _require_int("seed", self.seed, span=range(SEED_MAX + 1))

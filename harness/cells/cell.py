@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
 from emulator.errors import SpecError, unknown_name
-from emulator.machine.spec import MAX_VCPUS, Firmware, MachineType
+from emulator.machine.spec import VCPUS_MOST, Firmware
 
 _NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 _SHAPE = "IMAGE.MACHINE.FIRMWARE.VCPUS.SCENARIO"
@@ -23,9 +23,9 @@ class Cell:
 
     Attributes:
         image: name in the catalog.
-        machine: the board.
+        machine: name of a machine (`emulator.machine.models`); without dots.
         firmware: what starts the kernel.
-        vcpus: 1 to 4.
+        vcpus: 1 to 64.
         scenario: name in the library; without dots, so that an id can be taken apart.
 
     Raises:
@@ -33,7 +33,7 @@ class Cell:
     """
 
     image: str
-    machine: MachineType
+    machine: str
     firmware: Firmware
     vcpus: int
     scenario: str
@@ -44,8 +44,10 @@ class Cell:
             raise SpecError(f"image is {self.image!r}; allowed: lower-case letters, digits, '-' and '.'")
         if not _NAME.fullmatch(self.scenario) or "." in self.scenario:
             raise SpecError(f"scenario is {self.scenario!r}; allowed: lower-case letters, digits and '-'")
-        if self.vcpus not in range(1, MAX_VCPUS + 1):
-            raise SpecError(f"vcpus is {self.vcpus!r}; allowed: 1 to {MAX_VCPUS}")
+        if not _NAME.fullmatch(self.machine) or "." in self.machine:
+            raise SpecError(f"machine is {self.machine!r}; allowed: lower-case letters, digits and '-'")
+        if self.vcpus not in range(1, VCPUS_MOST + 1):
+            raise SpecError(f"vcpus is {self.vcpus!r}; allowed: 1 to {VCPUS_MOST}")
 
     @property
     def id(self) -> str:
@@ -57,17 +59,23 @@ class Cell:
         return {
             "id": self.id,
             "image": self.image,
-            "machine": self.machine.value,
+            "machine": self.machine,
             "firmware": self.firmware.value,
             "vcpus": self.vcpus,
             "scenario": self.scenario,
         }
 
 
-def parse_cell_id(text: str, *, images: Collection[str] = (), scenarios: Collection[str] = ()) -> Cell:
+def parse_cell_id(
+    text: str,
+    *,
+    images: Collection[str] = (),
+    machines: Collection[str] = (),
+    scenarios: Collection[str] = (),
+) -> Cell:
     """Return the cell whose id is `text`.
 
-    Where `images` or `scenarios` are given, only their names are accepted.
+    Where `images`, `machines` or `scenarios` are given, only their names are accepted.
 
     Raises:
         SpecError: it is not an id, or a part of it does not exist; the text names similar ones.
@@ -77,11 +85,11 @@ def parse_cell_id(text: str, *, images: Collection[str] = (), scenarios: Collect
         raise SpecError(f"cell id {text!r} has {len(parts)} parts; it reads {_SHAPE}")
     image, machine, firmware, vcpus, scenario = parts
     where = f"cell id {text!r}"
-    if re.fullmatch(r"[1-9]", vcpus) is None:
-        raise SpecError(f"{where}: vcpus is {vcpus!r}; allowed: 1 to {MAX_VCPUS}")
+    if re.fullmatch(r"[1-9][0-9]?", vcpus) is None:
+        raise SpecError(f"{where}: vcpus is {vcpus!r}; allowed: 1 to {VCPUS_MOST}")
     return Cell(
         image=_known("image", image, images, where=where),
-        machine=_member("machine", machine, MachineType, where=where),
+        machine=_known("machine", machine, machines, where=where),
         firmware=_member("firmware", firmware, Firmware, where=where),
         vcpus=int(vcpus),
         scenario=_known("scenario", scenario, scenarios, where=where),

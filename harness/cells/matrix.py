@@ -17,12 +17,13 @@ from pydantic import Field
 from emulator.console.port_address import parse_port, with_lines
 from emulator.errors import SpecError, unknown_name
 from emulator.images.kinds import REGISTERED, image_features
-from emulator.machine.spec import MAX_VCPUS, Disk, Firmware, MachineSpec, MachineType
+from emulator.machine.models import find_model, machine_models
+from emulator.machine.spec import VCPUS_MOST, Disk, Firmware, MachineSpec
 from emulator.values import load_toml
 from harness.cells.cell import Cell
 from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Scenario
-from harness.scenarios import LIBRARY
+from harness.scenarios import library
 from harness.targets import find_target
 from harness.targets.target_kind import TargetKind
 
@@ -39,6 +40,9 @@ def misfit(
     """
     if cell.vcpus < scenario.min_vcpus:
         return f"{scenario.name} takes {scenario.min_vcpus} vCPUs or more"
+    model = find_model(cell.machine)
+    if cell.vcpus > model.vcpus_max:
+        return f"machine {model.name} has at most {model.vcpus_max} vCPUs"
     absent = scenario.modules - features
     if absent:
         return f"the guest has no {', '.join(sorted(absent))}"
@@ -56,7 +60,7 @@ def _bare_spec(cell: Cell, scenario: Scenario) -> MachineSpec:
     is_linux = scenario.guest is GuestKind.LINUX
     return MachineSpec(
         name=cell.scenario[:64],
-        machine=cell.machine,
+        machine=find_model(cell.machine).base,
         firmware=cell.firmware,
         vcpus=cell.vcpus,
         kernel=_ANY_KERNEL if is_linux else None,
@@ -68,7 +72,7 @@ def _bare_spec(cell: Cell, scenario: Scenario) -> MachineSpec:
 
 ALL: Literal["all"] = "all"
 _Names: TypeAlias = Literal["all"] | Annotated[tuple[str, ...], Field(min_length=1)]
-_Vcpus: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_VCPUS)], ...], Field(min_length=1)]
+_Vcpus: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1, le=VCPUS_MOST)], ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +246,7 @@ class _Known:
             if kind_of(self.images[image]) is self.scenarios[scenario].guest:
                 yield Cell(
                     image=image,
-                    machine=MachineType(machine),
+                    machine=machine,
                     firmware=Firmware(firmware),
                     vcpus=vcpus,
                     scenario=scenario,
@@ -273,7 +277,7 @@ class _Known:
     ) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
         return (
             _resolve("images", table.images, self.images, where=where),
-            _resolve("machines", table.machines, list(MachineType), where=where),
+            _resolve("machines", table.machines, machine_models(), where=where),
             _resolve("firmwares", table.firmwares, list(Firmware), where=where),
         )
 
@@ -301,4 +305,4 @@ def read_matrix(path: Path) -> Matrix:
     Raises:
         SpecError: as `load_matrix`.
     """
-    return load_matrix(path, images=image_features(), scenarios=LIBRARY)
+    return load_matrix(path, images=image_features(), scenarios=library())

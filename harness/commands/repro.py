@@ -39,6 +39,7 @@ def repro(
     Exit codes are those of `ttylab run`; 2 also if the image or the machine is no longer the recorded one.
     """
     from emulator.images.kinds import image_features  # noqa: PLC0415
+    from emulator.machine.models import machine_models  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
     from harness.cells.cell import parse_cell_id  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415
@@ -47,12 +48,12 @@ def repro(
     from harness.run.latest import REPRO_PREFIX  # noqa: PLC0415
     from harness.run.repro import recall, told  # noqa: PLC0415
     from harness.run.wanted import guest_spec  # noqa: PLC0415
-    from harness.scenarios import LIBRARY  # noqa: PLC0415
+    from harness.scenarios import find_scenario, library  # noqa: PLC0415
     from harness.targets import target_at  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
-    cell = parse_cell_id(cell_id, images=image_features(), scenarios=LIBRARY)
-    scenario = LIBRARY[cell.scenario]
+    cell = parse_cell_id(cell_id, images=image_features(), machines=machine_models(), scenarios=library())
+    scenario = find_scenario(cell.scenario)
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale or 1.0)
     image = lab.guest_image(cell.image)
     spec = guest_spec(cell, scenario, image)

@@ -174,10 +174,10 @@ def choose_cells(
 def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
     """Return, by scenario, the words besides a cell's id that pytest's -k finds."""
     from harness.cells.cell import mark_name  # noqa: PLC0415
-    from harness.scenarios import LIBRARY  # noqa: PLC0415
+    from harness.scenarios import library  # noqa: PLC0415
 
     common = {matrix.name, "test_cell", "parametrize"}
-    return {name: common | {mark_name(tag) for tag in one.tags} for name, one in LIBRARY.items()}
+    return {name: common | {mark_name(tag) for tag in one.tags} for name, one in library().items()}
 
 
 def _show(cells: Iterable[Cell], excluded: list[tuple[Cell, str]], *, json: str) -> None:

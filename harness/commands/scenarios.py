@@ -10,7 +10,7 @@ import typer
 from harness.commands import print_table, say
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import describe_step
-from harness.scenarios import LIBRARY, find_scenario
+from harness.scenarios import find_scenario, library
 
 app = typer.Typer(
     help="The scenarios that ttylab ships.\n\n"
@@ -32,9 +32,9 @@ def list_scenarios(
     Examples: `ttylab scenarios list`, `ttylab scenarios list --json`.
     """
     if json:
-        say(json_format.dumps([as_object(scenario) for scenario in LIBRARY.values()], indent=2))
+        say(json_format.dumps([as_object(scenario) for scenario in library().values()], indent=2))
     else:
-        rows = ((one.name, one.severity.value, one.title) for one in LIBRARY.values())
+        rows = ((one.name, one.severity.value, one.title) for one in library().values())
         print_table(("name", "severity", "title"), rows)
 
 

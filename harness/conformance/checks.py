@@ -306,8 +306,8 @@ def _open_target(spec: MachineSpec, lab: Lab, name: str) -> Iterator[Target]:
     opened = open_machine(
         spec,
         run_dir=lab.run_dir,
-        qemu=lab.qemu,
-        accelerator=lab.choice(spec.machine),
+        qemu=lab.qemu(spec),
+        accelerator=lab.choice(spec),
         label=f"conformance {name}",
         start=False,
     )

@@ -27,7 +27,7 @@ from harness.report.model import CellResult
 from harness.run.cell_run import CellRun, claim_directory
 from harness.run.lab import Lab
 from harness.scenario.errors import CellBroken, CellFailed
-from harness.scenarios import LIBRARY, find_scenario
+from harness.scenarios import find_scenario
 
 _TABLE = re.compile(r"^[ \t]*\[[ \t]*matrix\b", re.MULTILINE)
 
@@ -129,7 +129,7 @@ def cells_of(file: MatrixFile, shard_text: str) -> tuple[Cell, ...]:
     """
     cells = file.matrix().cells
     chosen = shard(cells, *parse_shard(shard_text)) if shard_text else cells
-    return spread(chosen, lambda cell: LIBRARY[cell.scenario].guest)
+    return spread(chosen, lambda cell: find_scenario(cell.scenario).guest)
 
 
 def cell_params(cells: Iterable[Cell]) -> list[object]:
@@ -138,7 +138,7 @@ def cell_params(cells: Iterable[Cell]) -> list[object]:
         pytest.param(
             cell,
             id=cell.id,
-            marks=[getattr(pytest.mark, mark_name(tag)) for tag in sorted(LIBRARY[cell.scenario].tags)],
+            marks=[getattr(pytest.mark, mark_name(tag)) for tag in sorted(find_scenario(cell.scenario).tags)],
         )
         for cell in cells
     ]

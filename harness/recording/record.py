@@ -83,8 +83,8 @@ def record_image(spec: MachineSpec, lab: Lab, *, label: str, options: RecordOpti
         SpecError: the directory is not empty.
         MissingPrerequisite, LabError: the machine can't be started.
     """
-    choice = lab.choice(spec.machine)
-    opened = open_machine(spec, run_dir=lab.run_dir, qemu=lab.qemu, accelerator=choice, label=label)
+    choice = lab.choice(spec)
+    opened = open_machine(spec, run_dir=lab.run_dir, qemu=lab.qemu(spec), accelerator=choice, label=label)
     with open_private_directory(lab.run_dir), opened as machine:
         greet(f"recording {label} under {choice.accelerator}", writable=options.writable)
         options.attach(

@@ -13,6 +13,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.errors import LabError, MissingPrerequisite, SpecError
 from emulator.files import write_whole
 from emulator.images.kinds import image_features
+from emulator.machine.models import machine_models
 from emulator.places import RESULTS
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.matrix import misfit
@@ -25,7 +26,7 @@ from harness.run.lab import Lab, cell_workers
 from harness.run.wanted import wanted_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
-from harness.scenarios import LIBRARY, find_scenario
+from harness.scenarios import find_scenario, library
 from harness.snapshots.start import ensure_snapshot
 from harness.targets import target_at
 from harness.targets.target_kind import TargetKind
@@ -227,7 +228,7 @@ def find_cell(cell_id: str, *, target: TargetKind | None = None) -> tuple[Cell, 
         SpecError: there is no such cell, or it can't be played; the text says why.
     """
     features = image_features()
-    cell = parse_cell_id(cell_id, images=features, scenarios=LIBRARY)
+    cell = parse_cell_id(cell_id, images=features, machines=machine_models(), scenarios=library())
     scenario = find_scenario(cell.scenario)
     reason = misfit(cell, scenario, features[cell.image], target=target)
     if reason is not None:
@@ -240,8 +241,8 @@ def _prepare(
 ) -> tuple[Job, tuple[str, ...]]:
     """Return the workers' job and notes for the summary, once everything that they share is there."""
     lab = Lab(run_dir=directory, time_scale=request.time_scale, cold=request.cold)
-    lab.guest_image(cell.image)
-    tcg = bool(request.port) or lab.choice(cell.machine).accelerator == "tcg"
+    spec = wanted_of(cell, scenario, lab.guest_image(cell.image)).spec
+    tcg = bool(request.port) or lab.choice(spec).accelerator == "tcg"
     kinds = request.kinds(vcpus=cell.vcpus, tcg=tcg)
     seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
     sys.stderr.write(f"ttylab: repeating {cell.id} with seed {seed}, evidence in {directory}\n")

@@ -15,6 +15,7 @@ from emulator.errors import EmulatorError, FileError, SpecError
 from emulator.files import PRIVATE_DIRECTORY, make_missing, make_private_directory, read_whole
 from emulator.images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
+from emulator.machine.spec import MachineSpec
 from emulator.values import JSON_MOST, load_json, parse_json
 from harness.cells.cell import Cell
 from harness.play.runner import Player
@@ -106,7 +107,7 @@ class CellRun:
             image = self.lab.guest_image(self.cell.image)
             wanted = self._wanted(image)
             around = replace(around, image=image.provenance(), seed=wanted.spec.seed)
-            around = self._name_emulator(around)
+            around = self._name_emulator(around, wanted.spec)
             result = self._play(wanted, around, slow=max(1.0, image.boot_timeout_s / BOOT_S))
         except Unsupported as error:
             result = self._result(Transcript(), around, given=skipped(str(error)))
@@ -152,12 +153,12 @@ class CellRun:
         )
         return replace(wanted, stage=None) if self.lab.cold else wanted
 
-    def _name_emulator(self, around: Circumstances) -> Circumstances:
+    def _name_emulator(self, around: Circumstances, spec: MachineSpec) -> Circumstances:
         """Add what executes guest code, if QEMU runs the guest."""
         if not self.target.is_emulated:
             return around
-        choice = self.lab.choice(self.cell.machine)
-        return replace(around, accelerator=choice.accelerator, qemu=str(self.lab.qemu.version))
+        choice = self.lab.choice(spec)
+        return replace(around, accelerator=choice.accelerator, qemu=str(self.lab.qemu(spec).version))
 
     def _play(self, wanted: WantedGuest, around: Circumstances, *, slow: float) -> CellResult:
         """Play on the target; `slow` is the factor on every wait that the image needs."""
@@ -169,7 +170,7 @@ class CellRun:
             address=self.address,
             on_turn=self._begin,
         )
-        pace = self.lab.pace(self.cell.machine if self.target.is_emulated else None)
+        pace = self.lab.pace(wanted.spec if self.target.is_emulated else None)
         with self.target.open(wanted, place) as target:
             target.require(self.scenario.needs)
             began = pace.monotonic(), self.lab.clock.monotonic()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock
@@ -14,8 +14,11 @@ from emulator.machine.host import read_host_budget, worker_count
 from emulator.machine.pace import fair_clock, measure_slowness
 from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
-from emulator.machine.spec import Accelerator, MachineType
+from emulator.machine.spec import Accelerator, MachineSpec, MachineType
 from emulator.snapshots.store import SnapshotStore
+
+_Engine: TypeAlias = "tuple[str | None, MachineType]"
+"""A program and a board, on which the choice of an accelerator and its speed depend."""
 
 
 @dataclass
@@ -35,9 +38,11 @@ class Lab:
     time_scale: float = 1.0
     cold: bool = False
     clock: Clock = SYSTEM_CLOCK
-    _choices: dict[MachineType, Choice] = field(default_factory=dict)
+    _binaries: dict[str | None, QemuBinary] = field(default_factory=dict)
+    _stores: dict[Path, SnapshotStore] = field(default_factory=dict)
+    _choices: dict[_Engine, Choice] = field(default_factory=dict)
     _images: dict[str, GuestImage] = field(default_factory=dict)
-    _paces: dict[MachineType | None, Clock] = field(default_factory=dict)
+    _paces: dict[_Engine | None, Clock] = field(default_factory=dict)
 
     def at(self, run_dir: Path) -> Lab:
         """Return this lab for evidence in another directory, with everything it has found out."""
@@ -51,15 +56,16 @@ class Lab:
         here = Path.cwd()
         return str(self.run_dir.relative_to(here) if self.run_dir.is_relative_to(here) else self.run_dir)
 
-    @cached_property
-    def qemu(self) -> QemuBinary:
-        """The QEMU on PATH; raises MissingPrerequisite if there is none."""
-        return find_qemu()
+    def qemu(self, spec: MachineSpec) -> QemuBinary:
+        """Return the QEMU that a machine asks for; raises MissingPrerequisite if there is none."""
+        if spec.qemu not in self._binaries:
+            self._binaries[spec.qemu] = find_qemu(spec.qemu)
+        return self._binaries[spec.qemu]
 
-    @cached_property
-    def snapshots(self) -> SnapshotStore:
-        """The snapshots of this user."""
-        return SnapshotStore(root=places.snapshots(), qemu=self.qemu)
+    def snapshots(self, spec: MachineSpec) -> SnapshotStore:
+        """Return this user's snapshots that the QEMU of a machine can load."""
+        qemu = self.qemu(spec)
+        return self._stores.setdefault(qemu.path, SnapshotStore(root=places.snapshots(), qemu=qemu))
 
     def guest_image(self, name: str) -> GuestImage:
         """Return an image, opened only once unless it is the user's; raises as `open_image`."""
@@ -70,25 +76,30 @@ class Lab:
             self._images[name] = image
         return image
 
-    def choice(self, machine: MachineType) -> Choice:
-        """Return what executes guest code on `machine`, and why."""
-        if machine not in self._choices:
-            self._choices[machine] = choose_accelerator(self.accelerator, qemu=self.qemu, machine=machine)
-        return self._choices[machine]
+    def choice(self, spec: MachineSpec) -> Choice:
+        """Return what executes the guest code of a machine, and why."""
+        engine = (spec.qemu, spec.machine)
+        if engine not in self._choices:
+            self._choices[engine] = choose_accelerator(
+                self.accelerator, qemu=self.qemu(spec), machine=spec.machine
+            )
+        return self._choices[engine]
 
-    def pace(self, machine: MachineType | None = None) -> Clock:
+    def pace(self, spec: MachineSpec | None = None) -> Clock:
         """Return what waits for a guest are measured with: time that it got here, not time that passed.
 
-        Without `machine` the guest runs elsewhere: only what the host withholds from the lab counts.
+        Without a machine the guest runs elsewhere: only what the host withholds from the lab counts.
         """
-        if machine not in self._paces:
-            self._paces[machine] = self._make_pace(machine)
-        return self._paces[machine]
+        engine = None if spec is None else (spec.qemu, spec.machine)
+        if engine not in self._paces:
+            self._paces[engine] = self._make_pace(spec)
+        return self._paces[engine]
 
-    def _make_pace(self, machine: MachineType | None) -> Clock:
-        if machine is None or self.clock is not SYSTEM_CLOCK:
+    def _make_pace(self, spec: MachineSpec | None) -> Clock:
+        if spec is None or self.clock is not SYSTEM_CLOCK:
             return fair_clock(self.clock)
-        return fair_clock(self.clock, slow=measure_slowness(self.qemu, self.choice(machine), machine=machine))
+        slow = measure_slowness(self.qemu(spec), self.choice(spec), machine=spec.machine)
+        return fair_clock(self.clock, slow=slow)
 
 
 CELL_MIB = 450

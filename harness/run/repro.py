@@ -92,8 +92,8 @@ def recall(
 def _notes(was: CellResult, now: MachineSpec, lab: Lab) -> Iterator[str]:
     """Return how what executes the guest differs; the guest itself is the same."""
     pairs = (
-        ("QEMU", was.qemu, str(lab.qemu.version)),
-        ("accelerator", was.accelerator, lab.choice(now.machine).accelerator),
+        ("QEMU", was.qemu, str(lab.qemu(now).version)),
+        ("accelerator", was.accelerator, lab.choice(now).accelerator),
     )
     for name, before, after in pairs:
         if before and before != after:

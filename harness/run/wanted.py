@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from emulator.images.kinds import GuestImage
-from emulator.machine.spec import Board, Firmware, MachineSpec, MachineType
+from emulator.machine.models import find_model
+from emulator.machine.spec import Board, Firmware, MachineSpec
 from emulator.sac.image import write_sac_disk
 from emulator.sac.knobs import knob_words
 from emulator.values import json_ready
@@ -38,15 +39,16 @@ def guest_spec(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec
         SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
     """
     require_pair(scenario, image)
+    model = find_model(cell.machine)
     board = Board(
-        machine=cell.machine,
+        machine=model.base,
         firmware=cell.firmware,
         words=start_words(scenario, image),
         name=_name(cell),
         uuid=_uuid(cell) if scenario.guest is GuestKind.SAC else None,
     )
     return replace(
-        image.spec(board),
+        model.applied(image.spec(board)),
         vcpus=cell.vcpus,
         devices=scenario.devices,
         watchdog_action=scenario.watchdog_action,
@@ -157,7 +159,7 @@ def named_snapshot(
     )
     cell = Cell(
         image=image,
-        machine=MachineType(machine or ("q35" if kind is GuestKind.SAC else "pc")),
+        machine=machine or ("q35" if kind is GuestKind.SAC else "pc"),
         firmware=Firmware(firmware),
         vcpus=vcpus,
         scenario=scenario.name,

@@ -14,6 +14,8 @@ from pydantic import Field, GetPydanticSchema
 from pydantic_core import core_schema
 
 from emulator.errors import SpecError
+from emulator.lab_file.packages import brought
+from emulator.lab_file.read import current_lab
 from emulator.values import load_toml
 from harness.signatures.model import Kind
 
@@ -222,6 +224,22 @@ class RuleSet:
 def shipped_rules() -> RuleSet:
     """Return the rules that come with ttylab."""
     return load_rules(sorted(RULES_DIRECTORY.glob("*.toml")))
+
+
+def lab_rules() -> RuleSet:
+    """Return the shipped rules, those of installed packages and those of the lab.
+
+    Raises:
+        SpecError: lab.toml or a file of rules is wrong, as for `load_rules`.
+    """
+    given = [one for _, one in brought("ttylab.signatures")]
+    packages = (Path(path) for one in given for path in ([one] if isinstance(one, str | Path) else one))
+    return _rules_with((*packages, *current_lab().lab.signatures))
+
+
+@lru_cache(maxsize=4)
+def _rules_with(own: tuple[Path, ...]) -> RuleSet:
+    return load_rules((*own, *sorted(RULES_DIRECTORY.glob("*.toml")))) if own else shipped_rules()
 
 
 def load_rules(paths: Iterable[Path]) -> RuleSet:

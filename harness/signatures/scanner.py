@@ -10,7 +10,7 @@ from emulator.guest_text.escapes import seen
 from harness.signatures.classify import Report, classify
 from harness.signatures.lines import LONGEST_LINE, Line, decided, end_of_seen, is_quoted, split_lines
 from harness.signatures.model import Finding
-from harness.signatures.rules import Pattern, Rule, RuleSet, shipped_rules
+from harness.signatures.rules import Pattern, Rule, RuleSet, lab_rules
 
 LONGEST_REPORT = 64 << 10  # bytes that are kept of a report
 LONGEST_OPENING = 1024  # bytes before a trigger in which its report may begin
@@ -77,7 +77,7 @@ class Scanner:
     """
 
     def __init__(self, rules: RuleSet | None = None, *, start: int = 0) -> None:
-        self._rules = rules or shipped_rules()
+        self._rules = rules or lab_rules()
         self._start = start  # raw offset of the first byte of _tail
         self._tail = b""  # the line that has not ended yet
         self._past = b""  # the end of what came before it

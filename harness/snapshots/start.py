@@ -18,7 +18,7 @@ from emulator.machine.pace import fair_clock
 from emulator.machine.power import Origin
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import QemuBinary
-from emulator.machine.spec import Disk, MachineSpec, MachineType
+from emulator.machine.spec import Disk, MachineSpec
 from emulator.snapshots.manifest import SnapshotRequest
 from emulator.snapshots.pool import MachinePool, open_fork, open_pool
 from emulator.snapshots.snapshot import Snapshot
@@ -98,18 +98,16 @@ class MachineTools(Protocol):
     time_scale: float
     cold: bool
 
-    @property
-    def qemu(self) -> QemuBinary:
-        """The program."""
+    def qemu(self, spec: MachineSpec) -> QemuBinary:
+        """Return the program of a machine."""
         ...
 
-    @property
-    def snapshots(self) -> SnapshotStore:
-        """The snapshots of this user."""
+    def snapshots(self, spec: MachineSpec) -> SnapshotStore:
+        """Return this user's snapshots that a machine's program can load."""
         ...
 
-    def choice(self, machine: MachineType) -> Choice:
-        """Return what executes guest code on a board."""
+    def choice(self, spec: MachineSpec) -> Choice:
+        """Return what executes a machine's guest code."""
         ...
 
 
@@ -191,7 +189,7 @@ def ensure_snapshot(lab: MachineTools, wanted: WantedGuest) -> Snapshot:
     )
     deadline = Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
     reach = reach_stage(wanted.driver, wanted.stage)
-    return lab.snapshots.ensure(request, lab.choice(wanted.spec.machine), reach, deadline)
+    return lab.snapshots(wanted.spec).ensure(request, lab.choice(wanted.spec), reach, deadline)
 
 
 @contextmanager
@@ -229,7 +227,7 @@ def _choose_start(lab: MachineTools, wanted: WantedGuest, run_dir: Path) -> Star
         forked, origin = snapshot.fork(name=spec.name, seed=spec.seed, own=own)
     except (LabError, MissingPrerequisite) as error:
         return _boot(wanted, run_dir, why=f"no snapshot at {wanted.stage}: {str(error).splitlines()[0]}")
-    return Start(spec=forked, origin=origin, anew=lab.snapshots.refused.pop(origin.key, ""))
+    return Start(spec=forked, origin=origin, anew=lab.snapshots(spec).refused.pop(origin.key, ""))
 
 
 def _boot(wanted: WantedGuest, run_dir: Path, *, why: str = "") -> Start:
@@ -248,8 +246,8 @@ def _running(lab: MachineTools, start: Start, *, run_dir: Path, label: str) -> I
     opened = open_machine(
         start.spec,
         run_dir=run_dir,
-        qemu=lab.qemu,
-        accelerator=lab.choice(start.spec.machine),
+        qemu=lab.qemu(start.spec),
+        accelerator=lab.choice(start.spec),
         clock=lab.clock,
         label=label,
         start=False,
@@ -325,11 +323,11 @@ def open_snapshot_pool(
         LabError, MissingPrerequisite: the machine can't be booted; or, at the end, a fork could not be ended.
     """
     snapshot, count = ensure_snapshot(lab, wanted), itertools.count(1)
-    choice = lab.choice(wanted.spec.machine)
+    choice = lab.choice(wanted.spec)
 
     def open_one() -> AbstractContextManager[Machine]:
         place = run_dir / f"pooled{next(count)}"
-        return open_fork(snapshot, run_dir=place, qemu=lab.qemu, accelerator=choice)
+        return open_fork(snapshot, run_dir=place, qemu=lab.qemu(wanted.spec), accelerator=choice)
 
     with open_pool(open_one, size=size) as pool:
         yield pool

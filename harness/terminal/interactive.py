@@ -14,7 +14,8 @@ from emulator.errors import MachineGone, SpecError
 from emulator.images.kinds import GuestImage
 from emulator.machine.ledger import Entry
 from emulator.machine.machine import Machine, open_machine
-from emulator.machine.spec import Board, Device, Firmware, MachineSpec, MachineType
+from emulator.machine.models import find_model
+from emulator.machine.spec import Board, Device, Firmware, MachineSpec
 from harness.run.lab import Lab
 from harness.terminal.terminal import LinkSockets, Terminal, greet
 
@@ -26,9 +27,9 @@ def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
         MissingPrerequisite, LabError: the machine can't be started.
         MachineGone: QEMU ended unasked.
     """
-    choice = lab.choice(spec.machine)
+    choice = lab.choice(spec)
     opened = open_machine(
-        spec, run_dir=lab.run_dir, qemu=lab.qemu, accelerator=choice, clock=lab.clock, label=label
+        spec, run_dir=lab.run_dir, qemu=lab.qemu(spec), accelerator=choice, clock=lab.clock, label=label
     )
     with opened as machine:
         sys.stderr.write(f"ttylab: console also on {machine.console.endpoint.path}, id {machine.id}\n")
@@ -101,12 +102,13 @@ def interactive_spec(
         SpecError: an option is wrong; the text names it and what is allowed.
     """
     usual = image.usual_board
+    model = find_model(machine or usual.machine)
     board = Board(
-        machine=word(MachineType, "machine", usual.machine if machine is None else machine),
+        machine=model.base,
         firmware=word(Firmware, "firmware", usual.firmware if firmware is None else firmware),
         words=append,
     )
-    own = image.spec(board)
+    own = model.applied(image.spec(board))
     return replace(
         own,
         vcpus=own.vcpus if vcpus is None else vcpus,

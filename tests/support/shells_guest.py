@@ -16,10 +16,10 @@ from emulator import places
 from emulator.clock import Deadline
 from emulator.files import write_whole
 from emulator.guest_text.linux import LinuxProfile
-from emulator.images import cpio
 from emulator.images.apt import AptSuite
 from emulator.images.catalog import load_catalog
 from emulator.images.image import Image
+from emulator.kernel_files import cpio
 from emulator.machine.machine import Machine, open_machine
 from harness.guests.linux import LinuxGuest
 from harness.play.session import Session

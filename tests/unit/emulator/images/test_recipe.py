@@ -7,7 +7,6 @@ import pytest
 
 from emulator.errors import ImageError, SpecError
 from emulator.images.catalog import load_catalog
-from emulator.images.kernel import Module
 from emulator.images.recipe import (
     disk_files,
     find_applets,
@@ -15,6 +14,7 @@ from emulator.images.recipe import (
     load_recipe,
     silence_cursor_query,
 )
+from emulator.kernel_files.modules import Module
 
 APPLETS = b"acpid\0getty\0init\0insmod\0login\0mount\0poweroff\0reboot\0sh\0stty\0"
 BUSYBOX = b"\x7fELF\x1b[999;999H\x1b[6n\0 [\0[[\0" + APPLETS + b"\0more"

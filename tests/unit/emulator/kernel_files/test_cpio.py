@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images import cpio
+from emulator.kernel_files import cpio
 
 
 def test_archive_starts_with_the_newc_magic_and_ends_with_the_trailer_on_a_full_block():

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from emulator.errors import ImageError
-from emulator.images.kernel import make_spin_module, strip_signature
+from emulator.kernel_files.spin import make_spin_module, strip_signature
 
 ENDBR = b"\xf3\x0f\x1e\xfa"
 CODE = b"\x0f\x1f\x44\x00\x00" + b"\x90" * 11

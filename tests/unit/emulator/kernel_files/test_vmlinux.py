@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from emulator.errors import ImageError
-from emulator.images.kernel import extract_vmlinux, find_payload, has_pvh_entry
+from emulator.kernel_files.vmlinux import extract_vmlinux, find_payload, has_pvh_entry
 
 
 def make_elf(*, note_name: bytes = b"Xen\0", note_kind: int = 18) -> bytes:

@@ -6,7 +6,7 @@ import pytest
 import zstandard
 
 from emulator.errors import ImageError
-from emulator.images.kernel import Module, load_order, module_name, parse_module
+from emulator.kernel_files.modules import Module, load_order, module_name, parse_module
 
 KO = b"\x7fELF..\0vermagic=6.1.0 SMP\0name=virtio_rng\0depends=virtio,rng-core\0"
 

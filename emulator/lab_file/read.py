@@ -1,0 +1,130 @@
+"""Find and read lab.toml: from $TTYLAB_LAB, or upward from the working directory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from emulator.errors import SpecError
+from emulator.guest_text.printable import visible
+from emulator.lab_file.tables import TTYLAB_INITRD, LabTables, Login, MachineTable
+from emulator.values import load_toml
+
+FILE = "lab.toml"
+VARIABLE = "TTYLAB_LAB"
+"""Names the file, or is empty for none at all; `--lab` sets it, so that workers see what the command saw."""
+_SECRET_MOST = 4096
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabFile(LabTables):
+    """What a lab.toml says, with absolute paths.
+
+    Attributes:
+        path: the file; None where there is none.
+    """
+
+    path: Path | None = None
+
+
+def current_lab() -> LabFile:
+    """Return the lab of this process; read again only when the file has changed.
+
+    Raises:
+        SpecError: the file is missing or wrong; the text has one line per complaint.
+    """
+    path = find_lab(Path.cwd())
+    if path is None:
+        return LabFile()
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise SpecError(f"{visible(str(path))}: can't be read: {error.strerror}") from error
+    return _remembered(path, (facts.st_ino, facts.st_size, facts.st_mtime_ns))
+
+
+def find_lab(start: Path) -> Path | None:
+    """Return the lab.toml that holds in `start`, or None.
+
+    Raises:
+        SpecError: the nearest one belongs neither to us nor to the owner of `start`: its scenarios would run
+            with our rights.
+    """
+    chosen = os.environ.get(VARIABLE)
+    if chosen is not None:
+        return Path(chosen).absolute() if chosen else None
+    for directory in (start, *start.parents):
+        path = directory / FILE
+        if path.is_file():
+            if path.stat().st_uid not in {os.getuid(), 0, start.stat().st_uid}:
+                raise SpecError(f"{visible(str(path))} belongs to another user; name it by --lab to use it")
+            return path
+    return None
+
+
+@lru_cache(maxsize=4)
+def _remembered(path: Path, _identity: tuple[int, ...]) -> LabFile:
+    return read_lab(path)
+
+
+def read_lab(path: Path) -> LabFile:
+    """Return what the lab.toml at `path` says; raises SpecError, with one line per complaint."""
+    tables = load_toml(path, LabTables)
+    here = path.absolute().parent
+    return LabFile(
+        path=path.absolute(),
+        lab=_absolute(tables.lab, here),
+        images={name: _absolute(one, here) for name, one in tables.images.items()},
+        machines={name: _program(one, here) for name, one in tables.machines.items()},
+        boards={name: _absolute(one, here) for name, one in tables.boards.items()},
+    )
+
+
+def _absolute(table: _T, here: Path) -> _T:
+    """Return a table with its paths, and those of the tables in it, made absolute."""
+    changed: dict[str, Any] = {}
+    for one in fields(table):  # type: ignore[arg-type]  # each table is a dataclass
+        value = getattr(table, one.name)
+        if isinstance(value, Path) and not (one.name == "initrd" and str(value) == TTYLAB_INITRD):
+            changed[one.name] = here / value.expanduser()
+        elif isinstance(value, tuple) and any(isinstance(part, Path) for part in value):
+            changed[one.name] = tuple(here / part.expanduser() for part in value)
+        elif is_dataclass(value) and not isinstance(value, type):
+            changed[one.name] = _absolute(value, here)
+    return replace(table, **changed)  # type: ignore[type-var]
+
+
+def _program(table: MachineTable, here: Path) -> MachineTable:
+    """Return the table with a program that is named by a relative path made absolute; a bare name stays."""
+    if table.qemu is None or "/" not in table.qemu:
+        return table
+    return replace(table, qemu=str(here / table.qemu))
+
+
+def password_of(login: Login | None, *, where: str) -> bytes:
+    """Return the password of a login; empty where none is named.
+
+    Raises:
+        SpecError: its file can't be read, or its variable is not set; `where` names what it is for.
+    """
+    if login is None:
+        return b""
+    if login.password_file is not None:
+        from emulator.files import read_whole  # noqa: PLC0415  # most commands read no secret
+
+        try:
+            text = read_whole(login.password_file, most=_SECRET_MOST)
+        except OSError as error:
+            shown = visible(str(login.password_file))
+            raise SpecError(f"{where}: password_file {shown}: {error.strerror}") from error
+        return text.split(b"\n", 1)[0].rstrip(b"\r")
+    if login.password_env is None:
+        return b""
+    value = os.environb.get(login.password_env.encode())
+    if value is None:
+        raise SpecError(f"{where}: password_env names {login.password_env}, which is not set")
+    return value

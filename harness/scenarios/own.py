@@ -1,0 +1,77 @@
+"""Scenarios that users bring: the files and modules that their lab names, and those of installed packages."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from emulator.errors import SpecError
+from emulator.guest_text.printable import visible
+from emulator.lab_file.packages import brought
+from harness.scenario.scenario import Scenario
+
+
+def load_scenarios(name: str, directory: Path) -> tuple[Scenario, ...]:
+    """Return the SCENARIOS of a file ("lab/scenarios.py") or a module ("mylab.scenarios").
+
+    Both may import what lies beside lab.toml, in `directory`.
+
+    Raises:
+        SpecError: it can't be imported, or has no SCENARIOS; one line says what is wrong in which line.
+    """
+    if str(directory) not in sys.path:
+        sys.path.insert(0, str(directory))
+    file = directory / name if name.endswith(".py") else None
+    try:
+        module = import_module(name) if file is None else _module_at(file)
+    except Exception as error:  # whatever the user's code does
+        raise SpecError(f"{visible(str(file or name))}: {_reason(error, file)}") from error
+    return scenarios_in(module, who=visible(str(file or name)))
+
+
+def _module_at(file: Path) -> ModuleType:
+    name = f"ttylab_lab_{file.stem}"
+    spec = spec_from_file_location(name, file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise FileNotFoundError(2, "there is no such file")
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def _reason(error: Exception, file: Path | None) -> str:
+    """Return in one line what an import failed of, with the line of the user's file."""
+    if isinstance(error, SyntaxError):
+        return f"line {error.lineno}: {error.msg}"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    line = next((one.lineno for one in reversed(frames) if file and one.filename == str(file)), None)
+    where = "" if line is None else f"line {line}: "
+    text = visible(str(error)).splitlines()
+    return f"{where}{type(error).__name__}: {text[0] if text else ''}"
+
+
+def scenarios_in(source: Any, *, who: str) -> tuple[Scenario, ...]:
+    """Return the scenarios of a module with SCENARIOS, or of an iterable of scenarios; raises SpecError."""
+    found = getattr(source, "SCENARIOS", None) if isinstance(source, ModuleType) else source
+    if not isinstance(found, Iterable):
+        raise SpecError(f"{who}: has no SCENARIOS; allowed: a tuple of harness.Scenario")
+    scenarios = tuple(found)
+    for one in scenarios:
+        if not isinstance(one, Scenario):
+            shown = visible(repr(one))[:80]
+            raise SpecError(f"{who}: SCENARIOS has {shown}; allowed: values of harness.Scenario")
+    return scenarios
+
+
+def brought_scenarios() -> tuple[Scenario, ...]:
+    """Return the scenarios of installed packages; raises SpecError."""
+    return tuple(one for who, source in brought("ttylab.scenarios") for one in scenarios_in(source, who=who))
