@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, cast
 
+from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
 
 MAX_VCPUS = 4
@@ -95,14 +96,6 @@ class WatchdogAction(StrEnum):
     PAUSE = "pause"
     INJECT_NMI = "inject-nmi"
     NONE = "none"
-
-
-class DiskFormat(StrEnum):
-    """Format of a disk's file."""
-
-    RAW = "raw"
-    QCOW2 = "qcow2"
-    VHDX = "vhdx"
 
 
 class DiskBus(StrEnum):

@@ -13,10 +13,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from emulator.clock import Deadline, utc_now
+from emulator.disks.formats import DiskFormat
 from emulator.errors import FileError, MissingPrerequisite, SnapshotError, SpecError
 from emulator.files import read_whole, require_regular, write_json
 from emulator.machine.process import boot_id, run_bounded
-from emulator.machine.spec import Disk, DiskFormat, MachineSpec
+from emulator.machine.spec import Disk, MachineSpec
 from emulator.snapshots.manifest import FileFacts
 from emulator.values import json_ready, load_json
 

@@ -9,16 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
 
 from emulator import places
+from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
 from emulator.files import write_whole
 from emulator.machine.spec import (
     Board,
     Disk,
     DiskBus,
-    DiskFormat,
     Firmware,
     MachineSpec,
     MachineType,
@@ -96,7 +95,7 @@ class WindowsImage:
     identity: FileIdentity
     release: str
     firmware: Firmware
-    disk_format: Literal["raw", "qcow2", "vhdx"] | None = None
+    disk_format: DiskFormat | None = None
     tpm: bool = False
     user: str = "Administrator"
     domain: str = ""
@@ -214,7 +213,7 @@ def windows_spec(
         raise SpecError("machine is microvm; allowed: pc q35 for Windows, which needs ACPI and PCI")
     disks: tuple[Disk, ...] = ()
     if image.disk_format is not None:
-        disks = (windows_disk(image.path, DiskFormat(image.disk_format), discard_writes=True),)
+        disks = (windows_disk(image.path, image.disk_format, discard_writes=True),)
     return MachineSpec(
         name=name or image.name,
         machine=machine,

@@ -21,15 +21,16 @@ from tempfile import TemporaryDirectory
 import pycdlib
 
 from emulator.clock import Deadline
+from emulator.disks.formats import DiskFormat
+from emulator.disks.qemu_img import create_disk
 from emulator.errors import DeadlineExceeded, EmulatorError, ImageError, MachineGone
 from emulator.files import hold_lock
 from emulator.guest_text.escapes import seen
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
-from emulator.machine.spec import DiskFormat, MachineSpec, MachineType, WindowsParts
+from emulator.machine.spec import MachineSpec, MachineType, WindowsParts
 from emulator.windows.answer_file import ANSWER_FILE, READY, STAGE, Answers, render_answer_file
-from emulator.windows.disk import create_disk
 from emulator.windows.image import ensure_spcr, windows_disk
 
 VOLUME = "TTYLAB_ANSWER"

@@ -14,13 +14,15 @@ from xml.etree import ElementTree as ET
 import pycdlib
 from pycdlib.pycdlibexception import PyCdlibException
 
+from emulator.disks.formats import DiskFormat, detect_format
+from emulator.disks.layout import read_layout
+from emulator.disks.qemu_img import read_head
 from emulator.errors import SpecError
 from emulator.files import require_regular
 from emulator.machine.disk_files import require_own_disk
-from emulator.machine.spec import DiskFormat, Firmware
+from emulator.machine.spec import Firmware
 from emulator.sac.knobs import PROFILES
-from emulator.sac.profile import load_profile
-from emulator.windows.disk import Format, detect_format, read_head, read_layout
+from emulator.sac.profile import IDENTITY, load_profile
 from emulator.windows.image import NAME_MOST, Level, WindowsImage
 from emulator.windows.registry import identify
 
@@ -250,7 +252,6 @@ def _find(names: tuple[str, ...], wanted: tuple[str, ...]) -> str:
 
 
 DEFAULT_RELEASE = "2022"
-_HEAD = 0x8800
 """Bytes in which every known format has its mark."""
 
 
@@ -270,7 +271,7 @@ class RegistrationOptions:
     name: str = ""
     release: str | None = None
     firmware: Firmware | None = None
-    disk_format: Format | None = None
+    disk_format: DiskFormat | None = None
     tpm: bool = False
     user: str = "Administrator"
     domain: str = ""
@@ -321,15 +322,15 @@ def propose_disk(path: Path, options: RegistrationOptions) -> Proposal:
         MissingPrerequisite: the disk is not raw, and qemu-img is not installed.
     """
     path = require_file(path, option="--disk")
-    with path.open("rb") as file:
-        found = detect_format(file.read(_HEAD), origin=str(path))
+    found = detect_format(path)
     disk_format = options.disk_format or found
-    if disk_format not in {found, "raw"}:
+    if disk_format not in {found, DiskFormat.RAW}:
         raise SpecError(f"--format {disk_format}: {path} is {found}; leave it out, or say {found}")
-    require_own_disk(path, DiskFormat(disk_format))
-    layout = read_layout(read_head(path, disk_format=disk_format), origin=str(path))
+    require_own_disk(path, disk_format)
+    head = read_head(path, disk_format=disk_format)
+    layout, is_sac_guest = read_layout(head, origin=f"--disk {path}"), IDENTITY.encode() in head
     release, notes = _release(options, ())
-    if layout.is_sac_guest:
+    if is_sac_guest:
         notes += ("this is a disk of ttylab's own SAC guest, which is not Windows; reports will say so",)
     elif not layout.maybe_windows:
         notes += ("it has none of the partitions that Windows makes: is it Windows?",)
@@ -342,12 +343,12 @@ def propose_disk(path: Path, options: RegistrationOptions) -> Proposal:
         disk_format=disk_format,
         identity=identify(path),
         release=release,
-        firmware=options.firmware or layout.firmware,
+        firmware=options.firmware or Firmware(layout.firmware),
         tpm=options.tpm,
         user=options.user,
         domain=options.domain,
         password=options.password,
-        is_sac_guest=layout.is_sac_guest,
+        is_sac_guest=is_sac_guest,
     )
     return Proposal(image=image, notes=notes)
 

@@ -18,7 +18,6 @@ from emulator import places
 from emulator.errors import FileError, ImageError, LockHeld, SpecError
 from emulator.files import hold_lock, read_whole, write_whole
 from emulator.machine.disk_files import require_own_disk
-from emulator.machine.spec import DiskFormat
 from emulator.values import json_ready, load_json
 from emulator.windows.image import FileIdentity, Level, WindowsImage
 
@@ -80,7 +79,7 @@ class WindowsRegistry:
         if (now.st_size, now.st_mtime_ns) != (image.identity.size, image.identity.mtime_ns):
             raise SpecError(f"image {name}: {image.path} was changed since it was registered; {again}")
         if image.disk_format is not None:
-            require_own_disk(image.path, DiskFormat(image.disk_format))
+            require_own_disk(image.path, image.disk_format)
         return image
 
     def add(self, image: WindowsImage) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emulator.clock import Deadline
+from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
 from emulator.images.kinds import image_features
 from emulator.machine.spec import Firmware
@@ -38,7 +39,8 @@ FirmwareName = Annotated[
     str | None, typer.Option(help="seabios or ovmf; default: what suits the disk, ovmf for an ISO.")
 ]
 DiskFormatName = Annotated[
-    str | None, typer.Option("--format", help="raw, qcow2 or vhdx; default: what the file says.")
+    str | None,
+    typer.Option("--format", help="raw, qcow2, vpc, vhdx or vmdk; default: what the file says."),
 ]
 HasTpm = Annotated[bool, typer.Option("--tpm", help="Give it a TPM 2.0 (swtpm).")]
 User = Annotated[str, typer.Option(help="User to log in at cmd.")]
@@ -128,6 +130,7 @@ def add_windows(
     Exit code 2: the file is missing, is no ISO or disk, or holds no Windows. 3: the installation failed.
     """
     from emulator.windows.registration import RegistrationOptions, propose_disk, propose_iso  # noqa: PLC0415
+    from harness.terminal.interactive import word  # noqa: PLC0415
 
     _require_one(iso, disk, install=install, list_editions=list_editions, edition=edition)
     if iso is not None and list_editions:
@@ -137,7 +140,7 @@ def add_windows(
         name=name,
         release=release,
         firmware=None if firmware is None else Firmware(one_of("firmware", firmware, tuple(Firmware))),
-        disk_format=one_of("format", disk_format, ("raw", "qcow2", "vhdx")),
+        disk_format=None if disk_format is None else word(DiskFormat, "--format", disk_format),
         tpm=tpm,
         user=user,
         domain=domain,
@@ -235,7 +238,7 @@ def _install(
         image,
         level=Level.INSTALLED,
         path=base,
-        disk_format="qcow2",
+        disk_format=DiskFormat.QCOW2,
         identity=identify(base),
         user=ADMINISTRATOR,
         password=password,

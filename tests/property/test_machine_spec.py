@@ -6,6 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.disks.formats import DiskFormat
 from emulator.machine.argv import FirmwareFiles, QemuVersion, Wiring, build_argv
 from emulator.machine.spec import (
     SATA_MOST,
@@ -13,7 +14,6 @@ from emulator.machine.spec import (
     Device,
     Disk,
     DiskBus,
-    DiskFormat,
     Firmware,
     MachineSpec,
     MachineType,

@@ -4,12 +4,12 @@ from contextlib import suppress
 from io import BytesIO
 
 import pytest
+from emulator.windows.disk import detect_format, read_layout
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.errors import SpecError
 from emulator.guest_text.sac_elsewhere import describe_silence, find_elsewhere
-from emulator.windows.disk import detect_format, read_layout
 from emulator.windows.registration import MAGIC, read_editions, read_media
 from tests.support.windows_media import write_iso
 

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
 from emulator.machine.argv import FirmwareFiles, QemuVersion, RamFile, Wiring, build_argv, cpu_model
 from emulator.machine.spec import (
     Device,
     Disk,
     DiskBus,
-    DiskFormat,
     Firmware,
     MachineSpec,
     MachineType,

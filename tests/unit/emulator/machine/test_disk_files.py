@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
 from emulator.machine.disk_files import outside_file, require_own_disk, require_own_files
 from emulator.machine.probe import Choice
 from emulator.machine.qemu_binary import find_qemu
-from emulator.machine.spec import Disk, DiskFormat, MachineSpec, MachineType, WindowsParts
+from emulator.machine.spec import Disk, MachineSpec, MachineType, WindowsParts
 from emulator.snapshots.making import make_maker
 from emulator.snapshots.manifest import SnapshotRequest
 

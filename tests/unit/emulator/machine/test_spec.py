@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
 from emulator.machine.spec import (
     COMMAND_LINE_MAX,
@@ -12,7 +13,6 @@ from emulator.machine.spec import (
     Device,
     Disk,
     DiskBus,
-    DiskFormat,
     Firmware,
     MachineSpec,
     MachineType,

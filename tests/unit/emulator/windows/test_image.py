@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from emulator.disks.formats import DiskFormat
 from emulator.errors import FileError, SpecError
 from emulator.machine.argv import WINDOWS_CPUS, FirmwareFiles, QemuVersion, Wiring, build_argv, sata_place
-from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType, WindowsParts
+from emulator.machine.spec import Disk, DiskBus, Firmware, MachineSpec, MachineType, WindowsParts
 from emulator.sac.profile import IDENTITY
 from emulator.values import json_ready, read_value
 from emulator.windows.image import FileIdentity, Level, WindowsImage, ensure_spcr, spcr_table, windows_spec

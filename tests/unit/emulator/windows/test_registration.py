@@ -7,12 +7,12 @@ from dataclasses import replace
 from io import BytesIO
 
 import pytest
+from emulator.windows.disk import HEAD_BYTES, DiskLayout, detect_format, read_layout
 
 from emulator.errors import SpecError
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import Firmware
 from emulator.sac.image import write_sac_disk
-from emulator.windows.disk import HEAD_BYTES, DiskLayout, detect_format, read_layout
 from emulator.windows.image import Level, WindowsImage
 from emulator.windows.registration import (
     RegistrationOptions,

@@ -1,0 +1,61 @@
+"""qemu-img, which makes disks and reads those that are not raw."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from emulator.errors import ImageError, MissingPrerequisite
+
+HEAD_BYTES = 1 << 20
+"""How much of a disk is read: it holds the partition tables, and ttylab's SAC guest."""
+_SECTOR = 512
+_BOUND_S = 120.0
+
+
+def create_disk(path: Path, *, gib: int) -> None:
+    """Make an empty qcow2 disk of `gib` GiB, which takes almost no space at first.
+
+    Raises:
+        ImageError: it can't be made; no file is left behind.
+        MissingPrerequisite: qemu-img is not installed.
+    """
+    try:
+        _run("create", "-q", "-f", "qcow2", str(path), f"{gib}G")
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def read_head(path: Path, *, disk_format: str) -> bytes:
+    """Return the first MiB of a disk as a guest sees it.
+
+    Raises:
+        ImageError: the disk is damaged.
+        MissingPrerequisite: qemu-img, which every format but raw needs, is not installed.
+        OSError: it can't be read.
+    """
+    if disk_format == "raw":
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    with TemporaryDirectory(prefix="ttylab-head-") as name:
+        head = Path(name) / "head"
+        count = f"count={HEAD_BYTES // _SECTOR}"
+        _run("dd", "-f", disk_format, "-O", "raw", f"bs={_SECTOR}", count, f"if={path}", f"of={head}")
+        return head.read_bytes()
+
+
+def _run(*arguments: str) -> None:
+    argv = ("qemu-img", *arguments)
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_BOUND_S, check=False
+        )
+    except FileNotFoundError as error:
+        raise MissingPrerequisite("qemu-img", remedy="apt-get install qemu-utils") from error
+    except subprocess.TimeoutExpired as error:
+        raise ImageError(f"qemu-img {arguments[0]}: no end after {_BOUND_S:.0f} s") from error
+    if done.returncode != 0:
+        lines = done.stderr.decode("utf-8", "backslashreplace").splitlines() or ["no message"]
+        raise ImageError(f"qemu-img {arguments[0]} failed: {lines[-1]}")
