@@ -1,6 +1,7 @@
 """Rules for every test of this checkout."""
 
 import os
+import signal
 from collections.abc import Generator, Mapping
 
 import pytest
@@ -8,6 +9,12 @@ import pytest
 pytest_plugins = ["pytester"]
 
 Report = pytest.TestReport | pytest.CollectReport
+
+
+def pytest_configure() -> None:
+    """Undo what `nohup` does: children would inherit that SIGHUP is ignored, and tests send it to them."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)  # a handler of ours they don't inherit
 
 
 def demands_everything(environment: Mapping[str, str]) -> bool:

@@ -72,8 +72,6 @@ def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path, send, number)
     run_dir = tmp_path / "run"
     words = cli("run", str(matrix), "-n", "2", "--run-dir", str(run_dir), "--no-allure")
     with ExitStack() as stack:
-        before = signal.signal(number, signal.SIG_DFL)  # under nohup a child would inherit that it is ignored
-        stack.callback(signal.signal, number, before)
         process = subprocess.Popen(
             words, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
