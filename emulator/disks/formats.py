@@ -48,7 +48,17 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"PK\x03\x04", "a zip archive; unpack it first"),
     (0, b"\x7fELF", "an ELF file, not a disk"),
 )
-_HEAD = 0x8010
+HEAD_BYTES = 0x8010
+"""How much of a file tells its format: ISOs have their mark behind 32 KiB."""
+_VHD = b"conectix"
+_MAGICS: Mapping[DiskFormat, tuple[bytes, ...]] = MappingProxyType(
+    {
+        DiskFormat.QCOW2: (b"QFI\xfb",),
+        DiskFormat.VHDX: (b"vhdxfile",),
+        DiskFormat.VHD: (_VHD,),
+        DiskFormat.VMDK: (b"KDMV", b"COWD", b"# Disk DescriptorFile"),
+    }
+)
 _FOOTER = 512
 """Bytes of a VHD's footer, which a fixed one has only at its end."""
 _NAME_MOST = 1023
@@ -68,27 +78,27 @@ _DESCRIPTOR_MOST = 64 << 10
 
 
 def detect_format(path: Path) -> DiskFormat:
-    """Return the format of a disk's file; one without a known mark is raw.
+    """Return the format of a disk's file; errors are those of `format_of`, and OSError."""
+    with _opened(path) as handle:
+        head, size = os.pread(handle, HEAD_BYTES, 0), os.fstat(handle).st_size
+        footer = os.pread(handle, _FOOTER, max(0, size - _FOOTER))
+    return format_of(head, footer, origin=visible(str(path)))
+
+
+def format_of(head: bytes, footer: bytes, *, origin: str) -> DiskFormat:
+    """Return the format of a file by its first HEAD_BYTES and its last 512; one without a known mark is raw.
 
     Raises:
         SpecError: it is something else, or of a kind that is not supported; the text says what to do.
-        OSError: it can't be read.
     """
-    shown = visible(str(path))
-    with _opened(path) as handle:
-        head, size = os.pread(handle, _HEAD, 0), os.fstat(handle).st_size
-        footer = os.pread(handle, _FOOTER, max(0, size - _FOOTER))
-    if head.startswith(b"QFI\xfb"):
-        return DiskFormat.QCOW2
-    if head.startswith(b"vhdxfile"):
-        return DiskFormat.VHDX
-    if head.startswith(b"conectix") or footer.startswith(b"conectix"):
+    for disk_format, magics in _MAGICS.items():
+        if head.startswith(magics):
+            return disk_format
+    if footer.startswith(_VHD):
         return DiskFormat.VHD
-    if head.startswith((b"KDMV", b"COWD", b"# Disk DescriptorFile")):
-        return DiskFormat.VMDK
     for offset, magic, what in _OTHERS:
         if head.startswith(magic, offset):
-            raise SpecError(f"disk {shown}: it is {what}; taken are raw, qcow2, VHD, VHDX, VMDK")
+            raise SpecError(f"disk {origin}: it is {what}; taken are raw, qcow2, VHD, VHDX, VMDK")
     return DiskFormat.RAW
 
 
@@ -173,7 +183,7 @@ def _vhd_type(handle: int) -> int:
 
 def _vhd_footer(handle: int) -> bytes:
     head = os.pread(handle, _FOOTER, 0)
-    if head.startswith(b"conectix"):
+    if head.startswith(_VHD):
         return head
     return os.pread(handle, _FOOTER, max(0, os.fstat(handle).st_size - _FOOTER))
 
@@ -235,13 +245,11 @@ def _qcow2_end(handle: int, table: int, entries: int) -> int:
 
 
 def _cut_off(size: int, needed: int) -> str:
-    return (
-        "" if size >= needed else f"it is cut off: {size} bytes, and its tables lead to byte {needed}"
-    )
+    return "" if size >= needed else f"it is cut off: {size} bytes, and its tables lead to byte {needed}"
 
 
 def _damage_vhd(handle: int, size: int) -> str:
-    if not os.pread(handle, 8, max(0, size - _FOOTER)).startswith(b"conectix"):
+    if size < _FOOTER or not os.pread(handle, 8, size - _FOOTER).startswith(_VHD):
         return "it is cut off: its footer is missing"
     footer = _vhd_footer(handle)
     (wanted,) = struct.unpack_from(">Q", footer, 48)

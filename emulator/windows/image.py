@@ -213,7 +213,7 @@ def windows_spec(
         raise SpecError("machine is microvm; allowed: pc q35 for Windows, which needs ACPI and PCI")
     disks: tuple[Disk, ...] = ()
     if image.disk_format is not None:
-        disks = (windows_disk(image.path, image.disk_format, discard_writes=True),)
+        disks = (windows_disk(image.path, DiskFormat(image.disk_format), discard_writes=True),)
     return MachineSpec(
         name=name or image.name,
         machine=machine,
