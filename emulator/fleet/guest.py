@@ -13,7 +13,7 @@ from emulator.cloud.guest_plan import GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId
 from emulator.console.transcript import Transcript
-from emulator.images.kinds import GuestImage
+from emulator.guest_images.kinds import GuestImage
 from emulator.machine.spec import Board, MachineSpec
 
 

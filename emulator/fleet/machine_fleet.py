@@ -19,7 +19,7 @@ from emulator.cloud.records import VirtualMachine
 from emulator.errors import EmulatorError, LabError, StateError
 from emulator.fleet.guest import plan_of, spec_of
 from emulator.fleet.machine_guest import Ground, MachineGuest, PowerChange, Timeouts
-from emulator.images.kinds import open_image
+from emulator.guest_images.kinds import open_image
 from emulator.machine.probe import choose_accelerator
 from emulator.machine.qemu_binary import find_ovmf, find_qemu
 from emulator.machine.spec import Accelerator, MachineSpec, MachineType

@@ -6,6 +6,7 @@ Sources: Documentation/arch/x86/boot.rst (setup header), include/xen/interface/e
 from __future__ import annotations
 
 import lzma
+import mmap
 import struct
 import zlib
 from collections.abc import Callable
@@ -28,7 +29,7 @@ def extract_vmlinux(bzimage: bytes) -> bytes:
         ImageError: it is not a bzImage, its compression is unknown, it is damaged, or it has no PVH entry,
             which QEMU needs to start an ELF kernel.
     """
-    vmlinux = _decompress(find_payload(bzimage))
+    vmlinux = decompress(find_payload(bzimage))
     if vmlinux[:4] != b"\x7fELF":
         raise ImageError("the payload of the bzImage is not an ELF file")
     if not has_pvh_entry(vmlinux):
@@ -55,19 +56,25 @@ def find_payload(bzimage: bytes) -> bytes:
     return bzimage[start : start + length - 4]
 
 
-def has_pvh_entry(elf: bytes) -> bool:
+def segments(elf: bytes | mmap.mmap) -> list[tuple[int, int, int]]:
+    """Return kind, offset and size of each segment of a 64-bit ELF file; raises struct.error if it is cut off."""
+    (table,) = struct.unpack_from("<Q", elf, 0x20)
+    entry_size, count = struct.unpack_from("<HH", elf, 0x36)
+    headers = [struct.unpack_from("<IIQQQQ", elf, table + index * entry_size) for index in range(count)]
+    return [(kind, offset, size) for kind, _, offset, _, _, size in headers]
+
+
+def has_pvh_entry(elf: bytes | mmap.mmap) -> bool:
     """Tell whether a 64-bit ELF file has the Xen note for a 32-bit physical entry point."""
     try:
-        (table,) = struct.unpack_from("<Q", elf, 0x20)
-        entry_size, count = struct.unpack_from("<HH", elf, 0x36)
-        headers = [struct.unpack_from("<IIQQQQ", elf, table + index * entry_size) for index in range(count)]
-        notes = [elf[offset : offset + size] for kind, _, offset, _, _, size in headers if kind == _PT_NOTE]
+        notes = [elf[offset : offset + size] for kind, offset, size in segments(elf) if kind == _PT_NOTE]
         return any(map(_notes_have_pvh, notes))
     except struct.error:
         return False
 
 
-def _decompress(payload: bytes) -> bytes:
+def decompress(payload: bytes) -> bytes:
+    """Return what a kernel's build packed, by whatever program; raises ImageError."""
     for magic, name, decoder in _DECODERS:
         if payload.startswith(magic):
             try:

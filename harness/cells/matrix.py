@@ -16,7 +16,7 @@ from pydantic import Field
 
 from emulator.console.port_address import parse_port, with_lines
 from emulator.errors import SpecError, unknown_name
-from emulator.images.kinds import REGISTERED, image_features
+from emulator.guest_images.kinds import REGISTERED, image_features
 from emulator.machine.models import find_model, machine_models
 from emulator.machine.spec import VCPUS_MOST, Disk, Firmware, MachineSpec
 from emulator.values import load_toml

@@ -16,7 +16,7 @@ import typer
 from emulator.clock import Deadline
 from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
-from emulator.images.kinds import image_features
+from emulator.guest_images.kinds import image_features
 from emulator.machine.spec import Firmware
 from emulator.windows.image import Level
 from emulator.windows.registry import WindowsRegistry, identify

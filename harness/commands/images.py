@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.errors import ImageError, SpecError
+from emulator.guest_images.kinds import registry_problem
 from emulator.guest_text.printable import visible
 from emulator.images.catalog import CatalogEntry
 from emulator.images.image import Image
-from emulator.images.kinds import registry_problem
 from emulator.images.store import ImageStore
 from emulator.windows.image import WindowsImage
 from emulator.windows.registry import WindowsRegistry

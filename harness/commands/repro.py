@@ -38,7 +38,7 @@ def repro(
 
     Exit codes are those of `ttylab run`; 2 also if the image or the machine is no longer the recorded one.
     """
-    from emulator.images.kinds import image_features  # noqa: PLC0415
+    from emulator.guest_images.kinds import image_features  # noqa: PLC0415
     from emulator.machine.models import machine_models  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
     from harness.cells.cell import parse_cell_id  # noqa: PLC0415

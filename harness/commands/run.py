@@ -158,7 +158,7 @@ def choose_cells(
     Raises:
         SpecError: the matrix, the shard or the expression is wrong.
     """
-    from emulator.images.kinds import registry_problem  # noqa: PLC0415
+    from emulator.guest_images.kinds import registry_problem  # noqa: PLC0415
     from harness.cells.cell import parse_shard, select  # noqa: PLC0415
     from harness.cells.cell import shard as take_shard  # noqa: PLC0415
     from harness.cells.matrix import read_matrix  # noqa: PLC0415

@@ -16,7 +16,7 @@ from harness.commands import say
 from harness.commands.port_options import Dtr, Rts
 
 if TYPE_CHECKING:
-    from emulator.images.kinds import GuestImage
+    from emulator.guest_images.kinds import GuestImage
     from emulator.sac.image import Account
     from emulator.sac.profile import SacProfile
     from harness.conformance.checks import ConformanceResult

@@ -11,7 +11,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import CONSOLE_FILE, DirectorySink, load_transcript
 from emulator.errors import SpecError
-from emulator.images.kinds import GuestImage
+from emulator.guest_images.kinds import GuestImage
 from emulator.machine.control import Capability
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import MachineSpec, MachineType

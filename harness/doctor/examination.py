@@ -10,7 +10,7 @@ from pathlib import Path
 
 from emulator import places
 from emulator.errors import MissingPrerequisite
-from emulator.images.kinds import registry_problem
+from emulator.guest_images.kinds import registry_problem
 from emulator.images.store import ImageStore
 from emulator.machine.host import read_host_budget
 from emulator.machine.ledger import Corrupt, Ledger, collect_garbage

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from emulator.errors import SpecError
-from emulator.images.kinds import GuestImage
+from emulator.guest_images.kinds import GuestImage
 from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest
 from harness.play.guest import OpenGuest

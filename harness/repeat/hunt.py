@@ -12,7 +12,7 @@ from pathlib import Path
 from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.errors import LabError, MissingPrerequisite, SpecError
 from emulator.files import write_whole
-from emulator.images.kinds import image_features
+from emulator.guest_images.kinds import image_features
 from emulator.machine.models import machine_models
 from emulator.places import RESULTS
 from harness.cells.cell import Cell, parse_cell_id

@@ -13,7 +13,7 @@ from emulator.clock import utc_now
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import EmulatorError, FileError, SpecError
 from emulator.files import PRIVATE_DIRECTORY, make_missing, make_private_directory, read_whole
-from emulator.images.kinds import GuestImage
+from emulator.guest_images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.values import JSON_MOST, load_json, parse_json

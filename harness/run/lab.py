@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock
-from emulator.images.kinds import REGISTERED, GuestImage, open_image
+from emulator.guest_images.kinds import REGISTERED, GuestImage, open_image
 from emulator.machine.host import read_host_budget, worker_count
 from emulator.machine.pace import fair_clock, measure_slowness
 from emulator.machine.probe import Choice, choose_accelerator

@@ -9,7 +9,7 @@ from typing import Any
 
 from emulator.errors import SpecError
 from emulator.files import read_whole
-from emulator.images.kinds import GuestImage
+from emulator.guest_images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.values import JSON_MOST, json_ready, parse_json, read_value

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from emulator.images.kinds import GuestImage
+from emulator.guest_images.kinds import GuestImage
 from emulator.machine.models import find_model
 from emulator.machine.spec import Board, Firmware, MachineSpec
 from emulator.sac.image import write_sac_disk

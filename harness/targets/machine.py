@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from emulator.images.kinds import REGISTERED
+from emulator.guest_images.kinds import REGISTERED
 from emulator.machine.control import capabilities
 from emulator.machine.spec import MachineSpec
 from harness.scenario.scenario import Scenario

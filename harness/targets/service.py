@@ -21,7 +21,7 @@ from emulator.console.marks import MarkKind
 from emulator.console.transcript import DirectorySink, Sink, Transcript
 from emulator.errors import ConsoleClosed, ControlError, LabError, SpecError, StateError
 from emulator.files import write_json
-from emulator.images.kinds import REGISTERED
+from emulator.guest_images.kinds import REGISTERED
 from emulator.machine.control import Capability, capabilities
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from emulator.console.links import CONSOLE_SOCKET, CONTROL_SOCKET
 from emulator.errors import MachineGone, SpecError
-from emulator.images.kinds import GuestImage
+from emulator.guest_images.kinds import GuestImage
 from emulator.machine.ledger import Entry
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.models import find_model

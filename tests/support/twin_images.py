@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from emulator.errors import SpecError
+from emulator.guest_images.kinds import GuestImage, ImageKind
 from emulator.images.image import Image
-from emulator.images.kinds import GuestImage, ImageKind
 from emulator.images.store import ImageStore
 from emulator.machine.spec import Board, MachineSpec
 from emulator.sac.image import SacConsole
@@ -17,7 +17,7 @@ WORD = "ttylab.twin"
 
 @dataclass(frozen=True)
 class TwinImage:
-    """One twin; see `emulator.images.kinds.GuestImage`."""
+    """One twin; see `emulator.guest_images.kinds.GuestImage`."""
 
     original: Image
     name: str = NAME

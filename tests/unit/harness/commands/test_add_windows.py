@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.kinds import REGISTERED, image_features
+from emulator.guest_images.kinds import REGISTERED, image_features
 from emulator.machine.spec import Firmware, MachineType
 from emulator.windows.image import Level, WindowsImage
 from emulator.windows.registry import WindowsRegistry, identify

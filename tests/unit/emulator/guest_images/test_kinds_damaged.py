@@ -5,7 +5,7 @@ import json
 import pytest
 
 from emulator.errors import ImageError
-from emulator.images.kinds import image_features, open_image, registry_problem
+from emulator.guest_images.kinds import image_features, open_image, registry_problem
 from harness.cli import main
 from harness.doctor.examination import examine
 
