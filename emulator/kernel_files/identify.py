@@ -6,7 +6,6 @@ drivers/firmware/efi/libstub/zboot-header.S of Linux.
 
 from __future__ import annotations
 
-import mmap
 import re
 import struct
 import zlib
@@ -18,7 +17,8 @@ from emulator.errors import ImageError
 from emulator.guest_text.linux import BEGINS
 from emulator.kernel_files.vmlinux import decompress, has_pvh_entry, segments
 
-Content: TypeAlias = "bytes | mmap.mmap"
+Content: TypeAlias = bytes
+"""A whole file, or the map of one: nothing is copied but what is looked at."""
 
 
 class Form(StrEnum):
@@ -75,7 +75,7 @@ def identify(content: Content) -> KernelFacts:
     """Return what the content of a kernel's file tells.
 
     Raises:
-        ImageError: it is no kernel, one that is cut off, or one that QEMU can't start; the text says what it is.
+        ImageError: it is no kernel, is cut off, or can't be started by QEMU; the text says what it is.
     """
     if content[0x202:0x206] == b"HdrS":
         return _bzimage(content)
@@ -101,8 +101,7 @@ def _bzimage(content: Content) -> KernelFacts:
     if version >= 0x204:  # syssize is the size of what follows the set-up code, in 16 bytes
         (paragraphs,) = struct.unpack_from("<I", content, 0x1F4)
         needed = (sectors + 1) * 512 + paragraphs * 16 - 15
-        if len(content) < needed:
-            raise ImageError(f"it is cut off: a bzImage of {needed} bytes, of which {len(content)} are there")
+        _require_whole(content, needed)
     return KernelFacts(form=Form.BZIMAGE, architecture="x86_64" if is_64 else "i686", release=release)
 
 
@@ -113,11 +112,9 @@ def _elf(content: Content) -> KernelFacts:
     architecture = _ELF_MACHINES.get(machine, f"ELF machine {machine}")
     release = _release_in(content)
     if not release:
-        raise ImageError(
-            f"it is an ELF file for {architecture}, but no kernel: nothing in it says Linux version"
-        )
-    if content[4:6] == _ELF64_LITTLE and (end := _end_of_segments(content)) > len(content):
-        raise ImageError(f"it is cut off: a vmlinux of {end} bytes, of which {len(content)} are there")
+        raise ImageError(f"it is an ELF file for {architecture}, but no kernel of Linux")
+    if content[4:6] == _ELF64_LITTLE:
+        _require_whole(content, _end_of_segments(content))
     if architecture == "x86_64" and not has_pvh_entry(content):
         raise ImageError("it is a vmlinux without CONFIG_PVH, which QEMU can't start; give its bzImage")
     return KernelFacts(form=Form.VMLINUX, architecture=architecture, release=release)
@@ -139,10 +136,12 @@ def _require_whole_image(content: Content) -> None:
         first = start + 24 + optional
         sections = (content[first + 40 * number + 16 : first + 40 * number + 24] for number in range(count))
         needed = max((sum(struct.unpack("<II", one)) for one in sections if len(one) == 8), default=needed)
+    _require_whole(content, needed)
+
+
+def _require_whole(content: Content, needed: int) -> None:
     if len(content) < needed:
-        raise ImageError(
-            f"it is cut off: an arm64 Image of {needed} bytes, of which {len(content)} are there"
-        )
+        raise ImageError(f"it is cut off: {needed} bytes are needed, of which {len(content)} are there")
 
 
 def identify_packed(content: Content) -> KernelFacts:
@@ -157,8 +156,7 @@ def unpack_image(content: Content) -> bytes:
     """Return the Image in a gzip file or in an EFI zboot file; raises ImageError if there is none whole."""
     if content[4:8] == b"zimg":
         start, size = struct.unpack_from("<II", content, 8)
-        if start + size > len(content):
-            raise ImageError(f"it is cut off: {len(content)} bytes of {start + size}")
+        _require_whole(content, start + size)
         return decompress(content[start : start + size])
     try:
         return zlib.decompressobj(wbits=31).decompress(content)

@@ -6,7 +6,6 @@ Sources: Documentation/arch/x86/boot.rst (setup header), include/xen/interface/e
 from __future__ import annotations
 
 import lzma
-import mmap
 import struct
 import zlib
 from collections.abc import Callable
@@ -56,15 +55,15 @@ def find_payload(bzimage: bytes) -> bytes:
     return bzimage[start : start + length - 4]
 
 
-def segments(elf: bytes | mmap.mmap) -> list[tuple[int, int, int]]:
-    """Return kind, offset and size of each segment of a 64-bit ELF file; raises struct.error if it is cut off."""
+def segments(elf: bytes) -> list[tuple[int, int, int]]:
+    """Return kind, offset and size of each segment of a 64-bit ELF file; struct.error: it is cut off."""
     (table,) = struct.unpack_from("<Q", elf, 0x20)
     entry_size, count = struct.unpack_from("<HH", elf, 0x36)
     headers = [struct.unpack_from("<IIQQQQ", elf, table + index * entry_size) for index in range(count)]
     return [(kind, offset, size) for kind, _, offset, _, _, size in headers]
 
 
-def has_pvh_entry(elf: bytes | mmap.mmap) -> bool:
+def has_pvh_entry(elf: bytes) -> bool:
     """Tell whether a 64-bit ELF file has the Xen note for a 32-bit physical entry point."""
     try:
         notes = [elf[offset : offset + size] for kind, offset, size in segments(elf) if kind == _PT_NOTE]
