@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from emulator.errors import ImageError, unknown_name
+from emulator.guest_images.own import open_own, own_features, own_tables
+from emulator.guest_text.linux import LinuxProfile
 from emulator.images.catalog import load_catalog
 from emulator.images.store import ImageStore
 from emulator.machine.spec import Board, MachineSpec
@@ -60,6 +62,9 @@ class GuestImage(Protocol):
     def name_words(self, host_name: str) -> tuple[str, ...]:
         """Return the words for `Board.words` that give the guest this host name."""
 
+    def linux_console(self) -> LinuxProfile:
+        """Prompts and account of Linux; raises SpecError where there is none, or no password to be had."""
+
     def sac_console(self, knobs: SacKnobs) -> SacConsole:
         """What the driver of a SAC has to know; raises SpecError where there is no SAC."""
 
@@ -96,6 +101,11 @@ KINDS = (
         names=lambda: SAC_IMAGES,
         features=lambda: {name: sac_features(name) for name in SAC_IMAGES},
         open=lambda name, _build: sac_image(name),
+    ),
+    ImageKind(  # kernels and disks of users, from their lab.toml
+        names=own_tables,
+        features=own_features,
+        open=open_own,
     ),
     ImageKind(  # Windows that users registered: a path, never a copy
         names=lambda: WindowsRegistry().images(),

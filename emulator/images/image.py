@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from emulator.errors import ImageError, SpecError
 from emulator.files import read_whole, write_whole
-from emulator.machine.spec import Board, Disk, Firmware, MachineSpec, MachineType, kernel_for
+from emulator.guest_text.linux import LinuxProfile
+from emulator.machine.spec import Board, Disk, Firmware, KernelFiles, MachineSpec, MachineType, kernel_for
 from emulator.sac.image import SacConsole
 from emulator.sac.knobs import SacKnobs
 from emulator.values import json_ready, load_json, parse_json
@@ -141,6 +143,10 @@ class Image:
         """No limit but that of the scenario."""
         return 0.0
 
+    def linux_console(self) -> LinuxProfile:
+        """Return what the guest of images/linux shows."""
+        return LinuxProfile()
+
     def spec(self, board: Board) -> MachineSpec:
         """Return a machine that boots it with the board's words on its command line; see `linux_spec`."""
         return linux_spec(
@@ -260,16 +266,33 @@ def _facts(directory: Path) -> dict[str, list[int]]:
     return facts
 
 
+class LinuxFiles(KernelFiles, Protocol):
+    """What a Linux image is started from."""
+
+    @property
+    def name(self) -> str:
+        """The image's name."""
+
+    @property
+    def initrd(self) -> Path | None:
+        """Its initramfs."""
+
+    @property
+    def disk(self) -> Path | None:
+        """A disk that it boots from, through a loader of ours; None starts the kernel."""
+
+
 def linux_spec(
-    image: Image,
+    image: LinuxFiles,
     *,
     machine: MachineType,
     firmware: Firmware,
     words: Iterable[str] = (),
     name: str = "",
     uuid: str | None = None,
+    memory_mib: int | None = None,
 ) -> MachineSpec:
-    """Return a machine that boots a Linux image of ours with `words` on its command line.
+    """Return a machine that boots a Linux image with `words` on its command line.
 
     An image with a disk boots from it: GRUB asks on ttyS0 and on the screen for 5 s, or for as long as the
     word `ttylab.grub_timeout=N` says. Each machine writes to its own view of the disk, which is dropped when
@@ -282,7 +305,7 @@ def linux_spec(
         SpecError: there is no such machine, or GRUB would not pass a word on unchanged.
     """
     disk = None if machine is MachineType.MICROVM else image.disk
-    return MachineSpec(
+    spec = MachineSpec(
         name=name or image.name,
         machine=machine,
         firmware=firmware,
@@ -295,3 +318,4 @@ def linux_spec(
         smbios=() if uuid is None else (("uuid", uuid),),
         command_line=(*(CONSOLE_ARGS if disk is None else ()), *FAST_ARGS, *words),
     )
+    return spec if memory_mib is None else replace(spec, memory_mib=memory_mib)

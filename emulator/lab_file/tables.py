@@ -67,18 +67,18 @@ class Prompts:
     Attributes:
         login: what asks for a name.
         password: what asks for a password.
-        shell: what a shell shows when it waits.
+        prompt: what a shell shows when it waits.
         refused: what says that nobody is let in.
     """
 
     login: _Text | None = None
     password: _Text | None = None
-    shell: _Text | None = None
+    prompt: _Text | None = None
     refused: _Text | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no pattern."""
-        for name in ("login", "password", "shell", "refused"):
+        for name in ("login", "password", "prompt", "refused"):
             pattern = getattr(self, name)
             try:
                 re.compile((pattern or "x").encode())
@@ -103,6 +103,7 @@ class ImageTable:
         boot_timeout_s: seconds that a boot may take; None as for others.
         login: who logs in; None: nobody is asked, or no password is.
         prompts: by a distribution's name, or as patterns of its own; None finds out.
+        bus: what a disk is on: "virtio", or "sata" (IDE on pc); None goes by its format.
         seed: "cloud-init" adds a CD from which it takes user, password and console.
     """
 
@@ -117,6 +118,7 @@ class ImageTable:
     boot_timeout_s: Annotated[float, Field(gt=0, le=3600)] | None = None
     login: Login | None = None
     prompts: PromptsName | Prompts | None = None
+    bus: Literal["virtio", "sata"] | None = None
     seed: Literal["cloud-init"] | None = None
 
     def __post_init__(self) -> None:
@@ -127,8 +129,8 @@ class ImageTable:
             useless = [name for name in ("initrd", "modules", "append") if getattr(self, name)]
             if useless:
                 raise SpecError(f"has {', '.join(useless)}; allowed: none with a disk, which boots its own")
-        elif self.seed is not None:
-            raise SpecError(f"has seed {self.seed!r}; allowed: only with a disk")
+        elif self.seed is not None or self.bus is not None:
+            raise SpecError("has seed or bus; allowed: only with a disk")
         if self.modules is not None and str(self.initrd) != TTYLAB_INITRD:
             raise SpecError(f'has modules; allowed: only with initrd = "{TTYLAB_INITRD}"')
 

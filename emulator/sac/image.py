@@ -15,6 +15,7 @@ from types import MappingProxyType
 from emulator import places
 from emulator.errors import SpecError
 from emulator.files import open_whole
+from emulator.guest_text.linux import LinuxProfile
 from emulator.machine.spec import Board, Disk, Firmware, MachineSpec, MachineType
 from emulator.sac.disk import (
     BOOT_SECTOR,
@@ -120,6 +121,10 @@ class SacImage:
         """Return the knob that sets its computer name."""
         computer = re.sub(r"[^A-Za-z0-9-]+", "-", host_name)[:COMPUTER_NAME_MAX].upper()
         return (f"computer_name={computer}",)
+
+    def linux_console(self) -> LinuxProfile:
+        """Refuse: it is no Linux."""
+        raise SpecError(f"image {self.name} is no Linux")
 
     def sac_console(self, knobs: SacKnobs) -> SacConsole:
         """Return its release, and the account that the knobs give it."""

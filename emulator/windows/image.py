@@ -14,6 +14,7 @@ from emulator import places
 from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
 from emulator.files import write_whole
+from emulator.guest_text.linux import LinuxProfile
 from emulator.machine.spec import (
     Board,
     Disk,
@@ -181,6 +182,10 @@ class WindowsImage:
         """Return no words: its user named it."""
         del host_name
         return ()
+
+    def linux_console(self) -> LinuxProfile:
+        """Refuse: it is no Linux."""
+        raise SpecError(f"image {self.name} is no Linux")
 
     def sac_console(self, knobs: SacKnobs) -> SacConsole:
         """Return its release and the account that its user registered."""

@@ -55,8 +55,8 @@ def knock_of(kind: GuestKind) -> bytes:
 
 
 def _linux(scenario: Scenario, image: GuestImage, firmware_said: Said) -> OpenGuest:
-    del scenario, image, firmware_said
-    return LinuxGuest
+    del scenario, firmware_said
+    return partial(LinuxGuest, profile=image.linux_console())
 
 
 def _sac(scenario: Scenario, image: GuestImage, firmware_said: Said) -> OpenGuest:

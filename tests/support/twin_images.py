@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from emulator.errors import SpecError
 from emulator.guest_images.kinds import GuestImage, ImageKind
+from emulator.guest_text.linux import LinuxProfile
 from emulator.images.image import Image
 from emulator.images.store import ImageStore
 from emulator.machine.spec import Board, MachineSpec
@@ -43,6 +44,9 @@ class TwinImage:
 
     def name_words(self, host_name: str) -> tuple[str, ...]:
         return self.original.name_words(host_name)
+
+    def linux_console(self) -> LinuxProfile:
+        return self.original.linux_console()
 
     def sac_console(self, knobs: SacKnobs) -> SacConsole:
         raise SpecError(f"image {self.name} has no SAC")

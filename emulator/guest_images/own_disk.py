@@ -1,0 +1,157 @@
+"""A disk that a user brings as an image: never written, each machine has its own view of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from emulator.disks.formats import DiskFormat, detect_format, obstacle
+from emulator.disks.layout import DiskLayout, read_layout
+from emulator.disks.qemu_img import read_head
+from emulator.errors import SpecError
+from emulator.files import require_regular
+from emulator.guest_images.own_kernel import OWN
+from emulator.guest_images.own_profile import profile_of
+from emulator.guest_images.seed_cd import write_seed
+from emulator.guest_text.linux import LinuxProfile
+from emulator.guest_text.printable import visible
+from emulator.images.image import hash_file
+from emulator.lab_file.tables import ImageTable
+from emulator.machine.spec import Board, Disk, DiskBus, Firmware, MachineSpec, MachineType
+from emulator.sac.image import SacConsole
+from emulator.sac.knobs import SacKnobs
+
+MEMORY_MIB = 1024
+"""What a distribution's disk gets that says nothing: systemd and an initramfs with all drivers fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnDisk:
+    """A disk of a user's; see `emulator.guest_images.kinds.GuestImage`.
+
+    Attributes:
+        name: what its user calls it.
+        table: what its user said of it.
+        path: the file.
+        disk_format: its format, read from the file.
+        layout: how it boots.
+        profile: its prompts, and who may log in.
+        seed: a CD for cloud-init; None if it has none.
+        sha256: hash of the file.
+    """
+
+    name: str
+    table: ImageTable
+    path: Path
+    disk_format: DiskFormat
+    layout: DiskLayout
+    profile: LinuxProfile
+    seed: Path | None
+    sha256: Mapping[str, str]
+
+    @property
+    def features(self) -> frozenset[str]:
+        """OWN: what its guest can do is found out."""
+        return frozenset({OWN})
+
+    @property
+    def usual_board(self) -> Board:
+        """What its table names, else a PC with the firmware that its partitions are for."""
+        return Board(
+            machine=MachineType(self.table.machine or MachineType.PC),
+            firmware=Firmware(self.table.firmware or self.layout.firmware),
+        )
+
+    @property
+    def boot_timeout_s(self) -> float:
+        """What its table says; else no limit but that of the scenario."""
+        return self.table.boot_timeout_s or 0.0
+
+    def provenance(self) -> dict[str, object]:
+        """Return what it is, ready for JSON."""
+        return {
+            "name": self.name,
+            "own": "disk",
+            "path": str(self.path),
+            "format": self.disk_format.value,
+            "sha256": dict(self.sha256),
+        }
+
+    def spec(self, board: Board) -> MachineSpec:
+        """Return a machine that boots it.
+
+        Raises:
+            SpecError: there is no such machine, or kernel parameters are asked for: its loader has its own.
+        """
+        if board.words:
+            raise SpecError(f"image {self.name} boots its own kernel line, without {' '.join(board.words)}")
+        disks = [Disk(path=self.path, format=self.disk_format, bus=self._bus, discard_writes=True)]
+        if self.seed is not None:
+            disks.append(Disk(path=self.seed, read_only=True))
+        return MachineSpec(
+            name=board.name or self.name,
+            machine=board.machine,
+            firmware=board.firmware,
+            memory_mib=self.table.memory_mib or MEMORY_MIB,
+            disks=tuple(disks),
+            firmware_on_serial=not board.firmware.is_uefi,
+            generation_id=True,
+            smbios=() if board.uuid is None else (("uuid", board.uuid),),
+        )
+
+    @property
+    def _bus(self) -> DiskBus:
+        """The clouds' and VMware's disks may lack virtio; SATA and IDE are in every initramfs."""
+        if self.table.bus is not None:
+            return DiskBus(self.table.bus)
+        plain = {DiskFormat.RAW, DiskFormat.QCOW2}
+        return DiskBus.VIRTIO if self.disk_format in plain else DiskBus.SATA
+
+    def name_words(self, host_name: str) -> tuple[str, ...]:
+        """Return nothing: its host name is its own."""
+        del host_name
+        return ()
+
+    def linux_console(self) -> LinuxProfile:
+        """Return its prompts, and who may log in."""
+        return self.profile
+
+    def sac_console(self, knobs: SacKnobs) -> SacConsole:
+        """Refuse: Linux has no SAC."""
+        del knobs
+        raise SpecError(f"image {self.name} has no SAC")
+
+
+def open_disk(name: str, table: ImageTable) -> OwnDisk:
+    """Return a user's disk as an image.
+
+    Raises:
+        SpecError: the file is missing, is no disk, rests on another file, is cut off or encrypted, or nothing
+            boots from it.
+        ImageError: qemu-img can't read it.
+        MissingPrerequisite: it is not raw, and qemu-img is not installed.
+    """
+    if table.disk is None:
+        raise SpecError(f"image {name} has no disk")
+    shown = f"disk {visible(str(table.disk))}"
+    try:
+        require_regular(table.disk)
+        disk_format = detect_format(table.disk)
+        if found := obstacle(table.disk, disk_format):
+            raise SpecError(f"{shown}: {found}")
+        layout = read_layout(read_head(table.disk, disk_format=disk_format), origin=shown)
+        digest = hash_file(table.disk)
+    except OSError as error:
+        raise SpecError(f"{shown}: {error.strerror}") from error
+    profile = profile_of(table, where=f"image {name}")
+    return OwnDisk(
+        name=name,
+        table=table,
+        path=table.disk,
+        disk_format=disk_format,
+        layout=layout,
+        profile=profile,
+        seed=write_seed(name, profile) if table.seed else None,
+        sha256={"disk": digest},
+    )

@@ -1,0 +1,123 @@
+"""ttylab's initramfs for a user's own kernel: that of an image of ours, and the kernel's modules over it.
+
+The kernel unpacks archives one after the other, and what comes later replaces what came before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from emulator import places
+from emulator.errors import ImageError, SpecError
+from emulator.files import write_whole
+from emulator.guest_text.printable import visible
+from emulator.images.recipe import load_recipe
+from emulator.kernel_files import cpio
+from emulator.kernel_files.modules import Module, load_order, module_name, parse_module
+from emulator.kernel_files.spin import DONOR, NAME, make_spin_module
+
+_VERMAGIC = re.compile(rb"\0vermagic=([\x21-\x7e]{1,64}) ")
+_KEY = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnModules:
+    """What a kernel's directory of modules has of those that ttylab's guest uses.
+
+    Attributes:
+        loaded: modules in the order in which they load.
+        builtin: names of those that are in the kernel itself.
+        spin: a module that hangs a CPU; None if it can't be made.
+    """
+
+    loaded: tuple[Module, ...] = ()
+    builtin: frozenset[str] = frozenset()
+    spin: bytes | None = None
+
+    def features(self, wanted: Collection[str]) -> frozenset[str]:
+        """Return what the guest offers of the recipe's modules, and "spin"."""
+        there = {module.name for module in self.loaded} | self.builtin
+        return frozenset(there & set(wanted)) | frozenset({NAME} if self.spin else ())
+
+
+def read_modules(directory: Path, *, release: str) -> OwnModules:
+    """Return the modules of `directory`, which holds them as `make modules_install` leaves them.
+
+    Raises:
+        SpecError: there are none, they are of several kernels, or of another one than `release`.
+        ImageError: a module is damaged.
+    """
+    shown = visible(str(directory))
+    root = _root_of(directory, release, shown=shown)
+    files = {module_name(path.name): path for path in sorted(root.rglob("*.ko*"))}
+    recipe = load_recipe()
+    modules: dict[str, Module] = {}
+    missing = set(recipe.modules) | {DONOR}
+    while missing:
+        found = {name: _read(files[name]) for name in missing if name in files}
+        modules |= found
+        missing = {need for module in found.values() for need in module.depends} - modules.keys()
+    loaded = load_order(recipe.modules, modules)
+    for module in loaded:
+        _require_release(module, release, shown=shown)
+    listing = root / "modules.builtin"
+    builtin = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
+    return OwnModules(
+        loaded=tuple(loaded),
+        builtin=frozenset(module_name(line) for line in builtin),
+        spin=make_spin_module(modules[DONOR].data) if DONOR in modules else None,
+    )
+
+
+def _root_of(directory: Path, release: str, *, shown: str) -> Path:
+    if not directory.is_dir():
+        raise SpecError(f"modules {shown}: there is no such directory")
+    roots = [path.parent for path in sorted(directory.glob("**/modules.order"))] or [directory]
+    if len(roots) > 1:
+        roots = [root for root in roots if root.name == release] or roots
+    if len(roots) > 1:
+        names = ", ".join(root.name for root in roots)
+        raise SpecError(f"modules {shown}: of several kernels: {names}; name the directory of one")
+    if not any(roots[0].rglob("*.ko*")) and not (roots[0] / "modules.builtin").is_file():
+        raise SpecError(f"modules {shown}: neither modules nor modules.builtin; run make modules_install")
+    return roots[0]
+
+
+def _read(path: Path) -> Module:
+    try:
+        return parse_module(path.name, path.read_bytes())
+    except OSError as error:
+        raise ImageError(f"module {visible(str(path))}: {error.strerror}") from error
+
+
+def _require_release(module: Module, release: str, *, shown: str) -> None:
+    found = _VERMAGIC.search(module.data)
+    of = found[1].decode() if found else ""
+    if release and of and of != release:
+        raise SpecError(f"modules {shown}: they are of kernel {of}, and the kernel is {release}")
+
+
+def compose_initrd(base: Path, modules: OwnModules, *, name: str) -> Path:
+    """Return the file of the initramfs for a guest called `name`; the same input gives the same file.
+
+    Raises:
+        FileError: it can't be written.
+        OSError: `base`, the initramfs of an image of ours, can't be read.
+    """
+    files: Mapping[str, bytes] = {
+        "etc/hostname": f"{name}\n".encode(),
+        "lib/modules/order": "".join(f"{module.name}\n" for module in modules.loaded).encode(),
+        **{f"lib/modules/{module.name}.ko": module.data for module in modules.loaded},
+        **({} if modules.spin is None else {f"lib/modules/{NAME}.ko": modules.spin}),
+    }
+    content = base.read_bytes()
+    own = cpio.write_initramfs([cpio.file(path, data) for path, data in files.items()])
+    key = hashlib.sha256(content + own).hexdigest()[:_KEY]
+    target = places.own_files() / key / "initrd"
+    if not target.is_file():
+        write_whole(target, content + own, private=True, parents=True)
+    return target
