@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
@@ -35,7 +36,7 @@ _TABLE = re.compile(r"^[ \t]*\[[ \t]*matrix\b", re.MULTILINE)
 def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
     """Boot the cell's machine, play its scenario and judge what the console shows."""
     __tracebackhide__ = True
-    matrix = request.node.getparent(pytest.Module).matrix()
+    matrix = request.node.getparent(pytest.Module).matrix
     name = claim_directory(lab.run_dir, cell.id)
     request.node.user_properties.append((DIRECTORY_PROPERTY, name))
     run = CellRun(
@@ -89,13 +90,13 @@ def is_matrix_file(path: Path) -> bool:
     if path.suffix != ".toml":
         return False
     try:
-        text = read_whole(path, most=TOML_MOST).decode("utf-8")
+        return "matrix" in read_toml(path)
+    except SpecError:
+        pass
+    try:  # whoever wrote [matrix] meant one, and is to learn that it is none
+        return _TABLE.search(read_whole(path, most=TOML_MOST).decode("utf-8")) is not None
     except (OSError, ValueError):
         return False
-    try:
-        return "matrix" in read_toml(path)
-    except SpecError:  # whoever wrote it meant a matrix, and is to learn that it is none
-        return _TABLE.search(text) is not None
 
 
 class MatrixFile(pytest.Module):
@@ -116,8 +117,9 @@ class MatrixFile(pytest.Module):
             raise self.CollectError(str(error)) from None
         return super().collect()
 
+    @cached_property
     def matrix(self) -> Matrix:
-        """Return what the file says; raises as `read_matrix`."""
+        """What the file says, read once; raises as `read_matrix`."""
         return read_matrix(self.path)
 
 
@@ -127,7 +129,7 @@ def cells_of(file: MatrixFile, shard_text: str) -> tuple[Cell, ...]:
     Raises:
         SpecError: the file is wrong, or there is no such shard.
     """
-    cells = file.matrix().cells
+    cells = file.matrix.cells
     chosen = shard(cells, *parse_shard(shard_text)) if shard_text else cells
     return spread(chosen, lambda cell: find_scenario(cell.scenario).guest)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from harness.report.model import CellResult
+from harness.report.model import WORST_FIRST, CellResult
 from harness.run.result import broken, not_run, skipped
 from harness.scenario.verdict import Reason, Verdict
 
@@ -16,21 +16,21 @@ STATUS_PROPERTY = "verdict"
 """Test property that carries a cell's status to the controller and into JUnit."""
 DIRECTORY_PROPERTY = "evidence"
 """Test property that carries the name of the directory with a cell's evidence."""
-WORST_FIRST = ("failed", "broken", "not-run", "skipped", "passed")
-"""Every status, so that the first of several is the one to report."""
 _BAD = frozenset({"failed", "broken"})
 _LOST = "???"
 """Phase of the report that xdist makes for the test whose worker died (pytest-xdist 3.8)."""
 _PARAMETERS = re.compile(r"\.toml::test_cell\[(?P<text>.*)\]$", re.DOTALL)
 
 
-def cell_of(node_id: str, known: Iterable[str]) -> str | None:
+def cell_of(node_id: str, known: Collection[str]) -> str | None:
     """Return which of the `known` cells an item plays; None for a test that is no cell.
 
     Other plug-ins add parameters of their own to a cell's id (pytest-repeat: "CELL-1-3").
     """
     found = _PARAMETERS.search(node_id)
-    text = "" if found is None else f"-{found['text']}-"
+    if found is None or found["text"] in known:
+        return None if found is None else found["text"]
+    text = f"-{found['text']}-"
     return max((one for one in known if f"-{one}-" in text), key=len, default=None)
 
 

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,15 @@ from emulator.machine.host import host_load
 from harness.cells.cell import Cell
 from harness.cells.matrix import Matrix
 from harness.plugin.plays import Play, cell_of, worst_of
-from harness.report.model import CellResult, RunResult
+from harness.report.model import WORST_FIRST, CellResult, RunResult
 from harness.run.cell_run import CELLS, directories_of, lost_cell, read_result
 from harness.run.lab import Lab
 from harness.run.latest import remember_run
 from harness.run.result import repro_of
 from harness.scenarios import find_scenario
 
-STATUSES = ("passed", "failed", "broken", "not-run", "skipped")
+_COUNTED = ("passed", *WORST_FIRST[:-1])
+"""The statuses in the order in which a run's summary has them."""
 
 
 def new_run_id() -> str:
@@ -34,7 +36,7 @@ def new_run_id() -> str:
     return f"{utc_now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-@dataclass(slots=True)
+@dataclass
 class RunRecorder:
     """Follow one run on the controller.
 
@@ -96,15 +98,15 @@ class RunRecorder:
 
     def select(self, node_ids: Iterable[str]) -> None:
         """Note which items are to run."""
-        known = self._cells()
         for node_id in node_ids:
-            cell_id = cell_of(node_id, known)
+            cell_id = cell_of(node_id, self._cells)
             if cell_id is not None:
                 self.plays.setdefault(node_id, Play(cell_id))
 
     def see(self, report: pytest.TestReport) -> bool:
         """Take in a report; return whether it is of a cell."""
-        self.select([report.nodeid])
+        if report.nodeid not in self.plays:
+            self.select([report.nodeid])
         play = self.plays.get(report.nodeid)
         if play is not None:
             play.see(report)
@@ -112,10 +114,13 @@ class RunRecorder:
 
     def result(self) -> RunResult:
         """Return the run so far, with every selected cell, even one that nobody played."""
-        known = self._cells()
-        selected = sorted({play.cell_id for play in self.plays.values()})
-        cells = tuple(self._cell_result(known[cell_id]) for cell_id in selected)
-        counts = {status: sum(cell.status == status for cell in cells) for status in STATUSES}
+        selected: dict[str, list[Play]] = {}
+        for play in self.plays.values():
+            selected.setdefault(play.cell_id, []).append(play)
+        cells = tuple(
+            self._cell_result(self._cells[cell_id], selected[cell_id]) for cell_id in sorted(selected)
+        )
+        counts = {status: sum(cell.status == status for cell in cells) for status in _COUNTED}
         return RunResult(
             run_id=self.run_dir.name,
             started_utc=self._started_utc,
@@ -147,19 +152,20 @@ class RunRecorder:
         """Return the ids of the cells whose worker died under them."""
         return frozenset(play.cell_id for play in self.plays.values() if play.died)
 
+    @cached_property
     def _cells(self) -> dict[str, Cell]:
         return {cell.id: cell for matrix in self.matrices for cell in matrix.cells}
 
-    def _cell_result(self, cell: Cell) -> CellResult:
-        plays = [play for play in self.plays.values() if play.cell_id == cell.id]
-        told = {name for play in plays for name in play.directories}
-        untold = [name for name in directories_of(self.run_dir, cell.id) if name not in told]
-        return worst_of([self._settled(cell, play, untold) for play in plays])
+    def _cell_result(self, cell: Cell, plays: list[Play]) -> CellResult:
+        silent = [play for play in plays if not play.directories and "call" not in play.phases]
+        if silent:
+            told = {name for play in plays for name in play.directories}
+            untold = (name for name in directories_of(self.run_dir, cell.id) if name not in told)
+            for play, name in zip(silent, untold, strict=False):
+                play.directories = [name]
+        return worst_of([self._settled(cell, play) for play in plays])
 
-    def _settled(self, cell: Cell, play: Play, untold: list[str]) -> CellResult:
-        """Return what became of one play; one that told no directory takes the next of `untold`."""
-        if not play.directories and "call" not in play.phases and untold:
-            play.directories = [untold.pop(0)]
+    def _settled(self, cell: Cell, play: Play) -> CellResult:
         left = [result for name in play.directories if (result := read_result(self.run_dir, name))]
         settled = play.settle(left, stopped=self.stopped)
         if isinstance(settled, CellResult):

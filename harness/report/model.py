@@ -15,6 +15,8 @@ from harness.scenario.verdict import Evidence, Injection
 VERSION = 1
 RUN_FILE = "run.json"
 RESULT_FILE = "result.json"
+WORST_FIRST = ("failed", "broken", "not-run", "skipped", "passed")
+"""Every status, so that the first of several is the one to report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,9 @@ from emulator.console.transcript import Transcript
 from emulator.guest_text.printable import visible
 from harness.report.comparison import cpus, target_of
 from harness.report.console_html import Span, focus_of, render_excerpt
-from harness.report.model import CellResult, RunResult
+from harness.report.model import WORST_FIRST, CellResult, RunResult
 from harness.report.timeline import render_timeline
 
-STATUSES = ("failed", "broken", "not-run", "skipped", "passed")
 SYMBOLS = {"passed": "✓", "failed": "✗", "broken": "!", "not-run": "?", "skipped": "-"}
 MEANINGS = {
     "passed": "passed",
@@ -122,7 +121,7 @@ def _boot_s(result: CellResult) -> float | None:
 
 def bad_first(cells: Iterable[CellView]) -> list[CellView]:
     """Return the cells, the worst verdicts first, then by id."""
-    return sorted(cells, key=lambda cell: (STATUSES.index(cell.result.status), cell.result.cell.id))
+    return sorted(cells, key=lambda cell: (WORST_FIRST.index(cell.result.status), cell.result.cell.id))
 
 
 def view_grid(cells: Sequence[CellView]) -> GridView:
@@ -174,7 +173,7 @@ def _package(value: object) -> str:
 
 def headline(run: RunResult) -> str:
     """Return the run's result in one sentence."""
-    counts = ((run.summary.get(status, 0), status.replace("-", " ")) for status in STATUSES[:3])
+    counts = ((run.summary.get(status, 0), status.replace("-", " ")) for status in WORST_FIRST[:3])
     bad = [f"{count} {word}" for count, word in counts if count]
     total = len(run.cells)
     if run.interrupted:
