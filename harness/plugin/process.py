@@ -127,6 +127,7 @@ class _ByHand:
     def __init__(self) -> None:
         self.ended = False
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note it; pytest's and xdist's own Interrupted derive from KeyboardInterrupt."""
         self.ended = excinfo.type is KeyboardInterrupt

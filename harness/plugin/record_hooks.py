@@ -77,8 +77,12 @@ class RecordHooks:
         if not self.recorder.see(report):
             self.others_failed |= report.failed
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Note why the run ended early: by hand, by pytest itself (-x), by a plug-in."""
+        """Note why the run ended early: by hand, by pytest itself (-x), by a plug-in.
+
+        First, so that the reason is kept if another one's hook fails: pytest's own makes a traceback here.
+        """
         by_hand = excinfo.type is KeyboardInterrupt  # pytest's and xdist's own Interrupted derive from it
         self.recorder.interrupted = by_hand
         self.recorder.stopped = "the run was interrupted" if by_hand else str(excinfo.value)

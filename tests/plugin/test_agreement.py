@@ -159,6 +159,22 @@ def test_session_that_a_plug_in_ends_says_so_and_is_red(project):
     assert result.ret == EXIT_BROKEN
 
 
+def test_reason_of_the_end_is_kept_although_pytest_fails_to_show_it(project):
+    plug_in(
+        project,
+        "from _pytest.terminal import TerminalReporter\n"
+        "def pytest_configure(config):\n"
+        "    def fails(self, excinfo):\n        raise OSError('no source')\n"
+        "    TerminalReporter.pytest_keyboard_interrupt = fails\n"
+        "def pytest_runtest_setup(item):\n"
+        "    if FIRST not in item.name:\n        pytest.exit('the lab closes', returncode=0)\n",
+    )
+    result = project.runpytest_subprocess(*FIXED, "-k", "bookworm")
+    assert "OSError: no source" in result.stderr.str()
+    assert message(project, IDS[1])[1] == "not run: the lab closes"
+    assert result.ret != EXIT_PASSED
+
+
 def test_interrupted_run_keeps_what_it_has_and_names_the_rest(project):
     plug_in(
         project,
