@@ -1,4 +1,4 @@
-"""What strangers bring: their own initramfs, a disk with GRUB, a VHD, a cloud image, made of Debian's packages.
+"""What strangers bring: their own initramfs, a disk with GRUB, a VHD, a cloud image, of Debian's packages.
 
 Nothing of ttylab's guests is in them: no file of `images/linux`, no word of its kernel lines.
 """
