@@ -1,7 +1,7 @@
 """A stranger's route, from the wheel, in an empty directory, by the command line alone.
 
-Their own kernel and initramfs, a qcow2 with GRUB, a VHD and a cloud image; a scenario and a signature of their own. One run plays
-them all, and each test reads what it left or goes on from it.
+Their own kernel and initramfs, a qcow2 with GRUB, a VHD and a cloud image; a scenario and a signature
+of their own. One run plays them all, and each test reads what it left or goes on from it.
 """
 
 import hashlib

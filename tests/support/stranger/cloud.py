@@ -1,6 +1,6 @@
 """A cloud image: Debian's cloud-init on Debian's Python, in an initramfs that GRUB starts from a disk.
 
-It has no password until cloud-init finds one on a NoCloud CD. All else is left out that a login does not need, since TCG
+It has no password until cloud-init finds one on a NoCloud CD. What no login needs is left out, since TCG
 executes every instruction of it.
 """
 
@@ -21,9 +21,9 @@ from emulator.kernel_files import cpio
 from tests.support.stranger import makers
 
 PACKAGES = (
-    "cloud-init", "libblkid1", "libc6", "libcrypt1", "libexpat1", "libffi8", "liblzma5", "libpython3.11-minimal",
-    "libpython3.11-stdlib", "libssl3", "libuuid1", "libyaml-0-2", "python3-certifi", "python3-chardet",
-    "python3-configobj", "python3-idna", "python3-jinja2", "python3-json-pointer", "python3-jsonpatch",
+    "cloud-init", "libblkid1", "libc6", "libcrypt1", "libexpat1", "libffi8", "liblzma5",
+    "libpython3.11-minimal", "libpython3.11-stdlib", "libssl3", "libuuid1", "libyaml-0-2", "python3-certifi",
+    "python3-chardet", "python3-configobj", "python3-idna", "python3-jinja2", "python3-json-pointer", "python3-jsonpatch",
     "python3-markupsafe", "python3-netifaces", "python3-requests", "python3-six", "python3-urllib3",
     "python3-yaml", "python3.11-minimal", "util-linux", "zlib1g",
 )  # fmt: skip
@@ -68,7 +68,7 @@ system_info: {distro: debian}
 
 
 def cloud_disk(path: Path) -> Path:
-    """Write a qcow2 with cloud-init that boots through GRUB; its initramfs is made once and kept in the cache."""
+    """Write a qcow2 with cloud-init that boots through GRUB; its initramfs is kept in the cache."""
     key = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
     kept = places.cache() / "tests" / f"cloud-{key}.gz"
     if not kept.is_file():
@@ -91,9 +91,7 @@ def _nodes() -> list[cpio.Node]:
             workers=0,
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
-        found = {
-            node.path: node for node in map(lambda path: _node(path, root), sorted(root.rglob("*"))) if node
-        }
+        found = {node.path: node for node in (_node(path, root) for path in sorted(root.rglob("*"))) if node}
     own = {
         "init": cpio.file("init", _INIT, 0o755),
         "sbin/chpasswd": cpio.file("sbin/chpasswd", _CHPASSWD, 0o755),

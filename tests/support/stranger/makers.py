@@ -33,7 +33,7 @@ terminal_input serial
 terminal_output serial
 set timeout=1
 menuentry "a stranger's Linux" {
-    linux /boot/vmlinuz console=tty0 console=ttyS0,115200 quiet
+    linux /boot/vmlinuz console=tty0 console=ttyS0,115200
     initrd /boot/initrd.img
 }
 """
