@@ -95,8 +95,7 @@ def run(
     """
     _require_jobs(jobs)
     _require_place(json)
-    matrix = find_matrix(matrix)
-    cells, excluded = choose_cells(matrix, expression=expression, shard=shard)
+    cells, excluded = choose_cells(matrix := find_matrix(matrix), expression=expression, shard=shard)
     if listing:
         _show(cells, excluded, json=json)
         return
@@ -109,7 +108,6 @@ def run(
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
 
     find_qemu()  # once, rather than each cell reporting that there is none
-    allure = allure and _has_allure()
     run_dir = (run_dir or RESULTS / new_run_id()).absolute()
     options = {"--shard": shard, "--run-json": json, "--compare": compare}
     become_pytest(
@@ -120,7 +118,11 @@ def run(
             *(f"{option}={value}" for option, value in options.items() if value),
             f"--time-scale={time_scale}",
             *(["--cold"] if cold else []),
-            *([f"--alluredir={run_dir / 'allure-results'}", "--allure-html"] if allure else []),
+            *(
+                [f"--alluredir={run_dir / 'allure-results'}", "--allure-html"]
+                if allure and _has_allure()
+                else []
+            ),
             *("-n", jobs, f"--maxprocesses={len(cells)}", "--dist", "load", "--maxschedchunk", "1"),
         ],
         run_dir=run_dir,

@@ -22,10 +22,11 @@ from tests.support.stranger import makers
 
 PACKAGES = (
     "cloud-init", "libblkid1", "libc6", "libcrypt1", "libexpat1", "libffi8", "liblzma5",
-    "libpython3.11-minimal", "libpython3.11-stdlib", "libssl3", "libuuid1", "libyaml-0-2", "python3-certifi",
-    "python3-chardet", "python3-configobj", "python3-idna", "python3-jinja2", "python3-json-pointer", "python3-jsonpatch",
-    "python3-markupsafe", "python3-netifaces", "python3-requests", "python3-six", "python3-urllib3",
-    "python3-yaml", "python3.11-minimal", "util-linux", "zlib1g",
+    "libpython3.11-minimal", "libpython3.11-stdlib", "libssl3", "libuuid1", "libyaml-0-2",
+    "python3-certifi", "python3-chardet", "python3-configobj", "python3-idna", "python3-jinja2",
+    "python3-json-pointer", "python3-jsonpatch", "python3-markupsafe", "python3-netifaces",
+    "python3-requests", "python3-six", "python3-urllib3", "python3-yaml", "python3.11-minimal",
+    "util-linux", "zlib1g",
 )  # fmt: skip
 _LEFT_OUT = re.compile(
     r"usr/share/(?!python3|cloud)|etc/|lib/systemd|lib/udev|usr/lib/python3.11/(test|lib2to3|idlelib|ensurepip|pydoc_data|distutils|tkinter|unittest|asyncio|curses|dbm|sqlite3|wsgiref|venv|turtledemo)/"
