@@ -34,7 +34,7 @@ from emulator.errors import ConsoleClosed, LabError, SpecError, StateError
 
 READ_TIMEOUT_S = 0.1  # pyserial's, hence how long a reader thread takes to end
 _WRITE_SIZE = 1024
-_JOIN_S = 10.0
+_JOIN_S = _DRAIN_S = 10.0
 
 
 class DescriptorWire:
@@ -211,6 +211,11 @@ class SerialConsole:
         port = self._wire.port
         return "the port is away" if port is None else _find_break_obstacle(self.url, port)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the port is not there, and may return."""
+        return self._wire.port is None
+
     def let_go(self) -> None:
         """Let the port vanish without being lost, from now until `rejoin`; only where it may return."""
         if isinstance(self._wire, ReturningWire):
@@ -224,7 +229,7 @@ class SerialConsole:
             LabError: the pump failed.
         """
         if isinstance(self._wire, ReturningWire):
-            self.drain(deadline)  # sees that the port is gone
+            self.drain(Deadline.after(_DRAIN_S, deadline.clock))  # sees that the port is gone
             self._wire.join(deadline)
             self._wire.may_go = False
 

@@ -279,8 +279,6 @@ class _Known:
             raise SpecError(f"{where}: key 'images': {boards[0]} is a board; allowed: under 'targets'")
         if block.images == ALL:  # a file means the same on every host: registered images must be named
             names = frozenset(name for name in names if not {REGISTERED, BOARD} & self.images[name])
-        if block.firmwares == ALL:
-            firmwares -= {Firmware.NONE}
         for image, machine, firmware, vcpus, scenario in product(
             sorted(names), sorted(machines), sorted(firmwares), block.vcpus or (), chosen
         ):
@@ -316,16 +314,14 @@ class _Known:
         return misfit(cell, scenario, features, target=self.target)
 
     def _axes(self, table: _Block, *, where: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+        is_exclude = isinstance(table, _Exclude)  # it may name what boards have in place of these
+        boards = [BOARD] if is_exclude else []
+        firmwares = [one for one in Firmware if is_exclude or one is not Firmware.NONE]
         return (
             _resolve("images", table.images, self.images, where=where),
-            _resolve("machines", table.machines, self._machines(table), where=where),
-            _resolve("firmwares", table.firmwares, list(Firmware), where=where),
+            _resolve("machines", table.machines, [*machine_models(), *boards], where=where),
+            _resolve("firmwares", table.firmwares, firmwares, where=where),
         )
-
-    @staticmethod
-    def _machines(table: _Block) -> Collection[str]:
-        """Return the machines that a table may name: to leave cells out, boards too."""
-        return [*machine_models(), BOARD] if isinstance(table, _Exclude) else machine_models()
 
     def _targets(self, table: _Block, *, where: str) -> frozenset[str]:
         """Return the targets of a table: without any, that of the matrix."""

@@ -14,7 +14,7 @@ from emulator.console.port_address import with_lines
 from emulator.console.returning_wire import is_absent
 from emulator.console.serial_port import open_serial_console
 from emulator.console.transcript import DirectorySink, Sink
-from emulator.errors import ConsoleClosed, LabError, SpecError
+from emulator.errors import ConsoleClosed, ControlError, LabError, SpecError
 from emulator.guest_images.own_profile import profile_of
 from emulator.lab_file.boards import LabBoard
 from emulator.machine.control import Capability
@@ -102,6 +102,11 @@ class BoardControl(SerialControl):
             raise ConsoleClosed(
                 f"board {self._commands.board.name}: after {key} the console is gone: {error}"
             ) from error
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the console's port is not there."""
+        return self._console.is_away
 
     def _mark(self, name: str, key: Key) -> None:
         self._console.transcript.mark(MarkKind.MACHINE, name, {"by": key})
@@ -217,10 +222,16 @@ class BoardTargets:
         """Switch the board off, open its console, so that it begins with the boot, and switch it on."""
         table, clock = self.board.table, place.lab.clock
         deadline = Deadline.after(2 * table.command_s + BOOT_S * place.lab.time_scale, clock)
+        failure = None
         if table.can_cycle:
-            commands.run("power_off", deadline)
+            try:
+                commands.run("power_off", deadline)
+            except ControlError as error:
+                failure = error
             clock.sleep(table.off_s)
         control = stack.enter_context(_open(commands, sink=_sink(stack, place), clock=clock, away=True))
+        if failure is not None and not control.is_away:  # one whose console is away is off already
+            raise failure
         (control.power_on if table.can_cycle else control.reset)(deadline)
         return control.target(), "power-cycled" if table.can_cycle else "reset"
 

@@ -68,10 +68,8 @@ class BoardCommands:
             said, complaint = _read(output), _read(errors)
         self._log(f"{key}: {shlex.join(words)}: {ended}, {took_s:.1f} s", said + complaint)
         if code != 0:
-            first = next((line for line in complaint.splitlines() if line.strip()), b"").decode(
-                "utf-8", "replace"
-            )
-            raise self._failed(key, f"{ended}: {first.strip()}" if first else ended)
+            why = _first_line(complaint)
+            raise self._failed(key, f"{ended}: {why}" if why else ended)
 
     def _run(
         self, key: Key, words: tuple[str, ...], *, bound_s: float, output: IO[bytes], errors: IO[bytes]
@@ -121,6 +119,12 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
 
 def _told(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _first_line(complaint: bytes) -> str:
+    """Return the first line that says something; of Python's tracebacks that is the last."""
+    lines = [line.strip() for line in complaint.decode("utf-8", "replace").splitlines() if line.strip()]
+    return "" if not lines else lines[-1] if lines[0].startswith("Traceback") else lines[0]
 
 
 def _read(file: IO[bytes]) -> bytes:
