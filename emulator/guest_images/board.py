@@ -82,7 +82,9 @@ class BoardImage:
         raise SpecError(f"board {self.name} has no SAC")
 
     def _unbootable(self) -> SpecError:
-        return SpecError(f"{self.name} is a board: no machine of ttylab's boots it (docs/howto/board.md)")
+        return SpecError(
+            f"{self.name} is a board: no machine boots it; its cells read {self.name}.{BOARD}.none.1.SCENARIO"
+        )
 
 
 def board_features() -> Mapping[str, frozenset[str]]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from emulator.errors import SpecError
 from emulator.guest_text.printable import visible
-from emulator.lab_file.tables import TTYLAB_INITRD, BoardTable, LabTables, Login, MachineTable
+from emulator.lab_file.tables import COMMANDS, TTYLAB_INITRD, BoardTable, LabTables, Login, MachineTable
 from emulator.values import load_toml, read_value
 
 FILE = "lab.toml"
@@ -100,7 +100,7 @@ def _placed(tables: LabTables, file: Path, **known: Path | None) -> LabFile:
 
 def _commands(table: BoardTable, here: Path) -> BoardTable:
     """Return the table with programs that are named by a relative path made absolute; bare names stay."""
-    given = {key: getattr(table, key) for key in ("power_on", "power_off", "reset", "nmi")}
+    given = {key: getattr(table, key) for key in COMMANDS}
     placed = {
         key: (str(here / words[0]), *words[1:]) for key, words in given.items() if words and "/" in words[0]
     }

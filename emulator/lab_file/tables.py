@@ -194,6 +194,8 @@ class BoardTable:
         return self.power_off is not None and self.power_on is not None
 
 
+COMMANDS = ("power_on", "power_off", "reset", "nmi")
+"""The keys of a board's commands."""
 TARGETS = ("machine", "serial", "service")
 """The targets that are no boards, whose names no board may have."""
 

@@ -10,9 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from emulator.console.port_address import with_lines
 from harness.commands import say
-from harness.commands.port_options import Dtr, Rts
+from harness.commands.port_options import Baudrate, Dtr, Rts, chosen_port
 
 EXAMPLES = """Examples:
 
@@ -23,15 +22,19 @@ EXAMPLES = """Examples:
   ttylab attach --list              what is running
 
   ttylab attach --port /dev/ttyUSB0 a real port; also socket://HOST:PORT, rfc2217://HOST:PORT
+
+  ttylab attach bench1              a board of lab.toml, with its reset, power and NMI in the menu
 """
 
 
 def attach(
-    name: Annotated[str, typer.Argument(help="Id of the machine, or part of its label.")] = "",
+    name: Annotated[str, typer.Argument(help="Id of the machine, or part of its label; or a board.")] = "",
     *,
     write: Annotated[bool, typer.Option("--write", help="Type into the guest too.")] = False,
-    port: Annotated[str, typer.Option(metavar="URL", help="A serial port instead of a machine.")] = "",
-    baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
+    port: Annotated[
+        str, typer.Option(metavar="URL", help="A serial port, or a board, instead of a machine.")
+    ] = "",
+    baudrate: Baudrate = None,
     dtr: Dtr = None,
     rts: Rts = None,
     from_end: Annotated[bool, typer.Option("--from-end", help="Do not replay what came before.")] = False,
@@ -39,12 +42,17 @@ def attach(
     json: Annotated[bool, typer.Option("--json", help="With --list: one JSON array.")] = False,
 ) -> None:
     """Join a console, read only unless --write is given; a port can always be typed into."""
+    from emulator.lab_file.boards import lab_boards  # noqa: PLC0415
     from emulator.machine.ledger import list_machines  # noqa: PLC0415
-    from harness.terminal.interactive import choose_machine, links_of  # noqa: PLC0415
+    from harness.terminal.interactive import choose_machine, links_of, run_board  # noqa: PLC0415
     from harness.terminal.terminal import Terminal, greet  # noqa: PLC0415
 
-    if port := with_lines(port, dtr=dtr, rts=rts):
-        _attach_port(port, baudrate)
+    if (port or name) in lab_boards() and baudrate is dtr is rts is None:
+        run_board(port or name, boots=False)
+        return
+    url, baud = chosen_port(port, baudrate, dtr=dtr, rts=rts)
+    if url:
+        _attach_port(url, baud)
         return
     machines = list_machines()
     if json:

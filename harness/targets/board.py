@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 REST_S = 5.0
 """Seconds of silence after which a board shows no prompt of its own accord."""
+_NO_SWITCH = "nobody here can switch it on: it has no power_off and power_on, and no reset"
 _LOUDER = b"\x11\x03"
 """Before the second knock: XON, for a console that was stopped, and Ctrl-C, for a program that still runs."""
 _NEEDS: Mapping[Capability, tuple[Key, ...]] = {
@@ -168,10 +169,10 @@ class BoardTargets:
             if wanted.stage is not None and (joined := self._join(stack, wanted, place, commands)):
                 yield replace(joined, name=place.label, start="joined")
             elif self._restarts:
-                target, start = self._restart(stack, place, commands)
-                yield replace(target, name=place.label, start=start)
+                target = stack.enter_context(_restarted(commands, sink=_sink(stack, place)))
+                yield replace(target, name=place.label)
             else:
-                raise Unsupported(f"{self.name} can't be switched on from here")
+                raise Unsupported(f"{self.name}: {_NO_SWITCH}")
 
     @property
     def _restarts(self) -> bool:
@@ -217,23 +218,6 @@ class BoardTargets:
                 else:
                     return True
         return False
-
-    def _restart(self, stack: ExitStack, place: TargetPlace, commands: BoardCommands) -> tuple[Target, str]:
-        """Switch the board off, open its console, so that it begins with the boot, and switch it on."""
-        table, clock = self.board.table, place.lab.clock
-        deadline = Deadline.after(2 * table.command_s + BOOT_S * place.lab.time_scale, clock)
-        failure = None
-        if table.can_cycle:
-            try:
-                commands.run("power_off", deadline)
-            except ControlError as error:
-                failure = error
-            clock.sleep(table.off_s)
-        control = stack.enter_context(_open(commands, sink=_sink(stack, place), clock=clock, away=True))
-        if failure is not None and not control.is_away:  # one whose console is away is off already
-            raise failure
-        (control.power_on if table.can_cycle else control.reset)(deadline)
-        return control.target(), "power-cycled" if table.can_cycle else "reset"
 
 
 def _signals(scenario: Scenario) -> frozenset[str]:
@@ -283,23 +267,60 @@ def _open(
 
 
 @contextmanager
-def open_board(
-    name: str, *, sink: Sink | None = None, clock: Clock = SYSTEM_CLOCK, links_dir: Path | None = None
+def _restarted(
+    commands: BoardCommands, *, sink: Sink | None = None, links_dir: Path | None = None
 ) -> Iterator[Target]:
-    """Open the console of a board of the lab, as it is; its control runs its commands.
+    """Switch a board off, open its console, so that it begins with the boot, and switch it on.
+
+    A board that can't be switched is reset. Errors are those of `BoardCommands.run` and `open_board`.
+    """
+    table, clock, failure = commands.board.table, commands.clock, None
+    deadline = Deadline.after(2 * table.command_s + BOOT_S, clock)
+    if table.can_cycle:
+        try:
+            commands.run("power_off", deadline)
+        except ControlError as error:
+            failure = error
+        clock.sleep(table.off_s)
+    with _open(commands, sink=sink, clock=clock, links_dir=links_dir, away=True) as control:
+        if failure is not None and not control.is_away:  # one whose console is away is off already
+            raise failure
+        (control.power_on if table.can_cycle else control.reset)(deadline)
+        yield replace(control.target(), start="power-cycled" if table.can_cycle else "reset")
+
+
+@contextmanager
+def open_board(
+    name: str,
+    *,
+    boots: bool = False,
+    sink: Sink | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    links_dir: Path | None = None,
+) -> Iterator[Target]:
+    """Open a board of the lab as a target; its control runs its commands.
 
     Args:
         name: the board's name in lab.toml.
+        boots: whether it is switched off and on first; else it is joined as it is.
         sink: where its transcript is kept.
         clock: of stamps.
         links_dir: directory for the sockets by which a terminal joins it; None: none.
 
     Raises:
-        SpecError: there is no such board, or its console can't be opened.
+        SpecError: there is no such board, its console can't be opened, or nobody here can restart it.
+        ControlError: a command failed.
         LabError: the pump failed.
     """
     from harness.targets import find_board  # noqa: PLC0415  # it imports this module
 
-    commands = BoardCommands(board=find_board(name), clock=clock)
-    with _open(commands, sink=sink, clock=clock, links_dir=links_dir) as control:
-        yield control.target()
+    board = find_board(name)
+    commands = BoardCommands(board=board, clock=clock)
+    if not boots:
+        with _open(commands, sink=sink, clock=clock, links_dir=links_dir) as control:
+            yield control.target()
+        return
+    if not (board.table.can_cycle or board.table.reset):
+        raise SpecError(f"{name}: {_NO_SWITCH}")
+    with _restarted(commands, sink=sink, links_dir=links_dir) as target:
+        yield target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -40,6 +41,26 @@ def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
         if (fault := gone(machine, label)) is not None:
             raise fault
         sys.stderr.write(f"\nttylab: {label}: the guest has switched itself off\n")
+
+
+def run_board(name: str, *, boots: bool) -> None:
+    """Attach this terminal to a board until the user leaves; one that `boots` is switched off and on first.
+
+    Raises:
+        SpecError, ControlError, LabError: as `open_board`.
+        ConsoleClosed: the console was lost.
+    """
+    from harness.targets.board import open_board  # noqa: PLC0415  # most who come here have a machine
+    from harness.targets.serial_port import loss_of  # noqa: PLC0415
+
+    with (
+        tempfile.TemporaryDirectory(prefix="ttylab-port-") as scratch,
+        open_board(name, boots=boots, links_dir=Path(scratch)) as target,
+    ):
+        greet(f"board {name}", writable=True)
+        Terminal(links=links_in(Path(scratch)), writable=True, ended=target.ended).run()
+        if (loss := loss_of(target)) is not None:
+            raise loss
 
 
 def gone(machine: Machine, label: str) -> MachineGone | None:

@@ -11,6 +11,7 @@ def main(path: str, word: str) -> None:
         link.connect(path)
         link.sendall(json.dumps({"do": word}).encode() + b"\n")
         answer = json.loads(link.makefile().readline())
+    sys.stdout.write(f"asked for {word}\n")
     if not answer.get("ok") and "is off; it must be on" not in str(answer):
         sys.exit(f"refused: {answer}")
 
