@@ -70,7 +70,7 @@ class CellResult:
     """Everything about one cell's run.
 
     Its files are in `directory` (relative to the run's directory): console.bin, timeline.jsonl, argv.json,
-    qemu.stderr, result.json. `slowdown` is how many times longer its waits were, since the host is slow or
+    qemu.stderr, result.json, of a board commands.log. `slowdown` is how many times longer its waits were, since the host is slow or
     others used it.
     """
 

@@ -100,7 +100,7 @@ class BoardCommands:
         if self.directory is not None:
             path = self.directory / LOG_FILE
             with open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)) as log:
-                log.write(f"$ {visible(head)}\n".encode() + said + b"\n" * (not said.endswith(b"\n")))
+                log.write(f"$ {visible(head)}\n".encode() + said + b"\n" * (said[-1:] not in {b"", b"\n"}))
 
     def _failed(self, key: Key, how: str) -> ControlError:
         shown = visible(shlex.join(self.words(key) or ()))
