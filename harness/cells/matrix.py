@@ -25,6 +25,7 @@ from emulator.values import load_toml
 from harness.cells.cell import Cell
 from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Scenario
+from harness.scenario.settings import PLAIN, Settings
 from harness.scenarios import library
 from harness.targets import find_target
 from harness.targets.target_kind import TargetKind
@@ -68,16 +69,19 @@ def _misfit_of_machine(
 def _bare_spec(cell: Cell, scenario: Scenario) -> MachineSpec:
     """Return a machine like the cell's, without needing its image."""
     is_linux = scenario.guest is GuestKind.LINUX
-    return MachineSpec(
+    if cell.settings.append and not is_linux:
+        raise SpecError("settings.append has kernel parameters, and the guest has no such thing")
+    bare = MachineSpec(
         name=cell.scenario[:64],
         machine=find_model(cell.machine).base,
         firmware=cell.firmware,
         vcpus=cell.vcpus,
         kernel=_ANY_KERNEL if is_linux else None,
         disks=() if is_linux else (_ANY_DISK,),
-        command_line=scenario.kernel_args,
+        command_line=(*cell.settings.append, *scenario.kernel_args),
         devices=scenario.devices,
     )
+    return cell.settings.applied(bare)
 
 
 ALL: Literal["all"] = "all"
@@ -97,7 +101,7 @@ class _Head:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Block:
+class _Axes:
     targets: _Names | None = None
     images: _Names | None = None
     machines: _Names | None = None
@@ -107,12 +111,17 @@ class _Block:
     tags: tuple[str, ...] = ()
 
 
-_AXES = ("images", "machines", "firmwares", "vcpus")
+_OF_MACHINES = ("images", "machines", "firmwares", "vcpus")
 """What a block says of the machines that it wants; boards are as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Exclude(_Block):
+class _Block(_Axes):
+    settings: Settings = PLAIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Exclude(_Axes):
     reason: Annotated[str, Field(min_length=1)]
 
 
@@ -181,11 +190,11 @@ def load_matrix(
     table = load_toml(path, _File)
     target = _target(table.matrix, path)
     known = _Known(images=images, scenarios=scenarios, target=target, boards=lab_boards())
-    wanted = {
-        cell.id: cell
-        for number, block in enumerate(table.block)
-        for cell in known.cells(block, f"{path}: block.{number}")
-    }
+    wanted: dict[str, Cell] = {}
+    for number, block in enumerate(table.block):
+        for cell in known.cells(block, f"{path}: block.{number}"):
+            if wanted.setdefault(cell.id, cell) != cell:
+                raise SpecError(f"{path}: block.{number}: {cell.id} has other settings in an earlier block")
     reasons = {id_: reason for id_, cell in wanted.items() if (reason := known.misfit(cell))}
     possible = [cell for id_, cell in wanted.items() if id_ not in reasons]
     reasons |= _explicit(table.exclude, possible, known=known, path=path)
@@ -259,7 +268,9 @@ class _Known:
         chosen = sorted(self._scenarios(block, where=where))
         if self.target.name in targets - self.boards.keys():
             yield from self._cells_of_images(block, chosen, where=where)
-        elif useless := [axis for axis in _AXES if getattr(block, axis) is not None]:
+        elif useless := [
+            key for key in (*_OF_MACHINES, "settings") if getattr(block, key) not in {None, PLAIN}
+        ]:
             raise SpecError(f"{where}: has {', '.join(useless)}; allowed: none where all targets are boards")
         for name, scenario in product(sorted(targets & self.boards.keys()), chosen):
             if kind_of(self.images[name]) is self.scenarios[scenario].guest:
@@ -272,7 +283,7 @@ class _Known:
                 )
 
     def _cells_of_images(self, block: _Block, chosen: Iterable[str], *, where: str) -> Iterator[Cell]:
-        if missing := [axis for axis in _AXES if getattr(block, axis) is None]:
+        if missing := [axis for axis in _OF_MACHINES if getattr(block, axis) is None]:
             raise SpecError(f"{where}: key {missing[0]!r} is missing")
         names, machines, firmwares = self._axes(block, where=where)
         if boards := sorted(name for name in names if BOARD in self.images[name] and block.images != ALL):
@@ -289,6 +300,7 @@ class _Known:
                     firmware=Firmware(firmware),
                     vcpus=vcpus,
                     scenario=scenario,
+                    settings=block.settings,
                 )
 
     def matching(self, rule: _Exclude, cells: Iterable[Cell], *, where: str) -> list[Cell]:
@@ -313,7 +325,7 @@ class _Known:
         scenario, features = self.scenarios[cell.scenario], self.images[cell.image]
         return misfit(cell, scenario, features, target=self.target)
 
-    def _axes(self, table: _Block, *, where: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    def _axes(self, table: _Axes, *, where: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
         is_exclude = isinstance(table, _Exclude)  # it may name what boards have in place of these
         boards = [BOARD] if is_exclude else []
         firmwares = [one for one in Firmware if is_exclude or one is not Firmware.NONE]
@@ -323,13 +335,13 @@ class _Known:
             _resolve("firmwares", table.firmwares, firmwares, where=where),
         )
 
-    def _targets(self, table: _Block, *, where: str) -> frozenset[str]:
+    def _targets(self, table: _Axes, *, where: str) -> frozenset[str]:
         """Return the targets of a table: without any, that of the matrix."""
         if table.targets is None:
             return frozenset({self.target.name})
         return _resolve("targets", table.targets, [self.target.name, *self.boards], where=where)
 
-    def _scenarios(self, table: _Block, *, where: str) -> frozenset[str]:
+    def _scenarios(self, table: _Axes, *, where: str) -> frozenset[str]:
         named = frozenset[str]()
         if table.scenarios is not None:
             named = _resolve("scenarios", table.scenarios, self.scenarios, where=where)

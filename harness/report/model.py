@@ -10,6 +10,7 @@ from typing import Literal
 from emulator.errors import SpecError
 from emulator.files import read_whole, write_whole
 from emulator.values import JSON_MOST, dump_json, load_json
+from harness.scenario.settings import Settings
 from harness.scenario.verdict import Evidence, Injection
 
 VERSION = 1
@@ -29,6 +30,7 @@ class CellRecord:
     firmware: str
     vcpus: int
     scenario: str
+    settings: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +72,8 @@ class CellResult:
     """Everything about one cell's run.
 
     Its files are in `directory` (relative to the run's directory): console.bin, timeline.jsonl, argv.json,
-    qemu.stderr, result.json, of a board commands.log. `slowdown` is how many times longer its waits were, since the host is slow or
-    others used it.
+    qemu.stderr, result.json, and a board's commands.log. `slowdown` is how many times longer its waits were,
+    since the host is slow or others used it.
     """
 
     cell: CellRecord
