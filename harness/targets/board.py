@@ -150,9 +150,7 @@ class BoardTargets:
         """Return what the board lacks, or what would have to be set before its guest boots."""
         del features, spec
         if snapshot_stage(scenario) is None and not self._restarts:
-            return (
-                f"{self.name} can't be switched on from here: it has no power_off and power_on, and no reset"
-            )
+            return f"{self.name}: {_NO_SWITCH}"
         if (reason := chosen_parts(scenario)) is not None:
             return f"on a board: {reason}"
         if unseen := sorted(_signals(scenario)):
