@@ -16,6 +16,7 @@ from harness.scenarios import LIBRARY
 from harness.targets import find_target, target_of
 from harness.targets.board import BoardTargets, board_capabilities, open_board
 
+KEYBOARD = next(name for name, one in LIBRARY.items() if Capability.KEYBOARD in one.needs)
 ALL = dict.fromkeys(("power_on", "power_off", "reset", "nmi"), ("true",))
 
 
