@@ -84,3 +84,12 @@ def test_a_run_is_possible_but_something_is_said_of(
 def test_fault_is_told_in_its_own_words() -> None:
     finding = diagnose(replace(HEALTHY, qemu=BROKEN))[0]
     assert (finding.detail, finding.remedy) == ("it is not here", "apt-get install it")
+
+
+def test_boards_are_told_and_one_that_is_missing_stops_no_run() -> None:
+    findings = diagnose(replace(HEALTHY, boards={"board bench1": "opens; has reset", "board bench2": BROKEN}))
+    assert run_is_possible(findings)
+    assert [(one.part, one.state) for one in findings[-2:]] == [
+        ("board bench1", State.OK),
+        ("board bench2", State.NOTE),
+    ]
