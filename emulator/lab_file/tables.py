@@ -193,6 +193,11 @@ class BoardTable:
         """Whether its power can be cut and given again."""
         return self.power_off is not None and self.power_on is not None
 
+    @property
+    def can_restart(self) -> bool:
+        """Whether a boot can be made to begin."""
+        return self.can_cycle or self.reset is not None
+
 
 COMMANDS = ("power_on", "power_off", "reset", "nmi")
 """The keys of a board's commands."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -44,7 +42,8 @@ def attach(
     """Join a console, read only unless --write is given; a port can always be typed into."""
     from emulator.lab_file.boards import lab_boards  # noqa: PLC0415
     from emulator.machine.ledger import list_machines  # noqa: PLC0415
-    from harness.terminal.interactive import choose_machine, links_of, run_board  # noqa: PLC0415
+    from harness.targets.serial_port import open_port  # noqa: PLC0415
+    from harness.terminal.interactive import choose_machine, links_of, run_board, run_line  # noqa: PLC0415
     from harness.terminal.terminal import Terminal, greet  # noqa: PLC0415
 
     if (port or name) in lab_boards() and baudrate is dtr is rts is None:
@@ -52,7 +51,7 @@ def attach(
         return
     url, baud = chosen_port(port, baudrate, dtr=dtr, rts=rts)
     if url:
-        _attach_port(url, baud)
+        run_line(lambda links: open_port(url, baudrate=baud, links_dir=links), f"{url} at {baud} baud")
         return
     machines = list_machines()
     if json:
@@ -67,18 +66,3 @@ def attach(
     start: Literal["start", "end"] = "end" if from_end else "start"
     if Terminal(links=links_of(entry), writable=write, start=start).run():
         typer.echo(f"\nttylab: the console of {entry.label} ({entry.id}) has ended", err=True)
-
-
-def _attach_port(url: str, baudrate: int) -> None:
-    from harness.targets.serial_port import loss_of, open_port  # noqa: PLC0415
-    from harness.terminal.interactive import links_in  # noqa: PLC0415
-    from harness.terminal.terminal import Terminal, greet  # noqa: PLC0415
-
-    with (
-        tempfile.TemporaryDirectory(prefix="ttylab-port-") as scratch,
-        open_port(url, baudrate=baudrate, links_dir=Path(scratch)) as target,
-    ):
-        greet(f"{url} at {baudrate} baud", writable=True)
-        Terminal(links=links_in(Path(scratch)), writable=True, ended=target.ended).run()
-        if (loss := loss_of(target)) is not None:
-            raise loss

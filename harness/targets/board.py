@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.console.port_address import with_lines
 from emulator.console.returning_wire import is_absent
@@ -100,14 +100,8 @@ class BoardControl(SerialControl):
         try:
             self._console.rejoin(deadline)
         except SpecError as error:
-            raise ConsoleClosed(
-                f"board {self._commands.board.name}: after {key} the console is gone: {error}"
-            ) from error
-
-    @property
-    def is_away(self) -> bool:
-        """Whether the console's port is not there."""
-        return self._console.is_away
+            who = f"board {self._commands.board.name}"
+            raise ConsoleClosed(f"{who}: after {key} the console is gone: {error}") from error
 
     def _mark(self, name: str, key: Key) -> None:
         self._console.transcript.mark(MarkKind.MACHINE, name, {"by": key})
@@ -149,7 +143,7 @@ class BoardTargets:
     def misfit(self, scenario: Scenario, features: frozenset[str], spec: MachineSpec) -> str | None:
         """Return what the board lacks, or what would have to be set before its guest boots."""
         del features, spec
-        if snapshot_stage(scenario) is None and not self._restarts:
+        if snapshot_stage(scenario) is None and not self.board.table.can_restart:
             return f"{self.name}: {_NO_SWITCH}"
         if (reason := chosen_parts(scenario)) is not None:
             return f"on a board: {reason}"
@@ -161,35 +155,32 @@ class BoardTargets:
     @contextmanager
     def open(self, wanted: WantedGuest, place: TargetPlace) -> Iterator[Target]:
         """Join a board that shows a prompt when asked; else, and for a boot, restart it by its commands."""
-        board, clock = self.board, place.lab.clock
-        commands = BoardCommands(board=board, directory=place.directory, clock=clock)
+        board = self.board
+        commands = BoardCommands(board=board, directory=place.directory, clock=place.lab.clock)
         with port_turn(board.table.console, place.on_turn), ExitStack() as stack:
-            if wanted.stage is not None and (joined := self._join(stack, wanted, place, commands)):
-                yield replace(joined, name=place.label, start="joined")
-            elif self._restarts:
-                target = stack.enter_context(_restarted(commands, sink=_sink(stack, place)))
-                yield replace(target, name=place.label)
-            else:
-                raise Unsupported(f"{self.name}: {_NO_SWITCH}")
-
-    @property
-    def _restarts(self) -> bool:
-        return self.board.table.can_cycle or self.board.table.reset is not None
+            target = None if wanted.stage is None else self._join(stack, wanted.knock, place, commands)
+            if target is None:
+                if not board.table.can_restart:
+                    raise Unsupported(f"{self.name}: {_NO_SWITCH}")
+                target = stack.enter_context(_open(commands, boots=True, sink=_sink(stack, place)))
+            yield replace(target, name=place.label)
 
     def _join(
-        self, stack: ExitStack, wanted: WantedGuest, place: TargetPlace, commands: BoardCommands
+        self, stack: ExitStack, knock: bytes, place: TargetPlace, commands: BoardCommands
     ) -> Target | None:
         """Open the console and knock; None if nobody answers and the board can be restarted."""
+        able = self.board.table.can_restart
         with ExitStack() as trial:
             try:
-                opened = _open(commands, sink=_sink(trial, place), clock=place.lab.clock)
-                target = trial.enter_context(opened).target()
+                target = trial.enter_context(_open(commands, boots=False, sink=_sink(trial, place)))
             except SpecError as error:
-                if self._restarts and is_absent(error):
+                if able and is_absent(error):
                     return None
                 raise
-            if not self._answers(target, wanted.knock, place) and self._restarts:
+            if able and not self._answers(target, knock, place):
                 return None
+            if not able:
+                target.channel.write(knock, Deadline.after(KNOCK_S, place.lab.clock))
             stack.push(trial.pop_all())
             return target
 
@@ -238,18 +229,19 @@ def _sink(stack: ExitStack, place: TargetPlace) -> Sink:
 
 @contextmanager
 def _open(
-    commands: BoardCommands,
-    *,
-    sink: Sink | None = None,
-    clock: Clock = SYSTEM_CLOCK,
-    links_dir: Path | None = None,
-    away: bool = False,
-) -> Iterator[BoardControl]:
-    """Open a board's console; one that may be `away` need not be there before the power is on."""
+    commands: BoardCommands, *, boots: bool, sink: Sink | None = None, links_dir: Path | None = None
+) -> Iterator[Target]:
+    """Open a board's console as it is; one that `boots` is switched off before, and on behind that, or reset.
+
+    So its transcript begins with the boot. Errors are those of `open_board`.
+    """
     board, control = commands.board, BoardControl(commands)
+    table, clock = board.table, commands.clock
+    deadline = Deadline.after(2 * table.command_s + BOOT_S if boots else 0, clock)
+    failure = _switch_off(commands, deadline) if boots and table.can_cycle else None
     opened = open_serial_console(
-        with_lines(board.table.console, dtr=board.table.dtr, rts=board.table.rts),
-        baudrate=board.table.baud,
+        with_lines(table.console, dtr=table.dtr, rts=table.rts),
+        baudrate=table.baud,
         name=board.name,
         sink=sink,
         clock=clock,
@@ -259,50 +251,33 @@ def _open(
     )
     with opened as console:
         control.connect(console)
-        if not away:
-            console.rejoin(Deadline.after(0, clock))
-        yield control
-
-
-@contextmanager
-def _restarted(
-    commands: BoardCommands, *, sink: Sink | None = None, links_dir: Path | None = None
-) -> Iterator[Target]:
-    """Switch a board off, open its console, so that it begins with the boot, and switch it on.
-
-    A board that can't be switched is reset. Errors are those of `BoardCommands.run` and `open_board`.
-    """
-    table, clock, failure = commands.board.table, commands.clock, None
-    deadline = Deadline.after(2 * table.command_s + BOOT_S, clock)
-    if table.can_cycle:
-        try:
-            commands.run("power_off", deadline)
-        except ControlError as error:
-            failure = error
-        clock.sleep(table.off_s)
-    with _open(commands, sink=sink, clock=clock, links_dir=links_dir, away=True) as control:
-        if failure is not None and not control.is_away:  # one whose console is away is off already
+        if failure is not None and not console.is_away:  # one whose console is away is off already
             raise failure
+        if not boots:
+            console.rejoin(deadline)
+            yield replace(control.target(), start="joined")
+            return
         (control.power_on if table.can_cycle else control.reset)(deadline)
         yield replace(control.target(), start="power-cycled" if table.can_cycle else "reset")
 
 
+def _switch_off(commands: BoardCommands, deadline: Deadline) -> ControlError | None:
+    """Switch a board off; return how that failed."""
+    try:
+        commands.run("power_off", deadline)
+    except ControlError as error:
+        return error
+    commands.clock.sleep(commands.board.table.off_s)
+    return None
+
+
 @contextmanager
-def open_board(
-    name: str,
-    *,
-    boots: bool = False,
-    sink: Sink | None = None,
-    clock: Clock = SYSTEM_CLOCK,
-    links_dir: Path | None = None,
-) -> Iterator[Target]:
+def open_board(name: str, *, boots: bool = False, links_dir: Path | None = None) -> Iterator[Target]:
     """Open a board of the lab as a target; its control runs its commands.
 
     Args:
         name: the board's name in lab.toml.
         boots: whether it is switched off and on first; else it is joined as it is.
-        sink: where its transcript is kept.
-        clock: of stamps.
         links_dir: directory for the sockets by which a terminal joins it; None: none.
 
     Raises:
@@ -313,12 +288,7 @@ def open_board(
     from harness.targets import find_board  # noqa: PLC0415  # it imports this module
 
     board = find_board(name)
-    commands = BoardCommands(board=board, clock=clock)
-    if not boots:
-        with _open(commands, sink=sink, clock=clock, links_dir=links_dir) as control:
-            yield control.target()
-        return
-    if not (board.table.can_cycle or board.table.reset):
+    if boots and not board.table.can_restart:
         raise SpecError(f"{name}: {_NO_SWITCH}")
-    with _restarted(commands, sink=sink, links_dir=links_dir) as target:
+    with _open(BoardCommands(board=board), boots=boots, links_dir=links_dir) as target:
         yield target
