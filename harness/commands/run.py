@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 
 from emulator.errors import EmulatorError, SpecError
 from emulator.files import write_whole
+from emulator.guest_images.board import BOARD
 from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
 from harness.cells.cell import Cell
@@ -103,11 +104,15 @@ def run(
     _require_run(compare)
     if check:
         return
+    from emulator.guest_images.kinds import open_image  # noqa: PLC0415
     from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
     from harness.plugin.process import become_pytest  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
 
-    find_qemu()  # once, rather than each cell reporting that there is none
+    for name in sorted({cell.image for cell in cells if cell.machine == BOARD}):
+        open_image(name)  # a password that can't be had
+    if any(cell.machine != BOARD for cell in cells):
+        find_qemu()  # once, rather than each cell reporting that there is none
     run_dir = (run_dir or RESULTS / new_run_id()).absolute()
     options = {"--shard": shard, "--run-json": json, "--compare": compare}
     become_pytest(
@@ -118,19 +123,15 @@ def run(
             *(f"{option}={value}" for option, value in options.items() if value),
             f"--time-scale={time_scale}",
             *(["--cold"] if cold else []),
-            *(
-                [f"--alluredir={run_dir / 'allure-results'}", "--allure-html"]
-                if allure and _has_allure()
-                else []
-            ),
-            *("-n", jobs, f"--maxprocesses={len(cells)}", "--dist", "load", "--maxschedchunk", "1"),
+            *(_allure_words(run_dir) if allure else ()),
+            *_sharing(cells, jobs),
         ],
         run_dir=run_dir,
     )
 
 
-def _has_allure() -> bool:
-    """Fetch Allure where nobody has yet, as after `pip install`; without it the other reports are made."""
+def _allure_words(run_dir: Path) -> tuple[str, ...]:
+    """Return the words for Allure's report, fetched where nobody has yet; without it the others are made."""
     from harness.report.node_setup import PACKAGES  # noqa: PLC0415
 
     if PACKAGES.find() is None:
@@ -139,8 +140,22 @@ def _has_allure() -> bool:
         PACKAGES.ensure()
     except EmulatorError as error:
         say(f"ttylab: no Allure report: {error}", err=True)
-        return False
-    return True
+        return ()
+    return (f"--alluredir={run_dir / 'allure-results'}", "--allure-html")
+
+
+def _sharing(cells: tuple[Cell, ...], jobs: str) -> tuple[str, ...]:
+    """Return the words for pytest-xdist: the cells of one board stay on one worker, which waits for no other.
+
+    Boards cost this host nothing: where there is nothing else, each has its worker.
+    """
+    boards = {cell.image for cell in cells if cell.machine == BOARD}
+    if jobs == "auto" and boards and all(cell.machine == BOARD for cell in cells):
+        jobs = str(len(boards))
+    return (
+        *("-n", jobs, f"--maxprocesses={len(cells)}"),
+        *(("--dist", "loadgroup") if boards else ("--dist", "load", "--maxschedchunk", "1")),
+    )
 
 
 def _require_run(compare: Path | None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 GIB = 1 << 30
@@ -47,6 +48,7 @@ class Facts:
         leftovers: number of machines that outlived their owner.
         cache_writable: whether images and snapshots can be kept.
         damaged: files of ttylab's own that can't be read.
+        boards: of each board of lab.toml what can be done with it.
     """
 
     qemu: str | Unusable
@@ -65,6 +67,7 @@ class Facts:
     leftovers: int
     cache_writable: bool = True
     damaged: tuple[Unusable, ...] = ()
+    boards: Mapping[str, str | Unusable] = field(default_factory=dict)
 
 
 class State(StrEnum):
@@ -110,6 +113,7 @@ def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
         _part("your Windows", facts.windows_tools, fault=State.NOTE),
         _leftovers(facts),
         *(_part("damaged", each, fault=State.NOTE) for each in facts.damaged),
+        *(_part(name, seen, fault=State.NOTE) for name, seen in facts.boards.items()),
     )
 
 

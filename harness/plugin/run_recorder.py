@@ -167,7 +167,7 @@ class RunRecorder:
         settled = play.settle(left, stopped=self.stopped)
         if isinstance(settled, CellResult):
             return settled
-        port = next((one.port for one in self.matrices if cell in one.cells), "")
+        port = next((one.port_of(cell) for one in self.matrices if cell in one.cells), "")
         name = play.directories[-1] if play.directories else cell.id
         shown = Lab(run_dir=self.run_dir).run_shown
         return lost_cell(

@@ -74,8 +74,8 @@ class CellResult:
     """Everything about one cell's run.
 
     Its files are in `directory` (relative to the run's directory): console.bin, timeline.jsonl, argv.json,
-    qemu.stderr, result.json. `slowdown` is how many times longer its waits were, since the host is slow or
-    others used it.
+    qemu.stderr, result.json, and a board's commands.log. `slowdown` is how many times longer its waits were,
+    since the host is slow or others used it.
     """
 
     cell: CellRecord

@@ -111,3 +111,12 @@ def test_packages_are_those_that_the_findings_name_each_once() -> None:
 )
 def test_no_package_is_named_for_what_none_is_needed_for(changes: dict[str, object]) -> None:
     assert debian_packages(diagnose(replace(HEALTHY, **changes))) == ()
+
+
+def test_boards_are_told_and_one_that_is_missing_stops_no_run() -> None:
+    findings = diagnose(replace(HEALTHY, boards={"board bench1": "opens; has reset", "board bench2": BROKEN}))
+    assert run_is_possible(findings)
+    assert [(one.part, one.state) for one in findings[-2:]] == [
+        ("board bench1", State.OK),
+        ("board bench2", State.NOTE),
+    ]
