@@ -1,4 +1,4 @@
-"""A stranger's board behind `socket://`, with commands for power, reset and NMI: the wheel's command line alone."""
+"""A stranger's board behind `socket://`, with commands for power, reset and NMI; the wheel's command line."""
 
 from collections.abc import Iterator
 
@@ -61,7 +61,7 @@ def bench(lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
 
 
 def test_board_plays_the_matrix_fails_with_a_finding_and_is_reproduced_and_repeated(bench: Installed) -> None:
-    said = bench.ttylab("run", "--run-dir", "first", "--no-allure", code=1)
+    said = bench.ttylab("run", "bench.toml", "--run-dir", "first", "--no-allure", code=1)
     cells = {one.cell.scenario: one for one in load_run(bench.here / "first").cells}
     assert {name: (cells[name].status, cells[name].message) for name in PASSED} == dict.fromkeys(
         PASSED, ("passed", "")

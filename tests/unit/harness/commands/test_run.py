@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.errors import MissingPrerequisite
+from emulator.node_packages import NodePackages
 from harness import cli
 from harness.cells.matrix import read_matrix
 from harness.commands.run import with_json_value
@@ -151,3 +153,16 @@ def test_run_without_allure_asks_for_none(becomes, tmp_path):
 )
 def test_json_may_stand_without_a_value(given, filled):
     assert with_json_value(given) == filled
+
+
+def test_run_where_allure_cannot_be_had_says_so_and_asks_for_none(becomes, tmp_path, monkeypatch, capfd):
+    def fails(_):
+        raise MissingPrerequisite("the report's npm packages (no network)", remedy="later")
+
+    monkeypatch.setattr(NodePackages, "find", lambda _: None)
+    monkeypatch.setattr(NodePackages, "ensure", fails)
+    assert cli.main(["run", str(PUSH), "-k", "nmi-panic", "--run-dir", str(tmp_path / "r")]) == EXIT_PASSED
+    said = capfd.readouterr().err
+    assert "ttylab: fetching Allure for its report, with npm, once" in said
+    assert "ttylab: no Allure report: the report's npm packages (no network)" in said
+    assert not [word for word in becomes[0] if word.startswith("--allure")]
