@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from emulator.errors import EmulatorError, SpecError, StateError
 from emulator.guest_text.printable import visible
+from emulator.program import called
 from harness.scenario.errors import GuestError, HarnessError, ServiceRefused
 from harness.scenario.exit_codes import (
     EXIT_BROKEN,
@@ -265,8 +266,8 @@ def _say_misuse(error: typer.TyperException) -> None:
         with suppress(OSError):
             sys.stderr.write(f"{text}\n")
     else:
-        where = "ttylab" if context is None else context.command_path
-        _say(f"error: {text.rstrip('.')} ({where} --help says more)")
+        where = "" if context is None else context.command_path.removeprefix("ttylab")
+        _say(f"error: {text.rstrip('.')} ({called(*where.split(), '--help')} says more)")
 
 
 def _say(text: str) -> None:

@@ -26,9 +26,11 @@ class LabFile(LabTables):
 
     Attributes:
         path: the file; None where there is none.
+        roots: the directories of this file and of those that it is based on; modules with scenarios are there.
     """
 
     path: Path | None = None
+    roots: tuple[Path, ...] = ()
 
 
 def current_lab() -> LabFile:
@@ -73,14 +75,41 @@ def _remembered(path: Path, _identity: tuple[int, ...]) -> LabFile:
 
 def read_lab(path: Path) -> LabFile:
     """Return what the lab.toml at `path` says; raises SpecError, with one line per complaint."""
+    return _read(path.absolute(), ())
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> LabFile:
+    if path in above:
+        raise SpecError(f"{visible(str(above[0]))}: lab.base leads back to {visible(str(path))}")
     tables = load_toml(path, LabTables)
-    here = path.absolute().parent
-    return LabFile(
-        path=path.absolute(),
-        lab=_absolute(tables.lab, here),
+    here = path.parent
+    scenarios = tuple(str(here / one) if one.endswith(".py") else one for one in tables.lab.scenarios)
+    lab = LabFile(
+        path=path,
+        roots=(here,),
+        lab=replace(_absolute(tables.lab, here), scenarios=scenarios),
         images={name: _absolute(one, here) for name, one in tables.images.items()},
         machines={name: _program(one, here) for name, one in tables.machines.items()},
         boards={name: _absolute(one, here) for name, one in tables.boards.items()},
+    )
+    return lab if lab.lab.base is None else _over(_read(lab.lab.base, (*above, path)), lab)
+
+
+def _over(base: LabFile, lab: LabFile) -> LabFile:
+    """Return `lab` with what its base has besides."""
+    head = replace(
+        lab.lab,
+        matrix=lab.lab.matrix or base.lab.matrix,
+        scenarios=(*base.lab.scenarios, *lab.lab.scenarios),
+        signatures=(*base.lab.signatures, *lab.lab.signatures),
+    )
+    return replace(
+        lab,
+        roots=(*lab.roots, *base.roots),
+        lab=head,
+        images={**base.images, **lab.images},
+        machines={**base.machines, **lab.machines},
+        boards={**base.boards, **lab.boards},
     )
 
 

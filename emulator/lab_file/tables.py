@@ -30,11 +30,13 @@ class Head:
     """[lab]: what belongs to the lab as a whole.
 
     Attributes:
+        base: another lab.toml, to whose content this one adds; of two things with one name this one's holds.
         matrix: the matrix that `ttylab run` plays by default; None is the shipped one.
         scenarios: files with SCENARIOS, or names of modules that have it.
         signatures: files with rules.
     """
 
+    base: Path | None = None
     matrix: Path | None = None
     scenarios: tuple[_Text, ...] = ()
     signatures: tuple[Path, ...] = ()

@@ -11,6 +11,7 @@ import typer
 from emulator import places
 from emulator.errors import LabError, SpecError
 from emulator.guest_text.printable import visible
+from emulator.program import called
 from emulator.snapshots.store import (
     DAY_S,
     KEEP_AGE_S,
@@ -58,7 +59,9 @@ def list_all(
     if json:
         say(json_format.dumps([as_object(snapshot) for snapshot in snapshots], indent=1))
     elif not snapshots:
-        say("No snapshots are kept; `ttylab run` makes those it needs, `ttylab snapshots build` all of them.")
+        say(
+            f"No snapshots are kept; `{called('run')}` makes those it needs, `{called('snapshots', 'build')}` all of them."
+        )
     else:
         _show_table(snapshots)
 
@@ -178,7 +181,7 @@ def _show_table(snapshots: tuple[CachedSnapshot, ...]) -> None:
     print_table(("snapshot", "image", "stage", "QEMU", "made (UTC)", "unused", "MB"), rows)
     for snapshot in snapshots:
         if snapshot.problem:
-            remedy = "ttylab snapshots prune removes it, --all at once"
+            remedy = f"{called('snapshots', 'prune')} removes it, --all at once"
             say(visible(f"unreadable: {snapshot.problem.splitlines()[0]}; {remedy}"))
     megabytes = sum(snapshot.size for snapshot in snapshots) / 1e6
     say(f"{len(snapshots)} snapshots, {megabytes:.0f} MB in {places.snapshots()}")

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import pytest
 
+from emulator.program import called
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_USAGE
 
 SCRATCH = "tmp"
@@ -45,7 +46,7 @@ def main(run_dir: Path, arguments: list[str]) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
         code = pytest.main([f"--basetemp={scratch}", f"--run-dir={run_dir}", *arguments], plugins=[by_hand])
     except KeyboardInterrupt:  # while it starts, or a second one while it ends
-        sys.stderr.write("\nttylab: interrupted; `ttylab gc` removes what may be left\n")
+        sys.stderr.write(f"\nttylab: interrupted; `{called('gc')}` removes what may be left\n")
         return EXIT_INTERRUPTED
     except Exception:  # noqa: BLE001  # a defect of a plug-in: Python's own code would say that a guest failed
         traceback.print_exc()
