@@ -26,7 +26,7 @@ class LabFile(LabTables):
 
     Attributes:
         path: the file; None where there is none.
-        roots: the directories of this file and of those that it is based on; modules with scenarios are there.
+        roots: the directories of this file and of its bases: modules with scenarios are there.
     """
 
     path: Path | None = None

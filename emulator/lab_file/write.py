@@ -1,4 +1,4 @@
-"""Write a lab.toml from values: for what a command line names, and for a repository that has none yet; pure."""
+"""Write a lab.toml from values: for what a command line names, for a repository that has none; pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emulator.guest_text.printable import visible
 
 
 def toml_tables(tables: Mapping[str, object]) -> str:
-    """Return tables by their names ("lab", "images.server") as TOML; only what differs from a default is said.
+    """Return tables by their names ("lab", "images.server") as TOML, without what has its default.
 
     Raises:
         SpecError: a text is not UTF-8, which TOML can't say.
@@ -35,6 +35,11 @@ def _said(table: Any) -> dict[str, Any]:
         for one in fields(table)
         if (value := getattr(table, one.name)) not in (one.default, ())
     }
+
+
+def toml_key(name: str) -> str:
+    """Return a name as a part of a key: one with a dot must be quoted."""
+    return name if "." not in name else f'"{name}"'
 
 
 def toml_value(value: Any) -> str:

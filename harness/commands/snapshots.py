@@ -59,9 +59,8 @@ def list_all(
     if json:
         say(json_format.dumps([as_object(snapshot) for snapshot in snapshots], indent=1))
     elif not snapshots:
-        say(
-            f"No snapshots are kept; `{called('run')}` makes those it needs, `{called('snapshots', 'build')}` all of them."
-        )
+        every = called("snapshots", "build")
+        say(f"No snapshots are kept; `{called('run')}` makes those it needs, `{every}` all of them.")
     else:
         _show_table(snapshots)
 
