@@ -10,14 +10,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from emulator.errors import SpecError
+from emulator.errors import EmulatorError, SpecError
 from emulator.files import write_whole
 from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
 from harness.cells.cell import Cell
+from harness.cells.shipped import DEFAULT_MATRIX, find_matrix
 from harness.commands import say
-
-DEFAULT_MATRIX = Path("ci/push.toml")
 
 USELESS_PLUGINS = ("anyio", "hypothesispytest", "schemathesis", "threadexception", "unraisableexception")
 """pytest plug-ins that no cell needs: importing the first three would take most of a worker's start, and the
@@ -25,9 +24,9 @@ others fail whatever comes after a worker that was killed."""
 
 EXAMPLES = """Examples:
 
-  ttylab run                             the default matrix, ci/push.toml
+  ttylab run                             the default matrix, ci/push.toml or the one that ttylab ships
 
-  ttylab run ci/nightly.toml             another one
+  ttylab run nightly                     another that it ships (push, nightly, service), or a file of yours
 
   ttylab run -k "nmi and q35"            cells whose id or tags match, as pytest's -k
 
@@ -75,7 +74,7 @@ _Jobs = Annotated[str, typer.Option("-n", "--jobs", help="Guests at once; auto: 
 
 
 def run(
-    matrix: Annotated[Path, typer.Argument(help="A matrix file.")] = DEFAULT_MATRIX,
+    matrix: Annotated[Path, typer.Argument(help="A matrix file, or a shipped one's name.")] = DEFAULT_MATRIX,
     *,
     expression: _Expression = "",
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only part I of N.")] = "",
@@ -96,6 +95,7 @@ def run(
     """
     _require_jobs(jobs)
     _require_place(json)
+    matrix = find_matrix(matrix)
     cells, excluded = choose_cells(matrix, expression=expression, shard=shard)
     if listing:
         _show(cells, excluded, json=json)
@@ -109,6 +109,7 @@ def run(
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
 
     find_qemu()  # once, rather than each cell reporting that there is none
+    allure = allure and _has_allure()
     run_dir = (run_dir or RESULTS / new_run_id()).absolute()
     options = {"--shard": shard, "--run-json": json, "--compare": compare}
     become_pytest(
@@ -124,6 +125,20 @@ def run(
         ],
         run_dir=run_dir,
     )
+
+
+def _has_allure() -> bool:
+    """Fetch Allure where nobody has yet, as after `pip install`; without it the other reports are made."""
+    from harness.report.node_setup import PACKAGES  # noqa: PLC0415
+
+    if PACKAGES.find() is None:
+        say("ttylab: fetching Allure for its report, with npm, once", err=True)
+    try:
+        PACKAGES.ensure()
+    except EmulatorError as error:
+        say(f"ttylab: no Allure report: {error}", err=True)
+        return False
+    return True
 
 
 def _require_run(compare: Path | None) -> None:

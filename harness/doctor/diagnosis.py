@@ -11,6 +11,8 @@ GIB = 1 << 30
 GUEST_MIB = 400  # a 256 MiB guest and QEMU itself; 147-194 MiB were measured (docs/facts/qemu.md 2)
 LEAST_DISK = GIB // 2
 AMPLE_DISK = 2 * GIB
+APT = "apt-get install "
+OPTIONAL = ("swtpm",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,13 @@ def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
         _leftovers(facts),
         *(_part("damaged", each, fault=State.NOTE) for each in facts.damaged),
     )
+
+
+def debian_packages(findings: tuple[Diagnosis, ...]) -> tuple[str, ...]:
+    """Return the Debian packages that mend the findings, without what only a few need."""
+    named = (one.remedy.removeprefix(APT).split() for one in findings if one.remedy.startswith(APT))
+    wanted = {words[0].rstrip(",") for words in named if words}
+    return tuple(sorted(wanted - set(OPTIONAL)))
 
 
 def run_is_possible(findings: tuple[Diagnosis, ...]) -> bool:
