@@ -48,7 +48,7 @@ def own_tables() -> Mapping[str, ImageTable]:
 
 def _require_board(table: ImageTable, *, where: str) -> None:
     """Refuse a board or a firmware that is none."""
-    known = {"machine": list(MachineType), "firmware": list(Firmware)}
+    known: dict[str, list[str]] = {"machine": [*MachineType], "firmware": [*Firmware]}
     for field, allowed in known.items():
         value = getattr(table, field)
         if value is not None and value not in allowed:

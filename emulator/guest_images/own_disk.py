@@ -11,8 +11,8 @@ from emulator.disks.layout import DiskLayout, read_layout
 from emulator.disks.qemu_img import read_head
 from emulator.errors import SpecError
 from emulator.files import require_regular
-from emulator.guest_images.own_kernel import OWN
 from emulator.guest_images.own_hash import hash_kept
+from emulator.guest_images.own_kernel import OWN
 from emulator.guest_images.own_profile import profile_of
 from emulator.guest_images.seed_cd import write_seed
 from emulator.guest_text.linux import LinuxProfile

@@ -2,57 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
 from emulator.errors import ImageError, SpecError, unknown_name
-from emulator.guest_images.kinds import GuestImage, image_features
-from emulator.guest_images.own import file_kind, open_table, own_name
 from emulator.lab_file.tables import CLOUD_INIT, TTYLAB_INITRD, ImageTable, Login
-from harness.run.lab import Lab
+
+if TYPE_CHECKING:
+    from emulator.guest_images.kinds import GuestImage
+    from harness.run.lab import Lab
 
 NO_INITRD = "none"
 """What --initrd says for a kernel that is started alone."""
 
 
-def _file(says: str) -> object:
-    return typer.Option(metavar="FILE", help=says)
-
-
-Kernel: TypeAlias = Annotated[Path | None, _file("Your own kernel: a bzImage or vmlinux.")]
-DiskFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--disk", metavar="FILE", help="Your own disk: raw, qcow2, VHD, VHDX, VMDK.")
-]
-Initrd: TypeAlias = Annotated[
-    str | None, _file('For --kernel: its initramfs; default: "ttylab", which has a login; "none".')
-]
-Modules: TypeAlias = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="For --kernel: its modules, for ttylab's initramfs.")
-]
-User: TypeAlias = Annotated[str | None, typer.Option(help="Who logs in on it; default: root.")]
-PasswordFile: TypeAlias = Annotated[Path | None, _file("The first line is the password; default: none.")]
-Seed: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="cloud-init", help="For --disk: add a CD with user and password.")
-]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnOptions:
-    """What was given of these options; `words` are kernel parameters."""
+    """What was given of these options; what was not is None or empty."""
 
     kernel: Path | None = None
     disk: Path | None = None
     initrd: str | None = None
     modules: Path | None = None
-    words: tuple[str, ...] = ()
+    append: str = ""
+    firmware: str | None = None
+    memory: int | None = None
+    seed: str | None = None
     user: str | None = None
     password_file: Path | None = None
-    seed: str | None = None
-    firmware: str | None = None
-    memory_mib: int | None = None
 
     def table(self) -> ImageTable | None:
         """Return the image that they describe, with absolute paths; None if there is none.
@@ -63,54 +47,133 @@ class OwnOptions:
         self._require_sense()
         if self.kernel is None and self.disk is None:
             return None
-        has_login = self.user is not None or self.password_file is not None
         seed: Literal["cloud-init"] | None = "cloud-init" if self.seed else None
         return ImageTable(
             kernel=_absolute(self.kernel),
-            initrd=None if self.kernel is None else _initrd(self.initrd),
+            initrd=None if self.kernel is None else _initrd(self.initrd or TTYLAB_INITRD),
             modules=_absolute(self.modules),
-            append=self.words,
+            append=tuple(self.append.split()),
             disk=_absolute(self.disk),
             firmware=self.firmware,
-            memory_mib=self.memory_mib,
-            login=Login(user=self.user or "root", password_file=_absolute(self.password_file))
-            if has_login
-            else None,
+            memory_mib=self.memory,
+            login=self._login(),
             seed=seed,
         )
 
+    def _login(self) -> Login | None:
+        if self.user is None and self.password_file is None:
+            return None
+        return Login(user=self.user or "root", password_file=_absolute(self.password_file))
+
     def _require_sense(self) -> None:
         """Refuse options that don't go together, in the words of a command line."""
-        for_kernel = {"--initrd": self.initrd, "--modules": self.modules, "--append": self.words}
-        for_both = {"--user": self.user, "--password-file": self.password_file, "--memory": self.memory_mib}
         if self.kernel is not None and self.disk is not None:
             raise SpecError("--kernel and --disk: give one of them")
-        wanted = {
-            "--kernel": () if self.kernel else _given(for_kernel),
-            "--disk": () if self.disk else _given({"--seed": self.seed}),
-            "--kernel or --disk": () if self.kernel or self.disk else _given(for_both),
-        }
-        for owner, options in wanted.items():
-            if options:
-                raise SpecError(f"{options[0]} goes only with {owner}")
+        neither = self.kernel is None and self.disk is None
+        owners = (
+            ("--kernel", self.kernel is None, ("initrd", "modules", "append")),
+            ("--disk", self.disk is None, ("seed",)),
+            ("--kernel or --disk", neither, ("firmware", "memory", "user", "password_file")),
+        )
+        for owner, absent, names in owners:
+            given = [name for name in names if getattr(self, name)]
+            if absent and given:
+                raise SpecError(f"--{given[0].replace('_', '-')} goes only with {owner}")
         if self.modules is not None and self.initrd not in {None, TTYLAB_INITRD}:
             raise SpecError(f"--modules goes only with --initrd {TTYLAB_INITRD}")
         if self.seed not in {None, CLOUD_INIT}:
             raise SpecError(f"--seed is {self.seed!r}; allowed: {CLOUD_INIT}")
 
 
-def _given(options: dict[str, object]) -> tuple[str, ...]:
-    return tuple(name for name, value in options.items() if value)
-
-
 def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.absolute()
 
 
-def _initrd(given: str | None) -> Path | None:
+def _initrd(given: str) -> Path | None:
     if given == NO_INITRD:
         return None
-    return Path(TTYLAB_INITRD) if given in {None, TTYLAB_INITRD} else Path(given or "").absolute()
+    return Path(given) if given == TTYLAB_INITRD else Path(given).absolute()
+
+
+def _file(says: str, *names: str) -> Any:
+    return typer.Option(*names, metavar="FILE", help=says)
+
+
+def _options(
+    *,
+    kernel: Annotated[Path | None, _file("Your own kernel: bzImage or vmlinux.")] = None,
+    initrd: Annotated[
+        str | None, _file('Of --kernel: its initramfs; default: "ttylab", which has a login; or "none".')
+    ] = None,
+    modules: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Of --kernel: its modules, for ttylab's initramfs.")
+    ] = None,
+    disk: Annotated[Path | None, _file("Your own disk: raw, qcow2, VHD, VHDX or VMDK.")] = None,
+    append: Annotated[str, typer.Option(help="More kernel parameters; for the image sac: knobs.")] = "",
+    firmware: Annotated[
+        str | None, typer.Option(help="seabios or ovmf; default: what the image is for.")
+    ] = None,
+    memory: Annotated[int | None, typer.Option(min=1, help="MiB; default: what the image needs.")] = None,
+    seed: Annotated[
+        str | None, typer.Option(metavar=CLOUD_INIT, help="Of --disk: add a CD with user and password.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Who logs in on --kernel or --disk; default: root.")
+    ] = None,
+    password_file: Annotated[
+        Path | None, _file("Its first line is the password of --user; default: none.")
+    ] = None,
+) -> None:
+    """Nothing: its parameters are the options."""
+
+
+class OwnCommand(TyperCommand):
+    """A command that takes these options besides its function's; `own_of` has what was given."""
+
+    def __init__(self, name: str | None, **settings: Any) -> None:
+        super().__init__(name, **settings)
+        app = typer.Typer(add_completion=False)
+        app.command()(_options)
+        for option in typer.main.get_command(app).params:
+            if option.name != "help":
+                option.expose_value, option.callback = False, _keep
+                self.params.append(option)
+
+
+def _keep(context: Any, option: Any, value: Any) -> Any:
+    context.meta.setdefault(__name__, {})[option.name] = value
+    return value
+
+
+def own_of(context: typer.Context) -> OwnOptions:
+    """Return what was given of the options of an `OwnCommand`."""
+    return OwnOptions(**context.meta[__name__])
+
+
+@contextmanager
+def matrix_of(own: OwnOptions, matrix: Path, *, run_dir: Path | None) -> Iterator[Path]:
+    """Give the matrix to play: `matrix` itself, or its Linux cells on the user's file.
+
+    The latter and its lab are written into `run_dir`, from which they go if the block fails; without one into
+    a scratch directory for the block.
+
+    Raises:
+        SpecError, ImageError, MissingPrerequisite: the options are wrong, or the file won't do.
+    """
+    table = own.table()
+    if table is None:
+        yield matrix
+        return
+    from harness.cells.matrix import read_matrix  # noqa: PLC0415 - slow to import
+    from harness.run.own_run import forget_own_run, write_own_run  # noqa: PLC0415
+
+    name = named(table)
+    with TemporaryDirectory(prefix="ttylab-own-") as scratch:
+        place = run_dir or Path(scratch) / "run"
+        try:
+            yield write_own_run(place, read_matrix(matrix), name, table)
+        finally:
+            forget_own_run(place)
 
 
 def named(table: ImageTable) -> str:
@@ -119,6 +182,9 @@ def named(table: ImageTable) -> str:
     Raises:
         SpecError, ImageError, MissingPrerequisite: a file is missing or won't do.
     """
+    from emulator.guest_images.kinds import image_features  # noqa: PLC0415
+    from emulator.guest_images.own import open_table, own_name  # noqa: PLC0415
+
     name = own_name(table.kernel or table.disk or Path(), image_features())
     try:
         open_table(name, table, build=False)
@@ -128,23 +194,31 @@ def named(table: ImageTable) -> str:
     return name
 
 
-def guest_of(lab: Lab, image: str, options: OwnOptions) -> GuestImage:
+def guest_of(lab: Lab, image: str, own: OwnOptions) -> GuestImage:
     """Return the image that a command line means: by name, or as a file, whose content tells what it is.
 
-    A word with "/" in it is a file; any other is an image's name, or else a file here.
+    A word with "/" in it is a file; any other is an image's name, or else a file here. What belongs to the
+    machine (--append, --firmware, --memory) is left to the caller.
 
     Raises:
         SpecError: there is neither, or the options don't go together; or as `open_image`.
     """
-    table = options.table()
-    if (table is None) == (not image):
+    from emulator.guest_images.kinds import image_features  # noqa: PLC0415
+    from emulator.guest_images.own import file_kind, open_table, own_name  # noqa: PLC0415
+
+    own = replace(own, append="", firmware=None, memory=None)
+    if [bool(image), own.kernel is not None, own.disk is not None].count(True) != 1:
         raise SpecError("what to boot: give one of IMAGE, --kernel FILE, --disk FILE")
-    known = image_features() if image and "/" not in image else {}
-    if table is None and image in known:
-        return lab.guest_image(image)
-    file = Path(image)
-    if table is None and known and not file.exists():
-        raise SpecError(f"{unknown_name('image', image, known)}; nor is there such a file here")
-    table = table or replace(options, **{file_kind(file): file}).table()
+    known, file = image_features(), Path(image)
+    if image and "/" not in image:
+        if image in known:
+            own.table()  # refuses options of other images
+            return lab.guest_image(image)
+        if not file.exists():
+            raise SpecError(f"{unknown_name('image', image, known)}; nor is there such a file here")
+    if image:
+        is_kernel = file_kind(file) == "kernel"
+        own = replace(own, kernel=file if is_kernel else None, disk=None if is_kernel else file)
+    table = own.table()
     assert table is not None  # noqa: S101  # it has a file
     return open_table(own_name(table.kernel or table.disk or file, known), table)

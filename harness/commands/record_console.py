@@ -11,6 +11,7 @@ from emulator.clock import utc_now
 from emulator.console.port_address import with_lines
 from emulator.errors import LabError, SpecError
 from harness.commands import say
+from harness.commands.own_options import OwnOptions, guest_of
 from harness.commands.port_options import Dtr, Rts
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ left (a device unplugged, a peer that closed, QEMU ended from outside); what cam
 
 
 def record_console(
-    image: Annotated[str, typer.Argument(help="Image to boot; see ttylab images list.")] = "",
+    image: Annotated[str, typer.Argument(help="Image to boot, or a file of yours, as for ttylab boot.")] = "",
     *,
     port: Annotated[str, typer.Option(metavar="URL", help="A serial port.")] = "",
     attach: Annotated[
@@ -94,11 +95,11 @@ def _record(
         return None
     lab = Lab(run_dir=directory)
     spec = interactive_spec(
-        lab.guest_image(image),
-        machine="pc",
-        firmware="seabios",
+        guest_of(lab, image, OwnOptions()),
+        machine=None,
+        firmware=None,
         vcpus=1,
-        memory_mib=256,
+        memory_mib=None,
         append=tuple(append.split()),
         devices=(),
     )

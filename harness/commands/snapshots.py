@@ -21,9 +21,9 @@ from emulator.snapshots.store import (
     remove_snapshots,
     surplus,
 )
-from harness.cells.shipped import DEFAULT_MATRIX, find_matrix
+from harness.cells.shipped import find_matrix
 from harness.commands import print_table, say
-from harness.commands.run import choose_cells
+from harness.commands.run import choose_cells, default_matrix
 
 EXAMPLES = """Examples:
 
@@ -68,7 +68,7 @@ def list_all(
 
 @app.command()
 def build(
-    matrix: Annotated[Path, typer.Argument(help="A matrix file.")] = DEFAULT_MATRIX,
+    matrix: Annotated[Path | None, typer.Argument(help="A matrix file.", show_default="as for run")] = None,
     *,
     expression: Annotated[
         str, typer.Option("-k", metavar="EXPR", help="Only for cells whose id or tags match.")
@@ -84,9 +84,10 @@ def build(
     from harness.run.wanted import snapshots_of  # noqa: PLC0415
     from harness.snapshots.start import ensure_snapshot  # noqa: PLC0415 - it imports everything that runs guests
 
-    cells, _ = choose_cells(find_matrix(matrix), expression=expression, shard="")
+    path = find_matrix(matrix or default_matrix())
+    cells, _ = choose_cells(path, expression=expression, shard="")
     if not cells:
-        raise SpecError(f"{matrix}: no cell matches -k {expression!r}")
+        raise SpecError(f"{path}: no cell matches -k {expression!r}")
     lab, problems = Lab(run_dir=Path()), []
     wanted = snapshots_of(cells, lab)
     for number, snapshot in enumerate(wanted, start=1):

@@ -15,6 +15,7 @@ from typing import NoReturn
 import pytest
 
 from emulator.program import called
+from harness.run.own_run import forget_own_run
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_USAGE
 
 SCRATCH = "tmp"
@@ -53,6 +54,7 @@ def main(run_dir: Path, arguments: list[str]) -> int:
         return EXIT_BROKEN
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        forget_own_run(run_dir)
         with suppress(OSError):  # it is not empty
             run_dir.rmdir()
     if by_hand.ended and not run_dir.exists():

@@ -1,4 +1,4 @@
-"""The files by which a run knows its lab: a lab.toml in the run's directory, and for a kernel or disk a matrix.
+"""The files by which a run knows its lab: a lab.toml in its directory, and for a kernel or disk a matrix.
 
 Workers, `repro` and `repeat` so see one way only, whether an image stands in a repository's lab.toml or was
 named on the command line.
@@ -25,10 +25,11 @@ from harness.cells.matrix import Matrix
 from harness.cells.own_matrix import Place, own_matrix
 
 MATRIX = "matrix.toml"
+_HEADER = "# ttylab wrote this file for the run in this directory.\n"
 
 
 def write_own_run(directory: Path, matrix: Matrix, name: str, table: ImageTable) -> Path:
-    """Write lab and matrix of a run of one image into `directory`, use that lab, and return the matrix's file.
+    """Write lab and matrix of a run of one image into `directory`, use that lab; return the matrix's file.
 
     Raises:
         SpecError: no cell fits the image, or there is a lab.toml already.
@@ -81,7 +82,7 @@ def _lab_text(images: Mapping[str, ImageTable]) -> str:
 
 
 def keep_lab(directory: Path) -> None:
-    """Note in a run's directory which lab it used, if any, so that its cells can be played again from anywhere."""
+    """Note in a run's directory which lab it used, if any: its cells can be played again from anywhere."""
     if current_lab().path is not None and not (directory / FILE).exists():
         _write_new(directory / FILE, _lab_text({}))
 
@@ -93,18 +94,21 @@ def use_lab_of(run: Path) -> None:
 
 
 def forget_own_run(directory: Path) -> None:
-    """Remove what `write_own_run` wrote for a run that came to nothing, and its directory if that is empty."""
+    """Remove what is written here for a run that came to nothing, and its directory if that is empty."""
     with suppress(OSError):
-        if not {one.name for one in directory.iterdir()} - {FILE, MATRIX}:
-            for name in (FILE, MATRIX):
-                (directory / name).unlink(missing_ok=True)
-            directory.rmdir()
+        if {one.name for one in directory.iterdir()} - {FILE, MATRIX}:
+            return
+        for path in (directory / FILE, directory / MATRIX):
+            with suppress(FileNotFoundError):
+                if path.read_bytes().startswith(_HEADER.encode()):  # a user may have a lab.toml there
+                    path.unlink()
+        directory.rmdir()
 
 
 def _write_new(path: Path, text: str) -> None:
     try:
-        with open(path, "x", encoding="utf-8", opener=_private) as file:  # noqa: PTH123  # an opener
-            file.write(text)
+        with open(path, "x", encoding="utf-8", opener=_private) as file:  # an opener
+            file.write(_HEADER + text)
     except FileExistsError:
         raise SpecError(f"{path} is there already; choose another --run-dir") from None
     except OSError as error:
