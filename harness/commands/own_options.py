@@ -13,7 +13,8 @@ import typer
 from typer.core import TyperCommand
 
 from emulator.errors import ImageError, SpecError, unknown_name
-from emulator.lab_file.tables import CLOUD_INIT, TTYLAB_INITRD, ImageTable, Login
+from emulator.lab_file.tables import CLOUD_INIT, TTYLAB_INITRD, USER, ImageTable, Login
+from emulator.machine.spec import Firmware
 
 if TYPE_CHECKING:
     from emulator.guest_images.kinds import GuestImage
@@ -81,8 +82,12 @@ class OwnOptions:
                 raise SpecError(f"--{given[0].replace('_', '-')} goes only with {owner}")
         if self.modules is not None and self.initrd not in {None, TTYLAB_INITRD}:
             raise SpecError(f"--modules goes only with --initrd {TTYLAB_INITRD}")
-        if self.seed not in {None, CLOUD_INIT}:
-            raise SpecError(f"--seed is {self.seed!r}; allowed: {CLOUD_INIT}")
+        words = {"firmware": [None, *Firmware], "seed": [None, CLOUD_INIT]}
+        for name, allowed in words.items():
+            if (value := getattr(self, name)) not in allowed:
+                raise SpecError(f"--{name} is {value!r}; allowed: {', '.join(map(str, allowed[1:]))}")
+        if self.user is not None and not USER.fullmatch(self.user):
+            raise SpecError(f"--user is {self.user!r}; allowed: a name without blanks and ':'")
 
 
 def _absolute(path: Path | None) -> Path | None:
@@ -113,7 +118,9 @@ def _options(
     firmware: Annotated[
         str | None, typer.Option(help="seabios or ovmf; default: what the image is for.")
     ] = None,
-    memory: Annotated[int | None, typer.Option(min=1, help="MiB; default: what the image needs.")] = None,
+    memory: Annotated[
+        int | None, typer.Option(min=64, max=65536, help="MiB; default: what the image needs.")
+    ] = None,
     seed: Annotated[
         str | None, typer.Option(metavar=CLOUD_INIT, help="Of --disk: add a CD with user and password.")
     ] = None,

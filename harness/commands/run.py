@@ -114,7 +114,7 @@ def run(
         if listing:
             _show(cells, excluded, json=json)
             return
-        _require_cells(cells, excluded, chosen, expression=expression, shard=shard)
+        _require_cells(cells, excluded, path, expression=expression, shard=shard)
         _require_run(compare)
         if run_dir is None:
             return
