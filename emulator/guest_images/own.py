@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -109,4 +110,5 @@ def own_name(path: Path, taken: Collection[str]) -> str:
     plain = re.sub(r"[^a-z0-9.-]+", "-", path.name.lower())
     name = re.sub(r"([.-])[.-]+", r"\1", plain).strip(".-")[:40].strip(".-") or "image"
     assert NAME.fullmatch(name)  # noqa: S101  # made to fit
-    return f"own-{name}" if name in taken else name
+    numbered = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(one for one in numbered if one not in taken)

@@ -110,7 +110,7 @@ def _write_new(path: Path, text: str) -> None:
         with open(path, "x", encoding="utf-8", opener=_private) as file:  # an opener
             file.write(_HEADER + text)
     except FileExistsError:
-        raise SpecError(f"{path} is there already; choose another --run-dir") from None
+        raise SpecError(f"{path} is there already; choose another directory") from None
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from error
 

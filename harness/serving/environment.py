@@ -17,7 +17,7 @@ from emulator.cloud.config_records import build_records
 from emulator.cloud.records import PowerState, Record, ScaleSet, VirtualMachine
 from emulator.cloud.settings import CloudKind, Era, Settings
 from emulator.errors import SpecError
-from emulator.images.catalog import load_catalog
+from emulator.guest_images.own import linux_names
 from emulator.program import called
 from emulator.service.https.server import endpoint_of
 from emulator.service.https.tls import open_authority
@@ -209,8 +209,7 @@ def describe_access(
     if port == 0:
         raise SpecError("--print-env needs the port that the service will have; give --port")
     authority = open_authority(state / "ca" if state is not None else places.authority())
-    images = frozenset(load_catalog().entries)
-    records = build_records(tables, now=utc_now(), known_images=images, origin=origin)
+    records = build_records(tables, now=utc_now(), known_images=linux_names(), origin=origin)
     return access_to(
         records,
         endpoint=endpoint_of(host, port),
