@@ -45,7 +45,7 @@ def list_images(
         bool, typer.Option("--json", help="Print one JSON array, an object for each image.")
     ] = False,
 ) -> None:
-    """List the images of the catalog, which of them are built, your lab.toml's, and the Windows you registered.
+    """List the images of the catalog, which of them are built, your lab.toml's, and your Windows.
 
     Examples: `ttylab images list`, `ttylab images list --json`.
     """
@@ -66,10 +66,8 @@ def list_images(
     _show_table(entries)
     if own:
         say()
-        rows = (
-            (name, "disk" if table.kernel is None else "kernel", *_files(table))
-            for name, table in own.items()
-        )
+        kinds = {name: "disk" if table.kernel is None else "kernel" for name, table in own.items()}
+        rows = ((name, kinds[name], *_files(table)) for name, table in own.items())
         print_table(("lab.toml", "is", "file", "initramfs"), rows)
     if registered:
         _show_windows(registered)
