@@ -38,6 +38,8 @@ EXAMPLES = """Examples:
 
   ttylab run                      run the default matrix, write the report
 
+  ttylab run --kernel bzImage     its Linux cells on your own kernel; --disk server.qcow2 on your own disk
+
   ttylab run -k "nmi and q35"     only the cells whose id matches
 
   ttylab scenarios list           what can be run
@@ -56,6 +58,7 @@ Exit codes: 0 all passed, 1 something failed, 2 usage, 3 the lab is broken, 4 a 
 
 COMMANDS: dict[str, str] = {
     "run": "Run a matrix of scenarios on real guests.",
+    "init": "Write a lab.toml, a matrix, a scenario and a workflow into a repository of yours.",
     "test": "Run ttylab's own tests (tox).",
     "scenarios": "List and describe the scenarios.",
     "images": "List, build, verify and prune guest images.",
@@ -76,7 +79,7 @@ COMMANDS: dict[str, str] = {
     "gc": "End and remove what a killed run left behind.",
 }
 """Every command with its line in the overview; `load_command` says where it is."""
-WITHOUT_LAB = frozenset({"test", "console", "send", "report", "bench", "gc"})
+WITHOUT_LAB = frozenset({"init", "test", "console", "send", "report", "bench", "gc"})
 """Commands to which nothing of a user's lab matters."""
 RAW = frozenset({"test"})
 """Commands that pass every argument, `--` too, on to another program."""
