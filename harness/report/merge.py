@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from emulator.errors import FileError, SpecError
@@ -14,8 +16,8 @@ from harness.report.model import RUN_FILE, RunResult, load_run, summary_of, writ
 _EVIDENCE = ("cells", RESULTS_DIRECTORY)
 
 
-def merge_runs(runs: Mapping[str, RunResult], *, run_id: str) -> RunResult:
-    """Return the runs as one; `runs` are by directory, for complaints.
+def merge_runs(runs: Mapping[str, RunResult], into: Path) -> RunResult:
+    """Return the runs as one that is in the directory `into`; `runs` are by directory, for complaints.
 
     It lasted as long as the longest. What is told of the host is the first one's.
 
@@ -28,10 +30,11 @@ def merge_runs(runs: Mapping[str, RunResult], *, run_id: str) -> RunResult:
             if (other := played.setdefault(one.cell.id, name)) != name:
                 raise SpecError(f"{one.cell.id} was played in {other} and in {name}; give one of them")
     every = list(runs.values())
-    cells = tuple(sorted((one for run in every for one in run.cells), key=lambda one: one.cell.id))
-    left_out = {(one["cell"], one["reason"]): one for run in every for one in run.excluded}
+    ordered = sorted((one for run in every for one in run.cells), key=lambda one: one.cell.id)
+    cells = tuple(replace(one, repro=_again(one.repro, into)) for one in ordered)
+    left_out = {str(sorted(one.items())): one for run in every for one in run.excluded}
     return RunResult(
-        run_id=run_id,
+        run_id=into.absolute().name,
         started_utc=min(run.started_utc for run in every),
         duration_s=max(run.duration_s for run in every),
         matrix=" + ".join(dict.fromkeys(run.matrix for run in every)),
@@ -44,6 +47,15 @@ def merge_runs(runs: Mapping[str, RunResult], *, run_id: str) -> RunResult:
         summary=summary_of(cells),
         cells=cells,
     )
+
+
+def _again(repro: str, into: Path) -> str:
+    """Return the command that reproduces a cell, from the run that is `into` now."""
+    words = shlex.split(repro)
+    for index, word in enumerate(words[:-1]):
+        if word == "--run":
+            words[index + 1] = str(into)
+    return shlex.join(words)
 
 
 def missing_shards(runs: Sequence[RunResult]) -> tuple[str, ...]:
@@ -63,7 +75,7 @@ def write_merged(directories: Sequence[Path], into: Path) -> tuple[RunResult, tu
         FileError: evidence can't be copied; `into` then has a part of it and no run.json.
     """
     runs = {str(each): load_run(each) for each in directories}
-    merged = merge_runs(runs, run_id=into.absolute().name)
+    merged = merge_runs(runs, into)
     if (into / RUN_FILE).exists():
         raise SpecError(f"{into} holds a run already, which stays as it is; choose another directory")
     make_private_directory(into, users=True)
