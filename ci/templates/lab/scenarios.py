@@ -1,6 +1,6 @@
 """Scenarios of this repository; `ttylab scenarios list` shows them (docs/howto/scenario.md of ttylab)."""
 
-from harness import Alive, Inject, Nmi, Reach, Run, Scenario, Severity, Shows, Stage
+from harness import Alive, Expect, Inject, Nmi, Reach, Scenario, Send, Severity, Shows, Stage
 
 SCENARIOS = (
     Scenario(
@@ -10,10 +10,8 @@ SCENARIOS = (
         "and has the guest answer once more after an NMI.",
         steps=(
             Reach(stage=Stage.SHELL),
-            Run(
-                command="dmesg -n 8; echo '<4>own: this is a test' > /dev/kmsg",
-                shows=Shows(pattern=r"own: this is a test\r\n", says="the kernel printed the line"),
-            ),
+            Send(line="echo '<2>own: this is a test' > /dev/kmsg"),
+            Expect(effects=(Shows(pattern=r"\] own: this is a test\r\n", says="the kernel prints it"),)),
             Inject(
                 stimulus=Nmi(),
                 effects=(Shows(pattern=r"NMI received for unknown reason", says="the kernel took the NMI"),),
