@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -172,15 +172,19 @@ def matrix_of(own: OwnOptions, matrix: Path, *, run_dir: Path | None) -> Iterato
         yield matrix
         return
     from harness.cells.matrix import read_matrix  # noqa: PLC0415 - slow to import
-    from harness.run.own_run import forget_own_run, write_own_run  # noqa: PLC0415
+    from harness.run.own_run import forget_own_run, lab_put_back, write_own_run  # noqa: PLC0415
 
     name = named(table)
-    with TemporaryDirectory(prefix="ttylab-own-") as scratch:
+    with TemporaryDirectory(prefix="ttylab-own-") as scratch, lab_put_back():
         place = run_dir or Path(scratch) / "run"
+        fresh = not place.parent.exists()
         try:
             yield write_own_run(place, read_matrix(matrix), name, table)
         finally:
             forget_own_run(place)
+            with suppress(OSError):  # it is not empty
+                if fresh:
+                    place.parent.rmdir()
 
 
 def named(table: ImageTable) -> str:

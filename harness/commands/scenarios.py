@@ -53,12 +53,12 @@ def as_object(scenario: Scenario) -> dict[str, object]:
     return {
         "name": scenario.name,
         "title": scenario.title,
-        "own": scenario.name not in LIBRARY,
         "severity": scenario.severity.value,
         "tags": sorted(scenario.tags),
         "needs": sorted(scenario.needs),
         "description": scenario.description,
         "steps": [describe_step(step) for step in scenario.steps],
+        "own": scenario.name not in LIBRARY,
     }
 
 

@@ -7,8 +7,8 @@ named on the command line.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from emulator.errors import FileError, SpecError
@@ -79,6 +79,18 @@ def _lab_text(images: Mapping[str, ImageTable]) -> str:
     path = current_lab().path
     head = {} if path is None else {"lab": {"base": path}}
     return toml_tables({**head, **{f"images.{toml_key(name)}": table for name, table in images.items()}})
+
+
+@contextmanager
+def lab_put_back() -> Iterator[None]:
+    """Use after the block the lab that was used before it."""
+    before = os.environ.get(VARIABLE)
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE, None)
+        if before is not None:
+            os.environ[VARIABLE] = before
 
 
 def keep_lab(directory: Path) -> None:

@@ -14,7 +14,7 @@ from emulator.guest_images.kinds import image_features
 from emulator.guest_images.own import open_table, own_name
 from emulator.lab_file.tables import TTYLAB_INITRD, ImageTable
 from emulator.service.state.store import StateDirectory
-from harness.run.own_run import use_lab_of, write_lab
+from harness.run.own_run import lab_put_back, use_lab_of, write_lab
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def own_guests(
         raise SpecError(
             f"{state} holds a cloud already, with VMs of its own; --disk and --kernel need a new one"
         )
-    with TemporaryDirectory(prefix="ttylab-serve-") as scratch:
+    with TemporaryDirectory(prefix="ttylab-serve-") as scratch, lab_put_back():
         tables = {vm: _table(option, file) for vm, (option, file) in files.items()}
         names = _names({vm: file for vm, (_, file) in files.items()})
         vms = tuple(_with(vm, names, tables) for vm in config.vm)
