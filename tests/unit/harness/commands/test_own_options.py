@@ -130,7 +130,7 @@ def test_a_runs_directory_with_a_lab_is_left_as_it_is(place: Path, capfd: pytest
         ("--disk uefi.raw --firmware x", "--firmware is 'x'; allowed: seabios, ovmf"),
         ("--disk uefi.raw --user a:b", "--user is 'a:b'; allowed: a name without blanks"),
         ("--disk uefi.raw --password-file no", "password_file {here}/no: No such file"),
-        ("--disk uefi.raw --memory 1", "1 is not in the range 64<=x<=65536"),
+        ("--disk uefi.raw --memory 1", "'--memory': Input should be greater than or equal to 64"),
         ("--kernel bzImage --seed cloud-init", "--seed goes only with --disk"),
         ("--append x", "--append goes only with --kernel"),
         ("--user x", "--user goes only with --kernel or --disk"),
