@@ -11,7 +11,7 @@ from emulator.disks.layout import DiskLayout, read_layout
 from emulator.disks.qemu_img import read_head
 from emulator.errors import SpecError
 from emulator.files import require_regular
-from emulator.guest_images.own_hash import hash_kept
+from emulator.guest_images.hashes import hash_once
 from emulator.guest_images.own_kernel import OWN
 from emulator.guest_images.own_profile import profile_of
 from emulator.guest_images.seed_cd import write_seed
@@ -141,7 +141,7 @@ def open_disk(name: str, table: ImageTable) -> OwnDisk:
         if found := obstacle(table.disk, disk_format):
             raise SpecError(f"{shown}: {found}")
         layout = read_layout(read_head(table.disk, disk_format=disk_format), origin=shown)
-        digest = hash_kept(table.disk)
+        digest = hash_once(table.disk)
     except OSError as error:
         raise SpecError(f"{shown}: {error.strerror}") from error
     profile = profile_of(table, where=f"image {name}")

@@ -12,6 +12,7 @@ from pydantic import Field
 from emulator.errors import SpecError
 from emulator.files import read_whole, write_whole
 from emulator.values import JSON_MOST, dump_json, load_json
+from harness.scenario.settings import Settings
 from harness.scenario.verdict import Evidence, Injection
 
 VERSION = 1
@@ -31,6 +32,7 @@ class CellRecord:
     firmware: str
     vcpus: int
     scenario: str
+    settings: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

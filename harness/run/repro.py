@@ -21,6 +21,7 @@ from harness.run.cell_run import directories_of, read_result
 from harness.run.lab import Lab
 from harness.run.latest import latest_runs
 from harness.run.own_run import use_lab_of
+from harness.scenario.settings import PLAIN
 from harness.snapshots.start import OWN_DISK
 
 
@@ -113,6 +114,12 @@ def find_run(cell_id: str, run: Path | None) -> Path | None:
     if found is not None and not chosen:
         use_lab_of(found)
     return found
+
+
+def as_recorded(cell: Cell, run: Path | None) -> Cell:
+    """Return the cell with the settings that it had, in `run` or in the newest run; raises SpecError."""
+    record = find_record(cell, run)
+    return cell if record is None else replace(cell, settings=record[1].cell.settings or PLAIN)
 
 
 def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
