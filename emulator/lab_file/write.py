@@ -44,7 +44,8 @@ def toml_key(name: str) -> str:
 
 def toml_value(value: Any) -> str:
     """Return a value as TOML writes it on one line; raises SpecError as `toml_tables`."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | frozenset):
+        value = sorted(value) if isinstance(value, frozenset) else value
         return f"[{', '.join(map(toml_value, value))}]"
     if isinstance(value, Mapping) or is_dataclass(value):
         inside = ", ".join(f"{key} = {toml_value(one)}" for key, one in _said(value).items())

@@ -11,6 +11,7 @@ from emulator.lab_file.write import toml_tables
 from harness.cells.cell import Cell
 from harness.cells.matrix import Matrix
 from harness.scenario.kind import GuestKind
+from harness.scenario.settings import PLAIN, Settings
 from harness.scenarios import find_scenario
 
 Place: TypeAlias = tuple[str, str]
@@ -27,11 +28,19 @@ def own_matrix(matrix: Matrix, image: str, place_of: Callable[[Cell], Place | No
     """
     if matrix.port:
         raise SpecError(f"matrix {matrix.name} is played on a serial port, where no file can be booted")
-    chosen: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+    chosen: dict[tuple[str, str, int, Settings], set[str]] = defaultdict(set)
+    known: set[tuple[str, str, int, str]] = set()
     for cell in matrix.cells:
         place = place_of(cell)
         if place is not None and find_scenario(cell.scenario).guest is GuestKind.LINUX:
-            chosen[*place, cell.vcpus].add(cell.scenario)
+            same = (
+                *place,
+                cell.vcpus,
+                cell.scenario,
+            )  # of two cells that become one, the first one's settings
+            if same not in known:
+                chosen[*place, cell.vcpus, cell.settings].add(cell.scenario)
+                known.add(same)
     if not chosen:
         raise SpecError(f"matrix {matrix.name} has no cell that fits {image}")
     head = {
@@ -46,8 +55,9 @@ def own_matrix(matrix: Matrix, image: str, place_of: Callable[[Cell], Place | No
             "machines": [machine],
             "firmwares": [firmware],
             "vcpus": [vcpus],
-            "scenarios": sorted(chosen[machine, firmware, vcpus]),
+            "scenarios": sorted(scenarios),
+            **({} if settings == PLAIN else {"settings": settings}),
         }
-        for machine, firmware, vcpus in sorted(chosen)
+        for (machine, firmware, vcpus, settings), scenarios in sorted(chosen.items(), key=repr)
     )
     return "\n".join([toml_tables({"matrix": head}), *(toml_tables({"[block]": one}) for one in blocks)])

@@ -13,15 +13,16 @@ import typer
 from typer.core import TyperCommand
 
 from emulator.errors import ImageError, SpecError, unknown_name
-from emulator.lab_file.tables import CLOUD_INIT, TTYLAB_INITRD, USER, ImageTable, Login
 from emulator.machine.spec import Firmware
 
 if TYPE_CHECKING:
     from emulator.guest_images.kinds import GuestImage
+    from emulator.lab_file.tables import ImageTable, Login
     from harness.run.lab import Lab
 
-NO_INITRD = "none"
-"""What --initrd says for a kernel that is started alone."""
+TTYLAB_INITRD, NO_INITRD = "ttylab", "none"
+"""What --initrd says for ttylab's own, and for a kernel that is started alone."""
+CLOUD_INIT = "cloud-init"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,8 @@ class OwnOptions:
         Raises:
             SpecError: they don't go together.
         """
+        from emulator.lab_file.tables import ImageTable  # noqa: PLC0415 - pydantic
+
         self._require_sense()
         if self.kernel is None and self.disk is None:
             return None
@@ -62,8 +65,12 @@ class OwnOptions:
         )
 
     def _login(self) -> Login | None:
+        from emulator.lab_file.tables import USER, Login  # noqa: PLC0415 - as above
+
         if self.user is None and self.password_file is None:
             return None
+        if self.user is not None and not USER.fullmatch(self.user):
+            raise SpecError(f"--user is {self.user!r}; allowed: a name without blanks and ':'")
         return Login(user=self.user or "root", password_file=_absolute(self.password_file))
 
     def _require_sense(self) -> None:
@@ -86,8 +93,6 @@ class OwnOptions:
         for name, allowed in words.items():
             if (value := getattr(self, name)) not in allowed:
                 raise SpecError(f"--{name} is {value!r}; allowed: {', '.join(map(str, allowed[1:]))}")
-        if self.user is not None and not USER.fullmatch(self.user):
-            raise SpecError(f"--user is {self.user!r}; allowed: a name without blanks and ':'")
 
 
 def _absolute(path: Path | None) -> Path | None:
