@@ -67,8 +67,9 @@ def list_images(
     if own:
         say()
         kinds = {name: "disk" if table.kernel is None else "kernel" for name, table in own.items()}
-        rows = ((name, kinds[name], *_files(table)) for name, table in own.items())
-        print_table(("lab.toml", "is", "file", "initramfs"), rows)
+        files = {name: _files(table) for name, table in own.items()}
+        rows = ((name, kinds[name], Path(files[name][1]).name, files[name][0]) for name in own)
+        print_table(("lab.toml", "is", "initramfs", "file"), rows)
     if registered:
         _show_windows(registered)
 
