@@ -21,7 +21,7 @@ Done: TypeAlias = subprocess.CompletedProcess[str]
 HEAD = '[matrix]\nname = "small"\ndescription = "for a test"\n'
 BLOCK = '[[block]]\nimages = ["{image}"]\nmachines = ["{machine}"]\nfirmwares = ["seabios"]\nvcpus = [1]\n'
 PC = ["boot-login", "nmi-panic", "nmi-hung", "sysrq-help", "reset-login"]
-"""One of each kind: a boot, an NMI, a module of ttylab's, a BREAK, a reset; all but one with kernel parameters."""
+"""One of each kind: a boot, an NMI, a module of ttylab's, a BREAK, a reset; most with kernel parameters."""
 
 
 def done(*argv: str) -> Done:
