@@ -1,4 +1,4 @@
-"""What strangers bring: their own initramfs, a disk with GRUB, a VHD, a cloud image, made of Debian's packages.
+"""What strangers bring: their own initramfs, a disk with GRUB, a VHD, a cloud image, of Debian's packages.
 
 Nothing of ttylab's guests is in them: no file of `images/linux`, no word of its kernel lines.
 """
@@ -33,14 +33,14 @@ terminal_input serial
 terminal_output serial
 set timeout=1
 menuentry "a stranger's Linux" {
-    linux /boot/vmlinuz console=tty0 console=ttyS0,115200 quiet
+    linux /boot/vmlinuz console=tty0 console=ttyS0,115200
     initrd /boot/initrd.img
 }
 """
 
 
 @cache
-def _debs(image: str) -> tuple[Image, list[tuple[Package, Path]]]:
+def debs(image: str) -> tuple[Image, list[tuple[Package, Path]]]:
     store = ImageStore()
     made = store.ensure(image)
     return made, [(package, store._deb(package)) for package in made.packages]
@@ -49,21 +49,21 @@ def _debs(image: str) -> tuple[Image, list[tuple[Package, Path]]]:
 def kernel(path: Path, *, suite: str = "trixie") -> Path:
     """Copy the kernel of another Debian version to `path`, as a package or a build leaves it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(_debs(suite)[0].bzimage, path)
+    shutil.copyfile(debs(suite)[0].bzimage, path)
     return path
 
 
 def initramfs(path: Path) -> Path:
     """Write a root file system of busybox alone, with a login prompt for root, whose password is PASSWORD."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(cpio.write_archive(_nodes()), mtime=0))
+    path.write_bytes(gzip.compress(cpio.write_archive(nodes()), mtime=0))
     return path
 
 
-def _nodes() -> list[cpio.Node]:
+def nodes() -> list[cpio.Node]:
     found = [
         read_files(deb, re.compile(r"(usr/)?bin/busybox").fullmatch)
-        for package, deb in _debs("bookworm")[1]
+        for package, deb in debs("bookworm")[1]
         if package.name == "busybox-static"
     ]
     (busybox,) = found[0].values()
@@ -81,14 +81,14 @@ def _nodes() -> list[cpio.Node]:
 
 def grub_disk(path: Path, *, initrd: bytes = b"") -> Path:
     """Write a qcow2 that boots through GRUB, under BIOS and UEFI."""
-    image, debs = _debs("bookworm-grub")
+    image, packages = debs("bookworm-grub")
     files = {
         "boot/grub/grub.cfg": _MENU,
         "boot/vmlinuz": image.bzimage.read_bytes(),
-        "boot/initrd.img": initrd or gzip.compress(cpio.write_archive(_nodes()), mtime=0),
+        "boot/initrd.img": initrd or gzip.compress(cpio.write_archive(nodes()), mtime=0),
     }
     raw = path.with_suffix(".raw")
-    write_disk(raw, files, debs=debs)
+    write_disk(raw, files, debs=packages)
     _convert(raw, path, "qcow2")
     raw.unlink()
     return path
