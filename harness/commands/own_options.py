@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -17,7 +17,7 @@ from emulator.machine.spec import Firmware
 
 if TYPE_CHECKING:
     from emulator.guest_images.kinds import GuestImage
-    from emulator.lab_file.tables import ImageTable, Login
+    from emulator.lab_file.tables import ImageTable
     from harness.run.lab import Lab
 
 TTYLAB_INITRD, NO_INITRD = "ttylab", "none"
@@ -46,32 +46,27 @@ class OwnOptions:
         Raises:
             SpecError: they don't go together.
         """
-        from emulator.lab_file.tables import ImageTable  # noqa: PLC0415 - pydantic
+        from emulator.lab_file.tables import USER, ImageTable, Login  # noqa: PLC0415 - pydantic
 
         self._require_sense()
         if self.kernel is None and self.disk is None:
             return None
-        seed: Literal["cloud-init"] | None = "cloud-init" if self.seed else None
+        if self.user is not None and not USER.fullmatch(self.user):
+            raise SpecError(f"--user is {self.user!r}; allowed: a name without blanks and ':'")
+        has_login = self.user is not None or self.password_file is not None
+        login = Login(user=self.user or "root", password_file=_absolute(self.password_file))
+        initrd, named = self.initrd or TTYLAB_INITRD, {TTYLAB_INITRD: Path(TTYLAB_INITRD), NO_INITRD: None}
         return ImageTable(
             kernel=_absolute(self.kernel),
-            initrd=None if self.kernel is None else _initrd(self.initrd or TTYLAB_INITRD),
+            initrd=named.get(initrd, Path(initrd).absolute()) if self.kernel else None,
             modules=_absolute(self.modules),
             append=tuple(self.append.split()),
             disk=_absolute(self.disk),
             firmware=self.firmware,
             memory_mib=self.memory,
-            login=self._login(),
-            seed=seed,
+            login=login if has_login else None,
+            seed="cloud-init" if self.seed else None,
         )
-
-    def _login(self) -> Login | None:
-        from emulator.lab_file.tables import USER, Login  # noqa: PLC0415 - as above
-
-        if self.user is None and self.password_file is None:
-            return None
-        if self.user is not None and not USER.fullmatch(self.user):
-            raise SpecError(f"--user is {self.user!r}; allowed: a name without blanks and ':'")
-        return Login(user=self.user or "root", password_file=_absolute(self.password_file))
 
     def _require_sense(self) -> None:
         """Refuse options that don't go together, in the words of a command line."""
@@ -97,12 +92,6 @@ class OwnOptions:
 
 def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.absolute()
-
-
-def _initrd(given: str) -> Path | None:
-    if given == NO_INITRD:
-        return None
-    return Path(given) if given == TTYLAB_INITRD else Path(given).absolute()
 
 
 def _file(says: str, *names: str) -> Any:

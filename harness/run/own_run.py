@@ -43,10 +43,15 @@ def write_own_run(directory: Path, matrix: Matrix, name: str, table: ImageTable)
 
 
 def _on_kernel(table: ImageTable) -> Callable[[Cell], Place | None]:
-    """Return where a kernel's cells are played: as they are, but OVMF starts no vmlinux."""
+    """Return where a kernel's cells are played: as they are or as asked for; OVMF starts no vmlinux."""
     assert table.kernel is not None  # noqa: S101  # as its caller has asked
     bare = read_kernel(table.kernel)[0].form is Form.VMLINUX
-    return lambda cell: None if bare and cell.firmware.is_uefi else (cell.machine, cell.firmware)
+
+    def place(cell: Cell) -> Place | None:
+        firmware = Firmware(table.firmware or cell.firmware)
+        return None if bare and firmware.is_uefi else (cell.machine, firmware)
+
+    return place
 
 
 def _on_disk(name: str, table: ImageTable) -> Callable[[Cell], Place | None]:
