@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,11 @@ def test_a_module_is_called_by_python(monkeypatch: pytest.MonkeyPatch) -> None:
     assert name_of(["/x/harness/__main__.py"]) == "python -m harness"
 
 
-@pytest.mark.parametrize(("pid", "expected"), [(os.getpid(), "./ttylab"), (os.getppid(), "./ttylab")])
+@pytest.mark.parametrize("whose", [os.getpid, os.getppid], ids=["itself", "its-parent"])
 def test_the_launcher_tells_its_own_name(
-    pid: int, expected: str, script: Path, monkeypatch: pytest.MonkeyPatch
+    whose: Callable[[], int], script: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pid, expected = whose(), "./ttylab"
     monkeypatch.chdir(script.parent)
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setenv(CALLED, f"{pid} {expected}")
