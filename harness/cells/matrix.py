@@ -22,7 +22,7 @@ from emulator.lab_file.boards import LabBoard, lab_boards
 from emulator.machine.models import find_model, machine_models
 from emulator.machine.spec import VCPUS_MOST, Disk, Firmware, MachineSpec
 from emulator.values import load_toml
-from harness.cells.cell import Cell
+from harness.cells.cell import Cell, mark_name, parse_shard, select, shard
 from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.settings import PLAIN, Settings
@@ -357,6 +357,23 @@ def _resolve(key: str, given: _Names | None, known: Collection[str], *, where: s
         if name not in known:
             raise SpecError(f"{where}: key {key!r}: {unknown_name('value', name, [str(k) for k in known])}")
     return frozenset(given)
+
+
+def chosen_cells(matrix: Matrix, path: Path, *, expression: str = "", part: str = "") -> tuple[Cell, ...]:
+    """Return the cells that a run of the matrix in `path` plays, of part I/N of it if `part` is "I/N".
+
+    The `expression` is as for `select`; its words are found too in scenarios' tags, and in what else pytest's
+    -k looks at.
+
+    Raises:
+        SpecError: the part or the expression is wrong.
+    """
+    cells = shard(matrix.cells, *parse_shard(part)) if part else matrix.cells
+    if not expression:
+        return cells
+    common = {path.name, "test_cell", "parametrize"}
+    tags = {name: common | {mark_name(tag) for tag in one.tags} for name, one in library().items()}
+    return select(cells, expression, tags=tags)
 
 
 def read_matrix(path: Path) -> Matrix:

@@ -47,13 +47,13 @@ def repro(
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX  # noqa: PLC0415
-    from harness.run.repro import as_recorded, recall, told  # noqa: PLC0415
+    from harness.run.repro import as_recorded, find_run, recall, told  # noqa: PLC0415
     from harness.run.wanted import wanted_of  # noqa: PLC0415
     from harness.scenarios import find_scenario, library  # noqa: PLC0415
     from harness.targets import target_of  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
-    machines = [*machine_models(), BOARD]
+    run, machines = find_run(cell_id, run), [*machine_models(), BOARD]
     cell = as_recorded(
         parse_cell_id(cell_id, images=image_features(), machines=machines, scenarios=library()), run
     )

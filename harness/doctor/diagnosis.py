@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from emulator.program import called
+
 GIB = 1 << 30
 GUEST_MIB = 400  # a 256 MiB guest and QEMU itself; 147-194 MiB were measured (docs/facts/qemu.md 2)
 LEAST_DISK = GIB // 2
@@ -140,7 +142,9 @@ def _images(facts: Facts) -> Diagnosis:
     if not facts.images_missing:
         return _part("images", f"{built}: {', '.join(facts.images_built)}")
     problem = f"{built}; the next run builds {', '.join(facts.images_missing)}"
-    return _part("images", Unusable(problem=problem, remedy="ttylab images build --all"), fault=State.NOTE)
+    return _part(
+        "images", Unusable(problem=problem, remedy=called("images", "build", "--all")), fault=State.NOTE
+    )
 
 
 def _disk(facts: Facts) -> Diagnosis:
@@ -166,5 +170,5 @@ def _guests_at_once(facts: Facts) -> Diagnosis:
 def _leftovers(facts: Facts) -> Diagnosis:
     if not facts.leftovers:
         return _part("leftovers", "none of a killed run")
-    left = Unusable(problem=f"{facts.leftovers} of a killed run", remedy="ttylab gc")
+    left = Unusable(problem=f"{facts.leftovers} of a killed run", remedy=called("gc"))
     return _part("leftovers", left, fault=State.NOTE)

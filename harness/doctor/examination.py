@@ -23,6 +23,7 @@ from emulator.machine.probe import choose_accelerator
 from emulator.machine.qemu_binary import find_ovmf, find_qemu
 from emulator.machine.spec import Accelerator, MachineType
 from emulator.node_packages import find_node
+from emulator.program import called
 from emulator.snapshots.store import list_snapshots
 from harness.doctor.diagnosis import Facts, Unusable
 from harness.report.node_setup import node_modules
@@ -90,15 +91,15 @@ def _board(board: LabBoard) -> str | Unusable:
 def _damaged(store: ImageStore) -> Iterator[Unusable]:
     """Yield what of ttylab's own files can't be read; each is named with its path."""
     for name, problem in store.damaged().items():
-        yield Unusable(problem=problem, remedy=f"ttylab images build --rebuild {name}")
+        yield Unusable(problem=problem, remedy=called("images", "build", "--rebuild", name))
     if problem := registry_problem():
         yield Unusable(problem=problem, remedy="repair or remove it, and register your images again")
     for snapshot in list_snapshots(places.snapshots()):
         if snapshot.problem:
-            yield Unusable(problem=snapshot.problem.splitlines()[0], remedy="ttylab snapshots prune")
+            yield Unusable(problem=snapshot.problem.splitlines()[0], remedy=called("snapshots", "prune"))
     for entry in Ledger().read():
         if isinstance(entry, Corrupt):
-            yield Unusable(problem=f"{entry.path}: {entry.reason}", remedy="ttylab gc")
+            yield Unusable(problem=f"{entry.path}: {entry.reason}", remedy=called("gc"))
 
 
 def _seen(look: Callable[[], str]) -> str | Unusable:

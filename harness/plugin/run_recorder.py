@@ -24,6 +24,7 @@ from harness.report.model import CellResult, RunResult, summary_of
 from harness.run.cell_run import CELLS, directories_of, lost_cell, read_result
 from harness.run.lab import Lab
 from harness.run.latest import remember_run
+from harness.run.own_run import forget_own_run, keep_lab
 from harness.run.result import repro_of
 from harness.scenarios import find_scenario
 
@@ -86,6 +87,7 @@ class RunRecorder:
             ) from None
         except OSError as error:
             raise FileError(f"directory {self.run_dir / CELLS}: {error.strerror}") from error
+        keep_lab(self.run_dir)
         with suppress(FileError):  # `repro` then takes the newest of ./results
             remember_run(self.run_dir)
 
@@ -93,6 +95,7 @@ class RunRecorder:
         """Remove the run's directory if nothing came into it."""
         with suppress(OSError):  # it is not empty
             (self.run_dir / CELLS).rmdir()
+            forget_own_run(self.run_dir)
             self.run_dir.rmdir()
 
     def select(self, node_ids: Iterable[str]) -> None:
