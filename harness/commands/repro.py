@@ -11,6 +11,7 @@ from emulator.errors import SpecError
 from harness.commands import say
 
 if TYPE_CHECKING:
+    from harness.cells.cell import Cell
     from harness.run.repro import Recalled
 
 EXAMPLES = """Examples:
@@ -39,24 +40,19 @@ def repro(
     Exit codes are those of `ttylab run`; 2 also if the image or the machine is no longer the recorded one.
     """
     from emulator.guest_images.board import BOARD  # noqa: PLC0415
-    from emulator.guest_images.kinds import image_features  # noqa: PLC0415
-    from emulator.machine.models import machine_models  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
-    from harness.cells.cell import parse_cell_id  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX  # noqa: PLC0415
-    from harness.run.repro import as_recorded, find_run, recall, told  # noqa: PLC0415
+    from harness.run.repro import find_run, recall, told  # noqa: PLC0415
     from harness.run.wanted import wanted_of  # noqa: PLC0415
-    from harness.scenarios import find_scenario, library  # noqa: PLC0415
+    from harness.scenarios import find_scenario  # noqa: PLC0415
     from harness.targets import target_of  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
-    run, machines = find_run(cell_id, run), [*machine_models(), BOARD]
-    cell = as_recorded(
-        parse_cell_id(cell_id, images=image_features(), machines=machines, scenarios=library()), run
-    )
+    run = find_run(cell_id, run)
+    cell = _cell(cell_id, run)
     scenario, target = find_scenario(cell.scenario), target_of(cell.image, cell.machine, port)
     address, port = port or None, port or (cell.image if cell.machine == BOARD else "")
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale or 1.0)
@@ -78,6 +74,20 @@ def repro(
     say(recalled.compare(result) if recalled else told(result))
     say(f"transcript: {played.directory / 'console.bin'}")
     return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
+
+
+def _cell(cell_id: str, run: Path | None) -> Cell:
+    """Return the cell as a run played it, or as it is defined now."""
+    from emulator.guest_images.board import BOARD  # noqa: PLC0415
+    from emulator.guest_images.kinds import image_features  # noqa: PLC0415
+    from emulator.machine.models import machine_models  # noqa: PLC0415
+    from harness.cells.cell import parse_cell_id  # noqa: PLC0415
+    from harness.run.repro import as_recorded  # noqa: PLC0415
+    from harness.scenarios import library  # noqa: PLC0415
+
+    machines = [*machine_models(), BOARD]
+    cell = parse_cell_id(cell_id, images=image_features(), machines=machines, scenarios=library())
+    return as_recorded(cell, run)
 
 
 def _refuse_port(port: str) -> None:
