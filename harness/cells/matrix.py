@@ -17,6 +17,7 @@ from pydantic import Field
 from emulator.console.port_address import parse_port, with_lines
 from emulator.errors import SpecError, unknown_name
 from emulator.guest_images.kinds import REGISTERED, image_features
+from emulator.machine.architectures import architecture_among, architecture_of
 from emulator.machine.models import find_model, machine_models
 from emulator.machine.spec import VCPUS_MOST, Disk, Firmware, MachineSpec
 from emulator.values import load_toml
@@ -38,11 +39,8 @@ def misfit(
 
     The `features` are what its image offers ("i6300esb", "spin"); the `target` is by default a machine here.
     """
-    if cell.vcpus < scenario.min_vcpus:
-        return f"{scenario.name} takes {scenario.min_vcpus} vCPUs or more"
-    model = find_model(cell.machine)
-    if cell.vcpus > model.vcpus_max:
-        return f"machine {model.name} has at most {model.vcpus_max} vCPUs"
+    if problem := _machine_misfit(cell, scenario, features):
+        return problem
     absent = scenario.modules - features
     if absent:
         return f"the guest has no {', '.join(sorted(absent))}"
@@ -53,6 +51,18 @@ def misfit(
     except SpecError as error:
         return f"no such machine: {error}"
     return (target or find_target()).misfit(scenario, features, spec)
+
+
+def _machine_misfit(cell: Cell, scenario: Scenario, features: frozenset[str]) -> str | None:
+    """Return why a cell's machine does not suit its image or its scenario, or None."""
+    model, needed = find_model(cell.machine), architecture_among(features)
+    if (architecture := architecture_of(model.base)) is not needed:
+        return f"{cell.image} is for {needed.name}, and machine {model.name} is {architecture.name}"
+    if cell.vcpus < scenario.min_vcpus:
+        return f"{scenario.name} takes {scenario.min_vcpus} vCPUs or more"
+    if cell.vcpus > model.vcpus_max:
+        return f"machine {model.name} has at most {model.vcpus_max} vCPUs"
+    return None
 
 
 def _bare_spec(cell: Cell, scenario: Scenario) -> MachineSpec:
@@ -240,9 +250,8 @@ class _Known:
         if block.images == ALL:  # a file means the same on every host: registered images must be named
             names = frozenset(name for name in names if REGISTERED not in self.images[name])
         chosen = self._scenarios(block, where=where)
-        for image, machine, firmware, vcpus, scenario in product(
-            sorted(names), sorted(machines), sorted(firmwares), block.vcpus, sorted(chosen)
-        ):
+        places = tuple(_places(block, self.images, names=names, machines=machines, firmwares=firmwares))
+        for (image, machine, firmware), vcpus, scenario in product(places, block.vcpus, sorted(chosen)):
             if kind_of(self.images[image]) is self.scenarios[scenario].guest:
                 yield Cell(
                     image=image,
@@ -288,6 +297,29 @@ class _Known:
         tags = frozenset[str]().union(*(scenario.tags for scenario in self.scenarios.values()))
         wanted = _resolve("tags", table.tags, tags, where=where)
         return named | {name for name, scenario in self.scenarios.items() if scenario.tags & wanted}
+
+
+def _places(
+    block: _Block,
+    images: Mapping[str, frozenset[str]],
+    *,
+    names: Iterable[str],
+    machines: Iterable[str],
+    firmwares: Iterable[str],
+) -> Iterator[tuple[str, str, str]]:
+    """Yield image, machine and firmware; where one of them is "all", only those of one architecture.
+
+    Who names them is told why they do not go together (`misfit`).
+    """
+    models = machine_models()
+    for image, machine, firmware in product(sorted(names), sorted(machines), sorted(firmwares)):
+        architecture = architecture_of(models[machine].base)
+        is_other = (
+            ALL in {block.images, block.machines} and architecture_among(images[image]) is not architecture
+        )
+        if is_other or (block.firmwares == ALL and Firmware(firmware) not in architecture.firmwares):
+            continue
+        yield image, machine, firmware
 
 
 def _resolve(key: str, given: _Names | None, known: Collection[str], *, where: str) -> frozenset[str]:

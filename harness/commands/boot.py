@@ -28,12 +28,14 @@ def boot(
     image: Annotated[str, typer.Argument(help="Image to boot; see ttylab images list.")],
     *,
     machine: Annotated[
-        str | None, typer.Option(help="pc, q35 or microvm; default: pc, for Windows q35.")
+        str | None,
+        typer.Option(help="A board, or a machine of lab.toml; default: as suits the image."),
     ] = None,
     firmware: Annotated[
-        str | None, typer.Option(help="seabios or ovmf; default: seabios, for Windows its own.")
+        str | None,
+        typer.Option(help="seabios, ovmf; on virt none, aavmf; default: as suits the image."),
     ] = None,
-    vcpus: Annotated[int | None, typer.Option(help="1 to 4; default: 1, for Windows 2.")] = None,
+    vcpus: Annotated[int | None, typer.Option(help="Default: 1, for Windows 2.")] = None,
     memory: Annotated[int | None, typer.Option(help="MiB; default: 256, for Windows 4096.")] = None,
     append: Annotated[str, typer.Option(help="More kernel parameters; for sac: knobs, key=value.")] = "",
     device: Annotated[list[str] | None, typer.Option(help="i6300esb or pvpanic; may be repeated.")] = None,

@@ -15,7 +15,7 @@ from emulator.images.store import ImageStore
 from emulator.machine.host import read_host_budget
 from emulator.machine.ledger import Corrupt, Ledger, collect_garbage
 from emulator.machine.probe import choose_accelerator
-from emulator.machine.qemu_binary import find_ovmf, find_qemu
+from emulator.machine.qemu_binary import find_qemu, find_uefi
 from emulator.machine.spec import Accelerator, MachineType
 from emulator.node_packages import find_node
 from emulator.snapshots.store import list_snapshots
@@ -34,7 +34,7 @@ def examine() -> Facts:
     return Facts(
         qemu=_seen(_qemu),
         accelerator=_seen(_accelerator),
-        ovmf=_seen(lambda: str(find_ovmf().code)),
+        ovmf=_seen(lambda: str(find_uefi().code)),
         setpriv=_program("setpriv", package="util-linux"),
         image_tools=_image_tools(sorted({entry.keyring for entry in store.catalog.entries.values()})),
         report=_report_generator(),
