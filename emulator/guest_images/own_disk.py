@@ -16,9 +16,11 @@ from emulator.guest_images.own_profile import profile_of
 from emulator.guest_images.seed_cd import write_seed
 from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
-from emulator.images.image import hash_file
+from emulator.images.image import hash_file, require_architecture, usual_board
 from emulator.lab_file.tables import ImageTable
-from emulator.machine.spec import Board, Disk, DiskBus, Firmware, MachineSpec, MachineType
+from emulator.machine.architectures import ARCHITECTURES, board_of, feature_of
+from emulator.machine.architectures.parts import Architecture
+from emulator.machine.spec import Board, Disk, DiskBus, MachineSpec
 from emulator.sac.image import SacConsole
 from emulator.sac.knobs import SacKnobs
 
@@ -52,15 +54,16 @@ class OwnDisk:
 
     @property
     def features(self) -> frozenset[str]:
-        """OWN: what its guest can do is found out."""
-        return frozenset({OWN})
+        """OWN, and its architecture: what its guest can do is found out."""
+        return feature_of(disk_architecture(self.table)) | {OWN}
 
     @property
     def usual_board(self) -> Board:
         """What its table names, else a PC with the firmware that its partitions are for."""
-        return Board(
-            machine=MachineType(self.table.machine or MachineType.PC),
-            firmware=Firmware(self.table.firmware or self.layout.firmware),
+        architecture = disk_architecture(self.table)
+        fits = self.layout.firmware if architecture is ARCHITECTURES[0] else architecture.uefi.firmware
+        return usual_board(
+            architecture, machine=self.table.machine, firmware=self.table.firmware or fits, who=self.name
         )
 
     @property
@@ -86,6 +89,7 @@ class OwnDisk:
         """
         if board.words:
             raise SpecError(f"image {self.name} boots its own kernel line, without {' '.join(board.words)}")
+        require_architecture(self.name, disk_architecture(self.table), board.machine)
         disks = [Disk(path=self.path, format=self.disk_format, bus=self._bus, discard_writes=True)]
         if self.seed is not None:
             disks.append(Disk(path=self.seed, read_only=True))
@@ -96,7 +100,7 @@ class OwnDisk:
             memory_mib=self.table.memory_mib or MEMORY_MIB,
             disks=tuple(disks),
             firmware_on_serial=not board.firmware.is_uefi,
-            generation_id=True,
+            generation_id=board_of(board.machine).generation_id,
             smbios=() if board.uuid is None else (("uuid", board.uuid),),
         )
 
@@ -121,6 +125,14 @@ class OwnDisk:
         """Refuse: Linux has no SAC."""
         del knobs
         raise SpecError(f"image {self.name} has no SAC")
+
+
+def disk_architecture(table: ImageTable) -> Architecture:
+    """Return what a disk is for: x86-64 if its table names neither board nor firmware of another."""
+    for one in ARCHITECTURES[1:]:
+        if table.machine in [board.machine for board in one.boards] or table.firmware == one.uefi.firmware:
+            return one
+    return ARCHITECTURES[0]
 
 
 def open_disk(name: str, table: ImageTable) -> OwnDisk:

@@ -95,6 +95,28 @@ def identify(content: Content) -> KernelFacts:
     raise ImageError(what or f"it is no bzImage, vmlinux or arm64 Image: it begins with {begins}")
 
 
+HEAD = 0x240
+"""Bytes of a kernel's file that tell its architecture."""
+
+
+def peek(head: Content) -> str:
+    """Return the architecture of the kernel whose file begins with `head`; empty if that does not tell.
+
+    What gzip packed is taken for arm64's: QEMU starts no other such kernel.
+    """
+    if head[0x202:0x206] == b"HdrS":
+        return "x86_64"
+    if head[:4] == b"\x7fELF" and len(head) >= 20:
+        return _elf_architecture(head)
+    is_image = head[0x38:0x3C] == _IMAGE_MAGIC or head[:2] == b"\x1f\x8b" or head[4:8] == b"zimg"
+    return "aarch64" if is_image else ""
+
+
+def _elf_architecture(head: Content) -> str:
+    (machine,) = struct.unpack_from("<H" if head[5] == 1 else ">H", head, 18)
+    return _ELF_MACHINES.get(machine, f"ELF machine {machine}")
+
+
 def _bzimage(content: Content) -> KernelFacts:
     (pointer,) = struct.unpack_from("<H", content, 0x20E)
     (version,) = struct.unpack_from("<H", content, 0x206)
@@ -112,8 +134,7 @@ def _bzimage(content: Content) -> KernelFacts:
 def _elf(content: Content) -> KernelFacts:
     if len(content) < 64:
         raise ImageError("it is cut off: an ELF file without a header")
-    (machine,) = struct.unpack_from("<H" if content[5] == 1 else ">H", content, 18)
-    architecture = _ELF_MACHINES.get(machine, f"ELF machine {machine}")
+    architecture = _elf_architecture(content)
     release = _release_in(content)
     if not release:
         raise ImageError(f"it is an ELF file for {architecture}, but no kernel of Linux")

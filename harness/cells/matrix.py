@@ -56,7 +56,7 @@ def misfit(
 def _machine_misfit(cell: Cell, scenario: Scenario, features: frozenset[str]) -> str | None:
     """Return why a cell's machine does not suit its image or its scenario, or None."""
     model, needed = find_model(cell.machine), architecture_among(features)
-    if (architecture := architecture_of(model.base)) is not needed:
+    if needed is not None and (architecture := architecture_of(model.base)) is not needed:
         return f"{cell.image} is for {needed.name}, and machine {model.name} is {architecture.name}"
     if cell.vcpus < scenario.min_vcpus:
         return f"{scenario.name} takes {scenario.min_vcpus} vCPUs or more"

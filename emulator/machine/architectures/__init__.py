@@ -31,13 +31,24 @@ def architecture_for(kernel: str) -> Architecture | None:
     return next((one for one in ARCHITECTURES if kernel in one.kernels), None)
 
 
-def feature_of(architecture: Architecture) -> frozenset[str]:
+UNKNOWN = "of-unknown-architecture"
+"""Feature of an image whose file does not tell; what is wrong with it is said when it is opened."""
+
+
+def feature_of(architecture: Architecture | None) -> frozenset[str]:
     """Return the feature by which an image says its architecture; the first one needs no word."""
+    if architecture is None:
+        return frozenset({UNKNOWN})
     return frozenset() if architecture is ARCHITECTURES[0] else frozenset({architecture.name})
 
 
-def architecture_among(features: Collection[str]) -> Architecture:
-    """Return the architecture that an image's features name; the first one if they name none."""
+def architecture_among(features: Collection[str]) -> Architecture | None:
+    """Return the architecture that an image's features name, the first one if they name none.
+
+    None if they say that it is UNKNOWN.
+    """
+    if UNKNOWN in features:
+        return None
     return next((one for one in ARCHITECTURES if one.name in features), ARCHITECTURES[0])
 
 
