@@ -11,12 +11,13 @@ from emulator.disks.layout import DiskLayout, read_layout
 from emulator.disks.qemu_img import read_head
 from emulator.errors import SpecError
 from emulator.files import require_regular
+from emulator.guest_images.hashes import hash_once
 from emulator.guest_images.own_kernel import OWN
 from emulator.guest_images.own_profile import profile_of
 from emulator.guest_images.seed_cd import write_seed
 from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
-from emulator.images.image import hash_file, require_architecture, usual_board
+from emulator.images.image import require_architecture, usual_board
 from emulator.lab_file.tables import ImageTable
 from emulator.machine.architectures import ARCHITECTURES, board_of, feature_of
 from emulator.machine.architectures.parts import Architecture
@@ -153,7 +154,7 @@ def open_disk(name: str, table: ImageTable) -> OwnDisk:
         if found := obstacle(table.disk, disk_format):
             raise SpecError(f"{shown}: {found}")
         layout = read_layout(read_head(table.disk, disk_format=disk_format), origin=shown)
-        digest = hash_file(table.disk)
+        digest = hash_once(table.disk)
     except OSError as error:
         raise SpecError(f"{shown}: {error.strerror}") from error
     profile = profile_of(table, where=f"image {name}")

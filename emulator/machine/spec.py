@@ -20,8 +20,6 @@ from emulator.machine.architectures.parts import Architecture, QemuBoard
 from emulator.machine.architectures.parts import Firmware as Firmware  # noqa: PLC0414  # part of a spec
 from emulator.machine.architectures.parts import MachineType as MachineType  # noqa: PLC0414
 
-MAX_VCPUS = 4
-"""CPUs of a machine that says nothing else."""
 VCPUS_MOST = 64
 MEMORY_MIB_MIN = 64
 """What the SAC guest has; Linux under SeaBIOS needs at least 128."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from emulator.machine.argv import Wiring, build_argv
-from emulator.machine.qemu_binary import find_ovmf, find_qemu, open_private_vars
+from emulator.machine.qemu_binary import find_firmware, find_qemu, open_private_vars
 from emulator.machine.spec import Device, Disk, DiskBus, Firmware, MachineSpec, MachineType
 
 pytestmark = pytest.mark.qemu
@@ -24,8 +24,8 @@ class Paused:
     """A QEMU that was started from a spec and never continued."""
 
     def __init__(self, spec, directory, *, stack):
-        qemu = find_qemu()
-        firmware = find_ovmf() if spec.firmware is Firmware.OVMF else None
+        qemu = find_qemu(architecture=spec.architecture)
+        firmware = find_firmware(spec.firmware)
         master, slave = os.openpty()
         stack.callback(os.close, master)
         stack.callback(os.close, slave)
