@@ -270,8 +270,8 @@ def hash_file(path: Path) -> str:
 
 def _facts(directory: Path) -> dict[str, list[int]]:
     facts: dict[str, list[int]] = {}
-    there = [name for name in (VMLINUX, DISK) if (directory / name).exists()]
-    for name in (BZIMAGE, INITRD, *there, "manifest.json"):
+    there = [name for name in FILES if name in {BZIMAGE, INITRD} or (directory / name).exists()]
+    for name in (*there, "manifest.json"):
         status = (directory / name).stat()
         facts[name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
     return facts

@@ -343,7 +343,9 @@ class MachineSpec:
             )
             raise _wrong("kernel", None, allowed=f"a path {where} no disk")
         if self.firmware not in board.firmwares:
-            raise _wrong("firmware", self.firmware, allowed=f"{' '.join(board.firmwares)} on {self.machine}")
+            why = "" if board.has_pci else ", which has no flash"
+            allowed = f"{' '.join(board.firmwares)} on {self.machine}{why}"
+            raise _wrong("firmware", self.firmware, allowed=allowed)
         if self.generation_id and not board.generation_id:
             raise _wrong("generation_id", value=True, allowed=f"false on {self.machine}")
         if self.windows is not None and not board.screen:

@@ -3,6 +3,7 @@
 import pytest
 
 from emulator.clock import SYSTEM_CLOCK
+from emulator.machine.architectures import X86_64, architecture_of
 from emulator.machine.architectures.x86_64 import rom_image
 from emulator.machine.probe import BOUND_S, run_probe
 from emulator.machine.qemu_binary import find_qemu

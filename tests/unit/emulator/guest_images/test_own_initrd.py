@@ -6,11 +6,12 @@ from emulator import places
 from emulator.errors import SpecError
 from emulator.guest_images.own_initrd import OwnModules, compose_initrd, read_modules
 from emulator.images.recipe import load_recipe
+from emulator.machine.architectures import X86_64
 
 RELEASE = "6.12.9-own"
 
 
-def put(root, name, *, depends="", release=RELEASE, architecture=X86_64):
+def put(root, name, *, depends="", release=RELEASE):
     text = f"\x7fELF\0vermagic={release} SMP mod_unload \0name={name}\0depends={depends}\0"
     path = root / "kernel/drivers" / f"{name}.ko"
     path.parent.mkdir(parents=True, exist_ok=True)
