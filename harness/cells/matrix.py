@@ -320,12 +320,12 @@ def _places(
     models = machine_models()
     for image, machine, firmware in product(sorted(names), sorted(machines), sorted(firmwares)):
         architecture = architecture_of(models[machine].base)
-        is_other = (
-            ALL in {block.images, block.machines} and architecture_among(images[image]) is not architecture
-        )
-        if is_other or (block.firmwares == ALL and Firmware(firmware) not in architecture.firmwares):
-            continue
-        yield image, machine, firmware
+        is_foreign = architecture_among(images[image]) not in {None, architecture}
+        is_strange = Firmware(firmware) not in architecture.firmwares
+        if not (
+            (is_foreign and ALL in {block.images, block.machines}) or (is_strange and block.firmwares == ALL)
+        ):
+            yield image, machine, firmware
 
 
 def _resolve(key: str, given: _Names | None, known: Collection[str], *, where: str) -> frozenset[str]:

@@ -149,7 +149,7 @@ class Says:
     backtrace: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Architecture:
     """All that an architecture decides.
 
