@@ -104,11 +104,10 @@ def run(
     _require_run(compare)
     if check:
         return
-    from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
     from harness.plugin.process import become_pytest  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
 
-    find_qemu()  # once, rather than each cell reporting that there is none
+    _require_programs(cells)
     run_dir = (run_dir or RESULTS / new_run_id()).absolute()
     options = {"--shard": shard, "--run-json": json, "--compare": compare}
     become_pytest(
@@ -124,6 +123,19 @@ def run(
         ],
         run_dir=run_dir,
     )
+
+
+def _require_programs(cells: Iterable[Cell]) -> None:
+    """Refuse once what each cell would report: that a QEMU or its firmware is missing."""
+    from emulator.machine.architectures import architecture_of  # noqa: PLC0415
+    from emulator.machine.models import machine_models  # noqa: PLC0415
+    from emulator.machine.qemu_binary import find_firmware, find_qemu  # noqa: PLC0415
+
+    models, found = machine_models(), tuple(cells)
+    for model in {one.machine: models[one.machine] for one in found if one.machine in models}.values():
+        find_qemu(model.qemu, architecture=architecture_of(model.base))
+    for firmware in sorted({cell.firmware for cell in found}):
+        find_firmware(firmware)
 
 
 def _require_run(compare: Path | None) -> None:

@@ -6,12 +6,15 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from emulator import places
 from emulator.errors import MissingPrerequisite
 from emulator.guest_images.kinds import registry_problem
 from emulator.images.store import ImageStore
+from emulator.machine.architectures import ARCHITECTURES
+from emulator.machine.architectures.parts import Architecture
 from emulator.machine.host import read_host_budget
 from emulator.machine.ledger import Corrupt, Ledger, collect_garbage
 from emulator.machine.probe import choose_accelerator
@@ -40,7 +43,11 @@ def examine() -> Facts:
         report=_report_generator(),
         windows_tools=_windows_tools(),
         images_built=built,
-        images_missing=tuple(name for name in store.catalog.names if name not in built),
+        images_missing=tuple(
+            name
+            for name, entry in store.catalog.entries.items()
+            if name not in built and entry.runs_on is ARCHITECTURES[0]  # which the default matrix has
+        ),
         cache=str(store.root),
         disk_free=_disk_free(store.root),
         cores=budget.cores,
@@ -48,6 +55,7 @@ def examine() -> Facts:
         leftovers=len(collect_garbage(dry_run=True)),
         cache_writable=os.access(_existing(store.root), os.W_OK | os.X_OK),
         damaged=tuple(_damaged(store)),
+        others={one.name: _seen(partial(_other, one)) for one in ARCHITECTURES[1:]},
     )
 
 
@@ -75,6 +83,11 @@ def _seen(look: Callable[[], str]) -> str | Unusable:
 def _qemu() -> str:
     qemu = find_qemu()
     return f"{qemu.version}, {qemu.path}"
+
+
+def _other(architecture: Architecture) -> str:
+    qemu = find_qemu(architecture=architecture)
+    return f"QEMU {qemu.version}, {qemu.path}; UEFI {find_uefi(architecture.uefi).code}"
 
 
 def _accelerator() -> str:
