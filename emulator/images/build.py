@@ -21,7 +21,6 @@ from emulator.kernel_files.identify import bare_image
 from emulator.kernel_files.modules import Module, load_order, module_name, parse_module
 from emulator.kernel_files.spin import DONOR, NAME, make_spin_module
 from emulator.kernel_files.vmlinux import extract_vmlinux
-from emulator.machine.architectures.x86_64 import X86_64
 
 _VMLINUZ = re.compile(r"^(usr/)?(boot/vmlinuz-(?P<boot>.+)|lib/modules/(?P<lib>[^/]+)/vmlinuz)$")
 _BUILTIN = re.compile(r"^(usr/)?lib/modules/[^/]+/modules\.builtin$")
@@ -95,7 +94,7 @@ def build_image(
 
 def _forms(entry: CatalogEntry, packed: bytes) -> dict[str, bytes]:
     """Return a kernel as QEMU starts it, by the names of the image's files."""
-    if entry.runs_on is X86_64:
+    if entry.runs_on.starts_elf:
         return {BZIMAGE: packed, VMLINUX: extract_vmlinux(packed)}
     return {BZIMAGE: bare_image(packed)}
 

@@ -125,6 +125,10 @@ def _entry(name: str, table: _CatalogTable, *, path: Path) -> CatalogEntry:
     if table.images[name].architecture not in _ARCHITECTURES:
         what = unknown_name("architecture", table.images[name].architecture, _ARCHITECTURES)
         raise SpecError(f"{path}: key 'images.{name}': {what}")
+    if table.images[name].disk and table.images[name].architecture != ARCHITECTURES[0].debian:
+        raise SpecError(
+            f"{path}: key 'images.{name}': has a disk, whose loader is for {ARCHITECTURES[0].debian}"
+        )
     return CatalogEntry(
         name=name, mirror=table.mirror, keyring=Path(table.keyring), **asdict(table.images[name])
     )

@@ -100,7 +100,7 @@ def spec_of(machine, tmp_path, **fields):
     return MachineSpec(name="m.1_a-b", machine=machine, vcpus=2, seed=1, **fields)
 
 
-@pytest.mark.parametrize("firmware", list(Firmware))
+@pytest.mark.parametrize("firmware", [Firmware.SEABIOS, Firmware.OVMF])
 @pytest.mark.parametrize("machine", [MachineType.PC, MachineType.Q35])
 def test_qemu_takes_the_argv_and_waits_for_cont(paused, tmp_path, machine, firmware):
     qemu = paused(spec_of(machine, tmp_path, firmware=firmware))
@@ -109,6 +109,17 @@ def test_qemu_takes_the_argv_and_waits_for_cont(paused, tmp_path, machine, firmw
     files = {block["inserted"]["image"]["filename"] for block in qemu.ask("query-block")}
     assert str(tmp_path / "other,disk.raw") in files
     assert qemu.ask("query-name")["name"] == "m.1_a-b"
+    assert len(qemu.ask("query-cpus-fast")) == 2
+
+
+def test_qemu_takes_the_argv_of_virt_with_every_part(paused, tmp_path):
+    kernel = tmp_path / "no, kernel"
+    kernel.write_bytes(bytes(0x38) + b"ARMd" + bytes(0x1000))
+    fields = {"kernel": kernel, "command_line": ("a",), "firmware": Firmware.NONE}
+    qemu = paused(spec_of(MachineType.VIRT, tmp_path, **fields))
+    assert qemu.ask("query-status")["status"] == "prelaunch"
+    files = {block["inserted"]["image"]["filename"] for block in qemu.ask("query-block")}
+    assert str(tmp_path / "other,disk.raw") in files
     assert len(qemu.ask("query-cpus-fast")) == 2
 
 

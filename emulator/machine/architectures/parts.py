@@ -165,6 +165,7 @@ class Architecture:
         console: the guest's serial console.
         kernel_words: kernel parameters that save time.
         tells_tsc: whether a kernel can be told its TSC's frequency.
+        starts_elf: whether the kernel inside a packed one is an ELF file that starts faster (PVH).
         modules: what ttylab's initramfs loads besides the modules of images/linux/modules.txt.
         base_image: the image of the catalog whose initramfs serves for users' own kernels.
         test: what tells whether guests run.
@@ -184,6 +185,7 @@ class Architecture:
     console: str
     kernel_words: tuple[str, ...] = ()
     tells_tsc: bool = False
+    starts_elf: bool = False
     modules: tuple[str, ...] = ()
     base_image: str
     test: TestProgram

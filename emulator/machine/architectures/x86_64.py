@@ -149,6 +149,7 @@ X86_64 = Architecture(
     # Make the kernel skip checks, which saves 0.5 s of a boot under TCG (docs/facts/qemu.md 2).
     kernel_words=("no_timer_check", "cryptomgr.notests"),
     tells_tsc=True,
+    starts_elf=True,
     base_image="bookworm",
     test=_TEST,
     code=GuestCode(
