@@ -110,6 +110,8 @@ class OwnDisk:
         """The clouds' and VMware's disks may lack virtio; SATA and IDE are in every initramfs."""
         if self.table.bus is not None:
             return DiskBus(self.table.bus)
+        if disk_architecture(self.table) is not ARCHITECTURES[0]:
+            return DiskBus.VIRTIO
         plain = {DiskFormat.RAW, DiskFormat.QCOW2}
         return DiskBus.VIRTIO if self.disk_format in plain else DiskBus.SATA
 

@@ -255,8 +255,6 @@ def _devices(spec: MachineSpec) -> tuple[str, ...]:
         return spec.board.parts
     # rng-builtin obeys -seed and opens no file of the host.
     words = ["-object", "rng-builtin,id=rng0", "-device", "virtio-rng-pci,rng=rng0", *spec.board.parts]
-    if any(disk.bus is DiskBus.SATA for disk in spec.disks):
-        words += spec.board.sata
     if spec.generation_id:
         words += ["-device", "vmgenid,guid=auto"]
     if Device.PVPANIC in spec.devices:
@@ -320,7 +318,7 @@ def _log(chardev: str, path: Path | None) -> tuple[str, str]:
 
 def sata_place(board: QemuBoard, number: int) -> str:
     """Return where SATA device `number`, from 0, goes: PC's IDE has two per channel, AHCI one."""
-    channel, unit = divmod(number, 2) if board.is_ide else (number, 0)
+    channel, unit = divmod(number, board.sata)
     return f"bus=ide.{channel},unit={unit}"
 
 

@@ -74,7 +74,7 @@ class WatchdogAction(StrEnum):
 
 
 class DiskBus(StrEnum):
-    """What the guest sees a disk on: `sata` is IDE on `pc` and AHCI on the others."""
+    """What the guest sees a disk on: `sata` is IDE on `pc` and AHCI on `q35`."""
 
     VIRTIO = "virtio"
     SATA = "sata"
@@ -348,6 +348,10 @@ class MachineSpec:
             raise _wrong("firmware", self.firmware, allowed=allowed)
         if self.generation_id and not board.generation_id:
             raise _wrong("generation_id", value=True, allowed=f"false on {self.machine}")
+        if board.has_pci and not board.sata and any(disk.bus is DiskBus.SATA for disk in self.disks):
+            raise _wrong(
+                "disk.bus", DiskBus.SATA, allowed=f"virtio on {self.machine}, whose UEFI starts no other"
+            )
         if self.windows is not None and not board.screen:
             raise _wrong("windows", self.windows, allowed=f"none on {self.machine}, which is no PC")
         if not board.has_pci:

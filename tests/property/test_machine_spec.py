@@ -70,7 +70,10 @@ def specs(draw):
         spec,
         firmware=draw(st.sampled_from(board_of(machine).firmwares)),
         devices=frozenset(draw(st.lists(st.sampled_from(Device)))),
-        disks=tuple(draw(st.lists(DISKS, max_size=3))),
+        disks=tuple(
+            disk if board_of(machine).sata else replace(disk, bus=DiskBus.VIRTIO)
+            for disk in draw(st.lists(DISKS, max_size=3))
+        ),
         bulk_console=draw(st.booleans()),
         windows=draw(st.none() | WINDOWS) if board_of(machine).screen else None,
     )

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import tty
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,9 @@ def test_qemu_takes_the_argv_of_virt_with_every_part(paused, tmp_path):
     kernel = tmp_path / "no, kernel"
     kernel.write_bytes(bytes(0x38) + b"ARMd" + bytes(0x1000))
     fields = {"kernel": kernel, "command_line": ("a",), "firmware": Firmware.NONE}
-    qemu = paused(spec_of(MachineType.VIRT, tmp_path, **fields))
+    spec = spec_of(MachineType.Q35, tmp_path)
+    disks = tuple(replace(disk, bus=DiskBus.VIRTIO) for disk in spec.disks)
+    qemu = paused(replace(spec, machine=MachineType.VIRT, disks=disks, **fields))
     assert qemu.ask("query-status")["status"] == "prelaunch"
     files = {block["inserted"]["image"]["filename"] for block in qemu.ask("query-block")}
     assert str(tmp_path / "other,disk.raw") in files

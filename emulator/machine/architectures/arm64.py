@@ -75,7 +75,6 @@ ARM64 = Architecture(
             firmwares=(Firmware.NONE, Firmware.AAVMF),
             generation_id=False,  # QEMU 7.2 has vmgenid for PCs only
             parts=("-device", "virtio-keyboard-pci"),
-            sata=("-device", "ahci,id=ide"),
             lacks={
                 "nmi": _NO_NMI,
                 "unknown_nmi": _NO_NMI,

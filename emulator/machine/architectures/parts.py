@@ -55,8 +55,7 @@ class QemuBoard:
         generation_id: whether it can have a vmgenid.
         screen: words for its screen.
         parts: words for what it always has.
-        sata: words for a controller, where one has to be added.
-        is_ide: whether a channel of its disks has two of them.
+        sata: how many of its SATA or IDE disks a channel has; 0 if firmware starts none.
         pvpanic: the device that tells of panics.
         lacks: what can't be done to it, as `emulator.machine.control.Capability` names it, and why.
         lacks_without_uefi: the same, if it is started without UEFI.
@@ -69,8 +68,7 @@ class QemuBoard:
     generation_id: bool = True
     screen: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
-    sata: tuple[str, ...] = ()
-    is_ide: bool = False
+    sata: int = 0
     pvpanic: str = "pvpanic-pci"
     lacks: Mapping[str, str] = field(default_factory=dict)
     lacks_without_uefi: Mapping[str, str] = field(default_factory=dict)

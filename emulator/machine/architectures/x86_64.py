@@ -112,7 +112,7 @@ X86_64 = Architecture(
             words="pc",
             firmwares=(Firmware.SEABIOS, Firmware.OVMF),
             screen=_VGA,
-            is_ide=True,
+            sata=2,
             pvpanic="pvpanic",
         ),
         QemuBoard(
@@ -120,6 +120,7 @@ X86_64 = Architecture(
             words="q35",
             firmwares=(Firmware.SEABIOS, Firmware.OVMF),
             screen=_VGA,
+            sata=1,
             pvpanic="pvpanic",
         ),
         QemuBoard(
