@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from emulator.disks.formats import DiskFormat, detect_format, obstacle
-from emulator.disks.layout import DiskLayout, read_layout
+from emulator.disks.layout import DiskLayout, esp_start, read_layout
 from emulator.disks.qemu_img import read_head
-from emulator.errors import SpecError
+from emulator.errors import ImageError, MissingPrerequisite, SpecError
 from emulator.files import require_regular
 from emulator.guest_images.hashes import hash_once
 from emulator.guest_images.own_kernel import OWN
@@ -25,6 +26,8 @@ from emulator.machine.spec import Board, Disk, DiskBus, MachineSpec
 from emulator.sac.image import SacConsole
 from emulator.sac.knobs import SacKnobs
 
+_LOADERS = (8 << 20, 64 << 20)
+"""Bytes of UEFI's partition in which a loader's name is looked for: tables, and what came before it."""
 MEMORY_MIB = 1024
 """What a distribution's disk gets that says nothing: systemd and an initramfs with all drivers fit."""
 
@@ -131,10 +134,33 @@ class OwnDisk:
 
 
 def disk_architecture(table: ImageTable) -> Architecture:
-    """Return what a disk is for: x86-64 if its table names neither board nor firmware of another."""
-    for one in ARCHITECTURES[1:]:
-        if table.machine in [board.machine for board in one.boards] or table.firmware == one.uefi.firmware:
+    """Return what a disk is for: as its table names board or firmware, else as the loaders for UEFI on it.
+
+    What is wrong with it is said when it is opened; until then it is taken to be for x86-64.
+    """
+    for one in ARCHITECTURES:
+        if table.machine in [board.machine for board in one.boards] or table.firmware in one.firmwares:
             return one
+    try:
+        if table.disk is None or table.machine or table.firmware:
+            return ARCHITECTURES[0]
+        return _architecture_on(table.disk, table.disk.stat().st_mtime_ns, table.disk.stat().st_size)
+    except (OSError, SpecError, ImageError, MissingPrerequisite):
+        return ARCHITECTURES[0]
+
+
+@lru_cache(maxsize=64)
+def _architecture_on(path: Path, _mtime_ns: int, _size: int) -> Architecture:
+    require_regular(path)
+    disk_format = detect_format(path)
+    head = b"" if obstacle(path, disk_format) else read_head(path, disk_format=disk_format)
+    start = esp_start(head)
+    if start is None or read_layout(head, origin=str(path)).bios:
+        return ARCHITECTURES[0]
+    for size in _LOADERS:
+        names = read_head(path, disk_format=disk_format, at=start, size=size)
+        if found := [one for one in ARCHITECTURES if one.uefi.loader in names]:
+            return found[0]
     return ARCHITECTURES[0]
 
 

@@ -88,6 +88,7 @@ ARM64 = Architecture(
     uefi=Uefi(
         firmware=Firmware.AAVMF,
         package="qemu-efi-aarch64",
+        loader=b"BOOTAA64EFI",
         files=(
             ("usr/share/AAVMF/AAVMF_CODE.no-secboot.fd", "usr/share/AAVMF/AAVMF_VARS.fd"),  # Debian 13
             ("usr/share/AAVMF/AAVMF_CODE.fd", "usr/share/AAVMF/AAVMF_VARS.fd"),  # Debian 12, Ubuntu

@@ -85,11 +85,13 @@ class Uefi:
     Attributes:
         firmware: its name here.
         package: the Debian package that brings it.
+        loader: what it starts from a disk that says nothing else, as FAT's directories have the name.
         files: code and empty variable store of each build, as paths below /, the best first.
     """
 
     firmware: Firmware
     package: str
+    loader: bytes
     files: tuple[tuple[str, str], ...]
 
 

@@ -138,6 +138,7 @@ X86_64 = Architecture(
     uefi=Uefi(
         firmware=Firmware.OVMF,
         package="ovmf",
+        loader=b"BOOTX64 EFI",
         files=(
             ("usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),  # Debian 11+, Ubuntu 20.10+
             ("usr/share/edk2/x64/OVMF_CODE.4m.fd", "usr/share/edk2/x64/OVMF_VARS.4m.fd"),  # Arch

@@ -6,7 +6,7 @@ import pytest
 
 from emulator.errors import ImageError
 from emulator.kernel_files.spin import make_spin_module, strip_signature
-from emulator.machine.architectures import X86_64
+from emulator.machine.architectures import ARM64, X86_64
 
 ENDBR = b"\xf3\x0f\x1e\xfa"
 CODE = b"\x0f\x1f\x44\x00\x00" + b"\x90" * 11
@@ -87,3 +87,10 @@ def test_signature_is_left_alone_when_there_is_none():
 def test_spin_is_refused_when_the_donor_has_another_shape(donor: bytes):
     with pytest.raises(ImageError, match="not of the expected shape"):
         make_spin_module(donor, X86_64.code)
+
+
+def test_spin_of_arm64_masks_interrupts_behind_its_landing_pad():
+    hang = ARM64.code.hang
+    for pad in (*ARM64.code.landings, b""):
+        spin = make_spin_module(make_donor(code=pad + b"\x1f\x20\x03\xd5" * 4), ARM64.code)
+        assert spin[64 : 64 + len(pad) + len(hang)] == pad + hang
