@@ -92,7 +92,7 @@ class OwnKernel:
         return {
             "name": self.name,
             "own": "kernel",
-            "path": str(self.table.kernel),
+            "files": {"kernel": str(self.table.kernel), "initrd": str(self.table.initrd or "none")},
             "kernel_release": self.facts.release,
             "architecture": self.facts.architecture,
             "form": self.facts.form.value,
@@ -131,7 +131,7 @@ def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKerne
     """
     if table.kernel is None:
         raise SpecError(f"image {name} has no kernel")
-    facts, digest = look(table.kernel)
+    facts, digest = read_kernel(table.kernel)
     architecture = _architecture(facts, shown=visible(str(table.kernel)))
     modules = OwnModules()
     if table.modules is not None:
@@ -152,8 +152,8 @@ def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKerne
     )
 
 
-def look(path: Path) -> tuple[KernelFacts, str]:
-    """Return what a kernel's file tells, and its hash; raises SpecError if it is no kernel, or cut off."""
+def read_kernel(path: Path) -> tuple[KernelFacts, str]:
+    """Return what a kernel's file tells, and its hash; raises SpecError as `open_kernel`."""
     shown = visible(str(path))
     try:
         size = require_regular(path)
