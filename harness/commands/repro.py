@@ -42,10 +42,9 @@ def repro(
     from emulator.machine.models import machine_models  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
     from harness.cells.cell import parse_cell_id  # noqa: PLC0415
-    from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
-    from harness.run.latest import REPRO_PREFIX  # noqa: PLC0415
+    from harness.run.latest import REPRO_PREFIX, new_run_id  # noqa: PLC0415
     from harness.run.repro import recall, told  # noqa: PLC0415
     from harness.run.wanted import guest_spec  # noqa: PLC0415
     from harness.scenarios import find_scenario, library  # noqa: PLC0415

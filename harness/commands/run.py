@@ -106,7 +106,7 @@ def run(
         return
     from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
     from harness.plugin.process import become_pytest  # noqa: PLC0415
-    from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
+    from harness.run.latest import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
 
     find_qemu()  # once, rather than each cell reporting that there is none
     run_dir = (run_dir or RESULTS / new_run_id()).absolute()

@@ -195,7 +195,7 @@ class Player:
         except (GuestError, Unsupported, EmulatorError) as error:
             fault = self._find_fault(error, guest.session)
             blamed = share.excuse(fault) or fault
-            detail |= _blame(blamed) | {"message": self._without_passwords(str(blamed), index)}
+            detail |= blame(blamed) | {"message": self._without_passwords(str(blamed), index)}
         transcript.mark(MarkKind.STEP, "end", detail)
         return detail["outcome"] == "done"
 
@@ -382,8 +382,11 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
 )
 
 
-def _blame(error: Exception) -> dict[str, object]:
-    """Return what the end mark of a step says about `error`: whose fault it is, why, and the evidence."""
+def blame(error: Exception) -> dict[str, object]:
+    """Return what the end mark of a step says about `error`: whose fault it is, why, and the evidence.
+
+    Errors are those of the guest, of the lab, and what says that something can't be done.
+    """
     outcome = "broken"
     if isinstance(error, GuestError):
         outcome = "failed"
