@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 pytest_plugins = ("harness.plugin.own_tests", "harness.plugin.fixtures")
 
 _MARKERS = (
-    "image(*names): boot this image, one of lab.toml's too (default bookworm); once for each name",
-    "machine(*names): boot on this machine, one of lab.toml's too (default pc); once for each name",
+    "image(name): boot this image, one of lab.toml's too (default bookworm); of several names, each",
+    "machine(name): boot on this machine, one of lab.toml's too (default pc); of several names, each",
     "expects(*alarms): findings that are no failure of the test, as in `console.expecting`",
     "board(machine='pc', firmware='seabios', vcpus=1, memory_mib=256): the machine to boot",
     "kernel_args(*args): add to the guest's command line",

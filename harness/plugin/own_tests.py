@@ -12,6 +12,7 @@ import os
 import shlex
 import shutil
 import sys
+import traceback
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ import pytest
 
 from emulator.clock import SYSTEM_CLOCK, utc_now
 from emulator.console.transcript import DirectorySink, Transcript
+from emulator.errors import EmulatorError
 from emulator.guest_images.kinds import GuestImage
 from emulator.lab_file.read import VARIABLE
 from emulator.machine.machine import Machine
@@ -36,7 +38,7 @@ from harness.run.cell_run import CELLS, claim_directory, kept_transcript
 from harness.run.lab import Lab
 from harness.run.own_tests import proof_of, record_of_test, verdict_on
 from harness.run.result import Circumstances, Story, guest_result, skipped
-from harness.scenario.errors import Alarm, CellBroken, GuestDied, GuestError, Unsupported
+from harness.scenario.errors import Alarm, CellBroken, GuestDied, GuestError, HarnessError, Unsupported
 from harness.scenario.verdict import Reason, Status, Verdict
 from harness.snapshots.start import Start
 
@@ -46,6 +48,8 @@ RECORD_OPTION = "ttylab_record"
 """Option of pytest's configuration file: whether tests that use guests leave a record."""
 _GUESTS = ("machine", "machine_spec", "from_state", "fork_pool", "console")
 """Fixtures by which a test gets a guest; an override of one does not change that."""
+_TEXT_MOST = 2000
+"""Bytes of what an assertion says that are kept; pytest's own output has the rest."""
 _NO_TAGS = frozenset(
     {"parametrize", "usefixtures", "filterwarnings", "skip", "skipif", "xfail"}
     | {"image", "machine", "board", "kernel_args", "from_state", "devices", "expects"}
@@ -185,8 +189,21 @@ class OwnTest:
             expected = getattr(report, "wasxfail", None)
             return skipped(why(report) if expected is None else f"expected to fail: {expected}".rstrip(": "))
         asserted = error is None or isinstance(error, pytest.fail.Exception)
-        verdict = verdict_on(error, _said(report), asserted=asserted)
+        verdict = verdict_on(error, self._said(report, error), asserted=asserted)
         return replace(verdict, reason=Reason.FINDING) if error is self.found is not None else verdict
+
+    def _said(self, report: pytest.TestReport, error: BaseException | None) -> str:
+        """Return in one line what a failure says, and at which line of the test."""
+        crash = getattr(report.longrepr, "reprcrash", None)
+        text = why(report) if crash is None else str(crash.message)
+        if isinstance(error, HarnessError | EmulatorError):
+            text = str(error)  # without its notes and its kind
+        text = " ".join(line.strip() for line in text.removeprefix("AssertionError: ").splitlines())[
+            :_TEXT_MOST
+        ]
+        frames = traceback.extract_tb(None if error is None else error.__traceback__)
+        lines = [one.lineno for one in frames if Path(one.filename) == self.item.path]
+        return f"{text} ({self.item.path.name}:{lines[-1]})" if lines else text
 
     def finish(self) -> None:
         """Write the result of each guest, tell the plug-ins, and show it in Allure.
@@ -268,15 +285,6 @@ class OwnTest:
         )
 
 
-def _said(report: pytest.TestReport) -> str:
-    """Return in one line what pytest says of a failure, and where it was raised."""
-    crash = getattr(report.longrepr, "reprcrash", None)
-    if crash is None:
-        return why(report)
-    text = " ".join(line.strip() for line in crash.message.splitlines())[:2000]
-    return f"{text} ({Path(crash.path).name}:{crash.lineno})"
-
-
 def _keep(transcript: Transcript, directory: Path) -> None:
     """Write the transcript of a console that is not ours into the run; a full disk keeps less of it."""
     copy = Transcript(transcript.name, sink=DirectorySink(directory, console=transcript.name))
@@ -289,7 +297,8 @@ def repro_of_test(config: pytest.Config, node_id: str) -> str:
     file, colons, rest = node_id.partition("::")
     here = config.invocation_params.dir
     option = config.option
-    words = ["pytest"] if shutil.which("pytest") else [sys.executable, "-m", "pytest"]
+    ours = shutil.which("pytest") == str(Path(sys.executable).parent / "pytest")
+    words = ["pytest"] if ours else [sys.executable, "-m", "pytest"]
     words += ["-c", option.inifilename] if option.inifilename else []
     words += ["--rootdir", option.rootdir] if option.rootdir else []
     for name in option.plugins or []:
