@@ -8,6 +8,7 @@ from pathlib import Path
 from emulator.errors import SpecError
 from emulator.guest_images.own_disk import OwnDisk, open_disk
 from emulator.guest_images.own_kernel import OWN, OwnKernel, open_kernel
+from emulator.guest_text.printable import visible
 from emulator.images.catalog import load_catalog
 from emulator.lab_file.packages import brought
 from emulator.lab_file.read import current_lab, read_lab
@@ -24,7 +25,7 @@ def own_tables() -> Mapping[str, ImageTable]:
     taken = dict.fromkeys((*load_catalog().entries, *SAC_IMAGES), "ttylab itself")
     tables: dict[str, ImageTable] = {}
     lab = current_lab()
-    sources = [(who, read_lab(Path(path)).images) for who, path in brought("ttylab.images")]
+    sources = [(who, _images_of(path, who)) for who, path in brought("ttylab.images")]
     for who, images in [*sources, (str(lab.path), lab.images)]:
         for name, table in images.items():
             if name in taken:
@@ -32,6 +33,15 @@ def own_tables() -> Mapping[str, ImageTable]:
             taken[name] = who
             tables[name] = table
     return tables
+
+
+def _images_of(path: object, who: str) -> Mapping[str, ImageTable]:
+    if not isinstance(path, str | Path):
+        raise SpecError(f"{who}: {visible(repr(path))[:80]} is no path; allowed: the path of a lab.toml")
+    try:
+        return read_lab(Path(path)).images
+    except SpecError as error:
+        raise SpecError(f"{who}: {error}") from error
 
 
 def own_features() -> Mapping[str, frozenset[str]]:

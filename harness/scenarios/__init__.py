@@ -60,9 +60,16 @@ def library() -> Mapping[str, Scenario]:
 
 @lru_cache(maxsize=4)
 def _library(directory: Path | None, names: tuple[str, ...]) -> Mapping[str, Scenario]:
-    brought = brought_scenarios()
-    own = tuple(one for name in names for one in load_scenarios(name, directory or Path()))
-    return library_of((*LIBRARY.values(), *brought, *own)) if brought or own else LIBRARY
+    own = [(name, load_scenarios(name, directory or Path())) for name in names]
+    owners = dict.fromkeys(LIBRARY, "ttylab itself")
+    scenarios = [*LIBRARY.values()]
+    for who, found in (*brought_scenarios(), *own):
+        for one in found:
+            if one.name in owners:
+                raise SpecError(f"{who}: scenario {one.name!r}: {owners[one.name]} has one of that name")
+            owners[one.name] = who
+            scenarios.append(one)
+    return library_of(scenarios)
 
 
 def find_scenario(name: str) -> Scenario:
