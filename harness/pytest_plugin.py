@@ -171,11 +171,14 @@ def _start_record(config: pytest.Config, *, begun: bool = False) -> RecordHooks:
     from harness.plugin.own_tests import repro_of_test  # noqa: PLC0415
     from harness.plugin.record_hooks import RECORD, RecordHooks  # noqa: PLC0415
     from harness.plugin.run_recorder import RunRecorder  # noqa: PLC0415
+    from harness.signatures.rules import has_own_rules, lab_rules  # noqa: PLC0415
 
     run_dir = _run_directory(config)
     # the fixture `lab` finds it there, and in workers by `RecordHooks`
     config.option.run_dir = str(run_dir)
     try:
+        if has_own_rules():
+            lab_rules()  # rather than each cell saying that they are wrong
         if config.option.shard:
             parse_shard(config.option.shard)
         recorder = RunRecorder(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +38,8 @@ def repro(
 ) -> int:
     """Boot one cell again exactly as a run did, and say whether it ends as it did there.
 
+    A test of your own (tests/test_nmi.py::test_nmi) is run by the command that its run recorded.
+
     Exit codes are those of `ttylab run`; 2 also if the image or the machine is no longer the recorded one.
     """
     from emulator.guest_images.kinds import image_features  # noqa: PLC0415
@@ -45,13 +49,19 @@ def repro(
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX, new_run_id  # noqa: PLC0415
-    from harness.run.repro import recall, told  # noqa: PLC0415
+    from harness.run.repro import as_recorded, command_of, recall, told  # noqa: PLC0415
     from harness.run.wanted import guest_spec  # noqa: PLC0415
     from harness.scenarios import find_scenario, library  # noqa: PLC0415
     from harness.targets import target_at  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
-    cell = parse_cell_id(cell_id, images=image_features(), machines=machine_models(), scenarios=library())
+    if "::" in cell_id:
+        words = command_of(cell_id, run)
+        say(f"ttylab: {shlex.join(words)}", err=True)
+        os.execvp(words[0], words)  # noqa: S606  # no shell is wanted
+    cell = as_recorded(
+        parse_cell_id(cell_id, images=image_features(), machines=machine_models(), scenarios=library()), run
+    )
     scenario = find_scenario(cell.scenario)
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale or 1.0)
     image = lab.guest_image(cell.image)

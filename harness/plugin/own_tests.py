@@ -264,8 +264,7 @@ class OwnTest:
 
     def _around(self, guest: UsedGuest, lab: Lab) -> Circumstances:
         facts: dict[str, Any] = {}
-        if guest.machine is not None:
-            spec = guest.machine.spec
+        if guest.machine is not None and (spec := guest.spec) is not None:
             facts = {"argv": guest.machine.argv, "seed": spec.seed, "qemu": str(lab.qemu(spec).version)}
             facts["accelerator"] = lab.choice(spec).accelerator
         elif guest.transcript is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from harness.report.model import RUN_FILE, CellResult, load_run
 from harness.run.cell_run import directories_of, read_result
 from harness.run.lab import Lab
 from harness.run.latest import latest_runs
+from harness.scenario.settings import PLAIN
 from harness.snapshots.start import OWN_DISK
 
 
@@ -100,6 +102,12 @@ def _notes(was: CellResult, now: MachineSpec, lab: Lab) -> Iterator[str]:
             yield f"{name} was {before}, is {after}"
 
 
+def as_recorded(cell: Cell, run: Path | None) -> Cell:
+    """Return the cell with the settings that it had, in `run` or in the newest run; raises SpecError."""
+    record = find_record(cell, run)
+    return cell if record is None else replace(cell, settings=record[1].cell.settings or PLAIN)
+
+
 def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
     """Return the run and the result to reproduce: of `run`, else of the newest run that has the cell.
 
@@ -113,6 +121,19 @@ def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
     if run is not None:
         raise SpecError(f"{run}: no result of {cell.id} there")
     return None
+
+
+def command_of(node_id: str, run: Path | None) -> list[str]:
+    """Return the words of the command that runs a user's test again, as a run recorded it.
+
+    Raises:
+        SpecError: `run`, or no run here, has a result of that test.
+    """
+    for candidate in latest_runs() if run is None else (run,):
+        was = reported(candidate, node_id)
+        if was is not None:
+            return shlex.split(was.repro)
+    raise SpecError(f"{run or 'no run here'}: no result of {node_id} there")
 
 
 def reported(run: Path, cell_id: str) -> CellResult | None:

@@ -237,6 +237,11 @@ def lab_rules() -> RuleSet:
     return _rules_with(tuple(_brought_files()), current_lab().lab.signatures)
 
 
+def has_own_rules() -> bool:
+    """Tell whether packages or the lab bring rules of their own; raises SpecError as `lab_rules`."""
+    return bool(brought("ttylab.signatures") or current_lab().lab.signatures)
+
+
 def _brought_files() -> Iterator[tuple[Path, str]]:
     """Yield the files of rules that packages bring, and who brings each; raises SpecError."""
     for who, given in brought("ttylab.signatures"):
