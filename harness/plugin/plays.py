@@ -109,7 +109,8 @@ class Play:
         expected = {"passed": "passed", "skipped": "skipped"}.get(result.status, "failed")
         if self.died:
             return "its worker died before it had reported the end"
-        unknown = [fault for fault in self.faults if fault.partition(": ")[2] not in result.message]
+        told = (fault.partition(": ")[2].removeprefix("Failed: ") for fault in self.faults)
+        unknown = [fault for fault, text in zip(self.faults, told, strict=True) if text not in result.message]
         if unknown:
             return "pytest reports an error: " + "; ".join(unknown)
         if not call:
