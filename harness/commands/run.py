@@ -163,6 +163,8 @@ def choose_cells(
     from harness.cells.cell import shard as take_shard  # noqa: PLC0415
     from harness.cells.matrix import read_matrix  # noqa: PLC0415
 
+    if path.is_dir() or path.suffix == ".py":
+        raise SpecError(f"{path} is no matrix; tests of your own are run by: pytest {path}")
     if problem := registry_problem():
         say(f"ttylab: your own images are left out: {visible(problem)}", err=True)
     matrix = read_matrix(path)

@@ -45,8 +45,22 @@ GROUPS = {
 }
 
 
+MATRIX = """
+[matrix]
+name = "acme"
+description = "what a package brings"
+[[block]]
+images = ["acme"]
+machines = ["pc"]
+firmwares = ["seabios"]
+vcpus = [1]
+scenarios = ["acme-uname"]
+"""
+
+
 @pytest.fixture
 def ttylab(tmp_path, monkeypatch):
+    tmp_path.joinpath("m.toml").write_text(MATRIX)
     site = tmp_path / "site"
     monkeypatch.setenv("PYTHONPATH", f"{CHECKOUT}{os.pathsep}{site}")
 
@@ -69,7 +83,7 @@ def ttylab(tmp_path, monkeypatch):
 def test_what_a_package_brings_is_listed_and_found(ttylab, tmp_path):
     listed = ttylab("scenarios", "list")
     assert "acme-uname" in listed.stdout, listed.stderr
-    assert "acme" in ttylab("images", "list").stdout
+    assert ttylab("run", "m.toml", "--list").stdout == "acme.pc.seabios.1.acme-uname\n"
     tmp_path.joinpath("console.log").write_bytes(b"[    5.000000] ACME FAULT 42\n")
     assert "ACME fault" in ttylab("scan", "console.log").stdout
 
@@ -86,7 +100,7 @@ def test_what_a_package_brings_is_listed_and_found(ttylab, tmp_path):
 )
 def test_error_of_a_package_is_one_line_that_names_it(ttylab, tmp_path, group, changed, said):
     tmp_path.joinpath("console.log").write_bytes(b"nothing\n")
-    words = {"ttylab.images": ("images", "list"), "ttylab.signatures": ("scan", "console.log")}
+    words = {"ttylab.images": ("run", "m.toml", "--list"), "ttylab.signatures": ("scan", "console.log")}
     result = ttylab(*words.get(group, ("scenarios", "list")), groups=GROUPS | {group: changed})
     assert result.returncode == EXIT_USAGE
     (line,) = result.stderr.splitlines()
@@ -99,7 +113,7 @@ def test_error_of_a_package_is_one_line_that_names_it(ttylab, tmp_path, group, c
     [
         ("ttylab.scenarios", ("scenarios", "list"), "scenario 'acme-uname'"),
         ("ttylab.signatures", ("scan", "console.log"), "rule 'acme-fault'"),
-        ("ttylab.images", ("images", "list"), "images.acme"),
+        ("ttylab.images", ("run", "m.toml", "--list"), "images.acme"),
     ],
 )
 def test_two_packages_with_one_name_are_refused_naming_both(ttylab, tmp_path, group, words, thing):

@@ -1,4 +1,4 @@
-"""A real installed package that brings things to the lab: a wheel is built and unpacked as installers do it."""
+"""A real installed package that brings things to the lab: its wheel is built, and unpacked."""
 
 import zipfile
 from collections.abc import Mapping
