@@ -7,6 +7,7 @@ import platform
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -71,6 +72,11 @@ class RunRecorder:
         self._started = self.clock.monotonic()
         self._started_utc = utc_now().isoformat(timespec="seconds")
         self._load = host_load()
+
+    def backdate(self, seconds: float) -> None:
+        """Note that the run began before this record of it."""
+        self._started -= seconds
+        self._started_utc = (utc_now() - timedelta(seconds=seconds)).isoformat(timespec="seconds")
 
     def claim(self, *, begun: bool = False) -> None:
         """Make the run's directory for this run alone, so that all that is in it is of this run.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emulator.clock import SYSTEM_CLOCK
 from harness.plugin.plays import DIRECTORY_PROPERTY, is_lost, plays_cell
 from harness.plugin.process import RUN_DIRECTORY
 
@@ -23,6 +24,7 @@ class WaitingRecord:
         self._start = start
         self._hooks: RecordHooks | None = None
         self._others_failed = False
+        self._began = SYSTEM_CLOCK.monotonic()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Begin if there is a cell among the tests, where there are no workers."""
@@ -56,5 +58,6 @@ class WaitingRecord:
 
     def _begin(self) -> RecordHooks:
         self._hooks = self._start(self._config, begun=True)
+        self._hooks.recorder.backdate(SYSTEM_CLOCK.monotonic() - self._began)
         self._hooks.others_failed = self._others_failed
         return self._hooks
