@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 __all__ = [
     "Accelerator", "Alive", "Ask", "Button", "CellRecord", "CellResult", "CheckDump", "CommandFailed",
-    "Deadline", "Device", "EmulatorError", "Evidence", "Expect", "ExpectTimeout", "Finding", "FindingRecord",
-    "Firmware", "ForkedGuest", "GuestDied", "GuestError", "GuestKind", "HarnessError", "Inject", "Injection",
-    "Keys", "Lab", "LinuxGuest", "Machine", "MachineSpec", "MachineType", "Match", "Nmi", "NoEffect", "Press",
-    "Reach", "Reason", "Rejoin", "Run", "RunResult", "SacGuest", "Scanner", "Scenario", "Screen", "Send", "Session", "Severity", "Shows", "Signals", "Silence",
-    "SpecError", "Stage", "Status", "SysRq", "Target", "Verdict", "Via", "View", "open_machine", "open_port",
+    "Deadline", "Device", "EmulatorError", "Evidence", "Expect", "ExpectTimeout", "Finding",
+    "FindingRecord", "Firmware", "ForkedGuest", "GuestDied", "GuestError", "GuestKind", "HarnessError",
+    "Inject", "Injection", "Keys", "Lab", "LinuxGuest", "Machine", "MachineSpec", "MachineType", "Match",
+    "Nmi", "NoEffect", "Press", "Reach", "Reason", "Rejoin", "Run", "RunResult", "SacGuest", "Scanner",
+    "Scenario", "Screen", "Send", "Session", "Severity", "Shows", "Signals", "Silence", "SpecError",
+    "Stage", "Status", "SysRq", "Target", "Verdict", "Via", "View", "open_machine", "open_port",
 ]  # fmt: skip
 
 _MODULES = {

@@ -392,7 +392,7 @@ def blame(error: Exception) -> dict[str, object]:
         outcome = "failed"
     elif isinstance(error, Unsupported):
         outcome = "skipped"
-    reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
+    reason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), Reason.TEST)
     detail: dict[str, object] = {"outcome": outcome, "reason": reason.value}
     if isinstance(error, GuestDied):
         alarm = error.alarm

@@ -119,6 +119,7 @@ class OwnTest:
             CellBroken: a plug-in's hook failed at being told of the test's first guest.
             FileError: the directory can't be made.
         """
+        self.item.config.stash[LAB] = lab  # a user's own, if the fixture is overridden
         number = len(self.guests) + 1
         name = self.item.nodeid if number == 1 else f"{self.item.nodeid}#{number}"
         directory = claim_directory(lab.run_dir, page_of(name))
