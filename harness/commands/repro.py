@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -26,7 +26,9 @@ EXAMPLES = """Examples:
 
 
 def repro(
-    cell_id: Annotated[str, typer.Argument(metavar="CELL", help="Id of a cell, as reports show it.")],
+    cell_id: Annotated[
+        str, typer.Argument(metavar="CELL", help="Id of a cell or a test, as reports show it.")
+    ],
     *,
     run: Annotated[Path | None, typer.Option(help="The run to reproduce; default: the newest.")] = None,
     interactive: Annotated[bool, typer.Option(help="Attach this terminal instead of playing.")] = False,
@@ -38,8 +40,6 @@ def repro(
 ) -> int:
     """Boot one cell again exactly as a run did, and say whether it ends as it did there.
 
-    A test of your own (tests/test_nmi.py::test_nmi) is run by the command that its run recorded.
-
     Exit codes are those of `ttylab run`; 2 also if the image or the machine is no longer the recorded one.
     """
     from emulator.guest_images.kinds import image_features  # noqa: PLC0415
@@ -49,16 +49,14 @@ def repro(
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX, new_run_id  # noqa: PLC0415
-    from harness.run.repro import as_recorded, command_of, recall, told  # noqa: PLC0415
+    from harness.run.repro import as_recorded, recall, told  # noqa: PLC0415
     from harness.run.wanted import guest_spec  # noqa: PLC0415
     from harness.scenarios import find_scenario, library  # noqa: PLC0415
     from harness.targets import target_at  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
     if "::" in cell_id:
-        words = command_of(cell_id, run)
-        say(f"ttylab: {shlex.join(words)}", err=True)
-        os.execvp(words[0], words)  # noqa: S606  # no shell is wanted
+        _become_test(cell_id, run)
     cell = as_recorded(
         parse_cell_id(cell_id, images=image_features(), machines=machine_models(), scenarios=library()), run
     )
@@ -87,6 +85,15 @@ def repro(
 def _refuse_port(port: str) -> None:
     if port:
         raise SpecError("--interactive boots a machine here; to join a port: ttylab attach --port URL")
+
+
+def _become_test(node_id: str, run: Path | None) -> NoReturn:
+    """Run a user's test again, by the command that its run recorded."""
+    from harness.run.repro import command_of  # noqa: PLC0415
+
+    words = command_of(node_id, run)
+    say(f"ttylab: {shlex.join(words)}", err=True)
+    os.execvp(words[0], words)  # noqa: S606  # no shell is wanted
 
 
 def _introduce(recalled: Recalled | None, cell_id: str, port: str) -> None:

@@ -133,7 +133,8 @@ def command_of(node_id: str, run: Path | None) -> list[str]:
         was = reported(candidate, node_id)
         if was is not None:
             return shlex.split(was.repro)
-    raise SpecError(f"{run or 'no run here'}: no result of {node_id} there")
+    where = "of the runs here none" if run is None else f"{run}: no test there"
+    raise SpecError(f"{where} has the id {node_id}")
 
 
 def reported(run: Path, cell_id: str) -> CellResult | None:
