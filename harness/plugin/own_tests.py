@@ -14,6 +14,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -148,10 +149,6 @@ class OwnTest:
         self.claim(lab, None)
         self.guests[-1].transcript, self.guests[-1].session = session.transcript, session
 
-    def excuse(self, error: GuestError) -> Exception | None:
-        """Return why a time that was over says nothing of the guest; None if it does."""
-        return None if self.shares is None else self.shares.excuse(error)
-
     def check(self) -> None:
         """Look for findings of which the test knows nothing; raises GuestDied."""
         for guest in self.guests:
@@ -168,20 +165,14 @@ class OwnTest:
             return
         self.error, self.verdict = error, self._verdict(report, error)
         if not self.guests and report.failed and self.lab is not None:
-            self._claim_nothing(self.lab)
+            with suppress(CellBroken):  # it is red already, whatever a plug-in says
+                self.claim(self.lab, None)
         if not self.guests:
             return
         report.user_properties[:] = [*self.item.user_properties, (STATUS_PROPERTY, self.verdict.status.value)]
         self.item.user_properties.append((STATUS_PROPERTY, self.verdict.status.value))
         if self.verdict.status is Status.FAILED:
             report.when = "call"  # what a guest does while it is set up is no error of the test's
-
-    def _claim_nothing(self, lab: Lab) -> None:
-        """Record a test that failed before it had a guest; the verdict stands, whatever a plug-in says."""
-        try:
-            self.claim(lab, None)
-        except CellBroken as complaint:
-            self.verdict = Verdict(status=Status.BROKEN, reason=Reason.LAB, message=str(complaint))
 
     def _verdict(self, report: pytest.TestReport, error: BaseException | None) -> Verdict:
         if report.passed:
@@ -354,7 +345,8 @@ def _fair(item: pytest.Item) -> Generator[None, object, object]:
             raise
         pytest.skip(str(error))
     except GuestError as error:
-        if test is not None and (excuse := test.excuse(error)) is not None:
+        shares = None if test is None else test.shares
+        if shares is not None and (excuse := shares.excuse(error)) is not None:
             raise excuse from error
         raise
 

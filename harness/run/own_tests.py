@@ -5,15 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from emulator.clock import utc_now
 from emulator.console.transcript import Transcript
 from emulator.errors import EmulatorError, SpecError
 from emulator.machine.spec import MachineSpec
 from harness.play.runner import blame
 from harness.report.model import CellRecord, CellResult
-from harness.run.cell_run import CELLS, kept_transcript
+from harness.run.cell_run import kept_transcript, lost_around
 from harness.run.repro import recorded_spec
-from harness.run.result import Circumstances, Story, broken, guest_result
+from harness.run.result import Story, broken, guest_result
 from harness.scenario.errors import CellBroken, GuestDied, GuestError, HostTooSlow, Unsupported
 from harness.scenario.verdict import Evidence, Reason, Status, Verdict
 
@@ -68,12 +67,6 @@ def lost_test(name: str, directory: Path, *, given: Verdict, repro: str) -> Cell
     with suppress(SpecError):
         spec = recorded_spec(directory)
     transcript = kept_transcript(directory)
-    around = Circumstances(
-        started_utc=utc_now().isoformat(timespec="seconds"),
-        duration_s=transcript.chunks[-1].at if transcript.chunks else 0.0,
-        worker="lost",
-        directory=f"{CELLS}/{directory.name}",
-        repro=repro,
-    )
+    around = lost_around(transcript, directory, repro)
     story = Story(cell=record_of_test(name, spec), title=name, description="")
     return guest_result(story, transcript, around, given, alarms=())
