@@ -296,7 +296,7 @@ def console(target: Target, lab: Lab, request: pytest.FixtureRequest) -> Session
     """
     session = Session(target.channel)
     if (test := test_of(request.node)) is not None:
-        test.talks(session, lab)
+        test.talks(session, lab, target.control)
     return session
 
 

@@ -139,15 +139,17 @@ class OwnTest:
         guest = self.guests[-1]
         guest.machine, guest.transcript, guest.start = machine, machine.console.transcript, start
 
-    def talks(self, session: Session, lab: Lab) -> None:
-        """Note a dialogue with a guest: one that is known, or one elsewhere whose transcript is kept here."""
+    def talks(self, session: Session, lab: Lab, control: object = None) -> None:
+        """Note a dialogue with a guest: one that is known, or another, whose transcript is kept then."""
         session.allowed |= self.allowed
         for guest in self.guests:
             if guest.transcript is session.transcript:
                 guest.session = session
                 return
-        self.claim(lab, None)
-        self.guests[-1].transcript, self.guests[-1].session = session.transcript, session
+        machine = control if isinstance(control, Machine) else None
+        self.claim(lab, None if machine is None else machine.spec)
+        guest = self.guests[-1]
+        guest.transcript, guest.session, guest.machine = session.transcript, session, machine
 
     def check(self) -> None:
         """Look for findings of which the test knows nothing; raises GuestDied."""
@@ -225,7 +227,7 @@ class OwnTest:
         transcript = guest.transcript
         if transcript is None:
             transcript = kept_transcript(directory)
-        elif guest.machine is None:
+        elif guest.machine is None or guest.machine.run_dir != directory:
             _keep(transcript, directory)
         blamed = self._blamed(guest)
         evidence = proof_of(verdict, blamed, transcript)

@@ -227,6 +227,30 @@ def test_plugin_that_fails_at_a_tests_end_makes_it_red_once(own):
     assert one.message.count("ZeroDivisionError") == 1
 
 
+def test_console_elsewhere_is_kept_too(own):
+    own.makepyfile(
+        test_else="""
+        import pytest
+        from harness import Target
+        from tests.support.fake_guest import FakeControl, FakeGuest, ScriptedTranscript
+        from tests.support.fake_lab import CLOCK
+
+        @pytest.fixture
+        def target():
+            guest = FakeGuest(transcript=ScriptedTranscript(clock=CLOCK))
+            guest.boot()
+            return Target(name="board", channel=guest, control=FakeControl(guest))
+
+        def test_it(guest): pass
+        """
+    )
+    own.runpytest_inprocess(*WORDS, "test_else.py").assert_outcomes(passed=1)
+    (one,) = records(own).values()
+    (run_dir,) = own.path.glob("results/*")
+    assert (one.target, one.start) == ("elsewhere", "joined")
+    assert b"Linux version" in load_transcript(run_dir / one.directory).read()
+
+
 def test_machine_spec_of_ones_own_is_recorded_and_needs_no_image_of_ttylabs(own):
     own.makepyfile(
         test_mine="""

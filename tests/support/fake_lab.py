@@ -41,8 +41,10 @@ class FakeMachine(FakeControl):
 
     argv = ("qemu-system-x86_64", "-S")
 
-    def __init__(self, behaviour: str, transcript: ScriptedTranscript, spec: MachineSpec) -> None:
-        self.spec = spec
+    def __init__(
+        self, behaviour: str, transcript: ScriptedTranscript, spec: MachineSpec, run_dir: Path
+    ) -> None:
+        self.spec, self.run_dir = spec, run_dir
         commands = {} if behaviour == "fail" else {b"tty": (b"/dev/ttyS0\r\n", 0)}
         nothing = frozenset[Capability]()
         self.console = FakeGuest(transcript=transcript, commands=commands)
@@ -65,7 +67,7 @@ class FakeMachine(FakeControl):
 def open_fake_machine(spec, *, run_dir, label, **_: object) -> Iterator[FakeMachine]:
     behaviours = json.loads(BEHAVIOURS.read_text()) if BEHAVIOURS.exists() else {}
     with ScriptedTranscript(sink=DirectorySink(run_dir, console="ttyS0"), clock=CLOCK) as transcript:
-        yield FakeMachine(behaviours.get(label, "pass"), transcript, spec)
+        yield FakeMachine(behaviours.get(label, "pass"), transcript, spec, run_dir)
 
 
 class FakeLab(Lab):
