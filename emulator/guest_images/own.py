@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
+from functools import cache
+from itertools import count
 from pathlib import Path
+from typing import Literal
 
-from emulator.errors import SpecError
+from emulator.errors import ImageError, SpecError, unknown_name
+from emulator.files import require_regular
 from emulator.guest_images.own_disk import OwnDisk, open_disk
-from emulator.guest_images.own_kernel import OWN, OwnKernel, open_kernel
+from emulator.guest_images.own_initrd import read_modules
+from emulator.guest_images.own_kernel import OWN, OwnKernel, open_kernel, read_kernel
 from emulator.guest_text.printable import visible
 from emulator.images.catalog import load_catalog
+from emulator.images.recipe import load_recipe
+from emulator.kernel_files.identify import is_kernel
 from emulator.lab_file.packages import brought
-from emulator.lab_file.read import current_lab, read_lab
-from emulator.lab_file.tables import ImageTable
+from emulator.lab_file.read import current_lab, read_brought
+from emulator.lab_file.tables import NAME, ImageTable
+from emulator.machine.spec import Firmware, MachineType
 from emulator.sac.image import SAC_IMAGES
+
+_HEAD = 1024
 
 
 def own_tables() -> Mapping[str, ImageTable]:
@@ -25,31 +36,79 @@ def own_tables() -> Mapping[str, ImageTable]:
     taken = dict.fromkeys((*load_catalog().entries, *SAC_IMAGES), "ttylab itself")
     tables: dict[str, ImageTable] = {}
     lab = current_lab()
-    sources = [(who, _images_of(path, who)) for who, path in brought("ttylab.images")]
+    sources = [(who, read_brought(value, who=who).images) for who, value in brought("ttylab.images")]
     for who, images in [*sources, (str(lab.path), lab.images)]:
         for name, table in images.items():
             if name in taken:
                 raise SpecError(f"{who}: images.{name}: {taken[name]} has an image of that name")
+            _require_board(table, where=f"{who}: images.{name}")
             taken[name] = who
             tables[name] = table
     return tables
 
 
-def _images_of(path: object, who: str) -> Mapping[str, ImageTable]:
-    if not isinstance(path, str | Path):
-        raise SpecError(f"{who}: {visible(repr(path))[:80]} is no path; allowed: the path of a lab.toml")
-    try:
-        return read_lab(Path(path)).images
-    except SpecError as error:
-        raise SpecError(f"{who}: {error}") from error
+def _require_board(table: ImageTable, *, where: str) -> None:
+    """Refuse a board or a firmware that is none."""
+    known: dict[str, list[str]] = {"machine": [*MachineType], "firmware": [*Firmware]}
+    for field, allowed in known.items():
+        value = getattr(table, field)
+        if value is not None and value not in allowed:
+            raise SpecError(f"{where}: {unknown_name(field, value, allowed)}")
 
 
 def own_features() -> Mapping[str, frozenset[str]]:
-    """Return what is known of each before it is opened: that it is a user's own."""
-    return {name: frozenset({OWN}) for name in own_tables()}
+    """Return what is known of each before it is opened: that it is a user's own, and its modules if given."""
+    return {
+        name: frozenset({OWN}) | _module_features(table.kernel, table.modules)
+        for name, table in own_tables().items()
+    }
+
+
+@cache
+def _module_features(kernel: Path | None, directory: Path | None) -> frozenset[str]:
+    """Return what a kernel's modules offer; nothing if they can't be read, as opening the image will tell."""
+    if kernel is None or directory is None:
+        return frozenset()
+    try:
+        release = read_kernel(kernel)[0].release
+        return read_modules(directory, release=release).features(load_recipe().modules)
+    except (SpecError, ImageError):
+        return frozenset()
 
 
 def open_own(name: str, build: bool) -> OwnKernel | OwnDisk:  # noqa: FBT001  # as `ImageKind.open` says
     """Return a user's image; raises as `open_kernel` and `open_disk`."""
-    table = own_tables()[name]
+    return open_table(name, own_tables()[name], build=build)
+
+
+def open_table(name: str, table: ImageTable, *, build: bool = True) -> OwnKernel | OwnDisk:
+    """Return the image that a table describes; raises as `open_kernel` and `open_disk`."""
     return open_disk(name, table) if table.kernel is None else open_kernel(name, table, build=build)
+
+
+def file_kind(path: Path) -> Literal["kernel", "disk"]:
+    """Return what a file is by its first bytes: what means to be no kernel is taken for a disk.
+
+    Raises:
+        SpecError: it can't be read, or is no file.
+    """
+    try:
+        require_regular(path)
+        with path.open("rb") as file:
+            return "kernel" if is_kernel(file.read(_HEAD)) else "disk"
+    except OSError as error:
+        raise SpecError(f"{visible(str(path))}: {error.strerror}") from error
+
+
+def linux_names() -> frozenset[str]:
+    """Return the images that a VM of the service may have: the catalog's and the users' own."""
+    return frozenset((*load_catalog().entries, *own_tables()))
+
+
+def own_name(path: Path, taken: Collection[str]) -> str:
+    """Return a name for the image of a file, from the file's: as it is allowed, and not one of `taken`."""
+    plain = re.sub(r"[^a-z0-9.-]+", "-", path.name.lower())
+    name = re.sub(r"([.-])[.-]+", r"\1", plain).strip(".-")[:40].strip(".-") or "image"
+    assert NAME.fullmatch(name)  # noqa: S101  # made to fit
+    numbered = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(one for one in numbered if one not in taken)

@@ -73,7 +73,7 @@ class OwnDisk:
         return {
             "name": self.name,
             "own": "disk",
-            "path": str(self.path),
+            "files": {"disk": str(self.path)},
             "format": self.disk_format.value,
             "sha256": dict(self.sha256),
         }

@@ -89,7 +89,7 @@ class OwnKernel:
         return {
             "name": self.name,
             "own": "kernel",
-            "path": str(self.table.kernel),
+            "files": {"kernel": str(self.table.kernel), "initrd": str(self.table.initrd or "none")},
             "kernel_release": self.facts.release,
             "architecture": self.facts.architecture,
             "form": self.facts.form.value,
@@ -128,7 +128,7 @@ def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKerne
     """
     if table.kernel is None:
         raise SpecError(f"image {name} has no kernel")
-    facts, digest = _look(table.kernel)
+    facts, digest = read_kernel(table.kernel)
     modules = OwnModules()
     if table.modules is not None:
         modules = read_modules(table.modules, release=facts.release)
@@ -146,8 +146,8 @@ def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKerne
     )
 
 
-def _look(path: Path) -> tuple[KernelFacts, str]:
-    """Return what a kernel's file tells, and its hash."""
+def read_kernel(path: Path) -> tuple[KernelFacts, str]:
+    """Return what a kernel's file tells, and its hash; raises SpecError as `open_kernel`."""
     shown = visible(str(path))
     try:
         size = require_regular(path)

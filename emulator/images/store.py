@@ -34,6 +34,7 @@ from emulator.images.image import (
     seal,
 )
 from emulator.images.recipe import Recipe, load_recipe
+from emulator.program import called
 
 _LOCK_BOUND_S = 900.0
 _KEY_LENGTH = 16
@@ -102,8 +103,8 @@ class ImageStore:
         """
         directory = self.directory(name)
         if not directory.is_dir():
-            raise ImageError(f"image {name} is not built; run: ttylab images build {name}")
-        remedy = f"run: ttylab images build --rebuild {name}"
+            raise ImageError(f"image {name} is not built; run: {called('images', 'build', name)}")
+        remedy = f"run: {called('images', 'build', '--rebuild', name)}"
         if problem := self.damaged().get(name):
             raise ImageError(f"image {name}: {problem}; {remedy}")
         try:

@@ -71,6 +71,12 @@ _OTHERS = (
 )
 
 
+def is_kernel(head: bytes) -> bool:
+    """Tell by the first KiB of a file whether it means to be a kernel; `identify` says whether it is one."""
+    marks = (head[0x202:0x206] == b"HdrS", head[:4] == b"\x7fELF", head[0x38:0x3C] == b"ARM\x64")
+    return any(marks) or head[:2] == b"\x1f\x8b" or head[4:8] == b"zimg"
+
+
 def identify(content: Content) -> KernelFacts:
     """Return what the content of a kernel's file tells.
 

@@ -42,6 +42,7 @@ def repro(
 
     Exit codes are those of `ttylab run`; 2 also if the image or the machine is no longer the recorded one.
     """
+    from emulator.guest_images.board import BOARD  # noqa: PLC0415
     from emulator.guest_images.kinds import image_features  # noqa: PLC0415
     from emulator.machine.models import machine_models  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
@@ -49,21 +50,23 @@ def repro(
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX, new_run_id  # noqa: PLC0415
-    from harness.run.repro import as_recorded, recall, told  # noqa: PLC0415
-    from harness.run.wanted import guest_spec  # noqa: PLC0415
+    from harness.run.repro import as_recorded, find_run, recall, told  # noqa: PLC0415
+    from harness.run.wanted import wanted_of  # noqa: PLC0415
     from harness.scenarios import find_scenario, library  # noqa: PLC0415
-    from harness.targets import target_at  # noqa: PLC0415
+    from harness.targets import target_of  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
     if "::" in cell_id:
         _become_test(cell_id, run)
+    run, machines = find_run(cell_id, run), [*machine_models(), BOARD]
     cell = as_recorded(
-        parse_cell_id(cell_id, images=image_features(), machines=machine_models(), scenarios=library()), run
+        parse_cell_id(cell_id, images=image_features(), machines=machines, scenarios=library()), run
     )
-    scenario = find_scenario(cell.scenario)
+    scenario, target = find_scenario(cell.scenario), target_of(cell.image, cell.machine, port)
+    address, port = port or None, port or (cell.image if cell.machine == BOARD else "")
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale or 1.0)
     image = lab.guest_image(cell.image)
-    spec = guest_spec(cell, scenario, image)
+    spec = wanted_of(cell, scenario, image).spec
     recalled = recall(cell, run, lab=lab, image=image, now=spec, changed=changed, port=port)
     _introduce(recalled, cell_id, port)
     if recalled is not None:
@@ -72,7 +75,7 @@ def repro(
         _refuse_port(port)
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0
-    played = CellRun(cell=cell, scenario=scenario, lab=lab, target=target_at(port), address=port or None)
+    played = CellRun(cell=cell, scenario=scenario, lab=lab, target=target, address=address)
     played.on_step = _say_step
     if recalled is not None:
         played.time_limit_s, played.repro = recalled.was.time_limit_s, recalled.was.repro
@@ -84,7 +87,7 @@ def repro(
 
 def _refuse_port(port: str) -> None:
     if port:
-        raise SpecError("--interactive boots a machine here; to join a port: ttylab attach --port URL")
+        raise SpecError(f"--interactive boots a machine here; to join a port: ttylab attach --port {port}")
 
 
 def _become_test(node_id: str, run: Path | None) -> NoReturn:

@@ -55,12 +55,12 @@ def library() -> Mapping[str, Scenario]:
         SpecError: lab.toml or a file that it names is wrong, or two scenarios have one name.
     """
     lab = current_lab()
-    return _library(None if lab.path is None else lab.path.parent, lab.lab.scenarios)
+    return _library(lab.roots, lab.lab.scenarios)
 
 
 @lru_cache(maxsize=4)
-def _library(directory: Path | None, names: tuple[str, ...]) -> Mapping[str, Scenario]:
-    own = [(name, load_scenarios(name, directory or Path())) for name in names]
+def _library(roots: tuple[Path, ...], names: tuple[str, ...]) -> Mapping[str, Scenario]:
+    own = [(name, load_scenarios(name, roots)) for name in names]
     owners = dict.fromkeys(LIBRARY, "ttylab itself")
     scenarios = [*LIBRARY.values()]
     for who, found in (*brought_scenarios(), *own):

@@ -94,7 +94,7 @@ def test_what_a_package_brings_is_listed_and_found(ttylab, tmp_path):
         ("ttylab.scenarios", "acme_lab.nowhere", "can't be loaded: ModuleNotFoundError: No module named"),
         ("ttylab.scenarios", "acme_lab:HERE", "SCENARIOS"),
         ("ttylab.signatures", "acme_lab.scenarios", "is no path; allowed: files of rules"),
-        ("ttylab.images", "acme_lab.scenarios", "is no path; allowed: the path of a lab.toml"),
+        ("ttylab.images", "acme_lab.scenarios", ""),
         ("ttylab.images", "acme_lab:RULES", "unknown"),
     ],
 )
