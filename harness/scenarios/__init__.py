@@ -66,7 +66,8 @@ def _library(roots: tuple[Path, ...], names: tuple[str, ...]) -> Mapping[str, Sc
     for who, found in (*brought_scenarios(), *own):
         for one in found:
             if one.name in owners:
-                raise SpecError(f"{who}: scenario {one.name!r}: {owners[one.name]} has one of that name")
+                both = f"in {owners[one.name]} and in {who}"
+                raise SpecError(f"scenario {one.name!r} is there twice: {both}")
             owners[one.name] = who
             scenarios.append(one)
     return library_of(scenarios)
