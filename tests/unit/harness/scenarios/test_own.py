@@ -42,7 +42,7 @@ def test_module_may_import_what_lies_beside_lab_toml(tmp_path):
     (tmp_path / "own_words_of_mine.py").write_text('NAME = "from-beside"\n', encoding="utf-8")
     text = "from own_words_of_mine import NAME\n" + OWN.replace('"{name}"', "NAME")
     (tmp_path / "mine.py").write_text(text, encoding="utf-8")
-    assert [one.name for one in load_scenarios("mine.py", (tmp_path,))] == ["from-beside"]
+    assert [one.name for one in load_scenarios(str(tmp_path / "mine.py"), (tmp_path,))] == ["from-beside"]
 
 
 def test_module_by_name(tmp_path):
