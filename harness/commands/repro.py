@@ -26,17 +26,17 @@ EXAMPLES = """Examples:
 """
 
 
+_Cell = Annotated[str, typer.Argument(metavar="CELL", help="Id of a cell or a test, as reports show it.")]
+_Scale = Annotated[float | None, typer.Option(help="Multiply every wait; default: as the run did.")]
+
+
 def repro(
-    cell_id: Annotated[
-        str, typer.Argument(metavar="CELL", help="Id of a cell or a test, as reports show it.")
-    ],
+    cell_id: _Cell,
     *,
     run: Annotated[Path | None, typer.Option(help="The run to reproduce; default: the newest.")] = None,
     interactive: Annotated[bool, typer.Option(help="Attach this terminal instead of playing.")] = False,
     changed: Annotated[bool, typer.Option("--changed", help="Go on even if the image differs.")] = False,
-    time_scale: Annotated[
-        float | None, typer.Option(help="Multiply every wait; default: as the run did.")
-    ] = None,
+    time_scale: _Scale = None,
     port: Annotated[str, typer.Option(metavar="URL", help="The serial port where the guest is.")] = "",
 ) -> int:
     """Boot one cell again exactly as a run did, and say whether it ends as it did there.

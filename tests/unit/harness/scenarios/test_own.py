@@ -77,7 +77,7 @@ def test_file_with_an_error_is_refused_in_one_line(lab, text, words):
 
 def test_missing_file_is_told(tmp_path):
     with pytest.raises(SpecError, match=r"none\.py: there is no such file"):
-        load_scenarios("none.py", (tmp_path,))
+        load_scenarios(str(tmp_path / "none.py"), [tmp_path])
 
 
 def test_iterable_of_scenarios_will_do():
