@@ -11,7 +11,7 @@ from emulator.disks.layout import DiskLayout, read_layout
 from emulator.disks.qemu_img import read_head
 from emulator.errors import SpecError
 from emulator.files import require_regular
-from emulator.guest_images.own_kernel import OWN
+from emulator.guest_images.own_kernel import OWN, OWN_LINE
 from emulator.guest_images.own_profile import profile_of
 from emulator.guest_images.seed_cd import write_seed
 from emulator.guest_text.linux import LinuxProfile
@@ -52,8 +52,8 @@ class OwnDisk:
 
     @property
     def features(self) -> frozenset[str]:
-        """OWN: what its guest can do is found out."""
-        return frozenset({OWN})
+        """OWN and OWN_LINE: what its guest can do is found out."""
+        return frozenset({OWN, OWN_LINE})
 
     @property
     def usual_board(self) -> Board:

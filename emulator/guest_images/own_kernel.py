@@ -28,6 +28,10 @@ from emulator.sac.knobs import SacKnobs
 
 OWN = "own"
 """Feature of an image that a user brought: what its guest can do is found out when it is first booted."""
+OWN_LINE = "own-kernel-line"
+"""Feature of a disk: its loader has a kernel line of its own, to which nothing can be added."""
+TTYLAB_GUEST = "ttylab-guest"
+"""Feature of a kernel that is started with ttylab's own initramfs."""
 BASE = "bookworm"
 """The image whose initramfs serves for a user's own kernel."""
 _X86 = ("x86_64", "i686")
@@ -62,7 +66,8 @@ class OwnKernel:
     @property
     def features(self) -> frozenset[str]:
         """What is known to be offered, and OWN."""
-        return self.offers | {OWN}
+        ours = str(self.table.initrd) == TTYLAB_INITRD
+        return self.offers | {OWN} | ({TTYLAB_GUEST} if ours else frozenset())
 
     @property
     def usual_board(self) -> Board:

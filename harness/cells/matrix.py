@@ -17,6 +17,7 @@ from pydantic import Field
 from emulator.console.port_address import parse_port, with_lines
 from emulator.errors import SpecError, unknown_name
 from emulator.guest_images.kinds import REGISTERED, image_features
+from emulator.guest_images.own_kernel import OWN
 from emulator.machine.models import find_model, machine_models
 from emulator.machine.spec import VCPUS_MOST, Disk, Firmware, MachineSpec
 from emulator.values import load_toml
@@ -44,7 +45,7 @@ def misfit(
     if cell.vcpus > model.vcpus_max:
         return f"machine {model.name} has at most {model.vcpus_max} vCPUs"
     absent = scenario.modules - features
-    if absent:
+    if absent and OWN not in features:  # what a user's own image has is found out when it is booted
         return f"the guest has no {', '.join(sorted(absent))}"
     if REGISTERED in features and f"boots-{cell.firmware}" not in features:
         return f"{cell.image} is registered as booting under another firmware"

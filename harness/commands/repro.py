@@ -68,6 +68,7 @@ def repro(
         return 0
     played = CellRun(cell=cell, scenario=scenario, lab=lab, target=target_at(port), address=port or None)
     played.on_step = _say_step
+    played.tell = lambda text: say(f"ttylab: {text}", err=True)
     if recalled is not None:
         played.time_limit_s, played.repro = recalled.was.time_limit_s, recalled.was.repro
     result = played.run()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from emulator.guest_images.kinds import GuestImage
+from emulator.guest_images.own_kernel import OWN_LINE
 from emulator.machine.models import find_model
 from emulator.machine.spec import Board, Firmware, MachineSpec
 from emulator.sac.image import write_sac_disk
@@ -71,6 +72,14 @@ def start_words(scenario: Scenario, image: GuestImage) -> tuple[str, ...]:
     return scenario.kernel_args
 
 
+def as_booted(scenario: Scenario, image: GuestImage) -> Scenario:
+    """Return `scenario` without kernel parameters for an image that can't be given any.
+
+    They are typed as sysctls at its shell, or the scenario is skipped (`harness.run.own_guest`).
+    """
+    return replace(scenario, kernel_args=()) if OWN_LINE in image.features else scenario
+
+
 GRUB_WAITS = "ttylab.grub_timeout=3600"
 """A kept menu counts down in each fork: that must take long enough for someone to look at it."""
 
@@ -93,6 +102,7 @@ def wanted_of(
     Raises:
         SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
     """
+    scenario = as_booted(scenario, image)
     return WantedGuest(
         label=cell.image,
         stage=snapshot_stage(scenario),

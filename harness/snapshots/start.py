@@ -172,8 +172,16 @@ class Start:
         return f"forked from {self.origin.stage} {self.origin.key[:12]}, {ram}{anew}"
 
 
-def ensure_snapshot(lab: MachineTools, wanted: WantedGuest) -> Snapshot:
+def ensure_snapshot(
+    lab: MachineTools,
+    wanted: WantedGuest,
+    *,
+    reach: Callable[[Machine, Deadline], None] | None = None,
+    deadline: Deadline | None = None,
+) -> Snapshot:
     """Return the snapshot that is wanted; it is made first if there is none yet.
+
+    By default `reach` is that of the guest's driver, and the `deadline` in `MAKE_S`.
 
     Raises:
         SnapshotError: it can't be made, or none is wanted; the text says why.
@@ -187,8 +195,8 @@ def ensure_snapshot(lab: MachineTools, wanted: WantedGuest) -> Snapshot:
         label=wanted.label,
         host_reads_disks=wanted.host_reads_disks,
     )
-    deadline = Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
-    reach = reach_stage(wanted.driver, wanted.stage)
+    deadline = deadline or Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
+    reach = reach or reach_stage(wanted.driver, wanted.stage)
     return lab.snapshots(wanted.spec).ensure(request, lab.choice(wanted.spec), reach, deadline)
 
 

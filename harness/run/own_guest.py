@@ -1,0 +1,104 @@
+"""What a cell on a user's own image needs first: a survey, whether the scenario fits, what is to be typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from emulator.guest_images.kinds import GuestImage
+from emulator.guest_images.own_kernel import OWN, OWN_LINE, TTYLAB_GUEST
+from harness.cells.cell import Cell
+from harness.guests.linux import LinuxGuest
+from harness.play.guest import Guest, OpenGuest
+from harness.play.session import Session
+from harness.run.lab import Lab
+from harness.run.wanted import wanted_of
+from harness.scenario.errors import Unsupported
+from harness.scenario.scenario import Scenario
+from harness.scenario.stages import Stage
+from harness.scenario.steps import BOOT_S, Reach
+from harness.scenarios import library
+from harness.snapshots.stage import snapshot_stage
+from harness.survey.facts import Questions, questions_for
+from harness.survey.first_boot import Subject, survey
+from harness.survey.fitness import Boots, Errands, errands, unfit
+
+_PLAIN = Scenario(
+    name="survey",
+    title="the first boot",
+    description="boots to a shell, which is asked what it can do",
+    steps=(Reach(stage=Stage.SHELL),),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What is known of a cell's guest before it is played.
+
+    Attributes:
+        errands: what to do at its shell first.
+        found: what its survey says, for the report; empty for images of ttylab's.
+        snapshots: whether snapshots of it may be tried: not of a guest that was seen to come to no shell.
+    """
+
+    errands: Errands = field(default_factory=Errands)
+    found: Mapping[str, object] = field(default_factory=dict)
+    snapshots: bool = True
+
+
+def prepare(
+    cell: Cell, scenario: Scenario, image: GuestImage, lab: Lab, *, tell: Callable[[str], None]
+) -> Preparation:
+    """Return what is known of the guest of `cell`; a user's own is booted first if nothing is.
+
+    Raises:
+        Unsupported: the scenario can't be played on it; the text says why.
+        SpecError: there is no such machine.
+        ImageError: lab.toml or a password can't be read.
+    """
+    if OWN not in image.features:
+        return Preparation()
+    boots = Boots(
+        own_line=OWN_LINE in image.features, ttylab=TTYLAB_GUEST in image.features, offers=image.features
+    )
+    if why := unfit(scenario, None, boots):
+        raise Unsupported(why)
+    attempt = survey(lab, _subject(cell, scenario, image), _questions(scenario), tell=tell)
+    if why := unfit(scenario, attempt.survey, boots):
+        raise Unsupported(why)
+    told = attempt.problem if attempt.survey is None else attempt.survey.told
+    return Preparation(
+        errands=errands(scenario, attempt.survey, boots),
+        found={"found": told},
+        snapshots=attempt.survey is not None,
+    )
+
+
+def on_errands(driver: OpenGuest, todo: Errands) -> OpenGuest:
+    """Return `driver` for guests that do `todo` when they first come to a shell."""
+
+    def opened(session: Session) -> Guest:
+        guest = driver(session)
+        if isinstance(guest, LinuxGuest):
+            guest.become, guest.errands = todo.become, todo.commands
+        return guest
+
+    return opened
+
+
+def _questions(scenario: Scenario) -> Questions:
+    return questions_for([*library().values(), scenario])
+
+
+def _subject(cell: Cell, scenario: Scenario, image: GuestImage) -> Subject:
+    """Return the guest to survey: the very one that the scenario starts from, if that is at its shell."""
+    starts = scenario if snapshot_stage(scenario) is Stage.SHELL else _PLAIN
+    profile = image.linux_console()
+    asked = [profile.user, profile.login, profile.prompt, profile.password_prompt, bool(profile.password)]
+    return Subject(
+        name=image.name,
+        facts=[dict(image.sha256), sorted(image.features), repr(asked), image.provenance().get("append")],
+        wanted=wanted_of(cell, starts, image),
+        profile=profile,
+        within_s=max(BOOT_S, image.boot_timeout_s),
+    )
