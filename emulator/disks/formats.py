@@ -123,6 +123,14 @@ def outside_file(path: Path, disk_format: DiskFormat) -> str:
         return _OUTSIDE[disk_format](handle)
 
 
+def fixed_vhd_size(path: Path) -> int | None:
+    """Return the bytes that the guest sees of a fixed VHD; None of other VHDs. Raises OSError."""
+    with _opened(path) as handle:
+        if _vhd_type(handle) != _VHD_FIXED:
+            return None
+        return int(struct.unpack_from(">Q", _vhd_footer(handle), 48)[0])
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from emulator.errors import SpecError
@@ -39,7 +39,13 @@ def own_features() -> Mapping[str, frozenset[str]]:
     return {name: frozenset({OWN}) for name in own_tables()}
 
 
-def open_own(name: str, build: bool) -> OwnKernel | OwnDisk:  # noqa: FBT001  # as `ImageKind.open` says
-    """Return a user's image; raises as `open_kernel` and `open_disk`."""
+def open_own(
+    name: str,
+    build: bool,  # noqa: FBT001  # as `ImageKind.open` says
+    tell: Callable[[str], None] = lambda _text: None,
+) -> OwnKernel | OwnDisk:
+    """Return a user's image; `tell` is told of what takes long; raises as `open_kernel` and `open_disk`."""
     table = own_tables()[name]
-    return open_disk(name, table) if table.kernel is None else open_kernel(name, table, build=build)
+    if table.kernel is None:
+        return open_disk(name, table, build=build, tell=tell)
+    return open_kernel(name, table, build=build)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from emulator.disks.convert import DiskFile, savable_file
 from emulator.disks.formats import DiskFormat, detect_format, obstacle
 from emulator.disks.layout import DiskLayout, read_layout
 from emulator.disks.qemu_img import read_head
@@ -35,6 +36,7 @@ class OwnDisk:
         table: what its user said of it.
         path: the file.
         disk_format: its format, read from the file.
+        boots: what machines are given of it: the file, or a copy that can be saved.
         layout: how it boots.
         profile: its prompts, and who may log in.
         seed: a CD for cloud-init; None if it has none.
@@ -45,6 +47,7 @@ class OwnDisk:
     table: ImageTable
     path: Path
     disk_format: DiskFormat
+    boots: DiskFile
     layout: DiskLayout
     profile: LinuxProfile
     seed: Path | None
@@ -86,7 +89,8 @@ class OwnDisk:
         """
         if board.words:
             raise SpecError(f"image {self.name} boots its own kernel line, without {' '.join(board.words)}")
-        disks = [Disk(path=self.path, format=self.disk_format, bus=self._bus, discard_writes=True)]
+        file = self.boots
+        disks = [Disk(path=file.path, format=file.format, size=file.size, bus=self._bus, discard_writes=True)]
         if self.seed is not None:
             disks.append(Disk(path=self.seed, read_only=True))
         return MachineSpec(
@@ -123,8 +127,10 @@ class OwnDisk:
         raise SpecError(f"image {self.name} has no SAC")
 
 
-def open_disk(name: str, table: ImageTable) -> OwnDisk:
-    """Return a user's disk as an image.
+def open_disk(
+    name: str, table: ImageTable, *, build: bool = True, tell: Callable[[str], None] = lambda _text: None
+) -> OwnDisk:
+    """Return a user's disk as an image; with `build` in a form that can be saved, and `tell` is told so.
 
     Raises:
         SpecError: the file is missing, is no disk, rests on another file, is cut off or encrypted, or nothing
@@ -142,6 +148,7 @@ def open_disk(name: str, table: ImageTable) -> OwnDisk:
             raise SpecError(f"{shown}: {found}")
         layout = read_layout(read_head(table.disk, disk_format=disk_format), origin=shown)
         digest = hash_file(table.disk)
+        boots = savable_file(table.disk, disk_format, digest=digest, build=build, tell=tell)
     except OSError as error:
         raise SpecError(f"{shown}: {error.strerror}") from error
     profile = profile_of(table, where=f"image {name}")
@@ -150,6 +157,7 @@ def open_disk(name: str, table: ImageTable) -> OwnDisk:
         table=table,
         path=table.disk,
         disk_format=disk_format,
+        boots=boots,
         layout=layout,
         profile=profile,
         seed=write_seed(name, profile) if table.seed else None,

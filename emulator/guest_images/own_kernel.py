@@ -20,6 +20,7 @@ from emulator.images.image import hash_file, linux_spec
 from emulator.images.recipe import load_recipe
 from emulator.images.store import ImageStore
 from emulator.kernel_files.identify import Form, KernelFacts, identify
+from emulator.kernel_files.initramfs import kernel_releases
 from emulator.kernel_files.vmlinux import extract_vmlinux
 from emulator.lab_file.tables import TTYLAB_INITRD, ImageTable
 from emulator.machine.spec import Board, Firmware, MachineSpec, MachineType
@@ -127,7 +128,8 @@ def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKerne
     """Return a user's kernel as an image.
 
     Raises:
-        SpecError: a file is missing, is no kernel, is cut off, or is for another architecture.
+        SpecError: a file is missing, is no kernel, is cut off, or is for another architecture;
+            or the initramfs is for another kernel.
         ImageError: ttylab's initramfs is wanted, and its image can't be had; without `build`, is not built.
     """
     if table.kernel is None:
@@ -136,7 +138,7 @@ def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKerne
     modules = OwnModules()
     if table.modules is not None:
         modules = read_modules(table.modules, release=facts.release)
-    initrd = _initrd(name, table, modules, build=build)
+    initrd = _initrd(name, table, modules, facts.release, build=build)
     hashes = {"kernel": digest} | ({} if initrd is None else {"initrd": hash_file(initrd)})
     return OwnKernel(
         name=name,
@@ -184,15 +186,22 @@ def _fast_form(path: Path, facts: KernelFacts, digest: str) -> Path:
     return target
 
 
-def _initrd(name: str, table: ImageTable, modules: OwnModules, *, build: bool) -> Path | None:
+def _initrd(name: str, table: ImageTable, modules: OwnModules, release: str, *, build: bool) -> Path | None:
     if table.initrd is None:
         return None
     if str(table.initrd) == TTYLAB_INITRD:
         store = ImageStore()
         base = store.ensure(BASE) if build else store.open(BASE)
         return compose_initrd(base.initrd, modules, name=name)
+    shown = f"initrd {visible(str(table.initrd))}"
     try:
-        require_regular(table.initrd)
+        size = require_regular(table.initrd)
+        releases = kernel_releases(table.initrd.read_bytes())
     except OSError as error:
-        raise SpecError(f"initrd {visible(str(table.initrd))}: {error.strerror}") from error
+        raise SpecError(f"{shown}: {error.strerror}") from error
+    if not size:
+        raise SpecError(f"{shown}: the file is empty")
+    if release and releases and release not in releases:
+        names = visible(", ".join(sorted(releases)))
+        raise SpecError(f"{shown}: its modules are of kernel {names}, and the kernel is {visible(release)}")
     return table.initrd

@@ -107,7 +107,9 @@ def run(
     from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
     from harness.plugin.process import become_pytest  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
+    from harness.run.own_guest import require_images  # noqa: PLC0415
 
+    require_images((cell.image for cell in cells), tell=lambda text: say(f"ttylab: {text}", err=True))
     find_qemu()  # once, rather than each cell reporting that there is none
     run_dir = (run_dir or RESULTS / new_run_id()).absolute()
     options = {"--shard": shard, "--run-json": json, "--compare": compare}

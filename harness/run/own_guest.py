@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from emulator.guest_images.kinds import GuestImage
+from emulator.guest_images.own import open_own, own_tables
 from emulator.guest_images.own_kernel import OWN, OWN_LINE, TTYLAB_GUEST
 from harness.cells.cell import Cell
 from harness.guests.linux import LinuxGuest
@@ -72,6 +73,18 @@ def prepare(
         found={"found": told},
         snapshots=attempt.survey is not None,
     )
+
+
+def require_images(names: Iterable[str], *, tell: Callable[[str], None]) -> None:
+    """Open those images that are users' own before any cell is played; `tell` is told what takes long.
+
+    Raises:
+        SpecError: a file is none that can be booted; the text says why.
+        EmulatorError: something that is made of it can't be had.
+    """
+    own = own_tables()
+    for name in sorted(set(names) & own.keys()):
+        open_own(name, True, tell)  # noqa: FBT003  # as `ImageKind.open` has it
 
 
 def on_errands(driver: OpenGuest, todo: Errands) -> OpenGuest:
