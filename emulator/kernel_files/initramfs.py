@@ -16,8 +16,12 @@ from contextlib import suppress
 from emulator.errors import ImageError
 from emulator.kernel_files.vmlinux import decompress
 
-_HEADER = 110
 _MAGICS = (b"070701", b"070702")
+_HEADER = re.compile(
+    rb"07070[12][0-9A-Fa-f]{8}([0-9A-Fa-f]{8})[0-9A-Fa-f]{32}([0-9A-Fa-f]{8})[0-9A-Fa-f]{32}"
+    rb"([0-9A-Fa-f]{8})[0-9A-Fa-f]{8}"
+)
+"""Of an entry; its groups are mode, size of the file, and size of the name with its NUL."""
 _RELEASE = re.compile(rb"(?:\./|/)?(?:usr/)?lib/modules/([^/\0]{1,64})(?:/|\Z)")
 _FULL = re.compile(rb"[^\0]")
 _MOST = 2 << 30
@@ -31,7 +35,7 @@ def kernel_releases(content: bytes) -> frozenset[str]:
     """
     found = set[str]()
     for archive in _archives(content):
-        for name, is_directory in _names(archive):
+        for name, is_directory, _ in _entries(archive, 0):
             match = _RELEASE.match(name)
             if match is not None and (is_directory or match.end() < len(name)):
                 found.add(match[1].decode("utf-8", "backslashreplace"))
@@ -65,32 +69,19 @@ def _unpack(packed: bytes) -> bytes:
 
 def _end_of_archive(content: bytes, start: int) -> int:
     position = start
-    for name, end in _entries(content, start):
+    for name, _, end in _entries(content, start):
         position = end
         if name == b"TRAILER!!!":
             break
     return max(position, start + 1)
 
 
-def _names(archive: bytes) -> Iterator[tuple[bytes, bool]]:
-    """Yield each name, and whether it is a directory's."""
-    position = 0
-    for name, end in _entries(archive, 0):
-        mode = int(archive[position + 14 : position + 22], 16)
-        yield name, mode & 0o170000 == 0o040000
-        position = end
-
-
-def _entries(content: bytes, start: int) -> Iterator[tuple[bytes, int]]:
-    """Yield the name of each entry and where the next begins; a damaged header ends it."""
+def _entries(content: bytes, start: int) -> Iterator[tuple[bytes, bool, int]]:
+    """Yield each entry's name, whether it is a directory, and where the next begins; damage ends it."""
     position = start
-    while content.startswith(_MAGICS, position):
-        try:
-            size = int(content[position + 54 : position + 62], 16)
-            length = int(content[position + 94 : position + 102], 16)
-        except ValueError:
-            return
-        data = (position + _HEADER + length + 3) & ~3
-        name = content[position + _HEADER : position + _HEADER + length - 1]
+    while (header := _HEADER.match(content, position)) is not None:
+        mode, size, length = (int(field, 16) for field in header.groups())
+        data = (header.end() + length + 3) & ~3
+        name = content[header.end() : header.end() + length - 1]
         position = (data + size + 3) & ~3
-        yield name, position
+        yield name, mode & 0o170000 == 0o040000, position

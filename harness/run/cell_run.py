@@ -21,7 +21,7 @@ from harness.cells.cell import Cell
 from harness.play.runner import Player
 from harness.report.model import RESULT_FILE, CellResult, write_cell
 from harness.run.lab import Lab
-from harness.run.own_guest import Preparation, on_errands, prepare
+from harness.run.own_guest import Preparation, prepare, prepared
 from harness.run.result import Circumstances, broken, cell_result, repro_of, skipped
 from harness.run.wanted import wanted_of
 from harness.scenario.errors import Unsupported
@@ -188,7 +188,7 @@ class CellRun:
             Player(
                 scenario=self.scenario,
                 target=target,
-                open_guest=on_errands(wanted.driver, self._prepared.errands),
+                open_guest=prepared(wanted.driver, self._prepared),
                 clock=pace,
                 time_scale=self.lab.time_scale * slow,
                 time_limit_s=self.time_limit_s,

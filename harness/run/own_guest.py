@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from emulator.guest_images.kinds import GuestImage
 from emulator.guest_images.own import open_own, own_tables
 from emulator.guest_images.own_kernel import OWN, OWN_LINE, TTYLAB_GUEST
+from emulator.guest_text.linux import LinuxProfile
 from harness.cells.cell import Cell
 from harness.guests.linux import LinuxGuest
 from harness.play.guest import Guest, OpenGuest
@@ -20,10 +22,12 @@ from harness.scenario.stages import Stage
 from harness.scenario.steps import BOOT_S, Reach
 from harness.scenarios import library
 from harness.snapshots.stage import snapshot_stage
-from harness.survey.facts import Questions, questions_for
+from harness.survey.facts import Survey, questions_for
 from harness.survey.first_boot import Subject, survey
 from harness.survey.fitness import Boots, Errands, errands, unfit
 
+_PROMPT_LEAST = 6
+"""Bytes of a prompt that nothing else on a console looks like."""
 _PLAIN = Scenario(
     name="survey",
     title="the first boot",
@@ -40,9 +44,11 @@ class Preparation:
         errands: what to do at its shell first.
         found: what its survey says, for the report; empty for images of ttylab's.
         snapshots: whether snapshots of it may be tried: not of a guest that was seen to come to no shell.
+        prompt: pattern of its shell's prompt, where neither its user nor a distribution's habit tells.
     """
 
     errands: Errands = field(default_factory=Errands)
+    prompt: bytes = b""
     found: Mapping[str, object] = field(default_factory=dict)
     snapshots: bool = True
 
@@ -59,20 +65,31 @@ def prepare(
     """
     if OWN not in image.features:
         return Preparation()
+    asks = replace(scenario, kernel_args=(*cell.settings.append, *scenario.kernel_args))
     boots = Boots(
         own_line=OWN_LINE in image.features, ttylab=TTYLAB_GUEST in image.features, offers=image.features
     )
-    if why := unfit(scenario, None, boots):
+    if why := unfit(asks, None, boots):
         raise Unsupported(why)
-    attempt = survey(lab, _subject(cell, scenario, image), _questions(scenario), tell=tell)
-    if why := unfit(scenario, attempt.survey, boots):
+    questions = questions_for([*library().values(), asks])
+    attempt = survey(lab, _subject(cell, scenario, image), questions, tell=tell)
+    if why := unfit(asks, attempt.survey, boots):
         raise Unsupported(why)
     told = attempt.problem if attempt.survey is None else attempt.survey.told
     return Preparation(
-        errands=errands(scenario, attempt.survey, boots),
+        errands=errands(asks, attempt.survey, boots),
         found={"found": told},
         snapshots=attempt.survey is not None,
+        prompt=b"" if attempt.survey is None else _prompt_pattern(attempt.survey, image.linux_console()),
     )
+
+
+def _prompt_pattern(known: Survey, profile: LinuxProfile) -> bytes:
+    """Return a pattern of the prompt that was seen, by which it is known at once; empty without need."""
+    prompt = known.prompt.encode()
+    if profile.prompt != LinuxProfile().prompt or len(prompt) < _PROMPT_LEAST or b"\\" in prompt:
+        return b""
+    return rb"(?:%s|%s ?)" % (profile.prompt, re.escape(prompt))
 
 
 def require_images(names: Iterable[str], *, tell: Callable[[str], None]) -> None:
@@ -87,20 +104,18 @@ def require_images(names: Iterable[str], *, tell: Callable[[str], None]) -> None
         open_own(name, True, tell)  # noqa: FBT003  # as `ImageKind.open` has it
 
 
-def on_errands(driver: OpenGuest, todo: Errands) -> OpenGuest:
-    """Return `driver` for guests that do `todo` when they first come to a shell."""
+def prepared(driver: OpenGuest, known: Preparation) -> OpenGuest:
+    """Return `driver` for a guest that is known: it does its errands when it first comes to a shell."""
 
     def opened(session: Session) -> Guest:
         guest = driver(session)
         if isinstance(guest, LinuxGuest):
-            guest.become, guest.errands = todo.become, todo.commands
+            guest.become, guest.errands = known.errands.become, known.errands.commands
+            if known.prompt:
+                guest.profile = replace(guest.profile, prompt=known.prompt)
         return guest
 
     return opened
-
-
-def _questions(scenario: Scenario) -> Questions:
-    return questions_for([*library().values(), scenario])
 
 
 def _subject(cell: Cell, scenario: Scenario, image: GuestImage) -> Subject:

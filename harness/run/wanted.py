@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from emulator.errors import SpecError
 from emulator.guest_images.kinds import GuestImage
 from emulator.guest_images.own_kernel import OWN_LINE
 from emulator.machine.models import find_model
@@ -44,7 +45,7 @@ def guest_spec(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec
     board = Board(
         machine=model.base,
         firmware=cell.firmware,
-        words=(*cell.settings.append, *start_words(scenario, image)),
+        words=start_words(cell, scenario, image),
         name=_name(cell),
         uuid=_uuid(cell) if scenario.guest is GuestKind.SAC else None,
     )
@@ -66,19 +67,15 @@ def _name(cell: Cell) -> str:
     return f"{cell.image}-{cell.scenario}"[:64].rstrip("-")
 
 
-def start_words(scenario: Scenario, image: GuestImage) -> tuple[str, ...]:
-    """Return what a guest is started with: kernel arguments, or its knobs if it has any."""
+def start_words(cell: Cell, scenario: Scenario, image: GuestImage) -> tuple[str, ...]:
+    """Return what a guest is started with: kernel parameters, or its knobs if it has any.
+
+    None for a disk with a kernel line of its own: they are typed as sysctls at its shell, or the cell is
+    skipped (`harness.run.own_guest`).
+    """
     if scenario.guest is GuestKind.SAC:
         return knob_words(scenario.knobs) if HAS_KNOBS in image.features else ()
-    return scenario.kernel_args
-
-
-def as_booted(scenario: Scenario, image: GuestImage) -> Scenario:
-    """Return `scenario` without kernel parameters for an image that can't be given any.
-
-    They are typed as sysctls at its shell, or the scenario is skipped (`harness.run.own_guest`).
-    """
-    return replace(scenario, kernel_args=()) if OWN_LINE in image.features else scenario
+    return () if OWN_LINE in image.features else (*cell.settings.append, *scenario.kernel_args)
 
 
 GRUB_WAITS = "ttylab.grub_timeout=3600"
@@ -103,13 +100,12 @@ def wanted_of(
     Raises:
         SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
     """
-    scenario = as_booted(scenario, image)
     return WantedGuest(
         label=cell.image,
         stage=snapshot_stage(scenario),
         spec=replace(guest_spec(cell, scenario, image), icount_shift=icount_shift),
         driver=open_guest(scenario, image, firmware_said=firmware_said),
-        words=start_words(scenario, image),
+        words=start_words(cell, scenario, image),
         knock=knock_of(scenario.guest),
         has_sac=scenario.guest is GuestKind.SAC,
         write_disk=write_sac_disk if scenario.keeps_disk else None,
@@ -156,6 +152,8 @@ def named_snapshot(
     """
     image = image or _IMAGE_OF.get(stage, "bookworm")
     found = lab.guest_image(image)
+    if kernel_args and OWN_LINE in found.features:
+        raise SpecError(f"image {image} boots its own kernel line, without {' '.join(kernel_args)}")
     kind = kind_of(found.features)
     served = serving_stage(kind, stage)
     if kind is GuestKind.LINUX and served is Stage.LOADER:
