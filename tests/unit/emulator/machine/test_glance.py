@@ -1,5 +1,7 @@
 """What screen and CPUs of a machine tell, from what QEMU says of them."""
 
+from pathlib import Path
+
 import pytest
 
 from emulator.clock import Deadline, FakeClock
@@ -31,8 +33,7 @@ class Machine:
     def query(self, command, arguments, *, deadline):
         if command == "human-monitor-command":
             return self.registers
-        with open(arguments["filename"], "wb") as file:
-            file.write(SCREEN)
+        Path(arguments["filename"]).write_bytes(SCREEN)
         return {}
 
 

@@ -33,7 +33,7 @@ def test_shells_answer(shell):
     assert found.settings.keys() == {"kernel.panic"}
     assert found.programs == {"cat"}
     assert found.features == frozenset()
-    assert found.release and found.architecture and found.user and found.command_line
+    assert "" not in {found.release, found.architecture, found.user, found.command_line}
 
 
 def test_answers_of_a_guest_are_read():
