@@ -11,6 +11,7 @@ import typer
 
 from emulator.errors import ImageError, SpecError
 from emulator.guest_images.kinds import registry_problem
+from emulator.guest_images.own import own_tables
 from emulator.guest_text.printable import visible
 from emulator.images.catalog import CatalogEntry
 from emulator.images.image import Image
@@ -59,6 +60,7 @@ def list_images(
         say(json_format.dumps([*linux, *map(windows_as_object, registered)], indent=2))
         return
     _show_table(entries)
+    _show_surveys()
     if registered:
         _show_windows(registered)
 
@@ -170,6 +172,19 @@ def _show_windows(images: Iterable[WindowsImage]) -> None:
             for one in images
         ),
     )
+
+
+def _show_surveys() -> None:
+    """Say what is known of users' own images since they were first booted."""
+    from harness.survey.first_boot import known_surveys  # noqa: PLC0415  # it imports what runs guests
+
+    own = own_tables()
+    known = {name: found for name, found in known_surveys().items() if name in own}
+    if known:
+        say()
+        print_table(
+            ("surveyed", "is"), ((name, visible(found.told)) for name, found in sorted(known.items()))
+        )
 
 
 def _build_one(store: ImageStore, name: str, *, bars: Progress, rebuild: bool) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections import namedtuple
+from types import SimpleNamespace
 
 import pytest
 
@@ -77,7 +77,7 @@ def test_disk_that_is_too_large_is_booted_itself(make, monkeypatch):
 
 
 def test_disk_for_whose_copy_there_is_no_room_is_booted_itself(make, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: namedtuple("Usage", "free")(1 << 20))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
     disk = make("vmdk")
     assert savable(disk, "vmdk")[0].path == disk
 

@@ -18,10 +18,13 @@ def cpu(number: int, at: str, halted: int) -> str:
     )
 
 
+IDLE = cpu(0, "ffffffff81", 1)
+
+
 class Machine:
     """What `glance` uses of a machine."""
 
-    def __init__(self, run_dir, size=(720, 400), registers=cpu(0, "ffffffff81", 1)):
+    def __init__(self, run_dir, size=(720, 400), registers=IDLE):
         self.run_dir, self.size, self.registers = run_dir, size, registers
 
     def screendump(self, path, deadline):
