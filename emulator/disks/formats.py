@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import UUID
 
+from emulator.disks.layout import last_byte
 from emulator.errors import SpecError
 from emulator.guest_text.printable import escape, visible
 
@@ -229,7 +230,8 @@ _OUTSIDE: Mapping[DiskFormat, Callable[[int], str]] = MappingProxyType(
 def _damage_raw(handle: int, size: int) -> str:
     if size < 512:
         return f"it has {size} bytes, less than one sector"
-    return _ENCRYPTED if os.pread(handle, 6, 0) == _LUKS else ""
+    head = os.pread(handle, 1024, 0)
+    return _ENCRYPTED if head.startswith(_LUKS) else _cut_off(size, last_byte(head))
 
 
 _ENCRYPTED = "it is encrypted as a whole, and nothing could boot from it"

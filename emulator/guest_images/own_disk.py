@@ -8,7 +8,7 @@ from pathlib import Path
 
 from emulator.disks.convert import DiskFile, savable_file
 from emulator.disks.formats import DiskFormat, detect_format, obstacle
-from emulator.disks.layout import DiskLayout, read_layout
+from emulator.disks.layout import DiskLayout, has_loader, read_layout
 from emulator.disks.qemu_img import read_head
 from emulator.errors import SpecError
 from emulator.files import require_regular
@@ -146,7 +146,10 @@ def open_disk(
         disk_format = detect_format(table.disk)
         if found := obstacle(table.disk, disk_format):
             raise SpecError(f"{shown}: {found}")
-        layout = read_layout(read_head(table.disk, disk_format=disk_format), origin=shown)
+        head = read_head(table.disk, disk_format=disk_format)
+        layout = read_layout(head, origin=shown)
+        if not has_loader(head):
+            raise SpecError(f"{shown}: not a bootable disk: it has partitions, and no boot loader in front")
         digest = hash_once(table.disk)
         boots = savable_file(table.disk, disk_format, digest=digest, build=build, tell=tell)
     except OSError as error:

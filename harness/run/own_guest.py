@@ -15,7 +15,7 @@ from harness.guests.linux import LinuxGuest
 from harness.play.guest import Guest, OpenGuest
 from harness.play.session import Session
 from harness.run.lab import Lab
-from harness.run.wanted import wanted_of
+from harness.run.wanted import account_of, wanted_of
 from harness.scenario.errors import Unsupported
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
@@ -122,7 +122,7 @@ def _subject(cell: Cell, scenario: Scenario, image: GuestImage) -> Subject:
     """Return the guest to survey: the very one that the scenario starts from, if that is at its shell."""
     starts = scenario if snapshot_stage(scenario) is Stage.SHELL else _PLAIN
     profile = image.linux_console()
-    asked = [profile.user, profile.login, profile.prompt, profile.password_prompt, bool(profile.password)]
+    asked = [account_of(image), profile.login, profile.prompt, profile.password_prompt]
     return Subject(
         name=image.name,
         facts=[dict(image.sha256), sorted(image.features), repr(asked), image.provenance().get("append")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +10,7 @@ from dataclasses import replace
 
 from emulator.errors import SpecError
 from emulator.guest_images.kinds import GuestImage
-from emulator.guest_images.own_kernel import OWN_LINE
+from emulator.guest_images.own_kernel import OWN, OWN_LINE
 from emulator.machine.models import find_model
 from emulator.machine.spec import Board, Firmware, MachineSpec
 from emulator.sac.image import write_sac_disk
@@ -78,6 +79,17 @@ def start_words(cell: Cell, scenario: Scenario, image: GuestImage) -> tuple[str,
     return () if OWN_LINE in image.features else (*cell.settings.append, *scenario.kernel_args)
 
 
+def account_of(image: GuestImage) -> str:
+    """Return what tells apart who logs in to an image, and with which password, as a hash.
+
+    Two images of one disk may have two accounts, and a snapshot at the shell of one serves no other.
+    """
+    if OWN not in image.features:
+        return ""
+    profile = image.linux_console()
+    return hashlib.sha256(profile.user + b"\0" + profile.password).hexdigest()
+
+
 GRUB_WAITS = "ttylab.grub_timeout=3600"
 """A kept menu counts down in each fork: that must take long enough for someone to look at it."""
 
@@ -105,6 +117,7 @@ def wanted_of(
         stage=snapshot_stage(scenario),
         spec=replace(guest_spec(cell, scenario, image), icount_shift=icount_shift),
         driver=open_guest(scenario, image, firmware_said=firmware_said),
+        account=account_of(image),
         words=start_words(cell, scenario, image),
         knock=knock_of(scenario.guest),
         has_sac=scenario.guest is GuestKind.SAC,
@@ -174,5 +187,9 @@ def named_snapshot(
         scenario=scenario.name,
     )
     return WantedGuest(
-        label=image, stage=served, spec=guest_spec(cell, scenario, found), driver=open_guest(scenario, found)
+        label=image,
+        stage=served,
+        spec=guest_spec(cell, scenario, found),
+        driver=open_guest(scenario, found),
+        account=account_of(found),
     )

@@ -120,6 +120,7 @@ class WantedGuest:
         spec: its machine.
         driver: makes the guest's driver.
         stage: of the snapshot that it starts from; None boots it.
+        account: tells apart who is logged in, where users choose that; a hash, for the snapshot's name.
         words: kernel arguments, or a SAC guest's knobs.
         knock: what to type so that a running guest shows its prompt again; empty if nothing is needed.
         has_sac: whether SAC runs on its console, as on Windows.
@@ -130,6 +131,7 @@ class WantedGuest:
     spec: MachineSpec
     driver: OpenGuest
     stage: Stage | None = None
+    account: str = ""
     words: tuple[str, ...] = ()
     knock: bytes = b""
     has_sac: bool = False
@@ -194,6 +196,7 @@ def ensure_snapshot(
         stage=wanted.stage,
         label=wanted.label,
         host_reads_disks=wanted.host_reads_disks,
+        account=wanted.account,
     )
     deadline = deadline or Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
     reach = reach or reach_stage(wanted.driver, wanted.stage)
