@@ -127,12 +127,10 @@ class _Watched:
     """Brings a guest to its shell, and keeps what it showed if it does not come there."""
 
     wanted: WantedGuest
-    began: bool = field(init=False, default=False)
     shown: bytes = field(init=False, default=b"")
     fault: BaseException | None = field(init=False, default=None)
 
     def reach(self, machine: Machine, deadline: Deadline) -> None:
-        self.began = True
         try:
             reach_stage(self.wanted.driver, Stage.SHELL)(machine, deadline)
         except SnapshotError as error:
@@ -146,11 +144,9 @@ def _attempt(lab: SurveyTools, subject: Subject, questions: Questions, place: Pa
     if wanted.stage is not None and not lab.cold:
         try:
             ensure_snapshot(lab, wanted, reach=watched.reach, deadline=within)
-        except EmulatorError as error:
+        except EmulatorError:
             if watched.fault is not None:
                 return _without_shell(subject, watched.fault, watched.shown)
-            if not watched.began:
-                return Attempt(image=subject.name, problem=_line(error))
             wanted = replace(wanted, stage=None)  # this machine can't be saved
             within = Deadline.after(subject.within_s * lab.time_scale, lab.pace(wanted.spec))
     make_missing(place)
