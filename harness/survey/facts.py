@@ -63,7 +63,7 @@ class Survey:
         """What matters of it, in one line for people."""
         if self.obstacle:
             return f"no shell: {self.obstacle}"
-        who = self.user + ("" if self.root else ", sudo" if self.sudo else ", not root")
+        who = "root" if self.root else self.user + (", sudo" if self.sudo else ", not root")
         sysrq = self.settings.get("kernel.sysrq", "none")
         shell = self.shell.rpartition("/")[2] or "sh"
         parts = [
