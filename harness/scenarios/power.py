@@ -17,7 +17,8 @@ _OBEYED = Inject(
         Shows(
             # ttylab's guest, systemd, an init that asks acpid; or, of a quiet guest, only the end itself
             pattern=r"(?=reboot: Power down)|"
-            r"(?:ttylab: power button pressed|Power key pressed|Stopp(?:ed|ing) |system is going down)[^\n]*\n",
+            r"(?:ttylab: power button pressed|Power key pressed|Stopp(?:ed|ing) |system is going down)"
+            r"[^\n]*\n",
             says="the guest takes the button",
         ),
         phrases.POWERS_DOWN,

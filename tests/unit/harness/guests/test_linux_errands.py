@@ -9,6 +9,7 @@ from harness.play.session import Session
 from harness.scenario.errors import CommandFailed, WrongOutput
 from harness.scenario.stages import Stage
 from tests.support.fake_guest import FakeGuest, make_target
+from tests.support.local_shell import open_local_shell
 
 SET = b"echo 1 > /proc/sys/kernel/sysrq"
 
@@ -60,6 +61,18 @@ def test_errand_that_fails_is_told(rig):
     guest.errands = ("nonsense",)
     with pytest.raises(CommandFailed, match="'nonsense' ended with status 127"):
         guest.reach(Stage.SHELL, soon(fake))
+
+
+def test_shell_of_root_is_proved_before_its_errands(tmp_path):
+    sudo = tmp_path / "sudo"
+    sudo.write_text('#!/bin/sh\nshift\nROOT=yes exec "$@"\n')
+    sudo.chmod(0o755)
+    environment = {"PS1": "ann@vm:~$ ", "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    with open_local_shell(["bash", "--norc", "-i"], environment=environment) as shell:
+        guest = LinuxGuest(Session(shell))
+        guest.become, guest.errands = "sudo -n sh", ('test "$ROOT" = yes',)
+        guest.reach(Stage.SHELL, Deadline.after(60))
+        assert guest.check_output("echo $ROOT", Deadline.after(60)) == b"yes"
 
 
 @pytest.mark.parametrize(("password", "why"), [(b"wrong", "wrong password?"), (b"", "no password was given")])
