@@ -110,8 +110,9 @@ class Questions:
             f"for x in {' '.join(self.programs)};do command -v $x >/dev/null && echo program=$x;done;"
             "watchdog --help 2>&1 | grep -q BusyBox || echo lacks=watchdog;"
             f"for x in {' '.join(self.features)};do y=$(echo $x | tr - _);"
-            "for z in /lib/modules/$y.ko /sys/module/$y /sys/bus/*/drivers/$y*;do "
-            "[ -e $z ] && echo driver=$x;done;"
+            # ttylab's initramfs has modules of another kernel too, if its user brings none
+            'grep -q "vermagic=$(uname -r) " /lib/modules/$y.ko && echo driver=$x;'
+            "for z in /sys/module/$y /sys/bus/*/drivers/$y*;do [ -e $z ] && echo driver=$x;done;"
             f'grep -q "[/-]$y[.]ko" {here}/modules.dep {here}/modules.builtin && echo driver=$x;done'
             ") 2>/dev/null"
         )

@@ -72,7 +72,7 @@ def test_shell_of_root_is_proved_before_its_errands(tmp_path):
         guest = LinuxGuest(Session(shell))
         guest.become, guest.errands = "sudo -n sh", ('test "$ROOT" = yes',)
         guest.reach(Stage.SHELL, Deadline.after(60))
-        assert guest.check_output("echo $ROOT", Deadline.after(60)) == b"yes"
+        assert guest.check_output("echo $ROOT", Deadline.after(60)).strip() == b"yes"
 
 
 @pytest.mark.parametrize(("password", "why"), [(b"wrong", "wrong password?"), (b"", "no password was given")])
