@@ -125,6 +125,7 @@ def _start_record(config: pytest.Config) -> None:
             version=version("ttylab"),
             matrices=tuple(read_matrix(path) for path in _asked_matrices(config)),
             time_scale=config.option.time_scale,
+            shard=config.option.shard or "",
         )
         hooks = RecordHooks(recorder, config)
         if not config.option.collectonly:

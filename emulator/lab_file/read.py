@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from emulator.errors import SpecError
 from emulator.guest_text.printable import visible
-from emulator.lab_file.tables import TTYLAB_INITRD, LabTables, Login, MachineTable
-from emulator.values import load_toml
+from emulator.lab_file.tables import COMMANDS, TTYLAB_INITRD, BoardTable, LabTables, Login, MachineTable
+from emulator.values import load_toml, read_value
 
 FILE = "lab.toml"
 VARIABLE = "TTYLAB_LAB"
@@ -73,15 +73,38 @@ def _remembered(path: Path, _identity: tuple[int, ...]) -> LabFile:
 
 def read_lab(path: Path) -> LabFile:
     """Return what the lab.toml at `path` says; raises SpecError, with one line per complaint."""
-    tables = load_toml(path, LabTables)
-    here = path.absolute().parent
+    return _placed(load_toml(path, LabTables), path.absolute())
+
+
+def read_brought(value: object, *, who: str) -> LabFile:
+    """Return what a package brings: the path of a lab.toml, or its tables as a mapping; raises SpecError.
+
+    Paths of a mapping are relative to the working directory, unless they are absolute.
+    """
+    if isinstance(value, str | Path):
+        return read_lab(Path(value))
+    return _placed(read_value(value, LabTables, origin=who), Path.cwd() / FILE, path=None)
+
+
+def _placed(tables: LabTables, file: Path, **known: Path | None) -> LabFile:
+    """Return tables with the paths in them made absolute, as they stand in `file`."""
+    here = file.parent
     return LabFile(
-        path=path.absolute(),
+        path=known.get("path", file),
         lab=_absolute(tables.lab, here),
         images={name: _absolute(one, here) for name, one in tables.images.items()},
         machines={name: _program(one, here) for name, one in tables.machines.items()},
-        boards={name: _absolute(one, here) for name, one in tables.boards.items()},
+        boards={name: _commands(_absolute(one, here), here) for name, one in tables.boards.items()},
     )
+
+
+def _commands(table: BoardTable, here: Path) -> BoardTable:
+    """Return the table with programs that are named by a relative path made absolute; bare names stay."""
+    given = {key: getattr(table, key) for key in COMMANDS}
+    placed = {
+        key: (str(here / words[0]), *words[1:]) for key, words in given.items() if words and "/" in words[0]
+    }
+    return replace(table, **placed)  # type: ignore[arg-type]  # each is a command
 
 
 def _absolute(table: _T, here: Path) -> _T:

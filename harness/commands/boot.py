@@ -20,6 +20,8 @@ EXAMPLES = """Examples:
 
   ttylab boot ws2022                          your own Windows, after `ttylab images add-windows`
 
+  ttylab boot bench1                          a board of lab.toml, which is switched off and on
+
 Ctrl-] opens a menu: NMI, SysRq, reset, power, help, quit. A second terminal joins with `ttylab attach`.
 """
 
@@ -40,9 +42,13 @@ def boot(
     run_dir: Annotated[Path | None, typer.Option(help="Keep the transcript here.")] = None,
 ) -> None:
     """Boot a guest and attach this terminal to its serial console; the guest ends with the command."""
+    from emulator.lab_file.boards import lab_boards  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
-    from harness.terminal.interactive import interactive_spec, run_interactive  # noqa: PLC0415
+    from harness.terminal.interactive import interactive_spec, run_board, run_interactive  # noqa: PLC0415
 
+    if image in lab_boards():
+        run_board(image, boots=True)
+        return
     with tempfile.TemporaryDirectory(prefix="ttylab-boot-") as scratch:
         lab = Lab(run_dir=run_dir or Path(scratch))
         spec = interactive_spec(

@@ -11,6 +11,7 @@ from emulator.errors import SpecError
 from harness.commands import say
 
 if TYPE_CHECKING:
+    from harness.run.cell_run import CellRun
     from harness.run.repro import Recalled
 
 EXAMPLES = """Examples:
@@ -38,6 +39,7 @@ def repro(
 
     Exit codes are those of `ttylab run`; 2 also if the image or the machine is no longer the recorded one.
     """
+    from emulator.guest_images.board import BOARD  # noqa: PLC0415
     from emulator.guest_images.kinds import image_features  # noqa: PLC0415
     from emulator.machine.models import machine_models  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
@@ -46,19 +48,21 @@ def repro(
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX  # noqa: PLC0415
-    from harness.run.repro import as_recorded, recall, told  # noqa: PLC0415
-    from harness.run.wanted import guest_spec  # noqa: PLC0415
+    from harness.run.repro import as_recorded, recall  # noqa: PLC0415
+    from harness.run.wanted import wanted_of  # noqa: PLC0415
     from harness.scenarios import find_scenario, library  # noqa: PLC0415
-    from harness.targets import target_at  # noqa: PLC0415
+    from harness.targets import target_of  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
+    machines = [*machine_models(), BOARD]
     cell = as_recorded(
-        parse_cell_id(cell_id, images=image_features(), machines=machine_models(), scenarios=library()), run
+        parse_cell_id(cell_id, images=image_features(), machines=machines, scenarios=library()), run
     )
-    scenario = find_scenario(cell.scenario)
+    scenario, target = find_scenario(cell.scenario), target_of(cell.image, cell.machine, port)
+    address, port = port or None, port or (cell.image if cell.machine == BOARD else "")
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale or 1.0)
     image = lab.guest_image(cell.image)
-    spec = guest_spec(cell, scenario, image)
+    spec = wanted_of(cell, scenario, image).spec
     recalled = recall(cell, run, lab=lab, image=image, now=spec, changed=changed, port=port)
     _introduce(recalled, cell_id, port)
     if recalled is not None:
@@ -67,7 +71,13 @@ def repro(
         _refuse_port(port)
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0
-    played = CellRun(cell=cell, scenario=scenario, lab=lab, target=target_at(port), address=port or None)
+    return _play(CellRun(cell=cell, scenario=scenario, lab=lab, target=target, address=address), recalled)
+
+
+def _play(played: CellRun, recalled: Recalled | None) -> int:
+    """Play the cell again, say how it went, and return the exit code."""
+    from harness.run.repro import told  # noqa: PLC0415
+
     played.on_step = _say_step
     played.tell = lambda text: say(f"ttylab: {text}", err=True)
     if recalled is not None:
@@ -80,7 +90,7 @@ def repro(
 
 def _refuse_port(port: str) -> None:
     if port:
-        raise SpecError("--interactive boots a machine here; to join a port: ttylab attach --port URL")
+        raise SpecError(f"--interactive boots a machine here; to join a port: ttylab attach --port {port}")
 
 
 def _introduce(recalled: Recalled | None, cell_id: str, port: str) -> None:

@@ -10,14 +10,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from emulator.errors import SpecError
+from emulator.errors import EmulatorError, SpecError
 from emulator.files import write_whole
+from emulator.guest_images.board import BOARD
 from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
 from harness.cells.cell import Cell
+from harness.cells.shipped import DEFAULT_MATRIX, find_matrix
 from harness.commands import say
-
-DEFAULT_MATRIX = Path("ci/push.toml")
 
 USELESS_PLUGINS = ("anyio", "hypothesispytest", "schemathesis", "threadexception", "unraisableexception")
 """pytest plug-ins that no cell needs: importing the first three would take most of a worker's start, and the
@@ -25,9 +25,9 @@ others fail whatever comes after a worker that was killed."""
 
 EXAMPLES = """Examples:
 
-  ttylab run                             the default matrix, ci/push.toml
+  ttylab run                             the default matrix, ci/push.toml or the one that ttylab ships
 
-  ttylab run ci/nightly.toml             another one
+  ttylab run nightly                     another that it ships (push, nightly, service), or a file of yours
 
   ttylab run -k "nmi and q35"            cells whose id or tags match, as pytest's -k
 
@@ -75,7 +75,7 @@ _Jobs = Annotated[str, typer.Option("-n", "--jobs", help="Guests at once; auto: 
 
 
 def run(
-    matrix: Annotated[Path, typer.Argument(help="A matrix file.")] = DEFAULT_MATRIX,
+    matrix: Annotated[Path, typer.Argument(help="A matrix file, or a shipped one's name.")] = DEFAULT_MATRIX,
     *,
     expression: _Expression = "",
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only part I of N.")] = "",
@@ -96,7 +96,7 @@ def run(
     """
     _require_jobs(jobs)
     _require_place(json)
-    cells, excluded = choose_cells(matrix, expression=expression, shard=shard)
+    cells, excluded = choose_cells(matrix := find_matrix(matrix), expression=expression, shard=shard)
     if listing:
         _show(cells, excluded, json=json)
         return
@@ -104,13 +104,10 @@ def run(
     _require_run(compare)
     if check:
         return
-    from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
     from harness.plugin.process import become_pytest  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
-    from harness.run.own_guest import require_images  # noqa: PLC0415
 
-    require_images((cell.image for cell in cells), tell=lambda text: say(f"ttylab: {text}", err=True))
-    find_qemu()  # once, rather than each cell reporting that there is none
+    _require_guests(cells)
     run_dir = (run_dir or RESULTS / new_run_id()).absolute()
     options = {"--shard": shard, "--run-json": json, "--compare": compare}
     become_pytest(
@@ -121,10 +118,51 @@ def run(
             *(f"{option}={value}" for option, value in options.items() if value),
             f"--time-scale={time_scale}",
             *(["--cold"] if cold else []),
-            *([f"--alluredir={run_dir / 'allure-results'}", "--allure-html"] if allure else []),
-            *("-n", jobs, f"--maxprocesses={len(cells)}", "--dist", "load", "--maxschedchunk", "1"),
+            *(_allure_words(run_dir) if allure else ()),
+            *_sharing(cells, jobs),
         ],
         run_dir=run_dir,
+    )
+
+
+def _require_guests(cells: Iterable[Cell]) -> None:
+    """Open what users brought, and look for QEMU once: rather than each cell reporting what is wrong."""
+    from emulator.guest_images.kinds import open_image  # noqa: PLC0415
+    from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
+    from harness.run.own_guest import require_images  # noqa: PLC0415
+
+    require_images((cell.image for cell in cells), tell=lambda text: say(f"ttylab: {text}", err=True))
+    for name in sorted({cell.image for cell in cells if cell.machine == BOARD}):
+        open_image(name)  # a password that can't be had
+    if any(cell.machine != BOARD for cell in cells):
+        find_qemu()
+
+
+def _allure_words(run_dir: Path) -> tuple[str, ...]:
+    """Return the words for Allure's report, fetched where nobody has yet; without it the others are made."""
+    from harness.report.node_setup import PACKAGES  # noqa: PLC0415
+
+    if PACKAGES.find() is None:
+        say("ttylab: fetching Allure for its report, with npm, once", err=True)
+    try:
+        PACKAGES.ensure()
+    except EmulatorError as error:
+        say(f"ttylab: no Allure report: {error}", err=True)
+        return ()
+    return (f"--alluredir={run_dir / 'allure-results'}", "--allure-html")
+
+
+def _sharing(cells: tuple[Cell, ...], jobs: str) -> tuple[str, ...]:
+    """Return the words for pytest-xdist: the cells of one board stay on one worker, which waits for no other.
+
+    Boards cost this host nothing: where there is nothing else, each has its worker.
+    """
+    boards = {cell.image for cell in cells if cell.machine == BOARD}
+    if jobs == "auto" and boards and all(cell.machine == BOARD for cell in cells):
+        jobs = str(len(boards))
+    return (
+        *("-n", jobs, f"--maxprocesses={len(cells)}"),
+        *(("--dist", "loadgroup") if boards else ("--dist", "load", "--maxschedchunk", "1")),
     )
 
 

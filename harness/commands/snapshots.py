@@ -20,8 +20,9 @@ from emulator.snapshots.store import (
     remove_snapshots,
     surplus,
 )
+from harness.cells.shipped import DEFAULT_MATRIX, find_matrix
 from harness.commands import print_table, say
-from harness.commands.run import DEFAULT_MATRIX, choose_cells
+from harness.commands.run import choose_cells
 
 EXAMPLES = """Examples:
 
@@ -81,7 +82,7 @@ def build(
     from harness.run.wanted import snapshots_of  # noqa: PLC0415
     from harness.snapshots.start import ensure_snapshot  # noqa: PLC0415 - it imports everything that runs guests
 
-    cells, _ = choose_cells(matrix, expression=expression, shard="")
+    cells, _ = choose_cells(find_matrix(matrix), expression=expression, shard="")
     if not cells:
         raise SpecError(f"{matrix}: no cell matches -k {expression!r}")
     lab, problems = Lab(run_dir=Path()), []

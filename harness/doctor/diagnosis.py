@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 GIB = 1 << 30
 GUEST_MIB = 400  # a 256 MiB guest and QEMU itself; 147-194 MiB were measured (docs/facts/qemu.md 2)
 LEAST_DISK = GIB // 2
 AMPLE_DISK = 2 * GIB
+APT = "apt-get install "
+OPTIONAL = ("swtpm",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,7 @@ class Facts:
         leftovers: number of machines that outlived their owner.
         cache_writable: whether images and snapshots can be kept.
         damaged: files of ttylab's own that can't be read.
+        boards: of each board of lab.toml what can be done with it.
     """
 
     qemu: str | Unusable
@@ -63,6 +67,7 @@ class Facts:
     leftovers: int
     cache_writable: bool = True
     damaged: tuple[Unusable, ...] = ()
+    boards: Mapping[str, str | Unusable] = field(default_factory=dict)
 
 
 class State(StrEnum):
@@ -108,7 +113,15 @@ def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
         _part("your Windows", facts.windows_tools, fault=State.NOTE),
         _leftovers(facts),
         *(_part("damaged", each, fault=State.NOTE) for each in facts.damaged),
+        *(_part(name, seen, fault=State.NOTE) for name, seen in facts.boards.items()),
     )
+
+
+def debian_packages(findings: tuple[Diagnosis, ...]) -> tuple[str, ...]:
+    """Return the Debian packages that mend the findings, without what only a few need."""
+    named = (one.remedy.removeprefix(APT).split() for one in findings if one.remedy.startswith(APT))
+    wanted = {words[0].rstrip(",") for words in named if words}
+    return tuple(sorted(wanted - set(OPTIONAL)))
 
 
 def run_is_possible(findings: tuple[Diagnosis, ...]) -> bool:

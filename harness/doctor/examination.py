@@ -9,9 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from emulator import places
-from emulator.errors import MissingPrerequisite
+from emulator.console.port_address import with_lines
+from emulator.console.serial_port import open_serial_console
+from emulator.errors import LabError, MissingPrerequisite, SpecError
 from emulator.guest_images.kinds import registry_problem
+from emulator.guest_text.printable import visible
 from emulator.images.store import ImageStore
+from emulator.lab_file.boards import LabBoard, lab_boards
+from emulator.lab_file.tables import COMMANDS
 from emulator.machine.host import read_host_budget
 from emulator.machine.ledger import Corrupt, Ledger, collect_garbage
 from emulator.machine.probe import choose_accelerator
@@ -48,7 +53,38 @@ def examine() -> Facts:
         leftovers=len(collect_garbage(dry_run=True)),
         cache_writable=os.access(_existing(store.root), os.W_OK | os.X_OK),
         damaged=tuple(_damaged(store)),
+        boards=_boards(),
     )
+
+
+def _boards() -> dict[str, str | Unusable]:
+    """Return what can be done with each board of the lab; its console is opened for a moment."""
+    try:
+        boards = lab_boards()
+    except SpecError as error:
+        return {"lab.toml": Unusable(problem=visible(str(error).splitlines()[0]), remedy="correct it")}
+    return {f"board {name}": _board(board) for name, board in boards.items()}
+
+
+def _board(board: LabBoard) -> str | Unusable:
+    table = board.table
+    commands = {key: words for key in COMMANDS if (words := getattr(table, key)) is not None}
+    for key, words in commands.items():
+        if shutil.which(words[0]) is None:
+            problem = f"{key}: {words[0]} is not there, or can't be executed"
+            return Unusable(
+                problem=visible(problem), remedy=f"install it, or correct boards.{board.name}.{key}"
+            )
+    try:
+        url = with_lines(table.console, dtr=table.dtr, rts=table.rts)
+        with open_serial_console(url, baudrate=table.baud) as console:
+            obstacle = console.break_obstacle
+    except (SpecError, LabError) as error:
+        remedy = "plug it in, switch it on, or end who has it"
+        return Unusable(problem=visible(str(error).splitlines()[0]), remedy=remedy)
+    lacks = [key for key in COMMANDS if key not in commands] + ([f"BREAK ({obstacle})"] if obstacle else [])
+    found = f"{table.console} opens; has {', '.join(commands) or 'no commands'}"
+    return visible(f"{found}; lacks {', '.join(lacks)}" if lacks else found)
 
 
 def _damaged(store: ImageStore) -> Iterator[Unusable]:

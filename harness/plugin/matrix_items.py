@@ -19,6 +19,7 @@ import pytest
 
 from emulator.errors import SpecError
 from emulator.files import read_whole
+from emulator.guest_images.board import BOARD
 from emulator.guest_text.printable import visible
 from emulator.values import TOML_MOST, read_toml
 from harness.azure.address import ServiceAddress, address_of_ready
@@ -38,6 +39,7 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
     """Boot the cell's machine, play its scenario and judge what the console shows."""
     __tracebackhide__ = True
     matrix = request.node.getparent(pytest.Module).matrix
+    target = matrix.target_of(cell)
     name = claim_directory(lab.run_dir, cell.id)
     request.node.user_properties.append((DIRECTORY_PROPERTY, name))
     run = CellRun(
@@ -45,8 +47,8 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
         scenario=find_scenario(cell.scenario),
         lab=lab,
         worker=os.environ.get("PYTEST_XDIST_WORKER", "main"),
-        target=matrix.target,
-        address=_cloud(request) if matrix.target.name == "service" else matrix.port or None,
+        target=target,
+        address=_cloud(request) if target.name == "service" else matrix.port_of(cell) or None,
         time_limit_s=matrix.timeout_s,
         directory_name=name,
         tell=partial(_tell, request.config),
@@ -144,13 +146,19 @@ def cells_of(file: MatrixFile, shard_text: str) -> tuple[Cell, ...]:
     return spread(chosen, lambda cell: find_scenario(cell.scenario).guest)
 
 
+def _marks(cell: Cell) -> list[pytest.MarkDecorator]:
+    """Return the marks of a cell: its scenario's tags, and for a board's cells that one worker plays all."""
+    tags = [getattr(pytest.mark, mark_name(tag)) for tag in sorted(find_scenario(cell.scenario).tags)]
+    return [*tags, pytest.mark.xdist_group(cell.image)] if cell.machine == BOARD else tags
+
+
 def cell_params(cells: Iterable[Cell]) -> list[object]:
     """Return the cells as pytest parameters, marked with their scenarios' tags."""
     return [
         pytest.param(
             cell,
             id=cell.id,
-            marks=[getattr(pytest.mark, mark_name(tag)) for tag in sorted(find_scenario(cell.scenario).tags)],
+            marks=_marks(cell),
         )
         for cell in cells
     ]

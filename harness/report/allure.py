@@ -216,8 +216,9 @@ def _attachments(result: CellResult, files: Path) -> Iterator[tuple[str, Attachm
     for name, kind in (("argv.json", AttachmentType.JSON), (TIMELINE_FILE, AttachmentType.TEXT)):
         if data := read_kept(files / name):
             yield name, kind, _without_secrets(data) if name == TIMELINE_FILE else data
-    if data := read_kept(files / "qemu.stderr"):
-        yield "qemu.stderr", AttachmentType.TEXT, tame(data).encode()
+    for name in ("qemu.stderr", "commands.log"):
+        if data := read_kept(files / name):
+            yield name, AttachmentType.TEXT, tame(data).encode()
     # In ASCII: what reads from right to left would mislead whoever looks at it.
     yield "result.json", AttachmentType.JSON, json.dumps(json_ready(result), indent=1).encode()
 

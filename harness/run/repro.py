@@ -40,8 +40,8 @@ class Recalled:
 
     @property
     def booted(self) -> bool:
-        """Whether the machine was booted rather than forked from a snapshot."""
-        return not self.was.start.startswith("forked")
+        """Whether the machine was booted rather than forked from a snapshot, or joined as it ran."""
+        return not self.was.start.startswith(("forked", "joined"))
 
     def introduce(self) -> str:
         """Return in one line what is to be reproduced, and how the machine differs."""
@@ -69,7 +69,7 @@ def recall(
 
     Without `run` it is the newest run that has the cell. `image` and `now` are the cell's image and machine
     as they would be now, in `lab`; a machine other than the recorded one is acceptable only if `changed`. It
-    is to be played on the serial port `port`, or on a machine here.
+    is to be played on the serial port or the board `port`, or on a machine here.
 
     Raises:
         SpecError: the run has no such cell or had another machine, or `port` is missing.

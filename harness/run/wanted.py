@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from emulator.errors import SpecError
+from emulator.guest_images.board import BOARD, NO_MACHINE
 from emulator.guest_images.kinds import GuestImage
 from emulator.guest_images.own_kernel import OWN, OWN_LINE
 from emulator.machine.models import find_model
@@ -115,7 +116,7 @@ def wanted_of(
     return WantedGuest(
         label=cell.image,
         stage=snapshot_stage(scenario),
-        spec=replace(guest_spec(cell, scenario, image), icount_shift=icount_shift),
+        spec=_spec(cell, scenario, image, icount_shift),
         driver=open_guest(scenario, image, firmware_said=firmware_said),
         account=account_of(image),
         words=start_words(cell, scenario, image),
@@ -123,6 +124,12 @@ def wanted_of(
         has_sac=scenario.guest is GuestKind.SAC,
         write_disk=write_sac_disk if scenario.keeps_disk else None,
     )
+
+
+def _spec(cell: Cell, scenario: Scenario, image: GuestImage, icount_shift: int | None) -> MachineSpec:
+    if cell.machine == BOARD:
+        return NO_MACHINE
+    return replace(guest_spec(cell, scenario, image), icount_shift=icount_shift)
 
 
 def snapshots_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedGuest, ...]:
@@ -135,7 +142,7 @@ def snapshots_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedGuest, ...]:
     wanted: dict[tuple[object, ...], WantedGuest] = {}
     for cell in cells:
         scenario = find_scenario(cell.scenario)
-        if snapshot_stage(scenario) is not None:
+        if snapshot_stage(scenario) is not None and cell.machine != BOARD:
             snapshot = wanted_of(cell, scenario, lab.guest_image(cell.image))
             common = {**json_ready(snapshot.spec), "name": "", "seed": 0}
             wanted.setdefault(

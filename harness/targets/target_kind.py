@@ -46,10 +46,13 @@ class TargetPlace:
 class TargetKind(Protocol):
     """One kind of target."""
 
-    name: str
-    """Its name in matrix files and reports."""
-    is_emulated: bool
-    """Whether QEMU runs the guest."""
+    @property
+    def name(self) -> str:
+        """Its name in matrix files and reports."""
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether QEMU runs the guest."""
 
     def misfit(self, scenario: Scenario, features: frozenset[str], spec: MachineSpec) -> str | None:
         """Return why a scenario can't be played on such a target, if that is known beforehand, or None.

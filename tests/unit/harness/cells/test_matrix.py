@@ -294,7 +294,7 @@ def test_push_matrix_covers_every_value_of_every_axis():
     cells = shipped("push.toml").cells
     assert {cell.image for cell in cells} == set(CATALOG)
     assert {cell.machine for cell in cells} == set(MachineType)
-    assert {cell.firmware for cell in cells} == set(Firmware)
+    assert {cell.firmware for cell in cells} == set(Firmware) - {Firmware.NONE}  # what boards have
     assert {cell.vcpus for cell in cells} == {1, 2}
     assert {cell.scenario for cell in cells} == set(LIBRARY)
 

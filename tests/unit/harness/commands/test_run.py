@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.errors import MissingPrerequisite
+from emulator.node_packages import NodePackages
 from harness import cli
 from harness.cells.matrix import read_matrix
 from harness.commands.run import with_json_value
@@ -95,6 +97,39 @@ def test_run_becomes_pytest_with_what_was_given(becomes, tmp_path):
     assert f"--alluredir={tmp_path / 'allure-results'}" in arguments
 
 
+@pytest.fixture
+def boards(tmp_path, monkeypatch):
+    """A lab with two boards, and a matrix of them; with `images` one that has machines too."""
+    lines = [f'[boards.bench{n}]\nconsole = "/dev/ttyUSB{n}"\nreset = ["true"]\n' for n in (1, 2)]
+    (tmp_path / "lab.toml").write_text("".join(lines))
+    monkeypatch.setenv("TTYLAB_LAB", str(tmp_path / "lab.toml"))
+
+    def matrix(more=""):
+        head = '[matrix]\nname = "m"\ndescription = "d"\n[[block]]\nscenarios = ["reset-login"]\n'
+        targets = '["machine", "bench1", "bench2"]' if more else '["bench1", "bench2"]'
+        (tmp_path / "m.toml").write_text(f"{head}targets = {targets}\n{more}")
+        return str(tmp_path / "m.toml")
+
+    return matrix
+
+
+def test_each_board_has_a_worker_that_plays_all_its_cells(becomes, boards, monkeypatch):
+    monkeypatch.setattr("emulator.machine.qemu_binary.find_qemu", lambda: pytest.fail("no QEMU is needed"))
+    assert cli.main(["run", boards()]) == EXIT_PASSED
+    (words,) = becomes
+    assert words[words.index("-n") + 1] == "2"
+    assert words[words.index("--dist") + 1] == "loadgroup"
+
+
+def test_boards_beside_machines_leave_the_number_of_workers_alone(becomes, boards, monkeypatch):
+    monkeypatch.setattr("emulator.machine.qemu_binary.find_qemu", lambda: None)
+    axes = 'images = ["bookworm"]\nmachines = ["pc"]\nfirmwares = ["seabios"]\nvcpus = [1]\n'
+    assert cli.main(["run", boards(axes), "--no-allure"]) == EXIT_PASSED
+    (words,) = becomes
+    assert words[words.index("-n") + 1] == "auto"
+    assert words[words.index("--dist") + 1] == "loadgroup"
+
+
 def test_check_reads_all_and_runs_nothing(becomes, capfd):
     assert cli.main(["run", str(PUSH), "--check"]) == EXIT_PASSED
     assert cli.main(["run", str(PUSH), "--check", "-k", "nothing-of-this-name"]) == EXIT_USAGE
@@ -118,3 +153,16 @@ def test_run_without_allure_asks_for_none(becomes, tmp_path):
 )
 def test_json_may_stand_without_a_value(given, filled):
     assert with_json_value(given) == filled
+
+
+def test_run_where_allure_cannot_be_had_says_so_and_asks_for_none(becomes, tmp_path, monkeypatch, capfd):
+    def fails(_):
+        raise MissingPrerequisite("the report's npm packages (no network)", remedy="later")
+
+    monkeypatch.setattr(NodePackages, "find", lambda _: None)
+    monkeypatch.setattr(NodePackages, "ensure", fails)
+    assert cli.main(["run", str(PUSH), "-k", "nmi-panic", "--run-dir", str(tmp_path / "r")]) == EXIT_PASSED
+    said = capfd.readouterr().err
+    assert "ttylab: fetching Allure for its report, with npm, once" in said
+    assert "ttylab: no Allure report: the report's npm packages (no network)" in said
+    assert not [word for word in becomes[0] if word.startswith("--allure")]
