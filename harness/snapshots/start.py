@@ -63,7 +63,8 @@ def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadl
 def renew(guest: Guest, stage: Stage, deadline: Deadline) -> None:
     """Set a fork's clock to the host's, seed its random numbers, and give it a boot id of its own.
 
-    At a Linux shell the image's `renew` does all of this. At a SAC prompt `s` sets the clock, to the minute;
+    At a Linux shell the image's `renew` does all of this; in a user's own guest root sets the clock and adds
+    to the random numbers, and others can do nothing. At a SAC prompt `s` sets the clock, to the minute;
     that guest has neither random numbers nor a boot id. At a menu or a login prompt nothing can be done.
 
     Raises:
@@ -74,7 +75,11 @@ def renew(guest: Guest, stage: Stage, deadline: Deadline) -> None:
         guest.reach(stage, deadline)
         guest.run_sac(f"s {utc_now():%m/%d/%Y %H:%M}", deadline)
     elif stage is Stage.SHELL:
-        command = f"renew {utc_now().timestamp():.0f} {secrets.token_hex(16)}"
+        now, noise = f"{utc_now().timestamp():.0f}", secrets.token_hex(16)
+        command = (
+            f"if command -v renew >/dev/null; then renew {now} {noise}; "
+            f"elif test $(id -u) = 0; then date -s @{now} >/dev/null && echo {noise} > /dev/urandom; fi"
+        )
         result = guest.run(command, deadline)
         if result.status != 0:
             message = (
