@@ -25,6 +25,7 @@ from harness.snapshots.stage import snapshot_stage
 from harness.survey.facts import Survey, questions_for
 from harness.survey.first_boot import Subject, survey
 from harness.survey.fitness import Boots, Errands, errands, unfit
+from harness.survey.wishes import sysctl_of
 
 _PROMPT_LEAST = 6
 """Bytes of a prompt that nothing else on a console looks like."""
@@ -119,13 +120,18 @@ def prepared(driver: OpenGuest, known: Preparation) -> OpenGuest:
 
 
 def _subject(cell: Cell, scenario: Scenario, image: GuestImage) -> Subject:
-    """Return the guest to survey: the very one that the scenario starts from, if that is at its shell."""
-    starts = scenario if snapshot_stage(scenario) is Stage.SHELL else _PLAIN
-    profile = image.linux_console()
+    """Return the guest to survey: the very one that the scenario starts from, if that is at its shell.
+
+    Not if the scenario's kernel parameters change more than a setting, such as what is shown of a boot.
+    """
+    settings = [sysctl_of(word) for word in scenario.kernel_args]
+    is_usual = all(one is not None and one[0] != "kernel.printk" for one in settings)
+    starts = scenario if is_usual and snapshot_stage(scenario) is Stage.SHELL else _PLAIN
+    profile, append = image.linux_console(), image.provenance().get("append")
     asked = [account_of(image), profile.login, profile.prompt, profile.password_prompt]
     return Subject(
         name=image.name,
-        facts=[dict(image.sha256), sorted(image.features), repr(asked), image.provenance().get("append")],
+        facts=[dict(image.sha256), sorted(image.features), repr(asked), append, cell.settings.append],
         wanted=wanted_of(cell, starts, image),
         profile=profile,
         within_s=max(BOOT_S, image.boot_timeout_s),

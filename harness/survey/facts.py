@@ -65,6 +65,7 @@ class Survey:
             return f"no shell: {self.obstacle}"
         who = "root" if self.root else self.user + (", sudo" if self.sudo else ", not root")
         sysrq = self.settings.get("kernel.sysrq", "none")
+        sysrq = "as asked for" if "sysctl.kernel.sysrq=" in self.command_line else sysrq
         shell = self.shell.rpartition("/")[2] or "sh"
         parts = [
             f"{self.system} {self.release}",

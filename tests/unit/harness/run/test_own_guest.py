@@ -39,6 +39,12 @@ class OwnImage(Image):
         return LinuxProfile(user=b"ann", password=b"secret")
 
 
+class KernelImage(OwnImage):
+    """A kernel of a user's, which is given its parameters."""
+
+    features = frozenset({OWN})
+
+
 def own_image() -> OwnImage:
     plain = linux_image("mine")
     return OwnImage(**{name: getattr(plain, name) for name in Image.__dataclass_fields__})
@@ -97,6 +103,18 @@ def test_parameters_of_the_matrix_are_typed_too(find_out):
     find_out(Attempt(image="mine", survey=KNOWN))
     known = ready(cell=replace(CELL, settings=Settings(append=("loglevel=8",))))
     assert "echo '8' > /proc/sys/kernel/printk" in known.errands.commands
+
+
+@pytest.mark.parametrize(
+    ("words", "shared"),
+    [(("panic=1",), True), (("quiet",), False), (("panic=1", "maxcpus=1"), False), ((), True)],
+)
+def test_boot_is_shared_with_the_scenario_unless_its_parameters_change_what_is_seen(find_out, words, shared):
+    subjects = find_out(Attempt(image="mine", survey=KNOWN))
+    kernel = KernelImage(**{name: getattr(own_image(), name) for name in Image.__dataclass_fields__})
+    one = replace(PANIC, kernel_args=words)
+    prepare(CELL, one, kernel, SimpleNamespace(), tell=lambda _: None)
+    assert (set(words) <= set(subjects[0].wanted.spec.command_line)) is shared
 
 
 def test_guest_that_did_not_come_up_is_booted_for_each_cell(find_out):
