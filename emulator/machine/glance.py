@@ -27,14 +27,12 @@ class Glance:
     Attributes:
         rows: the text on its screen, without empty rows; empty in graphics.
         graphics: width and height of its picture, if it is no text; None if it is, or there is no screen.
-        halted: whether its CPUs were halted each time: the guest waits for something.
-        loops_at: the one address at which a CPU was seen each time, in hexadecimal; empty otherwise.
+        cpu: what its CPUs did, in words; empty where QEMU does not tell.
     """
 
     rows: tuple[str, ...] = ()
     graphics: tuple[int, int] | None = None
-    halted: bool = False
-    loops_at: str = ""
+    cpu: str = ""
 
 
 def glance(machine: Machine, deadline: Deadline, clock: Clock) -> Glance:
@@ -43,13 +41,11 @@ def glance(machine: Machine, deadline: Deadline, clock: Clock) -> Glance:
     A picture in graphics is kept beside the transcript as screen.png.
     """
     size = _picture_size(machine, deadline)
-    halted, loops_at = _watch_cpus(machine, deadline, clock)
     is_text = size in _TEXT_MODES
     return Glance(
         rows=_text_rows(machine, deadline) if is_text else (),
         graphics=None if is_text else size,
-        halted=halted,
-        loops_at=loops_at,
+        cpu=_watch_cpus(machine, deadline, clock),
     )
 
 
@@ -60,17 +56,17 @@ def text_rows(memory: bytes) -> tuple[str, ...]:
     return tuple(row for row in rows if row)
 
 
-def read_cpus(samples: Iterable[str]) -> tuple[bool, str]:
-    """Return from several answers to `info registers -a` whether all CPUs are halted, and where one loops."""
+def read_cpus(samples: Iterable[str]) -> str:
+    """Return what CPUs do by several answers to `info registers -a`; empty for those that it says less of."""
     seen = [_CPU.findall(sample) for sample in samples]
     if not seen or not seen[0]:
-        return False, ""
+        return ""
     if all(halt == "1" for cpus in seen for _, halt in cpus):
-        return True, ""
+        return "is halted and waits"
     for tracks in zip(*seen, strict=False):
         if {halt for _, halt in tracks} == {"0"} and len({at for at, _ in tracks}) == 1:
-            return False, tracks[0][0]
-    return False, ""
+            return f"loops at {tracks[0][0]}"
+    return "works"
 
 
 def _picture_size(machine: Machine, deadline: Deadline) -> tuple[int, int] | None:
@@ -97,7 +93,7 @@ def _text_rows(machine: Machine, deadline: Deadline) -> tuple[str, ...]:
     return ()
 
 
-def _watch_cpus(machine: Machine, deadline: Deadline, clock: Clock) -> tuple[bool, str]:
+def _watch_cpus(machine: Machine, deadline: Deadline, clock: Clock) -> str:
     samples: list[str] = []
     with suppress(LabError):
         for _ in range(_SAMPLES):

@@ -35,7 +35,7 @@ def explain(shown: bytes, look: Glance, *, starts_kernel: bool) -> str:
         return ""
     begins = "no byte came on ttyS0" if not shown.strip() else "no kernel wrote on ttyS0"
     parts = ["the kernel writes on ttyS0, but nobody asks for a login there" if speaks else begins]
-    parts += [one for one in (_screen(look), _cpu(look)) if one]
+    parts += [_screen(look), *([f"the CPU {look.cpu}"] if look.cpu else [])]
     return f"{', '.join(parts)}{_hint(look, speaks=speaks, asks=asks, starts_kernel=starts_kernel)}"
 
 
@@ -46,12 +46,6 @@ def _screen(look: Glance) -> str:
         width, height = look.graphics
         return f"the screen has a picture of {width}x{height} (screen.png beside the transcript)"
     return "the screen is empty"
-
-
-def _cpu(look: Glance) -> str:
-    if look.halted:
-        return "the CPU is halted and waits"
-    return f"the CPU loops at {look.loops_at}" if look.loops_at else "the CPU works"
 
 
 def _hint(look: Glance, *, speaks: bool, asks: bool, starts_kernel: bool) -> str:

@@ -6,7 +6,7 @@ from emulator.machine.glance import Glance
 from harness.targets.silence import explain
 
 KERNEL = b"[    0.000000] Linux version 6.1.0 (x) #1\r\n[    2.0] more\r\n"
-PROMPT = Glance(rows=("Debian GNU/Linux 12 vm tty1", "vm login:"), halted=True)
+PROMPT = Glance(rows=("Debian GNU/Linux 12 vm tty1", "vm login:"), cpu="is halted and waits")
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ PROMPT = Glance(rows=("Debian GNU/Linux 12 vm tty1", "vm login:"), halted=True)
         ),
         (b"SeaBIOS\r\n", PROMPT, False, ("no kernel wrote on ttyS0", "add console=ttyS0,115200")),
         (KERNEL, PROMPT, False, ("nobody asks for a login there", "serial-getty@ttyS0")),
-        (b"", Glance(loops_at="fff0"), False, ("the screen is empty", "the CPU loops at fff0")),
+        (b"", Glance(cpu="loops at fff0"), False, ("the screen is empty", "the CPU loops at fff0")),
         (
             b"",
-            Glance(graphics=(1280, 800)),
+            Glance(graphics=(1280, 800), cpu="works"),
             False,
             ("a picture of 1280x800", "the CPU works", "if its console is"),
         ),
@@ -39,7 +39,7 @@ PROMPT = Glance(rows=("Debian GNU/Linux 12 vm tty1", "vm login:"), halted=True)
             False,
             ("its loader waits on the screen alone",),
         ),
-        (b"", Glance(halted=True), True, ("CONFIG_SERIAL_8250_CONSOLE",)),
+        (b"", Glance(cpu="is halted and waits"), True, ("CONFIG_SERIAL_8250_CONSOLE",)),
         (b"", Glance(rows=("[    1.234567] Run /init",)), False, ("its console is the screen",)),
     ],
 )
