@@ -2,7 +2,7 @@
 
 | variable | content | without it |
 |---|---|---|
-| TTYLAB_CACHE | what is kept for later: images/ (with the SAC guest's sac/), own/, states/, windows/, probe/, node/ | ~/.cache/ttylab (XDG_CACHE_HOME) |
+| TTYLAB_CACHE | what is kept for later: images/ (with the SAC guest's sac/), own/, surveys/, states/, windows/, probe/, node/ | ~/.cache/ttylab (XDG_CACHE_HOME) |
 | TTYLAB_STATE | what one command leaves for another: machines/, serve/, ports/, runs.jsonl | $XDG_RUNTIME_DIR/ttylab, else ~/.local/state/ttylab (XDG_STATE_HOME) |
 | TTYLAB_STATE | ca/, the authority that clients of `serve` trust, for longer than one boot | ~/.local/share/ttylab (XDG_DATA_HOME) |
 | XDG_RUNTIME_DIR, else TMPDIR | sockets and links of running machines | /tmp |
@@ -46,6 +46,11 @@ def snapshots() -> Path:
 def windows() -> Path:
     """Return where Windows images are registered: the user's, and those that ttylab installed."""
     return cache() / "windows"
+
+
+def surveys() -> Path:
+    """Return where it is kept what users' guests can do."""
+    return cache() / "surveys"
 
 
 def own_files() -> Path:

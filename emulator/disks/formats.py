@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import UUID
 
+from emulator.disks.layout import last_byte
 from emulator.errors import SpecError
 from emulator.guest_text.printable import escape, visible
 
@@ -123,6 +124,14 @@ def outside_file(path: Path, disk_format: DiskFormat) -> str:
         return _OUTSIDE[disk_format](handle)
 
 
+def fixed_vhd_size(path: Path) -> int | None:
+    """Return the bytes that the guest sees of a fixed VHD; None of other VHDs. Raises OSError."""
+    with _opened(path) as handle:
+        if _vhd_type(handle) != _VHD_FIXED:
+            return None
+        return int(struct.unpack_from(">Q", _vhd_footer(handle), 48)[0])
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -221,7 +230,8 @@ _OUTSIDE: Mapping[DiskFormat, Callable[[int], str]] = MappingProxyType(
 def _damage_raw(handle: int, size: int) -> str:
     if size < 512:
         return f"it has {size} bytes, less than one sector"
-    return _ENCRYPTED if os.pread(handle, 6, 0) == _LUKS else ""
+    head = os.pread(handle, 1024, 0)
+    return _ENCRYPTED if head.startswith(_LUKS) else _cut_off(size, last_byte(head))
 
 
 _ENCRYPTED = "it is encrypted as a whole, and nothing could boot from it"

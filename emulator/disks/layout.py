@@ -14,6 +14,10 @@ _RESERVED = uuid.UUID("e3c9e316-0b5c-4db8-817d-f92df00215ae")
 _EFI_SYSTEM = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
 _BIOS_BOOT = uuid.UUID("21686148-6449-6e6f-744e-656564454649")
 _NTFS, _EFI, _PROTECTIVE = 0x07, 0xEF, 0xEE
+_NEVER_FAT = frozenset({0x00, 0x05, 0x0F, 0x82, 0x83, 0x85, 0x8E, 0xFD})
+"""Types of MBR partitions from which no UEFI starts: none, extended ones, and those of Linux."""
+_BACKUP = 33
+"""Sectors of the second table, before its header; who misses only them still boots."""
 _ENTRIES_MOST = 128
 _CODE = 440
 """Bytes of a first sector that a BIOS starts; a disk for UEFI alone has none there."""
@@ -53,6 +57,29 @@ def read_layout(head: bytes, *, origin: str) -> DiskLayout:
         )
     bios = any(head[:_CODE]) or _EFI not in kinds
     return DiskLayout(bios=bios, uefi=_EFI in kinds, maybe_windows=_NTFS in kinds)
+
+
+def has_loader(head: bytes) -> bool:
+    """Tell whether anything could start from a disk that begins so: code for a BIOS, or a FAT for UEFI."""
+    kinds = {head[446 + 16 * number + 4] for number in range(4)}
+    if _PROTECTIVE in kinds:
+        return any(head[:_CODE]) or bool(_gpt_types(head) & {_EFI_SYSTEM, _BASIC_DATA})
+    return any(head[:_CODE]) or not kinds <= _NEVER_FAT
+
+
+def last_byte(head: bytes) -> int:
+    """Return how many bytes a disk has at least by its partition tables, its first two sectors; 0 without."""
+    if head[510:512] != b"\x55\xaa" or len(head) < 2 * _SECTOR:
+        return 0
+    parts = [struct.unpack_from("<4xB3xII", head, 446 + 16 * number) for number in range(4)]
+    if any(kind == _PROTECTIVE for kind, _, _ in parts):
+        (alternate,) = struct.unpack_from("<Q", head, _SECTOR + 32)
+        return max(0, alternate - _BACKUP) * _SECTOR if head[_SECTOR:].startswith(b"EFI PART") else 0
+    return (
+        max((start + size) * _SECTOR for kind, start, size in parts if kind)
+        if any(p[0] for p in parts)
+        else 0
+    )
 
 
 def esp_start(head: bytes) -> int | None:

@@ -48,16 +48,21 @@ def read_head(path: Path, *, disk_format: str, at: int = 0, size: int = HEAD_BYT
         return head.read_bytes()[at % HEAD_BYTES :][:size]
 
 
-def _run(*arguments: str) -> None:
+def convert_disk(path: Path, copy: Path, *, disk_format: str, bound_s: float) -> None:
+    """Write a qcow2 copy of a disk to `copy`, within `bound_s` seconds; errors are those of `create_disk`."""
+    _run("convert", "-q", "-f", disk_format, "-O", "qcow2", str(path), str(copy), bound_s=bound_s)
+
+
+def _run(*arguments: str, bound_s: float = _BOUND_S) -> None:
     argv = ("qemu-img", *arguments)
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_BOUND_S, check=False
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=bound_s, check=False
         )
     except FileNotFoundError as error:
         raise MissingPrerequisite("qemu-img", remedy="apt-get install qemu-utils") from error
     except subprocess.TimeoutExpired as error:
-        raise ImageError(f"qemu-img {arguments[0]}: no end after {_BOUND_S:.0f} s") from error
+        raise ImageError(f"qemu-img {arguments[0]}: no end after {bound_s:.0f} s") from error
     if done.returncode != 0:
         lines = done.stderr.decode("utf-8", "backslashreplace").splitlines() or ["no message"]
         raise ImageError(f"qemu-img {arguments[0]} failed: {lines[-1]}")

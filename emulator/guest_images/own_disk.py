@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from emulator.disks.convert import DiskFile, savable_file
 from emulator.disks.formats import DiskFormat, detect_format, obstacle
-from emulator.disks.layout import DiskLayout, esp_start, read_layout
+from emulator.disks.layout import DiskLayout, esp_start, has_loader, read_layout
 from emulator.disks.qemu_img import read_head
 from emulator.errors import ImageError, MissingPrerequisite, SpecError
 from emulator.files import require_regular
 from emulator.guest_images.hashes import hash_once
-from emulator.guest_images.own_kernel import OWN
+from emulator.guest_images.own_kernel import OWN, OWN_LINE
 from emulator.guest_images.own_profile import profile_of
 from emulator.guest_images.seed_cd import write_seed
 from emulator.guest_text.linux import LinuxProfile
@@ -41,6 +42,7 @@ class OwnDisk:
         table: what its user said of it.
         path: the file.
         disk_format: its format, read from the file.
+        boots: what machines are given of it: the file, or a copy that can be saved.
         layout: how it boots.
         profile: its prompts, and who may log in.
         seed: a CD for cloud-init; None if it has none.
@@ -51,6 +53,7 @@ class OwnDisk:
     table: ImageTable
     path: Path
     disk_format: DiskFormat
+    boots: DiskFile
     layout: DiskLayout
     profile: LinuxProfile
     seed: Path | None
@@ -58,8 +61,8 @@ class OwnDisk:
 
     @property
     def features(self) -> frozenset[str]:
-        """OWN, and its architecture: what its guest can do is found out."""
-        return feature_of(disk_architecture(self.table)) | {OWN}
+        """OWN, OWN_LINE and its architecture: what its guest can do is found out."""
+        return feature_of(disk_architecture(self.table)) | {OWN, OWN_LINE}
 
     @property
     def usual_board(self) -> Board:
@@ -94,7 +97,8 @@ class OwnDisk:
         if board.words:
             raise SpecError(f"image {self.name} boots its own kernel line, without {' '.join(board.words)}")
         require_architecture(self.name, disk_architecture(self.table), board.machine)
-        disks = [Disk(path=self.path, format=self.disk_format, bus=self._bus, discard_writes=True)]
+        file = self.boots
+        disks = [Disk(path=file.path, format=file.format, size=file.size, bus=self._bus, discard_writes=True)]
         if self.seed is not None:
             disks.append(Disk(path=self.seed, read_only=True))
         return MachineSpec(
@@ -164,8 +168,10 @@ def _architecture_on(path: Path, _mtime_ns: int, _size: int) -> Architecture:
     return ARCHITECTURES[0]
 
 
-def open_disk(name: str, table: ImageTable) -> OwnDisk:
-    """Return a user's disk as an image.
+def open_disk(
+    name: str, table: ImageTable, *, build: bool = True, tell: Callable[[str], None] = lambda _text: None
+) -> OwnDisk:
+    """Return a user's disk as an image; with `build` in a form that can be saved, and `tell` is told so.
 
     Raises:
         SpecError: the file is missing, is no disk, rests on another file, is cut off or encrypted, or nothing
@@ -181,8 +187,12 @@ def open_disk(name: str, table: ImageTable) -> OwnDisk:
         disk_format = detect_format(table.disk)
         if found := obstacle(table.disk, disk_format):
             raise SpecError(f"{shown}: {found}")
-        layout = read_layout(read_head(table.disk, disk_format=disk_format), origin=shown)
+        head = read_head(table.disk, disk_format=disk_format)
+        layout = read_layout(head, origin=shown)
+        if not has_loader(head):
+            raise SpecError(f"{shown}: not a bootable disk: it has partitions, and no boot loader in front")
         digest = hash_once(table.disk)
+        boots = savable_file(table.disk, disk_format, digest=digest, build=build, tell=tell)
     except OSError as error:
         raise SpecError(f"{shown}: {error.strerror}") from error
     profile = profile_of(table, where=f"image {name}")
@@ -191,6 +201,7 @@ def open_disk(name: str, table: ImageTable) -> OwnDisk:
         table=table,
         path=table.disk,
         disk_format=disk_format,
+        boots=boots,
         layout=layout,
         profile=profile,
         seed=write_seed(name, profile) if table.seed else None,

@@ -21,6 +21,7 @@ from emulator.images.image import linux_spec, usual_board
 from emulator.images.recipe import load_recipe
 from emulator.images.store import ImageStore
 from emulator.kernel_files.identify import Form, KernelFacts, bare_image, identify, image_in_elf
+from emulator.kernel_files.initramfs import kernel_releases
 from emulator.kernel_files.vmlinux import extract_vmlinux
 from emulator.lab_file.tables import TTYLAB_INITRD, ImageTable
 from emulator.machine.architectures import ARCHITECTURES, architecture_for, feature_of
@@ -31,6 +32,10 @@ from emulator.sac.knobs import SacKnobs
 
 OWN = "own"
 """Feature of an image that a user brought: what its guest can do is found out when it is first booted."""
+OWN_LINE = "own-kernel-line"
+"""Feature of a disk: its loader has a kernel line of its own, to which nothing can be added."""
+TTYLAB_GUEST = "ttylab-guest"
+"""Feature of a kernel that is started with ttylab's own initramfs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +69,8 @@ class OwnKernel:
     @property
     def features(self) -> frozenset[str]:
         """What is known to be offered, its architecture, and OWN."""
-        return self.offers | feature_of(self.architecture) | {OWN}
+        ours = {TTYLAB_GUEST} if str(self.table.initrd) == TTYLAB_INITRD else set[str]()
+        return self.offers | feature_of(self.architecture) | {OWN} | ours
 
     @property
     def usual_board(self) -> Board:
@@ -126,7 +132,8 @@ def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKerne
     """Return a user's kernel as an image.
 
     Raises:
-        SpecError: a file is missing, is no kernel, is cut off, or is for another architecture.
+        SpecError: a file is missing, is no kernel, is cut off, or is for another architecture;
+            or the initramfs is for another kernel.
         ImageError: ttylab's initramfs is wanted, and its image can't be had; without `build`, is not built.
     """
     if table.kernel is None:
@@ -136,7 +143,7 @@ def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKerne
     modules = OwnModules()
     if table.modules is not None:
         modules = read_modules(table.modules, release=facts.release, architecture=architecture)
-    initrd = _initrd(name, table, modules, architecture=architecture, build=build)
+    initrd = _initrd(name, table, modules, facts.release, architecture=architecture, build=build)
     kernel = _whole_form(table.kernel, facts, digest)
     hashes = {"kernel": digest} | ({} if initrd is None else {"initrd": hash_once(initrd)})
     return OwnKernel(
@@ -204,7 +211,13 @@ def _fast_form(path: Path, facts: KernelFacts, digest: str) -> Path:
 
 
 def _initrd(
-    name: str, table: ImageTable, modules: OwnModules, *, architecture: Architecture, build: bool
+    name: str,
+    table: ImageTable,
+    modules: OwnModules,
+    release: str,
+    *,
+    architecture: Architecture,
+    build: bool,
 ) -> Path | None:
     if table.initrd is None:
         return None
@@ -212,8 +225,15 @@ def _initrd(
         store = ImageStore()
         base = store.ensure(architecture.base_image) if build else store.open(architecture.base_image)
         return compose_initrd(base.initrd, modules, name=name)
+    shown = f"initrd {visible(str(table.initrd))}"
     try:
-        require_regular(table.initrd)
+        size = require_regular(table.initrd)
+        releases = kernel_releases(table.initrd.read_bytes())
     except OSError as error:
-        raise SpecError(f"initrd {visible(str(table.initrd))}: {error.strerror}") from error
+        raise SpecError(f"{shown}: {error.strerror}") from error
+    if not size:
+        raise SpecError(f"{shown}: the file is empty")
+    if release and releases and release not in releases:
+        names = visible(", ".join(sorted(releases)))
+        raise SpecError(f"{shown}: its modules are of kernel {names}, and the kernel is {visible(release)}")
     return table.initrd

@@ -268,6 +268,7 @@ def _devices(spec: MachineSpec) -> tuple[str, ...]:
 def _disk(spec: MachineSpec, *, index: int) -> tuple[str, ...]:
     disk = spec.disks[index]
     drive = f"if=none,id=disk{index},format={disk.format},file={escaped(disk.path)}"
+    drive += f",size={disk.size}" if disk.size is not None else ""
     drive += ",readonly=on" if disk.read_only else ""
     drive += ",snapshot=on" if disk.discard_writes else ""
     # What QEMU has written survives its death. If each write waited for the host's disk as well, a BIOS that

@@ -112,6 +112,7 @@ class Disk:
         bus: where the guest sees it.
         read_only: whether the guest can't write.
         discard_writes: whether the guest writes to a temporary overlay that ends with QEMU.
+        size: bytes of a raw file that the guest sees, which is not told of the rest; None: all.
     """
 
     path: Path
@@ -119,9 +120,12 @@ class Disk:
     bus: DiskBus = DiskBus.VIRTIO
     read_only: bool = False
     discard_writes: bool = False
+    size: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no machine can have."""
+        if self.size is not None and (self.format is not DiskFormat.RAW or self.size <= 0 or self.size % 512):
+            raise _wrong("disk.size", value=self.size, allowed="whole sectors, of a raw disk")
         _require_path("disk.path", self.path)
         _require_type("disk.format", self.format, DiskFormat)
         _require_type("disk.bus", self.bus, DiskBus)

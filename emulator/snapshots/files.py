@@ -153,7 +153,7 @@ def fork_disks(spec: MachineSpec, directory: Path, own: Path | None) -> MachineS
             saved = replace(disk, path=directory / _name(index, plain=True))
             return _copy(saved, own / f"disk{index}.img")
         path = directory / _name(index, plain=False)
-        return replace(disk, path=path, format=DiskFormat.QCOW2, discard_writes=True)
+        return replace(disk, path=path, format=DiskFormat.QCOW2, discard_writes=True, size=None)
 
     return _with_disks(spec, fork)
 
@@ -181,8 +181,9 @@ def _overlay(disk: Disk, path: Path) -> Disk:
     if shutil.which(_PROGRAM) is None:
         raise MissingPrerequisite(_PROGRAM, remedy="apt-get install qemu-utils")
     words = [_PROGRAM, "create", "-q", "-f", "qcow2", "-b", os.fspath(disk.path), "-F", disk.format]
-    made = run_bounded([*words, os.fspath(path)], deadline=Deadline.after(_BOUND_S))
+    words += [os.fspath(path), *([] if disk.size is None else [str(disk.size)])]
+    made = run_bounded(words, deadline=Deadline.after(_BOUND_S))
     if made.exit_code != 0:
         said = made.stderr.decode("utf-8", "backslashreplace").strip()
         raise SnapshotError(f"{path}: {_PROGRAM} made no overlay: {said or made.exit_code}")
-    return replace(disk, path=path, format=DiskFormat.QCOW2, discard_writes=False)
+    return replace(disk, path=path, format=DiskFormat.QCOW2, discard_writes=False, size=None)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from emulator.clock import Deadline, utc_now
 from emulator.console.marks import MarkKind
+from emulator.disks.convert import CONVERTED_MOST, SAVABLE
 from emulator.errors import SnapshotError
+from emulator.guest_text.printable import visible
 from emulator.machine.argv import RamFile
 from emulator.machine.disk_files import require_own_files
 from emulator.machine.host import measure_tsc_khz
@@ -86,6 +88,7 @@ def make_maker(request: SnapshotRequest, qemu: QemuBinary, choice: Choice) -> tu
     if request.spec.windows is not None:  # reading the whole disk would take longer than booting it
         raise SnapshotError("no snapshots are kept of a user's own Windows")
     require_own_files(request.spec)
+    _require_savable(request.spec)
     firmware = find_firmware(request.spec.firmware)
     files = request.files if firmware is None else (*request.files, firmware.code, firmware.vars_template)
     try:
@@ -101,6 +104,16 @@ def make_maker(request: SnapshotRequest, qemu: QemuBinary, choice: Choice) -> tu
     except OSError as error:
         raise SnapshotError(f"{error.filename}: {error.strerror}") from error
     return maker, fingerprint(request, maker, hashes)
+
+
+def _require_savable(spec: MachineSpec) -> None:
+    """Refuse before the boot what QEMU would refuse after it."""
+    for disk in spec.disks:
+        if disk.format not in SAVABLE:
+            raise SnapshotError(
+                f"QEMU can't save {visible(disk.path.name)}, a disk in the format {disk.format}; for a copy "
+                f"of it there is no room, or it has more than {CONVERTED_MOST >> 30} GiB"
+            )
 
 
 def make_snapshot(

@@ -18,6 +18,7 @@ from emulator.console.port_address import parse_port, with_lines
 from emulator.errors import SpecError, unknown_name
 from emulator.guest_images.board import BOARD, NO_MACHINE
 from emulator.guest_images.kinds import REGISTERED, image_features
+from emulator.guest_images.own_kernel import OWN
 from emulator.lab_file.boards import LabBoard, lab_boards
 from emulator.machine.architectures import architecture_among, architecture_of
 from emulator.machine.models import find_model, machine_models
@@ -45,7 +46,7 @@ def misfit(
     if cell.vcpus < scenario.min_vcpus:
         return f"{scenario.name} takes {scenario.min_vcpus} vCPUs or more"
     absent = scenario.modules - features
-    if absent:
+    if absent and OWN not in features:  # what a user's own image has is found out when it is booted
         return f"the guest has no {', '.join(sorted(absent))}"
     if cell.machine == BOARD:
         return find_target(cell.image).misfit(scenario, features, NO_MACHINE)

@@ -70,6 +70,7 @@ def list_images(
         files = {name: _files(table) for name, table in own.items()}
         rows = ((name, kinds[name], Path(files[name][1]).name, files[name][0]) for name in own)
         print_table(("lab.toml", "is", "initramfs", "file"), rows)
+    _show_surveys()
     if registered:
         _show_windows(registered)
 
@@ -212,6 +213,19 @@ def _show_windows(images: Iterable[WindowsImage]) -> None:
             for one in images
         ),
     )
+
+
+def _show_surveys() -> None:
+    """Say what is known of users' own images since they were first booted."""
+    from harness.survey.first_boot import known_surveys  # noqa: PLC0415  # it imports what runs guests
+
+    own = own_tables()
+    known = {name: found for name, found in known_surveys().items() if name in own}
+    if known:
+        say()
+        print_table(
+            ("surveyed", "is"), ((name, visible(found.told)) for name, found in sorted(known.items()))
+        )
 
 
 def _build_one(store: ImageStore, name: str, *, bars: Progress, rebuild: bool) -> None:

@@ -14,6 +14,7 @@ from harness.commands import say
 
 if TYPE_CHECKING:
     from harness.cells.cell import Cell
+    from harness.run.cell_run import CellRun
     from harness.run.repro import Recalled
 
 EXAMPLES = """Examples:
@@ -48,7 +49,7 @@ def repro(
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX, new_run_id  # noqa: PLC0415
-    from harness.run.repro import find_run, recall, told  # noqa: PLC0415
+    from harness.run.repro import find_run, recall  # noqa: PLC0415
     from harness.run.wanted import wanted_of  # noqa: PLC0415
     from harness.scenarios import find_scenario  # noqa: PLC0415
     from harness.targets import target_of  # noqa: PLC0415
@@ -71,8 +72,15 @@ def repro(
         _refuse_port(port)
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0
-    played = CellRun(cell=cell, scenario=scenario, lab=lab, target=target, address=address)
+    return _play(CellRun(cell=cell, scenario=scenario, lab=lab, target=target, address=address), recalled)
+
+
+def _play(played: CellRun, recalled: Recalled | None) -> int:
+    """Play the cell again, say how it went, and return the exit code."""
+    from harness.run.repro import told  # noqa: PLC0415
+
     played.on_step = _say_step
+    played.tell = lambda text: say(f"ttylab: {text}", err=True)
     if recalled is not None:
         played.time_limit_s, played.repro = recalled.was.time_limit_s, recalled.was.repro
     result = played.run()

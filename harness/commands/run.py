@@ -143,7 +143,9 @@ def _play(
 ) -> NoReturn:
     from emulator.guest_images.kinds import open_image  # noqa: PLC0415
     from harness.plugin.process import become_pytest  # noqa: PLC0415
+    from harness.run.own_guest import require_images  # noqa: PLC0415
 
+    require_images((cell.image for cell in cells), tell=lambda text: say(f"ttylab: {text}", err=True))
     for name in sorted({cell.image for cell in cells if cell.machine == BOARD}):
         open_image(name)  # a password that can't be had
     _require_programs(cell for cell in cells if cell.machine != BOARD)

@@ -42,17 +42,27 @@ class LinuxGuest:
     Attributes:
         session: the dialogue with its console.
         profile: its prompts and account.
+        become: a command that starts root's shell, given once for each boot; empty for none.
+        errands: commands that are run once for each boot, when its shell is first reached.
     """
 
     def __init__(self, session: Session, profile: LinuxProfile | None = None) -> None:
         self.session = session
         self.profile = profile or LinuxProfile()
+        self.become = ""
+        self.errands: tuple[str, ...] = ()
+        self._has_become = self._ran_errands = False
         self._typist = Typist(session)
         self._kernel = KernelReader(session)
         self._watch = StageWatch(session)
         self._watch.resume()
         self._shell: Shell | None = None
         self._prompt = b""
+
+    @property
+    def prompt(self) -> bytes:
+        """The line at which the shell last waited; empty before there was one."""
+        return self._prompt
 
     @property
     def stage(self) -> Stage:
@@ -67,9 +77,10 @@ class LinuxGuest:
         Raises:
             ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
             WrongOutput: the guest refused the account, wants another password, or has no shell for commands.
+            CommandFailed: an errand did.
         """
         if self._watch.notice_restart():
-            self._shell = None
+            self._lose_shell(boots=True)
         if stage in {Stage.FIRMWARE, Stage.LOADER}:
             return
         if stage is Stage.KERNEL and is_before(self.stage, stage):
@@ -81,11 +92,13 @@ class LinuxGuest:
             self._await_somebody(deadline)
         if stage is Stage.SHELL and self.stage is Stage.LOGIN:
             self.log_in(deadline)
+        if stage is Stage.SHELL:
+            self._prepare(deadline)
 
     def restarted(self) -> None:
         """Forget the stage: the guest was reset or switched off."""
         self._watch.forget()
-        self._shell = None
+        self._lose_shell(boots=True)
 
     def await_restart(self, deadline: Deadline) -> None:
         """Wait for a kernel's first line, where no machine reports restarts, and mark it as RESET.
@@ -115,7 +128,7 @@ class LinuxGuest:
         if re.search(self.profile.login + rb"\Z", match.data):
             self._watch.arrive(Stage.LOGIN)
         if is_before(self.stage, Stage.SHELL):
-            self._shell = None
+            self._lose_shell()
 
     def log_in(self, deadline: Deadline) -> None:
         """Answer the login prompt that has just appeared, and whatever is asked until there is a shell.
@@ -190,6 +203,25 @@ class LinuxGuest:
             raise WrongOutput(f"{self.session.transcript.name}: the guest computed {output!r}")
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _prepare(self, deadline: Deadline) -> None:
+        """Become root, once for each shell, and run the errands, once for each boot."""
+        if self.become and not self._has_become:
+            self._has_become = True
+            if self._shell is None:
+                self._prove_shell(deadline)
+            self._typist.type_line(self.become.encode(), deadline)
+            self._await_shell(deadline)
+            self._prove_shell(deadline)
+        if self.errands and not self._ran_errands:
+            self._ran_errands = True
+            self.check_output(" && ".join(self.errands), deadline)
+
+    def _lose_shell(self, *, boots: bool = False) -> None:
+        """Forget the shell, which has ended; after a boot, all that was done in one."""
+        self._shell, self._has_become = None, False
+        if boots:
+            self._ran_errands = False
 
     def _await_somebody(self, deadline: Deadline) -> None:
         """Wait for a login prompt, or for a shell that asked for no login."""
@@ -266,7 +298,7 @@ class LinuxGuest:
             before, size = size, len(self.session.transcript)
             if before == size and self._typist.stands_at(self.profile.login):
                 self._watch.arrive(Stage.LOGIN)
-                self._shell = None
+                self._lose_shell()
                 raise self._wrong("the shell has ended: the guest is back at its login prompt")
             rests = before == size and given_up < 0 and bool(self._prompt)
             if rests and self._typist.stands_at(re.escape(self._prompt)):
@@ -287,7 +319,8 @@ class LinuxGuest:
         return view.read(view.user_offset(start), view.user_offset(end))
 
     def _refused(self) -> WrongOutput:
-        return self._wrong(f"the guest refused the account {self.profile.user!r}")
+        why = "wrong password?" if self.profile.password else "no password was given"
+        return self._wrong(f"the guest refused the account {self.profile.user!r}: {why}")
 
     def _wrong(self, text: str) -> WrongOutput:
         return WrongOutput(f"{self.session.transcript.name}: {text}")

@@ -195,9 +195,19 @@ class Player:
         except (GuestError, Unsupported, EmulatorError) as error:
             fault = self._find_fault(error, guest.session)
             blamed = share.excuse(fault) or fault
-            detail |= blame(blamed) | {"message": self._without_passwords(str(blamed), index)}
+            why = self._explain(step, fault, guest.session)
+            detail |= blame(blamed) | {"message": self._without_passwords(str(blamed), index) + why}
         transcript.mark(MarkKind.STEP, "end", detail)
         return detail["outcome"] == "done"
+
+    def _explain(self, step: Step, fault: Exception, session: Session) -> str:
+        """Return what the machine shows elsewhere of a guest that could not be reached in time."""
+        if not isinstance(step, Reach) or _find_timeout(fault) is None:
+            return ""
+        transcript = session.transcript
+        boots = boot_starts(transcript.marks)
+        why = self.target.explain(transcript.read(boots[-1].offset if boots else 0))
+        return f"; {why}" if why else ""
 
     def _find_fault(self, error: Exception, session: Session) -> Exception:
         """Return what ended a step: a fault of the lab that is noticed only now, or `error`."""

@@ -25,6 +25,8 @@ class Target:
         argv: QEMU's command line, if one was started here.
         start: how the guest began, for reports: "booted", "forked from …", "joined".
         shares: what a fork has in common with every other fork of its snapshot.
+        explain: says why a guest may have come to no login prompt, given what its present boot has shown;
+            empty if nothing tells.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Target:
     argv: Sequence[str] = ()
     start: str = "booted"
     shares: Sequence[str] = ()
+    explain: Callable[[bytes], str] = lambda _shown: ""
 
     def require(self, needs: frozenset[Capability]) -> None:
         """Check that the target can do all of `needs`.

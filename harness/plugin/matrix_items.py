@@ -9,8 +9,9 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
 
@@ -52,6 +53,7 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
         address=_cloud(request) if target.name == "service" else matrix.port_of(cell) or None,
         time_limit_s=matrix.timeout_s,
         directory_name=name,
+        tell=partial(_tell, request.config),
     )
     told = call_hook(request.node.ihook.pytest_ttylab_cell_begins, cell=record_of(cell), item=request.node)
     try:
@@ -65,6 +67,14 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
 
         attach_cell(result, lab.run_dir)
     raise_for(result)
+
+
+def _tell(config: pytest.Config, text: str) -> None:
+    """Show a line while a cell is under way: on the terminal itself, since pytest keeps what tests write."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+        sys.stderr.write(f"ttylab: {visible(text)}\n")
+        sys.stderr.flush()
 
 
 def _cloud(request: pytest.FixtureRequest) -> ServiceAddress:

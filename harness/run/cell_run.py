@@ -21,6 +21,7 @@ from harness.cells.cell import Cell
 from harness.play.runner import Player
 from harness.report.model import RESULT_FILE, CellResult, write_cell
 from harness.run.lab import Lab
+from harness.run.own_guest import Preparation, prepare, prepared
 from harness.run.result import Circumstances, broken, cell_result, repro_of, skipped
 from harness.run.wanted import wanted_of
 from harness.scenario.errors import Unsupported
@@ -54,6 +55,7 @@ class CellRun:
         repro: the command that does the same again; empty: `ttylab repro` with the cell and the run.
         directory_name: of the directory for its evidence; empty: the cell's id.
         on_step: called with each step's number and text as it begins.
+        tell: called with a line about what the lab does first that takes long.
     """
 
     cell: Cell
@@ -68,6 +70,8 @@ class CellRun:
     repro: str = ""
     directory_name: str = ""
     on_step: Callable[[int, str], None] = lambda _index, _text: None
+    tell: Callable[[str], None] = lambda _text: None
+    _prepared: Preparation = field(init=False, default_factory=Preparation)
     _began: float = field(init=False, default=0.0)
     _began_utc: str = field(init=False, default="")
 
@@ -105,8 +109,14 @@ class CellRun:
         )
         try:
             image = self.lab.guest_image(self.cell.image)
+            around = replace(around, image=image.provenance())
+            if self.target.is_emulated:
+                self._prepared = prepare(self.cell, self.scenario, image, self.lab, tell=self.tell)
+                self._begin()
             wanted = self._wanted(image)
-            around = replace(around, image=image.provenance(), seed=wanted.spec.seed)
+            around = replace(
+                around, image={**image.provenance(), **self._prepared.found}, seed=wanted.spec.seed
+            )
             around = self._name_emulator(around, wanted.spec)
             result = self._play(wanted, around, slow=max(1.0, image.boot_timeout_s / BOOT_S))
         except Unsupported as error:
@@ -151,7 +161,8 @@ class CellRun:
             icount_shift=self.icount_shift,
             firmware_said=self._firmware_said,
         )
-        return replace(wanted, stage=None) if self.lab.cold else wanted
+        boots = self.lab.cold or not self._prepared.snapshots
+        return replace(wanted, stage=None) if boots else wanted
 
     def _name_emulator(self, around: Circumstances, spec: MachineSpec) -> Circumstances:
         """Add what executes guest code, if QEMU runs the guest."""
@@ -177,7 +188,7 @@ class CellRun:
             Player(
                 scenario=self.scenario,
                 target=target,
-                open_guest=wanted.driver,
+                open_guest=prepared(wanted.driver, self._prepared),
                 clock=pace,
                 time_scale=self.lab.time_scale * slow,
                 time_limit_s=self.time_limit_s,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from emulator.errors import SpecError
 from emulator.guest_images.board import BOARD, NO_MACHINE
 from emulator.guest_images.kinds import GuestImage
+from emulator.guest_images.own_kernel import OWN, OWN_LINE
 from emulator.machine.models import find_model
 from emulator.machine.spec import Board, Firmware, MachineSpec
 from emulator.sac.image import write_sac_disk
@@ -44,7 +47,7 @@ def guest_spec(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec
     board = Board(
         machine=model.base,
         firmware=cell.firmware,
-        words=(*cell.settings.append, *start_words(scenario, image)),
+        words=start_words(cell, scenario, image),
         name=_name(cell),
         uuid=_uuid(cell) if scenario.guest is GuestKind.SAC else None,
     )
@@ -66,11 +69,26 @@ def _name(cell: Cell) -> str:
     return f"{cell.image}-{cell.scenario}"[:64].rstrip("-")
 
 
-def start_words(scenario: Scenario, image: GuestImage) -> tuple[str, ...]:
-    """Return what a guest is started with: kernel arguments, or its knobs if it has any."""
+def start_words(cell: Cell, scenario: Scenario, image: GuestImage) -> tuple[str, ...]:
+    """Return what a guest is started with: kernel parameters, or its knobs if it has any.
+
+    None for a disk with a kernel line of its own: they are typed as sysctls at its shell, or the cell is
+    skipped (`harness.run.own_guest`).
+    """
     if scenario.guest is GuestKind.SAC:
         return knob_words(scenario.knobs) if HAS_KNOBS in image.features else ()
-    return scenario.kernel_args
+    return () if OWN_LINE in image.features else (*cell.settings.append, *scenario.kernel_args)
+
+
+def account_of(image: GuestImage) -> str:
+    """Return what tells apart who logs in to an image, and with which password, as a hash.
+
+    Two images of one disk may have two accounts, and a snapshot at the shell of one serves no other.
+    """
+    if OWN not in image.features:
+        return ""
+    profile = image.linux_console()
+    return hashlib.sha256(profile.user + b"\0" + profile.password).hexdigest()
 
 
 GRUB_WAITS = "ttylab.grub_timeout=3600"
@@ -100,7 +118,8 @@ def wanted_of(
         stage=snapshot_stage(scenario),
         spec=_spec(cell, scenario, image, icount_shift),
         driver=open_guest(scenario, image, firmware_said=firmware_said),
-        words=start_words(scenario, image),
+        account=account_of(image),
+        words=start_words(cell, scenario, image),
         knock=knock_of(scenario.guest),
         has_sac=scenario.guest is GuestKind.SAC,
         write_disk=write_sac_disk if scenario.keeps_disk else None,
@@ -153,6 +172,8 @@ def named_snapshot(
     """
     image = image or _IMAGE_OF.get(stage, "bookworm")
     found = lab.guest_image(image)
+    if kernel_args and OWN_LINE in found.features:
+        raise SpecError(f"image {image} boots its own kernel line, without {' '.join(kernel_args)}")
     kind = kind_of(found.features)
     served = serving_stage(kind, stage)
     if kind is GuestKind.LINUX and served is Stage.LOADER:
@@ -174,5 +195,9 @@ def named_snapshot(
         scenario=scenario.name,
     )
     return WantedGuest(
-        label=image, stage=served, spec=guest_spec(cell, scenario, found), driver=open_guest(scenario, found)
+        label=image,
+        stage=served,
+        spec=guest_spec(cell, scenario, found),
+        driver=open_guest(scenario, found),
+        account=account_of(found),
     )

@@ -14,7 +14,13 @@ _POWER = frozenset({"power"})
 _OBEYED = Inject(
     stimulus=Press(button=Button.POWER_BUTTON),
     effects=(
-        phrases.line("ttylab: power button pressed", "the guest takes the button"),
+        Shows(
+            # ttylab's guest, systemd, an init that asks acpid; or, of a quiet guest, only the end itself
+            pattern=r"(?=reboot: Power down)|"
+            r"(?:ttylab: power button pressed|Power key pressed|Stopp(?:ed|ing) |system is going down)"
+            r"[^\n]*\n",
+            says="the guest takes the button",
+        ),
         phrases.POWERS_DOWN,
         phrases.SHUTS_DOWN,
         phrases.SWITCHES_OFF,

@@ -76,7 +76,7 @@ SCENARIOS = (
         "t",
         "tasks",
         _says("Show State"),
-        phrases.line("task:init ", "the list begins with init"),
+        phrases.line("task:(?:init|systemd) ", "the list begins with init"),
         phrases.line("Showing busy workqueues and worker pools:", "the list ends"),
         severity=Severity.CRITICAL,
     ),

@@ -24,7 +24,9 @@ _MEMORY = (
     phrases.line("[0-9]+ pages RAM", "the report is printed"),
 )
 _MEMORY_SHOWN = Shows(pattern=r"Mem-Info:", says="the memory report is printed")
-_TYPED = Shows(pattern=r"hc: not found\r?\n", says="the keys arrived as if typed", view=View.USER)
+_TYPED = Shows(
+    pattern=r"hc: (?:command )?not found\r?\n", says="the keys arrived as if typed", view=View.USER
+)
 """With kernel.sysrq=0 the kernel passes the key to the terminal (serial_core.h, uart_handle_sysrq_char)."""
 _DISABLED = phrases.line(r"sysrq: This sysrq operation is disabled\.", "the kernel refuses")
 

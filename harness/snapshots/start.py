@@ -127,6 +127,7 @@ class WantedGuest:
         spec: its machine.
         driver: makes the guest's driver.
         stage: of the snapshot that it starts from; None boots it.
+        account: tells apart who is logged in, where users choose that; a hash, for the snapshot's name.
         words: kernel arguments, or a SAC guest's knobs.
         knock: what to type so that a running guest shows its prompt again; empty if nothing is needed.
         has_sac: whether SAC runs on its console, as on Windows.
@@ -137,6 +138,7 @@ class WantedGuest:
     spec: MachineSpec
     driver: OpenGuest
     stage: Stage | None = None
+    account: str = ""
     words: tuple[str, ...] = ()
     knock: bytes = b""
     has_sac: bool = False
@@ -179,8 +181,16 @@ class Start:
         return f"forked from {self.origin.stage} {self.origin.key[:12]}, {ram}{anew}"
 
 
-def ensure_snapshot(lab: MachineTools, wanted: WantedGuest) -> Snapshot:
+def ensure_snapshot(
+    lab: MachineTools,
+    wanted: WantedGuest,
+    *,
+    reach: Callable[[Machine, Deadline], None] | None = None,
+    deadline: Deadline | None = None,
+) -> Snapshot:
     """Return the snapshot that is wanted; it is made first if there is none yet.
+
+    By default `reach` is that of the guest's driver, and the `deadline` in `MAKE_S`.
 
     Raises:
         SnapshotError: it can't be made, or none is wanted; the text says why.
@@ -193,9 +203,10 @@ def ensure_snapshot(lab: MachineTools, wanted: WantedGuest) -> Snapshot:
         stage=wanted.stage,
         label=wanted.label,
         host_reads_disks=wanted.host_reads_disks,
+        account=wanted.account,
     )
-    deadline = Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
-    reach = reach_stage(wanted.driver, wanted.stage)
+    deadline = deadline or Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
+    reach = reach or reach_stage(wanted.driver, wanted.stage)
     return lab.snapshots(wanted.spec).ensure(request, lab.choice(wanted.spec), reach, deadline)
 
 

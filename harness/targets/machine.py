@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from emulator.clock import Deadline
 from emulator.guest_images.kinds import REGISTERED
 from emulator.machine.control import capabilities, lacks
 from emulator.machine.spec import MachineSpec
@@ -13,6 +14,7 @@ from harness.scenario.scenario import Scenario
 from harness.targets.target_kind import TargetKind, TargetPlace, lacking
 
 if TYPE_CHECKING:
+    from emulator.machine.machine import Machine
     from harness.play.target import Target
     from harness.snapshots.start import WantedGuest
 
@@ -45,7 +47,20 @@ class MachineTargets:
                 argv=machine.argv,
                 start=start.says,
                 shares=start.shares,
+                explain=lambda shown: _explain(machine, shown, place),
             )
+
+
+_LOOK_S = 10.0
+
+
+def _explain(machine: Machine, shown: bytes, place: TargetPlace) -> str:
+    from emulator.machine.glance import glance  # noqa: PLC0415  # rare
+    from harness.targets.silence import explain  # noqa: PLC0415
+
+    clock = place.lab.clock
+    look = glance(machine, Deadline.after(_LOOK_S, clock), clock)
+    return explain(shown, look, starts_kernel=machine.spec.kernel is not None)
 
 
 KIND: TargetKind = MachineTargets()

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from emulator.disks.layout import DiskLayout, esp_start, read_layout
+from emulator.disks.layout import DiskLayout, esp_start, has_loader, last_byte, read_layout
 from emulator.disks.qemu_img import HEAD_BYTES
 from emulator.errors import SpecError
 from tests.support.disk_heads import BASIC, BIOS_BOOT, EFI, LINUX, RESERVED, gpt, mbr
@@ -27,6 +27,42 @@ def test_layout_tells_firmware_and_whether_it_may_be_windows(head, bios, uefi, m
     layout = read_layout(bytes(head), origin="x")
     assert layout == DiskLayout(bios=bios, uefi=uefi, maybe_windows=maybe_windows)
     assert layout.firmware == firmware
+
+
+def coded(head):
+    head[:3] = b"\xeb\x63\x90"
+    return head
+
+
+@pytest.mark.parametrize(
+    ("head", "is_there"),
+    [
+        (mbr(0x83), False),
+        (mbr(0x83, 0x82, 0x05), False),
+        (gpt(LINUX), False),
+        (coded(mbr(0x83)), True),
+        (coded(gpt(BIOS_BOOT, LINUX)), True),
+        (mbr(0xEF, 0x83), True),
+        (mbr(0x0C), True),
+        (gpt(EFI, LINUX), True),
+        (gpt(BASIC), True),
+    ],
+)
+def test_disk_without_a_loader_is_told(head, is_there):
+    assert has_loader(bytes(head)) is is_there
+
+
+def test_tables_tell_how_long_a_disk_is():
+    parts = mbr(0x83, 0x82)
+    struct.pack_into("<II", parts, 446 + 8, 2048, 4096)
+    struct.pack_into("<II", parts, 446 + 24, 8192, 100)
+    assert last_byte(bytes(parts)) == (8192 + 100) * 512
+    table = gpt(LINUX)
+    struct.pack_into("<Q", table, 512 + 32, 131071)
+    assert last_byte(bytes(table)) == (131071 - 33) * 512
+    assert [last_byte(head) for head in (b"", bytes(1024), bytes(mbr()), b"\0" * 510 + b"\x55\xaa")] == [
+        0
+    ] * 4
 
 
 @pytest.mark.parametrize("head", [b"", bytes(HEAD_BYTES)])
