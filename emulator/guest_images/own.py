@@ -11,16 +11,18 @@ from typing import Literal
 
 from emulator.errors import ImageError, SpecError, unknown_name
 from emulator.files import require_regular
-from emulator.guest_images.own_disk import OwnDisk, open_disk
+from emulator.guest_images.own_disk import OwnDisk, disk_architecture, open_disk
 from emulator.guest_images.own_initrd import read_modules
 from emulator.guest_images.own_kernel import OWN, OwnKernel, open_kernel, read_kernel
 from emulator.guest_text.printable import visible
 from emulator.images.catalog import load_catalog
 from emulator.images.recipe import load_recipe
-from emulator.kernel_files.identify import is_kernel
+from emulator.kernel_files.identify import HEAD, is_kernel, peek
 from emulator.lab_file.packages import brought
-from emulator.lab_file.read import current_lab, read_lab
+from emulator.lab_file.read import current_lab, read_brought
 from emulator.lab_file.tables import NAME, ImageTable
+from emulator.machine.architectures import architecture_for, feature_of
+from emulator.machine.architectures.parts import Architecture
 from emulator.machine.spec import Firmware, MachineType
 from emulator.sac.image import SAC_IMAGES
 
@@ -36,7 +38,7 @@ def own_tables() -> Mapping[str, ImageTable]:
     taken = dict.fromkeys((*load_catalog().entries, *SAC_IMAGES), "ttylab itself")
     tables: dict[str, ImageTable] = {}
     lab = current_lab()
-    sources = [(who, read_lab(Path(path)).images) for who, path in brought("ttylab.images")]
+    sources = [(who, read_brought(value, who=who).images) for who, value in brought("ttylab.images")]
     for who, images in [*sources, (str(lab.path), lab.images)]:
         for name, table in images.items():
             if name in taken:
@@ -57,21 +59,33 @@ def _require_board(table: ImageTable, *, where: str) -> None:
 
 
 def own_features() -> Mapping[str, frozenset[str]]:
-    """Return what is known of each before it is opened: that it is a user's own, and its modules if given."""
-    return {
-        name: frozenset({OWN}) | _module_features(table.kernel, table.modules)
-        for name, table in own_tables().items()
-    }
+    """Return what is known of each unopened: that it is a user's, what it is for, its modules."""
+    return {name: frozenset({OWN}) | _known_of(table) for name, table in own_tables().items()}
+
+
+def _known_of(table: ImageTable) -> frozenset[str]:
+    """Return a kernel's architecture by the head of its file, and its modules; a disk's architecture."""
+    if table.kernel is None:
+        return feature_of(disk_architecture(table))
+    try:
+        with table.kernel.open("rb") as file:
+            architecture = architecture_for(peek(file.read(HEAD)))
+    except OSError:
+        architecture = None
+    return feature_of(architecture) | _module_features(table.kernel, table.modules, architecture)
 
 
 @cache
-def _module_features(kernel: Path | None, directory: Path | None) -> frozenset[str]:
+def _module_features(
+    kernel: Path, directory: Path | None, architecture: Architecture | None
+) -> frozenset[str]:
     """Return what a kernel's modules offer; nothing if they can't be read, as opening the image will tell."""
-    if kernel is None or directory is None:
+    if directory is None or architecture is None:
         return frozenset()
     try:
         release = read_kernel(kernel)[0].release
-        return read_modules(directory, release=release).features(load_recipe().modules)
+        modules = read_modules(directory, release=release, architecture=architecture)
+        return modules.features(load_recipe().modules_for(architecture))
     except (SpecError, ImageError):
         return frozenset()
 

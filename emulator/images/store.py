@@ -238,9 +238,12 @@ class ImageStore:
 
         So a changed recipe needs no network, and does not by itself move to a newer kernel.
         """
-        wanted = (entry.suite, entry.flavour, entry.kernel, entry.disk)
+        wanted = (entry.suite, entry.flavour, entry.architecture, entry.kernel, entry.disk)
         for _, manifest in _readable(sorted((self.root / entry.name).glob("*"))):
-            built = (manifest.suite, manifest.flavour, manifest.kernel_request, DISK in manifest.files)
+            built = (
+                *(manifest.suite, manifest.flavour, manifest.architecture.debian, manifest.kernel_request),
+                DISK in manifest.files,
+            )
             if built == wanted and self._in_pool(manifest.packages):
                 return manifest.packages
         return ()

@@ -133,7 +133,7 @@ def default_matrix() -> Path:
 
 
 def _new_run_dir(given: Path | None) -> Path:
-    from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
+    from harness.run.latest import new_run_id  # noqa: PLC0415
 
     return (given or RESULTS / new_run_id()).absolute()
 
@@ -142,13 +142,11 @@ def _play(
     matrix: Path, cells: tuple[Cell, ...], words: list[str], *, run_dir: Path, allure: bool
 ) -> NoReturn:
     from emulator.guest_images.kinds import open_image  # noqa: PLC0415
-    from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
     from harness.plugin.process import become_pytest  # noqa: PLC0415
 
     for name in sorted({cell.image for cell in cells if cell.machine == BOARD}):
         open_image(name)  # a password that can't be had
-    if any(cell.machine != BOARD for cell in cells):
-        find_qemu()  # once, rather than each cell reporting that there is none
+    _require_programs(cell for cell in cells if cell.machine != BOARD)
     wanted = _allure_words(run_dir) if allure else ()
     become_pytest([*PYTEST_WORDS, str(matrix), *words, *wanted], run_dir=run_dir)
 
@@ -179,6 +177,19 @@ def _sharing(cells: tuple[Cell, ...], jobs: str) -> tuple[str, ...]:
         *("-n", jobs, f"--maxprocesses={len(cells)}"),
         *(("--dist", "loadgroup") if boards else ("--dist", "load", "--maxschedchunk", "1")),
     )
+
+
+def _require_programs(cells: Iterable[Cell]) -> None:
+    """Refuse once what each cell would report: that a QEMU or its firmware is missing."""
+    from emulator.machine.architectures import architecture_of  # noqa: PLC0415
+    from emulator.machine.models import machine_models  # noqa: PLC0415
+    from emulator.machine.qemu_binary import find_firmware, find_qemu  # noqa: PLC0415
+
+    models, found = machine_models(), tuple(cells)
+    for model in {one.machine: models[one.machine] for one in found}.values():
+        find_qemu(model.qemu, architecture=architecture_of(model.base))
+    for firmware in sorted({cell.firmware for cell in found}):
+        find_firmware(firmware)
 
 
 def _require_run(compare: Path | None) -> None:
@@ -221,6 +232,8 @@ def choose_cells(
     from emulator.guest_images.kinds import registry_problem  # noqa: PLC0415
     from harness.cells.matrix import chosen_cells, read_matrix  # noqa: PLC0415
 
+    if path.is_dir() or path.suffix == ".py":
+        raise SpecError(f"{path} is no matrix; tests of your own are run by: pytest {path}")
     if problem := registry_problem():
         say(f"ttylab: your own images are left out: {visible(problem)}", err=True)
     matrix = read_matrix(path)

@@ -50,6 +50,7 @@ class Facts:
         leftovers: number of machines that outlived their owner.
         cache_writable: whether images and snapshots can be kept.
         damaged: files of ttylab's own that can't be read.
+        others: QEMU and UEFI of each other architecture, by its name.
         boards: of each board of lab.toml what can be done with it.
     """
 
@@ -69,6 +70,7 @@ class Facts:
     leftovers: int
     cache_writable: bool = True
     damaged: tuple[Unusable, ...] = ()
+    others: Mapping[str, str | Unusable] = field(default_factory=dict)
     boards: Mapping[str, str | Unusable] = field(default_factory=dict)
 
 
@@ -106,6 +108,7 @@ def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
         _part("QEMU", facts.qemu),
         _part("accelerator", facts.accelerator),
         _part("UEFI firmware", facts.ovmf),
+        *(_part(f"for {name}", seen, fault=State.NOTE) for name, seen in facts.others.items()),
         _part("setpriv", facts.setpriv),
         _part("image tools", facts.image_tools, fault=State.MISSING if tools_needed else State.NOTE),
         _images(facts),

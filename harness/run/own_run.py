@@ -13,12 +13,16 @@ from pathlib import Path
 
 from emulator.errors import FileError, SpecError
 from emulator.files import PRIVATE, make_private_directory
-from emulator.guest_images.own_disk import open_disk
+from emulator.guest_images.board import BOARD
+from emulator.guest_images.own_disk import disk_architecture, open_disk
 from emulator.guest_images.own_kernel import read_kernel
 from emulator.kernel_files.identify import Form
 from emulator.lab_file.read import FILE, VARIABLE, current_lab
 from emulator.lab_file.tables import ImageTable
 from emulator.lab_file.write import toml_key, toml_tables
+from emulator.machine.architectures import ARCHITECTURES, architecture_for, architecture_of
+from emulator.machine.architectures.parts import Architecture
+from emulator.machine.models import find_model
 from emulator.machine.spec import Firmware, MachineType
 from harness.cells.cell import Cell
 from harness.cells.matrix import Matrix
@@ -45,23 +49,35 @@ def write_own_run(directory: Path, matrix: Matrix, name: str, table: ImageTable)
 def _on_kernel(table: ImageTable) -> Callable[[Cell], Place | None]:
     """Return where a kernel's cells are played: as they are or as asked for; OVMF starts no vmlinux."""
     assert table.kernel is not None  # noqa: S101  # as its caller has asked
-    bare = read_kernel(table.kernel)[0].form is Form.VMLINUX
+    facts = read_kernel(table.kernel)[0]
+    architecture = architecture_for(facts.architecture) or ARCHITECTURES[0]
 
     def place(cell: Cell) -> Place | None:
-        firmware = Firmware(table.firmware or cell.firmware)
-        return None if bare and firmware.is_uefi else (cell.machine, firmware)
+        machine, firmware = _foreign_place(cell, architecture) or (cell.machine, cell.firmware)
+        firmware = Firmware(table.firmware or firmware)
+        return None if facts.form is Form.VMLINUX and firmware.is_uefi else (machine, firmware)
 
     return place
 
 
+def _foreign_place(cell: Cell, architecture: Architecture) -> Place | None:
+    """Return the usual place of another architecture than a cell's, UEFI for UEFI; else None."""
+    if cell.machine == BOARD or architecture_of(find_model(cell.machine).base) is architecture:
+        return None
+    board = architecture.boards[0]
+    return board.machine, architecture.uefi.firmware if cell.firmware.is_uefi else board.firmwares[0]
+
+
 def _on_disk(name: str, table: ImageTable) -> Callable[[Cell], Place | None]:
     """Return where a disk's cells are played: under a firmware that starts it, on boards that have disks."""
-    disk = open_disk(name, table)
+    disk, architecture = open_disk(name, table), disk_architecture(table)
     usual = disk.usual_board.firmware
     able = {Firmware.SEABIOS: disk.layout.bios, Firmware.OVMF: disk.layout.uefi}
     firmwares = {usual} if table.firmware else {one for one, can in able.items() if can}
 
     def place(cell: Cell) -> Place:
+        if foreign := _foreign_place(cell, architecture):
+            return foreign[0], usual
         machine = str(MachineType.PC) if cell.machine == MachineType.MICROVM else cell.machine
         return machine, cell.firmware if cell.firmware in firmwares else usual
 
