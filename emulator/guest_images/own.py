@@ -59,7 +59,7 @@ def _require_board(table: ImageTable, *, where: str) -> None:
 
 
 def own_features() -> Mapping[str, frozenset[str]]:
-    """Return what is known of each before it is opened: that it is a user's own, what it is for, its modules."""
+    """Return what is known of each before it is opened: that it is a user's, what it is for, its modules."""
     return {name: frozenset({OWN}) | _known_of(table) for name, table in own_tables().items()}
 
 
