@@ -206,7 +206,8 @@ def _require_whole(content: Content, needed: int) -> None:
 
 def bare_image(content: Content) -> bytes:
     """Return an arm64 Image without what packs it; raises ImageError if there is none whole."""
-    image = content if content[0x38:0x3C] == _IMAGE_MAGIC else unpack_image(content)
+    is_packed = content[:2] == b"\x1f\x8b" or content[4:8] == b"zimg"
+    image = unpack_image(content) if is_packed else content
     if image[0x38:0x3C] != _IMAGE_MAGIC:
         raise ImageError("it is no arm64 Image, nor is one packed in it")
     _require_whole_image(image)
