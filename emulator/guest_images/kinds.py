@@ -95,7 +95,7 @@ def _open_linux(name: str, build: bool) -> GuestImage:  # noqa: FBT001  # as `Im
 KINDS = (
     ImageKind(  # Debian's kernels with ttylab's initramfs, from the catalog
         names=lambda: load_catalog().entries,
-        features=lambda: {name: entry.offers for name, entry in load_catalog().entries.items()},
+        features=lambda: {name: entry.features for name, entry in load_catalog().entries.items()},
         open=_open_linux,
     ),
     ImageKind(  # ttylab's own guest that speaks EMS and SAC; `spec` composes its files

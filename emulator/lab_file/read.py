@@ -26,9 +26,11 @@ class LabFile(LabTables):
 
     Attributes:
         path: the file; None where there is none.
+        roots: the directories of this file and of its bases: modules with scenarios are there.
     """
 
     path: Path | None = None
+    roots: tuple[Path, ...] = ()
 
 
 def current_lab() -> LabFile:
@@ -73,7 +75,7 @@ def _remembered(path: Path, _identity: tuple[int, ...]) -> LabFile:
 
 def read_lab(path: Path) -> LabFile:
     """Return what the lab.toml at `path` says; raises SpecError, with one line per complaint."""
-    return _placed(load_toml(path, LabTables), path.absolute())
+    return _read(path.absolute(), ())
 
 
 def read_brought(value: object, *, who: str) -> LabFile:
@@ -82,19 +84,48 @@ def read_brought(value: object, *, who: str) -> LabFile:
     Paths of a mapping are relative to the working directory, unless they are absolute.
     """
     if isinstance(value, str | Path):
-        return read_lab(Path(value))
-    return _placed(read_value(value, LabTables, origin=who), Path.cwd() / FILE, path=None)
+        try:
+            return read_lab(Path(value))
+        except SpecError as error:
+            raise SpecError(f"{who}: {error}") from error
+    return _placed(read_value(value, LabTables, origin=who), Path.cwd(), path=None)
 
 
-def _placed(tables: LabTables, file: Path, **known: Path | None) -> LabFile:
-    """Return tables with the paths in them made absolute, as they stand in `file`."""
-    here = file.parent
+def _read(path: Path, above: tuple[Path, ...]) -> LabFile:
+    if path in above:
+        raise SpecError(f"{visible(str(above[0]))}: lab.base leads back to {visible(str(path))}")
+    lab = _placed(load_toml(path, LabTables), path.parent, path=path)
+    return lab if lab.lab.base is None else _over(_read(lab.lab.base, (*above, path)), lab)
+
+
+def _placed(tables: LabTables, here: Path, *, path: Path | None) -> LabFile:
+    """Return tables with the paths in them made absolute, as they stand in a file in `here`."""
+    scenarios = tuple(str(here / one) if one.endswith(".py") else one for one in tables.lab.scenarios)
     return LabFile(
-        path=known.get("path", file),
-        lab=_absolute(tables.lab, here),
+        path=path,
+        roots=(here,),
+        lab=replace(_absolute(tables.lab, here), scenarios=scenarios),
         images={name: _absolute(one, here) for name, one in tables.images.items()},
         machines={name: _program(one, here) for name, one in tables.machines.items()},
         boards={name: _commands(_absolute(one, here), here) for name, one in tables.boards.items()},
+    )
+
+
+def _over(base: LabFile, lab: LabFile) -> LabFile:
+    """Return `lab` with what its base has besides."""
+    head = replace(
+        lab.lab,
+        matrix=lab.lab.matrix or base.lab.matrix,
+        scenarios=(*base.lab.scenarios, *lab.lab.scenarios),
+        signatures=(*base.lab.signatures, *lab.lab.signatures),
+    )
+    return replace(
+        lab,
+        roots=(*lab.roots, *base.roots),
+        lab=head,
+        images={**base.images, **lab.images},
+        machines={**base.machines, **lab.machines},
+        boards={**base.boards, **lab.boards},
     )
 
 

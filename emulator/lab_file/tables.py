@@ -20,6 +20,7 @@ TTYLAB_INITRD = "ttylab"
 CLOUD_INIT = "cloud-init"
 NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 """A name of an image, a machine or a board; it stands in a cell's id, where machines have no dot."""
+USER = re.compile(r"^[^\s:]{1,64}$")
 PromptsName = Literal["debian", "rhel", "suse", "alpine", "openwrt", "freebsd"]
 Words = Annotated[tuple[Annotated[str, Field(pattern=r"^[^\x00]+$")], ...], Field(min_length=1)]
 _Text = Annotated[str, Field(min_length=1)]
@@ -30,11 +31,13 @@ class Head:
     """[lab]: what belongs to the lab as a whole.
 
     Attributes:
+        base: another lab.toml, to whose content this one adds; of two things with one name this one's holds.
         matrix: the matrix that `ttylab run` plays by default; None is the shipped one.
         scenarios: files with SCENARIOS, or names of modules that have it.
         signatures: files with rules.
     """
 
+    base: Path | None = None
     matrix: Path | None = None
     scenarios: tuple[_Text, ...] = ()
     signatures: tuple[Path, ...] = ()
@@ -50,7 +53,7 @@ class Login:
         password_env: the environment variable that has it.
     """
 
-    user: Annotated[str, Field(pattern=r"^[^\s:]{1,64}$")] = "root"
+    user: Annotated[str, Field(pattern=USER.pattern)] = "root"
     password_file: Path | None = None
     password_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
 

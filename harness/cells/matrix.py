@@ -19,10 +19,11 @@ from emulator.errors import SpecError, unknown_name
 from emulator.guest_images.board import BOARD, NO_MACHINE
 from emulator.guest_images.kinds import REGISTERED, image_features
 from emulator.lab_file.boards import LabBoard, lab_boards
+from emulator.machine.architectures import architecture_among, architecture_of
 from emulator.machine.models import find_model, machine_models
 from emulator.machine.spec import VCPUS_MOST, Disk, Firmware, MachineSpec
 from emulator.values import load_toml
-from harness.cells.cell import Cell
+from harness.cells.cell import Cell, mark_name, parse_shard, select, shard
 from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.settings import PLAIN, Settings
@@ -54,7 +55,9 @@ def misfit(
 def _misfit_of_machine(
     cell: Cell, scenario: Scenario, features: frozenset[str], target: TargetKind
 ) -> str | None:
-    model = find_model(cell.machine)
+    model, needed = find_model(cell.machine), architecture_among(features)
+    if needed is not None and (architecture := architecture_of(model.base)) is not needed:
+        return f"{cell.image} is for {needed.name}, and machine {model.name} is {architecture.name}"
     if cell.vcpus > model.vcpus_max:
         return f"machine {model.name} has at most {model.vcpus_max} vCPUs"
     if REGISTERED in features and f"boots-{cell.firmware}" not in features:
@@ -290,9 +293,8 @@ class _Known:
             raise SpecError(f"{where}: key 'images': {boards[0]} is a board; allowed: under 'targets'")
         if block.images == ALL:  # a file means the same on every host: registered images must be named
             names = frozenset(name for name in names if not {REGISTERED, BOARD} & self.images[name])
-        for image, machine, firmware, vcpus, scenario in product(
-            sorted(names), sorted(machines), sorted(firmwares), block.vcpus or (), chosen
-        ):
+        places = tuple(_places(block, self.images, names=names, machines=machines, firmwares=firmwares))
+        for (image, machine, firmware), vcpus, scenario in product(places, block.vcpus or (), chosen):
             if kind_of(self.images[image]) is self.scenarios[scenario].guest:
                 yield Cell(
                     image=image,
@@ -350,6 +352,29 @@ class _Known:
         return named | {name for name, scenario in self.scenarios.items() if scenario.tags & wanted}
 
 
+def _places(
+    block: _Block,
+    images: Mapping[str, frozenset[str]],
+    *,
+    names: Iterable[str],
+    machines: Iterable[str],
+    firmwares: Iterable[str],
+) -> Iterator[tuple[str, str, str]]:
+    """Yield image, machine and firmware; where one of them is "all", only those of one architecture.
+
+    Who names them is told why they do not go together (`misfit`).
+    """
+    models = machine_models()
+    for image, machine, firmware in product(sorted(names), sorted(machines), sorted(firmwares)):
+        architecture = architecture_of(models[machine].base)
+        is_foreign = architecture_among(images[image]) not in {None, architecture}
+        is_strange = Firmware(firmware) not in architecture.firmwares
+        if not (
+            (is_foreign and ALL in {block.images, block.machines}) or (is_strange and block.firmwares == ALL)
+        ):
+            yield image, machine, firmware
+
+
 def _resolve(key: str, given: _Names | None, known: Collection[str], *, where: str) -> frozenset[str]:
     if given is None or given == ALL:
         return frozenset(str(name) for name in known)
@@ -357,6 +382,23 @@ def _resolve(key: str, given: _Names | None, known: Collection[str], *, where: s
         if name not in known:
             raise SpecError(f"{where}: key {key!r}: {unknown_name('value', name, [str(k) for k in known])}")
     return frozenset(given)
+
+
+def chosen_cells(matrix: Matrix, path: Path, *, expression: str = "", part: str = "") -> tuple[Cell, ...]:
+    """Return the cells that a run of the matrix in `path` plays, of part I/N of it if `part` is "I/N".
+
+    The `expression` is as for `select`; its words are found too in scenarios' tags, and in what else pytest's
+    -k looks at.
+
+    Raises:
+        SpecError: the part or the expression is wrong.
+    """
+    cells = shard(matrix.cells, *parse_shard(part)) if part else matrix.cells
+    if not expression:
+        return cells
+    common = {path.name, "test_cell", "parametrize"}
+    tags = {name: common | {mark_name(tag) for tag in one.tags} for name, one in library().items()}
+    return select(cells, expression, tags=tags)
 
 
 def read_matrix(path: Path) -> Matrix:

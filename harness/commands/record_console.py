@@ -10,6 +10,7 @@ import typer
 from emulator.clock import utc_now
 from emulator.errors import LabError, SpecError
 from harness.commands import say
+from harness.commands.own_options import OwnOptions, guest_of
 from harness.commands.port_options import Baudrate, Dtr, Rts, chosen_port
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ left (a device unplugged, a peer that closed, QEMU ended from outside); what cam
 
 
 def record_console(
-    image: Annotated[str, typer.Argument(help="Image to boot; see ttylab images list.")] = "",
+    image: Annotated[str, typer.Argument(help="Image to boot, or a file of yours, as for ttylab boot.")] = "",
     *,
     port: Annotated[str, typer.Option(metavar="URL", help="A serial port, or a board.")] = "",
     attach: Annotated[
@@ -93,11 +94,11 @@ def _record(
         return None
     lab = Lab(run_dir=directory)
     spec = interactive_spec(
-        lab.guest_image(image),
-        machine="pc",
-        firmware="seabios",
+        guest_of(lab, image, OwnOptions()),
+        machine=None,
+        firmware=None,
         vcpus=1,
-        memory_mib=256,
+        memory_mib=None,
         append=tuple(append.split()),
         devices=(),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -11,6 +13,7 @@ from emulator.errors import SpecError
 from harness.commands import say
 
 if TYPE_CHECKING:
+    from harness.cells.cell import Cell
     from harness.run.repro import Recalled
 
 EXAMPLES = """Examples:
@@ -24,7 +27,9 @@ EXAMPLES = """Examples:
 
 
 def repro(
-    cell_id: Annotated[str, typer.Argument(metavar="CELL", help="Id of a cell, as reports show it.")],
+    cell_id: Annotated[
+        str, typer.Argument(metavar="CELL", help="Id of a cell or a test, as reports show it.")
+    ],
     *,
     run: Annotated[Path | None, typer.Option(help="The run to reproduce; default: the newest.")] = None,
     interactive: Annotated[bool, typer.Option(help="Attach this terminal instead of playing.")] = False,
@@ -39,24 +44,20 @@ def repro(
     Exit codes are those of `ttylab run`; 2 also if the image or the machine is no longer the recorded one.
     """
     from emulator.guest_images.board import BOARD  # noqa: PLC0415
-    from emulator.guest_images.kinds import image_features  # noqa: PLC0415
-    from emulator.machine.models import machine_models  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
-    from harness.cells.cell import parse_cell_id  # noqa: PLC0415
-    from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
-    from harness.run.latest import REPRO_PREFIX  # noqa: PLC0415
-    from harness.run.repro import as_recorded, recall, told  # noqa: PLC0415
+    from harness.run.latest import REPRO_PREFIX, new_run_id  # noqa: PLC0415
+    from harness.run.repro import find_run, recall, told  # noqa: PLC0415
     from harness.run.wanted import wanted_of  # noqa: PLC0415
-    from harness.scenarios import find_scenario, library  # noqa: PLC0415
+    from harness.scenarios import find_scenario  # noqa: PLC0415
     from harness.targets import target_of  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
-    machines = [*machine_models(), BOARD]
-    cell = as_recorded(
-        parse_cell_id(cell_id, images=image_features(), machines=machines, scenarios=library()), run
-    )
+    if "::" in cell_id:
+        _become_test(cell_id, run)
+    run = find_run(cell_id, run)
+    cell = _cell(cell_id, run)
     scenario, target = find_scenario(cell.scenario), target_of(cell.image, cell.machine, port)
     address, port = port or None, port or (cell.image if cell.machine == BOARD else "")
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale or 1.0)
@@ -80,9 +81,32 @@ def repro(
     return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
 
 
+def _cell(cell_id: str, run: Path | None) -> Cell:
+    """Return the cell as a run played it, or as it is defined now."""
+    from emulator.guest_images.board import BOARD  # noqa: PLC0415
+    from emulator.guest_images.kinds import image_features  # noqa: PLC0415
+    from emulator.machine.models import machine_models  # noqa: PLC0415
+    from harness.cells.cell import parse_cell_id  # noqa: PLC0415
+    from harness.run.repro import as_recorded  # noqa: PLC0415
+    from harness.scenarios import library  # noqa: PLC0415
+
+    machines = [*machine_models(), BOARD]
+    cell = parse_cell_id(cell_id, images=image_features(), machines=machines, scenarios=library())
+    return as_recorded(cell, run)
+
+
 def _refuse_port(port: str) -> None:
     if port:
         raise SpecError(f"--interactive boots a machine here; to join a port: ttylab attach --port {port}")
+
+
+def _become_test(node_id: str, run: Path | None) -> NoReturn:
+    """Run a user's test again, by the command that its run recorded."""
+    from harness.run.repro import command_of  # noqa: PLC0415
+
+    words = command_of(node_id, run)
+    say(f"ttylab: {shlex.join(words)}", err=True)
+    os.execvp(words[0], words)  # noqa: S606  # no shell is wanted
 
 
 def _introduce(recalled: Recalled | None, cell_id: str, port: str) -> None:

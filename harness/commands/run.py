@@ -5,10 +5,9 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand
 
 from emulator.errors import EmulatorError, SpecError
 from emulator.files import write_whole
@@ -18,6 +17,7 @@ from emulator.places import RESULTS
 from harness.cells.cell import Cell
 from harness.cells.shipped import DEFAULT_MATRIX, find_matrix
 from harness.commands import say
+from harness.commands.own_options import OwnCommand, matrix_of, own_of
 
 USELESS_PLUGINS = ("anyio", "hypothesispytest", "schemathesis", "threadexception", "unraisableexception")
 """pytest plug-ins that no cell needs: importing the first three would take most of a worker's start, and the
@@ -29,7 +29,11 @@ EXAMPLES = """Examples:
 
   ttylab run nightly                     another that it ships (push, nightly, service), or a file of yours
 
-  ttylab run -k "nmi and q35"            cells whose id or tags match, as pytest's -k
+  ttylab run --kernel out/bzImage        its Linux cells on your own kernel; --modules, --initrd, --append
+
+  ttylab run --disk server.qcow2 -k nmi  on your own disk, which is never written
+
+  ttylab run -k "nmi and q35"            cells whose id or tags match, as pytest's -k; an id: that cell alone
 
   ttylab run --shard 2/5                 the second fifth, for CI on several machines
 
@@ -43,7 +47,7 @@ EXAMPLES = """Examples:
 """
 
 
-class Command(TyperCommand):
+class Command(OwnCommand):
     """`run`, where --json without a value means "-", standard output."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -70,12 +74,19 @@ def with_json_value(args: Iterable[str]) -> list[str]:
     return filled
 
 
-_Expression = Annotated[str, typer.Option("-k", metavar="EXPR", help="Only cells whose id or tags match.")]
+_Expression = Annotated[
+    str, typer.Option("-k", metavar="EXPR", help="Only cells with this id, or whose id or tags match.")
+]
 _Jobs = Annotated[str, typer.Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")]
+_Matrix = Annotated[
+    Path | None,
+    typer.Argument(help="A matrix file, or a shipped one's name.", show_default="lab.toml's, else push"),
+]
 
 
 def run(
-    matrix: Annotated[Path, typer.Argument(help="A matrix file, or a shipped one's name.")] = DEFAULT_MATRIX,
+    context: typer.Context,
+    matrix: _Matrix = None,
     *,
     expression: _Expression = "",
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only part I of N.")] = "",
@@ -91,43 +102,53 @@ def run(
 ) -> None:
     """Run a matrix of scenarios on real guests and write the report.
 
-    Scenarios that do not test booting start from snapshots of booted guests (`ttylab snapshots`).
+    --kernel and --disk play its Linux cells on a file of yours. Scenarios that do not test booting start from
+    snapshots of booted guests (`ttylab snapshots`).
     Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
     """
     _require_jobs(jobs)
     _require_place(json)
-    cells, excluded = choose_cells(matrix := find_matrix(matrix), expression=expression, shard=shard)
-    if listing:
-        _show(cells, excluded, json=json)
-        return
-    _require_cells(cells, matrix, expression=expression, shard=shard)
-    _require_run(compare)
-    if check:
-        return
+    path, plays = find_matrix(matrix or default_matrix()), not (listing or check)
+    run_dir = _new_run_dir(run_dir) if plays else None
+    with matrix_of(own_of(context), path, run_dir=run_dir) as chosen:
+        cells, excluded = choose_cells(chosen, expression=expression, shard=shard)
+        if listing:
+            _show(cells, excluded, json=json)
+            return
+        _require_cells(cells, excluded, path, expression=expression, shard=shard)
+        _require_run(compare)
+        if run_dir is None:
+            return
+        options = {"--cells": expression, "--shard": shard, "--run-json": json, "--compare": compare}
+        words = [f"{option}={value}" for option, value in options.items() if value]
+        words += [f"--time-scale={time_scale}", *(["--cold"] if cold else []), *_sharing(cells, jobs)]
+        _play(chosen, cells, words, run_dir=run_dir, allure=allure)
+
+
+def default_matrix() -> Path:
+    """Return what is played where no matrix is named: what lab.toml says, else the shipped one."""
+    from emulator.lab_file.read import current_lab  # noqa: PLC0415
+
+    return current_lab().lab.matrix or DEFAULT_MATRIX
+
+
+def _new_run_dir(given: Path | None) -> Path:
+    from harness.run.latest import new_run_id  # noqa: PLC0415
+
+    return (given or RESULTS / new_run_id()).absolute()
+
+
+def _play(
+    matrix: Path, cells: tuple[Cell, ...], words: list[str], *, run_dir: Path, allure: bool
+) -> NoReturn:
     from emulator.guest_images.kinds import open_image  # noqa: PLC0415
-    from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
     from harness.plugin.process import become_pytest  # noqa: PLC0415
-    from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
 
     for name in sorted({cell.image for cell in cells if cell.machine == BOARD}):
         open_image(name)  # a password that can't be had
-    if any(cell.machine != BOARD for cell in cells):
-        find_qemu()  # once, rather than each cell reporting that there is none
-    run_dir = (run_dir or RESULTS / new_run_id()).absolute()
-    options = {"--shard": shard, "--run-json": json, "--compare": compare}
-    become_pytest(
-        [
-            *PYTEST_WORDS,
-            str(matrix),
-            *(["-k", expression] if expression else []),
-            *(f"{option}={value}" for option, value in options.items() if value),
-            f"--time-scale={time_scale}",
-            *(["--cold"] if cold else []),
-            *(_allure_words(run_dir) if allure else ()),
-            *_sharing(cells, jobs),
-        ],
-        run_dir=run_dir,
-    )
+    _require_programs(cell for cell in cells if cell.machine != BOARD)
+    wanted = _allure_words(run_dir) if allure else ()
+    become_pytest([*PYTEST_WORDS, str(matrix), *words, *wanted], run_dir=run_dir)
 
 
 def _allure_words(run_dir: Path) -> tuple[str, ...]:
@@ -158,6 +179,19 @@ def _sharing(cells: tuple[Cell, ...], jobs: str) -> tuple[str, ...]:
     )
 
 
+def _require_programs(cells: Iterable[Cell]) -> None:
+    """Refuse once what each cell would report: that a QEMU or its firmware is missing."""
+    from emulator.machine.architectures import architecture_of  # noqa: PLC0415
+    from emulator.machine.models import machine_models  # noqa: PLC0415
+    from emulator.machine.qemu_binary import find_firmware, find_qemu  # noqa: PLC0415
+
+    models, found = machine_models(), tuple(cells)
+    for model in {one.machine: models[one.machine] for one in found}.values():
+        find_qemu(model.qemu, architecture=architecture_of(model.base))
+    for firmware in sorted({cell.firmware for cell in found}):
+        find_firmware(firmware)
+
+
 def _require_run(compare: Path | None) -> None:
     """Refuse a run to compare with that can't be read: hours later would be too late to say so."""
     if compare is not None:
@@ -176,10 +210,15 @@ def _require_jobs(jobs: str) -> None:
         raise SpecError(f"--jobs is {jobs!r}; allowed: auto, or a number from 1 on")
 
 
-def _require_cells(cells: tuple[Cell, ...], matrix: Path, *, expression: str, shard: str) -> None:
+def _require_cells(
+    cells: tuple[Cell, ...], excluded: list[tuple[Cell, str]], matrix: Path, *, expression: str, shard: str
+) -> None:
     if not cells:
         where = f" in shard {shard}" if shard else ""
-        raise SpecError(f"{matrix}: no cell matches -k {expression!r}{where}")
+        why = next(
+            (f"; {cell.id} is left out: {reason}" for cell, reason in excluded if cell.id == expression), ""
+        )
+        raise SpecError(f"{matrix}: no cell matches -k {expression!r}{where}{why}")
 
 
 def choose_cells(
@@ -191,25 +230,15 @@ def choose_cells(
         SpecError: the matrix, the shard or the expression is wrong.
     """
     from emulator.guest_images.kinds import registry_problem  # noqa: PLC0415
-    from harness.cells.cell import parse_shard, select  # noqa: PLC0415
-    from harness.cells.cell import shard as take_shard  # noqa: PLC0415
-    from harness.cells.matrix import read_matrix  # noqa: PLC0415
+    from harness.cells.matrix import chosen_cells, read_matrix  # noqa: PLC0415
 
+    if path.is_dir() or path.suffix == ".py":
+        raise SpecError(f"{path} is no matrix; tests of your own are run by: pytest {path}")
     if problem := registry_problem():
         say(f"ttylab: your own images are left out: {visible(problem)}", err=True)
     matrix = read_matrix(path)
-    cells = take_shard(matrix.cells, *parse_shard(shard)) if shard else matrix.cells
-    chosen = select(cells, expression, tags=words_of_scenarios(path))
+    chosen = chosen_cells(matrix, path, expression=expression, part=shard)
     return chosen, [(one.cell, one.reason) for one in matrix.excluded]
-
-
-def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
-    """Return, by scenario, the words besides a cell's id that pytest's -k finds."""
-    from harness.cells.cell import mark_name  # noqa: PLC0415
-    from harness.scenarios import library  # noqa: PLC0415
-
-    common = {matrix.name, "test_cell", "parametrize"}
-    return {name: common | {mark_name(tag) for tag in one.tags} for name, one in library().items()}
 
 
 def _show(cells: Iterable[Cell], excluded: list[tuple[Cell, str]], *, json: str) -> None:

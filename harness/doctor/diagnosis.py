@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from emulator.program import called
+
 GIB = 1 << 30
 GUEST_MIB = 400  # a 256 MiB guest and QEMU itself; 147-194 MiB were measured (docs/facts/qemu.md 2)
 LEAST_DISK = GIB // 2
@@ -48,6 +50,7 @@ class Facts:
         leftovers: number of machines that outlived their owner.
         cache_writable: whether images and snapshots can be kept.
         damaged: files of ttylab's own that can't be read.
+        others: QEMU and UEFI of each other architecture, by its name.
         boards: of each board of lab.toml what can be done with it.
     """
 
@@ -67,6 +70,7 @@ class Facts:
     leftovers: int
     cache_writable: bool = True
     damaged: tuple[Unusable, ...] = ()
+    others: Mapping[str, str | Unusable] = field(default_factory=dict)
     boards: Mapping[str, str | Unusable] = field(default_factory=dict)
 
 
@@ -104,6 +108,7 @@ def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
         _part("QEMU", facts.qemu),
         _part("accelerator", facts.accelerator),
         _part("UEFI firmware", facts.ovmf),
+        *(_part(f"for {name}", seen, fault=State.NOTE) for name, seen in facts.others.items()),
         _part("setpriv", facts.setpriv),
         _part("image tools", facts.image_tools, fault=State.MISSING if tools_needed else State.NOTE),
         _images(facts),
@@ -140,7 +145,9 @@ def _images(facts: Facts) -> Diagnosis:
     if not facts.images_missing:
         return _part("images", f"{built}: {', '.join(facts.images_built)}")
     problem = f"{built}; the next run builds {', '.join(facts.images_missing)}"
-    return _part("images", Unusable(problem=problem, remedy="ttylab images build --all"), fault=State.NOTE)
+    return _part(
+        "images", Unusable(problem=problem, remedy=called("images", "build", "--all")), fault=State.NOTE
+    )
 
 
 def _disk(facts: Facts) -> Diagnosis:
@@ -166,5 +173,5 @@ def _guests_at_once(facts: Facts) -> Diagnosis:
 def _leftovers(facts: Facts) -> Diagnosis:
     if not facts.leftovers:
         return _part("leftovers", "none of a killed run")
-    left = Unusable(problem=f"{facts.leftovers} of a killed run", remedy="ttylab gc")
+    left = Unusable(problem=f"{facts.leftovers} of a killed run", remedy=called("gc"))
     return _part("leftovers", left, fault=State.NOTE)

@@ -22,12 +22,14 @@ from emulator.guest_images.board import BOARD
 from emulator.guest_text.printable import visible
 from emulator.values import TOML_MOST, read_toml
 from harness.azure.address import ServiceAddress, address_of_ready
-from harness.cells.cell import Cell, mark_name, parse_shard, shard, spread
-from harness.cells.matrix import Matrix, read_matrix
+from harness.cells.cell import Cell, mark_name, spread
+from harness.cells.matrix import Matrix, chosen_cells, read_matrix
+from harness.plugin.hook_calls import call_hook, tell_result
 from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY
 from harness.report.model import CellResult
 from harness.run.cell_run import CellRun, claim_directory
 from harness.run.lab import Lab
+from harness.run.result import record_of
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import find_scenario
 
@@ -51,10 +53,12 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
         time_limit_s=matrix.timeout_s,
         directory_name=name,
     )
+    told = call_hook(request.node.ihook.pytest_ttylab_cell_begins, cell=record_of(cell), item=request.node)
     try:
-        result = run.run()
+        result = run.give_up(told) if told else run.run()
     except (SpecError, OSError) as error:  # a port that can't be opened, a file that is gone, a full disk
         result = run.give_up(str(error))
+    result = tell_result(result, request.node, lab.run_dir)
     request.node.user_properties.append((STATUS_PROPERTY, result.status))
     if request.config.pluginmanager.hasplugin("allure_listener"):
         from harness.report.allure import attach_cell  # noqa: PLC0415  # needs a running listener
@@ -114,7 +118,7 @@ class MatrixFile(pytest.Module):
             CollectError: the file is wrong, or has no such shard; one line says what.
         """
         try:
-            cells_of(self, self.config.getoption("shard"))
+            cells_of(self)
         except SpecError as error:
             raise self.CollectError(str(error)) from None
         return super().collect()
@@ -125,14 +129,14 @@ class MatrixFile(pytest.Module):
         return read_matrix(self.path)
 
 
-def cells_of(file: MatrixFile, shard_text: str) -> tuple[Cell, ...]:
-    """Return the file's cells, or those of a shard ("2/5"; "" for all), in the order to play them.
+def cells_of(file: MatrixFile) -> tuple[Cell, ...]:
+    """Return the cells of a file that the options --shard and --cells choose, in the order to play them.
 
     Raises:
-        SpecError: the file is wrong, or there is no such shard.
+        SpecError: the file is wrong, there is no such shard, or the expression is wrong.
     """
-    cells = file.matrix.cells
-    chosen = shard(cells, *parse_shard(shard_text)) if shard_text else cells
+    option = file.config.getoption
+    chosen = chosen_cells(file.matrix, file.path, expression=option("cells"), part=option("shard"))
     return spread(chosen, lambda cell: find_scenario(cell.scenario).guest)
 
 

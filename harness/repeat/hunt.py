@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -14,16 +15,18 @@ from emulator.errors import LabError, MissingPrerequisite, SpecError
 from emulator.files import write_whole
 from emulator.guest_images.board import BOARD
 from emulator.guest_images.kinds import image_features
+from emulator.lab_file.read import VARIABLE
 from emulator.machine.models import machine_models
 from emulator.places import RESULTS
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.matrix import misfit
-from harness.plugin.run_recorder import new_run_id
 from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition, parse_jitter
 from harness.repeat.summary import Ending, Hunt, Summary, summarise
 from harness.repeat.text import HuntProgress
 from harness.repeat.workers import Job, Workers
 from harness.run.lab import Lab, cell_workers
+from harness.run.latest import new_run_id
+from harness.run.repro import find_run
 from harness.run.wanted import wanted_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
@@ -123,6 +126,8 @@ class HuntRequest:
         """Return the hunt, with `workers` at once unless the options say otherwise."""
         jobs = 1 if self.elsewhere else workers if self.jobs == AUTO else int(self.jobs)
         options = ["--cold"] if self.cold else []
+        lab = os.environ.get(VARIABLE)
+        options += ["--lab", lab] if lab else []
         options += ["--port", self.port] if self.port else []
         if self.time_scale != 1:
             options += ["--time-scale", f"{self.time_scale:g}"]
@@ -232,6 +237,8 @@ def find_cell(cell_id: str, *, port: str = "") -> tuple[Cell, Scenario]:
     Raises:
         SpecError: there is no such cell, or it can't be played; the text says why.
     """
+    if cell_id.rsplit(".", 4)[0] not in image_features():
+        find_run(cell_id, None)  # a file that was given to `ttylab run` is known to that run
     features = image_features()
     machines = [*machine_models(), BOARD]
     cell = parse_cell_id(cell_id, images=features, machines=machines, scenarios=library())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from emulator.errors import SpecError
 from emulator.files import read_whole
-from emulator.guest_images.kinds import GuestImage
+from emulator.guest_images.kinds import GuestImage, image_features
+from emulator.lab_file.read import VARIABLE
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.values import JSON_MOST, json_ready, parse_json, read_value
@@ -18,6 +21,7 @@ from harness.report.model import RUN_FILE, CellResult, load_run
 from harness.run.cell_run import directories_of, read_result
 from harness.run.lab import Lab
 from harness.run.latest import latest_runs
+from harness.run.own_run import use_lab_of
 from harness.scenario.settings import PLAIN
 from harness.snapshots.start import OWN_DISK
 
@@ -101,6 +105,18 @@ def _notes(was: CellResult, now: MachineSpec, lab: Lab) -> Iterator[str]:
             yield f"{name} was {before}, is {after}"
 
 
+def find_run(cell_id: str, run: Path | None) -> Path | None:
+    """Return the run to reproduce, `run` or the newest here that has the cell, and use the lab that it used.
+
+    A lab that was chosen (TTYLAB_LAB, --lab) and knows the cell's image stays.
+    """
+    found = run or next((one for one in latest_runs() if reported(one, cell_id) is not None), None)
+    chosen = VARIABLE in os.environ and cell_id.rsplit(".", 4)[0] in image_features()
+    if found is not None and not chosen:
+        use_lab_of(found)
+    return found
+
+
 def as_recorded(cell: Cell, run: Path | None) -> Cell:
     """Return the cell with the settings that it had, in `run` or in the newest run; raises SpecError."""
     record = find_record(cell, run)
@@ -120,6 +136,20 @@ def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
     if run is not None:
         raise SpecError(f"{run}: no result of {cell.id} there")
     return None
+
+
+def command_of(node_id: str, run: Path | None) -> list[str]:
+    """Return the words of the command that runs a user's test again, as a run recorded it.
+
+    Raises:
+        SpecError: `run`, or no run here, has a result of that test.
+    """
+    for candidate in latest_runs() if run is None else (run,):
+        was = reported(candidate, node_id)
+        if was is not None:
+            return shlex.split(was.repro)
+    where = "of the runs here none" if run is None else f"{run}: no test there"
+    raise SpecError(f"{where} has the id {node_id}")
 
 
 def reported(run: Path, cell_id: str) -> CellResult | None:
@@ -153,7 +183,7 @@ def differences(recorded: CellResult, spec: MachineSpec, *, image: GuestImage, n
     if isinstance(hashes, dict) and hashes != dict(image.sha256):
         names = hashes.keys() | image.sha256.keys()
         changed = sorted(name for name in names if hashes.get(name) != image.sha256.get(name))
-        found.append(f"image {image.name} was built anew: {', '.join(changed)} differ")
+        found.append(f"image {image.name} {_how_changed(recorded.image, changed)}")
     if [disk.path.name for disk in spec.disks] == [OWN_DISK]:
         spec = replace(spec, disks=now.disks)  # each run makes a new, empty one
     before, after = json_ready(spec), json_ready(now)
@@ -162,6 +192,16 @@ def differences(recorded: CellResult, spec: MachineSpec, *, image: GuestImage, n
         for key in before
         if _without_directories(before[key]) != _without_directories(after[key])
     ]
+
+
+def _how_changed(image: Mapping[str, object], changed: list[str]) -> str:
+    """Return how an image is not the recorded one: ours was built anew, a user's file has changed."""
+    files = image.get("files")
+    if not isinstance(files, Mapping):
+        return f"was built anew: {', '.join(changed)} differ"
+    hashes = cast("Mapping[str, str]", image["sha256"])
+    told = (f"{files.get(one, one)} (sha256 was {str(hashes.get(one))[:16]})" for one in changed)
+    return f"has other files: {', '.join(told)}"
 
 
 def _without_directories(value: Any) -> Any:

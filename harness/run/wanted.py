@@ -138,14 +138,14 @@ def named_snapshot(
     *,
     image: str = "",
     machine: str = "",
-    firmware: str = Firmware.SEABIOS,
+    firmware: str = "",
     vcpus: int = 1,
     kernel_args: Sequence[str] = (),
 ) -> WantedGuest:
     """Return the guest of a snapshot of an image at a stage, on a plain machine.
 
-    By default the image is one that has the stage, and the machine q35 for the SAC guest, else pc;
-    `kernel_args` are added to a Linux guest's command line.
+    By default the image is one that has the stage, and machine and firmware are q35 for the SAC guest, else
+    the image's usual ones; `kernel_args` are added to a Linux guest's command line.
 
     Raises:
         SpecError: there is no such machine or stage.
@@ -165,10 +165,11 @@ def named_snapshot(
         guest=kind,
         kernel_args=tuple(kernel_args),
     )
+    usual = found.usual_board
     cell = Cell(
         image=image,
-        machine=machine or ("q35" if kind is GuestKind.SAC else "pc"),
-        firmware=Firmware(firmware),
+        machine=machine or ("q35" if kind is GuestKind.SAC else usual.machine),
+        firmware=Firmware(firmware or usual.firmware),
         vcpus=vcpus,
         scenario=scenario.name,
     )

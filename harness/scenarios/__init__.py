@@ -55,14 +55,22 @@ def library() -> Mapping[str, Scenario]:
         SpecError: lab.toml or a file that it names is wrong, or two scenarios have one name.
     """
     lab = current_lab()
-    return _library(None if lab.path is None else lab.path.parent, lab.lab.scenarios)
+    return _library(lab.roots, lab.lab.scenarios)
 
 
 @lru_cache(maxsize=4)
-def _library(directory: Path | None, names: tuple[str, ...]) -> Mapping[str, Scenario]:
-    brought = brought_scenarios()
-    own = tuple(one for name in names for one in load_scenarios(name, directory or Path()))
-    return library_of((*LIBRARY.values(), *brought, *own)) if brought or own else LIBRARY
+def _library(roots: tuple[Path, ...], names: tuple[str, ...]) -> Mapping[str, Scenario]:
+    own = [(name, load_scenarios(name, roots)) for name in names]
+    owners = dict.fromkeys(LIBRARY, "ttylab itself")
+    scenarios = [*LIBRARY.values()]
+    for who, found in (*brought_scenarios(), *own):
+        for one in found:
+            if one.name in owners:
+                both = f"in {owners[one.name]} and in {who}"
+                raise SpecError(f"scenario {one.name!r} is there twice: {both}")
+            owners[one.name] = who
+            scenarios.append(one)
+    return library_of(scenarios)
 
 
 def find_scenario(name: str) -> Scenario:

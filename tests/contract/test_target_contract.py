@@ -14,8 +14,8 @@ from emulator.clock import Deadline
 from emulator.cloud.resource_id import vm_id
 from emulator.errors import StateError
 from emulator.guest_text.records import UserView
-from emulator.images.image import CONSOLE_ARGS, FAST_ARGS
 from emulator.lab_file.read import VARIABLE
+from emulator.machine.architectures import X86_64
 from emulator.machine.control import Capability
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Firmware, MachineSpec, MachineType, kernel_for
@@ -123,7 +123,7 @@ def rig(request, lab, tmp_path_factory) -> Iterator[Rig]:
         kernel=kernel_for(image, Firmware.SEABIOS),
         initrd=image.initrd,
         tell_tsc=True,
-        command_line=(*CONSOLE_ARGS, *FAST_ARGS),
+        command_line=(*X86_64.console_words, *X86_64.kernel_words),
     )
     with ExitStack() as stack:
         if request.param in WIRES:

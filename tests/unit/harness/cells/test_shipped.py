@@ -39,4 +39,5 @@ def test_templates_are_shipped_too() -> None:
         "azure-pipelines.yml",
         "github-actions.yml",
         "gitlab-ci.yml",
+        "lab",
     }

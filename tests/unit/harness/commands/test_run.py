@@ -90,9 +90,8 @@ def test_run_becomes_pytest_with_what_was_given(becomes, tmp_path):
     assert cli.main(["run", str(PUSH), *options, "--run-dir", str(tmp_path)]) == EXIT_PASSED
     (arguments,) = becomes
     assert arguments[:3] == [sys.executable, "-P", "-m"]
-    for option, value in (("-k", "nmi"), ("-n", "3")):
-        assert arguments[arguments.index(option) + 1] == value
-    assert {"--shard=1/2", "--run-json=out.json", "--time-scale=2.0"} <= set(arguments)
+    assert arguments[arguments.index("-n") + 1] == "3"
+    assert {"--cells=nmi", "--shard=1/2", "--run-json=out.json", "--time-scale=2.0"} <= set(arguments)
     assert any(str(tmp_path) in word for word in arguments)
     assert f"--alluredir={tmp_path / 'allure-results'}" in arguments
 
@@ -166,3 +165,24 @@ def test_run_where_allure_cannot_be_had_says_so_and_asks_for_none(becomes, tmp_p
     assert "ttylab: fetching Allure for its report, with npm, once" in said
     assert "ttylab: no Allure report: the report's npm packages (no network)" in said
     assert not [word for word in becomes[0] if word.startswith("--allure")]
+
+
+def test_an_id_means_that_cell_alone(capfd):
+    panics = [cell["id"] for cell in json.loads(listed(capfd, "--json", "-k", "bookworm and nmi-panic"))]
+    assert len(panics) > len({"bookworm.pc.seabios.1.nmi-panic"})
+    one = "bookworm.pc.seabios.1.nmi-panic"  # is contained in that of nmi-panic-sysctl
+    assert [cell["id"] for cell in json.loads(listed(capfd, "--json", "-k", one))] == [one]
+    both = listed(capfd, "-k", f"{one} or trixie.pc.seabios.1.boot-login").splitlines()
+    chosen = [line for line in both if not line.startswith("#")]
+    assert chosen == [one, "trixie.pc.seabios.1.boot-login"]
+
+
+def test_an_id_that_is_left_out_is_told_with_its_reason(capfd, tmp_path):
+    matrix = tmp_path / "m.toml"
+    head = '[matrix]\nname = "m"\ndescription = "d"\n[[block]]\nimages = ["bookworm"]\nmachines = ["pc"]\n'
+    axes = 'firmwares = ["seabios"]\nvcpus = [1]\nscenarios = ["boot-login", "smp-boot"]\n'
+    matrix.write_text(head + axes)
+    assert cli.main(["run", str(matrix), "--list", "-k", "boot-login"]) == EXIT_PASSED
+    capfd.readouterr()
+    assert cli.main(["run", str(matrix), "--check", "-k", "bookworm.pc.seabios.1.smp-boot"]) == EXIT_USAGE
+    assert "smp-boot is left out: smp-boot takes 2 vCPUs or more" in capfd.readouterr().err
