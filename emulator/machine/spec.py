@@ -268,8 +268,6 @@ class MachineSpec:
     def _check_fields(self) -> None:
         _require_type("machine", self.machine, MachineType)
         _require_type("firmware", self.firmware, Firmware)
-        if self.firmware is Firmware.NONE:
-            raise _wrong("firmware", self.firmware, allowed="seabios, ovmf")
         _require_type("accelerator", self.accelerator, Accelerator)
         _require_type("watchdog_action", self.watchdog_action, WatchdogAction)
         for name in ("bulk_console", "firmware_on_serial", "tell_tsc", "generation_id", "qboot"):

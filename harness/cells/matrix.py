@@ -330,11 +330,10 @@ class _Known:
     def _axes(self, table: _Axes, *, where: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
         is_exclude = isinstance(table, _Exclude)  # it may name what boards have in place of these
         boards = [BOARD] if is_exclude else []
-        firmwares = [one for one in Firmware if is_exclude or one is not Firmware.NONE]
         return (
             _resolve("images", table.images, self.images, where=where),
             _resolve("machines", table.machines, [*machine_models(), *boards], where=where),
-            _resolve("firmwares", table.firmwares, firmwares, where=where),
+            _resolve("firmwares", table.firmwares, list(Firmware), where=where),
         )
 
     def _targets(self, table: _Axes, *, where: str) -> frozenset[str]:

@@ -113,7 +113,9 @@ def boards(tmp_path, monkeypatch):
 
 
 def test_each_board_has_a_worker_that_plays_all_its_cells(becomes, boards, monkeypatch):
-    monkeypatch.setattr("emulator.machine.qemu_binary.find_qemu", lambda: pytest.fail("no QEMU is needed"))
+    monkeypatch.setattr(
+        "emulator.machine.qemu_binary.find_qemu", lambda *_, **__: pytest.fail("no QEMU is needed")
+    )
     assert cli.main(["run", boards()]) == EXIT_PASSED
     (words,) = becomes
     assert words[words.index("-n") + 1] == "2"
@@ -121,7 +123,7 @@ def test_each_board_has_a_worker_that_plays_all_its_cells(becomes, boards, monke
 
 
 def test_boards_beside_machines_leave_the_number_of_workers_alone(becomes, boards, monkeypatch):
-    monkeypatch.setattr("emulator.machine.qemu_binary.find_qemu", lambda: None)
+    monkeypatch.setattr("emulator.machine.qemu_binary.find_qemu", lambda *_, **__: None)
     axes = 'images = ["bookworm"]\nmachines = ["pc"]\nfirmwares = ["seabios"]\nvcpus = [1]\n'
     assert cli.main(["run", boards(axes), "--no-allure"]) == EXIT_PASSED
     (words,) = becomes
