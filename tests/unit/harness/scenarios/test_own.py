@@ -42,7 +42,7 @@ def test_module_may_import_what_lies_beside_lab_toml(tmp_path):
     (tmp_path / "own_words_of_mine.py").write_text('NAME = "from-beside"\n', encoding="utf-8")
     text = "from own_words_of_mine import NAME\n" + OWN.replace('"{name}"', "NAME")
     (tmp_path / "mine.py").write_text(text, encoding="utf-8")
-    assert [one.name for one in load_scenarios("mine.py", tmp_path)] == ["from-beside"]
+    assert [one.name for one in load_scenarios(str(tmp_path / "mine.py"), (tmp_path,))] == ["from-beside"]
 
 
 def test_module_by_name(tmp_path):
@@ -50,7 +50,7 @@ def test_module_by_name(tmp_path):
     package.mkdir()
     (package / "__init__.py").write_text("", encoding="utf-8")
     (package / "nmi.py").write_text(OWN.format(name="by-name"), encoding="utf-8")
-    assert [one.name for one in load_scenarios("a_lab_of_mine.nmi", tmp_path)] == ["by-name"]
+    assert [one.name for one in load_scenarios("a_lab_of_mine.nmi", (tmp_path,))] == ["by-name"]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_file_with_an_error_is_refused_in_one_line(lab, text, words):
 
 def test_missing_file_is_told(tmp_path):
     with pytest.raises(SpecError, match=r"none\.py: there is no such file"):
-        load_scenarios("none.py", tmp_path)
+        load_scenarios("none.py", (tmp_path,))
 
 
 def test_iterable_of_scenarios_will_do():
