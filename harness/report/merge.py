@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from emulator.files import make_private_directory
 from harness.report.allure import RESULTS_DIRECTORY
 from harness.report.model import RUN_FILE, RunResult, load_run, summary_of, write_run
 
+_SHARD = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 _EVIDENCE = ("cells", RESULTS_DIRECTORY)
 
 
@@ -60,9 +62,8 @@ def _again(repro: str, into: Path) -> str:
 
 def missing_shards(runs: Sequence[RunResult]) -> tuple[str, ...]:
     """Return the shards ("2/5") of which no run is there, though another one's is."""
-    there = {
-        (int(index), int(count)) for run in runs for index, _, count in [run.shard.partition("/")] if count
-    }
+    named = (_SHARD.fullmatch(run.shard) for run in runs)
+    there = {(int(one[1]), int(one[2])) for one in named if one}
     counts = sorted({count for _, count in there})
     return tuple(f"{i}/{n}" for n in counts for i in range(1, n + 1) if (i, n) not in there)
 
