@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from emulator.errors import SpecError, unknown_name
 from emulator.lab_file.read import current_lab
 from emulator.lab_file.tables import MachineTable
-from emulator.machine.spec import MAX_VCPUS, MachineSpec, MachineType
+from emulator.machine.spec import VCPUS_MOST, MachineSpec, MachineType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class MachineModel:
     name: str
     base: MachineType
     memory_mib: int | None = None
-    vcpus_max: int = MAX_VCPUS
+    vcpus_max: int = VCPUS_MOST
     qemu: str | None = None
     args: tuple[str, ...] = ()
 

@@ -59,11 +59,10 @@ def repro(
     spec = guest_spec(cell, scenario, image)
     recalled = recall(cell, run, lab=lab, image=image, now=spec, changed=changed, port=port)
     _introduce(recalled, cell_id, port)
-    lab.cold = recalled is not None and recalled.booted
-    lab.time_scale = time_scale or (recalled.was.time_scale if recalled else 1.0)
-    if interactive and port:
-        raise SpecError("--interactive boots a machine here; to join a port: ttylab attach --port URL")
+    if recalled is not None:
+        lab.cold, lab.time_scale = recalled.booted, time_scale or recalled.was.time_scale
     if interactive:
+        _refuse_port(port)
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0
     played = CellRun(cell=cell, scenario=scenario, lab=lab, target=target_at(port), address=port or None)
@@ -74,6 +73,11 @@ def repro(
     say(recalled.compare(result) if recalled else told(result))
     say(f"transcript: {played.directory / 'console.bin'}")
     return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
+
+
+def _refuse_port(port: str) -> None:
+    if port:
+        raise SpecError("--interactive boots a machine here; to join a port: ttylab attach --port URL")
 
 
 def _introduce(recalled: Recalled | None, cell_id: str, port: str) -> None:
