@@ -16,7 +16,8 @@ import pytest
 
 from emulator.errors import LabError, SpecError
 from emulator.places import RESULTS
-from harness.plugin.process import InterruptibleTests, WholeEnd, is_held_back
+from harness.plugin.process import InterruptibleTests, WholeEnd
+from harness.run.interrupts import is_held_back
 from harness.scenario.exit_codes import EXIT_BROKEN
 
 pytest_plugins = ("harness.plugin.fixtures",)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from emulator.clock import Deadline
-from emulator.console.marks import MarkKind
+from emulator.console.marks import REFUSED, MarkKind
 from emulator.errors import ControlError, EmulatorError, SpecError, StateError
 from emulator.machine.control import REQUEST_S, answer_request
 
@@ -89,7 +89,7 @@ def _qmp(machine: Machine, request: Mapping[str, Any]) -> dict[str, Any]:
     except EmulatorError as error:
         if changes:
             detail = {"request": name, "error": str(error)}
-            machine.transcript.mark(MarkKind.LAB, "request-failed", detail)
+            machine.transcript.mark(MarkKind.LAB, REFUSED, detail)
         raise
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emulator.console.channel import Channel
 from emulator.machine.control import Capability, Control
+from emulator.machine.machine import Machine
 from harness.scenario.errors import Unsupported
 
 
@@ -25,6 +26,7 @@ class Target:
         argv: QEMU's command line, if one was started here.
         start: how the guest began, for reports: "booted", "forked from …", "joined".
         shares: what a fork has in common with every other fork of its snapshot.
+        machine: the machine, if it is one of ttylab's own here, which can outlive its cell.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Target:
     argv: Sequence[str] = ()
     start: str = "booted"
     shares: Sequence[str] = ()
+    machine: Machine | None = None
 
     def require(self, needs: frozenset[Capability]) -> None:
         """Check that the target can do all of `needs`.

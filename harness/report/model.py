@@ -71,7 +71,7 @@ class CellResult:
 
     Its files are in `directory` (relative to the run's directory): console.bin, timeline.jsonl, argv.json,
     qemu.stderr, result.json. `slowdown` is how many times longer its waits were, since the host is slow or
-    others used it.
+    others used it. `held` says how to join a guest that was kept when its cell failed, or why it was not.
     """
 
     cell: CellRecord
@@ -94,6 +94,7 @@ class CellResult:
     worker: str
     directory: str
     repro: str
+    held: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     image: Mapping[str, object] = field(default_factory=dict)
     accelerator: str = ""

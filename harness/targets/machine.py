@@ -45,6 +45,7 @@ class MachineTargets:
                 argv=machine.argv,
                 start=start.says,
                 shares=start.shares,
+                machine=machine,
             )
 
 
