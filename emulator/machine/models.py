@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
 
 from emulator.errors import SpecError, unknown_name
 from emulator.lab_file.read import current_lab
@@ -43,14 +46,19 @@ def machine_models() -> Mapping[str, MachineModel]:
     Raises:
         SpecError: the lab's file is wrong, or one of its machines has no such base or a board's name.
     """
-    models = {str(base): MachineModel(name=str(base), base=base) for base in MachineType}
     lab = current_lab()
-    for name, table in lab.machines.items():
-        where = f"{lab.path}: machines.{name}"
+    return _models(lab.path, tuple(lab.machines.items()))
+
+
+@lru_cache(maxsize=4)
+def _models(path: Path | None, tables: tuple[tuple[str, MachineTable], ...]) -> Mapping[str, MachineModel]:
+    models = {str(base): MachineModel(name=str(base), base=base) for base in MachineType}
+    for name, table in tables:
+        where = f"{path}: machines.{name}"
         if name in models:
             raise SpecError(f"{where}: that is a board of QEMU's; choose another name")
         models[name] = _model(name, table, where=where)
-    return models
+    return MappingProxyType(models)
 
 
 def _model(name: str, table: MachineTable, *, where: str) -> MachineModel:

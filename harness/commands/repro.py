@@ -46,13 +46,15 @@ def repro(
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX  # noqa: PLC0415
-    from harness.run.repro import recall, told  # noqa: PLC0415
+    from harness.run.repro import as_recorded, recall, told  # noqa: PLC0415
     from harness.run.wanted import guest_spec  # noqa: PLC0415
     from harness.scenarios import find_scenario, library  # noqa: PLC0415
     from harness.targets import target_at  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
-    cell = parse_cell_id(cell_id, images=image_features(), machines=machine_models(), scenarios=library())
+    cell = as_recorded(
+        parse_cell_id(cell_id, images=image_features(), machines=machine_models(), scenarios=library()), run
+    )
     scenario = find_scenario(cell.scenario)
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale or 1.0)
     image = lab.guest_image(cell.image)
