@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from emulator.errors import SpecError
 from emulator.files import write_whole
@@ -16,6 +15,7 @@ from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
 from harness.cells.cell import Cell
 from harness.commands import say
+from harness.commands.hold_option import Hold, HoldCommand
 
 DEFAULT_MATRIX = Path("ci/push.toml")
 
@@ -39,11 +39,13 @@ EXAMPLES = """Examples:
 
   ttylab run --cold                      boot every machine, even where a snapshot would do
 
+  ttylab run --hold-on-failure=30        keep the guests of failed cells half an hour, to attach to
+
   ttylab run --json result.json          also write the run result to a file
 """
 
 
-class Command(TyperCommand):
+class Command(HoldCommand):
     """`run`, where --json without a value means "-", standard output."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -87,6 +89,7 @@ def run(
     time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
     compare: Annotated[Path | None, typer.Option(help="An earlier run to compare with.")] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Boot every machine, fork none.")] = False,
+    hold_on_failure: Hold = "",
     allure: Annotated[bool, typer.Option(help="Make Allure's report too.")] = True,
 ) -> None:
     """Run a matrix of scenarios on real guests and write the report.
@@ -102,6 +105,7 @@ def run(
         return
     _require_cells(cells, matrix, expression=expression, shard=shard)
     _require_run(compare)
+    _require_minutes(hold_on_failure)
     if check:
         return
     from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
@@ -110,7 +114,12 @@ def run(
 
     find_qemu()  # once, rather than each cell reporting that there is none
     run_dir = (run_dir or RESULTS / new_run_id()).absolute()
-    options = {"--shard": shard, "--run-json": json, "--compare": compare}
+    options = {
+        "--shard": shard,
+        "--run-json": json,
+        "--compare": compare,
+        "--hold-on-failure": hold_on_failure,
+    }
     become_pytest(
         [
             *PYTEST_WORDS,
@@ -132,6 +141,13 @@ def _require_run(compare: Path | None) -> None:
         from harness.report.model import load_run  # noqa: PLC0415
 
         load_run(compare)
+
+
+def _require_minutes(text: str) -> None:
+    if text:
+        from harness.run.held import parse_minutes  # noqa: PLC0415
+
+        parse_minutes(text)
 
 
 def _require_place(json: str) -> None:

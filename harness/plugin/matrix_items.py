@@ -23,9 +23,11 @@ from emulator.values import TOML_MOST, read_toml
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell, mark_name, parse_shard, shard, spread
 from harness.cells.matrix import Matrix, read_matrix
+from harness.plugin.holding import HELD_PROPERTY, HOLDING, HoldingHooks
 from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY
 from harness.report.model import CellResult
 from harness.run.cell_run import CellRun, claim_directory
+from harness.run.held import Holding
 from harness.run.lab import Lab
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import find_scenario
@@ -48,12 +50,15 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
         address=_cloud(request) if matrix.target.name == "service" else matrix.port or None,
         time_limit_s=matrix.timeout_s,
         directory_name=name,
+        holding=_holding(request.config),
     )
     try:
         result = run.run()
     except (SpecError, OSError) as error:  # a port that can't be opened, a file that is gone, a full disk
         result = run.give_up(str(error))
     request.node.user_properties.append((STATUS_PROPERTY, result.status))
+    if result.held:
+        request.node.user_properties.append((HELD_PROPERTY, "\n".join(result.held)))
     if request.config.pluginmanager.hasplugin("allure_listener"):
         from harness.report.allure import attach_cell  # noqa: PLC0415  # needs a running listener
 
@@ -64,6 +69,12 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
 def _cloud(request: pytest.FixtureRequest) -> ServiceAddress:
     """Return the cloud of this worker, which starts it on first use."""
     return address_of_ready(asdict(request.getfixturevalue("cloud")), name="the fixture cloud")
+
+
+def _holding(config: pytest.Config) -> Holding | None:
+    """Return what keeps guests of failed cells in this process; None if they end."""
+    hooks = config.pluginmanager.getplugin(HOLDING)
+    return hooks.holding if isinstance(hooks, HoldingHooks) else None
 
 
 def raise_for(result: CellResult) -> None:

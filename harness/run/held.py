@@ -14,7 +14,7 @@ from pathlib import Path
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline, utc_now
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import DirectorySink
-from emulator.errors import EmulatorError
+from emulator.errors import EmulatorError, SpecError
 from emulator.files import make_missing
 from emulator.machine.host import read_host_budget
 from emulator.machine.ledger import Entry, list_machines
@@ -26,7 +26,6 @@ HELD = "held"
 """Directory of a run in which its processes tell each other which guests are held."""
 BY_HAND = "by-hand"
 """Directory within a cell's for the whole transcript of a held guest, with what people typed."""
-MINUTES = 15.0
 MINUTES_MOST = 24 * 60.0
 HELD_MOST = 4
 """Guests that one run holds at once; each costs memory, and a core where its kernel spins."""
@@ -40,16 +39,32 @@ class _HeldGuest:
     released: threading.Event
 
 
+def parse_minutes(text: str) -> float:
+    """Return the minutes that an option says; raises SpecError if it says none."""
+    with suppress(ValueError):
+        if 0 < (minutes := float(text)) <= MINUTES_MOST:
+            return minutes
+    raise SpecError(
+        f"--hold-on-failure={text}: need minutes, up to {MINUTES_MOST:g}, as --hold-on-failure=30"
+    )
+
+
 class Holding:
-    """What one process holds of a run. All processes of the run have the same directory."""
+    """What one process holds of a run.
+
+    Attributes:
+        minutes: how long each guest is held.
+        faults: what could not be ended.
+        place: the directory in which all processes of the run tell each other what is held.
+    """
 
     def __init__(
         self, run_dir: Path, *, minutes: float, is_worker: bool, clock: Clock = SYSTEM_CLOCK
     ) -> None:
-        """Hold each guest for `minutes`; a worker lets go as soon as its parent has died."""
+        """Hold guests of the run in `run_dir`; a worker lets go as soon as its parent has died."""
         self.minutes = minutes
         self.faults: list[str] = []
-        self._place = run_dir / HELD
+        self.place = run_dir / HELD
         self._parent = os.getppid() if is_worker else None
         self._clock = clock
         self._held: list[_HeldGuest] = []
@@ -93,25 +108,31 @@ class Holding:
     def release(self) -> None:
         """Let go of all that the run holds, in every process, and hold nothing any more."""
         with suppress(OSError):
-            make_missing(self._place)
-            (self._place / _OVER).touch()
+            make_missing(self.place)
+            (self.place / _OVER).touch()
         for one in self._held:
             one.released.set()
 
+    def close(self) -> None:
+        """Let go of all that the run holds, and wait until what this process holds has ended."""
+        self.release()
+        self.wait(lambda: False)
+        shutil.rmtree(self.place, ignore_errors=True)
+
     def entries(self) -> tuple[Entry, ...]:
         """Return the machines of the run that are held, by any of its processes."""
-        cells = self._place.parent
+        cells = self.place.parent
         return tuple(one for one in list_machines() if Path(one.run_dir).is_relative_to(cells))
 
     def _claim(self) -> Path | None:
         """Return a directory that stands for one held guest; None where there are enough."""
-        make_missing(self._place)
-        if (self._place / _OVER).exists() or read_host_budget().memory_mib < 2 * CELL_MIB:
+        make_missing(self.place)
+        if (self.place / _OVER).exists() or read_host_budget().memory_mib < 2 * CELL_MIB:
             return None
         for number in range(HELD_MOST):
             with suppress(FileExistsError):
-                (self._place / str(number)).mkdir()
-                return self._place / str(number)
+                (self.place / str(number)).mkdir()
+                return self.place / str(number)
         return None
 
     def _keep(self, cell_id: str, stack: ExitStack, released: threading.Event) -> None:
@@ -126,7 +147,7 @@ class Holding:
 
     def _is_over(self) -> bool:
         orphaned = self._parent is not None and os.getppid() != self._parent
-        return orphaned or (self._place / _OVER).exists()
+        return orphaned or (self.place / _OVER).exists()
 
     def _joins(self, cell_id: str) -> tuple[str, ...]:
         until = utc_now() + timedelta(minutes=self.minutes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -84,3 +86,22 @@ def uninterrupted() -> Iterator[Callable[[], bool]]:
 def is_held_back() -> bool:
     """Tell whether this thread was started with SIGINT held back."""
     return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@contextmanager
+def enter_key() -> Iterator[Callable[[], bool]]:
+    """Give a function that tells whether Enter was typed."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:  # there is none, as in CI
+        yield lambda: False
+        return
+
+    def entered() -> bool:
+        ours = os.tcgetpgrp(terminal) == os.getpgrp()  # reading would stop a run in the background
+        return ours and bool(select.select([terminal], [], [], 0)[0]) and b"\n" in os.read(terminal, 4096)
+
+    try:
+        yield entered
+    finally:
+        os.close(terminal)
