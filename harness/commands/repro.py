@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,7 +110,7 @@ def _holding(minutes: str, run_dir: Path) -> Iterator[Holding | None]:
         return
     with closing(Holding(run_dir, minutes=parse_minutes(minutes), is_worker=False)) as holding:
         yield holding
-        with enter_key() as entered, suppress(KeyboardInterrupt):
+        with enter_key() as entered:
             holding.wait(entered)
 
 

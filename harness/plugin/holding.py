@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 
 import pytest
 
@@ -55,7 +56,7 @@ class HoldingHooks:
                 self.holding.close()
 
     def _wait(self, record: RecordHooks) -> None:
-        with uninterrupted() as came, enter_key() as entered:
+        with suppress(KeyboardInterrupt), uninterrupted() as came, enter_key() as entered:
             self._say([*record.last_words(), *self._words(record)])
             while self.holding.entries() and not (came() or entered()):
                 SYSTEM_CLOCK.sleep(_LOOK_S)

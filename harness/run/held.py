@@ -99,11 +99,14 @@ class Holding:
         return self._joins(cell_id)
 
     def wait(self, interrupted: Callable[[], bool]) -> None:
-        """Wait until nothing is held here any more, or let go of all once `interrupted()`."""
+        """Wait until nothing is held here any more, or let go of all once `interrupted()`, or by Ctrl-C."""
         while any(one.thread.is_alive() for one in self._held):
-            if interrupted():
+            try:
+                if interrupted():
+                    self.release()
+                self._clock.sleep(_LOOK_S)
+            except KeyboardInterrupt:
                 self.release()
-            self._clock.sleep(_LOOK_S)
 
     def release(self) -> None:
         """Let go of all that the run holds, in every process, and hold nothing any more."""

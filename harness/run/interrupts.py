@@ -98,8 +98,11 @@ def enter_key() -> Iterator[Callable[[], bool]]:
         return
 
     def entered() -> bool:
-        ours = os.tcgetpgrp(terminal) == os.getpgrp()  # reading would stop a run in the background
-        return ours and bool(select.select([terminal], [], [], 0)[0]) and b"\n" in os.read(terminal, 4096)
+        try:
+            ours = os.tcgetpgrp(terminal) == os.getpgrp()  # reading would stop a run in the background
+            return ours and bool(select.select([terminal], [], [], 0)[0]) and b"\n" in os.read(terminal, 4096)
+        except OSError:  # its window was closed
+            return True
 
     try:
         yield entered
