@@ -39,8 +39,7 @@ def dump(
 
 def _show(done: int, total: int) -> None:
     end = "\n" if done == total else "\r"
-    typer.echo(f"{done // _MIB:6} of {total // _MIB} MiB", err=True, nl=False)
-    typer.echo(end, err=True, nl=False)
+    typer.echo(f"{done // _MIB:6} of {total // _MIB} MiB{end}", err=True, nl=False)
 
 
 def _ignore(_done: int, _total: int) -> None:

@@ -7,7 +7,6 @@ import shutil
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,12 +32,6 @@ _OVER = "over"
 _LOOK_S = 0.2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _HeldGuest:
-    thread: threading.Thread
-    released: threading.Event
-
-
 def parse_minutes(text: str) -> float:
     """Return the minutes that an option says; raises SpecError if it says none."""
     with suppress(ValueError):
@@ -54,7 +47,6 @@ class Holding:
 
     Attributes:
         minutes: how long each guest is held.
-        faults: what could not be ended.
         place: the directory in which all processes of the run tell each other what is held.
     """
 
@@ -63,11 +55,10 @@ class Holding:
     ) -> None:
         """Hold guests of the run in `run_dir`; a worker lets go as soon as its parent has died."""
         self.minutes = minutes
-        self.faults: list[str] = []
         self.place = run_dir / HELD
         self._parent = os.getppid() if is_worker else None
         self._clock = clock
-        self._held: list[_HeldGuest] = []
+        self._held: list[tuple[threading.Thread, threading.Event]] = []
 
     def hold(self, cell_id: str, target: Target, directory: Path, stack: ExitStack) -> tuple[str, ...]:
         """Take the open target of a cell over from `stack`, and return how to join it.
@@ -93,14 +84,14 @@ class Holding:
         guest, released = stack.pop_all(), threading.Event()
         guest.callback(shutil.rmtree, slot, ignore_errors=True)
         machine.on_release = released.set
-        thread = threading.Thread(target=self._keep, args=(cell_id, guest, released), name="held")
+        thread = threading.Thread(target=self._keep, args=(guest, released), name="held")
         thread.start()
-        self._held.append(_HeldGuest(thread=thread, released=released))
+        self._held.append((thread, released))
         return self._joins(cell_id)
 
     def wait(self, interrupted: Callable[[], bool]) -> None:
         """Wait until nothing is held here any more, or let go of all once `interrupted()`, or by Ctrl-C."""
-        while any(one.thread.is_alive() for one in self._held):
+        while any(thread.is_alive() for thread, _ in self._held):
             try:
                 if interrupted():
                     self.release()
@@ -113,8 +104,8 @@ class Holding:
         with suppress(OSError):
             make_missing(self.place)
             (self.place / _OVER).touch()
-        for one in self._held:
-            one.released.set()
+        for _, released in self._held:
+            released.set()
 
     def close(self) -> None:
         """Let go of all that the run holds, and wait until what this process holds has ended."""
@@ -138,15 +129,13 @@ class Holding:
                 return self.place / str(number)
         return None
 
-    def _keep(self, cell_id: str, stack: ExitStack, released: threading.Event) -> None:
+    def _keep(self, stack: ExitStack, released: threading.Event) -> None:
         limit = Deadline.after(60 * self.minutes, self._clock)
         while not (limit.expired() or self._is_over()):
             if released.wait(_LOOK_S):
                 break
-        try:
+        with suppress(EmulatorError):  # what can't be ended now `ttylab gc` ends
             stack.close()
-        except EmulatorError as error:
-            self.faults.append(f"{cell_id}: {error}")
 
     def _is_over(self) -> bool:
         orphaned = self._parent is not None and os.getppid() != self._parent

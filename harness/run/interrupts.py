@@ -7,7 +7,7 @@ import select
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 _INTERRUPT = frozenset({signal.SIGINT})
 ENDINGS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
@@ -52,20 +52,19 @@ def unwinding() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-@contextmanager
-def held_back(signals: frozenset[signal.Signals] = _INTERRUPT) -> Iterator[None]:
+def held_back(signals: frozenset[signal.Signals] = _INTERRUPT) -> AbstractContextManager[None]:
     """Hold signals back from this thread and what it starts; a pending one arrives at the end."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return _masked(signal.SIG_BLOCK, signals)
+
+
+def let_through() -> AbstractContextManager[None]:
+    """Let what asks a run to end through for a while, as KeyboardInterrupt."""
+    return _masked(signal.SIG_UNBLOCK, ENDINGS)
 
 
 @contextmanager
-def let_through() -> Iterator[None]:
-    """Let what asks a run to end through for a while, as KeyboardInterrupt."""
-    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
+def _masked(how: int, signals: frozenset[signal.Signals]) -> Iterator[None]:
+    before = signal.pthread_sigmask(how, signals)
     try:
         yield
     finally:
