@@ -14,6 +14,7 @@ from harness.commands import say
 from harness.commands.hold_option import Hold, HoldCommand
 
 if TYPE_CHECKING:
+    from harness.run.cell_run import CellRun
     from harness.run.held import Holding
     from harness.run.repro import Recalled
 
@@ -54,7 +55,7 @@ def repro(
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX  # noqa: PLC0415
-    from harness.run.repro import as_recorded, recall, told  # noqa: PLC0415
+    from harness.run.repro import as_recorded, recall  # noqa: PLC0415
     from harness.run.wanted import guest_spec  # noqa: PLC0415
     from harness.scenarios import find_scenario, library  # noqa: PLC0415
     from harness.targets import target_at  # noqa: PLC0415
@@ -79,7 +80,14 @@ def repro(
     played.on_step = _say_step
     if recalled is not None:
         played.time_limit_s, played.repro = recalled.was.time_limit_s, recalled.was.repro
-    with _holding(hold_on_failure, lab.run_dir) as played.holding:
+    return _play(played, recalled, hold=hold_on_failure)
+
+
+def _play(played: CellRun, recalled: Recalled | None, *, hold: str) -> int:
+    """Play the cell, say how it ended, and hold its guest if that is wanted; return the exit code."""
+    from harness.run.repro import told  # noqa: PLC0415
+
+    with _holding(hold, played.lab.run_dir) as played.holding:
         result = played.run()
         say(recalled.compare(result) if recalled else told(result))
         for line in result.held:

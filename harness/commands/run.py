@@ -89,7 +89,7 @@ def run(
     time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
     compare: Annotated[Path | None, typer.Option(help="An earlier run to compare with.")] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Boot every machine, fork none.")] = False,
-    hold_on_failure: Hold = "",
+    hold: Hold = "",
     allure: Annotated[bool, typer.Option(help="Make Allure's report too.")] = True,
 ) -> None:
     """Run a matrix of scenarios on real guests and write the report.
@@ -97,15 +97,13 @@ def run(
     Scenarios that do not test booting start from snapshots of booted guests (`ttylab snapshots`).
     Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
     """
-    _require_jobs(jobs)
-    _require_place(json)
+    _require_words(jobs, json, hold)
     cells, excluded = choose_cells(matrix, expression=expression, shard=shard)
     if listing:
         _show(cells, excluded, json=json)
         return
     _require_cells(cells, matrix, expression=expression, shard=shard)
     _require_run(compare)
-    _require_minutes(hold_on_failure)
     if check:
         return
     from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
@@ -114,12 +112,7 @@ def run(
 
     find_qemu()  # once, rather than each cell reporting that there is none
     run_dir = (run_dir or RESULTS / new_run_id()).absolute()
-    options = {
-        "--shard": shard,
-        "--run-json": json,
-        "--compare": compare,
-        "--hold-on-failure": hold_on_failure,
-    }
+    options = {"--shard": shard, "--run-json": json, "--compare": compare, "--hold-on-failure": hold}
     become_pytest(
         [
             *PYTEST_WORDS,
@@ -143,19 +136,17 @@ def _require_run(compare: Path | None) -> None:
         load_run(compare)
 
 
-def _require_minutes(text: str) -> None:
-    if text:
-        from harness.run.held import parse_minutes  # noqa: PLC0415
-
-        parse_minutes(text)
-
-
 def _require_place(json: str) -> None:
     if json not in {"", "-"} and not Path(json).absolute().parent.is_dir():
         raise SpecError(f"--json {json}: there is no directory {Path(json).parent}")
 
 
-def _require_jobs(jobs: str) -> None:
+def _require_words(jobs: str, json: str, hold: str) -> None:
+    _require_place(json)
+    if hold:
+        from harness.run.held import parse_minutes  # noqa: PLC0415
+
+        parse_minutes(hold)
     if jobs != "auto" and not (jobs.isdigit() and int(jobs) > 0):
         raise SpecError(f"--jobs is {jobs!r}; allowed: auto, or a number from 1 on")
 

@@ -9,12 +9,25 @@ import pytest
 
 from emulator.console.links import open_control_link
 from emulator.errors import ControlError, FileError, SpecError
+from emulator.machine.ledger import Entry
+from emulator.machine.spec import MachineSpec, MachineType
+from emulator.values import json_ready
 from harness.scenario.errors import Refused
 from harness.terminal import by_hand
 from harness.terminal.by_hand import ask, ask_qmp, debug_notes, dump_memory, read_arguments, symbols_of
-from tests.unit.harness.commands.test_repro import SPEC, entry
 
-MACHINE = replace(entry("m-1", "boot sid"), control_socket="")
+SPEC = MachineSpec(name="sid", machine=MachineType.PC, kernel=Path("/boot/vmlinuz"))
+MACHINE = Entry(
+    id="m-1",
+    label="boot sid",
+    name="sid",
+    owner_pid=1,
+    owner_start=1,
+    boot_id="",
+    run_dir="",
+    temp_dir="",
+    started_utc="",
+)
 
 
 @contextmanager
@@ -162,7 +175,7 @@ def test_debug_closes_the_stub_whatever_ends_it(tmp_path, monkeypatch):
     def leave(_):
         raise KeyboardInterrupt
 
-    (tmp_path / "argv.json").write_text(json.dumps({"spec": by_hand_spec()}))
+    (tmp_path / "argv.json").write_text(json.dumps({"spec": json_ready(SPEC)}))
     with owner(tmp_path, answer) as served:
         machine = replace(served, run_dir=str(tmp_path))
         monkeypatch.setattr(by_hand, "list_machines", lambda: (machine,))
@@ -171,9 +184,3 @@ def test_debug_closes_the_stub_whatever_ends_it(tmp_path, monkeypatch):
             by_hand.debug(machine, tell=lambda _: None, show=shown.append)
     assert [one["open"] for one in asked] == [True, False]
     assert shown == ["gdb vmlinux -ex 'target remote /run/gdb.sock'"]
-
-
-def by_hand_spec():
-    from emulator.values import json_ready  # noqa: PLC0415
-
-    return json_ready(SPEC)
