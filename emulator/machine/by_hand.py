@@ -34,6 +34,7 @@ _NOT_BY_HAND: Mapping[str, str] = {
 """Beginnings of commands that would break what the owner knows of its machine, and what to do instead."""
 _DETACH = b"$D;1#b0"
 """With the process's number, which a stub wants that has spoken to gdb, and one that has not takes."""
+_SHOWN = 60
 _DETACH_S = 0.5
 _TRIES = 6
 
@@ -79,7 +80,8 @@ def _qmp(machine: Machine, request: Mapping[str, Any]) -> dict[str, Any]:
         raise SpecError('qmp: need a "command", a name, and perhaps "arguments", an object')
     if why := objection(command, arguments):
         raise StateError(f"refused: {why}")
-    name = f"qmp {arguments.get('command-line') if command == _HMP else command}"
+    shown = arguments.get("command-line") if command == _HMP else command
+    name = f"qmp {' '.join(str(shown).split())[:_SHOWN]}"
     changes = not only_reads(command, arguments)
     if changes:
         machine.touch(name)

@@ -108,6 +108,10 @@ def debug(entry: Entry, *, tell: Callable[[str], None], show: Callable[[str], No
 
     `show` gets the line for gdb, `tell` all else that a person should know. Errors are those of `ask`.
     """
+
+    def lives() -> bool:
+        return any((one.id, one.pid) == (entry.id, entry.pid) for one in list_machines())
+
     socket = ask(entry, {"do": "gdb", "open": True})["socket"]
     try:
         spec = recorded_spec(Path(entry.run_dir))
@@ -117,9 +121,9 @@ def debug(entry: Entry, *, tell: Callable[[str], None], show: Callable[[str], No
         for note in debug_notes(spec, found):
             tell(f"ttylab: {note}")
         tell("ttylab: Enter or Ctrl-C closes it without breakpoints, and the guest runs on")
-        _await_leave(lambda: any(one.id == entry.id and one.pid == entry.pid for one in list_machines()))
+        _await_leave(lives)
     finally:
-        if any(one.id == entry.id for one in list_machines()):
+        if lives():
             ask(entry, {"do": "gdb", "open": False})
 
 
