@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from emulator.errors import EmulatorError, SpecError, StateError
 from emulator.guest_text.printable import visible
 from emulator.program import called
+from harness.run.interrupts import unwinding
 from harness.scenario.errors import GuestError, HarnessError, ServiceRefused
 from harness.scenario.exit_codes import (
     EXIT_BROKEN,
@@ -66,6 +66,9 @@ COMMANDS: dict[str, str] = {
     "serve": "Start a local cloud: VMs with serial consoles, as in Azure.",
     "boot": "Boot a guest and attach this terminal to it.",
     "attach": "Join the console of a running machine or of a port.",
+    "qmp": "Send a QMP command to a running machine.",
+    "dump": "Write a running guest's memory to a file, for crash and gdb.",
+    "release": "Let go of a machine that a run holds since its cell failed.",
     "console": "Join a VM's serial console: ttylab's service or Azure.",
     "send": "Send NMI, SysRq, reset or power to a VM, and see its effect.",
     "record-console": "Record a console, and make a copy without names and passwords.",
@@ -229,7 +232,7 @@ def exit_code_of(error: BaseException) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit code; errors become one line on stderr."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    with signals_unwind() as came:
+    with unwinding() as came:
         code = _run(given)
     if came:  # whatever went wrong on the way out: a closed window can't be written to
         code = EXIT_INTERRUPTED
@@ -254,33 +257,6 @@ def _run(given: list[str]) -> int:
         traceback.print_exception(error)
         return exit_code_of(error)
     return result if isinstance(result, int) else EXIT_PASSED
-
-
-@contextmanager
-def signals_unwind() -> Iterator[list[int]]:
-    """Let SIGTERM or SIGHUP (a closed window) end the block as Ctrl-C does, so that all is put back.
-
-    Yields a list that gets the signal's number. A second one does not disturb the end; one that is ignored,
-    as under nohup, stays so. Outside the main thread, which alone can have handlers, nothing changes.
-    """
-    came: list[int] = []
-
-    def end(number: int, _: object) -> None:
-        if not came:
-            came.append(number)
-            raise KeyboardInterrupt
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)}
-    for number, handler in before.items():
-        if handler is signal.SIG_DFL:
-            signal.signal(number, end)
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _report(error: Exception) -> int:

@@ -20,8 +20,9 @@ from emulator.errors import LabError, SpecError
 from emulator.lab_file.read import VARIABLE
 from emulator.places import RESULTS
 from harness.plugin import hookspecs
-from harness.plugin.process import InterruptibleTests, WholeEnd, is_held_back
+from harness.plugin.process import RUN_DIRECTORY, InterruptibleTests, WholeEnd
 from harness.plugin.waiting import WaitingRecord
+from harness.run.interrupts import is_held_back
 from harness.scenario.exit_codes import EXIT_BROKEN
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     says = "multiply every wait, for slow hosts"
     group.addoption("--time-scale", type=float, default=1.0, metavar="X", help=says)
+    says = "keep the guest of a failed cell for those who join it (ttylab attach, qmp, dump), so many minutes"
+    group.addoption("--hold-on-failure", nargs="?", const="15", default="", metavar="MINUTES", help=says)
     group.addoption("--cold", action="store_true", help="boot every machine, fork none from a snapshot")
     says = "whether tests that use ttylab's guests, and matrices in directories, leave a record (true)"
     parser.addini("ttylab_record", says, type="bool", default=True)
@@ -77,12 +80,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_worker(config):
         if is_held_back():
             config.pluginmanager.register(InterruptibleTests(), "ttylab-interrupts")
-        return
-    if _asked_matrices(config) or config.option.run_dir:
+    elif _asked_matrices(config) or config.option.run_dir:
         _start_record(config)
     elif config.getini("ttylab_record") and not config.option.collectonly:
         config.option.run_dir = str(_run_directory(config))
         config.pluginmanager.register(WaitingRecord(config, _start_record), "ttylab-waiting")
+    if config.option.hold_on_failure:
+        _start_holding(config)
 
 
 def _use_lab(config: pytest.Config) -> None:
@@ -156,6 +160,31 @@ def _asked_matrices(config: pytest.Config) -> list[Path]:
 
     paths = (config.invocation_params.dir / str(arg).partition("::")[0] for arg in config.args)
     return [path for path in dict.fromkeys(paths) if is_matrix_file(path)]
+
+
+def _start_holding(config: pytest.Config) -> None:
+    """Hold the guests of cells that fail in this process."""
+    from harness.plugin.holding import HOLDING, HoldingHooks  # noqa: PLC0415
+    from harness.plugin.record_hooks import RECORD  # noqa: PLC0415
+    from harness.run.held import Holding, parse_minutes  # noqa: PLC0415
+
+    try:
+        minutes = parse_minutes(config.option.hold_on_failure)
+    except SpecError as error:
+        raise pytest.UsageError(str(error)) from error
+    run_dir = getattr(config, "workerinput", {}).get(RUN_DIRECTORY) or config.option.run_dir
+    if not run_dir:
+        return
+
+    def say(lines: list[str]) -> None:
+        for name in ("ttylab-progress", "terminalreporter"):
+            shows = config.pluginmanager.getplugin(name)
+            for line in lines if shows is not None else ():
+                shows.write_line(line)
+
+    holding = Holding(Path(run_dir), minutes=minutes, is_worker=is_worker(config))
+    record = config.pluginmanager.getplugin(RECORD)
+    config.pluginmanager.register(HoldingHooks(holding, record, say=say), HOLDING)
 
 
 def _run_directory(config: pytest.Config) -> Path:

@@ -23,6 +23,8 @@ class MarkKind(StrEnum):
 
 FAR_END_GONE = "far-end-gone"
 """The lab's mark where a port was unplugged, or its peer left."""
+REFUSED = "request-failed"
+"""The lab's mark behind a stimulus that somebody asked for by hand and that the machine did not take."""
 STOPPED = "stopped"
 """The lab's mark where somebody else stopped the guest's CPUs or QEMU's process, or QEMU did so itself."""
 

@@ -196,13 +196,20 @@ class Transcript:
             self._keep(lambda sink: sink.past(bytes(self._data), (line for _, line in timeline)))
             self._notify()
 
+    def keep_in(self, sink: Sink, reason: str) -> None:
+        """End the kept copy here, because of `reason`, and keep all so far and what follows in `sink`."""
+        with self._changed:
+            self._end_copy(reason)
+            self._sink = sink
+            past = [line for _, line in self.timeline()]
+            self._keep(lambda one: one.past(bytes(self._data), past))
+
     def close(self, reason: str) -> None:
         """End the transcript and wake waiting threads; calling it again does nothing."""
         with self._changed:
             if self._closed is not None:
                 return
-            self._keep(lambda sink: sink.record({"t": self._now(), "closed": reason}))
-            self._keep(lambda sink: sink.close())
+            self._end_copy(reason)
             self._closed = reason
             self._notify()
 
@@ -355,6 +362,10 @@ class Transcript:
         old_marks = bisect_right(self._marks, self._first, key=lambda mark: mark.offset)
         del self._marks[:old_marks]
         self._marks_forgotten += old_marks
+
+    def _end_copy(self, reason: str) -> None:
+        self._keep(lambda sink: sink.record({"t": self._now(), "closed": reason}))
+        self._keep(lambda sink: sink.close())
 
     def _require_open(self) -> None:
         if self._closed is not None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from emulator.clock import Deadline
 from emulator.console.channel import require_key
-from emulator.console.marks import MarkKind
+from emulator.console.marks import REFUSED, MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import EmulatorError, SpecError
 from emulator.machine.spec import Device, MachineSpec
@@ -126,7 +126,7 @@ def answer_request(control: Control, transcript: Transcript, request: Mapping[st
     try:
         act(control, Deadline.after(REQUEST_S, transcript.clock))
     except EmulatorError as error:
-        transcript.mark(MarkKind.LAB, "request-failed", {"request": name, "error": str(error)})
+        transcript.mark(MarkKind.LAB, REFUSED, {"request": name, "error": str(error)})
         return {"ok": False, "error": str(error)}
     return {"ok": True}
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.channel import make_system_request
+from emulator.console.marks import MarkKind
 from emulator.console.pump import Console, open_console, open_socket_console
 from emulator.console.transcript import Transcript
 from emulator.errors import LabError, SnapshotError, StateError
 from emulator.machine.argv import CONSOLE_CHARDEV, RamFile, Wiring, build_argv
 from emulator.machine.bench import Bench, Opening, Teardown, open_bench
-from emulator.machine.control import Capability, answer_request, capabilities
+from emulator.machine.by_hand import answer
+from emulator.machine.control import Capability, capabilities
 from emulator.machine.firmware_start import await_firmware, is_stuck
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.power import FORKED, LAST_WORDS_S, Launch, MachineState, Origin, PowerCycle
@@ -45,6 +47,7 @@ class Machine:
         console: the serial one; it outlives power cuts.
         bulk: the virtio port of the latest power cycle, None without one.
         argv: the latest command line, empty before the first.
+        on_release: lets go of it, called from any thread; None unless it is held.
     """
 
     def __init__(self, spec: MachineSpec, bench: Bench, *, console: Console) -> None:
@@ -52,6 +55,7 @@ class Machine:
         self.console = console
         self.bulk: Console | None = None
         self.argv: tuple[str, ...] = ()
+        self.on_release: Callable[[], None] | None = None
         self._bench = bench
         self._origin = bench.origin
         self._cycle: PowerCycle | None = None
@@ -104,6 +108,11 @@ class Machine:
     def spun_s(self) -> float:
         """CPU that QEMU has used since its firmware began, in seconds; 0 while it is off."""
         return 0.0 if self._cycle is None else max(0.0, self._cycle.spun_s)
+
+    @property
+    def stands_by_hand(self) -> bool:
+        """Whether its guest is stopped since somebody has reached into it: a debugger, a dump, a command."""
+        return self._cycle is not None and self._cycle.touched and self.state is MachineState.PAUSED
 
     @property
     def pid(self) -> int | None:
@@ -267,6 +276,11 @@ class Machine:
         """
         kind = "png" if path.suffix == ".png" else "ppm"
         self.query("screendump", {"filename": str(path.resolve()), "format": kind}, deadline=deadline)
+
+    def touch(self, what: str) -> None:
+        """Mark what is about to be done by hand: a stop is then no fault. Raises StateError if it is off."""
+        self._cycle_for(what).touched = True
+        self.transcript.mark(MarkKind.STIMULUS, what, {"by": "control socket"})
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -474,7 +488,7 @@ def _build(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Machine:
             keep=opening.keep,
             transcript=opening.transcript,
             links_dir=bench.temp_dir,
-            on_control=lambda request: answer_request(machine, machine.transcript, request),
+            on_control=lambda request: answer(machine, request),
         )
     )
     if bench.origin is not None:

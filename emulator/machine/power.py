@@ -110,6 +110,7 @@ class PowerCycle:
         state: what QEMU last said of the guest.
         exit: how it ended, None before.
         ended: set once it has ended, its last bytes are in the transcript and its mark is set.
+        touched: whether somebody has reached into the guest by hand, who may stop it too.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class PowerCycle:
         self.state = MachineState.OFF
         self.exit: Exit | None = None
         self.ended = threading.Event()
+        self.touched = False
         self._socket = qmp_socket
         self._link = QmpLink(qmp_socket, on_event=self._note_event)
         self._loop = loop
@@ -420,7 +422,7 @@ class PowerCycle:
         elif name in _STATES:
             self.state = _STATES[name]
             self._transcript.mark(MarkKind.MACHINE, self.state.value)
-            if name == "STOP" and not self._pauses:
+            if name == "STOP" and not (self._pauses or self.touched):
                 self._mark_stopped(f"QEMU stopped the guest: {self._why}")
             self._pauses = False
 

@@ -17,6 +17,8 @@ EXAMPLES = """Examples:
 
   ttylab attach nmi-panic --write   a cell of a running matrix, to type into
 
+  ttylab attach nmi-panic --gdb     opens it to gdb, and prints the line for gdb
+
   ttylab attach --list              what is running
 
   ttylab attach --port /dev/ttyUSB0 a real port; also socket://HOST:PORT, rfc2217://HOST:PORT
@@ -29,6 +31,9 @@ def attach(
     name: Annotated[str, typer.Argument(help="Id of the machine, or part of its label; or a board.")] = "",
     *,
     write: Annotated[bool, typer.Option("--write", help="Type into the guest too.")] = False,
+    gdb: Annotated[
+        bool, typer.Option("--gdb", help="Open it to gdb instead, until Enter or Ctrl-C.")
+    ] = False,
     port: Annotated[
         str, typer.Option(metavar="URL", help="A serial port, or a board, instead of a machine.")
     ] = "",
@@ -62,6 +67,11 @@ def attach(
         say("\n".join(lines) or "No machine is running.")
         return
     entry = choose_machine(machines, name)
+    if gdb:
+        from harness.terminal.by_hand import debug  # noqa: PLC0415
+
+        debug(entry, tell=lambda text: say(text, err=True), show=say)
+        return
     greet(f"{entry.label} ({entry.id})", writable=write)
     start: Literal["start", "end"] = "end" if from_end else "start"
     if Terminal(links=links_of(entry), writable=write, start=start).run():

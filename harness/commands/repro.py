@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -11,17 +13,22 @@ import typer
 
 from emulator.errors import SpecError
 from harness.commands import say
+from harness.commands.hold_option import Hold, HoldCommand
 
 if TYPE_CHECKING:
     from harness.cells.cell import Cell
     from harness.run.cell_run import CellRun
+    from harness.run.held import Holding
     from harness.run.repro import Recalled
 
+Command = HoldCommand
 EXAMPLES = """Examples:
 
   ttylab repro bookworm.pc.seabios.1.nmi-panic                as in the newest run
 
   ttylab repro bookworm.pc.seabios.1.nmi-panic --run results/20261123-051500-4f2a
+
+  ttylab repro bookworm.pc.seabios.1.nmi-panic --hold-on-failure=30   keep it for `ttylab attach`, qmp, dump
 
   ttylab repro bookworm.pc.seabios.1.nmi-panic --interactive  boot its machine, and type yourself
 """
@@ -39,6 +46,7 @@ def repro(
     changed: Annotated[bool, typer.Option("--changed", help="Go on even if the image differs.")] = False,
     time_scale: _Scale = None,
     port: Annotated[str, typer.Option(metavar="URL", help="The serial port where the guest is.")] = "",
+    hold_on_failure: Hold = "",
 ) -> int:
     """Boot one cell again exactly as a run did, and say whether it ends as it did there.
 
@@ -72,19 +80,23 @@ def repro(
         _refuse_port(port)
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0
-    return _play(CellRun(cell=cell, scenario=scenario, lab=lab, target=target, address=address), recalled)
+    played = CellRun(cell=cell, scenario=scenario, lab=lab, target=target, address=address)
+    return _play(played, recalled, hold=hold_on_failure)
 
 
-def _play(played: CellRun, recalled: Recalled | None) -> int:
-    """Play the cell again, say how it went, and return the exit code."""
+def _play(played: CellRun, recalled: Recalled | None, *, hold: str) -> int:
+    """Play the cell again, say how it ended, and hold its guest if that is wanted; return the exit code."""
     from harness.run.repro import told  # noqa: PLC0415
 
     played.on_step = _say_step
     played.tell = lambda text: say(f"ttylab: {text}", err=True)
     if recalled is not None:
         played.time_limit_s, played.repro = recalled.was.time_limit_s, recalled.was.repro
-    result = played.run()
-    say(recalled.compare(result) if recalled else told(result))
+    with _holding(hold, played.lab.run_dir) as played.holding:
+        result = played.run()
+        say(recalled.compare(result) if recalled else told(result))
+        for line in result.held:
+            say(f"        {line}", err=True)
     say(f"transcript: {played.directory / 'console.bin'}")
     return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
 
@@ -121,6 +133,21 @@ def _introduce(recalled: Recalled | None, cell_id: str, port: str) -> None:
     doing = "playing" if port else "booting"
     nothing = f"no run here has {cell_id}; {doing} it as it is defined now"
     say(f"ttylab: {recalled.introduce() if recalled else nothing}", err=True)
+
+
+@contextmanager
+def _holding(minutes: str, run_dir: Path) -> Iterator[Holding | None]:
+    """Give what keeps the guest if its cell fails, and stay until people have left it."""
+    from harness.run.held import Holding, parse_minutes  # noqa: PLC0415
+    from harness.run.interrupts import enter_key  # noqa: PLC0415
+
+    if not minutes:
+        yield None
+        return
+    with closing(Holding(run_dir, minutes=parse_minutes(minutes), is_worker=False)) as holding:
+        yield holding
+        with enter_key() as entered:
+            holding.wait(entered)
 
 
 def _say_step(number: int, text: str) -> None:

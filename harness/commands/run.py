@@ -17,6 +17,7 @@ from emulator.places import RESULTS
 from harness.cells.cell import Cell
 from harness.cells.shipped import DEFAULT_MATRIX, find_matrix
 from harness.commands import say
+from harness.commands.hold_option import Hold, HoldCommand
 from harness.commands.own_options import OwnCommand, matrix_of, own_of
 
 USELESS_PLUGINS = ("anyio", "hypothesispytest", "schemathesis", "threadexception", "unraisableexception")
@@ -43,11 +44,13 @@ EXAMPLES = """Examples:
 
   ttylab run --cold                      boot every machine, even where a snapshot would do
 
+  ttylab run --hold-on-failure=30        keep the guests of failed cells half an hour, to attach to
+
   ttylab run --json result.json          also write the run result to a file
 """
 
 
-class Command(OwnCommand):
+class Command(HoldCommand, OwnCommand):
     """`run`, where --json without a value means "-", standard output."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -98,6 +101,7 @@ def run(
     time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
     compare: Annotated[Path | None, typer.Option(help="An earlier run to compare with.")] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Boot every machine, fork none.")] = False,
+    hold: Hold = "",
     allure: Annotated[bool, typer.Option(help="Make Allure's report too.")] = True,
 ) -> None:
     """Run a matrix of scenarios on real guests and write the report.
@@ -106,8 +110,7 @@ def run(
     snapshots of booted guests (`ttylab snapshots`).
     Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
     """
-    _require_jobs(jobs)
-    _require_place(json)
+    _require_words(jobs, json, hold)
     path, plays = find_matrix(matrix or default_matrix()), not (listing or check)
     run_dir = _new_run_dir(run_dir) if plays else None
     with matrix_of(own_of(context), path, run_dir=run_dir) as chosen:
@@ -120,6 +123,7 @@ def run(
         if run_dir is None:
             return
         options = {"--cells": expression, "--shard": shard, "--run-json": json, "--compare": compare}
+        options["--hold-on-failure"] = hold
         words = [f"{option}={value}" for option, value in options.items() if value]
         words += [f"--time-scale={time_scale}", *(["--cold"] if cold else []), *_sharing(cells, jobs)]
         _play(chosen, cells, words, run_dir=run_dir, allure=allure)
@@ -207,7 +211,12 @@ def _require_place(json: str) -> None:
         raise SpecError(f"--json {json}: there is no directory {Path(json).parent}")
 
 
-def _require_jobs(jobs: str) -> None:
+def _require_words(jobs: str, json: str, hold: str) -> None:
+    _require_place(json)
+    if hold:
+        from harness.run.held import parse_minutes  # noqa: PLC0415
+
+        parse_minutes(hold)
     if jobs != "auto" and not (jobs.isdigit() and int(jobs) > 0):
         raise SpecError(f"--jobs is {jobs!r}; allowed: auto, or a number from 1 on")
 

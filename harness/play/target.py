@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emulator.console.channel import Channel
 from emulator.machine.control import Capability, Control
+from emulator.machine.machine import Machine
 from harness.scenario.errors import Unsupported
 
 
@@ -27,6 +28,7 @@ class Target:
         shares: what a fork has in common with every other fork of its snapshot.
         explain: says why a guest may have come to no login prompt, given what its present boot has shown;
             empty if nothing tells.
+        machine: the machine, if it is one of ttylab's own here, which can outlive its cell.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Target:
     start: str = "booted"
     shares: Sequence[str] = ()
     explain: Callable[[bytes], str] = lambda _shown: ""
+    machine: Machine | None = None
 
     def require(self, needs: frozenset[Capability]) -> None:
         """Check that the target can do all of `needs`.

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from emulator.clock import SYSTEM_CLOCK
 from emulator.guest_text.printable import visible
+from harness.plugin.holding import HELD_PROPERTY
 from harness.plugin.plays import STATUS_PROPERTY, why
 from harness.plugin.record_hooks import RECORD, RecordHooks
 from harness.terminal.output import ProgressOutput
@@ -117,6 +118,12 @@ class RunProgress:
             self._console.print(Text(line), soft_wrap=True)
         sys.stderr.flush()
 
+    def write_line(self, line: str) -> None:
+        """Show a line for people, before the end of the run."""
+        if self._live is not None:
+            self._live.stop()
+        self._console.print(Text(visible(line)), soft_wrap=True)
+
     def _expect(self, total: int) -> None:
         self._total = total
         self._bar.update(self._task, total=total)
@@ -140,6 +147,8 @@ class RunProgress:
         )
         if self._live is None or report.failed:
             self._console.print(line, soft_wrap=True)
+        for joins in str(dict(report.user_properties).get(HELD_PROPERTY, "")).splitlines():
+            self._console.print(Text(f"        {visible(joins)}"), soft_wrap=True)
         self._draw()
 
     def _draw(self) -> None:

@@ -15,11 +15,12 @@ from emulator.errors import EmulatorError
 from emulator.guest_text.printable import visible
 from emulator.values import json_ready
 from harness.plugin.hook_calls import call_hook
-from harness.plugin.process import RUN_DIRECTORY, held_back, let_through, uninterrupted
+from harness.plugin.process import RUN_DIRECTORY
 from harness.plugin.run_recorder import RunRecorder
 from harness.report.allure import write_crashed_cell
 from harness.report.model import RunResult, load_run, write_run
 from harness.report.reports import page_of_run, write_reports
+from harness.run.interrupts import held_back, let_through, uninterrupted
 from harness.scenario.errors import HarnessError, ReportError
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
 

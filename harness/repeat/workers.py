@@ -23,10 +23,10 @@ from emulator.errors import EmulatorError, LaunchError, SpecError
 from emulator.machine.process import parent_death_words
 from emulator.machine.spec import Accelerator
 from harness.cells.cell import Cell
-from harness.plugin.process import held_back
 from harness.repeat.plan import Repetition
 from harness.repeat.summary import Ending, Hunt, broken_ending, ending_of
 from harness.run.cell_run import CellRun
+from harness.run.interrupts import held_back, unwind_on
 from harness.run.lab import Lab
 from harness.scenario.errors import HarnessError
 from harness.scenario.scenario import Scenario
@@ -116,15 +116,15 @@ def work(link: Connection, job: Job) -> None:
 
     A SpecError is sent back as it is: the caller's input is wrong for every repetition.
     """
-    interrupt = _Interrupt()
+    came = list[int]()
     try:
-        interrupt.arm()
+        came = _unwind_on_term()
         _answer(link, job)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return
     except Exception:
         # An interrupted call may raise something else: Popen.communicate an AttributeError (Python 3.11).
-        if not interrupt.came:
+        if not came:
             raise
 
 
@@ -169,27 +169,15 @@ def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
     return ending_of(repetition, result, directory=f"{name}/{result.directory}")
 
 
-class _Interrupt:
-    """SIGTERM as a KeyboardInterrupt, once, so that the machine is closed.
-
-    Attributes:
-        came: whether the signal has come.
-    """
-
-    came = False
-
-    def arm(self) -> None:
-        """Leave Ctrl-C to the parent, which sends SIGTERM; so does the kernel if the parent dies."""
-        signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which QEMU would inherit
-        signal.signal(signal.SIGHUP, lambda *_: None)  # a closed window: the parent gets it too
-        signal.signal(signal.SIGTERM, self._take)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-    def _take(self, *_: object) -> None:
-        if not self.came:
-            self.came = True
-            raise KeyboardInterrupt
+def _unwind_on_term() -> list[int]:
+    """Leave Ctrl-C to the parent, which sends SIGTERM; so does the kernel if the parent dies."""
+    signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which QEMU would inherit
+    signal.signal(signal.SIGHUP, lambda *_: None)  # a closed window: the parent gets it too
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    came = unwind_on(signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    return came
 
 
 CLOSE_S = 30.0

@@ -73,7 +73,8 @@ class CellResult:
 
     Its files are in `directory` (relative to the run's directory): console.bin, timeline.jsonl, argv.json,
     qemu.stderr, result.json, and a board's commands.log. `slowdown` is how many times longer its waits were,
-    since the host is slow or others used it.
+    since the host is slow or others used it. `held` says how to join a guest that was kept when its cell
+    failed, or why it was not.
     """
 
     cell: CellRecord
@@ -96,6 +97,7 @@ class CellResult:
     worker: str
     directory: str
     repro: str
+    held: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     image: Mapping[str, object] = field(default_factory=dict)
     accelerator: str = ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import glob
 import itertools
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from emulator.clock import utc_now
+from emulator.clock import Clock, FairClock, utc_now
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import EmulatorError, FileError, SpecError
 from emulator.files import PRIVATE_DIRECTORY, make_missing, make_private_directory, read_whole
@@ -19,7 +19,9 @@ from emulator.machine.spec import MachineSpec
 from emulator.values import JSON_MOST, load_json, parse_json
 from harness.cells.cell import Cell
 from harness.play.runner import Player
+from harness.play.target import Target
 from harness.report.model import RESULT_FILE, CellResult, write_cell
+from harness.run.held import BY_HAND, Holding
 from harness.run.lab import Lab
 from harness.run.own_guest import Preparation, prepare, prepared
 from harness.run.result import Circumstances, broken, cell_result, repro_of, skipped
@@ -36,6 +38,8 @@ CELLS = "cells"
 """Directory of the cells' directories inside a run's directory."""
 CELL_S = 180.0
 """Seconds that a cell's steps may take together, where a matrix says nothing else."""
+
+_BAD = frozenset({"failed", "broken"})
 
 
 @dataclass(slots=True)
@@ -56,6 +60,7 @@ class CellRun:
         directory_name: of the directory for its evidence; empty: the cell's id.
         on_step: called with each step's number and text as it begins.
         tell: called with a line about what the lab does first that takes long.
+        holding: keeps the guest if the cell fails; None: it ends with the cell.
     """
 
     cell: Cell
@@ -71,6 +76,7 @@ class CellRun:
     directory_name: str = ""
     on_step: Callable[[int, str], None] = lambda _index, _text: None
     tell: Callable[[str], None] = lambda _text: None
+    holding: Holding | None = None
     _prepared: Preparation = field(init=False, default_factory=Preparation)
     _began: float = field(init=False, default=0.0)
     _began_utc: str = field(init=False, default="")
@@ -182,10 +188,11 @@ class CellRun:
             on_turn=self._begin,
         )
         pace = self.lab.pace(wanted.spec if self.target.is_emulated else None)
-        with self.target.open(wanted, place) as target:
+        with ExitStack() as stack:
+            target = stack.enter_context(self.target.open(wanted, place))
             target.require(self.scenario.needs)
             began = pace.monotonic(), self.lab.clock.monotonic()
-            Player(
+            player = Player(
                 scenario=self.scenario,
                 target=target,
                 open_guest=prepared(wanted.driver, self._prepared),
@@ -194,16 +201,28 @@ class CellRun:
                 time_limit_s=self.time_limit_s,
                 delays=self.delays,
                 on_step=self.on_step,
-            ).play()
+            )
+            with _standing_by_hand(pace, target):
+                player.play()
             usable, passed = pace.monotonic() - began[0], self.lab.clock.monotonic() - began[1]
+            held = self._hold(target, stack, around)
         around = replace(
             self._timed(around),
             slowdown=round(passed / usable, 2) if usable > 0 else 1.0,
             argv=target.argv,
             start=target.start,
             shares=target.shares,
+            held=held,
         )
+        if (self.directory / BY_HAND).exists():  # what a person does to it from now on changes no verdict
+            return self._result(kept_transcript(self.directory), around)
         return self._result(target.channel.transcript, around)
+
+    def _hold(self, target: Target, stack: ExitStack, around: Circumstances) -> tuple[str, ...]:
+        """Keep the guest if its cell did not pass and guests are to be held; return what to say of that."""
+        if self.holding is None or self._result(target.channel.transcript, around).status not in _BAD:
+            return ()
+        return self.holding.hold(self.cell.id, target, self.directory, stack)
 
     def _firmware_said(self) -> bytes:
         with suppress(OSError):
@@ -217,6 +236,14 @@ class CellRun:
                 for part in parse_json((self.directory / ARGV_FILE).read_bytes(), origin=ARGV_FILE)["argv"]
             ]
         return []
+
+
+def _standing_by_hand(pace: Clock, target: Target) -> AbstractContextManager[None]:
+    """Let no time of a cell pass while somebody has stopped its guest, with a debugger say."""
+    machine = target.machine
+    if machine is None or not isinstance(pace, FairClock):
+        return nullcontext()
+    return pace.standing_while(lambda: machine.stands_by_hand)
 
 
 def kept_transcript(directory: Path) -> Transcript:

@@ -38,6 +38,7 @@ class Circumstances:
         start: how the machine began: booted, or forked from which snapshot.
         shares: what a fork has in common with every other fork of its snapshot.
         repro: the command that does the same again; empty: `ttylab repro` and the cell.
+        held: how to join the guest, which was kept when its cell failed, or why it was not kept.
         slowdown: how many times longer than usual its waits were.
         time_scale: the factor on every wait.
         time_limit_s: seconds that its steps could take together.
@@ -56,6 +57,7 @@ class Circumstances:
     start: str = "booted"
     shares: Sequence[str] = ()
     repro: str = ""
+    held: tuple[str, ...] = ()
     slowdown: float = 1.0
     time_scale: float = 1.0
     time_limit_s: float = 180.0

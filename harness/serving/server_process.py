@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import resource
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -20,10 +19,10 @@ import uvloop
 from emulator.files import write_whole
 from emulator.program import called
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
+from harness.run.interrupts import ENDINGS
 from harness.scenario.exit_codes import EXIT_INTERRUPTED
 from harness.serving.access import ServiceAccess, access_to
 
-_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOG = logging.getLogger(__name__)
 
 
@@ -85,12 +84,12 @@ def _signals_to(stop: asyncio.Event) -> Iterator[None]:
             os._exit(EXIT_INTERRUPTED)
         stop.set()
 
-    for number in _ENDS:
+    for number in ENDINGS:
         loop.add_signal_handler(number, receive)
     try:
         yield
     finally:
-        for number in _ENDS:
+        for number in ENDINGS:
             loop.remove_signal_handler(number)
 
 

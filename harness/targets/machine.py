@@ -48,6 +48,7 @@ class MachineTargets:
                 start=start.says,
                 shares=start.shares,
                 explain=lambda shown: _explain(machine, shown, place),
+                machine=machine,
             )
 
 

@@ -92,12 +92,12 @@ def links_of(entry: Entry) -> LinkSockets:
 
 
 def choose_machine(machines: Sequence[Entry], name: str) -> Entry:
-    """Return the machine whose id is `name` or whose label contains it; the only one for "".
+    """Return the machine whose id or label is `name`, else whose label contains it; the only one for "".
 
     Raises:
         SpecError: none or several match; the text lists them.
     """
-    exact = [one for one in machines if one.id == name]
+    exact = [one for one in machines if name in (one.id, one.label)]
     fitting = exact or [one for one in machines if name in one.label or one.id.startswith(name)]
     if len(fitting) == 1:
         return fitting[0]
