@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from emulator.errors import EmulatorError, SpecError, StateError
 from emulator.guest_text.printable import visible
+from emulator.work import listening
 from harness.scenario.errors import GuestError, HarnessError, ServiceRefused
 from harness.scenario.exit_codes import (
     EXIT_BROKEN,
@@ -191,7 +192,7 @@ def exit_code_of(error: BaseException) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit code; errors become one line on stderr."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    with signals_unwind() as came:
+    with signals_unwind() as came, listening(_show_work):
         code = _run(given)
     if came:  # whatever went wrong on the way out: a closed window can't be written to
         code = EXIT_INTERRUPTED
@@ -243,6 +244,12 @@ def signals_unwind() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _show_work(what: str, stage: str, fraction: float) -> None:
+    from harness.terminal.work import work_listener  # noqa: PLC0415 - only where something is made
+
+    work_listener()(what, stage, fraction)
 
 
 def _report(error: Exception) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,9 +19,6 @@ from emulator.windows.image import WindowsImage
 from emulator.windows.registry import WindowsRegistry
 from harness.commands import add_windows as windows
 from harness.commands import print_table, say
-
-if TYPE_CHECKING:
-    from rich.progress import Progress  # rich takes as long to import as all the rest: only where it draws
 
 app = typer.Typer(
     help="Guest images: Debian kernels with a small initramfs, built here and kept outside the checkout.\n\n"
@@ -83,9 +80,9 @@ def build(
     wanted = store.catalog.names if every else tuple(names or ())
     for name in wanted:
         store.catalog.entry(name)
-    with _progress() as bars:
-        for name in wanted:
-            _build_one(store, name, bars=bars, rebuild=rebuild)
+    for name in wanted:
+        image = store.ensure(name, rebuild=rebuild)
+        say(f"{name}: Linux {image.kernel_release} ({image.size / 1e6:.0f} MB)", err=True)
 
 
 @app.command()
@@ -170,25 +167,6 @@ def _show_windows(images: Iterable[WindowsImage]) -> None:
             for one in images
         ),
     )
-
-
-def _build_one(store: ImageStore, name: str, *, bars: Progress, rebuild: bool) -> None:
-    task = bars.add_task("starting", total=1.0, image=name)
-
-    def show(stage: str, fraction: float) -> None:
-        bars.update(task, description=stage, completed=fraction)
-
-    image = store.ensure(name, show, rebuild=rebuild)
-    bars.update(task, description=f"Linux {image.kernel_release} ({image.size / 1e6:.0f} MB)")
-
-
-def _progress() -> Progress:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    from harness.terminal.output import ProgressOutput  # noqa: PLC0415
-
-    columns = (TextColumn("{task.fields[image]:18}"), BarColumn(24), TimeElapsedColumn())
-    return Progress(*columns, TextColumn("{task.description}"), console=ProgressOutput())
 
 
 def _show_table(entries: list[tuple[CatalogEntry, Image | None]]) -> None:

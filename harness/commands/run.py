@@ -111,7 +111,8 @@ def run(
     find_qemu()  # once, rather than each cell reporting that there is none
     run_dir = (run_dir or RESULTS / new_run_id()).absolute()
     options = {"--shard": shard, "--run-json": json, "--compare": compare}
-    become_pytest(
+    open_images(cells)
+    code = become_pytest(
         [
             *PYTEST_WORDS,
             str(matrix),
@@ -124,6 +125,19 @@ def run(
         ],
         run_dir=run_dir,
     )
+    raise typer.Exit(code)
+
+
+def open_images(cells: Iterable[Cell]) -> None:
+    """Build what these cells need and is not there yet, and nothing else, where it can be shown.
+
+    Raises:
+        SpecError, ImageError, MissingPrerequisite: an image can't be had.
+    """
+    from emulator.guest_images.kinds import open_image  # noqa: PLC0415
+
+    for name in sorted({cell.image for cell in cells}):
+        open_image(name)
 
 
 def _require_run(compare: Path | None) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from emulator.clock import SYSTEM_CLOCK
 from emulator.guest_text.printable import visible
 from harness.plugin.plays import STATUS_PROPERTY, why
 from harness.plugin.record_hooks import RECORD, RecordHooks
-from harness.terminal.output import ProgressOutput
+from harness.terminal.output import ProgressOutput, is_live
 
 _CELL = re.compile(r"\[(?P<id>[^\]]+)\]$")
 STYLES: Mapping[str, str] = {
@@ -42,11 +41,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if reporter is not None:
         config.pluginmanager.unregister(reporter)
     config.pluginmanager.register(RunProgress(config, ProgressOutput()), "ttylab-progress")
-
-
-def is_live(console: Console) -> bool:
-    """Tell whether to draw a live bar: on a terminal, but not in a CI log."""
-    return console.is_terminal and not os.environ.get("CI")
 
 
 def counting_bar(console: Console, *, disable: bool = False) -> Progress:
