@@ -16,7 +16,7 @@ import pytest
 
 from emulator.errors import LabError, SpecError
 from emulator.places import RESULTS
-from harness.plugin.process import InterruptibleTests, WholeEnd, is_held_back
+from harness.plugin.process import WHOLE_END, InterruptibleTests, WholeEnd, is_held_back
 from harness.scenario.exit_codes import EXIT_BROKEN
 
 pytest_plugins = ("harness.plugin.fixtures",)
@@ -134,4 +134,4 @@ def _start_record(config: pytest.Config) -> None:
     except LabError as error:
         pytest.exit(str(error), returncode=EXIT_BROKEN)
     config.pluginmanager.register(hooks, RECORD)
-    config.pluginmanager.register(WholeEnd(hooks.finish), "ttylab-whole-end")
+    config.pluginmanager.register(WholeEnd(hooks.finish), WHOLE_END)

@@ -37,14 +37,19 @@ class MachineModel:
         return replace(spec, memory_mib=memory_mib, qemu=self.qemu, args=self.args)
 
 
+_BOARDS = {str(base): MachineModel(name=str(base), base=base) for base in MachineType}
+
+
 def machine_models() -> Mapping[str, MachineModel]:
     """Return every model by name: QEMU's boards first, then those of the lab.
 
     Raises:
         SpecError: the lab's file is wrong, or one of its machines has no such base or a board's name.
     """
-    models = {str(base): MachineModel(name=str(base), base=base) for base in MachineType}
     lab = current_lab()
+    if not lab.machines:
+        return _BOARDS
+    models = dict(_BOARDS)
     for name, table in lab.machines.items():
         where = f"{lab.path}: machines.{name}"
         if name in models:

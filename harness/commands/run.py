@@ -120,12 +120,23 @@ def run(
             *(f"{option}={value}" for option, value in options.items() if value),
             f"--time-scale={time_scale}",
             *(["--cold"] if cold else []),
-            *([f"--alluredir={run_dir / 'allure-results'}", "--allure-html"] if allure else []),
-            *("-n", jobs, f"--maxprocesses={len(cells)}", "--dist", "load", "--maxschedchunk", "1"),
+            *(
+                [f"--alluredir={run_dir / 'allure-results'}", "--allure-html"]
+                if allure
+                else ["-p", "no:allure_pytest"]
+            ),
+            *_workers(jobs, len(cells)),
         ],
         run_dir=run_dir,
     )
     raise typer.Exit(code)
+
+
+def _workers(jobs: str, cells: int) -> tuple[str, ...]:
+    """Return who plays the cells: workers of xdist, or one that is forked and so is there at once."""
+    if jobs == "1" or cells == 1:
+        return ("-n", "0", "-p", "harness.plugin.apart")
+    return ("-n", jobs, f"--maxprocesses={cells}", "--dist", "load", "--maxschedchunk", "1")
 
 
 def open_images(cells: Iterable[Cell]) -> None:

@@ -28,7 +28,7 @@ from harness.report.model import CellResult
 from harness.run.cell_run import CellRun, claim_directory
 from harness.run.lab import Lab
 from harness.scenario.errors import CellBroken, CellFailed
-from harness.scenarios import find_scenario
+from harness.scenarios import find_scenario, library
 
 _TABLE = re.compile(r"^[ \t]*\[[ \t]*matrix\b", re.MULTILINE)
 
@@ -131,16 +131,18 @@ def cells_of(file: MatrixFile, shard_text: str) -> tuple[Cell, ...]:
     """
     cells = file.matrix.cells
     chosen = shard(cells, *parse_shard(shard_text)) if shard_text else cells
-    return spread(chosen, lambda cell: find_scenario(cell.scenario).guest)
+    scenarios = library()
+    return spread(chosen, lambda cell: scenarios[cell.scenario].guest)
 
 
 def cell_params(cells: Iterable[Cell]) -> list[object]:
     """Return the cells as pytest parameters, marked with their scenarios' tags."""
+    scenarios = library()
     return [
         pytest.param(
             cell,
             id=cell.id,
-            marks=[getattr(pytest.mark, mark_name(tag)) for tag in sorted(find_scenario(cell.scenario).tags)],
+            marks=[getattr(pytest.mark, mark_name(tag)) for tag in sorted(scenarios[cell.scenario].tags)],
         )
         for cell in cells
     ]

@@ -19,6 +19,8 @@ SCRATCH = "tmp"
 """Directory within the run's for pytest's temporary files, which would otherwise stay in the user's /tmp."""
 RUN_DIRECTORY = "ttylab-run-dir"
 """Name under which workers find the run's directory in their `workerinput`."""
+WHOLE_END = "ttylab-whole-end"
+"""Name under which the plug-in registers its WholeEnd."""
 _INTERRUPT = frozenset({signal.SIGINT})
 _ENDINGS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 """What asks a run to end: Ctrl-C, CI that cancels a job, a closed window."""
@@ -148,4 +150,3 @@ class InterruptibleTests:
         """Let them through for one test."""
         with let_through():
             return (yield)
-

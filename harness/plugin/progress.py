@@ -64,11 +64,6 @@ class RunProgress:
             Live(self._picture(), console=console, refresh_per_second=4) if is_live(console) else None
         )
 
-    def pytest_sessionstart(self) -> None:
-        """Start drawing."""
-        if self._live is not None:
-            self._live.start()
-
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Learn how many cells there are, if there are no workers."""
         self._expect(len(session.items))
@@ -79,7 +74,9 @@ class RunProgress:
         self._expect(len(ids))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Show a cell as running."""
+        """Show a cell as running; its worker is there, which a thread that draws could not be forked into."""
+        if self._live is not None:
+            self._live.start()
         self._running[nodeid] = SYSTEM_CLOCK.monotonic()
         self._draw()
 
