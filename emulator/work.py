@@ -1,4 +1,4 @@
-"""Work that takes long, such as a download or a build, is told here; the command line listens and shows it."""
+"""Work that takes long, as a download or a build, is told here; the command line listens and shows it."""
 
 from __future__ import annotations
 

@@ -9,11 +9,13 @@ pytest --fixtures                      what your own tests can use
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from emulator import places
 from emulator.errors import LabError, SpecError
 from emulator.places import RESULTS
 from harness.plugin.process import WHOLE_END, InterruptibleTests, WholeEnd, is_held_back
@@ -62,6 +64,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(InterruptibleTests(), "ttylab-interrupts")
     if not is_worker(config) and _asked_matrices(config):
         _start_record(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Keep the snapshots within their budget, once no worker uses them any more."""
+    from emulator.snapshots.store import tidy  # noqa: PLC0415 - slows the start of every pytest
+    from harness.plugin.record_hooks import RECORD  # noqa: PLC0415
+
+    if config.pluginmanager.hasplugin(RECORD):
+        with suppress(OSError):
+            tidy(places.snapshots())
 
 
 def is_worker(config: pytest.Config) -> bool:

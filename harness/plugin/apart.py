@@ -1,7 +1,7 @@
 """Plays the cells of a run in one process that is forked from this one: a worker that is there at once.
 
-xdist's workers begin with a new Python, which takes longer than a cell. One that is forked has all modules, and
-is a process of its own all the same: if it is killed, its cell still stands in every report.
+xdist's workers begin with a new Python, which takes longer than a cell. One that is forked has all modules,
+and is a process of its own all the same: if it is killed, its cell still stands in every report.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def _tamed(value: object) -> object:
 def _compiled_templates() -> jinja2.BytecodeCache | None:
     """Return where compiled templates are kept, since compiling takes longer than a page; None without."""
     with suppress(FileError):
-        return jinja2.FileSystemBytecodeCache(make_private_directory(places.templates()))
+        return jinja2.FileSystemBytecodeCache(str(make_private_directory(places.templates())))
     return None
 
 
