@@ -11,12 +11,12 @@ from emulator.disks.layout import DiskLayout, read_layout
 from emulator.disks.qemu_img import read_head
 from emulator.errors import SpecError
 from emulator.files import require_regular
+from emulator.guest_images.hashes import hash_once
 from emulator.guest_images.own_kernel import OWN
 from emulator.guest_images.own_profile import profile_of
 from emulator.guest_images.seed_cd import write_seed
 from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
-from emulator.images.image import hash_file
 from emulator.lab_file.tables import ImageTable
 from emulator.machine.spec import Board, Disk, DiskBus, Firmware, MachineSpec, MachineType
 from emulator.sac.image import SacConsole
@@ -141,7 +141,7 @@ def open_disk(name: str, table: ImageTable) -> OwnDisk:
         if found := obstacle(table.disk, disk_format):
             raise SpecError(f"{shown}: {found}")
         layout = read_layout(read_head(table.disk, disk_format=disk_format), origin=shown)
-        digest = hash_file(table.disk)
+        digest = hash_once(table.disk)
     except OSError as error:
         raise SpecError(f"{shown}: {error.strerror}") from error
     profile = profile_of(table, where=f"image {name}")

@@ -12,11 +12,12 @@ from typing import cast
 from emulator import places
 from emulator.errors import ImageError, SpecError
 from emulator.files import require_regular, write_whole
+from emulator.guest_images.hashes import hash_once
 from emulator.guest_images.own_initrd import OwnModules, compose_initrd, read_modules
 from emulator.guest_images.own_profile import profile_of
 from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
-from emulator.images.image import hash_file, linux_spec
+from emulator.images.image import linux_spec
 from emulator.images.recipe import load_recipe
 from emulator.images.store import ImageStore
 from emulator.kernel_files.identify import Form, KernelFacts, identify
@@ -132,7 +133,7 @@ def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKerne
     if table.modules is not None:
         modules = read_modules(table.modules, release=facts.release)
     initrd = _initrd(name, table, modules, build=build)
-    hashes = {"kernel": digest} | ({} if initrd is None else {"initrd": hash_file(initrd)})
+    hashes = {"kernel": digest} | ({} if initrd is None else {"initrd": hash_once(initrd)})
     return OwnKernel(
         name=name,
         table=table,

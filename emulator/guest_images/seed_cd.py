@@ -29,8 +29,8 @@ def write_seed(name: str, profile: LinuxProfile) -> Path:
         FileError: the file can't be written.
     """
     files = {
-        "META-DATA": json.dumps({"instance-id": f"ttylab-{name}", "local-hostname": name}).encode(),
-        "USER-DATA": b"#cloud-config\n" + json.dumps(_user_data(profile)).encode() + b"\n",
+        "meta-data": json.dumps({"instance-id": f"ttylab-{name}", "local-hostname": name}).encode(),
+        "user-data": b"#cloud-config\n" + json.dumps(_user_data(profile)).encode() + b"\n",
     }
     key = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
     target = places.own_files() / key / "seed.iso"
@@ -63,9 +63,9 @@ def _cd(files: dict[str, bytes]) -> bytes:
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=_VOLUME)
     try:
-        for short, content in files.items():
-            name = short.lower()
-            iso.add_fp(BytesIO(content), len(content), f"/{short}.;1", rr_name=name, joliet_path=f"/{name}")
+        for name, content in files.items():
+            plain = name.replace("-", "").upper()  # ISO 9660 itself has no hyphen; Linux reads the others
+            iso.add_fp(BytesIO(content), len(content), f"/{plain}.;1", rr_name=name, joliet_path=f"/{name}")
         made = BytesIO()
         iso.write_fp(made)
     finally:

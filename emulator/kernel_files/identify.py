@@ -77,6 +77,13 @@ def identify(content: Content) -> KernelFacts:
     Raises:
         ImageError: it is no kernel, is cut off, or can't be started by QEMU; the text says what it is.
     """
+    try:
+        return _identify(content)
+    except (struct.error, IndexError) as error:
+        raise ImageError(f"it is cut off: it has {len(content)} bytes, less than its header") from error
+
+
+def _identify(content: Content) -> KernelFacts:
     if content[0x202:0x206] == b"HdrS":
         return _bzimage(content)
     if content[:4] == b"\x7fELF":
@@ -128,15 +135,14 @@ def _end_of_segments(content: Content) -> int:
 
 
 def _require_whole_image(content: Content) -> None:
-    """Refuse an Image that ends before its sections do, if it has the header of a PE file (CONFIG_EFI)."""
+    """Refuse an Image that ends before its sections do, if it is a PE file too (CONFIG_EFI)."""
+    if content[:2] != b"MZ":
+        return
     (start,) = struct.unpack_from("<I", content, 0x3C)
-    needed = 0x40
-    if content[:2] == b"MZ" and content[start : start + 4] == b"PE\0\0" and len(content) >= start + 24:
-        count, optional = struct.unpack_from("<H12xH", content, start + 6)
-        first = start + 24 + optional
-        sections = (content[first + 40 * number + 16 : first + 40 * number + 24] for number in range(count))
-        needed = max((sum(struct.unpack("<II", one)) for one in sections if len(one) == 8), default=needed)
-    _require_whole(content, needed)
+    count, optional = struct.unpack_from("<H12xH", content, start + 6)
+    first = start + 24 + optional
+    sections = (struct.unpack_from("<II", content, first + 40 * number + 16) for number in range(count))
+    _require_whole(content, max((size + offset for size, offset in sections), default=first))
 
 
 def _require_whole(content: Content, needed: int) -> None:
@@ -158,10 +164,14 @@ def unpack_image(content: Content) -> bytes:
         start, size = struct.unpack_from("<II", content, 8)
         _require_whole(content, start + size)
         return decompress(content[start : start + size])
+    unpacker = zlib.decompressobj(wbits=31)
     try:
-        return zlib.decompressobj(wbits=31).decompress(content)
+        image = unpacker.decompress(content)
     except zlib.error as error:
         raise ImageError(f"what gzip packed is damaged: {error}") from error
+    if not unpacker.eof:
+        raise ImageError(f"it is cut off: what gzip packed does not end in its {len(content)} bytes")
+    return image
 
 
 def _release_in(content: Content) -> str:

@@ -149,7 +149,7 @@ class MachineTable:
 
     base: _Text
     memory_mib: Annotated[int, Field(ge=64, le=65536)] | None = None
-    vcpus_max: Annotated[int, Field(ge=1, le=64)] = 4
+    vcpus_max: Annotated[int, Field(ge=1, le=64)] = 64
     qemu: _Text | None = None
     args: tuple[_Text, ...] = ()
 

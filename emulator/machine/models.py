@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
 
 from emulator.errors import SpecError, unknown_name
 from emulator.lab_file.read import current_lab
 from emulator.lab_file.tables import MachineTable
-from emulator.machine.spec import MAX_VCPUS, MachineSpec, MachineType
+from emulator.machine.spec import VCPUS_MOST, MachineSpec, MachineType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,7 @@ class MachineModel:
     name: str
     base: MachineType
     memory_mib: int | None = None
-    vcpus_max: int = MAX_VCPUS
+    vcpus_max: int = VCPUS_MOST
     qemu: str | None = None
     args: tuple[str, ...] = ()
 
@@ -37,9 +40,6 @@ class MachineModel:
         return replace(spec, memory_mib=memory_mib, qemu=self.qemu, args=self.args)
 
 
-_BOARDS = {str(base): MachineModel(name=str(base), base=base) for base in MachineType}
-
-
 def machine_models() -> Mapping[str, MachineModel]:
     """Return every model by name: QEMU's boards first, then those of the lab.
 
@@ -47,15 +47,18 @@ def machine_models() -> Mapping[str, MachineModel]:
         SpecError: the lab's file is wrong, or one of its machines has no such base or a board's name.
     """
     lab = current_lab()
-    if not lab.machines:
-        return _BOARDS
-    models = dict(_BOARDS)
-    for name, table in lab.machines.items():
-        where = f"{lab.path}: machines.{name}"
+    return _models(lab.path, tuple(lab.machines.items()))
+
+
+@lru_cache(maxsize=4)
+def _models(path: Path | None, tables: tuple[tuple[str, MachineTable], ...]) -> Mapping[str, MachineModel]:
+    models = {str(base): MachineModel(name=str(base), base=base) for base in MachineType}
+    for name, table in tables:
+        where = f"{path}: machines.{name}"
         if name in models:
             raise SpecError(f"{where}: that is a board of QEMU's; choose another name")
         models[name] = _model(name, table, where=where)
-    return models
+    return MappingProxyType(models)
 
 
 def _model(name: str, table: MachineTable, *, where: str) -> MachineModel:

@@ -16,8 +16,6 @@ from typing import Protocol, cast
 from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
 
-MAX_VCPUS = 4
-"""CPUs of a machine that says nothing else."""
 VCPUS_MOST = 64
 MEMORY_MIB_MIN = 64
 """What the SAC guest has; Linux under SeaBIOS needs at least 128."""

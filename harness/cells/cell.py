@@ -11,6 +11,8 @@ from typing import TypeAlias, TypeVar
 
 from emulator.errors import SpecError, unknown_name
 from emulator.machine.spec import VCPUS_MOST, Firmware
+from emulator.values import json_ready
+from harness.scenario.settings import PLAIN, Settings
 
 _NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 _SHAPE = "IMAGE.MACHINE.FIRMWARE.VCPUS.SCENARIO"
@@ -27,6 +29,7 @@ class Cell:
         firmware: what starts the kernel.
         vcpus: 1 to 64.
         scenario: name in the library; without dots, so that an id can be taken apart.
+        settings: what its block of the matrix adds; no part of the id.
 
     Raises:
         SpecError: no image or scenario can have that name, or the number of CPUs is wrong.
@@ -37,6 +40,7 @@ class Cell:
     firmware: Firmware
     vcpus: int
     scenario: str
+    settings: Settings = PLAIN
 
     def __post_init__(self) -> None:
         """Refuse what would make an id ambiguous."""
@@ -54,9 +58,13 @@ class Cell:
         """Stable name: in reports, in pytest's node ids, for `ttylab repro`."""
         return f"{self.image}.{self.machine}.{self.firmware}.{self.vcpus}.{self.scenario}"
 
-    def words(self) -> dict[str, str | int]:
-        """Return the cell as an object with fixed keys, as `ttylab run --list --json` prints it."""
-        return {
+    def words(self) -> dict[str, object]:
+        """Return the cell as an object with fixed keys, as `ttylab run --list --json` prints it.
+
+        One with settings of its own has the key "settings" too.
+        """
+        own = {} if self.settings == PLAIN else {"settings": json_ready(self.settings)}
+        return own | {
             "id": self.id,
             "image": self.image,
             "machine": self.machine,

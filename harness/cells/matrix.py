@@ -23,6 +23,7 @@ from emulator.values import load_toml
 from harness.cells.cell import Cell
 from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Scenario
+from harness.scenario.settings import PLAIN, Settings
 from harness.scenarios import library
 from harness.targets import find_target
 from harness.targets.target_kind import TargetKind
@@ -58,16 +59,19 @@ def misfit(
 def _bare_spec(cell: Cell, scenario: Scenario, model: MachineModel) -> MachineSpec:
     """Return a machine like the cell's, without needing its image."""
     is_linux = scenario.guest is GuestKind.LINUX
-    return MachineSpec(
+    if cell.settings.append and not is_linux:
+        raise SpecError("settings.append has kernel parameters, and the guest has no such thing")
+    bare = MachineSpec(
         name=cell.scenario[:64],
         machine=model.base,
         firmware=cell.firmware,
         vcpus=cell.vcpus,
         kernel=_ANY_KERNEL if is_linux else None,
         disks=() if is_linux else (_ANY_DISK,),
-        command_line=scenario.kernel_args,
+        command_line=(*cell.settings.append, *scenario.kernel_args),
         devices=scenario.devices,
     )
+    return cell.settings.applied(bare)
 
 
 ALL: Literal["all"] = "all"
@@ -94,6 +98,7 @@ class _Block:
     vcpus: _Vcpus
     scenarios: _Names | None = None
     tags: tuple[str, ...] = ()
+    settings: Settings = PLAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,11 +168,11 @@ def load_matrix(
     """
     table = load_toml(path, _File)
     known = _Known(images=images, scenarios=scenarios, target=_target(table.matrix, path))
-    wanted = {
-        cell.id: cell
-        for number, block in enumerate(table.block)
-        for cell in known.cells(block, f"{path}: block.{number}")
-    }
+    wanted: dict[str, Cell] = {}
+    for number, block in enumerate(table.block):
+        for cell in known.cells(block, f"{path}: block.{number}"):
+            if wanted.setdefault(cell.id, cell) != cell:
+                raise SpecError(f"{path}: block.{number}: {cell.id} has other settings in an earlier block")
     reasons = {id_: reason for id_, cell in wanted.items() if (reason := known.misfit(cell))}
     possible = [cell for id_, cell in wanted.items() if id_ not in reasons]
     reasons |= _explicit(table.exclude, possible, known=known, path=path)
@@ -250,6 +255,7 @@ class _Known:
                     firmware=Firmware(firmware),
                     vcpus=vcpus,
                     scenario=scenario,
+                    settings=block.settings,
                 )
 
     def matching(self, rule: _Exclude, cells: Iterable[Cell], *, where: str) -> list[Cell]:

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -22,6 +23,7 @@ from emulator.windows.image import Level
 from emulator.windows.registry import WindowsRegistry, identify
 from harness.commands import say
 
+_E = TypeVar("_E", bound=StrEnum)
 _LINE_MOST = 256
 
 Iso = Annotated[Path | None, typer.Option(help="Windows media: WinPE or a Server's.")]
@@ -56,11 +58,10 @@ Vcpus = Annotated[int, typer.Option(help="CPUs for the installation.")]
 Hours = Annotated[float, typer.Option(min=0.01, max=48, help="How long the installation may take.")]
 
 
-def one_of(option: str, value: str | None, allowed: tuple[str, ...]) -> Any:
-    """Return `value`; raise SpecError if it is none of the `allowed` ones."""
-    if value is not None and value not in allowed:
-        raise SpecError(f"--{option} is {value!r}; allowed: {', '.join(allowed)}")
-    return value
+def _word(kind: type[_E], option: str, given: str | None) -> _E | None:
+    from harness.terminal.interactive import word  # noqa: PLC0415
+
+    return None if given is None else word(kind, option, given)
 
 
 def read_secret(path: Path | None, option: str) -> str:
@@ -130,7 +131,6 @@ def add_windows(
     Exit code 2: the file is missing, is no ISO or disk, or holds no Windows. 3: the installation failed.
     """
     from emulator.windows.registration import RegistrationOptions, propose_disk, propose_iso  # noqa: PLC0415
-    from harness.terminal.interactive import word  # noqa: PLC0415
 
     _require_one(iso, disk, install=install, list_editions=list_editions, edition=edition)
     if iso is not None and list_editions:
@@ -139,8 +139,8 @@ def add_windows(
     options = RegistrationOptions(
         name=name,
         release=release,
-        firmware=None if firmware is None else Firmware(one_of("firmware", firmware, tuple(Firmware))),
-        disk_format=None if disk_format is None else word(DiskFormat, "--format", disk_format),
+        firmware=_word(Firmware, "--firmware", firmware),
+        disk_format=_word(DiskFormat, "--format", disk_format),
         tpm=tpm,
         user=user,
         domain=domain,

@@ -46,24 +46,25 @@ def repro(
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX  # noqa: PLC0415
-    from harness.run.repro import recall, told  # noqa: PLC0415
+    from harness.run.repro import as_recorded, recall, told  # noqa: PLC0415
     from harness.run.wanted import guest_spec  # noqa: PLC0415
     from harness.scenarios import find_scenario, library  # noqa: PLC0415
     from harness.targets import target_at  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
-    cell = parse_cell_id(cell_id, images=image_features(), machines=machine_models(), scenarios=library())
+    cell = as_recorded(
+        parse_cell_id(cell_id, images=image_features(), machines=machine_models(), scenarios=library()), run
+    )
     scenario = find_scenario(cell.scenario)
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale or 1.0)
     image = lab.guest_image(cell.image)
     spec = guest_spec(cell, scenario, image)
     recalled = recall(cell, run, lab=lab, image=image, now=spec, changed=changed, port=port)
     _introduce(recalled, cell_id, port)
-    lab.cold = recalled is not None and recalled.booted
-    lab.time_scale = time_scale or (recalled.was.time_scale if recalled else 1.0)
-    if interactive and port:
-        raise SpecError("--interactive boots a machine here; to join a port: ttylab attach --port URL")
+    if recalled is not None:
+        lab.cold, lab.time_scale = recalled.booted, time_scale or recalled.was.time_scale
     if interactive:
+        _refuse_port(port)
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0
     played = CellRun(cell=cell, scenario=scenario, lab=lab, target=target_at(port), address=port or None)
@@ -74,6 +75,11 @@ def repro(
     say(recalled.compare(result) if recalled else told(result))
     say(f"transcript: {played.directory / 'console.bin'}")
     return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
+
+
+def _refuse_port(port: str) -> None:
+    if port:
+        raise SpecError("--interactive boots a machine here; to join a port: ttylab attach --port URL")
 
 
 def _introduce(recalled: Recalled | None, cell_id: str, port: str) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 from emulator.errors import SpecError
 from emulator.files import read_whole, write_whole
 from emulator.values import JSON_MOST, dump_json, load_json
+from harness.scenario.settings import Settings
 from harness.scenario.verdict import Evidence, Injection
 
 VERSION = 1
@@ -29,6 +30,7 @@ class CellRecord:
     firmware: str
     vcpus: int
     scenario: str
+    settings: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

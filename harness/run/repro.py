@@ -18,6 +18,7 @@ from harness.report.model import RUN_FILE, CellResult, load_run
 from harness.run.cell_run import directories_of, read_result
 from harness.run.lab import Lab
 from harness.run.latest import latest_runs
+from harness.scenario.settings import PLAIN
 from harness.snapshots.start import OWN_DISK
 
 
@@ -98,6 +99,12 @@ def _notes(was: CellResult, now: MachineSpec, lab: Lab) -> Iterator[str]:
     for name, before, after in pairs:
         if before and before != after:
             yield f"{name} was {before}, is {after}"
+
+
+def as_recorded(cell: Cell, run: Path | None) -> Cell:
+    """Return the cell with the settings that it had, in `run` or in the newest run; raises SpecError."""
+    record = find_record(cell, run)
+    return cell if record is None else replace(cell, settings=record[1].cell.settings or PLAIN)
 
 
 def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:

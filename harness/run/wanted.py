@@ -43,17 +43,18 @@ def guest_spec(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec
     board = Board(
         machine=model.base,
         firmware=cell.firmware,
-        words=start_words(scenario, image),
+        words=(*cell.settings.append, *start_words(scenario, image)),
         name=_name(cell),
         uuid=_uuid(cell) if scenario.guest is GuestKind.SAC else None,
     )
-    return replace(
+    spec = replace(
         model.applied(image.spec(board)),
         vcpus=cell.vcpus,
         devices=scenario.devices,
         watchdog_action=scenario.watchdog_action,
         seed=zlib.crc32(cell.id.encode()),
     )
+    return cell.settings.applied(spec)
 
 
 def _uuid(cell: Cell) -> str:

@@ -77,11 +77,9 @@ def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path, send, number)
         )
         stack.callback(end, process)
         deadline, ledger = Deadline.after(60), Ledger(tmp_path / "state")
-        while len([entry for entry in ledger.read() if entry.pid]) < 2:
+        while len(machines := [entry for entry in ledger.read() if entry.pid]) < 2:
             assert not deadline.expired()
             SYSTEM_CLOCK.sleep(0.02)
-        machines = running(environment)
-        assert len(machines) == 2
         send(process, number)
         _, said = process.communicate(timeout=60)
     lines = said.decode().splitlines()
@@ -94,5 +92,5 @@ def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path, send, number)
     assert len(run.cells) == 4
     assert {cell.status for cell in run.cells} <= {"passed", "skipped", "not-run"}
     assert running(environment) == []
-    assert not [entry["pid"] for entry in machines if Path(f"/proc/{entry['pid']}").exists()]
-    assert not [entry["id"] for entry in machines if Path(entry["temp_dir"]).exists()]
+    assert not [entry.pid for entry in machines if Path(f"/proc/{entry.pid}").exists()]
+    assert not [entry.id for entry in machines if Path(entry.temp_dir).exists()]

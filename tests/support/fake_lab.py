@@ -61,12 +61,13 @@ def open_fake_machine(spec, *, run_dir, label, **_: object) -> Iterator[FakeMach
 class FakeLab(Lab):
     """A bench without QEMU and without images; scripted guests can't be saved, so they are cold."""
 
-    qemu = SimpleNamespace(version="7.2.22")
+    def qemu(self, spec):
+        return SimpleNamespace(version="7.2.22")
 
     def guest_image(self, name):
         return linux_image(name)
 
-    def choice(self, machine):
+    def choice(self, spec):
         return SimpleNamespace(accelerator=Accelerator.TCG)
 
 

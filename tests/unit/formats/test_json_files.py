@@ -104,7 +104,7 @@ FILES = {
     "ledger-0a1b2c.json": (entry, entry_bytes, SpecError, NO_ENTRY),
     "ledger-off.json": (entry, entry_bytes, SpecError, NO_ENTRY),
     "spec.json": (spec, spec_bytes, SpecError, [
-        ("seed", GONE), ("more", 1), ("vcpus", "2"), ("vcpus", 9), ("machine", "isa"), ("kernel", "relative"),
+        ("seed", GONE), ("more", 1), ("vcpus", "2"), ("vcpus", 99), ("machine", "isa"), ("kernel", "here"),
         ("devices", "i6300esb"), ("fw_cfg.0", ["opt/x"]), ("disks.0.bus", GONE), ("windows", {}),
     ]),
     "spec-windows.json": (spec, spec_bytes, SpecError, [("windows.tpm", GONE), ("windows.cdroms", "/x")]),

@@ -88,7 +88,7 @@ def test_disk_is_registered_with_its_notes(disk, tmp_path, capfd):
         (("--iso", "nope.iso"), "there is no such file"),
         (("--disk", "."), "is a directory, not a file"),
         (("--disk", "DISK", "--firmware", "uefi"), "--firmware is 'uefi'; allowed: seabios, ovmf"),
-        (("--disk", "DISK", "--format", "vmdk"), "--format is 'vmdk'; allowed: raw, qcow2, vhdx"),
+        (("--disk", "DISK", "--format", "vdi"), "--format is 'vdi'; allowed: raw, qcow2, vpc, vhdx, vmdk"),
         (("--disk", "DISK", "--release", "7"), "release is '7'; allowed: 2003 2016"),
         (("--disk", "DISK", "--name", "A B"), "name is 'A B'; allowed"),
         (("--disk", "DISK", "--name", "bookworm"), "there is an image 'bookworm' already"),
