@@ -34,24 +34,22 @@ class Use:
             os.close(self._fd)
 
 
-def drop_unpacked(directory: Path) -> int:
-    """Remove the RAM of a snapshot that nobody uses and that is packed too; return the bytes that this gave.
+def drop_unpacked(directory: Path, *, dry_run: bool = False) -> bool:
+    """Remove the RAM of a snapshot that nobody uses and that is packed too; tell whether it goes.
 
     What a killed process left of unpacking it goes with it. Running machines keep what they have mapped.
     """
-    freed = 0
     with suppress(OSError):
         use = Use(directory, alone=True)
-        for path in _unpacked(directory):
-            size = path.stat().st_blocks * 512
+        for path in () if dry_run else _unpacked(directory):
             path.unlink()
-            freed += size
         del use
-    return freed
+        return True
+    return False
 
 
 def unpacked_bytes(directory: Path) -> int:
-    """Return what `drop_unpacked` would give."""
+    """Return how many bytes `drop_unpacked` would give."""
     with suppress(OSError):
         return sum(path.stat().st_blocks * 512 for path in _unpacked(directory))
     return 0

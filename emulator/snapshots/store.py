@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emulator import places
 from emulator.clock import Deadline, utc_now
 from emulator.errors import DeadlineExceeded, FileError, LockHeld, SnapshotError
 from emulator.files import hold_lock, staged_tree
@@ -17,13 +18,15 @@ from emulator.machine.qemu_binary import QemuBinary
 from emulator.snapshots.making import Making, make_maker, make_snapshot
 from emulator.snapshots.manifest import SnapshotManifest, SnapshotRequest
 from emulator.snapshots.pages import PAGES_FILE, base_of
-from emulator.snapshots.room import USED, disk_bytes, drop_unpacked, unpacked_bytes
+from emulator.snapshots.room import RAM_FILE, USED, disk_bytes, drop_unpacked, unpacked_bytes
 from emulator.snapshots.snapshot import MANIFEST, Snapshot, read_manifest
 
 DAY_S = 86400.0
 KEEP_AGE_S = 14 * DAY_S
-KEEP_BYTES = 2**30
-"""The default matrix takes 0.3 GB packed, and 4 GB unpacked."""
+CACHE_BYTES = 2 * 10**9
+"""Bytes for images, packages, what is made of users' own files, and snapshots, which get what those leave."""
+KEEP_BYTES = 2**28
+"""Bytes that snapshots may always take: those of the default matrix, packed, are some 0.3 GB."""
 _OPEN_MOST = 8
 """How many snapshots a store keeps open, and so unpacked."""
 IN_USE_S = 600.0
@@ -62,7 +65,7 @@ def list_snapshots(root: Path) -> tuple[CachedSnapshot, ...]:
 
 
 def surplus(
-    snapshots: Iterable[CachedSnapshot], *, max_age_s: float = KEEP_AGE_S, max_bytes: int = KEEP_BYTES
+    snapshots: Iterable[CachedSnapshot], *, max_age_s: float = KEEP_AGE_S, max_bytes: int = CACHE_BYTES
 ) -> tuple[CachedSnapshot, ...]:
     """Return which snapshots are too old, unreadable, or more than fit, but none that is in use; pure.
 
@@ -92,23 +95,31 @@ def _by_age(snapshots: tuple[CachedSnapshot, ...]) -> list[tuple[float, CachedSn
     return sorted(aged, key=lambda pair: (pair[0], bool(pair[1].base), pair[1].directory))
 
 
-def tidy(root: Path, *, max_bytes: int = KEEP_BYTES) -> tuple[Path, ...]:
-    """Keep the cache within `max_bytes`: remove what is surplus, then the unpacked RAM of the least used.
+def snapshots_budget() -> int:
+    """Return how many bytes the snapshots may take beside all else that is in the cache."""
+    others = (places.images(), places.node_packages(), places.own_files())
+    return max(KEEP_BYTES, CACHE_BYTES - sum(disk_bytes(path) for path in others))
 
-    What is in use stays, whatever it takes. Returns the snapshots that were removed.
+
+def tidy(root: Path, *, max_bytes: int | None = None, dry_run: bool = False) -> tuple[Path, ...]:
+    """Keep the snapshots within `max_bytes`, by default their budget; return what went, or would go.
+
+    What is surplus is removed, then the unpacked RAM of the least used. What is in use stays.
     """
+    max_bytes = snapshots_budget() if max_bytes is None else max_bytes
     if disk_bytes(root) <= max_bytes:
         return ()
     snapshots = list_snapshots(root)
-    removed = remove_snapshots(root, surplus(snapshots, max_bytes=max_bytes))
+    gone = surplus(snapshots, max_bytes=max_bytes)
+    removed = [one.directory for one in gone] if dry_run else [*remove_snapshots(root, gone)]
     left = [one for one in snapshots if one.directory not in removed]
     room = max_bytes - sum(one.size - one.unpacked for one in left)
     for one in left:
-        if one.unpacked > room:
-            drop_unpacked(one.directory)
-        else:
+        if one.unpacked <= room:
             room -= one.unpacked
-    return removed
+        elif drop_unpacked(one.directory, dry_run=dry_run):
+            removed.append(one.directory / RAM_FILE)
+    return tuple(removed)
 
 
 def remove_snapshots(root: Path, snapshots: Iterable[CachedSnapshot]) -> tuple[Path, ...]:
