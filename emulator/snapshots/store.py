@@ -113,12 +113,11 @@ def tidy(root: Path, *, max_bytes: int | None = None, dry_run: bool = False) -> 
     gone = surplus(snapshots, max_bytes=max_bytes)
     removed = [one.directory for one in gone] if dry_run else [*remove_snapshots(root, gone)]
     left = [one for one in snapshots if one.directory not in removed]
-    room = max_bytes - sum(one.size - one.unpacked for one in left)
-    for one in left:
-        if one.unpacked <= room:
-            room -= one.unpacked
-        elif drop_unpacked(one.directory, dry_run=dry_run):
+    excess = sum(one.size for one in left) - max_bytes
+    for one in reversed(left):
+        if excess > 0 and one.unpacked and drop_unpacked(one.directory, dry_run=dry_run):
             removed.append(one.directory / RAM_FILE)
+            excess -= one.unpacked
     return tuple(removed)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -14,8 +14,10 @@ from emulator.errors import SpecError
 from emulator.files import write_whole
 from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
-from harness.cells.cell import Cell
 from harness.commands import say
+
+if TYPE_CHECKING:
+    from harness.cells.cell import Cell
 
 DEFAULT_MATRIX = Path("ci/push.toml")
 

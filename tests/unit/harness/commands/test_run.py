@@ -107,6 +107,27 @@ def test_run_without_allure_asks_for_none(becomes, tmp_path):
     assert [word for word in becomes[0] if "allure" in word] == ["no:allure_pytest"]
 
 
+def test_only_images_of_the_chosen_cells_are_built(becomes, monkeypatch):
+    built = []
+    monkeypatch.undo()
+    monkeypatch.setattr("harness.plugin.process.become_pytest", lambda *_, **__: EXIT_PASSED)
+    monkeypatch.setattr("emulator.guest_images.kinds.open_image", built.append)
+    assert cli.main(["run", str(PUSH), "-k", "nmi-dazed and (trixie or sid)"]) == EXIT_PASSED
+    assert built == ["sid", "trixie"]
+
+
+@pytest.mark.parametrize(("options", "workers"), [(["-n", "1"], "0"), (["-n", "2"], "2"), ([], "auto")])
+def test_one_worker_is_forked_and_more_are_xdists(becomes, options, workers):
+    cli.main(["run", str(PUSH), *options])
+    assert becomes[0][becomes[0].index("-n") + 1] == workers
+    assert ("harness.plugin.apart" in becomes[0]) == (workers == "0")
+
+
+def test_one_cell_needs_no_other_workers(becomes):
+    cli.main(["run", str(PUSH), "-k", "sid and q35 and nmi-dazed"])
+    assert becomes[0][becomes[0].index("-n") + 1] == "0"
+
+
 @pytest.mark.parametrize(
     ("given", "filled"),
     [
