@@ -52,7 +52,7 @@ def test_run_loads_no_plug_in_that_plays_no_cell() -> None:
     words = [*PYTEST_WORDS, "--collect-only", "-q", "-n", "0", "-k", "nmi-dazed", "ci/push.toml"]
     argv = [sys.executable, "-P", "-X", "importtime", "-m", "pytest", *words]
     done = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
-    assert "nmi-dazed" in done.stdout
+    assert done.returncode == 0, done.stderr[-500:]
     imported = set(_IMPORT.findall(done.stderr))
     assert imported & PLAYS_NO_CELL == set()
     assert "xdist" in imported

@@ -20,9 +20,9 @@ def test_listener_hears_begin_stage_and_end() -> None:
 
 def test_work_that_fails_ends_too() -> None:
     told: Told = []
-    with pytest.raises(OSError, match="full"), listening(lambda *words: told.append(words)):
-        with working("image a", "building"):
-            raise OSError("full")
+    listener = listening(lambda *words: told.append(words))
+    with pytest.raises(OSError, match="full"), listener, working("image a", "building"):
+        raise OSError("full")
     assert told[-1] == ("image a", "failed", 1.0)
 
 

@@ -74,7 +74,7 @@ def test_damaged_or_lonely_file_is_refused_and_leaves_no_ram(tmp_path: Path) -> 
     whole = packed.read_bytes()
     for damaged in (b"", whole[:20], whole[:-1], whole[:-9] + b"x" + whole[-8:], b"y" + whole[1:]):
         packed.write_bytes(damaged)
-        with pytest.raises(SnapshotError, match="damaged|no packed RAM"):
+        with pytest.raises(SnapshotError, match=r"damaged|no packed RAM"):
             unpack_ram(packed, ram)
     packed.write_bytes(whole)
     base.unlink()
