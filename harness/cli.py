@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -246,10 +247,15 @@ def signals_unwind() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _show_work(what: str, stage: str, fraction: float) -> None:
-    from harness.terminal.work import work_listener  # noqa: PLC0415 - only where something is made
+@cache
+def _work_lines() -> Any:
+    from harness.terminal.work import WorkLines  # noqa: PLC0415 - only where something is made
 
-    work_listener()(what, stage, fraction)
+    return WorkLines(_say)
+
+
+def _show_work(what: str, stage: str, fraction: float) -> None:
+    _work_lines().show(what, stage, fraction)
 
 
 def _report(error: Exception) -> int:

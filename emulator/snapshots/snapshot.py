@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript, load_transcript
-from emulator.errors import FileError, SnapshotError, SpecError
+from emulator.errors import SnapshotError, SpecError
 from emulator.files import read_whole
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.power import Origin
@@ -91,14 +91,16 @@ class Snapshot:
 
         Raises:
             SnapshotError: a file is missing, truncated or altered; the text says which.
+            FileError: its RAM can't be unpacked.
+            OSError: it is gone.
         """
-        use = _begin_use(directory)
+        use = Use(directory)
         manifest = read_manifest(directory)
         wanted = {*snapshot_files(request, shares_ram=RAM_FILE in manifest.files)}
         if wanted != set(manifest.files):
             raise SnapshotError(f"{directory}: has {sorted(manifest.files)[:9]}, need {sorted(wanted)}")
         if RAM_FILE in wanted and not (directory / RAM_FILE).exists() and (directory / PAGES_FILE).exists():
-            _unpack(directory)
+            unpack_ram(directory / PAGES_FILE, directory / RAM_FILE)
         identities = {name: identity(directory / name) for name in sorted(manifest.files)}
         if not was_checked(directory, identities):
             for name, wanted_facts in manifest.files.items():
@@ -155,20 +157,6 @@ def read_manifest(directory: Path) -> SnapshotManifest:
         return SnapshotManifest.from_json(read_whole(path, most=MANIFEST_MOST), origin=str(path))
     except OSError as error:
         raise SnapshotError(f"{path}: {error.strerror}") from error
-
-
-def _begin_use(directory: Path) -> Use:
-    try:
-        return Use(directory)
-    except OSError as error:
-        raise SnapshotError(f"{directory}: {error.strerror}") from error
-
-
-def _unpack(directory: Path) -> None:
-    try:
-        unpack_ram(directory / PAGES_FILE, directory / RAM_FILE)
-    except FileError as error:
-        raise SnapshotError(str(error)) from error
 
 
 def _require_tsc(manifest: SnapshotManifest, directory: Path) -> None:

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
-from typing import Any
 
 import pytest
 
@@ -54,7 +53,7 @@ class PlaysApart:
 
 def _play(session: pytest.Session, items: Sequence[pytest.Item]) -> int:
     """Play items until the worker has ended; return how many it took from the list."""
-    fork = multiprocessing.get_context("fork")
+    fork, hooks = multiprocessing.get_context("fork"), session.config.hook
     ours, theirs = fork.Pipe(duplex=False)
     worker = fork.Process(target=_work, args=(session, items, theirs), name=WORKER)
     with held_back():
@@ -64,24 +63,19 @@ def _play(session: pytest.Session, items: Sequence[pytest.Item]) -> int:
     try:
         while True:
             hook, arguments = ours.recv()
+            if data := arguments.pop("data", None):
+                arguments["report"] = hooks.pytest_report_from_serializable(config=session.config, data=data)
+            getattr(hooks, hook)(**arguments)
             done += hook == "pytest_runtest_logfinish"
-            _pass_on(session.config, hook, arguments)
     except EOFError:
         worker.join()
     finally:
         ours.close()
         _end(worker)
     if done < len(items) and not session.shouldfail and not session.shouldstop:
-        session.config.hook.pytest_runtest_logreport(report=_lost(items[done]))
+        hooks.pytest_runtest_logreport(report=_lost(items[done]))
         done += 1
     return done
-
-
-def _pass_on(config: pytest.Config, hook: str, arguments: dict[str, Any]) -> None:
-    if "report" in arguments:
-        data = arguments["report"]
-        arguments = {"report": config.hook.pytest_report_from_serializable(config=config, data=data)}
-    getattr(config.hook, hook)(**arguments)
 
 
 def _end(worker: ForkProcess) -> None:
@@ -116,14 +110,14 @@ class _Teller:
         self._config = config
         self._link = link
 
-    def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
+    def pytest_runtest_logstart(self, nodeid: str, location: object) -> None:
         self._link.send(("pytest_runtest_logstart", {"nodeid": nodeid, "location": location}))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
-        self._link.send(("pytest_runtest_logreport", {"report": data}))
+        self._link.send(("pytest_runtest_logreport", {"data": data}))
 
-    def pytest_runtest_logfinish(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
+    def pytest_runtest_logfinish(self, nodeid: str, location: object) -> None:
         self._link.send(("pytest_runtest_logfinish", {"nodeid": nodeid, "location": location}))
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from emulator.clock import SYSTEM_CLOCK
 from emulator.guest_text.printable import visible
 from harness.plugin.plays import STATUS_PROPERTY, why
 from harness.plugin.record_hooks import RECORD, RecordHooks
-from harness.terminal.output import ProgressOutput, is_live
+from harness.terminal.output import ProgressOutput
 
 _CELL = re.compile(r"\[(?P<id>[^\]]+)\]$")
 STYLES: Mapping[str, str] = {
@@ -41,6 +42,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if reporter is not None:
         config.pluginmanager.unregister(reporter)
     config.pluginmanager.register(RunProgress(config, ProgressOutput()), "ttylab-progress")
+
+
+def is_live(console: Console) -> bool:
+    """Tell whether to draw a live bar: on a terminal, but not in a CI log."""
+    return console.is_terminal and not os.environ.get("CI")
 
 
 def counting_bar(console: Console, *, disable: bool = False) -> Progress:
@@ -74,7 +80,7 @@ class RunProgress:
         self._expect(len(ids))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Show a cell as running; its worker is there, which a thread that draws could not be forked into."""
+        """Show a cell as running; a thread that draws can't be forked into the worker, which is there now."""
         if self._live is not None:
             self._live.start()
         self._running[nodeid] = SYSTEM_CLOCK.monotonic()

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.text import Text
 
 from emulator.guest_text.printable import visible
-from harness.plugin.progress import STYLES, counting_bar
+from harness.plugin.progress import STYLES, counting_bar, is_live
 from harness.repeat.plan import Repetition
 from harness.repeat.summary import Ending, Group, Hunt, Share, Summary
 from harness.scenario.verdict import Status
-from harness.terminal.output import ProgressOutput, is_live
+from harness.terminal.output import ProgressOutput
 
 _SHOWN = 12
 _APART = (Status.BROKEN, Status.SKIPPED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from rich.console import Console
@@ -24,8 +23,3 @@ class ProgressOutput(Console):
             super().print(*objects, **options)
         except OSError:
             self.quiet = True
-
-
-def is_live(console: Console) -> bool:
-    """Tell whether to draw a live bar: on a terminal, but not in a CI log."""
-    return console.is_terminal and not os.environ.get("CI")
