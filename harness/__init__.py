@@ -13,7 +13,8 @@ __all__ = [
     "GuestError", "GuestKind", "HarnessError", "Inject", "Keys", "Lab", "LinuxGuest", "Machine",
     "MachineSpec", "MachineType", "Match", "Nmi", "NoEffect", "Press", "Reach", "Reason", "Rejoin", "Run",
     "SacGuest", "Scanner", "Scenario", "Screen", "Send", "Session", "Severity", "Shows", "Signals", "Silence",
-    "SpecError", "Stage", "Status", "SysRq", "Target", "Verdict", "Via", "View", "open_machine", "open_port",
+    "SpecError", "Stage", "Status", "SysRq", "Target", "Verdict", "Via", "View", "open_board", "open_machine",
+    "open_port",
 ]  # fmt: skip
 
 _MODULES = {
@@ -42,6 +43,7 @@ _MODULES = {
     "harness.signatures.model": ("Finding",),
     "harness.signatures.scanner": ("Scanner",),
     "harness.snapshots.start": ("ForkedGuest",),
+    "harness.targets.board": ("open_board",),
     "harness.targets.serial_port": ("open_port",),
 }
 """Where each name of `__all__` is defined; the imports below say the same to type checkers and editors."""
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
     from harness.signatures.model import Finding
     from harness.signatures.scanner import Scanner
     from harness.snapshots.start import ForkedGuest
+    from harness.targets.board import open_board
     from harness.targets.serial_port import open_port
 else:
 

@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from emulator.errors import EmulatorError, SpecError, StateError
 from emulator.guest_text.printable import visible
+from emulator.program import called
 from emulator.work import listening
 from harness.scenario.errors import GuestError, HarnessError, ServiceRefused
 from harness.scenario.exit_codes import (
@@ -39,6 +40,8 @@ EXAMPLES = """Examples:
 
   ttylab run                      run the default matrix, write the report
 
+  ttylab run --kernel bzImage     its Linux cells on your own kernel; --disk server.qcow2 on your own disk
+
   ttylab run -k "nmi and q35"     only the cells whose id matches
 
   ttylab scenarios list           what can be run
@@ -57,6 +60,7 @@ Exit codes: 0 all passed, 1 something failed, 2 usage, 3 the lab is broken, 4 a 
 
 COMMANDS: dict[str, str] = {
     "run": "Run a matrix of scenarios on real guests.",
+    "init": "Write a lab.toml, a matrix, a scenario and a workflow into a repository of yours.",
     "test": "Run ttylab's own tests (tox).",
     "scenarios": "List and describe the scenarios.",
     "images": "List, build, verify and prune guest images.",
@@ -77,6 +81,8 @@ COMMANDS: dict[str, str] = {
     "gc": "End and remove what a killed run left behind.",
 }
 """Every command with its line in the overview; `load_command` says where it is."""
+WITHOUT_LAB = frozenset({"init", "test", "console", "send", "report", "bench", "gc"})
+"""Commands to which nothing of a user's lab matters."""
 RAW = frozenset({"test"})
 """Commands that pass every argument, `--` too, on to another program."""
 _KEPT = "\n\t"
@@ -120,12 +126,41 @@ def load_command(name: str) -> Any:
     group = getattr(module, "app", None)
     app = group or typer.Typer(add_completion=False)
     app.rich_markup_mode = None
-    if group:
-        return typer.main.get_group(app)
-    app.command(name, cls=getattr(module, "Command", None), epilog=getattr(module, "EXAMPLES", None))(
-        getattr(module, word)
-    )
-    return typer.main.get_command(app)
+    if not group:
+        app.command(name, cls=getattr(module, "Command", None), epilog=getattr(module, "EXAMPLES", None))(
+            getattr(module, word)
+        )
+    command: Any = typer.main.get_group(app) if group else typer.main.get_command(app)
+    if name not in WITHOUT_LAB:
+        for each in getattr(command, "commands", {"": command}).values():
+            each.params.append(_lab_option())
+    return command
+
+
+def _lab_option() -> Any:
+    """Return the option --lab for a command, whose function does not see it."""
+    app = typer.Typer(add_completion=False)
+
+    @app.command()
+    def options(
+        lab: Annotated[
+            str | None, typer.Option(metavar="FILE", help="The lab.toml to use; default: the nearest one.")
+        ] = None,
+    ) -> None:
+        del lab
+
+    (option,) = (one for one in typer.main.get_command(app).params if one.name == "lab")
+    option.expose_value, option.callback = False, lambda _context, _option, value: _use_lab(value)
+    return option
+
+
+def _use_lab(file: str | None) -> None:
+    """Use a lab.toml in this process and its workers; raises SpecError if it is wrong."""
+    if file is not None:
+        from emulator.lab_file.read import VARIABLE, current_lab  # noqa: PLC0415 - pydantic
+
+        os.environ[VARIABLE] = os.path.abspath(file) if file else ""  # noqa: PTH100 - links stay
+        current_lab()
 
 
 def _show_version(wanted: bool) -> None:
@@ -166,12 +201,15 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
+    lab: Annotated[
+        str | None, typer.Option("--lab", metavar="FILE", callback=_use_lab, help="The lab.toml to use.")
+    ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", callback=_set_debug, help="Show tracebacks (or TTYLAB_DEBUG=1).")
     ] = False,
 ) -> None:
     """A hardware-in-the-loop lab for serial consoles: real guests, real ttys, verdicts with evidence."""
-    del version, debug
+    del version, lab, debug
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
         raise typer.Exit(EXIT_USAGE)
@@ -278,8 +316,8 @@ def _say_misuse(error: typer.TyperException) -> None:
         with suppress(OSError):
             sys.stderr.write(f"{text}\n")
     else:
-        where = "ttylab" if context is None else context.command_path
-        _say(f"error: {text.rstrip('.')} ({where} --help says more)")
+        where = "" if context is None else context.command_path.removeprefix("ttylab")
+        _say(f"error: {text.rstrip('.')} ({called(*where.split(), '--help')} says more)")
 
 
 def _say(text: str) -> None:

@@ -33,6 +33,7 @@ _MARKERS = (
 
 _OPTIONS = (
     ("--shard", "I/N", "run part I of N of a matrix (2/5)"),
+    ("--cells", "EXPR", "of a matrix only these cells: an id, or words as for -k"),
     ("--run-dir", "DIR", "where the run's evidence goes (default results/ID)"),
     ("--run-json", "FILE", "write the run result here too (- for stdout)"),
     ("--compare", "RUN", "an earlier run to compare with in the report"),
@@ -97,7 +98,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     file = metafunc.definition.getparent(MatrixFile)
     if file is not None and "cell" in metafunc.fixturenames:
-        metafunc.parametrize("cell", cell_params(cells_of(file, metafunc.config.getoption("shard"))))
+        metafunc.parametrize("cell", cell_params(cells_of(file)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -137,6 +138,7 @@ def _start_record(config: pytest.Config) -> None:
             version=version("ttylab"),
             matrices=tuple(read_matrix(path) for path in _asked_matrices(config)),
             time_scale=config.option.time_scale,
+            shard=config.option.shard or "",
         )
         hooks = RecordHooks(recorder, config)
         if not config.option.collectonly:

@@ -55,11 +55,28 @@ def read_layout(head: bytes, *, origin: str) -> DiskLayout:
     return DiskLayout(bios=bios, uefi=_EFI in kinds, maybe_windows=_NTFS in kinds)
 
 
+def esp_start(head: bytes) -> int | None:
+    """Return at which byte of a disk, by its first MiB, UEFI's partition begins; None if there is none."""
+    for place in _gpt_entries(head):
+        if uuid.UUID(bytes_le=head[place : place + 16]) == _EFI_SYSTEM:
+            return int.from_bytes(head[place + 32 : place + 40], "little") * _SECTOR
+    for place in range(446, 510, 16):
+        if head[place + 4 : place + 5] == bytes([_EFI]):
+            return int.from_bytes(head[place + 8 : place + 12], "little") * _SECTOR
+    return None
+
+
 def _gpt_types(head: bytes) -> frozenset[uuid.UUID]:
+    return frozenset(uuid.UUID(bytes_le=head[place : place + 16]) for place in _gpt_entries(head))
+
+
+def _gpt_entries(head: bytes) -> list[int]:
+    """Return where the entries of the partitions are that there are."""
+    if head[_SECTOR : _SECTOR + 8] != b"EFI PART":
+        return []
     start, count, size = struct.unpack_from("<QII", head, _SECTOR + 72)
     if size < 128:
-        return frozenset()
+        return []
     first = start * _SECTOR
-    places = (first + number * size for number in range(min(count, _ENTRIES_MOST)))
-    found = (head[place : place + 16] for place in places)
-    return frozenset(uuid.UUID(bytes_le=one) for one in found if len(one) == 16 and any(one))
+    places = [first + number * size for number in range(min(count, _ENTRIES_MOST))]
+    return [place for place in places if any(head[place : place + 16]) and len(head) >= place + size]

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from emulator.cloud.guest_plan import GuestPlan
+from emulator.cloud.guest_plan import MEMORY_MIB, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId
 from emulator.console.transcript import Transcript
@@ -121,10 +121,12 @@ def spec_of(plan: GuestPlan, image: GuestImage, name: str) -> MachineSpec:
     """
     words = (*image.name_words(name), *plan.words)
     board = Board(machine=plan.machine, firmware=plan.firmware, words=words, name=name, uuid=plan.uuid)
+    spec = image.spec(board)
+    usual = plan.memory_mib == MEMORY_MIB  # nobody asked for it: an image that needs more gets it
     return replace(
-        image.spec(board),
+        spec,
         vcpus=plan.vcpus,
-        memory_mib=plan.memory_mib,
+        memory_mib=max(spec.memory_mib, MEMORY_MIB) if usual else plan.memory_mib,
         devices=plan.devices,
         watchdog_action=plan.watchdog_action,
         seed=plan.seed,

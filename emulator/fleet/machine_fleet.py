@@ -21,7 +21,7 @@ from emulator.fleet.guest import plan_of, spec_of
 from emulator.fleet.machine_guest import Ground, MachineGuest, PowerChange, Timeouts
 from emulator.guest_images.kinds import open_image
 from emulator.machine.probe import choose_accelerator
-from emulator.machine.qemu_binary import find_ovmf, find_qemu
+from emulator.machine.qemu_binary import find_qemu, find_uefi
 from emulator.machine.spec import Accelerator, MachineSpec, MachineType
 
 AGAIN_S = 5.0
@@ -41,7 +41,7 @@ class Readiness:
         """Return what is missing, each with its remedy; the answer is remembered for AGAIN_S."""
         now = self._clock.monotonic()
         if self._known is None or now - self._known[0] > AGAIN_S:
-            checks: list[Callable[[], object]] = [self._check_machine, find_ovmf]
+            checks: list[Callable[[], object]] = [self._check_machine, find_uefi]
             checks += [partial(open_image, name, build=False) for name in self._images]
             self._known = (now, [text for check in checks if (text := _problem(check))])
         return list(self._known[1])

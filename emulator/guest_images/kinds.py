@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from emulator.errors import ImageError, unknown_name
+from emulator.guest_images.board import board_features, open_board_image
 from emulator.guest_images.own import open_own, own_features, own_tables
 from emulator.guest_text.linux import LinuxProfile
 from emulator.images.catalog import load_catalog
@@ -94,7 +95,7 @@ def _open_linux(name: str, build: bool) -> GuestImage:  # noqa: FBT001  # as `Im
 KINDS = (
     ImageKind(  # Debian's kernels with ttylab's initramfs, from the catalog
         names=lambda: load_catalog().entries,
-        features=lambda: {name: entry.offers for name, entry in load_catalog().entries.items()},
+        features=lambda: {name: entry.features for name, entry in load_catalog().entries.items()},
         open=_open_linux,
     ),
     ImageKind(  # ttylab's own guest that speaks EMS and SAC; `spec` composes its files
@@ -106,6 +107,11 @@ KINDS = (
         names=own_tables,
         features=own_features,
         open=open_own,
+    ),
+    ImageKind(  # what runs on users' boards
+        names=board_features,
+        features=board_features,
+        open=lambda name, _build: open_board_image(name),
     ),
     ImageKind(  # Windows that users registered: a path, never a copy
         names=lambda: WindowsRegistry().images(),

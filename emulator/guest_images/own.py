@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
+from functools import cache
+from itertools import count
 from pathlib import Path
+from typing import Literal
 
-from emulator.errors import SpecError
-from emulator.guest_images.own_disk import OwnDisk, open_disk
-from emulator.guest_images.own_kernel import OWN, OwnKernel, open_kernel
+from emulator.errors import ImageError, SpecError, unknown_name
+from emulator.files import require_regular
+from emulator.guest_images.own_disk import OwnDisk, disk_architecture, open_disk
+from emulator.guest_images.own_initrd import read_modules
+from emulator.guest_images.own_kernel import OWN, OwnKernel, open_kernel, read_kernel
+from emulator.guest_text.printable import visible
 from emulator.images.catalog import load_catalog
+from emulator.images.recipe import load_recipe
+from emulator.kernel_files.identify import HEAD, is_kernel, peek
 from emulator.lab_file.packages import brought
 from emulator.lab_file.read import current_lab, read_lab
-from emulator.lab_file.tables import ImageTable
+from emulator.lab_file.tables import NAME, ImageTable
+from emulator.machine.architectures import architecture_for, feature_of
+from emulator.machine.architectures.parts import Architecture
+from emulator.machine.spec import Firmware, MachineType
 from emulator.sac.image import SAC_IMAGES
+
+_HEAD = 1024
 
 
 def own_tables() -> Mapping[str, ImageTable]:
@@ -29,17 +43,86 @@ def own_tables() -> Mapping[str, ImageTable]:
         for name, table in images.items():
             if name in taken:
                 raise SpecError(f"{who}: images.{name}: {taken[name]} has an image of that name")
+            _require_board(table, where=f"{who}: images.{name}")
             taken[name] = who
             tables[name] = table
     return tables
 
 
+def _require_board(table: ImageTable, *, where: str) -> None:
+    """Refuse a board or a firmware that is none."""
+    known: dict[str, list[str]] = {"machine": [*MachineType], "firmware": [*Firmware]}
+    for field, allowed in known.items():
+        value = getattr(table, field)
+        if value is not None and value not in allowed:
+            raise SpecError(f"{where}: {unknown_name(field, value, allowed)}")
+
+
 def own_features() -> Mapping[str, frozenset[str]]:
-    """Return what is known of each before it is opened: that it is a user's own."""
-    return {name: frozenset({OWN}) for name in own_tables()}
+    """Return what is known of each before it is opened: that it is a user's own, what it is for, its modules."""
+    return {name: frozenset({OWN}) | _known_of(table) for name, table in own_tables().items()}
+
+
+def _known_of(table: ImageTable) -> frozenset[str]:
+    """Return a kernel's architecture by the head of its file, and its modules; a disk's architecture."""
+    if table.kernel is None:
+        return feature_of(disk_architecture(table))
+    try:
+        with table.kernel.open("rb") as file:
+            architecture = architecture_for(peek(file.read(HEAD)))
+    except OSError:
+        architecture = None
+    return feature_of(architecture) | _module_features(table.kernel, table.modules, architecture)
+
+
+@cache
+def _module_features(
+    kernel: Path, directory: Path | None, architecture: Architecture | None
+) -> frozenset[str]:
+    """Return what a kernel's modules offer; nothing if they can't be read, as opening the image will tell."""
+    if directory is None or architecture is None:
+        return frozenset()
+    try:
+        release = read_kernel(kernel)[0].release
+        modules = read_modules(directory, release=release, architecture=architecture)
+        return modules.features(load_recipe().modules_for(architecture))
+    except (SpecError, ImageError):
+        return frozenset()
 
 
 def open_own(name: str, build: bool) -> OwnKernel | OwnDisk:  # noqa: FBT001  # as `ImageKind.open` says
     """Return a user's image; raises as `open_kernel` and `open_disk`."""
-    table = own_tables()[name]
+    return open_table(name, own_tables()[name], build=build)
+
+
+def open_table(name: str, table: ImageTable, *, build: bool = True) -> OwnKernel | OwnDisk:
+    """Return the image that a table describes; raises as `open_kernel` and `open_disk`."""
     return open_disk(name, table) if table.kernel is None else open_kernel(name, table, build=build)
+
+
+def file_kind(path: Path) -> Literal["kernel", "disk"]:
+    """Return what a file is by its first bytes: what means to be no kernel is taken for a disk.
+
+    Raises:
+        SpecError: it can't be read, or is no file.
+    """
+    try:
+        require_regular(path)
+        with path.open("rb") as file:
+            return "kernel" if is_kernel(file.read(_HEAD)) else "disk"
+    except OSError as error:
+        raise SpecError(f"{visible(str(path))}: {error.strerror}") from error
+
+
+def linux_names() -> frozenset[str]:
+    """Return the images that a VM of the service may have: the catalog's and the users' own."""
+    return frozenset((*load_catalog().entries, *own_tables()))
+
+
+def own_name(path: Path, taken: Collection[str]) -> str:
+    """Return a name for the image of a file, from the file's: as it is allowed, and not one of `taken`."""
+    plain = re.sub(r"[^a-z0-9.-]+", "-", path.name.lower())
+    name = re.sub(r"([.-])[.-]+", r"\1", plain).strip(".-")[:40].strip(".-") or "image"
+    assert NAME.fullmatch(name)  # noqa: S101  # made to fit
+    numbered = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(one for one in numbered if one not in taken)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from emulator.disks.formats import DiskFormat, detect_format, obstacle
-from emulator.disks.layout import DiskLayout, read_layout
+from emulator.disks.layout import DiskLayout, esp_start, read_layout
 from emulator.disks.qemu_img import read_head
-from emulator.errors import SpecError
+from emulator.errors import ImageError, MissingPrerequisite, SpecError
 from emulator.files import require_regular
 from emulator.guest_images.hashes import hash_once
 from emulator.guest_images.own_kernel import OWN
@@ -17,11 +18,16 @@ from emulator.guest_images.own_profile import profile_of
 from emulator.guest_images.seed_cd import write_seed
 from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
+from emulator.images.image import require_architecture, usual_board
 from emulator.lab_file.tables import ImageTable
-from emulator.machine.spec import Board, Disk, DiskBus, Firmware, MachineSpec, MachineType
+from emulator.machine.architectures import ARCHITECTURES, board_of, feature_of
+from emulator.machine.architectures.parts import Architecture
+from emulator.machine.spec import Board, Disk, DiskBus, MachineSpec
 from emulator.sac.image import SacConsole
 from emulator.sac.knobs import SacKnobs
 
+_LOADERS = (8 << 20, 64 << 20)
+"""Bytes of UEFI's partition in which a loader's name is looked for: tables, and what came before it."""
 MEMORY_MIB = 1024
 """What a distribution's disk gets that says nothing: systemd and an initramfs with all drivers fit."""
 
@@ -52,15 +58,16 @@ class OwnDisk:
 
     @property
     def features(self) -> frozenset[str]:
-        """OWN: what its guest can do is found out."""
-        return frozenset({OWN})
+        """OWN, and its architecture: what its guest can do is found out."""
+        return feature_of(disk_architecture(self.table)) | {OWN}
 
     @property
     def usual_board(self) -> Board:
         """What its table names, else a PC with the firmware that its partitions are for."""
-        return Board(
-            machine=MachineType(self.table.machine or MachineType.PC),
-            firmware=Firmware(self.table.firmware or self.layout.firmware),
+        architecture = disk_architecture(self.table)
+        fits = self.layout.firmware if architecture is ARCHITECTURES[0] else architecture.uefi.firmware
+        return usual_board(
+            architecture, machine=self.table.machine, firmware=self.table.firmware or fits, who=self.name
         )
 
     @property
@@ -73,7 +80,7 @@ class OwnDisk:
         return {
             "name": self.name,
             "own": "disk",
-            "path": str(self.path),
+            "files": {"disk": str(self.path)},
             "format": self.disk_format.value,
             "sha256": dict(self.sha256),
         }
@@ -86,6 +93,7 @@ class OwnDisk:
         """
         if board.words:
             raise SpecError(f"image {self.name} boots its own kernel line, without {' '.join(board.words)}")
+        require_architecture(self.name, disk_architecture(self.table), board.machine)
         disks = [Disk(path=self.path, format=self.disk_format, bus=self._bus, discard_writes=True)]
         if self.seed is not None:
             disks.append(Disk(path=self.seed, read_only=True))
@@ -96,7 +104,7 @@ class OwnDisk:
             memory_mib=self.table.memory_mib or MEMORY_MIB,
             disks=tuple(disks),
             firmware_on_serial=not board.firmware.is_uefi,
-            generation_id=True,
+            generation_id=board_of(board.machine).generation_id,
             smbios=() if board.uuid is None else (("uuid", board.uuid),),
         )
 
@@ -105,6 +113,8 @@ class OwnDisk:
         """The clouds' and VMware's disks may lack virtio; SATA and IDE are in every initramfs."""
         if self.table.bus is not None:
             return DiskBus(self.table.bus)
+        if disk_architecture(self.table) is not ARCHITECTURES[0]:
+            return DiskBus.VIRTIO
         plain = {DiskFormat.RAW, DiskFormat.QCOW2}
         return DiskBus.VIRTIO if self.disk_format in plain else DiskBus.SATA
 
@@ -121,6 +131,37 @@ class OwnDisk:
         """Refuse: Linux has no SAC."""
         del knobs
         raise SpecError(f"image {self.name} has no SAC")
+
+
+def disk_architecture(table: ImageTable) -> Architecture:
+    """Return what a disk is for: as its table names board or firmware, else as the loaders for UEFI on it.
+
+    What is wrong with it is said when it is opened; until then it is taken to be for x86-64.
+    """
+    for one in ARCHITECTURES:
+        if table.machine in [board.machine for board in one.boards] or table.firmware in one.firmwares:
+            return one
+    try:
+        if table.disk is None or table.machine or table.firmware:
+            return ARCHITECTURES[0]
+        return _architecture_on(table.disk, table.disk.stat().st_mtime_ns, table.disk.stat().st_size)
+    except (OSError, SpecError, ImageError, MissingPrerequisite):
+        return ARCHITECTURES[0]
+
+
+@lru_cache(maxsize=64)
+def _architecture_on(path: Path, _mtime_ns: int, _size: int) -> Architecture:
+    require_regular(path)
+    disk_format = detect_format(path)
+    head = b"" if obstacle(path, disk_format) else read_head(path, disk_format=disk_format)
+    start = esp_start(head)
+    if start is None or read_layout(head, origin=str(path)).bios:
+        return ARCHITECTURES[0]
+    for size in _LOADERS:
+        names = read_head(path, disk_format=disk_format, at=start, size=size)
+        if found := [one for one in ARCHITECTURES if one.uefi.loader in names]:
+            return found[0]
+    return ARCHITECTURES[0]
 
 
 def open_disk(name: str, table: ImageTable) -> OwnDisk:

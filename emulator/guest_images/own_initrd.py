@@ -19,6 +19,7 @@ from emulator.images.recipe import load_recipe
 from emulator.kernel_files import cpio
 from emulator.kernel_files.modules import Module, load_order, module_name, parse_module
 from emulator.kernel_files.spin import DONOR, NAME, make_spin_module
+from emulator.machine.architectures.parts import Architecture
 
 _VERMAGIC = re.compile(rb"\0vermagic=([\x21-\x7e]{1,64}) ")
 _KEY = 16
@@ -44,7 +45,7 @@ class OwnModules:
         return frozenset(there & set(wanted)) | frozenset({NAME} if self.spin else ())
 
 
-def read_modules(directory: Path, *, release: str) -> OwnModules:
+def read_modules(directory: Path, *, release: str, architecture: Architecture) -> OwnModules:
     """Return the modules of `directory`, which holds them as `make modules_install` leaves them.
 
     Raises:
@@ -54,14 +55,14 @@ def read_modules(directory: Path, *, release: str) -> OwnModules:
     shown = visible(str(directory))
     root = _root_of(directory, release, shown=shown)
     files = {module_name(path.name): path for path in sorted(root.rglob("*.ko*"))}
-    recipe = load_recipe()
+    wanted = load_recipe().modules_for(architecture)
     modules: dict[str, Module] = {}
-    missing = set(recipe.modules) | {DONOR}
+    missing = {*wanted, DONOR}
     while missing:
         found = {name: _read(files[name]) for name in missing if name in files}
         modules |= found
         missing = {need for module in found.values() for need in module.depends} - modules.keys()
-    loaded = load_order(recipe.modules, modules)
+    loaded = load_order(wanted, modules)
     for module in loaded:
         _require_release(module, release, shown=shown)
     listing = root / "modules.builtin"
@@ -69,7 +70,7 @@ def read_modules(directory: Path, *, release: str) -> OwnModules:
     return OwnModules(
         loaded=tuple(loaded),
         builtin=frozenset(module_name(line) for line in builtin),
-        spin=make_spin_module(modules[DONOR].data) if DONOR in modules else None,
+        spin=make_spin_module(modules[DONOR].data, architecture.code) if DONOR in modules else None,
     )
 
 

@@ -17,21 +17,20 @@ from emulator.guest_images.own_initrd import OwnModules, compose_initrd, read_mo
 from emulator.guest_images.own_profile import profile_of
 from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
-from emulator.images.image import linux_spec
+from emulator.images.image import linux_spec, usual_board
 from emulator.images.recipe import load_recipe
 from emulator.images.store import ImageStore
-from emulator.kernel_files.identify import Form, KernelFacts, identify
+from emulator.kernel_files.identify import Form, KernelFacts, bare_image, identify, image_in_elf
 from emulator.kernel_files.vmlinux import extract_vmlinux
 from emulator.lab_file.tables import TTYLAB_INITRD, ImageTable
-from emulator.machine.spec import Board, Firmware, MachineSpec, MachineType
+from emulator.machine.architectures import ARCHITECTURES, architecture_for, feature_of
+from emulator.machine.architectures.parts import Architecture
+from emulator.machine.spec import Board, MachineSpec
 from emulator.sac.image import SacConsole
 from emulator.sac.knobs import SacKnobs
 
 OWN = "own"
 """Feature of an image that a user brought: what its guest can do is found out when it is first booted."""
-BASE = "bookworm"
-"""The image whose initramfs serves for a user's own kernel."""
-_X86 = ("x86_64", "i686")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +41,9 @@ class OwnKernel:
         name: what its user calls it.
         table: what its user said of it.
         facts: what its file tells.
-        bzimage: the file.
-        vmlinux: the same kernel in the form that SeaBIOS starts fastest, if there is one.
+        architecture: what starts it.
+        bzimage: the file, or what was packed in it.
+        vmlinux: the same kernel in the form that is started fastest without UEFI, if there is one.
         initrd: the initramfs; None if there is none.
         disk: none; `linux_spec` asks.
         offers: features that are known before it is booted.
@@ -53,6 +53,7 @@ class OwnKernel:
     name: str
     table: ImageTable
     facts: KernelFacts
+    architecture: Architecture
     bzimage: Path
     vmlinux: Path
     initrd: Path | None
@@ -62,15 +63,17 @@ class OwnKernel:
 
     @property
     def features(self) -> frozenset[str]:
-        """What is known to be offered, and OWN."""
-        return self.offers | {OWN}
+        """What is known to be offered, its architecture, and OWN."""
+        return self.offers | feature_of(self.architecture) | {OWN}
 
     @property
     def usual_board(self) -> Board:
-        """What its table names, else a PC under SeaBIOS."""
-        return Board(
-            machine=MachineType(self.table.machine or MachineType.PC),
-            firmware=Firmware(self.table.firmware or Firmware.SEABIOS),
+        """What its table names, else the usual one of its architecture: a PC under SeaBIOS."""
+        return usual_board(
+            self.architecture,
+            machine=self.table.machine,
+            firmware=self.table.firmware,
+            who=f"image {self.name}",
         )
 
     @property
@@ -89,7 +92,7 @@ class OwnKernel:
         return {
             "name": self.name,
             "own": "kernel",
-            "path": str(self.table.kernel),
+            "files": {"kernel": str(self.table.kernel), "initrd": str(self.table.initrd or "none")},
             "kernel_release": self.facts.release,
             "architecture": self.facts.architecture,
             "form": self.facts.form.value,
@@ -128,26 +131,29 @@ def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKerne
     """
     if table.kernel is None:
         raise SpecError(f"image {name} has no kernel")
-    facts, digest = _look(table.kernel)
+    facts, digest = read_kernel(table.kernel)
+    architecture = _architecture(facts, shown=visible(str(table.kernel)))
     modules = OwnModules()
     if table.modules is not None:
-        modules = read_modules(table.modules, release=facts.release)
-    initrd = _initrd(name, table, modules, build=build)
+        modules = read_modules(table.modules, release=facts.release, architecture=architecture)
+    initrd = _initrd(name, table, modules, architecture=architecture, build=build)
+    kernel = _whole_form(table.kernel, facts, digest)
     hashes = {"kernel": digest} | ({} if initrd is None else {"initrd": hash_once(initrd)})
     return OwnKernel(
         name=name,
         table=table,
         facts=facts,
-        bzimage=table.kernel,
-        vmlinux=_fast_form(table.kernel, facts, digest),
+        architecture=architecture,
+        bzimage=kernel,
+        vmlinux=_fast_form(kernel, facts, digest),
         initrd=initrd,
-        offers=modules.features(load_recipe().modules),
+        offers=modules.features(load_recipe().modules_for(architecture)),
         sha256=hashes,
     )
 
 
-def _look(path: Path) -> tuple[KernelFacts, str]:
-    """Return what a kernel's file tells, and its hash."""
+def read_kernel(path: Path) -> tuple[KernelFacts, str]:
+    """Return what a kernel's file tells, and its hash; raises SpecError as `open_kernel`."""
     shown = visible(str(path))
     try:
         size = require_regular(path)
@@ -161,9 +167,26 @@ def _look(path: Path) -> tuple[KernelFacts, str]:
         raise SpecError(f"kernel {shown}: {error.strerror}") from error
     except ImageError as error:
         raise SpecError(f"kernel {shown}: {error}") from error
-    if facts.architecture not in _X86:
-        raise SpecError(f"kernel {shown}: it is for {facts.architecture}; allowed: {', '.join(_X86)}")
     return facts, digest
+
+
+def _architecture(facts: KernelFacts, *, shown: str) -> Architecture:
+    found = architecture_for(facts.architecture)
+    if found is None:
+        allowed = ", ".join(name for one in ARCHITECTURES for name in one.kernels)
+        raise SpecError(f"kernel {shown}: it is for {facts.architecture}; allowed: {allowed}")
+    return found
+
+
+def _whole_form(path: Path, facts: KernelFacts, digest: str) -> Path:
+    """Return a kernel as firmware takes it: an arm64 Image that is packed, or in an ELF file, by itself."""
+    unpack = {Form.PACKED_IMAGE: bare_image, Form.ELF_IMAGE: image_in_elf}.get(facts.form)
+    if unpack is None:
+        return path
+    target = places.own_files() / digest[:16] / "Image"
+    if not target.is_file():
+        write_whole(target, unpack(path.read_bytes()), private=True, parents=True)
+    return target
 
 
 def _fast_form(path: Path, facts: KernelFacts, digest: str) -> Path:
@@ -180,12 +203,14 @@ def _fast_form(path: Path, facts: KernelFacts, digest: str) -> Path:
     return target
 
 
-def _initrd(name: str, table: ImageTable, modules: OwnModules, *, build: bool) -> Path | None:
+def _initrd(
+    name: str, table: ImageTable, modules: OwnModules, *, architecture: Architecture, build: bool
+) -> Path | None:
     if table.initrd is None:
         return None
     if str(table.initrd) == TTYLAB_INITRD:
         store = ImageStore()
-        base = store.ensure(BASE) if build else store.open(BASE)
+        base = store.ensure(architecture.base_image) if build else store.open(architecture.base_image)
         return compose_initrd(base.initrd, modules, name=name)
     try:
         require_regular(table.initrd)

@@ -32,8 +32,8 @@ Dir::Etc::main "/dev/null";
 Dir::Etc::parts "@HERE@/empty.d";
 Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "@HERE@/empty.d";
-APT::Architecture "amd64";
-APT::Architectures { "amd64"; };
+APT::Architecture "@ARCHITECTURE@";
+APT::Architectures { "@ARCHITECTURE@"; };
 APT::Sandbox::User "";
 Acquire::Languages "none";
 Acquire::PDiffs "false";
@@ -41,7 +41,7 @@ Acquire::GzipIndexes "true";
 Acquire::Retries "2";
 Acquire::http::Timeout "20";
 """
-_PACKAGE_OF_KERNEL = re.compile(r"^linux-(image|binary|modules|base)-(.*-)?amd64$")
+_PACKAGE_OF_KERNEL = re.compile(r"^linux-(image|binary|modules|base)-(.*-)?[a-z0-9]+$")
 
 
 def fetch_packages(entry: CatalogEntry, pool: Path, progress: Progress) -> list[tuple[Package, Path]]:
@@ -82,7 +82,8 @@ class AptSuite:
             (directory / name).mkdir(parents=True, exist_ok=True)
         (directory / "status").touch()
         (directory / "ttylab.sources").write_text(self._sources(), encoding="utf-8")
-        settings = _inherited_settings() + _SETTINGS.replace("@HERE@", str(directory))
+        settings = _SETTINGS.replace("@HERE@", str(directory)).replace("@ARCHITECTURE@", entry.architecture)
+        settings = _inherited_settings() + settings
         self._config.write_text(settings, encoding="utf-8")
 
     def update(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -13,10 +13,11 @@ from typing import IO, TypeVar
 
 from emulator.errors import ImageError, MissingPrerequisite
 from emulator.images.catalog import CatalogEntry
-from emulator.images.image import DISK, FILES, Manifest, Package, Progress, hash_file
+from emulator.images.image import BZIMAGE, DISK, INITRD, VMLINUX, Manifest, Package, Progress, hash_file
 from emulator.images.loader import write_disk
 from emulator.images.recipe import Recipe, disk_files, guest_nodes
 from emulator.kernel_files import cpio
+from emulator.kernel_files.identify import bare_image
 from emulator.kernel_files.modules import Module, load_order, module_name, parse_module
 from emulator.kernel_files.spin import DONOR, NAME, make_spin_module
 from emulator.kernel_files.vmlinux import extract_vmlinux
@@ -46,7 +47,7 @@ def build_image(
     directory: Path,
     progress: Progress,
 ) -> Manifest:
-    """Write bzimage, vmlinux, initrd, manifest.json and perhaps disk.img, and return the manifest.
+    """Write bzimage, initrd, manifest.json, on x86 vmlinux, and perhaps disk.img; return the manifest.
 
     The same packages and recipe give the same bytes.
 
@@ -55,19 +56,20 @@ def build_image(
         OSError: the files can't be written.
     """
     progress("reading the kernel package", 0.4)
-    kernel = _read_kernel(debs, recipe)
+    kernel = _read_kernel(debs, recipe.modules_for(entry.runs_on))
     progress("unpacking the kernel", 0.7)
-    vmlinux = extract_vmlinux(kernel.bzimage)
+    forms = _forms(entry, kernel.bzimage)
     progress("writing the initramfs", 0.85)
-    spin = make_spin_module(kernel.modules[DONOR].data) if DONOR in kernel.modules else None
-    order = load_order(recipe.modules, kernel.modules)
-    offered = {name for name in recipe.modules if name in kernel.modules or name in kernel.builtin}
+    code, wanted = entry.runs_on.code, recipe.modules_for(entry.runs_on)
+    spin = make_spin_module(kernel.modules[DONOR].data, code) if DONOR in kernel.modules else None
+    order = load_order(wanted, kernel.modules)
+    offered = {name for name in wanted if name in kernel.modules or name in kernel.builtin}
     offered |= {NAME} if spin else set()
     if lacking := ", ".join(sorted(entry.offers - offered)):
         raise ImageError(f"image {entry.name} lacks what the catalog says it offers: {lacking}")
     busybox = _only(list(_read(debs, _BUSYBOX.match, prefix="busybox-static").values()), "busybox")
-    nodes = guest_nodes(recipe, image=entry.name, busybox=busybox, modules=order, spin=spin)
-    contents = dict(zip(FILES, (kernel.bzimage, vmlinux, cpio.write_initramfs(nodes)), strict=True))
+    nodes = guest_nodes(recipe, entry, busybox=busybox, modules=order, spin=spin)
+    contents = {**forms, INITRD: cpio.write_initramfs(nodes)}
     for name, content in contents.items():
         (directory / name).write_bytes(content)
     if entry.disk:
@@ -90,9 +92,16 @@ def build_image(
     return manifest
 
 
-def _read_kernel(debs: Sequence[tuple[Package, Path]], recipe: Recipe) -> _Kernel:
+def _forms(entry: CatalogEntry, packed: bytes) -> dict[str, bytes]:
+    """Return a kernel as QEMU starts it, by the names of the image's files."""
+    if entry.runs_on.starts_elf:
+        return {BZIMAGE: packed, VMLINUX: extract_vmlinux(packed)}
+    return {BZIMAGE: bare_image(packed)}
+
+
+def _read_kernel(debs: Sequence[tuple[Package, Path]], names: Iterable[str]) -> _Kernel:
     packages = [(package, path) for package, path in debs if package.name.startswith("linux-")]
-    wanted = frozenset(recipe.modules)
+    wanted = frozenset(names)
     files = _read(packages, partial(_is_kernel_file, wanted=wanted), prefix="linux-")
     matches = [(found, data) for path, data in files.items() if (found := _VMLINUZ.match(path))]
     found, bzimage = _only(matches, "kernel")

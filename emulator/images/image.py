@@ -12,6 +12,8 @@ from typing import Protocol
 from emulator.errors import ImageError, SpecError
 from emulator.files import read_whole, write_whole
 from emulator.guest_text.linux import LinuxProfile
+from emulator.machine.architectures import ARCHITECTURES, architecture_of, board_of, feature_of
+from emulator.machine.architectures.parts import Architecture
 from emulator.machine.spec import Board, Disk, Firmware, KernelFiles, MachineSpec, MachineType, kernel_for
 from emulator.sac.image import SacConsole
 from emulator.sac.knobs import SacKnobs
@@ -21,13 +23,12 @@ FORMAT = 1
 MANIFEST_MOST = 16 << 20
 """Bytes of a manifest; a real one has some 10 KB."""
 _BLOCK = 512  # of `st_blocks`
-FILES = ("bzimage", "vmlinux", "initrd")
-"""What every image has."""
+BZIMAGE, VMLINUX, INITRD = "bzimage", "vmlinux", "initrd"
+"""The kernel as its package has it, its fast form where there is one, and the initramfs."""
 DISK = "disk.img"
 """What an image with a disk has as well."""
-CONSOLE_ARGS = ("console=ttyS0,115200",)
-FAST_ARGS = ("no_timer_check", "cryptomgr.notests")
-"""Make the kernel skip checks, which saves 0.5 s of a boot under TCG (docs/facts/qemu.md 2)."""
+FILES = (BZIMAGE, VMLINUX, INITRD, DISK)
+"""What an image may have."""
 Progress = Callable[[str, float], None]
 """Is told the stage, and the fraction of the whole that is done, 0 to 1."""
 
@@ -40,7 +41,7 @@ class Package:
         name: its name.
         version: its Debian version.
         sha256: of the .deb.
-        architecture: "amd64" or "all".
+        architecture: "amd64", "arm64", or "all".
     """
 
     name: str
@@ -68,7 +69,7 @@ class Manifest:
         modules: features that the guest offers, sorted.
         packages: what it was made from, sorted by name.
         recipe: hash of the recipe.
-        sha256: hash of each file by name: those in `FILES`, and `DISK` if there is one.
+        sha256: hash of each file by name: those of `FILES` that it has.
         format: version of the manifest's own format.
     """
 
@@ -86,8 +87,14 @@ class Manifest:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Return the names of the image's files."""
-        return (*FILES, DISK) if DISK in self.sha256 else FILES
+        """Return the names of the image's files; the kernel and the initramfs it must have."""
+        return tuple(name for name in FILES if name in {*self.sha256, BZIMAGE, INITRD})
+
+    @property
+    def architecture(self) -> Architecture:
+        """What its machines are: that of its packages."""
+        found = {package.architecture for package in self.packages}
+        return next((one for one in ARCHITECTURES if one.debian in found), ARCHITECTURES[0])
 
     def to_json(self) -> str:
         """Return the manifest as it stands in its file."""
@@ -104,10 +111,11 @@ class Image:
         flavour: "cloud" or "generic".
         kernel_version: Debian version, "6.1.176-1".
         kernel_release: `uname -r`, "6.1.0-50-cloud-amd64".
-        bzimage: kernel for firmware that boots EFI or Linux images.
-        vmlinux: the same kernel uncompressed, with the PVH entry that SeaBIOS and qboot start.
+        bzimage: kernel for firmware that boots EFI or Linux images: on arm64 an Image.
+        vmlinux: on x86 the same kernel uncompressed, with the PVH entry that SeaBIOS and qboot start.
         initrd: initramfs.
-        sha256: hashes of bzimage, vmlinux, initrd and disk.img.
+        architecture: what its machines are.
+        sha256: hashes of its files by name.
         packages: Debian packages that it was made from.
         modules: features of the guest, loadable or built in ("i6300esb", "pvpanic", "spin").
         directory: where the files are.
@@ -126,17 +134,18 @@ class Image:
     packages: tuple[Package, ...]
     modules: frozenset[str]
     directory: Path
+    architecture: Architecture = ARCHITECTURES[0]
     disk: Path | None = None
 
     @property
     def features(self) -> frozenset[str]:
-        """What it offers to scenarios: its modules."""
-        return self.modules
+        """What it offers to scenarios: its modules, and its architecture."""
+        return self.modules | feature_of(self.architecture)
 
     @property
     def usual_board(self) -> Board:
-        """A PC under SeaBIOS."""
-        return Board(machine=MachineType.PC, firmware=Firmware.SEABIOS)
+        """The usual one of its architecture: a PC under SeaBIOS."""
+        return usual_board(self.architecture)
 
     @property
     def boot_timeout_s(self) -> float:
@@ -170,7 +179,7 @@ class Image:
     @property
     def size(self) -> int:
         """Bytes that the files take together; the holes of the disk don't count."""
-        plain = sum(path.stat().st_size for path in (self.bzimage, self.vmlinux, self.initrd))
+        plain = sum(path.stat().st_size for path in {self.bzimage, self.vmlinux, self.initrd})
         return plain + (self.disk.stat().st_blocks * _BLOCK if self.disk else 0)
 
     def provenance(self) -> dict[str, object]:
@@ -179,6 +188,7 @@ class Image:
             "name": self.name,
             "suite": self.suite,
             "flavour": self.flavour,
+            "architecture": self.architecture.name,
             "kernel_version": self.kernel_version,
             "kernel_release": self.kernel_release,
             "sha256": dict(self.sha256),
@@ -195,13 +205,14 @@ def image_of(manifest: Manifest, directory: Path) -> Image:
         flavour=manifest.flavour,
         kernel_version=manifest.kernel_version,
         kernel_release=manifest.kernel_release,
-        bzimage=directory / "bzimage",
-        vmlinux=directory / "vmlinux",
-        initrd=directory / "initrd",
+        bzimage=directory / BZIMAGE,
+        vmlinux=directory / (VMLINUX if VMLINUX in manifest.files else BZIMAGE),
+        initrd=directory / INITRD,
         sha256=manifest.sha256,
         packages=manifest.packages,
         modules=frozenset(manifest.modules),
         directory=directory,
+        architecture=manifest.architecture,
         disk=directory / DISK if DISK in manifest.files else None,
     )
 
@@ -259,11 +270,36 @@ def hash_file(path: Path) -> str:
 
 def _facts(directory: Path) -> dict[str, list[int]]:
     facts: dict[str, list[int]] = {}
-    disk = (DISK,) if (directory / DISK).exists() else ()
-    for name in (*FILES, *disk, "manifest.json"):
+    there = [name for name in FILES if name in {BZIMAGE, INITRD} or (directory / name).exists()]
+    for name in (*there, "manifest.json"):
         status = (directory / name).stat()
         facts[name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
     return facts
+
+
+def usual_board(
+    architecture: Architecture, *, machine: str | None = None, firmware: str | None = None, who: str = ""
+) -> Board:
+    """Return what a guest of an architecture boots on, as far as it does not name it itself.
+
+    Raises:
+        SpecError: there is no such board or firmware; the text begins with `who`.
+    """
+    try:
+        board = board_of(MachineType(machine)) if machine else architecture.boards[0]
+        return Board(machine=board.machine, firmware=Firmware(firmware) if firmware else board.firmwares[0])
+    except ValueError as error:
+        raise SpecError(f"{who}: {error}") from None
+
+
+def require_architecture(image: str, architecture: Architecture, machine: MachineType) -> None:
+    """Refuse a machine of another architecture than an image's; raises SpecError."""
+    if (other := architecture_of(machine)) is not architecture:
+        boards = " ".join(board.machine for board in architecture.boards)
+        raise SpecError(
+            f"machine is {machine}, which is {other.name}; allowed: {boards} for {image}, "
+            f"which is {architecture.name}"
+        )
 
 
 class LinuxFiles(KernelFiles, Protocol):
@@ -272,6 +308,10 @@ class LinuxFiles(KernelFiles, Protocol):
     @property
     def name(self) -> str:
         """The image's name."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """What its machines must be."""
 
     @property
     def initrd(self) -> Path | None:
@@ -302,9 +342,12 @@ def linux_spec(
     Everything else has its default; `dataclasses.replace` changes it.
 
     Raises:
-        SpecError: there is no such machine, or GRUB would not pass a word on unchanged.
+        SpecError: there is no such machine, it is of another architecture than the image, or GRUB would not
+            pass a word on unchanged.
     """
-    disk = None if machine is MachineType.MICROVM else image.disk
+    require_architecture(image.name, image.architecture, machine)
+    board = board_of(machine)
+    disk = image.disk if board.has_pci else None
     spec = MachineSpec(
         name=name or image.name,
         machine=machine,
@@ -313,9 +356,13 @@ def linux_spec(
         initrd=image.initrd if disk is None else None,
         disks=() if disk is None else (Disk(path=disk, discard_writes=True),),
         firmware_on_serial=disk is not None and not firmware.is_uefi,
-        tell_tsc=True,
-        generation_id=machine is not MachineType.MICROVM,
+        tell_tsc=image.architecture.tells_tsc,
+        generation_id=board.generation_id,
         smbios=() if uuid is None else (("uuid", uuid),),
-        command_line=(*(CONSOLE_ARGS if disk is None else ()), *FAST_ARGS, *words),
+        command_line=(
+            *(image.architecture.console_words if disk is None else ()),
+            *image.architecture.kernel_words,
+            *words,
+        ),
     )
     return spec if memory_mib is None else replace(spec, memory_mib=memory_mib)

@@ -35,6 +35,7 @@ from emulator.images.image import (
     seal,
 )
 from emulator.images.recipe import Recipe, load_recipe
+from emulator.program import called
 from emulator.work import tell_work, working
 
 _LOCK_BOUND_S = 900.0
@@ -105,8 +106,8 @@ class ImageStore:
         """
         directory = self.directory(name)
         if not directory.is_dir():
-            raise ImageError(f"image {name} is not built; run: ttylab images build {name}")
-        remedy = f"run: ttylab images build --rebuild {name}"
+            raise ImageError(f"image {name} is not built; run: {called('images', 'build', name)}")
+        remedy = f"run: {called('images', 'build', '--rebuild', name)}"
         if problem := self.damaged().get(name):
             raise ImageError(f"image {name}: {problem}; {remedy}")
         try:
@@ -240,9 +241,12 @@ class ImageStore:
 
         So a changed recipe needs no network, and does not by itself move to a newer kernel.
         """
-        wanted = (entry.suite, entry.flavour, entry.kernel, entry.disk)
+        wanted = (entry.suite, entry.flavour, entry.architecture, entry.kernel, entry.disk)
         for _, manifest in _readable(sorted((self.root / entry.name).glob("*"))):
-            built = (manifest.suite, manifest.flavour, manifest.kernel_request, DISK in manifest.files)
+            built = (
+                *(manifest.suite, manifest.flavour, manifest.architecture.debian, manifest.kernel_request),
+                DISK in manifest.files,
+            )
             if built == wanted and self._in_pool(manifest.packages):
                 return manifest.packages
         return ()

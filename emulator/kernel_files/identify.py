@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from emulator.errors import ImageError
 from emulator.guest_text.linux import BEGINS
-from emulator.kernel_files.vmlinux import decompress, has_pvh_entry, segments
+from emulator.kernel_files.vmlinux import PT_LOAD, decompress, has_pvh_entry, segments
 
 Content: TypeAlias = bytes
 """A whole file, or the map of one: nothing is copied but what is looked at."""
@@ -29,6 +29,8 @@ class Form(StrEnum):
     IMAGE = "Image"
     PACKED_IMAGE = "packed Image"
     """An arm64 Image that is compressed: by gzip, or as EFI's zboot."""
+    ELF_IMAGE = "vmlinux with an Image"
+    """A vmlinux for arm64, whose segments are an Image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,8 @@ _ELF_MACHINES = {
     258: "loongarch64",
 }
 _ELF64_LITTLE = b"\x02\x01"
+_IMAGE_MAGIC = b"ARM\x64"
+_IMAGE_MOST = 1 << 30
 _RELEASE = re.compile(BEGINS + rb"([\x21-\x7e]{1,64}) \(")
 _OTHERS = (
     (b"\xfd7zXZ\0", "it is packed by xz; unpack it first"),
@@ -69,6 +73,12 @@ _OTHERS = (
     (b"\x27\x05\x19\x56", "it is a U-Boot uImage; the kernel is inside"),
     (b"\xd0\x0d\xfe\xed", "it is a device tree or a FIT image"),
 )
+
+
+def is_kernel(head: bytes) -> bool:
+    """Tell by the first KiB of a file whether it means to be a kernel; `identify` says whether it is one."""
+    marks = (head[0x202:0x206] == b"HdrS", head[:4] == b"\x7fELF", head[0x38:0x3C] == b"ARM\x64")
+    return any(marks) or head[:2] == b"\x1f\x8b" or head[4:8] == b"zimg"
 
 
 def identify(content: Content) -> KernelFacts:
@@ -98,6 +108,28 @@ def _identify(content: Content) -> KernelFacts:
     raise ImageError(what or f"it is no bzImage, vmlinux or arm64 Image: it begins with {begins}")
 
 
+HEAD = 0x240
+"""Bytes of a kernel's file that tell its architecture."""
+
+
+def peek(head: Content) -> str:
+    """Return the architecture of the kernel whose file begins with `head`; empty if that does not tell.
+
+    What gzip packed is taken for arm64's: QEMU starts no other such kernel.
+    """
+    if head[0x202:0x206] == b"HdrS":
+        return "x86_64"
+    if head[:4] == b"\x7fELF" and len(head) >= 20:
+        return _elf_architecture(head)
+    is_image = head[0x38:0x3C] == _IMAGE_MAGIC or head[:2] == b"\x1f\x8b" or head[4:8] == b"zimg"
+    return "aarch64" if is_image else ""
+
+
+def _elf_architecture(head: Content) -> str:
+    (machine,) = struct.unpack_from("<H" if head[5] == 1 else ">H", head, 18)
+    return _ELF_MACHINES.get(machine, f"ELF machine {machine}")
+
+
 def _bzimage(content: Content) -> KernelFacts:
     (pointer,) = struct.unpack_from("<H", content, 0x20E)
     (version,) = struct.unpack_from("<H", content, 0x206)
@@ -115,8 +147,7 @@ def _bzimage(content: Content) -> KernelFacts:
 def _elf(content: Content) -> KernelFacts:
     if len(content) < 64:
         raise ImageError("it is cut off: an ELF file without a header")
-    (machine,) = struct.unpack_from("<H" if content[5] == 1 else ">H", content, 18)
-    architecture = _ELF_MACHINES.get(machine, f"ELF machine {machine}")
+    architecture = _elf_architecture(content)
     release = _release_in(content)
     if not release:
         raise ImageError(f"it is an ELF file for {architecture}, but no kernel of Linux")
@@ -124,12 +155,35 @@ def _elf(content: Content) -> KernelFacts:
         _require_whole(content, _end_of_segments(content))
     if architecture == "x86_64" and not has_pvh_entry(content):
         raise ImageError("it is a vmlinux without CONFIG_PVH, which QEMU can't start; give its bzImage")
-    return KernelFacts(form=Form.VMLINUX, architecture=architecture, release=release)
+    form = Form.ELF_IMAGE if architecture == "aarch64" else Form.VMLINUX
+    return KernelFacts(form=form, architecture=architecture, release=release)
+
+
+def image_in_elf(content: Content) -> bytes:
+    """Return the Image that a vmlinux for arm64 is linked as, which QEMU can't start as an ELF file.
+
+    It is what `objcopy -O binary` makes of it (arch/arm64/boot/Makefile).
+
+    Raises:
+        ImageError: it holds none.
+    """
+    try:
+        parts = [one[1:] for one in segments(content) if one[0] == PT_LOAD and one[2]]
+    except struct.error as error:
+        raise ImageError(f"it is a damaged ELF file: {error}") from error
+    start = min((address for _, _, address in parts), default=0)
+    end = max((address + size for _, size, address in parts), default=0)
+    if not 0 < end - start <= _IMAGE_MOST:
+        raise ImageError("it is a vmlinux for aarch64 whose segments are no Image; give its Image")
+    image = bytearray(end - start)
+    for offset, size, address in parts:
+        image[address - start : address - start + size] = content[offset : offset + size]
+    return bare_image(bytes(image))
 
 
 def _end_of_segments(content: Content) -> int:
     try:
-        return max((offset + size for _, offset, size in segments(content)), default=0)
+        return max((offset + size for _, offset, size, _ in segments(content)), default=0)
     except struct.error:
         return len(content) + 1
 
@@ -148,6 +202,15 @@ def _require_whole_image(content: Content) -> None:
 def _require_whole(content: Content, needed: int) -> None:
     if len(content) < needed:
         raise ImageError(f"it is cut off: {needed} bytes are needed, of which {len(content)} are there")
+
+
+def bare_image(content: Content) -> bytes:
+    """Return an arm64 Image without what packs it; raises ImageError if there is none whole."""
+    image = content if content[0x38:0x3C] == _IMAGE_MAGIC else unpack_image(content)
+    if image[0x38:0x3C] != _IMAGE_MAGIC:
+        raise ImageError("it is no arm64 Image, nor is one packed in it")
+    _require_whole_image(image)
+    return bytes(image)
 
 
 def identify_packed(content: Content) -> KernelFacts:

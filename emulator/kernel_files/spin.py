@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from emulator.errors import ImageError
+from emulator.machine.architectures.parts import GuestCode
 
 DONOR = "evdev"  # in every Debian kernel, depends on no module, exports nothing
 NAME = "spin"
 _SIGNATURE_MARK = b"~Module signature appended~\n"
 _SIGNATURE_TRAILER = 12
-_ENDBR64 = b"\xf3\x0f\x1e\xfa"
-_HANG = b"\xfa\xeb\xfe"  # cli; jmp .
 _SHT_PROGBITS, _SHT_SYMTAB, _SHT_RELA = 1, 2, 4
 _MODULE_NAME_SIZE = 56
 _PATCHED_SECTIONS = frozenset(
@@ -28,6 +27,7 @@ _PATCHED_SECTIONS = frozenset(
         ".static_call_sites",
         "__jump_table",
         "__mcount_loc",
+        "__patchable_function_entries",
     }
 )
 
@@ -46,12 +46,12 @@ class _Section:
     info: int
 
 
-def make_spin_module(donor: bytes) -> bytes:
+def make_spin_module(donor: bytes, code: GuestCode) -> bytes:
     """Return a module "spin" that hangs the CPU in its init; raises ImageError for a strange `donor`."""
     module = bytearray(strip_signature(donor))
     try:
         sections = list(_sections(module))
-        _hang_init(module, sections)
+        _hang_init(module, sections, code)
         _switch_off_patching(module, sections)
         _rename(module, sections)
     except (struct.error, ValueError, IndexError) as error:
@@ -98,12 +98,12 @@ def _named(sections: list[_Section], name: str) -> _Section:
     raise ValueError(f"it has no section {name}")
 
 
-def _hang_init(module: bytearray, sections: list[_Section]) -> None:
+def _hang_init(module: bytearray, sections: list[_Section], code: GuestCode) -> None:
     index, value = _find_symbol(module, sections, b"init_module")
     start = sections[index].offset + value
-    if module[start : start + 4] == _ENDBR64:
+    if module[start : start + 4] in code.landings:
         start += 4
-    module[start : start + len(_HANG)] = _HANG
+    module[start : start + len(code.hang)] = code.hang
     for section in sections:
         if section.kind == _SHT_RELA and section.info == index:
             struct.pack_into("<I", module, section.header + 4, _SHT_PROGBITS)

@@ -17,7 +17,7 @@ import zstandard
 from emulator.errors import ImageError
 
 _LZ4_LEGACY_BLOCK = 8 << 20
-_PT_NOTE = 4
+PT_LOAD, _PT_NOTE = 1, 4
 _XEN_ELFNOTE_PHYS32_ENTRY = 18
 
 
@@ -55,18 +55,18 @@ def find_payload(bzimage: bytes) -> bytes:
     return bzimage[start : start + length - 4]
 
 
-def segments(elf: bytes) -> list[tuple[int, int, int]]:
-    """Return kind, offset and size of each segment of a 64-bit ELF file; struct.error: it is cut off."""
+def segments(elf: bytes) -> list[tuple[int, int, int, int]]:
+    """Return kind, offset, size in the file and physical address of each segment of a 64-bit ELF file."""
     (table,) = struct.unpack_from("<Q", elf, 0x20)
     entry_size, count = struct.unpack_from("<HH", elf, 0x36)
     headers = [struct.unpack_from("<IIQQQQ", elf, table + index * entry_size) for index in range(count)]
-    return [(kind, offset, size) for kind, _, offset, _, _, size in headers]
+    return [(kind, offset, size, address) for kind, _, offset, _, address, size in headers]
 
 
 def has_pvh_entry(elf: bytes) -> bool:
     """Tell whether a 64-bit ELF file has the Xen note for a 32-bit physical entry point."""
     try:
-        notes = [elf[offset : offset + size] for kind, offset, size in segments(elf) if kind == _PT_NOTE]
+        notes = [elf[offset : offset + size] for kind, offset, size, _ in segments(elf) if kind == _PT_NOTE]
         return any(map(_notes_have_pvh, notes))
     except struct.error:
         return False

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from emulator.errors import SpecError
 from emulator.guest_text.printable import visible
-from emulator.lab_file.tables import TTYLAB_INITRD, LabTables, Login, MachineTable
-from emulator.values import load_toml
+from emulator.lab_file.tables import COMMANDS, TTYLAB_INITRD, BoardTable, LabTables, Login, MachineTable
+from emulator.values import load_toml, read_value
 
 FILE = "lab.toml"
 VARIABLE = "TTYLAB_LAB"
@@ -26,9 +26,11 @@ class LabFile(LabTables):
 
     Attributes:
         path: the file; None where there is none.
+        roots: the directories of this file and of its bases: modules with scenarios are there.
     """
 
     path: Path | None = None
+    roots: tuple[Path, ...] = ()
 
 
 _NO_LAB = LabFile()
@@ -78,15 +80,64 @@ def _remembered(path: Path, _identity: tuple[int, ...]) -> LabFile:
 
 def read_lab(path: Path) -> LabFile:
     """Return what the lab.toml at `path` says; raises SpecError, with one line per complaint."""
-    tables = load_toml(path, LabTables)
-    here = path.absolute().parent
+    return _read(path.absolute(), ())
+
+
+def read_brought(value: object, *, who: str) -> LabFile:
+    """Return what a package brings: the path of a lab.toml, or its tables as a mapping; raises SpecError.
+
+    Paths of a mapping are relative to the working directory, unless they are absolute.
+    """
+    if isinstance(value, str | Path):
+        return read_lab(Path(value))
+    return _placed(read_value(value, LabTables, origin=who), Path.cwd(), path=None)
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> LabFile:
+    if path in above:
+        raise SpecError(f"{visible(str(above[0]))}: lab.base leads back to {visible(str(path))}")
+    lab = _placed(load_toml(path, LabTables), path.parent, path=path)
+    return lab if lab.lab.base is None else _over(_read(lab.lab.base, (*above, path)), lab)
+
+
+def _placed(tables: LabTables, here: Path, *, path: Path | None) -> LabFile:
+    """Return tables with the paths in them made absolute, as they stand in a file in `here`."""
+    scenarios = tuple(str(here / one) if one.endswith(".py") else one for one in tables.lab.scenarios)
     return LabFile(
-        path=path.absolute(),
-        lab=_absolute(tables.lab, here),
+        path=path,
+        roots=(here,),
+        lab=replace(_absolute(tables.lab, here), scenarios=scenarios),
         images={name: _absolute(one, here) for name, one in tables.images.items()},
         machines={name: _program(one, here) for name, one in tables.machines.items()},
-        boards={name: _absolute(one, here) for name, one in tables.boards.items()},
+        boards={name: _commands(_absolute(one, here), here) for name, one in tables.boards.items()},
     )
+
+
+def _over(base: LabFile, lab: LabFile) -> LabFile:
+    """Return `lab` with what its base has besides."""
+    head = replace(
+        lab.lab,
+        matrix=lab.lab.matrix or base.lab.matrix,
+        scenarios=(*base.lab.scenarios, *lab.lab.scenarios),
+        signatures=(*base.lab.signatures, *lab.lab.signatures),
+    )
+    return replace(
+        lab,
+        roots=(*lab.roots, *base.roots),
+        lab=head,
+        images={**base.images, **lab.images},
+        machines={**base.machines, **lab.machines},
+        boards={**base.boards, **lab.boards},
+    )
+
+
+def _commands(table: BoardTable, here: Path) -> BoardTable:
+    """Return the table with programs that are named by a relative path made absolute; bare names stay."""
+    given = {key: getattr(table, key) for key in COMMANDS}
+    placed = {
+        key: (str(here / words[0]), *words[1:]) for key, words in given.items() if words and "/" in words[0]
+    }
+    return replace(table, **placed)  # type: ignore[arg-type]  # each is a command
 
 
 def _absolute(table: _T, here: Path) -> _T:

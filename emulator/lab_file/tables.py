@@ -20,8 +20,9 @@ TTYLAB_INITRD = "ttylab"
 CLOUD_INIT = "cloud-init"
 NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 """A name of an image, a machine or a board; it stands in a cell's id, where machines have no dot."""
+USER = re.compile(r"^[^\s:]{1,64}$")
 PromptsName = Literal["debian", "rhel", "suse", "alpine", "openwrt", "freebsd"]
-Words = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+Words = Annotated[tuple[Annotated[str, Field(pattern=r"^[^\x00]+$")], ...], Field(min_length=1)]
 _Text = Annotated[str, Field(min_length=1)]
 
 
@@ -30,11 +31,13 @@ class Head:
     """[lab]: what belongs to the lab as a whole.
 
     Attributes:
+        base: another lab.toml, to whose content this one adds; of two things with one name this one's holds.
         matrix: the matrix that `ttylab run` plays by default; None is the shipped one.
         scenarios: files with SCENARIOS, or names of modules that have it.
         signatures: files with rules.
     """
 
+    base: Path | None = None
     matrix: Path | None = None
     scenarios: tuple[_Text, ...] = ()
     signatures: tuple[Path, ...] = ()
@@ -50,7 +53,7 @@ class Login:
         password_env: the environment variable that has it.
     """
 
-    user: Annotated[str, Field(pattern=r"^[^\s:]{1,64}$")] = "root"
+    user: Annotated[str, Field(pattern=USER.pattern)] = "root"
     password_file: Path | None = None
     password_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
 
@@ -164,8 +167,11 @@ class BoardTable:
         console: any URL of pyserial's.
         baud: of the console.
         dtr, rts: what the lines are when the port is opened; None leaves them as pyserial does.
-        power_on, power_off, reset, nmi: commands, as lists of words; no shell reads them.
+        power_on, power_off, reset, nmi: commands, as lists of words; no shell reads them, and they run in
+            lab.toml's directory.
         command_s: seconds that a command may take.
+        off_s: seconds that the board stays off, once it was switched off.
+        vcpus: its processors, for scenarios that need several.
         boot_timeout_s: seconds that a boot may take; None as for others.
         login, prompts: as of an image.
     """
@@ -179,9 +185,27 @@ class BoardTable:
     reset: Words | None = None
     nmi: Words | None = None
     command_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    off_s: Annotated[float, Field(ge=0, le=600)] = 1.0
+    vcpus: Annotated[int, Field(ge=1, le=64)] = 1
     boot_timeout_s: Annotated[float, Field(gt=0, le=3600)] | None = None
     login: Login | None = None
     prompts: PromptsName | Prompts | None = None
+
+    @property
+    def can_cycle(self) -> bool:
+        """Whether its power can be cut and given again."""
+        return self.power_off is not None and self.power_on is not None
+
+    @property
+    def can_restart(self) -> bool:
+        """Whether a boot can be made to begin."""
+        return self.can_cycle or self.reset is not None
+
+
+COMMANDS = ("power_on", "power_off", "reset", "nmi")
+"""The keys of a board's commands."""
+TARGETS = ("machine", "serial", "service")
+"""The targets that are no boards, whose names no board may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,3 +226,5 @@ class LabTables:
                     raise SpecError(f"{kind}.{name}: names are lower-case letters, digits, '-'{dots}")
         if both := sorted(set(self.images) & set(self.boards)):
             raise SpecError(f"boards.{both[0]}: an image has that name; choose another")
+        if taken := sorted(set(self.boards) & set(TARGETS)) or ["board"] * ("board" in self.machines):
+            raise SpecError(f"{taken[0]}: that is the name of a kind of target; choose another")

@@ -163,7 +163,7 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
         LabError: a directory or the ledger can't be written.
     """
     require_own_files(opening.asked)
-    qemu = opening.qemu or find_qemu()
+    qemu = opening.qemu or find_qemu(spec.qemu, architecture=spec.architecture)
     accelerator = opening.accelerator or choose_accelerator(
         spec.accelerator, qemu=qemu, machine=spec.machine, clock=opening.clock
     )
@@ -221,7 +221,7 @@ def _open_vars(firmware: FirmwareFiles, teardown: Teardown, directory: Path) -> 
     try:
         return teardown.enter(open_private_vars(firmware, run_dir=directory))
     except OSError as error:
-        raise LabError(f"variable store of OVMF in {directory}: {error.strerror}") from error
+        raise LabError(f"variable store of UEFI in {directory}: {error.strerror}") from error
 
 
 def _forget(ledger: Ledger, entry: Entry) -> None:

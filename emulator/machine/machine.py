@@ -42,7 +42,7 @@ class Machine:
 
     Attributes:
         spec: what it is.
-        console: ttyS0; it outlives power cuts.
+        console: the serial one; it outlives power cuts.
         bulk: the virtio port of the latest power cycle, None without one.
         argv: the latest command line, empty before the first.
     """
@@ -74,7 +74,7 @@ class Machine:
 
     @property
     def transcript(self) -> Transcript:
-        """All bytes both ways on ttyS0, and the marks."""
+        """All bytes both ways on the console, and the marks."""
         return self.console.transcript
 
     @property
@@ -217,7 +217,7 @@ class Machine:
         self._act(Capability.NMI, "inject-nmi", deadline=deadline)
 
     def send_break(self, deadline: Deadline) -> None:
-        """Send one BREAK on ttyS0; a byte typed in the last 2 ms swallows it (docs/facts/qemu.md 4)."""
+        """Send one BREAK on the console; a byte typed in the last 2 ms swallows it (docs/facts/qemu.md 4)."""
         arguments = {"id": CONSOLE_CHARDEV}
         self._act(Capability.SERIAL_BREAK, "chardev-send-break", arguments, deadline=deadline)
 
@@ -466,8 +466,10 @@ def _build(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Machine:
     bench = open_bench(spec, teardown, opening)
     console = teardown.enter(
         open_console(
-            "ttyS0",
-            sink=bench.open_sink(bench.run_dir, console="ttyS0") if opening.transcript is None else None,
+            spec.architecture.console,
+            sink=bench.open_sink(bench.run_dir, console=spec.architecture.console)
+            if opening.transcript is None
+            else None,
             clock=bench.clock,
             keep=opening.keep,
             transcript=opening.transcript,

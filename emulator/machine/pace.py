@@ -13,7 +13,8 @@ from emulator import places
 from emulator.clock import STRETCH_MOST, SYSTEM_CLOCK, Clock, FairClock
 from emulator.errors import FileError
 from emulator.files import write_whole
-from emulator.machine.probe import Choice, cache_key, read_host_identity, rom_image, run_probe
+from emulator.machine.architectures import architecture_of
+from emulator.machine.probe import Choice, cache_key, read_host_identity, run_probe
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.spec import MachineType
 
@@ -86,15 +87,6 @@ USUAL_S = {"tcg": 0.15, "kvm": 0.03}
 _BOUND_S = 30.0
 
 
-def loop_rom(loops: int) -> bytes:
-    """Return a ROM that counts down from `loops` in real mode, and exits as the probe does."""
-    code = b"\x66\xb9" + loops.to_bytes(4, "little")  # mov ecx, loops
-    code += b"\x66\x49\x75\xfc"  # dec ecx; jnz to the dec
-    code += b"\xb0\x10\xe6\xf4\xf4"  # mov al, 16; out 0xf4, al; hlt
-    jump = b"\xe9" + (-len(code) - 3).to_bytes(2, "little", signed=True)  # at FFF0, where a CPU begins
-    return rom_image(code + jump.ljust(16, b"\xf4"))
-
-
 def measure_slowness(
     qemu: QemuBinary,
     choice: Choice,
@@ -111,7 +103,7 @@ def measure_slowness(
     Raises:
         OSError: no temporary file can be written, or `setpriv` is missing.
     """
-    rom = loop_rom(LOOPS)
+    rom = architecture_of(machine).test.loop(LOOPS)
     key = cache_key(
         read_host_identity(), machine=machine, qemu=f"{qemu.version} {choice.accelerator}", rom=rom
     )

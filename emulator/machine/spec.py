@@ -15,6 +15,10 @@ from typing import Protocol, cast
 
 from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
+from emulator.machine.architectures import architecture_of, board_of
+from emulator.machine.architectures.parts import Architecture, QemuBoard
+from emulator.machine.architectures.parts import Firmware as Firmware  # noqa: PLC0414  # part of a spec
+from emulator.machine.architectures.parts import MachineType as MachineType  # noqa: PLC0414
 
 VCPUS_MOST = 64
 MEMORY_MIB_MIN = 64
@@ -41,33 +45,6 @@ _FW_CFG_NAME = re.compile(r"opt/[a-z0-9./_-]{1,50}")
 _SMBIOS_KEYS = ("manufacturer", "product", "version", "serial", "uuid", "family")
 """Keys of the table "System Information"; `sku` carries the command line."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-class MachineType(StrEnum):
-    """Boards that QEMU can be."""
-
-    PC = "pc"
-    Q35 = "q35"
-    MICROVM = "microvm"
-
-
-class Firmware(StrEnum):
-    """What runs before the loader: SeaBIOS is Azure's generation 1, OVMF its generation 2.
-
-    Another one needs a member here and, if it does not come with QEMU, its files in `qemu_binary`.
-    """
-
-    SEABIOS = "seabios"
-    OVMF = "ovmf"
-
-    @property
-    def is_uefi(self) -> bool:
-        """Whether it is UEFI, on which all else depends that differs.
-
-        UEFI keeps variables in flash, starts kernels through their EFI stub, boots GPT disks, is generation 2
-        for Azure, and always prints on ttyS0; a BIOS does none of that.
-        """
-        return self is Firmware.OVMF
 
 
 class Accelerator(StrEnum):
@@ -108,17 +85,17 @@ class KernelFiles(Protocol):
 
     @property
     def bzimage(self) -> Path:
-        """The compressed image, with the EFI stub."""
+        """The kernel as a bootloader takes it, with the EFI stub: on x86 a bzImage, on arm64 an Image."""
 
     @property
     def vmlinux(self) -> Path:
-        """The uncompressed ELF with the PVH note."""
+        """The form that is started fastest without UEFI: on x86 the ELF with the PVH note."""
 
 
 def kernel_for(files: KernelFiles, firmware: Firmware) -> Path:
     """Return the form of a kernel that boots fastest under `firmware`.
 
-    OVMF starts a kernel through its EFI stub, which only the bzImage has. SeaBIOS takes both, and
+    UEFI starts a kernel through its EFI stub, which only the bzImage has. SeaBIOS takes both, and
     the ELF saves the decompression: 3.3 s instead of 3.4 s for 6.1, 3.6 s instead of 4.7 s for 6.12
     (docs/facts/qemu.md 2, QEMU 7.2 under TCG).
     """
@@ -273,15 +250,26 @@ class MachineSpec:
         _require_command_line(self.command_line)
         self._check_kernel()
         self._check_tables()
-        if self.machine is MachineType.MICROVM:
-            self._check_microvm()
+        self._check_board()
         if self.firmware_on_serial and self.firmware.is_uefi:
             allowed = f"false with {self.firmware}, which always prints there"
             raise _wrong("firmware_on_serial", value=True, allowed=allowed)
 
+    @property
+    def board(self) -> QemuBoard:
+        """What its board is."""
+        return board_of(self.machine)
+
+    @property
+    def architecture(self) -> Architecture:
+        """What its CPUs are."""
+        return architecture_of(self.machine)
+
     def _check_fields(self) -> None:
         _require_type("machine", self.machine, MachineType)
         _require_type("firmware", self.firmware, Firmware)
+        if self.firmware is Firmware.NONE:
+            raise _wrong("firmware", self.firmware, allowed="seabios, ovmf")
         _require_type("accelerator", self.accelerator, Accelerator)
         _require_type("watchdog_action", self.watchdog_action, WatchdogAction)
         for name in ("bulk_console", "firmware_on_serial", "tell_tsc", "generation_id", "qboot"):
@@ -349,22 +337,38 @@ class MachineSpec:
         if allowed:
             raise _wrong("command_line", self.command_line, allowed=allowed)
 
-    def _check_microvm(self) -> None:
-        # QEMU 7.2: neither flash nor PCI, and ACPI is off (see argv._board), without which Debian's
-        # kernels find no virtio-mmio device and no pvpanic.
-        if self.kernel is None:
-            raise _wrong("kernel", None, allowed="a path on microvm, which can have no disk")
-        if self.firmware.is_uefi:
-            raise _wrong("firmware", self.firmware, allowed="seabios on microvm, which has no flash")
-        bare = "on microvm, without PCI and ACPI"
+    def _check_board(self) -> None:
+        board = self.board
+        if self.kernel is None and (not board.has_pci or self.firmware is Firmware.NONE):
+            where = (
+                "with firmware none, which starts" if board.has_pci else f"on {self.machine}, which can have"
+            )
+            raise _wrong("kernel", None, allowed=f"a path {where} no disk")
+        if self.firmware not in board.firmwares:
+            why = "" if board.has_pci else ", which has no flash"
+            allowed = f"{' '.join(board.firmwares)} on {self.machine}{why}"
+            raise _wrong("firmware", self.firmware, allowed=allowed)
+        if self.generation_id and not board.generation_id:
+            raise _wrong("generation_id", value=True, allowed=f"false on {self.machine}")
+        if board.has_pci and not board.sata and any(disk.bus is DiskBus.SATA for disk in self.disks):
+            raise _wrong(
+                "disk.bus", DiskBus.SATA, allowed=f"virtio on {self.machine}, whose UEFI starts no other"
+            )
+        if self.windows is not None and not board.screen:
+            raise _wrong("windows", self.windows, allowed=f"none on {self.machine}, which is no PC")
+        if not board.has_pci:
+            self._check_bare()
+
+    def _check_bare(self) -> None:
+        # QEMU 7.2: microvm has no PCI, and its ACPI is off, without which Debian's kernels find no
+        # virtio-mmio device and no pvpanic.
+        bare = f"on {self.machine}, without PCI and ACPI"
         refused: dict[str, tuple[object, str]] = {
             "devices": (sorted(self.devices), f"none {bare}"),
             "disks": (self.disks, f"none {bare}"),
             "bulk_console": (self.bulk_console, f"false {bare}"),
-            "firmware_on_serial": (self.firmware_on_serial, "false on microvm, which has no VGA"),
-            "generation_id": (self.generation_id, f"false {bare}"),
-            "windows": (self.windows, f"none {bare}"),
-            "qboot": (self.qboot, "false on microvm"),  # Linux did not boot (docs/facts/qemu.md 2)
+            "firmware_on_serial": (self.firmware_on_serial, f"false {bare}: it has no VGA"),
+            "qboot": (self.qboot, f"false {bare}"),  # Linux did not boot (docs/facts/qemu.md 2)
         }
         for name, (value, allowed) in refused.items():
             if value:

@@ -32,7 +32,7 @@ from emulator.cloud.roles import BUILT_IN_ROLES
 from emulator.fleet.guest import Fleet
 from emulator.fleet.machine_fleet import open_fleet
 from emulator.fleet.machine_guest import PowerChange
-from emulator.images.catalog import load_catalog
+from emulator.guest_images.own import linux_names
 from emulator.service.app import create_app
 from emulator.service.core.context import Service
 from emulator.service.https.server import BoundSocket, bind, open_server
@@ -137,8 +137,7 @@ def first_records(options: ServiceOptions, store: Store | None) -> list[Record]:
             "%d records come from the state directory; those of the configuration are ignored", len(saved)
         )
         return [*BUILT_IN_ROLES, *finish_deletions(saved, store)]
-    images = frozenset(load_catalog().entries)
-    records = build_records(options.config, now=utc_now(), known_images=images, origin=options.origin)
+    records = build_records(options.config, now=utc_now(), known_images=linux_names(), origin=options.origin)
     if store is not None:
         for record in records:
             store.observe(record, True)  # noqa: FBT003  # the shape of an Observer

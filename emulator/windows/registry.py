@@ -18,6 +18,7 @@ from emulator import places
 from emulator.errors import FileError, ImageError, LockHeld, SpecError
 from emulator.files import hold_lock, read_whole, write_whole
 from emulator.machine.disk_files import require_own_disk
+from emulator.program import called
 from emulator.values import json_ready, load_json
 from emulator.windows.image import FileIdentity, Level, WindowsImage
 
@@ -71,7 +72,7 @@ class WindowsRegistry:
             ImageError: the registry is damaged.
         """
         image = _find(self.images(), name)
-        again = f"register it again, after: ttylab images remove-windows {name}"
+        again = f"register it again, after: {called('images', 'remove-windows', name)}"
         try:
             now = image.path.stat()
         except OSError as error:

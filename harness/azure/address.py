@@ -10,6 +10,7 @@ from typing import Any
 
 from emulator.errors import SpecError
 from emulator.files import read_whole
+from emulator.program import called
 from emulator.values import TOML_MOST, parse_json
 
 AZURE_ENDPOINT = "https://management.azure.com"
@@ -89,7 +90,7 @@ def address_of_environment(environment: Mapping[str, str], *, principal: str = "
     if not endpoint:
         raise SpecError(
             "no service is known: give --ready-file, --endpoint or --real-azure, or set TTYLAB_READY_FILE"
-            " or TTYLAB_ENDPOINT (ttylab serve --print-env)"
+            f" or TTYLAB_ENDPOINT ({called('serve', '--print-env')})"
         )
     ca = environment.get("TTYLAB_CA", "")
     return ServiceAddress(

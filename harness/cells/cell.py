@@ -144,20 +144,20 @@ def select(
 
     The expression is words joined by `and`, `or`, `not` and parentheses; a word matches names that contain
     it, in upper or lower case. Empty selects all. A cell matches by the `tags` of its scenario as well as by
-    its id.
+    its id. Unlike pytest's, a word that is the id of a cell means that cell alone.
 
     Raises:
         SpecError: the expression is not valid.
     """
     if not expression.strip():
         return tuple(cells)
-    wanted = compile_expression(expression)
-    known = tags or {}
-    return tuple(cell for cell in cells if wanted((cell.id, *known.get(cell.scenario, ()))))
+    known, given = tags or {}, tuple(cells)
+    wanted = compile_expression(expression, ids=frozenset(cell.id for cell in given))
+    return tuple(cell for cell in given if wanted((cell.id, *known.get(cell.scenario, ()))))
 
 
-def compile_expression(expression: str) -> Predicate:
-    """Return a function that tells whether names match, compiled by pytest itself.
+def compile_expression(expression: str, *, ids: Collection[str] = ()) -> Predicate:
+    """Return a function that tells whether names match, compiled by pytest itself; `ids` match as a whole.
 
     The compiler is private to pytest, but no other is certain to agree with the run that follows; pytest's
     version is bounded in pyproject.toml.
@@ -176,7 +176,7 @@ def compile_expression(expression: str) -> Predicate:
         def has(word: str, /, **arguments: object) -> bool:
             if arguments:  # the grammar is shared with -m, where a marker may have some
                 raise SpecError(f"expression {expression!r}: {word!r} can't have arguments")
-            return any(word.lower() in name.lower() for name in names)
+            return word in names if word in ids else any(word.lower() in name.lower() for name in names)
 
         return compiled.evaluate(has)
 

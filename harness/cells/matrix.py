@@ -16,11 +16,14 @@ from pydantic import Field
 
 from emulator.console.port_address import parse_port, with_lines
 from emulator.errors import SpecError, unknown_name
+from emulator.guest_images.board import BOARD, NO_MACHINE
 from emulator.guest_images.kinds import REGISTERED, image_features
+from emulator.lab_file.boards import LabBoard, lab_boards
+from emulator.machine.architectures import architecture_among, architecture_of
 from emulator.machine.models import MachineModel, find_model, machine_models
 from emulator.machine.spec import VCPUS_MOST, Disk, Firmware, MachineSpec
 from emulator.values import load_toml
-from harness.cells.cell import Cell
+from harness.cells.cell import Cell, mark_name, parse_shard, select, shard
 from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.settings import PLAIN, Settings
@@ -41,19 +44,29 @@ def misfit(
     """
     if cell.vcpus < scenario.min_vcpus:
         return f"{scenario.name} takes {scenario.min_vcpus} vCPUs or more"
-    model = find_model(cell.machine)
-    if cell.vcpus > model.vcpus_max:
-        return f"machine {model.name} has at most {model.vcpus_max} vCPUs"
     absent = scenario.modules - features
     if absent:
         return f"the guest has no {', '.join(sorted(absent))}"
+    if cell.machine == BOARD:
+        return find_target(cell.image).misfit(scenario, features, NO_MACHINE)
+    return _misfit_of_machine(cell, scenario, features, target or find_target())
+
+
+def _misfit_of_machine(
+    cell: Cell, scenario: Scenario, features: frozenset[str], target: TargetKind
+) -> str | None:
+    model, needed = find_model(cell.machine), architecture_among(features)
+    if needed is not None and (architecture := architecture_of(model.base)) is not needed:
+        return f"{cell.image} is for {needed.name}, and machine {model.name} is {architecture.name}"
+    if cell.vcpus > model.vcpus_max:
+        return f"machine {model.name} has at most {model.vcpus_max} vCPUs"
     if REGISTERED in features and f"boots-{cell.firmware}" not in features:
         return f"{cell.image} is registered as booting under another firmware"
     try:
         spec = _bare_spec(cell, scenario, model)
     except SpecError as error:
         return f"no such machine: {error}"
-    return (target or find_target()).misfit(scenario, features, spec)
+    return target.misfit(scenario, features, spec)
 
 
 def _bare_spec(cell: Cell, scenario: Scenario, model: MachineModel) -> MachineSpec:
@@ -91,24 +104,27 @@ class _Head:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Block:
-    images: _Names
-    machines: _Names
-    firmwares: _Names
-    vcpus: _Vcpus
-    scenarios: _Names | None = None
-    tags: tuple[str, ...] = ()
-    settings: Settings = PLAIN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Exclude:
+class _Axes:
+    targets: _Names | None = None
     images: _Names | None = None
     machines: _Names | None = None
     firmwares: _Names | None = None
     vcpus: _Vcpus | None = None
     scenarios: _Names | None = None
     tags: tuple[str, ...] = ()
+
+
+_OF_MACHINES = ("images", "machines", "firmwares", "vcpus")
+"""What a block says of the machines that it wants; boards are as they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Block(_Axes):
+    settings: Settings = PLAIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Exclude(_Axes):
     reason: Annotated[str, Field(min_length=1)]
 
 
@@ -140,7 +156,7 @@ class Matrix:
         name: short name.
         description: what it is for.
         timeout_s: seconds that one cell may take.
-        target: what the cells are played on.
+        target: what the cells are played on that are not on boards (`target_of`).
         port: URL of the serial port, if they are played on one, with what is said of DTR and RTS.
         cells: those that run, in the order of the ids.
         excluded: those that do not, in the order of the ids.
@@ -153,6 +169,14 @@ class Matrix:
     port: str
     cells: tuple[Cell, ...]
     excluded: tuple[Excluded, ...]
+
+    def target_of(self, cell: Cell) -> TargetKind:
+        """Return what a cell is played on."""
+        return find_target(cell.image) if cell.machine == BOARD else self.target
+
+    def port_of(self, cell: Cell) -> str:
+        """Return the URL of the serial port that a cell is played on; empty for a machine or a board."""
+        return "" if cell.machine == BOARD else self.port
 
 
 def load_matrix(
@@ -167,7 +191,8 @@ def load_matrix(
         SpecError: the file is wrong, names what does not exist, excludes nothing, or leaves no cell.
     """
     table = load_toml(path, _File)
-    known = _Known(images=images, scenarios=scenarios, target=_target(table.matrix, path))
+    target = _target(table.matrix, path)
+    known = _Known(images=images, scenarios=scenarios, target=target, boards=lab_boards())
     wanted: dict[str, Cell] = {}
     for number, block in enumerate(table.block):
         for cell in known.cells(block, f"{path}: block.{number}"):
@@ -236,18 +261,40 @@ class _Known:
     images: Mapping[str, frozenset[str]]
     scenarios: Mapping[str, Scenario]
     target: TargetKind
+    boards: Mapping[str, LabBoard]
 
     def cells(self, block: _Block, where: str) -> Iterator[Cell]:
-        """Yield the product of the block's axes."""
+        """Yield the product of the block's axes for the target, and what it plays on boards."""
         if block.scenarios is None and not block.tags:
             raise SpecError(f"{where}: key 'scenarios' is missing; give scenarios or tags, or both")
+        targets = self._targets(block, where=where)
+        chosen = sorted(self._scenarios(block, where=where))
+        if self.target.name in targets - self.boards.keys():
+            yield from self._cells_of_images(block, chosen, where=where)
+        elif useless := [
+            key for key in (*_OF_MACHINES, "settings") if getattr(block, key) not in {None, PLAIN}
+        ]:
+            raise SpecError(f"{where}: has {', '.join(useless)}; allowed: none where all targets are boards")
+        for name, scenario in product(sorted(targets & self.boards.keys()), chosen):
+            if kind_of(self.images[name]) is self.scenarios[scenario].guest:
+                yield Cell(
+                    image=name,
+                    machine=BOARD,
+                    firmware=Firmware.NONE,
+                    vcpus=self.boards[name].table.vcpus,
+                    scenario=scenario,
+                )
+
+    def _cells_of_images(self, block: _Block, chosen: Iterable[str], *, where: str) -> Iterator[Cell]:
+        if missing := [axis for axis in _OF_MACHINES if getattr(block, axis) is None]:
+            raise SpecError(f"{where}: key {missing[0]!r} is missing")
         names, machines, firmwares = self._axes(block, where=where)
+        if boards := sorted(name for name in names if BOARD in self.images[name] and block.images != ALL):
+            raise SpecError(f"{where}: key 'images': {boards[0]} is a board; allowed: under 'targets'")
         if block.images == ALL:  # a file means the same on every host: registered images must be named
-            names = frozenset(name for name in names if REGISTERED not in self.images[name])
-        chosen = self._scenarios(block, where=where)
-        for image, machine, firmware, vcpus, scenario in product(
-            sorted(names), sorted(machines), sorted(firmwares), block.vcpus, sorted(chosen)
-        ):
+            names = frozenset(name for name in names if not {REGISTERED, BOARD} & self.images[name])
+        places = tuple(_places(block, self.images, names=names, machines=machines, firmwares=firmwares))
+        for (image, machine, firmware), vcpus, scenario in product(places, block.vcpus or (), chosen):
             if kind_of(self.images[image]) is self.scenarios[scenario].guest:
                 yield Cell(
                     image=image,
@@ -261,6 +308,7 @@ class _Known:
     def matching(self, rule: _Exclude, cells: Iterable[Cell], *, where: str) -> list[Cell]:
         """Return the cells that match the rule on every axis that it names."""
         names, machines, firmwares = self._axes(rule, where=where)
+        targets = self._targets(rule, where=where) if rule.targets is not None else None
         any_scenario = rule.scenarios is None and not rule.tags
         chosen = frozenset(self.scenarios) if any_scenario else self._scenarios(rule, where=where)
         return [
@@ -270,6 +318,7 @@ class _Known:
             and cell.machine in machines
             and cell.firmware in firmwares
             and (rule.vcpus is None or cell.vcpus in rule.vcpus)
+            and (targets is None or (cell.image if cell.machine == BOARD else self.target.name) in targets)
             and cell.scenario in chosen
         ]
 
@@ -278,22 +327,52 @@ class _Known:
         scenario, features = self.scenarios[cell.scenario], self.images[cell.image]
         return misfit(cell, scenario, features, target=self.target)
 
-    def _axes(
-        self, table: _Block | _Exclude, *, where: str
-    ) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    def _axes(self, table: _Axes, *, where: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+        is_exclude = isinstance(table, _Exclude)  # it may name what boards have in place of these
+        boards = [BOARD] if is_exclude else []
+        firmwares = [one for one in Firmware if is_exclude or one is not Firmware.NONE]
         return (
             _resolve("images", table.images, self.images, where=where),
-            _resolve("machines", table.machines, machine_models(), where=where),
-            _resolve("firmwares", table.firmwares, list(Firmware), where=where),
+            _resolve("machines", table.machines, [*machine_models(), *boards], where=where),
+            _resolve("firmwares", table.firmwares, firmwares, where=where),
         )
 
-    def _scenarios(self, table: _Block | _Exclude, *, where: str) -> frozenset[str]:
+    def _targets(self, table: _Axes, *, where: str) -> frozenset[str]:
+        """Return the targets of a table: without any, that of the matrix."""
+        if table.targets is None:
+            return frozenset({self.target.name})
+        return _resolve("targets", table.targets, [self.target.name, *self.boards], where=where)
+
+    def _scenarios(self, table: _Axes, *, where: str) -> frozenset[str]:
         named = frozenset[str]()
         if table.scenarios is not None:
             named = _resolve("scenarios", table.scenarios, self.scenarios, where=where)
         tags = frozenset[str]().union(*(scenario.tags for scenario in self.scenarios.values()))
         wanted = _resolve("tags", table.tags, tags, where=where)
         return named | {name for name, scenario in self.scenarios.items() if scenario.tags & wanted}
+
+
+def _places(
+    block: _Block,
+    images: Mapping[str, frozenset[str]],
+    *,
+    names: Iterable[str],
+    machines: Iterable[str],
+    firmwares: Iterable[str],
+) -> Iterator[tuple[str, str, str]]:
+    """Yield image, machine and firmware; where one of them is "all", only those of one architecture.
+
+    Who names them is told why they do not go together (`misfit`).
+    """
+    models = machine_models()
+    for image, machine, firmware in product(sorted(names), sorted(machines), sorted(firmwares)):
+        architecture = architecture_of(models[machine].base)
+        is_foreign = architecture_among(images[image]) not in {None, architecture}
+        is_strange = Firmware(firmware) not in architecture.firmwares
+        if not (
+            (is_foreign and ALL in {block.images, block.machines}) or (is_strange and block.firmwares == ALL)
+        ):
+            yield image, machine, firmware
 
 
 def _resolve(key: str, given: _Names | None, known: Collection[str], *, where: str) -> frozenset[str]:
@@ -303,6 +382,23 @@ def _resolve(key: str, given: _Names | None, known: Collection[str], *, where: s
         if name not in known:
             raise SpecError(f"{where}: key {key!r}: {unknown_name('value', name, [str(k) for k in known])}")
     return frozenset(given)
+
+
+def chosen_cells(matrix: Matrix, path: Path, *, expression: str = "", part: str = "") -> tuple[Cell, ...]:
+    """Return the cells that a run of the matrix in `path` plays, of part I/N of it if `part` is "I/N".
+
+    The `expression` is as for `select`; its words are found too in scenarios' tags, and in what else pytest's
+    -k looks at.
+
+    Raises:
+        SpecError: the part or the expression is wrong.
+    """
+    cells = shard(matrix.cells, *parse_shard(part)) if part else matrix.cells
+    if not expression:
+        return cells
+    common = {path.name, "test_cell", "parametrize"}
+    tags = {name: common | {mark_name(tag) for tag in one.tags} for name, one in library().items()}
+    return select(cells, expression, tags=tags)
 
 
 def read_matrix(path: Path) -> Matrix:

@@ -124,6 +124,6 @@ def _load() -> Any:
     """Import the benchmarks; they belong to the checkout, not to the installed package."""
     root = Path(__file__).parents[2]
     if not (root / "tests" / "bench" / "benchmarks.py").is_file():
-        raise MissingPrerequisite("tests/bench", remedy="run ttylab bench from a checkout of ttylab")
+        raise MissingPrerequisite("tests/bench", remedy="run `./ttylab bench` in a checkout of ttylab")
     sys.path.insert(0, str(root))
     return importlib.import_module("tests.bench.benchmarks")

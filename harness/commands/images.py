@@ -5,16 +5,19 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from emulator.errors import ImageError, SpecError
-from emulator.guest_images.kinds import registry_problem
+from emulator.errors import EmulatorError, ImageError, SpecError
+from emulator.guest_images.kinds import open_image, registry_problem
+from emulator.guest_images.own import own_tables
 from emulator.guest_text.printable import visible
 from emulator.images.catalog import CatalogEntry
 from emulator.images.image import Image
 from emulator.images.store import ImageStore
+from emulator.lab_file.tables import ImageTable
 from emulator.windows.image import WindowsImage
 from emulator.windows.registry import WindowsRegistry
 from harness.commands import add_windows as windows
@@ -39,7 +42,7 @@ def list_images(
         bool, typer.Option("--json", help="Print one JSON array, an object for each image.")
     ] = False,
 ) -> None:
-    """List the images of the catalog, which of them are built, and the Windows images you registered.
+    """List the images of the catalog, which of them are built, your lab.toml's, and your Windows.
 
     Examples: `ttylab images list`, `ttylab images list --json`.
     """
@@ -48,14 +51,22 @@ def list_images(
     entries = [(entry, built.get(name)) for name, entry in store.catalog.entries.items()]
     problem = registry_problem()
     registered = () if problem else WindowsRegistry().images().values()
+    own = own_tables()
     for each in (*(f"image {name}: {why}" for name, why in store.damaged().items()), problem):
         if each:
             say(f"ttylab: {visible(each)}", err=True)
     if json:
         linux = [as_object(entry, image) for entry, image in entries]
-        say(json_format.dumps([*linux, *map(windows_as_object, registered)], indent=2))
+        mine = [own_as_object(name, table) for name, table in own.items()]
+        say(json_format.dumps([*linux, *mine, *map(windows_as_object, registered)], indent=2))
         return
     _show_table(entries)
+    if own:
+        say()
+        kinds = {name: "disk" if table.kernel is None else "kernel" for name, table in own.items()}
+        files = {name: _files(table) for name, table in own.items()}
+        rows = ((name, kinds[name], Path(files[name][1]).name, files[name][0]) for name in own)
+        print_table(("lab.toml", "is", "initramfs", "file"), rows)
     if registered:
         _show_windows(registered)
 
@@ -78,7 +89,10 @@ def build(
     if every == bool(names):
         raise SpecError(f"name images, or say --all; there are: {', '.join(store.catalog.names)}")
     wanted = store.catalog.names if every else tuple(names or ())
+    own = own_tables()
     for name in wanted:
+        if name in own:
+            raise SpecError(f"{name} is an image of your lab.toml, of which nothing is built")
         store.catalog.entry(name)
     for name in wanted:
         image = store.ensure(name, rebuild=rebuild)
@@ -95,8 +109,9 @@ def verify(names: Names = None) -> None:
     """
     store = ImageStore()
     problems: list[str] = []
-    for name in names or [image.name for image in store.list()]:
-        found = store.verify(name)
+    own = own_tables()
+    for name in names or [*(image.name for image in store.list()), *own]:
+        found = _verify_own(name) if name in own else store.verify(name)
         say("\n".join(found) if found else f"{name}: ok")
         problems += found
     if problems:
@@ -130,6 +145,33 @@ def as_object(entry: CatalogEntry, image: Image | None) -> dict[str, object]:
         "modules": sorted(image.modules) if image else [],
         "size": image.size if image else 0,
     }
+
+
+def own_as_object(name: str, table: ImageTable) -> dict[str, object]:
+    """Return what `--json` prints for an image of a lab.toml; nothing of it is opened."""
+    file, initrd = _files(table)
+    kind = "disk" if table.kernel is None else "kernel"
+    return {"name": name, "own": kind, "path": file, "initrd": initrd or None, "size": _size(Path(file))}
+
+
+def _files(table: ImageTable) -> tuple[str, str]:
+    return str(table.kernel or table.disk), str(table.initrd or "")
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _verify_own(name: str) -> list[str]:
+    """Return why a user's image can't be booted; there is no hash to compare with, as it may change."""
+    try:
+        open_image(name)
+    except EmulatorError as error:
+        return [f"{name}: {error}"]
+    return []
 
 
 def windows_as_object(image: WindowsImage) -> dict[str, object]:

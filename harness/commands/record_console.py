@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.clock import utc_now
-from emulator.console.port_address import with_lines
 from emulator.errors import LabError, SpecError
 from harness.commands import say
-from harness.commands.port_options import Dtr, Rts
+from harness.commands.own_options import OwnOptions, guest_of
+from harness.commands.port_options import Baudrate, Dtr, Rts, chosen_port
 
 if TYPE_CHECKING:
     from harness.recording.record import RecordOptions
@@ -35,9 +35,9 @@ left (a device unplugged, a peer that closed, QEMU ended from outside); what cam
 
 
 def record_console(
-    image: Annotated[str, typer.Argument(help="Image to boot; see ttylab images list.")] = "",
+    image: Annotated[str, typer.Argument(help="Image to boot, or a file of yours, as for ttylab boot.")] = "",
     *,
-    port: Annotated[str, typer.Option(metavar="URL", help="A serial port.")] = "",
+    port: Annotated[str, typer.Option(metavar="URL", help="A serial port, or a board.")] = "",
     attach: Annotated[
         str, typer.Option(metavar="NAME", help="A running machine, as for ttylab attach.")
     ] = "",
@@ -49,7 +49,7 @@ def record_console(
         float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Leave after this long.")
     ] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Type nothing.")] = False,
-    baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
+    baudrate: Baudrate = None,
     dtr: Dtr = None,
     rts: Rts = None,
     append: Annotated[str, typer.Option(help="For the image: kernel parameters; for sac: knobs.")] = "",
@@ -60,7 +60,7 @@ def record_console(
     """Record a console, and make a copy of the recording without names, passwords and addresses."""
     from harness.recording.record import RAW, RecordOptions, private_files  # noqa: PLC0415
 
-    port = with_lines(port, dtr=dtr, rts=rts)
+    port, baud = chosen_port(port, baudrate, dtr=dtr, rts=rts)
     if sum((bool(image), bool(port), bool(attach), sanitise is not None)) != 1:
         raise SpecError("what to record: give one of IMAGE, --port URL, --attach NAME, or --sanitise DIR")
     if hide is not None and not all(word.strip() for word in hide):
@@ -72,7 +72,7 @@ def record_console(
             directory = into or Path(f"console-{utc_now():%Y%m%d-%H%M%S}")
             options = RecordOptions(stay_s=stay, writable=not read_only)
             source = {"image": image, "port": port, "name": attach, "append": append}
-            fault = _record(directory / RAW, options, **source, baudrate=baudrate)
+            fault = _record(directory / RAW, options, **source, baudrate=baud)
             say(f"ttylab: raw recording in {directory / RAW}: for you alone, not to be shared", err=True)
         _make_copy(directory, tuple(hide or ()))
     if fault is not None:
@@ -94,11 +94,11 @@ def _record(
         return None
     lab = Lab(run_dir=directory)
     spec = interactive_spec(
-        lab.guest_image(image),
-        machine="pc",
-        firmware="seabios",
+        guest_of(lab, image, OwnOptions()),
+        machine=None,
+        firmware=None,
         vcpus=1,
-        memory_mib=256,
+        memory_mib=None,
         append=tuple(append.split()),
         devices=(),
     )

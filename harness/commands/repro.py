@@ -11,6 +11,7 @@ from emulator.errors import SpecError
 from harness.commands import say
 
 if TYPE_CHECKING:
+    from harness.cells.cell import Cell
     from harness.run.repro import Recalled
 
 EXAMPLES = """Examples:
@@ -38,27 +39,25 @@ def repro(
 
     Exit codes are those of `ttylab run`; 2 also if the image or the machine is no longer the recorded one.
     """
-    from emulator.guest_images.kinds import image_features  # noqa: PLC0415
-    from emulator.machine.models import machine_models  # noqa: PLC0415
+    from emulator.guest_images.board import BOARD  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
-    from harness.cells.cell import parse_cell_id  # noqa: PLC0415
     from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX  # noqa: PLC0415
-    from harness.run.repro import as_recorded, recall, told  # noqa: PLC0415
-    from harness.run.wanted import guest_spec  # noqa: PLC0415
-    from harness.scenarios import find_scenario, library  # noqa: PLC0415
-    from harness.targets import target_at  # noqa: PLC0415
+    from harness.run.repro import find_run, recall, told  # noqa: PLC0415
+    from harness.run.wanted import wanted_of  # noqa: PLC0415
+    from harness.scenarios import find_scenario  # noqa: PLC0415
+    from harness.targets import target_of  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
-    cell = as_recorded(
-        parse_cell_id(cell_id, images=image_features(), machines=machine_models(), scenarios=library()), run
-    )
-    scenario = find_scenario(cell.scenario)
+    run = find_run(cell_id, run)
+    cell = _cell(cell_id, run)
+    scenario, target = find_scenario(cell.scenario), target_of(cell.image, cell.machine, port)
+    address, port = port or None, port or (cell.image if cell.machine == BOARD else "")
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale or 1.0)
     image = lab.guest_image(cell.image)
-    spec = guest_spec(cell, scenario, image)
+    spec = wanted_of(cell, scenario, image).spec
     recalled = recall(cell, run, lab=lab, image=image, now=spec, changed=changed, port=port)
     _introduce(recalled, cell_id, port)
     if recalled is not None:
@@ -67,7 +66,7 @@ def repro(
         _refuse_port(port)
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0
-    played = CellRun(cell=cell, scenario=scenario, lab=lab, target=target_at(port), address=port or None)
+    played = CellRun(cell=cell, scenario=scenario, lab=lab, target=target, address=address)
     played.on_step = _say_step
     if recalled is not None:
         played.time_limit_s, played.repro = recalled.was.time_limit_s, recalled.was.repro
@@ -77,9 +76,23 @@ def repro(
     return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
 
 
+def _cell(cell_id: str, run: Path | None) -> Cell:
+    """Return the cell as a run played it, or as it is defined now."""
+    from emulator.guest_images.board import BOARD  # noqa: PLC0415
+    from emulator.guest_images.kinds import image_features  # noqa: PLC0415
+    from emulator.machine.models import machine_models  # noqa: PLC0415
+    from harness.cells.cell import parse_cell_id  # noqa: PLC0415
+    from harness.run.repro import as_recorded  # noqa: PLC0415
+    from harness.scenarios import library  # noqa: PLC0415
+
+    machines = [*machine_models(), BOARD]
+    cell = parse_cell_id(cell_id, images=image_features(), machines=machines, scenarios=library())
+    return as_recorded(cell, run)
+
+
 def _refuse_port(port: str) -> None:
     if port:
-        raise SpecError("--interactive boots a machine here; to join a port: ttylab attach --port URL")
+        raise SpecError(f"--interactive boots a machine here; to join a port: ttylab attach --port {port}")
 
 
 def _introduce(recalled: Recalled | None, cell_id: str, port: str) -> None:

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
-from emulator.errors import SpecError
+from emulator.errors import EmulatorError, SpecError
 from emulator.files import write_whole
+from emulator.guest_images.board import BOARD
 from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
+from harness.cells.shipped import DEFAULT_MATRIX, find_matrix
 from harness.commands import say
+from harness.commands.own_options import OwnCommand, matrix_of, own_of
 
 if TYPE_CHECKING:
     from harness.cells.cell import Cell
-
-DEFAULT_MATRIX = Path("ci/push.toml")
 
 USELESS_PLUGINS = ("anyio", "hypothesispytest", "schemathesis", "threadexception", "unraisableexception")
 """pytest plug-ins that no cell needs: importing the first three would take most of a worker's start, and the
@@ -27,11 +27,15 @@ others fail whatever comes after a worker that was killed."""
 
 EXAMPLES = """Examples:
 
-  ttylab run                             the default matrix, ci/push.toml
+  ttylab run                             the default matrix, ci/push.toml or the one that ttylab ships
 
-  ttylab run ci/nightly.toml             another one
+  ttylab run nightly                     another that it ships (push, nightly, service), or a file of yours
 
-  ttylab run -k "nmi and q35"            cells whose id or tags match, as pytest's -k
+  ttylab run --kernel out/bzImage        its Linux cells on your own kernel; --modules, --initrd, --append
+
+  ttylab run --disk server.qcow2 -k nmi  on your own disk, which is never written
+
+  ttylab run -k "nmi and q35"            cells whose id or tags match, as pytest's -k; an id: that cell alone
 
   ttylab run --shard 2/5                 the second fifth, for CI on several machines
 
@@ -45,7 +49,7 @@ EXAMPLES = """Examples:
 """
 
 
-class Command(TyperCommand):
+class Command(OwnCommand):
     """`run`, where --json without a value means "-", standard output."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -72,12 +76,19 @@ def with_json_value(args: Iterable[str]) -> list[str]:
     return filled
 
 
-_Expression = Annotated[str, typer.Option("-k", metavar="EXPR", help="Only cells whose id or tags match.")]
+_Expression = Annotated[
+    str, typer.Option("-k", metavar="EXPR", help="Only cells with this id, or whose id or tags match.")
+]
 _Jobs = Annotated[str, typer.Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")]
+_Matrix = Annotated[
+    Path | None,
+    typer.Argument(help="A matrix file, or a shipped one's name.", show_default="lab.toml's, else push"),
+]
 
 
 def run(
-    matrix: Annotated[Path, typer.Argument(help="A matrix file.")] = DEFAULT_MATRIX,
+    context: typer.Context,
+    matrix: _Matrix = None,
     *,
     expression: _Expression = "",
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only part I of N.")] = "",
@@ -93,52 +104,81 @@ def run(
 ) -> None:
     """Run a matrix of scenarios on real guests and write the report.
 
-    Scenarios that do not test booting start from snapshots of booted guests (`ttylab snapshots`).
+    --kernel and --disk play its Linux cells on a file of yours. Scenarios that do not test booting start from
+    snapshots of booted guests (`ttylab snapshots`).
     Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
     """
     _require_jobs(jobs)
     _require_place(json)
-    cells, excluded = choose_cells(matrix, expression=expression, shard=shard)
-    if listing:
-        _show(cells, excluded, json=json)
-        return
-    _require_cells(cells, matrix, expression=expression, shard=shard)
-    _require_run(compare)
-    if check:
-        return
-    from emulator.machine.qemu_binary import find_qemu  # noqa: PLC0415
-    from harness.plugin.process import become_pytest  # noqa: PLC0415
-    from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
-
-    find_qemu()  # once, rather than each cell reporting that there is none
-    run_dir = (run_dir or RESULTS / new_run_id()).absolute()
-    options = {"--shard": shard, "--run-json": json, "--compare": compare}
-    open_images(cells)
-    code = become_pytest(
-        [
-            *PYTEST_WORDS,
-            str(matrix),
-            *(["-k", expression] if expression else []),
-            *(f"{option}={value}" for option, value in options.items() if value),
-            f"--time-scale={time_scale}",
-            *(["--cold"] if cold else []),
-            *(
-                [f"--alluredir={run_dir / 'allure-results'}", "--allure-html"]
-                if allure
-                else ["-p", "no:allure_pytest"]
-            ),
-            *_workers(jobs, len(cells)),
-        ],
-        run_dir=run_dir,
-    )
+    path, plays = find_matrix(matrix or default_matrix()), not (listing or check)
+    run_dir = _new_run_dir(run_dir) if plays else None
+    with matrix_of(own_of(context), path, run_dir=run_dir) as chosen:
+        cells, excluded = choose_cells(chosen, expression=expression, shard=shard)
+        if listing:
+            _show(cells, excluded, json=json)
+            return
+        _require_cells(cells, excluded, path, expression=expression, shard=shard)
+        _require_run(compare)
+        if run_dir is None:
+            return
+        options = {"--cells": expression, "--shard": shard, "--run-json": json, "--compare": compare}
+        words = [f"{option}={value}" for option, value in options.items() if value]
+        words += [f"--time-scale={time_scale}", *(["--cold"] if cold else []), *_sharing(cells, jobs)]
+        code = _play(chosen, cells, words, run_dir=run_dir, allure=allure)
     raise typer.Exit(code)
 
 
-def _workers(jobs: str, cells: int) -> tuple[str, ...]:
-    """Return who plays the cells: workers of xdist, or one that is forked and so is there at once."""
-    if jobs == "1" or cells == 1:
+def default_matrix() -> Path:
+    """Return what is played where no matrix is named: what lab.toml says, else the shipped one."""
+    from emulator.lab_file.read import current_lab  # noqa: PLC0415
+
+    return current_lab().lab.matrix or DEFAULT_MATRIX
+
+
+def _new_run_dir(given: Path | None) -> Path:
+    from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
+
+    return (given or RESULTS / new_run_id()).absolute()
+
+
+def _play(matrix: Path, cells: tuple[Cell, ...], words: list[str], *, run_dir: Path, allure: bool) -> int:
+    from harness.plugin.process import become_pytest  # noqa: PLC0415
+
+    _require_programs(cell for cell in cells if cell.machine != BOARD)
+    open_images(cells)
+    wanted = _allure_words(run_dir) if allure else _NO_ALLURE
+    return become_pytest([*PYTEST_WORDS, str(matrix), *words, *wanted], run_dir=run_dir)
+
+
+_NO_ALLURE = ("-p", "no:allure_pytest")
+
+
+def _allure_words(run_dir: Path) -> tuple[str, ...]:
+    """Return the words for Allure's report, fetched where nobody has yet; without it the others are made."""
+    from harness.report.node_setup import PACKAGES  # noqa: PLC0415
+
+    try:
+        PACKAGES.ensure()
+    except EmulatorError as error:
+        say(f"ttylab: no Allure report: {error}", err=True)
+        return _NO_ALLURE
+    return (f"--alluredir={run_dir / 'allure-results'}", "--allure-html")
+
+
+def _sharing(cells: tuple[Cell, ...], jobs: str) -> tuple[str, ...]:
+    """Return the words for who plays: one worker is forked and so is there at once, more are xdist's.
+
+    The cells of one board stay on one worker, which waits for no other. Boards cost this host nothing: where
+    there is nothing else, each has its worker.
+    boards = {cell.image for cell in cells if cell.machine == BOARD}
+    if jobs == "auto" and boards and all(cell.machine == BOARD for cell in cells):
+        jobs = str(len(boards))
+    if jobs == "1" or len(cells) == 1:
         return ("-n", "0", "-p", "harness.plugin.apart")
-    return ("-n", jobs, f"--maxprocesses={cells}", "--dist", "load", "--maxschedchunk", "1")
+    return (
+        *("-n", jobs, f"--maxprocesses={len(cells)}"),
+        *(("--dist", "loadgroup") if boards else ("--dist", "load", "--maxschedchunk", "1")),
+    )
 
 
 def open_images(cells: Iterable[Cell]) -> None:
@@ -151,6 +191,19 @@ def open_images(cells: Iterable[Cell]) -> None:
 
     for name in sorted({cell.image for cell in cells}):
         open_image(name)
+
+
+def _require_programs(cells: Iterable[Cell]) -> None:
+    """Refuse once what each cell would report: that a QEMU or its firmware is missing."""
+    from emulator.machine.architectures import architecture_of  # noqa: PLC0415
+    from emulator.machine.models import machine_models  # noqa: PLC0415
+    from emulator.machine.qemu_binary import find_firmware, find_qemu  # noqa: PLC0415
+
+    models, found = machine_models(), tuple(cells)
+    for model in {one.machine: models[one.machine] for one in found}.values():
+        find_qemu(model.qemu, architecture=architecture_of(model.base))
+    for firmware in sorted({cell.firmware for cell in found}):
+        find_firmware(firmware)
 
 
 def _require_run(compare: Path | None) -> None:
@@ -171,10 +224,15 @@ def _require_jobs(jobs: str) -> None:
         raise SpecError(f"--jobs is {jobs!r}; allowed: auto, or a number from 1 on")
 
 
-def _require_cells(cells: tuple[Cell, ...], matrix: Path, *, expression: str, shard: str) -> None:
+def _require_cells(
+    cells: tuple[Cell, ...], excluded: list[tuple[Cell, str]], matrix: Path, *, expression: str, shard: str
+) -> None:
     if not cells:
         where = f" in shard {shard}" if shard else ""
-        raise SpecError(f"{matrix}: no cell matches -k {expression!r}{where}")
+        why = next(
+            (f"; {cell.id} is left out: {reason}" for cell, reason in excluded if cell.id == expression), ""
+        )
+        raise SpecError(f"{matrix}: no cell matches -k {expression!r}{where}{why}")
 
 
 def choose_cells(
@@ -186,25 +244,13 @@ def choose_cells(
         SpecError: the matrix, the shard or the expression is wrong.
     """
     from emulator.guest_images.kinds import registry_problem  # noqa: PLC0415
-    from harness.cells.cell import parse_shard, select  # noqa: PLC0415
-    from harness.cells.cell import shard as take_shard  # noqa: PLC0415
-    from harness.cells.matrix import read_matrix  # noqa: PLC0415
+    from harness.cells.matrix import chosen_cells, read_matrix  # noqa: PLC0415
 
     if problem := registry_problem():
         say(f"ttylab: your own images are left out: {visible(problem)}", err=True)
     matrix = read_matrix(path)
-    cells = take_shard(matrix.cells, *parse_shard(shard)) if shard else matrix.cells
-    chosen = select(cells, expression, tags=words_of_scenarios(path))
+    chosen = chosen_cells(matrix, path, expression=expression, part=shard)
     return chosen, [(one.cell, one.reason) for one in matrix.excluded]
-
-
-def words_of_scenarios(matrix: Path) -> dict[str, set[str]]:
-    """Return, by scenario, the words besides a cell's id that pytest's -k finds."""
-    from harness.cells.cell import mark_name  # noqa: PLC0415
-    from harness.scenarios import library  # noqa: PLC0415
-
-    common = {matrix.name, "test_cell", "parametrize"}
-    return {name: common | {mark_name(tag) for tag in one.tags} for name, one in library().items()}
 
 
 def _show(cells: Iterable[Cell], excluded: list[tuple[Cell, str]], *, json: str) -> None:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emulator.clock import utc_now
-from emulator.console.port_address import with_lines
 from emulator.errors import SpecError
 from emulator.guest_text.printable import escape
 from harness.commands import say
-from harness.commands.port_options import Dtr, Rts
+from harness.commands.port_options import Baudrate, Dtr, Rts, chosen_port
 
 if TYPE_CHECKING:
     from emulator.guest_images.kinds import GuestImage
@@ -45,7 +44,7 @@ app = typer.Typer(add_completion=False, help="Compare what a SAC says with its s
 def conformance(
     *,
     target: Annotated[str, typer.Option(metavar="NAME", help="An image, or a running machine.")] = "",
-    port: Annotated[str, typer.Option(metavar="URL", help="A serial port.")] = "",
+    port: Annotated[str, typer.Option(metavar="URL", help="A serial port, or a board.")] = "",
     recording: _Recording = None,
     profile: Annotated[str, typer.Option(help="The release to compare with: 2003 to 2025.")] = "",
     destructive: Annotated[
@@ -55,7 +54,7 @@ def conformance(
     user: Annotated[str, typer.Option(help="User to log in to a CMD channel.")] = "Administrator",
     domain: Annotated[str, typer.Option(help="The user's domain; default: the machine's own.")] = "",
     password: Annotated[str, typer.Option(help="The password; - asks for it.")] = "",
-    baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
+    baudrate: Baudrate = None,
     dtr: Dtr = None,
     rts: Rts = None,
     append: Annotated[str, typer.Option(help="Knobs of a SAC image, key=value.")] = "",
@@ -69,7 +68,7 @@ def conformance(
     from harness.recording.record import private_files  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
 
-    port = with_lines(port, dtr=dtr, rts=rts)
+    port, baud = chosen_port(port, baudrate, dtr=dtr, rts=rts)
     if sum((bool(target), bool(port), recording is not None)) != 1:
         raise SpecError("what to compare: give one of --target NAME, --port URL, --recording DIR")
     wanted = load_profile(profile) if profile else None
@@ -86,9 +85,7 @@ def conformance(
             outcome = check_image(image, Lab(run_dir=place), words=tuple(append.split()), **how)
         else:
             account = _account(user, domain, password)
-            outcome = check_port(
-                port or _console_of(target), place, baudrate=baudrate, account=account, **how
-            )
+            outcome = check_port(port or _console_of(target), place, baudrate=baud, account=account, **how)
     _print(outcome, as_json=json)
     raise typer.Exit(1 if outcome.differences else 0)
 

@@ -10,10 +10,10 @@ import typer
 from harness.commands import print_table, say
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import describe_step
-from harness.scenarios import find_scenario, library
+from harness.scenarios import LIBRARY, find_scenario, library
 
 app = typer.Typer(
-    help="The scenarios that ttylab ships.\n\n"
+    help="The scenarios that ttylab ships, and those of your lab.toml.\n\n"
     "Examples: `ttylab scenarios list`, `ttylab scenarios list --json`, `ttylab scenarios show nmi-panic`.",
     no_args_is_help=True,
     add_completion=False,
@@ -34,7 +34,8 @@ def list_scenarios(
     if json:
         say(json_format.dumps([as_object(scenario) for scenario in library().values()], indent=2))
     else:
-        rows = ((one.name, one.severity.value, one.title) for one in library().values())
+        marks = {name: "" if name in LIBRARY else "(yours) " for name in library()}
+        rows = ((one.name, one.severity.value, marks[one.name] + one.title) for one in library().values())
         print_table(("name", "severity", "title"), rows)
 
 
@@ -57,6 +58,7 @@ def as_object(scenario: Scenario) -> dict[str, object]:
         "needs": sorted(scenario.needs),
         "description": scenario.description,
         "steps": [describe_step(step) for step in scenario.steps],
+        "own": scenario.name not in LIBRARY,
     }
 
 

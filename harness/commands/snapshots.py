@@ -11,6 +11,7 @@ import typer
 from emulator import places
 from emulator.errors import LabError, SpecError
 from emulator.guest_text.printable import visible
+from emulator.program import called
 from emulator.snapshots.store import (
     CACHE_BYTES,
     DAY_S,
@@ -20,8 +21,9 @@ from emulator.snapshots.store import (
     remove_snapshots,
     surplus,
 )
+from harness.cells.shipped import find_matrix
 from harness.commands import print_table, say
-from harness.commands.run import DEFAULT_MATRIX, choose_cells
+from harness.commands.run import choose_cells, default_matrix
 
 EXAMPLES = """Examples:
 
@@ -58,14 +60,15 @@ def list_all(
     if json:
         say(json_format.dumps([as_object(snapshot) for snapshot in snapshots], indent=1))
     elif not snapshots:
-        say("No snapshots are kept; `ttylab run` makes those it needs, `ttylab snapshots build` all of them.")
+        every = called("snapshots", "build")
+        say(f"No snapshots are kept; `{called('run')}` makes those it needs, `{every}` all of them.")
     else:
         _show_table(snapshots)
 
 
 @app.command()
 def build(
-    matrix: Annotated[Path, typer.Argument(help="A matrix file.")] = DEFAULT_MATRIX,
+    matrix: Annotated[Path | None, typer.Argument(help="A matrix file.", show_default="as for run")] = None,
     *,
     expression: Annotated[
         str, typer.Option("-k", metavar="EXPR", help="Only for cells whose id or tags match.")
@@ -81,9 +84,10 @@ def build(
     from harness.run.wanted import snapshots_of  # noqa: PLC0415
     from harness.snapshots.start import ensure_snapshot  # noqa: PLC0415 - it imports everything that runs guests
 
-    cells, _ = choose_cells(matrix, expression=expression, shard="")
+    path = find_matrix(matrix or default_matrix())
+    cells, _ = choose_cells(path, expression=expression, shard="")
     if not cells:
-        raise SpecError(f"{matrix}: no cell matches -k {expression!r}")
+        raise SpecError(f"{path}: no cell matches -k {expression!r}")
     lab, problems = Lab(run_dir=Path()), []
     wanted = snapshots_of(cells, lab)
     for number, snapshot in enumerate(wanted, start=1):
@@ -178,7 +182,7 @@ def _show_table(snapshots: tuple[CachedSnapshot, ...]) -> None:
     print_table(("snapshot", "image", "stage", "QEMU", "made (UTC)", "unused", "MB"), rows)
     for snapshot in snapshots:
         if snapshot.problem:
-            remedy = "ttylab snapshots prune removes it, --all at once"
+            remedy = f"{called('snapshots', 'prune')} removes it, --all at once"
             say(visible(f"unreadable: {snapshot.problem.splitlines()[0]}; {remedy}"))
     megabytes = sum(snapshot.size for snapshot in snapshots) / 1e6
     say(f"{len(snapshots)} snapshots, {megabytes:.0f} MB in {places.snapshots()}")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from emulator.program import called
 
 GIB = 1 << 30
 GUEST_MIB = 400  # a 256 MiB guest and QEMU itself; 147-194 MiB were measured (docs/facts/qemu.md 2)
 LEAST_DISK = GIB // 2
 AMPLE_DISK = 2 * GIB
+APT = "apt-get install "
+OPTIONAL = ("swtpm",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,8 @@ class Facts:
         damaged: files of ttylab's own that can't be read.
         caches: what is kept to be found again.
         cache_budget: bytes that they may take together.
+        others: QEMU and UEFI of each other architecture, by its name.
+        boards: of each board of lab.toml what can be done with it.
     """
 
     qemu: str | Unusable
@@ -76,6 +83,8 @@ class Facts:
     damaged: tuple[Unusable, ...] = ()
     caches: tuple[CacheFacts, ...] = ()
     cache_budget: int = 0
+    others: Mapping[str, str | Unusable] = field(default_factory=dict)
+    boards: Mapping[str, str | Unusable] = field(default_factory=dict)
 
 
 class State(StrEnum):
@@ -112,6 +121,7 @@ def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
         _part("QEMU", facts.qemu),
         _part("accelerator", facts.accelerator),
         _part("UEFI firmware", facts.ovmf),
+        *(_part(f"for {name}", seen, fault=State.NOTE) for name, seen in facts.others.items()),
         _part("setpriv", facts.setpriv),
         _part("image tools", facts.image_tools, fault=State.MISSING if tools_needed else State.NOTE),
         _images(facts),
@@ -122,7 +132,15 @@ def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
         _part("your Windows", facts.windows_tools, fault=State.NOTE),
         _leftovers(facts),
         *(_part("damaged", each, fault=State.NOTE) for each in facts.damaged),
+        *(_part(name, seen, fault=State.NOTE) for name, seen in facts.boards.items()),
     )
+
+
+def debian_packages(findings: tuple[Diagnosis, ...]) -> tuple[str, ...]:
+    """Return the Debian packages that mend the findings, without what only a few need."""
+    named = (one.remedy.removeprefix(APT).split() for one in findings if one.remedy.startswith(APT))
+    wanted = {words[0].rstrip(",") for words in named if words}
+    return tuple(sorted(wanted - set(OPTIONAL)))
 
 
 def run_is_possible(findings: tuple[Diagnosis, ...]) -> bool:
@@ -141,7 +159,9 @@ def _images(facts: Facts) -> Diagnosis:
     if not facts.images_missing:
         return _part("images", f"{built}: {', '.join(facts.images_built)}")
     problem = f"{built}; the next run builds {', '.join(facts.images_missing)}"
-    return _part("images", Unusable(problem=problem, remedy="ttylab images build --all"), fault=State.NOTE)
+    return _part(
+        "images", Unusable(problem=problem, remedy=called("images", "build", "--all")), fault=State.NOTE
+    )
 
 
 def _disk(facts: Facts) -> Diagnosis:
@@ -176,5 +196,5 @@ def _guests_at_once(facts: Facts) -> Diagnosis:
 def _leftovers(facts: Facts) -> Diagnosis:
     if not facts.leftovers:
         return _part("leftovers", "none of a killed run")
-    left = Unusable(problem=f"{facts.leftovers} of a killed run", remedy="ttylab gc")
+    left = Unusable(problem=f"{facts.leftovers} of a killed run", remedy=called("gc"))
     return _part("leftovers", left, fault=State.NOTE)

@@ -7,18 +7,27 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from emulator import places
-from emulator.errors import MissingPrerequisite
+from emulator.console.port_address import with_lines
+from emulator.console.serial_port import open_serial_console
+from emulator.errors import LabError, MissingPrerequisite, SpecError
 from emulator.guest_images.kinds import registry_problem
+from emulator.guest_text.printable import visible
 from emulator.images.store import ImageStore
+from emulator.lab_file.boards import LabBoard, lab_boards
+from emulator.lab_file.tables import COMMANDS
+from emulator.machine.architectures import ARCHITECTURES
+from emulator.machine.architectures.parts import Architecture
 from emulator.machine.host import read_host_budget
 from emulator.machine.ledger import Corrupt, Ledger, collect_garbage
 from emulator.machine.probe import choose_accelerator
-from emulator.machine.qemu_binary import find_ovmf, find_qemu
+from emulator.machine.qemu_binary import find_qemu, find_uefi
 from emulator.machine.spec import Accelerator, MachineType
 from emulator.node_packages import find_node
+from emulator.program import called
 from emulator.snapshots.room import disk_bytes
 from emulator.snapshots.store import CACHE_BYTES, list_snapshots
 from harness.doctor.diagnosis import CacheFacts, Facts, Unusable
@@ -36,13 +45,17 @@ def examine() -> Facts:
     return Facts(
         qemu=_seen(_qemu),
         accelerator=_seen(_accelerator),
-        ovmf=_seen(lambda: str(find_ovmf().code)),
+        ovmf=_seen(lambda: str(find_uefi().code)),
         setpriv=_program("setpriv", package="util-linux"),
         image_tools=_image_tools(sorted({entry.keyring for entry in store.catalog.entries.values()})),
         report=_report_generator(),
         windows_tools=_windows_tools(),
         images_built=built,
-        images_missing=tuple(name for name in store.catalog.names if name not in built),
+        images_missing=tuple(
+            name
+            for name, entry in store.catalog.entries.items()
+            if name not in built and entry.runs_on is ARCHITECTURES[0]  # which the default matrix has
+        ),
         cache=str(store.root),
         disk_free=_disk_free(store.root),
         cores=budget.cores,
@@ -50,6 +63,8 @@ def examine() -> Facts:
         leftovers=len(collect_garbage(dry_run=True)),
         cache_writable=os.access(_existing(store.root), os.W_OK | os.X_OK),
         damaged=tuple(_damaged(store)),
+        others={one.name: _seen(partial(_other, one)) for one in ARCHITECTURES[1:]},
+        boards=_boards(),
         caches=tuple(_caches()),
         cache_budget=CACHE_BYTES,
     )
@@ -70,18 +85,48 @@ def _caches() -> Iterator[CacheFacts]:
             yield CacheFacts(name=name, size=size, used=f"{datetime.fromtimestamp(latest, UTC):%Y-%m-%d}")
 
 
+def _boards() -> dict[str, str | Unusable]:
+    """Return what can be done with each board of the lab; its console is opened for a moment."""
+    try:
+        boards = lab_boards()
+    except SpecError as error:
+        return {"lab.toml": Unusable(problem=visible(str(error).splitlines()[0]), remedy="correct it")}
+    return {f"board {name}": _board(board) for name, board in boards.items()}
+
+
+def _board(board: LabBoard) -> str | Unusable:
+    table = board.table
+    commands = {key: words for key in COMMANDS if (words := getattr(table, key)) is not None}
+    for key, words in commands.items():
+        if shutil.which(words[0]) is None:
+            problem = f"{key}: {words[0]} is not there, or can't be executed"
+            return Unusable(
+                problem=visible(problem), remedy=f"install it, or correct boards.{board.name}.{key}"
+            )
+    try:
+        url = with_lines(table.console, dtr=table.dtr, rts=table.rts)
+        with open_serial_console(url, baudrate=table.baud) as console:
+            obstacle = console.break_obstacle
+    except (SpecError, LabError) as error:
+        remedy = "plug it in, switch it on, or end who has it"
+        return Unusable(problem=visible(str(error).splitlines()[0]), remedy=remedy)
+    lacks = [key for key in COMMANDS if key not in commands] + ([f"BREAK ({obstacle})"] if obstacle else [])
+    found = f"{table.console} opens; has {', '.join(commands) or 'no commands'}"
+    return visible(f"{found}; lacks {', '.join(lacks)}" if lacks else found)
+
+
 def _damaged(store: ImageStore) -> Iterator[Unusable]:
     """Yield what of ttylab's own files can't be read; each is named with its path."""
     for name, problem in store.damaged().items():
-        yield Unusable(problem=problem, remedy=f"ttylab images build --rebuild {name}")
+        yield Unusable(problem=problem, remedy=called("images", "build", "--rebuild", name))
     if problem := registry_problem():
         yield Unusable(problem=problem, remedy="repair or remove it, and register your images again")
     for snapshot in list_snapshots(places.snapshots()):
         if snapshot.problem:
-            yield Unusable(problem=snapshot.problem.splitlines()[0], remedy="ttylab snapshots prune")
+            yield Unusable(problem=snapshot.problem.splitlines()[0], remedy=called("snapshots", "prune"))
     for entry in Ledger().read():
         if isinstance(entry, Corrupt):
-            yield Unusable(problem=f"{entry.path}: {entry.reason}", remedy="ttylab gc")
+            yield Unusable(problem=f"{entry.path}: {entry.reason}", remedy=called("gc"))
 
 
 def _seen(look: Callable[[], str]) -> str | Unusable:
@@ -94,6 +139,11 @@ def _seen(look: Callable[[], str]) -> str | Unusable:
 def _qemu() -> str:
     qemu = find_qemu()
     return f"{qemu.version}, {qemu.path}"
+
+
+def _other(architecture: Architecture) -> str:
+    qemu = find_qemu(architecture=architecture)
+    return f"QEMU {qemu.version}, {qemu.path}; UEFI {find_uefi(architecture.uefi).code}"
 
 
 def _accelerator() -> str:

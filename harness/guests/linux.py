@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass
 
 from emulator.clock import Deadline
+from emulator.console.marks import MarkKind
 from emulator.guest_text.linux import BEGINS, KERNEL, LinuxProfile
 from harness.guests.framing import Frame, Shell, make_challenge, make_frame
 from harness.guests.kernel_log import KernelReader, Spans
@@ -85,6 +86,20 @@ class LinuxGuest:
         """Forget the stage: the guest was reset or switched off."""
         self._watch.forget()
         self._shell = None
+
+    def await_restart(self, deadline: Deadline) -> None:
+        """Wait for a kernel's first line, where no machine reports restarts, and mark it as RESET.
+
+        The line itself is not consumed.
+
+        Raises:
+            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        """
+        start = self.session.expect(KERNEL, deadline).start
+        self.restarted()
+        detail = {"seen": "a kernel's first line", "from": start}
+        self.session.transcript.mark(MarkKind.MACHINE, "RESET", detail)
+        self.session.position = start
 
     def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
         """Type `line` and Enter, at the pace of the echo unless there is none; raises as `Session.send`."""

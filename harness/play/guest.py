@@ -52,6 +52,10 @@ class Guest(Protocol):
         """Take note of a match that was awaited and consumed without this driver."""
         ...
 
+    def await_restart(self, deadline: Deadline) -> None:
+        """Wait until it restarts, judging by the console alone, and mark that as RESET."""
+        ...
+
     def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
         """Type `line` and Enter, without waiting for an answer."""
         ...
@@ -94,10 +98,6 @@ class SacDialogue(Protocol):
 
     def press_keys(self, keys: bytes, deadline: Deadline) -> None:
         """Send keys without waiting for an echo."""
-        ...
-
-    def await_restart(self, deadline: Deadline) -> None:
-        """Wait until it restarts, judging by the console alone, and mark that as RESET."""
         ...
 
     def rejoin(self) -> None:

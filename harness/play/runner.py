@@ -337,7 +337,7 @@ def _await_expected(
             if match.index:
                 raise ExpectTimeout(f"{session.transcript.name}: the guest refused")
             guest.notice(match)
-        elif expected.name == "RESET" and isinstance(guest, SacDialogue) and not _reports_restarts(session):
+        elif expected.name == "RESET" and not _reports_restarts(session, since):
             guest.await_restart(deadline)
         else:
             mark = session.wait_mark(frozenset({expected.name}), deadline, since=since)
@@ -352,9 +352,14 @@ def _await_first_byte(session: Session, deadline: Deadline) -> None:
         raise ExpectTimeout(f"{session.transcript.name}: the guest shows nothing after it") from error
 
 
-def _reports_restarts(session: Session) -> bool:
-    """Tell whether restarts are reported outside the console; for a serial port, nothing reports them."""
-    return bool(boot_starts(session.transcript.marks))
+def _reports_restarts(session: Session, since: int) -> bool:
+    """Tell whether restarts are reported outside the console, or one was since mark number `since`.
+
+    Of a guest behind a serial port nobody reports them, of a board only those that a command made ("by").
+    """
+    marks = session.transcript.marks
+    reported = any("by" not in mark.detail for mark in boot_starts(marks))
+    return reported or any(mark.name == "RESET" for mark in marks[since:])
 
 
 def _await_nothing(step: Inject, guest: Guest, quiet: Deadline) -> None:

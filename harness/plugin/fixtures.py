@@ -39,7 +39,6 @@ from harness.snapshots.start import (
 
 FromState: TypeAlias = Callable[..., ForkedGuest]
 ForkPool: TypeAlias = Callable[..., MachinePool[Machine]]
-_PLAIN_BOARD = Board(machine=MachineType.PC, firmware=Firmware.SEABIOS)
 
 
 @pytest.fixture(scope="session")
@@ -63,13 +62,15 @@ def machine_spec(request: pytest.FixtureRequest, lab: Lab) -> MachineSpec:
 def marked_spec(node: pytest.Item | None, lab: Lab) -> MachineSpec:
     """Return the machine that a test's markers ask for; without a test, that of one that has none."""
     if node is None:
-        return replace(lab.guest_image("bookworm").spec(_PLAIN_BOARD), vcpus=1, memory_mib=256)
+        plain = lab.guest_image("bookworm")
+        return replace(plain.spec(plain.usual_board), vcpus=1, memory_mib=256)
     image_mark, board_mark = node.get_closest_marker("image"), node.get_closest_marker("board")
     image = lab.guest_image(image_mark.args[0] if image_mark else "bookworm")
     board = board_mark.kwargs if board_mark else {}
+    usual = image.usual_board
     asked = Board(
-        machine=MachineType(board.get("machine", "pc")),
-        firmware=Firmware(board.get("firmware", "seabios")),
+        machine=MachineType(board.get("machine", usual.machine)),
+        firmware=Firmware(board.get("firmware", usual.firmware)),
         words=tuple(word for mark in node.iter_markers("kernel_args") for word in mark.args),
     )
     return replace(

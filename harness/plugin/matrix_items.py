@@ -18,11 +18,12 @@ import pytest
 
 from emulator.errors import SpecError
 from emulator.files import read_whole
+from emulator.guest_images.board import BOARD
 from emulator.guest_text.printable import visible
 from emulator.values import TOML_MOST, read_toml
 from harness.azure.address import ServiceAddress, address_of_ready
-from harness.cells.cell import Cell, mark_name, parse_shard, shard, spread
-from harness.cells.matrix import Matrix, read_matrix
+from harness.cells.cell import Cell, mark_name, spread
+from harness.cells.matrix import Matrix, chosen_cells, read_matrix
 from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY
 from harness.report.model import CellResult
 from harness.run.cell_run import CellRun, claim_directory
@@ -37,6 +38,7 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
     """Boot the cell's machine, play its scenario and judge what the console shows."""
     __tracebackhide__ = True
     matrix = request.node.getparent(pytest.Module).matrix
+    target = matrix.target_of(cell)
     name = claim_directory(lab.run_dir, cell.id)
     request.node.user_properties.append((DIRECTORY_PROPERTY, name))
     run = CellRun(
@@ -44,8 +46,8 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
         scenario=find_scenario(cell.scenario),
         lab=lab,
         worker=os.environ.get("PYTEST_XDIST_WORKER", "main"),
-        target=matrix.target,
-        address=_cloud(request) if matrix.target.name == "service" else matrix.port or None,
+        target=target,
+        address=_cloud(request) if target.name == "service" else matrix.port_of(cell) or None,
         time_limit_s=matrix.timeout_s,
         directory_name=name,
     )
@@ -112,7 +114,7 @@ class MatrixFile(pytest.Module):
             CollectError: the file is wrong, or has no such shard; one line says what.
         """
         try:
-            cells_of(self, self.config.getoption("shard"))
+            cells_of(self)
         except SpecError as error:
             raise self.CollectError(str(error)) from None
         return super().collect()
@@ -123,26 +125,31 @@ class MatrixFile(pytest.Module):
         return read_matrix(self.path)
 
 
-def cells_of(file: MatrixFile, shard_text: str) -> tuple[Cell, ...]:
-    """Return the file's cells, or those of a shard ("2/5"; "" for all), in the order to play them.
+def cells_of(file: MatrixFile) -> tuple[Cell, ...]:
+    """Return the cells of a file that the options --shard and --cells choose, in the order to play them.
 
     Raises:
-        SpecError: the file is wrong, or there is no such shard.
+        SpecError: the file is wrong, there is no such shard, or the expression is wrong.
     """
-    cells = file.matrix.cells
-    chosen = shard(cells, *parse_shard(shard_text)) if shard_text else cells
+    option = file.config.getoption
+    chosen = chosen_cells(file.matrix, file.path, expression=option("cells"), part=option("shard"))
     scenarios = library()
     return spread(chosen, lambda cell: scenarios[cell.scenario].guest)
 
 
+def _marks(cell: Cell) -> list[pytest.MarkDecorator]:
+    """Return the marks of a cell: its scenario's tags, and for a board's cells that one worker plays all."""
+    tags = [getattr(pytest.mark, mark_name(tag)) for tag in sorted(find_scenario(cell.scenario).tags)]
+    return [*tags, pytest.mark.xdist_group(cell.image)] if cell.machine == BOARD else tags
+
+
 def cell_params(cells: Iterable[Cell]) -> list[object]:
     """Return the cells as pytest parameters, marked with their scenarios' tags."""
-    scenarios = library()
     return [
         pytest.param(
             cell,
             id=cell.id,
-            marks=[getattr(pytest.mark, mark_name(tag)) for tag in sorted(scenarios[cell.scenario].tags)],
+            marks=_marks(cell),
         )
         for cell in cells
     ]

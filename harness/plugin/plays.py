@@ -19,7 +19,7 @@ DIRECTORY_PROPERTY = "evidence"
 _BAD = frozenset({"failed", "broken"})
 _LOST = "???"
 """Phase of the report that xdist makes for the test whose worker died (pytest-xdist 3.8)."""
-_PARAMETERS = re.compile(r"\.toml::test_cell\[(?P<text>.*)\]$", re.DOTALL)
+_PARAMETERS = re.compile(r"\.toml::test_cell\[(?P<text>.*)\](?:@[^\]]*)?$", re.DOTALL)
 
 
 def cell_of(node_id: str, known: Collection[str]) -> str | None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.program import called
+from harness.run.own_run import forget_own_run
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_USAGE
 
 SCRATCH = "tmp"
@@ -39,13 +41,14 @@ def become_pytest(arguments: list[str], *, run_dir: Path) -> int:
         _take_endings()
         code = pytest.main([f"--basetemp={scratch}", f"--run-dir={run_dir}", *arguments], plugins=[by_hand])
     except KeyboardInterrupt:  # while it starts, or a second one while it ends
-        sys.stderr.write("\nttylab: `ttylab gc` removes what may be left\n")
+        sys.stderr.write(f"\nttylab: `{called('gc')}` removes what may be left\n")
         raise
     except Exception:  # noqa: BLE001  # a defect of a plug-in: Python's own code would say that a guest failed
         traceback.print_exc()
         return EXIT_BROKEN
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        forget_own_run(run_dir)
         with suppress(OSError):  # it is not empty
             run_dir.rmdir()
     if by_hand.ended and not run_dir.exists():

@@ -22,7 +22,8 @@ from harness.plugin.plays import STATUS_PROPERTY, why
 from harness.plugin.record_hooks import RECORD, RecordHooks
 from harness.terminal.output import ProgressOutput
 
-_CELL = re.compile(r"\[(?P<id>[^\]]+)\]$")
+_CELL = re.compile(r"\[(?P<id>[^\]]+)\](?:@[^\]]*)?$")
+"""A cell's node id; behind it xdist adds the group of a board's cells."""
 STYLES: Mapping[str, str] = {
     "passed": "green",
     "failed": "red bold",

@@ -20,15 +20,13 @@ from emulator.machine.host import host_load
 from harness.cells.cell import Cell
 from harness.cells.matrix import Matrix
 from harness.plugin.plays import Play, cell_of, worst_of
-from harness.report.model import WORST_FIRST, CellResult, RunResult
+from harness.report.model import CellResult, RunResult, summary_of
 from harness.run.cell_run import CELLS, directories_of, lost_cell, read_result
 from harness.run.lab import Lab
 from harness.run.latest import remember_run
+from harness.run.own_run import forget_own_run, keep_lab
 from harness.run.result import repro_of
 from harness.scenarios import find_scenario
-
-_COUNTED = ("passed", *WORST_FIRST[:-1])
-"""The statuses in the order in which a run's summary has them."""
 
 
 def new_run_id() -> str:
@@ -46,6 +44,7 @@ class RunRecorder:
         version: of ttylab.
         matrices: what is run.
         time_scale: the factor on every wait.
+        shard: which part of the matrices is run ("2/5"); empty for all of them.
         plays: what pytest saw of each item that plays a cell, by node id.
         interrupted: whether the run was ended by hand.
         stopped: why it ended before all cells had been played; empty if it did not.
@@ -57,6 +56,7 @@ class RunRecorder:
     clock: Clock = SYSTEM_CLOCK
     matrices: tuple[Matrix, ...] = ()
     time_scale: float = 1.0
+    shard: str = ""
     plays: dict[str, Play] = field(default_factory=dict)
     interrupted: bool = False
     stopped: str = ""
@@ -87,6 +87,7 @@ class RunRecorder:
             ) from None
         except OSError as error:
             raise FileError(f"directory {self.run_dir / CELLS}: {error.strerror}") from error
+        keep_lab(self.run_dir)
         with suppress(FileError):  # `repro` then takes the newest of ./results
             remember_run(self.run_dir)
 
@@ -94,6 +95,7 @@ class RunRecorder:
         """Remove the run's directory if nothing came into it."""
         with suppress(OSError):  # it is not empty
             (self.run_dir / CELLS).rmdir()
+            forget_own_run(self.run_dir)
             self.run_dir.rmdir()
 
     def select(self, node_ids: Iterable[str]) -> None:
@@ -120,12 +122,13 @@ class RunRecorder:
         cells = tuple(
             self._cell_result(self._cells[cell_id], selected[cell_id]) for cell_id in sorted(selected)
         )
-        counts = {status: sum(cell.status == status for cell in cells) for status in _COUNTED}
         return RunResult(
             run_id=self.run_dir.name,
             started_utc=self._started_utc,
             duration_s=round(self.clock.monotonic() - self._started, 3),
             matrix=" + ".join(matrix.name for matrix in self.matrices),
+            files=tuple(sorted({node_id.partition("::")[0] for node_id in self.plays})),
+            shard=self.shard,
             ttylab=self.version,
             host=host_facts()
             | {
@@ -141,10 +144,7 @@ class RunRecorder:
                 for matrix in self.matrices
                 for one in matrix.excluded
             ),
-            summary={
-                "cells": len(cells),
-                **{word: n for word, n in counts.items() if n or word != "not-run"},
-            },
+            summary=summary_of(cells),
             cells=cells,
         )
 
@@ -170,7 +170,7 @@ class RunRecorder:
         settled = play.settle(left, stopped=self.stopped)
         if isinstance(settled, CellResult):
             return settled
-        port = next((one.port for one in self.matrices if cell in one.cells), "")
+        port = next((one.port_of(cell) for one in self.matrices if cell in one.cells), "")
         name = play.directories[-1] if play.directories else cell.id
         shown = Lab(run_dir=self.run_dir).run_shown
         return lost_cell(

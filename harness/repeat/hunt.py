@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +13,9 @@ from pathlib import Path
 from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.errors import LabError, MissingPrerequisite, SpecError
 from emulator.files import write_whole
+from emulator.guest_images.board import BOARD
 from emulator.guest_images.kinds import image_features
+from emulator.lab_file.read import VARIABLE
 from emulator.machine.models import machine_models
 from emulator.places import RESULTS
 from harness.cells.cell import Cell, parse_cell_id
@@ -23,13 +26,13 @@ from harness.repeat.summary import Ending, Hunt, Summary, summarise
 from harness.repeat.text import HuntProgress
 from harness.repeat.workers import Job, Workers
 from harness.run.lab import Lab, cell_workers
+from harness.run.repro import find_run
 from harness.run.wanted import wanted_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
 from harness.scenarios import find_scenario, library
 from harness.snapshots.start import ensure_snapshot
-from harness.targets import target_at
-from harness.targets.target_kind import TargetKind
+from harness.targets import target_of
 
 AUTO = "auto"
 DEFAULT_COUNT = 200
@@ -87,6 +90,11 @@ class HuntRequest:
             parse_jitter(self.jitter)
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether the guest is no machine of ttylab's: behind a port, or a board."""
+        return bool(self.port) or self.cell.rsplit(".", 4)[1:2] == [BOARD]
+
+    @property
     def planned(self) -> int | None:
         """Number of repetitions; None: limited only by time."""
         if self.only is not None:
@@ -102,7 +110,7 @@ class HuntRequest:
             SpecError: icount is asked for where it is impossible.
         """
         kinds = parse_jitter(self.jitter) if self.jitter else frozenset(Jitter)
-        if self.port:
+        if self.elsewhere:
             why = "the instructions of a board can't be counted"
         elif not tcg:
             why = "guests run under KVM here"
@@ -116,8 +124,10 @@ class HuntRequest:
 
     def make_hunt(self, *, seed: int, kinds: frozenset[Jitter], workers: int) -> Hunt:
         """Return the hunt, with `workers` at once unless the options say otherwise."""
-        jobs = 1 if self.port else workers if self.jobs == AUTO else int(self.jobs)
+        jobs = 1 if self.elsewhere else workers if self.jobs == AUTO else int(self.jobs)
         options = ["--cold"] if self.cold else []
+        lab = os.environ.get(VARIABLE)
+        options += ["--lab", lab] if lab else []
         options += ["--port", self.port] if self.port else []
         if self.time_scale != 1:
             options += ["--time-scale", f"{self.time_scale:g}"]
@@ -204,7 +214,7 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
         EmulatorError: the image or QEMU is missing.
         FileError: the summary can't be written.
     """
-    cell, scenario = find_cell(request.cell, target=target_at(request.port))
+    cell, scenario = find_cell(request.cell, port=request.port)
     directory = _new_directory(run_dir)
     job, notes = _prepare(request, cell, scenario, directory)
     run = HuntRun(
@@ -221,15 +231,18 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
     return summary
 
 
-def find_cell(cell_id: str, *, target: TargetKind | None = None) -> tuple[Cell, Scenario]:
-    """Return a cell and its scenario.
+def find_cell(cell_id: str, *, port: str = "") -> tuple[Cell, Scenario]:
+    """Return a cell, to be played on a serial port if one is given, and its scenario.
 
     Raises:
         SpecError: there is no such cell, or it can't be played; the text says why.
     """
+    if cell_id.rsplit(".", 4)[0] not in image_features():
+        find_run(cell_id, None)  # a file that was given to `ttylab run` is known to that run
     features = image_features()
-    cell = parse_cell_id(cell_id, images=features, machines=machine_models(), scenarios=library())
-    scenario = find_scenario(cell.scenario)
+    machines = [*machine_models(), BOARD]
+    cell = parse_cell_id(cell_id, images=features, machines=machines, scenarios=library())
+    scenario, target = find_scenario(cell.scenario), target_of(cell.image, cell.machine, port)
     reason = misfit(cell, scenario, features[cell.image], target=target)
     if reason is not None:
         raise SpecError(f"cell {cell.id} can't be played: {reason}")
@@ -242,7 +255,7 @@ def _prepare(
     """Return the workers' job and notes for the summary, once everything that they share is there."""
     lab = Lab(run_dir=directory, time_scale=request.time_scale, cold=request.cold)
     spec = wanted_of(cell, scenario, lab.guest_image(cell.image)).spec
-    tcg = bool(request.port) or lab.choice(spec).accelerator == "tcg"
+    tcg = request.elsewhere or lab.choice(spec).accelerator == "tcg"
     kinds = request.kinds(vcpus=cell.vcpus, tcg=tcg)
     seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
     sys.stderr.write(f"ttylab: repeating {cell.id} with seed {seed}, evidence in {directory}\n")
@@ -278,7 +291,7 @@ def make_snapshots(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
         EmulatorError: the image is missing.
     """
     wanted = wanted_of(job.cell, job.scenario, lab.guest_image(job.cell.image))
-    if job.cold or job.port or wanted.stage is None:
+    if job.cold or job.port or job.cell.machine == BOARD or wanted.stage is None:
         return ""
     for shift in shifts:
         try:

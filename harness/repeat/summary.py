@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
 from emulator.errors import SpecError
+from emulator.program import called
 from emulator.values import json_ready
 from harness.repeat.plan import Jitter, Repetition
 from harness.report.model import CellResult
@@ -191,8 +191,8 @@ class Hunt:
     def repro(self, number: int) -> str:
         """Return the command that plays one repetition again."""
         jitter = () if self.kinds == frozenset(Jitter) else ("--jitter", self.jitter)
-        words = ("ttylab", "repeat", self.cell, "--seed", str(self.seed), "--only", str(number))
-        return shlex.join((*words, *jitter, *self.options))
+        words = ("repeat", self.cell, "--seed", str(self.seed), "--only", str(number))
+        return called(*words, *jitter, *self.options)
 
     @property
     def jitter(self) -> str:

@@ -31,7 +31,7 @@ from harness.run.lab import Lab
 from harness.scenario.errors import HarnessError
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
-from harness.targets import target_at
+from harness.targets import target_of
 
 _BUSY = '[ "$PPID" = "$1" ] || exit; while :; do :; done'
 """A process whose parent died before the kernel was told to kill it has another parent by now, and ends."""
@@ -149,7 +149,7 @@ def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
         cell=job.cell,
         scenario=job.scenario,
         lab=lab.at(job.run_dir / name),
-        target=target_at(job.port),
+        target=target_of(job.cell.image, job.cell.machine, job.port),
         address=job.port or None,
         worker=f"pid {os.getpid()}",
         delays=repetition.delays,

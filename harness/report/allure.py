@@ -37,6 +37,7 @@ from harness.report.model import CellResult, RunResult
 from harness.report.node_setup import node_modules
 from harness.report.page import read_kept, read_transcript
 from harness.report.timeline import render_timeline
+from harness.report.views import own_files_of
 from harness.scenario.errors import ReportError
 
 ALLURE_REPORT_DIRECTORY = "allure-report"
@@ -196,7 +197,7 @@ def write_environment(allure_dir: Path, run: RunResult) -> None:
         FileError: it can't be written.
     """
     values = {"matrix": run.matrix, "ttylab": run.ttylab, "workers": run.workers, **run.host}
-    values |= {"qemu": ", ".join(sorted({each.qemu for each in run.cells}))}
+    values |= {"qemu": ", ".join(sorted({each.qemu for each in run.cells})), **own_files_of(run)}
     lines = [f"{visible(key).replace(' ', '_')} = {visible(str(value))}\n" for key, value in values.items()]
     write_whole(allure_dir / "environment.properties", "".join(lines).encode(), private=True)
 
@@ -216,8 +217,9 @@ def _attachments(result: CellResult, files: Path) -> Iterator[tuple[str, Attachm
     for name, kind in (("argv.json", AttachmentType.JSON), (TIMELINE_FILE, AttachmentType.TEXT)):
         if data := read_kept(files / name):
             yield name, kind, _without_secrets(data) if name == TIMELINE_FILE else data
-    if data := read_kept(files / "qemu.stderr"):
-        yield "qemu.stderr", AttachmentType.TEXT, tame(data).encode()
+    for name in ("qemu.stderr", "commands.log"):
+        if data := read_kept(files / name):
+            yield name, AttachmentType.TEXT, tame(data).encode()
     # In ASCII: what reads from right to left would mislead whoever looks at it.
     yield "result.json", AttachmentType.JSON, json.dumps(json_ready(result), indent=1).encode()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from emulator.errors import SpecError
 from emulator.files import read_whole, write_whole
@@ -72,8 +74,8 @@ class CellResult:
     """Everything about one cell's run.
 
     Its files are in `directory` (relative to the run's directory): console.bin, timeline.jsonl, argv.json,
-    qemu.stderr, result.json. `slowdown` is how many times longer its waits were, since the host is slow or
-    others used it.
+    qemu.stderr, result.json, and a board's commands.log. `slowdown` is how many times longer its waits were,
+    since the host is slow or others used it.
     """
 
     cell: CellRecord
@@ -111,13 +113,18 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """A whole run; cells are sorted by id."""
+    """A whole run; cells are sorted by id.
+
+    `files` are the matrices and tests that were played, as pytest names them; `shard` is "2/5" for a part.
+    """
 
     version: Literal[1] = 1
     run_id: str
     started_utc: str
     duration_s: float
     matrix: str
+    files: tuple[str, ...] = ()
+    shard: Annotated[str, Field(pattern=r"^([0-9]{1,9}/[0-9]{1,9})?$")] = ""
     ttylab: str
     host: Mapping[str, object]
     workers: int
@@ -125,6 +132,12 @@ class RunResult:
     excluded: tuple[Mapping[str, str], ...] = ()
     summary: Mapping[str, int]
     cells: tuple[CellResult, ...]
+
+
+def summary_of(cells: Sequence[CellResult]) -> dict[str, int]:
+    """Return how many cells there are, and of each status."""
+    counts = {word: sum(cell.status == word for cell in cells) for word in ("passed", *WORST_FIRST[:-1])}
+    return {"cells": len(cells), **{word: n for word, n in counts.items() if n or word != "not-run"}}
 
 
 def load_run(path: Path) -> RunResult:

@@ -232,6 +232,7 @@ def _cell_page(run: RunResult, view: CellView, transcript: Transcript | None, *,
             "files": f"../../{result.directory}",
             "argv": _argv(result, files),
             "stderr": plain(read_kept(files / "qemu.stderr")),
+            "commands": plain(read_kept(files / "commands.log")),
             "images": view_images(replace(run, cells=(result,))) if result.image else [],
         },
     )

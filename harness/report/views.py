@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from emulator.console.transcript import Transcript
 from emulator.guest_text.printable import visible
@@ -149,13 +150,25 @@ def view_images(run: RunResult) -> list[ImageView]:
         facts = result.image
         view = ImageView(
             name=str(facts.get("name", result.cell.image)),
-            kernel=str(facts.get("guest", facts.get("kernel_release", ""))),
-            version=str(facts.get("profile", facts.get("kernel_version", ""))),
-            digests=_texts(facts.get("sha256")),
+            kernel=str(facts.get("guest", facts.get("kernel_release", facts.get("own", "")))),
+            version=str(facts.get("profile", facts.get("kernel_version", facts.get("format", "")))),
+            digests=digests_of(facts),
             packages=tuple(_package(each) for each in _items(facts.get("packages"))),
         )
         found.setdefault((view.name, str(sorted(view.digests.items()))), view)
     return [found[key] for key in sorted(found)]
+
+
+def digests_of(facts: Mapping[str, object]) -> dict[str, str]:
+    """Return the digests of an image's files by what they are; those of a user's with their names."""
+    files, digests = _texts(facts.get("files")), _texts(facts.get("sha256"))
+    return {f"{key} {Path(files[key]).name}" if key in files else key: one for key, one in digests.items()}
+
+
+def own_files_of(run: RunResult) -> dict[str, str]:
+    """Return the digests of the users' own files that a run used, by image and file."""
+    own = {result.cell.image: result.image for result in run.cells if "own" in result.image}
+    return {f"{image} {key}": one for image, facts in own.items() for key, one in digests_of(facts).items()}
 
 
 def _texts(value: object) -> dict[str, str]:

@@ -38,7 +38,7 @@ class Lab:
     time_scale: float = 1.0
     cold: bool = False
     clock: Clock = SYSTEM_CLOCK
-    _binaries: dict[str | None, QemuBinary] = field(default_factory=dict)
+    _binaries: dict[tuple[str | None, str], QemuBinary] = field(default_factory=dict)
     _stores: dict[Path, SnapshotStore] = field(default_factory=dict)
     _choices: dict[_Engine, Choice] = field(default_factory=dict)
     _images: dict[str, GuestImage] = field(default_factory=dict)
@@ -58,9 +58,10 @@ class Lab:
 
     def qemu(self, spec: MachineSpec) -> QemuBinary:
         """Return the QEMU that a machine asks for; raises MissingPrerequisite if there is none."""
-        if spec.qemu not in self._binaries:
-            self._binaries[spec.qemu] = find_qemu(spec.qemu)
-        return self._binaries[spec.qemu]
+        wanted = (spec.qemu, spec.architecture.name)
+        if wanted not in self._binaries:
+            self._binaries[wanted] = find_qemu(spec.qemu, architecture=spec.architecture)
+        return self._binaries[wanted]
 
     def snapshots(self, spec: MachineSpec) -> SnapshotStore:
         """Return this user's snapshots that the QEMU of a machine can load."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from emulator.errors import SpecError
 from emulator.files import read_whole
-from emulator.guest_images.kinds import GuestImage
+from emulator.guest_images.kinds import GuestImage, image_features
+from emulator.lab_file.read import VARIABLE
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.values import JSON_MOST, json_ready, parse_json, read_value
@@ -18,6 +20,7 @@ from harness.report.model import RUN_FILE, CellResult, load_run
 from harness.run.cell_run import directories_of, read_result
 from harness.run.lab import Lab
 from harness.run.latest import latest_runs
+from harness.run.own_run import use_lab_of
 from harness.scenario.settings import PLAIN
 from harness.snapshots.start import OWN_DISK
 
@@ -40,8 +43,8 @@ class Recalled:
 
     @property
     def booted(self) -> bool:
-        """Whether the machine was booted rather than forked from a snapshot."""
-        return not self.was.start.startswith("forked")
+        """Whether the machine was booted rather than forked from a snapshot, or joined as it ran."""
+        return not self.was.start.startswith(("forked", "joined"))
 
     def introduce(self) -> str:
         """Return in one line what is to be reproduced, and how the machine differs."""
@@ -69,7 +72,7 @@ def recall(
 
     Without `run` it is the newest run that has the cell. `image` and `now` are the cell's image and machine
     as they would be now, in `lab`; a machine other than the recorded one is acceptable only if `changed`. It
-    is to be played on the serial port `port`, or on a machine here.
+    is to be played on the serial port or the board `port`, or on a machine here.
 
     Raises:
         SpecError: the run has no such cell or had another machine, or `port` is missing.
@@ -99,6 +102,18 @@ def _notes(was: CellResult, now: MachineSpec, lab: Lab) -> Iterator[str]:
     for name, before, after in pairs:
         if before and before != after:
             yield f"{name} was {before}, is {after}"
+
+
+def find_run(cell_id: str, run: Path | None) -> Path | None:
+    """Return the run to reproduce, `run` or the newest here that has the cell, and use the lab that it used.
+
+    A lab that was chosen (TTYLAB_LAB, --lab) and knows the cell's image stays.
+    """
+    found = run or next((one for one in latest_runs() if reported(one, cell_id) is not None), None)
+    chosen = VARIABLE in os.environ and cell_id.rsplit(".", 4)[0] in image_features()
+    if found is not None and not chosen:
+        use_lab_of(found)
+    return found
 
 
 def as_recorded(cell: Cell, run: Path | None) -> Cell:
@@ -153,7 +168,7 @@ def differences(recorded: CellResult, spec: MachineSpec, *, image: GuestImage, n
     if isinstance(hashes, dict) and hashes != dict(image.sha256):
         names = hashes.keys() | image.sha256.keys()
         changed = sorted(name for name in names if hashes.get(name) != image.sha256.get(name))
-        found.append(f"image {image.name} was built anew: {', '.join(changed)} differ")
+        found.append(f"image {image.name} {_how_changed(recorded.image, changed)}")
     if [disk.path.name for disk in spec.disks] == [OWN_DISK]:
         spec = replace(spec, disks=now.disks)  # each run makes a new, empty one
     before, after = json_ready(spec), json_ready(now)
@@ -162,6 +177,16 @@ def differences(recorded: CellResult, spec: MachineSpec, *, image: GuestImage, n
         for key in before
         if _without_directories(before[key]) != _without_directories(after[key])
     ]
+
+
+def _how_changed(image: Mapping[str, object], changed: list[str]) -> str:
+    """Return how an image is not the recorded one: ours was built anew, a user's file has changed."""
+    files = image.get("files")
+    if not isinstance(files, Mapping):
+        return f"was built anew: {', '.join(changed)} differ"
+    hashes = cast("Mapping[str, str]", image["sha256"])
+    told = (f"{files.get(one, one)} (sha256 was {str(hashes.get(one))[:16]})" for one in changed)
+    return f"has other files: {', '.join(told)}"
 
 
 def _without_directories(value: Any) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, cast
 
 from emulator.console.transcript import Transcript
+from emulator.program import called
 from emulator.values import read_value
 from harness.cells.cell import Cell
 from harness.play.judge import PlayedStep, judge
@@ -160,4 +160,4 @@ def repro_of(cell: Cell, *, run: str = "", port: str = "", time_scale: float = 1
     """
     options = {"--run": run, "--port": port, "--time-scale": "" if time_scale == 1 else f"{time_scale:g}"}
     words = [word for option, value in options.items() if value for word in (option, value)]
-    return shlex.join(["ttylab", "repro", cell.id, *words])
+    return called("repro", cell.id, *words)

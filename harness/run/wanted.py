@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from emulator.guest_images.board import BOARD, NO_MACHINE
 from emulator.guest_images.kinds import GuestImage
 from emulator.machine.models import find_model
 from emulator.machine.spec import Board, Firmware, MachineSpec
@@ -97,13 +98,19 @@ def wanted_of(
     return WantedGuest(
         label=cell.image,
         stage=snapshot_stage(scenario),
-        spec=replace(guest_spec(cell, scenario, image), icount_shift=icount_shift),
+        spec=_spec(cell, scenario, image, icount_shift),
         driver=open_guest(scenario, image, firmware_said=firmware_said),
         words=start_words(scenario, image),
         knock=knock_of(scenario.guest),
         has_sac=scenario.guest is GuestKind.SAC,
         write_disk=write_sac_disk if scenario.keeps_disk else None,
     )
+
+
+def _spec(cell: Cell, scenario: Scenario, image: GuestImage, icount_shift: int | None) -> MachineSpec:
+    if cell.machine == BOARD:
+        return NO_MACHINE
+    return replace(guest_spec(cell, scenario, image), icount_shift=icount_shift)
 
 
 def snapshots_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedGuest, ...]:
@@ -116,7 +123,7 @@ def snapshots_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedGuest, ...]:
     wanted: dict[tuple[object, ...], WantedGuest] = {}
     for cell in cells:
         scenario = find_scenario(cell.scenario)
-        if snapshot_stage(scenario) is not None:
+        if snapshot_stage(scenario) is not None and cell.machine != BOARD:
             snapshot = wanted_of(cell, scenario, lab.guest_image(cell.image))
             common = {**json_ready(snapshot.spec), "name": "", "seed": 0}
             wanted.setdefault(
@@ -131,14 +138,14 @@ def named_snapshot(
     *,
     image: str = "",
     machine: str = "",
-    firmware: str = Firmware.SEABIOS,
+    firmware: str = "",
     vcpus: int = 1,
     kernel_args: Sequence[str] = (),
 ) -> WantedGuest:
     """Return the guest of a snapshot of an image at a stage, on a plain machine.
 
-    By default the image is one that has the stage, and the machine q35 for the SAC guest, else pc;
-    `kernel_args` are added to a Linux guest's command line.
+    By default the image is one that has the stage, and machine and firmware are q35 for the SAC guest, else
+    the image's usual ones; `kernel_args` are added to a Linux guest's command line.
 
     Raises:
         SpecError: there is no such machine or stage.
@@ -158,10 +165,11 @@ def named_snapshot(
         guest=kind,
         kernel_args=tuple(kernel_args),
     )
+    usual = found.usual_board
     cell = Cell(
         image=image,
-        machine=machine or ("q35" if kind is GuestKind.SAC else "pc"),
-        firmware=Firmware(firmware),
+        machine=machine or ("q35" if kind is GuestKind.SAC else usual.machine),
+        firmware=Firmware(firmware or usual.firmware),
         vcpus=vcpus,
         scenario=scenario.name,
     )

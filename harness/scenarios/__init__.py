@@ -55,13 +55,13 @@ def library() -> Mapping[str, Scenario]:
         SpecError: lab.toml or a file that it names is wrong, or two scenarios have one name.
     """
     lab = current_lab()
-    return _library(None if lab.path is None else lab.path.parent, lab.lab.scenarios)
+    return _library(lab.roots, lab.lab.scenarios)
 
 
 @lru_cache(maxsize=4)
-def _library(directory: Path | None, names: tuple[str, ...]) -> Mapping[str, Scenario]:
+def _library(roots: tuple[Path, ...], names: tuple[str, ...]) -> Mapping[str, Scenario]:
     brought = brought_scenarios()
-    own = tuple(one for name in names for one in load_scenarios(name, directory or Path()))
+    own = tuple(one for name in names for one in load_scenarios(name, roots))
     return library_of((*LIBRARY.values(), *brought, *own)) if brought or own else LIBRARY
 
 

@@ -16,7 +16,10 @@ SCENARIOS = (
         "boot-login",
         Reach(stage=Stage.LOGIN),
         Reach(stage=Stage.SHELL),
-        Run(command="tty", shows=Shows(pattern=r"/dev/ttyS0\r?\n", says="the shell's terminal is ttyS0")),
+        Run(
+            command="tty",
+            shows=Shows(pattern=rf"/dev/{phrases.CONSOLE}\r?\n", says="the shell's terminal is the console"),
+        ),
         Alive(),
         severity=Severity.BLOCKER,
         tags=_BOOT | _LOGIN,
@@ -24,7 +27,11 @@ SCENARIOS = (
     told(
         "boot-kernel-log",
         Reach(stage=Stage.KERNEL),
-        Expect(effects=(phrases.line(r"Command line: [^\n]*console=ttyS0", "the kernel's command line"),)),
+        Expect(
+            effects=(
+                phrases.line(rf"ommand line: [^\n]*console={phrases.CONSOLE}", "the kernel's command line"),
+            )
+        ),
         Expect(effects=(phrases.line("Run /init as init process", "init is started"),), within_s=90.0),
         *phrases.UP,
         severity=Severity.CRITICAL,

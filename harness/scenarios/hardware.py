@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from emulator.machine.control import Capability
 from emulator.machine.spec import Device, WatchdogAction
 from harness.scenario.scenario import Severity
 from harness.scenario.stages import Stage
@@ -49,6 +50,7 @@ SCENARIOS = (
         kernel_args=("unknown_nmi_panic=1", phrases.HALT_ON_PANIC),
         devices=frozenset({Device.I6300ESB}),
         watchdog_action=WatchdogAction.INJECT_NMI,
+        requires=frozenset({Capability.NMI}),
         modules=frozenset({"i6300esb"}),
     ),
     told(
@@ -80,8 +82,8 @@ SCENARIOS = (
         phrases.request(
             "l",
             phrases.line("sysrq: Show backtrace of all active CPUs", "the kernel says so"),
-            phrases.line("NMI backtrace for cpu [01]", "a processor reports"),
-            phrases.line("NMI backtrace for cpu [01]", "the other processor reports"),
+            phrases.line(phrases.CPU_REPORT + "[01]", "a processor reports"),
+            phrases.line(phrases.CPU_REPORT + "[01]", "the other processor reports"),
         ),
         Alive(),
         severity=Severity.CRITICAL,

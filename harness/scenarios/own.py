@@ -17,17 +17,16 @@ from emulator.lab_file.packages import brought
 from harness.scenario.scenario import Scenario
 
 
-def load_scenarios(name: str, directory: Path) -> tuple[Scenario, ...]:
-    """Return the SCENARIOS of a file ("lab/scenarios.py") or a module ("mylab.scenarios").
+def load_scenarios(name: str, directories: Iterable[Path]) -> tuple[Scenario, ...]:
+    """Return the SCENARIOS of a file ("/lab/scenarios.py") or a module ("mylab.scenarios").
 
-    Both may import what lies beside lab.toml, in `directory`.
+    Both may import what lies beside lab.toml, in one of `directories`.
 
     Raises:
         SpecError: it can't be imported, or has no SCENARIOS; one line says what is wrong in which line.
     """
-    if str(directory) not in sys.path:
-        sys.path.insert(0, str(directory))
-    file = directory / name if name.endswith(".py") else None
+    sys.path[:0] = [str(one) for one in directories if str(one) not in sys.path]
+    file = Path(name) if name.endswith(".py") else None
     try:
         module = import_module(name) if file is None else _module_at(file)
     except Exception as error:  # whatever the user's code does

@@ -18,6 +18,7 @@ from pathlib import Path
 import uvloop
 
 from emulator.files import write_whole
+from emulator.program import called
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
 from harness.scenario.exit_codes import EXIT_INTERRUPTED
 from harness.serving.access import ServiceAccess, access_to
@@ -79,7 +80,7 @@ def _signals_to(stop: asyncio.Event) -> Iterator[None]:
 
     def receive() -> None:
         if stop.is_set():
-            sys.stderr.write("ttylab: ended at once; `ttylab gc` removes what is left\n")
+            sys.stderr.write(f"ttylab: ended at once; `{called('gc')}` removes what is left\n")
             sys.stderr.flush()
             os._exit(EXIT_INTERRUPTED)
         stop.set()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from emulator.guest_images.kinds import REGISTERED
-from emulator.machine.control import capabilities
+from emulator.machine.control import capabilities, lacks
 from emulator.machine.spec import MachineSpec
 from harness.scenario.scenario import Scenario
 from harness.targets.target_kind import TargetKind, TargetPlace, lacking
@@ -27,7 +27,7 @@ class MachineTargets:
         """Return what the machine lacks."""
         if REGISTERED in features and scenario.keeps_disk:
             return "only the SAC guest's disk can be read from here"
-        return lacking(scenario, capabilities(spec), spec.machine)
+        return lacking(scenario, capabilities(spec), spec.machine, why=lacks(spec))
 
     @contextmanager
     def open(self, wanted: WantedGuest, place: TargetPlace) -> Iterator[Target]:

@@ -99,6 +99,13 @@ class SerialControl:
         return StateError(f"{what}: {self._console.transcript.name} is a serial line and can't do that")
 
 
+def chosen_parts(scenario: Scenario) -> str | None:
+    """Return what a scenario asks for that no guest can be given that runs on its own; None if nothing."""
+    if scenario.devices or scenario.knobs != SacKnobs():
+        return "the guest's devices and knobs can't be chosen"
+    return "nobody here can read the guest's disk" if scenario.keeps_disk else None
+
+
 class SerialTargets:
     """Guests that run on their own at the other end of a serial line, out of reach of power control."""
 
@@ -110,10 +117,8 @@ class SerialTargets:
         del features, spec
         if TESTS_BOOT in scenario.tags:
             return "over a serial line: nobody here can switch the guest on"
-        if scenario.devices or scenario.knobs != SacKnobs():
-            return "over a serial line: the guest's devices and knobs can't be chosen"
-        if scenario.keeps_disk:
-            return "over a serial line: nobody here can read the guest's disk"
+        if (reason := chosen_parts(scenario)) is not None:
+            return f"over a serial line: {reason}"
         return lacking(scenario, frozenset({Capability.SERIAL_BREAK}), "a serial line")
 
     @contextmanager
@@ -124,7 +129,7 @@ class SerialTargets:
         sink = DirectorySink(place.directory, console=place.address)
         with (
             closing(sink),
-            _turn(place.address, place.on_turn),
+            port_turn(place.address, place.on_turn),
             open_port(place.address, sink=sink, clock=place.lab.clock) as target,
         ):
             if wanted.knock:
@@ -133,7 +138,7 @@ class SerialTargets:
 
 
 @contextmanager
-def _turn(url: str, on_turn: Callable[[], None]) -> Iterator[None]:
+def port_turn(url: str, on_turn: Callable[[], None]) -> Iterator[None]:
     """Wait until no other cell uses the port, and keep others off it: a line can have only one dialogue.
 
     `on_turn` is called when the wait is over, for whatever reason.

@@ -22,7 +22,7 @@ from emulator.console.transcript import DirectorySink, Sink, Transcript
 from emulator.errors import ConsoleClosed, ControlError, LabError, SpecError, StateError
 from emulator.files import write_json
 from emulator.guest_images.kinds import REGISTERED
-from emulator.machine.control import Capability, capabilities
+from emulator.machine.control import Capability, capabilities, lacks
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.values import json_ready
@@ -215,7 +215,9 @@ class ServiceTargets:
         """Return what the machine or the service lacks."""
         if REGISTERED in features:
             return "the service has no images that their users registered"
-        return lacking(scenario, capabilities(spec), spec.machine) or service_misfit(scenario)
+        return lacking(scenario, capabilities(spec), spec.machine, why=lacks(spec)) or service_misfit(
+            scenario
+        )
 
     @contextmanager
     def open(self, wanted: WantedGuest, place: TargetPlace) -> Iterator[Target]:

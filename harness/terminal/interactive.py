@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +18,7 @@ from emulator.machine.ledger import Entry
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.models import find_model
 from emulator.machine.spec import Board, Device, Firmware, MachineSpec
+from harness.play.target import Target
 from harness.run.lab import Lab
 from harness.terminal.terminal import LinkSockets, Terminal, greet
 
@@ -40,6 +43,28 @@ def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
         if (fault := gone(machine, label)) is not None:
             raise fault
         sys.stderr.write(f"\nttylab: {label}: the guest has switched itself off\n")
+
+
+def run_line(opened: Callable[[Path], AbstractContextManager[Target]], what: str) -> None:
+    """Attach this terminal to a line or a board until the user leaves; `opened` gets a place for its links.
+
+    Raises:
+        ConsoleClosed: the far end was lost; and what opening it raises.
+    """
+    from harness.targets.serial_port import loss_of  # noqa: PLC0415  # most who come here have a machine
+
+    with tempfile.TemporaryDirectory(prefix="ttylab-port-") as scratch, opened(Path(scratch)) as target:
+        greet(what, writable=True)
+        Terminal(links=links_in(Path(scratch)), writable=True, ended=target.ended).run()
+        if (loss := loss_of(target)) is not None:
+            raise loss
+
+
+def run_board(name: str, *, boots: bool) -> None:
+    """Attach this terminal to a board, as `run_line`; one that `boots` is switched off and on first."""
+    from harness.targets.board import open_board  # noqa: PLC0415  # as above
+
+    run_line(lambda links: open_board(name, boots=boots, links_dir=links), f"board {name}")
 
 
 def gone(machine: Machine, label: str) -> MachineGone | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Body as FromBody
@@ -22,7 +21,7 @@ from emulator.cloud.records import ResourceGroup, ScaleSet, StorageAccount, Virt
 from emulator.cloud.resource_id import ResourceId, group_scope, is_within, subscription_scope
 from emulator.cloud.roles import is_allowed
 from emulator.errors import CloudError
-from emulator.images.catalog import load_catalog
+from emulator.guest_images.own import linux_names
 from emulator.service.compute.power import begin_change
 from emulator.service.core.authentication import (
     Caller,
@@ -218,9 +217,4 @@ def replan(vm: VirtualMachine, document: Mapping[str, Any]) -> GuestPlan:
 
 def plan(properties: Mapping[str, Any]) -> GuestPlan:
     """Return the plan of the guest for a VM with `properties`."""
-    return plan_guest(properties, known_images=_known_images())
-
-
-@cache
-def _known_images() -> frozenset[str]:
-    return frozenset(load_catalog().entries)
+    return plan_guest(properties, known_images=linux_names())

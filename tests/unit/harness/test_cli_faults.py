@@ -94,7 +94,7 @@ def test_matrix_in_which_all_is_right_is_listed(capfd, tmp_path):
         (
             'suite = "bookworm"',
             'suit = "bookworm"',
-            "unknown key 'images.bookworm.suit' with the value 'bookworm'; allowed: check_valid_until",
+            "unknown key 'images.bookworm.suit' with the value 'bookworm'; allowed: architecture, check",
         ),
     ],
 )

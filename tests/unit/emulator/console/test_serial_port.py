@@ -6,6 +6,7 @@ import socket
 import threading
 from contextlib import ExitStack
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import serial
@@ -250,13 +251,15 @@ class _Interrupted(FakeClock):
 def test_break_ends_although_its_begin_is_not_confirmed(console):
     port = _Unsure()
     with pytest.raises(ConsoleClosed, match="did not take a BREAK: remote sent no answer"):
-        SerialConsole("rfc2217://board", port, console).send_break(soon())
+        SerialConsole("rfc2217://board", SimpleNamespace(port=port), console).send_break(soon())
     assert port.states == [True, False]
 
 
 def test_break_ends_whatever_happens_while_it_is_held(console):
     with serial.serial_for_url("loop://") as port, pytest.raises(KeyboardInterrupt):
-        SerialConsole("rfc2217://board", port, console).send_break(Deadline.after(60, _Interrupted()))
+        SerialConsole("rfc2217://board", SimpleNamespace(port=port), console).send_break(
+            Deadline.after(60, _Interrupted())
+        )
     assert port.break_condition is False
 
 

@@ -129,3 +129,14 @@ def test_words_that_are_no_knobs_are_refused_for_a_sac_guest_alone():
     assert GuestPlan(words=("quiet",)).words == ("quiet",)
     with pytest.raises(SpecError, match="'quiet' is not a knob of the SAC guest"):
         GuestPlan(image=SAC_IMAGE, words=("quiet",))
+
+
+def test_an_image_that_needs_more_memory_gets_it_unless_told_otherwise(monkeypatch) -> None:
+    small, big = image(), image()
+    spec = small.spec
+    monkeypatch.setattr(
+        Image, "spec", lambda self, board: replace(spec(board), memory_mib=1024 if self is big else 128)
+    )
+    assert spec_of(PLAN, small, "vm").memory_mib == 256
+    assert spec_of(PLAN, big, "vm").memory_mib == 1024
+    assert spec_of(replace(PLAN, memory_mib=300), big, "vm").memory_mib == 300

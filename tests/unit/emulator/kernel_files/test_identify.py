@@ -2,12 +2,22 @@
 
 import gzip
 import struct
+from functools import partial
 
 import pytest
 import zstandard
 
 from emulator.errors import ImageError
-from emulator.kernel_files.identify import Form, KernelFacts, identify, unpack_image
+from emulator.kernel_files.identify import (
+    HEAD,
+    Form,
+    KernelFacts,
+    bare_image,
+    identify,
+    image_in_elf,
+    peek,
+    unpack_image,
+)
 
 BANNER = b"Linux version 6.1.0-50-arm64 (builder@host) (gcc 12) #1 SMP\n"
 
@@ -85,7 +95,7 @@ def test_kernel_that_is_cut_off_is_refused_with_how_much_is_there(content):
         identify(cut)
 
 
-@pytest.mark.parametrize("content", [*WHOLE, gzip.compress(arm_image())])
+@pytest.mark.parametrize("content", [*WHOLE, gzip.compress(arm_image(), mtime=0)])
 def test_no_beginning_of_a_kernel_is_taken_for_one(content):
     for size in range(0, min(len(content), 0x300), 3):
         with pytest.raises(ImageError):
@@ -103,11 +113,62 @@ def test_no_beginning_of_a_kernel_is_taken_for_one(content):
         (b"\xfd7zXZ\0" + bytes(99), "it is packed by xz; unpack it first"),
         (vmlinux(text=b"a program of another kind"), "it is an ELF file for x86_64, but no kernel of Linux"),
         (vmlinux(has_pvh=False), "without CONFIG_PVH, which QEMU can't start; give its bzImage"),
-        (gzip.compress(b"a text"), "what is packed in it is no arm64 Image"),
-        (gzip.compress(arm_image())[:-30], "it is cut off: what gzip packed does not end"),
+        (gzip.compress(b"a text", mtime=0), "what is packed in it is no arm64 Image"),
+        (gzip.compress(arm_image(), mtime=0)[:-30], "it is cut off: what gzip packed does not end"),
         (b"\x1f\x8bjunk", "what gzip packed is damaged"),
     ],
 )
 def test_anything_else_is_called_by_its_name(content, words):
     with pytest.raises(ImageError, match=words):
         identify(content)
+
+
+def arm_vmlinux(image, *, machine=183, address=0xFFFF800080000000):
+    """A vmlinux whose two segments are an Image, as arm64 links it."""
+    middle = len(image) // 2
+    header = struct.pack(
+        "<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, machine, 1, address, 64, 0, 0, 64, 56, 2, 0, 0, 0
+    )
+    parts = ((0, middle), (middle, len(image) - middle))
+    table = b"".join(
+        struct.pack("<IIQQQQQQ", 1, 5, 0x200 + at, address + at, address + at, size, size, 4)
+        for at, size in parts
+    )
+    return (header + table).ljust(0x200, b"\0") + image
+
+
+def test_vmlinux_of_arm64_is_an_image_once_its_segments_are_laid_out():
+    content = arm_vmlinux(arm_image())
+    assert identify(content).form is Form.ELF_IMAGE
+    assert image_in_elf(content) == arm_image()
+    with pytest.raises(ImageError, match="no arm64 Image"):
+        image_in_elf(arm_vmlinux(b"x" * 200))
+    with pytest.raises(ImageError, match="whose segments are no Image"):
+        image_in_elf(content[:32].ljust(0x200, b"\0"))
+
+
+@pytest.mark.parametrize(
+    "pack", [bytes, partial(gzip.compress, mtime=0), zboot], ids=["bare", "gzip", "zboot"]
+)
+def test_bare_image_is_without_what_packs_it(pack):
+    assert bare_image(pack(arm_image())) == arm_image()
+    with pytest.raises(ImageError):
+        bare_image(pack(b"x" * 100))
+
+
+@pytest.mark.parametrize(
+    ("content", "architecture"),
+    [
+        (bytes(0x202) + b"HdrS", "x86_64"),
+        (b"\x7fELF\2\1".ljust(18, b"\0") + b"\xf3\0", "riscv64"),
+        (b"\x7fELF\1\2".ljust(18, b"\0") + b"\0\x08", "mips"),
+        (b"\x7fELF\2\1", ""),
+        (arm_image(), "aarch64"),
+        (gzip.compress(arm_image(), mtime=0), "aarch64"),
+        (zboot(arm_image()), "aarch64"),
+        (b"#!/bin/sh\n", ""),
+        (b"", ""),
+    ],
+)
+def test_head_of_a_file_tells_its_architecture(content, architecture):
+    assert peek(content[:HEAD]) == architecture

@@ -6,6 +6,7 @@ import pytest
 
 from emulator.errors import ImageError
 from emulator.kernel_files.spin import make_spin_module, strip_signature
+from emulator.machine.architectures import ARM64, X86_64
 
 ENDBR = b"\xf3\x0f\x1e\xfa"
 CODE = b"\x0f\x1f\x44\x00\x00" + b"\x90" * 11
@@ -46,23 +47,23 @@ def sign(module: bytes) -> bytes:
 
 
 def test_spin_begins_with_cli_and_a_jump_to_itself_behind_the_branch_target():
-    spin = make_spin_module(make_donor())
+    spin = make_spin_module(make_donor(), X86_64.code)
     assert spin[64 : 64 + 7] == ENDBR + b"\xfa\xeb\xfe"
 
 
 def test_spin_begins_with_cli_when_there_is_no_branch_target():
-    assert make_spin_module(make_donor(code=CODE))[64:67] == b"\xfa\xeb\xfe"
+    assert make_spin_module(make_donor(code=CODE), X86_64.code)[64:67] == b"\xfa\xeb\xfe"
 
 
 def test_spin_has_its_own_name():
-    spin = make_spin_module(make_donor())
+    spin = make_spin_module(make_donor(), X86_64.code)
     assert b"evdev" not in spin
     assert b"\0name=spin\0\0vermagic" in spin
 
 
 def test_spin_has_no_relocations_and_no_patch_sites_for_its_init_code():
     donor = make_donor()
-    spin = make_spin_module(donor)
+    spin = make_spin_module(donor, X86_64.code)
     (table,) = struct.unpack_from("<Q", spin, 0x28)
     assert struct.unpack_from("<I", donor, table + 2 * 64 + 4)[0] == RELA
     assert struct.unpack_from("<I", spin, table + 2 * 64 + 4)[0] == PROGBITS
@@ -71,8 +72,8 @@ def test_spin_has_no_relocations_and_no_patch_sites_for_its_init_code():
 
 
 def test_spin_keeps_its_size_and_loses_the_signature():
-    assert make_spin_module(sign(make_donor())) == make_spin_module(make_donor())
-    assert len(make_spin_module(make_donor())) == len(make_donor())
+    assert make_spin_module(sign(make_donor()), X86_64.code) == make_spin_module(make_donor(), X86_64.code)
+    assert len(make_spin_module(make_donor(), X86_64.code)) == len(make_donor())
 
 
 def test_signature_is_left_alone_when_there_is_none():
@@ -85,4 +86,11 @@ def test_signature_is_left_alone_when_there_is_none():
 )
 def test_spin_is_refused_when_the_donor_has_another_shape(donor: bytes):
     with pytest.raises(ImageError, match="not of the expected shape"):
-        make_spin_module(donor)
+        make_spin_module(donor, X86_64.code)
+
+
+def test_spin_of_arm64_masks_interrupts_behind_its_landing_pad():
+    hang = ARM64.code.hang
+    for pad in (*ARM64.code.landings, b""):
+        spin = make_spin_module(make_donor(code=pad + b"\x1f\x20\x03\xd5" * 4), ARM64.code)
+        assert spin[64 : 64 + len(pad) + len(hang)] == pad + hang

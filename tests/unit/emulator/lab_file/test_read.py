@@ -60,7 +60,7 @@ def put(directory, text=WHOLE):
 def test_paths_are_relative_to_the_file(tmp_path):
     lab = read_lab(put(tmp_path))
     assert lab.lab.matrix == tmp_path / "ci/push.toml"
-    assert lab.lab.scenarios == ("lab/scenarios.py", "mylab.more")
+    assert lab.lab.scenarios == (str(tmp_path / "lab/scenarios.py"), "mylab.more")
     assert lab.lab.signatures == (tmp_path / "lab/signatures.toml",)
     mainline, server = lab.images["mainline"], lab.images["server"]
     assert (mainline.kernel, mainline.modules) == (tmp_path / "out/bzImage", tmp_path / "out/modules")
@@ -134,7 +134,10 @@ def test_changed_file_is_read_again(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[lab]\ncolour = 1\n", "unknown key 'lab.colour' with the value 1; allowed: matrix, scenarios"),
+        (
+            "[lab]\ncolour = 1\n",
+            "unknown key 'lab.colour' with the value 1; allowed: base, matrix, scenarios",
+        ),
         ("[images.x]\n", "needs a kernel or a disk, and not both"),
         ("[images.x]\nkernel = 'a'\ndisk = 'b'\n", "needs a kernel or a disk, and not both"),
         ("[images.x]\ndisk = 'b'\nappend = ['quiet']\n", "has append; allowed: none with a disk"),
@@ -186,3 +189,24 @@ def test_password_that_is_not_there_is_told_with_what_it_is_for(tmp_path, monkey
         password_of(Login(password_env="A_PASSWORD"), where="image x")
     with pytest.raises(SpecError, match=r"image x: password_file .*pw: No such file or directory"):
         password_of(Login(password_file=tmp_path / "pw"), where="image x")
+
+
+def test_base_is_read_first_and_what_is_said_here_holds(tmp_path):
+    base = put(tmp_path / "base")
+    over = f'[lab]\nbase = "{base}"\nscenarios = ["own.py"]\n[images.server]\nkernel = "k"\n'
+    lab = read_lab(put(tmp_path / "over", over))
+    assert lab.path == tmp_path / "over/lab.toml"
+    assert lab.roots == (tmp_path / "over", tmp_path / "base")
+    assert lab.lab.matrix == tmp_path / "base/ci/push.toml"
+    base_scenarios = (str(tmp_path / "base/lab/scenarios.py"), "mylab.more")
+    assert lab.lab.scenarios == (*base_scenarios, str(tmp_path / "over/own.py"))
+    assert lab.images["server"].kernel == tmp_path / "over/k"
+    assert set(lab.images) == {"mainline", "server", "cloud"}
+    assert (set(lab.machines), set(lab.boards)) == ({"big"}, {"bench1"})
+
+
+def test_base_that_leads_back_is_refused(tmp_path):
+    one = put(tmp_path / "one", f'[lab]\nbase = "{tmp_path}/two/lab.toml"\n')
+    put(tmp_path / "two", f'[lab]\nbase = "{one}"\n')
+    with pytest.raises(SpecError, match=r"one/lab\.toml: lab\.base leads back to .*one/lab\.toml"):
+        read_lab(one)

@@ -16,6 +16,7 @@ from emulator.machine.spec import (
     Firmware,
     MachineSpec,
     MachineType,
+    WindowsParts,
     kernel_for,
 )
 from emulator.values import json_ready, read_value
@@ -134,6 +135,31 @@ def test_disk_names_field_value_and_what_is_allowed_when_refused(changes, text):
     assert text in str(refused.value)
 
 
+VIRT = MachineSpec(name="m", machine=MachineType.VIRT, firmware=Firmware.NONE, kernel=KERNEL)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"firmware": Firmware.SEABIOS}, "firmware is seabios; allowed: none aavmf on virt"),
+        ({"kernel": None}, "kernel is None; allowed: a path with firmware none, which starts no disk"),
+        ({"generation_id": True}, "generation_id is True; allowed: false on virt"),
+        ({"windows": WindowsParts()}, "allowed: none on virt, which is no PC"),
+        ({"qboot": True}, "qboot is True; allowed: false unless"),
+        ({"disks": (Disk(path=Path("/d"), bus=DiskBus.SATA),)}, "disk.bus is sata; allowed: virtio on virt"),
+    ],
+)
+def test_virt_names_field_value_and_what_is_allowed_when_refused(changes, text):
+    with pytest.raises(SpecError) as refused:
+        replace(VIRT, **changes)
+    assert text in str(refused.value)
+
+
+def test_virt_has_parts_that_microvm_has_not():
+    spec = replace(VIRT, firmware=Firmware.AAVMF, devices=frozenset(Device), disks=(DISK,), bulk_console=True)
+    assert spec.architecture.console == "ttyAMA0"
+
+
 FROM_DISK = MachineSpec(name="m", machine=MachineType.PC, disks=(DISK,))
 
 
@@ -175,8 +201,11 @@ def test_equal_spec_is_read_back_from_json():
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"machine": "isapc"}, "'machine' has the value 'isapc': Input should be 'pc', 'q35' or 'microvm'"),
-        ({"firmware": 3}, "'firmware' has the value 3: Input should be 'seabios' or 'ovmf'"),
+        (
+            {"machine": "isapc"},
+            "'machine' has the value 'isapc': Input should be 'pc', 'q35', 'microvm' or 'virt'",
+        ),
+        ({"firmware": 3}, "'firmware' has the value 3: Input should be 'seabios', 'ovmf', 'aavmf' or 'none'"),
         ({"kernel": 3}, "'kernel' has the value 3: Input should be a path"),
         ({"kernel": "vmlinux"}, "kernel is vmlinux; allowed: an absolute path"),
         ({"command_line": "quiet"}, "'command_line' has the value 'quiet': Input should be a valid list"),

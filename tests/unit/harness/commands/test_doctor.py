@@ -80,3 +80,23 @@ def test_examination_goes_on_where_everything_is_missing(
     assert {"QEMU", "accelerator", "setpriv", "image tools"} <= missing
     assert findings["images"].detail.startswith("0 built; the next run builds ")
     assert not (tmp_path / "a").exists()  # looking changes nothing
+
+
+@pytest.mark.parametrize(("facts", "said"), [(HEALTHY, "\n"), (NO_QEMU, "qemu-system-x86\n")])
+def test_packages_alone_are_for_apt_get(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], facts: Facts, said: str
+) -> None:
+    monkeypatch.setattr(examination, "examine", lambda: facts)
+    assert cli.main(["doctor", "--packages"]) == exit_codes.EXIT_PASSED
+    assert capfd.readouterr() == (said, "")
+
+
+@pytest.mark.parametrize(("user", "sudo"), [(0, ""), (1000, "sudo ")])
+def test_one_command_installs_all_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], user: int, sudo: str
+) -> None:
+    monkeypatch.setattr(examination, "examine", lambda: NO_QEMU)
+    monkeypatch.setattr(doctor.os, "geteuid", lambda: user)
+    cli.main(["doctor"])
+    command = f"{sudo}apt-get install --yes --no-install-recommends qemu-system-x86"
+    assert capfd.readouterr().out.endswith(f"\nall at once: {command}\n")

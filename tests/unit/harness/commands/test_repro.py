@@ -1,6 +1,7 @@
 """Reproductions: which run is meant, and what differs from it now; and which machine is joined."""
 
 import json
+import os
 import shlex
 import shutil
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 
 from emulator import places
 from emulator.errors import SpecError
+from emulator.lab_file.read import VARIABLE
 from emulator.machine.ledger import Entry
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import Firmware
@@ -17,7 +19,7 @@ from emulator.values import json_ready
 from harness.cells.cell import parse_cell_id
 from harness.report.model import write_cell, write_run
 from harness.run.latest import latest_runs, remember_run
-from harness.run.repro import Recalled, differences, find_record, recorded_spec
+from harness.run.repro import Recalled, differences, find_record, find_run, recorded_spec
 from harness.run.result import repro_of
 from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
@@ -207,3 +209,29 @@ def test_boot_makes_a_machine_of_words():
 def test_wrong_word_names_what_is_allowed():
     with pytest.raises(SpecError, match="firmware is 'bios'; allowed: seabios, ovmf"):
         word(Firmware, "firmware", "bios")
+
+
+def test_a_users_file_that_changed_is_told_by_its_hash():
+    files = {"disk": "/d/server.qcow2"}
+    was = {"name": "bookworm", "own": "disk", "files": files, "sha256": {"disk": "ab" * 32}}
+    record = replace(make_cell("failed", scenario="nmi-panic"), image=was)
+    changed = replace(IMAGE, sha256={"disk": "cd" * 32})
+    told = differences(record, SPEC, image=changed, now=SPEC)
+    assert told == ["image bookworm has other files: /d/server.qcow2 (sha256 was abababababababab)"]
+
+
+def test_lab_of_the_run_is_used_unless_another_is_chosen(results, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "x")
+    monkeypatch.delenv(VARIABLE)
+    run = results("20260101-000000-aaaa")
+    assert find_run(CELL.id, None) == run
+    assert VARIABLE not in os.environ
+    (run / "lab.toml").write_text('[images.mine]\ndisk = "d"\n')
+    assert find_run(CELL.id, None) == run
+    assert os.environ[VARIABLE] == str(run.absolute() / "lab.toml")
+    monkeypatch.setenv(VARIABLE, "")
+    assert find_run(CELL.id, run) == run  # bookworm is known without the run's lab
+    assert os.environ[VARIABLE] == ""
+    assert find_run("mine.pc.seabios.1.nmi-panic", run) == run
+    assert os.environ[VARIABLE] == str(run.absolute() / "lab.toml")
+    assert find_run("unknown.pc.seabios.1.nmi-panic", None) is None

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.errors import MissingPrerequisite
+from emulator.node_packages import NodePackages
 from harness import cli
 from harness.cells.matrix import read_matrix
 from harness.commands.run import with_json_value
@@ -89,11 +91,43 @@ def test_run_becomes_pytest_with_what_was_given(becomes, tmp_path):
     options = ["-k", "nmi", "--shard", "1/2", "-n", "3", "--json", "out.json", "--time-scale", "2"]
     assert cli.main(["run", str(PUSH), *options, "--run-dir", str(tmp_path)]) == EXIT_PASSED
     (arguments,) = becomes
-    for option, value in (("-k", "nmi"), ("-n", "3")):
-        assert arguments[arguments.index(option) + 1] == value
-    assert {"--shard=1/2", "--run-json=out.json", "--time-scale=2.0"} <= set(arguments)
+    assert arguments[arguments.index("-n") + 1] == "3"
+    assert {"--cells=nmi", "--shard=1/2", "--run-json=out.json", "--time-scale=2.0"} <= set(arguments)
     assert any(str(tmp_path) in word for word in arguments)
     assert f"--alluredir={tmp_path / 'allure-results'}" in arguments
+
+
+@pytest.fixture
+def boards(tmp_path, monkeypatch):
+    """A lab with two boards, and a matrix of them; with `images` one that has machines too."""
+    lines = [f'[boards.bench{n}]\nconsole = "/dev/ttyUSB{n}"\nreset = ["true"]\n' for n in (1, 2)]
+    (tmp_path / "lab.toml").write_text("".join(lines))
+    monkeypatch.setenv("TTYLAB_LAB", str(tmp_path / "lab.toml"))
+
+    def matrix(more=""):
+        head = '[matrix]\nname = "m"\ndescription = "d"\n[[block]]\nscenarios = ["reset-login"]\n'
+        targets = '["machine", "bench1", "bench2"]' if more else '["bench1", "bench2"]'
+        (tmp_path / "m.toml").write_text(f"{head}targets = {targets}\n{more}")
+        return str(tmp_path / "m.toml")
+
+    return matrix
+
+
+def test_each_board_has_a_worker_that_plays_all_its_cells(becomes, boards, monkeypatch):
+    monkeypatch.setattr("emulator.machine.qemu_binary.find_qemu", lambda: pytest.fail("no QEMU is needed"))
+    assert cli.main(["run", boards()]) == EXIT_PASSED
+    (words,) = becomes
+    assert words[words.index("-n") + 1] == "2"
+    assert words[words.index("--dist") + 1] == "loadgroup"
+
+
+def test_boards_beside_machines_leave_the_number_of_workers_alone(becomes, boards, monkeypatch):
+    monkeypatch.setattr("emulator.machine.qemu_binary.find_qemu", lambda: None)
+    axes = 'images = ["bookworm"]\nmachines = ["pc"]\nfirmwares = ["seabios"]\nvcpus = [1]\n'
+    assert cli.main(["run", boards(axes), "--no-allure"]) == EXIT_PASSED
+    (words,) = becomes
+    assert words[words.index("-n") + 1] == "auto"
+    assert words[words.index("--dist") + 1] == "loadgroup"
 
 
 def test_check_reads_all_and_runs_nothing(becomes, capfd):
@@ -140,3 +174,37 @@ def test_one_cell_needs_no_other_workers(becomes):
 )
 def test_json_may_stand_without_a_value(given, filled):
     assert with_json_value(given) == filled
+
+
+def test_run_where_allure_cannot_be_had_says_so_and_asks_for_none(becomes, tmp_path, monkeypatch, capfd):
+    def fails(_):
+        raise MissingPrerequisite("the report's npm packages (no network)", remedy="later")
+
+    monkeypatch.setattr(NodePackages, "find", lambda _: None)
+    monkeypatch.setattr(NodePackages, "ensure", fails)
+    assert cli.main(["run", str(PUSH), "-k", "nmi-panic", "--run-dir", str(tmp_path / "r")]) == EXIT_PASSED
+    said = capfd.readouterr().err
+    assert "ttylab: fetching Allure for its report, with npm, once" in said
+    assert "ttylab: no Allure report: the report's npm packages (no network)" in said
+    assert not [word for word in becomes[0] if word.startswith("--allure")]
+
+
+def test_an_id_means_that_cell_alone(capfd):
+    panics = [cell["id"] for cell in json.loads(listed(capfd, "--json", "-k", "bookworm and nmi-panic"))]
+    assert len(panics) > len({"bookworm.pc.seabios.1.nmi-panic"})
+    one = "bookworm.pc.seabios.1.nmi-panic"  # is contained in that of nmi-panic-sysctl
+    assert [cell["id"] for cell in json.loads(listed(capfd, "--json", "-k", one))] == [one]
+    both = listed(capfd, "-k", f"{one} or trixie.pc.seabios.1.boot-login").splitlines()
+    chosen = [line for line in both if not line.startswith("#")]
+    assert chosen == [one, "trixie.pc.seabios.1.boot-login"]
+
+
+def test_an_id_that_is_left_out_is_told_with_its_reason(capfd, tmp_path):
+    matrix = tmp_path / "m.toml"
+    head = '[matrix]\nname = "m"\ndescription = "d"\n[[block]]\nimages = ["bookworm"]\nmachines = ["pc"]\n'
+    axes = 'firmwares = ["seabios"]\nvcpus = [1]\nscenarios = ["boot-login", "smp-boot"]\n'
+    matrix.write_text(head + axes)
+    assert cli.main(["run", str(matrix), "--list", "-k", "boot-login"]) == EXIT_PASSED
+    capfd.readouterr()
+    assert cli.main(["run", str(matrix), "--check", "-k", "bookworm.pc.seabios.1.smp-boot"]) == EXIT_USAGE
+    assert "smp-boot is left out: smp-boot takes 2 vCPUs or more" in capfd.readouterr().err

@@ -11,6 +11,7 @@ from harness.doctor.diagnosis import (
     Facts,
     State,
     Unusable,
+    debian_packages,
     diagnose,
     run_is_possible,
 )
@@ -84,3 +85,38 @@ def test_a_run_is_possible_but_something_is_said_of(
 def test_fault_is_told_in_its_own_words() -> None:
     finding = diagnose(replace(HEALTHY, qemu=BROKEN))[0]
     assert (finding.detail, finding.remedy) == ("it is not here", "apt-get install it")
+
+
+def missing(package: str) -> Unusable:
+    return Unusable(
+        problem="missing", remedy=f"apt-get install {package}, or name another one in TTYLAB_QEMU"
+    )
+
+
+def test_packages_are_those_that_the_findings_name_each_once() -> None:
+    facts = replace(
+        HEALTHY, qemu=missing("b"), accelerator=missing("b"), ovmf=missing("a"), image_tools=missing("c")
+    )
+    assert debian_packages(diagnose(facts)) == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"windows_tools": Unusable(problem="only for users' own", remedy="apt-get install swtpm")},
+        {"report": Unusable(problem="no package of Debian's", remedy="pip install x")},
+        {"qemu": Unusable(problem="nobody can tell", remedy="apt-get install ")},
+    ],
+)
+def test_no_package_is_named_for_what_none_is_needed_for(changes: dict[str, object]) -> None:
+    assert debian_packages(diagnose(replace(HEALTHY, **changes))) == ()
+
+
+def test_boards_are_told_and_one_that_is_missing_stops_no_run() -> None:
+    findings = diagnose(replace(HEALTHY, boards={"board bench1": "opens; has reset", "board bench2": BROKEN}))
+    assert run_is_possible(findings)
+    assert [(one.part, one.state) for one in findings[-2:]] == [
+        ("board bench1", State.OK),
+        ("board bench2", State.NOTE),
+    ]

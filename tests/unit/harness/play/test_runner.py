@@ -13,6 +13,7 @@ from harness.cells.cell import parse_cell_id
 from harness.guests.linux import LinuxGuest
 from harness.play.judge import judge
 from harness.play.runner import DELAYED, Player
+from harness.play.target import Target
 from harness.play.traces import boot_offsets
 from harness.run.result import Circumstances, cell_result
 from harness.scenario.scenario import Scenario
@@ -39,6 +40,7 @@ SHELL = Reach(stage=Stage.SHELL)
 PANICS = Shows(pattern=r"Kernel panic[^\n]*\n", says="the kernel panics")
 HELPS = Shows(pattern=r"sysrq: HELP[^\n]*\n", says="the kernel helps")
 RESTARTS = Signals(name="RESET", says="the machine restarts")
+BOOTS = Shows(pattern=r"Linux version [^\n]*\n", says="a kernel starts")
 
 
 def scenario(*steps, **fields):
@@ -211,6 +213,53 @@ def test_player_logs_in_anew_after_a_reset():
     verdict = play(scenario(SHELL, push, SHELL, Alive()), target)
     assert (verdict.status, verdict.message) == (Status.PASSED, "")
     assert guest.transcript.read().count(b"Password: ") == 2
+
+
+def on_a_line(guest):
+    """Return a target whose guest runs already, and of whose restarts nobody reports."""
+    guest.ask_login()
+    return Target(name="line", channel=guest, control=FakeControl(guest))
+
+
+class RebootingGuest(FakeGuest):
+    def _run(self, line):
+        if line == b"reboot":
+            self.state = "off"
+            self.transcript.later(2.0, self.boot)
+        else:
+            super()._run(line)
+
+
+def test_restart_that_nobody_reports_is_seen_by_the_kernels_first_line():
+    guest = RebootingGuest()
+    awaits = Expect(effects=(RESTARTS, BOOTS), allows=frozenset({"reset"}))
+    verdict = play(scenario(SHELL, Send(line="reboot"), awaits, SHELL, Alive()), on_a_line(guest))
+    assert (verdict.status, verdict.message) == (Status.PASSED, "")
+    (mark,) = [mark for mark in guest.transcript.marks if mark.name == "RESET"]
+    assert mark.kind is MarkKind.MACHINE
+    assert guest.transcript.read(int(mark.detail["from"])).startswith(b"Linux version ")
+
+
+def test_restart_that_does_not_come_and_nobody_reports_fails():
+    verdict = play(scenario(SHELL, Expect(effects=(RESTARTS,))), on_a_line(FakeGuest()))
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.TIMEOUT)
+
+
+def test_reset_of_a_board_is_what_its_command_did_and_the_guest_shows():
+    guest = FakeGuest()
+    target = on_a_line(guest)
+
+    def reset():
+        for name in ("RESET", "started"):
+            guest.transcript.mark(MarkKind.MACHINE, name, {"by": "reset"})
+
+    target.control.reset = lambda deadline: (reset(), guest.transcript.later(2.0, guest.boot))
+    push = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS, BOOTS), allows=frozenset({"reset"}))
+    verdict = play(scenario(SHELL, push, SHELL, Alive()), target)
+    assert (verdict.status, verdict.message) == (Status.PASSED, "")
+    target = on_a_line(guest := FakeGuest())
+    target.control.reset = lambda deadline: reset()
+    assert play(scenario(SHELL, push), target).reason is Reason.NO_EFFECT
 
 
 def test_old_prompt_is_no_login_of_the_next_boot():

@@ -110,7 +110,9 @@ NODE = f"made.toml::test_cell[{CELL.id}]"
 
 def recorded(tmp_path, **fields):
     recorder = RunRecorder(run_dir=tmp_path, workers=2, version="0", **fields)
-    recorder.matrices = (type("Made", (), {"name": "made", "cells": (CELL,), "excluded": (), "port": ""})(),)
+    recorder.matrices = (
+        type("Made", (), {"name": "made", "cells": (CELL,), "excluded": (), "port_of": lambda *_: ""})(),
+    )
     recorder.select([NODE, "test_other.py::test_cell[x]"])
     (cell,) = recorder.result().cells
     return cell
