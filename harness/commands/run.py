@@ -170,6 +170,7 @@ def _sharing(cells: tuple[Cell, ...], jobs: str) -> tuple[str, ...]:
 
     The cells of one board stay on one worker, which waits for no other. Boards cost this host nothing: where
     there is nothing else, each has its worker.
+    """
     boards = {cell.image for cell in cells if cell.machine == BOARD}
     if jobs == "auto" and boards and all(cell.machine == BOARD for cell in cells):
         jobs = str(len(boards))
