@@ -122,7 +122,7 @@ def test_each_board_has_a_worker_that_plays_all_its_cells(becomes, boards, monke
 
 
 def test_boards_beside_machines_leave_the_number_of_workers_alone(becomes, boards, monkeypatch):
-    monkeypatch.setattr("emulator.machine.qemu_binary.find_qemu", lambda: None)
+    monkeypatch.setattr("emulator.machine.qemu_binary.find_qemu", lambda *_, **__: None)
     axes = 'images = ["bookworm"]\nmachines = ["pc"]\nfirmwares = ["seabios"]\nvcpus = [1]\n'
     assert cli.main(["run", boards(axes), "--no-allure"]) == EXIT_PASSED
     (words,) = becomes
