@@ -157,6 +157,8 @@ def _allure_words(run_dir: Path) -> tuple[str, ...]:
     """Return the words for Allure's report, fetched where nobody has yet; without it the others are made."""
     from harness.report.node_setup import PACKAGES  # noqa: PLC0415
 
+    if PACKAGES.find() is None:
+        say("ttylab: fetching Allure for its report, with npm, once", err=True)
     try:
         PACKAGES.ensure()
     except EmulatorError as error:
