@@ -19,7 +19,7 @@ from emulator.images.catalog import load_catalog
 from emulator.images.recipe import load_recipe
 from emulator.kernel_files.identify import HEAD, is_kernel, peek
 from emulator.lab_file.packages import brought
-from emulator.lab_file.read import current_lab, read_lab
+from emulator.lab_file.read import current_lab, read_brought
 from emulator.lab_file.tables import NAME, ImageTable
 from emulator.machine.architectures import architecture_for, feature_of
 from emulator.machine.architectures.parts import Architecture
@@ -38,7 +38,7 @@ def own_tables() -> Mapping[str, ImageTable]:
     taken = dict.fromkeys((*load_catalog().entries, *SAC_IMAGES), "ttylab itself")
     tables: dict[str, ImageTable] = {}
     lab = current_lab()
-    sources = [(who, read_lab(Path(path)).images) for who, path in brought("ttylab.images")]
+    sources = [(who, read_brought(value, who=who).images) for who, value in brought("ttylab.images")]
     for who, images in [*sources, (str(lab.path), lab.images)]:
         for name, table in images.items():
             if name in taken:
@@ -59,7 +59,7 @@ def _require_board(table: ImageTable, *, where: str) -> None:
 
 
 def own_features() -> Mapping[str, frozenset[str]]:
-    """Return what is known of each before it is opened: that it is a user's own, what it is for, its modules."""
+    """Return what is known of each unopened: that it is a user's, what it is for, its modules."""
     return {name: frozenset({OWN}) | _known_of(table) for name, table in own_tables().items()}
 
 

@@ -89,7 +89,10 @@ def read_brought(value: object, *, who: str) -> LabFile:
     Paths of a mapping are relative to the working directory, unless they are absolute.
     """
     if isinstance(value, str | Path):
-        return read_lab(Path(value))
+        try:
+            return read_lab(Path(value))
+        except SpecError as error:
+            raise SpecError(f"{who}: {error}") from error
     return _placed(read_value(value, LabTables, origin=who), Path.cwd(), path=None)
 
 

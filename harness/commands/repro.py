@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -25,7 +27,9 @@ EXAMPLES = """Examples:
 
 
 def repro(
-    cell_id: Annotated[str, typer.Argument(metavar="CELL", help="Id of a cell, as reports show it.")],
+    cell_id: Annotated[
+        str, typer.Argument(metavar="CELL", help="Id of a cell or a test, as reports show it.")
+    ],
     *,
     run: Annotated[Path | None, typer.Option(help="The run to reproduce; default: the newest.")] = None,
     interactive: Annotated[bool, typer.Option(help="Attach this terminal instead of playing.")] = False,
@@ -41,16 +45,17 @@ def repro(
     """
     from emulator.guest_images.board import BOARD  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
-    from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
-    from harness.run.latest import REPRO_PREFIX  # noqa: PLC0415
+    from harness.run.latest import REPRO_PREFIX, new_run_id  # noqa: PLC0415
     from harness.run.repro import find_run, recall, told  # noqa: PLC0415
     from harness.run.wanted import wanted_of  # noqa: PLC0415
     from harness.scenarios import find_scenario  # noqa: PLC0415
     from harness.targets import target_of  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 
+    if "::" in cell_id:
+        _become_test(cell_id, run)
     run = find_run(cell_id, run)
     cell = _cell(cell_id, run)
     scenario, target = find_scenario(cell.scenario), target_of(cell.image, cell.machine, port)
@@ -93,6 +98,15 @@ def _cell(cell_id: str, run: Path | None) -> Cell:
 def _refuse_port(port: str) -> None:
     if port:
         raise SpecError(f"--interactive boots a machine here; to join a port: ttylab attach --port {port}")
+
+
+def _become_test(node_id: str, run: Path | None) -> NoReturn:
+    """Run a user's test again, by the command that its run recorded."""
+    from harness.run.repro import command_of  # noqa: PLC0415
+
+    words = command_of(node_id, run)
+    say(f"ttylab: {shlex.join(words)}", err=True)
+    os.execvp(words[0], words)  # noqa: S606  # no shell is wanted
 
 
 def _introduce(recalled: Recalled | None, cell_id: str, port: str) -> None:

@@ -136,7 +136,7 @@ def default_matrix() -> Path:
 
 
 def _new_run_dir(given: Path | None) -> Path:
-    from harness.plugin.run_recorder import new_run_id  # noqa: PLC0415 - it imports everything that runs guests
+    from harness.run.latest import new_run_id  # noqa: PLC0415
 
     return (given or RESULTS / new_run_id()).absolute()
 
@@ -249,6 +249,8 @@ def choose_cells(
     from emulator.guest_images.kinds import registry_problem  # noqa: PLC0415
     from harness.cells.matrix import chosen_cells, read_matrix  # noqa: PLC0415
 
+    if path.is_dir() or path.suffix == ".py":
+        raise SpecError(f"{path} is no matrix; tests of your own are run by: pytest {path}")
     if problem := registry_problem():
         say(f"ttylab: your own images are left out: {visible(problem)}", err=True)
     matrix = read_matrix(path)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from emulator.errors import SpecError
 from emulator.guest_images.kinds import GuestImage
+from emulator.sac.knobs import SacKnobs
 from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest
 from harness.play.guest import OpenGuest
@@ -31,7 +32,7 @@ def open_guest(scenario: Scenario, image: GuestImage, *, firmware_said: Said = b
         SpecError: the scenario is for another kind of guest.
     """
     require_pair(scenario, image)
-    return _DRIVERS[scenario.guest](scenario, image, firmware_said)
+    return _DRIVERS[scenario.guest](scenario.knobs, image, firmware_said)
 
 
 def require_pair(scenario: Scenario, image: GuestImage) -> None:
@@ -54,13 +55,18 @@ def knock_of(kind: GuestKind) -> bytes:
     return b"\x04" if kind is GuestKind.LINUX else b""
 
 
-def _linux(scenario: Scenario, image: GuestImage, firmware_said: Said) -> OpenGuest:
-    del scenario, firmware_said
+def image_driver(image: GuestImage) -> OpenGuest:
+    """Return what makes the driver of a guest of `image`, which plays no scenario."""
+    return _DRIVERS[kind_of(image.features)](SacKnobs(), image, bytes)
+
+
+def _linux(_: SacKnobs, image: GuestImage, firmware_said: Said) -> OpenGuest:
+    del firmware_said
     return partial(LinuxGuest, profile=image.linux_console())
 
 
-def _sac(scenario: Scenario, image: GuestImage, firmware_said: Said) -> OpenGuest:
-    console = image.sac_console(scenario.knobs)
+def _sac(knobs: SacKnobs, image: GuestImage, firmware_said: Said) -> OpenGuest:
+    console = image.sac_console(knobs)
     return partial(
         SacGuest,
         profile=console.profile,
@@ -70,6 +76,6 @@ def _sac(scenario: Scenario, image: GuestImage, firmware_said: Said) -> OpenGues
     )
 
 
-_DRIVERS: Mapping[GuestKind, Callable[[Scenario, GuestImage, Said], OpenGuest]] = MappingProxyType(
+_DRIVERS: Mapping[GuestKind, Callable[[SacKnobs, GuestImage, Said], OpenGuest]] = MappingProxyType(
     {GuestKind.LINUX: _linux, GuestKind.SAC: _sac}
 )

@@ -127,6 +127,10 @@ class Listener:
             self._passed += 1
         return None
 
+    def unexpected(self, allowed: frozenset[str]) -> tuple[Alarm, ...]:
+        """Return every alarm that is not allowed, but for those that `forgive` or a step dropped."""
+        return tuple(alarm for alarm in self._alarms[self._passed :] if alarm.name not in allowed)
+
     def forgive(self) -> None:
         """Drop every alarm so far; for callers that have dealt with them."""
         self.update()

@@ -195,7 +195,7 @@ class Player:
         except (GuestError, Unsupported, EmulatorError) as error:
             fault = self._find_fault(error, guest.session)
             blamed = share.excuse(fault) or fault
-            detail |= _blame(blamed) | {"message": self._without_passwords(str(blamed), index)}
+            detail |= blame(blamed) | {"message": self._without_passwords(str(blamed), index)}
         transcript.mark(MarkKind.STEP, "end", detail)
         return detail["outcome"] == "done"
 
@@ -387,14 +387,17 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
 )
 
 
-def _blame(error: Exception) -> dict[str, object]:
-    """Return what the end mark of a step says about `error`: whose fault it is, why, and the evidence."""
+def blame(error: Exception) -> dict[str, object]:
+    """Return what the end mark of a step says about `error`: whose fault it is, why, and the evidence.
+
+    Errors are those of the guest, of the lab, and what says that something can't be done.
+    """
     outcome = "broken"
     if isinstance(error, GuestError):
         outcome = "failed"
     elif isinstance(error, Unsupported):
         outcome = "skipped"
-    reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
+    reason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), Reason.TEST)
     detail: dict[str, object] = {"outcome": outcome, "reason": reason.value}
     if isinstance(error, GuestDied):
         alarm = error.alarm

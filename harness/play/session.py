@@ -113,6 +113,7 @@ class Session:
         listener: raises alarms.
         position: raw offset up to which output has been consumed.
         allowed: names of the alarms that do not end a wait now.
+        told: the alarms that have ended a wait.
     """
 
     def __init__(self, channel: Channel, *, start: int = 0) -> None:
@@ -120,6 +121,7 @@ class Session:
         self.listener = Listener(channel.transcript, start=start)
         self.position = start
         self.allowed: frozenset[str] = frozenset()
+        self.told: set[Alarm] = set()
 
     @property
     def transcript(self) -> Transcript:
@@ -332,6 +334,7 @@ class Session:
         """Raise if there is an alarm that is not allowed; like `check`, but without looking again."""
         alarm = self.listener.first_unexpected(self.allowed)
         if alarm is not None:
+            self.told.add(alarm)
             raise _death(alarm, f"{self._where()}, {doing}: {alarm.title}", self.transcript)
 
     def _where(self) -> str:

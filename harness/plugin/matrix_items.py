@@ -24,10 +24,12 @@ from emulator.values import TOML_MOST, read_toml
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell, mark_name, spread
 from harness.cells.matrix import Matrix, chosen_cells, read_matrix
+from harness.plugin.hook_calls import call_hook, tell_result
 from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY
 from harness.report.model import CellResult
 from harness.run.cell_run import CellRun, claim_directory
 from harness.run.lab import Lab
+from harness.run.result import record_of
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import find_scenario, library
 
@@ -51,10 +53,12 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
         time_limit_s=matrix.timeout_s,
         directory_name=name,
     )
+    told = call_hook(request.node.ihook.pytest_ttylab_cell_begins, cell=record_of(cell), item=request.node)
     try:
-        result = run.run()
+        result = run.give_up(told) if told else run.run()
     except (SpecError, OSError) as error:  # a port that can't be opened, a file that is gone, a full disk
         result = run.give_up(str(error))
+    result = tell_result(result, request.node, lab.run_dir)
     request.node.user_properties.append((STATUS_PROPERTY, result.status))
     if request.config.pluginmanager.hasplugin("allure_listener"):
         from harness.report.allure import attach_cell  # noqa: PLC0415  # needs a running listener

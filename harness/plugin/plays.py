@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from harness.plugin.hook_calls import with_complaint
 from harness.report.model import WORST_FIRST, CellResult
 from harness.run.result import broken, not_run, skipped
-from harness.scenario.verdict import Reason, Verdict
+from harness.scenario.verdict import Verdict
 
 STATUS_PROPERTY = "verdict"
 """Test property that carries a cell's status to the controller and into JUnit."""
@@ -32,6 +33,16 @@ def cell_of(node_id: str, known: Collection[str]) -> str | None:
         return None if found is None else found["text"]
     text = f"-{found['text']}-"
     return max((one for one in known if f"-{one}-" in text), key=len, default=None)
+
+
+def is_lost(report: pytest.TestReport) -> bool:
+    """Tell whether a report is xdist's, of a test whose worker died."""
+    return str(report.when) == _LOST
+
+
+def plays_cell(node_id: str) -> bool:
+    """Tell whether an item is a cell of a matrix file."""
+    return _PARAMETERS.search(node_id) is not None
 
 
 def why(report: pytest.TestReport | pytest.CollectReport) -> str:
@@ -73,7 +84,7 @@ class Play:
         verdicts = [value for name, value in report.user_properties if name == STATUS_PROPERTY]
         self.directories = list(dict.fromkeys([*self.directories, *told]))
         self.phases[report.when] = report.outcome
-        own = verdicts[-1] if report.when == "call" and verdicts else ""
+        own = verdicts[-1] if report.when != "teardown" and verdicts else ""
         if report.skipped and own != "skipped":
             self.skipped = str(getattr(report, "wasxfail", "")) or why(report)
         elif report.outcome not in {"passed", "skipped"} and own not in _BAD and report.when != _LOST:
@@ -90,20 +101,18 @@ class Play:
         note = self._objection(worst, stopped)
         if not note:
             return worst
-        if worst.status in _BAD:
-            return replace(worst, message=f"{worst.message}; {note}")
-        return replace(
-            worst, status="broken", reason=Reason.LAB.value, message=f"played: {worst.status}; but {note}"
-        )
+        return with_complaint(worst, note)
 
     def _objection(self, result: CellResult, stopped: str) -> str:
         """Return what pytest says against a result; empty if it agrees."""
-        call = self.phases.get("call", "")
+        call = self.phases.get("call", "") or self.phases.get("setup", "").replace("passed", "")
         expected = {"passed": "passed", "skipped": "skipped"}.get(result.status, "failed")
         if self.died:
             return "its worker died before it had reported the end"
-        if self.faults:
-            return "pytest reports an error: " + "; ".join(self.faults)
+        told = (fault.partition(": ")[2].removeprefix("Failed: ") for fault in self.faults)
+        unknown = [fault for fault, text in zip(self.faults, told, strict=True) if text not in result.message]
+        if unknown:
+            return "pytest reports an error: " + "; ".join(unknown)
         if not call:
             return "" if stopped else "pytest reported no end of it"
         if call not in {expected, "rerun"}:

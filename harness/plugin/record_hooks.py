@@ -14,6 +14,7 @@ import pytest
 from emulator.errors import EmulatorError
 from emulator.guest_text.printable import visible
 from emulator.values import json_ready
+from harness.plugin.hook_calls import call_hook
 from harness.plugin.process import RUN_DIRECTORY, held_back, let_through, uninterrupted
 from harness.plugin.run_recorder import RunRecorder
 from harness.report.allure import write_crashed_cell
@@ -115,8 +116,14 @@ class RecordHooks:
         self._try(self._write_json)
         self._try(self._complete_allure)
         self._try(self._write_reports)
+        self._tell_plugins()
         if session.exitstatus in _ENDS:
             session.exitstatus = self._code(session)
+
+    def _tell_plugins(self) -> None:
+        hook = self._config.hook.pytest_ttylab_run_ends
+        told = call_hook(hook, result=self.result, run_dir=self.recorder.run_dir, config=self._config)
+        self.complaints += [told] if told else []
 
     def pytest_unconfigure(self) -> None:
         """Leave no directory of a run that came to no cell."""

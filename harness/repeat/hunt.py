@@ -20,12 +20,12 @@ from emulator.machine.models import machine_models
 from emulator.places import RESULTS
 from harness.cells.cell import Cell, parse_cell_id
 from harness.cells.matrix import misfit
-from harness.plugin.run_recorder import new_run_id
 from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition, parse_jitter
 from harness.repeat.summary import Ending, Hunt, Summary, summarise
 from harness.repeat.text import HuntProgress
 from harness.repeat.workers import Job, Workers
 from harness.run.lab import Lab, cell_workers
+from harness.run.latest import new_run_id
 from harness.run.repro import find_run
 from harness.run.wanted import wanted_of
 from harness.scenario.scenario import Scenario

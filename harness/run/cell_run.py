@@ -223,14 +223,18 @@ def lost_cell(
 ) -> CellResult:
     """Return the result of a cell that left none, with everything that a transcript in `directory` shows."""
     transcript = kept_transcript(directory)
-    around = Circumstances(
+    return cell_result(cell, scenario, transcript, lost_around(transcript, directory, repro), given=given)
+
+
+def lost_around(transcript: Transcript, directory: Path, repro: str) -> Circumstances:
+    """Return what is known about the run of what left no result, but perhaps a transcript in `directory`."""
+    return Circumstances(
         started_utc=utc_now().isoformat(timespec="seconds"),
         duration_s=transcript.chunks[-1].at if transcript.chunks else 0.0,
         worker="lost",
         directory=f"{CELLS}/{directory.name}",
         repro=repro,
     )
-    return cell_result(cell, scenario, transcript, around, given=given)
 
 
 def read_result(run_dir: Path, name: str) -> CellResult | None:

@@ -61,7 +61,7 @@ def _on_kernel(table: ImageTable) -> Callable[[Cell], Place | None]:
 
 
 def _foreign_place(cell: Cell, architecture: Architecture) -> Place | None:
-    """Return the usual place on another architecture than the cell's, UEFI for UEFI; None if it is its."""
+    """Return the usual place of another architecture than a cell's, UEFI for UEFI; else None."""
     if cell.machine == BOARD or architecture_of(find_model(cell.machine).base) is architecture:
         return None
     board = architecture.boards[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -135,6 +136,20 @@ def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
     if run is not None:
         raise SpecError(f"{run}: no result of {cell.id} there")
     return None
+
+
+def command_of(node_id: str, run: Path | None) -> list[str]:
+    """Return the words of the command that runs a user's test again, as a run recorded it.
+
+    Raises:
+        SpecError: `run`, or no run here, has a result of that test.
+    """
+    for candidate in latest_runs() if run is None else (run,):
+        was = reported(candidate, node_id)
+        if was is not None:
+            return shlex.split(was.repro)
+    where = "of the runs here none" if run is None else f"{run}: no test there"
+    raise SpecError(f"{where} has the id {node_id}")
 
 
 def reported(run: Path, cell_id: str) -> CellResult | None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, cast
 
 from emulator.console.transcript import Transcript
 from emulator.program import called
 from emulator.values import read_value
 from harness.cells.cell import Cell
-from harness.play.judge import PlayedStep, judge
+from harness.play.judge import Judgement, PlayedStep, judge
 from harness.play.traces import boot_offsets, find_stages
 from harness.report.model import CellRecord, CellResult, FindingRecord, StageRecord, StepRecord
 from harness.scenario.errors import Alarm
-from harness.scenario.scenario import Scenario
+from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.steps import describe_step
 from harness.scenario.verdict import Reason, Status, Verdict
 from harness.signatures.model import Finding
@@ -91,15 +91,64 @@ def cell_result(
     """
     findings = _scan(transcript, given)
     judgement = judge(scenario, transcript, findings, given=given)
+    story = Story(
+        cell=record_of(cell),
+        title=scenario.title,
+        description=scenario.description,
+        severity=scenario.severity,
+        tags=tuple(sorted(scenario.tags)),
+    )
+    around = replace(around, repro=around.repro or repro_of(cell))
+    return _assemble(story, transcript, around, judgement=judgement, findings=findings)
+
+
+def guest_result(
+    story: Story, transcript: Transcript, around: Circumstances, verdict: Verdict, *, alarms: Iterable[Alarm]
+) -> CellResult:
+    """Return the result of one guest of a user's test, whose `verdict` is pytest's.
+
+    The `alarms` are what nobody expected; every other finding was.
+    """
+    findings = (
+        () if verdict.status is Status.NOT_RUN else scan_boots(transcript.read(), boot_offsets(transcript))
+    )
+    judgement = Judgement(verdict=verdict, steps=(), alarms=tuple(alarms))
+    return _assemble(story, transcript, around, judgement=judgement, findings=findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What is played, for people, by the names of CellResult's fields."""
+
+    cell: CellRecord
+    title: str
+    description: str
+    severity: Severity = Severity.NORMAL
+    tags: tuple[str, ...] = ()
+
+
+def record_of(cell: Cell) -> CellRecord:
+    """Return a cell as reports have it."""
+    return read_value(cell.words(), CellRecord, origin="cell")
+
+
+def _assemble(
+    story: Story,
+    transcript: Transcript,
+    around: Circumstances,
+    *,
+    judgement: Judgement,
+    findings: tuple[Finding, ...],
+) -> CellResult:
     verdict = judgement.verdict
     facts: dict[str, Any] = {one.name: getattr(around, one.name) for one in fields(around)}
     facts |= {"argv": tuple(around.argv), "shares": tuple(around.shares)}
     return CellResult(
-        cell=read_value(cell.words(), CellRecord, origin="cell"),
-        title=scenario.title,
-        description=scenario.description,
-        severity=scenario.severity.value,
-        tags=tuple(sorted(scenario.tags)),
+        cell=story.cell,
+        title=story.title,
+        description=story.description,
+        severity=story.severity.value,
+        tags=story.tags,
         status=verdict.status.value,
         reason=verdict.reason.value,
         message=verdict.message,
@@ -110,7 +159,7 @@ def cell_result(
         stages=_stages(transcript),
         steps=tuple(_step(played) for played in judgement.steps),
         console_bytes=len(transcript),
-        **facts | {"repro": around.repro or repro_of(cell)},
+        **facts,
     )
 
 

@@ -60,9 +60,17 @@ def library() -> Mapping[str, Scenario]:
 
 @lru_cache(maxsize=4)
 def _library(roots: tuple[Path, ...], names: tuple[str, ...]) -> Mapping[str, Scenario]:
-    brought = brought_scenarios()
-    own = tuple(one for name in names for one in load_scenarios(name, roots))
-    return library_of((*LIBRARY.values(), *brought, *own)) if brought or own else LIBRARY
+    own = [(name, load_scenarios(name, roots)) for name in names]
+    owners = dict.fromkeys(LIBRARY, "ttylab itself")
+    scenarios = [*LIBRARY.values()]
+    for who, found in (*brought_scenarios(), *own):
+        for one in found:
+            if one.name in owners:
+                both = f"in {owners[one.name]} and in {who}"
+                raise SpecError(f"scenario {one.name!r} is there twice: {both}")
+            owners[one.name] = who
+            scenarios.append(one)
+    return library_of(scenarios)
 
 
 def find_scenario(name: str) -> Scenario:

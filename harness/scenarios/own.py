@@ -71,6 +71,6 @@ def scenarios_in(source: Any, *, who: str) -> tuple[Scenario, ...]:
     return scenarios
 
 
-def brought_scenarios() -> tuple[Scenario, ...]:
-    """Return the scenarios of installed packages; raises SpecError."""
-    return tuple(one for who, source in brought("ttylab.scenarios") for one in scenarios_in(source, who=who))
+def brought_scenarios() -> list[tuple[str, tuple[Scenario, ...]]]:
+    """Return which package brings which scenarios; raises SpecError."""
+    return [(who, scenarios_in(source, who=who)) for who, source in brought("ttylab.scenarios")]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Protocol, TypeAlias
 
 import re2
@@ -14,6 +15,7 @@ from pydantic import Field, GetPydanticSchema
 from pydantic_core import core_schema
 
 from emulator.errors import SpecError
+from emulator.guest_text.printable import visible
 from emulator.lab_file.packages import brought
 from emulator.lab_file.read import current_lab
 from emulator.values import load_toml
@@ -232,25 +234,48 @@ def lab_rules() -> RuleSet:
     Raises:
         SpecError: lab.toml or a file of rules is wrong, as for `load_rules`.
     """
-    given = [one for _, one in brought("ttylab.signatures")]
-    packages = (Path(path) for one in given for path in ([one] if isinstance(one, str | Path) else one))
-    return _rules_with((*packages, *current_lab().lab.signatures))
+    return _rules_with(tuple(_brought_files()), current_lab().lab.signatures)
+
+
+def has_own_rules() -> bool:
+    """Tell whether packages or the lab bring rules of their own; raises SpecError as `lab_rules`."""
+    return bool(brought("ttylab.signatures") or current_lab().lab.signatures)
+
+
+def _brought_files() -> Iterator[tuple[Path, str]]:
+    """Yield the files of rules that packages bring, and who brings each; raises SpecError."""
+    for who, given in brought("ttylab.signatures"):
+        for path in [given] if isinstance(given, str | Path) or not isinstance(given, Iterable) else given:
+            if not isinstance(path, str | Path):
+                raise SpecError(f"{who}: {visible(repr(path))[:80]} is no path; allowed: files of rules")
+            yield Path(path), who
 
 
 @lru_cache(maxsize=4)
-def _rules_with(own: tuple[Path, ...]) -> RuleSet:
-    return load_rules((*own, *sorted(RULES_DIRECTORY.glob("*.toml")))) if own else shipped_rules()
+def _rules_with(packages: tuple[tuple[Path, str], ...], own: tuple[Path, ...]) -> RuleSet:
+    if not packages and not own:
+        return shipped_rules()
+    brought_by = dict(packages)
+    return load_rules((*brought_by, *own, *sorted(RULES_DIRECTORY.glob("*.toml"))), brought_by=brought_by)
 
 
-def load_rules(paths: Iterable[Path]) -> RuleSet:
-    """Return the rules of `paths` as one set.
+def load_rules(paths: Iterable[Path], *, brought_by: Mapping[Path, str] = MappingProxyType({})) -> RuleSet:
+    """Return the rules of `paths` as one set; `brought_by` says which of them a package brings.
 
     Raises:
         SpecError: a file can't be read, a key or value is wrong, a pattern is not RE2, two rules have one id,
             or a rule names another rule or a frame that no file has.
     """
-    files = [load_toml(path, RuleFile) for path in paths]
+    named = [(brought_by.get(path, ""), path) for path in paths]
+    files = [_load(path, who) for who, path in named]
     rules = tuple(rule for file in files for rule in file.rule)
+    owners: dict[str, str] = {}
+    for (who, path), file in zip(named, files, strict=True):
+        for rule in file.rule:
+            if rule.id in owners:
+                both = f"{owners[rule.id]} and {who or path}"
+                raise SpecError(f"rule {rule.id!r} is there twice: in {visible(both)}")
+            owners[rule.id] = who or str(path)
     frames = {frame.id: frame for file in files for frame in file.frame}
     _check_names(rules, frames)
     needed = [
@@ -269,11 +294,16 @@ def load_rules(paths: Iterable[Path]) -> RuleSet:
     )
 
 
+def _load(path: Path, who: str) -> RuleFile:
+    try:
+        return load_toml(path, RuleFile)
+    except SpecError as error:
+        raise SpecError(f"{who}: {error}" if who else str(error)) from error
+
+
 def _check_names(rules: Sequence[Rule], frames: Mapping[str, Frame]) -> None:
     ids = [rule.id for rule in rules]
     for rule in rules:
-        if ids.count(rule.id) > 1:
-            raise SpecError(f"rule {rule.id!r} is there twice")
         unknown = rule.absorbs.difference(ids)
         if unknown:
             raise SpecError(f"rule {rule.id!r} absorbs {', '.join(sorted(unknown))}, which no file has")

@@ -46,10 +46,7 @@ def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadl
         session = Session(machine.console)
         guest = open_guest(session)
         try:
-            if stage is Stage.LOADER and isinstance(guest, LinuxGuest):
-                Screen(session).wait_for("GNU GRUB", deadline)
-            else:
-                guest.reach(stage, deadline)
+            _arrive(guest, stage, deadline)
             rest_s = MENU_REST_S if stage is Stage.LOADER else REST_S
             if not session.wait_quiet(rest_s, deadline):
                 raise SnapshotError(f"{machine.spec.name}: did not come to rest at {stage}")
@@ -60,10 +57,18 @@ def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadl
     return reach
 
 
+def _arrive(guest: Guest, stage: Stage, deadline: Deadline) -> None:
+    if stage is Stage.LOADER and isinstance(guest, LinuxGuest):
+        Screen(guest.session).wait_for("GNU GRUB", deadline)
+    else:
+        guest.reach(stage, deadline)
+
+
 def renew(guest: Guest, stage: Stage, deadline: Deadline) -> None:
     """Set a fork's clock to the host's, seed its random numbers, and give it a boot id of its own.
 
-    At a Linux shell the image's `renew` does all of this. At a SAC prompt `s` sets the clock, to the minute;
+    At a Linux shell the image's `renew` does all of this; one of a user's that has none gets time and random
+    numbers, as far as who is logged in may set them. At a SAC prompt `s` sets the clock, to the minute;
     that guest has neither random numbers nor a boot id. At a menu or a login prompt nothing can be done.
 
     Raises:
@@ -74,7 +79,9 @@ def renew(guest: Guest, stage: Stage, deadline: Deadline) -> None:
         guest.reach(stage, deadline)
         guest.run_sac(f"s {utc_now():%m/%d/%Y %H:%M}", deadline)
     elif stage is Stage.SHELL:
-        command = f"renew {utc_now().timestamp():.0f} {secrets.token_hex(16)}"
+        at, seed = f"{utc_now().timestamp():.0f}", secrets.token_hex(16)
+        plain = f"{{ date -u -s @{at}; echo {seed} >/dev/urandom; }} >/dev/null 2>&1 || :"
+        command = f"if command -v renew >/dev/null; then renew {at} {seed}; else {plain}; fi"
         result = guest.run(command, deadline)
         if result.status != 0:
             message = (
@@ -287,21 +294,28 @@ class ForkedGuest:
 
 @contextmanager
 def open_forked(
-    lab: MachineTools, wanted: WantedGuest, *, run_dir: Path, renewed: bool = True
+    lab: MachineTools,
+    wanted: WantedGuest,
+    *,
+    run_dir: Path,
+    renewed: bool = True,
+    on_start: Callable[[Machine, Start], None] = lambda _machine, _start: None,
 ) -> Iterator[ForkedGuest]:
     """Open a guest at a stage: forked from its snapshot, or booted to that stage if that is not possible.
 
     A fork that is `renewed` gets the right time, and random numbers and a boot id of its own, where its stage
-    allows that (`renew`).
+    allows that (`renew`). `on_start` is called as soon as the machine runs.
 
     Raises:
         LabError: it can be neither forked nor booted.
+        GuestError: it is booted, and does not come to the stage.
     """
     stage = Stage.SHELL if wanted.stage is None else wanted.stage
     with open_started(lab, wanted, run_dir=run_dir, label=f"{wanted.label} {stage}") as (machine, start):
+        on_start(machine, start)
         if start.origin is None:
             deadline = Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
-            reach_stage(wanted.driver, stage)(machine, deadline)
+            _arrive(wanted.driver(Session(machine.console)), stage, deadline)
         session = Session(machine.console)
         guest = wanted.driver(session)
         if renewed and start.origin is not None:

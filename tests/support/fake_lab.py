@@ -1,7 +1,7 @@
 """A pytest plug-in (`-p tests.support.fake_lab`): cells play on scripted guests instead of QEMU.
 
 `behaviours.json` in the working directory says which cell does otherwise than boot and answer: its id to
-"fail", "break", "skip" or "kill" (the worker).
+"fail", "break", "skip", "panic" or "kill" (the worker).
 """
 
 import json
@@ -20,9 +20,16 @@ from emulator.clock import Deadline, FakeClock
 from emulator.console.transcript import DirectorySink
 from emulator.errors import LabError
 from emulator.machine.control import Capability
-from emulator.machine.spec import Accelerator
+from emulator.machine.spec import Accelerator, MachineSpec
 from harness.run.lab import Lab
-from tests.support.fake_guest import EVERYTHING, KERNEL_LINE, FakeControl, FakeGuest, ScriptedTranscript
+from tests.support.fake_guest import (
+    EVERYTHING,
+    KERNEL_LINE,
+    PANIC,
+    FakeControl,
+    FakeGuest,
+    ScriptedTranscript,
+)
 from tests.support.linux_images import linux_image
 
 CLOCK = FakeClock()
@@ -34,12 +41,17 @@ class FakeMachine(FakeControl):
 
     argv = ("qemu-system-x86_64", "-S")
 
-    def __init__(self, behaviour: str, transcript: ScriptedTranscript) -> None:
+    def __init__(
+        self, behaviour: str, transcript: ScriptedTranscript, spec: MachineSpec, run_dir: Path
+    ) -> None:
+        self.spec, self.run_dir = spec, run_dir
         commands = {} if behaviour == "fail" else {b"tty": (b"/dev/ttyS0\r\n", 0)}
         nothing = frozenset[Capability]()
         self.console = FakeGuest(transcript=transcript, commands=commands)
         self.transcript = transcript
         self.behaviour = behaviour
+        if behaviour == "panic":
+            self.console.ask_login = lambda: transcript.append(PANIC)
         super().__init__(self.console, capabilities=nothing if behaviour == "skip" else EVERYTHING)
 
     def power_on(self, deadline: Deadline, *, runs: bool = True) -> None:
@@ -55,7 +67,7 @@ class FakeMachine(FakeControl):
 def open_fake_machine(spec, *, run_dir, label, **_: object) -> Iterator[FakeMachine]:
     behaviours = json.loads(BEHAVIOURS.read_text()) if BEHAVIOURS.exists() else {}
     with ScriptedTranscript(sink=DirectorySink(run_dir, console="ttyS0"), clock=CLOCK) as transcript:
-        yield FakeMachine(behaviours.get(label, "pass"), transcript)
+        yield FakeMachine(behaviours.get(label, "pass"), transcript, spec, run_dir)
 
 
 class FakeLab(Lab):

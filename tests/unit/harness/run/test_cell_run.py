@@ -7,7 +7,7 @@ import pytest
 from emulator.errors import FileError, LabError, SpecError
 from harness.cells.cell import parse_cell_id
 from harness.plugin.matrix_items import raise_for
-from harness.plugin.run_recorder import RunRecorder, new_run_id
+from harness.plugin.run_recorder import RunRecorder
 from harness.run.cell_run import (
     CellRun,
     claim_directory,
@@ -16,6 +16,7 @@ from harness.run.cell_run import (
     lost_cell,
     read_result,
 )
+from harness.run.latest import new_run_id
 from harness.run.result import broken, not_run
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import find_scenario
