@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from emulator.errors import EmulatorError, SpecError, StateError
 from emulator.guest_text.printable import visible
 from emulator.program import called
+from emulator.work import listening
 from harness.run.interrupts import unwinding
 from harness.scenario.errors import GuestError, HarnessError, ServiceRefused
 from harness.scenario.exit_codes import (
@@ -232,7 +234,7 @@ def exit_code_of(error: BaseException) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit code; errors become one line on stderr."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    with unwinding() as came:
+    with unwinding() as came, listening(_show_work):
         code = _run(given)
     if came:  # whatever went wrong on the way out: a closed window can't be written to
         code = EXIT_INTERRUPTED
@@ -257,6 +259,17 @@ def _run(given: list[str]) -> int:
         traceback.print_exception(error)
         return exit_code_of(error)
     return result if isinstance(result, int) else EXIT_PASSED
+
+
+@cache
+def _work_lines() -> Any:
+    from harness.terminal.work import WorkLines  # noqa: PLC0415 - only where something is made
+
+    return WorkLines(_say)
+
+
+def _show_work(what: str, stage: str, fraction: float) -> None:
+    _work_lines().show(what, stage, fraction)
 
 
 def _report(error: Exception) -> int:

@@ -9,6 +9,7 @@ pytest --fixtures                      what your own tests can use
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from emulator import places
 from emulator.errors import LabError, SpecError
 from emulator.lab_file.read import VARIABLE
 from emulator.places import RESULTS
 from harness.plugin import hookspecs
-from harness.plugin.process import RUN_DIRECTORY, InterruptibleTests, WholeEnd
+from harness.plugin.process import RUN_DIRECTORY, WHOLE_END, InterruptibleTests, WholeEnd
 from harness.plugin.waiting import WaitingRecord
 from harness.run.interrupts import is_held_back
 from harness.scenario.exit_codes import EXIT_BROKEN
@@ -106,6 +108,16 @@ def _tag_markers() -> list[str]:
     except SpecError as error:
         raise pytest.UsageError(str(error)) from error
     return [f"{tag.replace('-', '_')}: cells of scenarios with this tag" for tag in sorted(tags)]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Keep the snapshots within their budget, once no worker uses them any more."""
+    from emulator.snapshots.store import tidy  # noqa: PLC0415 - slows the start of every pytest
+    from harness.plugin.record_hooks import RECORD  # noqa: PLC0415
+
+    if config.pluginmanager.hasplugin(RECORD):
+        with suppress(OSError):
+            tidy(places.snapshots())
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -229,5 +241,5 @@ def _start_record(config: pytest.Config, *, begun: bool = False) -> RecordHooks:
     except LabError as error:
         pytest.exit(str(error), returncode=EXIT_BROKEN)
     config.pluginmanager.register(hooks, RECORD)
-    config.pluginmanager.register(WholeEnd(hooks.finish), "ttylab-whole-end")
+    config.pluginmanager.register(WholeEnd(hooks.finish), WHOLE_END)
     return hooks

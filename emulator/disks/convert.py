@@ -7,16 +7,15 @@ guests could be kept. A fixed VHD needs no copy: it is a raw disk with a footer 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from emulator import places
-from emulator.clock import SYSTEM_CLOCK
 from emulator.disks.formats import DiskFormat, fixed_vhd_size
 from emulator.disks.qemu_img import convert_disk
 from emulator.files import hold_lock, make_missing, scratch_beside
 from emulator.guest_text.printable import visible
+from emulator.work import working
 
 SAVABLE = frozenset({DiskFormat.RAW, DiskFormat.QCOW2})
 """Formats that QEMU can save a machine with."""
@@ -42,17 +41,14 @@ class DiskFile:
     size: int | None = None
 
 
-def savable_file(
-    path: Path, disk_format: DiskFormat, *, digest: str, build: bool, tell: Callable[[str], None]
-) -> DiskFile:
+def savable_file(path: Path, disk_format: DiskFormat, *, digest: str, build: bool) -> DiskFile:
     """Return what to boot of a user's disk so that its machine can be saved; the disk itself if nothing can.
 
     Args:
         path: the disk.
         disk_format: its format.
         digest: hash of its content, by which the copy is found again.
-        build: whether to make a copy if there is none yet.
-        tell: is told of what takes long.
+        build: whether to make a copy if there is none yet, which is told as work (`emulator.work`).
 
     Raises:
         ImageError: qemu-img can't read it.
@@ -70,7 +66,7 @@ def savable_file(
     if not copy.is_file():
         with hold_lock(copy.with_suffix(".lock"), wait_s=_WAIT_S):
             if not copy.is_file():
-                _convert(path, disk_format, copy, tell)
+                _convert(path, disk_format, copy)
     return DiskFile(path=copy, format=DiskFormat.QCOW2)
 
 
@@ -80,13 +76,10 @@ def _has_room(path: Path, copy: Path) -> bool:
     return size <= CONVERTED_MOST and shutil.disk_usage(copy.parent).free > size + _SPARE
 
 
-def _convert(path: Path, disk_format: DiskFormat, copy: Path, tell: Callable[[str], None]) -> None:
-    began, size = SYSTEM_CLOCK.monotonic(), path.stat().st_size
-    shown = visible(path.name)
-    tell(f"copying {shown} ({size / 1e6:,.0f} MB) to qcow2, which can be forked; once ...")
-    with scratch_beside(copy) as scratch:
+def _convert(path: Path, disk_format: DiskFormat, copy: Path) -> None:
+    size = path.stat().st_size
+    what = f"disk {visible(path.name)} ({size / 1e6:,.0f} MB)"
+    with working(what, "copying to qcow2, which can be forked"), scratch_beside(copy) as scratch:
         made = scratch / copy.name
         convert_disk(path, made, disk_format=disk_format, bound_s=120.0 + size / 2e6)
         made.replace(copy)
-    took = SYSTEM_CLOCK.monotonic() - began
-    tell(f"copied {shown} in {took:.1f} s: {copy.stat().st_blocks * 512 / 1e6:,.0f} MB in {copy.parent}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -93,18 +93,15 @@ def _module_features(
 def open_own(
     name: str,
     build: bool,  # noqa: FBT001  # as `ImageKind.open` says
-    tell: Callable[[str], None] = lambda _text: None,
 ) -> OwnKernel | OwnDisk:
-    """Return a user's image; `tell` is told of what takes long; raises as `open_kernel` and `open_disk`."""
-    return open_table(name, own_tables()[name], build=build, tell=tell)
+    """Return a user's image; raises as `open_kernel` and `open_disk`."""
+    return open_table(name, own_tables()[name], build=build)
 
 
-def open_table(
-    name: str, table: ImageTable, *, build: bool = True, tell: Callable[[str], None] = lambda _text: None
-) -> OwnKernel | OwnDisk:
+def open_table(name: str, table: ImageTable, *, build: bool = True) -> OwnKernel | OwnDisk:
     """Return the image that a table describes; as `open_own`."""
     if table.kernel is None:
-        return open_disk(name, table, build=build, tell=tell)
+        return open_disk(name, table, build=build)
     return open_kernel(name, table, build=build)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -168,10 +168,8 @@ def _architecture_on(path: Path, _mtime_ns: int, _size: int) -> Architecture:
     return ARCHITECTURES[0]
 
 
-def open_disk(
-    name: str, table: ImageTable, *, build: bool = True, tell: Callable[[str], None] = lambda _text: None
-) -> OwnDisk:
-    """Return a user's disk as an image; with `build` in a form that can be saved, and `tell` is told so.
+def open_disk(name: str, table: ImageTable, *, build: bool = True) -> OwnDisk:
+    """Return a user's disk as an image; with `build` in a form that can be saved.
 
     Raises:
         SpecError: the file is missing, is no disk, rests on another file, is cut off or encrypted, or nothing
@@ -192,7 +190,7 @@ def open_disk(
         if not has_loader(head):
             raise SpecError(f"{shown}: not a bootable disk: it has partitions, and no boot loader in front")
         digest = hash_once(table.disk)
-        boots = savable_file(table.disk, disk_format, digest=digest, build=build, tell=tell)
+        boots = savable_file(table.disk, disk_format, digest=digest, build=build)
     except OSError as error:
         raise SpecError(f"{shown}: {error.strerror}") from error
     profile = profile_of(table, where=f"image {name}")

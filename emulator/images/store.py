@@ -14,6 +14,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from emulator import places
@@ -35,6 +36,7 @@ from emulator.images.image import (
 )
 from emulator.images.recipe import Recipe, load_recipe
 from emulator.program import called
+from emulator.work import tell_work, working
 
 _LOCK_BOUND_S = 900.0
 _KEY_LENGTH = 16
@@ -71,11 +73,11 @@ class ImageStore:
     def ensure(self, name: str, progress: Progress | None = None, *, rebuild: bool = False) -> Image:
         """Return the image; it is built first if it is not there, or if its manifest is damaged.
 
-        Once built, no network is needed.
+        Once built, no network is needed. A build is told as work (`emulator.work`).
 
         Args:
             name: of an image in the catalog.
-            progress: is told the stage and the fraction done, 0 to 1.
+            progress: is told the stage and the fraction done, 0 to 1, instead.
             rebuild: whether to build even if it is there, from the packages that it was built from.
 
         Raises:
@@ -84,14 +86,15 @@ class ImageStore:
             MissingPrerequisite: a program or the archive's keys are missing.
         """
         entry = self.catalog.entry(name)
-        report = progress or (lambda _stage, _fraction: None)
         if rebuild or not self._is_built(name):
-            with self._lock():
+            what = f"image {name}"
+            with working(what, "building"), self._lock():
                 # Another process may have built it while this one waited for the lock.
                 if rebuild or not self._is_built(name):
-                    self._build(entry, report)
+                    self._build(entry, progress or partial(tell_work, what))
         image = self.open(name)
-        report("ready", 1.0)
+        if progress:
+            progress("ready", 1.0)
         return image
 
     def open(self, name: str) -> Image:

@@ -33,6 +33,9 @@ class LabFile(LabTables):
     roots: tuple[Path, ...] = ()
 
 
+_NO_LAB = LabFile()
+
+
 def current_lab() -> LabFile:
     """Return the lab of this process; read again only when the file has changed.
 
@@ -41,7 +44,7 @@ def current_lab() -> LabFile:
     """
     path = find_lab(Path.cwd())
     if path is None:
-        return LabFile()
+        return _NO_LAB
     try:
         facts = path.stat()
     except OSError as error:
@@ -59,12 +62,14 @@ def find_lab(start: Path) -> Path | None:
     chosen = os.environ.get(VARIABLE)
     if chosen is not None:
         return Path(chosen).absolute() if chosen else None
-    for directory in (start, *start.parents):
-        path = directory / FILE
-        if path.is_file():
-            if path.stat().st_uid not in {os.getuid(), 0, start.stat().st_uid}:
-                raise SpecError(f"{visible(str(path))} belongs to another user; name it by --lab to use it")
-            return path
+    directory, above = "", os.fspath(start)  # as text: this is asked for each cell of a matrix
+    while directory != above:
+        directory, above = above, os.path.dirname(above)  # noqa: PTH120
+        path = os.path.join(directory, FILE)  # noqa: PTH118
+        if os.path.isfile(path):  # noqa: PTH113
+            if os.stat(path).st_uid not in {os.getuid(), 0, start.stat().st_uid}:  # noqa: PTH116
+                raise SpecError(f"{visible(path)} belongs to another user; name it by --lab to use it")
+            return Path(path)
     return None
 
 

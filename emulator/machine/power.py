@@ -7,12 +7,13 @@ import hashlib
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from emulator.clock import Deadline
 from emulator.console.marks import STOPPED, MarkKind
@@ -191,8 +192,10 @@ class PowerCycle:
             ControlError: QEMU refused, QMP is closed, or no answer came before the deadline.
             MachineGone: QEMU ended before the answer.
         """
+        return self._do(self._link.execute(command, arguments), command, deadline)
+
+    def _do(self, work: Coroutine[Any, Any, object], command: str, deadline: Deadline) -> object:
         try:
-            work = self._link.execute(command, arguments)
             return self._loop.run(work, what=f"QMP did not answer {command!r}", deadline=deadline)
         except DeadlineExceeded as error:
             pid = self._pid()
@@ -222,9 +225,8 @@ class PowerCycle:
             ControlError: QEMU refused the snapshot or took too long.
             MachineGone: it ended, as it does when the snapshot does not fit.
         """
-        self._prepare_move(skips_ram=skips_ram, deadline=deadline)
-        self.execute("migrate-incoming", {"uri": f"fd:{fd}"}, deadline=deadline)
-        self._await_move("load the snapshot", deadline)
+        self._do(self._load(fd, skips_ram=skips_ram), "migrate-incoming", deadline)
+        self._require_moved("load the snapshot")
 
     def save(self, fd: int, *, skips_ram: bool, deadline: Deadline) -> None:
         """Write the state of a paused guest, perhaps without RAM, to `fd`; the guest stays paused.
@@ -233,24 +235,32 @@ class PowerCycle:
             ControlError: QEMU can't save this machine, and says why; or it took too long.
             MachineGone: it ended.
         """
-        self._prepare_move(skips_ram=skips_ram, deadline=deadline)
+        self._do(self._prepare_move(skips_ram=skips_ram), "migrate-set-capabilities", deadline)
         work = self._link.hand_over(fd, _STATE_FD)
         self._loop.run(work, what="QMP did not take the state's file", deadline=deadline)
         self.execute("migrate", {"uri": f"fd:{_STATE_FD}"}, deadline=deadline)
         self._await_move("save the state", deadline)
         self._await_rest(deadline)
 
-    def _prepare_move(self, *, skips_ram: bool, deadline: Deadline) -> None:
-        self._loop.run(self._forget_move(), what=_NO_ANSWER, deadline=deadline)
+    async def _load(self, fd: int, *, skips_ram: bool) -> None:
+        await self._prepare_move(skips_ram=skips_ram)
+        await self._link.execute("migrate-incoming", {"uri": f"fd:{fd}"})
+        await self._wait_moved()
+
+    async def _prepare_move(self, *, skips_ram: bool) -> None:
+        await self._forget_move()
         names = {"events": True, "x-ignore-shared": skips_ram}
         wanted = [{"capability": name, "state": state} for name, state in names.items()]
-        self.execute("migrate-set-capabilities", {"capabilities": wanted}, deadline=deadline)
+        await self._link.execute("migrate-set-capabilities", {"capabilities": wanted})
 
     def _await_move(self, what: str, deadline: Deadline) -> None:
         try:
             self._loop.run(self._wait_moved(), what=f"QEMU did not {what}", deadline=deadline)
         except DeadlineExceeded as error:
             raise ControlError(f"{error}; QEMU is {describe_state(self._pid())}") from error
+        self._require_moved(what)
+
+    def _require_moved(self, what: str) -> None:
         if self._move != "completed" and self.ended.wait(LOST_GRACE_S) and self.exit is not None:
             raise MachineGone(f"QEMU could not {what}: {self.exit.reason}", exit_code=self.exit.code)
         if self._move != "completed":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import resource
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 from emulator.clock import Deadline
 from emulator.errors import LaunchError, MissingPrerequisite
 
-_SET, _GET = 41, 42
+_DEATH_SIGNAL, _SET, _GET = 1, 41, 42  # prctl(2): PR_SET_PDEATHSIG, PR_SET_THP_DISABLE, PR_GET_THP_DISABLE
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -38,6 +39,14 @@ def forbid_huge_pages() -> Iterator[None]:
         finally:
             if not forbidden:
                 prctl(_SET, zero, zero, zero, zero)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process, just forked, when the thread that forked it ends."""
+    parent = multiprocessing.parent_process()
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, ctypes.c_ulong(signal.SIGKILL))
+    if parent is not None and os.getppid() != parent.pid:  # it ended before it was asked to tell
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 MARKER_VARIABLE = "TTYLAB_MACHINE"

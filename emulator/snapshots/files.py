@@ -36,7 +36,7 @@ def read_facts(path: Path) -> FileFacts:
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         digest = hashlib.sha256(b"%d\n" % size)
-        for start, data in _pieces(file.fileno(), size):
+        for start, data in data_pieces(file.fileno(), size):
             if data.strip(b"\0"):  # zeros may be data or a hole, as the file system likes
                 digest.update(b"%d %d\n" % (start, len(data)))
                 digest.update(data)
@@ -62,7 +62,7 @@ def _facts_of(path: Path, _identity: tuple[int, ...]) -> FileFacts:
     return read_facts(path)
 
 
-def _pieces(fd: int, size: int) -> Iterator[tuple[int, bytes]]:
+def data_pieces(fd: int, size: int) -> Iterator[tuple[int, bytes]]:
     """Yield the pieces that contain data, each beginning at a multiple of the piece size."""
     for start, end in _extents(fd, size):
         for position in range(start, end, _PIECE):

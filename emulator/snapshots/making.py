@@ -23,10 +23,11 @@ from emulator.machine.qemu_binary import QemuBinary, find_firmware
 from emulator.machine.spec import MachineSpec
 from emulator.snapshots.files import identity, prepare_disks, read_facts, remembered_facts
 from emulator.snapshots.manifest import Maker, Method, SnapshotManifest, SnapshotRequest, fingerprint
+from emulator.snapshots.pages import PAGES_FILE, pack_ram
+from emulator.snapshots.room import RAM_FILE
 from emulator.snapshots.snapshot import (
     CONSOLE,
     MANIFEST,
-    RAM_FILE,
     SAVED,
     VARS_FILE,
     VM_STATE,
@@ -68,6 +69,7 @@ class Making:
         maker: what makes it.
         qemu: the program.
         choice: what executes guest code.
+        base: the packed RAM of another snapshot of the image, whose pages need not be kept twice.
     """
 
     request: SnapshotRequest
@@ -75,6 +77,7 @@ class Making:
     maker: Maker
     qemu: QemuBinary
     choice: Choice
+    base: Path | None = None
 
 
 def make_maker(request: SnapshotRequest, qemu: QemuBinary, choice: Choice) -> tuple[Maker, str]:
@@ -145,6 +148,8 @@ def make_snapshot(
         boot_s = machine.transcript.now()
         _save(machine, directory, deadline)
     manifest = _describe(making, directory, boot_s)
+    if shares:
+        pack_ram(directory / RAM_FILE, directory / PAGES_FILE, base=making.base)
     (directory / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
 

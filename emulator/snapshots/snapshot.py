@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from emulator.console.marks import MarkKind
@@ -22,6 +22,8 @@ from emulator.snapshots.files import (
     was_checked,
 )
 from emulator.snapshots.manifest import FileFacts, SnapshotManifest, SnapshotRequest
+from emulator.snapshots.pages import PAGES_FILE, unpack_ram
+from emulator.snapshots.room import RAM_FILE, USED, Use
 
 
 def shared_facts(spec: MachineSpec, *, made_utc: str) -> tuple[str, ...]:
@@ -57,13 +59,10 @@ def load_past(directory: Path) -> Transcript:
 
 MANIFEST = "manifest.json"
 VM_STATE = "vm.state"
-RAM_FILE = "ram"
 VARS_FILE = "vars.fd"
 CONSOLE = "console"
 CONSOLE_FILES = (f"{CONSOLE}/console.bin", f"{CONSOLE}/timeline.jsonl")
 _TSC_TOLERANCE = 1e-3
-USED = "used"
-"""A file whose time says when the snapshot was last forked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +75,7 @@ class Snapshot:
         request: what was asked for.
         past: what its guest's console had shown.
         identities: what identified its files when they were checked, by name.
+        use: keeps its unpacked RAM where it is.
     """
 
     directory: Path
@@ -83,6 +83,7 @@ class Snapshot:
     request: SnapshotRequest
     past: Transcript
     identities: dict[str, tuple[int, ...]]
+    use: Use = field(compare=False, repr=False)
 
     @classmethod
     def open(cls, directory: Path, request: SnapshotRequest) -> Snapshot:
@@ -90,11 +91,16 @@ class Snapshot:
 
         Raises:
             SnapshotError: a file is missing, truncated or altered; the text says which.
+            FileError: its RAM can't be unpacked.
+            OSError: it is gone.
         """
+        use = Use(directory)
         manifest = read_manifest(directory)
         wanted = {*snapshot_files(request, shares_ram=RAM_FILE in manifest.files)}
         if wanted != set(manifest.files):
             raise SnapshotError(f"{directory}: has {sorted(manifest.files)[:9]}, need {sorted(wanted)}")
+        if RAM_FILE in wanted and not (directory / RAM_FILE).exists() and (directory / PAGES_FILE).exists():
+            unpack_ram(directory / PAGES_FILE, directory / RAM_FILE)
         identities = {name: identity(directory / name) for name in sorted(manifest.files)}
         if not was_checked(directory, identities):
             for name, wanted_facts in manifest.files.items():
@@ -102,7 +108,9 @@ class Snapshot:
             note_check(directory, identities)
         _require_tsc(manifest, directory)
         past = load_past(directory / CONSOLE)
-        return cls(directory=directory, manifest=manifest, request=request, past=past, identities=identities)
+        return cls(
+            directory=directory, manifest=manifest, request=request, past=past, identities=identities, use=use
+        )
 
     def is_intact(self) -> bool:
         """Tell whether its files are still those that were checked."""

@@ -21,7 +21,7 @@ from emulator.guest_images.kinds import REGISTERED, image_features
 from emulator.guest_images.own_kernel import OWN
 from emulator.lab_file.boards import LabBoard, lab_boards
 from emulator.machine.architectures import architecture_among, architecture_of
-from emulator.machine.models import find_model, machine_models
+from emulator.machine.models import MachineModel, find_model, machine_models
 from emulator.machine.spec import VCPUS_MOST, Disk, Firmware, MachineSpec
 from emulator.values import load_toml
 from harness.cells.cell import Cell, mark_name, parse_shard, select, shard
@@ -64,20 +64,20 @@ def _misfit_of_machine(
     if REGISTERED in features and f"boots-{cell.firmware}" not in features:
         return f"{cell.image} is registered as booting under another firmware"
     try:
-        spec = _bare_spec(cell, scenario)
+        spec = _bare_spec(cell, scenario, model)
     except SpecError as error:
         return f"no such machine: {error}"
     return target.misfit(scenario, features, spec)
 
 
-def _bare_spec(cell: Cell, scenario: Scenario) -> MachineSpec:
+def _bare_spec(cell: Cell, scenario: Scenario, model: MachineModel) -> MachineSpec:
     """Return a machine like the cell's, without needing its image."""
     is_linux = scenario.guest is GuestKind.LINUX
     if cell.settings.append and not is_linux:
         raise SpecError("settings.append has kernel parameters, and the guest has no such thing")
     bare = MachineSpec(
         name=cell.scenario[:64],
-        machine=find_model(cell.machine).base,
+        machine=model.base,
         firmware=cell.firmware,
         vcpus=cell.vcpus,
         kernel=_ANY_KERNEL if is_linux else None,
@@ -401,9 +401,22 @@ def chosen_cells(matrix: Matrix, path: Path, *, expression: str = "", part: str 
 
 
 def read_matrix(path: Path) -> Matrix:
-    """Return the matrix in `path`.
+    """Return the matrix in `path`; read anew only if the file, or what there is to name in it, has changed.
 
     Raises:
         SpecError: as `load_matrix`.
     """
-    return load_matrix(path, images=image_features(), scenarios=library())
+    try:
+        facts = path.stat()
+    except OSError:
+        return load_matrix(path, images=image_features(), scenarios=library())
+    identity = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    images, scenarios = image_features(), library()
+    known = (*images.items(), *machine_models().items(), id(scenarios))
+    key = (path.absolute(), identity, known)
+    if key not in _REMEMBERED:
+        _REMEMBERED[key] = load_matrix(path, images=images, scenarios=scenarios)
+    return _REMEMBERED[key]
+
+
+_REMEMBERED: dict[tuple[object, ...], Matrix] = {}

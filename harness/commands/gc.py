@@ -15,7 +15,7 @@ from emulator.errors import LabError
 from emulator.images.store import ImageStore
 from emulator.machine.ledger import Collected, collect_garbage
 from emulator.service.state.run_dirs import collect_run_dirs
-from emulator.snapshots.store import collect_leftovers
+from emulator.snapshots.store import collect_leftovers, tidy
 from emulator.windows.install import collect_installations
 from harness.commands import say
 
@@ -29,8 +29,8 @@ def gc(
 ) -> None:
     """End machines whose owner is dead, and remove their sockets and ledger entries.
 
-    What killed builds left in the cache goes too. What is still in use is never touched; run directories
-    are evidence and stay.
+    What killed builds left in the cache goes too, and so do snapshots that the cache has no room for
+    (`ttylab doctor` tells). What is still in use is never touched; run directories are evidence and stay.
     Exit code 3 if something could not be removed.
 
     Examples: `ttylab gc`, `ttylab gc --dry-run`.
@@ -51,6 +51,7 @@ def _unfinished(*, dry_run: bool) -> Iterator[Collected]:
     collectors: tuple[tuple[str, Callable[[], tuple[Path, ...]]], ...] = (
         ("an image build was killed", lambda: ImageStore().collect(dry_run=dry_run)),
         ("making a snapshot was killed", lambda: collect_leftovers(places.snapshots(), dry_run=dry_run)),
+        ("the cache has a budget", lambda: tidy(places.snapshots(), dry_run=dry_run)),
         ("an installation was killed", lambda: collect_installations(places.windows(), dry_run=dry_run)),
     )
     for problem, collect in collectors:

@@ -6,7 +6,7 @@ import json as json_format
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -22,9 +22,6 @@ from emulator.windows.image import WindowsImage
 from emulator.windows.registry import WindowsRegistry
 from harness.commands import add_windows as windows
 from harness.commands import print_table, say
-
-if TYPE_CHECKING:
-    from rich.progress import Progress  # rich takes as long to import as all the rest: only where it draws
 
 app = typer.Typer(
     help="Guest images: Debian kernels with a small initramfs, built here and kept outside the checkout.\n\n"
@@ -98,9 +95,9 @@ def build(
         if name in own:
             raise SpecError(f"{name} is an image of your lab.toml, of which nothing is built")
         store.catalog.entry(name)
-    with _progress() as bars:
-        for name in wanted:
-            _build_one(store, name, bars=bars, rebuild=rebuild)
+    for name in wanted:
+        image = store.ensure(name, rebuild=rebuild)
+        say(f"{name}: Linux {image.kernel_release} ({image.size / 1e6:.0f} MB)", err=True)
 
 
 @app.command()
@@ -226,25 +223,6 @@ def _show_surveys() -> None:
         print_table(
             ("surveyed", "is"), ((name, visible(found.told)) for name, found in sorted(known.items()))
         )
-
-
-def _build_one(store: ImageStore, name: str, *, bars: Progress, rebuild: bool) -> None:
-    task = bars.add_task("starting", total=1.0, image=name)
-
-    def show(stage: str, fraction: float) -> None:
-        bars.update(task, description=stage, completed=fraction)
-
-    image = store.ensure(name, show, rebuild=rebuild)
-    bars.update(task, description=f"Linux {image.kernel_release} ({image.size / 1e6:.0f} MB)")
-
-
-def _progress() -> Progress:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    from harness.terminal.output import ProgressOutput  # noqa: PLC0415
-
-    columns = (TextColumn("{task.fields[image]:18}"), BarColumn(24), TimeElapsedColumn())
-    return Progress(*columns, TextColumn("{task.description}"), console=ProgressOutput())
 
 
 def _show_table(entries: list[tuple[CatalogEntry, Image | None]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,11 +14,13 @@ from emulator.files import write_whole
 from emulator.guest_images.board import BOARD
 from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
-from harness.cells.cell import Cell
 from harness.cells.shipped import DEFAULT_MATRIX, find_matrix
 from harness.commands import say
 from harness.commands.hold_option import Hold, HoldCommand
 from harness.commands.own_options import OwnCommand, matrix_of, own_of
+
+if TYPE_CHECKING:
+    from harness.cells.cell import Cell
 
 USELESS_PLUGINS = ("anyio", "hypothesispytest", "schemathesis", "threadexception", "unraisableexception")
 """pytest plug-ins that no cell needs: importing the first three would take most of a worker's start, and the
@@ -125,8 +127,13 @@ def run(
         options = {"--cells": expression, "--shard": shard, "--run-json": json, "--compare": compare}
         options["--hold-on-failure"] = hold
         words = [f"{option}={value}" for option, value in options.items() if value]
-        words += [f"--time-scale={time_scale}", *(["--cold"] if cold else []), *_sharing(cells, jobs)]
-        _play(chosen, cells, words, run_dir=run_dir, allure=allure)
+        words += [
+            f"--time-scale={time_scale}",
+            *(["--cold"] if cold else []),
+            *_sharing(cells, jobs, hold=bool(hold)),
+        ]
+        code = _play(chosen, cells, words, run_dir=run_dir, allure=allure)
+    raise typer.Exit(code)
 
 
 def default_matrix() -> Path:
@@ -142,19 +149,16 @@ def _new_run_dir(given: Path | None) -> Path:
     return (given or RESULTS / new_run_id()).absolute()
 
 
-def _play(
-    matrix: Path, cells: tuple[Cell, ...], words: list[str], *, run_dir: Path, allure: bool
-) -> NoReturn:
-    from emulator.guest_images.kinds import open_image  # noqa: PLC0415
+def _play(matrix: Path, cells: tuple[Cell, ...], words: list[str], *, run_dir: Path, allure: bool) -> int:
     from harness.plugin.process import become_pytest  # noqa: PLC0415
-    from harness.run.own_guest import require_images  # noqa: PLC0415
 
-    require_images((cell.image for cell in cells), tell=lambda text: say(f"ttylab: {text}", err=True))
-    for name in sorted({cell.image for cell in cells if cell.machine == BOARD}):
-        open_image(name)  # a password that can't be had
     _require_programs(cell for cell in cells if cell.machine != BOARD)
-    wanted = _allure_words(run_dir) if allure else ()
-    become_pytest([*PYTEST_WORDS, str(matrix), *words, *wanted], run_dir=run_dir)
+    open_images(cells)
+    wanted = _allure_words(run_dir) if allure else _NO_ALLURE
+    return become_pytest([*PYTEST_WORDS, str(matrix), *words, *wanted], run_dir=run_dir)
+
+
+_NO_ALLURE = ("-p", "no:allure_pytest")
 
 
 def _allure_words(run_dir: Path) -> tuple[str, ...]:
@@ -167,22 +171,37 @@ def _allure_words(run_dir: Path) -> tuple[str, ...]:
         PACKAGES.ensure()
     except EmulatorError as error:
         say(f"ttylab: no Allure report: {error}", err=True)
-        return ()
+        return _NO_ALLURE
     return (f"--alluredir={run_dir / 'allure-results'}", "--allure-html")
 
 
-def _sharing(cells: tuple[Cell, ...], jobs: str) -> tuple[str, ...]:
-    """Return the words for pytest-xdist: the cells of one board stay on one worker, which waits for no other.
+def _sharing(cells: tuple[Cell, ...], jobs: str, *, hold: bool) -> tuple[str, ...]:
+    """Return the words for who plays: one worker is forked and so is there at once, more are xdist's.
 
-    Boards cost this host nothing: where there is nothing else, each has its worker.
+    The cells of one board stay on one worker, which waits for no other. Boards cost this host nothing: where
+    there is nothing else, each has its worker. What holds guests is a worker of xdist.
     """
     boards = {cell.image for cell in cells if cell.machine == BOARD}
     if jobs == "auto" and boards and all(cell.machine == BOARD for cell in cells):
         jobs = str(len(boards))
+    if not hold and (jobs == "1" or len(cells) == 1):
+        return ("-n", "0", "-p", "harness.plugin.apart")
     return (
         *("-n", jobs, f"--maxprocesses={len(cells)}"),
         *(("--dist", "loadgroup") if boards else ("--dist", "load", "--maxschedchunk", "1")),
     )
+
+
+def open_images(cells: Iterable[Cell]) -> None:
+    """Build what these cells need and is not there yet, and nothing else, where it can be shown.
+
+    Raises:
+        SpecError, ImageError, MissingPrerequisite: an image can't be had.
+    """
+    from emulator.guest_images.kinds import open_image  # noqa: PLC0415
+
+    for name in sorted({cell.image for cell in cells}):
+        open_image(name)
 
 
 def _require_programs(cells: Iterable[Cell]) -> None:

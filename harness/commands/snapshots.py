@@ -13,9 +13,9 @@ from emulator.errors import LabError, SpecError
 from emulator.guest_text.printable import visible
 from emulator.program import called
 from emulator.snapshots.store import (
+    CACHE_BYTES,
     DAY_S,
     KEEP_AGE_S,
-    KEEP_BYTES,
     CachedSnapshot,
     list_snapshots,
     remove_snapshots,
@@ -138,7 +138,7 @@ def prune(
     ] = KEEP_AGE_S / DAY_S,
     max_size: Annotated[
         int, typer.Option(metavar="MIB", min=0, help="Keep this many MiB of the most recently used.")
-    ] = KEEP_BYTES // 2**20,
+    ] = CACHE_BYTES // 2**20,
 ) -> None:
     """Remove snapshots that are old, too many or damaged, and what killed runs left unfinished.
 

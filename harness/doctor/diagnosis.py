@@ -30,6 +30,15 @@ class Unusable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CacheFacts:
+    """One kind of what is kept to be found again: its name, its bytes on disk, the day of its last use."""
+
+    name: str
+    size: int
+    used: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What was found on the machine; a text says what is there, an `Unusable` what is missing.
 
@@ -50,6 +59,8 @@ class Facts:
         leftovers: number of machines that outlived their owner.
         cache_writable: whether images and snapshots can be kept.
         damaged: files of ttylab's own that can't be read.
+        caches: what is kept to be found again.
+        cache_budget: bytes that they may take together.
         others: QEMU and UEFI of each other architecture, by its name.
         boards: of each board of lab.toml what can be done with it.
     """
@@ -70,6 +81,8 @@ class Facts:
     leftovers: int
     cache_writable: bool = True
     damaged: tuple[Unusable, ...] = ()
+    caches: tuple[CacheFacts, ...] = ()
+    cache_budget: int = 0
     others: Mapping[str, str | Unusable] = field(default_factory=dict)
     boards: Mapping[str, str | Unusable] = field(default_factory=dict)
 
@@ -113,6 +126,7 @@ def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
         _part("image tools", facts.image_tools, fault=State.MISSING if tools_needed else State.NOTE),
         _images(facts),
         _disk(facts),
+        _caches(facts),
         _guests_at_once(facts),
         _part("HTML report", facts.report, fault=State.NOTE),
         _part("your Windows", facts.windows_tools, fault=State.NOTE),
@@ -161,6 +175,15 @@ def _disk(facts: Facts) -> Diagnosis:
     if facts.disk_free < AMPLE_DISK:
         return _part("disk", Unusable(problem=f"{free}: little", remedy=remedy), fault=State.NOTE)
     return _part("disk", free)
+
+
+def _caches(facts: Facts) -> Diagnosis:
+    each = ", ".join(f"{one.name} {one.size / 1e6:.0f} MB (used {one.used})" for one in facts.caches)
+    total = sum(one.size for one in facts.caches)
+    seen = f"{total / 1e6:.0f} of {facts.cache_budget / 1e6:.0f} MB: {each or 'nothing yet'}"
+    if total <= facts.cache_budget:
+        return _part("caches", seen)
+    return _part("caches", Unusable(problem=seen, remedy="ttylab gc; ttylab images prune"), fault=State.NOTE)
 
 
 def _guests_at_once(facts: Facts) -> Diagnosis:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -27,8 +28,9 @@ from emulator.machine.qemu_binary import find_qemu, find_uefi
 from emulator.machine.spec import Accelerator, MachineType
 from emulator.node_packages import find_node
 from emulator.program import called
-from emulator.snapshots.store import list_snapshots
-from harness.doctor.diagnosis import Facts, Unusable
+from emulator.snapshots.room import disk_bytes
+from emulator.snapshots.store import CACHE_BYTES, list_snapshots
+from harness.doctor.diagnosis import CacheFacts, Facts, Unusable
 from harness.report.node_setup import node_modules
 
 WINDOWS_TOOLS = {"qemu-img": "qemu-utils", "swtpm": "swtpm"}
@@ -63,7 +65,24 @@ def examine() -> Facts:
         damaged=tuple(_damaged(store)),
         others={one.name: _seen(partial(_other, one)) for one in ARCHITECTURES[1:]},
         boards=_boards(),
+        caches=tuple(_caches()),
+        cache_budget=CACHE_BYTES,
     )
+
+
+def _caches() -> Iterator[CacheFacts]:
+    """Yield what the cache holds; a file's last use is known to the day, as its file system has it."""
+    kinds = {
+        "images": places.images(),
+        "snapshots": places.snapshots(),
+        "packages": places.node_packages(),
+        "of your own files": places.own_files(),
+    }
+    for name, path in kinds.items():
+        if size := disk_bytes(path):
+            files = (each.stat() for each in path.rglob("*") if each.is_file())
+            latest = max((max(each.st_atime, each.st_mtime) for each in files), default=0.0)
+            yield CacheFacts(name=name, size=size, used=f"{datetime.fromtimestamp(latest, UTC):%Y-%m-%d}")
 
 
 def _boards() -> dict[str, str | Unusable]:

@@ -34,7 +34,7 @@ from harness.run.held import Holding
 from harness.run.lab import Lab
 from harness.run.result import record_of
 from harness.scenario.errors import CellBroken, CellFailed
-from harness.scenarios import find_scenario
+from harness.scenarios import find_scenario, library
 
 _TABLE = re.compile(r"^[ \t]*\[[ \t]*matrix\b", re.MULTILINE)
 
@@ -158,7 +158,8 @@ def cells_of(file: MatrixFile) -> tuple[Cell, ...]:
     """
     option = file.config.getoption
     chosen = chosen_cells(file.matrix, file.path, expression=option("cells"), part=option("shard"))
-    return spread(chosen, lambda cell: find_scenario(cell.scenario).guest)
+    scenarios = library()
+    return spread(chosen, lambda cell: scenarios[cell.scenario].guest)
 
 
 def _marks(cell: Cell) -> list[pytest.MarkDecorator]:

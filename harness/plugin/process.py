@@ -1,4 +1,4 @@
-"""The process that `ttylab run` becomes: pytest with ttylab's exit codes and handling of Ctrl-C."""
+"""pytest as `ttylab run` has it: with ttylab's exit codes and handling of Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import traceback
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -23,30 +22,25 @@ SCRATCH = "tmp"
 """Directory within the run's for pytest's temporary files, which would otherwise stay in the user's /tmp."""
 RUN_DIRECTORY = "ttylab-run-dir"
 """Name under which workers find the run's directory in their `workerinput`."""
+WHOLE_END = "ttylab-whole-end"
+"""Name under which the plug-in registers its WholeEnd."""
 
 
-def become_pytest(arguments: list[str], *, run_dir: Path) -> NoReturn:
-    """Replace this process with pytest, so that no parent outlives a run that is killed.
+def become_pytest(arguments: list[str], *, run_dir: Path) -> int:
+    """Run pytest in this process, so that no parent outlives a run that is killed; return ttylab's exit code.
 
-    What asks it to end is held back until `main` can handle it.
+    Raises:
+        KeyboardInterrupt: it was interrupted before the first cell, or again while it ended; otherwise a run
+            that was interrupted has reported what was played.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
-    os.execv(  # noqa: S606  # no shell is wanted
-        sys.executable, [sys.executable, "-P", "-m", "harness.plugin.process", str(run_dir), *arguments]
-    )
-
-
-def main(run_dir: Path, arguments: list[str]) -> int:
-    """Run pytest and return ttylab's exit code; a run that got as far as a cell has reported its own end."""
     scratch = run_dir / f"{SCRATCH}.{os.getpid()}"  # never that of another run in the same directory
     by_hand = _ByHand()
     try:
         unwind_on(signal.SIGTERM, signal.SIGHUP, again=True)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
         code = pytest.main([f"--basetemp={scratch}", f"--run-dir={run_dir}", *arguments], plugins=[by_hand])
     except KeyboardInterrupt:  # while it starts, or a second one while it ends
-        sys.stderr.write(f"\nttylab: interrupted; `{called('gc')}` removes what may be left\n")
-        return EXIT_INTERRUPTED
+        sys.stderr.write(f"\nttylab: `{called('gc')}` removes what may be left\n")
+        raise
     except Exception:  # noqa: BLE001  # a defect of a plug-in: Python's own code would say that a guest failed
         traceback.print_exc()
         return EXIT_BROKEN
@@ -56,10 +50,9 @@ def main(run_dir: Path, arguments: list[str]) -> int:
         with suppress(OSError):  # it is not empty
             run_dir.rmdir()
     if by_hand.ended and not run_dir.exists():
-        sys.stderr.write("\nttylab: interrupted before the first cell\n")
-        return EXIT_INTERRUPTED
+        raise KeyboardInterrupt
     if code == EXIT_INTERRUPTED and not by_hand.ended:
-        sys.stderr.write("ttylab: interrupted while it ended; what was played is reported\n")
+        sys.stderr.write("ttylab: what was played before the end was interrupted is reported\n")
     return ttylab_code(int(code))
 
 
@@ -115,7 +108,3 @@ class InterruptibleTests:
         """Let them through for one test."""
         with let_through():
             return (yield)
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

@@ -72,11 +72,6 @@ class RunProgress:
             Live(self._picture(), console=console, refresh_per_second=4) if is_live(console) else None
         )
 
-    def pytest_sessionstart(self) -> None:
-        """Start drawing."""
-        if self._live is not None:
-            self._live.start()
-
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Learn how many cells there are, if there are no workers."""
         self._expect(len(session.items))
@@ -87,7 +82,9 @@ class RunProgress:
         self._expect(len(ids))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Show a cell as running."""
+        """Show a cell as running; a thread that draws can't be forked into the worker, which is there now."""
+        if self._live is not None:
+            self._live.start()
         self._running[nodeid] = SYSTEM_CLOCK.monotonic()
         self._draw()
 

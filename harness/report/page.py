@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -14,9 +15,10 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from emulator import places
 from emulator.console.transcript import Transcript, load_transcript
-from emulator.errors import SpecError
-from emulator.files import staged_tree
+from emulator.errors import FileError, SpecError
+from emulator.files import make_private_directory, staged_tree
 from emulator.guest_text.printable import visible
 from emulator.values import parse_json
 from harness.report.cast import render_cast
@@ -87,6 +89,13 @@ def _tamed(value: object) -> object:
     return _visible(value, keep="\n\t") if is_text else value
 
 
+def _compiled_templates() -> jinja2.BytecodeCache | None:
+    """Return where compiled templates are kept, since compiling takes longer than a page; None without."""
+    with suppress(FileError):
+        return jinja2.FileSystemBytecodeCache(str(make_private_directory(places.templates())))
+    return None
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -96,6 +105,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
         finalize=_tamed,
+        bytecode_cache=_compiled_templates(),
     )
     environment.filters |= {"visible": _visible, "duration": duration, "latency": latency}
     return environment

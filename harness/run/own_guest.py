@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from emulator.guest_images.kinds import GuestImage
-from emulator.guest_images.own import open_own, own_tables
 from emulator.guest_images.own_kernel import OWN, OWN_LINE, TTYLAB_GUEST
 from emulator.guest_text.linux import LinuxProfile
 from harness.cells.cell import Cell
@@ -91,18 +90,6 @@ def _prompt_pattern(known: Survey, profile: LinuxProfile) -> bytes:
     if profile.prompt != LinuxProfile().prompt or len(prompt) < _PROMPT_LEAST or b"\\" in prompt:
         return b""
     return rb"(?:%s|%s ?)" % (profile.prompt, re.escape(prompt))
-
-
-def require_images(names: Iterable[str], *, tell: Callable[[str], None]) -> None:
-    """Open those images that are users' own before any cell is played; `tell` is told what takes long.
-
-    Raises:
-        SpecError: a file is none that can be booted; the text says why.
-        EmulatorError: something that is made of it can't be had.
-    """
-    own = own_tables()
-    for name in sorted(set(names) & own.keys()):
-        open_own(name, True, tell)  # noqa: FBT003  # as `ImageKind.open` has it
 
 
 def prepared(driver: OpenGuest, known: Preparation) -> OpenGuest:

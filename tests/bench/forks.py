@@ -82,17 +82,20 @@ class Bench:
     def __init__(self, lab: Lab, guest: Guest) -> None:
         self.lab = lab
         self.guest = guest
-        self.choice = lab.choice(guest.spec.machine)
+        self.choice = lab.choice(guest.spec)
+        self.qemu = lab.qemu(guest.spec)
         request = SnapshotRequest(spec=guest.spec, stage=guest.stage, label=guest.name)
         reach = reach_stage(guest.driver, guest.stage)
-        self.state: Snapshot = lab.snapshots.ensure(request, self.choice, reach, Deadline.after(BOUND_S))
+        self.state: Snapshot = lab.snapshots(guest.spec).ensure(
+            request, self.choice, reach, Deadline.after(BOUND_S)
+        )
 
     @contextmanager
     def paused(self) -> Iterator[Machine]:
         """A fork that is loaded and waits."""
         with tempfile.TemporaryDirectory(dir=self.lab.run_dir) as scratch:
             opened = open_fork(
-                self.state, run_dir=Path(scratch) / "fork", qemu=self.lab.qemu, accelerator=self.choice
+                self.state, run_dir=Path(scratch) / "fork", qemu=self.qemu, accelerator=self.choice
             )
             with opened as machine:
                 yield machine
@@ -105,7 +108,7 @@ class Bench:
             opened = open_machine(
                 self.guest.spec,
                 run_dir=Path(scratch) / "machine",
-                qemu=self.lab.qemu,
+                qemu=self.qemu,
                 accelerator=self.choice,
                 ram=ram,
             )

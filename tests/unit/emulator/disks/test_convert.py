@@ -10,6 +10,7 @@ from emulator.disks import convert
 from emulator.disks.convert import DiskFile, savable_file
 from emulator.disks.formats import DiskFormat
 from emulator.errors import ImageError
+from emulator.work import listening
 
 SIZE = 8 << 20
 
@@ -33,7 +34,8 @@ def make(tmp_path):
 
 def savable(path, disk_format, *, build=True):
     told = []
-    found = savable_file(path, DiskFormat(disk_format), digest="d" * 64, build=build, tell=told.append)
+    with listening(lambda _what, stage, _fraction: told.append(stage)):
+        found = savable_file(path, DiskFormat(disk_format), digest="d" * 64, build=build)
     return found, told
 
 
@@ -58,7 +60,7 @@ def test_others_are_copied_once(make, cache, disk_format, options):
     before = disk.read_bytes()
     found, told = savable(disk, disk_format)
     assert found == DiskFile(path=cache / ("d" * 16) / "disk.qcow2", format=DiskFormat.QCOW2)
-    assert [line.partition(" ")[0] for line in told] == ["copying", "copied"]
+    assert [line.partition(" ")[0] for line in told] == ["copying", "ready"]
     assert subprocess.run(["qemu-img", "compare", disk, found.path], stdout=subprocess.DEVNULL, check=True)
     assert savable(disk, disk_format) == (found, [])
     assert disk.read_bytes() == before

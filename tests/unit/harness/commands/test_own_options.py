@@ -1,7 +1,6 @@
 """A kernel or a disk on the command line: what it becomes, and what is refused in one line."""
 
 import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -40,15 +39,16 @@ def becomes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What `run` would become, and the files that it would find."""
     seen: list[list[str]] = []
 
-    def note(_program: str, arguments: list[str]) -> None:
+    def note(arguments: list[str], *, run_dir: Path) -> int:
         lab, matrix = (
             Path(os.environ[VARIABLE]),
             next(one for one in arguments if one.endswith("matrix.toml")),
         )
-        seen.append([lab.read_text(), Path(matrix).read_text(), *arguments])
+        seen.append([lab.read_text(), Path(matrix).read_text(), *arguments, str(run_dir)])
+        return EXIT_PASSED
 
-    monkeypatch.setattr(signal, "pthread_sigmask", lambda *_: None)
-    monkeypatch.setattr(os, "execv", note)
+    monkeypatch.setattr("harness.plugin.process.become_pytest", note)
+    monkeypatch.setattr("harness.commands.run.open_images", lambda _cells: None)
     return seen
 
 

@@ -1,9 +1,6 @@
 """`ttylab run`: what it lists, what it refuses, and what it becomes."""
 
 import json
-import os
-import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,8 +20,13 @@ WORDS = ["id", "image", "machine", "firmware", "vcpus", "scenario"]
 def becomes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Record what `run` would become instead of becoming it."""
     seen: list[list[str]] = []
-    monkeypatch.setattr(signal, "pthread_sigmask", lambda *_: None)
-    monkeypatch.setattr(os, "execv", lambda _program, arguments: seen.append(list(arguments)))
+
+    def become(arguments: list[str], *, run_dir: Path) -> int:
+        seen.append([*arguments, str(run_dir)])
+        return EXIT_PASSED
+
+    monkeypatch.setattr("harness.plugin.process.become_pytest", become)
+    monkeypatch.setattr("harness.commands.run.open_images", lambda _cells: None)
     return seen
 
 
@@ -89,7 +91,6 @@ def test_run_becomes_pytest_with_what_was_given(becomes, tmp_path):
     options = ["-k", "nmi", "--shard", "1/2", "-n", "3", "--json", "out.json", "--time-scale", "2"]
     assert cli.main(["run", str(PUSH), *options, "--run-dir", str(tmp_path)]) == EXIT_PASSED
     (arguments,) = becomes
-    assert arguments[:3] == [sys.executable, "-P", "-m"]
     assert arguments[arguments.index("-n") + 1] == "3"
     assert {"--cells=nmi", "--shard=1/2", "--run-json=out.json", "--time-scale=2.0"} <= set(arguments)
     assert any(str(tmp_path) in word for word in arguments)
@@ -139,7 +140,28 @@ def test_check_reads_all_and_runs_nothing(becomes, capfd):
 
 def test_run_without_allure_asks_for_none(becomes, tmp_path):
     cli.main(["run", str(PUSH), "--no-allure"])
-    assert not any("allure" in word for word in becomes[0])
+    assert [word for word in becomes[0] if "allure" in word] == ["no:allure_pytest"]
+
+
+def test_only_images_of_the_chosen_cells_are_built(becomes, monkeypatch):
+    built = []
+    monkeypatch.undo()
+    monkeypatch.setattr("harness.plugin.process.become_pytest", lambda *_, **__: EXIT_PASSED)
+    monkeypatch.setattr("emulator.guest_images.kinds.open_image", built.append)
+    assert cli.main(["run", str(PUSH), "-k", "nmi and (trixie or sid)"]) == EXIT_PASSED
+    assert built == ["sid", "trixie"]
+
+
+@pytest.mark.parametrize(("options", "workers"), [(["-n", "1"], "0"), (["-n", "2"], "2"), ([], "auto")])
+def test_one_worker_is_forked_and_more_are_xdists(becomes, options, workers):
+    cli.main(["run", str(PUSH), *options])
+    assert becomes[0][becomes[0].index("-n") + 1] == workers
+    assert ("harness.plugin.apart" in becomes[0]) == (workers == "0")
+
+
+def test_one_cell_needs_no_other_workers(becomes):
+    cli.main(["run", str(PUSH), "-k", "sid and q35 and nmi-dazed"])
+    assert becomes[0][becomes[0].index("-n") + 1] == "0"
 
 
 @pytest.mark.parametrize(

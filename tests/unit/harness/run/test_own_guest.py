@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from emulator.errors import SpecError
 from emulator.guest_images.own_kernel import OWN, OWN_LINE
 from emulator.guest_text.linux import LinuxProfile
 from emulator.images.image import Image
@@ -13,7 +12,7 @@ from harness.cells.cell import parse_cell_id
 from harness.guests.linux import LinuxGuest
 from harness.play.session import Session
 from harness.run import own_guest
-from harness.run.own_guest import Preparation, prepare, prepared, require_images
+from harness.run.own_guest import Preparation, prepare, prepared
 from harness.run.wanted import account_of, wanted_of
 from harness.scenario.errors import Unsupported
 from harness.scenario.settings import Settings
@@ -134,11 +133,3 @@ def test_disk_is_never_given_kernel_parameters_and_its_snapshots_are_of_one_acco
 def test_prepared_driver_of_another_kind_is_left_alone():
     driver = object()
     assert prepared(lambda _: driver, Preparation(errands=Errands(become="x")))(None) is driver
-
-
-def test_users_images_are_opened_before_a_run(tmp_path, monkeypatch):
-    (tmp_path / "lab.toml").write_text('[images.bad]\ndisk = "no.img"\n[images.other]\ndisk = "no.img"\n')
-    monkeypatch.setenv("TTYLAB_LAB", str(tmp_path / "lab.toml"))
-    require_images(["bookworm"], tell=lambda _: None)
-    with pytest.raises(SpecError, match=r"disk .*no\.img: No such file"):
-        require_images(["bookworm", "bad"], tell=lambda _: None)

@@ -1,0 +1,30 @@
+"""How work shows: a line when it begins and when it ends, and one where there would be a long silence."""
+
+from emulator.clock import FakeClock
+from harness.terminal.work import WorkLines
+
+
+def test_work_is_told_at_both_ends_and_not_at_each_stage() -> None:
+    said: list[str] = []
+    clock = FakeClock()
+    lines = WorkLines(said.append, clock=clock)
+    lines.show("image a", "building", 0.0)
+    lines.show("image a", "reading the index", 0.1)
+    clock.advance(3.5)
+    lines.show("image a", "ready", 1.0)
+    assert said == ["image a: building", "image a: ready after 3.5 s"]
+
+
+def test_work_that_takes_long_is_told_in_between_and_never_after_its_end() -> None:
+    said: list[str] = []
+    clock = FakeClock()
+    lines = WorkLines(said.append, clock=clock)
+    for what in ("image a", "image b"):
+        lines.show(what, "building", 0.0)
+    lines.show("image a", "fetching", 0.1)
+    lines.show("image b", "failed", 1.0)
+    clock.advance(7)
+    lines.beat()
+    lines.show("image a", "ready", 1.0)
+    lines.beat()
+    assert said[3:] == ["image a: fetching (7 s)", "image a: ready after 7.0 s"]
