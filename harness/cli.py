@@ -195,7 +195,10 @@ def root_command(arguments: Sequence[str]) -> Any:
         context_settings={"max_content_width": 110, "default_map": NO_HELP},
     )
     app.callback(invoke_without_command=True, epilog=EXAMPLES)(root)
-    return typer.main.get_command(app)
+    command = typer.main.get_command(app)
+    if arguments and not arguments[0].startswith("-"):  # Typer would load pydantic for it
+        command.params = [one for one in command.params if one.name != "lab"]
+    return command
 
 
 def root(

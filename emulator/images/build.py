@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 from emulator.errors import ImageError, MissingPrerequisite
 from emulator.images.catalog import CatalogEntry
@@ -76,7 +76,8 @@ def build_image(
         progress("writing the disk", 0.9)
         files = disk_files(recipe, contents, release=kernel.release)
         write_disk(directory / DISK, files, debs=debs)
-    manifest = Manifest(
+    return _write_manifest(
+        directory,
         name=entry.name,
         suite=entry.suite,
         flavour=entry.flavour,
@@ -86,8 +87,13 @@ def build_image(
         modules=tuple(sorted(offered)),
         packages=tuple(package for package, _ in debs),
         recipe=recipe.digest(entry),
-        sha256={path.name: hash_file(path) for path in sorted(directory.iterdir())},
     )
+
+
+def _write_manifest(directory: Path, **facts: Any) -> Manifest:
+    """Write the manifest of what `directory` has; return it."""
+    hashes = {path.name: hash_file(path) for path in sorted(directory.iterdir())}
+    manifest = Manifest(**facts, sha256=hashes)
     (directory / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
     return manifest
 

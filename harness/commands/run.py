@@ -11,7 +11,6 @@ import typer
 
 from emulator.errors import EmulatorError, SpecError
 from emulator.files import write_whole
-from emulator.guest_images.board import BOARD
 from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
 from harness.cells.shipped import DEFAULT_MATRIX, find_matrix
@@ -150,6 +149,7 @@ def _new_run_dir(given: Path | None) -> Path:
 
 
 def _play(matrix: Path, cells: tuple[Cell, ...], words: list[str], *, run_dir: Path, allure: bool) -> int:
+    from emulator.guest_images.board import BOARD  # noqa: PLC0415 - pydantic
     from harness.plugin.process import become_pytest  # noqa: PLC0415
 
     _require_programs(cell for cell in cells if cell.machine != BOARD)
@@ -181,6 +181,8 @@ def _sharing(cells: tuple[Cell, ...], jobs: str, *, hold: bool) -> tuple[str, ..
     The cells of one board stay on one worker, which waits for no other. Boards cost this host nothing: where
     there is nothing else, each has its worker. What holds guests is a worker of xdist.
     """
+    from emulator.guest_images.board import BOARD  # noqa: PLC0415 - pydantic
+
     boards = {cell.image for cell in cells if cell.machine == BOARD}
     if jobs == "auto" and boards and all(cell.machine == BOARD for cell in cells):
         jobs = str(len(boards))
@@ -262,7 +264,7 @@ def choose_cells(
     from emulator.guest_images.kinds import registry_problem  # noqa: PLC0415
     from harness.cells.matrix import chosen_cells, read_matrix  # noqa: PLC0415
 
-    if path.is_dir() or path.suffix == ".py":
+    if path.suffix == ".py" or (path.is_dir() and path.suffix != ".toml"):
         raise SpecError(f"{path} is no matrix; tests of your own are run by: pytest {path}")
     if problem := registry_problem():
         say(f"ttylab: your own images are left out: {visible(problem)}", err=True)

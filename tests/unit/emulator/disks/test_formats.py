@@ -158,11 +158,14 @@ def test_parents_of_a_vmdk_and_of_a_vhd_are_found(tmp_path):
 
 
 def test_encrypted_disk_is_told(tmp_path):
-    secret = "secret,id=key,data=abc123"
-    for disk_format, words in (("qcow2", ("-o", "encrypt.format=luks,encrypt.key-secret=key")), ("luks", ())):
-        path = tmp_path / f"{disk_format}.img"
-        key = words or ("-o", "key-secret=key,iter-time=10")
-        qemu_img("create", "-q", "--object", secret, "-f", disk_format, *key, path, "8M")
+    """By their heads: qemu-img makes such disks, but not while a host is too busy to time its key (7.2)."""
+    luks, qcow2 = tmp_path / "luks.img", tmp_path / "disk.qcow2"
+    luks.write_bytes(b"LUKS\xba\xbe\x00\x01aes".ljust(4096, b"\0"))
+    qemu_img("create", "-q", "-f", "qcow2", qcow2, "8M")
+    with qcow2.open("r+b") as file:
+        file.seek(32)
+        file.write(struct.pack(">I", 2))  # crypt_method of qcow2's header of QEMU: LUKS
+    for path in (luks, qcow2):
         assert "encrypted as a whole" in obstacle(path, detect_format(path))
 
 
