@@ -9,7 +9,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from emulator.clock import Deadline
+from emulator.clock import SYSTEM_CLOCK, Deadline
 from emulator.console.marks import STOPPED
 from emulator.machine.by_hand import answer
 from harness.cli import main
@@ -101,7 +101,10 @@ def _debug(machine):
         assert link.recv(64).startswith(b"$T")  # it has stopped
         assert talk(link, "?").startswith(b"$T05")
         registers = bytes.fromhex(talk(link, "g")[1:].partition(b"#")[0].decode())
-        assert machine.stands_by_hand
+        deadline = soon()
+        while not machine.stands_by_hand:  # QEMU tells of it by an event
+            assert not deadline.expired()
+            SYSTEM_CLOCK.sleep(0.01)
         where = int.from_bytes(registers[16 * 8 : 17 * 8], "little")  # rip
         assert b"OK" in talk(link, BREAKPOINT.format(where))
     attached.expect("Enter or Ctrl-C")

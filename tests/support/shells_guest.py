@@ -144,7 +144,7 @@ def open_shells_guest(lab: Lab, place: Path) -> Iterator[Machine]:
     initrd = place / "initrd"
     initrd.write_bytes(image.initrd.read_bytes() + open_overlay())
     spec = replace(image.spec(image.usual_board), initrd=initrd, memory_mib=512, name="shells")
-    with open_machine(spec, run_dir=place, qemu=lab.qemu, accelerator=lab.choice(spec.machine)) as machine:
+    with open_machine(spec, run_dir=place, qemu=lab.qemu(spec), accelerator=lab.choice(spec)) as machine:
         LinuxGuest(Session(machine.console)).reach(Stage.LOGIN, Deadline.after(120))
         yield machine
 
