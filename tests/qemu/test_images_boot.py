@@ -84,14 +84,12 @@ def booted(image: Image, *options: str) -> Iterator[Guest]:
             process.kill()
 
 
-@pytest.mark.qemu
 PLAIN = [  # disks are test_grub_boot's, and arm64 is test_arm64's, which has no NMI
-    name
-    for name, entry in load_catalog().entries.items()
-    if not entry.disk and entry.runs_on is X86_64
+    name for name, entry in load_catalog().entries.items() if not entry.disk and entry.runs_on is X86_64
 ]
 
 
+@pytest.mark.qemu
 @pytest.mark.parametrize("name", PLAIN)
 def test_image_lets_root_in_and_hangs_in_spin_until_an_nmi_comes(name: str):
     image = ImageStore().ensure(name)
