@@ -52,6 +52,12 @@ def test_look_is_read_among_what_else_is_shown():
     assert (log.oldest, log.began, log.ended) == (10.0, 49.5, 51.0)
 
 
+def test_clock_of_a_log_that_is_ahead_of_the_uptime_is_the_logs_own():
+    """As of arm64's 6.1 on a busy host: the uptime was 3.3 s behind."""
+    log = read_log(b"12.27 4.58\r\n7\t4\t1\t7\r\n6 0.000000\r\n12 15.552716\r\n", elapsed=1.5)
+    assert (log.began, log.ended) == (pytest.approx(14.052716), 15.552716)
+
+
 def test_guest_that_does_not_know_how_long_it_is_up_gives_no_look():
     assert read_log(b"sh: cat: not found\r\n", elapsed=1.0) is None
     assert read_log(b"51.00 80.12\r\n", elapsed=1.0).oldest == float("inf")
