@@ -152,6 +152,8 @@ class RecordHooks:
         assert self.result is not None  # noqa: S101  # set by the only caller
         if session.testsfailed and not self.others_failed and not _is_red(self.result):
             self.complaints.append(f"pytest counts {session.testsfailed} failed, and no cell is among them")
+        if why := nothing_played(self.result):
+            self.complaints.append(why)
         code = exit_code(self.result, complaints=self.complaints)
         if self.others_failed and code in {EXIT_PASSED, EXIT_BROKEN}:
             return EXIT_FAILED
@@ -222,6 +224,14 @@ def exit_code(result: RunResult, *, complaints: Sequence[str] = ()) -> int:
     if result.summary["failed"]:
         return EXIT_FAILED
     return EXIT_BROKEN if _is_red(result) or complaints else EXIT_PASSED
+
+
+def nothing_played(result: RunResult) -> str:
+    """Return why a run that skipped every cell proves nothing; empty if one was played, or none was a cell."""
+    cells = [cell for cell in result.cells if "::" not in cell.cell.id]  # tests skip by their own will
+    if not cells or any(cell.status != "skipped" for cell in cells):
+        return ""
+    return f"no cell was played: {len(cells)} skipped, the first since {cells[0].message}"
 
 
 def _is_red(result: RunResult) -> bool:
