@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from emulator.guest_text.printable import visible
@@ -12,6 +13,11 @@ def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
     import typer  # noqa: PLC0415 - not every command prints
 
     typer.echo(visible(text, keep="\n\t"), err=err, nl=nl)
+
+
+def spaced(examples: str) -> str:
+    """Return help with a blank line before each indented line, without which they would be joined."""
+    return re.sub(r"\n(?=  )", "\n\n", examples)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -90,13 +90,9 @@ if TYPE_CHECKING:
     from emulator.windows.registration import Edition, Proposal, RegistrationOptions
 
 EXAMPLES = """Examples:
-
   ttylab images add-windows --iso server.iso --list-editions
-
   ttylab images add-windows --iso server.iso --name winpe             boot the media as they are
-
   ttylab images add-windows --disk ws2022.vhdx --password-file pw     an installed disk with EMS on
-
   ttylab images add-windows --iso server.iso --install --edition "ServerStandardCore" --name ws2022
 
 Then: `ttylab boot ws2022`, or `images = ["ws2022"]` in a matrix. docs/windows.md says what to expect, and

@@ -12,17 +12,11 @@ from harness.commands import say
 from harness.commands.port_options import Baudrate, Dtr, Rts, chosen_port
 
 EXAMPLES = """Examples:
-
   ttylab attach                     the only running machine, read only
-
   ttylab attach nmi-panic --write   a cell of a running matrix, to type into
-
   ttylab attach nmi-panic --gdb     opens it to gdb, and prints the line for gdb
-
   ttylab attach --list              what is running
-
   ttylab attach --port /dev/ttyUSB0 a real port; also socket://HOST:PORT, rfc2217://HOST:PORT
-
   ttylab attach bench1              a board of lab.toml, with its reset, power and NMI in the menu
 """
 

@@ -60,11 +60,8 @@ def measure_pairs(
 
 
 EXAMPLES = """Examples:
-
   ttylab bench                             all; takes some minutes
-
   ttylab bench reader-8mb idle-console     only these two
-
   ttylab bench --json                      for programs
 """
 

@@ -13,21 +13,13 @@ from harness.commands.own_options import OwnCommand, guest_of, own_of
 Command = OwnCommand
 
 EXAMPLES = """Examples:
-
   ttylab boot bookworm                        boot and log in as root, password ttylab
-
   ttylab boot sid --machine q35 --firmware ovmf --vcpus 2
-
   ttylab boot bookworm --append "sysctl.kernel.sysrq=1 panic=5"
-
   ttylab boot --kernel out/bzImage            your own kernel, in ttylab's initramfs; --initrd FILE
-
   ttylab boot ./server.qcow2                  your own disk (qcow2, raw, VHD, VHDX, VMDK); it is never written
-
   ttylab boot sac --append "menu_timeout_s=10"    a guest that speaks SAC; it is not Windows
-
   ttylab boot ws2022                          your own Windows, after `ttylab images add-windows`
-
   ttylab boot bench1                          a board of lab.toml, which is switched off and on
 
 IMAGE with a "/" in it is a file; without one it is an image's name, or else a file in this directory. What

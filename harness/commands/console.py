@@ -57,15 +57,10 @@ def with_service_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 EXAMPLES = """Examples:
-
   ttylab console linux1            a VM; Ctrl-] ? for the menu: NMI, SysRq, reset, power
-
   ttylab console ss1/0             instance 0 of scale set ss1
-
   ttylab console linux1 --no-input --until "login: " --for 2m > boot.log
-
   echo uname | ttylab console linux1   type a line, leave when it is quiet
-
   ttylab console vm7 --real-azure --subscription ID --group rg
 
 The service is found by --ready-file, --endpoint, or TTYLAB_READY_FILE, TTYLAB_ENDPOINT and the other

@@ -11,9 +11,7 @@ import typer
 from harness.commands import say
 
 EXAMPLES = """Examples:
-
   ttylab dump nmi-panic guest.core                    an ELF core: crash vmlinux guest.core
-
   ttylab dump boot guest.kdump --format kdump-zlib    compressed, for crash
 """
 _MIB = 1 << 20

@@ -21,7 +21,7 @@ from emulator.lab_file.tables import ImageTable
 from emulator.windows.image import WindowsImage
 from emulator.windows.registry import WindowsRegistry
 from harness.commands import add_windows as windows
-from harness.commands import print_table, say
+from harness.commands import print_table, say, spaced
 
 app = typer.Typer(
     help="Guest images: Debian kernels with a small initramfs, built here and kept outside the checkout.\n\n"
@@ -30,7 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-app.command("add-windows", epilog=windows.EXAMPLES)(windows.add_windows)
+app.command("add-windows", epilog=spaced(windows.EXAMPLES))(windows.add_windows)
 app.command("remove-windows")(windows.remove_windows)
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Images of the catalog.")]
 

@@ -20,11 +20,8 @@ from harness.commands import say
 from harness.commands.own_options import OwnCommand, named, own_of
 
 EXAMPLES = """Examples:
-
   ttylab init                                      in this directory; then: ttylab run
-
   ttylab init --kernel out/arch/x86/boot/bzImage --modules out/modules
-
   ttylab init --disk server.qcow2 --user root --password-file pw
 
 Nothing is overwritten. A file that the workflow has to make first need only be there now.

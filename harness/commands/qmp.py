@@ -10,13 +10,9 @@ import typer
 from harness.commands import say
 
 EXAMPLES = """Examples:
-
   ttylab qmp linux1 query-status
-
   ttylab qmp nmi-panic human-monitor-command '{"command-line": "info registers"}' | jq -r .
-
   ttylab qmp boot screendump '{"filename": "shot.png", "format": "png"}'
-
   ttylab qmp boot system_reset                a change of the guest: the cell's report says so
 
 Exit codes: 0 done, and the answer is printed as JSON; 1 refused by QEMU, or by ttylab where the command would

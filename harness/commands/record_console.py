@@ -18,13 +18,9 @@ if TYPE_CHECKING:
     from harness.recording.sanitise import Sanitised
 
 EXAMPLES = """Examples:
-
   ttylab record-console --port /dev/ttyUSB0         a real Windows by cable; also socket://, rfc2217://
-
   ttylab record-console sac --for 30                boot an image and record it for 30 s
-
   ttylab record-console --attach nmi-panic          a running machine, from its first byte
-
   ttylab record-console --sanitise DIR --hide acme  make the copy again, and hide one more word
 
 DIR/raw is for you alone: it holds everything typed, passwords too. DIR/sanitised is the copy for others:

@@ -9,9 +9,7 @@ import typer
 from harness.commands import say
 
 EXAMPLES = """Examples:
-
   ttylab release nmi-panic        the held cell whose id contains it
-
   ttylab attach --list            what is running, and what is held
 """
 

@@ -10,15 +10,10 @@ import typer
 from harness.commands import say
 
 EXAMPLES = """Examples:
-
   ttylab repeat bullseye.pc.seabios.1.sysrq-help            200 times, with every kind of jitter
-
   ttylab repeat CELL -n 50 -j 2 --jitter delay              two at once, with only the stimuli delayed
-
   ttylab repeat CELL --jitter none                          undisturbed: the same every time
-
   ttylab repeat CELL --for 600                              as often as ten minutes allow
-
   ttylab repeat CELL --seed 7 --only 17                     one failed repetition again
 """
 

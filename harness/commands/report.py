@@ -17,11 +17,8 @@ from harness.scenario.errors import ReportError
 from harness.scenario.exit_codes import EXIT_BROKEN
 
 EXAMPLES = """Examples:
-
   ttylab report results/RUN                                 the reports anew
-
   ttylab report results/RUN --compare results/OLD           with what changed
-
   ttylab report shards/* --into results --ci github         the shards of a run as one, and what GitHub shows
 """
 

@@ -23,13 +23,9 @@ if TYPE_CHECKING:
 
 Command = HoldCommand
 EXAMPLES = """Examples:
-
   ttylab repro bookworm.pc.seabios.1.nmi-panic                as in the newest run
-
   ttylab repro bookworm.pc.seabios.1.nmi-panic --run results/20261123-051500-4f2a
-
   ttylab repro bookworm.pc.seabios.1.nmi-panic --hold-on-failure=30   keep it for `ttylab attach`, qmp, dump
-
   ttylab repro bookworm.pc.seabios.1.nmi-panic --interactive  boot its machine, and type yourself
 """
 

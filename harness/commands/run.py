@@ -26,27 +26,16 @@ USELESS_PLUGINS = ("anyio", "hypothesispytest", "schemathesis", "threadexception
 others fail whatever comes after a worker that was killed."""
 
 EXAMPLES = """Examples:
-
   ttylab run                             the default matrix, ci/push.toml or the one that ttylab ships
-
   ttylab run nightly                     another that it ships (push, nightly, service), or a file of yours
-
   ttylab run --kernel out/bzImage        its Linux cells on your own kernel; --modules, --initrd, --append
-
   ttylab run --disk server.qcow2 -k nmi  on your own disk, which is never written
-
   ttylab run -k "nmi and q35"            cells whose id or tags match, as pytest's -k; an id: that cell alone
-
   ttylab run --shard 2/5                 the second fifth, for CI on several machines
-
   ttylab run --list                      what would run, and what would not and why
-
   ttylab run --list --json               the same for programs
-
   ttylab run --cold                      boot every machine, even where a snapshot would do
-
   ttylab run --hold-on-failure=30        keep the guests of failed cells half an hour, to attach to
-
   ttylab run --json result.json          also write the run result to a file
 """
 

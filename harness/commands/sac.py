@@ -11,7 +11,7 @@ import typer
 from emulator.clock import utc_now
 from emulator.errors import SpecError
 from emulator.guest_text.printable import escape
-from harness.commands import say
+from harness.commands import say, spaced
 from harness.commands.port_options import Baudrate, Dtr, Rts, chosen_port
 
 if TYPE_CHECKING:
@@ -21,13 +21,9 @@ if TYPE_CHECKING:
     from harness.conformance.checks import ConformanceResult
 
 EXAMPLES = """Examples:
-
   ttylab sac conformance --target sac                     ttylab's own guest, with its own texts
-
   ttylab sac conformance --target sac --profile 2003      with those of another release
-
   ttylab sac conformance --port /dev/ttyUSB0 --password - a real Windows; asks for the password
-
   ttylab sac conformance --recording DIR --profile 2025   a recording by ttylab record-console
 
 Without --destructive a target is neither crashed nor restarted, except ttylab's own guest; --no-destructive
@@ -40,7 +36,7 @@ _Recording = Annotated[Path | None, typer.Option(metavar="DIR", help="A recordin
 app = typer.Typer(add_completion=False, help="Compare what a SAC says with its specification.")
 
 
-@app.command("conformance", epilog=EXAMPLES)
+@app.command("conformance", epilog=spaced(EXAMPLES))
 def conformance(
     *,
     target: Annotated[str, typer.Option(metavar="NAME", help="An image, or a running machine.")] = "",

@@ -13,17 +13,11 @@ from harness.commands.console import ClientOptions, with_service_options
 from harness.scenario.exit_codes import EXIT_FAILED, EXIT_PASSED
 
 EXAMPLES = """Examples:
-
   ttylab send nmi linux1                       a non-maskable interrupt
-
   ttylab send sysrq h linux1                   the kernel lists its system requests
-
   ttylab send sysrq REISUB ss1/0               six of them in turn
-
   ttylab send reset linux1                     the reset button; the link to the console stays
-
   ttylab send restart | stop | start linux1    power; stop --force cuts it
-
   ttylab send nmi vm7 --real-azure --subscription ID --group rg
 
 Exit codes: 0 an effect was seen; 1 it was injected, but the guest refused or no effect was seen; 2 wrong

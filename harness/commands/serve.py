@@ -22,19 +22,12 @@ if TYPE_CHECKING:
 
 HOST, PORT = "127.0.0.1", 8443
 EXAMPLES = """Examples:
-
   ttylab serve                               the demo cloud at https://localhost:8443
-
   eval "$(ttylab serve --print-env)"         in another terminal; then: ttylab console linux1
-
   ttylab serve --state ~/mycloud             keep VMs, roles and keys
-
   ttylab serve --print-config > cloud.toml   the demo, for you to change; then: --config cloud.toml
-
   ttylab serve --disk linux1=server.qcow2    a VM of the demo with your own disk; --kernel linux2=out/bzImage
-
   ttylab serve --port 0 --ready-file ready.json   for programs: any free port, written to the file
-
   ttylab serve --era 2020 --fault refused-trust   the rules of 2020, and a fault of the live service
 
 Clients need to trust the authority in ca.pem, made on the first start: in DIR/ca with --state DIR, else in

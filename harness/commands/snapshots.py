@@ -22,26 +22,20 @@ from emulator.snapshots.store import (
     surplus,
 )
 from harness.cells.shipped import find_matrix
-from harness.commands import print_table, say
+from harness.commands import print_table, say, spaced
 from harness.commands.run import choose_cells, default_matrix
 
 EXAMPLES = """Examples:
-
   ttylab snapshots list                        what is kept, and how much disk it takes
-
   ttylab snapshots build                       every snapshot for the default matrix
-
   ttylab snapshots build -k "nmi and bullseye" those for some cells
-
   ttylab snapshots agree RUN OTHER             whether a forked and a booted run agree
-
   ttylab snapshots prune --max-age 3           remove what has not been used for three days
-
   ttylab snapshots prune --all                 remove all of them
 """
 app = typer.Typer(
     help="Snapshots: guests that have booted once, for scenarios to start from in a fraction of a second."
-    "\n\nThey are made when they are first needed, and kept outside the checkout.\n\n" + EXAMPLES,
+    "\n\nThey are made when they are first needed, and kept outside the checkout.\n\n" + spaced(EXAMPLES),
     no_args_is_help=True,
     add_completion=False,
 )
