@@ -203,11 +203,7 @@ def shard(cells: Iterable[Cell], index: int, count: int) -> tuple[Cell, ...]:
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """Return index and count of a shard written as "2/5".
-
-    Raises:
-        SpecError: it is not written like that, or there is no such part.
-    """
+    """Return index and count of a shard written as "2/5"; raises SpecError if there is no such part."""
     found = _SHARD.fullmatch(text)
     if found is None:
         raise SpecError(f"shard {text!r}: write INDEX/COUNT, as in 2/5")

@@ -401,11 +401,7 @@ def chosen_cells(matrix: Matrix, path: Path, *, expression: str = "", part: str 
 
 
 def read_matrix(path: Path) -> Matrix:
-    """Return the matrix in `path`; read anew only if the file, or what there is to name in it, has changed.
-
-    Raises:
-        SpecError: as `load_matrix`.
-    """
+    """Return the matrix in `path`, read anew if it or what it may name has changed; raises SpecError."""
     try:
         facts = path.stat()
     except OSError:

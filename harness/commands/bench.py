@@ -43,11 +43,7 @@ class Measurement:
 def measure_pairs(
     pairs: list[tuple[float, float]], *, name: str, unit: str, baseline: str, goal: str
 ) -> Measurement:
-    """Return the result of pairs (ours, baseline) that were measured in turn.
-
-    Raises:
-        StatisticsError: there are no pairs.
-    """
+    """Return the result of pairs (ours, baseline), at least one, that were measured in turn."""
     return Measurement(
         name=name,
         value=median(ours for ours, _ in pairs),

@@ -41,11 +41,7 @@ class OwnOptions:
     password_file: Path | None = None
 
     def table(self) -> ImageTable | None:
-        """Return the image that they describe, with absolute paths; None if there is none.
-
-        Raises:
-            SpecError: they don't go together.
-        """
+        """Return the image they describe, with absolute paths; None without one; raises SpecError."""
         from emulator.lab_file.tables import USER, ImageTable, Login  # noqa: PLC0415 - pydantic
 
         self._require_sense()
@@ -182,11 +178,7 @@ def matrix_of(own: OwnOptions, matrix: Path, *, run_dir: Path | None) -> Iterato
 
 
 def named(table: ImageTable) -> str:
-    """Return a name for the image of a table, after its file, once it is certain that it can be opened.
-
-    Raises:
-        SpecError, ImageError, MissingPrerequisite: a file is missing or won't do.
-    """
+    """Return a name for the image of a table, after its file, or raise why that can't be opened."""
     from emulator.guest_images.kinds import image_features  # noqa: PLC0415
     from emulator.guest_images.own import open_table, own_name  # noqa: PLC0415
 

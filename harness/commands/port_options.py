@@ -17,11 +17,7 @@ _BAUD = 115200
 
 
 def chosen_port(port: str, baudrate: int | None, *, dtr: bool | None, rts: bool | None) -> tuple[str, int]:
-    """Return the URL and the baud rate of a `--port`: a URL, or the name of a board; "" stays "".
-
-    Raises:
-        SpecError: the port is wrong, or none is given although a line is to be set.
-    """
+    """Return URL and baud rate of a `--port`: a URL or a board's name; "" stays ""; raises SpecError."""
     board = lab_boards().get(port) if port else None
     if board is None:
         return with_lines(port, dtr=dtr, rts=rts), baudrate or _BAUD

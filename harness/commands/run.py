@@ -184,11 +184,7 @@ def _sharing(cells: tuple[Cell, ...], jobs: str, *, hold: bool) -> tuple[str, ..
 
 
 def open_images(cells: Iterable[Cell]) -> None:
-    """Build what these cells need and is not there yet, and nothing else, where it can be shown.
-
-    Raises:
-        SpecError, ImageError, MissingPrerequisite: an image can't be had.
-    """
+    """Build what these cells need and is not there yet, and nothing else; raises as `open_image`."""
     from emulator.guest_images.kinds import open_image  # noqa: PLC0415
 
     for name in sorted({cell.image for cell in cells}):
@@ -245,11 +241,7 @@ def _require_cells(
 def choose_cells(
     path: Path, *, expression: str, shard: str
 ) -> tuple[tuple[Cell, ...], list[tuple[Cell, str]]]:
-    """Return the cells that a run would play, and those that the matrix excludes, with reasons.
-
-    Raises:
-        SpecError: the matrix, the shard or the expression is wrong.
-    """
+    """Return the cells that a run would play, and those excluded, with reasons; raises SpecError."""
     from emulator.guest_images.kinds import registry_problem  # noqa: PLC0415
     from harness.cells.matrix import chosen_cells, read_matrix  # noqa: PLC0415
 

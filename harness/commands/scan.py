@@ -43,11 +43,7 @@ def scan(
 
 
 def scan_file(file: Path) -> tuple[Finding, ...]:
-    """Return the findings of one log.
-
-    Raises:
-        SpecError: the file can't be read.
-    """
+    """Return the findings of one log; raises SpecError if the file can't be read."""
     try:
         if str(file) == "-":
             return _scan_stream(sys.stdin.buffer)

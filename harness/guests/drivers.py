@@ -36,11 +36,7 @@ def open_guest(scenario: Scenario, image: GuestImage, *, firmware_said: Said = b
 
 
 def require_pair(scenario: Scenario, image: GuestImage) -> None:
-    """Check that `image` is of the kind of guest that `scenario` is for.
-
-    Raises:
-        SpecError: it is not.
-    """
+    """Check that `image` is of the kind of guest that `scenario` is for; raises SpecError if it is not."""
     if kind_of(image.features) is not scenario.guest:
         wanted = _GUESTS[scenario.guest]
         raise SpecError(f"scenario {scenario.name} is for {wanted}; image {image.name} is none")

@@ -37,7 +37,7 @@ class _Ran:
 
 
 class LinuxGuest:
-    """The guest behind a session, for the session's thread.
+    """The guest behind a session, for the session's thread; calls raise as `Session.expect`.
 
     Attributes:
         session: the dialogue with its console.
@@ -75,7 +75,6 @@ class LinuxGuest:
         A guest that logs somebody in by itself is at SHELL when LOGIN is awaited.
 
         Raises:
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
             WrongOutput: the guest refused the account, wants another password, or has no shell for commands.
             CommandFailed: an errand did.
         """
@@ -104,9 +103,6 @@ class LinuxGuest:
         """Wait for a kernel's first line, where no machine reports restarts, and mark it as RESET.
 
         The line itself is not consumed.
-
-        Raises:
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         start = self.session.expect(KERNEL, deadline).start
         self.restarted()
@@ -135,7 +131,6 @@ class LinuxGuest:
 
         Raises:
             WrongOutput: the guest refused the account, wants another password, or has no shell for commands.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         self._typist.type_line(self.profile.user, deadline)
         answered = False
@@ -165,7 +160,6 @@ class LinuxGuest:
         records by a second look at its log.
 
         Raises:
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
             WrongOutput: there is no shell for commands.
         """
         if self._shell is None:
@@ -178,12 +172,7 @@ class LinuxGuest:
         return CommandResult(status=ran.status, output=output, start=ran.start, end=end, records=records)
 
     def check_output(self, command: str, deadline: Deadline) -> bytes:
-        """Run `command` and return its output.
-
-        Raises:
-            CommandFailed: its status is not 0.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed, WrongOutput: as `run`.
-        """
+        """Run `command` and return its output; raises CommandFailed if its status is not 0."""
         result = self.run(command, deadline)
         if result.status != 0:
             message = f"{self.session.transcript.name}: {command!r} ended with status {result.status}, need 0"
@@ -191,12 +180,7 @@ class LinuxGuest:
         return result.output
 
     def prove_life(self, deadline: Deadline) -> None:
-        """Let the guest compute a number that it was not asked for before.
-
-        Raises:
-            WrongOutput: it answered with another number.
-            CommandFailed, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `check_output`.
-        """
+        """Let the guest compute a new number; raises WrongOutput if it is wrong, or as `check_output`."""
         factor = 100_000 + secrets.randbelow(850_000)  # the product always has as many digits
         output = self.check_output(f"echo $(({factor} * 104729))", deadline)
         if output.strip() != str(factor * 104729).encode():

@@ -45,7 +45,7 @@ _RESTARTS = ("reset", "shutdown", "off", "bugcheck", "sac-crash-prompt")
 
 
 class SacGuest:
-    """The guest behind a session, for the session's thread.
+    """The guest behind a session, for the session's thread; calls raise as `Session.expect`.
 
     Attributes:
         session: the dialogue with its console.
@@ -98,7 +98,6 @@ class SacGuest:
         Raises:
             SacUnavailable: the guest is in a state that never leads to SAC.
             WrongOutput: the guest refused the account, or a channel.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         if self._watch.notice_restart():
             self._begin_anew()
@@ -140,7 +139,6 @@ class SacGuest:
 
         Raises:
             ExpectTimeout: no boot began in time, or the console ended.
-            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         transcript = self.session.transcript
         for _ in watch_changes(transcript, deadline):
@@ -173,7 +171,6 @@ class SacGuest:
         Raises:
             SacUnavailable: the guest is in a state that never leads to SAC, or what answers is not SAC.
             ExpectTimeout: nothing answers at all.
-            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         has_asked = False
         for attempt in range(_SYNC_STEPS):
@@ -199,7 +196,7 @@ class SacGuest:
 
         Raises:
             WrongOutput: the line is too long, or could not be typed.
-            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `sync`.
+            SacUnavailable: as `sync`.
         """
         deadline = deadline.sooner(self.profile.command_timeout_s)
         self._order(command, deadline)
@@ -221,7 +218,7 @@ class SacGuest:
 
         Raises:
             WrongOutput: it says something else.
-            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `run_sac`.
+            SacUnavailable: as `run_sac`.
         """
         self._come_to_prompt(deadline)
         answer = self.run_sac("id", deadline)
@@ -252,7 +249,7 @@ class SacGuest:
 
         Raises:
             WrongOutput: SAC refused; the text says why.
-            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `run_sac`.
+            SacUnavailable: as `run_sac`.
         """
         self._come_to_prompt(deadline)
         since = self.session.position
@@ -271,7 +268,7 @@ class SacGuest:
 
         Raises:
             WrongOutput: there is no such channel.
-            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `run_sac`.
+            SacUnavailable: as `run_sac`.
         """
         self._come_to_prompt(deadline)
         self._order(f"ch -sn {name}", deadline)
@@ -294,7 +291,6 @@ class SacGuest:
 
         Raises:
             WrongOutput: the guest refused the account; SAC then has the terminal again.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         if not self._shell.log_in(account or self.account, deadline):
             self._keyboard.enter(deadline)
@@ -304,12 +300,7 @@ class SacGuest:
         self._watch.arrive(Stage.SHELL)
 
     def run(self, command: str, deadline: Deadline) -> CommandResult:
-        """Run one line in cmd, in the channel that is logged in; one is opened if there is none.
-
-        Raises:
-            WrongOutput: the line could not be typed.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
-        """
+        """Run one line in cmd, in the channel that is logged in or a new one; raises WrongOutput."""
         self.reach(Stage.SHELL, deadline)
         return self._shell.run(command, deadline)
 
@@ -337,7 +328,7 @@ class SacGuest:
         SAC may wait until the guest has run for a minute; the deadline should allow for that.
 
         Raises:
-            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `reach`.
+            SacUnavailable: as `reach`.
         """
         self._come_to_prompt(deadline)
         with self.session.expecting(*_RESTARTS):

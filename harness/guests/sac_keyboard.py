@@ -38,7 +38,7 @@ class Pacing:
 
 
 class Keyboard:
-    """Types on one console, for the session's thread.
+    """Types on one console, for the session's thread; calls raise as `Session.expect`.
 
     Attributes:
         pacing: how fast.
@@ -61,7 +61,6 @@ class Keyboard:
         Raises:
             WrongOutput: after several tries the guest still shows another line; Enter was not pressed.
             ExpectTimeout: the time was over before that.
-            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         since = self._session.transcript.now()
         for _ in self._tries():
@@ -83,7 +82,7 @@ class Keyboard:
             shown: what its echo looks like, if not like the line itself (a password's stars).
 
         Raises:
-            WrongOutput, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `type_at_sac`.
+            WrongOutput: as `type_at_sac`.
         """
         echo = line if shown is None else shown
         before, since = self._screen_before(), self._session.transcript.now()

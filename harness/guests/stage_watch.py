@@ -16,7 +16,7 @@ _RESTARTS = frozenset({"RESET", "off", "started"})
 
 
 class StageWatch:
-    """The stage of one session's guest, for the session's thread.
+    """The stage of one session's guest, for the session's thread; calls raise as `Session.expect`.
 
     Attributes:
         session: the dialogue with the guest's console.

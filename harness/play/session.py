@@ -373,11 +373,7 @@ class _CursorSpawn(_BytesSpawn):
         )
 
     def to_match(self, index: int) -> Match:
-        """Return the last match with raw offsets.
-
-        Raises:
-            StateError: nothing has matched.
-        """
+        """Return the last match with raw offsets; raises StateError if nothing has matched."""
         before, found = self.before, self.match
         if before is None or not isinstance(found, re.Match):
             raise StateError("to_match: no pattern has matched")

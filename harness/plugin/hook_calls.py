@@ -42,11 +42,7 @@ def _plugin_of(hook: HookCaller, error: BaseException) -> str:
 
 
 def tell_result(result: CellResult, item: pytest.Item, run_dir: Path) -> CellResult:
-    """Tell the plug-ins of a cell's result, which is written already; return what it is after that.
-
-    Raises:
-        FileError: a result that a plug-in's error changed can't be written.
-    """
+    """Tell the plug-ins of a result that is written; return what it is then; raises FileError."""
     hooks, cell = item.ihook, {"cell": result.cell, "item": item}
     complaints = [
         *(

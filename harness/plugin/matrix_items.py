@@ -133,11 +133,7 @@ class MatrixFile(pytest.Module):
         return sys.modules[__name__]
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        """Return its cells.
-
-        Raises:
-            CollectError: the file is wrong, or has no such shard; one line says what.
-        """
+        """Return its cells; raises CollectError, in one line, if the file or the shard is wrong."""
         try:
             cells_of(self)
         except SpecError as error:
@@ -151,11 +147,7 @@ class MatrixFile(pytest.Module):
 
 
 def cells_of(file: MatrixFile) -> tuple[Cell, ...]:
-    """Return the cells of a file that the options --shard and --cells choose, in the order to play them.
-
-    Raises:
-        SpecError: the file is wrong, there is no such shard, or the expression is wrong.
-    """
+    """Return the cells that --shard and --cells choose, in the order to play them; raises SpecError."""
     option = file.config.getoption
     chosen = chosen_cells(file.matrix, file.path, expression=option("cells"), part=option("shard"))
     scenarios = library()

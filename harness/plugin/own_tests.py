@@ -200,11 +200,7 @@ class OwnTest:
         return f"{text} ({self.item.path.name}:{lines[-1]})" if lines else text
 
     def finish(self) -> None:
-        """Write the result of each guest, tell the plug-ins, and show it in Allure.
-
-        Raises:
-            pytest.fail.Exception: a plug-in failed at being told.
-        """
+        """Write the result of each guest; raises pytest.fail.Exception if a plug-in failed at being told."""
         lab = self.lab
         if self.verdict is None or lab is None:
             return

@@ -203,11 +203,7 @@ class RecordHooks:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end a report that takes long, and only it.
-
-    Raises:
-        ReportError: it did.
-    """
+    """Let Ctrl-C end a report that takes long, and only it; raises ReportError if it did."""
     try:
         with let_through():
             yield

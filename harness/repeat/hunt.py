@@ -170,11 +170,7 @@ class HuntRun:
     _endings: list[Ending] = field(default_factory=list)
 
     def run(self) -> Summary:
-        """Play and return the summary; after Ctrl-C it covers what had ended by then.
-
-        Raises:
-            SpecError: the cell can't be made into a machine.
-        """
+        """Play and return the summary, after Ctrl-C of what had ended by then; raises SpecError."""
         began = self.clock.monotonic()
         interrupted = False
         try:
@@ -232,11 +228,7 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
 
 
 def find_cell(cell_id: str, *, port: str = "") -> tuple[Cell, Scenario]:
-    """Return a cell, to be played on a serial port if one is given, and its scenario.
-
-    Raises:
-        SpecError: there is no such cell, or it can't be played; the text says why.
-    """
+    """Return a cell, to be played on `port` if it has one, and its scenario; raises SpecError."""
     if cell_id.rsplit(".", 4)[0] not in image_features():
         find_run(cell_id, None)  # a file that was given to `ttylab run` is known to that run
     features = image_features()

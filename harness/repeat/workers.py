@@ -139,11 +139,7 @@ def _answer(link: Connection, job: Job) -> None:
 
 
 def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
-    """Play one repetition with its disturbances; its evidence stays unless it passed.
-
-    Raises:
-        SpecError: the cell can't be made into a machine.
-    """
+    """Play one repetition; its evidence stays unless it passed; raises SpecError as `CellRun.run`."""
     name = repetition.name
     run = CellRun(
         cell=job.cell,
@@ -222,11 +218,7 @@ class Workers:
             self._close()
 
     def play(self, repetitions: Iterator[Repetition]) -> Iterator[Ending]:
-        """Yield the endings as they come; the next repetition is taken when a worker is free.
-
-        Raises:
-            SpecError: the cell can't be made into a machine.
-        """
+        """Yield the endings as they come; a free worker takes the next repetition; raises as `play`."""
         while len(self._workers) < self.size and self._give(None, repetitions):
             pass
         while busy := {worker.link: worker for worker in self._workers if worker.repetition is not None}:

@@ -137,8 +137,7 @@ class Disagreement:
 def disagreements(one: RunResult, other: RunResult) -> tuple[Disagreement, ...]:
     """Return, by id, the cells whose verdict, reason or deciding step differ or that only one run has.
 
-    Raises:
-        SpecError: the runs have no cell in common.
+    Raises SpecError if the runs have no cell in common.
     """
     ours, theirs = ({cell.cell.id: cell for cell in run.cells} for run in (one, other))
     if not ours.keys() & theirs.keys():

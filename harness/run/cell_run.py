@@ -149,11 +149,7 @@ class CellRun:
         return cell_result(self.cell, self.scenario, transcript, around, given=given)
 
     def give_up(self, message: str) -> CellResult:
-        """Write and return the result of a cell that can't be played: BROKEN, because of `message`.
-
-        Raises:
-            FileError: the result can't be written.
-        """
+        """Write and return the result of a cell that can't be played: BROKEN; raises FileError."""
         lost = lost_cell(self.cell, self.scenario, self.directory, given=broken(message), repro=self.repro)
         result = replace(lost, worker=self.worker, target=self.target.name)
         write_cell(result, self.lab.run_dir)
@@ -284,11 +280,7 @@ def read_result(run_dir: Path, name: str) -> CellResult | None:
 
 
 def claim_directory(run_dir: Path, cell_id: str) -> str:
-    """Make a directory for one play of a cell in a run and return its name: the id, ID+2 the second time.
-
-    Raises:
-        FileError: it can't be made.
-    """
+    """Make a directory for one play of a cell; return its name, ID or ID+2; raises FileError."""
     cells = make_private_directory(run_dir / CELLS)
     for count in itertools.count(1):
         name = cell_id if count == 1 else f"{cell_id}+{count}"

@@ -87,9 +87,7 @@ def _on_disk(name: str, table: ImageTable) -> Callable[[Cell], Place | None]:
 def write_lab(directory: Path, images: Mapping[str, ImageTable]) -> None:
     """Write a lab.toml with `images` besides this process's lab, and use it from now on, in workers too.
 
-    Raises:
-        SpecError: there is one already.
-        FileError: it can't be written.
+    Raises SpecError if there is one, and FileError.
     """
     make_private_directory(directory, users=True)
     _write_new(directory / FILE, _lab_text(images))

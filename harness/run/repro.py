@@ -124,11 +124,7 @@ def as_recorded(cell: Cell, run: Path | None) -> Cell:
 
 
 def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
-    """Return the run and the result to reproduce: of `run`, else of the newest run that has the cell.
-
-    Raises:
-        SpecError: `run` has no such cell.
-    """
+    """Return run and result to reproduce: of `run`, else of the newest with the cell; raises SpecError."""
     for candidate in latest_runs() if run is None else (run,):
         result = reported(candidate, cell.id)
         if result is not None:
@@ -139,11 +135,7 @@ def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
 
 
 def command_of(node_id: str, run: Path | None) -> list[str]:
-    """Return the words of the command that runs a user's test again, as a run recorded it.
-
-    Raises:
-        SpecError: `run`, or no run here, has a result of that test.
-    """
+    """Return the words that run a user's test again, as a run recorded it; raises SpecError without one."""
     for candidate in latest_runs() if run is None else (run,):
         was = reported(candidate, node_id)
         if was is not None:
@@ -163,11 +155,7 @@ def reported(run: Path, cell_id: str) -> CellResult | None:
 
 
 def recorded_spec(directory: Path) -> MachineSpec:
-    """Return the machine that a run opened for a cell whose files are in `directory`.
-
-    Raises:
-        SpecError: the record is missing, damaged or of another version.
-    """
+    """Return the machine that was opened for the cell with this directory; raises SpecError."""
     file = directory / ARGV_FILE
     try:
         table = parse_json(read_whole(file, most=JSON_MOST), origin=str(file))

@@ -133,12 +133,7 @@ def _spec(cell: Cell, scenario: Scenario, image: GuestImage, icount_shift: int |
 
 
 def snapshots_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedGuest, ...]:
-    """Return the guests whose snapshots `cells` would start from, each once.
-
-    Raises:
-        SpecError: there is no such machine.
-        ImageError: an image is not available.
-    """
+    """Return the guests whose snapshots `cells` would start from, each once; raises as `wanted_of`."""
     wanted: dict[tuple[object, ...], WantedGuest] = {}
     for cell in cells:
         scenario = find_scenario(cell.scenario)

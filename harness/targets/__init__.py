@@ -27,11 +27,7 @@ TARGETS: Mapping[str, str] = MappingProxyType(
 
 
 def find_target(name: str = MACHINE) -> TargetKind:
-    """Return the kind of target called `name`: one of `TARGETS`, or a board of the lab.
-
-    Raises:
-        SpecError: there is none; the text names those that exist.
-    """
+    """Return the kind of target called `name`, one of `TARGETS` or a board; raises SpecError without."""
     if name in TARGETS:
         return cast("TargetKind", import_module(TARGETS[name]).KIND)
     from harness.targets.board import BoardTargets  # noqa: PLC0415  # most runs have none

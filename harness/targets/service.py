@@ -110,12 +110,7 @@ class ServiceChannel:
         self._link = link
 
     def write(self, data: bytes, deadline: Deadline) -> None:
-        """Send `data` to the service and note it in the transcript.
-
-        Raises:
-            ConsoleClosed: the link has ended.
-            DeadlineExceeded: the service accepts no more.
-        """
+        """Send `data`, and note it in the transcript; raises ConsoleClosed, DeadlineExceeded."""
         if self._link is None:
             raise ConsoleClosed(f"{self.transcript.name}: the link is not open")
         self._link.send(data, deadline)

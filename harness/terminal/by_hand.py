@@ -54,11 +54,7 @@ def ask_qmp(entry: Entry, command: str, arguments: Mapping[str, object] | None =
 
 
 def read_arguments(text: str) -> dict[str, object]:
-    """Return the arguments of a QMP command, a JSON object; a file's name counts from here, not from QEMU.
-
-    Raises:
-        SpecError: it is none.
-    """
+    """Return a QMP command's arguments, a JSON object; a file's name counts from here; raises SpecError."""
     try:
         arguments = json.loads(text or "{}")
     except ValueError as error:

@@ -92,11 +92,7 @@ def links_of(entry: Entry) -> LinkSockets:
 
 
 def choose_machine(machines: Sequence[Entry], name: str) -> Entry:
-    """Return the machine whose id or label is `name`, else whose label contains it; the only one for "".
-
-    Raises:
-        SpecError: none or several match; the text lists them.
-    """
+    """Return the machine whose id or label is `name` or, if it is the only one, has it; raises SpecError."""
     exact = [one for one in machines if name in (one.id, one.label)]
     fitting = exact or [one for one in machines if name in one.label or one.id.startswith(name)]
     if len(fitting) == 1:
@@ -121,11 +117,7 @@ def interactive_spec(
     append: tuple[str, ...],
     devices: tuple[str, ...],
 ) -> MachineSpec:
-    """Return the machine that the options describe; None takes what suits the image.
-
-    Raises:
-        SpecError: an option is wrong; the text names it and what is allowed.
-    """
+    """Return the machine that the options describe; None takes what suits the image; raises SpecError."""
     usual = image.usual_board
     model = find_model(machine or usual.machine)
     board = Board(
@@ -143,11 +135,7 @@ def interactive_spec(
 
 
 def word(enum: type[_E], field: str, value: str) -> _E:
-    """Return the member of `enum` that `value` names.
-
-    Raises:
-        SpecError: there is none; the text lists the members.
-    """
+    """Return the member of `enum` that `value` names; raises SpecError if there is none."""
     try:
         return enum(value)
     except ValueError:
