@@ -24,7 +24,7 @@ from emulator.machine.architectures import architecture_among, architecture_of
 from emulator.machine.models import MachineModel, find_model, machine_models
 from emulator.machine.spec import VCPUS_MOST, Disk, Firmware, MachineSpec
 from emulator.values import load_toml
-from harness.cells.cell import Cell, mark_name, parse_shard, select, shard
+from harness.cells.cell import Cell, mark_name, parse_cell_id, parse_shard, select, shard
 from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.settings import PLAIN, Settings
@@ -398,6 +398,12 @@ def chosen_cells(matrix: Matrix, path: Path, *, expression: str = "", part: str 
     common = {path.name, "test_cell", "parametrize"}
     tags = {name: common | {mark_name(tag) for tag in one.tags} for name, one in library().items()}
     return select(cells, expression, tags=tags)
+
+
+def known_cell(text: str) -> Cell:
+    """Return the cell of an id whose image, machine and scenario exist; raises SpecError."""
+    machines = [*machine_models(), BOARD]
+    return parse_cell_id(text, images=image_features(), machines=machines, scenarios=library())
 
 
 def read_matrix(path: Path) -> Matrix:

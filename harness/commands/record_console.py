@@ -89,15 +89,7 @@ def _record(
         record_machine(choose_machine(list_machines(), name), directory=directory, options=options)
         return None
     lab = Lab(run_dir=directory)
-    spec = interactive_spec(
-        guest_of(lab, image, OwnOptions()),
-        machine=None,
-        firmware=None,
-        vcpus=1,
-        memory_mib=None,
-        append=tuple(append.split()),
-        devices=(),
-    )
+    spec = interactive_spec(guest_of(lab, image, OwnOptions()), vcpus=1, append=tuple(append.split()))
     return record_image(spec, lab, label=image, options=options)
 
 

@@ -16,7 +16,6 @@ from harness.commands import say
 from harness.commands.hold_option import Hold, HoldCommand
 
 if TYPE_CHECKING:
-    from harness.cells.cell import Cell
     from harness.run.cell_run import CellRun
     from harness.run.held import Holding
     from harness.run.repro import Recalled
@@ -50,10 +49,11 @@ def repro(
     """
     from emulator.guest_images.board import BOARD  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
+    from harness.cells.matrix import known_cell  # noqa: PLC0415
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX, new_run_id  # noqa: PLC0415
-    from harness.run.repro import find_run, recall  # noqa: PLC0415
+    from harness.run.repro import as_recorded, find_run, recall  # noqa: PLC0415
     from harness.run.wanted import wanted_of  # noqa: PLC0415
     from harness.scenarios import find_scenario  # noqa: PLC0415
     from harness.targets import target_of  # noqa: PLC0415
@@ -62,7 +62,7 @@ def repro(
     if "::" in cell_id:
         _become_test(cell_id, run)
     run = find_run(cell_id, run)
-    cell = _cell(cell_id, run)
+    cell = as_recorded(known_cell(cell_id), run)
     scenario, target = find_scenario(cell.scenario), target_of(cell.image, cell.machine, port)
     address, port = port or None, port or (cell.image if cell.machine == BOARD else "")
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale or 1.0)
@@ -95,20 +95,6 @@ def _play(played: CellRun, recalled: Recalled | None, *, hold: str) -> int:
             say(f"        {line}", err=True)
     say(f"transcript: {played.directory / 'console.bin'}")
     return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
-
-
-def _cell(cell_id: str, run: Path | None) -> Cell:
-    """Return the cell as a run played it, or as it is defined now."""
-    from emulator.guest_images.board import BOARD  # noqa: PLC0415
-    from emulator.guest_images.kinds import image_features  # noqa: PLC0415
-    from emulator.machine.models import machine_models  # noqa: PLC0415
-    from harness.cells.cell import parse_cell_id  # noqa: PLC0415
-    from harness.run.repro import as_recorded  # noqa: PLC0415
-    from harness.scenarios import library  # noqa: PLC0415
-
-    machines = [*machine_models(), BOARD]
-    cell = parse_cell_id(cell_id, images=image_features(), machines=machines, scenarios=library())
-    return as_recorded(cell, run)
 
 
 def _refuse_port(port: str) -> None:

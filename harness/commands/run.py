@@ -212,13 +212,9 @@ def _require_run(compare: Path | None) -> None:
         load_run(compare)
 
 
-def _require_place(json: str) -> None:
+def _require_words(jobs: str, json: str, hold: str) -> None:
     if json not in {"", "-"} and not Path(json).absolute().parent.is_dir():
         raise SpecError(f"--json {json}: there is no directory {Path(json).parent}")
-
-
-def _require_words(jobs: str, json: str, hold: str) -> None:
-    _require_place(json)
     if hold:
         from harness.run.held import parse_minutes  # noqa: PLC0415
 

@@ -42,7 +42,7 @@ def _plugin_of(hook: HookCaller, error: BaseException) -> str:
 
 
 def tell_result(result: CellResult, item: pytest.Item, run_dir: Path) -> CellResult:
-    """Tell the plug-ins of a result that is written; return what it is then; raises FileError."""
+    """Tell plug-ins and Allure of a result that is written; return what it is then; raises FileError."""
     hooks, cell = item.ihook, {"cell": result.cell, "item": item}
     complaints = [
         *(
@@ -53,11 +53,14 @@ def tell_result(result: CellResult, item: pytest.Item, run_dir: Path) -> CellRes
         call_hook(hooks.pytest_ttylab_cell_ends, result=result, item=item, run_dir=run_dir),
     ]
     text = "; ".join(dict.fromkeys(filter(None, complaints)))
-    if not text:
-        return result
-    changed = with_complaint(result, text)
-    write_cell(changed, run_dir)
-    return changed
+    if text:
+        result = with_complaint(result, text)
+        write_cell(result, run_dir)
+    if item.config.pluginmanager.hasplugin("allure_listener"):
+        from harness.report.allure import attach_cell  # noqa: PLC0415  # needs a running listener
+
+        attach_cell(result, run_dir)
+    return result
 
 
 def with_complaint(result: CellResult, complaint: str) -> CellResult:

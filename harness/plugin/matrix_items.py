@@ -67,10 +67,6 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
     request.node.user_properties.append((STATUS_PROPERTY, result.status))
     if result.held:
         request.node.user_properties.append((HELD_PROPERTY, "\n".join(result.held)))
-    if request.config.pluginmanager.hasplugin("allure_listener"):
-        from harness.report.allure import attach_cell  # noqa: PLC0415  # needs a running listener
-
-        attach_cell(result, lab.run_dir)
     raise_for(result)
 
 
@@ -162,11 +158,4 @@ def _marks(cell: Cell) -> list[pytest.MarkDecorator]:
 
 def cell_params(cells: Iterable[Cell]) -> list[object]:
     """Return the cells as pytest parameters, marked with their scenarios' tags."""
-    return [
-        pytest.param(
-            cell,
-            id=cell.id,
-            marks=_marks(cell),
-        )
-        for cell in cells
-    ]
+    return [pytest.param(cell, id=cell.id, marks=_marks(cell)) for cell in cells]

@@ -212,10 +212,6 @@ class OwnTest:
         result = self._result(guest, verdict, lab)
         write_cell(result, lab.run_dir)
         told = tell_result(result, self.item, lab.run_dir)
-        if self.item.config.pluginmanager.hasplugin("allure_listener"):
-            from harness.report.allure import attach_cell  # noqa: PLC0415  # needs a running listener
-
-            attach_cell(told, lab.run_dir)
         return told.message if told is not result else ""
 
     def _result(self, guest: UsedGuest, verdict: Verdict, lab: Lab) -> CellResult:

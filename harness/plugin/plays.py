@@ -99,9 +99,7 @@ class Play:
             return self._without_result(stopped)
         worst = worst_of(left)
         note = self._objection(worst, stopped)
-        if not note:
-            return worst
-        return with_complaint(worst, note)
+        return with_complaint(worst, note) if note else worst
 
     def _objection(self, result: CellResult, stopped: str) -> str:
         """Return what pytest says against a result; empty if it agrees."""

@@ -16,10 +16,9 @@ from emulator.files import write_whole
 from emulator.guest_images.board import BOARD
 from emulator.guest_images.kinds import image_features
 from emulator.lab_file.read import VARIABLE
-from emulator.machine.models import machine_models
 from emulator.places import RESULTS
-from harness.cells.cell import Cell, parse_cell_id
-from harness.cells.matrix import misfit
+from harness.cells.cell import Cell
+from harness.cells.matrix import known_cell, misfit
 from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition, parse_jitter
 from harness.repeat.summary import Ending, Hunt, Summary, summarise
 from harness.repeat.text import HuntProgress
@@ -30,7 +29,7 @@ from harness.run.repro import find_run
 from harness.run.wanted import wanted_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
-from harness.scenarios import find_scenario, library
+from harness.scenarios import find_scenario
 from harness.snapshots.start import ensure_snapshot
 from harness.targets import target_of
 
@@ -231,11 +230,9 @@ def find_cell(cell_id: str, *, port: str = "") -> tuple[Cell, Scenario]:
     """Return a cell, to be played on `port` if it has one, and its scenario; raises SpecError."""
     if cell_id.rsplit(".", 4)[0] not in image_features():
         find_run(cell_id, None)  # a file that was given to `ttylab run` is known to that run
-    features = image_features()
-    machines = [*machine_models(), BOARD]
-    cell = parse_cell_id(cell_id, images=features, machines=machines, scenarios=library())
+    cell = known_cell(cell_id)
     scenario, target = find_scenario(cell.scenario), target_of(cell.image, cell.machine, port)
-    reason = misfit(cell, scenario, features[cell.image], target=target)
+    reason = misfit(cell, scenario, image_features()[cell.image], target=target)
     if reason is not None:
         raise SpecError(f"cell {cell.id} can't be played: {reason}")
     return cell, scenario

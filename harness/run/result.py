@@ -143,14 +143,11 @@ def _assemble(
     findings: tuple[Finding, ...],
 ) -> CellResult:
     verdict = judgement.verdict
-    facts: dict[str, Any] = {one.name: getattr(around, one.name) for one in fields(around)}
-    facts |= {"argv": tuple(around.argv), "shares": tuple(around.shares)}
+    facts: dict[str, Any] = {
+        one.name: getattr(part, one.name) for part in (story, around) for one in fields(part)
+    }
+    facts |= {"argv": tuple(around.argv), "shares": tuple(around.shares), "severity": story.severity.value}
     return CellResult(
-        cell=story.cell,
-        title=story.title,
-        description=story.description,
-        severity=story.severity.value,
-        tags=story.tags,
         status=verdict.status.value,
         reason=verdict.reason.value,
         message=verdict.message,

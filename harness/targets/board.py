@@ -107,20 +107,14 @@ class BoardControl(SerialControl):
         self._console.transcript.mark(MarkKind.MACHINE, name, {"by": key})
 
     def target(self) -> Target:
-        """Return the board as a target, with what it can't do as it stands now."""
-        console, board, why = self._console, self._commands.board, self._console.break_obstacle
+        """Return the board as a target; what it has no commands for is an obstacle."""
+        target, board = super().target(), self._commands.board
         without = {
             one: f"boards.{board.name} has no {' and no '.join(missing)}"
             for one, keys in _NEEDS.items()
             if (missing := [key for key in keys if getattr(board.table, key) is None])
         }
-        return Target(
-            name=board.name,
-            channel=console,
-            control=self,
-            obstacles=without if why is None else without | {Capability.SERIAL_BREAK: why},
-            ended=lambda: console.far_end_gone,
-        )
+        return replace(target, name=board.name, obstacles={**without, **target.obstacles})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,6 +94,17 @@ class SerialControl:
         """Answer a request of the control socket."""
         return answer_request(self, self._console.transcript, request)
 
+    def target(self) -> Target:
+        """Return what is at the other end as a target, with what it can't do as it stands now."""
+        console, why = self._console, self._console.break_obstacle
+        return Target(
+            name=console.transcript.name,
+            channel=console,
+            control=self,
+            obstacles={} if why is None else {Capability.SERIAL_BREAK: why},
+            ended=lambda: console.far_end_gone,
+        )
+
     def _unable(self, what: str, deadline: Deadline) -> StateError:
         del deadline  # nothing is waited for
         return StateError(f"{what}: {self._console.transcript.name} is a serial line and can't do that")
@@ -197,14 +208,7 @@ def open_port(
     )
     with opened as console:
         control.connect(console)
-        why = console.break_obstacle
-        yield Target(
-            name=console.transcript.name,
-            channel=console,
-            control=control,
-            obstacles={} if why is None else {Capability.SERIAL_BREAK: why},
-            ended=lambda: console.far_end_gone,
-        )
+        yield control.target()
 
 
 def loss_of(target: Target) -> ConsoleClosed | None:

@@ -110,12 +110,12 @@ _MEMORY_MIB = 256
 def interactive_spec(
     image: GuestImage,
     *,
-    machine: str | None,
-    firmware: str | None,
-    vcpus: int | None,
-    memory_mib: int | None,
-    append: tuple[str, ...],
-    devices: tuple[str, ...],
+    machine: str | None = None,
+    firmware: str | None = None,
+    vcpus: int | None = None,
+    memory_mib: int | None = None,
+    append: tuple[str, ...] = (),
+    devices: tuple[str, ...] = (),
 ) -> MachineSpec:
     """Return the machine that the options describe; None takes what suits the image; raises SpecError."""
     usual = image.usual_board
