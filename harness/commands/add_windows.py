@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
-import typer
+from typer import Argument, Option
 
 from emulator.clock import Deadline
 from emulator.disks.formats import DiskFormat
@@ -26,36 +26,31 @@ from harness.commands import say
 _E = TypeVar("_E", bound=StrEnum)
 _LINE_MOST = 256
 
-Iso = Annotated[Path | None, typer.Option(help="Windows media: WinPE or a Server's.")]
-Disk = Annotated[Path | None, typer.Option(help="An installed disk: raw, qcow2 or vhdx.")]
-Name = Annotated[str, typer.Option(help="The image's name; by default made from the file's.")]
-ListEditions = Annotated[
-    bool, typer.Option("--list-editions", help="List the editions on the ISO, and stop.")
-]
-Install = Annotated[bool, typer.Option("--install", help="Install from the ISO unattended, onto a new disk.")]
-Wanted = Annotated[str, typer.Option(help="What to install: number or name, or a part of it.")]
+Iso = Annotated[Path | None, Option(help="Windows media: WinPE or a Server's.")]
+Disk = Annotated[Path | None, Option(help="An installed disk: raw, qcow2 or vhdx.")]
+Name = Annotated[str, Option(help="The image's name; by default made from the file's.")]
+ListEditions = Annotated[bool, Option("--list-editions", help="List the editions on the ISO, and stop.")]
+Install = Annotated[bool, Option("--install", help="Install from the ISO unattended, onto a new disk.")]
+Wanted = Annotated[str, Option(help="What to install: number or name, or a part of it.")]
 Release = Annotated[
-    str | None, typer.Option(help="2016, 2019, 2022 or 2025; default: what the ISO says, else 2022.")
+    str | None, Option(help="2016, 2019, 2022 or 2025; default: what the ISO says, else 2022.")
 ]
 FirmwareName = Annotated[
-    str | None, typer.Option(help="seabios or ovmf; default: what suits the disk, ovmf for an ISO.")
+    str | None, Option(help="seabios or ovmf; default: what suits the disk, ovmf for an ISO.")
 ]
 DiskFormatName = Annotated[
-    str | None,
-    typer.Option("--format", help="raw, qcow2, vpc, vhdx or vmdk; default: what the file says."),
+    str | None, Option("--format", help="raw, qcow2, vpc, vhdx or vmdk; default: what the file says.")
 ]
-HasTpm = Annotated[bool, typer.Option("--tpm", help="Give it a TPM 2.0 (swtpm).")]
-User = Annotated[str, typer.Option(help="User to log in at cmd.")]
-Domain = Annotated[str, typer.Option(help="The account's domain; default: the machine's own.")]
-PasswordFile = Annotated[Path | None, typer.Option(help="Its first line is the password; - asks for it.")]
-ProductKeyFile = Annotated[
-    Path | None, typer.Option(help="Its first line is the key; evaluation media need none.")
-]
-Language = Annotated[str, typer.Option(help="Language of the installation; the media must have it.")]
-DiskGib = Annotated[int, typer.Option(min=20, max=2000, help="Size of the disk to install on.")]
-Memory = Annotated[int, typer.Option(help="MiB for the installation.")]
-Vcpus = Annotated[int, typer.Option(help="CPUs for the installation.")]
-Hours = Annotated[float, typer.Option(min=0.01, max=48, help="How long the installation may take.")]
+HasTpm = Annotated[bool, Option("--tpm", help="Give it a TPM 2.0 (swtpm).")]
+User = Annotated[str, Option(help="User to log in at cmd.")]
+Domain = Annotated[str, Option(help="The account's domain; default: the machine's own.")]
+PasswordFile = Annotated[Path | None, Option(help="Its first line is the password; - asks for it.")]
+ProductKeyFile = Annotated[Path | None, Option(help="Its first line is the key; evaluation media need none.")]
+Language = Annotated[str, Option(help="Language of the installation; the media must have it.")]
+DiskGib = Annotated[int, Option(min=20, max=2000, help="Size of the disk to install on.")]
+Memory = Annotated[int, Option(help="MiB for the installation.")]
+Vcpus = Annotated[int, Option(help="CPUs for the installation.")]
+Hours = Annotated[float, Option(min=0.01, max=48, help="How long the installation may take.")]
 
 
 def _word(kind: type[_E], option: str, given: str | None) -> _E | None:
@@ -153,7 +148,7 @@ def add_windows(
 
 
 def remove_windows(
-    name: Annotated[str, typer.Argument(help="A registered image; see ttylab images list.")],
+    name: Annotated[str, Argument(help="A registered image; see ttylab images list.")],
 ) -> None:
     """Forget a registered Windows image; your file stays, and only a base that ttylab installed is deleted.
 

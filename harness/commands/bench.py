@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from emulator.errors import LabError, MissingPrerequisite, SpecError
 from harness.commands import say
@@ -63,10 +63,10 @@ EXAMPLES = """Examples:
 
 
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(help="Names; default: all.")] = None,
+    names: Annotated[list[str] | None, Argument(help="Names; default: all.")] = None,
     *,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON array, an object for each.")] = False,
-    listing: Annotated[bool, typer.Option("--list", help="Show the names.")] = False,
+    json: Annotated[bool, Option("--json", help="Print one JSON array, an object for each.")] = False,
+    listing: Annotated[bool, Option("--list", help="Show the names.")] = False,
 ) -> None:
     """Measure; values are medians, each next to a baseline that was measured in turn with it."""
     code = _load()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from harness.commands.own_options import OwnCommand, guest_of, own_of
 
@@ -30,14 +31,14 @@ Ctrl-] opens a menu: NMI, SysRq, reset, power, help, quit. A second terminal joi
 
 def boot(
     context: typer.Context,
-    image: Annotated[str, typer.Argument(help="Image to boot (see ttylab images list), or a file.")] = "",
+    image: Annotated[str, Argument(help="Image to boot (see ttylab images list), or a file.")] = "",
     *,
     machine: Annotated[
-        str | None, typer.Option(help="pc, q35, microvm or one of lab.toml; default: the image's.")
+        str | None, Option(help="pc, q35, microvm or one of lab.toml; default: the image's.")
     ] = None,
-    vcpus: Annotated[int | None, typer.Option(help="1 to 4; default: 1, for Windows 2.")] = None,
-    device: Annotated[list[str] | None, typer.Option(help="i6300esb or pvpanic; may be repeated.")] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Keep the transcript here.")] = None,
+    vcpus: Annotated[int | None, Option(help="1 to 4; default: 1, for Windows 2.")] = None,
+    device: Annotated[list[str] | None, Option(help="i6300esb or pvpanic; may be repeated.")] = None,
+    run_dir: Annotated[Path | None, Option(help="Keep the transcript here.")] = None,
 ) -> None:
     """Boot a guest and attach this terminal to its serial console; the guest ends with the command."""
     from emulator.lab_file.boards import lab_boards  # noqa: PLC0415

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 from typer.core import TyperCommand
 
 OPTION = "--hold-on-failure"
@@ -13,9 +13,7 @@ HOLD_MINUTES = "15"
 """How long a guest is held where the option says nothing else."""
 Hold = Annotated[
     str,
-    typer.Option(
-        OPTION, metavar="[=MINUTES]", help="Keep a failed guest for those who join it; default: 15."
-    ),
+    Option(OPTION, metavar="[=MINUTES]", help="Keep a failed guest for those who join it; default: 15."),
 ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from emulator.errors import EmulatorError, ImageError, SpecError
 from emulator.guest_images.kinds import open_image, registry_problem
@@ -32,15 +33,13 @@ app = typer.Typer(
 )
 app.command("add-windows", epilog=spaced(windows.EXAMPLES))(windows.add_windows)
 app.command("remove-windows")(windows.remove_windows)
-Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Images of the catalog.")]
+Names = Annotated[list[str] | None, Argument(metavar="NAME", help="Images of the catalog.")]
 
 
 @app.command("list")
 def list_images(
     *,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON array, an object for each image.")
-    ] = False,
+    json: Annotated[bool, Option("--json", help="Print one JSON array, an object for each image.")] = False,
 ) -> None:
     """List the images of the catalog, which of them are built, your lab.toml's, and your Windows.
 
@@ -76,8 +75,8 @@ def list_images(
 def build(
     names: Names = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="Every image of the catalog.")] = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build again what is there already.")] = False,
+    every: Annotated[bool, Option("--all", help="Every image of the catalog.")] = False,
+    rebuild: Annotated[bool, Option("--rebuild", help="Build again what is there already.")] = False,
 ) -> None:
     """Fetch Debian's packages, check them, and build images from them.
 
@@ -121,8 +120,7 @@ def verify(names: Names = None) -> None:
 
 @app.command()
 def prune(
-    *,
-    every: Annotated[bool, typer.Option("--all", help="Remove the images of the catalog too.")] = False,
+    *, every: Annotated[bool, Option("--all", help="Remove the images of the catalog too.")] = False
 ) -> None:
     """Remove older builds, packages that no image needs, and leftovers of interrupted builds.
 

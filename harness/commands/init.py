@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
 from emulator.errors import FileError, SpecError
 from emulator.lab_file.read import FILE
@@ -48,11 +49,11 @@ _OWN = ("lab/matrix.toml", "lab/scenarios.py", "lab/signatures.toml")
 
 def init(
     context: typer.Context,
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The repository.")] = Path(),
+    directory: Annotated[Path, Argument(metavar="[DIR]", help="The repository.")] = Path(),
     *,
     ci: Annotated[
         str | None,
-        typer.Option(metavar="PROVIDER", help="github, gitlab, azure or none; default: what DIR has."),
+        Option(metavar="PROVIDER", help="github, gitlab, azure or none; default: what DIR has."),
     ] = None,
 ) -> None:
     """Write lab.toml, a matrix, a scenario, a signature and a workflow for CI into a repository.

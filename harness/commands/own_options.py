@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 from typer.core import TyperCommand
 
 from emulator.errors import ImageError, SpecError, unknown_name
@@ -91,7 +92,7 @@ def _absolute(path: Path | None) -> Path | None:
 
 
 def _file(says: str, *names: str) -> Any:
-    return typer.Option(*names, metavar="FILE", help=says)
+    return Option(*names, metavar="FILE", help=says)
 
 
 def _options(
@@ -101,22 +102,18 @@ def _options(
         str | None, _file('Of --kernel: its initramfs; default: "ttylab", which has a login; or "none".')
     ] = None,
     modules: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Of --kernel: its modules, for ttylab's initramfs.")
+        Path | None, Option(metavar="DIR", help="Of --kernel: its modules, for ttylab's initramfs.")
     ] = None,
     disk: Annotated[Path | None, _file("Your own disk: raw, qcow2, VHD, VHDX or VMDK.")] = None,
-    append: Annotated[str, typer.Option(help="More kernel parameters; for the image sac: knobs.")] = "",
-    firmware: Annotated[
-        str | None, typer.Option(help="seabios or ovmf; default: what the image is for.")
-    ] = None,
+    append: Annotated[str, Option(help="More kernel parameters; for the image sac: knobs.")] = "",
+    firmware: Annotated[str | None, Option(help="seabios or ovmf; default: what the image is for.")] = None,
     memory: Annotated[
-        int | None, typer.Option(min=64, max=65536, help="MiB; default: what the image needs.")
+        int | None, Option(min=64, max=65536, help="MiB; default: what the image needs.")
     ] = None,
     seed: Annotated[
-        str | None, typer.Option(metavar=CLOUD_INIT, help="Of --disk: add a CD with user and password.")
+        str | None, Option(metavar=CLOUD_INIT, help="Of --disk: add a CD with user and password.")
     ] = None,
-    user: Annotated[
-        str | None, typer.Option(help="Who logs in on --kernel or --disk; default: root.")
-    ] = None,
+    user: Annotated[str | None, Option(help="Who logs in on --kernel or --disk; default: root.")] = None,
     password_file: Annotated[
         Path | None, _file("Its first line is the password of --user; default: none.")
     ] = None,

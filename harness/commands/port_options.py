@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from emulator.console.port_address import with_lines
 from emulator.lab_file.boards import lab_boards
 
 _SAYS = "Assert {} as the port is opened, or not; default: as the URL or lab.toml says, else asserted."
-Dtr = Annotated[bool | None, typer.Option("--dtr/--no-dtr", help=_SAYS.format("DTR"))]
-Rts = Annotated[bool | None, typer.Option("--rts/--no-rts", help=_SAYS.format("RTS"))]
-Baudrate = Annotated[int | None, typer.Option(help="Baud rate of the port; default: 115200, or the board's.")]
+Dtr = Annotated[bool | None, Option("--dtr/--no-dtr", help=_SAYS.format("DTR"))]
+Rts = Annotated[bool | None, Option("--rts/--no-rts", help=_SAYS.format("RTS"))]
+Baudrate = Annotated[int | None, Option(help="Baud rate of the port; default: 115200, or the board's.")]
 _BAUD = 115200
 
 

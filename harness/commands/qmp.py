@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
-import typer
+from typer import Argument
 
 from harness.commands import say
 
@@ -21,9 +21,9 @@ break what it knows of the machine (quit, migrate …); 2 wrong input; 3 nobody 
 
 
 def qmp(
-    name: Annotated[str, typer.Argument(help="Id of the machine, or part of its label (attach --list).")],
-    command: Annotated[str, typer.Argument(help="As QEMU names it: query-status, system_reset, …")],
-    arguments: Annotated[str, typer.Argument(help="Its arguments, a JSON object.")] = "",
+    name: Annotated[str, Argument(help="Id of the machine, or part of its label (attach --list).")],
+    command: Annotated[str, Argument(help="As QEMU names it: query-status, system_reset, …")],
+    arguments: Annotated[str, Argument(help="Its arguments, a JSON object.")] = "",
 ) -> None:
     """Send one QMP command to a running machine, of a run, `boot` or `serve`, and print the answer."""
     from harness.terminal.by_hand import ask_qmp, find_machine, read_arguments  # noqa: PLC0415

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from emulator.clock import utc_now
 from emulator.errors import LabError, SpecError
@@ -31,26 +31,24 @@ left (a device unplugged, a peer that closed, QEMU ended from outside); what cam
 
 
 def record_console(
-    image: Annotated[str, typer.Argument(help="Image to boot, or a file of yours, as for ttylab boot.")] = "",
+    image: Annotated[str, Argument(help="Image to boot, or a file of yours, as for ttylab boot.")] = "",
     *,
-    port: Annotated[str, typer.Option(metavar="URL", help="A serial port, or a board.")] = "",
-    attach: Annotated[
-        str, typer.Option(metavar="NAME", help="A running machine, as for ttylab attach.")
-    ] = "",
+    port: Annotated[str, Option(metavar="URL", help="A serial port, or a board.")] = "",
+    attach: Annotated[str, Option(metavar="NAME", help="A running machine, as for ttylab attach.")] = "",
     sanitise: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Record nothing: only make the copy of DIR.")
+        Path | None, Option(metavar="DIR", help="Record nothing: only make the copy of DIR.")
     ] = None,
-    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where; default: console-TIME.")] = None,
+    into: Annotated[Path | None, Option(metavar="DIR", help="Where; default: console-TIME.")] = None,
     stay: Annotated[
-        float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Leave after this long.")
+        float | None, Option("--for", metavar="SECONDS", min=0, help="Leave after this long.")
     ] = None,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Type nothing.")] = False,
+    read_only: Annotated[bool, Option("--read-only", help="Type nothing.")] = False,
     baudrate: Baudrate = None,
     dtr: Dtr = None,
     rts: Rts = None,
-    append: Annotated[str, typer.Option(help="For the image: kernel parameters; for sac: knobs.")] = "",
+    append: Annotated[str, Option(help="For the image: kernel parameters; for sac: knobs.")] = "",
     hide: Annotated[
-        list[str] | None, typer.Option(metavar="WORD", help="Hide this word too; may be repeated.")
+        list[str] | None, Option(metavar="WORD", help="Hide this word too; may be repeated.")
     ] = None,
 ) -> None:
     """Record a console, and make a copy of the recording without names, passwords and addresses."""

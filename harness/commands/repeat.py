@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from harness.commands import say
 
@@ -17,28 +17,22 @@ EXAMPLES = """Examples:
   ttylab repeat CELL --seed 7 --only 17                     one failed repetition again
 """
 
-_Cell = Annotated[str, typer.Argument(metavar="CELL", help="Id of a cell, as reports show it.")]
-_Count = Annotated[
-    int | None, typer.Option("-n", min=1, help="Repetitions; default: 200, no limit with --for.")
-]
-_Jobs = Annotated[str, typer.Option("-j", "--jobs", help="Guests at once; auto: by cores and memory.")]
-_Kinds = Annotated[
-    str, typer.Option(metavar="KINDS", help="Some of load,icount,delay, or none; default: all.")
-]
-_Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the plan; default: random.")]
-_Only = Annotated[int | None, typer.Option(min=1, help="Play only this repetition of the plan.")]
-_Seconds = Annotated[
-    float | None, typer.Option("--for", metavar="SECONDS", help="Start none after this long.")
-]
-_Stop = Annotated[bool, typer.Option("--stop-on-failure", help="Start none after a failure.")]
-_Keep = Annotated[bool, typer.Option("--keep", help="Keep the evidence of passes too.")]
-_Cold = Annotated[bool, typer.Option("--cold", help="Boot every machine, fork none.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-_RunDir = Annotated[Path | None, typer.Option(help="Where evidence goes; default: results/repeat-ID.")]
+_Cell = Annotated[str, Argument(metavar="CELL", help="Id of a cell, as reports show it.")]
+_Count = Annotated[int | None, Option("-n", min=1, help="Repetitions; default: 200, no limit with --for.")]
+_Jobs = Annotated[str, Option("-j", "--jobs", help="Guests at once; auto: by cores and memory.")]
+_Kinds = Annotated[str, Option(metavar="KINDS", help="Some of load,icount,delay, or none; default: all.")]
+_Seed = Annotated[int | None, Option(min=0, help="Seed of the plan; default: random.")]
+_Only = Annotated[int | None, Option(min=1, help="Play only this repetition of the plan.")]
+_Seconds = Annotated[float | None, Option("--for", metavar="SECONDS", help="Start none after this long.")]
+_Stop = Annotated[bool, Option("--stop-on-failure", help="Start none after a failure.")]
+_Keep = Annotated[bool, Option("--keep", help="Keep the evidence of passes too.")]
+_Cold = Annotated[bool, Option("--cold", help="Boot every machine, fork none.")]
+_Json = Annotated[bool, Option("--json", help="Print one JSON object.")]
+_RunDir = Annotated[Path | None, Option(help="Where evidence goes; default: results/repeat-ID.")]
 _Port = Annotated[
-    str, typer.Option(metavar="URL", help="Play on this serial port instead of a machine of ttylab's.")
+    str, Option(metavar="URL", help="Play on this serial port instead of a machine of ttylab's.")
 ]
-_Scale = Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")]
+_Scale = Annotated[float, Option(help="Multiply every wait, for slow hosts.")]
 
 
 def repeat(

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import typer
+from typer import Argument, Option
 
 from emulator.errors import SpecError
 from harness.commands import say
@@ -29,18 +29,18 @@ EXAMPLES = """Examples:
 """
 
 
-_Cell = Annotated[str, typer.Argument(metavar="CELL", help="Id of a cell or a test, as reports show it.")]
-_Scale = Annotated[float | None, typer.Option(help="Multiply every wait; default: as the run did.")]
+_Cell = Annotated[str, Argument(metavar="CELL", help="Id of a cell or a test, as reports show it.")]
+_Scale = Annotated[float | None, Option(help="Multiply every wait; default: as the run did.")]
 
 
 def repro(
     cell_id: _Cell,
     *,
-    run: Annotated[Path | None, typer.Option(help="The run to reproduce; default: the newest.")] = None,
-    interactive: Annotated[bool, typer.Option(help="Attach this terminal instead of playing.")] = False,
-    changed: Annotated[bool, typer.Option("--changed", help="Go on even if the image differs.")] = False,
+    run: Annotated[Path | None, Option(help="The run to reproduce; default: the newest.")] = None,
+    interactive: Annotated[bool, Option(help="Attach this terminal instead of playing.")] = False,
+    changed: Annotated[bool, Option("--changed", help="Go on even if the image differs.")] = False,
     time_scale: _Scale = None,
-    port: Annotated[str, typer.Option(metavar="URL", help="The serial port where the guest is.")] = "",
+    port: Annotated[str, Option(metavar="URL", help="The serial port where the guest is.")] = "",
     hold_on_failure: Hold = "",
 ) -> int:
     """Boot one cell again exactly as a run did, and say whether it ends as it did there.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from emulator.errors import EmulatorError, SpecError
 from emulator.files import write_whole
@@ -68,12 +69,12 @@ def with_json_value(args: Iterable[str]) -> list[str]:
 
 
 _Expression = Annotated[
-    str, typer.Option("-k", metavar="EXPR", help="Only cells with this id, or whose id or tags match.")
+    str, Option("-k", metavar="EXPR", help="Only cells with this id, or whose id or tags match.")
 ]
-_Jobs = Annotated[str, typer.Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")]
+_Jobs = Annotated[str, Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")]
 _Matrix = Annotated[
     Path | None,
-    typer.Argument(help="A matrix file, or a shipped one's name.", show_default="lab.toml's, else push"),
+    Argument(help="A matrix file, or a shipped one's name.", show_default="lab.toml's, else push"),
 ]
 
 
@@ -82,17 +83,17 @@ def run(
     matrix: _Matrix = None,
     *,
     expression: _Expression = "",
-    shard: Annotated[str, typer.Option(metavar="I/N", help="Only part I of N.")] = "",
+    shard: Annotated[str, Option(metavar="I/N", help="Only part I of N.")] = "",
     jobs: _Jobs = "auto",
-    listing: Annotated[bool, typer.Option("--list", help="Show the cells, run nothing.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Read matrix and options, run nothing.")] = False,
-    json: Annotated[str, typer.Option("--json", metavar="[FILE]", help="Write JSON to FILE, or -.")] = "",
-    run_dir: Annotated[Path | None, typer.Option(help="Where evidence goes; default: results/ID.")] = None,
-    time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
-    compare: Annotated[Path | None, typer.Option(help="An earlier run to compare with.")] = None,
-    cold: Annotated[bool, typer.Option("--cold", help="Boot every machine, fork none.")] = False,
+    listing: Annotated[bool, Option("--list", help="Show the cells, run nothing.")] = False,
+    check: Annotated[bool, Option("--check", help="Read matrix and options, run nothing.")] = False,
+    json: Annotated[str, Option("--json", metavar="[FILE]", help="Write JSON to FILE, or -.")] = "",
+    run_dir: Annotated[Path | None, Option(help="Where evidence goes; default: results/ID.")] = None,
+    time_scale: Annotated[float, Option(help="Multiply every wait, for slow hosts.")] = 1.0,
+    compare: Annotated[Path | None, Option(help="An earlier run to compare with.")] = None,
+    cold: Annotated[bool, Option("--cold", help="Boot every machine, fork none.")] = False,
     hold: Hold = "",
-    allure: Annotated[bool, typer.Option(help="Make Allure's report too.")] = True,
+    allure: Annotated[bool, Option(help="Make Allure's report too.")] = True,
 ) -> None:
     """Run a matrix of scenarios on real guests and write the report.
 

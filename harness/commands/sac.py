@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from emulator.clock import utc_now
 from emulator.errors import SpecError
@@ -32,30 +33,30 @@ spares that too. Without --password there is no login. Blank lines are not compa
 Exit codes: 0 no difference, 1 differences, or no SAC prompt; 2 wrong input; 3 the lab is broken.
 """
 
-_Recording = Annotated[Path | None, typer.Option(metavar="DIR", help="A recording instead of a guest.")]
+_Recording = Annotated[Path | None, Option(metavar="DIR", help="A recording instead of a guest.")]
 app = typer.Typer(add_completion=False, help="Compare what a SAC says with its specification.")
 
 
 @app.command("conformance", epilog=spaced(EXAMPLES))
 def conformance(
     *,
-    target: Annotated[str, typer.Option(metavar="NAME", help="An image, or a running machine.")] = "",
-    port: Annotated[str, typer.Option(metavar="URL", help="A serial port, or a board.")] = "",
+    target: Annotated[str, Option(metavar="NAME", help="An image, or a running machine.")] = "",
+    port: Annotated[str, Option(metavar="URL", help="A serial port, or a board.")] = "",
     recording: _Recording = None,
-    profile: Annotated[str, typer.Option(help="The release to compare with: 2003 to 2025.")] = "",
+    profile: Annotated[str, Option(help="The release to compare with: 2003 to 2025.")] = "",
     destructive: Annotated[
         bool | None,
-        typer.Option("--destructive/--no-destructive", help="Crash, restart and shut the target down too."),
+        Option("--destructive/--no-destructive", help="Crash, restart and shut the target down too."),
     ] = None,
-    user: Annotated[str, typer.Option(help="User to log in to a CMD channel.")] = "Administrator",
-    domain: Annotated[str, typer.Option(help="The user's domain; default: the machine's own.")] = "",
-    password: Annotated[str, typer.Option(help="The password; - asks for it.")] = "",
+    user: Annotated[str, Option(help="User to log in to a CMD channel.")] = "Administrator",
+    domain: Annotated[str, Option(help="The user's domain; default: the machine's own.")] = "",
+    password: Annotated[str, Option(help="The password; - asks for it.")] = "",
     baudrate: Baudrate = None,
     dtr: Dtr = None,
     rts: Rts = None,
-    append: Annotated[str, typer.Option(help="Knobs of a SAC image, key=value.")] = "",
-    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to keep the console.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    append: Annotated[str, Option(help="Knobs of a SAC image, key=value.")] = "",
+    into: Annotated[Path | None, Option(metavar="DIR", help="Where to keep the console.")] = None,
+    json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Take a SAC through its commands, and print how its texts differ from a release's, by section."""
     from emulator.sac.image import SAC_IMAGES  # noqa: PLC0415

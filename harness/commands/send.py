@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from emulator.clock import Deadline
 from emulator.guest_text.printable import escape
@@ -30,14 +31,12 @@ disturbed. NMI and SysRq wait while the guest boots: its firmware and boot loade
 def send(
     words: Annotated[
         list[str],
-        typer.Argument(
-            metavar="nmi|sysrq KEYS|reset|restart|stop|start VM", help="What to send, and to which VM."
-        ),
+        Argument(metavar="nmi|sysrq KEYS|reset|restart|stop|start VM", help="What to send, and to which VM."),
     ],
     *,
     service: ClientOptions,
-    force: Annotated[bool, typer.Option("--force", help="With stop: cut the power.")] = False,
-    within: Annotated[str, typer.Option("--within", metavar="TIME", help="Give up after this.")] = "5m",
+    force: Annotated[bool, Option("--force", help="With stop: cut the power.")] = False,
+    within: Annotated[str, Option("--within", metavar="TIME", help="Give up after this.")] = "5m",
 ) -> None:
     """Send NMI, SysRq, reset or power to a VM and say what effect was seen."""
     from harness.azure.arm import open_arm  # noqa: PLC0415

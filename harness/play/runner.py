@@ -328,12 +328,7 @@ def _check_dump(step: CheckDump, target: Target) -> None:
 
 
 def _await_expected(
-    effects: tuple[Expected, ...],
-    guest: Guest,
-    deadline: Deadline,
-    *,
-    since: int,
-    or_refusal: bool = False,
+    effects: tuple[Expected, ...], guest: Guest, deadline: Deadline, *, since: int, or_refusal: bool = False
 ) -> None:
     session = guest.session
     for expected in effects:

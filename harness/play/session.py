@@ -381,12 +381,7 @@ class _CursorSpawn(_BytesSpawn):
         end = start + len(found.group())
         span = (start, end) if self._seen is None else self._seen.raw_span(start, end)
         return Match(
-            index=index,
-            data=found.group(),
-            before=before,
-            groups=found.groups(),
-            start=span[0],
-            end=span[1],
+            index=index, data=found.group(), before=before, groups=found.groups(), start=span[0], end=span[1]
         )
 
     def _take(self, size: int, *, late: bool) -> bytes | None:

@@ -114,11 +114,7 @@ def _environment() -> jinja2.Environment:
 REPORT_DIRECTORY = "report"
 PLAYED = 400_000
 """Bytes of a transcript that go into a recording."""
-_LINKS = {
-    "Allure report": "allure-report/index.html",
-    "run.json": "run.json",
-    "junit.xml": "junit.xml",
-}
+_LINKS = {"Allure report": "allure-report/index.html", "run.json": "run.json", "junit.xml": "junit.xml"}
 _PLAYER = Path("asciinema-player") / "dist" / "bundle"
 
 

@@ -157,11 +157,7 @@ class CellRun:
 
     def _wanted(self, image: GuestImage) -> WantedGuest:
         wanted = wanted_of(
-            self.cell,
-            self.scenario,
-            image,
-            icount_shift=self.icount_shift,
-            firmware_said=self._firmware_said,
+            self.cell, self.scenario, image, icount_shift=self.icount_shift, firmware_said=self._firmware_said
         )
         boots = self.lab.cold or not self._prepared.snapshots
         return replace(wanted, stage=None) if boots else wanted
