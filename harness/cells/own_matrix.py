@@ -33,11 +33,7 @@ def own_matrix(matrix: Matrix, image: str, place_of: Callable[[Cell], Place | No
     for cell in matrix.cells:
         place = place_of(cell)
         if place is not None and find_scenario(cell.scenario).guest is GuestKind.LINUX:
-            same = (
-                *place,
-                cell.vcpus,
-                cell.scenario,
-            )  # of two cells that become one, the first one's settings
+            same = (*place, cell.vcpus, cell.scenario)  # the first one's settings count
             if same not in known:
                 chosen[*place, cell.vcpus, cell.settings].add(cell.scenario)
                 known.add(same)

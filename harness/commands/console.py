@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
+
+from harness.commands import with_options
 
 if TYPE_CHECKING:
     from harness.azure.address import ServiceAddress
@@ -42,21 +41,6 @@ class ClientOptions:
         return choose_address(**asdict(self))
 
 
-def with_service_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Put the fields of ClientOptions in place of `command`'s keyword parameter `service`."""
-    signature = inspect.signature(command, eval_str=True)
-    options = inspect.signature(ClientOptions, eval_str=True).parameters
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        chosen = {name: given.pop(name) for name in options}
-        command(**given, service=ClientOptions(**chosen))
-
-    own = [parameter for name, parameter in signature.parameters.items() if name != "service"]
-    run.__signature__ = signature.replace(parameters=[*own, *options.values()])  # type: ignore[attr-defined]
-    return run
-
-
 EXAMPLES = """Examples:
   ttylab console linux1            a VM; Ctrl-] ? for the menu: NMI, SysRq, reset, power
   ttylab console ss1/0             instance 0 of scale set ss1
@@ -73,7 +57,7 @@ the console.
 """
 
 
-@with_service_options
+@with_options("service", ClientOptions)
 def console(
     vm: Annotated[str, Argument(help="VM, SCALESET/INSTANCE, or a resource id.")],
     *,

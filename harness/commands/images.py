@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Argument, Option
@@ -50,21 +51,18 @@ def list_images(
     entries = [(entry, built.get(name)) for name, entry in store.catalog.entries.items()]
     problem = registry_problem()
     registered = () if problem else WindowsRegistry().images().values()
-    own = own_tables()
+    own = [own_as_object(name, table) for name, table in own_tables().items()]
     for each in (*(f"image {name}: {why}" for name, why in store.damaged().items()), problem):
         if each:
             say(f"ttylab: {visible(each)}", err=True)
     if json:
         linux = [as_object(entry, image) for entry, image in entries]
-        mine = [own_as_object(name, table) for name, table in own.items()]
-        say(json_format.dumps([*linux, *mine, *map(windows_as_object, registered)], indent=2))
+        say(json_format.dumps([*linux, *own, *map(windows_as_object, registered)], indent=2))
         return
     _show_table(entries)
     if own:
         say()
-        kinds = {name: "disk" if table.kernel is None else "kernel" for name, table in own.items()}
-        files = {name: _files(table) for name, table in own.items()}
-        rows = ((name, kinds[name], Path(files[name][1]).name, files[name][0]) for name in own)
+        rows = ((one["name"], one["own"], Path(one["initrd"] or "").name, one["path"]) for one in own)
         print_table(("lab.toml", "is", "initramfs", "file"), rows)
     _show_surveys()
     if registered:
@@ -146,22 +144,14 @@ def as_object(entry: CatalogEntry, image: Image | None) -> dict[str, object]:
     }
 
 
-def own_as_object(name: str, table: ImageTable) -> dict[str, object]:
+def own_as_object(name: str, table: ImageTable) -> dict[str, Any]:
     """Return what `--json` prints for an image of a lab.toml; nothing of it is opened."""
-    file, initrd = _files(table)
-    kind = "disk" if table.kernel is None else "kernel"
-    return {"name": name, "own": kind, "path": file, "initrd": initrd or None, "size": _size(Path(file))}
-
-
-def _files(table: ImageTable) -> tuple[str, str]:
-    return str(table.kernel or table.disk), str(table.initrd or "")
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
+    file, kind = (table.disk, "disk") if table.kernel is None else (table.kernel, "kernel")
+    initrd = None if table.initrd is None else str(table.initrd)
+    size = None
+    with suppress(OSError):
+        size = Path(str(file)).stat().st_size
+    return {"name": name, "own": kind, "path": str(file), "initrd": initrd, "size": size}
 
 
 def _verify_own(name: str) -> list[str]:
@@ -192,22 +182,19 @@ def windows_as_object(image: WindowsImage) -> dict[str, object]:
 
 
 def _show_windows(images: Iterable[WindowsImage]) -> None:
-    what = {True: "ttylab's SAC guest, not Windows", False: "Windows, by your word ({})"}
-    say()
-    print_table(
-        ("your own", "is", "release", "firmware", "TPM", "file"),
-        (
-            (
-                one.name,
-                what[one.is_sac_guest].format(one.level),
-                one.release,
-                one.firmware,
-                "yes" if one.tpm else "no",
-                str(one.path),
-            )
-            for one in images
-        ),
+    columns = ("your own", "is", "release", "firmware", "TPM", "file")
+    rows = (
+        (one.name, _what(one), one.release, one.firmware, "yes" if one.tpm else "no", str(one.path))
+        for one in images
     )
+    say()
+    print_table(columns, rows)
+
+
+def _what(image: WindowsImage) -> str:
+    if image.is_sac_guest:
+        return "ttylab's SAC guest, not Windows"
+    return f"Windows, by your word ({image.level})"
 
 
 def _show_surveys() -> None:

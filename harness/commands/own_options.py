@@ -15,6 +15,7 @@ from typer.core import TyperCommand
 
 from emulator.errors import ImageError, SpecError, unknown_name
 from emulator.machine.spec import Firmware
+from harness.commands import hidden_options
 
 if TYPE_CHECKING:
     from emulator.guest_images.kinds import GuestImage
@@ -126,12 +127,7 @@ class OwnCommand(TyperCommand):
 
     def __init__(self, name: str | None, **settings: Any) -> None:
         super().__init__(name, **settings)
-        app = typer.Typer(add_completion=False)
-        app.command()(_options)
-        for option in typer.main.get_command(app).params:
-            if option.name != "help":
-                option.expose_value, option.callback = False, _keep
-                self.params.append(option)
+        self.params += hidden_options(_options, _keep)
 
 
 def _keep(context: Any, option: Any, value: Any) -> Any:

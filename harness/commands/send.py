@@ -9,8 +9,8 @@ from typer import Argument, Option
 
 from emulator.clock import Deadline
 from emulator.guest_text.printable import escape
-from harness.commands import say
-from harness.commands.console import ClientOptions, with_service_options
+from harness.commands import say, with_options
+from harness.commands.console import ClientOptions
 from harness.scenario.exit_codes import EXIT_FAILED, EXIT_PASSED
 
 EXAMPLES = """Examples:
@@ -27,7 +27,7 @@ disturbed. NMI and SysRq wait while the guest boots: its firmware and boot loade
 """
 
 
-@with_service_options
+@with_options("service", ClientOptions)
 def send(
     words: Annotated[
         list[str],

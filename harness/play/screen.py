@@ -135,9 +135,8 @@ class Screen:
                 self._feed(self._decode(b"", final=True) + for_pyte(token))  # it cuts a character off
                 continue
             text = _C1.sub("", self._decode(token["text"]))
-            for part in (
-                (text,) if text.isascii() else text
-            ):  # pyte drops what follows a character without width
+            # pyte drops what follows a character without width
+            for part in (text,) if text.isascii() else text:
                 self._feed(part)
 
     def _feed(self, text: str) -> None:

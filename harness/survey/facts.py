@@ -67,13 +67,8 @@ class Survey:
         sysrq = self.settings.get("kernel.sysrq", "none")
         sysrq = "as asked for" if "sysctl.kernel.sysrq=" in self.command_line else sysrq
         shell = self.shell.rpartition("/")[2] or "sh"
-        parts = [
-            f"{self.system} {self.release}",
-            f"{shell} of {who}",
-            f"SysRq {sysrq}",
-            *sorted(self.features),
-        ]
-        return ", ".join(parts)
+        system = f"{self.system} {self.release}"
+        return ", ".join([system, f"{shell} of {who}", f"SysRq {sysrq}", *sorted(self.features)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,7 @@ LINK_S = 5.0
 REQUEST_S = 25.0
 _SIZE = 65536
 _ASK_S = 0.2
-_TYPED_FIRST_S = (
-    0.05  # typed bytes and requests go through different sockets, and the bytes must arrive first
-)
+_TYPED_FIRST_S = 0.05  # typed bytes go through another socket than requests, and must arrive first
 _KEEP_TITLE = b"\x1b[22;0t"
 _UNDO = (
     b"\x1b[?1000;1002;1003;1004;1005;1006;1015l\x1b[?2004l"  # mouse, focus, bracketed paste
