@@ -19,7 +19,7 @@ from emulator.errors import EmulatorError, SpecError, StateError
 from emulator.guest_text.printable import visible
 from emulator.program import called
 from emulator.work import listening
-from harness.commands import hidden_options, spaced
+from harness.commands import spaced
 from harness.run.interrupts import unwinding
 from harness.scenario.errors import GuestError, HarnessError, ServiceRefused
 from harness.scenario.exit_codes import (
@@ -128,17 +128,25 @@ def load_command(name: str) -> Any:
     command: Any = typer.main.get_group(app) if group else typer.main.get_command(app)
     if name not in WITHOUT_LAB:
         for each in getattr(command, "commands", {"": command}).values():
-            each.params += hidden_options(_lab_option, lambda _context, _option, value: _use_lab(value))
+            each.params.append(_lab_option())
     return command
 
 
-def _lab_option(
-    *,
-    lab: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The lab.toml to use; default: the nearest one.")
-    ] = None,
-) -> None:
-    """Nothing: its parameter is the option --lab, which no command's function sees."""
+def _lab_option() -> Any:
+    """Return the option --lab for a command, whose function does not see it."""
+    app = typer.Typer(add_completion=False)
+
+    @app.command()
+    def options(
+        lab: Annotated[
+            str | None, typer.Option(metavar="FILE", help="The lab.toml to use; default: the nearest one.")
+        ] = None,
+    ) -> None:
+        del lab
+
+    (option,) = (one for one in typer.main.get_command(app).params if one.name == "lab")
+    option.expose_value, option.callback = False, lambda _context, _option, value: _use_lab(value)
+    return option
 
 
 def _use_lab(file: str | None) -> None:

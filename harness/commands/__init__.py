@@ -42,18 +42,6 @@ def with_options(name: str, kind: type[Any]) -> Callable[[Callable[..., Any]], C
     return decorate
 
 
-def hidden_options(declared: Callable[..., None], callback: Callable[..., object]) -> list[Any]:
-    """Return the options that `declared` has as parameters, for commands whose functions don't see them."""
-    import typer  # noqa: PLC0415
-
-    app = typer.Typer(add_completion=False)
-    app.command()(declared)
-    options = [one for one in typer.main.get_command(app).params if one.name != "help"]
-    for option in options:
-        option.expose_value, option.callback = False, callback
-    return options
-
-
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table without borders; long words in its last column are folded, not cut."""
     from rich.console import Console  # noqa: PLC0415 - takes as long to import as a whole command

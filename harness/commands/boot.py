@@ -6,12 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from typer import Argument, Option
 
-from harness.commands.own_options import OwnCommand, guest_of, own_of
-
-Command = OwnCommand
+from harness.commands import with_options
+from harness.commands.own_options import OwnOptions, guest_of
 
 EXAMPLES = """Examples:
   ttylab boot bookworm                        boot and log in as root, password ttylab
@@ -29,8 +27,8 @@ Ctrl-] opens a menu: NMI, SysRq, reset, power, help, quit. A second terminal joi
 """
 
 
+@with_options("own", OwnOptions)
 def boot(
-    context: typer.Context,
     image: Annotated[str, Argument(help="Image to boot (see ttylab images list), or a file.")] = "",
     *,
     machine: Annotated[
@@ -39,6 +37,7 @@ def boot(
     vcpus: Annotated[int | None, Option(help="1 to 4; default: 1, for Windows 2.")] = None,
     device: Annotated[list[str] | None, Option(help="i6300esb or pvpanic; may be repeated.")] = None,
     run_dir: Annotated[Path | None, Option(help="Keep the transcript here.")] = None,
+    own: OwnOptions,
 ) -> None:
     """Boot a guest and attach this terminal to its serial console; the guest ends with the command."""
     from emulator.lab_file.boards import lab_boards  # noqa: PLC0415
@@ -48,7 +47,6 @@ def boot(
     if image in lab_boards():
         run_board(image, boots=True)
         return
-    own = own_of(context)
     with tempfile.TemporaryDirectory(prefix="ttylab-boot-") as scratch:
         lab = Lab(run_dir=run_dir or Path(scratch))
         found = guest_of(lab, image, own)

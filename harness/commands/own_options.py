@@ -9,13 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from typer import Option
-from typer.core import TyperCommand
 
 from emulator.errors import ImageError, SpecError, unknown_name
 from emulator.machine.spec import Firmware
-from harness.commands import hidden_options
 
 if TYPE_CHECKING:
     from emulator.guest_images.kinds import GuestImage
@@ -27,20 +24,34 @@ TTYLAB_INITRD, NO_INITRD = "ttylab", "none"
 CLOUD_INIT = "cloud-init"
 
 
+def _file(says: str) -> Any:
+    return Option(metavar="FILE", help=says)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnOptions:
-    """What was given of these options; what was not is None or empty."""
+    """What was given of these options, each a field; what was not is None or empty."""
 
-    kernel: Path | None = None
-    disk: Path | None = None
-    initrd: str | None = None
-    modules: Path | None = None
-    append: str = ""
-    firmware: str | None = None
-    memory: int | None = None
-    seed: str | None = None
-    user: str | None = None
-    password_file: Path | None = None
+    kernel: Annotated[Path | None, _file("Your own kernel: bzImage or vmlinux.")] = None
+    initrd: Annotated[
+        str | None, _file('Of --kernel: its initramfs; default: "ttylab", which has a login; or "none".')
+    ] = None
+    modules: Annotated[
+        Path | None, Option(metavar="DIR", help="Of --kernel: its modules, for ttylab's initramfs.")
+    ] = None
+    disk: Annotated[Path | None, _file("Your own disk: raw, qcow2, VHD, VHDX or VMDK.")] = None
+    append: Annotated[str, Option(help="More kernel parameters; for the image sac: knobs.")] = ""
+    firmware: Annotated[str | None, Option(help="seabios or ovmf; default: what the image is for.")] = None
+    memory: Annotated[int | None, Option(min=64, max=65536, help="MiB; default: what the image needs.")] = (
+        None
+    )
+    seed: Annotated[
+        str | None, Option(metavar=CLOUD_INIT, help="Of --disk: add a CD with user and password.")
+    ] = None
+    user: Annotated[str | None, Option(help="Who logs in on --kernel or --disk; default: root.")] = None
+    password_file: Annotated[
+        Path | None, _file("Its first line is the password of --user; default: none.")
+    ] = None
 
     def table(self) -> ImageTable | None:
         """Return the image they describe, with absolute paths; None without one; raises SpecError."""
@@ -90,54 +101,6 @@ class OwnOptions:
 
 def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.absolute()
-
-
-def _file(says: str, *names: str) -> Any:
-    return Option(*names, metavar="FILE", help=says)
-
-
-def _options(
-    *,
-    kernel: Annotated[Path | None, _file("Your own kernel: bzImage or vmlinux.")] = None,
-    initrd: Annotated[
-        str | None, _file('Of --kernel: its initramfs; default: "ttylab", which has a login; or "none".')
-    ] = None,
-    modules: Annotated[
-        Path | None, Option(metavar="DIR", help="Of --kernel: its modules, for ttylab's initramfs.")
-    ] = None,
-    disk: Annotated[Path | None, _file("Your own disk: raw, qcow2, VHD, VHDX or VMDK.")] = None,
-    append: Annotated[str, Option(help="More kernel parameters; for the image sac: knobs.")] = "",
-    firmware: Annotated[str | None, Option(help="seabios or ovmf; default: what the image is for.")] = None,
-    memory: Annotated[
-        int | None, Option(min=64, max=65536, help="MiB; default: what the image needs.")
-    ] = None,
-    seed: Annotated[
-        str | None, Option(metavar=CLOUD_INIT, help="Of --disk: add a CD with user and password.")
-    ] = None,
-    user: Annotated[str | None, Option(help="Who logs in on --kernel or --disk; default: root.")] = None,
-    password_file: Annotated[
-        Path | None, _file("Its first line is the password of --user; default: none.")
-    ] = None,
-) -> None:
-    """Nothing: its parameters are the options."""
-
-
-class OwnCommand(TyperCommand):
-    """A command that takes these options besides its function's; `own_of` has what was given."""
-
-    def __init__(self, name: str | None, **settings: Any) -> None:
-        super().__init__(name, **settings)
-        self.params += hidden_options(_options, _keep)
-
-
-def _keep(context: Any, option: Any, value: Any) -> Any:
-    context.meta.setdefault(__name__, {})[option.name] = value
-    return value
-
-
-def own_of(context: typer.Context) -> OwnOptions:
-    """Return what was given of the options of an `OwnCommand`."""
-    return OwnOptions(**context.meta[__name__])
 
 
 @contextmanager

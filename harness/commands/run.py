@@ -15,9 +15,9 @@ from emulator.files import write_whole
 from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
 from harness.cells.shipped import DEFAULT_MATRIX, find_matrix
-from harness.commands import say
+from harness.commands import say, with_options
 from harness.commands.hold_option import Hold, HoldCommand
-from harness.commands.own_options import OwnCommand, matrix_of, own_of
+from harness.commands.own_options import OwnOptions, matrix_of
 
 if TYPE_CHECKING:
     from harness.cells.cell import Cell
@@ -41,7 +41,7 @@ EXAMPLES = """Examples:
 """
 
 
-class Command(HoldCommand, OwnCommand):
+class Command(HoldCommand):
     """`run`, where --json without a value means "-", standard output."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -78,8 +78,8 @@ _Matrix = Annotated[
 ]
 
 
+@with_options("own", OwnOptions)
 def run(
-    context: typer.Context,
     matrix: _Matrix = None,
     *,
     expression: _Expression = "",
@@ -94,6 +94,7 @@ def run(
     cold: Annotated[bool, Option("--cold", help="Boot every machine, fork none.")] = False,
     hold: Hold = "",
     allure: Annotated[bool, Option(help="Make Allure's report too.")] = True,
+    own: OwnOptions,
 ) -> None:
     """Run a matrix of scenarios on real guests and write the report.
 
@@ -104,7 +105,7 @@ def run(
     _require_words(jobs, json, hold)
     path, plays = find_matrix(matrix or default_matrix()), not (listing or check)
     run_dir = _new_run_dir(run_dir) if plays else None
-    with matrix_of(own_of(context), path, run_dir=run_dir) as chosen:
+    with matrix_of(own, path, run_dir=run_dir) as chosen:
         cells, excluded = choose_cells(chosen, expression=expression, shard=shard)
         if listing:
             _show(cells, excluded, json=json)
