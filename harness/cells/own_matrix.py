@@ -19,12 +19,9 @@ Place: TypeAlias = tuple[str, str]
 
 
 def own_matrix(matrix: Matrix, image: str, place_of: Callable[[Cell], Place | None]) -> str:
-    """Return the text of a matrix file with the Linux cells of `matrix` on `image`.
+    """Return the text of a matrix file with the Linux cells of `matrix` on `image`; raises SpecError.
 
     `place_of` returns where a cell is played, or None for one that does not fit the image.
-
-    Raises:
-        SpecError: it has none, or is not played on machines of ttylab's.
     """
     if matrix.port:
         raise SpecError(f"matrix {matrix.name} is played on a serial port, where no file can be booted")

@@ -101,12 +101,9 @@ class HuntRequest:
         return self.count if self.count is not None or self.seconds is not None else DEFAULT_COUNT
 
     def kinds(self, *, vcpus: int, tcg: bool) -> frozenset[Jitter]:
-        """Return the kinds of jitter, with icount only where the machine can count instructions.
+        """Return the kinds of jitter; raises SpecError if icount is asked for where it is impossible.
 
-        That is not under KVM (without `tcg`), nor with several `vcpus`, nor on a board.
-
-        Raises:
-            SpecError: icount is asked for where it is impossible.
+        That is under KVM (without `tcg`), with several `vcpus`, and on a board.
         """
         kinds = parse_jitter(self.jitter) if self.jitter else frozenset(Jitter)
         if self.elsewhere:
@@ -200,14 +197,10 @@ class HuntRun:
 
 
 def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
-    """Do a hunt, and leave its summary in its directory.
+    """Do a hunt, and leave its summary in `run_dir`, or in a new directory under results/.
 
-    That is `run_dir`, or a new one under results/.
-
-    Raises:
-        SpecError: there is no such cell, it can't be played, or the directory is not empty.
-        EmulatorError: the image or QEMU is missing.
-        FileError: the summary can't be written.
+    Raises SpecError if there is no such cell, it can't be played, or the directory is not empty;
+    EmulatorError.
     """
     cell, scenario = find_cell(request.cell, port=request.port)
     directory = _new_directory(run_dir)
@@ -272,12 +265,7 @@ def _new_directory(wanted: Path | None) -> Path:
 def make_snapshots(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
     """Make the snapshots that the repetitions start from, while nothing disturbs the host.
 
-    Returns:
-        Why there is none, so that every machine must be booted; empty if all is as requested.
-
-    Raises:
-        SpecError: the cell can't be made into a machine.
-        EmulatorError: the image is missing.
+    Returns why there is none, so that every machine must be booted; empty if all is as requested.
     """
     wanted = wanted_of(job.cell, job.scenario, lab.guest_image(job.cell.image))
     if job.cold or job.port or job.cell.machine == BOARD or wanted.stage is None:

@@ -39,13 +39,9 @@ _BUSY = '[ "$PPID" = "$1" ] || exit; while :; do :; done'
 
 @contextmanager
 def host_load(count: int) -> Iterator[tuple[int, ...]]:
-    """Keep `count` processes of ordinary niceness busy; yield their pids.
+    """Keep `count` processes busy, which die with the calling thread; yield their pids.
 
-    They die with the calling thread, as QEMU does.
-
-    Raises:
-        MissingPrerequisite: setpriv is not installed.
-        LaunchError: the kernel refused; none is left running.
+    Raises MissingPrerequisite without setpriv, LaunchError if the kernel refused; none is left running.
     """
     words = (*parent_death_words(), *busy_words(os.getpid())) if count else ()
     with ExitStack() as stack:

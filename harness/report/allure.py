@@ -227,12 +227,8 @@ def generate_html(
 ) -> Path:
     """Write Allure's report on all `results` directories to `out`/index.html and return that file.
 
-    The file opens from disk. The same test in two directories counts as a retry. `out` is replaced as a
-    whole. The file `history` has earlier runs, and gets this one once the report is made.
-
-    Raises:
-        ReportError: the npm packages are missing or Allure failed; the text says which.
-        FileError: a file can't be written. After either error `out` and `history` are as before.
+    The file opens from disk. The same test in two directories counts as a retry. The file `history` has
+    earlier runs, and gets this one. Raises ReportError, FileError; `out` and `history` are then as before.
     """
     node, cli = _programs()
     with scratch_beside(out) as work:

@@ -135,10 +135,7 @@ class Disagreement:
 
 
 def disagreements(one: RunResult, other: RunResult) -> tuple[Disagreement, ...]:
-    """Return, by id, the cells whose verdict, reason or deciding step differ or that only one run has.
-
-    Raises SpecError if the runs have no cell in common.
-    """
+    """Return, by id, the cells on which the runs disagree; raises SpecError if they have none in common."""
     ours, theirs = ({cell.cell.id: cell for cell in run.cells} for run in (one, other))
     if not ours.keys() & theirs.keys():
         raise SpecError(f"runs {one.run_id} and {other.run_id} have no cell in common")

@@ -129,13 +129,10 @@ class CastPlayer:
 def write_report(
     run: RunResult, run_dir: Path, *, old: RunResult | None = None, notes: Sequence[str] = ()
 ) -> Path:
-    """Write the report into `run_dir`/report and return its index.html.
+    """Write the report into `run_dir`/report and return its index.html; raises FileError.
 
-    Cells without files in `run_dir` are reported as such. The report is compared with an `old` run, and shows
-    `notes` about what is missing from it at its top.
-
-    Raises:
-        FileError: it can't be written; an older report stays as it was.
+    Cells without files are reported as such. The report is compared with an `old` run, and shows `notes`
+    about what is missing from it at its top. An older one stays as it was after an error.
     """
     player = find_player()
     missing = (

@@ -85,10 +85,7 @@ def _on_disk(name: str, table: ImageTable) -> Callable[[Cell], Place | None]:
 
 
 def write_lab(directory: Path, images: Mapping[str, ImageTable]) -> None:
-    """Write a lab.toml with `images` besides this process's lab, and use it from now on, in workers too.
-
-    Raises SpecError if there is one, and FileError.
-    """
+    """Use a new lab.toml of `images` and this process's lab; raises SpecError if it is there, FileError."""
     make_private_directory(directory, users=True)
     _write_new(directory / FILE, _lab_text(images))
     os.environ[VARIABLE] = str(directory.absolute() / FILE)

@@ -71,12 +71,10 @@ def recall(
 ) -> Recalled | None:
     """Return what a run recorded about a cell; None if no run here has it.
 
-    Without `run` it is the newest run that has the cell. `image` and `now` are the cell's image and machine
-    as they would be now, in `lab`; a machine other than the recorded one is acceptable only if `changed`. It
-    is to be played on the serial port or the board `port`, or on a machine here.
-
-    Raises:
-        SpecError: the run has no such cell or had another machine, or `port` is missing.
+    Without `run` it is the newest that has the cell. `image` and `now` are the cell's image and machine as
+    they would be now, in `lab`; another machine is acceptable only if `changed`. It is to be played on the
+    serial port or the board `port`, or here. Raises SpecError if the run has no such cell, or `port` is
+    missing.
     """
     record = find_record(cell, run)
     if record is None:

@@ -91,10 +91,7 @@ class Questions:
         return hashlib.sha256(self.command().encode()).hexdigest()[:16]
 
     def command(self) -> str:
-        """Return a command of POSIX shell whose output `read_answers` understands.
-
-        It changes nothing, and what it can't find out it leaves out.
-        """
+        """Return a POSIX command for `read_answers`; it changes nothing, and omits what it can't find."""
         paths = " ".join(name.replace(".", "/") for name in self.settings)
         here = "/lib/modules/$(uname -r)"
         return (
@@ -132,7 +129,7 @@ def _names(found: Iterable[str]) -> tuple[str, ...]:
 def read_answers(
     said: bytes, asked: Questions, *, console: bytes, prompt: bytes, profile: LinuxProfile
 ) -> Survey:
-    """Return what a guest has answered.
+    """Return what a guest has answered to `asked`.
 
     Args:
         said: output of the command of `asked`.

@@ -267,17 +267,10 @@ def _switch_off(commands: BoardCommands, deadline: Deadline) -> ControlError | N
 
 @contextmanager
 def open_board(name: str, *, boots: bool = False, links_dir: Path | None = None) -> Iterator[Target]:
-    """Open a board of the lab as a target; its control runs its commands.
+    """Open a board of the lab as a target, whose control runs its commands; if it `boots`, it is restarted.
 
-    Args:
-        name: the board's name in lab.toml.
-        boots: whether it is switched off and on first; else it is joined as it is.
-        links_dir: directory for the sockets by which a terminal joins it; None: none.
-
-    Raises:
-        SpecError: there is no such board, its console can't be opened, or nobody here can restart it.
-        ControlError: a command failed.
-        LabError: the pump failed.
+    In `links_dir` are sockets by which a terminal joins it. Raises SpecError if there is no such board, its
+    console can't be opened, or nobody here can restart it; ControlError, LabError.
     """
     from harness.targets import find_board  # noqa: PLC0415  # it imports this module
 

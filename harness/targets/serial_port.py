@@ -150,12 +150,9 @@ class SerialTargets:
 
 @contextmanager
 def port_turn(url: str, on_turn: Callable[[], None]) -> Iterator[None]:
-    """Wait until no other cell uses the port, and keep others off it: a line can have only one dialogue.
+    """Keep other cells off a port, which has one dialogue at a time; LabError if one has it for too long.
 
     `on_turn` is called when the wait is over, for whatever reason.
-
-    Raises:
-        LabError: another cell uses it for too long.
     """
     name = hashlib.sha256(port_identity(url).encode()).hexdigest()[:16]
     lock = FileLock(make_private_directory(places.ports()) / f"{name}.lock", timeout=TURN_S)
@@ -182,20 +179,15 @@ def open_port(
     clock: Clock = SYSTEM_CLOCK,
     links_dir: Path | None = None,
 ) -> Iterator[Target]:
-    """Open a serial port as a target.
+    """Open a serial port as a target; raises SpecError if there is none, LabError if the pump failed.
 
     Args:
         url: any that pyserial knows: a device, `socket://`, `rfc2217://`.
         baudrate: of the line.
-        dtr: whether DTR is asserted on open; None: as the URL says, else it is.
-        rts: the same for RTS.
+        dtr, rts: whether DTR and RTS are asserted on open; None: as the URL says, else they are.
         sink: where its transcript is kept.
         clock: of stamps.
         links_dir: directory for the sockets by which `ttylab attach` and a terminal join it; None: none.
-
-    Raises:
-        SpecError: there is no such port.
-        LabError: the pump failed.
     """
     control = SerialControl()
     opened = open_serial_console(

@@ -258,14 +258,11 @@ def service_target(
     sink: Sink | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Iterator[Target]:
-    """Open a VM of ttylab's service as a target; that starts its machine.
+    """Open a VM of ttylab's service as a target, which starts its machine; raises LabError.
 
     The VM must be running in Azure's terms, and its machine off, so that the links begin with the guest's
     first byte. `able` is what can be done to its machine (`service_capabilities`), and `wire` says which link
     carries the bytes. The target's control uses `arm`.
-
-    Raises:
-        LabError: the service refused, or can't be reached.
     """
     deadline = Deadline.after(OPEN_S, clock)
     with ExitStack() as stack:
