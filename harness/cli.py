@@ -174,8 +174,7 @@ def _set_debug(wanted: bool) -> None:
 def root_command(arguments: Sequence[str]) -> Any:
     """Return the command that parses `arguments`.
 
-    Typer's options for completion are added only if no command comes first: where they are not given they
-    are None too (see NO_HELP).
+    Typer's options for completion are added only if no command comes first (see NO_HELP).
     """
     options_first = not arguments or arguments[0].startswith("-")
     # Plain help: rich takes four times as long to import as everything else that `--help` needs.

@@ -10,7 +10,7 @@ import typer
 from typer import Argument, Option
 
 from harness.commands import say
-from harness.commands.port_options import Baudrate, Dtr, Rts, chosen_port
+from harness.commands.options import Baudrate, Dtr, Rts, chosen_port
 
 EXAMPLES = """Examples:
   ttylab attach                     the only running machine, read only

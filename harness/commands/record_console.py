@@ -10,8 +10,8 @@ from typer import Argument, Option
 from emulator.clock import utc_now
 from emulator.errors import LabError, SpecError
 from harness.commands import say
+from harness.commands.options import Baudrate, Dtr, Rts, chosen_port
 from harness.commands.own_options import OwnOptions, guest_of
-from harness.commands.port_options import Baudrate, Dtr, Rts, chosen_port
 
 if TYPE_CHECKING:
     from harness.recording.record import RecordOptions

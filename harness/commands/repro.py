@@ -13,7 +13,7 @@ from typer import Argument, Option
 
 from emulator.errors import SpecError
 from harness.commands import say
-from harness.commands.hold_option import Hold, HoldCommand
+from harness.commands.options import Hold, HoldCommand
 
 if TYPE_CHECKING:
     from harness.run.cell_run import CellRun

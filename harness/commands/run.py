@@ -16,7 +16,7 @@ from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
 from harness.cells.shipped import DEFAULT_MATRIX, find_matrix
 from harness.commands import say, with_options
-from harness.commands.hold_option import Hold, HoldCommand
+from harness.commands.options import Hold, HoldCommand
 from harness.commands.own_options import OwnOptions, matrix_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from emulator.clock import utc_now
 from emulator.errors import SpecError
 from emulator.guest_text.printable import escape
 from harness.commands import say, spaced
-from harness.commands.port_options import Baudrate, Dtr, Rts, chosen_port
+from harness.commands.options import Baudrate, Dtr, Rts, chosen_port
 
 if TYPE_CHECKING:
     from emulator.guest_images.kinds import GuestImage

@@ -51,13 +51,7 @@ class Frame:
 
 
 def make_frame(command: str, number: str, shell: Shell) -> Frame:
-    """Return the frame for `command` in `shell`.
-
-    Args:
-        command: of one or more lines; no NUL.
-        number: digits that were not used before.
-        shell: what the guest's shell has.
-    """
+    """Return the frame for `command`, without NUL, in `shell`; `number` has digits not used before."""
     data, asks = command.encode("utf-8", "surrogateescape"), _end(number)
     evaluates = b"command eval" if shell.command else b"eval"
     before, word = _word(data, shell)

@@ -72,11 +72,8 @@ class LinuxGuest:
     def reach(self, stage: Stage, deadline: Deadline) -> None:
         """Wait for `stage` of the present boot; for SHELL, log in where the guest asks for it.
 
-        A guest that logs somebody in by itself is at SHELL when LOGIN is awaited.
-
-        Raises:
-            WrongOutput: the guest refused the account, wants another password, or has no shell for commands.
-            CommandFailed: an errand did.
+        A guest that logs somebody in by itself is at SHELL when LOGIN is awaited. Raises WrongOutput as
+        `log_in`, CommandFailed of an errand.
         """
         if self._watch.notice_restart():
             self._lose_shell(boots=True)
@@ -100,10 +97,7 @@ class LinuxGuest:
         self._lose_shell(boots=True)
 
     def await_restart(self, deadline: Deadline) -> None:
-        """Wait for a kernel's first line, where no machine reports restarts, and mark it as RESET.
-
-        The line itself is not consumed.
-        """
+        """Wait for a kernel's first line, which is not consumed, and mark it as RESET."""
         start = self.session.expect(KERNEL, deadline).start
         self.restarted()
         detail = {"seen": "a kernel's first line", "from": start}
@@ -129,8 +123,7 @@ class LinuxGuest:
     def log_in(self, deadline: Deadline) -> None:
         """Answer the login prompt that has just appeared, and whatever is asked until there is a shell.
 
-        Raises:
-            WrongOutput: the guest refused the account, wants another password, or has no shell for commands.
+        Raises WrongOutput if the account is refused, wants another password, or has no shell for commands.
         """
         self._typist.type_line(self.profile.user, deadline)
         answered = False
@@ -152,15 +145,12 @@ class LinuxGuest:
         self._prove_shell(deadline)
 
     def run(self, command: str, deadline: Deadline) -> CommandResult:
-        """Run a command of one or more lines in the guest's shell and wait for its end.
+        """Run a command of one or more lines in the guest's shell; raises WrongOutput without a shell.
 
         The shell is the user's own if it is a POSIX one, so what a command sets stays set; from others (fish,
         csh) `sh` is started first. The frame of markers that the typed line does not hold keeps the echo, the
         prompt and what surrounds them out of the output; lines that look like the kernel's are told from its
         records by a second look at its log.
-
-        Raises:
-            WrongOutput: there is no shell for commands.
         """
         if self._shell is None:
             self._prove_shell(deadline)

@@ -131,12 +131,9 @@ class SacBootWatch:
         return read_screen(lines, row=cursor.row, column=cursor.column, profile=self.profile)
 
     def await_machine_info(self, deadline: Deadline) -> MachineInfo:
-        """Wait for the `machine-info` of a boot, and consume up to its end.
+        """Wait for the `machine-info` of a boot, and consume up to its end; raises SacUnavailable.
 
         If the guest is to boot from a CD, Enter is pressed when the CD asks for a key.
-
-        Raises:
-            SacUnavailable: the guest is in a state that never leads to SAC, or wrote nothing at all.
         """
         elsewhere = [one.pattern for one in ELSEWHERE]
         patterns: list[bytes | re.Pattern[bytes]] = [BUGCHECK, MACHINE_INFO, _CD_PROMPT, *elsewhere]
@@ -179,11 +176,7 @@ class SacBootWatch:
         self.screen.wait_for(shows, deadline, says="the boot menu")
 
     def await_cmd(self, deadline: Deadline) -> None:
-        """Wait until SAC says that the CMD command is available.
-
-        Raises:
-            SacUnavailable: SAC is there, but says that CMD is not, or says nothing about it.
-        """
+        """Wait until SAC says that CMD is available; raises SacUnavailable if it does not."""
         wait = deadline.sooner(self.profile.cmd_event_timeout_s)
         try:
             match = self.session.expect([CMD_AVAILABLE + PROMPT, CMD_UNAVAILABLE], wait, view=View.PLAIN)

@@ -48,10 +48,8 @@ class Typist:
         """Type `line` and Enter, each run of what a UART holds once the one before shows; consume the echo.
 
         Any echo will do in which the bytes stand in order: line editors wrap, colour, redraw and scroll. It
-        is looked for among everything if `line` looks like a kernel record itself.
-
-        Raises:
-            ExpectTimeout: nothing at all came back within ECHO_S.
+        is looked for among everything if `line` looks like a kernel record itself. ExpectTimeout: no echo in
+        ECHO_S.
         """
         view = View.RAW if RECORD_LIKE.search(line) else View.USER
         for at in range(0, len(line), FIFO_BYTES):

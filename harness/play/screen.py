@@ -98,16 +98,10 @@ class Screen:
     # -- waiting -------------------------------------------------------------------------------
 
     def wait_for(self, wanted: ScreenPattern, deadline: Deadline, *, says: str = "") -> None:
-        """Wait until the screen shows `wanted`.
+        """Wait until the screen shows `wanted`; raises as `Session.expect`, with the screen in a note.
 
         `wanted` is text or a pattern that a row must contain, or a predicate on the screen; messages call it
         what `says` says.
-
-        Raises:
-            ExpectTimeout: it did not appear; the screen is in a note.
-            GuestDied: an alarm came first (GuestLeft for a reset or power-off).
-            MachineGone: the machine ended unasked.
-            ConsoleClosed: the transcript ended.
         """
         shows, transcript = _predicate(wanted), self.session.transcript
         began, since = deadline.clock.monotonic(), transcript.now()

@@ -178,12 +178,9 @@ def machine(
 def wanted_guest(
     stage: str, choice: Mapping[str, Any], *, lab: Lab, spec: MachineSpec, marked: Marked | None
 ) -> WantedGuest:
-    """Return the guest of `from_state`: the one that is chosen, else that of the test's `machine_spec`.
+    """Return the guest of `from_state`: the one that is chosen, else the test's own; raises SpecError.
 
     `marked` is what ttylab's `machine_spec` made of the markers; None if the test's goes without it.
-
-    Raises:
-        SpecError: there is no such guest, or it is not clear which one is meant.
     """
     own = marked is None or not marked.plain or spec != marked.spec
     if own and choice and "image" not in choice:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from emulator.guest_text.printable import visible
-from harness.report.model import CellResult, write_cell
+from harness.report.model import BAD, CellResult, write_cell
 from harness.scenario.verdict import Reason
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def tell_result(result: CellResult, item: pytest.Item, run_dir: Path) -> CellRes
 
 def with_complaint(result: CellResult, complaint: str) -> CellResult:
     """Return a result that something besides the cell makes red: BROKEN, unless it is red already."""
-    if result.status in {"failed", "broken"}:
+    if result.status in BAD:
         return replace(result, message=f"{result.message}; {complaint}")
     message = f"played: {result.status}; but {complaint}"
     changes: Mapping[str, Any] = {"status": "broken", "reason": Reason.LAB.value, "message": message}

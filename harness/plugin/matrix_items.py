@@ -90,13 +90,7 @@ def _holding(config: pytest.Config) -> Holding | None:
 
 
 def raise_for(result: CellResult) -> None:
-    """Raise what pytest understands for a result that did not pass.
-
-    Raises:
-        pytest.skip.Exception: the cell was skipped.
-        CellFailed: the guest's fault; an AssertionError, so *failed* in Allure.
-        CellBroken: the lab's fault; *broken* in Allure.
-    """
+    """Raise CellFailed, CellBroken or pytest's Skipped for a result that did not pass."""
     __tracebackhide__ = True
     message = visible(result.message, keep="\n")
     text = f"{result.cell.id}: {message}\n  reproduce: {visible(result.repro)}"

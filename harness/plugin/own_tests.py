@@ -114,12 +114,7 @@ class OwnTest:
         return frozenset(name for mark in self.item.iter_markers("expects") for name in mark.args)
 
     def claim(self, lab: Lab, spec: MachineSpec | None, image: GuestImage | None = None) -> Path:
-        """Return a directory for the evidence of one more guest.
-
-        Raises:
-            CellBroken: a plug-in's hook failed at being told of the test's first guest.
-            FileError: the directory can't be made.
-        """
+        """Return a directory for one more guest's evidence; raises FileError, and CellBroken of a hook."""
         self.item.config.stash[LAB] = lab  # a user's own, if the fixture is overridden
         number = len(self.guests) + 1
         name = self.item.nodeid if number == 1 else f"{self.item.nodeid}#{number}"

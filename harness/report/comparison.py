@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from statistics import median
 
 from emulator.errors import SpecError
-from harness.report.model import CellResult, RunResult
+from harness.report.model import BAD, CellResult, RunResult
 
 SLOWER = 1.25
 """How many times longer a stage must take to be reported; less is noise on a shared host."""
 SLOWER_S = 0.2
 """By how many seconds it must be longer, too."""
-_BAD = frozenset({"failed", "broken"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +87,7 @@ def _changes(
     return tuple(
         Change(cell=now.cell.id, was=was.status, now=now.status, message=now.message)
         for was, now in pairs
-        if (was.status in _BAD) is was_bad and (now.status in _BAD) is is_bad
+        if (was.status in BAD) is was_bad and (now.status in BAD) is is_bad
     )
 
 

@@ -19,6 +19,9 @@ RESULT_FILE = "result.json"
 WORST_FIRST = ("failed", "broken", "not-run", "skipped", "passed")
 """Every status, so that the first of several is the one to report."""
 
+BAD = frozenset({"failed", "broken"})
+"""Statuses that somebody must look at."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRecord:

@@ -24,7 +24,7 @@ from emulator.values import parse_json
 from harness.report.cast import render_cast
 from harness.report.comparison import compare_runs
 from harness.report.console_html import anchor_of, focus_of, plain, render_console
-from harness.report.model import CellResult, RunResult
+from harness.report.model import BAD, CellResult, RunResult
 from harness.report.node_setup import node_modules
 from harness.report.views import (
     MEANINGS,
@@ -185,7 +185,7 @@ def _write_cell(
     run: RunResult, result: CellResult, run_dir: Path, *, pages: Path, player: CastPlayer | None
 ) -> CellView:
     transcript, lost = read_transcript(run_dir / result.directory)
-    played = player is not None and transcript is not None and result.status in {"failed", "broken"}
+    played = player is not None and transcript is not None and result.status in BAD
     view = view_cell(result, transcript, lost=lost, player=played)
     if transcript is not None:
         cast = render_cast(transcript, title=result.cell.id, limit=PLAYED)

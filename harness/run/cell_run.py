@@ -20,7 +20,7 @@ from emulator.values import JSON_MOST, load_json, parse_json
 from harness.cells.cell import Cell
 from harness.play.runner import Player
 from harness.play.target import Target
-from harness.report.model import RESULT_FILE, CellResult, write_cell
+from harness.report.model import BAD, RESULT_FILE, CellResult, write_cell
 from harness.run.held import BY_HAND, Holding
 from harness.run.lab import Lab
 from harness.run.own_guest import Preparation, prepare, prepared
@@ -38,8 +38,6 @@ CELLS = "cells"
 """Directory of the cells' directories inside a run's directory."""
 CELL_S = 180.0
 """Seconds that a cell's steps may take together, where a matrix says nothing else."""
-
-_BAD = frozenset({"failed", "broken"})
 
 
 @dataclass(slots=True)
@@ -95,12 +93,7 @@ class CellRun:
         return self.lab.run_dir / CELLS / self.directory_name
 
     def run(self) -> CellResult:
-        """Run the cell and write its result, which tells faults of the guest and the lab: none is raised.
-
-        Raises:
-            SpecError: there is no machine for the cell, or its target's address is wrong.
-            FileError: the result can't be written.
-        """
+        """Run the cell and write its result, which tells all faults but SpecError and FileError."""
         self._begin()
         (self.directory / RESULT_FILE).unlink(missing_ok=True)  # of an earlier run in this directory
         around = Circumstances(
@@ -212,7 +205,7 @@ class CellRun:
 
     def _hold(self, target: Target, stack: ExitStack, around: Circumstances) -> tuple[str, ...]:
         """Keep the guest if its cell did not pass and guests are to be held; return what to say of that."""
-        if self.holding is None or self._result(target.channel.transcript, around).status not in _BAD:
+        if self.holding is None or self._result(target.channel.transcript, around).status not in BAD:
             return ()
         return self.holding.hold(self.cell.id, target, self.directory, stack)
 

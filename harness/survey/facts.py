@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from emulator.guest_text.escapes import seen
 from emulator.guest_text.linux import KERNEL, LinuxProfile
@@ -17,6 +18,7 @@ from harness.survey.wishes import wishes_of
 
 _WORD = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 _LOADER = re.compile(rb"GNU GRUB|Welcome to GRUB|SYSLINUX|ISOLINUX|U-Boot|systemd-boot")
+_TOLD = ("user", "shell", "system", "release", "architecture")
 _LINE = re.compile(r"^(\w+)=(.*?)\r*$", re.MULTILINE)
 
 
@@ -143,22 +145,19 @@ def read_answers(
     for name, value in _LINE.findall(text):
         found.setdefault(name, []).append(value.strip())
     only = {name: values[-1] for name, values in found.items()}
+    told: dict[str, Any] = {name: only.get(name, "") for name in _TOLD}
     settings = (value.partition(" ") for value in found.get("set", ()))
     return Survey(
         stages=(*stages_in(console, profile), Stage.SHELL),
         prompt=escape(seen(prompt).strip()),
-        user=only.get("user", ""),
         root=only.get("uid") == "0",
         sudo=only.get("sudo") == "yes",
-        shell=only.get("shell", ""),
-        system=only.get("system", ""),
-        release=only.get("release", ""),
-        architecture=only.get("architecture", ""),
         command_line=only.get("line", ""),
         settings={name.replace("/", "."): " ".join(value.split()) for name, _, value in settings},
         programs=frozenset(found.get("program", ())) - frozenset(found.get("lacks", ())),
         features=frozenset(found.get("driver", ())),
         asked=frozenset((*asked.settings, *asked.programs, *asked.features)),
+        **told,
     )
 
 

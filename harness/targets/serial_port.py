@@ -184,7 +184,8 @@ def open_port(
     Args:
         url: any that pyserial knows: a device, `socket://`, `rfc2217://`.
         baudrate: of the line.
-        dtr, rts: whether DTR and RTS are asserted on open; None: as the URL says, else they are.
+        dtr: whether DTR is asserted on open; None: as the URL says, else it is.
+        rts: the same for RTS.
         sink: where its transcript is kept.
         clock: of stamps.
         links_dir: directory for the sockets by which `ttylab attach` and a terminal join it; None: none.

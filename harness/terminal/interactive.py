@@ -24,11 +24,9 @@ from harness.terminal.terminal import LinkSockets, Terminal, greet
 
 
 def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
-    """Boot `spec` and attach this terminal until the user leaves, which ends the machine, or it ends itself.
+    """Boot `spec` and attach this terminal until the user leaves, which ends the machine, or it ends.
 
-    Raises:
-        MissingPrerequisite, LabError: the machine can't be started.
-        MachineGone: QEMU ended unasked.
+    Raises MissingPrerequisite, LabError; MachineGone if QEMU ended unasked.
     """
     choice = lab.choice(spec)
     opened = open_machine(
@@ -46,11 +44,7 @@ def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
 
 
 def run_line(opened: Callable[[Path], AbstractContextManager[Target]], what: str) -> None:
-    """Attach this terminal to a line or a board until the user leaves; `opened` gets a place for its links.
-
-    Raises:
-        ConsoleClosed: the far end was lost; and what opening it raises.
-    """
+    """Attach this terminal to what `opened` opens, given a place for links; raises ConsoleClosed."""
     from harness.targets.serial_port import loss_of  # noqa: PLC0415  # most who come here have a machine
 
     with tempfile.TemporaryDirectory(prefix="ttylab-port-") as scratch, opened(Path(scratch)) as target:

@@ -72,13 +72,10 @@ class Terminal:
     quiet_s: float | None = None
 
     def run(self) -> bool:
-        """Carry bytes until the user quits or the console ends; the terminal's settings are restored.
+        """Carry bytes until the user quits or the console ends; raises ConsoleClosed if none is served there.
 
         After the end of standard input (a pipe) the console is still read, for as long as `quiet_s` says; a
         terminal that has hung up ends it. Returns whether the console has ended, or `ended` says so.
-
-        Raises:
-            ConsoleClosed: nothing is served there.
         """
         mode: Literal["read", "write"] = "write" if self.writable else "read"
         deadline = Deadline.after(LINK_S, self.clock)
