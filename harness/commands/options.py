@@ -9,7 +9,6 @@ from typer import Option
 from typer.core import TyperCommand
 
 from emulator.console.port_address import with_lines
-from emulator.lab_file.boards import lab_boards
 
 _SAYS = "Assert {} as the port is opened, or not; default: as the URL or lab.toml says, else asserted."
 Dtr = Annotated[bool | None, Option("--dtr/--no-dtr", help=_SAYS.format("DTR"))]
@@ -20,6 +19,8 @@ _BAUD = 115200
 
 def chosen_port(port: str, baudrate: int | None, *, dtr: bool | None, rts: bool | None) -> tuple[str, int]:
     """Return URL and baud rate of a `--port`: a URL or a board's name; "" stays ""; raises SpecError."""
+    from emulator.lab_file.boards import lab_boards  # noqa: PLC0415 - pydantic
+
     board = lab_boards().get(port) if port else None
     if board is None:
         return with_lines(port, dtr=dtr, rts=rts), baudrate or _BAUD
