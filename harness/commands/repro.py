@@ -73,7 +73,10 @@ def repro(
     if recalled is not None:
         lab.cold, lab.time_scale = recalled.booted, time_scale or recalled.was.time_scale
     if interactive:
-        _refuse_port(port)
+        if port:
+            raise SpecError(
+                f"--interactive boots a machine here; to join a port: ttylab attach --port {port}"
+            )
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0
     played = CellRun(cell=cell, scenario=scenario, lab=lab, target=target, address=address)
@@ -84,7 +87,7 @@ def _play(played: CellRun, recalled: Recalled | None, *, hold: str) -> int:
     """Play the cell again, say how it ended, and hold its guest if that is wanted; return the exit code."""
     from harness.run.repro import told  # noqa: PLC0415
 
-    played.on_step = _say_step
+    played.on_step = lambda number, text: say(f"  {number:2} {text}", err=True)
     played.tell = lambda text: say(f"ttylab: {text}", err=True)
     if recalled is not None:
         played.time_limit_s, played.repro = recalled.was.time_limit_s, recalled.was.repro
@@ -95,11 +98,6 @@ def _play(played: CellRun, recalled: Recalled | None, *, hold: str) -> int:
             say(f"        {line}", err=True)
     say(f"transcript: {played.directory / 'console.bin'}")
     return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
-
-
-def _refuse_port(port: str) -> None:
-    if port:
-        raise SpecError(f"--interactive boots a machine here; to join a port: ttylab attach --port {port}")
 
 
 def _become_test(node_id: str, run: Path | None) -> NoReturn:
@@ -130,7 +128,3 @@ def _holding(minutes: str, run_dir: Path) -> Iterator[Holding | None]:
         yield holding
         with enter_key() as entered:
             holding.wait(entered)
-
-
-def _say_step(number: int, text: str) -> None:
-    say(f"  {number:2} {text}", err=True)

@@ -169,7 +169,8 @@ class Session:
             ConsoleClosed: the transcript ended.
         """
         wanted = _compiled(patterns)
-        return self._expect(wanted, deadline, view=view, awaited=_shown(wanted))
+        awaited = " or ".join(repr(one.pattern)[1:] for one in wanted)
+        return self._expect(wanted, deadline, view=view, awaited=awaited)
 
     def wait_mark(self, names: frozenset[str], deadline: Deadline, *, since: int) -> Mark:
         """Wait for a QMP or machine mark with one of `names`, from number `since` on; raises as `expect`.
@@ -386,10 +387,6 @@ def _compiled(
 ) -> list[re.Pattern[bytes]]:
     several = [patterns] if isinstance(patterns, (bytes, re.Pattern)) else list(patterns)
     return [re.compile(one, re.DOTALL) if isinstance(one, bytes) else one for one in several]
-
-
-def _shown(wanted: list[re.Pattern[bytes]]) -> str:
-    return " or ".join(repr(one.pattern)[1:] for one in wanted)
 
 
 def _runs(data: bytes) -> Iterator[bytes]:

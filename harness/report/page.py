@@ -56,9 +56,8 @@ def render_page(
         "symbols": SYMBOLS,
         "meanings": MEANINGS,
     }
-    return (
-        _environment().get_template(template).render(known | dict(values)).encode("utf-8", "backslashreplace")
-    )
+    page = _environment().get_template(template).render(known | dict(values))
+    return page.encode("utf-8", "backslashreplace")
 
 
 def policy(*scripts: str, wasm: bool = False) -> str:
@@ -232,13 +231,8 @@ def _cell_page(run: RunResult, view: CellView, transcript: Transcript | None, *,
 
 
 def _play_page(view: CellView, cast: str, player: CastPlayer) -> bytes:
-    options = {
-        "fit": "width",
-        "idleTimeLimit": 2,
-        "preload": True,
-        "poster": "npt:0:01",
-        "theme": "asciinema",
-    }
+    look = {"fit": "width", "theme": "asciinema", "poster": "npt:0:01"}
+    options = look | {"idleTimeLimit": 2, "preload": True}
     data = json.dumps({"data": cast, "options": options}).replace("<", "\\u003c")
     return render_page(
         "play.html",

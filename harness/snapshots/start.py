@@ -81,9 +81,8 @@ def renew(guest: Guest, stage: Stage, deadline: Deadline) -> None:
         command = f"if command -v renew >/dev/null; then renew {at} {seed}; else {plain}; fi"
         result = guest.run(command, deadline)
         if result.status != 0:
-            message = (
-                f"{guest.session.transcript.name}: {command!r} ended with status {result.status}, need 0"
-            )
+            name = guest.session.transcript.name
+            message = f"{name}: {command!r} ended with status {result.status}, need 0"
             raise CommandFailed(message, status=result.status, output=result.output)
 
 

@@ -210,9 +210,8 @@ class ServiceTargets:
         """Return what the machine or the service lacks."""
         if REGISTERED in features:
             return "the service has no images that their users registered"
-        return lacking(scenario, capabilities(spec), spec.machine, why=lacks(spec)) or service_misfit(
-            scenario
-        )
+        missing = lacking(scenario, capabilities(spec), spec.machine, why=lacks(spec))
+        return missing or service_misfit(scenario)
 
     @contextmanager
     def open(self, wanted: WantedGuest, place: TargetPlace) -> Iterator[Target]:
