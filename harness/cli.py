@@ -19,6 +19,7 @@ from emulator.errors import EmulatorError, SpecError, StateError
 from emulator.guest_text.printable import visible
 from emulator.program import called
 from emulator.work import listening
+from harness.commands import spaced
 from harness.run.interrupts import unwinding
 from harness.scenario.errors import GuestError, HarnessError, ServiceRefused
 from harness.scenario.exit_codes import (
@@ -37,21 +38,13 @@ COMPLETION_VARIABLE = "_TTYLAB_COMPLETE"
 """Set by the shell when it asks for completions; Typer's name for it."""
 
 EXAMPLES = """Examples:
-
   ttylab run                      run the default matrix, write the report
-
   ttylab run --kernel bzImage     its Linux cells on your own kernel; --disk server.qcow2 on your own disk
-
   ttylab run -k "nmi and q35"     only the cells whose id matches
-
   ttylab scenarios list           what can be run
-
   ttylab boot bookworm            boot a guest and type on its console
-
   ttylab serve                    a local Azure with serial consoles, for az, SDKs and the browser
-
   ttylab scan console.txt         find panics and other failures in a log
-
   ttylab doctor                   what this machine can and cannot do
 
 Exit codes: 0 all passed, 1 something failed, 2 usage, 3 the lab is broken, 4 a cloud service said no.
@@ -130,9 +123,8 @@ def load_command(name: str) -> Any:
     app = group or typer.Typer(add_completion=False)
     app.rich_markup_mode = None
     if not group:
-        app.command(name, cls=getattr(module, "Command", None), epilog=getattr(module, "EXAMPLES", None))(
-            getattr(module, word)
-        )
+        examples = spaced(getattr(module, "EXAMPLES", ""))
+        app.command(name, cls=getattr(module, "Command", None), epilog=examples)(getattr(module, word))
     command: Any = typer.main.get_group(app) if group else typer.main.get_command(app)
     if name not in WITHOUT_LAB:
         for each in getattr(command, "commands", {"": command}).values():
@@ -182,8 +174,7 @@ def _set_debug(wanted: bool) -> None:
 def root_command(arguments: Sequence[str]) -> Any:
     """Return the command that parses `arguments`.
 
-    Typer's options for completion are added only if no command comes first: where they are not given they
-    are None too (see NO_HELP).
+    Typer's options for completion are added only if no command comes first (see NO_HELP).
     """
     options_first = not arguments or arguments[0].startswith("-")
     # Plain help: rich takes four times as long to import as everything else that `--help` needs.
@@ -194,7 +185,7 @@ def root_command(arguments: Sequence[str]) -> Any:
         pretty_exceptions_enable=False,
         context_settings={"max_content_width": 110, "default_map": NO_HELP},
     )
-    app.callback(invoke_without_command=True, epilog=EXAMPLES)(root)
+    app.callback(invoke_without_command=True, epilog=spaced(EXAMPLES))(root)
     command = typer.main.get_command(app)
     if arguments and not arguments[0].startswith("-"):  # Typer would load pydantic for it
         command.params = [one for one in command.params if one.name != "lab"]

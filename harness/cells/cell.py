@@ -59,10 +59,7 @@ class Cell:
         return f"{self.image}.{self.machine}.{self.firmware}.{self.vcpus}.{self.scenario}"
 
     def words(self) -> dict[str, object]:
-        """Return the cell as an object with fixed keys, as `ttylab run --list --json` prints it.
-
-        One with settings of its own has the key "settings" too.
-        """
+        """Return the cell as `run --list --json` prints it, with the key "settings" if it has any."""
         own = {} if self.settings == PLAIN else {"settings": json_ready(self.settings)}
         return own | {
             "id": self.id,
@@ -81,13 +78,7 @@ def parse_cell_id(
     machines: Collection[str] = (),
     scenarios: Collection[str] = (),
 ) -> Cell:
-    """Return the cell whose id is `text`.
-
-    Where `images`, `machines` or `scenarios` are given, only their names are accepted.
-
-    Raises:
-        SpecError: it is not an id, or a part of it does not exist; the text names similar ones.
-    """
+    """Return the cell whose id is `text`, of the names that are given, if any; raises SpecError."""
     parts = text.rsplit(".", 4)
     if len(parts) != 5:
         raise SpecError(f"cell id {text!r} has {len(parts)} parts; it reads {_SHAPE}")
@@ -140,14 +131,11 @@ _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 def select(
     cells: Iterable[Cell], expression: str, *, tags: Mapping[str, Collection[str]] | None = None
 ) -> tuple[Cell, ...]:
-    """Return the cells that `pytest -k expression` would run, in the given order.
+    """Return the cells that `pytest -k expression` would run, in the given order; raises SpecError.
 
     The expression is words joined by `and`, `or`, `not` and parentheses; a word matches names that contain
     it, in upper or lower case. Empty selects all. A cell matches by the `tags` of its scenario as well as by
     its id. Unlike pytest's, a word that is the id of a cell means that cell alone.
-
-    Raises:
-        SpecError: the expression is not valid.
     """
     if not expression.strip():
         return tuple(cells)
@@ -157,13 +145,10 @@ def select(
 
 
 def compile_expression(expression: str, *, ids: Collection[str] = ()) -> Predicate:
-    """Return a function that tells whether names match, compiled by pytest itself; `ids` match as a whole.
+    """Return what tells whether names match, compiled by pytest; `ids` match as a whole; raises SpecError.
 
     The compiler is private to pytest, but no other is certain to agree with the run that follows; pytest's
     version is bounded in pyproject.toml.
-
-    Raises:
-        SpecError: the expression is not valid; the text says at which column.
     """
     from _pytest.mark.expression import Expression  # noqa: PLC0415 - half a start
 
@@ -189,13 +174,10 @@ def mark_name(tag: str) -> str:
 
 
 def shard(cells: Iterable[Cell], index: int, count: int) -> tuple[Cell, ...]:
-    """Return part `index` (from 1) of `count`: the parts are disjoint, and together they are `cells`.
+    """Return part `index` (from 1) of `count`, all of them disjoint; raises SpecError if there is none.
 
     Cells are dealt like cards in the order of their ids, so that part sizes differ by at most one, in total
     and for every image, machine and firmware, and no part gets all the slow guests.
-
-    Raises:
-        SpecError: there is no such part.
     """
     if count < 1 or index not in range(1, count + 1):
         raise SpecError(f"shard {index}/{count}: the number before '/' is 1 to {max(count, 1)}")
@@ -203,11 +185,7 @@ def shard(cells: Iterable[Cell], index: int, count: int) -> tuple[Cell, ...]:
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """Return index and count of a shard written as "2/5".
-
-    Raises:
-        SpecError: it is not written like that, or there is no such part.
-    """
+    """Return index and count of a shard written as "2/5"; raises SpecError if there is no such part."""
     found = _SHARD.fullmatch(text)
     if found is None:
         raise SpecError(f"shard {text!r}: write INDEX/COUNT, as in 2/5")

@@ -24,7 +24,7 @@ from emulator.machine.architectures import architecture_among, architecture_of
 from emulator.machine.models import MachineModel, find_model, machine_models
 from emulator.machine.spec import VCPUS_MOST, Disk, Firmware, MachineSpec
 from emulator.values import load_toml
-from harness.cells.cell import Cell, mark_name, parse_shard, select, shard
+from harness.cells.cell import Cell, mark_name, parse_cell_id, parse_shard, select, shard
 from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.settings import PLAIN, Settings
@@ -39,10 +39,7 @@ _ANY_DISK = Disk(path=Path("/disk"))
 def misfit(
     cell: Cell, scenario: Scenario, features: frozenset[str], *, target: TargetKind | None = None
 ) -> str | None:
-    """Return why `cell` can't be played, or None if it can.
-
-    The `features` are what its image offers ("i6300esb", "spin"); the `target` is by default a machine here.
-    """
+    """Return why `cell` can't be played on `target` with an image of these features; None if it can."""
     if cell.vcpus < scenario.min_vcpus:
         return f"{scenario.name} takes {scenario.min_vcpus} vCPUs or more"
     absent = scenario.modules - features
@@ -183,13 +180,9 @@ class Matrix:
 def load_matrix(
     path: Path, *, images: Mapping[str, frozenset[str]], scenarios: Mapping[str, Scenario]
 ) -> Matrix:
-    """Return the matrix in `path`.
+    """Return the matrix in `path`, of the images with these features and of `scenarios`.
 
-    The `images` are those that exist, with the features that each offers ("i6300esb"); `scenarios` is the
-    library.
-
-    Raises:
-        SpecError: the file is wrong, names what does not exist, excludes nothing, or leaves no cell.
+    Raises SpecError if the file is wrong, names what does not exist, excludes nothing, or leaves no cell.
     """
     table = load_toml(path, _File)
     target = _target(table.matrix, path)
@@ -384,13 +377,10 @@ def _resolve(key: str, given: _Names | None, known: Collection[str], *, where: s
 
 
 def chosen_cells(matrix: Matrix, path: Path, *, expression: str = "", part: str = "") -> tuple[Cell, ...]:
-    """Return the cells that a run of the matrix in `path` plays, of part I/N of it if `part` is "I/N".
+    """Return the cells that a run plays, of part I/N if `part` is "I/N"; raises SpecError.
 
     The `expression` is as for `select`; its words are found too in scenarios' tags, and in what else pytest's
     -k looks at.
-
-    Raises:
-        SpecError: the part or the expression is wrong.
     """
     cells = shard(matrix.cells, *parse_shard(part)) if part else matrix.cells
     if not expression:
@@ -400,12 +390,14 @@ def chosen_cells(matrix: Matrix, path: Path, *, expression: str = "", part: str 
     return select(cells, expression, tags=tags)
 
 
-def read_matrix(path: Path) -> Matrix:
-    """Return the matrix in `path`; read anew only if the file, or what there is to name in it, has changed.
+def known_cell(text: str) -> Cell:
+    """Return the cell of an id whose image, machine and scenario exist; raises SpecError."""
+    machines = [*machine_models(), BOARD]
+    return parse_cell_id(text, images=image_features(), machines=machines, scenarios=library())
 
-    Raises:
-        SpecError: as `load_matrix`.
-    """
+
+def read_matrix(path: Path) -> Matrix:
+    """Return the matrix in `path`, read anew if it or what it may name has changed; raises SpecError."""
     try:
         facts = path.stat()
     except OSError:

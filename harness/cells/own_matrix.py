@@ -19,12 +19,9 @@ Place: TypeAlias = tuple[str, str]
 
 
 def own_matrix(matrix: Matrix, image: str, place_of: Callable[[Cell], Place | None]) -> str:
-    """Return the text of a matrix file with the Linux cells of `matrix` on `image`.
+    """Return the text of a matrix file with the Linux cells of `matrix` on `image`; raises SpecError.
 
     `place_of` returns where a cell is played, or None for one that does not fit the image.
-
-    Raises:
-        SpecError: it has none, or is not played on machines of ttylab's.
     """
     if matrix.port:
         raise SpecError(f"matrix {matrix.name} is played on a serial port, where no file can be booted")
@@ -33,11 +30,7 @@ def own_matrix(matrix: Matrix, image: str, place_of: Callable[[Cell], Place | No
     for cell in matrix.cells:
         place = place_of(cell)
         if place is not None and find_scenario(cell.scenario).guest is GuestKind.LINUX:
-            same = (
-                *place,
-                cell.vcpus,
-                cell.scenario,
-            )  # of two cells that become one, the first one's settings
+            same = (*place, cell.vcpus, cell.scenario)  # the first one's settings count
             if same not in known:
                 chosen[*place, cell.vcpus, cell.settings].add(cell.scenario)
                 known.add(same)

@@ -7,42 +7,33 @@ from dataclasses import asdict
 from typing import Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
 from harness.commands import say
-from harness.commands.port_options import Baudrate, Dtr, Rts, chosen_port
+from harness.commands.options import Baudrate, Dtr, Rts, chosen_port
 
 EXAMPLES = """Examples:
-
   ttylab attach                     the only running machine, read only
-
   ttylab attach nmi-panic --write   a cell of a running matrix, to type into
-
   ttylab attach nmi-panic --gdb     opens it to gdb, and prints the line for gdb
-
   ttylab attach --list              what is running
-
   ttylab attach --port /dev/ttyUSB0 a real port; also socket://HOST:PORT, rfc2217://HOST:PORT
-
   ttylab attach bench1              a board of lab.toml, with its reset, power and NMI in the menu
 """
 
 
 def attach(
-    name: Annotated[str, typer.Argument(help="Id of the machine, or part of its label; or a board.")] = "",
+    name: Annotated[str, Argument(help="Id of the machine, or part of its label; or a board.")] = "",
     *,
-    write: Annotated[bool, typer.Option("--write", help="Type into the guest too.")] = False,
-    gdb: Annotated[
-        bool, typer.Option("--gdb", help="Open it to gdb instead, until Enter or Ctrl-C.")
-    ] = False,
-    port: Annotated[
-        str, typer.Option(metavar="URL", help="A serial port, or a board, instead of a machine.")
-    ] = "",
+    write: Annotated[bool, Option("--write", help="Type into the guest too.")] = False,
+    gdb: Annotated[bool, Option("--gdb", help="Open it to gdb instead, until Enter or Ctrl-C.")] = False,
+    port: Annotated[str, Option(metavar="URL", help="A serial port, or a board, instead of a machine.")] = "",
     baudrate: Baudrate = None,
     dtr: Dtr = None,
     rts: Rts = None,
-    from_end: Annotated[bool, typer.Option("--from-end", help="Do not replay what came before.")] = False,
-    listing: Annotated[bool, typer.Option("--list", help="Show the running machines.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="With --list: one JSON array.")] = False,
+    from_end: Annotated[bool, Option("--from-end", help="Do not replay what came before.")] = False,
+    listing: Annotated[bool, Option("--list", help="Show the running machines.")] = False,
+    json: Annotated[bool, Option("--json", help="With --list: one JSON array.")] = False,
 ) -> None:
     """Join a console, read only unless --write is given; a port can always be typed into."""
     from emulator.lab_file.boards import lab_boards  # noqa: PLC0415

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
 from harness.commands import say
 from harness.doctor.diagnosis import Diagnosis, State, debian_packages, diagnose, run_is_possible
@@ -21,10 +22,8 @@ MARKS = {State.OK: "[green]ok[/]", State.NOTE: "[yellow]note[/]", State.MISSING:
 
 def doctor(
     *,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object: possible, findings.")] = False,
-    packages: Annotated[
-        bool, typer.Option(help="Print only the Debian packages that lack, for apt-get.")
-    ] = False,
+    json: Annotated[bool, Option("--json", help="Print one JSON object: possible, findings.")] = False,
+    packages: Annotated[bool, Option(help="Print only the Debian packages that lack, for apt-get.")] = False,
 ) -> None:
     """Explain what this machine can do and why, and name the command that fixes each missing part.
 

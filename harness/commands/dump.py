@@ -7,23 +7,22 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from harness.commands import say
 
 EXAMPLES = """Examples:
-
   ttylab dump nmi-panic guest.core                    an ELF core: crash vmlinux guest.core
-
   ttylab dump boot guest.kdump --format kdump-zlib    compressed, for crash
 """
 _MIB = 1 << 20
 
 
 def dump(
-    name: Annotated[str, typer.Argument(help="Id of the machine, or part of its label (attach --list).")],
-    file: Annotated[Path, typer.Argument(help="A new file; it is never overwritten.")],
+    name: Annotated[str, Argument(help="Id of the machine, or part of its label (attach --list).")],
+    file: Annotated[Path, Argument(help="A new file; it is never overwritten.")],
     *,
-    kind: Annotated[str, typer.Option("--format", help="elf, or another that QEMU offers.")] = "elf",
+    kind: Annotated[str, Option("--format", help="elf, or another that QEMU offers.")] = "elf",
 ) -> None:
     """Write the memory of a running guest, which stands meanwhile, to FILE, for crash or gdb.
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from emulator import places
 from emulator.errors import LabError
@@ -22,10 +22,8 @@ from harness.commands import say
 
 def gc(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON array, an object for each find.")
-    ] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would be done.")] = False,
+    json: Annotated[bool, Option("--json", help="Print one JSON array, an object for each find.")] = False,
 ) -> None:
     """End machines whose owner is dead, and remove their sockets and ledger entries.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from emulator.errors import EmulatorError, ImageError, SpecError
 from emulator.guest_images.kinds import open_image, registry_problem
@@ -21,7 +23,7 @@ from emulator.lab_file.tables import ImageTable
 from emulator.windows.image import WindowsImage
 from emulator.windows.registry import WindowsRegistry
 from harness.commands import add_windows as windows
-from harness.commands import print_table, say
+from harness.commands import print_table, say, spaced
 
 app = typer.Typer(
     help="Guest images: Debian kernels with a small initramfs, built here and kept outside the checkout.\n\n"
@@ -30,17 +32,15 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-app.command("add-windows", epilog=windows.EXAMPLES)(windows.add_windows)
+app.command("add-windows", epilog=spaced(windows.EXAMPLES))(windows.add_windows)
 app.command("remove-windows")(windows.remove_windows)
-Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Images of the catalog.")]
+Names = Annotated[list[str] | None, Argument(metavar="NAME", help="Images of the catalog.")]
 
 
 @app.command("list")
 def list_images(
     *,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON array, an object for each image.")
-    ] = False,
+    json: Annotated[bool, Option("--json", help="Print one JSON array, an object for each image.")] = False,
 ) -> None:
     """List the images of the catalog, which of them are built, your lab.toml's, and your Windows.
 
@@ -51,21 +51,18 @@ def list_images(
     entries = [(entry, built.get(name)) for name, entry in store.catalog.entries.items()]
     problem = registry_problem()
     registered = () if problem else WindowsRegistry().images().values()
-    own = own_tables()
+    own = [own_as_object(name, table) for name, table in own_tables().items()]
     for each in (*(f"image {name}: {why}" for name, why in store.damaged().items()), problem):
         if each:
             say(f"ttylab: {visible(each)}", err=True)
     if json:
         linux = [as_object(entry, image) for entry, image in entries]
-        mine = [own_as_object(name, table) for name, table in own.items()]
-        say(json_format.dumps([*linux, *mine, *map(windows_as_object, registered)], indent=2))
+        say(json_format.dumps([*linux, *own, *map(windows_as_object, registered)], indent=2))
         return
     _show_table(entries)
     if own:
         say()
-        kinds = {name: "disk" if table.kernel is None else "kernel" for name, table in own.items()}
-        files = {name: _files(table) for name, table in own.items()}
-        rows = ((name, kinds[name], Path(files[name][1]).name, files[name][0]) for name in own)
+        rows = ((one["name"], one["own"], Path(one["initrd"] or "").name, one["path"]) for one in own)
         print_table(("lab.toml", "is", "initramfs", "file"), rows)
     _show_surveys()
     if registered:
@@ -76,8 +73,8 @@ def list_images(
 def build(
     names: Names = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="Every image of the catalog.")] = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build again what is there already.")] = False,
+    every: Annotated[bool, Option("--all", help="Every image of the catalog.")] = False,
+    rebuild: Annotated[bool, Option("--rebuild", help="Build again what is there already.")] = False,
 ) -> None:
     """Fetch Debian's packages, check them, and build images from them.
 
@@ -121,8 +118,7 @@ def verify(names: Names = None) -> None:
 
 @app.command()
 def prune(
-    *,
-    every: Annotated[bool, typer.Option("--all", help="Remove the images of the catalog too.")] = False,
+    *, every: Annotated[bool, Option("--all", help="Remove the images of the catalog too.")] = False
 ) -> None:
     """Remove older builds, packages that no image needs, and leftovers of interrupted builds.
 
@@ -148,22 +144,14 @@ def as_object(entry: CatalogEntry, image: Image | None) -> dict[str, object]:
     }
 
 
-def own_as_object(name: str, table: ImageTable) -> dict[str, object]:
+def own_as_object(name: str, table: ImageTable) -> dict[str, Any]:
     """Return what `--json` prints for an image of a lab.toml; nothing of it is opened."""
-    file, initrd = _files(table)
-    kind = "disk" if table.kernel is None else "kernel"
-    return {"name": name, "own": kind, "path": file, "initrd": initrd or None, "size": _size(Path(file))}
-
-
-def _files(table: ImageTable) -> tuple[str, str]:
-    return str(table.kernel or table.disk), str(table.initrd or "")
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
+    file, kind = (table.disk, "disk") if table.kernel is None else (table.kernel, "kernel")
+    initrd = None if table.initrd is None else str(table.initrd)
+    size = None
+    with suppress(OSError):
+        size = Path(str(file)).stat().st_size
+    return {"name": name, "own": kind, "path": str(file), "initrd": initrd, "size": size}
 
 
 def _verify_own(name: str) -> list[str]:
@@ -194,22 +182,19 @@ def windows_as_object(image: WindowsImage) -> dict[str, object]:
 
 
 def _show_windows(images: Iterable[WindowsImage]) -> None:
-    what = {True: "ttylab's SAC guest, not Windows", False: "Windows, by your word ({})"}
-    say()
-    print_table(
-        ("your own", "is", "release", "firmware", "TPM", "file"),
-        (
-            (
-                one.name,
-                what[one.is_sac_guest].format(one.level),
-                one.release,
-                one.firmware,
-                "yes" if one.tpm else "no",
-                str(one.path),
-            )
-            for one in images
-        ),
+    columns = ("your own", "is", "release", "firmware", "TPM", "file")
+    rows = (
+        (one.name, _what(one), one.release, one.firmware, "yes" if one.tpm else "no", str(one.path))
+        for one in images
     )
+    say()
+    print_table(columns, rows)
+
+
+def _what(image: WindowsImage) -> str:
+    if image.is_sac_guest:
+        return "ttylab's SAC guest, not Windows"
+    return f"Windows, by your word ({image.level})"
 
 
 def _show_surveys() -> None:

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from emulator.errors import FileError, SpecError
 from emulator.lab_file.read import FILE
@@ -16,21 +16,16 @@ from emulator.lab_file.tables import TTYLAB_INITRD, ImageTable
 from emulator.lab_file.write import toml_key, toml_tables
 from emulator.program import called
 from harness.cells.shipped import shipped
-from harness.commands import say
-from harness.commands.own_options import OwnCommand, named, own_of
+from harness.commands import say, with_options
+from harness.commands.own_options import OwnOptions, named
 
 EXAMPLES = """Examples:
-
   ttylab init                                      in this directory; then: ttylab run
-
   ttylab init --kernel out/arch/x86/boot/bzImage --modules out/modules
-
   ttylab init --disk server.qcow2 --user root --password-file pw
 
 Nothing is overwritten. A file that the workflow has to make first need only be there now.
 """
-Command = OwnCommand
-
 Provider = Literal["github", "gitlab", "azure", "none"]
 _WORKFLOWS: Mapping[Provider, tuple[str, str, str]] = {
     "github": (".github", "github-actions.yml", ".github/workflows/ttylab.yml"),
@@ -49,14 +44,15 @@ _BESIDE: Mapping[str, tuple[str, str]] = {
 _OWN = ("lab/matrix.toml", "lab/scenarios.py", "lab/signatures.toml")
 
 
+@with_options("own", OwnOptions)
 def init(
-    context: typer.Context,
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The repository.")] = Path(),
+    directory: Annotated[Path, Argument(metavar="[DIR]", help="The repository.")] = Path(),
     *,
     ci: Annotated[
         str | None,
-        typer.Option(metavar="PROVIDER", help="github, gitlab, azure or none; default: what DIR has."),
+        Option(metavar="PROVIDER", help="github, gitlab, azure or none; default: what DIR has."),
     ] = None,
+    own: OwnOptions,
 ) -> None:
     """Write lab.toml, a matrix, a scenario, a signature and a workflow for CI into a repository.
 
@@ -67,7 +63,7 @@ def init(
         raise SpecError(f"--ci is {ci!r}; allowed: {', '.join(_WORKFLOWS)}, none")
     if not directory.is_dir():
         raise SpecError(f"{directory}: there is no such directory")
-    table = own_of(context).table()
+    table = own.table()
     name = "" if table is None else named(table)
     texts = {FILE: _lab(name, table, directory), **{one: _template(one) for one in _OWN}}
     if table is not None:

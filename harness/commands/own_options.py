@@ -9,8 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-from typer.core import TyperCommand
+from typer import Option
 
 from emulator.errors import ImageError, SpecError, unknown_name
 from emulator.machine.spec import Firmware
@@ -25,27 +24,37 @@ TTYLAB_INITRD, NO_INITRD = "ttylab", "none"
 CLOUD_INIT = "cloud-init"
 
 
+def _file(says: str) -> Any:
+    return Option(metavar="FILE", help=says)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnOptions:
-    """What was given of these options; what was not is None or empty."""
+    """What was given of these options, each a field; what was not is None or empty."""
 
-    kernel: Path | None = None
-    disk: Path | None = None
-    initrd: str | None = None
-    modules: Path | None = None
-    append: str = ""
-    firmware: str | None = None
-    memory: int | None = None
-    seed: str | None = None
-    user: str | None = None
-    password_file: Path | None = None
+    kernel: Annotated[Path | None, _file("Your own kernel: bzImage or vmlinux.")] = None
+    initrd: Annotated[
+        str | None, _file('Of --kernel: its initramfs; default: "ttylab", which has a login; or "none".')
+    ] = None
+    modules: Annotated[
+        Path | None, Option(metavar="DIR", help="Of --kernel: its modules, for ttylab's initramfs.")
+    ] = None
+    disk: Annotated[Path | None, _file("Your own disk: raw, qcow2, VHD, VHDX or VMDK.")] = None
+    append: Annotated[str, Option(help="More kernel parameters; for the image sac: knobs.")] = ""
+    firmware: Annotated[str | None, Option(help="seabios or ovmf; default: what the image is for.")] = None
+    memory: Annotated[int | None, Option(min=64, max=65536, help="MiB; default: what the image needs.")] = (
+        None
+    )
+    seed: Annotated[
+        str | None, Option(metavar=CLOUD_INIT, help="Of --disk: add a CD with user and password.")
+    ] = None
+    user: Annotated[str | None, Option(help="Who logs in on --kernel or --disk; default: root.")] = None
+    password_file: Annotated[
+        Path | None, _file("Its first line is the password of --user; default: none.")
+    ] = None
 
     def table(self) -> ImageTable | None:
-        """Return the image that they describe, with absolute paths; None if there is none.
-
-        Raises:
-            SpecError: they don't go together.
-        """
+        """Return the image they describe, with absolute paths; None without one; raises SpecError."""
         from emulator.lab_file.tables import USER, ImageTable, Login  # noqa: PLC0415 - pydantic
 
         self._require_sense()
@@ -94,63 +103,6 @@ def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.absolute()
 
 
-def _file(says: str, *names: str) -> Any:
-    return typer.Option(*names, metavar="FILE", help=says)
-
-
-def _options(
-    *,
-    kernel: Annotated[Path | None, _file("Your own kernel: bzImage or vmlinux.")] = None,
-    initrd: Annotated[
-        str | None, _file('Of --kernel: its initramfs; default: "ttylab", which has a login; or "none".')
-    ] = None,
-    modules: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Of --kernel: its modules, for ttylab's initramfs.")
-    ] = None,
-    disk: Annotated[Path | None, _file("Your own disk: raw, qcow2, VHD, VHDX or VMDK.")] = None,
-    append: Annotated[str, typer.Option(help="More kernel parameters; for the image sac: knobs.")] = "",
-    firmware: Annotated[
-        str | None, typer.Option(help="seabios or ovmf; default: what the image is for.")
-    ] = None,
-    memory: Annotated[
-        int | None, typer.Option(min=64, max=65536, help="MiB; default: what the image needs.")
-    ] = None,
-    seed: Annotated[
-        str | None, typer.Option(metavar=CLOUD_INIT, help="Of --disk: add a CD with user and password.")
-    ] = None,
-    user: Annotated[
-        str | None, typer.Option(help="Who logs in on --kernel or --disk; default: root.")
-    ] = None,
-    password_file: Annotated[
-        Path | None, _file("Its first line is the password of --user; default: none.")
-    ] = None,
-) -> None:
-    """Nothing: its parameters are the options."""
-
-
-class OwnCommand(TyperCommand):
-    """A command that takes these options besides its function's; `own_of` has what was given."""
-
-    def __init__(self, name: str | None, **settings: Any) -> None:
-        super().__init__(name, **settings)
-        app = typer.Typer(add_completion=False)
-        app.command()(_options)
-        for option in typer.main.get_command(app).params:
-            if option.name != "help":
-                option.expose_value, option.callback = False, _keep
-                self.params.append(option)
-
-
-def _keep(context: Any, option: Any, value: Any) -> Any:
-    context.meta.setdefault(__name__, {})[option.name] = value
-    return value
-
-
-def own_of(context: typer.Context) -> OwnOptions:
-    """Return what was given of the options of an `OwnCommand`."""
-    return OwnOptions(**context.meta[__name__])
-
-
 @contextmanager
 def matrix_of(own: OwnOptions, matrix: Path, *, run_dir: Path | None) -> Iterator[Path]:
     """Give the matrix to play: `matrix` itself, or its Linux cells on the user's file.
@@ -182,11 +134,7 @@ def matrix_of(own: OwnOptions, matrix: Path, *, run_dir: Path | None) -> Iterato
 
 
 def named(table: ImageTable) -> str:
-    """Return a name for the image of a table, after its file, once it is certain that it can be opened.
-
-    Raises:
-        SpecError, ImageError, MissingPrerequisite: a file is missing or won't do.
-    """
+    """Return a name for the image of a table, after its file, or raise why that can't be opened."""
     from emulator.guest_images.kinds import image_features  # noqa: PLC0415
     from emulator.guest_images.own import open_table, own_name  # noqa: PLC0415
 

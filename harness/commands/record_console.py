@@ -5,26 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from emulator.clock import utc_now
 from emulator.errors import LabError, SpecError
 from harness.commands import say
+from harness.commands.options import Baudrate, Dtr, Rts, chosen_port
 from harness.commands.own_options import OwnOptions, guest_of
-from harness.commands.port_options import Baudrate, Dtr, Rts, chosen_port
 
 if TYPE_CHECKING:
     from harness.recording.record import RecordOptions
     from harness.recording.sanitise import Sanitised
 
 EXAMPLES = """Examples:
-
   ttylab record-console --port /dev/ttyUSB0         a real Windows by cable; also socket://, rfc2217://
-
   ttylab record-console sac --for 30                boot an image and record it for 30 s
-
   ttylab record-console --attach nmi-panic          a running machine, from its first byte
-
   ttylab record-console --sanitise DIR --hide acme  make the copy again, and hide one more word
 
 DIR/raw is for you alone: it holds everything typed, passwords too. DIR/sanitised is the copy for others:
@@ -35,26 +31,24 @@ left (a device unplugged, a peer that closed, QEMU ended from outside); what cam
 
 
 def record_console(
-    image: Annotated[str, typer.Argument(help="Image to boot, or a file of yours, as for ttylab boot.")] = "",
+    image: Annotated[str, Argument(help="Image to boot, or a file of yours, as for ttylab boot.")] = "",
     *,
-    port: Annotated[str, typer.Option(metavar="URL", help="A serial port, or a board.")] = "",
-    attach: Annotated[
-        str, typer.Option(metavar="NAME", help="A running machine, as for ttylab attach.")
-    ] = "",
+    port: Annotated[str, Option(metavar="URL", help="A serial port, or a board.")] = "",
+    attach: Annotated[str, Option(metavar="NAME", help="A running machine, as for ttylab attach.")] = "",
     sanitise: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Record nothing: only make the copy of DIR.")
+        Path | None, Option(metavar="DIR", help="Record nothing: only make the copy of DIR.")
     ] = None,
-    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where; default: console-TIME.")] = None,
+    into: Annotated[Path | None, Option(metavar="DIR", help="Where; default: console-TIME.")] = None,
     stay: Annotated[
-        float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Leave after this long.")
+        float | None, Option("--for", metavar="SECONDS", min=0, help="Leave after this long.")
     ] = None,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Type nothing.")] = False,
+    read_only: Annotated[bool, Option("--read-only", help="Type nothing.")] = False,
     baudrate: Baudrate = None,
     dtr: Dtr = None,
     rts: Rts = None,
-    append: Annotated[str, typer.Option(help="For the image: kernel parameters; for sac: knobs.")] = "",
+    append: Annotated[str, Option(help="For the image: kernel parameters; for sac: knobs.")] = "",
     hide: Annotated[
-        list[str] | None, typer.Option(metavar="WORD", help="Hide this word too; may be repeated.")
+        list[str] | None, Option(metavar="WORD", help="Hide this word too; may be repeated.")
     ] = None,
 ) -> None:
     """Record a console, and make a copy of the recording without names, passwords and addresses."""
@@ -93,15 +87,7 @@ def _record(
         record_machine(choose_machine(list_machines(), name), directory=directory, options=options)
         return None
     lab = Lab(run_dir=directory)
-    spec = interactive_spec(
-        guest_of(lab, image, OwnOptions()),
-        machine=None,
-        firmware=None,
-        vcpus=1,
-        memory_mib=None,
-        append=tuple(append.split()),
-        devices=(),
-    )
+    spec = interactive_spec(guest_of(lab, image, OwnOptions()), vcpus=1, append=tuple(append.split()))
     return record_image(spec, lab, label=image, options=options)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, cast, get_args
 
 import typer
+from typer import Argument, Option
 
 from emulator.errors import SpecError
 from harness.commands import say
@@ -17,25 +18,22 @@ from harness.scenario.errors import ReportError
 from harness.scenario.exit_codes import EXIT_BROKEN
 
 EXAMPLES = """Examples:
-
   ttylab report results/RUN                                 the reports anew
-
   ttylab report results/RUN --compare results/OLD           with what changed
-
   ttylab report shards/* --into results --ci github         the shards of a run as one, and what GitHub shows
 """
 
 
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="Directory of a run (it holds run.json).")],
-    more: Annotated[list[Path] | None, typer.Argument(help="More of them, for --into.")] = None,
+    run_dir: Annotated[Path, Argument(help="Directory of a run (it holds run.json).")],
+    more: Annotated[list[Path] | None, Argument(help="More of them, for --into.")] = None,
     *,
-    into: Annotated[Path | None, typer.Option(help="Merge the runs into this new directory.")] = None,
-    ci: Annotated[str, typer.Option(help="Also tell a provider: github, gitlab or azure.")] = "",
+    into: Annotated[Path | None, Option(help="Merge the runs into this new directory.")] = None,
+    ci: Annotated[str, Option(help="Also tell a provider: github, gitlab or azure.")] = "",
     compare: Annotated[
-        Path | None, typer.Option(help="An earlier run to compare with: its directory or run.json.")
+        Path | None, Option(help="An earlier run to compare with: its directory or run.json.")
     ] = None,
-    allure: Annotated[bool, typer.Option(help="Make Allure's report too.")] = True,
+    allure: Annotated[bool, Option(help="Make Allure's report too.")] = True,
 ) -> None:
     """Make the reports of earlier runs again: HTML, JUnit and Allure's.
 

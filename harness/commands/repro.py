@@ -9,43 +9,38 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import typer
+from typer import Argument, Option
 
 from emulator.errors import SpecError
 from harness.commands import say
-from harness.commands.hold_option import Hold, HoldCommand
+from harness.commands.options import Hold, HoldCommand
 
 if TYPE_CHECKING:
-    from harness.cells.cell import Cell
     from harness.run.cell_run import CellRun
     from harness.run.held import Holding
     from harness.run.repro import Recalled
 
 Command = HoldCommand
 EXAMPLES = """Examples:
-
   ttylab repro bookworm.pc.seabios.1.nmi-panic                as in the newest run
-
   ttylab repro bookworm.pc.seabios.1.nmi-panic --run results/20261123-051500-4f2a
-
   ttylab repro bookworm.pc.seabios.1.nmi-panic --hold-on-failure=30   keep it for `ttylab attach`, qmp, dump
-
   ttylab repro bookworm.pc.seabios.1.nmi-panic --interactive  boot its machine, and type yourself
 """
 
 
-_Cell = Annotated[str, typer.Argument(metavar="CELL", help="Id of a cell or a test, as reports show it.")]
-_Scale = Annotated[float | None, typer.Option(help="Multiply every wait; default: as the run did.")]
+_Cell = Annotated[str, Argument(metavar="CELL", help="Id of a cell or a test, as reports show it.")]
+_Scale = Annotated[float | None, Option(help="Multiply every wait; default: as the run did.")]
 
 
 def repro(
     cell_id: _Cell,
     *,
-    run: Annotated[Path | None, typer.Option(help="The run to reproduce; default: the newest.")] = None,
-    interactive: Annotated[bool, typer.Option(help="Attach this terminal instead of playing.")] = False,
-    changed: Annotated[bool, typer.Option("--changed", help="Go on even if the image differs.")] = False,
+    run: Annotated[Path | None, Option(help="The run to reproduce; default: the newest.")] = None,
+    interactive: Annotated[bool, Option(help="Attach this terminal instead of playing.")] = False,
+    changed: Annotated[bool, Option("--changed", help="Go on even if the image differs.")] = False,
     time_scale: _Scale = None,
-    port: Annotated[str, typer.Option(metavar="URL", help="The serial port where the guest is.")] = "",
+    port: Annotated[str, Option(metavar="URL", help="The serial port where the guest is.")] = "",
     hold_on_failure: Hold = "",
 ) -> int:
     """Boot one cell again exactly as a run did, and say whether it ends as it did there.
@@ -54,10 +49,11 @@ def repro(
     """
     from emulator.guest_images.board import BOARD  # noqa: PLC0415
     from emulator.places import RESULTS  # noqa: PLC0415
+    from harness.cells.matrix import known_cell  # noqa: PLC0415
     from harness.run.cell_run import CellRun  # noqa: PLC0415
     from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX, new_run_id  # noqa: PLC0415
-    from harness.run.repro import find_run, recall  # noqa: PLC0415
+    from harness.run.repro import as_recorded, find_run, recall  # noqa: PLC0415
     from harness.run.wanted import wanted_of  # noqa: PLC0415
     from harness.scenarios import find_scenario  # noqa: PLC0415
     from harness.targets import target_of  # noqa: PLC0415
@@ -66,7 +62,7 @@ def repro(
     if "::" in cell_id:
         _become_test(cell_id, run)
     run = find_run(cell_id, run)
-    cell = _cell(cell_id, run)
+    cell = as_recorded(known_cell(cell_id), run)
     scenario, target = find_scenario(cell.scenario), target_of(cell.image, cell.machine, port)
     address, port = port or None, port or (cell.image if cell.machine == BOARD else "")
     lab = Lab(run_dir=(RESULTS / f"{REPRO_PREFIX}{new_run_id()}").absolute(), time_scale=time_scale or 1.0)
@@ -77,7 +73,10 @@ def repro(
     if recalled is not None:
         lab.cold, lab.time_scale = recalled.booted, time_scale or recalled.was.time_scale
     if interactive:
-        _refuse_port(port)
+        if port:
+            raise SpecError(
+                f"--interactive boots a machine here; to join a port: ttylab attach --port {port}"
+            )
         run_interactive(spec, lab, label=f"repro {cell.id}")
         return 0
     played = CellRun(cell=cell, scenario=scenario, lab=lab, target=target, address=address)
@@ -88,7 +87,7 @@ def _play(played: CellRun, recalled: Recalled | None, *, hold: str) -> int:
     """Play the cell again, say how it ended, and hold its guest if that is wanted; return the exit code."""
     from harness.run.repro import told  # noqa: PLC0415
 
-    played.on_step = _say_step
+    played.on_step = lambda number, text: say(f"  {number:2} {text}", err=True)
     played.tell = lambda text: say(f"ttylab: {text}", err=True)
     if recalled is not None:
         played.time_limit_s, played.repro = recalled.was.time_limit_s, recalled.was.repro
@@ -99,25 +98,6 @@ def _play(played: CellRun, recalled: Recalled | None, *, hold: str) -> int:
             say(f"        {line}", err=True)
     say(f"transcript: {played.directory / 'console.bin'}")
     return {"passed": 0, "skipped": 0, "failed": 1}.get(result.status, 3)
-
-
-def _cell(cell_id: str, run: Path | None) -> Cell:
-    """Return the cell as a run played it, or as it is defined now."""
-    from emulator.guest_images.board import BOARD  # noqa: PLC0415
-    from emulator.guest_images.kinds import image_features  # noqa: PLC0415
-    from emulator.machine.models import machine_models  # noqa: PLC0415
-    from harness.cells.cell import parse_cell_id  # noqa: PLC0415
-    from harness.run.repro import as_recorded  # noqa: PLC0415
-    from harness.scenarios import library  # noqa: PLC0415
-
-    machines = [*machine_models(), BOARD]
-    cell = parse_cell_id(cell_id, images=image_features(), machines=machines, scenarios=library())
-    return as_recorded(cell, run)
-
-
-def _refuse_port(port: str) -> None:
-    if port:
-        raise SpecError(f"--interactive boots a machine here; to join a port: ttylab attach --port {port}")
 
 
 def _become_test(node_id: str, run: Path | None) -> NoReturn:
@@ -148,7 +128,3 @@ def _holding(minutes: str, run_dir: Path) -> Iterator[Holding | None]:
         yield holding
         with enter_key() as entered:
             holding.wait(entered)
-
-
-def _say_step(number: int, text: str) -> None:
-    say(f"  {number:2} {text}", err=True)

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from emulator.errors import EmulatorError, SpecError
 from emulator.files import write_whole
 from emulator.guest_text.printable import visible
 from emulator.places import RESULTS
 from harness.cells.shipped import DEFAULT_MATRIX, find_matrix
-from harness.commands import say
-from harness.commands.hold_option import Hold, HoldCommand
-from harness.commands.own_options import OwnCommand, matrix_of, own_of
+from harness.commands import say, with_options
+from harness.commands.options import Hold, HoldCommand
+from harness.commands.own_options import OwnOptions, matrix_of
 
 if TYPE_CHECKING:
     from harness.cells.cell import Cell
@@ -26,32 +27,21 @@ USELESS_PLUGINS = ("anyio", "hypothesispytest", "schemathesis", "threadexception
 others fail whatever comes after a worker that was killed."""
 
 EXAMPLES = """Examples:
-
   ttylab run                             the default matrix, ci/push.toml or the one that ttylab ships
-
   ttylab run nightly                     another that it ships (push, nightly, service), or a file of yours
-
   ttylab run --kernel out/bzImage        its Linux cells on your own kernel; --modules, --initrd, --append
-
   ttylab run --disk server.qcow2 -k nmi  on your own disk, which is never written
-
   ttylab run -k "nmi and q35"            cells whose id or tags match, as pytest's -k; an id: that cell alone
-
   ttylab run --shard 2/5                 the second fifth, for CI on several machines
-
   ttylab run --list                      what would run, and what would not and why
-
   ttylab run --list --json               the same for programs
-
   ttylab run --cold                      boot every machine, even where a snapshot would do
-
   ttylab run --hold-on-failure=30        keep the guests of failed cells half an hour, to attach to
-
   ttylab run --json result.json          also write the run result to a file
 """
 
 
-class Command(HoldCommand, OwnCommand):
+class Command(HoldCommand):
     """`run`, where --json without a value means "-", standard output."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -79,31 +69,32 @@ def with_json_value(args: Iterable[str]) -> list[str]:
 
 
 _Expression = Annotated[
-    str, typer.Option("-k", metavar="EXPR", help="Only cells with this id, or whose id or tags match.")
+    str, Option("-k", metavar="EXPR", help="Only cells with this id, or whose id or tags match.")
 ]
-_Jobs = Annotated[str, typer.Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")]
+_Jobs = Annotated[str, Option("-n", "--jobs", help="Guests at once; auto: by cores and memory.")]
 _Matrix = Annotated[
     Path | None,
-    typer.Argument(help="A matrix file, or a shipped one's name.", show_default="lab.toml's, else push"),
+    Argument(help="A matrix file, or a shipped one's name.", show_default="lab.toml's, else push"),
 ]
 
 
+@with_options("own", OwnOptions)
 def run(
-    context: typer.Context,
     matrix: _Matrix = None,
     *,
     expression: _Expression = "",
-    shard: Annotated[str, typer.Option(metavar="I/N", help="Only part I of N.")] = "",
+    shard: Annotated[str, Option(metavar="I/N", help="Only part I of N.")] = "",
     jobs: _Jobs = "auto",
-    listing: Annotated[bool, typer.Option("--list", help="Show the cells, run nothing.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Read matrix and options, run nothing.")] = False,
-    json: Annotated[str, typer.Option("--json", metavar="[FILE]", help="Write JSON to FILE, or -.")] = "",
-    run_dir: Annotated[Path | None, typer.Option(help="Where evidence goes; default: results/ID.")] = None,
-    time_scale: Annotated[float, typer.Option(help="Multiply every wait, for slow hosts.")] = 1.0,
-    compare: Annotated[Path | None, typer.Option(help="An earlier run to compare with.")] = None,
-    cold: Annotated[bool, typer.Option("--cold", help="Boot every machine, fork none.")] = False,
+    listing: Annotated[bool, Option("--list", help="Show the cells, run nothing.")] = False,
+    check: Annotated[bool, Option("--check", help="Read matrix and options, run nothing.")] = False,
+    json: Annotated[str, Option("--json", metavar="[FILE]", help="Write JSON to FILE, or -.")] = "",
+    run_dir: Annotated[Path | None, Option(help="Where evidence goes; default: results/ID.")] = None,
+    time_scale: Annotated[float, Option(help="Multiply every wait, for slow hosts.")] = 1.0,
+    compare: Annotated[Path | None, Option(help="An earlier run to compare with.")] = None,
+    cold: Annotated[bool, Option("--cold", help="Boot every machine, fork none.")] = False,
     hold: Hold = "",
-    allure: Annotated[bool, typer.Option(help="Make Allure's report too.")] = True,
+    allure: Annotated[bool, Option(help="Make Allure's report too.")] = True,
+    own: OwnOptions,
 ) -> None:
     """Run a matrix of scenarios on real guests and write the report.
 
@@ -114,7 +105,7 @@ def run(
     _require_words(jobs, json, hold)
     path, plays = find_matrix(matrix or default_matrix()), not (listing or check)
     run_dir = _new_run_dir(run_dir) if plays else None
-    with matrix_of(own_of(context), path, run_dir=run_dir) as chosen:
+    with matrix_of(own, path, run_dir=run_dir) as chosen:
         cells, excluded = choose_cells(chosen, expression=expression, shard=shard)
         if listing:
             _show(cells, excluded, json=json)
@@ -195,11 +186,7 @@ def _sharing(cells: tuple[Cell, ...], jobs: str, *, hold: bool) -> tuple[str, ..
 
 
 def open_images(cells: Iterable[Cell]) -> None:
-    """Build what these cells need and is not there yet, and nothing else, where it can be shown.
-
-    Raises:
-        SpecError, ImageError, MissingPrerequisite: an image can't be had.
-    """
+    """Build what these cells need and is not there yet, and nothing else; raises as `open_image`."""
     from emulator.guest_images.kinds import open_image  # noqa: PLC0415
 
     for name in sorted({cell.image for cell in cells}):
@@ -227,13 +214,9 @@ def _require_run(compare: Path | None) -> None:
         load_run(compare)
 
 
-def _require_place(json: str) -> None:
+def _require_words(jobs: str, json: str, hold: str) -> None:
     if json not in {"", "-"} and not Path(json).absolute().parent.is_dir():
         raise SpecError(f"--json {json}: there is no directory {Path(json).parent}")
-
-
-def _require_words(jobs: str, json: str, hold: str) -> None:
-    _require_place(json)
     if hold:
         from harness.run.held import parse_minutes  # noqa: PLC0415
 
@@ -256,11 +239,7 @@ def _require_cells(
 def choose_cells(
     path: Path, *, expression: str, shard: str
 ) -> tuple[tuple[Cell, ...], list[tuple[Cell, str]]]:
-    """Return the cells that a run would play, and those that the matrix excludes, with reasons.
-
-    Raises:
-        SpecError: the matrix, the shard or the expression is wrong.
-    """
+    """Return the cells that a run would play, and those excluded, with reasons; raises SpecError."""
     from emulator.guest_images.kinds import registry_problem  # noqa: PLC0415
     from harness.cells.matrix import chosen_cells, read_matrix  # noqa: PLC0415
 

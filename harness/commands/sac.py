@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from emulator.clock import utc_now
 from emulator.errors import SpecError
 from emulator.guest_text.printable import escape
-from harness.commands import say
-from harness.commands.port_options import Baudrate, Dtr, Rts, chosen_port
+from harness.commands import say, spaced
+from harness.commands.options import Baudrate, Dtr, Rts, chosen_port
 
 if TYPE_CHECKING:
     from emulator.guest_images.kinds import GuestImage
@@ -21,13 +22,9 @@ if TYPE_CHECKING:
     from harness.conformance.checks import ConformanceResult
 
 EXAMPLES = """Examples:
-
   ttylab sac conformance --target sac                     ttylab's own guest, with its own texts
-
   ttylab sac conformance --target sac --profile 2003      with those of another release
-
   ttylab sac conformance --port /dev/ttyUSB0 --password - a real Windows; asks for the password
-
   ttylab sac conformance --recording DIR --profile 2025   a recording by ttylab record-console
 
 Without --destructive a target is neither crashed nor restarted, except ttylab's own guest; --no-destructive
@@ -36,30 +33,30 @@ spares that too. Without --password there is no login. Blank lines are not compa
 Exit codes: 0 no difference, 1 differences, or no SAC prompt; 2 wrong input; 3 the lab is broken.
 """
 
-_Recording = Annotated[Path | None, typer.Option(metavar="DIR", help="A recording instead of a guest.")]
+_Recording = Annotated[Path | None, Option(metavar="DIR", help="A recording instead of a guest.")]
 app = typer.Typer(add_completion=False, help="Compare what a SAC says with its specification.")
 
 
-@app.command("conformance", epilog=EXAMPLES)
+@app.command("conformance", epilog=spaced(EXAMPLES))
 def conformance(
     *,
-    target: Annotated[str, typer.Option(metavar="NAME", help="An image, or a running machine.")] = "",
-    port: Annotated[str, typer.Option(metavar="URL", help="A serial port, or a board.")] = "",
+    target: Annotated[str, Option(metavar="NAME", help="An image, or a running machine.")] = "",
+    port: Annotated[str, Option(metavar="URL", help="A serial port, or a board.")] = "",
     recording: _Recording = None,
-    profile: Annotated[str, typer.Option(help="The release to compare with: 2003 to 2025.")] = "",
+    profile: Annotated[str, Option(help="The release to compare with: 2003 to 2025.")] = "",
     destructive: Annotated[
         bool | None,
-        typer.Option("--destructive/--no-destructive", help="Crash, restart and shut the target down too."),
+        Option("--destructive/--no-destructive", help="Crash, restart and shut the target down too."),
     ] = None,
-    user: Annotated[str, typer.Option(help="User to log in to a CMD channel.")] = "Administrator",
-    domain: Annotated[str, typer.Option(help="The user's domain; default: the machine's own.")] = "",
-    password: Annotated[str, typer.Option(help="The password; - asks for it.")] = "",
+    user: Annotated[str, Option(help="User to log in to a CMD channel.")] = "Administrator",
+    domain: Annotated[str, Option(help="The user's domain; default: the machine's own.")] = "",
+    password: Annotated[str, Option(help="The password; - asks for it.")] = "",
     baudrate: Baudrate = None,
     dtr: Dtr = None,
     rts: Rts = None,
-    append: Annotated[str, typer.Option(help="Knobs of a SAC image, key=value.")] = "",
-    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to keep the console.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    append: Annotated[str, Option(help="Knobs of a SAC image, key=value.")] = "",
+    into: Annotated[Path | None, Option(metavar="DIR", help="Where to keep the console.")] = None,
+    json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Take a SAC through its commands, and print how its texts differ from a release's, by section."""
     from emulator.sac.image import SAC_IMAGES  # noqa: PLC0415

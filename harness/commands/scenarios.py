@@ -6,6 +6,7 @@ import json as json_format
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from harness.commands import print_table, say
 from harness.scenario.scenario import Scenario
@@ -24,7 +25,7 @@ app = typer.Typer(
 def list_scenarios(
     *,
     json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON array, an object for each scenario.")
+        bool, Option("--json", help="Print one JSON array, an object for each scenario.")
     ] = False,
 ) -> None:
     """List all scenarios with their titles.
@@ -40,7 +41,7 @@ def list_scenarios(
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A scenario on the list.")]) -> None:
+def show(name: Annotated[str, Argument(metavar="NAME", help="A scenario on the list.")]) -> None:
     """Describe one scenario: why it matters, what it does, what must be seen.
 
     Example: `ttylab scenarios show nmi-panic`.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
-import typer
+from typer import Option
 
 from emulator.cloud.settings import CloudKind, Era, Fault
 from harness.commands import say
@@ -22,19 +22,12 @@ if TYPE_CHECKING:
 
 HOST, PORT = "127.0.0.1", 8443
 EXAMPLES = """Examples:
-
   ttylab serve                               the demo cloud at https://localhost:8443
-
   eval "$(ttylab serve --print-env)"         in another terminal; then: ttylab console linux1
-
   ttylab serve --state ~/mycloud             keep VMs, roles and keys
-
   ttylab serve --print-config > cloud.toml   the demo, for you to change; then: --config cloud.toml
-
   ttylab serve --disk linux1=server.qcow2    a VM of the demo with your own disk; --kernel linux2=out/bzImage
-
   ttylab serve --port 0 --ready-file ready.json   for programs: any free port, written to the file
-
   ttylab serve --era 2020 --fault refused-trust   the rules of 2020, and a fault of the live service
 
 Clients need to trust the authority in ca.pem, made on the first start: in DIR/ca with --state DIR, else in
@@ -47,36 +40,32 @@ Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 wrong input, port or state directory
 
 def serve(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = PORT,
-    host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = HOST,
+    port: Annotated[int, Option(min=0, max=65535, help="0 takes any free port.")] = PORT,
+    host: Annotated[str, Option(help="Loopback address to listen on.")] = HOST,
     public_host: Annotated[
-        str, typer.Option(metavar="NAME", help='Name in the endpoint; must not contain "ws".')
+        str, Option(metavar="NAME", help='Name in the endpoint; must not contain "ws".')
     ] = "",
-    state: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the cloud here.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A cloud.toml; see --print-config.")
-    ] = None,
-    era: Annotated[Era | None, typer.Option(help="The year whose rules apply.")] = None,
-    cloud: Annotated[CloudKind | None, typer.Option(help="Which of Azure's clouds to be.")] = None,
+    state: Annotated[Path | None, Option(metavar="DIR", help="Keep the cloud here.")] = None,
+    config: Annotated[Path | None, Option(metavar="FILE", help="A cloud.toml; see --print-config.")] = None,
+    era: Annotated[Era | None, Option(help="The year whose rules apply.")] = None,
+    cloud: Annotated[CloudKind | None, Option(help="Which of Azure's clouds to be.")] = None,
     disk: Annotated[
-        list[str] | None, typer.Option(metavar="VM=FILE", help="Boot a VM from your own disk; repeatable.")
+        list[str] | None, Option(metavar="VM=FILE", help="Boot a VM from your own disk; repeatable.")
     ] = None,
     kernel: Annotated[
-        list[str] | None, typer.Option(metavar="VM=FILE", help="Boot a VM with your own kernel; repeatable.")
+        list[str] | None, Option(metavar="VM=FILE", help="Boot a VM with your own kernel; repeatable.")
     ] = None,
-    fault: Annotated[list[Fault] | None, typer.Option(help="A fault to inject; may be repeated.")] = None,
+    fault: Annotated[list[Fault] | None, Option(help="A fault to inject; may be repeated.")] = None,
     ready_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write endpoint and credentials here, as JSON, once it answers."),
+        Option(metavar="FILE", help="Write endpoint and credentials here, as JSON, once it answers."),
     ] = None,
     print_env: Annotated[
         bool,
-        typer.Option(
-            "--print-env", help="Print lines for az, Python, JavaScript, Go, Terraform; start nothing."
-        ),
+        Option("--print-env", help="Print lines for az, Python, JavaScript, Go, Terraform; start nothing."),
     ] = False,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print the demo's cloud.toml; start nothing.")
+        bool, Option("--print-config", help="Print the demo's cloud.toml; start nothing.")
     ] = False,
 ) -> None:
     """Start a local cloud whose VMs are real guests with consoles, for Azure's clients and a browser."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from emulator import places
 from emulator.errors import LabError, SpecError
@@ -22,26 +23,20 @@ from emulator.snapshots.store import (
     surplus,
 )
 from harness.cells.shipped import find_matrix
-from harness.commands import print_table, say
+from harness.commands import print_table, say, spaced
 from harness.commands.run import choose_cells, default_matrix
 
 EXAMPLES = """Examples:
-
   ttylab snapshots list                        what is kept, and how much disk it takes
-
   ttylab snapshots build                       every snapshot for the default matrix
-
   ttylab snapshots build -k "nmi and bullseye" those for some cells
-
   ttylab snapshots agree RUN OTHER             whether a forked and a booted run agree
-
   ttylab snapshots prune --max-age 3           remove what has not been used for three days
-
   ttylab snapshots prune --all                 remove all of them
 """
 app = typer.Typer(
     help="Snapshots: guests that have booted once, for scenarios to start from in a fraction of a second."
-    "\n\nThey are made when they are first needed, and kept outside the checkout.\n\n" + EXAMPLES,
+    "\n\nThey are made when they are first needed, and kept outside the checkout.\n\n" + spaced(EXAMPLES),
     no_args_is_help=True,
     add_completion=False,
 )
@@ -49,8 +44,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_all(
-    *,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON array, an object for each.")] = False,
+    *, json: Annotated[bool, Option("--json", help="Print one JSON array, an object for each.")] = False
 ) -> None:
     """List the snapshots that are kept, the most recently used first.
 
@@ -68,10 +62,10 @@ def list_all(
 
 @app.command()
 def build(
-    matrix: Annotated[Path | None, typer.Argument(help="A matrix file.", show_default="as for run")] = None,
+    matrix: Annotated[Path | None, Argument(help="A matrix file.", show_default="as for run")] = None,
     *,
     expression: Annotated[
-        str, typer.Option("-k", metavar="EXPR", help="Only for cells whose id or tags match.")
+        str, Option("-k", metavar="EXPR", help="Only for cells whose id or tags match.")
     ] = "",
 ) -> None:
     """Make the snapshots that a matrix starts from; those that are there and intact stay.
@@ -107,8 +101,8 @@ def build(
 
 @app.command()
 def agree(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run: its directory, or its run.json.")],
-    other: Annotated[Path, typer.Argument(metavar="OTHER", help="The same cells, run the other way.")],
+    run: Annotated[Path, Argument(metavar="RUN", help="A run: its directory, or its run.json.")],
+    other: Annotated[Path, Argument(metavar="OTHER", help="The same cells, run the other way.")],
 ) -> int:
     """Compare the verdicts of a run that forked its guests with those of one that booted them.
 
@@ -132,12 +126,12 @@ def agree(
 @app.command()
 def prune(
     *,
-    every: Annotated[bool, typer.Option("--all", help="Remove every snapshot.")] = False,
+    every: Annotated[bool, Option("--all", help="Remove every snapshot.")] = False,
     max_age: Annotated[
-        float, typer.Option(metavar="DAYS", min=0.0, help="Remove what has not been used for so long.")
+        float, Option(metavar="DAYS", min=0.0, help="Remove what has not been used for so long.")
     ] = KEEP_AGE_S / DAY_S,
     max_size: Annotated[
-        int, typer.Option(metavar="MIB", min=0, help="Keep this many MiB of the most recently used.")
+        int, Option(metavar="MIB", min=0, help="Keep this many MiB of the most recently used.")
     ] = CACHE_BYTES // 2**20,
 ) -> None:
     """Remove snapshots that are old, too many or damaged, and what killed runs left unfinished.

@@ -154,14 +154,16 @@ def _part(part: str, seen: str | Unusable, *, fault: State = State.MISSING) -> D
     return Diagnosis(part=part, state=State.OK, detail=seen)
 
 
+def _note(part: str, problem: str, remedy: str) -> Diagnosis:
+    return Diagnosis(part=part, state=State.NOTE, detail=problem, remedy=remedy)
+
+
 def _images(facts: Facts) -> Diagnosis:
     built = f"{len(facts.images_built)} built"
     if not facts.images_missing:
         return _part("images", f"{built}: {', '.join(facts.images_built)}")
     problem = f"{built}; the next run builds {', '.join(facts.images_missing)}"
-    return _part(
-        "images", Unusable(problem=problem, remedy=called("images", "build", "--all")), fault=State.NOTE
-    )
+    return _note("images", problem, called("images", "build", "--all"))
 
 
 def _disk(facts: Facts) -> Diagnosis:
@@ -169,11 +171,11 @@ def _disk(facts: Facts) -> Diagnosis:
     remedy = "free some space there, or set TTYLAB_CACHE to a directory that has it"
     if not facts.cache_writable:
         refused = f"{facts.cache} can't be written: no image can be built, and guests are booted, not forked"
-        return _part("disk", Unusable(problem=refused, remedy=remedy), fault=State.NOTE)
+        return _note("disk", refused, remedy)
     if facts.disk_free < LEAST_DISK:
         return _part("disk", Unusable(problem=free, remedy=remedy))
     if facts.disk_free < AMPLE_DISK:
-        return _part("disk", Unusable(problem=f"{free}: little", remedy=remedy), fault=State.NOTE)
+        return _note("disk", f"{free}: little", remedy)
     return _part("disk", free)
 
 
@@ -183,7 +185,7 @@ def _caches(facts: Facts) -> Diagnosis:
     seen = f"{total / 1e6:.0f} of {facts.cache_budget / 1e6:.0f} MB: {each or 'nothing yet'}"
     if total <= facts.cache_budget:
         return _part("caches", seen)
-    return _part("caches", Unusable(problem=seen, remedy="ttylab gc; ttylab images prune"), fault=State.NOTE)
+    return _note("caches", seen, "ttylab gc; ttylab images prune")
 
 
 def _guests_at_once(facts: Facts) -> Diagnosis:
@@ -196,5 +198,4 @@ def _guests_at_once(facts: Facts) -> Diagnosis:
 def _leftovers(facts: Facts) -> Diagnosis:
     if not facts.leftovers:
         return _part("leftovers", "none of a killed run")
-    left = Unusable(problem=f"{facts.leftovers} of a killed run", remedy=called("gc"))
-    return _part("leftovers", left, fault=State.NOTE)
+    return _note("leftovers", f"{facts.leftovers} of a killed run", called("gc"))

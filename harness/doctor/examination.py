@@ -57,7 +57,7 @@ def examine() -> Facts:
             if name not in built and entry.runs_on is ARCHITECTURES[0]  # which the default matrix has
         ),
         cache=str(store.root),
-        disk_free=_disk_free(store.root),
+        disk_free=shutil.disk_usage(_existing(store.root)).free,
         cores=budget.cores,
         memory_mib=budget.memory_mib,
         leftovers=len(collect_garbage(dry_run=True)),
@@ -191,11 +191,6 @@ def _windows_tools() -> str | Unusable:
         if isinstance(seen, Unusable):
             return Unusable(problem=f"{seen.problem}: {uses[name]}", remedy=seen.remedy)
     return ", ".join(WINDOWS_TOOLS)
-
-
-def _disk_free(directory: Path) -> int:
-    """Return the free bytes where `directory` is or would be created."""
-    return shutil.disk_usage(_existing(directory)).free
 
 
 def _existing(directory: Path) -> Path:

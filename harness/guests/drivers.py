@@ -21,26 +21,16 @@ _GUESTS = {GuestKind.LINUX: "Linux", GuestKind.SAC: "a SAC guest"}
 
 
 def open_guest(scenario: Scenario, image: GuestImage, *, firmware_said: Said = bytes) -> OpenGuest:
-    """Return what makes the driver of a guest of `image`, set up as `scenario` asks.
+    """Return what makes the driver of a guest of `image`, set up for `scenario`; raises as `require_pair`.
 
-    Args:
-        scenario: what the guest is to play.
-        image: the guest's image.
-        firmware_said: returns what SeaBIOS has reported so far, if the machine has it.
-
-    Raises:
-        SpecError: the scenario is for another kind of guest.
+    `firmware_said` returns what SeaBIOS has reported so far, if the machine has it.
     """
     require_pair(scenario, image)
     return _DRIVERS[scenario.guest](scenario.knobs, image, firmware_said)
 
 
 def require_pair(scenario: Scenario, image: GuestImage) -> None:
-    """Check that `image` is of the kind of guest that `scenario` is for.
-
-    Raises:
-        SpecError: it is not.
-    """
+    """Check that `image` is of the kind of guest that `scenario` is for; raises SpecError if it is not."""
     if kind_of(image.features) is not scenario.guest:
         wanted = _GUESTS[scenario.guest]
         raise SpecError(f"scenario {scenario.name} is for {wanted}; image {image.name} is none")

@@ -37,7 +37,7 @@ class _Ran:
 
 
 class LinuxGuest:
-    """The guest behind a session, for the session's thread.
+    """The guest behind a session, for the session's thread; calls raise as `Session.expect`.
 
     Attributes:
         session: the dialogue with its console.
@@ -72,12 +72,8 @@ class LinuxGuest:
     def reach(self, stage: Stage, deadline: Deadline) -> None:
         """Wait for `stage` of the present boot; for SHELL, log in where the guest asks for it.
 
-        A guest that logs somebody in by itself is at SHELL when LOGIN is awaited.
-
-        Raises:
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
-            WrongOutput: the guest refused the account, wants another password, or has no shell for commands.
-            CommandFailed: an errand did.
+        A guest that logs somebody in by itself is at SHELL when LOGIN is awaited. Raises WrongOutput as
+        `log_in`, CommandFailed of an errand.
         """
         if self._watch.notice_restart():
             self._lose_shell(boots=True)
@@ -101,13 +97,7 @@ class LinuxGuest:
         self._lose_shell(boots=True)
 
     def await_restart(self, deadline: Deadline) -> None:
-        """Wait for a kernel's first line, where no machine reports restarts, and mark it as RESET.
-
-        The line itself is not consumed.
-
-        Raises:
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
-        """
+        """Wait for a kernel's first line, which is not consumed, and mark it as RESET."""
         start = self.session.expect(KERNEL, deadline).start
         self.restarted()
         detail = {"seen": "a kernel's first line", "from": start}
@@ -133,9 +123,7 @@ class LinuxGuest:
     def log_in(self, deadline: Deadline) -> None:
         """Answer the login prompt that has just appeared, and whatever is asked until there is a shell.
 
-        Raises:
-            WrongOutput: the guest refused the account, wants another password, or has no shell for commands.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        Raises WrongOutput if the account is refused, wants another password, or has no shell for commands.
         """
         self._typist.type_line(self.profile.user, deadline)
         answered = False
@@ -157,16 +145,12 @@ class LinuxGuest:
         self._prove_shell(deadline)
 
     def run(self, command: str, deadline: Deadline) -> CommandResult:
-        """Run a command of one or more lines in the guest's shell and wait for its end.
+        """Run a command of one or more lines in the guest's shell; raises WrongOutput without a shell.
 
         The shell is the user's own if it is a POSIX one, so what a command sets stays set; from others (fish,
         csh) `sh` is started first. The frame of markers that the typed line does not hold keeps the echo, the
         prompt and what surrounds them out of the output; lines that look like the kernel's are told from its
         records by a second look at its log.
-
-        Raises:
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
-            WrongOutput: there is no shell for commands.
         """
         if self._shell is None:
             self._prove_shell(deadline)
@@ -178,12 +162,7 @@ class LinuxGuest:
         return CommandResult(status=ran.status, output=output, start=ran.start, end=end, records=records)
 
     def check_output(self, command: str, deadline: Deadline) -> bytes:
-        """Run `command` and return its output.
-
-        Raises:
-            CommandFailed: its status is not 0.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed, WrongOutput: as `run`.
-        """
+        """Run `command` and return its output; raises CommandFailed if its status is not 0."""
         result = self.run(command, deadline)
         if result.status != 0:
             message = f"{self.session.transcript.name}: {command!r} ended with status {result.status}, need 0"
@@ -191,12 +170,7 @@ class LinuxGuest:
         return result.output
 
     def prove_life(self, deadline: Deadline) -> None:
-        """Let the guest compute a number that it was not asked for before.
-
-        Raises:
-            WrongOutput: it answered with another number.
-            CommandFailed, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `check_output`.
-        """
+        """Let the guest compute a new number; raises WrongOutput if it is wrong, or as `check_output`."""
         factor = 100_000 + secrets.randbelow(850_000)  # the product always has as many digits
         output = self.check_output(f"echo $(({factor} * 104729))", deadline)
         if output.strip() != str(factor * 104729).encode():

@@ -38,7 +38,7 @@ class Pacing:
 
 
 class Keyboard:
-    """Types on one console, for the session's thread.
+    """Types on one console, for the session's thread; calls raise as `Session.expect`.
 
     Attributes:
         pacing: how fast.
@@ -58,10 +58,7 @@ class Keyboard:
     def type_at_sac(self, line: bytes, deadline: Deadline) -> None:
         """Type `line` at the SAC prompt, without Enter; an event may interrupt it anywhere.
 
-        Raises:
-            WrongOutput: after several tries the guest still shows another line; Enter was not pressed.
-            ExpectTimeout: the time was over before that.
-            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        Raises WrongOutput if after several tries the guest still shows another line.
         """
         since = self._session.transcript.now()
         for _ in self._tries():
@@ -75,15 +72,9 @@ class Keyboard:
         raise self._not_shown(line, deadline, since)
 
     def type_in_channel(self, line: bytes, deadline: Deadline, *, shown: bytes | None = None) -> None:
-        """Type `line` in a CMD channel, without Enter.
+        """Type `line`, printable ASCII, in a CMD channel, without Enter; raises as `type_at_sac`.
 
-        Args:
-            line: printable ASCII.
-            deadline: when to give up.
-            shown: what its echo looks like, if not like the line itself (a password's stars).
-
-        Raises:
-            WrongOutput, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `type_at_sac`.
+        `shown` is what its echo looks like, if not like the line itself (a password's stars).
         """
         echo = line if shown is None else shown
         before, since = self._screen_before(), self._session.transcript.now()

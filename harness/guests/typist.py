@@ -39,7 +39,7 @@ class Seen(Generic[T]):
 
 
 class Typist:
-    """Types into one session, for the session's thread."""
+    """Types into one session, for the session's thread; calls raise as `Session.expect`."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -48,11 +48,8 @@ class Typist:
         """Type `line` and Enter, each run of what a UART holds once the one before shows; consume the echo.
 
         Any echo will do in which the bytes stand in order: line editors wrap, colour, redraw and scroll. It
-        is looked for among everything if `line` looks like a kernel record itself.
-
-        Raises:
-            ExpectTimeout: nothing at all came back within ECHO_S.
-            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        is looked for among everything if `line` looks like a kernel record itself. ExpectTimeout: no echo in
+        ECHO_S.
         """
         view = View.RAW if RECORD_LIKE.search(line) else View.USER
         for at in range(0, len(line), FIFO_BYTES):
@@ -82,12 +79,7 @@ class Typist:
         )
 
     def await_sign(self, read: Callable[[bytes], Seen[T] | None], deadline: Deadline, *, awaited: str) -> T:
-        """Wait until `read` finds something at the end of the unread text, and it stays the end; consume it.
-
-        Raises:
-            ExpectTimeout: it did not before the deadline.
-            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
-        """
+        """Consume and return what `read` finds at the end of the unread text, once it stays the end."""
         missed = self.session.missing(awaited, deadline.clock)
         self.session.check()
         pause, waits_for = deadline, None

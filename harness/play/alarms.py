@@ -116,10 +116,7 @@ class Listener:
         self._hear(size)
 
     def first_unexpected(self, allowed: frozenset[str]) -> Alarm | None:
-        """Return the first alarm that is not allowed; allowed ones before it are dropped for good.
-
-        An unexpected alarm stays: every later wait sees it again, until `forgive`.
-        """
+        """Return the first alarm that is not allowed, again and again; allowed ones before it are dropped."""
         while self._passed < len(self._alarms):
             alarm = self._alarms[self._passed]
             if alarm.name not in allowed:

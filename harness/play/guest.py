@@ -30,10 +30,7 @@ class CommandResult:
 
 
 class Guest(Protocol):
-    """A guest behind a session, for the session's thread.
-
-    Calls raise what `Session.expect` raises, and what the driver documents.
-    """
+    """A guest for the session's thread; calls raise as `Session.expect`, and what the driver documents."""
 
     @property
     def session(self) -> Session:

@@ -237,9 +237,8 @@ class _Collector:
         """Return the verdict if this step decides it, or None if the step is proven."""
         text = describe_step(played.step)
         if played.begin is None or played.end is None:
-            message = f"step {played.index} ({text}) " + (
-                "was not begun" if played.begin is None else "never ended"
-            )
+            what = "was not begun" if played.begin is None else "never ended"
+            message = f"step {played.index} ({text}) {what}"
             return Verdict(status=Status.BROKEN, reason=Reason.LAB, message=message, step=played.index)
         detail = played.end.detail
         self._note_injection(played)

@@ -57,10 +57,8 @@ from harness.scenario.verdict import Reason
 def inject(stimulus: Stimulus, target: Target, session: Session, deadline: Deadline) -> Mark:
     """Inject `stimulus` and return the mark made just before it; its effects are for others to detect.
 
-    Raises:
-        Unsupported: the target can't do it.
-        ControlError, ConsoleClosed, DeadlineExceeded: the lab failed on the way.
-        ExpectTimeout: typing the request into the shell had no echo.
+    Raises Unsupported if the target can't do it; ControlError, ConsoleClosed, DeadlineExceeded,
+    ExpectTimeout.
     """
     target.require(stimulus.needs)
     mark = session.transcript.mark(MarkKind.STIMULUS, stimulus.name)
@@ -162,10 +160,7 @@ class Player:
     _since: int = field(init=False, default=0)  # the number of the first mark that an `Expect` may take
 
     def play(self) -> None:
-        """Do the steps in order, up to the first that fails; every outcome is a mark, none is raised.
-
-        KeyboardInterrupt passes through.
-        """
+        """Do the steps in order, up to the first that fails; every outcome is a mark, none is raised."""
         session = Session(self.target.channel)
         guest = self.open_guest(session)
         limit = Deadline.after(self.time_limit_s * self.time_scale, self.clock)
@@ -328,12 +323,7 @@ def _check_dump(step: CheckDump, target: Target) -> None:
 
 
 def _await_expected(
-    effects: tuple[Expected, ...],
-    guest: Guest,
-    deadline: Deadline,
-    *,
-    since: int,
-    or_refusal: bool = False,
+    effects: tuple[Expected, ...], guest: Guest, deadline: Deadline, *, since: int, or_refusal: bool = False
 ) -> None:
     session = guest.session
     for expected in effects:
@@ -398,10 +388,7 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
 
 
 def blame(error: Exception) -> dict[str, object]:
-    """Return what the end mark of a step says about `error`: whose fault it is, why, and the evidence.
-
-    Errors are those of the guest, of the lab, and what says that something can't be done.
-    """
+    """Return what the end mark of a step says about an error of the guest or the lab, or Unsupported."""
     outcome = "broken"
     if isinstance(error, GuestError):
         outcome = "failed"

@@ -145,12 +145,7 @@ class Session:
         self.position = len(self.transcript)
 
     def check(self) -> None:
-        """Look at what has come so far.
-
-        Raises:
-            GuestDied: there is an alarm that is not allowed (GuestLeft for a reset or power-off).
-            MachineGone: the machine ended unasked.
-        """
+        """Look at what has come so far; raises GuestDied, GuestLeft or MachineGone at an alarm."""
         self.listener.update()
         self.raise_alarm("checking")
 
@@ -174,19 +169,14 @@ class Session:
             ConsoleClosed: the transcript ended.
         """
         wanted = _compiled(patterns)
-        return self._expect(wanted, deadline, view=view, awaited=_shown(wanted))
+        awaited = " or ".join(repr(one.pattern)[1:] for one in wanted)
+        return self._expect(wanted, deadline, view=view, awaited=awaited)
 
     def wait_mark(self, names: frozenset[str], deadline: Deadline, *, since: int) -> Mark:
-        """Wait for a QMP or machine mark with one of `names`, from mark number `since` on.
+        """Wait for a QMP or machine mark with one of `names`, from number `since` on; raises as `expect`.
 
         The alarm that this mark itself may raise does not end this wait; unless it is allowed, it ends the
         next one.
-
-        Raises:
-            ExpectTimeout: none came before the deadline.
-            GuestDied: another alarm came first (GuestLeft for a reset or power-off).
-            MachineGone: the machine ended unasked.
-            ConsoleClosed: the transcript ended.
         """
 
         def look(_: Moment) -> Mark | None:
@@ -199,14 +189,10 @@ class Session:
         return self.wait(look, deadline, doing=f"awaiting {awaited}", missed=missed)
 
     def send(self, data: bytes, deadline: Deadline, *, echo: bool = True) -> None:
-        """Type `data`, no faster than a UART takes it.
+        """Type `data`, no faster than a UART takes it; raises as `expect`.
 
-        With `echo` each run of FIFO_BYTES waits for its echo, which is consumed; without it, all bytes are
-        sent at once (passwords, full-screen programs, a flooded console).
-
-        Raises:
-            ExpectTimeout: an echo did not come within ECHO_S.
-            GuestDied, MachineGone, ConsoleClosed: as `expect`.
+        With `echo` each run of FIFO_BYTES waits for its echo, for ECHO_S, which is consumed; without it, all
+        bytes are sent at once (passwords, full-screen programs, a flooded console).
         """
         if not echo:
             self.check()
@@ -228,9 +214,7 @@ class Session:
     def wait_quiet(self, seconds: float, deadline: Deadline, *, armed: bool = True) -> bool:
         """Wait until the guest has written nothing for `seconds`; False if the deadline comes first.
 
-        Raises:
-            GuestDied, MachineGone: as `check`, unless it is not `armed`.
-            ConsoleClosed: the transcript ended, unless it is not `armed`: nothing is known of a guest then.
+        Unless it is not `armed` it raises as `check`, and ConsoleClosed: nothing is known of a guest then.
         """
 
         def is_quiet_now(moment: Moment) -> bool:
@@ -373,11 +357,7 @@ class _CursorSpawn(_BytesSpawn):
         )
 
     def to_match(self, index: int) -> Match:
-        """Return the last match with raw offsets.
-
-        Raises:
-            StateError: nothing has matched.
-        """
+        """Return the last match with raw offsets; raises StateError if nothing has matched."""
         before, found = self.before, self.match
         if before is None or not isinstance(found, re.Match):
             raise StateError("to_match: no pattern has matched")
@@ -385,12 +365,7 @@ class _CursorSpawn(_BytesSpawn):
         end = start + len(found.group())
         span = (start, end) if self._seen is None else self._seen.raw_span(start, end)
         return Match(
-            index=index,
-            data=found.group(),
-            before=before,
-            groups=found.groups(),
-            start=span[0],
-            end=span[1],
+            index=index, data=found.group(), before=before, groups=found.groups(), start=span[0], end=span[1]
         )
 
     def _take(self, size: int, *, late: bool) -> bytes | None:
@@ -414,10 +389,6 @@ def _compiled(
     return [re.compile(one, re.DOTALL) if isinstance(one, bytes) else one for one in several]
 
 
-def _shown(wanted: list[re.Pattern[bytes]]) -> str:
-    return " or ".join(repr(one.pattern)[1:] for one in wanted)
-
-
 def _runs(data: bytes) -> Iterator[bytes]:
     """Cut `data` into runs of at most FIFO_BYTES whose echo can't be mistaken for a kernel record's start."""
     while data:
@@ -430,10 +401,7 @@ def _runs(data: bytes) -> Iterator[bytes]:
 
 
 def _echo_of(run: bytes) -> bytes | None:
-    """Return the pattern of a terminal's echo of `run`; None if its echo can't be predicted.
-
-    How control characters and UTF-8 are echoed is up to the guest.
-    """
+    """Return the pattern of a terminal's echo of `run`; None if that is up to the guest."""
     if run in (b"\r", b"\n"):
         return rb"\r\n"
     plain = [word for word in re.split(rb"[^\x20-\x7e]+", run) if word]

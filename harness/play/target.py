@@ -44,11 +44,7 @@ class Target:
     machine: Machine | None = None
 
     def require(self, needs: frozenset[Capability]) -> None:
-        """Check that the target can do all of `needs`.
-
-        Raises:
-            Unsupported: it can't; the text says what is missing.
-        """
+        """Check that the target can do all of `needs`; raises Unsupported if it can't."""
         missing = needs - self.control.capabilities
         if missing:
             shown = ", ".join(self._explain(one) for one in sorted(missing))

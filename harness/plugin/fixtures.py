@@ -86,23 +86,19 @@ def machine_spec(request: pytest.FixtureRequest, lab: Lab) -> MachineSpec:
     return marked.spec
 
 
-def marked_guest(node: pytest.Item | None, lab: Lab, names: Mapping[str, str]) -> Marked:
+def marked_guest(node: pytest.Item, lab: Lab, names: Mapping[str, str]) -> Marked:
     """Return what a test's markers ask for; `names` has those of a marker that names several.
 
     Raises:
         SpecError: there is no such image, machine or firmware; the text names similar ones.
         ImageError, MissingPrerequisite: the image can't be had.
     """
-    marks = (
-        {}
-        if node is None
-        else {each: node.get_closest_marker(each) for each in ("image", "machine", "board")}
-    )
-    board = mark.kwargs if (mark := marks.get("board")) else {}
-    image = lab.guest_image(names.get("image") or _first(marks.get("image")) or "bookworm")
+    marks = {each: node.get_closest_marker(each) for each in ("image", "machine", "board")}
+    board = mark.kwargs if (mark := marks["board"]) else {}
+    image = lab.guest_image(names.get("image") or _first(marks["image"]) or "bookworm")
     usual = image.usual_board
-    name = names.get("machine") or _first(marks.get("machine")) or board.get("machine", usual.machine)
-    words, devices = ((), ()) if node is None else (_words(node, "kernel_args"), _words(node, "devices"))
+    name = names.get("machine") or _first(marks["machine"]) or board.get("machine", usual.machine)
+    words, devices = _words(node, "kernel_args"), _words(node, "devices")
     model = find_model(str(name))
     asked = Board(machine=model.base, firmware=_firmware(board.get("firmware", usual.firmware)), words=words)
     spec = model.applied(image.spec(asked))
@@ -114,11 +110,6 @@ def marked_guest(node: pytest.Item | None, lab: Lab, names: Mapping[str, str]) -
         bulk_console=board.get("bulk_console", False),
     )
     return Marked(spec=spec, image=image, plain=not (any(marks.values()) or words or devices))
-
-
-def marked_spec(node: pytest.Item | None, lab: Lab) -> MachineSpec:
-    """Return the machine of `marked_guest`; without a test, that of one that has no markers."""
-    return marked_guest(node, lab, {}).spec
 
 
 def _first(mark: pytest.Mark | None) -> str:
@@ -143,9 +134,19 @@ def _image_of(node: pytest.Item) -> GuestImage | None:
     return None if marked is None else marked.image
 
 
-def _driver_of(node: pytest.Item) -> OpenGuest:
-    image = _image_of(node)
+def _driver_of(image: GuestImage | None) -> OpenGuest:
     return LinuxGuest if image is None else image_driver(image)
+
+
+def _own_guest(spec: MachineSpec, image: GuestImage | None, stage: Stage | None) -> WantedGuest:
+    """Return the guest of a test's own machine, at a stage; None boots it."""
+    kind = GuestKind.LINUX if image is None else kind_of(image.features)
+    return WantedGuest(
+        label=spec.name if image is None else image.name,
+        stage=None if stage is None else serving_stage(kind, stage),
+        spec=spec,
+        driver=_driver_of(image),
+    )
 
 
 def _place(request: pytest.FixtureRequest, lab: Lab, other: Path, wanted: WantedGuest) -> Path:
@@ -166,14 +167,8 @@ def machine(
     With the marker `from_state("shell")` it starts from a snapshot of `machine_spec`.
     """
     node = request.node
-    mark, image = node.get_closest_marker("from_state"), _image_of(node)
-    kind = GuestKind.LINUX if image is None else kind_of(image.features)
-    wanted = WantedGuest(
-        label=machine_spec.name if image is None else image.name,
-        stage=None if mark is None else serving_stage(kind, named_stage(*mark.args)),
-        spec=machine_spec,
-        driver=_driver_of(node),
-    )
+    mark = node.get_closest_marker("from_state")
+    wanted = _own_guest(machine_spec, _image_of(node), None if mark is None else named_stage(*mark.args))
     place = _place(request, lab, tmp_path / "machine", wanted)
     with open_started(lab, wanted, run_dir=place, label=node.nodeid) as (running, began):
         _note_start(request, running, began, noted=mark is not None)
@@ -181,22 +176,13 @@ def machine(
 
 
 def wanted_guest(
-    stage: str,
-    choice: Mapping[str, Any],
-    *,
-    lab: Lab,
-    spec: MachineSpec,
-    image: GuestImage | None = None,
-    own: bool | None = None,
+    stage: str, choice: Mapping[str, Any], *, lab: Lab, spec: MachineSpec, marked: Marked | None
 ) -> WantedGuest:
-    """Return the guest of `from_state`: the one that is chosen, else the test's own `machine_spec`.
+    """Return the guest of `from_state`: the one that is chosen, else the test's own; raises SpecError.
 
-    `own` says whether `spec` is a machine of the test's own, and `image` what it boots; None finds out.
-
-    Raises:
-        SpecError: there is no such guest, or it is not clear which one is meant.
+    `marked` is what ttylab's `machine_spec` made of the markers; None if the test's goes without it.
     """
-    own = spec != marked_spec(None, lab) if own is None else own
+    own = marked is None or not marked.plain or spec != marked.spec
     if own and choice and "image" not in choice:
         raise SpecError(
             f"from_state({stage!r}) is asked for {', '.join(choice)}, and the test has a machine of its own "
@@ -204,22 +190,7 @@ def wanted_guest(
         )
     if choice or not own:
         return named_snapshot(lab, named_stage(stage), **choice)
-    kind = GuestKind.LINUX if image is None else kind_of(image.features)
-    return WantedGuest(
-        label=spec.name if image is None else image.name,
-        stage=serving_stage(kind, named_stage(stage)),
-        spec=spec,
-        driver=LinuxGuest if image is None else image_driver(image),
-    )
-
-
-def _wanted(
-    request: pytest.FixtureRequest, stage: str, choice: Mapping[str, Any], *, lab: Lab, spec: MachineSpec
-) -> WantedGuest:
-    marked = request.node.stash.get(MARKED, None)
-    own = marked is None or not marked.plain or spec != marked.spec
-    image = None if marked is None else marked.image
-    return wanted_guest(stage, choice, lab=lab, spec=spec, image=image, own=own)
+    return _own_guest(spec, None if marked is None else marked.image, named_stage(stage))
 
 
 @pytest.fixture
@@ -235,10 +206,10 @@ def from_state(
     stage, and the test's property "start" says why.
     """
     with ExitStack() as stack:
-        count = itertools.count(1)
+        count, marked = itertools.count(1), request.node.stash.get(MARKED, None)
 
         def fork(stage: str, *, renewed: bool = True, **choice: Any) -> ForkedGuest:
-            wanted = _wanted(request, stage, choice, lab=lab, spec=machine_spec)
+            wanted = wanted_guest(stage, choice, lab=lab, spec=machine_spec, marked=marked)
             place = _place(request, lab, tmp_path / f"fork{next(count)}", wanted)
 
             def began(machine: Machine, start: Start) -> None:
@@ -266,7 +237,8 @@ def fork_pool(
     with ExitStack() as stack:
 
         def open_one(stage: str, *, size: int = 2, **choice: Any) -> MachinePool[Machine]:
-            wanted = _wanted(request, stage, choice, lab=lab, spec=machine_spec)
+            marked = request.node.stash.get(MARKED, None)
+            wanted = wanted_guest(stage, choice, lab=lab, spec=machine_spec, marked=marked)
             place = _place(request, lab, tmp_path / f"{stage}-pool", wanted)
             return stack.enter_context(open_snapshot_pool(lab, wanted, run_dir=place, size=size))
 
@@ -314,7 +286,7 @@ def guest(console: Session, lab: Lab, request: pytest.FixtureRequest) -> Guest:
     prompt.
     """
     image = _image_of(request.node)
-    driver = _driver_of(request.node)(console)
+    driver = _driver_of(image)(console)
     boot_s = BOOT_S if image is None else max(BOOT_S, image.boot_timeout_s)
     stage = Stage.SAC if isinstance(driver, SacDialogue) else Stage.SHELL
     driver.reach(stage, Deadline.after(boot_s * lab.time_scale, lab.pace()))

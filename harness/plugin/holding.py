@@ -67,10 +67,6 @@ class HoldingHooks:
         lines = [
             line
             for cell, (says, *joins) in held
-            for line in (f"HELD    {cell}: {says}", *map(_indented, joins))
+            for line in (f"HELD    {cell}: {says}", *(f"        {one}" for one in joins))
         ]
         return [*lines, "Enter or Ctrl-C ends all that is held; what people do to it changes no verdict"]
-
-
-def _indented(line: str) -> str:
-    return f"        {line}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from emulator.guest_text.printable import visible
-from harness.report.model import CellResult, write_cell
+from harness.report.model import BAD, CellResult, write_cell
 from harness.scenario.verdict import Reason
 
 if TYPE_CHECKING:
@@ -42,11 +42,7 @@ def _plugin_of(hook: HookCaller, error: BaseException) -> str:
 
 
 def tell_result(result: CellResult, item: pytest.Item, run_dir: Path) -> CellResult:
-    """Tell the plug-ins of a cell's result, which is written already; return what it is after that.
-
-    Raises:
-        FileError: a result that a plug-in's error changed can't be written.
-    """
+    """Tell plug-ins and Allure of a result that is written; return what it is then; raises FileError."""
     hooks, cell = item.ihook, {"cell": result.cell, "item": item}
     complaints = [
         *(
@@ -57,16 +53,19 @@ def tell_result(result: CellResult, item: pytest.Item, run_dir: Path) -> CellRes
         call_hook(hooks.pytest_ttylab_cell_ends, result=result, item=item, run_dir=run_dir),
     ]
     text = "; ".join(dict.fromkeys(filter(None, complaints)))
-    if not text:
-        return result
-    changed = with_complaint(result, text)
-    write_cell(changed, run_dir)
-    return changed
+    if text:
+        result = with_complaint(result, text)
+        write_cell(result, run_dir)
+    if item.config.pluginmanager.hasplugin("allure_listener"):
+        from harness.report.allure import attach_cell  # noqa: PLC0415  # needs a running listener
+
+        attach_cell(result, run_dir)
+    return result
 
 
 def with_complaint(result: CellResult, complaint: str) -> CellResult:
     """Return a result that something besides the cell makes red: BROKEN, unless it is red already."""
-    if result.status in {"failed", "broken"}:
+    if result.status in BAD:
         return replace(result, message=f"{result.message}; {complaint}")
     message = f"played: {result.status}; but {complaint}"
     changes: Mapping[str, Any] = {"status": "broken", "reason": Reason.LAB.value, "message": message}

@@ -67,10 +67,6 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
     request.node.user_properties.append((STATUS_PROPERTY, result.status))
     if result.held:
         request.node.user_properties.append((HELD_PROPERTY, "\n".join(result.held)))
-    if request.config.pluginmanager.hasplugin("allure_listener"):
-        from harness.report.allure import attach_cell  # noqa: PLC0415  # needs a running listener
-
-        attach_cell(result, lab.run_dir)
     raise_for(result)
 
 
@@ -94,13 +90,7 @@ def _holding(config: pytest.Config) -> Holding | None:
 
 
 def raise_for(result: CellResult) -> None:
-    """Raise what pytest understands for a result that did not pass.
-
-    Raises:
-        pytest.skip.Exception: the cell was skipped.
-        CellFailed: the guest's fault; an AssertionError, so *failed* in Allure.
-        CellBroken: the lab's fault; *broken* in Allure.
-    """
+    """Raise CellFailed, CellBroken or pytest's Skipped for a result that did not pass."""
     __tracebackhide__ = True
     message = visible(result.message, keep="\n")
     text = f"{result.cell.id}: {message}\n  reproduce: {visible(result.repro)}"
@@ -133,11 +123,7 @@ class MatrixFile(pytest.Module):
         return sys.modules[__name__]
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        """Return its cells.
-
-        Raises:
-            CollectError: the file is wrong, or has no such shard; one line says what.
-        """
+        """Return its cells; raises CollectError, in one line, if the file or the shard is wrong."""
         try:
             cells_of(self)
         except SpecError as error:
@@ -151,11 +137,7 @@ class MatrixFile(pytest.Module):
 
 
 def cells_of(file: MatrixFile) -> tuple[Cell, ...]:
-    """Return the cells of a file that the options --shard and --cells choose, in the order to play them.
-
-    Raises:
-        SpecError: the file is wrong, there is no such shard, or the expression is wrong.
-    """
+    """Return the cells that --shard and --cells choose, in the order to play them; raises SpecError."""
     option = file.config.getoption
     chosen = chosen_cells(file.matrix, file.path, expression=option("cells"), part=option("shard"))
     scenarios = library()
@@ -170,11 +152,4 @@ def _marks(cell: Cell) -> list[pytest.MarkDecorator]:
 
 def cell_params(cells: Iterable[Cell]) -> list[object]:
     """Return the cells as pytest parameters, marked with their scenarios' tags."""
-    return [
-        pytest.param(
-            cell,
-            id=cell.id,
-            marks=_marks(cell),
-        )
-        for cell in cells
-    ]
+    return [pytest.param(cell, id=cell.id, marks=_marks(cell)) for cell in cells]

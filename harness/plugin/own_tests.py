@@ -114,12 +114,7 @@ class OwnTest:
         return frozenset(name for mark in self.item.iter_markers("expects") for name in mark.args)
 
     def claim(self, lab: Lab, spec: MachineSpec | None, image: GuestImage | None = None) -> Path:
-        """Return a directory for the evidence of one more guest.
-
-        Raises:
-            CellBroken: a plug-in's hook failed at being told of the test's first guest.
-            FileError: the directory can't be made.
-        """
+        """Return a directory for one more guest's evidence; raises FileError, and CellBroken of a hook."""
         self.item.config.stash[LAB] = lab  # a user's own, if the fixture is overridden
         number = len(self.guests) + 1
         name = self.item.nodeid if number == 1 else f"{self.item.nodeid}#{number}"
@@ -200,11 +195,7 @@ class OwnTest:
         return f"{text} ({self.item.path.name}:{lines[-1]})" if lines else text
 
     def finish(self) -> None:
-        """Write the result of each guest, tell the plug-ins, and show it in Allure.
-
-        Raises:
-            pytest.fail.Exception: a plug-in failed at being told.
-        """
+        """Write the result of each guest; raises pytest.fail.Exception if a plug-in failed at being told."""
         lab = self.lab
         if self.verdict is None or lab is None:
             return
@@ -216,10 +207,6 @@ class OwnTest:
         result = self._result(guest, verdict, lab)
         write_cell(result, lab.run_dir)
         told = tell_result(result, self.item, lab.run_dir)
-        if self.item.config.pluginmanager.hasplugin("allure_listener"):
-            from harness.report.allure import attach_cell  # noqa: PLC0415  # needs a running listener
-
-            attach_cell(told, lab.run_dir)
         return told.message if told is not result else ""
 
     def _result(self, guest: UsedGuest, verdict: Verdict, lab: Lab) -> CellResult:

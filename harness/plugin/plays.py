@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from harness.plugin.hook_calls import with_complaint
-from harness.report.model import WORST_FIRST, CellResult
+from harness.report.model import BAD, WORST_FIRST, CellResult
 from harness.run.result import broken, not_run, skipped
 from harness.scenario.verdict import Verdict
 
@@ -17,7 +17,6 @@ STATUS_PROPERTY = "verdict"
 """Test property that carries a cell's status to the controller and into JUnit."""
 DIRECTORY_PROPERTY = "evidence"
 """Test property that carries the name of the directory with a cell's evidence."""
-_BAD = frozenset({"failed", "broken"})
 _LOST = "???"
 """Phase of the report that xdist makes for the test whose worker died (pytest-xdist 3.8)."""
 _PARAMETERS = re.compile(r"\.toml::test_cell\[(?P<text>.*)\](?:@[^\]]*)?$", re.DOTALL)
@@ -87,21 +86,19 @@ class Play:
         own = verdicts[-1] if report.when != "teardown" and verdicts else ""
         if report.skipped and own != "skipped":
             self.skipped = str(getattr(report, "wasxfail", "")) or why(report)
-        elif report.outcome not in {"passed", "skipped"} and own not in _BAD and report.when != _LOST:
+        elif report.outcome not in {"passed", "skipped"} and own not in BAD and report.when != _LOST:
             self.faults.append(f"{report.when}: {why(report)}")
 
     def settle(self, left: Sequence[CellResult], *, stopped: str) -> CellResult | Verdict:
-        """Return the cell's result: one of those that it left if pytest agrees, else what is true instead.
+        """Return the cell's result: the worst of those `left`, if pytest agrees, else what is true instead.
 
-        `left` has a result for each time that it was played; `stopped` is why the run ended before its end.
+        `stopped` is why the run ended before its end.
         """
         if not left:
             return self._without_result(stopped)
         worst = worst_of(left)
         note = self._objection(worst, stopped)
-        if not note:
-            return worst
-        return with_complaint(worst, note)
+        return with_complaint(worst, note) if note else worst
 
     def _objection(self, result: CellResult, stopped: str) -> str:
         """Return what pytest says against a result; empty if it agrees."""

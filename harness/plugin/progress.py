@@ -21,6 +21,7 @@ from emulator.guest_text.printable import visible
 from harness.plugin.holding import HELD_PROPERTY
 from harness.plugin.plays import STATUS_PROPERTY, why
 from harness.plugin.record_hooks import RECORD, RecordHooks
+from harness.report.model import BAD
 from harness.terminal.output import ProgressOutput
 
 _CELL = re.compile(r"\[(?P<id>[^\]]+)\](?:@[^\]]*)?$")
@@ -164,7 +165,7 @@ class RunProgress:
 def _outcome(report: pytest.TestReport) -> str:
     """Return the cell's verdict, or pytest's if there is none (its worker died)."""
     verdict = dict(report.user_properties).get(STATUS_PROPERTY)
-    if report.failed and verdict not in {"failed", "broken"}:
+    if report.failed and verdict not in BAD:
         return "broken"
     return str(verdict or report.outcome)
 

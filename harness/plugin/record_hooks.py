@@ -117,14 +117,11 @@ class RecordHooks:
         self._try(self._write_json)
         self._try(self._complete_allure)
         self._try(self._write_reports)
-        self._tell_plugins()
-        if session.exitstatus in _ENDS:
-            session.exitstatus = self._code(session)
-
-    def _tell_plugins(self) -> None:
         hook = self._config.hook.pytest_ttylab_run_ends
         told = call_hook(hook, result=self.result, run_dir=self.recorder.run_dir, config=self._config)
         self.complaints += [told] if told else []
+        if session.exitstatus in _ENDS:
+            session.exitstatus = self._code(session)
 
     def pytest_unconfigure(self) -> None:
         """Leave no directory of a run that came to no cell."""
@@ -205,11 +202,7 @@ class RecordHooks:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end a report that takes long, and only it.
-
-    Raises:
-        ReportError: it did.
-    """
+    """Let Ctrl-C end a report that takes long, and only it; raises ReportError if it did."""
     try:
         with let_through():
             yield

@@ -79,13 +79,9 @@ class RunRecorder:
         self._started_utc = (utc_now() - timedelta(seconds=seconds)).isoformat(timespec="seconds")
 
     def claim(self, *, begun: bool = False) -> None:
-        """Make the run's directory for this run alone, so that all that is in it is of this run.
+        """Make the run's directory for this run alone, or, if it has `begun`, for its workers too.
 
-        If the run has `begun`, what is there is of its workers.
-
-        Raises:
-            SpecError: it holds a run already.
-            FileError: it can't be made.
+        Raises SpecError if it holds a run already; FileError.
         """
         make_private_directory(self.run_dir, users=True)
         try:

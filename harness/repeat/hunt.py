@@ -16,10 +16,9 @@ from emulator.files import write_whole
 from emulator.guest_images.board import BOARD
 from emulator.guest_images.kinds import image_features
 from emulator.lab_file.read import VARIABLE
-from emulator.machine.models import machine_models
 from emulator.places import RESULTS
-from harness.cells.cell import Cell, parse_cell_id
-from harness.cells.matrix import misfit
+from harness.cells.cell import Cell
+from harness.cells.matrix import known_cell, misfit
 from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition, parse_jitter
 from harness.repeat.summary import Ending, Hunt, Summary, summarise
 from harness.repeat.text import HuntProgress
@@ -30,7 +29,7 @@ from harness.run.repro import find_run
 from harness.run.wanted import wanted_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
-from harness.scenarios import find_scenario, library
+from harness.scenarios import find_scenario
 from harness.snapshots.start import ensure_snapshot
 from harness.targets import target_of
 
@@ -102,12 +101,9 @@ class HuntRequest:
         return self.count if self.count is not None or self.seconds is not None else DEFAULT_COUNT
 
     def kinds(self, *, vcpus: int, tcg: bool) -> frozenset[Jitter]:
-        """Return the kinds of jitter, with icount only where the machine can count instructions.
+        """Return the kinds of jitter; raises SpecError if icount is asked for where it is impossible.
 
-        That is not under KVM (without `tcg`), nor with several `vcpus`, nor on a board.
-
-        Raises:
-            SpecError: icount is asked for where it is impossible.
+        That is under KVM (without `tcg`), with several `vcpus`, and on a board.
         """
         kinds = parse_jitter(self.jitter) if self.jitter else frozenset(Jitter)
         if self.elsewhere:
@@ -170,11 +166,7 @@ class HuntRun:
     _endings: list[Ending] = field(default_factory=list)
 
     def run(self) -> Summary:
-        """Play and return the summary; after Ctrl-C it covers what had ended by then.
-
-        Raises:
-            SpecError: the cell can't be made into a machine.
-        """
+        """Play and return the summary, after Ctrl-C of what had ended by then; raises SpecError."""
         began = self.clock.monotonic()
         interrupted = False
         try:
@@ -205,14 +197,10 @@ class HuntRun:
 
 
 def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
-    """Do a hunt, and leave its summary in its directory.
+    """Do a hunt, and leave its summary in `run_dir`, or in a new directory under results/.
 
-    That is `run_dir`, or a new one under results/.
-
-    Raises:
-        SpecError: there is no such cell, it can't be played, or the directory is not empty.
-        EmulatorError: the image or QEMU is missing.
-        FileError: the summary can't be written.
+    Raises SpecError if there is no such cell, it can't be played, or the directory is not empty;
+    EmulatorError.
     """
     cell, scenario = find_cell(request.cell, port=request.port)
     directory = _new_directory(run_dir)
@@ -232,18 +220,12 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
 
 
 def find_cell(cell_id: str, *, port: str = "") -> tuple[Cell, Scenario]:
-    """Return a cell, to be played on a serial port if one is given, and its scenario.
-
-    Raises:
-        SpecError: there is no such cell, or it can't be played; the text says why.
-    """
+    """Return a cell, to be played on `port` if it has one, and its scenario; raises SpecError."""
     if cell_id.rsplit(".", 4)[0] not in image_features():
         find_run(cell_id, None)  # a file that was given to `ttylab run` is known to that run
-    features = image_features()
-    machines = [*machine_models(), BOARD]
-    cell = parse_cell_id(cell_id, images=features, machines=machines, scenarios=library())
+    cell = known_cell(cell_id)
     scenario, target = find_scenario(cell.scenario), target_of(cell.image, cell.machine, port)
-    reason = misfit(cell, scenario, features[cell.image], target=target)
+    reason = misfit(cell, scenario, image_features()[cell.image], target=target)
     if reason is not None:
         raise SpecError(f"cell {cell.id} can't be played: {reason}")
     return cell, scenario
@@ -283,12 +265,7 @@ def _new_directory(wanted: Path | None) -> Path:
 def make_snapshots(job: Job, lab: Lab, shifts: Iterable[int | None]) -> str:
     """Make the snapshots that the repetitions start from, while nothing disturbs the host.
 
-    Returns:
-        Why there is none, so that every machine must be booted; empty if all is as requested.
-
-    Raises:
-        SpecError: the cell can't be made into a machine.
-        EmulatorError: the image is missing.
+    Returns why there is none, so that every machine must be booted; empty if all is as requested.
     """
     wanted = wanted_of(job.cell, job.scenario, lab.guest_image(job.cell.image))
     if job.cold or job.port or job.cell.machine == BOARD or wanted.stage is None:

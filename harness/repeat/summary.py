@@ -146,10 +146,8 @@ class Share:
 def wilson(count: int, of: int, confidence: float = CONFIDENCE) -> Share:
     """Return the share with Wilson's score interval (E. B. Wilson, JASA 22, 1927, without correction).
 
-    Unlike the textbook's estimate ± z * s it holds for 0 of n too: 0 of 200 is "at most 1.9 %".
-
-    Raises:
-        SpecError: `of` is below 1, or `count` not between 0 and `of`.
+    Unlike the textbook's estimate ± z * s it holds for 0 of n too: 0 of 200 is "at most 1.9 %". Raises
+    SpecError if `of` is below 1, or `count` not between 0 and `of`.
     """
     if of < 1 or not 0 <= count <= of:
         raise SpecError(f"a share of {count} in {of}; allowed: 0 to n in n, n from 1 on")
@@ -226,10 +224,7 @@ class Summary:
 
     @property
     def failures(self) -> Share | None:
-        """The probability of a failure among passes and failures; None if there are neither.
-
-        A repetition that the lab broke says nothing about the guest.
-        """
+        """The probability of a failure among passes and failures; None if there are neither."""
         failed = self.count(Status.FAILED)
         judged = failed + self.count(Status.PASSED)
         return wilson(failed, judged) if judged else None

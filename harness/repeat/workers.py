@@ -39,13 +39,9 @@ _BUSY = '[ "$PPID" = "$1" ] || exit; while :; do :; done'
 
 @contextmanager
 def host_load(count: int) -> Iterator[tuple[int, ...]]:
-    """Keep `count` processes of ordinary niceness busy; yield their pids.
+    """Keep `count` processes busy, which die with the calling thread; yield their pids.
 
-    They die with the calling thread, as QEMU does.
-
-    Raises:
-        MissingPrerequisite: setpriv is not installed.
-        LaunchError: the kernel refused; none is left running.
+    Raises MissingPrerequisite without setpriv, LaunchError if the kernel refused; none is left running.
     """
     words = (*parent_death_words(), *busy_words(os.getpid())) if count else ()
     with ExitStack() as stack:
@@ -139,11 +135,7 @@ def _answer(link: Connection, job: Job) -> None:
 
 
 def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
-    """Play one repetition with its disturbances; its evidence stays unless it passed.
-
-    Raises:
-        SpecError: the cell can't be made into a machine.
-    """
+    """Play one repetition; its evidence stays unless it passed; raises SpecError as `CellRun.run`."""
     name = repetition.name
     run = CellRun(
         cell=job.cell,
@@ -222,11 +214,7 @@ class Workers:
             self._close()
 
     def play(self, repetitions: Iterator[Repetition]) -> Iterator[Ending]:
-        """Yield the endings as they come; the next repetition is taken when a worker is free.
-
-        Raises:
-            SpecError: the cell can't be made into a machine.
-        """
+        """Yield the endings as they come; a free worker takes the next repetition; raises as `play`."""
         while len(self._workers) < self.size and self._give(None, repetitions):
             pass
         while busy := {worker.link: worker for worker in self._workers if worker.repetition is not None}:

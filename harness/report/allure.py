@@ -166,11 +166,7 @@ def attach_cell(result: CellResult, run_dir: Path) -> None:
 
 
 def write_crashed_cell(allure_dir: Path, result: CellResult, run_dir: Path) -> None:
-    """Write a whole Allure result with attachments for a cell that pytest will not report.
-
-    Raises:
-        ReportError: `allure_dir` can't be written.
-    """
+    """Write a whole Allure result for a cell that pytest will not report; raises ReportError."""
     test = TestResult(uuid=str(uuid4()))
     describe(result, test)
     _describe_end(result, test)
@@ -191,11 +187,7 @@ def write_crashed_cell(allure_dir: Path, result: CellResult, run_dir: Path) -> N
 
 
 def write_environment(allure_dir: Path, run: RunResult) -> None:
-    """Write the environment that Allure shows with a run: where and with what it ran.
-
-    Raises:
-        FileError: it can't be written.
-    """
+    """Write the environment that Allure shows: where and with what a run ran; raises FileError."""
     values = {"matrix": run.matrix, "ttylab": run.ttylab, "workers": run.workers, **run.host}
     values |= {"qemu": ", ".join(sorted({each.qemu for each in run.cells})), **own_files_of(run)}
     lines = [f"{visible(key).replace(' ', '_')} = {visible(str(value))}\n" for key, value in values.items()]
@@ -235,12 +227,8 @@ def generate_html(
 ) -> Path:
     """Write Allure's report on all `results` directories to `out`/index.html and return that file.
 
-    The file opens from disk. The same test in two directories counts as a retry. `out` is replaced as a
-    whole. The file `history` has earlier runs, and gets this one once the report is made.
-
-    Raises:
-        ReportError: the npm packages are missing or Allure failed; the text says which.
-        FileError: a file can't be written. After either error `out` and `history` are as before.
+    The file opens from disk. The same test in two directories counts as a retry. The file `history` has
+    earlier runs, and gets this one. Raises ReportError, FileError; `out` and `history` are then as before.
     """
     node, cli = _programs()
     with scratch_beside(out) as work:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from statistics import median
 
 from emulator.errors import SpecError
-from harness.report.model import CellResult, RunResult
+from harness.report.model import BAD, CellResult, RunResult
 
 SLOWER = 1.25
 """How many times longer a stage must take to be reported; less is noise on a shared host."""
 SLOWER_S = 0.2
 """By how many seconds it must be longer, too."""
-_BAD = frozenset({"failed", "broken"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +87,7 @@ def _changes(
     return tuple(
         Change(cell=now.cell.id, was=was.status, now=now.status, message=now.message)
         for was, now in pairs
-        if (was.status in _BAD) is was_bad and (now.status in _BAD) is is_bad
+        if (was.status in BAD) is was_bad and (now.status in BAD) is is_bad
     )
 
 
@@ -135,11 +134,7 @@ class Disagreement:
 
 
 def disagreements(one: RunResult, other: RunResult) -> tuple[Disagreement, ...]:
-    """Return, by id, the cells whose verdict, reason or deciding step differ or that only one run has.
-
-    Raises:
-        SpecError: the runs have no cell in common.
-    """
+    """Return, by id, the cells on which the runs disagree; raises SpecError if they have none in common."""
     ours, theirs = ({cell.cell.id: cell for cell in run.cells} for run in (one, other))
     if not ours.keys() & theirs.keys():
         raise SpecError(f"runs {one.run_id} and {other.run_id} have no cell in common")

@@ -21,10 +21,7 @@ _EVIDENCE = ("cells", RESULTS_DIRECTORY)
 def merge_runs(runs: Mapping[str, RunResult], into: Path) -> RunResult:
     """Return the runs as one that is in the directory `into`; `runs` are by directory, for complaints.
 
-    It lasted as long as the longest. What is told of the host is the first one's.
-
-    Raises:
-        SpecError: a cell is in two of them.
+    It lasted as long as the longest, on the first one's host. Raises SpecError if a cell is in two of them.
     """
     played: dict[str, str] = {}
     for name, run in runs.items():

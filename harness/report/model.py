@@ -19,6 +19,9 @@ RESULT_FILE = "result.json"
 WORST_FIRST = ("failed", "broken", "not-run", "skipped", "passed")
 """Every status, so that the first of several is the one to report."""
 
+BAD = frozenset({"failed", "broken"})
+"""Statuses that somebody must look at."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRecord:
@@ -141,11 +144,7 @@ def summary_of(cells: Sequence[CellResult]) -> dict[str, int]:
 
 
 def load_run(path: Path) -> RunResult:
-    """Read a run result; `path` is the file or the run's directory.
-
-    Raises:
-        SpecError: it can't be read or has another version.
-    """
+    """Read a run result; `path` is its file or the run's directory; raises SpecError."""
     file = path / RUN_FILE if path.is_dir() else path
     origin = f"{file}: no run result of version {VERSION}"
     try:
@@ -155,22 +154,14 @@ def load_run(path: Path) -> RunResult:
 
 
 def write_run(run: RunResult, path: Path) -> Path:
-    """Write `run` to the file `path`, or as run.json into the directory `path`; return the file.
-
-    Raises:
-        FileError: it can't be written; an older file stays as it was.
-    """
+    """Write `run` to the file `path`, or as run.json into that directory; raises FileError."""
     file = path / RUN_FILE if path.is_dir() else path
     write_whole(file, dump_json(run, indent=1) + b"\n", parents=True, private=True)
     return file
 
 
 def write_cell(result: CellResult, run_dir: Path) -> Path:
-    """Write result.json into the cell's directory; return the file.
-
-    Raises:
-        FileError: it can't be written; an older file stays as it was.
-    """
+    """Write result.json into the cell's directory, whole or not at all; raises FileError."""
     file = run_dir / result.directory / RESULT_FILE
     write_whole(file, dump_json(result, indent=1) + b"\n", parents=True, private=True)
     return file

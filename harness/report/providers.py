@@ -34,11 +34,8 @@ _BAD = ("failed", "broken", "not-run")
 def publish(run: RunResult, run_dir: Path, provider: Provider, *, missing: Sequence[str] = ()) -> list[str]:
     """Write what `provider` shows of a run, and return the lines that its job's log must get.
 
-    The `missing` shards are told too. Files are written into `run_dir`, on GitHub also into what
-    GITHUB_STEP_SUMMARY names.
-
-    Raises:
-        FileError: a file can't be written.
+    The `missing` shards are told too. Files go into `run_dir`, on GitHub also into what GITHUB_STEP_SUMMARY
+    names. Raises FileError.
     """
     summary = render_summary(run, missing=missing)
     write_whole(run_dir / SUMMARY_FILE, summary.encode(), private=True)

@@ -12,7 +12,7 @@ from emulator.console.transcript import Transcript
 from emulator.guest_text.printable import visible
 from harness.report.comparison import cpus, target_of
 from harness.report.console_html import Span, focus_of, render_excerpt
-from harness.report.model import WORST_FIRST, CellResult, RunResult
+from harness.report.model import BAD, WORST_FIRST, CellResult, RunResult
 from harness.report.timeline import render_timeline
 
 SYMBOLS = {"passed": "✓", "failed": "✗", "broken": "!", "not-run": "?", "skipped": "-"}
@@ -54,7 +54,7 @@ class CellView:
     @property
     def is_bad(self) -> bool:
         """Whether somebody must look at it."""
-        return self.result.status in {"failed", "broken"}
+        return self.result.status in BAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ def view_cell(
     result: CellResult, transcript: Transcript | None, *, lost: str = "", player: bool = False
 ) -> CellView:
     """Return what the pages show of a cell; only bad cells get an excerpt."""
-    is_bad = result.status in {"failed", "broken"}
+    is_bad = result.status in BAD
     excerpt = ""
     if is_bad and transcript is not None and len(transcript):
         spans = spans_of(result)

@@ -21,7 +21,7 @@ from emulator.values import JSON_MOST, load_json, parse_json
 from harness.cells.cell import Cell
 from harness.play.runner import Player
 from harness.play.target import Target
-from harness.report.model import RESULT_FILE, CellResult, write_cell
+from harness.report.model import BAD, RESULT_FILE, CellResult, write_cell
 from harness.run.held import BY_HAND, Holding
 from harness.run.lab import Lab
 from harness.run.own_guest import Preparation, prepare, prepared
@@ -39,8 +39,6 @@ CELLS = "cells"
 """Directory of the cells' directories inside a run's directory."""
 CELL_S = 180.0
 """Seconds that a cell's steps may take together, where a matrix says nothing else."""
-
-_BAD = frozenset({"failed", "broken"})
 
 
 @dataclass(slots=True)
@@ -96,12 +94,7 @@ class CellRun:
         return self.lab.run_dir / CELLS / self.directory_name
 
     def run(self) -> CellResult:
-        """Run the cell and write its result, which tells faults of the guest and the lab: none is raised.
-
-        Raises:
-            SpecError: there is no machine for the cell, or its target's address is wrong.
-            FileError: the result can't be written.
-        """
+        """Run the cell and write its result, which tells all faults but SpecError and FileError."""
         self._begin()
         (self.directory / RESULT_FILE).unlink(missing_ok=True)  # of an earlier run in this directory
         around = Circumstances(
@@ -150,11 +143,7 @@ class CellRun:
         return cell_result(self.cell, self.scenario, transcript, around, given=given)
 
     def give_up(self, message: str) -> CellResult:
-        """Write and return the result of a cell that can't be played: BROKEN, because of `message`.
-
-        Raises:
-            FileError: the result can't be written.
-        """
+        """Write and return the result of a cell that can't be played: BROKEN; raises FileError."""
         lost = lost_cell(self.cell, self.scenario, self.directory, given=broken(message), repro=self.repro)
         result = replace(lost, worker=self.worker, target=self.target.name)
         write_cell(result, self.lab.run_dir)
@@ -162,11 +151,7 @@ class CellRun:
 
     def _wanted(self, image: GuestImage) -> WantedGuest:
         wanted = wanted_of(
-            self.cell,
-            self.scenario,
-            image,
-            icount_shift=self.icount_shift,
-            firmware_said=self._firmware_said,
+            self.cell, self.scenario, image, icount_shift=self.icount_shift, firmware_said=self._firmware_said
         )
         boots = self.lab.cold or not self._prepared.snapshots
         return replace(wanted, stage=None) if boots else wanted
@@ -221,7 +206,7 @@ class CellRun:
 
     def _hold(self, target: Target, stack: ExitStack, around: Circumstances) -> tuple[str, ...]:
         """Keep the guest if its cell did not pass and guests are to be held; return what to say of that."""
-        if self.holding is None or self._result(target.channel.transcript, around).status not in _BAD:
+        if self.holding is None or self._result(target.channel.transcript, around).status not in BAD:
             return ()
         return self.holding.hold(self.cell.id, target, self.directory, stack)
 
@@ -285,11 +270,7 @@ def read_result(run_dir: Path, name: str) -> CellResult | None:
 
 
 def claim_directory(run_dir: Path, cell_id: str) -> str:
-    """Make a directory for one play of a cell in a run and return its name: the id, ID+2 the second time.
-
-    Raises:
-        FileError: it can't be made.
-    """
+    """Make a directory for one play of a cell; return its name, ID or ID+2; raises FileError."""
     cells = make_private_directory(run_dir / CELLS)
     for count in itertools.count(1):
         name = cell_id if count == 1 else f"{cell_id}+{count}"

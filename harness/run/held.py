@@ -61,10 +61,9 @@ class Holding:
         self._held: list[tuple[threading.Thread, threading.Event]] = []
 
     def hold(self, cell_id: str, target: Target, directory: Path, stack: ExitStack) -> tuple[str, ...]:
-        """Take the open target of a cell over from `stack`, and return how to join it.
+        """Take a cell's open target over from `stack`, or leave it there; return how to join it, or why not.
 
-        Its transcript in `directory` ends here. If it can't be held, `stack` keeps it, and the one line that
-        is returned says why.
+        Its transcript in `directory` ends here.
         """
         machine = target.machine
         if machine is None:

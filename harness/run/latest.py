@@ -25,11 +25,7 @@ def new_run_id() -> str:
 
 
 def remember_run(run_dir: Path) -> None:
-    """Note that a run was started here, for `latest_runs`.
-
-    Raises:
-        FileError: it can't be noted.
-    """
+    """Note that a run was started here, for `latest_runs`; raises FileError if it can't be noted."""
     file = places.latest_runs()
     make_private_directory(file.parent)
     told = [*_noted(), (str(Path.cwd()), str(run_dir.absolute()))]

@@ -59,10 +59,7 @@ def prepare(
 ) -> Preparation:
     """Return what is known of the guest of `cell`; a user's own is booted first if nothing is.
 
-    Raises:
-        Unsupported: the scenario can't be played on it; the text says why.
-        SpecError: there is no such machine.
-        ImageError: lab.toml or a password can't be read.
+    Raises Unsupported, which says why the scenario can't be played on it; SpecError, ImageError.
     """
     if BOARD in image.features:  # it is not booted just to be asked
         return _prepare_board(scenario)

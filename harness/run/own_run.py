@@ -33,11 +33,9 @@ _HEADER = "# ttylab wrote this file for the run in this directory.\n"
 
 
 def write_own_run(directory: Path, matrix: Matrix, name: str, table: ImageTable) -> Path:
-    """Write lab and matrix of a run of one image into `directory`, use that lab; return the matrix's file.
+    """Write lab and matrix of a run of one image into `directory`, and use them; return the matrix's file.
 
-    Raises:
-        SpecError: no cell fits the image, or there is a lab.toml already.
-        FileError: they can't be written.
+    Raises SpecError if no cell fits the image, or there is a lab.toml already; FileError.
     """
     place_of = _on_kernel(table) if table.disk is None else _on_disk(name, table)
     text = own_matrix(matrix, name, place_of)
@@ -85,12 +83,7 @@ def _on_disk(name: str, table: ImageTable) -> Callable[[Cell], Place | None]:
 
 
 def write_lab(directory: Path, images: Mapping[str, ImageTable]) -> None:
-    """Write a lab.toml with `images` besides this process's lab, and use it from now on, in workers too.
-
-    Raises:
-        SpecError: there is one already.
-        FileError: it can't be written.
-    """
+    """Use a new lab.toml of `images` and this process's lab; raises SpecError if it is there, FileError."""
     make_private_directory(directory, users=True)
     _write_new(directory / FILE, _lab_text(images))
     os.environ[VARIABLE] = str(directory.absolute() / FILE)

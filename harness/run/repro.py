@@ -71,14 +71,12 @@ def recall(
 ) -> Recalled | None:
     """Return what a run recorded about a cell; None if no run here has it.
 
-    Without `run` it is the newest run that has the cell. `image` and `now` are the cell's image and machine
-    as they would be now, in `lab`; a machine other than the recorded one is acceptable only if `changed`. It
-    is to be played on the serial port or the board `port`, or on a machine here.
-
-    Raises:
-        SpecError: the run has no such cell or had another machine, or `port` is missing.
+    Without `run` it is the newest that has the cell. `image` and `now` are the cell's image and machine as
+    they would be now, in `lab`; another machine is acceptable only if `changed`. It is to be played on the
+    serial port or the board `port`, or here. Raises SpecError if the run has no such cell, or `port` is
+    missing.
     """
-    record = find_record(cell, run)
+    record = find_record(cell.id, run)
     if record is None:
         return None
     where, was = record
@@ -110,7 +108,8 @@ def find_run(cell_id: str, run: Path | None) -> Path | None:
 
     A lab that was chosen (TTYLAB_LAB, --lab) and knows the cell's image stays.
     """
-    found = run or next((one for one in latest_runs() if reported(one, cell_id) is not None), None)
+    record = None if run else find_record(cell_id, None)
+    found = run if record is None else record[0]
     chosen = VARIABLE in os.environ and cell_id.rsplit(".", 4)[0] in image_features()
     if found is not None and not chosen:
         use_lab_of(found)
@@ -119,37 +118,27 @@ def find_run(cell_id: str, run: Path | None) -> Path | None:
 
 def as_recorded(cell: Cell, run: Path | None) -> Cell:
     """Return the cell with the settings that it had, in `run` or in the newest run; raises SpecError."""
-    record = find_record(cell, run)
+    record = find_record(cell.id, run)
     return cell if record is None else replace(cell, settings=record[1].cell.settings or PLAIN)
 
 
-def find_record(cell: Cell, run: Path | None) -> tuple[Path, CellResult] | None:
-    """Return the run and the result to reproduce: of `run`, else of the newest run that has the cell.
-
-    Raises:
-        SpecError: `run` has no such cell.
-    """
+def find_record(cell_id: str, run: Path | None) -> tuple[Path, CellResult] | None:
+    """Return run and result to reproduce: of `run`, else of the newest with the cell; raises SpecError."""
     for candidate in latest_runs() if run is None else (run,):
-        result = reported(candidate, cell.id)
+        result = reported(candidate, cell_id)
         if result is not None:
             return candidate, result
     if run is not None:
-        raise SpecError(f"{run}: no result of {cell.id} there")
+        raise SpecError(f"{run}: no result of {cell_id} there")
     return None
 
 
 def command_of(node_id: str, run: Path | None) -> list[str]:
-    """Return the words of the command that runs a user's test again, as a run recorded it.
-
-    Raises:
-        SpecError: `run`, or no run here, has a result of that test.
-    """
-    for candidate in latest_runs() if run is None else (run,):
-        was = reported(candidate, node_id)
-        if was is not None:
-            return shlex.split(was.repro)
-    where = "of the runs here none" if run is None else f"{run}: no test there"
-    raise SpecError(f"{where} has the id {node_id}")
+    """Return the words that run a user's test again, as a run recorded it; raises SpecError without one."""
+    record = find_record(node_id, run)
+    if record is None:
+        raise SpecError(f"of the runs here none has the id {node_id}")
+    return shlex.split(record[1].repro)
 
 
 def reported(run: Path, cell_id: str) -> CellResult | None:
@@ -163,11 +152,7 @@ def reported(run: Path, cell_id: str) -> CellResult | None:
 
 
 def recorded_spec(directory: Path) -> MachineSpec:
-    """Return the machine that a run opened for a cell whose files are in `directory`.
-
-    Raises:
-        SpecError: the record is missing, damaged or of another version.
-    """
+    """Return the machine that was opened for the cell with this directory; raises SpecError."""
     file = directory / ARGV_FILE
     try:
         table = parse_json(read_whole(file, most=JSON_MOST), origin=str(file))

@@ -86,11 +86,7 @@ def cell_result(
     *,
     given: Verdict | None = None,
 ) -> CellResult:
-    """Return the result of a cell.
-
-    The verdict is `given` if it was not played to its end, else it is judged; only then the transcript may be
-    empty.
-    """
+    """Return the result of a cell: judged, or `given`; then alone the transcript may be empty."""
     findings = _scan(transcript, given)
     judgement = judge(scenario, transcript, findings, given=given)
     story = Story(
@@ -107,10 +103,7 @@ def cell_result(
 def guest_result(
     story: Story, transcript: Transcript, around: Circumstances, verdict: Verdict, *, alarms: Iterable[Alarm]
 ) -> CellResult:
-    """Return the result of one guest of a user's test, whose `verdict` is pytest's.
-
-    The `alarms` are what nobody expected; every other finding was.
-    """
+    """Return the result of one guest of a user's test; `alarms` are the findings that nobody expected."""
     findings = (
         () if verdict.status is Status.NOT_RUN else scan_boots(transcript.read(), boot_offsets(transcript))
     )
@@ -143,14 +136,11 @@ def _assemble(
     findings: tuple[Finding, ...],
 ) -> CellResult:
     verdict = judgement.verdict
-    facts: dict[str, Any] = {one.name: getattr(around, one.name) for one in fields(around)}
-    facts |= {"argv": tuple(around.argv), "shares": tuple(around.shares)}
+    facts: dict[str, Any] = {
+        one.name: getattr(part, one.name) for part in (story, around) for one in fields(part)
+    }
+    facts |= {"argv": tuple(around.argv), "shares": tuple(around.shares), "severity": story.severity.value}
     return CellResult(
-        cell=story.cell,
-        title=story.title,
-        description=story.description,
-        severity=story.severity.value,
-        tags=story.tags,
         status=verdict.status.value,
         reason=verdict.reason.value,
         message=verdict.message,
@@ -205,10 +195,7 @@ def _step(played: PlayedStep) -> StepRecord:
 
 
 def repro_of(cell: Cell, *, run: str = "", port: str = "", time_scale: float = 1.0) -> str:
-    """Return the command that plays a cell again as a run did: on the same port, with the same waits.
-
-    Without `run` that is the newest run, without `port` a machine here.
-    """
+    """Return the command that plays a cell again as `run` did, on the same port, with the same waits."""
     options = {"--run": run, "--port": port, "--time-scale": "" if time_scale == 1 else f"{time_scale:g}"}
     words = [word for option, value in options.items() if value for word in (option, value)]
     return called("repro", cell.id, *words)

@@ -34,13 +34,10 @@ _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562's, fo
 
 
 def guest_spec(cell: Cell, scenario: Scenario, image: GuestImage) -> MachineSpec:
-    """Return the machine of `cell`; the same cell always gets the same machine.
+    """Return the machine of `cell`, always the same one; raises SpecError if there is none.
 
     The seed is derived from the cell's id, a SAC guest's UUID from the id without the scenario, so that one
     snapshot of the machine serves all scenarios.
-
-    Raises:
-        SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
     """
     require_pair(scenario, image)
     model = find_model(cell.machine)
@@ -81,10 +78,7 @@ def start_words(cell: Cell, scenario: Scenario, image: GuestImage) -> tuple[str,
 
 
 def account_of(image: GuestImage) -> str:
-    """Return what tells apart who logs in to an image, and with which password, as a hash.
-
-    Two images of one disk may have two accounts, and a snapshot at the shell of one serves no other.
-    """
+    """Return a hash of who logs in to a user's image: a snapshot at the shell serves one account."""
     if OWN not in image.features:
         return ""
     profile = image.linux_console()
@@ -105,13 +99,9 @@ def wanted_of(
     icount_shift: int | None = None,
     firmware_said: Callable[[], bytes] = bytes,
 ) -> WantedGuest:
-    """Return the guest of `cell`.
+    """Return the guest of `cell`, with its scenario and image; raises as `guest_spec`.
 
-    Scenario and image are those that it names; `icount_shift` is as in `MachineSpec`; `firmware_said` returns
-    what its firmware has reported so far.
-
-    Raises:
-        SpecError: there is no such machine, or the image is of another kind than the scenario's guest.
+    `icount_shift` is as in `MachineSpec`; `firmware_said` returns what its firmware has reported so far.
     """
     return WantedGuest(
         label=cell.image,
@@ -133,12 +123,7 @@ def _spec(cell: Cell, scenario: Scenario, image: GuestImage, icount_shift: int |
 
 
 def snapshots_of(cells: Iterable[Cell], lab: Lab) -> tuple[WantedGuest, ...]:
-    """Return the guests whose snapshots `cells` would start from, each once.
-
-    Raises:
-        SpecError: there is no such machine.
-        ImageError: an image is not available.
-    """
+    """Return the guests whose snapshots `cells` would start from, each once; raises as `wanted_of`."""
     wanted: dict[tuple[object, ...], WantedGuest] = {}
     for cell in cells:
         scenario = find_scenario(cell.scenario)
@@ -161,14 +146,10 @@ def named_snapshot(
     vcpus: int = 1,
     kernel_args: Sequence[str] = (),
 ) -> WantedGuest:
-    """Return the guest of a snapshot of an image at a stage, on a plain machine.
+    """Return the guest of a snapshot at a stage, on a plain machine; raises SpecError, ImageError.
 
     By default the image is one that has the stage, and machine and firmware are q35 for the SAC guest, else
     the image's usual ones; `kernel_args` are added to a Linux guest's command line.
-
-    Raises:
-        SpecError: there is no such machine or stage.
-        ImageError: the image is not available.
     """
     image = image or _IMAGE_OF.get(stage, "bookworm")
     found = lab.guest_image(image)

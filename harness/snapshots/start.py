@@ -68,12 +68,9 @@ def renew(guest: Guest, stage: Stage, deadline: Deadline) -> None:
     """Set a fork's clock to the host's, seed its random numbers, and give it a boot id of its own.
 
     At a Linux shell the image's `renew` does all of this; one of a user's that has none gets time and random
-    numbers, as far as who is logged in may set them. At a SAC prompt `s` sets the clock, to the minute;
-    that guest has neither random numbers nor a boot id. At a menu or a login prompt nothing can be done.
-
-    Raises:
-        CommandFailed: the guest's command failed.
-        ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+    numbers, as far as who is logged in may set them. At a SAC prompt `s` sets the clock, to the minute; that
+    guest has neither random numbers nor a boot id. At a menu or a login prompt nothing can be done. Raises
+    CommandFailed, and as `Session.expect`.
     """
     if isinstance(guest, SacDialogue) and stage in {Stage.SAC, Stage.CMD}:
         guest.reach(stage, deadline)
@@ -84,9 +81,8 @@ def renew(guest: Guest, stage: Stage, deadline: Deadline) -> None:
         command = f"if command -v renew >/dev/null; then renew {at} {seed}; else {plain}; fi"
         result = guest.run(command, deadline)
         if result.status != 0:
-            message = (
-                f"{guest.session.transcript.name}: {command!r} ended with status {result.status}, need 0"
-            )
+            name = guest.session.transcript.name
+            message = f"{name}: {command!r} ended with status {result.status}, need 0"
             raise CommandFailed(message, status=result.status, output=result.output)
 
 
@@ -188,13 +184,9 @@ def ensure_snapshot(
     reach: Callable[[Machine, Deadline], None] | None = None,
     deadline: Deadline | None = None,
 ) -> Snapshot:
-    """Return the snapshot that is wanted; it is made first if there is none yet.
+    """Return the snapshot that is wanted, which is made first if there is none; raises SnapshotError.
 
     By default `reach` is that of the guest's driver, and the `deadline` in `MAKE_S`.
-
-    Raises:
-        SnapshotError: it can't be made, or none is wanted; the text says why.
-        LabError, MissingPrerequisite: the machine can't be booted.
     """
     if wanted.stage is None:
         raise SnapshotError(f"{wanted.label}: no snapshot serves a boot")
@@ -217,10 +209,7 @@ def open_started(
     """Open a machine and let it run: forked from its snapshot, or booted if that is not possible.
 
     Yields the machine, and how it began. Its evidence goes to `run_dir`; `label` is what `ttylab attach`
-    shows.
-
-    Raises:
-        LabError: it can't be booted.
+    shows. Raises LabError.
     """
     with ExitStack() as stack:
         start = _choose_start(lab, wanted, run_dir)
@@ -315,11 +304,7 @@ def open_forked(
     """Open a guest at a stage: forked from its snapshot, or booted to that stage if that is not possible.
 
     A fork that is `renewed` gets the right time, and random numbers and a boot id of its own, where its stage
-    allows that (`renew`). `on_start` is called as soon as the machine runs.
-
-    Raises:
-        LabError: it can be neither forked nor booted.
-        GuestError: it is booted, and does not come to the stage.
+    allows that (`renew`). `on_start` is called as soon as the machine runs. Raises LabError, GuestError.
     """
     stage = Stage.SHELL if wanted.stage is None else wanted.stage
     with open_started(lab, wanted, run_dir=run_dir, label=f"{wanted.label} {stage}") as (machine, start):
@@ -340,12 +325,8 @@ def open_snapshot_pool(
 ) -> Iterator[MachinePool[Machine]]:
     """Open a pool of forks of a snapshot, which is made first if there is none yet.
 
-    `size` forks wait, 1 to 16; each keeps its evidence below `run_dir`.
-
-    Raises:
-        SpecError: `size` is out of range.
-        SnapshotError: the snapshot can't be made.
-        LabError, MissingPrerequisite: the machine can't be booted; or, at the end, a fork could not be ended.
+    `size` forks wait, 1 to 16; each keeps its evidence below `run_dir`. Raises SpecError if `size` is out of
+    range; SnapshotError, LabError, MissingPrerequisite; LabError too if a fork could not be ended.
     """
     snapshot, count = ensure_snapshot(lab, wanted), itertools.count(1)
     choice = lab.choice(wanted.spec)

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from emulator.guest_text.escapes import seen
 from emulator.guest_text.linux import KERNEL, LinuxProfile
@@ -17,6 +18,7 @@ from harness.survey.wishes import wishes_of
 
 _WORD = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 _LOADER = re.compile(rb"GNU GRUB|Welcome to GRUB|SYSLINUX|ISOLINUX|U-Boot|systemd-boot")
+_TOLD = ("user", "shell", "system", "release", "architecture")
 _LINE = re.compile(r"^(\w+)=(.*?)\r*$", re.MULTILINE)
 
 
@@ -67,13 +69,8 @@ class Survey:
         sysrq = self.settings.get("kernel.sysrq", "none")
         sysrq = "as asked for" if "sysctl.kernel.sysrq=" in self.command_line else sysrq
         shell = self.shell.rpartition("/")[2] or "sh"
-        parts = [
-            f"{self.system} {self.release}",
-            f"{shell} of {who}",
-            f"SysRq {sysrq}",
-            *sorted(self.features),
-        ]
-        return ", ".join(parts)
+        system = f"{self.system} {self.release}"
+        return ", ".join([system, f"{shell} of {who}", f"SysRq {sysrq}", *sorted(self.features)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +93,7 @@ class Questions:
         return hashlib.sha256(self.command().encode()).hexdigest()[:16]
 
     def command(self) -> str:
-        """Return a command of POSIX shell whose output `read_answers` understands.
-
-        It changes nothing, and what it can't find out it leaves out.
-        """
+        """Return a POSIX command for `read_answers`; it changes nothing, and omits what it can't find."""
         paths = " ".join(name.replace(".", "/") for name in self.settings)
         here = "/lib/modules/$(uname -r)"
         return (
@@ -137,7 +131,7 @@ def _names(found: Iterable[str]) -> tuple[str, ...]:
 def read_answers(
     said: bytes, asked: Questions, *, console: bytes, prompt: bytes, profile: LinuxProfile
 ) -> Survey:
-    """Return what a guest has answered.
+    """Return what a guest has answered to `asked`.
 
     Args:
         said: output of the command of `asked`.
@@ -151,22 +145,19 @@ def read_answers(
     for name, value in _LINE.findall(text):
         found.setdefault(name, []).append(value.strip())
     only = {name: values[-1] for name, values in found.items()}
+    told: dict[str, Any] = {name: only.get(name, "") for name in _TOLD}
     settings = (value.partition(" ") for value in found.get("set", ()))
     return Survey(
         stages=(*stages_in(console, profile), Stage.SHELL),
         prompt=escape(seen(prompt).strip()),
-        user=only.get("user", ""),
         root=only.get("uid") == "0",
         sudo=only.get("sudo") == "yes",
-        shell=only.get("shell", ""),
-        system=only.get("system", ""),
-        release=only.get("release", ""),
-        architecture=only.get("architecture", ""),
         command_line=only.get("line", ""),
         settings={name.replace("/", "."): " ".join(value.split()) for name, _, value in settings},
         programs=frozenset(found.get("program", ())) - frozenset(found.get("lacks", ())),
         features=frozenset(found.get("driver", ())),
         asked=frozenset((*asked.settings, *asked.programs, *asked.features)),
+        **told,
     )
 
 

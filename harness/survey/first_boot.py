@@ -86,10 +86,7 @@ class Attempt:
 def survey(
     lab: SurveyTools, subject: Subject, questions: Questions, *, tell: Callable[[str], None]
 ) -> Attempt:
-    """Return what is known of a guest; it is booted if nothing is, and `tell` is told so.
-
-    What went wrong is tried again in the next run.
-    """
+    """Return what is known of a guest, which is booted, as `tell` is told, if nothing is."""
     key = subject.key(questions)
     kept, failed = places.surveys() / f"{key}.json", lab.run_dir / SURVEYS / f"{key}.json"
     try:

@@ -47,10 +47,7 @@ class Errands:
 
 
 def unfit(scenario: Scenario, survey: Survey | None, boots: Boots) -> str | None:
-    """Return why `scenario` can't be played on a guest, in one line; None if it can, or nothing is known.
-
-    Without a survey only what its image alone tells is said.
-    """
+    """Return why `scenario` can't be played on a guest, as far as image and survey tell; else None."""
     if scenario.guest is not GuestKind.LINUX:
         return None
     wishes = wishes_of(scenario)

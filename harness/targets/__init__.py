@@ -27,11 +27,7 @@ TARGETS: Mapping[str, str] = MappingProxyType(
 
 
 def find_target(name: str = MACHINE) -> TargetKind:
-    """Return the kind of target called `name`: one of `TARGETS`, or a board of the lab.
-
-    Raises:
-        SpecError: there is none; the text names those that exist.
-    """
+    """Return the kind of target called `name`, one of `TARGETS` or a board; raises SpecError without."""
     if name in TARGETS:
         return cast("TargetKind", import_module(TARGETS[name]).KIND)
     from harness.targets.board import BoardTargets  # noqa: PLC0415  # most runs have none
@@ -48,13 +44,7 @@ def find_board(name: str) -> LabBoard:
 
 
 def target_of(image: str, machine: str, port: str = "") -> TargetKind:
-    """Return the kind of target of a cell with this image and machine.
-
-    That is a board for "board", else what `port` says: "" for a machine here, or the URL of a serial port.
-
-    Raises:
-        SpecError: there is no such board, or it is asked for on a port.
-    """
+    """Return the target of a cell: a board, or a machine, or the serial port `port`; raises SpecError."""
     if machine != BOARD:
         return find_target(SERIAL if port else MACHINE)
     if port:

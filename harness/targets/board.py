@@ -107,20 +107,14 @@ class BoardControl(SerialControl):
         self._console.transcript.mark(MarkKind.MACHINE, name, {"by": key})
 
     def target(self) -> Target:
-        """Return the board as a target, with what it can't do as it stands now."""
-        console, board, why = self._console, self._commands.board, self._console.break_obstacle
+        """Return the board as a target; what it has no commands for is an obstacle."""
+        target, board = super().target(), self._commands.board
         without = {
             one: f"boards.{board.name} has no {' and no '.join(missing)}"
             for one, keys in _NEEDS.items()
             if (missing := [key for key in keys if getattr(board.table, key) is None])
         }
-        return Target(
-            name=board.name,
-            channel=console,
-            control=self,
-            obstacles=without if why is None else without | {Capability.SERIAL_BREAK: why},
-            ended=lambda: console.far_end_gone,
-        )
+        return replace(target, name=board.name, obstacles={**without, **target.obstacles})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,17 +267,10 @@ def _switch_off(commands: BoardCommands, deadline: Deadline) -> ControlError | N
 
 @contextmanager
 def open_board(name: str, *, boots: bool = False, links_dir: Path | None = None) -> Iterator[Target]:
-    """Open a board of the lab as a target; its control runs its commands.
+    """Open a board of the lab as a target, whose control runs its commands; if it `boots`, it is restarted.
 
-    Args:
-        name: the board's name in lab.toml.
-        boots: whether it is switched off and on first; else it is joined as it is.
-        links_dir: directory for the sockets by which a terminal joins it; None: none.
-
-    Raises:
-        SpecError: there is no such board, its console can't be opened, or nobody here can restart it.
-        ControlError: a command failed.
-        LabError: the pump failed.
+    In `links_dir` are sockets by which a terminal joins it. Raises SpecError if there is no such board, its
+    console can't be opened, or nobody here can restart it; ControlError, LabError.
     """
     from harness.targets import find_board  # noqa: PLC0415  # it imports this module
 

@@ -94,6 +94,17 @@ class SerialControl:
         """Answer a request of the control socket."""
         return answer_request(self, self._console.transcript, request)
 
+    def target(self) -> Target:
+        """Return what is at the other end as a target, with what it can't do as it stands now."""
+        console, why = self._console, self._console.break_obstacle
+        return Target(
+            name=console.transcript.name,
+            channel=console,
+            control=self,
+            obstacles={} if why is None else {Capability.SERIAL_BREAK: why},
+            ended=lambda: console.far_end_gone,
+        )
+
     def _unable(self, what: str, deadline: Deadline) -> StateError:
         del deadline  # nothing is waited for
         return StateError(f"{what}: {self._console.transcript.name} is a serial line and can't do that")
@@ -139,12 +150,9 @@ class SerialTargets:
 
 @contextmanager
 def port_turn(url: str, on_turn: Callable[[], None]) -> Iterator[None]:
-    """Wait until no other cell uses the port, and keep others off it: a line can have only one dialogue.
+    """Keep other cells off a port, which has one dialogue at a time; LabError if one has it for too long.
 
     `on_turn` is called when the wait is over, for whatever reason.
-
-    Raises:
-        LabError: another cell uses it for too long.
     """
     name = hashlib.sha256(port_identity(url).encode()).hexdigest()[:16]
     lock = FileLock(make_private_directory(places.ports()) / f"{name}.lock", timeout=TURN_S)
@@ -171,7 +179,7 @@ def open_port(
     clock: Clock = SYSTEM_CLOCK,
     links_dir: Path | None = None,
 ) -> Iterator[Target]:
-    """Open a serial port as a target.
+    """Open a serial port as a target; raises SpecError if there is none, LabError if the pump failed.
 
     Args:
         url: any that pyserial knows: a device, `socket://`, `rfc2217://`.
@@ -181,10 +189,6 @@ def open_port(
         sink: where its transcript is kept.
         clock: of stamps.
         links_dir: directory for the sockets by which `ttylab attach` and a terminal join it; None: none.
-
-    Raises:
-        SpecError: there is no such port.
-        LabError: the pump failed.
     """
     control = SerialControl()
     opened = open_serial_console(
@@ -197,14 +201,7 @@ def open_port(
     )
     with opened as console:
         control.connect(console)
-        why = console.break_obstacle
-        yield Target(
-            name=console.transcript.name,
-            channel=console,
-            control=control,
-            obstacles={} if why is None else {Capability.SERIAL_BREAK: why},
-            ended=lambda: console.far_end_gone,
-        )
+        yield control.target()
 
 
 def loss_of(target: Target) -> ConsoleClosed | None:

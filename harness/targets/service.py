@@ -110,12 +110,7 @@ class ServiceChannel:
         self._link = link
 
     def write(self, data: bytes, deadline: Deadline) -> None:
-        """Send `data` to the service and note it in the transcript.
-
-        Raises:
-            ConsoleClosed: the link has ended.
-            DeadlineExceeded: the service accepts no more.
-        """
+        """Send `data`, and note it in the transcript; raises ConsoleClosed, DeadlineExceeded."""
         if self._link is None:
             raise ConsoleClosed(f"{self.transcript.name}: the link is not open")
         self._link.send(data, deadline)
@@ -215,9 +210,8 @@ class ServiceTargets:
         """Return what the machine or the service lacks."""
         if REGISTERED in features:
             return "the service has no images that their users registered"
-        return lacking(scenario, capabilities(spec), spec.machine, why=lacks(spec)) or service_misfit(
-            scenario
-        )
+        missing = lacking(scenario, capabilities(spec), spec.machine, why=lacks(spec))
+        return missing or service_misfit(scenario)
 
     @contextmanager
     def open(self, wanted: WantedGuest, place: TargetPlace) -> Iterator[Target]:
@@ -263,14 +257,11 @@ def service_target(
     sink: Sink | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Iterator[Target]:
-    """Open a VM of ttylab's service as a target; that starts its machine.
+    """Open a VM of ttylab's service as a target, which starts its machine; raises LabError.
 
     The VM must be running in Azure's terms, and its machine off, so that the links begin with the guest's
     first byte. `able` is what can be done to its machine (`service_capabilities`), and `wire` says which link
     carries the bytes. The target's control uses `arm`.
-
-    Raises:
-        LabError: the service refused, or can't be reached.
     """
     deadline = Deadline.after(OPEN_S, clock)
     with ExitStack() as stack:

@@ -20,14 +20,9 @@ _ADD = (
 
 
 def explain(shown: bytes, look: Glance, *, starts_kernel: bool) -> str:
-    """Return in one line what a guest does that came to no login prompt on ttyS0.
+    """Return in one line why no login came on ttyS0, given what it has shown; empty if nothing tells.
 
-    Empty if its kernel speaks there, and nothing else tells that somebody could log in elsewhere.
-
-    Args:
-        shown: what ttyS0 has shown in this boot.
-        look: screen and CPUs.
-        starts_kernel: whether QEMU starts the kernel itself, with `console=ttyS0`.
+    `starts_kernel` says that QEMU starts the kernel itself, with `console=ttyS0`.
     """
     speaks = re.search(KERNEL, seen(shown)) is not None
     asks = any(map(_LOGIN.search, look.rows[-3:]))

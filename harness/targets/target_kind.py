@@ -58,10 +58,7 @@ class TargetKind(Protocol):
         """Whether QEMU runs the guest."""
 
     def misfit(self, scenario: Scenario, features: frozenset[str], spec: MachineSpec) -> str | None:
-        """Return why a scenario can't be played on such a target, if that is known beforehand, or None.
-
-        The `features` are what the image offers; `spec` is a machine like the cell's.
-        """
+        """Return why a scenario can't be played with an image of these features on a machine like `spec`."""
         ...
 
     def open(self, wanted: WantedGuest, place: TargetPlace) -> AbstractContextManager[Target]:

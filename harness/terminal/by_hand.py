@@ -36,12 +36,7 @@ def find_machine(name: str) -> Entry:
 
 
 def ask(entry: Entry, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a machine's owner answers to a request.
-
-    Raises:
-        Refused: it, or its QEMU, says no; one line says why.
-        ControlError: nobody answers.
-    """
+    """Return what a machine's owner answers to a request; raises Refused, and ControlError if nobody does."""
     answer = request_control(Path(entry.control_socket), dict(request), Deadline.after(REQUEST_S))
     if not answer.get("ok"):
         raise Refused(f"{entry.label}: {' '.join(str(answer.get('refused')).split())}")
@@ -54,11 +49,7 @@ def ask_qmp(entry: Entry, command: str, arguments: Mapping[str, object] | None =
 
 
 def read_arguments(text: str) -> dict[str, object]:
-    """Return the arguments of a QMP command, a JSON object; a file's name counts from here, not from QEMU.
-
-    Raises:
-        SpecError: it is none.
-    """
+    """Return a QMP command's arguments, a JSON object; a file's name counts from here; raises SpecError."""
     try:
         arguments = json.loads(text or "{}")
     except ValueError as error:
@@ -74,12 +65,8 @@ def dump_memory(entry: Entry, file: Path, *, kind: str, progress: Callable[[int,
     """Write a guest's memory into a new file, for its owner only; the guest stands meanwhile.
 
     `progress` is called with the bytes so far and all. After a failure or an interruption there is no file:
-    QEMU, which can't be stopped, then writes the rest to no name.
-
-    Raises:
-        SpecError: the file exists, or QEMU has no such format.
-        Refused: QEMU can't make the dump.
-        FileError: the file can't be made.
+    QEMU, which can't be stopped, then writes the rest to no name. Raises SpecError if the file exists or QEMU
+    has no such format; Refused, FileError.
     """
     kinds = ask_qmp(entry, "query-dump-guest-memory-capability")["formats"]
     if kind not in kinds:
@@ -104,9 +91,9 @@ def _require_new(file: Path) -> None:
 
 
 def debug(entry: Entry, *, tell: Callable[[str], None], show: Callable[[str], None]) -> None:
-    """Open a machine to gdb until Enter, an interrupt or the machine's end; then close it, and let it run.
+    """Open a machine to gdb until Enter, an interrupt or the machine's end; raises as `ask`.
 
-    `show` gets the line for gdb, `tell` all else that a person should know. Errors are those of `ask`.
+    `show` gets the line for gdb, `tell` all else that a person should know.
     """
 
     def lives() -> bool:

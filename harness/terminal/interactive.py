@@ -24,11 +24,9 @@ from harness.terminal.terminal import LinkSockets, Terminal, greet
 
 
 def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
-    """Boot `spec` and attach this terminal until the user leaves, which ends the machine, or it ends itself.
+    """Boot `spec` and attach this terminal until the user leaves, which ends the machine, or it ends.
 
-    Raises:
-        MissingPrerequisite, LabError: the machine can't be started.
-        MachineGone: QEMU ended unasked.
+    Raises MissingPrerequisite, LabError; MachineGone if QEMU ended unasked.
     """
     choice = lab.choice(spec)
     opened = open_machine(
@@ -46,11 +44,7 @@ def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
 
 
 def run_line(opened: Callable[[Path], AbstractContextManager[Target]], what: str) -> None:
-    """Attach this terminal to a line or a board until the user leaves; `opened` gets a place for its links.
-
-    Raises:
-        ConsoleClosed: the far end was lost; and what opening it raises.
-    """
+    """Attach this terminal to what `opened` opens, given a place for links; raises ConsoleClosed."""
     from harness.targets.serial_port import loss_of  # noqa: PLC0415  # most who come here have a machine
 
     with tempfile.TemporaryDirectory(prefix="ttylab-port-") as scratch, opened(Path(scratch)) as target:
@@ -92,11 +86,7 @@ def links_of(entry: Entry) -> LinkSockets:
 
 
 def choose_machine(machines: Sequence[Entry], name: str) -> Entry:
-    """Return the machine whose id or label is `name`, else whose label contains it; the only one for "".
-
-    Raises:
-        SpecError: none or several match; the text lists them.
-    """
+    """Return the machine whose id or label is `name` or, if it is the only one, has it; raises SpecError."""
     exact = [one for one in machines if name in (one.id, one.label)]
     fitting = exact or [one for one in machines if name in one.label or one.id.startswith(name)]
     if len(fitting) == 1:
@@ -114,18 +104,14 @@ _MEMORY_MIB = 256
 def interactive_spec(
     image: GuestImage,
     *,
-    machine: str | None,
-    firmware: str | None,
-    vcpus: int | None,
-    memory_mib: int | None,
-    append: tuple[str, ...],
-    devices: tuple[str, ...],
+    machine: str | None = None,
+    firmware: str | None = None,
+    vcpus: int | None = None,
+    memory_mib: int | None = None,
+    append: tuple[str, ...] = (),
+    devices: tuple[str, ...] = (),
 ) -> MachineSpec:
-    """Return the machine that the options describe; None takes what suits the image.
-
-    Raises:
-        SpecError: an option is wrong; the text names it and what is allowed.
-    """
+    """Return the machine that the options describe; None takes what suits the image; raises SpecError."""
     usual = image.usual_board
     model = find_model(machine or usual.machine)
     board = Board(
@@ -143,11 +129,7 @@ def interactive_spec(
 
 
 def word(enum: type[_E], field: str, value: str) -> _E:
-    """Return the member of `enum` that `value` names.
-
-    Raises:
-        SpecError: there is none; the text lists the members.
-    """
+    """Return the member of `enum` that `value` names; raises SpecError if there is none."""
     try:
         return enum(value)
     except ValueError:

@@ -54,22 +54,22 @@ def test_newest_run_that_has_the_cell_is_meant(results):
     newest = results("20260301-000000-0000", "passed")
     (Path("results") / "20260401-000000-ffff" / "cells").mkdir(parents=True)
     results("repro-20270101-000000-bbbb")
-    found = find_record(CELL, None)
+    found = find_record(CELL.id, None)
     assert found is not None
     assert (found[0], found[1].status) == (newest, "passed")
 
 
 def test_named_run_is_taken_or_refused(results):
     run = results("20260101-000000-aaaa")
-    assert find_record(CELL, run)[0] == run
+    assert find_record(CELL.id, run)[0] == run
     other = parse_cell_id("sid.pc.seabios.1.nmi-panic")
     with pytest.raises(SpecError, match=r"no result of sid\.pc"):
-        find_record(other, run)
+        find_record(other.id, run)
 
 
 def test_cell_that_never_ran_has_no_record(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert find_record(CELL, None) is None
+    assert find_record(CELL.id, None) is None
 
 
 def test_recorded_machine_is_read_back(results):
@@ -108,7 +108,7 @@ def test_run_that_was_started_last_is_meant_wherever_it_is_and_whatever_its_name
     remember_run(Path("results/20260301-000000-0000"))
     remember_run(Path("elsewhere"))
     remember_run(Path("gone"))
-    assert find_record(CELL, None)[0] == Path("elsewhere")
+    assert find_record(CELL.id, None)[0] == Path("elsewhere")
     assert list(latest_runs()) == [Path("elsewhere"), Path("results/20260301-000000-0000")]
 
 
@@ -128,7 +128,7 @@ def test_cell_that_was_played_twice_is_reproduced_as_it_was_reported(results):
     (run / again.directory).mkdir()
     write_cell(again, run)
     write_run(make_run(again), run)
-    assert find_record(CELL, run)[1].status == "failed"
+    assert find_record(CELL.id, run)[1].status == "failed"
 
 
 def test_end_is_compared_with_the_recorded_one():

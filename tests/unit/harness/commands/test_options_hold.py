@@ -3,7 +3,7 @@
 import pytest
 
 from harness.cli import main
-from harness.commands.hold_option import HOLD_MINUTES, with_minutes
+from harness.commands.options import HOLD_MINUTES, with_minutes
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from emulator.errors import SpecError
 from emulator.lab_file.read import VARIABLE
-from harness.commands.port_options import chosen_port
+from harness.commands.options import chosen_port
 
 
 @pytest.fixture(autouse=True)
