@@ -1,10 +1,11 @@
-"""Hashes of users' files, remembered for as long as a file is untouched: a disk may have many gigabytes."""
+"""Hashes of users' files, remembered while a file is untouched, and what is made of users' files once."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from emulator import places
@@ -14,8 +15,7 @@ from emulator.images.image import hash_file
 from emulator.values import parse_json
 
 _RECORD_MOST = 4096
-_TURN_S = 900.0
-"""How long another worker may take to hash the same file."""
+_TURN_S = 900.0  # how long another worker may take to hash the same file
 
 
 def hash_once(path: Path) -> str:
@@ -28,11 +28,8 @@ def hash_once(path: Path) -> str:
         SpecError: it changes while it is read.
         FileError: the record's directory can't be made, or another process takes too long.
     """
-    record = (
-        places.own_files()
-        / "hashes"
-        / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]}.json"
-    )
+    key = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
+    record = places.own_files() / "hashes" / f"{key}.json"
     if known := _remembered(record, _facts(path)):
         return known
     with hold_lock(record.with_suffix(".lock"), wait_s=_TURN_S):
@@ -44,6 +41,14 @@ def hash_once(path: Path) -> str:
             raise SpecError(f"{path} is being written; a machine's own disk can't be used by another")
         write_whole(record, json.dumps({"facts": before, "sha256": digest}).encode(), private=True)
     return digest
+
+
+def keep_file(digest: str, name: str, make: Callable[[], bytes]) -> Path:
+    """Return the file `name` that `make` makes of what has this digest, once; raises FileError."""
+    target = places.own_files() / digest[:16] / name
+    if not target.is_file():
+        write_whole(target, make(), private=True, parents=True)
+    return target
 
 
 def _facts(path: Path) -> list[int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from emulator.disks.convert import DiskFile, savable_file
+from emulator.disks.convert import SAVABLE, DiskFile, savable_file
 from emulator.disks.formats import DiskFormat, detect_format, obstacle
 from emulator.disks.layout import DiskLayout, esp_start, has_loader, read_layout
 from emulator.disks.qemu_img import read_head
@@ -97,19 +98,17 @@ class OwnDisk:
         if board.words:
             raise SpecError(f"image {self.name} boots its own kernel line, without {' '.join(board.words)}")
         require_architecture(self.name, disk_architecture(self.table), board.machine)
-        file = self.boots
-        disks = [Disk(path=file.path, format=file.format, size=file.size, bus=self._bus, discard_writes=True)]
-        if self.seed is not None:
-            disks.append(Disk(path=self.seed, read_only=True))
+        own = Disk(**asdict(self.boots), bus=self._bus, discard_writes=True)
+        seed = () if self.seed is None else (Disk(path=self.seed, read_only=True),)
         return MachineSpec(
             name=board.name or self.name,
             machine=board.machine,
             firmware=board.firmware,
             memory_mib=self.table.memory_mib or MEMORY_MIB,
-            disks=tuple(disks),
+            disks=(own, *seed),
             firmware_on_serial=not board.firmware.is_uefi,
             generation_id=board_of(board.machine).generation_id,
-            smbios=() if board.uuid is None else (("uuid", board.uuid),),
+            smbios=board.smbios,
         )
 
     @property
@@ -117,10 +116,8 @@ class OwnDisk:
         """The clouds' and VMware's disks may lack virtio; SATA and IDE are in every initramfs."""
         if self.table.bus is not None:
             return DiskBus(self.table.bus)
-        if disk_architecture(self.table) is not ARCHITECTURES[0]:
-            return DiskBus.VIRTIO
-        plain = {DiskFormat.RAW, DiskFormat.QCOW2}
-        return DiskBus.VIRTIO if self.disk_format in plain else DiskBus.SATA
+        is_pc = disk_architecture(self.table) is ARCHITECTURES[0]
+        return DiskBus.SATA if is_pc and self.disk_format not in SAVABLE else DiskBus.VIRTIO
 
     def name_words(self, host_name: str) -> tuple[str, ...]:
         """Return nothing: its host name is its own."""
@@ -145,12 +142,10 @@ def disk_architecture(table: ImageTable) -> Architecture:
     for one in ARCHITECTURES:
         if table.machine in [board.machine for board in one.boards] or table.firmware in one.firmwares:
             return one
-    try:
-        if table.disk is None or table.machine or table.firmware:
-            return ARCHITECTURES[0]
-        return _architecture_on(table.disk, table.disk.stat().st_mtime_ns, table.disk.stat().st_size)
-    except (OSError, SpecError, ImageError, MissingPrerequisite):
-        return ARCHITECTURES[0]
+    if table.disk is not None and not table.machine and not table.firmware:
+        with suppress(OSError, SpecError, ImageError, MissingPrerequisite):
+            return _architecture_on(table.disk, table.disk.stat().st_mtime_ns, table.disk.stat().st_size)
+    return ARCHITECTURES[0]
 
 
 @lru_cache(maxsize=64)

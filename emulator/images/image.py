@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -158,14 +158,7 @@ class Image:
 
     def spec(self, board: Board) -> MachineSpec:
         """Return a machine that boots it with the board's words on its command line; see `linux_spec`."""
-        return linux_spec(
-            self,
-            machine=board.machine,
-            firmware=board.firmware,
-            words=board.words,
-            name=board.name,
-            uuid=board.uuid,
-        )
+        return linux_spec(self, board)
 
     def name_words(self, host_name: str) -> tuple[str, ...]:
         """Return the kernel parameter that sets its host name."""
@@ -322,17 +315,8 @@ class LinuxFiles(KernelFiles, Protocol):
         """A disk that it boots from, through a loader of ours; None starts the kernel."""
 
 
-def linux_spec(
-    image: LinuxFiles,
-    *,
-    machine: MachineType,
-    firmware: Firmware,
-    words: Iterable[str] = (),
-    name: str = "",
-    uuid: str | None = None,
-    memory_mib: int | None = None,
-) -> MachineSpec:
-    """Return a machine that boots a Linux image with `words` on its command line.
+def linux_spec(image: LinuxFiles, board: Board, *, memory_mib: int | None = None) -> MachineSpec:
+    """Return a machine that boots a Linux image with the board's words on its command line.
 
     An image with a disk boots from it: GRUB asks on ttyS0 and on the screen for 5 s, or for as long as the
     word `ttylab.grub_timeout=N` says. Each machine writes to its own view of the disk, which is dropped when
@@ -345,24 +329,20 @@ def linux_spec(
         SpecError: there is no such machine, it is of another architecture than the image, or GRUB would not
             pass a word on unchanged.
     """
-    require_architecture(image.name, image.architecture, machine)
-    board = board_of(machine)
-    disk = image.disk if board.has_pci else None
+    require_architecture(image.name, image.architecture, board.machine)
+    disk = image.disk if board_of(board.machine).has_pci else None
+    console = image.architecture.console_words if disk is None else ()
     spec = MachineSpec(
-        name=name or image.name,
-        machine=machine,
-        firmware=firmware,
-        kernel=kernel_for(image, firmware) if disk is None else None,
+        name=board.name or image.name,
+        machine=board.machine,
+        firmware=board.firmware,
+        kernel=kernel_for(image, board.firmware) if disk is None else None,
         initrd=image.initrd if disk is None else None,
         disks=() if disk is None else (Disk(path=disk, discard_writes=True),),
-        firmware_on_serial=disk is not None and not firmware.is_uefi,
+        firmware_on_serial=disk is not None and not board.firmware.is_uefi,
         tell_tsc=image.architecture.tells_tsc,
-        generation_id=board.generation_id,
-        smbios=() if uuid is None else (("uuid", uuid),),
-        command_line=(
-            *(image.architecture.console_words if disk is None else ()),
-            *image.architecture.kernel_words,
-            *words,
-        ),
+        generation_id=board_of(board.machine).generation_id,
+        smbios=board.smbios,
+        command_line=(*console, *image.architecture.kernel_words, *board.words),
     )
     return spec if memory_mib is None else replace(spec, memory_mib=memory_mib)

@@ -37,11 +37,7 @@ def extract_vmlinux(bzimage: bytes) -> bytes:
 
 
 def find_payload(bzimage: bytes) -> bytes:
-    """Return the compressed kernel, without the length that the kernel's build appends to it.
-
-    Raises:
-        ImageError: it is not a bzImage of boot protocol 2.08 or later.
-    """
+    """Return the compressed kernel without its length; raises ImageError unless it is a bzImage (2.08 on)."""
     if len(bzimage) < 0x250 or bzimage[0x202:0x206] != b"HdrS":
         raise ImageError("not a bzImage: the setup header is missing")
     (version,) = struct.unpack_from("<H", bzimage, 0x206)
@@ -98,24 +94,15 @@ def _lz4_legacy(payload: bytes) -> bytes:
     return b"".join(blocks)
 
 
-def _zstd(payload: bytes) -> bytes:
-    with zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(BytesIO(payload)) as reader:
-        return reader.read()
-
-
+_ZSTD = zstandard.ZstdDecompressor(max_window_size=1 << 31)
 _DECODERS: tuple[tuple[bytes, str, Callable[[bytes], bytes]], ...] = (
     (b"\x02\x21\x4c\x18", "lz4", _lz4_legacy),
-    (b"\x28\xb5\x2f\xfd", "zstd", _zstd),
+    (b"\x28\xb5\x2f\xfd", "zstd", lambda payload: _ZSTD.stream_reader(BytesIO(payload)).read()),
     (b"\xfd7zXZ\x00", "xz", lambda payload: lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(payload)),
     (b"\x1f\x8b", "gzip", lambda payload: zlib.decompressobj(wbits=31).decompress(payload)),
 )
 _DECODE_ERRORS: tuple[type[Exception], ...] = (
-    ValueError,
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-    lz4.block.LZ4BlockError,
-    zstandard.ZstdError,
+    *(ValueError, EOFError, zlib.error, lzma.LZMAError, lz4.block.LZ4BlockError, zstandard.ZstdError),
 )
 
 

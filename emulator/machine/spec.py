@@ -182,6 +182,11 @@ class Board:
     name: str = ""
     uuid: str | None = None
 
+    @property
+    def smbios(self) -> tuple[tuple[str, str], ...]:
+        """What SMBIOS says of it: its uuid, if it has one."""
+        return () if self.uuid is None else (("uuid", self.uuid),)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSpec:

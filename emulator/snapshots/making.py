@@ -25,14 +25,7 @@ from emulator.snapshots.files import identity, prepare_disks, read_facts, rememb
 from emulator.snapshots.manifest import Maker, Method, SnapshotManifest, SnapshotRequest, fingerprint
 from emulator.snapshots.pages import PAGES_FILE, pack_ram
 from emulator.snapshots.room import RAM_FILE
-from emulator.snapshots.snapshot import (
-    CONSOLE,
-    MANIFEST,
-    SAVED,
-    VARS_FILE,
-    VM_STATE,
-    snapshot_files,
-)
+from emulator.snapshots.snapshot import CONSOLE, MANIFEST, SAVED, VARS_FILE, VM_STATE, snapshot_files
 
 BOUND_S = 10.0
 _ASK = b'{"execute":"qmp_capabilities"}{"execute":"query-migrate-capabilities"}{"execute":"quit"}\n'

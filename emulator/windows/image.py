@@ -15,15 +15,7 @@ from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
 from emulator.files import write_whole
 from emulator.guest_text.linux import LinuxProfile
-from emulator.machine.spec import (
-    Board,
-    Disk,
-    DiskBus,
-    Firmware,
-    MachineSpec,
-    MachineType,
-    WindowsParts,
-)
+from emulator.machine.spec import Board, Disk, DiskBus, Firmware, MachineSpec, MachineType, WindowsParts
 from emulator.sac.image import Account, SacConsole
 from emulator.sac.knobs import PROFILES, SacKnobs
 from emulator.sac.profile import IDENTITY, SacProfile, load_profile
