@@ -27,6 +27,12 @@ def create_disk(path: Path, *, gib: int) -> None:
         raise
 
 
+def create_overlay(path: Path, base: Path, *, disk_format: str, size: int | None) -> None:
+    """Make a qcow2 disk over `base`, of which `size` bytes show, None: all; raises as `create_disk`."""
+    shown = () if size is None else (str(size),)
+    _run("create", "-q", "-f", "qcow2", "-b", str(base), "-F", disk_format, str(path), *shown)
+
+
 def read_head(path: Path, *, disk_format: str, at: int = 0, size: int = HEAD_BYTES) -> bytes:
     """Return the first MiB of a disk as a guest sees it, or `size` bytes from byte `at` on.
 

@@ -102,11 +102,7 @@ _CORE_SEGMENT = 0x820
 
 
 def place_boot_sector(boot_image: bytes, *, core_sector: int) -> bytes:
-    """Return boot.img patched to load the sector `core_sector` of the disk that it was started from.
-
-    Raises:
-        ImageError: it is not a boot.img that this module knows.
-    """
+    """Return boot.img patched to load a sector of the disk that it is started from; raises ImageError."""
     if len(boot_image) != SECTOR or boot_image[_DRIVE_CHECK_AT : _DRIVE_CHECK_AT + 2] != _DRIVE_CHECK:
         raise ImageError("GRUB's boot.img is not laid out as that of 2.06")
     placed = bytearray(boot_image)

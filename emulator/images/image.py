@@ -246,12 +246,7 @@ def is_sealed(directory: Path) -> bool:
 
 
 def seal(directory: Path) -> None:
-    """Record sizes and change times of the files, which have just been written or hashed.
-
-    Raises:
-        FileError: the record can't be written.
-        OSError: a file is missing.
-    """
+    """Record sizes and change times of files that were just written or hashed; raises FileError, OSError."""
     write_whole(directory / "seal.json", json.dumps(_facts(directory)).encode())
 
 
@@ -273,11 +268,7 @@ def _facts(directory: Path) -> dict[str, list[int]]:
 def usual_board(
     architecture: Architecture, *, machine: str | None = None, firmware: str | None = None, who: str = ""
 ) -> Board:
-    """Return what a guest of an architecture boots on, as far as it does not name it itself.
-
-    Raises:
-        SpecError: there is no such board or firmware; the text begins with `who`.
-    """
+    """Return what a guest boots on as far as it names none; the SpecError for an unknown one has `who`."""
     try:
         board = board_of(MachineType(machine)) if machine else architecture.boards[0]
         return Board(machine=board.machine, firmware=Firmware(firmware) if firmware else board.firmwares[0])
@@ -289,10 +280,8 @@ def require_architecture(image: str, architecture: Architecture, machine: Machin
     """Refuse a machine of another architecture than an image's; raises SpecError."""
     if (other := architecture_of(machine)) is not architecture:
         boards = " ".join(board.machine for board in architecture.boards)
-        raise SpecError(
-            f"machine is {machine}, which is {other.name}; allowed: {boards} for {image}, "
-            f"which is {architecture.name}"
-        )
+        allowed = f"{boards} for {image}, which is {architecture.name}"
+        raise SpecError(f"machine is {machine}, which is {other.name}; allowed: {allowed}")
 
 
 class LinuxFiles(KernelFiles, Protocol):

@@ -110,7 +110,9 @@ def peek(head: Content) -> str:
     form = form_of(head)
     if form is Form.VMLINUX:
         return _elf_architecture(head) if len(head) >= 20 else ""
-    return {Form.BZIMAGE: "x86_64", Form.IMAGE: "aarch64", Form.PACKED_IMAGE: "aarch64"}.get(form, "")
+    if form is Form.BZIMAGE:
+        return "x86_64"
+    return "aarch64" if form else ""
 
 
 def _elf_architecture(head: Content) -> str:

@@ -27,6 +27,8 @@ def lab_boards() -> Mapping[str, LabBoard]:
         directory = Path.cwd() if lab.path is None else lab.path.parent
         for name, table in lab.boards.items():
             if name in found:
-                raise SpecError(f"{who}: boards.{name}: there is a board of that name; choose another")
+                raise SpecError(
+                    f"{who}: boards.{name}: there is a board of that name already; choose another"
+                )
             found[name] = LabBoard(name=name, table=table, directory=directory)
     return found

@@ -25,12 +25,7 @@ VERSION_BOUND_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QemuBinary:
-    """A QEMU that answered.
-
-    Attributes:
-        path: absolute path of the program.
-        version: what it says it is.
-    """
+    """A QEMU that answered, by its absolute path, and what it says it is."""
 
     path: Path
     version: QemuVersion
@@ -67,9 +62,8 @@ def query_version(program: Path, *, deadline: Deadline, remedy: str = "") -> Qem
     try:
         answer = run_bounded([str(program), "--version"], deadline=deadline)
     except OSError as error:
-        raise MissingPrerequisite(
-            f"setpriv ({error.strerror})", remedy="apt-get install util-linux"
-        ) from error
+        what = f"setpriv ({error.strerror})"
+        raise MissingPrerequisite(what, remedy="apt-get install util-linux") from error
     version = QemuVersion.parse(answer.stdout.decode("utf-8", "replace"))
     if answer.exit_code != 0 or version is None:
         symptoms = {None: "does not answer --version", 0: "answers --version without a version of QEMU"}
@@ -97,10 +91,8 @@ def find_uefi(uefi: Uefi = ARCHITECTURES[0].uefi, *, root: Path = Path("/")) -> 
     for code, variables in uefi.files:
         if (root / code).is_file() and (root / variables).is_file():
             return FirmwareFiles(code=root / code, vars_template=root / variables)
-    names = " and ".join(Path(name).name for name in uefi.files[0])
-    raise MissingPrerequisite(
-        f"{uefi.firmware.value.upper()} ({names})", remedy=f"apt-get install {uefi.package}"
-    )
+    what = f"{uefi.firmware.value.upper()} ({' and '.join(Path(name).name for name in uefi.files[0])})"
+    raise MissingPrerequisite(what, remedy=f"apt-get install {uefi.package}")
 
 
 @contextmanager

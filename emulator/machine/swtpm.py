@@ -22,11 +22,7 @@ _END_S = 5.0
 
 
 class Tpm:
-    """The TPM of one machine; made by `open_tpm`.
-
-    Attributes:
-        directory: where its state and log are.
-    """
+    """The TPM of one machine, whose state and log are in `directory`; made by `open_tpm`."""
 
     def __init__(self, directory: Path, *, program: str) -> None:
         self.directory = directory

@@ -66,12 +66,7 @@ class SacConsole:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SacImage:
-    """A SAC guest that can be booted.
-
-    Attributes:
-        name: "sac", "sac-2016".
-        profile: the release whose texts it says.
-    """
+    """A SAC guest that can be booted: "sac", "sac-2016", and the release whose texts it says."""
 
     name: str
     profile: SacProfile
@@ -211,10 +206,8 @@ def sac_spec(
 
 def _boot_files(way: SacBoot, disk: Path | None, *, directory: Path) -> tuple[Path | None, tuple[Disk, ...]]:
     own = () if disk is None else (Disk(path=disk),)
-    if way is SacBoot.PVH:
-        return _ensure(directory, _PVH), own
-    if way is SacBoot.MULTIBOOT:
-        return _ensure(directory, _MULTIBOOT), own
+    if way in {SacBoot.PVH, SacBoot.MULTIBOOT}:
+        return _ensure(directory, _PVH if way is SacBoot.PVH else _MULTIBOOT), own
     return None, own or (Disk(path=_ensure(directory, _SHARED_DISK), discard_writes=True),)
 
 
@@ -247,10 +240,8 @@ def _ensure(directory: Path, name: str) -> Path:
     if path.exists():
         return path
     image = data[IMAGE]
-    whole: Iterable[tuple[int, bytes]] = ((0, image),)
-    if name == _PVH:
-        whole = ((0, blank_multiboot(image)),)
-    elif name == _SHARED_DISK:
+    whole: Iterable[tuple[int, bytes]] = ((0, blank_multiboot(image) if name == _PVH else image),)
+    if name == _SHARED_DISK:
         whole = compose_disk(flatten(image), boot_sector=data[BOOT_SECTOR], efi_stub=data[EFI_STUB])
     with open_whole(path, private=True, parents=True) as file:  # several runs may start at once
         _write_parts(file.fileno(), whole, size=DISK_BYTES if name == _SHARED_DISK else 0)

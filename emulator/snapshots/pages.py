@@ -40,11 +40,7 @@ class _Packed:
 
 
 def base_of(path: Path) -> str:
-    """Return the key of the snapshot that a packed file rests on; empty if it rests on none.
-
-    Raises:
-        SnapshotError: it is no packed file, or can't be read.
-    """
+    """Return the key of the snapshot that a packed file rests on, empty if on none; raises SnapshotError."""
     try:
         with path.open("rb") as file:
             magic, key, _ = _HEAD.unpack(file.read(_HEAD.size))
@@ -79,7 +75,11 @@ def pack_ram(ram: Path, target: Path, *, base: Path | None) -> None:
                 numbers[(at + start) // PAGE] = number
                 if number == count + len(own):
                     own.append(page)
-        _punch_holes(file.fileno(), numbers)
+        fallocate = ctypes.CDLL(None).fallocate  # a file system without holes keeps the blocks
+        for first, number, length in _runs(numbers):
+            if not number:
+                place = (ctypes.c_int64(first * PAGE), ctypes.c_int64(length * PAGE))
+                fallocate(file.fileno(), _PUNCH_HOLE, *place)
     packed = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     name = b"" if base is None else base.parent.name.encode("ascii")
     with open_whole(target, private=True) as made:
@@ -136,11 +136,3 @@ def _runs(numbers: array[int]) -> Iterator[tuple[int, int, int]]:
             end += 1
         yield start, first, end - start
         start = end
-
-
-def _punch_holes(fd: int, numbers: array[int]) -> None:
-    """Give back the disk's blocks of the pages that are zeros; a file system without holes keeps them."""
-    fallocate = ctypes.CDLL(None).fallocate
-    for at, number, count in _runs(numbers):
-        if not number:
-            fallocate(fd, _PUNCH_HOLE, ctypes.c_int64(at * PAGE), ctypes.c_int64(count * PAGE))

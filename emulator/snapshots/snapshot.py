@@ -28,14 +28,12 @@ from emulator.snapshots.room import RAM_FILE, USED, Use
 
 def shared_facts(spec: MachineSpec, *, made_utc: str) -> tuple[str, ...]:
     """Return what forks of a snapshot share, unlike separate machines; `made_utc` is when it was saved."""
-    numbers = (
-        "random numbers: vmgenid tells the guest to reseed them, which Linux 5.18 and newer does"
-        if spec.generation_id
-        else "random numbers: the same state in each fork until the guest reseeds them"
-    )
+    numbers = "the same state in each fork until the guest reseeds them"
+    if spec.generation_id:
+        numbers = "vmgenid tells the guest to reseed them, which Linux 5.18 and newer does"
     return (
         f"clock: the guest's clock and uptime continue from {made_utc}",
-        numbers,
+        f"random numbers: {numbers}",
         "boot id and machine id: those of the saved boot, until the guest boots again",
         "MAC addresses: none, the machine has no network",
     )
@@ -117,9 +115,7 @@ class Snapshot:
         return all(identity(self.directory / name) == known for name, known in self.identities.items())
 
     def fork(self, *, name: str, seed: int | None, own: Path | None = None) -> tuple[MachineSpec, Origin]:
-        """Return what `open_machine` needs to continue from here.
-
-        Disks that the host is to read are copied to the directory `own`.
+        """Return what `open_machine` needs to continue from here; disks for the host are copied to `own`.
 
         Raises:
             SnapshotError: a disk can't be copied, or the snapshot is gone.

@@ -49,13 +49,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileIdentity:
-    """What identifies a file without reading gigabytes.
-
-    Attributes:
-        size: bytes.
-        mtime_ns: time of the last change.
-        ends_sha256: hash of its first and last MiB.
-    """
+    """What identifies a file without reading gigabytes; the hash is that of its first and last MiB."""
 
     size: int
     mtime_ns: int
@@ -157,11 +151,7 @@ class WindowsImage:
         }
 
     def spec(self, board: Board) -> MachineSpec:
-        """Return a machine that boots it; see `windows_spec`.
-
-        Raises:
-            SpecError: it boots under another firmware, there is no such machine, or there are words.
-        """
+        """Return a machine that boots it, as `windows_spec`; raises SpecError for words, other firmware."""
         if board.words:
             words = " ".join(board.words)
             raise SpecError(f"--append {words!r}: Windows takes no words from ttylab; leave it out")

@@ -37,11 +37,7 @@ class _RegistryFile:
 
 
 class WindowsRegistry:
-    """The registered images.
-
-    Args:
-        root: its directory, which is made when something is registered. Default: `places.windows()`.
-    """
+    """The registered images, in a directory (`places.windows()`) that is made for the first of them."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = (root or places.windows()).absolute()
@@ -59,9 +55,8 @@ class WindowsRegistry:
         try:
             found = load_json(text, _RegistryFile, origin=str(path), whole=True).images
         except SpecError as error:
-            raise ImageError(
-                f"{path}: damaged; repair or remove it, and register the images again: {error}"
-            ) from None
+            remedy = "repair or remove it, and register the images again"
+            raise ImageError(f"{path}: damaged; {remedy}: {error}") from None
         return {image.name: image for image in found}
 
     def open(self, name: str) -> WindowsImage:
