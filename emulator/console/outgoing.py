@@ -121,12 +121,7 @@ class OutgoingQueue:
         self._changed.notify_all()
 
     def wait(self, item: Outgoing, deadline: Deadline) -> None:
-        """Wait until `item` is sent; what is left of it at the deadline will never be.
-
-        Raises:
-            ConsoleClosed: the far end is gone.
-            DeadlineExceeded: the far end took no more.
-        """
+        """Wait until `item` is sent, which it never is after the deadline; raises as `Channel.write`."""
         with self._changed:
             while not item.settled and (remaining := deadline.remaining()) > 0:
                 self._changed.wait(remaining)

@@ -227,10 +227,9 @@ class Console:
         self._drain(deadline, discard=False)
 
     def detach_far_end(self, deadline: Deadline) -> None:
-        """Drain after the far end's end, or before its reset, and discard typed bytes that it did not read.
+        """Drain at the far end's end or reset, and discard what it did not read; raises as `drain`.
 
-        Otherwise the next guest would read them in its first milliseconds, and GRUB stay in its menu. Raises
-        DeadlineExceeded if somebody else still writes.
+        Otherwise the next guest would read it in its first milliseconds, and GRUB stay in its menu.
         """
         self._drain(deadline, discard=True)
 

@@ -58,11 +58,7 @@ class ReturningWire(LineWire):
         return None if self._inner is None else self._inner.port
 
     def join(self, deadline: Deadline) -> None:
-        """Open the port again if it is away, as often as it takes.
-
-        Raises:
-            SpecError: the port can't be opened: not by the deadline, or for another reason than its absence.
-        """
+        """Open the port again if it is away; raises SpecError if it can't be, or at the deadline."""
         while self._inner is None:
             try:
                 opened = self._open_wire()

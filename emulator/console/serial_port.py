@@ -211,12 +211,7 @@ class SerialConsole:
             self._wire.may_go = True
 
     def rejoin(self, deadline: Deadline) -> None:
-        """Open the port again if it has vanished; from now on it may not.
-
-        Raises:
-            SpecError: it did not come back before the deadline, or can't be opened.
-            LabError: the pump failed.
-        """
+        """Open the port again if it has vanished, as `ReturningWire.join`; from now on it may not."""
         if isinstance(self._wire, ReturningWire):
             self.drain(Deadline.after(_DRAIN_S, deadline.clock))  # sees that the port is gone
             self._wire.join(deadline)

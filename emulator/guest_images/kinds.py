@@ -53,12 +53,7 @@ class GuestImage(Protocol):
         """Return what it is and where it comes from, ready for JSON: for reports."""
 
     def spec(self, board: Board) -> MachineSpec:
-        """Return the machine that boots it.
-
-        Raises:
-            SpecError: there is no such machine.
-            ImageError: a file that it boots from can't be written.
-        """
+        """Return the machine that boots it; raises SpecError if there is none, FileError for its files."""
 
     def name_words(self, host_name: str) -> tuple[str, ...]:
         """Return the words for `Board.words` that give the guest this host name."""

@@ -90,11 +90,7 @@ class OwnDisk:
         }
 
     def spec(self, board: Board) -> MachineSpec:
-        """Return a machine that boots it.
-
-        Raises:
-            SpecError: there is no such machine, or kernel parameters are asked for: its loader has its own.
-        """
+        """Return a machine that boots it; raises SpecError for kernel parameters: its loader has its own."""
         if board.words:
             raise SpecError(f"image {self.name} boots its own kernel line, without {' '.join(board.words)}")
         require_architecture(self.name, disk_architecture(self.table), board.machine)

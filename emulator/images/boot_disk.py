@@ -115,8 +115,7 @@ def place_boot_sector(boot_image: bytes, *, core_sector: int) -> bytes:
 def place_core(core: bytes, *, sector: int, room: int) -> bytes:
     """Return core.img patched so that its first sector, loaded from `sector`, loads the rest after it.
 
-    Raises:
-        ImageError: it has more than `room` sectors, or is not a core.img that this module knows.
+    Raises ImageError if it takes more than `room` sectors, or is not one that this module knows.
     """
     _, rest, segment = struct.unpack_from("<QHH", core.ljust(SECTOR, b"\0"), _LAST_BLOCK_LIST_AT)
     sectors = -(-len(core) // SECTOR)

@@ -165,12 +165,7 @@ def _only(found: Sequence[T], what: str) -> T:
 
 
 def read_files(deb: Path, wanted: Callable[[str], object]) -> dict[str, bytes]:
-    """Return the content of a package's regular files whose path (without "./") is `wanted`.
-
-    Raises:
-        MissingPrerequisite: dpkg-deb is not installed.
-        ImageError: the package is damaged.
-    """
+    """Return a package's regular files whose path (without "./") is `wanted`; ImageError: it is damaged."""
     argv = ("dpkg-deb", "--fsys-tarfile", str(deb))
     try:
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -98,12 +98,7 @@ class ImageStore:
         return image
 
     def open(self, name: str) -> Image:
-        """Return the image; if a file was changed, it is refused.
-
-        Raises:
-            SpecError: no such image in the catalog.
-            ImageError: it is not built, or a file was changed; the text says what to do.
-        """
+        """Return the image; ImageError, which says what to do: it is not built, or a file was changed."""
         directory = self.directory(name)
         if not directory.is_dir():
             raise ImageError(f"image {name} is not built; run: {called('images', 'build', name)}")

@@ -85,11 +85,7 @@ def form_of(head: Content) -> Form | None:
 
 
 def identify(content: Content) -> KernelFacts:
-    """Return what the content of a kernel's file tells.
-
-    Raises:
-        ImageError: it is no kernel, is cut off, or can't be started by QEMU; the text says what it is.
-    """
+    """Return what the content of a kernel's file tells; the ImageError for any other says what it is."""
     form = form_of(content)
     if form is None:
         what = next((text for magic, text in _OTHERS if content[: len(magic)] == magic), "")
@@ -152,12 +148,9 @@ def _elf(content: Content) -> KernelFacts:
 
 
 def image_in_elf(content: Content) -> bytes:
-    """Return the Image that a vmlinux for arm64 is linked as, which QEMU can't start as an ELF file.
+    """Return the Image that a vmlinux for arm64 is linked as, which QEMU can't start; raises ImageError.
 
     It is what `objcopy -O binary` makes of it (arch/arm64/boot/Makefile).
-
-    Raises:
-        ImageError: it holds none.
     """
     try:
         parts = [one[1:] for one in segments(content) if one[0] == PT_LOAD and one[2]]

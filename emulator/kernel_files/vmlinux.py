@@ -22,12 +22,7 @@ _XEN_ELFNOTE_PHYS32_ENTRY = 18
 
 
 def extract_vmlinux(bzimage: bytes) -> bytes:
-    """Return the ELF kernel inside `bzimage`.
-
-    Raises:
-        ImageError: it is not a bzImage, its compression is unknown, it is damaged, or it has no PVH entry,
-            which QEMU needs to start an ELF kernel.
-    """
+    """Return the ELF kernel inside `bzimage`; ImageError: there is none, or none with QEMU's entry, PVH."""
     vmlinux = decompress(find_payload(bzimage))
     if vmlinux[:4] != b"\x7fELF":
         raise ImageError("the payload of the bzImage is not an ELF file")

@@ -51,9 +51,7 @@ def current_lab() -> LabFile:
 def find_lab(start: Path) -> Path | None:
     """Return the lab.toml that holds in `start`, or None.
 
-    Raises:
-        SpecError: the nearest one belongs neither to us nor to the owner of `start`: its scenarios would run
-            with our rights.
+    Raises SpecError if it is neither ours nor of `start`'s owner: its scenarios would run with our rights.
     """
     chosen = os.environ.get(VARIABLE)
     if chosen is not None:

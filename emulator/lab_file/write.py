@@ -13,11 +13,7 @@ from emulator.guest_text.printable import visible
 
 
 def toml_tables(tables: Mapping[str, object]) -> str:
-    """Return tables by their names ("lab", "images.server") as TOML, without what has its default.
-
-    Raises:
-        SpecError: a text is not UTF-8, which TOML can't say.
-    """
+    """Return tables by name ("images.server") as TOML, without what has its default; SpecError: no UTF-8."""
     return "\n".join(
         f"[{name}]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in _said(table).items())
         for name, table in tables.items()

@@ -145,12 +145,7 @@ def open_bench(
     ram: RamFile | None,
     origin: Origin | None,
 ) -> Bench:
-    """Make all that a machine needs; `teardown` undoes it. The arguments are those of `open_machine`.
-
-    Raises:
-        MissingPrerequisite: QEMU, its firmware or swtpm is not installed.
-        LabError: a directory or the ledger can't be written.
-    """
+    """Make all that a machine needs, for `teardown` to undo; arguments and errors are `open_machine`'s."""
     qemu = qemu or find_qemu(spec.qemu, architecture=spec.architecture)
     accelerator = accelerator or choose_accelerator(
         spec.accelerator, qemu=qemu, machine=spec.machine, clock=clock

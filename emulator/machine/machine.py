@@ -166,12 +166,7 @@ class Machine:
                     raise
 
     def power_off(self, deadline: Deadline) -> None:
-        """Cut the power; when this returns QEMU has ended and the transcript has its last bytes.
-
-        Raises:
-            StateError: it is off.
-            ControlError: the process survived even SIGKILL.
-        """
+        """Cut the power; QEMU's last bytes are in the transcript then. Raises StateError, ControlError."""
         with self._power:
             self._cycle_for("power_off").end(deadline)
 
@@ -183,13 +178,9 @@ class Machine:
                 self._cycle.end(Deadline.after(CLOSE_S, self._bench.clock))
 
     def write_state(self, path: Path, deadline: Deadline) -> None:
-        """Write the paused guest's state to a new file, mode 0600; without RAM if that is in a file already.
+        """Write the paused guest's state to a new file, mode 0600, without RAM if that is in a file already.
 
-        Raises:
-            StateError: it is off.
-            ControlError: QEMU can't save this machine, and says why; no file is left.
-            MachineGone: QEMU ended; no file is left.
-            OSError: the file can't be made.
+        Raises as `PowerCycle.save`, StateError if it is off, OSError; no file is left then.
         """
         cycle, skips_ram = self._cycle_for("write_state"), self._bench.ram is not None
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -254,13 +245,7 @@ class Machine:
     def query(
         self, command: str, arguments: Mapping[str, object] | None = None, *, deadline: Deadline
     ) -> object:
-        """Execute a QMP command and return its result.
-
-        Raises:
-            StateError: it is off.
-            ControlError: QEMU refused, QMP is closed, or no answer came before the deadline.
-            MachineGone: QEMU ended before the answer.
-        """
+        """Execute a QMP command and return its result; raises StateError, or as `PowerCycle.execute`."""
         return self._cycle_for(command).execute(command, arguments, deadline=deadline)
 
     def screendump(self, path: Path, deadline: Deadline) -> None:

@@ -134,12 +134,7 @@ class PowerCycle:
         return self._cpu_s() - self._began_cpu_s
 
     def spawn(self, deadline: Deadline) -> int:
-        """Spawn QEMU, paused, and return its pid.
-
-        Raises:
-            LaunchError: the kernel refused; there is no process.
-            DeadlineExceeded: the machine's thread is stuck.
-        """
+        """Spawn QEMU, paused, and return its pid; LaunchError, DeadlineExceeded: there is no process."""
         return self._loop.run(self._spawn(), what="QEMU was not spawned", deadline=deadline)
 
     def greet(self, deadline: Deadline) -> None:
@@ -193,20 +188,13 @@ class PowerCycle:
     def load(self, fd: int, *, skips_ram: bool, deadline: Deadline) -> None:
         """Load a snapshot, perhaps without RAM, from `fd`, which QEMU inherited; the guest is paused then.
 
-        Raises:
-            ControlError: QEMU refused the snapshot or took too long.
-            MachineGone: it ended, as it does when the snapshot does not fit.
+        Raises ControlError if it took too long, and MachineGone, as QEMU ends when the snapshot does not fit.
         """
         self._do(self._load(fd, skips_ram=skips_ram), "migrate-incoming", deadline)
         self._require_moved("load the snapshot")
 
     def save(self, fd: int, *, skips_ram: bool, deadline: Deadline) -> None:
-        """Write the state of a paused guest, perhaps without RAM, to `fd`; the guest stays paused.
-
-        Raises:
-            ControlError: QEMU can't save this machine, and says why; or it took too long.
-            MachineGone: it ended.
-        """
+        """Write the state of a paused guest, perhaps without RAM, to `fd`; errors are those of `execute`."""
         self._do(self._prepare_move(skips_ram=skips_ram), "migrate-set-capabilities", deadline)
         work = self._link.hand_over(fd, _STATE_FD)
         self._loop.run(work, what="QMP did not take the state's file", deadline=deadline)

@@ -97,11 +97,7 @@ def find_uefi(uefi: Uefi = ARCHITECTURES[0].uefi, *, root: Path = Path("/")) -> 
 
 @contextmanager
 def open_private_vars(files: FirmwareFiles, *, run_dir: Path) -> Iterator[Path]:
-    """Give a machine its own empty variable store in `run_dir`, and remove it afterwards.
-
-    Raises:
-        OSError: the template can't be read, or the copy not written (disk full); no copy stays.
-    """
+    """Give a machine its own empty variable store in `run_dir`; no copy stays, after an OSError neither."""
     copy = run_dir / _VARS_NAME
     try:
         copy.touch(mode=0o600)

@@ -126,13 +126,7 @@ def compiler() -> str:
 
 
 def build(directory: Path) -> None:
-    """Build all files of the guest into `directory`.
-
-    Raises:
-        MissingPrerequisite: gcc, ld or objcopy is not installed.
-        ImageError: a program failed; its message is in the text.
-        OSError: a file can't be written.
-    """
+    """Build all files of the guest into `directory`; raises MissingPrerequisite, ImageError, OSError."""
     with TemporaryDirectory(dir=directory, prefix=".sac-") as name:
         scratch = Path(name)
         profiles = [load_profile(one) for one in PROFILES]

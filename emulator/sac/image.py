@@ -96,13 +96,7 @@ class SacImage:
         return {"name": self.name, "guest": IDENTITY, "profile": self.profile.name}
 
     def spec(self, board: Board) -> MachineSpec:
-        """Return a machine that boots its disk; the board's words are knobs, the release is the image's.
-
-        Raises:
-            SpecError: a word is not a knob, or the machine is a microvm.
-            ImageError: the package's data are damaged.
-            FileError: the disk can't be written.
-        """
+        """Return a machine that boots its disk, as `sac_spec`; words are knobs, the release is its own."""
         spec = sac_spec(
             way=SacBoot.UEFI_DISK if board.firmware.is_uefi else SacBoot.BIOS_DISK,
             machine=board.machine,
@@ -138,9 +132,6 @@ def sac_features(name: str) -> frozenset[str]:
     """Return what a SAC guest offers to scenarios: the capability flags of its profile, and its knobs.
 
     Real Windows has `real_windows` instead of `has_knobs`.
-
-    Raises:
-        SpecError: there is no such guest.
     """
     profile = sac_image(name).profile
     flags = {"has_powershell": profile.has_powershell, "has_livedump": profile.has_livedump}
@@ -212,24 +203,14 @@ def _boot_files(way: SacBoot, disk: Path | None, *, directory: Path) -> tuple[Pa
 
 
 def write_sac_disk(path: Path) -> None:
-    """Write a SAC guest's disk to a new file: sparse, 5.3 MiB long, with some 150 KiB of data.
-
-    Raises:
-        ImageError: the package's data are damaged.
-        OSError: the file exists, or can't be written.
-    """
+    """Write a SAC guest's disk to a new file: sparse, 5.3 MiB, 150 KiB of data; OSError: it can't be."""
     parts = compose_disk(flatten(_data(IMAGE)), boot_sector=_data(BOOT_SECTOR), efi_stub=_data(EFI_STUB))
     with path.open("xb") as file:
         _write_parts(file.fileno(), parts)
 
 
 def read_sac_dump(path: Path) -> CrashDump | None:
-    """Return the crash dump on a disk of `write_sac_disk`; None until the guest has booted after a bugcheck.
-
-    Raises:
-        ImageError: it is not such a disk, or the file on it is not a dump.
-        OSError: it can't be read.
-    """
+    """Return what `read_dump` finds on a disk of `write_sac_disk`; errors are its own, and OSError."""
     return read_dump(path.read_bytes())
 
 

@@ -123,12 +123,7 @@ def disk_names(spec: MachineSpec, *, plain: bool) -> tuple[str, ...]:
 
 
 def prepare_disks(spec: MachineSpec, directory: Path, *, plain: bool) -> MachineSpec:
-    """Return `spec` with disks in `directory` that the guest may write to: overlays, or plain copies.
-
-    Raises:
-        SnapshotError: a file can't be made.
-        MissingPrerequisite: qemu-img is not installed.
-    """
+    """Return `spec` with disks in `directory` to write to, plain copies or overlays; raises SnapshotError."""
     make = _copy if plain else _overlay
     return _with_disks(spec, lambda index, disk: make(disk, directory / _name(index, plain=plain)))
 

@@ -88,11 +88,9 @@ def pack_ram(ram: Path, target: Path, *, base: Path | None) -> None:
 
 
 def unpack_ram(packed: Path, ram: Path) -> None:
-    """Write the RAM that is packed to the file `ram`, with holes for pages of zeros; it appears whole.
+    """Write packed RAM to the file `ram`, which appears whole, with holes for zeros.
 
-    Raises:
-        SnapshotError: the packed file, or the one that it rests on, is missing or damaged.
-        FileError: the file can't be written.
+    Raises SnapshotError for packed files that are missing or damaged, FileError if it can't be written.
     """
     found = _read(packed)
     contents = memoryview(found.pages)

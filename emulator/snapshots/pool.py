@@ -42,12 +42,7 @@ M = TypeVar("M", bound=Pooled)
 def open_fork(
     snapshot: Snapshot, *, run_dir: Path, qemu: QemuBinary, accelerator: Choice, seed: int | None = None
 ) -> Iterator[Machine]:
-    """Open a fork of `snapshot`, loaded and paused, for the time of the `with`: pools are filled with these.
-
-    Raises:
-        LabError: it can't be loaded or started.
-        MissingPrerequisite: QEMU, its firmware or setpriv is not installed.
-    """
+    """Open a fork of `snapshot`, loaded and paused, to fill pools with; raises as `open_machine`."""
     spec, origin = snapshot.fork(name=f"{snapshot.manifest.label}-fork", seed=seed)
     with open_machine(
         spec, run_dir=run_dir, qemu=qemu, accelerator=accelerator, start=False, origin=origin

@@ -115,10 +115,9 @@ class Snapshot:
         return all(identity(self.directory / name) == known for name, known in self.identities.items())
 
     def fork(self, *, name: str, seed: int | None, own: Path | None = None) -> tuple[MachineSpec, Origin]:
-        """Return what `open_machine` needs to continue from here; disks for the host are copied to `own`.
+        """Return what `open_machine` needs to go on from here, with disks for the host copied to `own`.
 
-        Raises:
-            SnapshotError: a disk can't be copied, or the snapshot is gone.
+        Raises SnapshotError if they can't be copied, or the snapshot is gone.
         """
         try:
             (self.directory / USED).touch()

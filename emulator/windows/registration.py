@@ -55,7 +55,7 @@ class Edition:
 
 
 def read_editions(file: BinaryIO, *, origin: str) -> tuple[Edition, ...]:
-    """Return the editions of a seekable WIM, reading 16 MiB at most; SpecError: `origin` is none, or damaged."""
+    """Return the editions of a seekable WIM, 16 MiB at most; SpecError: `origin` is none, or damaged."""
     header = file.read(_HEADER_LENGTH)
     if not header.startswith(MAGIC):
         raise SpecError(f"{origin}: not a Windows image file: it begins with {header[:8]!r}, not {MAGIC!r}")
@@ -69,11 +69,7 @@ def read_editions(file: BinaryIO, *, origin: str) -> tuple[Edition, ...]:
 
 
 def find_edition(editions: tuple[Edition, ...], wanted: str, *, origin: str) -> Edition:
-    """Return the edition that `wanted` names: its number, a name, the last word of one, or a part of one.
-
-    Raises:
-        SpecError: none or several match; the text lists them.
-    """
+    """Return the edition with that number, name, last word, or part of a name; the SpecError lists them."""
     fold = wanted.strip().casefold()
     if not fold:
         raise SpecError(f"--edition is empty; {origin} has: {list_editions(editions)}")
