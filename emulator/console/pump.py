@@ -187,9 +187,12 @@ class Console:
         """How often the pump woke up; for benchmarks."""
         return self._loop.turns
 
-    def write(self, data: bytes, deadline: Deadline) -> None:
-        """Hand all of `data` to the far end and note it; raises as `Channel.write`, LabError as all do."""
-        self._write(data, deadline)
+    def write(self, data: bytes, deadline: Deadline, *, ahead: bool = False) -> None:
+        """Hand all of `data` to the far end, `ahead` of what is held back; raises as `Channel.write`."""
+        self.raise_failure()
+        item = self._far_end.queue.put(data, ahead=ahead)
+        self._loop.wake()
+        self._far_end.queue.wait(item, deadline)
 
     def post(self, data: bytes) -> None:
         """Queue `data` for the far end and return at once; `unsent` says how much is waiting.
@@ -218,38 +221,29 @@ class Console:
         """
         try:
             with self._far_end.queue.held():
-                yield partial(self._write, ahead=True)
+                yield partial(self.write, ahead=True)
         finally:
             self._loop.wake()
 
-    def drain(self, deadline: Deadline) -> None:
+    def drain(self, deadline: Deadline, *, discard: bool = False) -> None:
         """Return once all that it has written is in the transcript; DeadlineExceeded: it writes too fast."""
-        self._drain(deadline, discard=False)
+        self.raise_failure()
+        number = self._far_end.ask_drain(discard=discard)
+        if self._loop.wake() and not self._far_end.wait_drained(number, deadline):
+            raise DeadlineExceeded(f"{self.transcript.name} could not be drained in time")
+        self.raise_failure()
 
     def detach_far_end(self, deadline: Deadline) -> None:
         """Drain at the far end's end or reset, and discard what it did not read; raises as `drain`.
 
         Otherwise the next guest would read it in its first milliseconds, and GRUB stay in its menu.
         """
-        self._drain(deadline, discard=True)
+        self.drain(deadline, discard=True)
 
     def raise_failure(self) -> None:
         """Raise LabError if the pump has failed."""
         if (failure := self._loop.failure) is not None:
             raise LabError(f"the pump of {self.transcript.name} failed: {failure!r}") from failure
-
-    def _write(self, data: bytes, deadline: Deadline, *, ahead: bool = False) -> None:
-        self.raise_failure()
-        item = self._far_end.queue.put(data, ahead=ahead)
-        self._loop.wake()
-        self._far_end.queue.wait(item, deadline)
-
-    def _drain(self, deadline: Deadline, *, discard: bool) -> None:
-        self.raise_failure()
-        number = self._far_end.ask_drain(discard=discard)
-        if self._loop.wake() and not self._far_end.wait_drained(number, deadline):
-            raise DeadlineExceeded(f"{self.transcript.name} could not be drained in time")
-        self.raise_failure()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from emulator import places
 from emulator.errors import FileError, SpecError
-from emulator.files import hold_lock, read_whole, write_whole
+from emulator.files import hold_lock, identity, read_whole, write_whole
 from emulator.images.image import hash_file
 from emulator.values import parse_json
 
@@ -30,14 +30,14 @@ def hash_once(path: Path) -> str:
     """
     key = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
     record = places.own_files() / "hashes" / f"{key}.json"
-    if known := _remembered(record, _facts(path)):
+    if known := _remembered(record, identity(path)):
         return known
     with hold_lock(record.with_suffix(".lock"), wait_s=_TURN_S):
-        before = _facts(path)
+        before = identity(path)
         if known := _remembered(record, before):
             return known
         digest = hash_file(path)
-        if _facts(path) != before:
+        if identity(path) != before:
             raise SpecError(f"{path} is being written; a machine's own disk can't be used by another")
         write_whole(record, json.dumps({"facts": before, "sha256": digest}).encode(), private=True)
     return digest
@@ -51,15 +51,10 @@ def keep_file(digest: str, name: str, make: Callable[[], bytes]) -> Path:
     return target
 
 
-def _facts(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-
-
-def _remembered(record: Path, facts: list[int]) -> str:
+def _remembered(record: Path, facts: tuple[int, ...]) -> str:
     """Return the hash on record; empty if there is none, or it is of other content."""
     try:
         said = parse_json(read_whole(record, most=_RECORD_MOST), origin=str(record))
-        return str(said["sha256"]) if said["facts"] == facts else ""
+        return str(said["sha256"]) if said["facts"] == list(facts) else ""
     except (OSError, SpecError, FileError, KeyError, TypeError):
         return ""

@@ -13,10 +13,10 @@ from emulator.disks.formats import DiskFormat, detect_format, obstacle
 from emulator.disks.layout import DiskLayout, esp_start, has_loader, read_layout
 from emulator.disks.qemu_img import read_head
 from emulator.errors import ImageError, MissingPrerequisite, SpecError
-from emulator.files import require_regular
+from emulator.files import identity, require_regular
 from emulator.guest_images.hashes import hash_once
 from emulator.guest_images.own_kernel import OWN, OWN_LINE
-from emulator.guest_images.own_profile import profile_of
+from emulator.guest_images.own_profile import OwnGuest, profile_of
 from emulator.guest_images.seed_cd import write_seed
 from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
@@ -25,8 +25,6 @@ from emulator.lab_file.tables import ImageTable
 from emulator.machine.architectures import ARCHITECTURES, board_of, feature_of
 from emulator.machine.architectures.parts import Architecture
 from emulator.machine.spec import Board, Disk, DiskBus, MachineSpec
-from emulator.sac.image import SacConsole
-from emulator.sac.knobs import SacKnobs
 
 _LOADERS = (8 << 20, 64 << 20)
 """Bytes of UEFI's partition in which a loader's name is looked for: tables, and what came before it."""
@@ -35,7 +33,7 @@ MEMORY_MIB = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnDisk:
+class OwnDisk(OwnGuest):
     """A disk of a user's; see `emulator.guest_images.kinds.GuestImage`.
 
     Attributes:
@@ -50,7 +48,6 @@ class OwnDisk:
         sha256: hash of the file.
     """
 
-    name: str
     table: ImageTable
     path: Path
     disk_format: DiskFormat
@@ -73,11 +70,6 @@ class OwnDisk:
         return usual_board(
             architecture, machine=self.table.machine, firmware=self.table.firmware or fits, who=self.name
         )
-
-    @property
-    def boot_timeout_s(self) -> float:
-        """What its table says; else no limit but that of the scenario."""
-        return self.table.boot_timeout_s or 0.0
 
     def provenance(self) -> dict[str, object]:
         """Return what it is, ready for JSON."""
@@ -115,19 +107,9 @@ class OwnDisk:
         is_pc = disk_architecture(self.table) is ARCHITECTURES[0]
         return DiskBus.SATA if is_pc and self.disk_format not in SAVABLE else DiskBus.VIRTIO
 
-    def name_words(self, host_name: str) -> tuple[str, ...]:
-        """Return nothing: its host name is its own."""
-        del host_name
-        return ()
-
     def linux_console(self) -> LinuxProfile:
         """Return its prompts, and who may log in."""
         return self.profile
-
-    def sac_console(self, knobs: SacKnobs) -> SacConsole:
-        """Refuse: Linux has no SAC."""
-        del knobs
-        raise SpecError(f"image {self.name} has no SAC")
 
 
 def disk_architecture(table: ImageTable) -> Architecture:
@@ -140,12 +122,12 @@ def disk_architecture(table: ImageTable) -> Architecture:
             return one
     if table.disk is not None and not table.machine and not table.firmware:
         with suppress(OSError, SpecError, ImageError, MissingPrerequisite):
-            return _architecture_on(table.disk, table.disk.stat().st_mtime_ns, table.disk.stat().st_size)
+            return _architecture_on(table.disk, identity(table.disk))
     return ARCHITECTURES[0]
 
 
 @lru_cache(maxsize=64)
-def _architecture_on(path: Path, _mtime_ns: int, _size: int) -> Architecture:
+def _architecture_on(path: Path, _identity: tuple[int, ...]) -> Architecture:
     require_regular(path)
     disk_format = detect_format(path)
     head = b"" if obstacle(path, disk_format) else read_head(path, disk_format=disk_format)

@@ -13,7 +13,7 @@ from emulator.errors import ImageError, SpecError
 from emulator.files import require_regular
 from emulator.guest_images.hashes import hash_once, keep_file
 from emulator.guest_images.own_initrd import OwnModules, compose_initrd, read_modules
-from emulator.guest_images.own_profile import profile_of
+from emulator.guest_images.own_profile import OwnGuest, profile_of
 from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
 from emulator.images.image import linux_spec, usual_board
@@ -26,8 +26,6 @@ from emulator.lab_file.tables import ImageTable
 from emulator.machine.architectures import ARCHITECTURES, architecture_for, feature_of
 from emulator.machine.architectures.parts import Architecture
 from emulator.machine.spec import Board, MachineSpec
-from emulator.sac.image import SacConsole
-from emulator.sac.knobs import SacKnobs
 
 OWN = "own"
 """Feature of an image that a user brought: what its guest can do is found out when it is first booted."""
@@ -38,7 +36,7 @@ TTYLAB_GUEST = "ttylab-guest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnKernel:
+class OwnKernel(OwnGuest):
     """A kernel of a user's; see `emulator.guest_images.kinds.GuestImage`.
 
     Attributes:
@@ -54,7 +52,6 @@ class OwnKernel:
         sha256: hashes of kernel and initramfs.
     """
 
-    name: str
     table: ImageTable
     facts: KernelFacts
     architecture: Architecture
@@ -78,11 +75,6 @@ class OwnKernel:
         return usual_board(
             self.architecture, machine=table.machine, firmware=table.firmware, who=f"image {self.name}"
         )
-
-    @property
-    def boot_timeout_s(self) -> float:
-        """What its table says; else no limit but that of the scenario."""
-        return self.table.boot_timeout_s or 0.0
 
     def linux_console(self) -> LinuxProfile:
         """Return its prompts, and who may log in; raises SpecError if the password can't be had."""
@@ -111,11 +103,6 @@ class OwnKernel:
     def name_words(self, host_name: str) -> tuple[str, ...]:
         """Return the kernel parameter that names ttylab's own guest; none for another initramfs."""
         return (f"ttylab.hostname={host_name}",) if self.table.is_ttylabs else ()
-
-    def sac_console(self, knobs: SacKnobs) -> SacConsole:
-        """Refuse: Linux has no SAC."""
-        del knobs
-        raise SpecError(f"image {self.name} has no SAC")
 
 
 def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKernel:

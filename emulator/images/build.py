@@ -60,11 +60,10 @@ def build_image(
     progress("unpacking the kernel", 0.7)
     forms = _forms(entry, kernel.bzimage)
     progress("writing the initramfs", 0.85)
-    code, wanted = entry.runs_on.code, recipe.modules_for(entry.runs_on)
-    spin = make_spin_module(kernel.modules[DONOR].data, code) if DONOR in kernel.modules else None
+    wanted, donor = recipe.modules_for(entry.runs_on), kernel.modules.get(DONOR)
+    spin = None if donor is None else make_spin_module(donor.data, entry.runs_on.code)
     order = load_order(wanted, kernel.modules)
-    offered = {name for name in wanted if name in kernel.modules or name in kernel.builtin}
-    offered |= {NAME} if spin else set()
+    offered = {*wanted} & (kernel.modules.keys() | kernel.builtin) | ({NAME} if spin else set())
     if lacking := ", ".join(sorted(entry.offers - offered)):
         raise ImageError(f"image {entry.name} lacks what the catalog says it offers: {lacking}")
     busybox = _only(list(_read(debs, _BUSYBOX.match, prefix="busybox-static").values()), "busybox")
@@ -74,8 +73,7 @@ def build_image(
         (directory / name).write_bytes(content)
     if entry.disk:
         progress("writing the disk", 0.9)
-        files = disk_files(recipe, contents, release=kernel.release)
-        write_disk(directory / DISK, files, debs=debs)
+        write_disk(directory / DISK, disk_files(recipe, contents, release=kernel.release), debs=debs)
     manifest = Manifest(
         name=entry.name,
         suite=entry.suite,

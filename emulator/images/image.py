@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -56,33 +56,32 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """What was built, and from what; the same input gives the same manifest.
-
-    Attributes:
-        name: image name.
-        suite: Debian suite.
-        flavour: kernel flavour.
-        kernel_request: the catalog's "kernel".
-        kernel_version: Debian version of the kernel.
-        kernel_release: `uname -r`.
-        modules: features that the guest offers, sorted.
-        packages: what it was made from, sorted by name.
-        recipe: hash of the recipe.
-        sha256: hash of each file by name: those of `FILES` that it has.
-        format: version of the manifest's own format.
-    """
+class _Built:
+    """What an image and its manifest have in common."""
 
     name: str
     suite: str
     flavour: str
-    kernel_request: str
     kernel_version: str
     kernel_release: str
-    modules: tuple[str, ...]
     packages: tuple[Package, ...]
-    recipe: str
     sha256: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest(_Built):
+    """What was built, and from what; the same input gives the same manifest. See `Image` too.
+
+    Attributes:
+        kernel_request: the catalog's "kernel".
+        modules: features that the guest offers, sorted.
+        recipe: hash of the recipe.
+        format: version of the manifest's own format.
+    """
+
+    kernel_request: str
+    modules: tuple[str, ...]
+    recipe: str
     format: int = FORMAT
 
     @property
@@ -102,7 +101,7 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class Image(_Built):
     """A guest image that can be booted.
 
     Attributes:
@@ -115,23 +114,16 @@ class Image:
         vmlinux: on x86 the same kernel uncompressed, with the PVH entry that SeaBIOS and qboot start.
         initrd: initramfs.
         architecture: what its machines are.
-        sha256: hashes of its files by name.
-        packages: Debian packages that it was made from.
+        sha256: hashes of its files by name: those of `FILES` that it has.
+        packages: Debian packages that it was made from, sorted by name.
         modules: features of the guest, loadable or built in ("i6300esb", "pvpanic", "spin").
         directory: where the files are.
         disk: raw disk that boots through GRUB under BIOS and UEFI; None if the image has none.
     """
 
-    name: str
-    suite: str
-    flavour: str
-    kernel_version: str
-    kernel_release: str
     bzimage: Path
     vmlinux: Path
     initrd: Path
-    sha256: Mapping[str, str]
-    packages: tuple[Package, ...]
     modules: frozenset[str]
     directory: Path
     architecture: Architecture = ARCHITECTURES[0]
@@ -193,16 +185,10 @@ class Image:
 def image_of(manifest: Manifest, directory: Path) -> Image:
     """Return the image that `manifest` describes and whose files are in `directory`."""
     return Image(
-        name=manifest.name,
-        suite=manifest.suite,
-        flavour=manifest.flavour,
-        kernel_version=manifest.kernel_version,
-        kernel_release=manifest.kernel_release,
+        **{field.name: getattr(manifest, field.name) for field in fields(_Built)},
         bzimage=directory / BZIMAGE,
         vmlinux=directory / (VMLINUX if VMLINUX in manifest.files else BZIMAGE),
         initrd=directory / INITRD,
-        sha256=manifest.sha256,
-        packages=manifest.packages,
         modules=frozenset(manifest.modules),
         directory=directory,
         architecture=manifest.architecture,

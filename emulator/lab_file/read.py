@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from emulator.errors import SpecError
+from emulator.files import identity, read_whole
 from emulator.guest_text.printable import visible
 from emulator.lab_file.tables import COMMANDS, TTYLAB_INITRD, BoardTable, LabTables, Login
 from emulator.values import load_toml, read_value
@@ -39,13 +40,7 @@ _NO_LAB = LabFile()
 def current_lab() -> LabFile:
     """Return the lab of this process, read again only when its file has changed; raises as `read_lab`."""
     path = find_lab(Path.cwd())
-    if path is None:
-        return _NO_LAB
-    try:
-        facts = path.stat()
-    except OSError as error:
-        raise SpecError(f"{visible(str(path))}: can't be read: {error.strerror}") from error
-    return _remembered(path, (facts.st_ino, facts.st_size, facts.st_mtime_ns))
+    return _NO_LAB if path is None else _remembered(path, identity(path))
 
 
 def find_lab(start: Path) -> Path | None:
@@ -160,8 +155,6 @@ def _program(name: str, here: Path) -> str:
 def password_of(login: Login | None, *, where: str) -> bytes:
     """Return the password of a login, empty if none is named; a SpecError for one not there has `where`."""
     if login is not None and login.password_file is not None:
-        from emulator.files import read_whole  # noqa: PLC0415  # most commands read no secret
-
         try:
             text = read_whole(login.password_file, most=_SECRET_MOST)
         except OSError as error:

@@ -395,21 +395,13 @@ def open_machine(
     origin: Origin | None = None,
     asked: MachineSpec | None = None,
 ) -> Iterator[Machine]:
-    """Open a machine for the time of the `with`; afterwards only `run_dir` is left of it.
+    """Open a machine for the time of the `with`; afterwards only `run_dir`, of mode 0700, is left of it.
 
-    Args:
-        spec: what it is.
-        run_dir: where transcript, argv and stderr go; made with mode 0700.
-        qemu: the program, by default the one on PATH.
-        accelerator: who executes guest code, by default what the probe chooses.
-        clock: where stamps come from.
-        label: what `ttylab attach` shows: a cell id, an image.
-        keep: how many bytes of the console stay readable, None keeps all (see `Transcript`).
-        transcript: an open one for the console to append to, instead of one in `run_dir`; it stays open.
-        start: whether to power it on; otherwise `power_on` does.
-        ram: a file for the guest's RAM, so that its state can be saved without copying RAM.
-        origin: a snapshot from which the first power cycle starts.
-        asked: the machine as its user asked for it, if `spec` has ttylab's overlays of its disks.
+    QEMU, what executes guest code and the clock are the host's by default; `label` is what `ttylab attach`
+    shows. The console keeps its last `keep` bytes readable, or all, and goes into `run_dir`, or on in an open
+    `transcript`. Without `start`, `power_on` starts it. `ram` is a file for the guest's RAM, so that its state
+    can be saved without copying RAM. `origin` is a snapshot from which the first power cycle starts. `asked`
+    is the machine as its user asked for it, if `spec` has ttylab's overlays of its disks.
 
     Raises:
         SpecError: a guest may not have a file of the machine (`require_own_files`).
@@ -432,23 +424,30 @@ def open_machine(
             ram=ram,
             origin=origin,
         )
-        name = spec.architecture.console
-        opened = open_console(
-            name,
-            sink=bench.open_sink(bench.run_dir, console=name) if transcript is None else None,
-            clock=clock,
-            keep=keep,
-            transcript=transcript,
-            links_dir=bench.temp_dir,
-            on_control=lambda request: answer(machine, request),
-        )
-        console = teardown.enter(opened)
-        if origin is not None:
-            console.transcript.continue_from(origin.past)
-        bench = replace(bench, entry=replace(bench.entry, console=str(console.endpoint.path)))
-        bench.ledger.write(bench.entry)
-        machine = Machine(spec, bench, console=console)
-        teardown.push(machine.close)
+        machine = _wire(spec, bench, teardown, keep=keep, transcript=transcript)
         if start:
             machine.power_on(Deadline.after(START_S, clock))
         yield machine
+
+
+def _wire(
+    spec: MachineSpec, bench: Bench, teardown: Teardown, *, keep: int | None, transcript: Transcript | None
+) -> Machine:
+    name = spec.architecture.console
+    opened = open_console(
+        name,
+        sink=bench.open_sink(bench.run_dir, console=name) if transcript is None else None,
+        clock=bench.clock,
+        keep=keep,
+        transcript=transcript,
+        links_dir=bench.temp_dir,
+        on_control=lambda request: answer(machine, request),
+    )
+    console = teardown.enter(opened)
+    if bench.origin is not None:
+        console.transcript.continue_from(bench.origin.past)
+    bench = replace(bench, entry=replace(bench.entry, console=str(console.endpoint.path)))
+    bench.ledger.write(bench.entry)
+    machine = Machine(spec, bench, console=console)
+    teardown.push(machine.close)
+    return machine

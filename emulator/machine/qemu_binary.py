@@ -13,6 +13,7 @@ from pathlib import Path
 
 from emulator.clock import Deadline
 from emulator.errors import MissingPrerequisite
+from emulator.files import identity
 from emulator.machine.architectures import ARCHITECTURES, architecture_with
 from emulator.machine.architectures.parts import Architecture, Uefi
 from emulator.machine.argv import FirmwareFiles, QemuVersion
@@ -50,8 +51,7 @@ def find_qemu(path: str | None = None, *, architecture: Architecture = ARCHITECT
     if found is None:
         raise MissingPrerequisite(wanted, remedy=remedy)
     program = Path(found).absolute()
-    facts = program.stat()
-    version = _remembered_version(program, facts.st_mtime_ns, facts.st_size, remedy)
+    version = _remembered_version(program, identity(program), remedy)
     if version < OLDEST:
         raise MissingPrerequisite(f"QEMU {OLDEST} or newer ({program} is {version})", remedy=remedy)
     return QemuBinary(path=program, version=version)
@@ -73,7 +73,7 @@ def query_version(program: Path, *, deadline: Deadline, remedy: str = "") -> Qem
 
 
 @lru_cache(maxsize=8)
-def _remembered_version(program: Path, _mtime_ns: int, _size: int, remedy: str) -> QemuVersion:
+def _remembered_version(program: Path, _identity: tuple[int, ...], remedy: str) -> QemuVersion:
     return query_version(program, deadline=Deadline.after(VERSION_BOUND_S), remedy=remedy)
 
 

@@ -16,7 +16,7 @@ from emulator.clock import utc_now
 from emulator.disks.formats import DiskFormat
 from emulator.disks.qemu_img import create_overlay
 from emulator.errors import FileError, ImageError, SnapshotError, SpecError
-from emulator.files import read_whole, require_regular, write_json
+from emulator.files import identity, read_whole, require_regular, write_json
 from emulator.machine.process import boot_id
 from emulator.machine.spec import Disk, MachineSpec
 from emulator.snapshots.manifest import FileFacts
@@ -44,15 +44,6 @@ def read_facts(path: Path) -> FileFacts:
 def remembered_facts(path: Path) -> FileFacts:
     """Return a file's facts, read again if inode, size or time of change differ; raises OSError."""
     return _facts_of(path, identity(path))
-
-
-def identity(path: Path) -> tuple[int, ...]:
-    """Return numbers that change when the file is written or replaced; empty if it does not exist."""
-    try:
-        now = path.stat()
-    except OSError:
-        return ()
-    return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
 
 
 @lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ from emulator.clock import Deadline, utc_now
 from emulator.console.marks import MarkKind
 from emulator.disks.convert import CONVERTED_MOST, SAVABLE
 from emulator.errors import SnapshotError
+from emulator.files import identity
 from emulator.guest_text.printable import visible
 from emulator.machine.argv import RamFile
 from emulator.machine.disk_files import require_own_files
@@ -21,7 +22,7 @@ from emulator.machine.probe import Choice, read_host_identity
 from emulator.machine.process import run_bounded
 from emulator.machine.qemu_binary import QemuBinary, find_firmware
 from emulator.machine.spec import MachineSpec
-from emulator.snapshots.files import identity, prepare_disks, read_facts, remembered_facts
+from emulator.snapshots.files import prepare_disks, read_facts, remembered_facts
 from emulator.snapshots.manifest import Maker, Method, SnapshotManifest, SnapshotRequest, fingerprint
 from emulator.snapshots.pages import PAGES_FILE, pack_ram
 from emulator.snapshots.room import RAM_FILE

@@ -18,8 +18,8 @@ from pathlib import Path
 import zstandard
 
 from emulator.errors import SnapshotError
-from emulator.files import open_whole
-from emulator.snapshots.files import data_pieces, identity
+from emulator.files import identity, open_whole
+from emulator.snapshots.files import data_pieces
 
 PAGE = 4096
 PAGES_FILE = "ram.pages"

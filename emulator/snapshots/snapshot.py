@@ -8,7 +8,7 @@ from pathlib import Path
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import SnapshotError, SpecError
-from emulator.files import read_whole
+from emulator.files import identity, read_whole
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.power import Origin
 from emulator.machine.spec import MachineSpec
@@ -16,7 +16,6 @@ from emulator.snapshots.files import (
     MANIFEST_MOST,
     disk_names,
     fork_disks,
-    identity,
     note_check,
     read_facts,
     was_checked,
