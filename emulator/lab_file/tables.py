@@ -24,8 +24,6 @@ USER = re.compile(r"^[^\s:]{1,64}$")
 PromptsName = Literal["debian", "rhel", "suse", "alpine", "openwrt", "freebsd"]
 Words = Annotated[tuple[Annotated[str, Field(pattern=r"^[^\x00]+$")], ...], Field(min_length=1)]
 _Text = Annotated[str, Field(min_length=1)]
-_MemoryMib = Annotated[int, Field(ge=64, le=65536)]
-_BootS = Annotated[float, Field(gt=0, le=3600)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

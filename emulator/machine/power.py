@@ -147,7 +147,10 @@ class PowerCycle:
             state = "" if isinstance(error, ControlError) else f", it is {describe_state(self._pid())}"
             refused = isinstance(error, ControlError) and self.ended.wait(REFUSAL_S)
             self.end(Deadline.after(0, deadline.clock))
-            raise self._launch_error("QEMU refused to start" if refused else f"{error}{state}") from error
+            code = None if self.exit is None else self.exit.code
+            stderr = b"" if self.process is None else self.process.stderr
+            reason = "QEMU refused to start" if refused else f"{error}{state}"
+            raise LaunchError(reason, argv=self.launch.argv, exit_code=code, stderr=stderr) from error
         except BaseException:
             self.end(Deadline.after(0, deadline.clock))
             raise
@@ -395,11 +398,6 @@ class PowerCycle:
 
     def _pid(self) -> int:
         return 0 if self.process is None else self.process.pid
-
-    def _launch_error(self, reason: str) -> LaunchError:
-        code = None if self.exit is None else self.exit.code
-        stderr = b"" if self.process is None else self.process.stderr
-        return LaunchError(reason, argv=self.launch.argv, exit_code=code, stderr=stderr)
 
 
 _NO_ANSWER = "the machine's thread did not answer"

@@ -15,12 +15,12 @@ from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
 from emulator.files import write_whole
 from emulator.guest_text.linux import LinuxProfile
+from emulator.lab_file.tables import NAME
 from emulator.machine.spec import Board, Disk, DiskBus, Firmware, MachineSpec, MachineType, WindowsParts
 from emulator.sac.image import Account, SacConsole
 from emulator.sac.knobs import PROFILES, SacKnobs
 from emulator.sac.profile import IDENTITY, SacProfile, load_profile
 
-NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 NAME_MOST = 40
 UNVERIFIED = "Windows as its user registered it; what it is, ttylab has not verified"
 MEMORY_MIB = 4096
