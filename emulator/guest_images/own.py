@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -53,11 +54,9 @@ def _known_of(table: ImageTable) -> frozenset[str]:
     """Return a kernel's architecture by the head of its file, and its modules; a disk's architecture."""
     if table.kernel is None:
         return feature_of(disk_architecture(table))
-    try:
-        with table.kernel.open("rb") as file:
-            architecture = architecture_for(peek(file.read(HEAD)))
-    except OSError:
-        architecture = None
+    architecture = None
+    with suppress(OSError), table.kernel.open("rb") as file:
+        architecture = architecture_for(peek(file.read(HEAD)))
     return feature_of(architecture) | _module_features(table.kernel, table.modules, architecture)
 
 
@@ -66,14 +65,12 @@ def _module_features(
     kernel: Path, directory: Path | None, architecture: Architecture | None
 ) -> frozenset[str]:
     """Return what a kernel's modules offer; nothing if they can't be read, as opening the image will tell."""
-    if directory is None or architecture is None:
-        return frozenset()
-    try:
-        release = read_kernel(kernel)[0].release
-        modules = read_modules(directory, release=release, architecture=architecture)
-        return modules.features(load_recipe().modules_for(architecture))
-    except (SpecError, ImageError):
-        return frozenset()
+    if directory is not None and architecture is not None:
+        with suppress(SpecError, ImageError):
+            release = read_kernel(kernel)[0].release
+            modules = read_modules(directory, release=release, architecture=architecture)
+            return modules.features(load_recipe().modules_for(architecture))
+    return frozenset()
 
 
 def open_table(name: str, table: ImageTable, *, build: bool = True) -> OwnKernel | OwnDisk:

@@ -399,9 +399,9 @@ def open_machine(
 
     QEMU, what executes guest code and the clock are the host's by default; `label` is what `ttylab attach`
     shows. The console keeps its last `keep` bytes readable, or all, and goes into `run_dir`, or on in an open
-    `transcript`. Without `start`, `power_on` starts it. `ram` is a file for the guest's RAM, so that saving copies
-    none. `origin` is a snapshot from which the first power cycle starts. `asked` is the machine as its user
-    asked for it, if `spec` has ttylab's overlays of its disks.
+    `transcript`. Without `start`, `power_on` starts it. `ram` is a file for the guest's RAM, which a snapshot
+    then need not copy; `origin` is a snapshot that the first power cycle starts from. `asked` is the machine
+    as its user asked for it, if `spec` has ttylab's overlays of its disks.
 
     Raises:
         SpecError: a guest may not have a file of the machine (`require_own_files`).
