@@ -84,7 +84,7 @@ def detect_format(path: Path) -> DiskFormat:
 
 
 def format_of(head: bytes, footer: bytes, *, origin: str) -> DiskFormat:
-    """Return a file's format by its first HEAD_BYTES and last 512; raises SpecError if none is supported."""
+    """Return a file's format by its first HEAD_BYTES and last 512, raw without a mark; raises SpecError."""
     for disk_format, magics in _MAGICS.items():
         if head.startswith(magics):
             return disk_format

@@ -89,10 +89,14 @@ def _lz4_legacy(payload: bytes) -> bytes:
     return b"".join(blocks)
 
 
-_ZSTD = zstandard.ZstdDecompressor(max_window_size=1 << 31)
+def _zstd(payload: bytes) -> bytes:
+    with zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(BytesIO(payload)) as reader:
+        return reader.read()
+
+
 _DECODERS: tuple[tuple[bytes, str, Callable[[bytes], bytes]], ...] = (
     (b"\x02\x21\x4c\x18", "lz4", _lz4_legacy),
-    (b"\x28\xb5\x2f\xfd", "zstd", lambda payload: _ZSTD.stream_reader(BytesIO(payload)).read()),
+    (b"\x28\xb5\x2f\xfd", "zstd", _zstd),
     (b"\xfd7zXZ\x00", "xz", lambda payload: lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(payload)),
     (b"\x1f\x8b", "gzip", lambda payload: zlib.decompressobj(wbits=31).decompress(payload)),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -75,7 +74,7 @@ def _picture_size(machine: Machine, deadline: Deadline) -> tuple[int, int] | Non
         machine.screendump(path, deadline)
         with path.open("rb") as file:
             head = file.read(24)
-        size = struct.unpack_from(">II", head, 16)
+        size = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
         if size in _TEXT_MODES:
             path.unlink()
         return size

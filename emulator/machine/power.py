@@ -134,7 +134,7 @@ class PowerCycle:
         return self._cpu_s() - self._began_cpu_s
 
     def spawn(self, deadline: Deadline) -> int:
-        """Spawn QEMU, paused, and return its pid; LaunchError, DeadlineExceeded: there is no process."""
+        """Spawn QEMU, paused, and return its pid; LaunchError: there is no process, DeadlineExceeded."""
         return self._loop.run(self._spawn(), what="QEMU was not spawned", deadline=deadline)
 
     def greet(self, deadline: Deadline) -> None:
@@ -197,7 +197,7 @@ class PowerCycle:
         self._require_moved("load the snapshot")
 
     def save(self, fd: int, *, skips_ram: bool, deadline: Deadline) -> None:
-        """Write the state of a paused guest, perhaps without RAM, to `fd`; errors are those of `execute`."""
+        """Write the state of a guest, perhaps without RAM, to `fd`; it stays paused. Raises as `execute`."""
         self._do(self._prepare_move(skips_ram=skips_ram), "migrate-set-capabilities", deadline)
         work = self._link.hand_over(fd, _STATE_FD)
         self._loop.run(work, what="QMP did not take the state's file", deadline=deadline)
@@ -283,7 +283,7 @@ class PowerCycle:
         stat = None if self.process is None else read_stat(self.process.pid)
         return stat is not None and stat.state in "Tt"
 
-    # -- all from here on runs on the loop
+    # -- on the loop
 
     async def _spawn(self) -> int:
         self.process = QemuProcess.spawn(self.launch)
