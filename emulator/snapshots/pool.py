@@ -40,10 +40,10 @@ M = TypeVar("M", bound=Pooled)
 
 @contextmanager
 def open_fork(
-    snapshot: Snapshot, *, run_dir: Path, qemu: QemuBinary, accelerator: Choice, seed: int | None = None
+    snapshot: Snapshot, *, run_dir: Path, qemu: QemuBinary, accelerator: Choice
 ) -> Iterator[Machine]:
     """Open a fork of `snapshot`, loaded and paused, to fill pools with; raises as `open_machine`."""
-    spec, origin = snapshot.fork(name=f"{snapshot.manifest.label}-fork", seed=seed)
+    spec, origin = snapshot.fork(name=f"{snapshot.manifest.label}-fork", seed=None)
     with open_machine(
         spec, run_dir=run_dir, qemu=qemu, accelerator=accelerator, start=False, origin=origin
     ) as machine:
