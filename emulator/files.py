@@ -46,6 +46,15 @@ def require_regular(path: Path, *, most: int | None = None) -> int:
     return facts.st_size
 
 
+def identity(path: Path) -> tuple[int, ...]:
+    """Return numbers that change when the file is written or replaced; empty if it does not exist."""
+    try:
+        now = path.stat()
+    except OSError:
+        return ()
+    return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+
+
 def read_whole(path: Path, *, most: int) -> bytes:
     """Return the content of a regular file of `most` bytes or fewer; errors are those of `require_regular`.
 

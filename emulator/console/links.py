@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from emulator.clock import Deadline
 from emulator.console.channel import Cursor
-from emulator.console.loop import Loop
+from emulator.console.loop import Loop, Port
 from emulator.console.marks import MarkKind
 from emulator.console.outgoing import INPUT_SIZE, LinkFlow, OutgoingQueue
 from emulator.console.transcript import Transcript
@@ -52,7 +52,7 @@ def read_greeting(line: bytes, length: int) -> tuple[bool, int]:
     return mode == "write", start
 
 
-class _Client:
+class _Client(Port):
     """The loop's port on one attached client."""
 
     def __init__(self, link: socket.socket, listener: _Listener) -> None:
@@ -149,7 +149,7 @@ class _Client:
             return len(data)
 
 
-class _Listener:
+class _Listener(Port):
     """The loop's port on `console.sock`."""
 
     def __init__(
@@ -164,9 +164,6 @@ class _Listener:
 
     def fileno(self) -> int:
         return self._socket.fileno()
-
-    def due(self) -> float | None:
-        return None
 
     def prepare(self) -> int:
         return selectors.EVENT_READ if self.clients < CLIENTS_MAX else 0
@@ -197,11 +194,7 @@ def open_links(
 
 @contextmanager
 def listen_unix(path: Path) -> Iterator[socket.socket]:
-    """Listen on a unix socket (0600, in a directory 0700), and unlink it at the end.
-
-    Raises:
-        SpecError: the path is too long for a unix socket, or taken.
-    """
+    """Listen on a unix socket (0600, in a directory 0700), unlinked at the end; SpecError: it can't be."""
     make_private_directory(path.parent)
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
@@ -315,9 +308,8 @@ def open_link(
         SpecError: the server refused `mode` or `start`.
     """
     with _connect(path, ConsoleClosed, deadline) as link:
-        answer = _exchange(
-            link, {"mode": mode, "from": start}, ConsoleClosed, read=lambda: _read_bytewise(link)
-        )
+        greeting = {"mode": mode, "from": start}
+        answer = _exchange(link, greeting, ConsoleClosed, read=lambda: _read_bytewise(link))
         if "error" in answer:
             raise SpecError(f"{path}: {answer['error']}")
         link.settimeout(None)

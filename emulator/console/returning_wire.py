@@ -13,7 +13,7 @@ from typing import Protocol
 import serial
 
 from emulator.clock import Deadline
-from emulator.console.wires import Wire
+from emulator.console.wires import LineWire, Wire
 from emulator.errors import SpecError
 
 AGAIN_S = 0.1
@@ -34,7 +34,7 @@ class PortWire(Wire, Protocol):
         """Close the port, and join what reads it."""
 
 
-class ReturningWire:
+class ReturningWire(LineWire):
     """A wire that outlives the port behind it.
 
     Attributes:
@@ -42,7 +42,6 @@ class ReturningWire:
         port: the open port; None while it is away.
     """
 
-    linger_s = 0.0
     room_event = selectors.EVENT_READ  # the descriptor also tells of room
     loss = "the port is gone"
 
@@ -59,11 +58,7 @@ class ReturningWire:
         return None if self._inner is None else self._inner.port
 
     def join(self, deadline: Deadline) -> None:
-        """Open the port again if it is away, as often as it takes.
-
-        Raises:
-            SpecError: the port can't be opened: not by the deadline, or for another reason than its absence.
-        """
+        """Open the port again if it is away; raises SpecError if it can't be, or at the deadline."""
         while self._inner is None:
             try:
                 opened = self._open_wire()
@@ -101,14 +96,9 @@ class ReturningWire:
                     raise
                 self._leave()
                 return len(data)
-            room = (
-                select.EPOLLOUT if sent < len(data) and self._inner.room_event == selectors.EVENT_WRITE else 0
-            )
-            self._epoll.modify(self._inner.fileno(), select.EPOLLIN | room)
+            waits = sent < len(data) and self._inner.room_event == selectors.EVENT_WRITE
+            self._epoll.modify(self._inner.fileno(), select.EPOLLIN | (select.EPOLLOUT if waits else 0))
             return sent
-
-    def discard_unread(self) -> None:
-        """Do nothing: what went out is on the line."""
 
     def count_unread(self) -> int:
         """Return how many bytes the port has not sent yet."""

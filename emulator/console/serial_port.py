@@ -29,7 +29,7 @@ from emulator.console.pty_endpoint import PtyEndpoint
 from emulator.console.pump import Console, run_console
 from emulator.console.returning_wire import ReturningWire, is_absent
 from emulator.console.transcript import Sink, Transcript
-from emulator.console.wires import READ_SIZE, TTY_LINGER_S, count_waiting
+from emulator.console.wires import READ_SIZE, TTY_LINGER_S, LineWire, count_waiting
 from emulator.errors import ConsoleClosed, LabError, SpecError, StateError
 
 READ_TIMEOUT_S = 0.1  # pyserial's, hence how long a reader thread takes to end
@@ -37,14 +37,12 @@ _WRITE_SIZE = 1024
 _JOIN_S = _DRAIN_S = 10.0
 
 
-class DescriptorWire:
+class DescriptorWire(LineWire):
     """A serial device or a `socket://`: pyserial opens and configures it, the pump reads the descriptor.
 
     pyserial's own `read` costs 1.9 s of CPU per megabyte (docs/facts/qemu.md 3), and its `write` does not say
     how many bytes were sent.
     """
-
-    room_event = selectors.EVENT_WRITE
 
     def __init__(self, port: serial.Serial) -> None:
         self.port = port
@@ -66,8 +64,11 @@ class DescriptorWire:
             return None
         except OSError:
             return b""
-        # pyserial sets VMIN to 0, so an idle tty reads b"" just like one that was unplugged.
-        return data if data or not self._tty or self._hung_up() else None
+        if data or not self._tty:
+            return data
+        poll = select.poll()  # pyserial sets VMIN to 0, so an idle tty reads b"" like one that was unplugged
+        poll.register(self._descriptor, 0)
+        return data if poll.poll(0) else None
 
     def write(self, data: bytes) -> int:
         """Hand over what fits; raises OSError once the device or the peer is gone."""
@@ -75,9 +76,6 @@ class DescriptorWire:
             return os.write(self._descriptor, data)
         except BlockingIOError:
             return 0
-
-    def discard_unread(self) -> None:
-        """Do nothing: what went out is on the line."""
 
     def count_unread(self) -> int:
         """Return how many bytes the device has not sent yet."""
@@ -87,16 +85,10 @@ class DescriptorWire:
         """Close the port."""
         self.port.close()
 
-    def _hung_up(self) -> bool:
-        poll = select.poll()
-        poll.register(self._descriptor, 0)
-        return bool(poll.poll(0))
 
-
-class ThreadWire:
+class ThreadWire(LineWire):
     """A port without a descriptor (`rfc2217://`, `loop://`): two threads wait so that the pump never does."""
 
-    linger_s = 0.0
     loss = "the port server closed the connection"
     room_event = selectors.EVENT_READ  # the writer signals on the same descriptor that it is free
 
@@ -135,9 +127,6 @@ class ThreadWire:
             self._sending = data[:_WRITE_SIZE]
             self._changed.notify_all()
             return len(self._sending)
-
-    def discard_unread(self) -> None:
-        """Do nothing: what went out is on the line."""
 
     def count_unread(self) -> int:
         """Return how many bytes the writer has not sent yet."""
@@ -222,12 +211,7 @@ class SerialConsole:
             self._wire.may_go = True
 
     def rejoin(self, deadline: Deadline) -> None:
-        """Open the port again if it has vanished; from now on it may not.
-
-        Raises:
-            SpecError: it did not come back before the deadline, or can't be opened.
-            LabError: the pump failed.
-        """
+        """Open the port again if it has vanished, as `ReturningWire.join`; from now on it may not."""
         if isinstance(self._wire, ReturningWire):
             self.drain(Deadline.after(_DRAIN_S, deadline.clock))  # sees that the port is gone
             self._wire.join(deadline)
@@ -254,20 +238,17 @@ class SerialConsole:
             ConsoleClosed: the port is gone, or did not confirm; the line may still be in BREAK.
         """
         self._require_break()
-        try:
-            self._hold_break(deadline.clock)
-        except (OSError, ValueError) as error:  # ValueError: an RFC 2217 server that did not confirm
-            raise ConsoleClosed(f"{self.url} did not take a BREAK: {error}") from error
-
-    def _hold_break(self, clock: Clock) -> None:
         port = self._wire.port
         if port is None:
             raise ConsoleClosed(f"{self.url} is away")
         try:
-            port.break_condition = True
-            clock.sleep(BREAK_S)
-        finally:  # whatever has failed, Ctrl-C too: an unconfirmed BREAK may hold, and a held line is dead
-            port.break_condition = False
+            try:
+                port.break_condition = True
+                deadline.clock.sleep(BREAK_S)
+            finally:  # also after Ctrl-C: an unconfirmed BREAK may hold, and a held line is dead
+                port.break_condition = False
+        except (OSError, ValueError) as error:  # ValueError: an RFC 2217 server that did not confirm
+            raise ConsoleClosed(f"{self.url} did not take a BREAK: {error}") from error
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
         """Make a magic system request with one key; errors are those of `make_system_request`."""
@@ -358,11 +339,7 @@ def _keeping_input(port: serial.Serial) -> Iterator[None]:
 
 
 def _set_lines(port: serial.Serial, address: PortAddress) -> None:
-    """Say what DTR and RTS are to be, before the port is opened: pyserial sets both as it opens it.
-
-    Raises:
-        ValueError: this kind of port would silently ignore that.
-    """
+    """Say what DTR and RTS are to be before the port is opened; raises ValueError where that does nothing."""
     if address.dtr is address.rts is None:
         return
     if address.url.lower().startswith("socket://"):

@@ -131,8 +131,6 @@ class Transcript:
     def __exit__(self, *_: object) -> None:
         self.close("left")
 
-    # -- writing -------------------------------------------------------------------------------
-
     def append(self, data: bytes) -> None:
         """Add what the guest wrote; empty `data` adds nothing. A closed transcript raises LabError."""
         if not data:
@@ -141,7 +139,7 @@ class Transcript:
             self._require_open()
             start = len(self)
             self._data += data
-            chunk = Chunk(at=self._now(), start=start, end=start + len(data))
+            chunk = Chunk(at=self.now(), start=start, end=start + len(data))
             self._chunks.append(chunk)
             self._keep(lambda sink: sink.output(data, chunk))
             self._forget()
@@ -151,7 +149,7 @@ class Transcript:
         """Add what was sent to the guest; a closed transcript raises LabError."""
         with self._changed:
             self._require_open()
-            typed = Typed(at=self._now(), offset=len(self), data=bytes(data), secret=self._secret_typists > 0)
+            typed = Typed(at=self.now(), offset=len(self), data=bytes(data), secret=self._secret_typists > 0)
             self._typed.append(typed)
             self._keep(lambda sink: sink.record(_typed_line(typed)))
             self._notify()
@@ -170,7 +168,7 @@ class Transcript:
     def mark(self, kind: MarkKind, name: str, detail: Mapping[str, object] | None = None) -> Mark:
         """Set a mark now and return it; after `close` it is not kept."""
         with self._changed:
-            mark = Mark(kind=kind, name=name, at=self._now(), offset=len(self), detail=dict(detail or {}))
+            mark = Mark(kind=kind, name=name, at=self.now(), offset=len(self), detail=dict(detail or {}))
             if self._closed is None:
                 self._marks.append(mark)
                 self._keep(lambda sink: sink.record(mark_line(mark)))
@@ -212,8 +210,6 @@ class Transcript:
             self._end_copy(reason)
             self._closed = reason
             self._notify()
-
-    # -- reading -------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return self._first + len(self._data)
@@ -298,12 +294,15 @@ class Transcript:
         with self._changed:
             index = bisect_right(self._chunks, offset, key=lambda chunk: chunk.start) - 1
             if index < 0 or offset >= self._chunks[index].end:
-                return self._now()
+                return self.now()
             return self._chunks[index].at
 
     def now(self) -> float:
-        """Return the present in seconds since the epoch."""
-        return self._now()
+        """Return the present in seconds since the epoch, in whole microseconds as in the file.
+
+        So a transcript equals itself when it is read back.
+        """
+        return round(self.clock.monotonic() - self.epoch, 6)
 
     def wait_change(self, version: int, deadline: Deadline) -> int:
         """Wait until `self.version` differs from `version`, or the deadline; return the version then.
@@ -338,12 +337,6 @@ class Transcript:
         transcript._closed, transcript._truncated = kept.closed, kept.truncated
         return transcript
 
-    # -- inside --------------------------------------------------------------------------------
-
-    def _now(self) -> float:
-        # Whole microseconds, as in the file, so that a transcript equals itself when read back.
-        return round(self.clock.monotonic() - self.epoch, 6)
-
     def _notify(self) -> None:
         self._version += 1
         self._changed.notify_all()
@@ -364,7 +357,7 @@ class Transcript:
         self._marks_forgotten += old_marks
 
     def _end_copy(self, reason: str) -> None:
-        self._keep(lambda sink: sink.record({"t": self._now(), "closed": reason}))
+        self._keep(lambda sink: sink.record({"t": self.now(), "closed": reason}))
         self._keep(lambda sink: sink.close())
 
     def _require_open(self) -> None:
@@ -396,13 +389,8 @@ def _typed_line(typed: Typed) -> dict[str, object]:
 
 def mark_line(mark: Mark) -> dict[str, object]:
     """Return a mark as a line of the timeline."""
-    return {
-        "t": mark.at,
-        "at": mark.offset,
-        "mark": mark.kind.value,
-        "name": mark.name,
-        "detail": dict(mark.detail),
-    }
+    place = {"t": mark.at, "at": mark.offset}
+    return {**place, "mark": mark.kind.value, "name": mark.name, "detail": dict(mark.detail)}
 
 
 @dataclass(slots=True)

@@ -21,20 +21,13 @@ SAVABLE = frozenset({DiskFormat.RAW, DiskFormat.QCOW2})
 """Formats that QEMU can save a machine with."""
 CONVERTED_MOST = 16 << 30
 """Bytes of the largest file that is converted."""
-_SPARE = 1 << 30
-"""Bytes that a conversion leaves free on the cache's disk."""
+_SPARE = 1 << 30  # bytes that a conversion leaves free on the cache's disk
 _WAIT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskFile:
-    """What a machine is given of a disk.
-
-    Attributes:
-        path: the file.
-        format: its format.
-        size: bytes that the guest sees of a raw file; None: all.
-    """
+    """What a machine is given of a disk; `size` is how many bytes the guest sees of a raw file, None: all."""
 
     path: Path
     format: DiskFormat
@@ -44,11 +37,8 @@ class DiskFile:
 def savable_file(path: Path, disk_format: DiskFormat, *, digest: str, build: bool) -> DiskFile:
     """Return what to boot of a user's disk so that its machine can be saved; the disk itself if nothing can.
 
-    Args:
-        path: the disk.
-        disk_format: its format.
-        digest: hash of its content, by which the copy is found again.
-        build: whether to make a copy if there is none yet, which is told as work (`emulator.work`).
+    A copy is found again by the `digest` of the disk's content; `build` makes one if there is none yet, which
+    is told as work (`emulator.work`).
 
     Raises:
         ImageError: qemu-img can't read it.
@@ -61,9 +51,9 @@ def savable_file(path: Path, disk_format: DiskFormat, *, digest: str, build: boo
     if disk_format is DiskFormat.VHD and (size := fixed_vhd_size(path)) is not None:
         return DiskFile(path=path, format=DiskFormat.RAW, size=size)
     copy = places.own_files() / digest[:16] / "disk.qcow2"
-    if not copy.is_file() and (not build or not _has_room(path, copy)):
-        return DiskFile(path=path, format=disk_format)
     if not copy.is_file():
+        if not build or not _has_room(path, copy):
+            return DiskFile(path=path, format=disk_format)
         with hold_lock(copy.with_suffix(".lock"), wait_s=_WAIT_S):
             if not copy.is_file():
                 _convert(path, disk_format, copy)

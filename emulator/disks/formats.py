@@ -60,12 +60,9 @@ _MAGICS: Mapping[DiskFormat, tuple[bytes, ...]] = MappingProxyType(
         DiskFormat.VMDK: (b"KDMV", b"COWD", b"# Disk DescriptorFile"),
     }
 )
-_FOOTER = 512
-"""Bytes of a VHD's footer, which a fixed one has only at its end."""
-_NAME_MOST = 1023
-"""Bytes of a backing file's name, the most that qcow2 allows."""
-_DATA_FILE = 1 << 2
-"""Incompatible feature of qcow2: the clusters are in another file."""
+_FOOTER = 512  # bytes of a VHD's footer, which a fixed one has only at its end
+_NAME_MOST = 1023  # bytes of a backing file's name, the most that qcow2 allows
+_DATA_FILE = 1 << 2  # incompatible feature of qcow2: the clusters are in another file
 _INCOMPATIBLE_AT = 72
 _CRYPT_AT = 32
 _LUKS = b"LUKS\xba\xbe"
@@ -87,11 +84,7 @@ def detect_format(path: Path) -> DiskFormat:
 
 
 def format_of(head: bytes, footer: bytes, *, origin: str) -> DiskFormat:
-    """Return the format of a file by its first HEAD_BYTES and its last 512; one without a known mark is raw.
-
-    Raises:
-        SpecError: it is something else, or of a kind that is not supported; the text says what to do.
-    """
+    """Return a file's format by its first HEAD_BYTES and last 512, raw without a mark; raises SpecError."""
     for disk_format, magics in _MAGICS.items():
         if head.startswith(magics):
             return disk_format
@@ -115,13 +108,13 @@ def obstacle(path: Path, disk_format: DiskFormat) -> str:
             f"trust it: qemu-img convert -f {disk_format} -O qcow2 {visible(str(path))} whole.qcow2"
         )
     with _opened(path) as handle:
-        return _DAMAGES[disk_format](handle, os.fstat(handle).st_size)
+        return _CHECKS[disk_format][1](handle, os.fstat(handle).st_size)
 
 
 def outside_file(path: Path, disk_format: DiskFormat) -> str:
     """Return what a disk rests on besides its own file, in words; empty if on nothing. Raises OSError."""
     with _opened(path) as handle:
-        return _OUTSIDE[disk_format](handle)
+        return _CHECKS[disk_format][0](handle)
 
 
 def fixed_vhd_size(path: Path) -> int | None:
@@ -158,10 +151,9 @@ def _outside_vhdx(handle: int) -> str:
 def _has_parent(handle: int, table: int) -> bool:
     for place in _entries(handle, table, signature=b"regi", wanted=_METADATA, head=16, count="<8xI"):
         start = struct.unpack("<Q", place[:8])[0]
-        parameters = _entries(
+        for item in _entries(
             handle, start, signature=b"metadata", wanted=_PARAMETERS, head=32, count="<10xH"
-        )
-        for item in parameters:
+        ):
             flags = _read(handle, start + struct.unpack("<I", item[:4])[0] + 4, 4)
             if flags[:1] and flags[0] & _HAS_PARENT:
                 return True
@@ -216,17 +208,6 @@ def _read(handle: int, offset: int, size: int) -> bytes:
     return os.pread(handle, size, offset) if offset < 1 << 62 else b""
 
 
-_OUTSIDE: Mapping[DiskFormat, Callable[[int], str]] = MappingProxyType(
-    {
-        DiskFormat.RAW: lambda _: "",
-        DiskFormat.QCOW2: _outside_qcow2,
-        DiskFormat.VHD: _outside_vhd,
-        DiskFormat.VHDX: _outside_vhdx,
-        DiskFormat.VMDK: _outside_vmdk,
-    }
-)
-
-
 def _damage_raw(handle: int, size: int) -> str:
     if size < 512:
         return f"it has {size} bytes, less than one sector"
@@ -244,14 +225,10 @@ def _damage_qcow2(handle: int, size: int) -> str:
     if struct.unpack_from(">I", head, _CRYPT_AT)[0]:
         return _ENCRYPTED
     entries, table = struct.unpack_from(">IQ", head, 36)
-    return _cut_off(size, _qcow2_end(handle, table, entries))
-
-
-def _qcow2_end(handle: int, table: int, entries: int) -> int:
-    """Return where the last table that the L1 table names begins; what is behind it the guest misses less."""
     data = _read(handle, table, min(entries, 1 << 20) * 8)
     places: tuple[int, ...] = struct.unpack(f">{len(data) // 8}Q", data[: len(data) // 8 * 8])
-    return max(table + 8 * entries, 0, *(place & 0x00FFFFFFFFFFFE00 for place in places))
+    # The last table that the L1 table names must be there; what is behind it the guest misses less.
+    return _cut_off(size, max(table + 8 * entries, 0, *(one & 0x00FFFFFFFFFFFE00 for one in places)))
 
 
 def _cut_off(size: int, needed: int) -> str:
@@ -261,11 +238,8 @@ def _cut_off(size: int, needed: int) -> str:
 def _damage_vhd(handle: int, size: int) -> str:
     if size < _FOOTER or not os.pread(handle, 8, size - _FOOTER).startswith(_VHD):
         return "it is cut off: its footer is missing"
-    footer = _vhd_footer(handle)
-    (wanted,) = struct.unpack_from(">Q", footer, 48)
-    if _vhd_type(handle) == _VHD_FIXED:
-        return _cut_off(size, wanted + _FOOTER)
-    return ""
+    (wanted,) = struct.unpack_from(">Q", _vhd_footer(handle), 48)
+    return _cut_off(size, wanted + _FOOTER) if _vhd_type(handle) == _VHD_FIXED else ""
 
 
 def _damage_vhdx(handle: int, size: int) -> str:
@@ -283,12 +257,13 @@ def _damage_vmdk(handle: int, size: int) -> str:
     return "" if directory == 2**64 - 1 else _cut_off(size, directory * 512)
 
 
-_DAMAGES: Mapping[DiskFormat, Callable[[int, int], str]] = MappingProxyType(
+_CHECKS: Mapping[DiskFormat, tuple[Callable[[int], str], Callable[[int, int], str]]] = MappingProxyType(
     {
-        DiskFormat.RAW: _damage_raw,
-        DiskFormat.QCOW2: _damage_qcow2,
-        DiskFormat.VHD: _damage_vhd,
-        DiskFormat.VHDX: _damage_vhdx,
-        DiskFormat.VMDK: _damage_vmdk,
+        DiskFormat.RAW: (lambda _: "", _damage_raw),
+        DiskFormat.QCOW2: (_outside_qcow2, _damage_qcow2),
+        DiskFormat.VHD: (_outside_vhd, _damage_vhd),
+        DiskFormat.VHDX: (_outside_vhdx, _damage_vhdx),
+        DiskFormat.VMDK: (_outside_vmdk, _damage_vmdk),
     }
 )
+"""What says on what a file of a format rests, and what says, by its size too, how it is damaged."""

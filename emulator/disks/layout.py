@@ -25,13 +25,7 @@ _CODE = 440
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskLayout:
-    """What the start of a disk tells about it.
-
-    Attributes:
-        bios: whether it has what a BIOS starts.
-        uefi: whether it has a partition that UEFI starts from.
-        maybe_windows: whether it has the partitions that Windows makes.
-    """
+    """Whether a disk has what a BIOS starts, a partition for UEFI, and the partitions that Windows makes."""
 
     bios: bool
     uefi: bool
@@ -75,11 +69,7 @@ def last_byte(head: bytes) -> int:
     if any(kind == _PROTECTIVE for kind, _, _ in parts):
         (alternate,) = struct.unpack_from("<Q", head, _SECTOR + 32)
         return max(0, alternate - _BACKUP) * _SECTOR if head[_SECTOR:].startswith(b"EFI PART") else 0
-    return (
-        max((start + size) * _SECTOR for kind, start, size in parts if kind)
-        if any(p[0] for p in parts)
-        else 0
-    )
+    return max((start + size for kind, start, size in parts if kind), default=0) * _SECTOR
 
 
 def esp_start(head: bytes) -> int | None:
@@ -104,6 +94,5 @@ def _gpt_entries(head: bytes) -> list[int]:
     start, count, size = struct.unpack_from("<QII", head, _SECTOR + 72)
     if size < 128:
         return []
-    first = start * _SECTOR
-    places = [first + number * size for number in range(min(count, _ENTRIES_MOST))]
+    places = [start * _SECTOR + number * size for number in range(min(count, _ENTRIES_MOST))]
     return [place for place in places if any(head[place : place + 16]) and len(head) >= place + size]

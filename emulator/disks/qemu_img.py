@@ -14,12 +14,7 @@ _BOUND_S = 120.0
 
 
 def create_disk(path: Path, *, gib: int) -> None:
-    """Make an empty qcow2 disk of `gib` GiB, which takes almost no space at first.
-
-    Raises:
-        ImageError: it can't be made; no file is left behind.
-        MissingPrerequisite: qemu-img is not installed.
-    """
+    """Make an empty qcow2 disk of `gib` GiB; after an ImageError or MissingPrerequisite there is no file."""
     try:
         _run("create", "-q", "-f", "qcow2", str(path), f"{gib}G")
     except BaseException:
@@ -27,13 +22,16 @@ def create_disk(path: Path, *, gib: int) -> None:
         raise
 
 
+def create_overlay(path: Path, base: Path, *, disk_format: str, size: int | None) -> None:
+    """Make a qcow2 disk over `base`, of which `size` bytes show, None: all; raises as `create_disk`."""
+    shown = () if size is None else (str(size),)
+    _run("create", "-q", "-f", "qcow2", "-b", str(base), "-F", disk_format, str(path), *shown)
+
+
 def read_head(path: Path, *, disk_format: str, at: int = 0, size: int = HEAD_BYTES) -> bytes:
     """Return the first MiB of a disk as a guest sees it, or `size` bytes from byte `at` on.
 
-    Raises:
-        ImageError: the disk is damaged.
-        MissingPrerequisite: qemu-img, which every format but raw needs, is not installed.
-        OSError: it can't be read.
+    Raises OSError if it can't be read; if it is not raw, ImageError and MissingPrerequisite as `create_disk`.
     """
     if disk_format == "raw":
         with path.open("rb") as file:

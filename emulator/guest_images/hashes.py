@@ -1,21 +1,21 @@
-"""Hashes of users' files, remembered for as long as a file is untouched: a disk may have many gigabytes."""
+"""Hashes of users' files, remembered while a file is untouched, and what is made of users' files once."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from emulator import places
 from emulator.errors import FileError, SpecError
-from emulator.files import hold_lock, read_whole, write_whole
+from emulator.files import hold_lock, identity, read_whole, write_whole
 from emulator.images.image import hash_file
 from emulator.values import parse_json
 
 _RECORD_MOST = 4096
-_TURN_S = 900.0
-"""How long another worker may take to hash the same file."""
+_TURN_S = 900.0  # how long another worker may take to hash the same file
 
 
 def hash_once(path: Path) -> str:
@@ -28,33 +28,33 @@ def hash_once(path: Path) -> str:
         SpecError: it changes while it is read.
         FileError: the record's directory can't be made, or another process takes too long.
     """
-    record = (
-        places.own_files()
-        / "hashes"
-        / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]}.json"
-    )
-    if known := _remembered(record, _facts(path)):
+    key = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
+    record = places.own_files() / "hashes" / f"{key}.json"
+    if known := _remembered(record, identity(path)):
         return known
     with hold_lock(record.with_suffix(".lock"), wait_s=_TURN_S):
-        before = _facts(path)
+        before = identity(path)
         if known := _remembered(record, before):
             return known
         digest = hash_file(path)
-        if _facts(path) != before:
+        if identity(path) != before:
             raise SpecError(f"{path} is being written; a machine's own disk can't be used by another")
         write_whole(record, json.dumps({"facts": before, "sha256": digest}).encode(), private=True)
     return digest
 
 
-def _facts(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+def keep_file(digest: str, name: str, make: Callable[[], bytes]) -> Path:
+    """Return the file `name` that `make` makes of what has this digest, once; raises FileError."""
+    target = places.own_files() / digest[:16] / name
+    if not target.is_file():
+        write_whole(target, make(), private=True, parents=True)
+    return target
 
 
-def _remembered(record: Path, facts: list[int]) -> str:
+def _remembered(record: Path, facts: tuple[int, ...]) -> str:
     """Return the hash on record; empty if there is none, or it is of other content."""
     try:
         said = parse_json(read_whole(record, most=_RECORD_MOST), origin=str(record))
-        return str(said["sha256"]) if said["facts"] == facts else ""
+        return str(said["sha256"]) if said["facts"] == list(facts) else ""
     except (OSError, SpecError, FileError, KeyError, TypeError):
         return ""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from emulator.errors import ImageError, unknown_name
 from emulator.guest_images.board import board_features, open_board_image
-from emulator.guest_images.own import open_own, own_features, own_tables
+from emulator.guest_images.own import open_table, own_features, own_tables
 from emulator.guest_text.linux import LinuxProfile
 from emulator.images.catalog import load_catalog
 from emulator.images.store import ImageStore
@@ -53,12 +53,7 @@ class GuestImage(Protocol):
         """Return what it is and where it comes from, ready for JSON: for reports."""
 
     def spec(self, board: Board) -> MachineSpec:
-        """Return the machine that boots it.
-
-        Raises:
-            SpecError: there is no such machine.
-            ImageError: a file that it boots from can't be written.
-        """
+        """Return the machine that boots it; raises SpecError if there is none, FileError for its files."""
 
     def name_words(self, host_name: str) -> tuple[str, ...]:
         """Return the words for `Board.words` that give the guest this host name."""
@@ -87,16 +82,11 @@ class ImageKind:
     open: Callable[[str, bool], GuestImage]
 
 
-def _open_linux(name: str, build: bool) -> GuestImage:  # noqa: FBT001  # as `ImageKind.open` says
-    store = ImageStore()
-    return store.ensure(name) if build else store.open(name)
-
-
 KINDS = (
     ImageKind(  # Debian's kernels with ttylab's initramfs, from the catalog
         names=lambda: load_catalog().entries,
         features=lambda: {name: entry.features for name, entry in load_catalog().entries.items()},
-        open=_open_linux,
+        open=lambda name, build: ImageStore().ensure(name) if build else ImageStore().open(name),
     ),
     ImageKind(  # ttylab's own guest that speaks EMS and SAC; `spec` composes its files
         names=lambda: SAC_IMAGES,
@@ -106,7 +96,7 @@ KINDS = (
     ImageKind(  # kernels and disks of users, from their lab.toml
         names=own_tables,
         features=own_features,
-        open=open_own,
+        open=lambda name, build: open_table(name, own_tables()[name], build=build),
     ),
     ImageKind(  # what runs on users' boards
         names=board_features,

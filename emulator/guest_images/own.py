@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -17,45 +18,31 @@ from emulator.guest_images.own_kernel import OWN, OwnKernel, open_kernel, read_k
 from emulator.guest_text.printable import visible
 from emulator.images.catalog import load_catalog
 from emulator.images.recipe import load_recipe
-from emulator.kernel_files.identify import HEAD, is_kernel, peek
-from emulator.lab_file.packages import brought
-from emulator.lab_file.read import current_lab, read_brought
+from emulator.kernel_files.identify import HEAD, form_of, peek
+from emulator.lab_file.packages import all_labs
 from emulator.lab_file.tables import NAME, ImageTable
 from emulator.machine.architectures import architecture_for, feature_of
 from emulator.machine.architectures.parts import Architecture
 from emulator.machine.spec import Firmware, MachineType
 from emulator.sac.image import SAC_IMAGES
 
-_HEAD = 1024
-
 
 def own_tables() -> Mapping[str, ImageTable]:
-    """Return what users say of their images, by name.
-
-    Raises:
-        SpecError: a lab.toml is wrong, or two images have one name.
-    """
+    """Return what users say of their images by name; a wrong lab.toml, or a name twice, raises SpecError."""
     taken = dict.fromkeys((*load_catalog().entries, *SAC_IMAGES), "ttylab itself")
     tables: dict[str, ImageTable] = {}
-    lab = current_lab()
-    sources = [(who, read_brought(value, who=who).images) for who, value in brought("ttylab.images")]
-    for who, images in [*sources, (str(lab.path), lab.images)]:
-        for name, table in images.items():
+    for who, lab in all_labs("ttylab.images"):
+        for name, table in lab.images.items():
             if name in taken:
                 raise SpecError(f"{who}: images.{name}: {taken[name]} has an image of that name")
-            _require_board(table, where=f"{who}: images.{name}")
-            taken[name] = who
-            tables[name] = table
+            for field, value, known in (
+                ("machine", table.machine, [*MachineType]),
+                ("firmware", table.firmware, [*Firmware]),
+            ):
+                if value is not None and value not in known:
+                    raise SpecError(f"{who}: images.{name}: {unknown_name(field, value, known)}")
+            taken[name], tables[name] = who, table
     return tables
-
-
-def _require_board(table: ImageTable, *, where: str) -> None:
-    """Refuse a board or a firmware that is none."""
-    known: dict[str, list[str]] = {"machine": [*MachineType], "firmware": [*Firmware]}
-    for field, allowed in known.items():
-        value = getattr(table, field)
-        if value is not None and value not in allowed:
-            raise SpecError(f"{where}: {unknown_name(field, value, allowed)}")
 
 
 def own_features() -> Mapping[str, frozenset[str]]:
@@ -67,11 +54,9 @@ def _known_of(table: ImageTable) -> frozenset[str]:
     """Return a kernel's architecture by the head of its file, and its modules; a disk's architecture."""
     if table.kernel is None:
         return feature_of(disk_architecture(table))
-    try:
-        with table.kernel.open("rb") as file:
-            architecture = architecture_for(peek(file.read(HEAD)))
-    except OSError:
-        architecture = None
+    architecture = None
+    with suppress(OSError), table.kernel.open("rb") as file:
+        architecture = architecture_for(peek(file.read(HEAD)))
     return feature_of(architecture) | _module_features(table.kernel, table.modules, architecture)
 
 
@@ -80,41 +65,25 @@ def _module_features(
     kernel: Path, directory: Path | None, architecture: Architecture | None
 ) -> frozenset[str]:
     """Return what a kernel's modules offer; nothing if they can't be read, as opening the image will tell."""
-    if directory is None or architecture is None:
-        return frozenset()
-    try:
-        release = read_kernel(kernel)[0].release
-        modules = read_modules(directory, release=release, architecture=architecture)
-        return modules.features(load_recipe().modules_for(architecture))
-    except (SpecError, ImageError):
-        return frozenset()
-
-
-def open_own(
-    name: str,
-    build: bool,  # noqa: FBT001  # as `ImageKind.open` says
-) -> OwnKernel | OwnDisk:
-    """Return a user's image; raises as `open_kernel` and `open_disk`."""
-    return open_table(name, own_tables()[name], build=build)
+    if directory is not None and architecture is not None:
+        with suppress(SpecError, ImageError):
+            release = read_kernel(kernel)[0].release
+            modules = read_modules(directory, release=release, architecture=architecture)
+            return modules.features(load_recipe().modules_for(architecture))
+    return frozenset()
 
 
 def open_table(name: str, table: ImageTable, *, build: bool = True) -> OwnKernel | OwnDisk:
-    """Return the image that a table describes; as `open_own`."""
-    if table.kernel is None:
-        return open_disk(name, table, build=build)
-    return open_kernel(name, table, build=build)
+    """Return the image that a table describes; raises as `open_kernel` and `open_disk`."""
+    return (open_disk if table.kernel is None else open_kernel)(name, table, build=build)
 
 
 def file_kind(path: Path) -> Literal["kernel", "disk"]:
-    """Return what a file is by its first bytes: what means to be no kernel is taken for a disk.
-
-    Raises:
-        SpecError: it can't be read, or is no file.
-    """
+    """Return what a file is by its first bytes, a disk unless it means to be a kernel; raises SpecError."""
     try:
         require_regular(path)
         with path.open("rb") as file:
-            return "kernel" if is_kernel(file.read(_HEAD)) else "disk"
+            return "disk" if form_of(file.read(HEAD)) is None else "kernel"
     except OSError as error:
         raise SpecError(f"{visible(str(path))}: {error.strerror}") from error
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from emulator.disks.convert import DiskFile, savable_file
+from emulator.disks.convert import SAVABLE, DiskFile, savable_file
 from emulator.disks.formats import DiskFormat, detect_format, obstacle
 from emulator.disks.layout import DiskLayout, esp_start, has_loader, read_layout
 from emulator.disks.qemu_img import read_head
 from emulator.errors import ImageError, MissingPrerequisite, SpecError
-from emulator.files import require_regular
+from emulator.files import identity, require_regular
 from emulator.guest_images.hashes import hash_once
 from emulator.guest_images.own_kernel import OWN, OWN_LINE
-from emulator.guest_images.own_profile import profile_of
+from emulator.guest_images.own_profile import OwnGuest, profile_of
 from emulator.guest_images.seed_cd import write_seed
 from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
@@ -24,8 +25,6 @@ from emulator.lab_file.tables import ImageTable
 from emulator.machine.architectures import ARCHITECTURES, board_of, feature_of
 from emulator.machine.architectures.parts import Architecture
 from emulator.machine.spec import Board, Disk, DiskBus, MachineSpec
-from emulator.sac.image import SacConsole
-from emulator.sac.knobs import SacKnobs
 
 _LOADERS = (8 << 20, 64 << 20)
 """Bytes of UEFI's partition in which a loader's name is looked for: tables, and what came before it."""
@@ -34,7 +33,7 @@ MEMORY_MIB = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnDisk:
+class OwnDisk(OwnGuest):
     """A disk of a user's; see `emulator.guest_images.kinds.GuestImage`.
 
     Attributes:
@@ -49,7 +48,6 @@ class OwnDisk:
         sha256: hash of the file.
     """
 
-    name: str
     table: ImageTable
     path: Path
     disk_format: DiskFormat
@@ -73,11 +71,6 @@ class OwnDisk:
             architecture, machine=self.table.machine, firmware=self.table.firmware or fits, who=self.name
         )
 
-    @property
-    def boot_timeout_s(self) -> float:
-        """What its table says; else no limit but that of the scenario."""
-        return self.table.boot_timeout_s or 0.0
-
     def provenance(self) -> dict[str, object]:
         """Return what it is, ready for JSON."""
         return {
@@ -89,27 +82,21 @@ class OwnDisk:
         }
 
     def spec(self, board: Board) -> MachineSpec:
-        """Return a machine that boots it.
-
-        Raises:
-            SpecError: there is no such machine, or kernel parameters are asked for: its loader has its own.
-        """
+        """Return a machine that boots it; raises SpecError for kernel parameters: its loader has its own."""
         if board.words:
             raise SpecError(f"image {self.name} boots its own kernel line, without {' '.join(board.words)}")
         require_architecture(self.name, disk_architecture(self.table), board.machine)
-        file = self.boots
-        disks = [Disk(path=file.path, format=file.format, size=file.size, bus=self._bus, discard_writes=True)]
-        if self.seed is not None:
-            disks.append(Disk(path=self.seed, read_only=True))
+        own = Disk(**asdict(self.boots), bus=self._bus, discard_writes=True)
+        seed = () if self.seed is None else (Disk(path=self.seed, read_only=True),)
         return MachineSpec(
             name=board.name or self.name,
             machine=board.machine,
             firmware=board.firmware,
             memory_mib=self.table.memory_mib or MEMORY_MIB,
-            disks=tuple(disks),
+            disks=(own, *seed),
             firmware_on_serial=not board.firmware.is_uefi,
             generation_id=board_of(board.machine).generation_id,
-            smbios=() if board.uuid is None else (("uuid", board.uuid),),
+            smbios=board.smbios,
         )
 
     @property
@@ -117,24 +104,12 @@ class OwnDisk:
         """The clouds' and VMware's disks may lack virtio; SATA and IDE are in every initramfs."""
         if self.table.bus is not None:
             return DiskBus(self.table.bus)
-        if disk_architecture(self.table) is not ARCHITECTURES[0]:
-            return DiskBus.VIRTIO
-        plain = {DiskFormat.RAW, DiskFormat.QCOW2}
-        return DiskBus.VIRTIO if self.disk_format in plain else DiskBus.SATA
-
-    def name_words(self, host_name: str) -> tuple[str, ...]:
-        """Return nothing: its host name is its own."""
-        del host_name
-        return ()
+        is_pc = disk_architecture(self.table) is ARCHITECTURES[0]
+        return DiskBus.SATA if is_pc and self.disk_format not in SAVABLE else DiskBus.VIRTIO
 
     def linux_console(self) -> LinuxProfile:
         """Return its prompts, and who may log in."""
         return self.profile
-
-    def sac_console(self, knobs: SacKnobs) -> SacConsole:
-        """Refuse: Linux has no SAC."""
-        del knobs
-        raise SpecError(f"image {self.name} has no SAC")
 
 
 def disk_architecture(table: ImageTable) -> Architecture:
@@ -145,16 +120,14 @@ def disk_architecture(table: ImageTable) -> Architecture:
     for one in ARCHITECTURES:
         if table.machine in [board.machine for board in one.boards] or table.firmware in one.firmwares:
             return one
-    try:
-        if table.disk is None or table.machine or table.firmware:
-            return ARCHITECTURES[0]
-        return _architecture_on(table.disk, table.disk.stat().st_mtime_ns, table.disk.stat().st_size)
-    except (OSError, SpecError, ImageError, MissingPrerequisite):
-        return ARCHITECTURES[0]
+    if table.disk is not None and not table.machine and not table.firmware:
+        with suppress(OSError, SpecError, ImageError, MissingPrerequisite):
+            return _architecture_on(table.disk, identity(table.disk))
+    return ARCHITECTURES[0]
 
 
 @lru_cache(maxsize=64)
-def _architecture_on(path: Path, _mtime_ns: int, _size: int) -> Architecture:
+def _architecture_on(path: Path, _identity: tuple[int, ...]) -> Architecture:
     require_regular(path)
     disk_format = detect_format(path)
     head = b"" if obstacle(path, disk_format) else read_head(path, disk_format=disk_format)

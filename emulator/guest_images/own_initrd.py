@@ -11,9 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator import places
 from emulator.errors import ImageError, SpecError
-from emulator.files import write_whole
+from emulator.guest_images.hashes import keep_file
 from emulator.guest_text.printable import visible
 from emulator.images.recipe import load_recipe
 from emulator.kernel_files import cpio
@@ -22,12 +21,11 @@ from emulator.kernel_files.spin import DONOR, NAME, make_spin_module
 from emulator.machine.architectures.parts import Architecture
 
 _VERMAGIC = re.compile(rb"\0vermagic=([\x21-\x7e]{1,64}) ")
-_KEY = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnModules:
-    """What a kernel's directory of modules has of those that ttylab's guest uses.
+    """What a kernel has of the modules that ttylab's guest uses.
 
     Attributes:
         loaded: modules in the order in which they load.
@@ -59,12 +57,14 @@ def read_modules(directory: Path, *, release: str, architecture: Architecture) -
     modules: dict[str, Module] = {}
     missing = {*wanted, DONOR}
     while missing:
-        found = {name: _read(files[name]) for name in missing if name in files}
-        modules |= found
-        missing = {need for module in found.values() for need in module.depends} - modules.keys()
+        read = {name: _read(files[name]) for name in missing if name in files}
+        modules |= read
+        missing = {need for module in read.values() for need in module.depends} - modules.keys()
     loaded = load_order(wanted, modules)
     for module in loaded:
-        _require_release(module, release, shown=shown)
+        found = _VERMAGIC.search(module.data)
+        if release and found is not None and (of := found[1].decode()) != release:
+            raise SpecError(f"modules {shown}: they are of kernel {of}, and the kernel is {release}")
     listing = root / "modules.builtin"
     builtin = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
     return OwnModules(
@@ -95,19 +95,10 @@ def _read(path: Path) -> Module:
         raise ImageError(f"module {visible(str(path))}: {error.strerror}") from error
 
 
-def _require_release(module: Module, release: str, *, shown: str) -> None:
-    found = _VERMAGIC.search(module.data)
-    of = found[1].decode() if found else ""
-    if release and of and of != release:
-        raise SpecError(f"modules {shown}: they are of kernel {of}, and the kernel is {release}")
-
-
 def compose_initrd(base: Path, modules: OwnModules, *, name: str) -> Path:
-    """Return the file of the initramfs for a guest called `name`; the same input gives the same file.
+    """Return the file of the initramfs for a guest called `name`, over `base`, the one of an image of ours.
 
-    Raises:
-        FileError: it can't be written.
-        OSError: `base`, the initramfs of an image of ours, can't be read.
+    The same input gives the same file. Raises OSError if `base` can't be read, FileError as `keep_file`.
     """
     files: Mapping[str, bytes] = {
         "etc/hostname": f"{name}\n".encode(),
@@ -117,8 +108,4 @@ def compose_initrd(base: Path, modules: OwnModules, *, name: str) -> Path:
     }
     content = base.read_bytes()
     own = cpio.write_initramfs([cpio.file(path, data) for path, data in files.items()])
-    key = hashlib.sha256(content + own).hexdigest()[:_KEY]
-    target = places.own_files() / key / "initrd"
-    if not target.is_file():
-        write_whole(target, content + own, private=True, parents=True)
-    return target
+    return keep_file(hashlib.sha256(content + own).hexdigest(), "initrd", lambda: content + own)

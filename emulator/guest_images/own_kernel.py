@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import mmap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from emulator import places
 from emulator.errors import ImageError, SpecError
-from emulator.files import require_regular, write_whole
-from emulator.guest_images.hashes import hash_once
+from emulator.files import require_regular
+from emulator.guest_images.hashes import hash_once, keep_file
 from emulator.guest_images.own_initrd import OwnModules, compose_initrd, read_modules
-from emulator.guest_images.own_profile import profile_of
+from emulator.guest_images.own_profile import OwnGuest, profile_of
 from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
 from emulator.images.image import linux_spec, usual_board
@@ -23,12 +22,10 @@ from emulator.images.store import ImageStore
 from emulator.kernel_files.identify import Form, KernelFacts, bare_image, identify, image_in_elf
 from emulator.kernel_files.initramfs import kernel_releases
 from emulator.kernel_files.vmlinux import extract_vmlinux
-from emulator.lab_file.tables import TTYLAB_INITRD, ImageTable
+from emulator.lab_file.tables import ImageTable
 from emulator.machine.architectures import ARCHITECTURES, architecture_for, feature_of
 from emulator.machine.architectures.parts import Architecture
 from emulator.machine.spec import Board, MachineSpec
-from emulator.sac.image import SacConsole
-from emulator.sac.knobs import SacKnobs
 
 OWN = "own"
 """Feature of an image that a user brought: what its guest can do is found out when it is first booted."""
@@ -39,7 +36,7 @@ TTYLAB_GUEST = "ttylab-guest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnKernel:
+class OwnKernel(OwnGuest):
     """A kernel of a user's; see `emulator.guest_images.kinds.GuestImage`.
 
     Attributes:
@@ -55,7 +52,6 @@ class OwnKernel:
         sha256: hashes of kernel and initramfs.
     """
 
-    name: str
     table: ImageTable
     facts: KernelFacts
     architecture: Architecture
@@ -69,27 +65,20 @@ class OwnKernel:
     @property
     def features(self) -> frozenset[str]:
         """What is known to be offered, its architecture, and OWN."""
-        ours = {TTYLAB_GUEST} if str(self.table.initrd) == TTYLAB_INITRD else set[str]()
+        ours = {TTYLAB_GUEST} if self.table.is_ttylabs else set[str]()
         return self.offers | feature_of(self.architecture) | {OWN} | ours
 
     @property
     def usual_board(self) -> Board:
         """What its table names, else the usual one of its architecture: a PC under SeaBIOS."""
+        table = self.table
         return usual_board(
-            self.architecture,
-            machine=self.table.machine,
-            firmware=self.table.firmware,
-            who=f"image {self.name}",
+            self.architecture, machine=table.machine, firmware=table.firmware, who=f"image {self.name}"
         )
-
-    @property
-    def boot_timeout_s(self) -> float:
-        """What its table says; else no limit but that of the scenario."""
-        return self.table.boot_timeout_s or 0.0
 
     def linux_console(self) -> LinuxProfile:
         """Return its prompts, and who may log in; raises SpecError if the password can't be had."""
-        if str(self.table.initrd) == TTYLAB_INITRD and self.table.login is None:
+        if self.table.is_ttylabs and self.table.login is None:
             return LinuxProfile()
         return profile_of(self.table, where=f"image {self.name}")
 
@@ -108,24 +97,12 @@ class OwnKernel:
 
     def spec(self, board: Board) -> MachineSpec:
         """Return a machine that starts it; raises SpecError as `linux_spec`."""
-        return linux_spec(
-            self,
-            machine=board.machine,
-            firmware=board.firmware,
-            words=(*self.table.append, *board.words),
-            name=board.name,
-            uuid=board.uuid,
-            memory_mib=self.table.memory_mib,
-        )
+        board = replace(board, words=(*self.table.append, *board.words))
+        return linux_spec(self, board, memory_mib=self.table.memory_mib)
 
     def name_words(self, host_name: str) -> tuple[str, ...]:
         """Return the kernel parameter that names ttylab's own guest; none for another initramfs."""
-        return (f"ttylab.hostname={host_name}",) if str(self.table.initrd) == TTYLAB_INITRD else ()
-
-    def sac_console(self, knobs: SacKnobs) -> SacConsole:
-        """Refuse: Linux has no SAC."""
-        del knobs
-        raise SpecError(f"image {self.name} has no SAC")
+        return (f"ttylab.hostname={host_name}",) if self.table.is_ttylabs else ()
 
 
 def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKernel:
@@ -139,7 +116,11 @@ def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKerne
     if table.kernel is None:
         raise SpecError(f"image {name} has no kernel")
     facts, digest = read_kernel(table.kernel)
-    architecture = _architecture(facts, shown=visible(str(table.kernel)))
+    architecture = architecture_for(facts.architecture)
+    if architecture is None:
+        allowed = ", ".join(name for one in ARCHITECTURES for name in one.kernels)
+        shown = visible(str(table.kernel))
+        raise SpecError(f"kernel {shown}: it is for {facts.architecture}; allowed: {allowed}")
     modules = OwnModules()
     if table.modules is not None:
         modules = read_modules(table.modules, release=facts.release, architecture=architecture)
@@ -177,37 +158,22 @@ def read_kernel(path: Path) -> tuple[KernelFacts, str]:
     return facts, digest
 
 
-def _architecture(facts: KernelFacts, *, shown: str) -> Architecture:
-    found = architecture_for(facts.architecture)
-    if found is None:
-        allowed = ", ".join(name for one in ARCHITECTURES for name in one.kernels)
-        raise SpecError(f"kernel {shown}: it is for {facts.architecture}; allowed: {allowed}")
-    return found
-
-
 def _whole_form(path: Path, facts: KernelFacts, digest: str) -> Path:
     """Return a kernel as firmware takes it: an arm64 Image that is packed, or in an ELF file, by itself."""
     unpack = {Form.PACKED_IMAGE: bare_image, Form.ELF_IMAGE: image_in_elf}.get(facts.form)
     if unpack is None:
         return path
-    target = places.own_files() / digest[:16] / "Image"
-    if not target.is_file():
-        write_whole(target, unpack(path.read_bytes()), private=True, parents=True)
-    return target
+    return keep_file(digest, "Image", lambda: unpack(path.read_bytes()))
 
 
 def _fast_form(path: Path, facts: KernelFacts, digest: str) -> Path:
     """Return the uncompressed kernel of a bzImage, where QEMU can start it; else the file itself."""
     if facts.form is not Form.BZIMAGE:
         return path
-    target = places.own_files() / digest[:16] / "vmlinux"
-    if not target.is_file():
-        try:
-            vmlinux = extract_vmlinux(path.read_bytes())
-        except ImageError:  # packed in another way, or without CONFIG_PVH
-            return path
-        write_whole(target, vmlinux, private=True, parents=True)
-    return target
+    try:
+        return keep_file(digest, "vmlinux", lambda: extract_vmlinux(path.read_bytes()))
+    except ImageError:  # packed in another way, or without CONFIG_PVH
+        return path
 
 
 def _initrd(
@@ -221,7 +187,7 @@ def _initrd(
 ) -> Path | None:
     if table.initrd is None:
         return None
-    if str(table.initrd) == TTYLAB_INITRD:
+    if table.is_ttylabs:
         store = ImageStore()
         base = store.ensure(architecture.base_image) if build else store.open(architecture.base_image)
         return compose_initrd(base.initrd, modules, name=name)

@@ -1,14 +1,17 @@
-"""Who logs in to a user's own guest, and what its prompts look like."""
+"""What guests of users have in common: who logs in, what their prompts look like, that none has a SAC."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from emulator.errors import SpecError
 from emulator.guest_text.linux import LinuxProfile
 from emulator.lab_file.read import password_of
 from emulator.lab_file.tables import BoardTable, ImageTable, Prompts
+from emulator.sac.image import SacConsole
+from emulator.sac.knobs import SacKnobs
 
 _COMMON = LinuxProfile()
 _PROMPTS: Mapping[str, Prompts] = MappingProxyType(
@@ -22,6 +25,29 @@ _PROMPTS: Mapping[str, Prompts] = MappingProxyType(
     }
 )
 """A shell's prompt as each distribution ships it; all else is as `LinuxProfile` has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnGuest:
+    """A guest of a user's, and what its user says of it; see `emulator.guest_images.kinds.GuestImage`."""
+
+    name: str
+    table: ImageTable | BoardTable
+
+    @property
+    def boot_timeout_s(self) -> float:
+        """What its table says; else no limit but that of the scenario."""
+        return self.table.boot_timeout_s or 0.0
+
+    def name_words(self, host_name: str) -> tuple[str, ...]:
+        """Return nothing: its host name is its own."""
+        del host_name
+        return ()
+
+    def sac_console(self, knobs: SacKnobs) -> SacConsole:
+        """Refuse: Linux has no SAC."""
+        del knobs
+        raise SpecError(f"{self.name} has no SAC")
 
 
 def profile_of(table: ImageTable | BoardTable, *, where: str) -> LinuxProfile:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pycdlib
 
-from emulator import places
 from emulator.errors import SpecError
-from emulator.files import write_whole
+from emulator.guest_images.hashes import keep_file
 from emulator.guest_text.linux import LinuxProfile
 
 _VOLUME = "CIDATA"
@@ -22,21 +21,15 @@ _PRINTABLE = re.compile(rb"[!-~]+")
 def write_seed(name: str, profile: LinuxProfile) -> Path:
     """Return the file of a CD that lets the profile's account log in with its password on the console.
 
-    Without a password there is none to set: the guest's own accounts stay as they are.
-
-    Raises:
-        SpecError: the password can't be typed.
-        FileError: the file can't be written.
+    Without a password there is none to set: the guest's own accounts stay as they are. Raises SpecError if
+    the password can't be typed, and FileError as `keep_file`.
     """
     files = {
         "meta-data": json.dumps({"instance-id": f"ttylab-{name}", "local-hostname": name}).encode(),
         "user-data": b"#cloud-config\n" + json.dumps(_user_data(profile)).encode() + b"\n",
     }
-    key = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
-    target = places.own_files() / key / "seed.iso"
-    if not target.is_file():
-        write_whole(target, _cd(files), private=True, parents=True)
-    return target
+    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
+    return keep_file(digest, "seed.iso", lambda: _cd(files))
 
 
 def _user_data(profile: LinuxProfile) -> dict[str, object]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
 from emulator.errors import ImageError, MissingPrerequisite
 from emulator.images.catalog import CatalogEntry
@@ -60,11 +60,10 @@ def build_image(
     progress("unpacking the kernel", 0.7)
     forms = _forms(entry, kernel.bzimage)
     progress("writing the initramfs", 0.85)
-    code, wanted = entry.runs_on.code, recipe.modules_for(entry.runs_on)
-    spin = make_spin_module(kernel.modules[DONOR].data, code) if DONOR in kernel.modules else None
+    wanted, donor = recipe.modules_for(entry.runs_on), kernel.modules.get(DONOR)
+    spin = None if donor is None else make_spin_module(donor.data, entry.runs_on.code)
     order = load_order(wanted, kernel.modules)
-    offered = {name for name in wanted if name in kernel.modules or name in kernel.builtin}
-    offered |= {NAME} if spin else set()
+    offered = {*wanted} & (kernel.modules.keys() | kernel.builtin) | ({NAME} if spin else set())
     if lacking := ", ".join(sorted(entry.offers - offered)):
         raise ImageError(f"image {entry.name} lacks what the catalog says it offers: {lacking}")
     busybox = _only(list(_read(debs, _BUSYBOX.match, prefix="busybox-static").values()), "busybox")
@@ -74,10 +73,8 @@ def build_image(
         (directory / name).write_bytes(content)
     if entry.disk:
         progress("writing the disk", 0.9)
-        files = disk_files(recipe, contents, release=kernel.release)
-        write_disk(directory / DISK, files, debs=debs)
-    return _write_manifest(
-        directory,
+        write_disk(directory / DISK, disk_files(recipe, contents, release=kernel.release), debs=debs)
+    manifest = Manifest(
         name=entry.name,
         suite=entry.suite,
         flavour=entry.flavour,
@@ -87,13 +84,8 @@ def build_image(
         modules=tuple(sorted(offered)),
         packages=tuple(package for package, _ in debs),
         recipe=recipe.digest(entry),
+        sha256={path.name: hash_file(path) for path in sorted(directory.iterdir())},
     )
-
-
-def _write_manifest(directory: Path, **facts: Any) -> Manifest:
-    """Write the manifest of what `directory` has; return it."""
-    hashes = {path.name: hash_file(path) for path in sorted(directory.iterdir())}
-    manifest = Manifest(**facts, sha256=hashes)
     (directory / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
     return manifest
 
@@ -108,7 +100,11 @@ def _forms(entry: CatalogEntry, packed: bytes) -> dict[str, bytes]:
 def _read_kernel(debs: Sequence[tuple[Package, Path]], names: Iterable[str]) -> _Kernel:
     packages = [(package, path) for package, path in debs if package.name.startswith("linux-")]
     wanted = frozenset(names)
-    files = _read(packages, partial(_is_kernel_file, wanted=wanted), prefix="linux-")
+    files = _read(
+        packages,
+        lambda path: _VMLINUZ.match(path) or _BUILTIN.match(path) or _is_module(path, wanted),
+        prefix="linux-",
+    )
     matches = [(found, data) for path, data in files.items() if (found := _VMLINUZ.match(path))]
     found, bzimage = _only(matches, "kernel")
     release = found["boot"] or found["lib"]
@@ -134,26 +130,20 @@ def _with_dependencies(
     return modules
 
 
-def _is_kernel_file(path: str, wanted: frozenset[str]) -> bool:
-    return bool(_VMLINUZ.match(path) or _BUILTIN.match(path)) or _is_module(path, wanted)
-
-
 def _is_module(path: str, wanted: frozenset[str]) -> bool:
     return ".ko" in PurePosixPath(path).suffixes and module_name(path) in wanted
 
 
 def _modules(files: dict[str, bytes]) -> dict[str, Module]:
-    paths = [path for path in files if ".ko" in PurePosixPath(path).suffixes]
-    return {module.name: module for module in (parse_module(path, files[path]) for path in paths)}
+    packed = ((path, data) for path, data in files.items() if ".ko" in PurePosixPath(path).suffixes)
+    return {module.name: module for module in (parse_module(path, data) for path, data in packed)}
 
 
 def _kernel_package(packages: Sequence[tuple[Package, Path]], release: str) -> Package:
-    for package, _ in packages:
-        if package.name == f"linux-image-{release}":
-            return package
-    raise ImageError(
-        f"no package linux-image-{release} among {', '.join(package.name for package, _ in packages)}"
-    )
+    named = {package.name: package for package, _ in packages}
+    if (wanted := f"linux-image-{release}") not in named:
+        raise ImageError(f"no package {wanted} among {', '.join(named)}")
+    return named[wanted]
 
 
 def _read(
@@ -173,12 +163,7 @@ def _only(found: Sequence[T], what: str) -> T:
 
 
 def read_files(deb: Path, wanted: Callable[[str], object]) -> dict[str, bytes]:
-    """Return the content of a package's regular files whose path (without "./") is `wanted`.
-
-    Raises:
-        MissingPrerequisite: dpkg-deb is not installed.
-        ImageError: the package is damaged.
-    """
+    """Return a package's regular files whose path (without "./") is `wanted`; ImageError: it is damaged."""
     argv = ("dpkg-deb", "--fsys-tarfile", str(deb))
     try:
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -187,11 +172,10 @@ def read_files(deb: Path, wanted: Callable[[str], object]) -> dict[str, bytes]:
     with process:
         try:
             files = _read_stream(process.stdout, wanted)
-        except (tarfile.TarError, EOFError) as error:
+        except BaseException as error:
             process.kill()
-            raise ImageError(f"{deb.name}: damaged package: {error}") from error
-        except BaseException:
-            process.kill()
+            if isinstance(error, tarfile.TarError | EOFError):
+                raise ImageError(f"{deb.name}: damaged package: {error}") from error
             raise
     if process.returncode != 0:
         raise ImageError(f"{deb.name}: damaged package: dpkg-deb ended with {process.returncode}")

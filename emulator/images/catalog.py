@@ -79,12 +79,7 @@ class CatalogEntry(_ImageTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """All images by name.
-
-    Attributes:
-        path: the file that it was read from.
-        entries: the images by name, sorted.
-    """
+    """All images by name, sorted, and the file that they were read from."""
 
     path: Path
     entries: Mapping[str, CatalogEntry]
@@ -108,11 +103,7 @@ def data_directory() -> Path:
 
 
 def load_catalog(path: Path | None = None) -> Catalog:
-    """Return the catalog in `path`, or the shipped one.
-
-    Raises:
-        SpecError: it can't be read, or has an unknown key, a wrong value or an invalid image name.
-    """
+    """Return the catalog in `path`, or the shipped one; raises SpecError if it can't be read or is wrong."""
     path = path or data_directory() / "catalog.toml"
     table = load_toml(path, _CatalogTable)
     entries = {name: _entry(name, table, path=path) for name in sorted(table.images)}
@@ -120,15 +111,13 @@ def load_catalog(path: Path | None = None) -> Catalog:
 
 
 def _entry(name: str, table: _CatalogTable, *, path: Path) -> CatalogEntry:
+    one, wrong, usual = table.images[name], "", ARCHITECTURES[0].debian
     if not re.fullmatch(_IMAGE_NAME, name):
-        raise SpecError(f"{path}: key 'images.{name}': an image's name is lower-case letters, digits and '-'")
-    if table.images[name].architecture not in _ARCHITECTURES:
-        what = unknown_name("architecture", table.images[name].architecture, _ARCHITECTURES)
-        raise SpecError(f"{path}: key 'images.{name}': {what}")
-    if table.images[name].disk and table.images[name].architecture != ARCHITECTURES[0].debian:
-        raise SpecError(
-            f"{path}: key 'images.{name}': has a disk, whose loader is for {ARCHITECTURES[0].debian}"
-        )
-    return CatalogEntry(
-        name=name, mirror=table.mirror, keyring=Path(table.keyring), **asdict(table.images[name])
-    )
+        wrong = "an image's name is lower-case letters, digits and '-'"
+    elif one.architecture not in _ARCHITECTURES:
+        wrong = str(unknown_name("architecture", one.architecture, _ARCHITECTURES))
+    elif one.disk and one.architecture != usual:
+        wrong = f"has a disk, whose loader is for {usual}"
+    if wrong:
+        raise SpecError(f"{path}: key 'images.{name}': {wrong}")
+    return CatalogEntry(name=name, mirror=table.mirror, keyring=Path(table.keyring), **asdict(one))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -56,33 +56,32 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """What was built, and from what; the same input gives the same manifest.
-
-    Attributes:
-        name: image name.
-        suite: Debian suite.
-        flavour: kernel flavour.
-        kernel_request: the catalog's "kernel".
-        kernel_version: Debian version of the kernel.
-        kernel_release: `uname -r`.
-        modules: features that the guest offers, sorted.
-        packages: what it was made from, sorted by name.
-        recipe: hash of the recipe.
-        sha256: hash of each file by name: those of `FILES` that it has.
-        format: version of the manifest's own format.
-    """
+class _Built:
+    """What an image and its manifest have in common."""
 
     name: str
     suite: str
     flavour: str
-    kernel_request: str
     kernel_version: str
     kernel_release: str
-    modules: tuple[str, ...]
     packages: tuple[Package, ...]
-    recipe: str
     sha256: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest(_Built):
+    """What was built, and from what; the same input gives the same manifest. See `Image` too.
+
+    Attributes:
+        kernel_request: the catalog's "kernel".
+        modules: features that the guest offers, sorted.
+        recipe: hash of the recipe.
+        format: version of the manifest's own format.
+    """
+
+    kernel_request: str
+    modules: tuple[str, ...]
+    recipe: str
     format: int = FORMAT
 
     @property
@@ -102,7 +101,7 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class Image(_Built):
     """A guest image that can be booted.
 
     Attributes:
@@ -115,23 +114,16 @@ class Image:
         vmlinux: on x86 the same kernel uncompressed, with the PVH entry that SeaBIOS and qboot start.
         initrd: initramfs.
         architecture: what its machines are.
-        sha256: hashes of its files by name.
-        packages: Debian packages that it was made from.
+        sha256: hashes of its files by name: those of `FILES` that it has.
+        packages: Debian packages that it was made from, sorted by name.
         modules: features of the guest, loadable or built in ("i6300esb", "pvpanic", "spin").
         directory: where the files are.
         disk: raw disk that boots through GRUB under BIOS and UEFI; None if the image has none.
     """
 
-    name: str
-    suite: str
-    flavour: str
-    kernel_version: str
-    kernel_release: str
     bzimage: Path
     vmlinux: Path
     initrd: Path
-    sha256: Mapping[str, str]
-    packages: tuple[Package, ...]
     modules: frozenset[str]
     directory: Path
     architecture: Architecture = ARCHITECTURES[0]
@@ -158,14 +150,7 @@ class Image:
 
     def spec(self, board: Board) -> MachineSpec:
         """Return a machine that boots it with the board's words on its command line; see `linux_spec`."""
-        return linux_spec(
-            self,
-            machine=board.machine,
-            firmware=board.firmware,
-            words=board.words,
-            name=board.name,
-            uuid=board.uuid,
-        )
+        return linux_spec(self, board)
 
     def name_words(self, host_name: str) -> tuple[str, ...]:
         """Return the kernel parameter that sets its host name."""
@@ -200,16 +185,10 @@ class Image:
 def image_of(manifest: Manifest, directory: Path) -> Image:
     """Return the image that `manifest` describes and whose files are in `directory`."""
     return Image(
-        name=manifest.name,
-        suite=manifest.suite,
-        flavour=manifest.flavour,
-        kernel_version=manifest.kernel_version,
-        kernel_release=manifest.kernel_release,
+        **{field.name: getattr(manifest, field.name) for field in fields(_Built)},
         bzimage=directory / BZIMAGE,
         vmlinux=directory / (VMLINUX if VMLINUX in manifest.files else BZIMAGE),
         initrd=directory / INITRD,
-        sha256=manifest.sha256,
-        packages=manifest.packages,
         modules=frozenset(manifest.modules),
         directory=directory,
         architecture=manifest.architecture,
@@ -253,12 +232,7 @@ def is_sealed(directory: Path) -> bool:
 
 
 def seal(directory: Path) -> None:
-    """Record sizes and change times of the files, which have just been written or hashed.
-
-    Raises:
-        FileError: the record can't be written.
-        OSError: a file is missing.
-    """
+    """Record sizes and change times of files that were just written or hashed; raises FileError, OSError."""
     write_whole(directory / "seal.json", json.dumps(_facts(directory)).encode())
 
 
@@ -280,11 +254,7 @@ def _facts(directory: Path) -> dict[str, list[int]]:
 def usual_board(
     architecture: Architecture, *, machine: str | None = None, firmware: str | None = None, who: str = ""
 ) -> Board:
-    """Return what a guest of an architecture boots on, as far as it does not name it itself.
-
-    Raises:
-        SpecError: there is no such board or firmware; the text begins with `who`.
-    """
+    """Return what a guest boots on as far as it names none; the SpecError for an unknown one has `who`."""
     try:
         board = board_of(MachineType(machine)) if machine else architecture.boards[0]
         return Board(machine=board.machine, firmware=Firmware(firmware) if firmware else board.firmwares[0])
@@ -296,10 +266,8 @@ def require_architecture(image: str, architecture: Architecture, machine: Machin
     """Refuse a machine of another architecture than an image's; raises SpecError."""
     if (other := architecture_of(machine)) is not architecture:
         boards = " ".join(board.machine for board in architecture.boards)
-        raise SpecError(
-            f"machine is {machine}, which is {other.name}; allowed: {boards} for {image}, "
-            f"which is {architecture.name}"
-        )
+        allowed = f"{boards} for {image}, which is {architecture.name}"
+        raise SpecError(f"machine is {machine}, which is {other.name}; allowed: {allowed}")
 
 
 class LinuxFiles(KernelFiles, Protocol):
@@ -322,17 +290,8 @@ class LinuxFiles(KernelFiles, Protocol):
         """A disk that it boots from, through a loader of ours; None starts the kernel."""
 
 
-def linux_spec(
-    image: LinuxFiles,
-    *,
-    machine: MachineType,
-    firmware: Firmware,
-    words: Iterable[str] = (),
-    name: str = "",
-    uuid: str | None = None,
-    memory_mib: int | None = None,
-) -> MachineSpec:
-    """Return a machine that boots a Linux image with `words` on its command line.
+def linux_spec(image: LinuxFiles, board: Board, *, memory_mib: int | None = None) -> MachineSpec:
+    """Return a machine that boots a Linux image with the board's words on its command line.
 
     An image with a disk boots from it: GRUB asks on ttyS0 and on the screen for 5 s, or for as long as the
     word `ttylab.grub_timeout=N` says. Each machine writes to its own view of the disk, which is dropped when
@@ -345,24 +304,20 @@ def linux_spec(
         SpecError: there is no such machine, it is of another architecture than the image, or GRUB would not
             pass a word on unchanged.
     """
-    require_architecture(image.name, image.architecture, machine)
-    board = board_of(machine)
-    disk = image.disk if board.has_pci else None
+    require_architecture(image.name, image.architecture, board.machine)
+    disk = image.disk if board_of(board.machine).has_pci else None
+    console = image.architecture.console_words if disk is None else ()
     spec = MachineSpec(
-        name=name or image.name,
-        machine=machine,
-        firmware=firmware,
-        kernel=kernel_for(image, firmware) if disk is None else None,
+        name=board.name or image.name,
+        machine=board.machine,
+        firmware=board.firmware,
+        kernel=kernel_for(image, board.firmware) if disk is None else None,
         initrd=image.initrd if disk is None else None,
         disks=() if disk is None else (Disk(path=disk, discard_writes=True),),
-        firmware_on_serial=disk is not None and not firmware.is_uefi,
+        firmware_on_serial=disk is not None and not board.firmware.is_uefi,
         tell_tsc=image.architecture.tells_tsc,
-        generation_id=board.generation_id,
-        smbios=() if uuid is None else (("uuid", uuid),),
-        command_line=(
-            *(image.architecture.console_words if disk is None else ()),
-            *image.architecture.kernel_words,
-            *words,
-        ),
+        generation_id=board_of(board.machine).generation_id,
+        smbios=board.smbios,
+        command_line=(*console, *image.architecture.kernel_words, *board.words),
     )
     return spec if memory_mib is None else replace(spec, memory_mib=memory_mib)

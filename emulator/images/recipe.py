@@ -48,9 +48,8 @@ class Recipe:
 
     def digest(self, entry: CatalogEntry) -> str:
         """Return the key of the image that `entry` and this recipe make: 64 hexadecimal digits."""
-        state = hashlib.sha256(
-            f"{BUILDER} {entry.name} {entry.suite} {entry.flavour} {entry.kernel}".encode()
-        )
+        what = f"{BUILDER} {entry.name} {entry.suite} {entry.flavour} {entry.kernel}"
+        state = hashlib.sha256(what.encode())
         state.update(" ".join((entry.architecture, *self.modules_for(entry.runs_on))).encode())
         for path in sorted(self.files):
             state.update(b"\0%s\0%d\0" % (path.encode(), len(self.files[path])) + self.files[path])
@@ -65,12 +64,13 @@ def load_recipe(directory: Path | None = None) -> Recipe:
     directory = base / "linux"
     try:
         menu = (base / "grub" / "grub.cfg").read_bytes()
-        modules = _module_names((directory / "modules.txt").read_text(encoding="utf-8"))
+        lines = (directory / "modules.txt").read_text(encoding="utf-8").splitlines()
         paths = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "modules.txt")
         files = {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
     except OSError as error:
         raise SpecError(f"{directory}: no guest recipe: {error.strerror}") from error
-    return Recipe(files=files, modules=modules, menu=menu)
+    names = (line.partition("#")[0].strip() for line in lines)
+    return Recipe(files=files, modules=tuple(filter(None, names)), menu=menu)
 
 
 def guest_nodes(
@@ -78,10 +78,8 @@ def guest_nodes(
 ) -> list[cpio.Node]:
     """Return the content of the initramfs of an image, whose guest has that host name too.
 
-    `busybox` is a static one, `modules` are in loading order, and `spin` hangs a processor if it is there.
-
-    Raises:
-        ImageError: the busybox lacks a program that the guest needs.
+    `busybox` is a static one (ImageError if it lacks what the guest needs), `modules` are in loading order,
+    and `spin` hangs a processor if it is there.
     """
     loaded = list(modules)
     return [
@@ -133,11 +131,6 @@ def silence_cursor_query(busybox: bytes) -> bytes:
     command line. No setting turns it off (busybox 1.30 to 1.38, lineedit.c), but an empty string does.
     """
     return busybox.replace(b"\x1b[6n\0", b"\0[6n\0")
-
-
-def _module_names(text: str) -> tuple[str, ...]:
-    names = (line.partition("#")[0].strip() for line in text.splitlines())
-    return tuple(name for name in names if name)
 
 
 def _own_file(path: str, data: bytes, entry: CatalogEntry) -> cpio.Node:

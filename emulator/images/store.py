@@ -98,12 +98,7 @@ class ImageStore:
         return image
 
     def open(self, name: str) -> Image:
-        """Return the image; if a file was changed, it is refused.
-
-        Raises:
-            SpecError: no such image in the catalog.
-            ImageError: it is not built, or a file was changed; the text says what to do.
-        """
+        """Return the image; ImageError, which says what to do: it is not built, or a file was changed."""
         directory = self.directory(name)
         if not directory.is_dir():
             raise ImageError(f"image {name} is not built; run: {called('images', 'build', name)}")
@@ -226,15 +221,13 @@ class ImageStore:
         with _as_image_error(entry.name):
             for leftover in self._leftovers():  # of builds that were killed: we hold the lock
                 _remove(leftover)
-            debs = self._packages(entry, progress)
+            debs: Sequence[tuple[Package, Path]] = [
+                (one, self._deb(one)) for one in self._known_packages(entry)
+            ]
+            debs = debs or self._fetch(entry, self.root / POOL, progress)
         with staged_tree(target) as made, _as_image_error(entry.name):
             build_image(entry, self._recipe, debs=debs, directory=made, progress=progress)
             seal(made)
-
-    def _packages(self, entry: CatalogEntry, progress: Progress) -> Sequence[tuple[Package, Path]]:
-        if known := self._known_packages(entry):
-            return [(package, self._deb(package)) for package in known]
-        return self._fetch(entry, self.root / POOL, progress)
 
     def _known_packages(self, entry: CatalogEntry) -> tuple[Package, ...]:
         """Return the packages of an earlier build of this image, if all of them are still in the pool.
@@ -243,17 +236,12 @@ class ImageStore:
         """
         wanted = (entry.suite, entry.flavour, entry.architecture, entry.kernel, entry.disk)
         for _, manifest in _readable(sorted((self.root / entry.name).glob("*"))):
-            built = (
-                *(manifest.suite, manifest.flavour, manifest.architecture.debian, manifest.kernel_request),
-                DISK in manifest.files,
-            )
-            if built == wanted and self._in_pool(manifest.packages):
+            kernel = (manifest.architecture.debian, manifest.kernel_request)
+            built = (manifest.suite, manifest.flavour, *kernel, DISK in manifest.files)
+            files = ((self._deb(package), package.sha256) for package in manifest.packages)
+            if built == wanted and all(path.is_file() and hash_file(path) == one for path, one in files):
                 return manifest.packages
         return ()
-
-    def _in_pool(self, packages: Iterable[Package]) -> bool:
-        files = [(self._deb(package), package.sha256) for package in packages]
-        return all(path.is_file() and hash_file(path) == digest for path, digest in files)
 
     def _deb(self, package: Package) -> Path:
         return self.root / POOL / package.file_name

@@ -6,6 +6,7 @@ import gzip
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from emulator.errors import SpecError
 
@@ -51,11 +52,7 @@ def character_device(path: str, major: int, minor: int) -> Node:
 
 
 def write_archive(nodes: Iterable[Node]) -> bytes:
-    """Return the archive of `nodes`, sorted by path, with their parent directories added.
-
-    Raises:
-        SpecError: two nodes have the same path, or a path is absolute, empty or not normalised.
-    """
+    """Return the archive of `nodes`, sorted by path, with their parents; a wrong path raises SpecError."""
     entries = sorted(_with_parents(nodes), key=lambda node: node.path)
     body = b"".join(_entry(node, inode) for inode, node in enumerate(entries, start=1))
     archive = body + _entry(Node(path=_TRAILER, mode=0), 0)
@@ -77,9 +74,7 @@ def _with_parents(nodes: Iterable[Node]) -> list[Node]:
             raise SpecError(f"archive path {node.path!r}: given twice")
         entries[node.path] = node
     for path in list(entries):
-        parts = path.split("/")
-        for depth in range(1, len(parts)):
-            parent = "/".join(parts[:depth])
+        for parent in map(str, PurePosixPath(path).parents[:-1]):
             entries.setdefault(parent, directory(parent))
     return list(entries.values())
 

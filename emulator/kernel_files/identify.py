@@ -35,13 +35,7 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelFacts:
-    """What a kernel's file tells of it.
-
-    Attributes:
-        form: how it is packed.
-        architecture: as `uname -m` says it: "x86_64", "aarch64".
-        release: as `uname -r` says it, "6.1.0-50-cloud-amd64"; empty if the file does not tell.
-    """
+    """What a kernel's file tells: architecture and release (may be empty) are as `uname -m` and `-r` say."""
 
     form: Form
     architecture: str
@@ -75,41 +69,33 @@ _OTHERS = (
 )
 
 
-def is_kernel(head: bytes) -> bool:
-    """Tell by the first KiB of a file whether it means to be a kernel; `identify` says whether it is one."""
-    marks = (head[0x202:0x206] == b"HdrS", head[:4] == b"\x7fELF", head[0x38:0x3C] == b"ARM\x64")
-    return any(marks) or head[:2] == b"\x1f\x8b" or head[4:8] == b"zimg"
+HEAD = 0x240
+"""Bytes of a kernel's file that tell its form and architecture."""
+
+
+def form_of(head: Content) -> Form | None:
+    """Return what a file means to be by its first HEAD bytes, VMLINUX for every ELF file; None: no kernel."""
+    if head[0x202:0x206] == b"HdrS":
+        return Form.BZIMAGE
+    if head[:4] == b"\x7fELF":
+        return Form.VMLINUX
+    if head[0x38:0x3C] == _IMAGE_MAGIC:
+        return Form.IMAGE
+    return Form.PACKED_IMAGE if head[:2] == b"\x1f\x8b" or head[4:8] == b"zimg" else None
 
 
 def identify(content: Content) -> KernelFacts:
-    """Return what the content of a kernel's file tells.
-
-    Raises:
-        ImageError: it is no kernel, is cut off, or can't be started by QEMU; the text says what it is.
-    """
+    """Return what the content of a kernel's file tells; the ImageError for any other says what it is."""
+    form = form_of(content)
+    if form is None:
+        what = next((text for magic, text in _OTHERS if content[: len(magic)] == magic), "")
+        begins = content[:4].hex() or "nothing"
+        raise ImageError(what or f"it is no bzImage, vmlinux or arm64 Image: it begins with {begins}")
+    read = {Form.BZIMAGE: _bzimage, Form.VMLINUX: _elf, Form.IMAGE: _image, Form.PACKED_IMAGE: _packed}
     try:
-        return _identify(content)
+        return read[form](content)
     except (struct.error, IndexError) as error:
         raise ImageError(f"it is cut off: it has {len(content)} bytes, less than its header") from error
-
-
-def _identify(content: Content) -> KernelFacts:
-    if content[0x202:0x206] == b"HdrS":
-        return _bzimage(content)
-    if content[:4] == b"\x7fELF":
-        return _elf(content)
-    if content[0x38:0x3C] == b"ARM\x64":
-        _require_whole_image(content)
-        return KernelFacts(form=Form.IMAGE, architecture="aarch64", release=_release_in(content))
-    if content[:2] == b"\x1f\x8b" or content[4:8] == b"zimg":
-        return identify_packed(content)
-    what = next((text for magic, text in _OTHERS if content[: len(magic)] == magic), "")
-    begins = content[:4].hex() or "nothing"
-    raise ImageError(what or f"it is no bzImage, vmlinux or arm64 Image: it begins with {begins}")
-
-
-HEAD = 0x240
-"""Bytes of a kernel's file that tell its architecture."""
 
 
 def peek(head: Content) -> str:
@@ -117,12 +103,12 @@ def peek(head: Content) -> str:
 
     What gzip packed is taken for arm64's: QEMU starts no other such kernel.
     """
-    if head[0x202:0x206] == b"HdrS":
+    form = form_of(head)
+    if form is Form.VMLINUX:
+        return _elf_architecture(head) if len(head) >= 20 else ""
+    if form is Form.BZIMAGE:
         return "x86_64"
-    if head[:4] == b"\x7fELF" and len(head) >= 20:
-        return _elf_architecture(head)
-    is_image = head[0x38:0x3C] == _IMAGE_MAGIC or head[:2] == b"\x1f\x8b" or head[4:8] == b"zimg"
-    return "aarch64" if is_image else ""
+    return "aarch64" if form else ""
 
 
 def _elf_architecture(head: Content) -> str:
@@ -131,16 +117,14 @@ def _elf_architecture(head: Content) -> str:
 
 
 def _bzimage(content: Content) -> KernelFacts:
-    (pointer,) = struct.unpack_from("<H", content, 0x20E)
-    (version,) = struct.unpack_from("<H", content, 0x206)
+    version, pointer = struct.unpack_from("<H6xH", content, 0x206)
     text = content[0x200 + pointer : 0x200 + pointer + 64] if pointer else b""
     release = text.split(b"\0", 1)[0].split(b" ", 1)[0].decode("ascii", "replace")
     is_64 = version >= 0x20C and content[0x236] & 1
     sectors = content[0x1F1] or 4
     if version >= 0x204:  # syssize is the size of what follows the set-up code, in 16 bytes
         (paragraphs,) = struct.unpack_from("<I", content, 0x1F4)
-        needed = (sectors + 1) * 512 + paragraphs * 16 - 15
-        _require_whole(content, needed)
+        _require_whole(content, (sectors + 1) * 512 + paragraphs * 16 - 15)
     return KernelFacts(form=Form.BZIMAGE, architecture="x86_64" if is_64 else "i686", release=release)
 
 
@@ -152,7 +136,11 @@ def _elf(content: Content) -> KernelFacts:
     if not release:
         raise ImageError(f"it is an ELF file for {architecture}, but no kernel of Linux")
     if content[4:6] == _ELF64_LITTLE:
-        _require_whole(content, _end_of_segments(content))
+        try:
+            end = max((offset + size for _, offset, size, _ in segments(content)), default=0)
+        except struct.error:
+            end = len(content) + 1
+        _require_whole(content, end)
     if architecture == "x86_64" and not has_pvh_entry(content):
         raise ImageError("it is a vmlinux without CONFIG_PVH, which QEMU can't start; give its bzImage")
     form = Form.ELF_IMAGE if architecture == "aarch64" else Form.VMLINUX
@@ -160,12 +148,9 @@ def _elf(content: Content) -> KernelFacts:
 
 
 def image_in_elf(content: Content) -> bytes:
-    """Return the Image that a vmlinux for arm64 is linked as, which QEMU can't start as an ELF file.
+    """Return the Image that a vmlinux for arm64 is linked as, which QEMU can't start; raises ImageError.
 
     It is what `objcopy -O binary` makes of it (arch/arm64/boot/Makefile).
-
-    Raises:
-        ImageError: it holds none.
     """
     try:
         parts = [one[1:] for one in segments(content) if one[0] == PT_LOAD and one[2]]
@@ -179,13 +164,6 @@ def image_in_elf(content: Content) -> bytes:
     for offset, size, address in parts:
         image[address - start : address - start + size] = content[offset : offset + size]
     return bare_image(bytes(image))
-
-
-def _end_of_segments(content: Content) -> int:
-    try:
-        return max((offset + size for _, offset, size, _ in segments(content)), default=0)
-    except struct.error:
-        return len(content) + 1
 
 
 def _require_whole_image(content: Content) -> None:
@@ -206,20 +184,23 @@ def _require_whole(content: Content, needed: int) -> None:
 
 def bare_image(content: Content) -> bytes:
     """Return an arm64 Image without what packs it; raises ImageError if there is none whole."""
-    is_packed = content[:2] == b"\x1f\x8b" or content[4:8] == b"zimg"
-    image = unpack_image(content) if is_packed else content
+    image = unpack_image(content) if form_of(content) is Form.PACKED_IMAGE else content
     if image[0x38:0x3C] != _IMAGE_MAGIC:
         raise ImageError("it is no arm64 Image, nor is one packed in it")
     _require_whole_image(image)
     return bytes(image)
 
 
-def identify_packed(content: Content) -> KernelFacts:
-    """Return what a compressed arm64 Image tells; raises as `identify`."""
+def _packed(content: Content) -> KernelFacts:
     image = unpack_image(content)
-    if image[0x38:0x3C] != b"ARM\x64":
+    if image[0x38:0x3C] != _IMAGE_MAGIC:
         raise ImageError("what is packed in it is no arm64 Image")
     return KernelFacts(form=Form.PACKED_IMAGE, architecture="aarch64", release=_release_in(image))
+
+
+def _image(content: Content) -> KernelFacts:
+    _require_whole_image(content)
+    return KernelFacts(form=Form.IMAGE, architecture="aarch64", release=_release_in(content))
 
 
 def unpack_image(content: Content) -> bytes:

@@ -24,8 +24,7 @@ _HEADER = re.compile(
 """Of an entry; its groups are mode, size of the file, and size of the name with its NUL."""
 _RELEASE = re.compile(rb"(?:\./|/)?(?:usr/)?lib/modules/([^/\0]{1,64})(?:/|\Z)")
 _FULL = re.compile(rb"[^\0]")
-_MOST = 2 << 30
-"""Bytes that are unpacked at most; what is behind them is not looked at."""
+_MOST = 2 << 30  # bytes that are unpacked at most; what is behind them is not looked at
 
 
 def kernel_releases(content: bytes) -> frozenset[str]:

@@ -43,11 +43,7 @@ def parse_module(path: str, packed: bytes) -> Module:
 
 
 def load_order(wanted: Iterable[str], modules: Mapping[str, Module]) -> list[Module]:
-    """Return the modules of `wanted` that exist, each once and after those that it depends on.
-
-    Raises:
-        ImageError: a dependency is not in `modules`, or two modules depend on each other.
-    """
+    """Return those modules that exist, each once, after what it depends on; ImageError: that is not there."""
     order: dict[str, Module] = {}
     for name in wanted:
         if name in modules:

@@ -16,19 +16,11 @@ _SIGNATURE_TRAILER = 12
 _SHT_PROGBITS, _SHT_SYMTAB, _SHT_RELA = 1, 2, 4
 _MODULE_NAME_SIZE = 56
 _PATCHED_SECTIONS = frozenset(
-    {
-        ".altinstructions",
-        ".call_sites",
-        ".ibt_endbr_seal",
-        ".parainstructions",
-        ".retpoline_sites",
-        ".return_sites",
-        ".smp_locks",
-        ".static_call_sites",
-        "__jump_table",
-        "__mcount_loc",
-        "__patchable_function_entries",
-    }
+    (
+        *(".altinstructions", ".call_sites", ".ibt_endbr_seal", ".parainstructions", ".retpoline_sites"),
+        *(".return_sites", ".smp_locks", ".static_call_sites"),
+        *("__jump_table", "__mcount_loc", "__patchable_function_entries"),
+    )
 )
 
 
@@ -52,9 +44,11 @@ def make_spin_module(donor: bytes, code: GuestCode) -> bytes:
     try:
         sections = list(_sections(module))
         _hang_init(module, sections, code)
-        _switch_off_patching(module, sections)
-        _rename(module, sections)
-    except (struct.error, ValueError, IndexError) as error:
+        for section in sections:
+            if section.name in _PATCHED_SECTIONS:  # tables of patch sites, which the kernel finds by name
+                module[section.name_offset + 1] = ord("X")
+        _rename(module, {section.name: section for section in sections})
+    except (struct.error, ValueError, LookupError) as error:
         raise ImageError(f"module {DONOR}: not of the expected shape: {error}") from error
     return bytes(module)
 
@@ -91,13 +85,6 @@ def _sections(module: bytearray) -> Iterator[_Section]:
         )
 
 
-def _named(sections: list[_Section], name: str) -> _Section:
-    for section in sections:
-        if section.name == name:
-            return section
-    raise ValueError(f"it has no section {name}")
-
-
 def _hang_init(module: bytearray, sections: list[_Section], code: GuestCode) -> None:
     index, value = _find_symbol(module, sections, b"init_module")
     start = sections[index].offset + value
@@ -119,19 +106,11 @@ def _find_symbol(module: bytearray, sections: list[_Section], wanted: bytes) -> 
     raise ValueError(f"it has no symbol {wanted.decode()}")
 
 
-def _switch_off_patching(module: bytearray, sections: list[_Section]) -> None:
-    """Rename the tables of patch sites: the kernel finds them by name."""
-    for section in sections:
-        if section.name in _PATCHED_SECTIONS:
-            module[section.name_offset + 1] = ord("X")
-
-
-def _rename(module: bytearray, sections: list[_Section]) -> None:
+def _rename(module: bytearray, sections: dict[str, _Section]) -> None:
     """Give the module its own name; two modules of the same name can't be loaded."""
     old, new = DONOR.encode(), NAME.encode()
-    this = _named(sections, ".gnu.linkonce.this_module")
+    this, info = sections[".gnu.linkonce.this_module"], sections[".modinfo"]
     at = module.index(old.ljust(_MODULE_NAME_SIZE, b"\0"), this.offset, this.offset + this.size)
     module[at : at + len(old)] = new.ljust(len(old), b"\0")
-    info = _named(sections, ".modinfo")
     at = module.index(b"name=" + old + b"\0", info.offset, info.offset + info.size)
     module[at + 5 : at + 5 + len(old)] = new.ljust(len(old), b"\0")

@@ -22,12 +22,7 @@ _XEN_ELFNOTE_PHYS32_ENTRY = 18
 
 
 def extract_vmlinux(bzimage: bytes) -> bytes:
-    """Return the ELF kernel inside `bzimage`.
-
-    Raises:
-        ImageError: it is not a bzImage, its compression is unknown, it is damaged, or it has no PVH entry,
-            which QEMU needs to start an ELF kernel.
-    """
+    """Return the ELF kernel inside `bzimage`; ImageError: there is none, or none with QEMU's entry, PVH."""
     vmlinux = decompress(find_payload(bzimage))
     if vmlinux[:4] != b"\x7fELF":
         raise ImageError("the payload of the bzImage is not an ELF file")
@@ -37,11 +32,7 @@ def extract_vmlinux(bzimage: bytes) -> bytes:
 
 
 def find_payload(bzimage: bytes) -> bytes:
-    """Return the compressed kernel, without the length that the kernel's build appends to it.
-
-    Raises:
-        ImageError: it is not a bzImage of boot protocol 2.08 or later.
-    """
+    """Return the compressed kernel without its length; raises ImageError unless it is a bzImage (2.08 on)."""
     if len(bzimage) < 0x250 or bzimage[0x202:0x206] != b"HdrS":
         raise ImageError("not a bzImage: the setup header is missing")
     (version,) = struct.unpack_from("<H", bzimage, 0x206)
@@ -110,12 +101,7 @@ _DECODERS: tuple[tuple[bytes, str, Callable[[bytes], bytes]], ...] = (
     (b"\x1f\x8b", "gzip", lambda payload: zlib.decompressobj(wbits=31).decompress(payload)),
 )
 _DECODE_ERRORS: tuple[type[Exception], ...] = (
-    ValueError,
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-    lz4.block.LZ4BlockError,
-    zstandard.ZstdError,
+    *(ValueError, EOFError, zlib.error, lzma.LZMAError, lz4.block.LZ4BlockError, zstandard.ZstdError),
 )
 
 

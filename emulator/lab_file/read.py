@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from emulator.errors import SpecError
+from emulator.files import identity, read_whole
 from emulator.guest_text.printable import visible
-from emulator.lab_file.tables import COMMANDS, TTYLAB_INITRD, BoardTable, LabTables, Login, MachineTable
+from emulator.lab_file.tables import COMMANDS, TTYLAB_INITRD, BoardTable, LabTables, Login
 from emulator.values import load_toml, read_value
 
 FILE = "lab.toml"
@@ -37,27 +38,15 @@ _NO_LAB = LabFile()
 
 
 def current_lab() -> LabFile:
-    """Return the lab of this process; read again only when the file has changed.
-
-    Raises:
-        SpecError: the file is missing or wrong; the text has one line per complaint.
-    """
+    """Return the lab of this process, read again only when its file has changed; raises as `read_lab`."""
     path = find_lab(Path.cwd())
-    if path is None:
-        return _NO_LAB
-    try:
-        facts = path.stat()
-    except OSError as error:
-        raise SpecError(f"{visible(str(path))}: can't be read: {error.strerror}") from error
-    return _remembered(path, (facts.st_ino, facts.st_size, facts.st_mtime_ns))
+    return _NO_LAB if path is None else _remembered(path, identity(path))
 
 
 def find_lab(start: Path) -> Path | None:
     """Return the lab.toml that holds in `start`, or None.
 
-    Raises:
-        SpecError: the nearest one belongs neither to us nor to the owner of `start`: its scenarios would run
-            with our rights.
+    Raises SpecError if it is neither ours nor of `start`'s owner: its scenarios would run with our rights.
     """
     chosen = os.environ.get(VARIABLE)
     if chosen is not None:
@@ -111,7 +100,10 @@ def _placed(tables: LabTables, here: Path, *, path: Path | None) -> LabFile:
         roots=(here,),
         lab=replace(_absolute(tables.lab, here), scenarios=scenarios),
         images={name: _absolute(one, here) for name, one in tables.images.items()},
-        machines={name: _program(one, here) for name, one in tables.machines.items()},
+        machines={
+            name: replace(one, qemu=_program(one.qemu, here)) if one.qemu else one
+            for name, one in tables.machines.items()
+        },
         boards={name: _commands(_absolute(one, here), here) for name, one in tables.boards.items()},
     )
 
@@ -135,11 +127,9 @@ def _over(base: LabFile, lab: LabFile) -> LabFile:
 
 
 def _commands(table: BoardTable, here: Path) -> BoardTable:
-    """Return the table with programs that are named by a relative path made absolute; bare names stay."""
-    given = {key: getattr(table, key) for key in COMMANDS}
-    placed = {
-        key: (str(here / words[0]), *words[1:]) for key, words in given.items() if words and "/" in words[0]
-    }
+    """Return the table with programs that are named by a relative path made absolute."""
+    given = {key: words for key in COMMANDS if (words := getattr(table, key))}
+    placed = {key: (_program(words[0], here), *words[1:]) for key, words in given.items()}
     return replace(table, **placed)  # type: ignore[arg-type]  # each is a command
 
 
@@ -157,31 +147,21 @@ def _absolute(table: _T, here: Path) -> _T:
     return replace(table, **changed)  # type: ignore[type-var]
 
 
-def _program(table: MachineTable, here: Path) -> MachineTable:
-    """Return the table with a program that is named by a relative path made absolute; a bare name stays."""
-    if table.qemu is None or "/" not in table.qemu:
-        return table
-    return replace(table, qemu=str(here / table.qemu))
+def _program(name: str, here: Path) -> str:
+    """Return a program's relative path as an absolute one; a bare name stays."""
+    return str(here / name) if "/" in name else name
 
 
 def password_of(login: Login | None, *, where: str) -> bytes:
-    """Return the password of a login; empty where none is named.
-
-    Raises:
-        SpecError: its file can't be read, or its variable is not set; `where` names what it is for.
-    """
-    if login is None:
-        return b""
-    if login.password_file is not None:
-        from emulator.files import read_whole  # noqa: PLC0415  # most commands read no secret
-
+    """Return the password of a login, empty if none is named; a SpecError for one not there has `where`."""
+    if login is not None and login.password_file is not None:
         try:
             text = read_whole(login.password_file, most=_SECRET_MOST)
         except OSError as error:
             shown = visible(str(login.password_file))
             raise SpecError(f"{where}: password_file {shown}: {error.strerror}") from error
         return text.split(b"\n", 1)[0].rstrip(b"\r")
-    if login.password_env is None:
+    if login is None or login.password_env is None:
         return b""
     value = os.environb.get(login.password_env.encode())
     if value is None:

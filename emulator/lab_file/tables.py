@@ -45,13 +45,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """Who logs in; the password comes from a file or the environment, never from lab.toml itself.
-
-    Attributes:
-        user: the account.
-        password_file: a file whose first line is the password.
-        password_env: the environment variable that has it.
-    """
+    """Who logs in; the password is the first line of a file, or a variable, never in lab.toml itself."""
 
     user: Annotated[str, Field(pattern=USER.pattern)] = "root"
     password_file: Path | None = None
@@ -65,14 +59,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompts:
-    """A guest's own prompts, as patterns on bytes; what is not given is as everywhere.
-
-    Attributes:
-        login: what asks for a name.
-        password: what asks for a password.
-        prompt: what a shell shows when it waits.
-        refused: what says that nobody is let in.
-    """
+    """Patterns of what asks for a name, a password, a command, and of what refuses; None: as everywhere."""
 
     login: _Text | None = None
     password: _Text | None = None
@@ -84,7 +71,7 @@ class Prompts:
         for name in ("login", "password", "prompt", "refused"):
             pattern = getattr(self, name)
             try:
-                re.compile((pattern or "x").encode())
+                re.compile((pattern or "").encode())
             except re.error as error:
                 raise SpecError(f"{name} is {pattern!r}, which is no regular expression: {error}") from None
 
@@ -128,14 +115,18 @@ class ImageTable:
         """Refuse what can't be booted, and what nobody would read."""
         if (self.kernel is None) == (self.disk is None):
             raise SpecError("needs a kernel or a disk, and not both")
-        if self.disk is not None:
-            useless = [name for name in ("initrd", "modules", "append") if getattr(self, name)]
-            if useless:
-                raise SpecError(f"has {', '.join(useless)}; allowed: none with a disk, which boots its own")
-        elif self.seed is not None or self.bus is not None:
+        useless = [name for name in ("initrd", "modules", "append") if getattr(self, name)]
+        if self.disk is not None and useless:
+            raise SpecError(f"has {', '.join(useless)}; allowed: none with a disk, which boots its own")
+        if self.disk is None and (self.seed is not None or self.bus is not None):
             raise SpecError("has seed or bus; allowed: only with a disk")
-        if self.modules is not None and str(self.initrd) != TTYLAB_INITRD:
+        if self.modules is not None and not self.is_ttylabs:
             raise SpecError(f'has modules; allowed: only with initrd = "{TTYLAB_INITRD}"')
+
+    @property
+    def is_ttylabs(self) -> bool:
+        """Whether it has ttylab's own initramfs."""
+        return str(self.initrd) == TTYLAB_INITRD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

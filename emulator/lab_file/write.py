@@ -13,28 +13,19 @@ from emulator.guest_text.printable import visible
 
 
 def toml_tables(tables: Mapping[str, object]) -> str:
-    """Return tables by their names ("lab", "images.server") as TOML, without what has its default.
-
-    Raises:
-        SpecError: a text is not UTF-8, which TOML can't say.
-    """
-    parts = (f"[{name}]\n{_lines(table)}" for name, table in tables.items())
-    return "\n".join(parts)
-
-
-def _lines(table: object) -> str:
-    return "".join(f"{key} = {toml_value(value)}\n" for key, value in _said(table).items())
+    """Return tables by name ("images.server") as TOML, without what has its default; SpecError: no UTF-8."""
+    return "\n".join(
+        f"[{name}]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in _said(table).items())
+        for name, table in tables.items()
+    )
 
 
 def _said(table: Any) -> dict[str, Any]:
     """Return the items of a mapping, or the fields of a dataclass that have no default value."""
     if isinstance(table, Mapping):
         return dict(table)
-    return {
-        one.name: value
-        for one in fields(table)
-        if (value := getattr(table, one.name)) not in (one.default, ())
-    }
+    given = {one: getattr(table, one.name) for one in fields(table)}
+    return {one.name: value for one, value in given.items() if value not in (one.default, ())}
 
 
 def toml_key(name: str) -> str:

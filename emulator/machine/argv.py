@@ -53,12 +53,7 @@ class QemuVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirmwareFiles:
-    """UEFI firmware on the host.
-
-    Attributes:
-        code: the firmware, shared and read only.
-        vars_template: the empty variable store, which each machine gets a copy of.
-    """
+    """UEFI on the host: its code, shared, and the empty variable store, of which each machine gets a copy."""
 
     code: Path
     vars_template: Path
@@ -66,12 +61,7 @@ class FirmwareFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RamFile:
-    """A file that is the guest's RAM.
-
-    Attributes:
-        path: absolute path; QEMU makes a file that is missing.
-        shared: whether the guest's writes go into the file; otherwise they stay private to the process.
-    """
+    """A file that is the guest's RAM, made if missing; unless `shared` the guest's writes stay out of it."""
 
     path: Path
     shared: bool
@@ -198,12 +188,10 @@ def _memory(spec: MachineSpec, ram: RamFile | None) -> tuple[str, ...]:
     if ram is None:
         return size
     share = "on" if ram.shared else "off"
-    backend = f"memory-backend-file,id={RAM},size={spec.memory_mib}M,share={share}"
-    return (
-        *size,
-        *("-object", f"{backend},mem-path={escaped(ram.path)}"),
-        *("-machine", f"memory-backend={RAM}"),  # adds to the first -machine
+    backend = (
+        f"memory-backend-file,id={RAM},size={spec.memory_mib}M,share={share},mem-path={escaped(ram.path)}"
     )
+    return (*size, "-object", backend, "-machine", f"memory-backend={RAM}")  # adds to the first -machine
 
 
 def _processor(spec: MachineSpec, *, accelerator: AcceleratorName, version: QemuVersion) -> tuple[str, ...]:

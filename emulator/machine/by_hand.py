@@ -90,8 +90,7 @@ def _qmp(machine: Machine, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"return": machine.query(command, arguments, deadline=deadline)}
     except EmulatorError as error:
         if changes:
-            detail = {"request": name, "error": str(error)}
-            machine.transcript.mark(MarkKind.LAB, REFUSED, detail)
+            machine.transcript.mark(MarkKind.LAB, REFUSED, {"request": name, "error": str(error)})
         raise
 
 

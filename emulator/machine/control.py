@@ -51,9 +51,8 @@ def capabilities(spec: MachineSpec) -> frozenset[Capability]:
         Capability.PANIC_EVENT: Device.PVPANIC in spec.devices,
         Capability.BULK_CONSOLE: spec.bulk_console,
     }
-    return (
-        frozenset(Capability) - {name for name, present in optional.items() if not present} - set(lacks(spec))
-    )
+    absent = {name for name, present in optional.items() if not present}
+    return frozenset(Capability) - absent - set(lacks(spec))
 
 
 def lacks(spec: MachineSpec) -> Mapping[Capability, str]:

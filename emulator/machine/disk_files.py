@@ -14,9 +14,7 @@ from emulator.machine.spec import MachineSpec
 def require_own_files(spec: MachineSpec) -> None:
     """Check the files of a machine as its user asked for it; what is missing QEMU reports.
 
-    Raises:
-        SpecError: a file is a directory, a FIFO or a device, can't be read, or is a disk that rests on
-            another file.
+    Raises SpecError if one is no regular file, can't be read, or is a disk that rests on another file.
     """
     for disk in spec.disks:
         require_own_disk(disk.path, disk.format)

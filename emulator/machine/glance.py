@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,8 +12,7 @@ from emulator.errors import LabError
 from emulator.machine.machine import Machine
 
 _TEXT_AT, _COLUMNS, _ROWS = 0xB8000, 80, 25
-_TEXT_MODES = ((720, 400), (640, 400))
-"""Sizes of QEMU's picture of VGA's mode 3, 80 x 25 characters."""
+_TEXT_MODES = ((720, 400), (640, 400))  # sizes of QEMU's picture of VGA's mode 3, 80 x 25 characters
 _SAMPLES = 4
 _BETWEEN_S = 0.05
 _PICTURE = "screen.png"
@@ -45,7 +44,7 @@ def glance(machine: Machine, deadline: Deadline, clock: Clock) -> Glance:
     return Glance(
         rows=_text_rows(machine, deadline) if is_text else (),
         graphics=None if is_text else size,
-        cpu=_watch_cpus(machine, deadline, clock),
+        cpu=read_cpus(_watch_cpus(machine, deadline, clock)),
     )
 
 
@@ -93,11 +92,9 @@ def _text_rows(machine: Machine, deadline: Deadline) -> tuple[str, ...]:
     return ()
 
 
-def _watch_cpus(machine: Machine, deadline: Deadline, clock: Clock) -> str:
-    samples: list[str] = []
+def _watch_cpus(machine: Machine, deadline: Deadline, clock: Clock) -> Iterator[str]:
     with suppress(LabError):
         for _ in range(_SAMPLES):
             words = {"command-line": "info registers -a"}
-            samples.append(str(machine.query("human-monitor-command", words, deadline=deadline)))
+            yield str(machine.query("human-monitor-command", words, deadline=deadline))
             clock.sleep(_BETWEEN_S)
-    return read_cpus(samples)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -11,28 +11,15 @@ from types import MappingProxyType
 from emulator.errors import SpecError, unknown_name
 from emulator.lab_file.read import current_lab
 from emulator.lab_file.tables import MachineTable
-from emulator.machine.spec import VCPUS_MOST, MachineSpec, MachineType
+from emulator.machine.spec import MachineSpec, MachineType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MachineModel:
-    """A kind of machine by name.
-
-    Attributes:
-        name: in matrices and cells' ids.
-        base: QEMU's board.
-        memory_mib: MiB; None leaves it to the image.
-        vcpus_max: the most CPUs that it is given.
-        qemu: another program, by path or name; None is the usual one.
-        args: more words for QEMU's command line.
-    """
+class MachineModel(MachineTable):
+    """A kind of machine by its name in matrices and cells' ids; `base` is QEMU's board."""
 
     name: str
     base: MachineType
-    memory_mib: int | None = None
-    vcpus_max: int = VCPUS_MOST
-    qemu: str | None = None
-    args: tuple[str, ...] = ()
 
     def applied(self, spec: MachineSpec) -> MachineSpec:
         """Return `spec`, a machine with this board, with this model's properties; raises SpecError."""
@@ -41,11 +28,7 @@ class MachineModel:
 
 
 def machine_models() -> Mapping[str, MachineModel]:
-    """Return every model by name: QEMU's boards first, then those of the lab.
-
-    Raises:
-        SpecError: the lab's file is wrong, or one of its machines has no such base or a board's name.
-    """
+    """Return every model by name, QEMU's boards first, then the lab's; raises SpecError for a wrong one."""
     lab = current_lab()
     return _models(lab.path, tuple(lab.machines.items()))
 
@@ -57,23 +40,10 @@ def _models(path: Path | None, tables: tuple[tuple[str, MachineTable], ...]) -> 
         where = f"{path}: machines.{name}"
         if name in models:
             raise SpecError(f"{where}: that is a board of QEMU's; choose another name")
-        models[name] = _model(name, table, where=where)
+        if table.base not in list(MachineType):
+            raise SpecError(f"{where}: {unknown_name('base', table.base, list(MachineType))}")
+        models[name] = MachineModel(**asdict(table) | {"name": name, "base": MachineType(table.base)})
     return MappingProxyType(models)
-
-
-def _model(name: str, table: MachineTable, *, where: str) -> MachineModel:
-    try:
-        base = MachineType(table.base)
-    except ValueError:
-        raise SpecError(f"{where}: {unknown_name('base', table.base, list(MachineType))}") from None
-    return MachineModel(
-        name=name,
-        base=base,
-        memory_mib=table.memory_mib,
-        vcpus_max=table.vcpus_max,
-        qemu=table.qemu,
-        args=table.args,
-    )
 
 
 def find_model(name: str) -> MachineModel:

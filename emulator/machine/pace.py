@@ -63,8 +63,6 @@ class Withheld:
 
 
 _STEAL = 8
-
-
 _MOST = 1 << 20
 
 
@@ -104,29 +102,18 @@ def measure_slowness(
         OSError: no temporary file can be written, or `setpriv` is missing.
     """
     rom = architecture_of(machine).test.loop(LOOPS)
-    key = cache_key(
-        read_host_identity(), machine=machine, qemu=f"{qemu.version} {choice.accelerator}", rom=rom
-    )
+    accelerator = choice.accelerator
+    key = cache_key(read_host_identity(), machine=machine, qemu=f"{qemu.version} {accelerator}", rom=rom)
     file = (cache_dir or places.probe_verdicts()) / f"speed-{key[:32]}.json"
-    seconds = _recall(file)
-    if seconds is None:
-        seconds = _measure(qemu, choice, machine=machine, clock=clock, rom=rom)
+    try:
+        seconds = float(json.loads(file.read_bytes())["cpu_s"])
+    except (OSError, ValueError, KeyError, TypeError):
+        before = _children_s()
+        run_probe(qemu, machine=machine, accelerator=accelerator, clock=clock, rom=rom, bound_s=_BOUND_S)
+        seconds = _children_s() - before
         with suppress(FileError):
             write_whole(file, json.dumps({"cpu_s": round(seconds, 3)}).encode(), private=True, parents=True)
-    return min(max(1.0, seconds / USUAL_S[choice.accelerator]), STRETCH_MOST)
-
-
-def _recall(file: Path) -> float | None:
-    try:
-        return float(json.loads(file.read_bytes())["cpu_s"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _measure(qemu: QemuBinary, choice: Choice, *, machine: MachineType, clock: Clock, rom: bytes) -> float:
-    before = _children_s()
-    run_probe(qemu, machine=machine, accelerator=choice.accelerator, clock=clock, rom=rom, bound_s=_BOUND_S)
-    return _children_s() - before
+    return min(max(1.0, seconds / USUAL_S[accelerator]), STRETCH_MOST)
 
 
 def _children_s() -> float:

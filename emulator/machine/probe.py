@@ -48,12 +48,7 @@ class ProbeVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostIdentity:
-    """What KVM's behaviour depends on.
-
-    Attributes:
-        boot_id: changes with each boot of the host.
-        cpu_flags: features of its first CPU.
-    """
+    """What KVM's behaviour depends on: this boot of the host, and the features of its first CPU."""
 
     boot_id: str
     cpu_flags: str
@@ -102,12 +97,7 @@ BOUND_S = 1.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The accelerator to use.
-
-    Attributes:
-        accelerator: for `build_argv`.
-        reason: why, for the report.
-    """
+    """The accelerator to use, and why, for the report."""
 
     accelerator: AcceleratorName
     reason: str
@@ -140,12 +130,13 @@ def probe_accelerator(
     Raises:
         OSError: no temporary file can be written, or `setpriv` is missing.
     """
-    architecture = architecture_of(machine)
+    architecture, reason = architecture_of(machine), ""
     if (here := platform.machine()) not in architecture.kernels:
-        return _unusable(f"this host is {here}, the guest {architecture.name}")
-    if not os.access(kvm_device, os.R_OK | os.W_OK):
-        state = "not accessible to this user" if kvm_device.exists() else "absent"
-        return _unusable(f"{kvm_device} is {state}")
+        reason = f"this host is {here}, the guest {architecture.name}"
+    elif not os.access(kvm_device, os.R_OK | os.W_OK):
+        reason = f"{kvm_device} is {'not accessible to this user' if kvm_device.exists() else 'absent'}"
+    if reason:
+        return ProbeVerdict(usable=False, stages="", reason=reason, seconds=0.0)
     identity = host or read_host_identity()
     key = cache_key(identity, machine=machine, qemu=str(qemu.version), rom=architecture.test.probe())
     directory = cache_dir or places.probe_verdicts()
@@ -157,10 +148,6 @@ def probe_accelerator(
     return verdict
 
 
-def _unusable(reason: str) -> ProbeVerdict:
-    return ProbeVerdict(usable=False, stages="", reason=reason, seconds=0.0)
-
-
 def run_probe(
     qemu: QemuBinary,
     *,
@@ -170,17 +157,18 @@ def run_probe(
     rom: bytes | None = None,
     bound_s: float = BOUND_S,
 ) -> ProbeVerdict:
-    """Run the ROM once, for at most `bound_s` seconds, and judge it; nothing is remembered.
-
-    Raises:
-        OSError: no temporary file can be written, or `setpriv` is missing.
-    """
+    """Run the ROM once, for at most `bound_s` seconds, and judge it; errors are those of the whole probe."""
     started = clock.monotonic()
     test = architecture_of(machine).test
     with TemporaryDirectory(prefix="ttylab-probe-") as directory:
         image = Path(directory) / "probe.rom"
         image.write_bytes(test.probe() if rom is None else rom)
-        argv = _probe_argv(qemu.path, image, machine=machine, accelerator=accelerator)
+        argv = (
+            *(str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+            *("-machine", board_of(machine).words, "-accel", accelerator),
+            *("-cpu", "host" if accelerator == "kvm" else test.cpu, "-bios", str(image)),
+            *test.words,
+        )
         finished = run_bounded(argv, deadline=Deadline.after(bound_s, clock))
     return judge_probe(finished, seconds=clock.monotonic() - started, test=test)
 
@@ -205,20 +193,6 @@ def choose_accelerator(
     if requested is Accelerator.KVM:
         raise MissingPrerequisite(f"a KVM that runs guests ({verdict.reason})", remedy="use auto or tcg")
     return Choice(accelerator="tcg", reason=f"KVM is not usable: {verdict.reason}")
-
-
-def _probe_argv(
-    program: Path, image: Path, *, machine: MachineType, accelerator: AcceleratorName
-) -> list[str]:
-    test = architecture_of(machine).test
-    return [
-        str(program),
-        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-        *("-machine", board_of(machine).words, "-accel", accelerator),
-        *("-cpu", "host" if accelerator == "kvm" else test.cpu),
-        *("-bios", str(image)),
-        *test.words,
-    ]
 
 
 def _progress(stages: str, known: Mapping[str, str]) -> str:

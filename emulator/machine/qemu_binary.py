@@ -13,6 +13,7 @@ from pathlib import Path
 
 from emulator.clock import Deadline
 from emulator.errors import MissingPrerequisite
+from emulator.files import identity
 from emulator.machine.architectures import ARCHITECTURES, architecture_with
 from emulator.machine.architectures.parts import Architecture, Uefi
 from emulator.machine.argv import FirmwareFiles, QemuVersion
@@ -25,12 +26,7 @@ VERSION_BOUND_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QemuBinary:
-    """A QEMU that answered.
-
-    Attributes:
-        path: absolute path of the program.
-        version: what it says it is.
-    """
+    """A QEMU that answered, by its absolute path, and what it says it is."""
 
     path: Path
     version: QemuVersion
@@ -55,8 +51,7 @@ def find_qemu(path: str | None = None, *, architecture: Architecture = ARCHITECT
     if found is None:
         raise MissingPrerequisite(wanted, remedy=remedy)
     program = Path(found).absolute()
-    facts = program.stat()
-    version = _remembered_version(program, facts.st_mtime_ns, facts.st_size, remedy)
+    version = _remembered_version(program, identity(program), remedy)
     if version < OLDEST:
         raise MissingPrerequisite(f"QEMU {OLDEST} or newer ({program} is {version})", remedy=remedy)
     return QemuBinary(path=program, version=version)
@@ -67,9 +62,8 @@ def query_version(program: Path, *, deadline: Deadline, remedy: str = "") -> Qem
     try:
         answer = run_bounded([str(program), "--version"], deadline=deadline)
     except OSError as error:
-        raise MissingPrerequisite(
-            f"setpriv ({error.strerror})", remedy="apt-get install util-linux"
-        ) from error
+        what = f"setpriv ({error.strerror})"
+        raise MissingPrerequisite(what, remedy="apt-get install util-linux") from error
     version = QemuVersion.parse(answer.stdout.decode("utf-8", "replace"))
     if answer.exit_code != 0 or version is None:
         symptoms = {None: "does not answer --version", 0: "answers --version without a version of QEMU"}
@@ -79,7 +73,7 @@ def query_version(program: Path, *, deadline: Deadline, remedy: str = "") -> Qem
 
 
 @lru_cache(maxsize=8)
-def _remembered_version(program: Path, _mtime_ns: int, _size: int, remedy: str) -> QemuVersion:
+def _remembered_version(program: Path, _identity: tuple[int, ...], remedy: str) -> QemuVersion:
     return query_version(program, deadline=Deadline.after(VERSION_BOUND_S), remedy=remedy)
 
 
@@ -97,19 +91,13 @@ def find_uefi(uefi: Uefi = ARCHITECTURES[0].uefi, *, root: Path = Path("/")) -> 
     for code, variables in uefi.files:
         if (root / code).is_file() and (root / variables).is_file():
             return FirmwareFiles(code=root / code, vars_template=root / variables)
-    names = " and ".join(Path(name).name for name in uefi.files[0])
-    raise MissingPrerequisite(
-        f"{uefi.firmware.value.upper()} ({names})", remedy=f"apt-get install {uefi.package}"
-    )
+    what = f"{uefi.firmware.value.upper()} ({' and '.join(Path(name).name for name in uefi.files[0])})"
+    raise MissingPrerequisite(what, remedy=f"apt-get install {uefi.package}")
 
 
 @contextmanager
 def open_private_vars(files: FirmwareFiles, *, run_dir: Path) -> Iterator[Path]:
-    """Give a machine its own empty variable store in `run_dir`, and remove it afterwards.
-
-    Raises:
-        OSError: the template can't be read, or the copy not written (disk full); no copy stays.
-    """
+    """Give a machine its own empty variable store in `run_dir`; no copy stays, after an OSError neither."""
     copy = run_dir / _VARS_NAME
     try:
         copy.touch(mode=0o600)

@@ -133,9 +133,8 @@ class Disk:
         _require_type("disk.discard_writes", self.discard_writes, bool)
         if self.read_only and self.bus is DiskBus.SATA:
             # QEMU 7.2: "-device ide-hd: Block node is read-only".
-            raise _wrong(
-                "disk.read_only", value=True, allowed="false on sata; discard_writes protects the file"
-            )
+            allowed = "false on sata; discard_writes protects the file"
+            raise _wrong("disk.read_only", value=True, allowed=allowed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +158,7 @@ class WindowsParts:
         """Refuse what would mean another file elsewhere."""
         for name in ("cdroms", "acpi_tables"):
             paths = getattr(self, name)
-            if not isinstance(paths, tuple) or not all(_is_path(path) for path in paths):
+            if not isinstance(paths, tuple) or not all(map(_is_path, paths)):
                 raise _wrong(f"windows.{name}", paths, allowed="a tuple of absolute paths without NUL")
         _require_type("windows.tpm", self.tpm, bool)
 
@@ -181,6 +180,11 @@ class Board:
     words: tuple[str, ...] = ()
     name: str = ""
     uuid: str | None = None
+
+    @property
+    def smbios(self) -> tuple[tuple[str, str], ...]:
+        """What SMBIOS says of it: its uuid, if it has one."""
+        return () if self.uuid is None else (("uuid", self.uuid),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,12 +274,11 @@ class MachineSpec:
         return architecture_of(self.machine)
 
     def _check_fields(self) -> None:
-        _require_type("machine", self.machine, MachineType)
-        _require_type("firmware", self.firmware, Firmware)
-        _require_type("accelerator", self.accelerator, Accelerator)
-        _require_type("watchdog_action", self.watchdog_action, WatchdogAction)
-        for name in ("bulk_console", "firmware_on_serial", "tell_tsc", "generation_id", "qboot"):
-            _require_type(name, getattr(self, name), bool)
+        kinds: dict[str, type] = {"machine": MachineType, "firmware": Firmware, "accelerator": Accelerator}
+        kinds |= {"watchdog_action": WatchdogAction, "bulk_console": bool, "firmware_on_serial": bool}
+        kinds |= dict.fromkeys(("tell_tsc", "generation_id", "qboot"), bool)
+        for name, kind in kinds.items():
+            _require_type(name, getattr(self, name), kind)
         _require_members("devices", self.devices, frozenset, member=Device)
         _require_members("disks", self.disks, tuple, member=Disk)
         if not _NAME.fullmatch(str(self.name)):
@@ -303,12 +306,11 @@ class MachineSpec:
             raise _wrong("icount_shift", self.icount_shift, allowed=f"none with {self.vcpus} vcpus: only 1")
 
     def _check_kernel(self) -> None:
-        if self.kernel is not None:
-            _require_path("kernel", self.kernel)
-        if self.initrd is not None:
-            _require_path("initrd", self.initrd)
-            if self.kernel is None:
-                raise _wrong("initrd", self.initrd, allowed="none unless there is a kernel")
+        for name in ("kernel", "initrd"):
+            if getattr(self, name) is not None:
+                _require_path(name, getattr(self, name))
+        if self.initrd is not None and self.kernel is None:
+            raise _wrong("initrd", self.initrd, allowed="none unless there is a kernel")
         if self.kernel is None:
             self._check_loader()
 
@@ -322,8 +324,9 @@ class MachineSpec:
             if name not in _SMBIOS_KEYS:
                 raise _wrong("smbios", name, allowed=" ".join(_SMBIOS_KEYS))
         if self.qboot and (self.kernel is None or self.firmware is not Firmware.SEABIOS):
-            allowed = "false unless there is a kernel and firmware is seabios"
-            raise _wrong("qboot", value=True, allowed=allowed)
+            raise _wrong(
+                "qboot", value=True, allowed="false unless there is a kernel and firmware is seabios"
+            )
 
     def _check_loader(self) -> None:
         """Refuse what nobody would read, and what a disk's loader would not pass on unchanged."""
@@ -353,9 +356,8 @@ class MachineSpec:
         if self.generation_id and not board.generation_id:
             raise _wrong("generation_id", value=True, allowed=f"false on {self.machine}")
         if board.has_pci and not board.sata and any(disk.bus is DiskBus.SATA for disk in self.disks):
-            raise _wrong(
-                "disk.bus", DiskBus.SATA, allowed=f"virtio on {self.machine}, whose UEFI starts no other"
-            )
+            allowed = f"virtio on {self.machine}, whose UEFI starts no other"
+            raise _wrong("disk.bus", DiskBus.SATA, allowed=allowed)
         if self.windows is not None and not board.screen:
             raise _wrong("windows", self.windows, allowed=f"none on {self.machine}, which is no PC")
         if not board.has_pci:
@@ -389,9 +391,8 @@ def _require_type(field: str, value: object, kind: type) -> None:
 
 
 def _require_members(field: str, value: object, kind: type, *, member: type) -> None:
-    if not isinstance(value, kind) or not all(
-        isinstance(one, member) for one in cast("Iterable[object]", value)
-    ):
+    members = cast("Iterable[object]", value) if isinstance(value, kind) else (None,)
+    if not all(isinstance(one, member) for one in members):
         raise _wrong(field, value, allowed=f"a {kind.__name__} of {member.__name__}")
 
 

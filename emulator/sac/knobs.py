@@ -118,27 +118,22 @@ class SacKnobs:
             value = getattr(self, name)
             if not isinstance(value, str) or not re.fullmatch(pattern, value):
                 raise _wrong(name, value, allowed=allowed)
-        self._check_entries()
-        if len(self.to_fw_cfg()) > FW_CFG_MAX:
-            raise _wrong("menu_entries", self.menu_entries, allowed=f"{FW_CFG_MAX} bytes of knobs in all")
-
-    def _check_types(self) -> None:
-        for name, kind in (("hang", Hang), ("crash_dump", DumpKind)):
-            if not isinstance(getattr(self, name), kind):
-                raise _wrong(name, getattr(self, name), allowed=" ".join(kind))
-        for name in _BOOLEANS:
-            if not isinstance(getattr(self, name), bool):
-                raise _wrong(name, getattr(self, name), allowed="true, false")
-        for name, span in _SPANS.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value not in span:
-                raise _wrong(name, value, allowed=f"{span.start} to {span.stop - 1}")
-
-    def _check_entries(self) -> None:
         entries: object = self.menu_entries
         if not isinstance(entries, tuple) or len(entries) > MAX_ENTRIES or not all(map(_is_entry, entries)):
             allowed = f"up to {MAX_ENTRIES} texts of 1-60 printable ASCII characters without '|'"
             raise _wrong("menu_entries", entries, allowed=allowed)
+        if len(self.to_fw_cfg()) > FW_CFG_MAX:
+            raise _wrong("menu_entries", self.menu_entries, allowed=f"{FW_CFG_MAX} bytes of knobs in all")
+
+    def _check_types(self) -> None:
+        kinds = {"hang": (Hang, " ".join(Hang)), "crash_dump": (DumpKind, " ".join(DumpKind))}
+        for name, (kind, allowed) in (kinds | dict.fromkeys(_BOOLEANS, (bool, "true, false"))).items():
+            if not isinstance(getattr(self, name), kind):
+                raise _wrong(name, getattr(self, name), allowed=allowed)
+        for name, span in _SPANS.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value not in span:
+                raise _wrong(name, value, allowed=f"{span.start} to {span.stop - 1}")
 
     def to_fw_cfg(self) -> str:
         """Return what the guest reads: one line "key=value" per knob."""
@@ -197,19 +192,14 @@ _BOOLEAN_WORDS = {"0": False, "false": False, "1": True, "true": True}
 
 
 def parse_knobs(words: Iterable[str]) -> SacKnobs:
-    """Return the knobs that `words` set, each of the form "key=value".
-
-    Raises:
-        SpecError: a word is not a knob, or its value is wrong; the text says what is allowed.
-    """
+    """Return the knobs that `words`, each "key=value", set; raises SpecError, which says what is allowed."""
     names = [field.name for field in fields(SacKnobs)]
     values: dict[str, object] = {}
     for word in words:
         name, sign, value = word.partition("=")
         if not sign or name not in names:
-            raise SpecError(
-                f"{word!r} is not a knob of the SAC guest; allowed: KEY=VALUE, keys: {' '.join(names)}"
-            )
+            allowed = f"KEY=VALUE, keys: {' '.join(names)}"
+            raise SpecError(f"{word!r} is not a knob of the SAC guest; allowed: {allowed}")
         values[name] = _read(value, getattr(_DEFAULTS, name))
     return SacKnobs(**values)  # type: ignore[arg-type]  # __post_init__ checks every value
 

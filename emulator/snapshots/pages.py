@@ -18,8 +18,8 @@ from pathlib import Path
 import zstandard
 
 from emulator.errors import SnapshotError
-from emulator.files import open_whole
-from emulator.snapshots.files import data_pieces, identity
+from emulator.files import identity, open_whole
+from emulator.snapshots.files import data_pieces
 
 PAGE = 4096
 PAGES_FILE = "ram.pages"
@@ -40,11 +40,7 @@ class _Packed:
 
 
 def base_of(path: Path) -> str:
-    """Return the key of the snapshot that a packed file rests on; empty if it rests on none.
-
-    Raises:
-        SnapshotError: it is no packed file, or can't be read.
-    """
+    """Return the key of the snapshot that a packed file rests on, empty if on none; raises SnapshotError."""
     try:
         with path.open("rb") as file:
             magic, key, _ = _HEAD.unpack(file.read(_HEAD.size))
@@ -79,7 +75,11 @@ def pack_ram(ram: Path, target: Path, *, base: Path | None) -> None:
                 numbers[(at + start) // PAGE] = number
                 if number == count + len(own):
                     own.append(page)
-        _punch_holes(file.fileno(), numbers)
+        fallocate = ctypes.CDLL(None).fallocate  # a file system without holes keeps the blocks
+        for first, number, length in _runs(numbers):
+            if not number:
+                place = (ctypes.c_int64(first * PAGE), ctypes.c_int64(length * PAGE))
+                fallocate(file.fileno(), _PUNCH_HOLE, *place)
     packed = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     name = b"" if base is None else base.parent.name.encode("ascii")
     with open_whole(target, private=True) as made:
@@ -88,11 +88,9 @@ def pack_ram(ram: Path, target: Path, *, base: Path | None) -> None:
 
 
 def unpack_ram(packed: Path, ram: Path) -> None:
-    """Write the RAM that is packed to the file `ram`, with holes for pages of zeros; it appears whole.
+    """Write packed RAM to the file `ram`, which appears whole, with holes for zeros.
 
-    Raises:
-        SnapshotError: the packed file, or the one that it rests on, is missing or damaged.
-        FileError: the file can't be written.
+    Raises SnapshotError for packed files that are missing or damaged, FileError if it can't be written.
     """
     found = _read(packed)
     contents = memoryview(found.pages)
@@ -136,11 +134,3 @@ def _runs(numbers: array[int]) -> Iterator[tuple[int, int, int]]:
             end += 1
         yield start, first, end - start
         start = end
-
-
-def _punch_holes(fd: int, numbers: array[int]) -> None:
-    """Give back the disk's blocks of the pages that are zeros; a file system without holes keeps them."""
-    fallocate = ctypes.CDLL(None).fallocate
-    for at, number, count in _runs(numbers):
-        if not number:
-            fallocate(fd, _PUNCH_HOLE, ctypes.c_int64(at * PAGE), ctypes.c_int64(count * PAGE))

@@ -40,19 +40,13 @@ M = TypeVar("M", bound=Pooled)
 
 @contextmanager
 def open_fork(
-    snapshot: Snapshot, *, run_dir: Path, qemu: QemuBinary, accelerator: Choice, seed: int | None = None
+    snapshot: Snapshot, *, run_dir: Path, qemu: QemuBinary, accelerator: Choice
 ) -> Iterator[Machine]:
-    """Open a fork of `snapshot`, loaded and paused, for the time of the `with`: pools are filled with these.
-
-    Raises:
-        LabError: it can't be loaded or started.
-        MissingPrerequisite: QEMU, its firmware or setpriv is not installed.
-    """
-    spec, origin = snapshot.fork(name=f"{snapshot.manifest.label}-fork", seed=seed)
-    opened = open_machine(
+    """Open a fork of `snapshot`, loaded and paused, to fill pools with; raises as `open_machine`."""
+    spec, origin = snapshot.fork(name=f"{snapshot.manifest.label}-fork", seed=None)
+    with open_machine(
         spec, run_dir=run_dir, qemu=qemu, accelerator=accelerator, start=False, origin=origin
-    )
-    with opened as machine:
+    ) as machine:
         machine.power_on(Deadline.after(START_S), runs=False)
         yield machine
 
@@ -123,11 +117,9 @@ class MachinePool(Generic[M]):
         with Teardown("ending a machine of the pool") as teardown:
             held = self._next(deadline)
             teardown.push(lambda: self._give_back(held))
-            ended = held.machine.exit
-            if ended is not None:
-                raise MachineGone(
-                    f"a machine of the pool ended while it waited: {ended.reason}", exit_code=ended.code
-                )
+            if (ended := held.machine.exit) is not None:
+                reason = f"a machine of the pool ended while it waited: {ended.reason}"
+                raise MachineGone(reason, exit_code=ended.code)
             held.machine.resume(deadline)
             yield held.machine
 
@@ -136,11 +128,7 @@ class MachinePool(Generic[M]):
         self._thread.start()
 
     def close(self) -> None:
-        """Stop refilling and end every machine; waiting calls of `take` raise.
-
-        Raises:
-            LabError: a machine could not be ended, or one takes too long to open.
-        """
+        """Stop refilling and end every machine, or raise LabError; waiting calls of `take` raise."""
         with Teardown("ending the machines of a pool") as teardown:
             with self._changed:
                 self._closed = True
@@ -149,8 +137,6 @@ class MachinePool(Generic[M]):
                 self._waiting.clear()
                 self._changed.notify_all()
             teardown.push(self._join)  # runs first, so that no further machine is opened
-
-    # -- inside --------------------------------------------------------------------------------
 
     def _next(self, deadline: Deadline) -> _Held[M]:
         with self._changed:
@@ -161,8 +147,7 @@ class MachinePool(Generic[M]):
                     failure, self._failure = self._failure, None
                     self._changed.notify_all()
                     raise failure
-                remaining = deadline.remaining()
-                if remaining <= 0:
+                if (remaining := deadline.remaining()) <= 0:
                     raise DeadlineExceeded("no machine of the pool was ready in time")
                 self._changed.wait(remaining)
             held = self._waiting.popleft()
@@ -177,7 +162,12 @@ class MachinePool(Generic[M]):
 
     def _refill(self) -> None:
         """Keep the pool full; after a failure only once a caller of `take` has got it."""
-        while self._wait_for_room():
+        while True:
+            with self._changed:
+                while not self._closed and (len(self._waiting) >= self._size or self._failure is not None):
+                    self._changed.wait()
+                if self._closed:
+                    return
             try:
                 held = _Held(self._open_one())
             except BaseException as failure:  # noqa: BLE001  # `take` raises it
@@ -187,13 +177,6 @@ class MachinePool(Generic[M]):
                 continue
             if not self._keep(held):
                 held.end()
-
-    def _wait_for_room(self) -> bool:
-        """Return True once a machine is needed, False when the pool is closed."""
-        with self._changed:
-            while not self._closed and (len(self._waiting) >= self._size or self._failure is not None):
-                self._changed.wait()
-            return not self._closed
 
     def _keep(self, held: _Held[M]) -> bool:
         with self._changed:

@@ -18,11 +18,7 @@ class Use:
     """That a snapshot is in use, for as long as this object and its process live."""
 
     def __init__(self, directory: Path, *, alone: bool = False) -> None:
-        """Begin to use it; `alone` is for who removes a part of it.
-
-        Raises:
-            OSError: it is gone, or, `alone`, somebody uses it.
-        """
+        """Begin to use it, `alone` to remove a part of it; raises OSError if it is gone, or not alone."""
         self._fd = -1
         self._fd = os.open(directory / USED, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         # Without LOCK_NB: it waits only while somebody unlinks the RAM.

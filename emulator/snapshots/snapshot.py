@@ -8,7 +8,7 @@ from pathlib import Path
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import SnapshotError, SpecError
-from emulator.files import read_whole
+from emulator.files import identity, read_whole
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.power import Origin
 from emulator.machine.spec import MachineSpec
@@ -16,7 +16,6 @@ from emulator.snapshots.files import (
     MANIFEST_MOST,
     disk_names,
     fork_disks,
-    identity,
     note_check,
     read_facts,
     was_checked,
@@ -28,14 +27,12 @@ from emulator.snapshots.room import RAM_FILE, USED, Use
 
 def shared_facts(spec: MachineSpec, *, made_utc: str) -> tuple[str, ...]:
     """Return what forks of a snapshot share, unlike separate machines; `made_utc` is when it was saved."""
-    numbers = (
-        "random numbers: vmgenid tells the guest to reseed them, which Linux 5.18 and newer does"
-        if spec.generation_id
-        else "random numbers: the same state in each fork until the guest reseeds them"
-    )
+    numbers = "the same state in each fork until the guest reseeds them"
+    if spec.generation_id:
+        numbers = "vmgenid tells the guest to reseed them, which Linux 5.18 and newer does"
     return (
         f"clock: the guest's clock and uptime continue from {made_utc}",
-        numbers,
+        f"random numbers: {numbers}",
         "boot id and machine id: those of the saved boot, until the guest boots again",
         "MAC addresses: none, the machine has no network",
     )
@@ -117,12 +114,9 @@ class Snapshot:
         return all(identity(self.directory / name) == known for name, known in self.identities.items())
 
     def fork(self, *, name: str, seed: int | None, own: Path | None = None) -> tuple[MachineSpec, Origin]:
-        """Return what `open_machine` needs to continue from here.
+        """Return what `open_machine` needs to go on from here, with disks for the host copied to `own`.
 
-        Disks that the host is to read are copied to the directory `own`.
-
-        Raises:
-            SnapshotError: a disk can't be copied, or the snapshot is gone.
+        Raises SnapshotError if they can't be copied, or the snapshot is gone.
         """
         try:
             (self.directory / USED).touch()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,8 +27,7 @@ CACHE_BYTES = 2 * 10**9
 """Bytes for images, packages, what is made of users' own files, and snapshots, which get what those leave."""
 KEEP_BYTES = 2**28
 """Bytes that snapshots may always take: those of the default matrix, packed, are some 0.3 GB."""
-_OPEN_MOST = 8
-"""How many snapshots a store keeps open, and so unpacked."""
+_OPEN_MOST = 8  # how many snapshots a store keeps open, and so unpacked
 IN_USE_S = 600.0
 """A snapshot that was forked this recently is kept: somebody may be about to map its files."""
 
@@ -152,11 +151,13 @@ def _remove(root: Path, path: Path, *, dry_run: bool = False) -> bool:
 
 
 def _look(directory: Path) -> CachedSnapshot:
-    manifest, problem = None, ""
+    manifest, problem, base = None, "", ""
     try:
         manifest = read_manifest(directory)
     except SnapshotError as error:
         problem = str(error)
+    with suppress(SnapshotError):
+        base = base_of(directory / PAGES_FILE)
     return CachedSnapshot(
         directory=directory,
         manifest=manifest,
@@ -164,14 +165,8 @@ def _look(directory: Path) -> CachedSnapshot:
         unused_s=max(0.0, utc_now().timestamp() - _last_used(directory)),
         problem=problem,
         unpacked=unpacked_bytes(directory),
-        base=_base_of(directory),
+        base=base,
     )
-
-
-def _base_of(directory: Path) -> str:
-    with suppress(SnapshotError):
-        return base_of(directory / PAGES_FILE)
-    return ""
 
 
 def _last_used(directory: Path) -> float:
@@ -217,10 +212,12 @@ class SnapshotStore:
         try:
             if found := self._find(key, request):
                 return found
-            with self._locked(key, deadline):
+            with hold_lock(self.root / f"{key}.lock", wait_s=deadline.remaining()):
                 if found := self._find(key, request):
                     return found
-                self._clear(key)
+                # A damaged one, and what killed processes left of it.
+                for left in (self.root / key, *self.root.glob(f".{key}.*")):
+                    shutil.rmtree(left, ignore_errors=True)
                 base = self._base(request.label)
                 making = Making(
                     request=request, key=key, maker=maker, qemu=self.qemu, choice=choice, base=base
@@ -230,6 +227,9 @@ class SnapshotStore:
                 snapshot = self._opened(key, request)
             with suppress(OSError):
                 tidy(self.root)
+        except LockHeld as error:
+            late = "another process is making it, and was not ready in time"
+            raise SnapshotError(f"snapshot {key}: {late}") from error
         except (FileError, DeadlineExceeded) as error:
             raise SnapshotError(f"snapshot {key}: {error}") from error
         except OSError as error:  # a cache of another user's, a disk that fails
@@ -263,19 +263,3 @@ class SnapshotStore:
             if one.manifest is not None and one.manifest.label == label and not one.base and packed.is_file():
                 return packed
         return None
-
-    @contextmanager
-    def _locked(self, key: str, deadline: Deadline) -> Iterator[None]:
-        try:
-            with hold_lock(self.root / f"{key}.lock", wait_s=deadline.remaining()):
-                yield
-        except LockHeld as error:
-            raise SnapshotError(
-                f"snapshot {key}: another process is making it, and was not ready in time"
-            ) from error
-
-    def _clear(self, key: str) -> None:
-        """Remove a damaged snapshot, and what killed processes left of it; the key's lock must be held."""
-        shutil.rmtree(self.root / key, ignore_errors=True)
-        for left in self.root.glob(f".{key}.*"):
-            shutil.rmtree(left, ignore_errors=True)

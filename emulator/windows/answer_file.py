@@ -70,6 +70,7 @@ _ACTION = f"{{{WCM}}}action"
 _COMPUTER_NAME = re.compile(r"(?!\d+$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,13}[A-Za-z0-9])?")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{4})?-[A-Z]{2}")
 _PRODUCT_KEY = re.compile(r"(?:[A-Z0-9]{5}-){4}[A-Z0-9]{5}")
+_KINDS = ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]")
 _PASSWORD = re.compile(r"[!-~]{8,63}")
 _ONLY = "1-15 of A-Z a-z 0-9 -, not digits alone, no - at its ends"
 
@@ -101,7 +102,8 @@ class Answers:
         """Refuse what setup would stop at without anybody seeing it."""
         if self.image_index < 1:
             raise SpecError(f"image_index is {self.image_index!r}; allowed: from 1")
-        if not _PASSWORD.fullmatch(self.password) or _classes(self.password) < 3:
+        kinds = sum(bool(re.search(kind, self.password)) for kind in _KINDS)
+        if not _PASSWORD.fullmatch(self.password) or kinds < 3:
             raise SpecError(
                 "the password is refused by Windows' policy, or can't be typed at SAC; allowed: 8-63 "
                 "printable ASCII characters, no blanks, 3 kinds of: lower case, upper case, digits, others"
@@ -129,92 +131,75 @@ def render_answer_file(answers: Answers) -> bytes:
 
 def _windows_pe(settings: ET.Element, answers: Answers) -> None:
     international = _component(settings, "Microsoft-Windows-International-Core-WinPE")
-    _text(international, "SetupUILanguage/UILanguage", answers.language)
+    _texts(international, SetupUILanguage__UILanguage=answers.language)
     _languages(international, answers)
     setup = _component(settings, "Microsoft-Windows-Setup")
     _commands(setup, "RunSynchronous", WINDOWS_PE)
     partition = _disk(_child(setup, "DiskConfiguration"), answers)
     image = _child(setup, "ImageInstall/OSImage")
     chosen = _added(_child(image, "InstallFrom"), "MetaData")
-    _text(chosen, "Key", "/IMAGE/INDEX")
-    _text(chosen, "Value", str(answers.image_index))
-    _text(image, "InstallTo/DiskID", "0")
-    _text(image, "InstallTo/PartitionID", str(partition))
-    _text(image, "WillShowUI", "OnError")
+    _texts(chosen, Key="/IMAGE/INDEX", Value=str(answers.image_index))
+    _texts(image, InstallTo__DiskID="0", InstallTo__PartitionID=str(partition), WillShowUI="OnError")
     user = _child(setup, "UserData")
-    _text(user, "AcceptEula", "true")
+    _texts(user, AcceptEula="true")
     if answers.product_key:
-        _text(user, "ProductKey/Key", answers.product_key)
-        _text(user, "ProductKey/WillShowUI", "Never")
+        _texts(user, ProductKey__Key=answers.product_key, ProductKey__WillShowUI="Never")
 
 
 def _disk(configuration: ET.Element, answers: Answers) -> int:
     """Lay out disk 0, and return the number of the partition for Windows."""
     uefi = answers.firmware.is_uefi
-    wanted = (
-        (("EFI", "100"), ("MSR", "128"), ("Primary", "")) if uefi else (("Primary", "500"), ("Primary", ""))
-    )
+    system = (("EFI", "100"), ("MSR", "128")) if uefi else (("Primary", "500"),)
+    wanted = (*system, ("Primary", ""))
     formats = {1: ("FAT32" if uefi else "NTFS", "System"), len(wanted): ("NTFS", "Windows")}
-    _text(configuration, "WillShowUI", "OnError")
+    _texts(configuration, WillShowUI="OnError")
     disk = _added(configuration, "Disk")
-    _text(disk, "DiskID", "0")
-    _text(disk, "WillWipeDisk", "true")
+    _texts(disk, DiskID="0", WillWipeDisk="true")
     for number, (kind, size) in enumerate(wanted, start=1):
         made = _added(_child(disk, "CreatePartitions"), "CreatePartition")
-        _text(made, "Order", str(number))
-        _text(made, "Type", kind)
-        _text(made, "Size" if size else "Extend", size or "true")
+        _texts(made, Order=str(number), Type=kind, **({"Size": size} if size else {"Extend": "true"}))
     for order, (number, (format_, label)) in enumerate(formats.items(), start=1):
         changed = _added(_child(disk, "ModifyPartitions"), "ModifyPartition")
-        _text(changed, "Order", str(order))
-        _text(changed, "PartitionID", str(number))
-        _text(changed, "Format", format_)
-        _text(changed, "Label", label)
+        _texts(changed, Order=str(order), PartitionID=str(number), Format=format_, Label=label)
         if number == 1 and not uefi:
-            _text(changed, "Active", "true")
+            _texts(changed, Active="true")
         if number == len(wanted):
-            _text(changed, "Letter", "C")
+            _texts(changed, Letter="C")
     return len(wanted)
 
 
 def _specialize(settings: ET.Element, answers: Answers) -> None:
     shell = _component(settings, "Microsoft-Windows-Shell-Setup")
-    _text(shell, "ComputerName", answers.computer_name)
-    _text(shell, "TimeZone", "UTC")  # the machine's clock shows UTC too
+    _texts(shell, ComputerName=answers.computer_name, TimeZone="UTC")  # as the machine's clock
     _commands(_component(settings, "Microsoft-Windows-Deployment"), "RunSynchronous", SPECIALIZE)
 
 
 def _oobe(settings: ET.Element, answers: Answers) -> None:
     _languages(_component(settings, "Microsoft-Windows-International-Core"), answers)
     shell = _component(settings, "Microsoft-Windows-Shell-Setup")
-    for name in ("HideEULAPage", "HideWirelessSetupInOOBE"):
-        _text(shell, f"OOBE/{name}", "true")
-    _text(shell, "OOBE/ProtectYourPC", "3")
+    oobe = _child(shell, "OOBE")
+    _texts(oobe, HideEULAPage="true", HideWirelessSetupInOOBE="true", ProtectYourPC="3")
     _password(_child(shell, "UserAccounts/AdministratorPassword"), answers)
     logon = _child(shell, "AutoLogon")
-    _text(logon, "Enabled", "true")
-    _text(logon, "LogonCount", "1")
-    _text(logon, "Username", ADMINISTRATOR)
+    _texts(logon, Enabled="true", LogonCount="1", Username=ADMINISTRATOR)
     _password(_child(logon, "Password"), answers)
     _commands(shell, "FirstLogonCommands", FIRST_LOGON)
 
 
 def _languages(component: ET.Element, answers: Answers) -> None:
-    for name in ("InputLocale", "SystemLocale", "UILanguage", "UserLocale"):
-        _text(component, name, answers.language)
+    names = ("InputLocale", "SystemLocale", "UILanguage", "UserLocale")
+    _texts(component, **dict.fromkeys(names, answers.language))
 
 
 def _password(parent: ET.Element, answers: Answers) -> None:
-    _text(parent, "Value", answers.password)
-    _text(parent, "PlainText", "true")
+    _texts(parent, Value=answers.password, PlainText="true")
 
 
 def _commands(parent: ET.Element, name: str, commands: Iterable[str]) -> None:
     first_logon = name == "FirstLogonCommands"
     for order, command in enumerate(commands, start=1):
         one = _added(_child(parent, name), "SynchronousCommand" if first_logon else "RunSynchronousCommand")
-        _text(one, "Order", str(order))
-        _text(one, "CommandLine" if first_logon else "Path", command)
+        _texts(one, Order=str(order), **{"CommandLine" if first_logon else "Path": command})
 
 
 def _settings(root: ET.Element, name: str) -> ET.Element:
@@ -244,9 +229,7 @@ def _added(parent: ET.Element, name: str) -> ET.Element:
     return ET.SubElement(parent, f"{{{UNATTEND}}}{name}", {_ACTION: "add"})
 
 
-def _text(parent: ET.Element, path: str, text: str) -> None:
-    _child(parent, path).text = text
-
-
-def _classes(password: str) -> int:
-    return sum(bool(re.search(kind, password)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
+def _texts(parent: ET.Element, **texts: str) -> None:
+    """Write texts into elements of `parent`; `__` in a name leads into one."""
+    for path, text in texts.items():
+        _child(parent, path.replace("__", "/")).text = text

@@ -15,20 +15,12 @@ from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
 from emulator.files import write_whole
 from emulator.guest_text.linux import LinuxProfile
-from emulator.machine.spec import (
-    Board,
-    Disk,
-    DiskBus,
-    Firmware,
-    MachineSpec,
-    MachineType,
-    WindowsParts,
-)
+from emulator.lab_file.tables import NAME
+from emulator.machine.spec import Board, Disk, DiskBus, Firmware, MachineSpec, MachineType, WindowsParts
 from emulator.sac.image import Account, SacConsole
 from emulator.sac.knobs import PROFILES, SacKnobs
 from emulator.sac.profile import IDENTITY, SacProfile, load_profile
 
-NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 NAME_MOST = 40
 UNVERIFIED = "Windows as its user registered it; what it is, ttylab has not verified"
 MEMORY_MIB = 4096
@@ -57,13 +49,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileIdentity:
-    """What identifies a file without reading gigabytes.
-
-    Attributes:
-        size: bytes.
-        mtime_ns: time of the last change.
-        ends_sha256: hash of its first and last MiB.
-    """
+    """What identifies a file without reading gigabytes; the hash is that of its first and last MiB."""
 
     size: int
     mtime_ns: int
@@ -165,11 +151,7 @@ class WindowsImage:
         }
 
     def spec(self, board: Board) -> MachineSpec:
-        """Return a machine that boots it; see `windows_spec`.
-
-        Raises:
-            SpecError: it boots under another firmware, there is no such machine, or there are words.
-        """
+        """Return a machine that boots it, as `windows_spec`; raises SpecError for words, other firmware."""
         if board.words:
             words = " ".join(board.words)
             raise SpecError(f"--append {words!r}: Windows takes no words from ttylab; leave it out")

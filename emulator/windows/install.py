@@ -38,11 +38,7 @@ _SHORT_NAME = "/AUTOUNAT.XML;1"
 
 
 def write_answer_iso(path: Path, answer_file: bytes) -> None:
-    """Write a CD image with the answer file to a new file of mode 0600, as it contains the password.
-
-    Raises:
-        ImageError: it can't be written; no file is left behind.
-    """
+    """Write a CD with the answer file, whose password makes it 0600; after an ImageError no file is left."""
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, joliet=3, vol_ident=VOLUME)
     try:
@@ -123,25 +119,28 @@ def install_windows(
         disk, answers = directory / "disk.qcow2", directory / "answers.iso"
         create_disk(disk, gib=wanted.disk_gib)
         write_answer_iso(answers, render_answer_file(wanted.answers))
-        spec = _spec(wanted, disk=disk, answers=answers, root=root)
+        spec = MachineSpec(
+            name=f"install-{wanted.name}",
+            machine=MachineType.Q35,
+            firmware=wanted.answers.firmware,
+            vcpus=wanted.vcpus,
+            memory_mib=wanted.memory_mib,
+            disks=(windows_disk(disk, DiskFormat.QCOW2),),
+            windows=WindowsParts(
+                cdroms=(wanted.iso, answers), acpi_tables=(ensure_spcr(root),), tpm=wanted.tpm
+            ),
+        )
         for name in (COM2_FILE, FIRMWARE_FILE):  # of an earlier installation
             (run_dir / name).unlink(missing_ok=True)
         with open_machine(spec, run_dir=run_dir, label=f"install {wanted.name}") as machine:
             tell("booting the media")
             _await_end(machine, deadline, tell)
-        return _seal(disk, base)
-
-
-def _spec(wanted: Installation, *, disk: Path, answers: Path, root: Path) -> MachineSpec:
-    return MachineSpec(
-        name=f"install-{wanted.name}",
-        machine=MachineType.Q35,
-        firmware=wanted.answers.firmware,
-        vcpus=wanted.vcpus,
-        memory_mib=wanted.memory_mib,
-        disks=(windows_disk(disk, DiskFormat.QCOW2),),
-        windows=WindowsParts(cdroms=(wanted.iso, answers), acpi_tables=(ensure_spcr(root),), tpm=wanted.tpm),
-    )
+        try:
+            disk.chmod(0o400)
+            base.parent.mkdir(mode=0o700, exist_ok=True)
+            return disk.rename(base)
+        except OSError as error:
+            raise ImageError(f"{base}: can't be written: {error.strerror}") from error
 
 
 def _await_end(machine: Machine, deadline: Deadline, tell: Tell) -> None:
@@ -160,12 +159,15 @@ def _await_end(machine: Machine, deadline: Deadline, tell: Tell) -> None:
         require_hope({mark.name for mark in transcript.marks}, console, where=machine.run_dir)
         seen = max(seen, len(transcript) - _LONGEST_TEXT)
         if is_off:
-            _require_ready(machine, said, stages)
+            if machine.exit is not None and not machine.exit.expected:
+                raise MachineGone(f"QEMU ended during the installation: {machine.exit.reason}")
+            if not is_ready(said):
+                what = f"the guest switched itself off without saying {READY} on COM2"
+                raise ImageError(f"{what}; {_last(stages, machine.run_dir)}")
             return
         if deadline.expired():
-            raise DeadlineExceeded(
-                f"the installation was not ready in time; {_last(stages, machine.run_dir)}"
-            )
+            last = _last(stages, machine.run_dir)
+            raise DeadlineExceeded(f"the installation was not ready in time; {last}")
         if not stages and deadline.clock.monotonic() < keys_until:
             with suppress(EmulatorError):  # it may just have ended; the next round will notice
                 machine.press_keys(("ret",), Deadline.after(_COMMAND_S))
@@ -189,41 +191,17 @@ def _lines(said: bytes) -> bytes:
 
 
 def require_hope(marks: set[str], console: bytes, *, where: Path) -> None:
-    """Raise if an installation can't succeed any more, by QEMU's events and what COM1 and the firmware show.
-
-    Raises:
-        ImageError: the disk of the host is full or failed, or nothing boots; the text names `where`.
-    """
+    """Raise ImageError, with `where`, once QEMU's events, or COM1 and the firmware, leave no hope."""
     if "BLOCK_IO_ERROR" in marks:
         raise ImageError(f"a disk can't be written: the host's is full, or failed; see {where}")
     if _NOTHING_BOOTS.search(console):
-        raise ImageError(
-            f"nothing boots: the firmware found neither disk nor CD that it can start; see {where}"
-        )
-
-
-def _require_ready(machine: Machine, said: bytes, stages: tuple[str, ...]) -> None:
-    if machine.exit is not None and not machine.exit.expected:
-        raise MachineGone(f"QEMU ended during the installation: {machine.exit.reason}")
-    if not is_ready(said):
-        raise ImageError(
-            f"the guest switched itself off without saying {READY} on COM2; {_last(stages, machine.run_dir)}"
-        )
+        what = "the firmware found neither disk nor CD that it can start"
+        raise ImageError(f"nothing boots: {what}; see {where}")
 
 
 def _last(stages: tuple[str, ...], run_dir: Path) -> str:
     stage = stages[-1] if stages else "no stage at all"
     return f"last stage reported: {stage}; its console and COM2 are in {run_dir}"
-
-
-def _seal(disk: Path, base: Path) -> Path:
-    try:
-        disk.chmod(0o400)
-        base.parent.mkdir(mode=0o700, exist_ok=True)
-        disk.rename(base)
-    except OSError as error:
-        raise ImageError(f"{base}: can't be written: {error.strerror}") from error
-    return base
 
 
 @contextmanager

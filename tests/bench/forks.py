@@ -13,7 +13,7 @@ from emulator.clock import SYSTEM_CLOCK, Deadline
 from emulator.images.image import linux_spec
 from emulator.machine.argv import RamFile
 from emulator.machine.machine import Machine, open_machine
-from emulator.machine.spec import Firmware, MachineSpec, MachineType
+from emulator.machine.spec import Board, Firmware, MachineSpec, MachineType
 from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.profile import load_profile
 from emulator.snapshots.manifest import SnapshotRequest
@@ -55,7 +55,9 @@ def linux(lab: Lab) -> Guest:
     """bookworm on pc with SeaBIOS, at its shell."""
     return Guest(
         name="bookworm",
-        spec=linux_spec(lab.guest_image("bookworm"), machine=MachineType.PC, firmware=Firmware.SEABIOS),
+        spec=linux_spec(
+            lab.guest_image("bookworm"), Board(machine=MachineType.PC, firmware=Firmware.SEABIOS)
+        ),
         stage=Stage.SHELL,
         driver=LinuxGuest,
         command=b"echo a$((1+1))b\r",

@@ -15,7 +15,7 @@ from emulator.machine.machine import open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.process import read_stat
 from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
-from emulator.machine.spec import Accelerator, Firmware, MachineType, WindowsParts
+from emulator.machine.spec import Accelerator, Board, Firmware, MachineType, WindowsParts
 from emulator.sac.image import SacBoot, sac_spec, write_sac_disk
 from emulator.sac.knobs import Hang, SacKnobs
 from emulator.sac.profile import IDENTITY, load_profile
@@ -74,7 +74,7 @@ def booted(image, tmp_path, **fields):
 @pytest.mark.parametrize("firmware", Firmware)
 def test_linux_guest_sees_spcr_com2_and_network_card(tmp_path, firmware):
     parts = WindowsParts(acpi_tables=(ensure_spcr(tmp_path),))
-    plain = linux_spec(ImageStore().ensure("bookworm"), machine=MachineType.Q35, firmware=firmware)
+    plain = linux_spec(ImageStore().ensure("bookworm"), Board(machine=MachineType.Q35, firmware=firmware))
     spec = replace(plain, windows=parts)
     with open_machine(spec, run_dir=tmp_path / "run", accelerator=TCG) as machine:
         guest = LinuxGuest(Session(machine.console))

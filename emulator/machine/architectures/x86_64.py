@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
 
 from emulator.machine.architectures.parts import (
@@ -31,11 +32,9 @@ _HLT = b"\xf4"
 
 def rom_image(tail: bytes | None = None) -> bytes:
     """Return a 64 KiB ROM: `tail` (default: the built probe) at its end, hlt before it."""
-    return (_built_rom() if tail is None else tail).rjust(ROM_SIZE, _HLT)
-
-
-def _built_rom() -> bytes:
-    return (resources.files("emulator.machine") / "probe_rom" / "probe.bin").read_bytes()
+    if tail is None:
+        tail = (resources.files("emulator.machine") / "probe_rom" / "probe.bin").read_bytes()
+    return tail.rjust(ROM_SIZE, _HLT)
 
 
 def loop_rom(loops: int) -> bytes:
@@ -99,6 +98,14 @@ _RESEED = b"".join(
     )
 )
 
+_PC = QemuBoard(
+    machine=MachineType.PC,
+    words="pc",
+    firmwares=(Firmware.SEABIOS, Firmware.OVMF),
+    screen=_VGA,
+    sata=2,
+    pvpanic="pvpanic",
+)
 X86_64 = Architecture(
     name="x86_64",
     kernels=("x86_64", "i686"),
@@ -107,22 +114,8 @@ X86_64 = Architecture(
     package="qemu-system-x86",
     environment="TTYLAB_QEMU",
     boards=(
-        QemuBoard(
-            machine=MachineType.PC,
-            words="pc",
-            firmwares=(Firmware.SEABIOS, Firmware.OVMF),
-            screen=_VGA,
-            sata=2,
-            pvpanic="pvpanic",
-        ),
-        QemuBoard(
-            machine=MachineType.Q35,
-            words="q35",
-            firmwares=(Firmware.SEABIOS, Firmware.OVMF),
-            screen=_VGA,
-            sata=1,
-            pvpanic="pvpanic",
-        ),
+        _PC,
+        replace(_PC, machine=MachineType.Q35, words="q35", sata=1),
         QemuBoard(
             machine=MachineType.MICROVM,
             # With ACPI the board says "hardware reduced", so Linux ignores the PIT, and under TCG no timer

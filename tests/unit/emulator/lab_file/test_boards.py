@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 
 from emulator.errors import SpecError
-from emulator.lab_file import boards
 from emulator.lab_file.boards import lab_boards
 from emulator.lab_file.packages import brought
 from emulator.lab_file.read import VARIABLE
@@ -77,7 +76,6 @@ def brings(monkeypatch):
     def bring(what):
         brought.cache_clear()
         monkeypatch.setattr("emulator.lab_file.packages.entry_points", lambda group: [Brings(what)])
-        monkeypatch.setattr(boards, "brought", brought)
 
     yield bring
     brought.cache_clear()
