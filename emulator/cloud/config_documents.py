@@ -176,11 +176,7 @@ def _storage_profile(table: ComputeTable, place: ResourcePlace, *, disk: str | N
 
 
 def _os_profile(table: ComputeTable) -> dict[str, Any]:
-    profile: dict[str, Any] = {
-        "adminUsername": table.admin,
-        "secrets": [],
-        "allowExtensionOperations": True,
-    }
+    profile: dict[str, Any] = {"adminUsername": table.admin, "secrets": [], "allowExtensionOperations": True}
     if table.os == "windows":
         profile["windowsConfiguration"] = {"provisionVMAgent": True, "enableAutomaticUpdates": True}
     else:

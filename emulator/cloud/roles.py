@@ -244,12 +244,7 @@ def read_assignment(
     role = _role_of(cloud, _text(properties, "roleDefinitionId"), scope=scope, tenant=tenant)
     principal, kind = _principal_of(cloud, properties, tenant=tenant)
     return RoleAssignment(
-        id=name.lower(),
-        scope=scope,
-        role=role.id,
-        principal=principal,
-        principal_type=kind,
-        created=now,
+        id=name.lower(), scope=scope, role=role.id, principal=principal, principal_type=kind, created=now
     )
 
 

@@ -21,14 +21,7 @@ from emulator.errors import ConsoleClosed, LabError, StateError
 from emulator.fleet.boot_follower import BootFollower
 from emulator.fleet.guest import Observed, host_name_of, plan_of
 from emulator.fleet.machine_slot import MachineSlot
-from emulator.guest_text.expected import (
-    BOOT_S,
-    NMI,
-    RESET,
-    Expected,
-    ExpectedSearch,
-    expected_of_sysrq,
-)
+from emulator.guest_text.expected import BOOT_S, NMI, RESET, Expected, ExpectedSearch, expected_of_sysrq
 from emulator.machine.firmware_start import FIRMWARE_S
 from emulator.machine.machine import Machine
 from emulator.machine.spec import MachineSpec

@@ -55,13 +55,7 @@ class Transport(Protocol):
     """Sends one request and returns the answer."""
 
     def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        deadline: Deadline,
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
     ) -> Reply:
         """Return the answer, whatever its status; no redirect is followed, as a token would go with it.
 
@@ -87,13 +81,7 @@ class Https:
         self._session.close()
 
     def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        deadline: Deadline,
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
     ) -> Reply:
         """Return the answer; see `Transport`."""
         left_s = max(deadline.remaining(), 0.001)

@@ -301,10 +301,7 @@ def _send_command(vm: AzureVm, command: VmCommand, keys: str, deadline: Deadline
     # The real service needs a trusted socket first and does not report the effect of a command.
     wrote = threading.Event()
     link = open_link(
-        session,
-        receive=lambda _: wrote.set(),
-        deadline=deadline,
-        token=vm.arm.credential.token(deadline),
+        session, receive=lambda _: wrote.set(), deadline=deadline, token=vm.arm.credential.token(deadline)
     )
     with link:
         wrote.wait(min(WATCH_S, deadline.remaining()))  # for earlier output

@@ -120,10 +120,7 @@ def record_machine(entry: Entry, *, directory: Path, options: RecordOptions) -> 
         SpecError: the directory is not empty, or the machine keeps no timeline.
         ConsoleClosed: the machine has ended.
     """
-    with (
-        open_private_directory(directory),
-        _open_follower(Path(entry.run_dir), directory) as follower,
-    ):
+    with open_private_directory(directory), _open_follower(Path(entry.run_dir), directory) as follower:
         greet(f"recording {entry.label} ({entry.id})", writable=options.writable)
         options.attach(links_of(entry), follower.follow)
         follower.follow()

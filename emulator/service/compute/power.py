@@ -125,12 +125,7 @@ def require_free(service: Service, vm: VirtualMachine, action: str) -> None:
 
 
 def begin_action(
-    service: Service,
-    vms: Sequence[VirtualMachine],
-    action: Action,
-    *,
-    by: str,
-    skip_shutdown: bool = False,
+    service: Service, vms: Sequence[VirtualMachine], action: Action, *, by: str, skip_shutdown: bool = False
 ) -> Operation:
     """Begin `action` on `vms` in one location and return its operation; the first state shows at once.
 

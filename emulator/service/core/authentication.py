@@ -85,10 +85,7 @@ def authorize_member(service: Service, caller: Claims, subscription: str) -> Non
     require_subscription(service, caller, subscription)
     if not sees_subscription(service.cloud, caller.principal, subscription):
         authorize(
-            service,
-            caller,
-            "Microsoft.Resources/subscriptions/read",
-            scope=subscription_scope(subscription),
+            service, caller, "Microsoft.Resources/subscriptions/read", scope=subscription_scope(subscription)
         )
 
 

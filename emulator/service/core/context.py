@@ -105,9 +105,7 @@ class CaseBlindRoute(APIRoute):
         }
 
 
-def require_api_version(
-    api_version: Annotated[str | None, Query(alias="api-version")] = None,
-) -> str:
+def require_api_version(api_version: Annotated[str | None, Query(alias="api-version")] = None) -> str:
     """Return a request's api-version, any well-formed one; raises CloudError 400 without one."""
     if not api_version:
         reason = "The api-version query parameter (?api-version=) is required for all requests."

@@ -83,9 +83,7 @@ class TokenKey:
     def to_pem(self) -> bytes:
         """Return the private key as PEM; keep it 0600."""
         return self._key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
 
     def jwk(self) -> dict[str, Any]:

@@ -12,11 +12,7 @@ from fastapi.responses import JSONResponse
 from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import RoleAssignment, RoleDefinition
 from emulator.cloud.resource_id import group_scope, is_within, parse_resource_id, subscription_scope
-from emulator.cloud.role_limits import (
-    require_room_for_assignment,
-    require_room_for_role,
-    tenant_of_role,
-)
+from emulator.cloud.role_limits import require_room_for_assignment, require_room_for_role, tenant_of_role
 from emulator.cloud.roles import (
     assignment_document,
     assignments_at,

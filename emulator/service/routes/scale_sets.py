@@ -29,11 +29,7 @@ from emulator.cloud.compute_changes import (
     read_instance_ids,
 )
 from emulator.cloud.records import ScaleSet, VirtualMachine
-from emulator.cloud.resource_id import (
-    ResourceId,
-    instance_id,
-    scale_set_id,
-)
+from emulator.cloud.resource_id import ResourceId, instance_id, scale_set_id
 from emulator.errors import CloudError
 from emulator.service.compute.calls import (
     Call,

@@ -19,10 +19,7 @@ from emulator.cloud.boot_diagnostics import (
 )
 from emulator.cloud.compute import Body as Json
 from emulator.cloud.records import StorageAccount
-from emulator.cloud.resource_id import (
-    ResourceId,
-    storage_account_id,
-)
+from emulator.cloud.resource_id import ResourceId, storage_account_id
 from emulator.errors import CloudError
 from emulator.service.compute.calls import Call, CallOf, Document, Expand, ResourceName, SubscriptionName
 from emulator.service.core.context import arm_router
