@@ -16,9 +16,9 @@ from typing import Any
 from emulator.cloud.compute import Body, stamp
 from emulator.cloud.documents import merge, own_part, require_location, require_storable, require_types, table
 from emulator.cloud.records import StorageAccount
+from emulator.cloud.refusals import refusal
 from emulator.cloud.settings import CLOUD_FACTS, CloudKind
 from emulator.console.marks import Mark, MarkKind
-from emulator.errors import CloudError
 
 TLS_VERSIONS = ("TLS1_0", "TLS1_1", "TLS1_2", "TLS1_3")
 _NAME = re.compile(r"[a-z0-9]{3,24}")
@@ -121,12 +121,7 @@ def is_account_name(name: str) -> bool:
 def require_account_name(name: str) -> None:
     """Check a name; raises CloudError 400 AccountNameInvalid."""
     if not is_account_name(name):
-        raise CloudError(
-            400,
-            "AccountNameInvalid",
-            f"{name} is not a valid storage account name. Storage account name must be between 3 and 24"
-            " characters in length and use numbers and lower-case letters only.",
-        )
+        raise refusal("AccountNameInvalid", name=name)
 
 
 def _check(document: Mapping[str, Any]) -> None:
@@ -139,8 +134,7 @@ def _check(document: Mapping[str, Any]) -> None:
         ("networkAcls.defaultAction", action, ("Allow", "Deny")),
     ):
         if value not in allowed:
-            reason = f"The value '{value}' is not allowed for property {name}; allowed: {', '.join(allowed)}."
-            raise CloudError(400, "InvalidRequestPropertyValue", reason)
+            raise refusal("InvalidRequestPropertyValue", value=value, name=name, allowed=", ".join(allowed))
 
 
 def render_boot_log(data: bytes, *, first: int, marks: Sequence[Mark], epoch: datetime) -> bytes:

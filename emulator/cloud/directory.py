@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from emulator.cloud.records import Cloud, Principal, PrincipalType, Subscription
+from emulator.cloud.refusals import refusal
 from emulator.cloud.settings import Settings
 from emulator.errors import CloudError
 
@@ -127,12 +128,7 @@ def require_tenant(cloud: Cloud, authority: str) -> str | None:
     if name in ANY_TENANT:
         return None
     if name not in known_tenants(cloud):
-        raise CloudError(
-            400,
-            "invalid_tenant",
-            f"AADSTS90002: Tenant '{authority[:64]}' not found. Check to make sure you have the correct"
-            " tenant ID and are signing into the correct cloud.",
-        )
+        raise refusal("invalid_tenant", authority=authority)
     return name
 
 
@@ -201,9 +197,7 @@ def matching(principals: Iterable[Principal], filter_text: str | None) -> list[P
     for condition in re.split(r"\s+and\s+", filter_text[:FILTER_MAX]) if filter_text else ():
         match = _CONDITION.fullmatch(condition.strip())
         if match is None:
-            raise CloudError(
-                400, "Request_UnsupportedQuery", f"Unsupported or invalid query filter: {condition[:80]}"
-            )
+            raise refusal("Request_UnsupportedQuery", condition=condition)
         chosen = [one for one in chosen if _matches(one, match)]
     return chosen
 
@@ -257,15 +251,9 @@ def resource_of_user_scope(scope: str) -> str:
 def require_resource(resource: str) -> str:
     """Return `resource` if a token can be issued for it; else raises CloudError AADSTS500011."""
     if not (_URI.fullmatch(resource) or GUID.fullmatch(resource)):
-        reason = f"AADSTS500011: The resource principal named {resource[:80]} was not found in the tenant."
-        raise CloudError(400, "invalid_resource", reason)
+        raise refusal("invalid_resource", resource=resource)
     return resource
 
 
 def _invalid_scope(scope: str) -> CloudError:
-    return CloudError(
-        400,
-        "invalid_scope",
-        "AADSTS70011: The provided request must include a 'scope' input parameter. The provided value for the"
-        f" input parameter 'scope' is not valid. The scope {scope[:200]} is not valid.",
-    )
+    return refusal("invalid_scope", scope=scope)

@@ -18,9 +18,9 @@ from emulator.cloud.console_access import resource_not_found
 from emulator.cloud.documents import table
 from emulator.cloud.guest_plan import GuestPlan, plan_guest
 from emulator.cloud.records import ResourceGroup, ScaleSet, StorageAccount, VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, group_scope, is_within, subscription_scope
 from emulator.cloud.roles import is_allowed
-from emulator.errors import CloudError
 from emulator.guest_images.own import linux_names
 from emulator.service.compute.power import begin_change
 from emulator.service.core.authentication import (
@@ -133,12 +133,7 @@ class Call:
         """
         found = require_group(self.service, subscription, group)
         if found.deleting:
-            raise CloudError(
-                409,
-                "ResourceGroupBeingDeleted",
-                f"The resource group '{found.name}' is in deprovisioning state and cannot perform this"
-                " operation.",
-            )
+            raise refusal("ResourceGroupBeingDeleted", group=found.name)
         return found
 
     def accepted(self, operation: Operation, *, status: int = 202, body: Any = None) -> Response:
@@ -175,7 +170,7 @@ def read_expand(expand: str | None) -> bool:
     """Tell whether `$expand` asks for the instance view; raises CloudError 400 for anything else."""
     wanted = {word.strip().lower() for word in (expand or "").split(",") if word.strip()}
     if not wanted <= {"instanceview", "userdata"}:
-        raise CloudError(400, "InvalidParameter", f"The value {expand!a} of parameter '$expand' is invalid.")
+        raise refusal("InvalidParameter.expand", expand=expand)
     return "instanceview" in wanted
 
 
@@ -186,7 +181,7 @@ def find_machine(call: Call, target: ResourceId, *, action: str) -> VirtualMachi
     if found is not None:
         return found
     if target.parent is not None and call.service.cloud.find(ScaleSet, target.parent.key) is not None:
-        raise CloudError(404, "NotFound", "The entity was not found in this Azure location.")
+        raise refusal("NotFound.instance")
     raise resource_not_found(target)
 
 

@@ -18,8 +18,9 @@ from typing import Any
 
 from emulator.clock import pause
 from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
-from emulator.errors import CloudError, EmulatorError, LabError
+from emulator.errors import EmulatorError, LabError
 from emulator.fleet.guest import FleetGuest
 from emulator.service.core.context import Service
 from emulator.service.parts.operations import Operation
@@ -116,11 +117,8 @@ def require_free(service: Service, vm: VirtualMachine, action: str) -> None:
     """Check that no operation is in progress on `vm`; raises CloudError 409 OperationNotAllowed."""
     running = service.operations.running_on(vm.key)
     if running is not None:
-        raise CloudError(
-            409,
-            "OperationNotAllowed",
-            f"The operation '{action}' is not allowed on VM '{vm.id.name}' since the operation"
-            f" '{running.action}' ({running.id}) is in progress on it. Please wait and retry the request.",
+        raise refusal(
+            "OperationNotAllowed.busy", action=action, vm=vm.id.name, other=running.action, id=running.id
         )
 
 
@@ -236,12 +234,7 @@ def start_operation(
 
 def _require_allocated(vm: VirtualMachine, action: Action) -> None:
     if action in _NEEDS_ALLOCATION and vm.power is PowerState.DEALLOCATED:
-        raise CloudError(
-            409,
-            "OperationNotAllowed",
-            f"Operation '{action.value}' is not allowed on VM '{vm.id.name}' since the VM is deallocated."
-            " Start it first.",
-        )
+        raise refusal("OperationNotAllowed.deallocated", action=action.value, vm=vm.id.name)
 
 
 def _plan_of(vm: VirtualMachine, action: Action, *, skip_shutdown: bool) -> _Plan:

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from emulator.cloud.records import Principal
+from emulator.cloud.refusals import refusal
 from emulator.errors import CloudError
 from emulator.service.core.context import CaseBlindRoute, Service, service_of
 
@@ -71,7 +72,7 @@ async def read_form(request: Request) -> dict[str, str]:
     async for part in request.stream():
         body += part
         if len(body) > FORM_MAX:
-            raise CloudError(413, "invalid_request", "AADSTS90015: The request is too long.")
+            raise refusal("invalid_request.too-long")
     return parse_form(bytes(body))
 
 
@@ -98,7 +99,7 @@ def require_field(form: Mapping[str, str], name: str) -> str:
 
 
 def _invalid(code: str, reason: str) -> CloudError:
-    return CloudError(400, "invalid_request", f"{code}: {reason}")
+    return refusal("invalid_request", code=code, reason=reason)
 
 
 def application_answer(

@@ -19,6 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.cloud.refusals import refusal
 from emulator.errors import CloudError
 from emulator.service.https.tls import LOCAL_NAMES
 from emulator.service.parts.metrics import Metrics
@@ -65,10 +66,10 @@ class HostGuard:
     def _complaint(self, scope: Scope) -> CloudError | None:
         given = Headers(scope=scope).getlist("host")
         if len(given) != 1 or not (host := host_of(given[0])):
-            return CloudError(400, "InvalidHostHeader", "A request must have one Host header.")
+            return refusal("InvalidHostHeader")
         if host in self._hosts:
             return None
-        return CloudError(421, "MisdirectedRequest", "The Host header names no host of this service.")
+        return refusal("MisdirectedRequest")
 
 
 class BodyLimit:

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import RoleAssignment, RoleDefinition
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import group_scope, is_within, parse_resource_id, subscription_scope
 from emulator.cloud.role_limits import require_room_for_assignment, require_room_for_role, tenant_of_role
 from emulator.cloud.roles import (
@@ -21,10 +22,9 @@ from emulator.cloud.roles import (
     permission_document,
     read_assignment,
     read_definition,
-    role_not_found,
     roles_of,
 )
-from emulator.errors import CloudError, SpecError
+from emulator.errors import SpecError
 from emulator.service.compute.calls import Call, CallOf, Filter
 from emulator.service.core.authentication import require_subscription
 from emulator.service.core.context import BodyOf, arm_router
@@ -64,7 +64,7 @@ def _read_scope(text: str) -> str:
     try:
         return str(parse_resource_id("/".join(words)[:_SCOPE_MAX]))
     except SpecError:
-        raise CloudError(400, "InvalidScope", f"The scope '{text[:200]}' is not valid.") from None
+        raise refusal("InvalidScope", scope=text) from None
 
 
 def _authorize(call: Call, action: str, scope: str) -> None:
@@ -73,9 +73,7 @@ def _authorize(call: Call, action: str, scope: str) -> None:
     if scope != TENANT_SCOPE:
         call.authorize(action, scope)
     elif not action.endswith("/read"):
-        raise CloudError(
-            403, "AuthorizationFailed", f"Nobody is authorized to perform action '{action}' over scope '/'."
-        )
+        raise refusal("AuthorizationFailed.tenant", action=action)
 
 
 def _tenant_of(call: Call, scope: str) -> str:
@@ -101,7 +99,7 @@ async def show_assignment(call: CallOf, scope: str, name: str) -> dict[str, Any]
     """Return one role assignment."""
     found = _find(call, _enter(call, scope, "roleAssignments/read"), name)
     if found is None:
-        raise CloudError(404, "RoleAssignmentNotFound", f"The role assignment '{name[:80]}' is not found.")
+        raise refusal("RoleAssignmentNotFound", name=name)
     return assignment_document(found)
 
 
@@ -142,18 +140,12 @@ def _existing(call: Call, wanted: RoleAssignment) -> RoleAssignment | None:
     same_name = _find(call, wanted.scope, wanted.id)
     if same_name is not None:
         if (same_name.role, same_name.principal) != (wanted.role, wanted.principal):
-            reason = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."
-            raise CloudError(409, "RoleAssignmentUpdateNotPermitted", reason)
+            raise refusal("RoleAssignmentUpdateNotPermitted")
         return same_name
     meaning = (wanted.scope.lower(), wanted.role, wanted.principal)
     for one in call.service.cloud.all(RoleAssignment):
         if (one.scope.lower(), one.role, one.principal) == meaning:
-            raise CloudError(
-                409,
-                "RoleAssignmentExists",
-                f"The role assignment already exists. The ID of the existing role assignment is"
-                f" {one.id.replace('-', '')}.",
-            )
+            raise refusal("RoleAssignmentExists", id=one.id.replace("-", ""))
     return None
 
 
@@ -187,7 +179,7 @@ async def show_definition(call: CallOf, name: str, scope: str = "") -> dict[str,
     where = _enter(call, scope, "roleDefinitions/read")
     found = call.service.cloud.find(RoleDefinition, name)
     if found is None or not (_may_read(call, found) if where == TENANT_SCOPE else _meets(found, where)):
-        raise role_not_found(name)
+        raise refusal("RoleDefinitionDoesNotExist", name=name)
     return definition_document(found, scope=where)
 
 
@@ -212,9 +204,7 @@ async def delete_definition(call: CallOf, scope: str, name: str) -> Response:
     if found is None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     if any(one.role.lower() == found.key for one in call.service.cloud.all(RoleAssignment)):
-        raise CloudError(
-            400, "RoleDefinitionHasAssignments", "There are existing role assignments referencing role."
-        )
+        raise refusal("RoleDefinitionHasAssignments")
     call.service.cloud.remove(found)
     return JSONResponse(definition_document(found, scope=where))
 
@@ -246,9 +236,7 @@ def _require_changeable(call: Call, name: str, verb: str) -> RoleDefinition | No
     if found is None or (verb == "delete" and not _is_known(call, found)):
         return None
     if found.built_in:
-        raise CloudError(
-            403, "RoleDefinitionIsBuiltIn", f"The built-in role '{found.name}' can't be changed."
-        )
+        raise refusal("RoleDefinitionIsBuiltIn", role=found.name)
     _authorize_everywhere(call, found, verb)
     return found
 

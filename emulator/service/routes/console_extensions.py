@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from emulator.cloud.config import GUID
 from emulator.cloud.console_access import check_access, find_vm
 from emulator.cloud.guest_plan import SAC_MEMORY_MIB, GuestPlan
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, parse_resource_id
 from emulator.console.marks import Chunk, MarkKind
 from emulator.console.transcript import Transcript, mark_line
@@ -240,7 +241,7 @@ async def put_guest(
     vm = find_vm(service.cloud, resource)
     existing = service.fleet.existing(vm.key)
     if existing is not None and existing.is_on:
-        raise CloudError(409, "OperationNotAllowed", "The machine of this VM is on; stop the VM first.")
+        raise refusal("OperationNotAllowed.on")
     plan = _plan_of(table, stands_in_for=vm.guest.stands_in_for)
     await service.fleet.discard(vm.key)
     service.blobs.screenshots.forget(vm.vm_id)

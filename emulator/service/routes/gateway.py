@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket
 
 from emulator.cloud.console_access import NOT_RUNNING, check_role, find_vm
 from emulator.cloud.records import PowerState, VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
 from emulator.fleet.guest import FleetGuest, Observed
@@ -46,12 +47,7 @@ def read_keys(parameters: object) -> str:
     """
     keys = parameters.get("SysRqCommand") if isinstance(parameters, Mapping) else None
     if not isinstance(keys, str) or not _KEYS.fullmatch(keys):
-        raise CloudError(
-            400,
-            "InvalidSysRqCommand",
-            f"commandParameters.SysRqCommand must be 1 to {SEQUENCE_MAX} letters and digits (such as"
-            ' "h" or "REISUB").',
-        )
+        raise refusal("InvalidSysRqCommand", most=SEQUENCE_MAX)
     return keys.lower()
 
 
@@ -69,7 +65,7 @@ async def run_command(
         EmulatorError: the machine could not do it.
     """
     if keys and vm.is_windows:
-        raise CloudError(400, "SysRqNotSupported", "You can only send a SysRq to a Linux VM.")
+        raise refusal("SysRqNotSupported")
     said = f"{command.value} {keys}".strip()
     guest.transcript.mark(MarkKind.LINK, "command", {"by": by, "command": said})
     if command is AdminCommand.SYSRQ:
@@ -104,7 +100,7 @@ def require_own_origin(socket: WebSocket, service: Service) -> None:
     """Refuse (403) a WebSocket that another site's page opens; programs send no Origin, az sends ours."""
     origin = socket.headers.get("origin")
     if origin is not None and origin.rstrip("/").lower() not in endpoints_of(service.endpoint):
-        raise CloudError(403, "OriginNotAllowed", "WebSockets from pages of other sites are refused.")
+        raise refusal("OriginNotAllowed")
 
 
 async def refuse_upgrade(socket: WebSocket, error: CloudError) -> None:
@@ -157,7 +153,7 @@ async def _run(
     body: dict[str, Any],
 ) -> dict[str, Any]:
     if caller.principal != session.principal:
-        raise CloudError(403, "AuthorizationFailed", "This session was opened by somebody else.")
+        raise refusal("AuthorizationFailed.other-session")
     check_role(service.cloud, service.settings, principal=caller.principal, vm=session.vm)
     asked = _read_command(command)
     keys = read_keys(body.get("commandParameters")) if asked is AdminCommand.SYSRQ else ""
@@ -195,9 +191,7 @@ def _read_request_id(body: Mapping[str, Any]) -> str:
     """Return the id that a repeated request has again; "" if there is none, 400 for what can't be one."""
     found = body.get("requestId") or ""
     if not isinstance(found, str) or len(found) > REQUEST_ID_MAX:
-        raise CloudError(
-            400, "InvalidRequestContent", f"requestId must be a text of at most {REQUEST_ID_MAX} characters."
-        )
+        raise refusal("InvalidRequestContent.request-id", most=REQUEST_ID_MAX)
     return found
 
 
@@ -206,6 +200,4 @@ def _read_command(command: str) -> AdminCommand:
         return AdminCommand(command.lower())
     except ValueError:
         allowed = ", ".join(AdminCommand)
-        raise CloudError(
-            404, "AdminCommandNotFound", f"There is no admin command '{command[:40]}'; there are: {allowed}."
-        ) from None
+        raise refusal("AdminCommandNotFound", command=command, allowed=allowed) from None

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from emulator.cloud.directory import matching, render_principal
 from emulator.cloud.records import Principal, PrincipalType
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
 from emulator.service.core.authentication import Caller
 from emulator.service.core.context import BodyOf, CaseBlindRoute, Service, ServiceOf
 from emulator.service.parts.tokens import Claims
@@ -26,7 +26,7 @@ async def show_me(service: ServiceOf, caller: Caller) -> dict[str, Any]:
     for one in _principals(service, caller, PrincipalType.USER):
         if one.id == caller.principal:
             return render_principal(one)
-    raise CloudError(400, "BadRequest", "/me request is only valid with delegated authentication flow.")
+    raise refusal("BadRequest.me")
 
 
 @router.get("/v1.0/users")
@@ -60,7 +60,7 @@ async def find_by_ids(service: ServiceOf, caller: Caller, body: BodyOf) -> dict[
     """Return the principals with these object ids; unknown ones are left out."""
     ids = body.get("ids")
     if not isinstance(ids, list) or len(ids) > IDS_MAX:
-        raise CloudError(400, "Request_BadRequest", f"'ids' must be a list of at most {IDS_MAX}.")
+        raise refusal("Request_BadRequest", most=IDS_MAX)
     wanted = {str(one).lower() for one in ids}
     found = [one for one in _principals(service, caller) if one.id.lower() in wanted]
     return {"value": [render_principal(one, typed=True) for one in found]}
@@ -78,7 +78,7 @@ def _show(service: Service, caller: Claims, kind: PrincipalType, name: str) -> d
     for one in _principals(service, caller, kind):
         if name.lower() in {one.id.lower(), one.name.lower()}:
             return render_principal(one)
-    raise CloudError(404, "Request_ResourceNotFound", f"Resource '{name[:120]}' does not exist.")
+    raise refusal("Request_ResourceNotFound", name=name)
 
 
 def _principals(service: Service, caller: Claims, kind: PrincipalType | None = None) -> list[Principal]:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
 from emulator.service.core.context import ServiceOf
 from emulator.service.parts.metrics import CONTENT_TYPE
 
@@ -30,7 +30,7 @@ async def health(service: ServiceOf) -> Response:
 async def authority(service: ServiceOf) -> Response:
     """Return the certificate of this service's authority."""
     if not service.ca_pem:
-        raise CloudError(404, "NotFound", "This service has no authority of its own.")
+        raise refusal("NotFound.authority")
     return Response(service.ca_pem, media_type="application/x-pem-file")
 
 

@@ -23,7 +23,7 @@ from emulator.cloud.directory import (
     require_tenant,
     user_realm,
 )
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
 from emulator.service.core.context import Service, ServiceOf, arm_router
 from emulator.service.core.entra import NO_STORE, entra_router
 from emulator.service.parts.sign_in import matches
@@ -70,7 +70,7 @@ async def discover_instance(service: ServiceOf, authorization_endpoint: str = ""
     """Tell whether an authority is known; only our own host is."""
     asked, own = urlsplit(f"//{authorization_endpoint.partition('://')[2]}"), urlsplit(service.endpoint)
     if asked.netloc.lower() not in {own.netloc.lower(), (own.hostname or "").lower()}:
-        raise CloudError(400, "invalid_instance", "AADSTS50049: Unknown or invalid instance.")
+        raise refusal("invalid_instance")
     tenant = asked.path.strip("/").split("/")[0] or "common"
     require_tenant(service.cloud, tenant)
     return instance_discovery(service.endpoint, tenant=tenant)
@@ -107,12 +107,10 @@ async def issue_identity_token(
     offered = request.headers.get("x-identity-header", "")
     if not matches(service.sign_in.identity_header, offered):
         await service.sign_in.throttle.fail("identity-header")
-        raise CloudError(401, "Unauthorized", "The header X-IDENTITY-HEADER is missing or wrong.")
+        raise refusal("Unauthorized")
     found = find_managed_identity(service.cloud, client_id or principal_id or object_id)
     if found is None:
-        raise CloudError(
-            400, "invalid_request", "Identity not found: this cloud has no such managed identity."
-        )
+        raise refusal("invalid_request.identity")
     audience, issued = require_resource(resource), service.now()
     lifetime, client = int(service.settings.token_s), found.client_id
     token = service.tokens.issue(found, audience=audience, now=issued, lifetime_s=lifetime, client=client)

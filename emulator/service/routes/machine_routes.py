@@ -12,6 +12,7 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 
 from emulator.cloud.compute import container_name, log_name, render_instance_view, screenshot_name
 from emulator.cloud.records import VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import CloudError
 from emulator.service.compute.calls import Call, CallOf, Expand, find_machine, read_expand, show_machine
@@ -98,8 +99,7 @@ def _add_eviction(router: APIRouter, base: str, locate: Locate) -> None:
         """Evict a spot machine: it is deallocated."""
         vm = find_machine(call, target, action="simulateEviction/action")
         if str(vm.document.get("properties", {}).get("priority", "")).lower() != "spot":
-            reason = f"Simulate eviction is not allowed on VM '{vm.id.name}': it is not a spot VM."
-            raise CloudError(409, "OperationNotAllowed", reason)
+            raise refusal("OperationNotAllowed.not-spot", vm=vm.id.name)
         begin_action(call.service, [vm], Action.DEALLOCATE, by=call.caller.name)
         call.note(f"{target.type}/simulateEviction/action", target)
         return Response(status_code=204)
@@ -116,9 +116,7 @@ def _add_boot_diagnostics(router: APIRouter, base: str, locate: Locate) -> None:
         vm = find_machine(call, target, action="retrieveBootDiagnosticsData/action")
         expires = call.service.now() + timedelta(minutes=_read_minutes(minutes))
         if not vm.boot_diagnostics.enabled:
-            raise CloudError(
-                409, "OperationNotAllowed", f"Boot diagnostics is not enabled on VM '{vm.id.name}'."
-            )
+            raise refusal("OperationNotAllowed.no-diagnostics", vm=vm.id.name)
         await ready_guest(call.service, vm)
         await take_screenshot(call.service, vm)
         call.note(f"{target.type}/retrieveBootDiagnosticsData/action", target)
@@ -141,12 +139,7 @@ def _read_minutes(text: str | None) -> int:
     if text is None:
         return SAS_MINUTES
     if not (text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= SAS_MINUTES_MAX):
-        raise CloudError(
-            400,
-            "InvalidParameter",
-            f"The value of parameter sasUriExpirationTimeInMinutes is invalid; allowed: 1 to"
-            f" {SAS_MINUTES_MAX}.",
-        )
+        raise refusal("InvalidParameter.minutes", most=SAS_MINUTES_MAX)
     return int(text)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from emulator.cloud.compute import network_interfaces
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import group_scope
-from emulator.errors import CloudError
 from emulator.service.compute.calls import CallOf, ResourceName, SubscriptionName
 from emulator.service.core.context import arm_router
 
@@ -45,12 +45,7 @@ async def read_network_interface(
     for one in network_interfaces(call.service.cloud, within=scope):
         if one["name"].lower() == name.lower():
             return one
-    raise CloudError(
-        404,
-        "ResourceNotFound",
-        f"The Resource 'Microsoft.Network/networkInterfaces/{name}' under resource group '{group}' was not"
-        " found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
-    )
+    raise refusal("ResourceNotFound.interface", name=name, group=group)
 
 
 @router.get(f"{_IN_SUBSCRIPTION}/publicIPAddresses")

@@ -26,7 +26,7 @@ from emulator.cloud.directory import (
     resource_of_user_scope,
 )
 from emulator.cloud.records import Principal
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
 from emulator.service.core.context import Service, ServiceOf
 from emulator.service.core.entra import (
     NO_STORE,
@@ -135,8 +135,7 @@ async def _answer(request: Request, service: Service, tenant: str, *, first: boo
     asked = TokenRequest(form=form, authority=tenant, tenant=certain, client=client, secret=secret)
     kind = require_field(form, "grant_type")
     if kind not in _GRANTS:
-        reason = f"AADSTS70003: The app requested an unsupported grant type '{kind[:80]}'."
-        raise CloudError(400, "unsupported_grant_type", reason)
+        raise refusal("unsupported_grant_type", kind=kind)
     answer, resource = await _GRANTS[kind](service, asked)
     if first:
         answer = first_version(answer, resource=resource, issued=int(service.now().timestamp()))
@@ -145,12 +144,7 @@ async def _answer(request: Request, service: Service, tenant: str, *, first: boo
 
 async def _by_client(service: Service, asked: TokenRequest) -> TokenAnswer:
     if not asked.secret:
-        raise CloudError(
-            401,
-            "invalid_client",
-            "AADSTS7000218: The request body must contain the following parameter: 'client_assertion' or"
-            " 'client_secret'.",
-        )
+        raise refusal("invalid_client.no-secret")
     principal = await _application_of(service, asked)
     resource = asked.client_resource()
     return application_answer(service, principal, client=asked.client, resource=resource), resource
@@ -173,8 +167,7 @@ async def _by_refresh(service: Service, asked: TokenRequest) -> TokenAnswer:
     grant = service.sign_in.refresh.redeem(token, client=asked.client, now=service.now())
     principal = None if grant is None else service.cloud.find(Principal, grant.principal)
     if grant is None or principal is None or asked.tenant not in {None, principal.tenant.lower()}:
-        reason = "AADSTS700082: The refresh token has expired, was used or is not valid here."
-        raise CloudError(400, "invalid_grant", reason)
+        raise refusal("invalid_grant.refresh-token")
     resource = wanted or grant.resource
     return _for_user(service, asked, principal, resource=resource, scope=asked.form.get("scope", ""))
 
@@ -185,9 +178,7 @@ async def _by_device(service: Service, asked: TokenRequest) -> TokenAnswer:
     grant = service.sign_in.devices.redeem(code, client=asked.client, now=service.now())
     principal = service.cloud.find(Principal, grant.principal or "")
     if principal is None or asked.tenant not in {None, principal.tenant.lower()}:
-        raise CloudError(
-            400, "invalid_grant", "AADSTS50034: The user account does not exist in the directory."
-        )
+        raise refusal("invalid_grant.user")
     resource = resource_of_user_scope(grant.scope)
     return _for_user(service, asked, principal, resource=resource, scope=grant.scope)
 
@@ -234,8 +225,6 @@ def _client_of(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
         try:
             client, _, secret = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
         except (binascii.Error, ValueError):
-            raise CloudError(
-                401, "invalid_client", "AADSTS7000216: The Authorization header is malformed."
-            ) from None
+            raise refusal("invalid_client.header") from None
         return unquote(client), unquote(secret)
     return require_field(form, "client_id"), form.get("client_secret", "")

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from emulator.clock import pause
 from emulator.cloud.documents import parse_filter, require_location
 from emulator.cloud.records import ResourceGroup, RoleAssignment, ScaleSet, StorageAccount, VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import group_scope, is_within, require_name
 from emulator.cloud.roles import roles_of
 from emulator.cloud.subscription_documents import Resource, group_document, meets
@@ -68,12 +69,7 @@ async def put_group(call: CallOf, subscription: str, group: str, body: BodyOf) -
     location = _location(call.service, body)
     found = call.service.cloud.find(ResourceGroup, scope) and call.require_group(subscription, group)
     if found is not None and found.location.lower() != location:
-        raise CloudError(
-            409,
-            "InvalidResourceGroupLocation",
-            f"Invalid resource group location '{location}'. The Resource group already exists in location"
-            f" '{found.location}'.",
-        )
+        raise refusal("InvalidResourceGroupLocation", location=location, present=found.location)
     wanted = ResourceGroup(
         subscription=owner, name=found.name if found else group, location=location, tags=_tags(body)
     )
@@ -113,7 +109,7 @@ async def show_result(request: Request, call: CallOf, subscription: str, operati
     """Tell by 202 or 200 how far a deletion is."""
     found = call.find_operation(operation, subscription)
     if found is None:
-        raise CloudError(404, "OperationNotFound", f"The operation '{operation[:80]}' could not be found.")
+        raise refusal("OperationNotFound", operation=operation)
     if found.error is not None:
         raise found.error
     if found.status is OperationStatus.IN_PROGRESS:
@@ -171,17 +167,12 @@ def _require_name(group: str) -> None:
 def _location(service: Service, body: Mapping[str, Any]) -> str:
     location, allowed = require_location(body), service.settings.cloud.locations
     if location not in allowed:
-        raise CloudError(
-            400,
-            "LocationNotAvailableForResourceGroup",
-            f"The provided location '{location[:40]}' is not available for resource group. List of available"
-            f" regions is '{','.join(allowed)}'.",
-        )
+        raise refusal("LocationNotAvailableForResourceGroup", location=location, allowed=",".join(allowed))
     return location
 
 
 def _tags(body: Mapping[str, Any]) -> dict[str, str]:
     tags = body.get("tags") or {}
     if not isinstance(tags, Mapping) or not all(isinstance(value, str) for value in tags.values()):
-        raise CloudError(400, "InvalidTagsContent", "'tags' must be an object whose values are text.")
+        raise refusal("InvalidTagsContent")
     return dict(tags)

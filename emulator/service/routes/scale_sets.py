@@ -29,8 +29,8 @@ from emulator.cloud.compute_changes import (
     read_instance_ids,
 )
 from emulator.cloud.records import ScaleSet, VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, instance_id, scale_set_id
-from emulator.errors import CloudError
 from emulator.service.compute.calls import (
     Call,
     CallOf,
@@ -235,11 +235,8 @@ def _change(call: Call, old: ScaleSet, document: Mapping[str, Any]) -> Response:
         return JSONResponse(render_scale_set(old))
     running = call.service.operations.running_on(old.key)
     if running is not None:
-        raise CloudError(
-            409,
-            "OperationNotAllowed",
-            f"The operation 'createOrUpdate' is not allowed on scale set '{old.id.name}' since the operation"
-            f" '{running.action}' ({running.id}) is in progress on it. Please wait and retry the request.",
+        raise refusal(
+            "OperationNotAllowed.busy-set", scale_set=old.id.name, action=running.action, id=running.id
         )
     if model_of(document) != model_of(old.document):
         changed = replace(changed, model_version=old.model_version + 1)

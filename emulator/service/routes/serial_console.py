@@ -13,6 +13,7 @@ from fastapi import APIRouter, Body, Depends, Response
 from emulator.clock import pause
 from emulator.cloud.console_access import IN_PROGRESS, check_access, find_vm
 from emulator.cloud.records import VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import (
     COMPUTE,
     SCALE_SET_TYPE,
@@ -49,24 +50,14 @@ versionless = APIRouter(route_class=CaseBlindRoute)
 def _parent(subscription: str, group: str, namespace: str, parent_type: str, parent: str) -> ResourceId:
     """Return the machine that has the port; an instance is `SET/virtualMachines/N`, plain or with %2F."""
     if namespace.lower() == "microsoft.classiccompute":
-        raise CloudError(
-            400,
-            "ClassicDeploymentNotSupported",
-            "The serial console does not support classic deployments; the virtual machine must use the"
-            " Azure Resource Manager deployment model.",
-        )
+        raise refusal("ClassicDeploymentNotSupported.console")
     words = parent.split("/")
     kinds = [namespace.lower(), parent_type.lower(), *(word.lower() for word in words[1::2])]
     if kinds == [COMPUTE.lower(), VM_TYPE.lower()] and len(words) == 1:
         return vm_id(subscription, group, words[0])
     if kinds == [COMPUTE.lower(), SCALE_SET_TYPE.lower(), VM_TYPE.lower()] and len(words) == 3:
         return instance_id(subscription, group, scale_set=words[0], instance=words[2])
-    raise CloudError(
-        404,
-        "InvalidResourceType",
-        f"'{namespace[:90]}/{parent_type[:90]}' has no serial ports; only virtual machines and instances of"
-        " scale sets have them.",
-    )
+    raise refusal("InvalidResourceType.port", namespace=namespace, parent_type=parent_type)
 
 
 Parent = Annotated[ResourceId, Depends(_parent)]
@@ -131,17 +122,13 @@ async def enable_console(subscription: str, name: str, call: CallOf) -> dict[str
 
 def _require_default(name: str) -> None:
     if name.lower() != "default":
-        raise CloudError(
-            404, "ResourceNotFound", f"There is no console service '{name[:90]}', only 'default'."
-        )
+        raise refusal("ResourceNotFound.console-service", name=name)
 
 
 def _switch(call: Call, subscription: str) -> dict[str, Any]:
     found = require_subscription(call.service, call.caller, subscription)
     if call.service.settings.kind is CloudKind.CHINA:
-        raise CloudError(
-            404, "NoRegisteredProviderFound", "Azure Serial Console is not yet available in the China cloud."
-        )
+        raise refusal("NoRegisteredProviderFound")
     return {
         "id": f"{subscription_scope(found.id)}/providers/{PROVIDER}/consoleServices/default",
         "name": "default",
@@ -198,7 +185,7 @@ async def put_port(
     properties = (body or {}).get("properties", {})
     state = properties.get("state", "enabled") if isinstance(properties, dict) else None
     if state not in ("enabled", "disabled"):
-        raise CloudError(400, "InvalidRequestContent", "properties.state must be 'enabled' or 'disabled'.")
+        raise refusal("InvalidRequestContent.port-state")
     changed = replace(vm, port_enabled=state == "enabled")
     call.service.cloud.put(changed)
     return _port(call.service, changed)
@@ -252,7 +239,7 @@ def _find(call: Call, parent: ResourceId, *, port: str, action: str) -> VirtualM
 
 def _require_port(port: str) -> None:
     if port != "0":
-        raise CloudError(404, "ResourceNotFound", f"There is no serial port '{port[:20]}', only '0'.")
+        raise refusal("ResourceNotFound.port", port=port)
 
 
 def _port(service: Service, vm: VirtualMachine) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import ActivityEvent, Subscription
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import subscription_scope
 from emulator.cloud.roles import sees_subscription
 from emulator.cloud.subscription_documents import FILTERS as EVENT_FILTERS
@@ -24,7 +25,6 @@ from emulator.cloud.subscription_documents import (
     subscription_document,
     tenant_document,
 )
-from emulator.errors import CloudError
 from emulator.service.compute.calls import Call, CallOf, Filter
 from emulator.service.core.authentication import Caller, require_subscription
 from emulator.service.core.context import arm_router
@@ -90,8 +90,7 @@ async def register_provider(call: CallOf, subscription: str, namespace: str) -> 
     found = _provider(call, subscription, namespace)
     settings = call.service.settings
     if not is_available(namespace, settings.kind):
-        reason = f"{found['namespace']} is not yet available in the cloud '{settings.cloud.name}'."
-        raise CloudError(409, "SubscriptionNotRegistered", reason)
+        raise refusal("SubscriptionNotRegistered", namespace=found["namespace"], cloud=settings.cloud.name)
     return found
 
 
@@ -138,6 +137,4 @@ def _provider(call: Call, subscription: str, namespace: str) -> dict[str, Any]:
     for one in _providers(call, subscription):
         if str(one["namespace"]).lower() == namespace.lower():
             return one
-    raise CloudError(
-        404, "InvalidResourceNamespace", f"The resource namespace '{namespace[:80]}' is invalid."
-    )
+    raise refusal("InvalidResourceNamespace", namespace=namespace[:80])

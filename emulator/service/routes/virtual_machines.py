@@ -14,8 +14,8 @@ from emulator.cloud.compute import Body as Json
 from emulator.cloud.compute_changes import patch_vm, put_vm
 from emulator.cloud.documents import table
 from emulator.cloud.records import VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, vm_id
-from emulator.errors import CloudError
 from emulator.service.compute.calls import (
     Call,
     CallOf,
@@ -140,9 +140,7 @@ async def list_skus(subscription: SubscriptionName, call: CallOf) -> Json:
 
 def _with_view(status_only: str, expand: str | None) -> bool:
     if status_only.lower() not in {"true", "false"}:
-        raise CloudError(
-            400, "InvalidParameter", "The value of parameter statusOnly is invalid; allowed: true, false."
-        )
+        raise refusal("InvalidParameter.status-only")
     return read_expand(expand) or status_only.lower() == "true"
 
 

@@ -22,7 +22,8 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from emulator.cloud.records import ActivityEvent, Cloud, Record, RoleDefinition
-from emulator.errors import CloudError, LabError, SpecError, StateError
+from emulator.cloud.refusals import refusal
+from emulator.errors import LabError, SpecError, StateError
 from emulator.files import PRIVATE, make_private_directory, write_whole
 from emulator.service.parts.saving import Saving
 from emulator.service.parts.tokens import TokenKey
@@ -184,9 +185,7 @@ class Store(Saving):
         while self._written < wanted:
             await self._flushed.wait()
             if self.trouble is not None and self._written < wanted:
-                raise CloudError(
-                    503, "ServiceUnavailable", f"The change is made but not saved yet: {self.trouble}"
-                )
+                raise refusal("ServiceUnavailable", trouble=self.trouble)
 
     async def run(self) -> None:
         """Write changes until `close`."""
