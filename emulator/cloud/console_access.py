@@ -55,15 +55,13 @@ STORAGE_FORBIDDEN = (
 )
 
 
-def check_access(
-    cloud: Cloud, settings: Settings, *, principal: str, vm: ResourceId, port_needed: bool = True
-) -> VirtualMachine:
+def check_access(cloud: Cloud, settings: Settings, *, principal: str, vm: ResourceId) -> VirtualMachine:
     """Return the record of `vm` if `principal` may have its console now; else raises Azure's CloudError."""
     check_role(cloud, settings, principal=principal, vm=vm)
     machine = find_vm(cloud, vm)
     if machine.provisioning is not ProvisioningState.SUCCEEDED:
         raise CloudError(400, "BadRequest", NOT_PROVISIONED)
-    if port_needed and not machine.port_enabled:
+    if not machine.port_enabled:
         raise refusal("SerialPortDisabled")
     _check_diagnostics(cloud, settings, principal=principal, machine=machine)
     if machine.power is not PowerState.RUNNING:
@@ -72,11 +70,7 @@ def check_access(
 
 
 def check_role(cloud: Cloud, settings: Settings, *, principal: str, vm: ResourceId) -> None:
-    """Check what does not need the VM: cloud, subscription and role. Open links are checked again and again.
-
-    Raises:
-        CloudError: the first check that fails.
-    """
+    """Check cloud, subscription and role, of open links again and again; raises the first CloudError."""
     if settings.kind is CloudKind.CHINA:
         raise refusal("NoRegisteredProviderFound")
     subscription = cloud.find(Subscription, vm.subscription)

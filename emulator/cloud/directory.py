@@ -12,7 +12,6 @@ from typing import Any
 from emulator.cloud.records import Cloud, Principal, PrincipalType, Subscription
 from emulator.cloud.refusals import refusal
 from emulator.cloud.settings import Settings
-from emulator.errors import CloudError
 
 ADFS = "adfs"
 ARM_RESOURCES = ("https://management.core.windows.net/", "https://management.azure.com/")
@@ -226,7 +225,7 @@ def resource_of_client_scope(scope: str) -> str:
     """
     words = scope.split()
     if len(words) != 1 or not words[0].endswith(_DEFAULT):
-        raise _invalid_scope(scope)
+        raise refusal("invalid_scope", scope=scope)
     return require_resource(words[0].removesuffix(_DEFAULT))
 
 
@@ -244,7 +243,7 @@ def resource_of_user_scope(scope: str) -> str:
     if not resources:
         return GRAPH_RESOURCE
     if len(resources) > 1 or "" in resources:
-        raise _invalid_scope(scope)
+        raise refusal("invalid_scope", scope=scope)
     return require_resource(resources.pop())
 
 
@@ -253,7 +252,3 @@ def require_resource(resource: str) -> str:
     if not (_URI.fullmatch(resource) or GUID.fullmatch(resource)):
         raise refusal("invalid_resource", resource=resource)
     return resource
-
-
-def _invalid_scope(scope: str) -> CloudError:
-    return refusal("invalid_scope", scope=scope)

@@ -113,13 +113,12 @@ class _Plan:
     end: PowerState
 
 
-def require_free(service: Service, vm: VirtualMachine, action: str) -> None:
-    """Check that no operation is in progress on `vm`; raises CloudError 409 OperationNotAllowed."""
-    running = service.operations.running_on(vm.key)
+def require_free(service: Service, resource: VirtualMachine | ScaleSet, action: str) -> None:
+    """Check that no operation is in progress on `resource`; raises CloudError 409 OperationNotAllowed."""
+    running = service.operations.running_on(resource.key)
     if running is not None:
-        raise refusal(
-            "OperationNotAllowed.busy", action=action, vm=vm.id.name, other=running.action, id=running.id
-        )
+        what = f"{'scale set' if isinstance(resource, ScaleSet) else 'VM'} '{resource.id.name}'"
+        raise refusal("OperationNotAllowed.busy", action=action, what=what, by=running.action, id=running.id)
 
 
 def begin_action(

@@ -35,7 +35,7 @@ def accept_token(service: Service, token: str) -> Claims:
     claims = service.tokens.accept(token, now=service.now())
     principal = service.cloud.find(Principal, claims.principal)
     if principal is None or principal.tenant.lower() != claims.tenant.lower():
-        raise refusal("InvalidAuthenticationToken")
+        raise refusal("InvalidAuthenticationToken.principal")
     return claims
 
 

@@ -65,9 +65,7 @@ async def read_form(request: Request) -> dict[str, str]:
     """Return the fields of a form; raises CloudError 400 or 413 if it is none, too long, or has one twice."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/x-www-form-urlencoded":
-        raise _invalid(
-            "AADSTS900561", "The endpoint only accepts application/x-www-form-urlencoded requests."
-        )
+        raise refusal("invalid_request.media")
     body = bytearray()
     async for part in request.stream():
         body += part
@@ -83,10 +81,10 @@ def parse_form(body: bytes) -> dict[str, str]:
             body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"
         )
     except ValueError:
-        raise _invalid("AADSTS90014", "The request body is not a form in UTF-8.") from None
+        raise refusal("invalid_request.text") from None
     twice = next((name for name, values in fields.items() if len(values) > 1), None)
     if twice is not None:
-        raise _invalid("AADSTS90100", f"The parameter '{twice[:40]}' is given twice.")
+        raise refusal("invalid_request.twice", name=twice)
     return {name: values[0] for name, values in fields.items()}
 
 
@@ -94,12 +92,8 @@ def require_field(form: Mapping[str, str], name: str) -> str:
     """Return a field of a form; raises CloudError AADSTS900144 if it is missing or empty."""
     value = form.get(name, "")
     if not value:
-        raise _invalid("AADSTS900144", f"The request body must contain the following parameter: '{name}'.")
+        raise refusal("invalid_request.empty", name=name)
     return value
-
-
-def _invalid(code: str, reason: str) -> CloudError:
-    return refusal("invalid_request", code=code, reason=reason)
 
 
 def application_answer(

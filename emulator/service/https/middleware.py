@@ -27,13 +27,9 @@ from emulator.service.parts.saving import Saving
 
 BODY_MAX = 2**20
 BODY_S = 30.0
-TOO_LARGE = CloudError(
-    413, "RequestEntityTooLarge", f"The request's body is larger than the limit of {BODY_MAX} bytes."
-)
-TOO_SLOW = CloudError(
-    408, "RequestTimeout", f"The request's body did not arrive within {BODY_S:.0f} seconds."
-)
-BAD_LENGTH = CloudError(400, "InvalidContentLength", "The Content-Length header is not a number.")
+TOO_LARGE = refusal("RequestEntityTooLarge", most=BODY_MAX)
+TOO_SLOW = refusal("RequestTimeout", seconds=BODY_S)
+BAD_LENGTH = refusal("InvalidContentLength")
 
 
 ErrorForm: TypeAlias = Callable[[CloudError], Response]

@@ -14,7 +14,6 @@ from typing import TypeAlias
 
 from emulator.cloud.records import Principal
 from emulator.cloud.refusals import refusal
-from emulator.errors import CloudError
 
 REFRESH_LIFETIME_S = 24 * 3600.0
 GRACE_S = 60.0
@@ -238,7 +237,7 @@ async def sign_in_application(
         CloudError: AADSTS700016 for an unknown application, AADSTS7000215 for a wrong secret.
     """
     if found is None:
-        raise unknown_application(client_id, where=where)
+        raise refusal("unauthorized_client", client_id=client_id, where=where)
     if not matches(found.secret, secret):
         await sign_in.throttle.fail(f"app:{found.id}")
         raise refusal("invalid_client.secret", client_id=client_id)
@@ -257,8 +256,3 @@ async def sign_in_user(sign_in: SignIn, found: Principal | None, *, name: str, p
         raise refusal("invalid_grant.password")
     sign_in.throttle.clear(f"user:{name[:200]}")
     return found
-
-
-def unknown_application(client_id: str, *, where: str) -> CloudError:
-    """Return the error for a client id that the directory `where` does not know."""
-    return refusal("unauthorized_client", client_id=client_id, where=where)

@@ -45,7 +45,7 @@ async def read_network_interface(
     for one in network_interfaces(call.service.cloud, within=scope):
         if one["name"].lower() == name.lower():
             return one
-    raise refusal("ResourceNotFound.interface", name=name, group=group)
+    raise refusal("ResourceNotFound", type="Microsoft.Network/networkInterfaces", name=name, group=group)
 
 
 @router.get(f"{_IN_SUBSCRIPTION}/publicIPAddresses")

@@ -42,7 +42,6 @@ from emulator.service.parts.sign_in import (
     DEVICE_LIFETIME_S,
     sign_in_application,
     sign_in_user,
-    unknown_application,
 )
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -214,7 +213,7 @@ async def _check_program(service: Service, asked: TokenRequest) -> None:
 
 def _require_program(service: Service, client_id: str, *, authority: str) -> str:
     if not is_client_id(service.cloud, client_id):
-        raise unknown_application(client_id, where=authority)
+        raise refusal("unauthorized_client", client_id=client_id, where=authority)
     return client_id
 
 

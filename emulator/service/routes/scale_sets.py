@@ -29,7 +29,6 @@ from emulator.cloud.compute_changes import (
     read_instance_ids,
 )
 from emulator.cloud.records import ScaleSet, VirtualMachine
-from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, instance_id, scale_set_id
 from emulator.service.compute.calls import (
     Call,
@@ -43,7 +42,7 @@ from emulator.service.compute.calls import (
     read_expand,
     show_machine,
 )
-from emulator.service.compute.power import Action, begin_action, start_operation
+from emulator.service.compute.power import Action, begin_action, require_free, start_operation
 from emulator.service.compute.scale_set_calls import (
     begin_removal,
     begin_scaling,
@@ -233,11 +232,7 @@ def _change(call: Call, old: ScaleSet, document: Mapping[str, Any]) -> Response:
     changed = replace(old, document=document)
     if render_scale_set(changed) == render_scale_set(old):
         return JSONResponse(render_scale_set(old))
-    running = call.service.operations.running_on(old.key)
-    if running is not None:
-        raise refusal(
-            "OperationNotAllowed.busy-set", scale_set=old.id.name, action=running.action, id=running.id
-        )
+    require_free(call.service, old, "createOrUpdate")
     if model_of(document) != model_of(old.document):
         changed = replace(changed, model_version=old.model_version + 1)
     present = instances_of(call.service, changed)
