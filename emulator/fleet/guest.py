@@ -22,21 +22,26 @@ class Observed:
     """The observed effect of a stimulus (docs/facts/qemu.md 4).
 
     Attributes:
-        seen: whether the expected effect came before the timeout.
+        seen: whether the expected effect came before the timeout; None if a service does not say.
         evidence: the guest's own words or QEMU's event, escaped; "" if there is none.
         refused: whether the evidence is the guest's refusal; then no effect was seen.
     """
 
-    seen: bool
+    seen: bool | None
     evidence: str = ""
     refused: bool = False
+
+    @property
+    def unseen(self) -> str:
+        """What to call it if no effect was seen."""
+        return "the guest refused" if self.refused else "no effect seen"
 
 
 class FleetGuest(Protocol):
     """The machine behind one VM, and its console. The service's loop makes all calls.
 
     The console, its transcript and its readers survive power cycles. A call that is impossible in the present
-    state raises StateError, one that fails LabError.
+    state raises StateError (a stimulus while it is off), one that fails LabError (QMP, for one).
     """
 
     @property
@@ -57,24 +62,22 @@ class FleetGuest(Protocol):
         """Push the power button; cut the power after `grace_s` seconds. Return whether the guest obeyed."""
 
     async def reset(self) -> Observed:
-        """Push the reset button."""
+        """Push the reset button, and watch for the guest to show itself anew."""
 
     async def nmi(self) -> Observed:
-        """Raise a non-maskable interrupt."""
+        """Raise a non-maskable interrupt once the guest has booted, and watch for its answer."""
 
     async def sysrq(self, key: str) -> Observed:
-        """Send the system request of one key."""
+        """Send a system request once the guest has booted, and watch for its answer.
+
+        Raises SpecError if `key` is not one printable ASCII character.
+        """
 
     async def screenshot(self) -> bytes:
         """Return what the screen shows now, as PPM (P6); raises StateError while it is off."""
 
     def type(self, data: bytes) -> None:
-        """Queue bytes for COM1 and return at once.
-
-        Raises:
-            StateError: the machine is off.
-            ConsoleClosed: it was discarded.
-        """
+        """Queue bytes for COM1 and return at once; raises ConsoleClosed if the guest was discarded."""
 
     async def wait_typed(self) -> None:
         """Return when the machine has taken all queued bytes, or is off."""

@@ -65,8 +65,7 @@ class Arm:
                 break
             deadline.clock.sleep(pause)
         if reply.status >= 400:
-            code, message = reply.reason
-            raise ServiceRefused(f"{method} {_shown(url)}", status=reply.status, code=code, message=message)
+            raise reply.refusal(f"{method} {_shown(url)}")
         return reply
 
     def operate(

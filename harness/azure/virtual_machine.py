@@ -14,6 +14,7 @@ from typing import Any
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import LabError, SpecError
+from emulator.fleet.guest import Observed
 from emulator.machine.spec import MachineSpec
 from harness.azure.arm import Arm
 from harness.azure.link import open_link
@@ -38,26 +39,6 @@ class Power(StrEnum):
     START = "start"
     STOP = "powerOff"
     RESTART = "restart"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """The observed effect of an admin command.
-
-    Attributes:
-        seen: whether the expected effect was seen; None if the service does not say.
-        evidence: the guest's own words, not escaped; "" if there are none.
-        refused: whether these words are a refusal.
-    """
-
-    seen: bool | None
-    evidence: str = ""
-    refused: bool = False
-
-    @property
-    def unseen(self) -> str:
-        """What to call it if no effect was seen."""
-        return "the guest refused" if self.refused else "no effect seen"
 
 
 class AzureVm:
