@@ -17,7 +17,7 @@ from emulator.cloud.compute import Body, stamp
 from emulator.cloud.documents import merge, own_part, require_location, require_storable, require_types, table
 from emulator.cloud.records import StorageAccount
 from emulator.cloud.refusals import refusal
-from emulator.cloud.settings import CLOUD_FACTS, CloudKind
+from emulator.cloud.settings import CLOUD_FACTS, CloudKind, azure_document
 from emulator.console.marks import Mark, MarkKind
 
 TLS_VERSIONS = ("TLS1_0", "TLS1_1", "TLS1_2", "TLS1_3")
@@ -42,14 +42,7 @@ _TYPES: Mapping[tuple[str, ...], type | tuple[type, ...]] = {
 
 def render_account(account: StorageAccount, *, kind: CloudKind) -> Body:
     """Return a storage account as its GET answers; it has only those ipRules that the client put."""
-    own = dict(table(account.document, "properties"))
-    acls = {
-        "bypass": "AzureServices",
-        "virtualNetworkRules": [],
-        "ipRules": [],
-        "defaultAction": "Allow",
-        **table(own, "networkAcls"),
-    }
+    usual, own = azure_document("storage_account"), dict(table(account.document, "properties"))
     created, suffix = stamp(account.created), CLOUD_FACTS[kind].storage_suffix
     return {
         "sku": {"tier": "Standard", "name": "Standard_LRS", **table(account.document, "sku")},
@@ -60,12 +53,9 @@ def render_account(account: StorageAccount, *, kind: CloudKind) -> Body:
         "location": account.document.get("location", ""),
         "tags": dict(table(account.document, "tags")),
         "properties": {
-            "minimumTlsVersion": "TLS1_2",
-            "allowSharedKeyAccess": True,
-            "isHnsEnabled": False,
-            "supportsHttpsTrafficOnly": True,
+            **usual,
             **own,
-            "networkAcls": acls,
+            "networkAcls": {**usual["networkAcls"], **table(own, "networkAcls")},
             "keyCreationTime": {"key1": created, "key2": created},
             "provisioningState": "Succeeded",
             "creationTime": created,

@@ -13,6 +13,7 @@ from typing import Any
 
 from emulator.cloud.documents import table
 from emulator.cloud.records import Cloud, PowerState, ProvisioningState, ScaleSet, VirtualMachine
+from emulator.cloud.settings import azure_document
 
 Body = dict[str, Any]
 
@@ -193,10 +194,7 @@ def render_scale_set(scale_set: ScaleSet) -> Body:
     return {
         **_envelope(scale_set),
         "properties": {
-            "singlePlacementGroup": True,
-            "orchestrationMode": "Uniform",
-            "upgradePolicy": {"mode": "Manual"},
-            "overprovision": False,
+            **azure_document("scale_set"),
             **own,
             "provisioningState": scale_set.provisioning.value,
             "uniqueId": scale_set.unique_id,

@@ -132,6 +132,10 @@ def _matches(pattern: str, action: str) -> bool:
 
 
 NAMESPACE = "Microsoft.Authorization"
+_NULL_IN_ASSIGNMENTS = (
+    *("condition", "conditionVersion", "createdBy", "updatedBy", "description"),
+    "delegatedManagedIdentityResourceId",
+)
 ACTIONS_MAX = 200
 DECISIONS_MAX = 50_000
 _ACTION = re.compile(r"(?!(?:[^*]*\*){4})[A-Za-z0-9._/*-]{1,256}")
@@ -158,8 +162,7 @@ def definition_document(role: RoleDefinition, *, scope: str) -> dict[str, Any]:
             "permissions": [permission_document(role)],
             "createdOn": stamp,
             "updatedOn": stamp,
-            "createdBy": None,
-            "updatedBy": None,
+            **dict.fromkeys(("createdBy", "updatedBy")),
         },
     }
 
@@ -186,14 +189,9 @@ def assignment_document(assignment: RoleAssignment) -> dict[str, Any]:
             "principalId": assignment.principal,
             "principalType": assignment.principal_type.value,
             "scope": assignment.scope,
-            "condition": None,
-            "conditionVersion": None,
             "createdOn": stamp,
             "updatedOn": stamp,
-            "createdBy": None,
-            "updatedBy": None,
-            "delegatedManagedIdentityResourceId": None,
-            "description": None,
+            **dict.fromkeys(_NULL_IN_ASSIGNMENTS),
         },
     }
 
