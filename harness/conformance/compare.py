@@ -291,17 +291,10 @@ def render_text(differences: Sequence[Difference], *, profile: str, kept: str) -
 
 def render_json(differences: Sequence[Difference], *, profile: str, kept: str) -> str:
     """Return the same as one JSON object: guest bytes escaped, spans those of the kept console.bin."""
+    plain = ("section", "key", "source", "where", "expected", "times")
     rows = [
-        {
-            "section": one.section,
-            "key": one.key,
-            "source": one.source,
-            "where": one.where,
-            "expected": one.expected,
-            "seen": escape(one.observed),
-            "span": [one.start, one.end],
-            "times": one.times,
-        }
+        {name: getattr(one, name) for name in plain}
+        | {"seen": escape(one.observed), "span": [one.start, one.end]}
         for one in differences
     ]
     whole = {"version": _VERSION, "profile": profile, "transcript": kept, "differences": rows}

@@ -75,13 +75,6 @@ def read_link_request(*, start: str, mode: str, link_format: str) -> LinkRequest
     return LinkRequest(start=offset, format=LinkFormat(link_format), types=mode == "write")
 
 
-async def serve_raw(socket: WebSocket, link: Link, request: LinkRequest, *, service: Service) -> None:
-    """Serve a trusted link until either side ends it."""
-    await serve_link(
-        socket, link, lambda: _carry(socket, link, request, service=service), service=service, shows_why=False
-    )
-
-
 async def _carry(socket: WebSocket, link: Link, request: LinkRequest, *, service: Service) -> None:
     guest = service.fleet.guest(find_vm(service.cloud, link.vm))
     transcript = guest.transcript
@@ -215,7 +208,9 @@ async def open_raw_link(socket: WebSocket, resource: str) -> None:
     except CloudError as error:
         await refuse_upgrade(socket, error)
         return
-    await serve_raw(socket, link, request, service=service)
+    await serve_link(
+        socket, link, lambda: _carry(socket, link, request, service=service), service=service, shows_why=False
+    )
 
 
 @router.get("/guests/{resource:path}")

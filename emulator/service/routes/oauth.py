@@ -72,15 +72,8 @@ class TokenRequest:
     client: str
     secret: str
 
-    def user_resource(self) -> str:
-        """Return the resource of a person's token."""
-        return self._resource(resource_of_user_scope)
-
-    def client_resource(self) -> str:
-        """Return the resource of an application's token."""
-        return self._resource(resource_of_client_scope)
-
-    def _resource(self, of_scope: Callable[[str], str]) -> str:
+    def resource(self, of_scope: Callable[[str], str]) -> str:
+        """Return the resource of the token: the one that is named, or else that of the scope."""
         named = self.form.get("resource")
         return require_resource(named) if named else of_scope(self.form.get("scope", ""))
 
@@ -145,14 +138,14 @@ async def _by_client(service: Service, asked: TokenRequest) -> TokenAnswer:
     if not asked.secret:
         raise refusal("invalid_client.no-secret")
     principal = await _application_of(service, asked)
-    resource = asked.client_resource()
+    resource = asked.resource(resource_of_client_scope)
     return application_answer(service, principal, client=asked.client, resource=resource), resource
 
 
 async def _by_password(service: Service, asked: TokenRequest) -> TokenAnswer:
     await _check_program(service, asked)
     name, password = require_field(asked.form, "username"), require_field(asked.form, "password")
-    resource = asked.user_resource()
+    resource = asked.resource(resource_of_user_scope)
     found = find_user(service.cloud, name, tenant=asked.tenant)
     principal = await sign_in_user(service.sign_in, found, name=name, password=password)
     return _for_user(service, asked, principal, resource=resource, scope=asked.form.get("scope", ""))
@@ -162,7 +155,7 @@ async def _by_refresh(service: Service, asked: TokenRequest) -> TokenAnswer:
     await _check_program(service, asked)
     token = require_field(asked.form, "refresh_token")
     named = asked.form.get("scope") or asked.form.get("resource")
-    wanted = asked.user_resource() if named else None
+    wanted = asked.resource(resource_of_user_scope) if named else None
     grant = service.sign_in.refresh.redeem(token, client=asked.client, now=service.now())
     principal = None if grant is None else service.cloud.find(Principal, grant.principal)
     if grant is None or principal is None or asked.tenant not in {None, principal.tenant.lower()}:

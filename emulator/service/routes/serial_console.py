@@ -25,7 +25,7 @@ from emulator.cloud.resource_id import (
     vm_id,
 )
 from emulator.cloud.roles import CONNECT, is_allowed
-from emulator.cloud.settings import CloudKind
+from emulator.cloud.settings import CloudKind, azure_facts
 from emulator.errors import CloudError
 from emulator.service.compute.calls import Call, CallOf
 from emulator.service.core.authentication import Caller, authorize_member, require_subscription
@@ -69,28 +69,17 @@ Parent = Annotated[ResourceId, Depends(_parent)]
 @router.get(f"/providers/{PROVIDER}/operations")
 async def list_operations(_: Caller) -> dict[str, Any]:
     """List what the provider can do."""
-    operations = (
-        ("consoleServices/read", "Console Services", "Get Console Services"),
-        ("consoleServices/disableConsole/action", "Console Services", "Disable Console"),
-        ("consoleServices/enableConsole/action", "Console Services", "Enable Console"),
-        ("serialPorts/read", "Serial Ports", "Get Serial Ports"),
-        ("serialPorts/write", "Serial Ports", "Update Serial Ports"),
-        ("serialPorts/connect/action", "Serial Ports", "Connect to a Serial Port"),
-    )
+    known = azure_facts()["console_operations"].items()
+    return {"value": [_operation(name, description) for name, description in known]}
+
+
+def _operation(name: str, description: str) -> dict[str, Any]:
+    resource = "Console Services" if name.startswith("consoleServices/") else "Serial Ports"
+    display = {"provider": "Azure Serial Console", "resource": resource, "operation": description}
     return {
-        "value": [
-            {
-                "name": f"{PROVIDER}/{name}",
-                "isDataAction": "false",
-                "display": {
-                    "provider": "Azure Serial Console",
-                    "resource": resource,
-                    "operation": operation,
-                    "description": operation,
-                },
-            }
-            for name, resource, operation in operations
-        ]
+        "name": f"{PROVIDER}/{name}",
+        "isDataAction": "false",
+        "display": display | {"description": description},
     }
 
 
