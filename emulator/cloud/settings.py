@@ -142,11 +142,9 @@ class Settings:
 def require_public_host(host: str) -> str:
     """Return `host` if clients can derive their URLs from it.
 
-    az makes the admin URL from the connection string by replacing every "wss" and "ws", so neither
-    may occur in the host name, nor "/client" anywhere (docs/facts/azure.md 2).
-
-    Raises:
-        SpecError: they would derive wrong URLs.
+    az makes the admin URL from the connection string by replacing every "wss" and "ws", so neither may occur
+    in the host name, nor "/client" anywhere (docs/facts/azure.md 2). Raises SpecError if they would derive
+    wrong URLs.
     """
     if "ws" in host.lower():
         raise SpecError(

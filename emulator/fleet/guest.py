@@ -118,9 +118,7 @@ def plan_of(vm: VirtualMachine) -> GuestPlan:
 def spec_of(plan: GuestPlan, image: GuestImage, name: str) -> MachineSpec:
     """Return the machine of `plan` that boots `image`; its host name is `name` unless a word says otherwise.
 
-    Raises:
-        SpecError: there is no such machine.
-        ImageError: a file that it boots from can't be written.
+    Raises SpecError if there is no such machine, ImageError if a file that it boots from can't be written.
     """
     words = (*image.name_words(name), *plan.words)
     board = Board(machine=plan.machine, firmware=plan.firmware, words=words, name=name, uuid=plan.uuid)

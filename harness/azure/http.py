@@ -138,9 +138,7 @@ class Credential(Protocol):
     def token(self, deadline: Deadline) -> str:
         """Return a token that will work for a while.
 
-        Raises:
-            ServiceRefused: the sign-in failed.
-            ServiceUnreachable: there was no answer.
+        Raises ServiceRefused if the sign-in failed, ServiceUnreachable if there was no answer.
         """
         ...
 

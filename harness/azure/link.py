@@ -94,9 +94,7 @@ class ConsoleLink:
     def send(self, data: bytes, deadline: Deadline) -> None:
         """Send `data` to the service; returns once the socket has taken all of it.
 
-        Raises:
-            ConsoleClosed: the link has ended.
-            DeadlineExceeded: the service took no more.
+        Raises ConsoleClosed if the link has ended, DeadlineExceeded if the service took no more.
         """
         for start in range(0, len(data), PIECE):
             item = _Outgoing(data[start : start + PIECE], threading.Event())
@@ -204,9 +202,7 @@ def open_link(
     first frame, for links of Azure's kind; the service's first frame, which is not the guest's, is then
     dropped. The `deadline` is for the handshake.
 
-    Raises:
-        ServiceRefused: the service refused the upgrade.
-        ServiceUnreachable: the handshake failed.
+    Raises ServiceRefused if the service refused the upgrade, ServiceUnreachable if the handshake failed.
     """
     with ExitStack() as stack:
         connection = _connect(stack, url, ca=ca, headers=headers or {}, deadline=deadline)

@@ -143,9 +143,7 @@ def own_vm(
 
     The `image` is one of the catalog or a SAC guest, and `os_type`, "Linux" or "Windows", is what is shown.
     The `words` are for the kernel's command line, besides those of every Linux guest; or a SAC guest's knobs.
-
-    Raises:
-        LabError: the service refused, or can't be reached.
+    Raises LabError if the service refused, or can't be reached.
     """
     path = str(vm)
     try:

@@ -96,11 +96,8 @@ def record_image(spec: MachineSpec, lab: Lab, *, label: str, options: RecordOpti
 def record_port(url: str, *, baudrate: int, directory: Path, options: RecordOptions) -> LabError | None:
     """Record a serial port into `directory` until the user ends or the port is gone.
 
-    Returns what cut the recording short: the far end that left.
-
-    Raises:
-        SpecError: there is no such port, or the directory is not empty.
-        LabError: the pump failed.
+    Returns what cut the recording short: the far end that left. Raises SpecError if there is no such port, or
+    the directory is not empty; LabError if the pump failed.
     """
     with ExitStack() as stack:
         stack.enter_context(open_private_directory(directory))
@@ -243,9 +240,7 @@ def read_recording(directory: Path) -> tuple[Recording, Transcript]:
 def write_recording(directory: Path, recording: Recording, *, console: str, closed: str) -> None:
     """Write a recording into a new directory, in the form of a transcript.
 
-    Raises:
-        SpecError: the directory is not empty, or can't be made.
-        OSError: the disk is full.
+    Raises SpecError if the directory is not empty, or can't be made; OSError if the disk is full.
     """
     _make_directory(directory)
     lines: list[tuple[float, Chunk | Mapping[str, object]]] = [

@@ -275,10 +275,8 @@ def endpoint_of(host: str, port: int) -> str:
 async def open_server(app: ASGIApp, listener: BoundSocket, *, tls: ssl.SSLContext) -> AsyncIterator[None]:
     """Serve `app` on `listener` until the block ends; it answers requests once the block begins.
 
-    At the end, requests have a few seconds to finish; the socket is closed in any case.
-
-    Raises:
-        LabError: it can't listen.
+    At the end, requests have a few seconds to finish; the socket is closed in any case. Raises LabError if it
+    can't listen.
     """
     server = _Server(ServerConfig(app, tls))
     task = asyncio.create_task(server.serve(sockets=[listener.socket]))

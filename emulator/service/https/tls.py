@@ -52,11 +52,8 @@ class Authority:
 def open_authority(directory: Path) -> Authority:
     """Return the authority in `directory`, which is made first if there is none.
 
-    Servers that start at the same time get the same one.
-
-    Raises:
-        LabError: the directory can't be used.
-        SpecError: a file in it is damaged.
+    Servers that start at the same time get the same one. Raises LabError if the directory can't be used,
+    SpecError if a file in it is damaged.
     """
     directory = make_private_directory(directory)
     try:

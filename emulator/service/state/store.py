@@ -113,9 +113,7 @@ class StateDirectory:
 def hold_state_directory(path: Path) -> Iterator[StateDirectory]:
     """Make `path` (0700) if needed, and reserve it for this server until the block ends.
 
-    Raises:
-        StateError: another server uses it.
-        LabError: it can't be made.
+    Raises StateError if another server uses it, LabError if it can't be made.
     """
     directory = make_private_directory(path)
     lock = FileLock(directory / "lock", timeout=0, mode=PRIVATE)
@@ -288,9 +286,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection) -> None:
     """Make the table of a new database, or check an old one.
 
-    Raises:
-        SpecError: it is of another version.
-        sqlite3.DatabaseError: it is damaged.
+    Raises SpecError if it is of another version, sqlite3.DatabaseError if it is damaged.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
