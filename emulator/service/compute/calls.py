@@ -121,16 +121,14 @@ class Call:
         """Return the resource that the caller may do `action` to; raises CloudError 401, 403 or 404."""
         self.authorize(f"{target.type}/{action}", target)
         found = self.service.cloud.find(kind, target.key)
-        if found is None:
-            raise resource_not_found(target)
-        return found
+        if found is not None:
+            return found
+        if target.parent is not None and self.service.cloud.find(ScaleSet, target.parent.key) is not None:
+            raise refusal("NotFound.instance")
+        raise resource_not_found(target)
 
     def require_group(self, subscription: str, group: str) -> ResourceGroup:
-        """Return the resource group, in which something is about to be made or changed.
-
-        Raises:
-            CloudError: 404 ResourceGroupNotFound, or 409 ResourceGroupBeingDeleted.
-        """
+        """Return a group to make or change something in; raises CloudError 404, or 409 if it is going."""
         found = require_group(self.service, subscription, group)
         if found.deleting:
             raise refusal("ResourceGroupBeingDeleted", group=found.name)
@@ -172,17 +170,6 @@ def read_expand(expand: str | None) -> bool:
     if not wanted <= {"instanceview", "userdata"}:
         raise refusal("InvalidParameter.expand", expand=expand)
     return "instanceview" in wanted
-
-
-def find_machine(call: Call, target: ResourceId, *, action: str) -> VirtualMachine:
-    """Return the machine that the caller may do `action` ("read") to; raises CloudError 401, 403 or 404."""
-    call.authorize(f"{target.type}/{action}", target)
-    found = call.service.cloud.find(VirtualMachine, target.key)
-    if found is not None:
-        return found
-    if target.parent is not None and call.service.cloud.find(ScaleSet, target.parent.key) is not None:
-        raise refusal("NotFound.instance")
-    raise resource_not_found(target)
 
 
 def show_machine(call: Call, vm: VirtualMachine, *, with_view: bool = False) -> Body:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
@@ -18,11 +16,8 @@ router = APIRouter(tags=["lab"])
 async def health(service: ServiceOf) -> Response:
     """Answer 200 if guests can be reached and state can be saved, otherwise 503 with the reasons."""
     problems = [*await service.fleet.problems(), *service.troubles()]
-    body: dict[str, Any] = {
-        "healthy": not problems,
-        "status": "unhealthy" if problems else "healthy",
-        "problems": problems,
-    }
+    status = "unhealthy" if problems else "healthy"
+    body = {"healthy": not problems, "status": status, "problems": problems}
     return JSONResponse(body, 503 if problems else 200)
 
 

@@ -15,7 +15,7 @@ from emulator.cloud.records import VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import CloudError
-from emulator.service.compute.calls import Call, CallOf, Expand, find_machine, read_expand, show_machine
+from emulator.service.compute.calls import Call, CallOf, Expand, read_expand, show_machine
 from emulator.service.compute.power import Action, begin_action, ready_guest, take_screenshot
 
 Locate = Callable[..., ResourceId]
@@ -51,7 +51,7 @@ def _add_reads(router: APIRouter, base: str, locate: Locate) -> None:
         call: CallOf, target: Annotated[ResourceId, Depends(locate)], expand: Expand = None
     ) -> dict[str, Any]:
         """Show a machine; `$expand=instanceView` adds its state."""
-        vm = find_machine(call, target, action="read")
+        vm = call.find(VirtualMachine, target, action="read")
         return show_machine(call, vm, with_view=read_expand(expand))
 
     @router.get(f"{base}/instanceView")
@@ -59,7 +59,7 @@ def _add_reads(router: APIRouter, base: str, locate: Locate) -> None:
         call: CallOf, target: Annotated[ResourceId, Depends(locate)]
     ) -> dict[str, Any]:
         """Show the state of a machine, and nothing else."""
-        vm = find_machine(call, target, action="instanceView/read")
+        vm = call.find(VirtualMachine, target, action="instanceView/read")
         return render_instance_view(vm, now=call.service.now())
 
 
@@ -87,7 +87,7 @@ def _add_power_off(router: APIRouter, base: str, locate: Locate) -> None:
 
 def act_on(call: Call, target: ResourceId, action: Action, *, skip_shutdown: bool = False) -> Response:
     """Begin `action` on one machine and return the 202; raises CloudError 401, 403, 404 or 409."""
-    vm = find_machine(call, target, action=f"{action.value}/action")
+    vm = call.find(VirtualMachine, target, action=f"{action.value}/action")
     operation = begin_action(call.service, [vm], action, by=call.caller.name, skip_shutdown=skip_shutdown)
     call.note(f"{target.type}/{action.value}/action", target)
     return call.accepted(operation)
@@ -97,7 +97,7 @@ def _add_eviction(router: APIRouter, base: str, locate: Locate) -> None:
     @router.post(f"{base}/simulateEviction", status_code=204)
     async def simulate_eviction(call: CallOf, target: Annotated[ResourceId, Depends(locate)]) -> Response:
         """Evict a spot machine: it is deallocated."""
-        vm = find_machine(call, target, action="simulateEviction/action")
+        vm = call.find(VirtualMachine, target, action="simulateEviction/action")
         if str(vm.document.get("properties", {}).get("priority", "")).lower() != "spot":
             raise refusal("OperationNotAllowed.not-spot", vm=vm.id.name)
         begin_action(call.service, [vm], Action.DEALLOCATE, by=call.caller.name)
@@ -113,7 +113,7 @@ def _add_boot_diagnostics(router: APIRouter, base: str, locate: Locate) -> None:
         minutes: Annotated[str | None, Query(alias="sasUriExpirationTimeInMinutes")] = None,
     ) -> dict[str, Any]:
         """Return URLs of the screenshot and the boot log that work until they expire."""
-        vm = find_machine(call, target, action="retrieveBootDiagnosticsData/action")
+        vm = call.find(VirtualMachine, target, action="retrieveBootDiagnosticsData/action")
         expires = call.service.now() + timedelta(minutes=_read_minutes(minutes))
         if not vm.boot_diagnostics.enabled:
             raise refusal("OperationNotAllowed.no-diagnostics", vm=vm.id.name)
@@ -147,5 +147,5 @@ def _add_refusal(router: APIRouter, base: str, locate: Locate, *, name: str, rea
     @router.post(f"{base}/{name}", name=f"{name}_machine")
     async def refuse(call: CallOf, target: Annotated[ResourceId, Depends(locate)]) -> dict[str, Any]:
         """Explain why this is not possible here."""
-        find_machine(call, target, action=f"{name}/action")
+        call.find(VirtualMachine, target, action=f"{name}/action")
         raise CloudError(409, "OperationNotAllowed", reason)

@@ -38,7 +38,6 @@ from emulator.service.compute.calls import (
     ResourceName,
     SubscriptionName,
     change_machine,
-    find_machine,
     read_expand,
     show_machine,
 )
@@ -279,14 +278,14 @@ async def list_instances(call: CallOf, target: Target, expand: Expand = None) ->
 @router.put(_INSTANCE)
 async def put_one(call: CallOf, target: Instance, body: Document) -> Response:
     """Replace an instance's description; none can be made this way."""
-    vm = find_machine(call, target, action="write")
+    vm = call.find(VirtualMachine, target, action="write")
     return change_machine(call, vm, put_instance(body, vm=target, old=vm.document))
 
 
 @router.patch(_INSTANCE)
 async def patch_one(call: CallOf, target: Instance, body: Document) -> Response:
     """Change part of an instance's description."""
-    vm = find_machine(call, target, action="write")
+    vm = call.find(VirtualMachine, target, action="write")
     return change_machine(call, vm, patch_vm(body, vm=target, old=vm.document))
 
 

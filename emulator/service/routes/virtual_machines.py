@@ -24,7 +24,6 @@ from emulator.service.compute.calls import (
     ResourceName,
     SubscriptionName,
     change_machine,
-    find_machine,
     plan,
     read_expand,
     show_machine,
@@ -87,7 +86,7 @@ async def list_sizes(subscription: SubscriptionName, location: ResourceName, cal
 @router.get(f"{_VM}/vmSizes")
 async def list_sizes_of_vm(call: CallOf, target: Target) -> Json:
     """List the sizes that a VM can have."""
-    find_machine(call, target, action="vmSizes/read")
+    call.find(VirtualMachine, target, action="vmSizes/read")
     return _sizes()
 
 
@@ -116,7 +115,7 @@ async def put(call: CallOf, target: Target, body: Document) -> Response:
 @router.patch(_VM)
 async def patch(call: CallOf, target: Target, body: Document) -> Response:
     """Change part of a VM's description."""
-    vm = find_machine(call, target, action="write")
+    vm = call.find(VirtualMachine, target, action="write")
     return change_machine(call, vm, patch_vm(body, vm=target, old=vm.document))
 
 
