@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from emulator.cloud.compute import Body, stamp
+from emulator.cloud.compute import Json, stamp
 from emulator.cloud.documents import merge, own_part, require_location, require_storable, require_types, table
 from emulator.cloud.records import StorageAccount
 from emulator.cloud.refusals import refusal
@@ -40,7 +40,7 @@ _TYPES: Mapping[tuple[str, ...], type | tuple[type, ...]] = {
 }
 
 
-def render_account(account: StorageAccount, *, kind: CloudKind) -> Body:
+def render_account(account: StorageAccount, *, kind: CloudKind) -> Json:
     """Return a storage account as its GET answers; it has only those ipRules that the client put."""
     usual, own = azure_document("storage_account"), dict(table(account.document, "properties"))
     created, suffix = stamp(account.created), CLOUD_FACTS[kind].storage_suffix
@@ -69,7 +69,7 @@ def render_account(account: StorageAccount, *, kind: CloudKind) -> Body:
     }
 
 
-def render_keys(account: StorageAccount) -> Body:
+def render_keys(account: StorageAccount) -> Json:
     """Return the keys of `account`: they have the right form, and open nothing."""
     return {
         "keys": [

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Body as FromBody
-from fastapi import Depends, Path, Query, Request, Response
+from fastapi import Body, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from emulator.cloud.compute import Body, render_instance, render_instance_view, render_vm
+from emulator.cloud.compute import Json, render_instance, render_instance_view, render_vm
 from emulator.cloud.console_access import resource_not_found
 from emulator.cloud.documents import table
 from emulator.cloud.guest_plan import GuestPlan, plan_guest
@@ -43,7 +42,8 @@ SubscriptionName = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 ApiVersion = Annotated[str, Depends(require_api_version)]
 Expand = Annotated[str | None, Query(alias="$expand", max_length=90)]
 Filter = Annotated[str | None, Query(alias="$filter")]
-Document = Annotated[dict[str, Any], FromBody()]
+Document = Annotated[Json, Body()]
+MaybeDocument = Annotated[Json | None, Body()]
 ResourceT = TypeVar("ResourceT", VirtualMachine, ScaleSet, StorageAccount)
 
 
@@ -172,7 +172,7 @@ def read_expand(expand: str | None) -> bool:
     return "instanceview" in wanted
 
 
-def show_machine(call: Call, vm: VirtualMachine, *, with_view: bool = False) -> Body:
+def show_machine(call: Call, vm: VirtualMachine, *, with_view: bool = False) -> Json:
     """Return `vm` as a GET shows it."""
     view = render_instance_view(vm, now=call.service.now()) if with_view else None
     scale_set = None if vm.scale_set is None else call.service.cloud.find(ScaleSet, vm.scale_set.key)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import Response
 from fastapi.responses import JSONResponse
 
+from emulator.cloud.compute import Json
 from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import RoleAssignment, RoleDefinition
 from emulator.cloud.refusals import refusal
@@ -86,7 +86,7 @@ def _tenant_of(call: Call, scope: str) -> str:
 
 
 @router.get(_ASSIGNMENTS)
-async def list_assignments(call: CallOf, scope: str, chosen: Filter = None) -> dict[str, Any]:
+async def list_assignments(call: CallOf, scope: str, chosen: Filter = None) -> Json:
     """Return the role assignments that hold at a scope, and below it without `atScope()`."""
     where = _enter(call, scope, "roleAssignments/read")
     conditions = parse_filter(chosen, known=_ASSIGNMENT_FILTERS)
@@ -95,7 +95,7 @@ async def list_assignments(call: CallOf, scope: str, chosen: Filter = None) -> d
 
 
 @router.get(f"{_ASSIGNMENTS}/{{name}}")
-async def show_assignment(call: CallOf, scope: str, name: str) -> dict[str, Any]:
+async def show_assignment(call: CallOf, scope: str, name: str) -> Json:
     """Return one role assignment."""
     found = _find(call, _enter(call, scope, "roleAssignments/read"), name)
     if found is None:
@@ -158,7 +158,7 @@ def _find(call: Call, scope: str, name: str) -> RoleAssignment | None:
 
 @router.get(_TENANT_DEFINITIONS)
 @router.get(_DEFINITIONS)
-async def list_definitions(call: CallOf, scope: str = "", chosen: Filter = None) -> dict[str, Any]:
+async def list_definitions(call: CallOf, scope: str = "", chosen: Filter = None) -> Json:
     """Return the role definitions that can be assigned at a scope; at the tenant, those to be read."""
     where = _enter(call, scope, "roleDefinitions/read")
     conditions = parse_filter(chosen, known=_DEFINITION_FILTERS)
@@ -174,7 +174,7 @@ async def list_definitions(call: CallOf, scope: str = "", chosen: Filter = None)
 
 @router.get(f"{_TENANT_DEFINITIONS}/{{name}}")
 @router.get(f"{_DEFINITIONS}/{{name}}")
-async def show_definition(call: CallOf, name: str, scope: str = "") -> dict[str, Any]:
+async def show_definition(call: CallOf, name: str, scope: str = "") -> Json:
     """Return one role definition."""
     where = _enter(call, scope, "roleDefinitions/read")
     found = call.service.cloud.find(RoleDefinition, name)
@@ -184,7 +184,7 @@ async def show_definition(call: CallOf, name: str, scope: str = "") -> dict[str,
 
 
 @router.put(f"{_DEFINITIONS}/{{name}}", status_code=HTTPStatus.CREATED)
-async def put_definition(call: CallOf, scope: str, name: str, body: BodyOf) -> dict[str, Any]:
+async def put_definition(call: CallOf, scope: str, name: str, body: BodyOf) -> Json:
     """Make or change a custom role; the caller needs the right at every scope it can be assigned at."""
     where = _enter(call, scope, "roleDefinitions/write")
     read = read_definition(body, name=name)
@@ -210,7 +210,7 @@ async def delete_definition(call: CallOf, scope: str, name: str) -> Response:
 
 
 @router.get(f"/{{scope:path}}/providers/{_PROVIDER}/permissions")
-async def list_permissions(call: CallOf, scope: str) -> dict[str, Any]:
+async def list_permissions(call: CallOf, scope: str) -> Json:
     """Return what the caller's roles at a scope allow."""
     where = _enter(call, scope, "permissions/read")
     mine = roles_of(call.service.cloud, call.caller.principal)

@@ -11,12 +11,13 @@ import base64
 import json
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import ConfigDict, Field
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from emulator.cloud.compute import Json
 from emulator.cloud.config import GUID
 from emulator.cloud.console_access import check_access, find_vm
 from emulator.cloud.guest_plan import SAC_MEMORY_MIB, GuestPlan
@@ -214,7 +215,7 @@ async def open_raw_link(socket: WebSocket, resource: str) -> None:
 
 
 @router.get("/guests/{resource:path}")
-async def read_guest(resource: Resource, service: ServiceOf, caller: Caller) -> dict[str, Any]:
+async def read_guest(resource: Resource, service: ServiceOf, caller: Caller) -> Json:
     """Show the guest behind a VM, and how much it has written."""
     authorize(service, caller, "Microsoft.Compute/virtualMachines/read", scope=str(resource))
     vm = find_vm(service.cloud, resource)
@@ -228,9 +229,7 @@ async def read_guest(resource: Resource, service: ServiceOf, caller: Caller) -> 
 
 
 @router.put("/guests/{resource:path}")
-async def put_guest(
-    resource: Resource, table: GuestTable, service: ServiceOf, caller: Caller
-) -> dict[str, Any]:
+async def put_guest(resource: Resource, table: GuestTable, service: ServiceOf, caller: Caller) -> Json:
     """Set the guest behind a VM whose machine is off; its console starts empty."""
     authorize(service, caller, "Microsoft.Compute/virtualMachines/write", scope=str(resource))
     vm = find_vm(service.cloud, resource)
@@ -262,7 +261,7 @@ class SizeTable:
 
 
 @router.post("/resize/{resource:path}")
-async def resize(resource: Resource, size: SizeTable, service: ServiceOf, caller: Caller) -> dict[str, Any]:
+async def resize(resource: Resource, size: SizeTable, service: ServiceOf, caller: Caller) -> Json:
     """Type the command that sets a Linux shell's terminal size: a serial line can't (ISS 7, 105)."""
     check_access(service.cloud, service.settings, principal=caller.principal, vm=resource)
     guest = service.fleet.guest(find_vm(service.cloud, resource))

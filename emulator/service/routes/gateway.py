@@ -8,18 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
+from emulator.cloud.compute import Json
 from emulator.cloud.console_access import NOT_RUNNING, check_role, find_vm
 from emulator.cloud.records import PowerState, VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
 from emulator.fleet.guest import FleetGuest, Observed
+from emulator.service.compute.calls import MaybeDocument
 from emulator.service.console.gateway import serve_client
 from emulator.service.core.authentication import address_of, authenticate
 from emulator.service.core.context import Service, ServiceOf, service_of
@@ -53,7 +55,7 @@ def read_keys(parameters: object) -> str:
 
 async def run_command(
     command: AdminCommand, keys: str, *, vm: VirtualMachine, guest: FleetGuest, by: str
-) -> dict[str, Any]:
+) -> Json:
     """Do `command`, a SysRq with its `keys`, to a guest that is on and return its observed effect.
 
     Returns:
@@ -74,7 +76,7 @@ async def run_command(
     return {"command": said, **_shown(await act())}
 
 
-async def _press_keys(guest: FleetGuest, keys: str) -> dict[str, Any]:
+async def _press_keys(guest: FleetGuest, keys: str) -> Json:
     """Press one key after another; the effect of the last one counts for the sequence."""
     seen = []
     for key in keys:
@@ -85,7 +87,7 @@ async def _press_keys(guest: FleetGuest, keys: str) -> dict[str, Any]:
     return {**_shown(seen[-1]), "keys": shown}
 
 
-def _shown(observed: Observed) -> dict[str, Any]:
+def _shown(observed: Observed) -> Json:
     unseen = "refused" if observed.refused else "no effect seen"
     return {"effect": "seen" if observed.seen else unseen, "evidence": observed.evidence}
 
@@ -130,8 +132,8 @@ async def run_admin_command(
     command: str,
     request: Request,
     service: ServiceOf,
-    body: Annotated[dict[str, Any] | None, Body()] = None,
-) -> dict[str, Any]:
+    body: MaybeDocument = None,
+) -> Json:
     """Do an admin command; its own bearer token authorises it, as old clients send none on the socket."""
     session = service.sessions.find(container, session_id, now=service.now())
     try:
@@ -144,14 +146,8 @@ async def run_admin_command(
 
 
 async def _run(
-    service: Service,
-    caller: Claims,
-    session: ConsoleSession,
-    *,
-    command: str,
-    request: Request,
-    body: dict[str, Any],
-) -> dict[str, Any]:
+    service: Service, caller: Claims, session: ConsoleSession, *, command: str, request: Request, body: Json
+) -> Json:
     if caller.principal != session.principal:
         raise refusal("AuthorizationFailed.other-session")
     check_role(service.cloud, service.settings, principal=caller.principal, vm=session.vm)
@@ -160,7 +156,7 @@ async def _run(
     request_id = _read_request_id(body)
     vm = find_vm(service.cloud, session.vm)
 
-    async def act() -> dict[str, Any]:
+    async def act() -> Json:
         return await _act(service, caller, vm, asked=asked, keys=keys, address=address_of(request))
 
     if not request_id:
@@ -170,7 +166,7 @@ async def _run(
 
 async def _act(
     service: Service, caller: Claims, vm: VirtualMachine, *, asked: AdminCommand, keys: str, address: str
-) -> dict[str, Any]:
+) -> Json:
     if vm.power is not PowerState.RUNNING:
         raise CloudError(409, "OperationNotAllowed", NOT_RUNNING)
     guest = service.fleet.guest(vm)

@@ -7,12 +7,12 @@ See docs/facts/azure.md 5.
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from emulator.cloud.compute import Json
 from emulator.cloud.directory import (
     ADFS,
     find_managed_identity,
@@ -32,26 +32,26 @@ router = entra_router()
 
 
 @router.get("/metadata/endpoints")
-async def show_metadata(service: ServiceOf) -> dict[str, Any]:
+async def show_metadata(service: ServiceOf) -> Json:
     """Return the endpoints of this cloud, without a token; all api-versions get the form of 2022-09-01."""
     return metadata(service.endpoint, service.settings)
 
 
 @router.get("/{tenant}/v2.0/.well-known/openid-configuration")
-async def show_configuration(service: ServiceOf, tenant: str) -> dict[str, Any]:
+async def show_configuration(service: ServiceOf, tenant: str) -> Json:
     """Return the OpenID configuration of a tenant, version 2."""
     return _configuration(service, tenant, tenant, second=True)
 
 
 @router.get("/{tenant}/.well-known/openid-configuration")
-async def show_first_configuration(service: ServiceOf, tenant: str) -> dict[str, Any]:
+async def show_first_configuration(service: ServiceOf, tenant: str) -> Json:
     """Return the OpenID configuration of a tenant, version 1; AD FS has no other."""
     return _configuration(service, tenant, tenant, second=tenant.lower() == ADFS)
 
 
 @router.get("/adfs/{tenant}/v2.0/.well-known/openid-configuration")
 @router.get("/adfs/{tenant}/.well-known/openid-configuration")
-async def show_adfs_configuration(service: ServiceOf, tenant: str) -> dict[str, Any]:
+async def show_adfs_configuration(service: ServiceOf, tenant: str) -> Json:
     """Return the OpenID configuration of a tenant under AD FS."""
     return _configuration(service, f"{ADFS}/{tenant}", tenant, second=True)
 
@@ -59,14 +59,14 @@ async def show_adfs_configuration(service: ServiceOf, tenant: str) -> dict[str, 
 @router.get("/{tenant}/discovery/v2.0/keys")
 @router.get("/{tenant}/discovery/keys")
 @router.get("/adfs/{tenant}/discovery/v2.0/keys")
-async def show_keys(service: ServiceOf, tenant: str) -> dict[str, Any]:
+async def show_keys(service: ServiceOf, tenant: str) -> Json:
     """Return the public keys that tokens are signed with."""
     require_tenant(service.cloud, tenant)
     return {"keys": [service.tokens.key.jwk()]}
 
 
 @router.get("/common/discovery/instance")
-async def discover_instance(service: ServiceOf, authorization_endpoint: str = "") -> dict[str, Any]:
+async def discover_instance(service: ServiceOf, authorization_endpoint: str = "") -> Json:
     """Tell whether an authority is known; only our own host is."""
     asked, own = urlsplit(f"//{authorization_endpoint.partition('://')[2]}"), urlsplit(service.endpoint)
     if asked.netloc.lower() not in {own.netloc.lower(), (own.hostname or "").lower()}:
@@ -78,12 +78,12 @@ async def discover_instance(service: ServiceOf, authorization_endpoint: str = ""
 
 @router.get("/common/userrealm/{user}")
 @router.get("/adfs/common/userrealm/{user}")
-async def show_user_realm(service: ServiceOf, user: str) -> dict[str, Any]:
+async def show_user_realm(service: ServiceOf, user: str) -> Json:
     """Say where a user's password is checked: here."""
     return user_realm(service.endpoint, user[:256])
 
 
-def _configuration(service: Service, authority: str, tenant: str, *, second: bool) -> dict[str, Any]:
+def _configuration(service: Service, authority: str, tenant: str, *, second: bool) -> Json:
     certain = require_tenant(service.cloud, tenant)
     return openid_configuration(
         service.endpoint, authority=authority.lower(), tenant=certain or "{tenantid}", second=second
@@ -114,7 +114,7 @@ async def issue_identity_token(
     audience, issued = require_resource(resource), service.now()
     lifetime, client = int(service.settings.token_s), found.client_id
     token = service.tokens.issue(found, audience=audience, now=issued, lifetime_s=lifetime, client=client)
-    body: dict[str, Any] = {
+    body: Json = {
         "access_token": token,
         "expires_on": str(int(issued.timestamp()) + lifetime),
         "resource": resource,

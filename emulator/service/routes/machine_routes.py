@@ -6,16 +6,16 @@ hence there is no `from __future__ import annotations`.
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
-from emulator.cloud.compute import container_name, log_name, render_instance_view, screenshot_name
+from emulator.cloud.compute import Json, container_name, log_name, render_instance_view, screenshot_name
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import CloudError
-from emulator.service.compute.calls import Call, CallOf, Expand, read_expand, show_machine
+from emulator.service.compute.calls import Call, CallOf, Expand, MaybeDocument, read_expand, show_machine
 from emulator.service.compute.power import Action, begin_action, ready_guest, take_screenshot
 
 Locate = Callable[..., ResourceId]
@@ -49,15 +49,13 @@ def _add_reads(router: APIRouter, base: str, locate: Locate) -> None:
     @router.get(base)
     async def read_machine(
         call: CallOf, target: Annotated[ResourceId, Depends(locate)], expand: Expand = None
-    ) -> dict[str, Any]:
+    ) -> Json:
         """Show a machine; `$expand=instanceView` adds its state."""
         vm = call.find(VirtualMachine, target, action="read")
         return show_machine(call, vm, with_view=read_expand(expand))
 
     @router.get(f"{base}/instanceView")
-    async def read_instance_view(
-        call: CallOf, target: Annotated[ResourceId, Depends(locate)]
-    ) -> dict[str, Any]:
+    async def read_instance_view(call: CallOf, target: Annotated[ResourceId, Depends(locate)]) -> Json:
         """Show the state of a machine, and nothing else."""
         vm = call.find(VirtualMachine, target, action="instanceView/read")
         return render_instance_view(vm, now=call.service.now())
@@ -66,9 +64,7 @@ def _add_reads(router: APIRouter, base: str, locate: Locate) -> None:
 def _add_action(router: APIRouter, base: str, locate: Locate, action: Action) -> None:
     @router.post(f"{base}/{action.value}", status_code=202, name=f"{action.value}_machine")
     async def act(
-        call: CallOf,
-        target: Annotated[ResourceId, Depends(locate)],
-        _: Annotated[dict[str, Any] | None, Body()] = None,
+        call: CallOf, target: Annotated[ResourceId, Depends(locate)], _: MaybeDocument = None
     ) -> Response:
         """Begin the action that the path names; poll for its end."""
         return act_on(call, target, action)
@@ -111,7 +107,7 @@ def _add_boot_diagnostics(router: APIRouter, base: str, locate: Locate) -> None:
         call: CallOf,
         target: Annotated[ResourceId, Depends(locate)],
         minutes: Annotated[str | None, Query(alias="sasUriExpirationTimeInMinutes")] = None,
-    ) -> dict[str, Any]:
+    ) -> Json:
         """Return URLs of the screenshot and the boot log that work until they expire."""
         vm = call.find(VirtualMachine, target, action="retrieveBootDiagnosticsData/action")
         expires = call.service.now() + timedelta(minutes=_read_minutes(minutes))
@@ -145,7 +141,7 @@ def _read_minutes(text: str | None) -> int:
 
 def _add_refusal(router: APIRouter, base: str, locate: Locate, *, name: str, reason: str) -> None:
     @router.post(f"{base}/{name}", name=f"{name}_machine")
-    async def refuse(call: CallOf, target: Annotated[ResourceId, Depends(locate)]) -> dict[str, Any]:
+    async def refuse(call: CallOf, target: Annotated[ResourceId, Depends(locate)]) -> Json:
         """Explain why this is not possible here."""
         call.find(VirtualMachine, target, action=f"{name}/action")
         raise CloudError(409, "OperationNotAllowed", reason)

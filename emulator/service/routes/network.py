@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
-from emulator.cloud.compute import network_interfaces
+from emulator.cloud.compute import Json, network_interfaces
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import group_scope
 from emulator.service.compute.calls import CallOf, ResourceName, SubscriptionName
@@ -22,15 +20,13 @@ router.tags = ["network"]
 
 
 @router.get(f"{_IN_SUBSCRIPTION}/networkInterfaces")
-async def list_network_interfaces(subscription: SubscriptionName, call: CallOf) -> dict[str, Any]:
+async def list_network_interfaces(subscription: SubscriptionName, call: CallOf) -> Json:
     """List the network interfaces of a subscription that the caller may see."""
     return {"value": _seen(call, call.enter(subscription))}
 
 
 @router.get(f"{_IN_GROUP}/networkInterfaces")
-async def list_group_interfaces(
-    subscription: SubscriptionName, group: ResourceName, call: CallOf
-) -> dict[str, Any]:
+async def list_group_interfaces(subscription: SubscriptionName, group: ResourceName, call: CallOf) -> Json:
     """List the network interfaces of a group that the caller may see."""
     return {"value": _seen(call, call.enter(subscription, group))}
 
@@ -38,7 +34,7 @@ async def list_group_interfaces(
 @router.get(f"{_IN_GROUP}/networkInterfaces/{{name}}")
 async def read_network_interface(
     subscription: SubscriptionName, group: ResourceName, name: ResourceName, call: CallOf
-) -> dict[str, Any]:
+) -> Json:
     """Show a network interface."""
     scope = group_scope(subscription, group)
     call.authorize(_READ, f"{scope}/{_PROVIDER}/networkInterfaces/{name}")
@@ -49,12 +45,12 @@ async def read_network_interface(
 
 
 @router.get(f"{_IN_SUBSCRIPTION}/publicIPAddresses")
-async def list_public_addresses(subscription: SubscriptionName, call: CallOf) -> dict[str, Any]:
+async def list_public_addresses(subscription: SubscriptionName, call: CallOf) -> Json:
     """List no public addresses: guests have no network."""
     call.enter(subscription)
     return {"value": []}
 
 
-def _seen(call: CallOf, scope: str) -> list[dict[str, Any]]:
+def _seen(call: CallOf, scope: str) -> list[Json]:
     found = network_interfaces(call.service.cloud, within=scope)
     return [one for one in found if call.may(_READ, one["id"])]

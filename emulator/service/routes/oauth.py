@@ -9,12 +9,13 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from urllib.parse import unquote
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
+from emulator.cloud.compute import Json
 from emulator.cloud.directory import (
     ADFS,
     find_application,
@@ -45,7 +46,7 @@ from emulator.service.parts.sign_in import (
 )
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-_FORM: dict[str, Any] = {
+_FORM: Json = {
     "requestBody": {
         "required": True,
         "content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}},
@@ -78,7 +79,7 @@ class TokenRequest:
         return require_resource(named) if named else of_scope(self.form.get("scope", ""))
 
 
-TokenAnswer: TypeAlias = tuple[dict[str, Any], str]
+TokenAnswer: TypeAlias = tuple[Json, str]
 
 
 @router.post("/{tenant}/oauth2/v2.0/token", openapi_extra=_FORM)

@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from emulator.clock import pause
+from emulator.cloud.compute import Json
 from emulator.cloud.documents import parse_filter, require_location
 from emulator.cloud.records import ResourceGroup, RoleAssignment, ScaleSet, StorageAccount, VirtualMachine
 from emulator.cloud.refusals import refusal
@@ -32,7 +33,7 @@ router.tags = ["groups"]
 
 
 @router.get(_ALL)
-async def list_groups(call: CallOf, subscription: str, chosen: Filter = None) -> dict[str, Any]:
+async def list_groups(call: CallOf, subscription: str, chosen: Filter = None) -> Json:
     """Return the groups in which, or in a resource of which, the caller has a role."""
     call.enter(subscription)
     conditions = parse_filter(chosen, known=_FILTERS)
@@ -45,7 +46,7 @@ async def list_groups(call: CallOf, subscription: str, chosen: Filter = None) ->
 
 
 @router.get(_ONE)
-async def show_group(call: CallOf, subscription: str, group: str) -> dict[str, Any]:
+async def show_group(call: CallOf, subscription: str, group: str) -> Json:
     """Return a group."""
     return group_document(_find(call, subscription, group, verb="read"))
 
@@ -79,7 +80,7 @@ async def put_group(call: CallOf, subscription: str, group: str, body: BodyOf) -
 
 
 @router.patch(_ONE)
-async def change_group(call: CallOf, subscription: str, group: str, body: BodyOf) -> dict[str, Any]:
+async def change_group(call: CallOf, subscription: str, group: str, body: BodyOf) -> Json:
     """Change a group's tags."""
     call.authorize(f"{_GROUPS}/write", group_scope(subscription, group))
     found = call.require_group(subscription, group)

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
-from emulator.cloud.compute import Body as Json
 from emulator.cloud.compute import (
+    Json,
     capacity_of,
     model_of,
     render_scale_set,
@@ -35,6 +35,7 @@ from emulator.service.compute.calls import (
     CallOf,
     Document,
     Expand,
+    MaybeDocument,
     ResourceName,
     SubscriptionName,
     change_machine,
@@ -69,7 +70,6 @@ def locate_scale_set(subscription: SubscriptionName, group: ResourceName, name: 
 
 
 Target = Annotated[ResourceId, Depends(locate_scale_set)]
-Chosen = Annotated[dict[str, Any] | None, Body()]
 
 
 @router.get(_IN_SUBSCRIPTION)
@@ -140,7 +140,7 @@ def _add_action(action: Action, description: str) -> None:
     name = f"{action}_instances"
 
     @router.post(f"{_SET}/{action}", status_code=202, name=name, description=description)
-    async def act(call: CallOf, target: Target, body: Chosen = None) -> Response:
+    async def act(call: CallOf, target: Target, body: MaybeDocument = None) -> Response:
         return _act(call, target, body, action=action)
 
 
@@ -155,7 +155,7 @@ for _action, _description in {
 
 
 @router.post(f"{_SET}/reimageall", status_code=202)
-async def reimage_all_disks(call: CallOf, target: Target, body: Chosen = None) -> Response:
+async def reimage_all_disks(call: CallOf, target: Target, body: MaybeDocument = None) -> Response:
     """Start instances anew from their image; `az vmss reimage` asks for it this way."""
     return _act(call, target, body, action=Action.REIMAGE)
 
@@ -164,7 +164,7 @@ async def reimage_all_disks(call: CallOf, target: Target, body: Chosen = None) -
 async def power_off_instances(
     call: CallOf,
     target: Target,
-    body: Chosen = None,
+    body: MaybeDocument = None,
     skip_shutdown: Annotated[bool, Query(alias="skipShutdown")] = False,  # noqa: FBT002
 ) -> Response:
     """Shut instances down; with `skipShutdown=true` cut their power."""

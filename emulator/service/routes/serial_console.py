@@ -6,11 +6,12 @@ See docs/facts/azure.md 2.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Response
+from fastapi import APIRouter, Depends, Response
 
 from emulator.clock import pause
+from emulator.cloud.compute import Json
 from emulator.cloud.console_access import IN_PROGRESS, check_access, find_vm
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.refusals import refusal
@@ -27,7 +28,7 @@ from emulator.cloud.resource_id import (
 from emulator.cloud.roles import CONNECT, is_allowed
 from emulator.cloud.settings import CloudKind, azure_facts
 from emulator.errors import CloudError
-from emulator.service.compute.calls import Call, CallOf
+from emulator.service.compute.calls import Call, CallOf, MaybeDocument
 from emulator.service.core.authentication import Caller, authorize_member, require_subscription
 from emulator.service.core.context import CaseBlindRoute, Service, ServiceOf, arm_router
 from emulator.service.parts.sessions import ConsoleSession
@@ -67,13 +68,13 @@ Parent = Annotated[ResourceId, Depends(_parent)]
 
 
 @router.get(f"/providers/{PROVIDER}/operations")
-async def list_operations(_: Caller) -> dict[str, Any]:
+async def list_operations(_: Caller) -> Json:
     """List what the provider can do."""
     known = azure_facts()["console_operations"].items()
     return {"value": [_operation(name, description) for name, description in known]}
 
 
-def _operation(name: str, description: str) -> dict[str, Any]:
+def _operation(name: str, description: str) -> Json:
     resource = "Console Services" if name.startswith("consoleServices/") else "Serial Ports"
     display = {"provider": "Azure Serial Console", "resource": resource, "operation": description}
     return {
@@ -84,7 +85,7 @@ def _operation(name: str, description: str) -> dict[str, Any]:
 
 
 @router.get(f"{_SERVICES}/{{name}}")
-async def read_console_service(subscription: str, name: str, call: CallOf) -> dict[str, Any]:
+async def read_console_service(subscription: str, name: str, call: CallOf) -> Json:
     """Tell whether serial consoles can be used in a subscription.
 
     Anyone with any role in the subscription may ask: az asks before each connect, also for callers
@@ -96,14 +97,14 @@ async def read_console_service(subscription: str, name: str, call: CallOf) -> di
 
 
 @router.post(f"{_SERVICES}/{{name}}/disableConsole")
-async def disable_console(subscription: str, name: str, call: CallOf) -> dict[str, Any]:
+async def disable_console(subscription: str, name: str, call: CallOf) -> Json:
     """Switch serial consoles off in a subscription; open links end."""
     _require_default(name)
     return _turn(call, subscription, enabled=False)
 
 
 @router.post(f"{_SERVICES}/{{name}}/enableConsole")
-async def enable_console(subscription: str, name: str, call: CallOf) -> dict[str, Any]:
+async def enable_console(subscription: str, name: str, call: CallOf) -> Json:
     """Switch serial consoles on in a subscription."""
     _require_default(name)
     return _turn(call, subscription, enabled=True)
@@ -114,7 +115,7 @@ def _require_default(name: str) -> None:
         raise refusal("ResourceNotFound.console-service", name=name)
 
 
-def _switch(call: Call, subscription: str) -> dict[str, Any]:
+def _switch(call: Call, subscription: str) -> Json:
     found = require_subscription(call.service, call.caller, subscription)
     if call.service.settings.kind is CloudKind.CHINA:
         raise refusal("NoRegisteredProviderFound")
@@ -126,7 +127,7 @@ def _switch(call: Call, subscription: str) -> dict[str, Any]:
     }
 
 
-def _turn(call: Call, subscription: str, *, enabled: bool) -> dict[str, Any]:
+def _turn(call: Call, subscription: str, *, enabled: bool) -> Json:
     action = f"{PROVIDER}/consoleServices/{'enable' if enabled else 'disable'}Console/action"
     scope = subscription_scope(subscription)
     call.authorize(action, scope)
@@ -140,7 +141,7 @@ def _turn(call: Call, subscription: str, *, enabled: bool) -> dict[str, Any]:
 
 
 @versionless.get(f"/subscriptions/{{subscription}}/providers/{PROVIDER}/serialPorts")
-async def list_all_ports(subscription: str, service: ServiceOf, caller: Caller) -> dict[str, Any]:
+async def list_all_ports(subscription: str, service: ServiceOf, caller: Caller) -> Json:
     """List the ports of a subscription that the caller may see; SDK 1.0.0 sends no api-version here."""
     authorize_member(service, caller, subscription)
     scope, action = subscription_scope(subscription), f"{PROVIDER}/serialPorts/read"
@@ -154,21 +155,19 @@ async def list_all_ports(subscription: str, service: ServiceOf, caller: Caller) 
 
 
 @router.get(_PORTS)
-async def list_ports(parent: Parent, call: CallOf) -> dict[str, Any]:
+async def list_ports(parent: Parent, call: CallOf) -> Json:
     """List the serial ports of a VM or an instance: one, "0"."""
     return {"value": [_port(call.service, _find(call, parent, port="0", action="read"))]}
 
 
 @router.get(f"{_PORTS}/{{port}}")
-async def read_port(parent: Parent, port: str, call: CallOf) -> dict[str, Any]:
+async def read_port(parent: Parent, port: str, call: CallOf) -> Json:
     """Return a serial port."""
     return _port(call.service, _find(call, parent, port=port, action="read"))
 
 
 @router.put(f"{_PORTS}/{{port}}", status_code=201)
-async def put_port(
-    parent: Parent, port: str, call: CallOf, body: Annotated[dict[str, Any] | None, Body()] = None
-) -> dict[str, Any]:
+async def put_port(parent: Parent, port: str, call: CallOf, body: MaybeDocument = None) -> Json:
     """Enable or disable a serial port; a disabled one can't be connected to."""
     vm = _find(call, parent, port=port, action="write")
     properties = (body or {}).get("properties", {})
@@ -231,7 +230,7 @@ def _require_port(port: str) -> None:
         raise refusal("ResourceNotFound.port", port=port)
 
 
-def _port(service: Service, vm: VirtualMachine) -> dict[str, Any]:
+def _port(service: Service, vm: VirtualMachine) -> Json:
     active = service.links.holder(vm.id) is not None
     return {
         "id": f"{vm.id}/providers/{PROVIDER}/serialPorts/0",

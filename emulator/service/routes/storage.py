@@ -17,7 +17,7 @@ from emulator.cloud.boot_diagnostics import (
     render_account,
     render_keys,
 )
-from emulator.cloud.compute import Body as Json
+from emulator.cloud.compute import Json
 from emulator.cloud.records import StorageAccount
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, storage_account_id

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from emulator.cloud.compute import Body as Json
+from emulator.cloud.compute import Json
 from emulator.cloud.compute_changes import patch_vm, put_vm
 from emulator.cloud.documents import table
 from emulator.cloud.records import VirtualMachine
