@@ -126,7 +126,9 @@ def merge(differences: Iterable[Difference]) -> list[Difference]:
         key = (one.section, one.key, one.expected, observed)
         known = merged.get(key)
         merged[key] = one if known is None else replace(known, times=known.times + one.times)
-    return sorted(merged.values(), key=lambda one: (_number(one.section), one.start))
+    return sorted(
+        merged.values(), key=lambda one: ([int(part) for part in one.section.split(".")], one.start)
+    )
 
 
 def _compare_block(block: Block, profile: SacProfile) -> list[Difference]:
@@ -257,10 +259,6 @@ _SECTIONS = {
     Part.BUGCHECK: "1.9",
 }
 """Section of a line that nobody expected, by part."""
-
-
-def _number(section: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in section.split("."))
 
 
 _VERSION = 1

@@ -137,7 +137,8 @@ def begin_action(
         return joined
     for vm in vms:
         require_free(service, vm, action.value)
-        _require_allocated(vm, action)
+        if action in _NEEDS_ALLOCATION and vm.power is PowerState.DEALLOCATED:
+            raise refusal("OperationNotAllowed.deallocated", action=action.value, vm=vm.id.name)
     plans = [_plan_of(vm, action, skip_shutdown=skip_shutdown) for vm in vms]
     for plan in plans:
         if any(phase.act is _GuestAction.ON for phase in plan.phases):
@@ -229,11 +230,6 @@ def start_operation(
         action=action,
         resources=keys,
     )
-
-
-def _require_allocated(vm: VirtualMachine, action: Action) -> None:
-    if action in _NEEDS_ALLOCATION and vm.power is PowerState.DEALLOCATED:
-        raise refusal("OperationNotAllowed.deallocated", action=action.value, vm=vm.id.name)
 
 
 def _plan_of(vm: VirtualMachine, action: Action, *, skip_shutdown: bool) -> _Plan:

@@ -216,7 +216,7 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         self.servers = [
             await loop.create_server(
-                self._make_protocol,
+                lambda: BoundedHttp(config=self.config, server_state=self.server_state, app_state={}),
                 sock=one,
                 ssl=self.config.tls,
                 backlog=self.config.backlog,
@@ -227,9 +227,6 @@ class _Server(uvicorn.Server):
         ]
         self.started = True
         self.ready.set()
-
-    def _make_protocol(self) -> BoundedHttp:
-        return BoundedHttp(config=self.config, server_state=self.server_state, app_state={})
 
 
 def bind(host: str, port: int, *, public_host: str | None = None) -> BoundSocket:

@@ -167,7 +167,7 @@ async def list_definitions(call: CallOf, scope: str = "", chosen: Filter = None)
         "value": [
             definition_document(one, scope=where)
             for one in found
-            if where != TENANT_SCOPE or _may_read(call, one)
+            if where != TENANT_SCOPE or _may_read(call, one, where)
         ]
     }
 
@@ -178,7 +178,7 @@ async def show_definition(call: CallOf, name: str, scope: str = "") -> Json:
     """Return one role definition."""
     where = _enter(call, scope, "roleDefinitions/read")
     found = call.service.cloud.find(RoleDefinition, name)
-    if found is None or not (_may_read(call, found) if where == TENANT_SCOPE else _meets(found, where)):
+    if found is None or not _may_read(call, found, where):
         raise refusal("RoleDefinitionDoesNotExist", name=name)
     return definition_document(found, scope=where)
 
@@ -217,14 +217,12 @@ async def list_permissions(call: CallOf, scope: str) -> Json:
     return {"value": [permission_document(role) for one, role in mine if is_within(where or "/", one.scope)]}
 
 
-def _meets(role: RoleDefinition, scope: str) -> bool:
-    return role.built_in or any(is_within(scope, one) or is_within(one, scope) for one in role.scopes)
-
-
-def _may_read(call: Call, role: RoleDefinition) -> bool:
-    """Tell whether the caller may read a role at the tenant: one of its own, that it may read somewhere."""
+def _may_read(call: Call, role: RoleDefinition, where: str) -> bool:
+    """Tell whether a role can be read at a scope; at the tenant one of its own, readable somewhere."""
     if role.built_in:
         return True
+    if where != TENANT_SCOPE:
+        return any(is_within(where, one) or is_within(one, where) for one in role.scopes)
     action = f"{_PROVIDER}/roleDefinitions/read"
     home = tenant_of_role(call.service.cloud, role) == call.caller.tenant.lower()
     return home and any(call.may(action, scope) for scope in role.scopes)
@@ -233,16 +231,15 @@ def _may_read(call: Call, role: RoleDefinition) -> bool:
 def _require_changeable(call: Call, name: str, verb: str) -> RoleDefinition | None:
     """Return the custom role called `name`, which the caller may change; None if there is none."""
     found = call.service.cloud.find(RoleDefinition, name)
-    if found is None or (verb == "delete" and not _is_known(call, found)):
+    if found is None:
+        return None
+    known_to = {None, call.caller.tenant.lower()}
+    if verb == "delete" and tenant_of_role(call.service.cloud, found) not in known_to:
         return None
     if found.built_in:
         raise refusal("RoleDefinitionIsBuiltIn", role=found.name)
     _authorize_everywhere(call, found, verb)
     return found
-
-
-def _is_known(call: Call, role: RoleDefinition) -> bool:
-    return tenant_of_role(call.service.cloud, role) in {None, call.caller.tenant.lower()}
 
 
 def _authorize_everywhere(call: Call, role: RoleDefinition, verb: str) -> None:

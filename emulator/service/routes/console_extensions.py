@@ -236,18 +236,14 @@ async def put_guest(resource: Resource, table: GuestTable, service: ServiceOf, c
     existing = service.fleet.existing(vm.key)
     if existing is not None and existing.is_on:
         raise refusal("OperationNotAllowed.on")
-    plan = _plan_of(table, stands_in_for=vm.guest.stands_in_for)
+    try:
+        plan = GuestPlan(**asdict(table), stands_in_for=vm.guest.stands_in_for)
+    except SpecError as error:
+        raise CloudError(400, "InvalidGuest", str(error)) from error
     await service.fleet.discard(vm.key)
     service.blobs.screenshots.forget(vm.vm_id)
     service.cloud.put(replace(vm, guest=plan))
     return await read_guest(resource, service, caller)
-
-
-def _plan_of(table: GuestTable, *, stands_in_for: str | None) -> GuestPlan:
-    try:
-        return GuestPlan(**asdict(table), stands_in_for=stands_in_for)
-    except SpecError as error:
-        raise CloudError(400, "InvalidGuest", str(error)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

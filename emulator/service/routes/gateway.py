@@ -137,8 +137,8 @@ async def run_admin_command(
     """Do an admin command; its own bearer token authorises it, as old clients send none on the socket."""
     session = service.sessions.find(container, session_id, now=service.now())
     try:
-        caller = authenticate(request, service)
-        return await _run(service, caller, session, command=command, request=request, body=body or {})
+        caller, address = authenticate(request, service), address_of(request)
+        return await _run(service, caller, session, command=command, address=address, body=body or {})
     except EmulatorError:
         for link in service.links.of_session(session):
             link.show("")  # az waits for ever without one more frame (docs/facts/azure.md 3)
@@ -146,7 +146,7 @@ async def run_admin_command(
 
 
 async def _run(
-    service: Service, caller: Claims, session: ConsoleSession, *, command: str, request: Request, body: Json
+    service: Service, caller: Claims, session: ConsoleSession, *, command: str, address: str, body: Json
 ) -> Json:
     if caller.principal != session.principal:
         raise refusal("AuthorizationFailed.other-session")
@@ -157,30 +157,19 @@ async def _run(
     vm = find_vm(service.cloud, session.vm)
 
     async def act() -> Json:
-        return await _act(service, caller, vm, asked=asked, keys=keys, address=address_of(request))
+        if vm.power is not PowerState.RUNNING:
+            raise CloudError(409, "OperationNotAllowed", NOT_RUNNING)
+        guest = service.fleet.guest(vm)
+        await guest.power_on()
+        answer = await run_command(asked, keys, vm=vm, guest=guest, by=caller.name)
+        service.metrics.commands.labels(asked.value, answer["effect"]).inc()
+        status = f"{answer['command']}: {answer['effect']}"
+        service.activity.note(_OPERATION, scope=str(vm.id), caller=caller, address=address, status=status)
+        return answer
 
     if not request_id:
         return await act()
     return await session.answer_once((vm.vm_id, asked, keys, request_id), act)
-
-
-async def _act(
-    service: Service, caller: Claims, vm: VirtualMachine, *, asked: AdminCommand, keys: str, address: str
-) -> Json:
-    if vm.power is not PowerState.RUNNING:
-        raise CloudError(409, "OperationNotAllowed", NOT_RUNNING)
-    guest = service.fleet.guest(vm)
-    await guest.power_on()
-    answer = await run_command(asked, keys, vm=vm, guest=guest, by=caller.name)
-    service.metrics.commands.labels(asked.value, answer["effect"]).inc()
-    service.activity.note(
-        _OPERATION,
-        scope=str(vm.id),
-        caller=caller,
-        address=address,
-        status=f"{answer['command']}: {answer['effect']}",
-    )
-    return answer
 
 
 def _read_request_id(body: Mapping[str, Any]) -> str:

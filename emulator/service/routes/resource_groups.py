@@ -66,7 +66,10 @@ async def put_group(call: CallOf, subscription: str, group: str, body: BodyOf) -
     scope = group_scope(subscription, group)
     call.authorize(f"{_GROUPS}/write", scope)
     owner = require_subscription(call.service, call.caller, subscription).id
-    _require_name(group)
+    try:
+        require_name("the resource group's name", group)
+    except SpecError as error:
+        raise CloudError(400, "InvalidResourceGroup", str(error)) from None
     location = _location(call.service, body)
     found = call.service.cloud.find(ResourceGroup, scope) and call.require_group(subscription, group)
     if found is not None and found.location.lower() != location:
@@ -156,13 +159,6 @@ def _sees(call: Call, group: ResourceGroup) -> bool:
     return any(is_within(one.scope, group.scope) for one, _ in roles) or call.may(
         f"{_GROUPS}/read", group.scope
     )
-
-
-def _require_name(group: str) -> None:
-    try:
-        require_name("the resource group's name", group)
-    except SpecError as error:
-        raise CloudError(400, "InvalidResourceGroup", str(error)) from None
 
 
 def _location(service: Service, body: Mapping[str, Any]) -> str:

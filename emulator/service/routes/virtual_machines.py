@@ -64,7 +64,9 @@ async def list_all_vms(
     subscription: SubscriptionName, call: CallOf, status_only: StatusOnly = "false", expand: Expand = None
 ) -> Json:
     """List the VMs of a subscription that the caller may see; `statusOnly=true` adds their states."""
-    with_view = _with_view(status_only, expand)
+    if status_only.lower() not in {"true", "false"}:
+        raise refusal("InvalidParameter.status-only")
+    with_view = read_expand(expand) or status_only.lower() == "true"
     return _list(call, call.enter(subscription), with_view=with_view)
 
 
@@ -135,12 +137,6 @@ async def list_skus(subscription: SubscriptionName, call: CallOf) -> Json:
     """List the sizes as `az vm list-skus` asks for them."""
     call.enter(subscription)
     return {"value": [_sku(*size, call.service.settings.cloud.locations) for size in SIZES]}
-
-
-def _with_view(status_only: str, expand: str | None) -> bool:
-    if status_only.lower() not in {"true", "false"}:
-        raise refusal("InvalidParameter.status-only")
-    return read_expand(expand) or status_only.lower() == "true"
 
 
 def _list(call: Call, scope: str, *, with_view: bool) -> Json:

@@ -212,7 +212,10 @@ class Store(Saving):
         except (sqlite3.Error, OSError, ValueError) as error:  # pydantic's are ValueErrors
             self._changes = changes | self._changes  # changes since then are newer
             self.disconnect()
-            self._complain(f"state can't be saved in {self._path}: {error}")
+            trouble = f"state can't be saved in {self._path}: {error}"
+            if trouble != self.trouble:
+                _LOG.error("%s", trouble)  # it says all
+            self.trouble = trouble
             return False
         else:
             self._written = noted
@@ -241,11 +244,6 @@ class Store(Saving):
                     connection.execute(_DROP, (kind, key))
                 else:
                     connection.execute(_PUT, (kind, key, dump_record(record)))
-
-    def _complain(self, trouble: str) -> None:
-        if trouble != self.trouble:
-            _LOG.error("%s", trouble)
-        self.trouble = trouble
 
     def _damaged(self, error: Exception) -> SpecError:
         return SpecError(f"{self._path} can't be used: {error}; move it away to start with a new one")
