@@ -13,6 +13,7 @@ from emulator.clock import Clock, FairClock, utc_now
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import EmulatorError, FileError, SpecError
 from emulator.files import PRIVATE_DIRECTORY, make_missing, make_private_directory, read_whole
+from emulator.guest_images.board import BOARD
 from emulator.guest_images.kinds import GuestImage
 from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
 from emulator.machine.spec import MachineSpec
@@ -116,7 +117,7 @@ class CellRun:
         try:
             image = self.lab.guest_image(self.cell.image)
             around = replace(around, image=image.provenance())
-            if self.target.is_emulated:
+            if self.target.is_emulated or self.cell.machine == BOARD:
                 self._prepared = prepare(self.cell, self.scenario, image, self.lab, tell=self.tell)
                 self._begin()
             wanted = self._wanted(image)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from emulator.guest_images.board import BOARD
 from emulator.guest_images.kinds import GuestImage
 from emulator.guest_images.own_kernel import OWN, OWN_LINE, TTYLAB_GUEST
 from emulator.guest_text.linux import LinuxProfile
@@ -63,6 +64,8 @@ def prepare(
         SpecError: there is no such machine.
         ImageError: lab.toml or a password can't be read.
     """
+    if BOARD in image.features:  # it is not booted just to be asked
+        return _prepare_board(scenario)
     if OWN not in image.features:
         return Preparation()
     asks = replace(scenario, kernel_args=(*cell.settings.append, *scenario.kernel_args))
@@ -82,6 +85,14 @@ def prepare(
         snapshots=attempt.survey is not None,
         prompt=b"" if attempt.survey is None else _prompt_pattern(attempt.survey, image.linux_console()),
     )
+
+
+def _prepare_board(scenario: Scenario) -> Preparation:
+    """Return what a board's guest has to do first: its kernel has the parameters that it was started with."""
+    boots = Boots(own_line=True, ttylab=False)
+    if why := unfit(scenario, None, boots):
+        raise Unsupported(why)
+    return Preparation(errands=errands(scenario, None, boots))
 
 
 def _prompt_pattern(known: Survey, profile: LinuxProfile) -> bytes:

@@ -1,5 +1,6 @@
 """A board of lab.toml with a real guest: played by `ttylab run`, restarted, and joined as it runs."""
 
+import os
 import subprocess
 import sys
 
@@ -36,7 +37,10 @@ def rig(lab, place):
 
 def ttylab(place, *words):
     command = [sys.executable, "-P", "-m", "harness.cli", *words]
-    return subprocess.run(command, cwd=place, timeout=300, capture_output=True, check=False, text=True)
+    own_lab = {name: value for name, value in os.environ.items() if name != "TTYLAB_LAB"}
+    return subprocess.run(
+        command, cwd=place, env=own_lab, timeout=300, capture_output=True, check=False, text=True
+    )
 
 
 def play(place, scenarios):

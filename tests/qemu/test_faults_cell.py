@@ -12,6 +12,7 @@ from emulator.errors import ImageError, LabError, MissingPrerequisite
 from emulator.images.image import Image
 from emulator.machine.ledger import Ledger, list_machines
 from emulator.machine.machine import open_machine
+from emulator.machine.qemu_binary import find_uefi
 from emulator.machine.spec import Accelerator, Disk, Firmware, MachineSpec, MachineType
 from harness.cells.cell import Cell
 from harness.play.session import Session
@@ -177,8 +178,8 @@ def test_cell_is_broken_when_qemu_refuses_to_start(bench):
     assert "argv: " in result.message
 
 
-def test_cell_is_broken_with_what_mends_it_when_the_firmware_is_missing(bench, monkeypatch):
-    monkeypatch.setattr("emulator.machine.qemu_binary._OVMF", ())
+def test_cell_is_broken_with_what_mends_it_when_the_firmware_is_missing(bench, monkeypatch, tmp_path):
+    monkeypatch.setitem(find_uefi.__kwdefaults__, "root", tmp_path)
     result = run(bench, WAIT, cell=replace(CELL, firmware=Firmware.OVMF))
     assert result.status == "broken"
     assert result.message == ("OVMF (OVMF_CODE_4M.fd and OVMF_VARS_4M.fd) is missing; apt-get install ovmf")

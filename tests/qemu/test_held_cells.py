@@ -59,6 +59,7 @@ PATIENCE_S = 120
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.setenv("TTYLAB_STATE", str(tmp_path / "state"))
+    monkeypatch.delenv("TTYLAB_LAB")  # that of the working directory
     monkeypatch.chdir(tmp_path)
     for name, text in (("lab.toml", LAB), ("mine.py", MINE), ("held.toml", MATRIX)):
         Path(name).write_text(text)
