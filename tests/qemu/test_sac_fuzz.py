@@ -66,6 +66,7 @@ WORDS = (
     ),
 )
 SEQUENCE = re.compile(rb"\x1b\[([0-9;]*)([HJKm])")
+UNFINISHED = re.compile(rb"\x1b(?:\[[0-9;]*)?\Z")  # the guest was read while it wrote
 
 
 def complaints(output):
@@ -75,7 +76,7 @@ def complaints(output):
             row, column = (int(part) for part in match[1].split(b";"))
             if not (1 <= row <= ROWS and 1 <= column <= COLUMNS):
                 yield f"cursor at {row};{column}"
-    rest = SEQUENCE.sub(b"", output)
+    rest = UNFINISHED.sub(b"", SEQUENCE.sub(b"", output))
     yield from (f"byte {byte[0]}" for byte in re.findall(rb"[^ -~\r\n\x08\x07]", rest))
 
 
