@@ -6,35 +6,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from emulator.cloud.guest_plan import MEMORY_MIB, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId
 from emulator.console.transcript import Transcript
+from emulator.fleet.observed import Observed
 from emulator.guest_images.kinds import GuestImage
 from emulator.machine.spec import Board, MachineSpec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """The observed effect of a stimulus (docs/facts/qemu.md 4).
-
-    Attributes:
-        seen: whether the expected effect came before the timeout; None if a service does not say.
-        evidence: the guest's own words or QEMU's event, escaped; "" if there is none.
-        refused: whether the evidence is the guest's refusal; then no effect was seen.
-    """
-
-    seen: bool | None
-    evidence: str = ""
-    refused: bool = False
-
-    @property
-    def unseen(self) -> str:
-        """What to call it if no effect was seen."""
-        return "the guest refused" if self.refused else "no effect seen"
 
 
 class FleetGuest(Protocol):

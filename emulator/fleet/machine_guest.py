@@ -19,8 +19,9 @@ from emulator.console.marks import Mark, MarkKind, last_start
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, LabError, StateError
 from emulator.fleet.boot_follower import BootFollower
-from emulator.fleet.guest import Observed, host_name_of, plan_of
+from emulator.fleet.guest import host_name_of, plan_of
 from emulator.fleet.machine_slot import MachineSlot
+from emulator.fleet.observed import Observed
 from emulator.guest_text.expected import BOOT_S, NMI, RESET, Expected, ExpectedSearch, expected_of_sysrq
 from emulator.machine.firmware_start import FIRMWARE_S
 from emulator.machine.machine import Machine

@@ -14,7 +14,7 @@ from typing import Any
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import LabError, SpecError
-from emulator.fleet.guest import Observed
+from emulator.fleet.observed import Observed
 from emulator.machine.spec import MachineSpec
 from harness.azure.arm import Arm
 from harness.azure.link import open_link

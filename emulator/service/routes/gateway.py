@@ -20,7 +20,8 @@ from emulator.cloud.records import PowerState, VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
-from emulator.fleet.guest import FleetGuest, Observed
+from emulator.fleet.guest import FleetGuest
+from emulator.fleet.observed import Observed
 from emulator.service.compute.calls import MaybeDocument
 from emulator.service.console.gateway import serve_client
 from emulator.service.core.authentication import address_of, authenticate
