@@ -24,7 +24,7 @@ def brought(group: Group) -> tuple[tuple[str, Any], ...]:
         who = f"package {one.dist.name if one.dist else '?'}: {group} {one.name}"
         try:
             found.append((who, one.load()))
-        except Exception as error:  # whatever a package does when it is imported
+        except (Exception, SystemExit) as error:  # whatever a package does when it is imported
             reason = visible(f"{type(error).__name__}: {error}")
             raise SpecError(f"{who}: {one.value} can't be loaded: {reason}") from error
     return tuple(found)

@@ -29,7 +29,7 @@ def load_scenarios(name: str, directories: Iterable[Path]) -> tuple[Scenario, ..
     file = Path(name) if name.endswith(".py") else None
     try:
         module = import_module(name) if file is None else _module_at(file)
-    except Exception as error:  # whatever the user's code does
+    except (Exception, SystemExit) as error:  # whatever the user's code does
         raise SpecError(f"{visible(str(file or name))}: {_reason(error, file)}") from error
     return scenarios_in(module, who=visible(str(file or name)))
 
@@ -45,7 +45,7 @@ def _module_at(file: Path) -> ModuleType:
     return module
 
 
-def _reason(error: Exception, file: Path | None) -> str:
+def _reason(error: Exception | SystemExit, file: Path | None) -> str:
     """Return in one line what an import failed of, with the line of the user's file."""
     if isinstance(error, SyntaxError):
         return f"line {error.lineno}: {error.msg}"

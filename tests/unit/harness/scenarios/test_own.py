@@ -61,6 +61,7 @@ def test_module_by_name(tmp_path):
             "\nimport nothing_like_it\n",
             r"mine\.py: line 2: ModuleNotFoundError: No module named 'noth",
         ),
+        ("import sys\nsys.exit(0)\n", r"mine\.py: line 2: SystemExit: 0"),
         ("1 / 0\n", r"mine\.py: line 1: ZeroDivisionError"),
         ("from harness import Scenario\nScenario(name='A')\n", r"mine\.py: line 2: TypeError"),
         ("raise KeyError('\\x1b[31m')\n", r"mine\.py: line 1: KeyError: [^\x1b]*$"),
