@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from emulator.cloud.records import Cloud, Principal, PrincipalType, Subscription
-from emulator.cloud.settings import Settings
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
+from emulator.cloud.settings import Settings, azure_document
 
 ADFS = "adfs"
 ARM_RESOURCES = ("https://management.core.windows.net/", "https://management.azure.com/")
@@ -23,14 +23,7 @@ def metadata(endpoint: str, settings: Settings) -> dict[str, Any]:
 
     The login endpoint ends in "/adfs": only then MSAL asks no other host about it (docs/facts/azure.md 5).
     """
-    suffix = settings.cloud.storage_suffix
-    addresses = (
-        "resourceManager", "portal", "gallery", "graph", "graphAudience", "batch", "media",
-        "sqlManagement", "vmImageAliasDoc", "activeDirectoryDataLake", "microsoftGraphResourceId",
-        "appInsightsResourceId", "logAnalyticsResourceId", "synapseAnalyticsResourceId",
-        "attestationResourceId", "ossrdbmsResourceId", "appServiceResourceId",
-        "appInsightsTelemetryChannelResourceId",
-    )  # fmt: skip
+    suffix, known = settings.cloud.storage_suffix, azure_document("metadata")
     return {
         "name": settings.cloud.name,
         "authentication": {
@@ -39,19 +32,9 @@ def metadata(endpoint: str, settings: Settings) -> dict[str, Any]:
             "tenant": "common",
             "identityProvider": "AAD",
         },
-        **dict.fromkeys(addresses, endpoint),
-        "suffixes": {
-            "storage": suffix,
-            "keyVaultDns": f"vault.{suffix}",
-            "acrLoginServer": f"azurecr.{suffix}",
-            "sqlServerHostname": f"database.{suffix}",
-            "azureDataLakeStoreFileSystem": f"azuredatalakestore.{suffix}",
-            "azureDataLakeAnalyticsCatalogAndJob": f"azuredatalakeanalytics.{suffix}",
-            "mhsmDns": f"managedhsm.{suffix}",
-            "synapseAnalytics": f"dev.azuresynapse.{suffix}",
-            "storageSyncEndpointSuffix": f"afs.{suffix}",
-            "attestationEndpoint": f"attest.{suffix}",
-        },
+        **dict.fromkeys(known["ours"], endpoint),
+        "suffixes": {"storage": suffix}
+        | {name: f"{start}.{suffix}" for name, start in known["suffixes"].items()},
     }
 
 
@@ -63,26 +46,15 @@ def openid_configuration(endpoint: str, *, authority: str, tenant: str, second: 
     base = f"{endpoint}/{authority}"
     version = "oauth2/v2.0" if second else "oauth2"
     return {
+        **azure_document("openid"),
         "issuer": f"{endpoint}/{tenant}/v2.0" if second else f"{endpoint}/{tenant}/",
         "authorization_endpoint": f"{base}/{version}/authorize",
         "token_endpoint": f"{base}/{version}/token",
         "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
         "jwks_uri": f"{base}/discovery/v2.0/keys",
-        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
-        "response_modes_supported": ["query", "form_post"],
-        "response_types_supported": ["code", "id_token", "token"],
-        "grant_types_supported": [
-            "client_credentials", "password", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code",
-        ],
-        "subject_types_supported": ["pairwise"],
-        "scopes_supported": ["openid", "profile", "offline_access"],
-        "id_token_signing_alg_values_supported": ["RS256"],
-        "claims_supported": [
-            "sub", "iss", "aud", "exp", "iat", "nbf", "oid", "tid", "preferred_username", "name",
-        ],
         "tenant_region_scope": None,
         "cloud_instance_name": endpoint.partition("://")[2],
-    }  # fmt: skip
+    }
 
 
 def instance_discovery(endpoint: str, *, tenant: str) -> dict[str, Any]:
@@ -127,12 +99,7 @@ def require_tenant(cloud: Cloud, authority: str) -> str | None:
     if name in ANY_TENANT:
         return None
     if name not in known_tenants(cloud):
-        raise CloudError(
-            400,
-            "invalid_tenant",
-            f"AADSTS90002: Tenant '{authority[:64]}' not found. Check to make sure you have the correct"
-            " tenant ID and are signing into the correct cloud.",
-        )
+        raise refusal("invalid_tenant", authority=authority)
     return name
 
 
@@ -201,9 +168,7 @@ def matching(principals: Iterable[Principal], filter_text: str | None) -> list[P
     for condition in re.split(r"\s+and\s+", filter_text[:FILTER_MAX]) if filter_text else ():
         match = _CONDITION.fullmatch(condition.strip())
         if match is None:
-            raise CloudError(
-                400, "Request_UnsupportedQuery", f"Unsupported or invalid query filter: {condition[:80]}"
-            )
+            raise refusal("Request_UnsupportedQuery", condition=condition)
         chosen = [one for one in chosen if _matches(one, match)]
     return chosen
 
@@ -232,7 +197,7 @@ def resource_of_client_scope(scope: str) -> str:
     """
     words = scope.split()
     if len(words) != 1 or not words[0].endswith(_DEFAULT):
-        raise _invalid_scope(scope)
+        raise refusal("invalid_scope", scope=scope)
     return require_resource(words[0].removesuffix(_DEFAULT))
 
 
@@ -250,22 +215,12 @@ def resource_of_user_scope(scope: str) -> str:
     if not resources:
         return GRAPH_RESOURCE
     if len(resources) > 1 or "" in resources:
-        raise _invalid_scope(scope)
+        raise refusal("invalid_scope", scope=scope)
     return require_resource(resources.pop())
 
 
 def require_resource(resource: str) -> str:
     """Return `resource` if a token can be issued for it; else raises CloudError AADSTS500011."""
     if not (_URI.fullmatch(resource) or GUID.fullmatch(resource)):
-        reason = f"AADSTS500011: The resource principal named {resource[:80]} was not found in the tenant."
-        raise CloudError(400, "invalid_resource", reason)
+        raise refusal("invalid_resource", resource=resource)
     return resource
-
-
-def _invalid_scope(scope: str) -> CloudError:
-    return CloudError(
-        400,
-        "invalid_scope",
-        "AADSTS70011: The provided request must include a 'scope' input parameter. The provided value for the"
-        f" input parameter 'scope' is not valid. The scope {scope[:200]} is not valid.",
-    )

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from emulator.cloud.directory import GUID
 from emulator.cloud.documents import Condition, find_value
 from emulator.cloud.records import Cloud, Principal, PrincipalType, RoleAssignment, RoleDefinition
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import is_within, subscription_scope
 from emulator.cloud.role_limits import tenant_of_role
 from emulator.cloud.settings import azure_facts
@@ -131,6 +132,10 @@ def _matches(pattern: str, action: str) -> bool:
 
 
 NAMESPACE = "Microsoft.Authorization"
+_NULL_IN_ASSIGNMENTS = (
+    *("condition", "conditionVersion", "createdBy", "updatedBy", "description"),
+    "delegatedManagedIdentityResourceId",
+)
 ACTIONS_MAX = 200
 DECISIONS_MAX = 50_000
 _ACTION = re.compile(r"(?!(?:[^*]*\*){4})[A-Za-z0-9._/*-]{1,256}")
@@ -157,8 +162,7 @@ def definition_document(role: RoleDefinition, *, scope: str) -> dict[str, Any]:
             "permissions": [permission_document(role)],
             "createdOn": stamp,
             "updatedOn": stamp,
-            "createdBy": None,
-            "updatedBy": None,
+            **dict.fromkeys(("createdBy", "updatedBy")),
         },
     }
 
@@ -185,14 +189,9 @@ def assignment_document(assignment: RoleAssignment) -> dict[str, Any]:
             "principalId": assignment.principal,
             "principalType": assignment.principal_type.value,
             "scope": assignment.scope,
-            "condition": None,
-            "conditionVersion": None,
             "createdOn": stamp,
             "updatedOn": stamp,
-            "createdBy": None,
-            "updatedBy": None,
-            "delegatedManagedIdentityResourceId": None,
-            "description": None,
+            **dict.fromkeys(_NULL_IN_ASSIGNMENTS),
         },
     }
 
@@ -234,22 +233,14 @@ def read_assignment(
 ) -> RoleAssignment:
     """Return the assignment that a client's document asks for; raises CloudError 400 or 404."""
     if not GUID.fullmatch(name):
-        reason = f"The role assignment ID '{name[:80]}' is not valid. The role assignment ID must be a GUID."
-        raise CloudError(400, "InvalidRoleAssignmentId", reason)
+        raise refusal("InvalidRoleAssignmentId", name=name)
     properties = properties_of(body)
     if properties.get("condition") is not None:
-        raise CloudError(
-            400, "InvalidRoleAssignmentCondition", "Conditions on role assignments are not supported."
-        )
+        raise refusal("InvalidRoleAssignmentCondition")
     role = _role_of(cloud, _text(properties, "roleDefinitionId"), scope=scope, tenant=tenant)
     principal, kind = _principal_of(cloud, properties, tenant=tenant)
     return RoleAssignment(
-        id=name.lower(),
-        scope=scope,
-        role=role.id,
-        principal=principal,
-        principal_type=kind,
-        created=now,
+        id=name.lower(), scope=scope, role=role.id, principal=principal, principal_type=kind, created=now
     )
 
 
@@ -287,7 +278,7 @@ def properties_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def invalid_content(reason: str) -> CloudError:
     """Return the 400 of a document that is wrong."""
-    return CloudError(400, "InvalidRequestContent", f"The request content was invalid: {reason}")
+    return refusal("InvalidRequestContent", reason=reason)
 
 
 def _definition_id(role: str, scope: str) -> str:
@@ -298,22 +289,13 @@ def _definition_id(role: str, scope: str) -> str:
 def _role_of(cloud: Cloud, text: str, *, scope: str, tenant: str) -> RoleDefinition:
     match = _DEFINITION.fullmatch(text) or re.fullmatch(f"({GUID.pattern})", text, re.IGNORECASE)
     if match is None:
-        raise CloudError(
-            400, "InvalidRoleDefinitionId", f"The role definition ID '{text[:200]}' is not valid."
-        )
+        raise refusal("InvalidRoleDefinitionId", id=text)
     found = cloud.find(RoleDefinition, match[1])
     if found is None or tenant_of_role(cloud, found) not in {None, tenant.lower()}:
-        raise role_not_found(match[1])
+        raise refusal("RoleDefinitionDoesNotExist", name=match[1])
     if not any(is_within(scope, one) for one in found.scopes):
-        reason = f"The role assignment scope '{scope}' is not assignable to role definition '{found.name}'."
-        raise CloudError(400, "RoleAssignmentScopeNotAssignableToRoleDefinition", reason)
+        raise refusal("RoleAssignmentScopeNotAssignableToRoleDefinition", scope=scope, role=found.name)
     return found
-
-
-def role_not_found(name: str) -> CloudError:
-    """Return the 404 of a role definition that does not exist."""
-    reason = f"The specified role definition with ID '{name[:80]}' does not exist."
-    return CloudError(404, "RoleDefinitionDoesNotExist", reason)
 
 
 def _principal_of(cloud: Cloud, properties: Mapping[str, Any], *, tenant: str) -> tuple[str, PrincipalType]:
@@ -328,19 +310,9 @@ def _principal_of(cloud: Cloud, properties: Mapping[str, Any], *, tenant: str) -
     if found is None and kind is not None and GUID.fullmatch(text):
         return text.lower(), kind
     if found is None or found.tenant.lower() != tenant.lower():
-        raise CloudError(
-            400,
-            "PrincipalNotFound",
-            f"Principal {text[:80].replace('-', '')} does not exist in the directory {tenant}. Check that"
-            " you have the correct principal ID.",
-        )
+        raise refusal("PrincipalNotFound", principal=text[:80].replace("-", ""), tenant=tenant)
     if said is not None and kind is not found.type:
-        raise CloudError(
-            400,
-            "UnmatchedPrincipalType",
-            f"The PrincipalId '{found.id}' has type '{found.type.value}', which is different from"
-            f" specified PrincipalType '{str(said)[:40]}'.",
-        )
+        raise refusal("UnmatchedPrincipalType", principal=found.id, type=found.type.value, said=str(said))
     return found.id, found.type
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cache
@@ -57,6 +58,11 @@ def azure_facts() -> Mapping[str, Any]:
     """Return the tables of `azure.toml`: regions, clouds, providers and roles as Azure defines them."""
     path = resources.files("emulator.cloud").joinpath("azure.toml")
     return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def azure_document(kind: str) -> dict[str, Any]:
+    """Return what is the same in every document of a kind, for the caller to add to."""
+    return deepcopy(azure_facts()["documents"][kind])
 
 
 CLOUD_FACTS: Mapping[CloudKind, CloudFacts] = {
@@ -136,11 +142,9 @@ class Settings:
 def require_public_host(host: str) -> str:
     """Return `host` if clients can derive their URLs from it.
 
-    az makes the admin URL from the connection string by replacing every "wss" and "ws", so neither
-    may occur in the host name, nor "/client" anywhere (docs/facts/azure.md 2).
-
-    Raises:
-        SpecError: they would derive wrong URLs.
+    az makes the admin URL from the connection string by replacing every "wss" and "ws", so neither may occur
+    in the host name, nor "/client" anywhere (docs/facts/azure.md 2). Raises SpecError if they would derive
+    wrong URLs.
     """
     if "ws" in host.lower():
         raise SpecError(

@@ -16,7 +16,7 @@ from emulator.cloud.records import (
     VirtualMachine,
 )
 from emulator.cloud.resource_id import is_within
-from emulator.cloud.settings import CloudKind, azure_facts
+from emulator.cloud.settings import CloudKind, azure_document, azure_facts
 
 REGION_NAMES: Mapping[str, str] = azure_facts()["regions"]
 
@@ -24,45 +24,29 @@ REGION_NAMES: Mapping[str, str] = azure_facts()["regions"]
 def subscription_document(subscription: Subscription) -> dict[str, Any]:
     """Return a subscription."""
     return {
+        **azure_document("subscription"),
         "id": f"/subscriptions/{subscription.id}",
-        "authorizationSource": "RoleBased",
-        "managedByTenants": [],
         "subscriptionId": subscription.id,
         "tenantId": subscription.tenant,
         "displayName": subscription.name,
         "state": subscription.state,
-        "subscriptionPolicies": {
-            "locationPlacementId": "Public_2014-09-01",
-            "quotaId": "PayAsYouGo_2014-09-01",
-            "spendingLimit": "Off",
-        },
     }
 
 
 def tenant_document(tenant: str) -> dict[str, Any]:
     """Return a tenant."""
-    return {
-        "id": f"/tenants/{tenant}",
-        "tenantId": tenant,
-        "countryCode": "US",
-        "displayName": "ttylab",
-        "domains": ["localhost"],
-        "tenantCategory": "Home",
-        "defaultDomain": "localhost",
-        "tenantType": "AAD",
-    }
+    return {"id": f"/tenants/{tenant}", "tenantId": tenant, **azure_document("tenant")}
 
 
 def location_document(subscription: str, name: str) -> dict[str, Any]:
     """Return a region."""
     shown = REGION_NAMES.get(name, name)
     return {
+        **azure_document("region"),
         "id": f"/subscriptions/{subscription}/locations/{name}",
         "name": name,
-        "type": "Region",
         "displayName": shown,
         "regionalDisplayName": shown,
-        "metadata": {"regionType": "Physical", "regionCategory": "Recommended", "pairedRegion": []},
     }
 
 

@@ -6,37 +6,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from emulator.cloud.guest_plan import MEMORY_MIB, GuestPlan
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import ResourceId
 from emulator.console.transcript import Transcript
+from emulator.fleet.observed import Observed
 from emulator.guest_images.kinds import GuestImage
 from emulator.machine.spec import Board, MachineSpec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """The observed effect of a stimulus (docs/facts/qemu.md 4).
-
-    Attributes:
-        seen: whether the expected effect came before the timeout.
-        evidence: the guest's own words or QEMU's event, escaped; "" if there is none.
-        refused: whether the evidence is the guest's refusal; then no effect was seen.
-    """
-
-    seen: bool
-    evidence: str = ""
-    refused: bool = False
 
 
 class FleetGuest(Protocol):
     """The machine behind one VM, and its console. The service's loop makes all calls.
 
     The console, its transcript and its readers survive power cycles. A call that is impossible in the present
-    state raises StateError, one that fails LabError.
+    state raises StateError (a stimulus while it is off), one that fails LabError (QMP, for one).
     """
 
     @property
@@ -57,24 +43,22 @@ class FleetGuest(Protocol):
         """Push the power button; cut the power after `grace_s` seconds. Return whether the guest obeyed."""
 
     async def reset(self) -> Observed:
-        """Push the reset button."""
+        """Push the reset button, and watch for the guest to show itself anew."""
 
     async def nmi(self) -> Observed:
-        """Raise a non-maskable interrupt."""
+        """Raise a non-maskable interrupt once the guest has booted, and watch for its answer."""
 
     async def sysrq(self, key: str) -> Observed:
-        """Send the system request of one key."""
+        """Send a system request once the guest has booted, and watch for its answer.
+
+        Raises SpecError if `key` is not one printable ASCII character.
+        """
 
     async def screenshot(self) -> bytes:
         """Return what the screen shows now, as PPM (P6); raises StateError while it is off."""
 
     def type(self, data: bytes) -> None:
-        """Queue bytes for COM1 and return at once.
-
-        Raises:
-            StateError: the machine is off.
-            ConsoleClosed: it was discarded.
-        """
+        """Queue bytes for COM1 and return at once; raises ConsoleClosed if the guest was discarded."""
 
     async def wait_typed(self) -> None:
         """Return when the machine has taken all queued bytes, or is off."""
@@ -115,9 +99,7 @@ def plan_of(vm: VirtualMachine) -> GuestPlan:
 def spec_of(plan: GuestPlan, image: GuestImage, name: str) -> MachineSpec:
     """Return the machine of `plan` that boots `image`; its host name is `name` unless a word says otherwise.
 
-    Raises:
-        SpecError: there is no such machine.
-        ImageError: a file that it boots from can't be written.
+    Raises SpecError if there is no such machine, ImageError if a file that it boots from can't be written.
     """
     words = (*image.name_words(name), *plan.words)
     board = Board(machine=plan.machine, firmware=plan.firmware, words=words, name=name, uuid=plan.uuid)

@@ -85,12 +85,9 @@ class MachineFleet:
         self._looking: asyncio.Future[list[str]] | None = None
 
     def guest(self, vm: VirtualMachine) -> MachineGuest:
-        """Return the guest of `vm`; the first call makes it, powered off, later calls return the same one.
+        """See `Fleet`; at the next power-on it boots what the `vm` of the latest call says.
 
-        At the next power-on it boots what the `vm` of the latest call says.
-
-        Raises:
-            StateError: the fleet is closed.
+        Raises StateError if the fleet is closed.
         """
         if self._closed:
             raise StateError(f"the fleet is closed; it must be open for {vm.id.name}")
@@ -103,15 +100,11 @@ class MachineFleet:
         return found
 
     def existing(self, key: str) -> MachineGuest | None:
-        """Return the guest of the VM with that key, in any case, if it was made."""
+        """See `Fleet`; the key may be in any case."""
         return self._guests.get(key.lower())
 
     async def discard(self, key: str) -> None:
-        """End the guest of the VM with that key for good, with its console; does nothing if there is none.
-
-        Raises:
-            LabError, ExceptionGroup: a part of the machine could not be ended; the guest is gone anyway.
-        """
+        """See `Fleet`; raises LabError, ExceptionGroup if a part could not be ended; it is gone anyway."""
         guest = self._guests.pop(key.lower(), None)
         if guest is not None:
             await guest.close()

@@ -14,6 +14,7 @@ from typing import Any
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import LabError, SpecError
+from emulator.fleet.observed import Observed
 from emulator.machine.spec import MachineSpec
 from harness.azure.arm import Arm
 from harness.azure.link import open_link
@@ -38,26 +39,6 @@ class Power(StrEnum):
     START = "start"
     STOP = "powerOff"
     RESTART = "restart"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """The observed effect of an admin command.
-
-    Attributes:
-        seen: whether the expected effect was seen; None if the service does not say.
-        evidence: the guest's own words, not escaped; "" if there are none.
-        refused: whether these words are a refusal.
-    """
-
-    seen: bool | None
-    evidence: str = ""
-    refused: bool = False
-
-    @property
-    def unseen(self) -> str:
-        """What to call it if no effect was seen."""
-        return "the guest refused" if self.refused else "no effect seen"
 
 
 class AzureVm:
@@ -162,9 +143,7 @@ def own_vm(
 
     The `image` is one of the catalog or a SAC guest, and `os_type`, "Linux" or "Windows", is what is shown.
     The `words` are for the kernel's command line, besides those of every Linux guest; or a SAC guest's knobs.
-
-    Raises:
-        LabError: the service refused, or can't be reached.
+    Raises LabError if the service refused, or can't be reached.
     """
     path = str(vm)
     try:
@@ -301,10 +280,7 @@ def _send_command(vm: AzureVm, command: VmCommand, keys: str, deadline: Deadline
     # The real service needs a trusted socket first and does not report the effect of a command.
     wrote = threading.Event()
     link = open_link(
-        session,
-        receive=lambda _: wrote.set(),
-        deadline=deadline,
-        token=vm.arm.credential.token(deadline),
+        session, receive=lambda _: wrote.set(), deadline=deadline, token=vm.arm.credential.token(deadline)
     )
     with link:
         wrote.wait(min(WATCH_S, deadline.remaining()))  # for earlier output

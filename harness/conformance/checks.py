@@ -334,11 +334,7 @@ def check_port(
         LabError: the pump failed.
     """
     scope = Scope(
-        is_fresh=False,
-        is_own=False,
-        logs_in=account is not None,
-        destructive=destructive,
-        time_scale=_SLOW,
+        is_fresh=False, is_own=False, logs_in=account is not None, destructive=destructive, time_scale=_SLOW
     )
     with ExitStack() as stack:
         stack.enter_context(open_private_directory(directory))

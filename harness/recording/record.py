@@ -96,11 +96,8 @@ def record_image(spec: MachineSpec, lab: Lab, *, label: str, options: RecordOpti
 def record_port(url: str, *, baudrate: int, directory: Path, options: RecordOptions) -> LabError | None:
     """Record a serial port into `directory` until the user ends or the port is gone.
 
-    Returns what cut the recording short: the far end that left.
-
-    Raises:
-        SpecError: there is no such port, or the directory is not empty.
-        LabError: the pump failed.
+    Returns what cut the recording short: the far end that left. Raises SpecError if there is no such port, or
+    the directory is not empty; LabError if the pump failed.
     """
     with ExitStack() as stack:
         stack.enter_context(open_private_directory(directory))
@@ -120,10 +117,7 @@ def record_machine(entry: Entry, *, directory: Path, options: RecordOptions) -> 
         SpecError: the directory is not empty, or the machine keeps no timeline.
         ConsoleClosed: the machine has ended.
     """
-    with (
-        open_private_directory(directory),
-        _open_follower(Path(entry.run_dir), directory) as follower,
-    ):
+    with open_private_directory(directory), _open_follower(Path(entry.run_dir), directory) as follower:
         greet(f"recording {entry.label} ({entry.id})", writable=options.writable)
         options.attach(links_of(entry), follower.follow)
         follower.follow()
@@ -246,9 +240,7 @@ def read_recording(directory: Path) -> tuple[Recording, Transcript]:
 def write_recording(directory: Path, recording: Recording, *, console: str, closed: str) -> None:
     """Write a recording into a new directory, in the form of a transcript.
 
-    Raises:
-        SpecError: the directory is not empty, or can't be made.
-        OSError: the disk is full.
+    Raises SpecError if the directory is not empty, or can't be made; OSError if the disk is full.
     """
     _make_directory(directory)
     lines: list[tuple[float, Chunk | Mapping[str, object]]] = [

@@ -39,8 +39,22 @@ def serve_until_signal(
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # 1024 would be fewer than may connect
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        with _signals_to(stop):
+            async with open_service(options) as running:
+                access = access_of(running)
+                with _ready_file(ready_file, access):
+                    announce(access, running)
+                    health = asyncio.create_task(_log_health(running))
+                    await stop.wait()
+                    health.cancel()
+                    await asyncio.gather(health, return_exceptions=True)
+                _LOG.info("ending; Ctrl-C again ends at once")
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(options, ready_file=ready_file, announce=announce))
+        runner.run(serve())
 
 
 def access_of(running: RunningService) -> ServiceAccess:
@@ -52,25 +66,6 @@ def access_of(running: RunningService) -> ServiceAccess:
         ca=running.ca,
         identity_header=service.settings.identity_header,
     )
-
-
-async def _serve(
-    options: ServiceOptions,
-    *,
-    ready_file: Path | None,
-    announce: Callable[[ServiceAccess, RunningService], None],
-) -> None:
-    stop = asyncio.Event()
-    with _signals_to(stop):
-        async with open_service(options) as running:
-            access = access_of(running)
-            with _ready_file(ready_file, access):
-                announce(access, running)
-                health = asyncio.create_task(_log_health(running))
-                await stop.wait()
-                health.cancel()
-                await asyncio.gather(health, return_exceptions=True)
-            _LOG.info("ending; Ctrl-C again ends at once")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from emulator.cloud.records import VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, StateError
-from emulator.fleet.guest import Observed
+from emulator.fleet.observed import Observed
 from tests.support.numbered_lines import LINE, numbered_line
 
 KEEP = 48 * 1024

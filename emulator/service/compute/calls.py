@@ -9,18 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Body as FromBody
-from fastapi import Depends, Path, Query, Request, Response
+from fastapi import Body, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from emulator.cloud.compute import Body, render_instance, render_instance_view, render_vm
+from emulator.cloud.compute import Json, render_instance, render_instance_view, render_vm
 from emulator.cloud.console_access import resource_not_found
 from emulator.cloud.documents import table
 from emulator.cloud.guest_plan import GuestPlan, plan_guest
 from emulator.cloud.records import ResourceGroup, ScaleSet, StorageAccount, VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, group_scope, is_within, subscription_scope
 from emulator.cloud.roles import is_allowed
-from emulator.errors import CloudError
 from emulator.guest_images.own import linux_names
 from emulator.service.compute.power import begin_change
 from emulator.service.core.authentication import (
@@ -43,7 +42,8 @@ SubscriptionName = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 ApiVersion = Annotated[str, Depends(require_api_version)]
 Expand = Annotated[str | None, Query(alias="$expand", max_length=90)]
 Filter = Annotated[str | None, Query(alias="$filter")]
-Document = Annotated[dict[str, Any], FromBody()]
+Document = Annotated[Json, Body()]
+MaybeDocument = Annotated[Json | None, Body()]
 ResourceT = TypeVar("ResourceT", VirtualMachine, ScaleSet, StorageAccount)
 
 
@@ -121,24 +121,17 @@ class Call:
         """Return the resource that the caller may do `action` to; raises CloudError 401, 403 or 404."""
         self.authorize(f"{target.type}/{action}", target)
         found = self.service.cloud.find(kind, target.key)
-        if found is None:
-            raise resource_not_found(target)
-        return found
+        if found is not None:
+            return found
+        if target.parent is not None and self.service.cloud.find(ScaleSet, target.parent.key) is not None:
+            raise refusal("NotFound.instance")
+        raise resource_not_found(target)
 
     def require_group(self, subscription: str, group: str) -> ResourceGroup:
-        """Return the resource group, in which something is about to be made or changed.
-
-        Raises:
-            CloudError: 404 ResourceGroupNotFound, or 409 ResourceGroupBeingDeleted.
-        """
+        """Return a group to make or change something in; raises CloudError 404, or 409 if it is going."""
         found = require_group(self.service, subscription, group)
         if found.deleting:
-            raise CloudError(
-                409,
-                "ResourceGroupBeingDeleted",
-                f"The resource group '{found.name}' is in deprovisioning state and cannot perform this"
-                " operation.",
-            )
+            raise refusal("ResourceGroupBeingDeleted", group=found.name)
         return found
 
     def accepted(self, operation: Operation, *, status: int = 202, body: Any = None) -> Response:
@@ -175,22 +168,11 @@ def read_expand(expand: str | None) -> bool:
     """Tell whether `$expand` asks for the instance view; raises CloudError 400 for anything else."""
     wanted = {word.strip().lower() for word in (expand or "").split(",") if word.strip()}
     if not wanted <= {"instanceview", "userdata"}:
-        raise CloudError(400, "InvalidParameter", f"The value {expand!a} of parameter '$expand' is invalid.")
+        raise refusal("InvalidParameter.expand", expand=expand)
     return "instanceview" in wanted
 
 
-def find_machine(call: Call, target: ResourceId, *, action: str) -> VirtualMachine:
-    """Return the machine that the caller may do `action` ("read") to; raises CloudError 401, 403 or 404."""
-    call.authorize(f"{target.type}/{action}", target)
-    found = call.service.cloud.find(VirtualMachine, target.key)
-    if found is not None:
-        return found
-    if target.parent is not None and call.service.cloud.find(ScaleSet, target.parent.key) is not None:
-        raise CloudError(404, "NotFound", "The entity was not found in this Azure location.")
-    raise resource_not_found(target)
-
-
-def show_machine(call: Call, vm: VirtualMachine, *, with_view: bool = False) -> Body:
+def show_machine(call: Call, vm: VirtualMachine, *, with_view: bool = False) -> Json:
     """Return `vm` as a GET shows it."""
     view = render_instance_view(vm, now=call.service.now()) if with_view else None
     scale_set = None if vm.scale_set is None else call.service.cloud.find(ScaleSet, vm.scale_set.key)

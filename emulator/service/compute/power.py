@@ -18,8 +18,9 @@ from typing import Any
 
 from emulator.clock import pause
 from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
-from emulator.errors import CloudError, EmulatorError, LabError
+from emulator.errors import EmulatorError, LabError
 from emulator.fleet.guest import FleetGuest
 from emulator.service.core.context import Service
 from emulator.service.parts.operations import Operation
@@ -112,25 +113,16 @@ class _Plan:
     end: PowerState
 
 
-def require_free(service: Service, vm: VirtualMachine, action: str) -> None:
-    """Check that no operation is in progress on `vm`; raises CloudError 409 OperationNotAllowed."""
-    running = service.operations.running_on(vm.key)
+def require_free(service: Service, resource: VirtualMachine | ScaleSet, action: str) -> None:
+    """Check that no operation is in progress on `resource`; raises CloudError 409 OperationNotAllowed."""
+    running = service.operations.running_on(resource.key)
     if running is not None:
-        raise CloudError(
-            409,
-            "OperationNotAllowed",
-            f"The operation '{action}' is not allowed on VM '{vm.id.name}' since the operation"
-            f" '{running.action}' ({running.id}) is in progress on it. Please wait and retry the request.",
-        )
+        what = f"{'scale set' if isinstance(resource, ScaleSet) else 'VM'} '{resource.id.name}'"
+        raise refusal("OperationNotAllowed.busy", action=action, what=what, by=running.action, id=running.id)
 
 
 def begin_action(
-    service: Service,
-    vms: Sequence[VirtualMachine],
-    action: Action,
-    *,
-    by: str,
-    skip_shutdown: bool = False,
+    service: Service, vms: Sequence[VirtualMachine], action: Action, *, by: str, skip_shutdown: bool = False
 ) -> Operation:
     """Begin `action` on `vms` in one location and return its operation; the first state shows at once.
 
@@ -145,7 +137,8 @@ def begin_action(
         return joined
     for vm in vms:
         require_free(service, vm, action.value)
-        _require_allocated(vm, action)
+        if action in _NEEDS_ALLOCATION and vm.power is PowerState.DEALLOCATED:
+            raise refusal("OperationNotAllowed.deallocated", action=action.value, vm=vm.id.name)
     plans = [_plan_of(vm, action, skip_shutdown=skip_shutdown) for vm in vms]
     for plan in plans:
         if any(phase.act is _GuestAction.ON for phase in plan.phases):
@@ -237,16 +230,6 @@ def start_operation(
         action=action,
         resources=keys,
     )
-
-
-def _require_allocated(vm: VirtualMachine, action: Action) -> None:
-    if action in _NEEDS_ALLOCATION and vm.power is PowerState.DEALLOCATED:
-        raise CloudError(
-            409,
-            "OperationNotAllowed",
-            f"Operation '{action.value}' is not allowed on VM '{vm.id.name}' since the VM is deallocated."
-            " Start it first.",
-        )
 
 
 def _plan_of(vm: VirtualMachine, action: Action, *, skip_shutdown: bool) -> _Plan:

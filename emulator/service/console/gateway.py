@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from emulator.clock import pause
 from emulator.cloud.console_access import check_role, find_vm
 from emulator.cloud.records import PowerState
+from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
 from emulator.fleet.guest import FleetGuest
@@ -91,7 +92,7 @@ async def _wait_for_trust(socket: WebSocket, link: Link, *, service: Service, to
     trust(link, token, service=service)
     vouch(socket, link.principal)
     if service.faults.refuses_trust():
-        raise CloudError(403, "ConnectionNotTrusted", "refused by fault injection")
+        raise refusal("ConnectionNotTrusted")
     return token
 
 
@@ -103,9 +104,7 @@ def trust(link: Link, token: str, *, service: Service) -> None:
     """
     claims = accept_token(service, token)
     if link.session is not None and claims.principal != link.session.principal:
-        raise CloudError(
-            403, "AuthorizationFailed", "The token does not belong to whoever opened this session."
-        )
+        raise refusal("AuthorizationFailed.other-token")
     check_role(service.cloud, service.settings, principal=claims.principal, vm=link.vm)
     find_vm(service.cloud, link.vm)
     link.principal, link.name = claims.principal, claims.name

@@ -169,10 +169,8 @@ class Keystrokes:
         except StateError:
             return
         self._unchecked += len(data)
-        if self._unchecked > UNCHECKED_MAX:
-            await self._wait()
-
-    async def _wait(self) -> None:
+        if self._unchecked <= UNCHECKED_MAX:
+            return
         self._unchecked = 0
         try:
             await asyncio.wait_for(self._guest.wait_typed(), INPUT_WAIT_S)

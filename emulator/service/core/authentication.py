@@ -6,11 +6,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from emulator.cloud.console_access import subscription_not_found, wrong_tenant
 from emulator.cloud.records import Principal, ResourceGroup, Subscription
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import group_scope, subscription_scope
 from emulator.cloud.roles import is_allowed, sees_subscription
-from emulator.errors import CloudError
 from emulator.service.core.context import Service, ServiceOf
 from emulator.service.https.admission import vouch
 from emulator.service.parts.tokens import Claims
@@ -20,12 +19,9 @@ def bearer_of(request: Request) -> str:
     """Return the token of the Authorization header; raises CloudError 401 if there is none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if not scheme:
-        raise CloudError(
-            401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
-        )
+        raise refusal("AuthenticationFailed")
     if scheme.lower() != "bearer" or not token.strip():
-        reason = "Authentication failed. The 'Authorization' header is provided in an invalid format."
-        raise CloudError(401, "AuthenticationFailedInvalidHeader", reason)
+        raise refusal("AuthenticationFailedInvalidHeader")
     return token.strip()
 
 
@@ -39,7 +35,7 @@ def accept_token(service: Service, token: str) -> Claims:
     claims = service.tokens.accept(token, now=service.now())
     principal = service.cloud.find(Principal, claims.principal)
     if principal is None or principal.tenant.lower() != claims.tenant.lower():
-        raise CloudError(401, "InvalidAuthenticationToken", "The access token's principal is not known.")
+        raise refusal("InvalidAuthenticationToken.principal")
     return claims
 
 
@@ -57,9 +53,9 @@ def require_subscription(service: Service, caller: Claims, subscription: str) ->
     """Return a subscription in the tenant of `caller`; raises CloudError 404, or 401 for another tenant's."""
     found = service.cloud.find(Subscription, subscription)
     if found is None:
-        raise subscription_not_found(subscription)
+        raise refusal("SubscriptionNotFound", subscription=subscription)
     if found.tenant.lower() != caller.tenant.lower():
-        raise wrong_tenant()
+        raise refusal("InvalidAuthenticationTokenTenant")
     return found
 
 
@@ -71,12 +67,8 @@ def authorize(service: Service, caller: Claims, action: str, *, scope: str) -> N
     """
     require_subscription(service, caller, scope.strip("/").split("/")[1])
     if not is_allowed(service.cloud, caller.principal, action=action, scope=scope):
-        raise CloudError(
-            403,
-            "AuthorizationFailed",
-            f"The client '{caller.name}' with object id '{caller.principal}' does not have authorization to"
-            f" perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently"
-            " granted, please refresh your credentials.",
+        raise refusal(
+            "AuthorizationFailed", caller=caller.name, principal=caller.principal, action=action, scope=scope
         )
 
 
@@ -85,10 +77,7 @@ def authorize_member(service: Service, caller: Claims, subscription: str) -> Non
     require_subscription(service, caller, subscription)
     if not sees_subscription(service.cloud, caller.principal, subscription):
         authorize(
-            service,
-            caller,
-            "Microsoft.Resources/subscriptions/read",
-            scope=subscription_scope(subscription),
+            service, caller, "Microsoft.Resources/subscriptions/read", scope=subscription_scope(subscription)
         )
 
 
@@ -96,5 +85,5 @@ def require_group(service: Service, subscription: str, group: str) -> ResourceGr
     """Return a resource group; raises CloudError 404 if there is none."""
     found = service.cloud.find(ResourceGroup, group_scope(subscription, group))
     if found is None:
-        raise CloudError(404, "ResourceGroupNotFound", f"Resource group '{group[:90]}' could not be found.")
+        raise refusal("ResourceGroupNotFound", group=group)
     return found

@@ -16,8 +16,8 @@ from starlette.types import Scope
 
 from emulator.cloud.documents import require_storable
 from emulator.cloud.records import Cloud
+from emulator.cloud.refusals import refusal
 from emulator.cloud.settings import Settings
-from emulator.errors import CloudError
 from emulator.fleet.guest import Fleet
 from emulator.service.parts.links import Links
 from emulator.service.parts.metrics import Metrics
@@ -105,19 +105,12 @@ class CaseBlindRoute(APIRoute):
         }
 
 
-def require_api_version(
-    api_version: Annotated[str | None, Query(alias="api-version")] = None,
-) -> str:
+def require_api_version(api_version: Annotated[str | None, Query(alias="api-version")] = None) -> str:
     """Return a request's api-version, any well-formed one; raises CloudError 400 without one."""
     if not api_version:
-        reason = "The api-version query parameter (?api-version=) is required for all requests."
-        raise CloudError(400, "MissingApiVersionParameter", reason)
+        raise refusal("MissingApiVersionParameter")
     if not API_VERSION.fullmatch(api_version):
-        raise CloudError(
-            400,
-            "InvalidApiVersionParameter",
-            f"The api-version '{api_version[:40]}' is invalid; it must be YYYY-MM-DD, perhaps with -preview.",
-        )
+        raise refusal("InvalidApiVersionParameter", api_version=api_version)
     return api_version
 
 

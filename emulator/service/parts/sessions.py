@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from emulator.cloud.console_access import IN_PROGRESS
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId
 from emulator.cloud.settings import Fault, Settings
 from emulator.errors import CloudError
@@ -89,7 +90,7 @@ class Sessions:
         """Return the session of a URL; raises CloudError 404 if it is unknown or has expired."""
         found = self._sessions.get(session_id.lower())
         if found is None or found.container != container or found.expires <= now:
-            raise CloudError(404, "SessionNotFound", "The console session is unknown or has expired.")
+            raise refusal("SessionNotFound")
         return found
 
     def extend(self, session: ConsoleSession, *, now: datetime) -> None:

@@ -11,15 +11,17 @@ import base64
 import json
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import ConfigDict, Field
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from emulator.cloud.compute import Json
 from emulator.cloud.config import GUID
 from emulator.cloud.console_access import check_access, find_vm
 from emulator.cloud.guest_plan import SAC_MEMORY_MIB, GuestPlan
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, parse_resource_id
 from emulator.console.marks import Chunk, MarkKind
 from emulator.console.transcript import Transcript, mark_line
@@ -72,13 +74,6 @@ def read_link_request(*, start: str, mode: str, link_format: str) -> LinkRequest
         raise SpecError(f"from is {start[:20]!r}; allowed: start, end, or an offset in bytes")
     offset = offsets[start] if start in offsets else int(start)
     return LinkRequest(start=offset, format=LinkFormat(link_format), types=mode == "write")
-
-
-async def serve_raw(socket: WebSocket, link: Link, request: LinkRequest, *, service: Service) -> None:
-    """Serve a trusted link until either side ends it."""
-    await serve_link(
-        socket, link, lambda: _carry(socket, link, request, service=service), service=service, shows_why=False
-    )
 
 
 async def _carry(socket: WebSocket, link: Link, request: LinkRequest, *, service: Service) -> None:
@@ -214,11 +209,13 @@ async def open_raw_link(socket: WebSocket, resource: str) -> None:
     except CloudError as error:
         await refuse_upgrade(socket, error)
         return
-    await serve_raw(socket, link, request, service=service)
+    await serve_link(
+        socket, link, lambda: _carry(socket, link, request, service=service), service=service, shows_why=False
+    )
 
 
 @router.get("/guests/{resource:path}")
-async def read_guest(resource: Resource, service: ServiceOf, caller: Caller) -> dict[str, Any]:
+async def read_guest(resource: Resource, service: ServiceOf, caller: Caller) -> Json:
     """Show the guest behind a VM, and how much it has written."""
     authorize(service, caller, "Microsoft.Compute/virtualMachines/read", scope=str(resource))
     vm = find_vm(service.cloud, resource)
@@ -232,27 +229,21 @@ async def read_guest(resource: Resource, service: ServiceOf, caller: Caller) -> 
 
 
 @router.put("/guests/{resource:path}")
-async def put_guest(
-    resource: Resource, table: GuestTable, service: ServiceOf, caller: Caller
-) -> dict[str, Any]:
+async def put_guest(resource: Resource, table: GuestTable, service: ServiceOf, caller: Caller) -> Json:
     """Set the guest behind a VM whose machine is off; its console starts empty."""
     authorize(service, caller, "Microsoft.Compute/virtualMachines/write", scope=str(resource))
     vm = find_vm(service.cloud, resource)
     existing = service.fleet.existing(vm.key)
     if existing is not None and existing.is_on:
-        raise CloudError(409, "OperationNotAllowed", "The machine of this VM is on; stop the VM first.")
-    plan = _plan_of(table, stands_in_for=vm.guest.stands_in_for)
+        raise refusal("OperationNotAllowed.on")
+    try:
+        plan = GuestPlan(**asdict(table), stands_in_for=vm.guest.stands_in_for)
+    except SpecError as error:
+        raise CloudError(400, "InvalidGuest", str(error)) from error
     await service.fleet.discard(vm.key)
     service.blobs.screenshots.forget(vm.vm_id)
     service.cloud.put(replace(vm, guest=plan))
     return await read_guest(resource, service, caller)
-
-
-def _plan_of(table: GuestTable, *, stands_in_for: str | None) -> GuestPlan:
-    try:
-        return GuestPlan(**asdict(table), stands_in_for=stands_in_for)
-    except SpecError as error:
-        raise CloudError(400, "InvalidGuest", str(error)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,7 +257,7 @@ class SizeTable:
 
 
 @router.post("/resize/{resource:path}")
-async def resize(resource: Resource, size: SizeTable, service: ServiceOf, caller: Caller) -> dict[str, Any]:
+async def resize(resource: Resource, size: SizeTable, service: ServiceOf, caller: Caller) -> Json:
     """Type the command that sets a Linux shell's terminal size: a serial line can't (ISS 7, 105)."""
     check_access(service.cloud, service.settings, principal=caller.principal, vm=resource)
     guest = service.fleet.guest(find_vm(service.cloud, resource))

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from emulator.cloud.directory import find_user
+from emulator.cloud.refusals import refusal
 from emulator.errors import CloudError
 from emulator.service.core.context import CaseBlindRoute, Service, ServiceOf
 from emulator.service.core.entra import read_form
@@ -80,9 +81,7 @@ async def _approve(service: Service, form: dict[str, str]) -> None:
     grant = service.sign_in.devices.find(form.get("code", ""), now=service.now())
     if grant is None:
         await service.sign_in.throttle.fail("device-page")
-        raise CloudError(
-            400, "invalid_request", "AADSTS70019: That code didn't work. Check the code and try again."
-        )
+        raise refusal("invalid_request.user-code")
     name = form.get("user", "")
     found = find_user(service.cloud, name, tenant=grant.tenant)
     principal = await sign_in_user(service.sign_in, found, name=name, password=form.get("password", ""))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from emulator.cloud.compute import Json
 from emulator.cloud.directory import matching, render_principal
 from emulator.cloud.records import Principal, PrincipalType
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
 from emulator.service.core.authentication import Caller
 from emulator.service.core.context import BodyOf, CaseBlindRoute, Service, ServiceOf
 from emulator.service.parts.tokens import Claims
@@ -21,52 +22,50 @@ router = APIRouter(route_class=CaseBlindRoute, tags=["graph"])
 
 
 @router.get("/v1.0/me")
-async def show_me(service: ServiceOf, caller: Caller) -> dict[str, Any]:
+async def show_me(service: ServiceOf, caller: Caller) -> Json:
     """Show the signed-in user."""
     for one in _principals(service, caller, PrincipalType.USER):
         if one.id == caller.principal:
             return render_principal(one)
-    raise CloudError(400, "BadRequest", "/me request is only valid with delegated authentication flow.")
+    raise refusal("BadRequest.me")
 
 
 @router.get("/v1.0/users")
-async def list_users(service: ServiceOf, caller: Caller, chosen: Filter = None) -> dict[str, Any]:
+async def list_users(service: ServiceOf, caller: Caller, chosen: Filter = None) -> Json:
     """List users."""
     return _list(service, caller, kind="users", chosen=chosen)
 
 
 @router.get("/v1.0/servicePrincipals")
-async def list_service_principals(
-    service: ServiceOf, caller: Caller, chosen: Filter = None
-) -> dict[str, Any]:
+async def list_service_principals(service: ServiceOf, caller: Caller, chosen: Filter = None) -> Json:
     """List service principals."""
     return _list(service, caller, kind="servicePrincipals", chosen=chosen)
 
 
 @router.get("/v1.0/users/{name}")
-async def show_user(service: ServiceOf, caller: Caller, name: str) -> dict[str, Any]:
+async def show_user(service: ServiceOf, caller: Caller, name: str) -> Json:
     """Show a user by object id or name."""
     return _show(service, caller, PrincipalType.USER, name)
 
 
 @router.get("/v1.0/servicePrincipals/{name}")
-async def show_service_principal(service: ServiceOf, caller: Caller, name: str) -> dict[str, Any]:
+async def show_service_principal(service: ServiceOf, caller: Caller, name: str) -> Json:
     """Show a service principal by object id."""
     return _show(service, caller, PrincipalType.SERVICE_PRINCIPAL, name)
 
 
 @router.post("/v1.0/directoryObjects/getByIds")
-async def find_by_ids(service: ServiceOf, caller: Caller, body: BodyOf) -> dict[str, Any]:
+async def find_by_ids(service: ServiceOf, caller: Caller, body: BodyOf) -> Json:
     """Return the principals with these object ids; unknown ones are left out."""
     ids = body.get("ids")
     if not isinstance(ids, list) or len(ids) > IDS_MAX:
-        raise CloudError(400, "Request_BadRequest", f"'ids' must be a list of at most {IDS_MAX}.")
+        raise refusal("Request_BadRequest", most=IDS_MAX)
     wanted = {str(one).lower() for one in ids}
     found = [one for one in _principals(service, caller) if one.id.lower() in wanted]
     return {"value": [render_principal(one, typed=True) for one in found]}
 
 
-def _list(service: Service, caller: Claims, *, kind: str, chosen: str | None) -> dict[str, Any]:
+def _list(service: Service, caller: Claims, *, kind: str, chosen: str | None) -> Json:
     found = matching(_principals(service, caller, _KINDS[kind]), chosen)
     return {
         "@odata.context": f"{service.endpoint}/v1.0/$metadata#{kind}",
@@ -74,11 +73,11 @@ def _list(service: Service, caller: Claims, *, kind: str, chosen: str | None) ->
     }
 
 
-def _show(service: Service, caller: Claims, kind: PrincipalType, name: str) -> dict[str, Any]:
+def _show(service: Service, caller: Claims, kind: PrincipalType, name: str) -> Json:
     for one in _principals(service, caller, kind):
         if name.lower() in {one.id.lower(), one.name.lower()}:
             return render_principal(one)
-    raise CloudError(404, "Request_ResourceNotFound", f"Resource '{name[:120]}' does not exist.")
+    raise refusal("Request_ResourceNotFound", name=name)
 
 
 def _principals(service: Service, caller: Claims, kind: PrincipalType | None = None) -> list[Principal]:

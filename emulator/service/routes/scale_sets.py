@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
-from emulator.cloud.compute import Body as Json
 from emulator.cloud.compute import (
+    Json,
     capacity_of,
     model_of,
     render_scale_set,
@@ -29,25 +29,20 @@ from emulator.cloud.compute_changes import (
     read_instance_ids,
 )
 from emulator.cloud.records import ScaleSet, VirtualMachine
-from emulator.cloud.resource_id import (
-    ResourceId,
-    instance_id,
-    scale_set_id,
-)
-from emulator.errors import CloudError
+from emulator.cloud.resource_id import ResourceId, instance_id, scale_set_id
 from emulator.service.compute.calls import (
     Call,
     CallOf,
     Document,
     Expand,
+    MaybeDocument,
     ResourceName,
     SubscriptionName,
     change_machine,
-    find_machine,
     read_expand,
     show_machine,
 )
-from emulator.service.compute.power import Action, begin_action, start_operation
+from emulator.service.compute.power import Action, begin_action, require_free, start_operation
 from emulator.service.compute.scale_set_calls import (
     begin_removal,
     begin_scaling,
@@ -75,7 +70,6 @@ def locate_scale_set(subscription: SubscriptionName, group: ResourceName, name: 
 
 
 Target = Annotated[ResourceId, Depends(locate_scale_set)]
-Chosen = Annotated[dict[str, Any] | None, Body()]
 
 
 @router.get(_IN_SUBSCRIPTION)
@@ -146,7 +140,7 @@ def _add_action(action: Action, description: str) -> None:
     name = f"{action}_instances"
 
     @router.post(f"{_SET}/{action}", status_code=202, name=name, description=description)
-    async def act(call: CallOf, target: Target, body: Chosen = None) -> Response:
+    async def act(call: CallOf, target: Target, body: MaybeDocument = None) -> Response:
         return _act(call, target, body, action=action)
 
 
@@ -161,7 +155,7 @@ for _action, _description in {
 
 
 @router.post(f"{_SET}/reimageall", status_code=202)
-async def reimage_all_disks(call: CallOf, target: Target, body: Chosen = None) -> Response:
+async def reimage_all_disks(call: CallOf, target: Target, body: MaybeDocument = None) -> Response:
     """Start instances anew from their image; `az vmss reimage` asks for it this way."""
     return _act(call, target, body, action=Action.REIMAGE)
 
@@ -170,7 +164,7 @@ async def reimage_all_disks(call: CallOf, target: Target, body: Chosen = None) -
 async def power_off_instances(
     call: CallOf,
     target: Target,
-    body: Chosen = None,
+    body: MaybeDocument = None,
     skip_shutdown: Annotated[bool, Query(alias="skipShutdown")] = False,  # noqa: FBT002
 ) -> Response:
     """Shut instances down; with `skipShutdown=true` cut their power."""
@@ -237,14 +231,7 @@ def _change(call: Call, old: ScaleSet, document: Mapping[str, Any]) -> Response:
     changed = replace(old, document=document)
     if render_scale_set(changed) == render_scale_set(old):
         return JSONResponse(render_scale_set(old))
-    running = call.service.operations.running_on(old.key)
-    if running is not None:
-        raise CloudError(
-            409,
-            "OperationNotAllowed",
-            f"The operation 'createOrUpdate' is not allowed on scale set '{old.id.name}' since the operation"
-            f" '{running.action}' ({running.id}) is in progress on it. Please wait and retry the request.",
-        )
+    require_free(call.service, old, "createOrUpdate")
     if model_of(document) != model_of(old.document):
         changed = replace(changed, model_version=old.model_version + 1)
     present = instances_of(call.service, changed)
@@ -291,14 +278,14 @@ async def list_instances(call: CallOf, target: Target, expand: Expand = None) ->
 @router.put(_INSTANCE)
 async def put_one(call: CallOf, target: Instance, body: Document) -> Response:
     """Replace an instance's description; none can be made this way."""
-    vm = find_machine(call, target, action="write")
+    vm = call.find(VirtualMachine, target, action="write")
     return change_machine(call, vm, put_instance(body, vm=target, old=vm.document))
 
 
 @router.patch(_INSTANCE)
 async def patch_one(call: CallOf, target: Instance, body: Document) -> Response:
     """Change part of an instance's description."""
-    vm = find_machine(call, target, action="write")
+    vm = call.find(VirtualMachine, target, action="write")
     return change_machine(call, vm, patch_vm(body, vm=target, old=vm.document))
 
 

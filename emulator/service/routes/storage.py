@@ -17,13 +17,10 @@ from emulator.cloud.boot_diagnostics import (
     render_account,
     render_keys,
 )
-from emulator.cloud.compute import Body as Json
+from emulator.cloud.compute import Json
 from emulator.cloud.records import StorageAccount
-from emulator.cloud.resource_id import (
-    ResourceId,
-    storage_account_id,
-)
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
+from emulator.cloud.resource_id import ResourceId, storage_account_id
 from emulator.service.compute.calls import Call, CallOf, Document, Expand, ResourceName, SubscriptionName
 from emulator.service.core.context import arm_router
 
@@ -70,9 +67,7 @@ async def put_storage_account(call: CallOf, target: Target, body: Document) -> R
     document = put_account(body, name=target.name, old=None if old is None else old.document)
     taken = next((one for one in call.service.cloud.all(StorageAccount) if one.id.name == target.name), None)
     if old is None and taken is not None:
-        raise CloudError(
-            409, "StorageAccountAlreadyTaken", f"The storage account named {target.name} is already taken."
-        )
+        raise refusal("StorageAccountAlreadyTaken", name=target.name)
     created = call.service.now() if old is None else old.created
     return _put(call, StorageAccount(id=target, document=document, created=created))
 

@@ -10,12 +10,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from emulator.cloud.compute import Body as Json
+from emulator.cloud.compute import Json
 from emulator.cloud.compute_changes import patch_vm, put_vm
 from emulator.cloud.documents import table
 from emulator.cloud.records import VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, vm_id
-from emulator.errors import CloudError
 from emulator.service.compute.calls import (
     Call,
     CallOf,
@@ -24,7 +24,6 @@ from emulator.service.compute.calls import (
     ResourceName,
     SubscriptionName,
     change_machine,
-    find_machine,
     plan,
     read_expand,
     show_machine,
@@ -65,7 +64,9 @@ async def list_all_vms(
     subscription: SubscriptionName, call: CallOf, status_only: StatusOnly = "false", expand: Expand = None
 ) -> Json:
     """List the VMs of a subscription that the caller may see; `statusOnly=true` adds their states."""
-    with_view = _with_view(status_only, expand)
+    if status_only.lower() not in {"true", "false"}:
+        raise refusal("InvalidParameter.status-only")
+    with_view = read_expand(expand) or status_only.lower() == "true"
     return _list(call, call.enter(subscription), with_view=with_view)
 
 
@@ -87,7 +88,7 @@ async def list_sizes(subscription: SubscriptionName, location: ResourceName, cal
 @router.get(f"{_VM}/vmSizes")
 async def list_sizes_of_vm(call: CallOf, target: Target) -> Json:
     """List the sizes that a VM can have."""
-    find_machine(call, target, action="vmSizes/read")
+    call.find(VirtualMachine, target, action="vmSizes/read")
     return _sizes()
 
 
@@ -116,7 +117,7 @@ async def put(call: CallOf, target: Target, body: Document) -> Response:
 @router.patch(_VM)
 async def patch(call: CallOf, target: Target, body: Document) -> Response:
     """Change part of a VM's description."""
-    vm = find_machine(call, target, action="write")
+    vm = call.find(VirtualMachine, target, action="write")
     return change_machine(call, vm, patch_vm(body, vm=target, old=vm.document))
 
 
@@ -136,14 +137,6 @@ async def list_skus(subscription: SubscriptionName, call: CallOf) -> Json:
     """List the sizes as `az vm list-skus` asks for them."""
     call.enter(subscription)
     return {"value": [_sku(*size, call.service.settings.cloud.locations) for size in SIZES]}
-
-
-def _with_view(status_only: str, expand: str | None) -> bool:
-    if status_only.lower() not in {"true", "false"}:
-        raise CloudError(
-            400, "InvalidParameter", "The value of parameter statusOnly is invalid; allowed: true, false."
-        )
-    return read_expand(expand) or status_only.lower() == "true"
 
 
 def _list(call: Call, scope: str, *, with_view: bool) -> Json:
