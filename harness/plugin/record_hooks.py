@@ -220,7 +220,7 @@ def exit_code(result: RunResult, *, complaints: Sequence[str] = ()) -> int:
 
 
 def nothing_played(result: RunResult) -> str:
-    """Return why a run that skipped every cell proves nothing; empty if one was played, or none was a cell."""
+    """Return why a run that skipped every cell proves nothing; empty if one was played, or it has none."""
     cells = [cell for cell in result.cells if "::" not in cell.cell.id]  # tests skip by their own will
     if not cells or any(cell.status != "skipped" for cell in cells):
         return ""
