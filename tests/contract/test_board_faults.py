@@ -11,6 +11,7 @@ import pytest
 from emulator.console.pump import open_console
 from harness.report.model import load_run
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_USAGE
+from tests.support.own_lab import environment
 from tests.support.socket_server import open_socket_server
 
 MATRIX = """
@@ -52,6 +53,7 @@ def run(place, boards, more=""):
         return subprocess.run(
             [*command, f"--run-dir={place / 'run'}"],
             cwd=place,
+            env=environment(),
             timeout=300,
             capture_output=True,
             check=False,

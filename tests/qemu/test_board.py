@@ -1,6 +1,5 @@
 """A board of lab.toml with a real guest: played by `ttylab run`, restarted, and joined as it runs."""
 
-import os
 import subprocess
 import sys
 
@@ -8,6 +7,7 @@ import pytest
 
 from harness.report.model import load_run
 from tests.support.board_rig import open_board_rig
+from tests.support.own_lab import environment
 
 pytestmark = [pytest.mark.qemu, pytest.mark.xdist_group("board")]
 
@@ -37,9 +37,8 @@ def rig(lab, place):
 
 def ttylab(place, *words):
     command = [sys.executable, "-P", "-m", "harness.cli", *words]
-    own_lab = {name: value for name, value in os.environ.items() if name != "TTYLAB_LAB"}
     return subprocess.run(
-        command, cwd=place, env=own_lab, timeout=300, capture_output=True, check=False, text=True
+        command, cwd=place, env=environment(), timeout=300, capture_output=True, check=False, text=True
     )
 
 
