@@ -1,4 +1,4 @@
-"""The environment of a command that finds the lab.toml of its working directory, which tests else have none of."""
+"""The environment of a command that finds the lab.toml of its working directory; other tests have none."""
 
 import os
 
