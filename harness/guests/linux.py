@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.guest_text.linux import BEGINS, KERNEL, LinuxProfile
+from emulator.guest_text.printable import escape
 from harness.guests.framing import Frame, Shell, make_challenge, make_frame
 from harness.guests.kernel_log import KernelReader, Spans
 from harness.guests.prompts import Prompt, find_prompt, is_prompt
@@ -294,7 +295,7 @@ class LinuxGuest:
 
     def _refused(self) -> WrongOutput:
         why = "wrong password?" if self.profile.password else "no password was given"
-        return self._wrong(f"the guest refused the account {self.profile.user!r}: {why}")
+        return self._wrong(f"the guest refused the account {escape(self.profile.user)}: {why}")
 
     def _wrong(self, text: str) -> WrongOutput:
         return WrongOutput(f"{self.session.transcript.name}: {text}")

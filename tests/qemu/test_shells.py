@@ -38,8 +38,8 @@ def test_account_without_a_password_is_asked_for_none(machine):
 @pytest.mark.parametrize(
     ("user", "password", "says"),
     [
-        ("plain", "wrong", "the guest refused the account b'plain'"),
-        ("nobody-here", "ttylab", "the guest refused the account b'nobody-here'"),
+        ("plain", "wrong", "the guest refused the account plain"),
+        ("nobody-here", "ttylab", "the guest refused the account nobody-here"),
         ("expired", "ttylab", "the guest wants another password of b'expired'; set one first"),
     ],
 )

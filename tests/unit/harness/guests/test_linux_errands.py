@@ -81,4 +81,4 @@ def test_refusal_says_why_in_one_line(password, why):
     guest = LinuxGuest(Session(target.channel), LinuxProfile(password=password))
     with pytest.raises(WrongOutput) as caught:
         guest.reach(Stage.SHELL, soon(fake))
-    assert str(caught.value) == f"ttyS0: the guest refused the account b'root': {why}"
+    assert str(caught.value) == f"ttyS0: the guest refused the account root: {why}"
