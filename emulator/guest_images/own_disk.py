@@ -11,7 +11,7 @@ from pathlib import Path
 from emulator.disks.convert import SAVABLE, DiskFile, savable_file
 from emulator.disks.formats import DiskFormat, detect_format, obstacle
 from emulator.disks.layout import DiskLayout, esp_start, has_loader, read_layout
-from emulator.disks.qemu_img import read_head
+from emulator.disks.qemu_img import damage, read_head
 from emulator.errors import ImageError, MissingPrerequisite, SpecError
 from emulator.files import identity, require_regular
 from emulator.guest_images.hashes import hash_once
@@ -156,7 +156,7 @@ def open_disk(name: str, table: ImageTable, *, build: bool = True) -> OwnDisk:
     try:
         require_regular(table.disk)
         disk_format = detect_format(table.disk)
-        if found := obstacle(table.disk, disk_format):
+        if found := obstacle(table.disk, disk_format) or damage(table.disk, disk_format=disk_format):
             raise SpecError(f"{shown}: {found}")
         head = read_head(table.disk, disk_format=disk_format)
         layout = read_layout(head, origin=shown)
