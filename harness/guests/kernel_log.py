@@ -71,12 +71,13 @@ def read_log(said: bytes, *, elapsed: float) -> KernelLog | None:
         return None
     shown = re.search(rb"^(\d+)\t\d+\t\d+\t\d+\r*$", said, re.MULTILINE)
     logged = re.findall(rb"^(\d+) (\d+\.\d{6})\r*$", said, re.MULTILINE)
+    times = [float(time) for _, time in logged]
     # The log's clock may be ahead of the uptime, by seconds on arm64's 6.1: until a kernel has chosen a clock
     # source it counts ticks, of which a busy host makes it lose some (docs/facts/qemu.md 9).
-    now = max(float(uptime[1]), *(float(time) for _, time in logged), 0.0)
+    now = max([float(uptime[1]), *times])
     return KernelLog(
         levels={time: int(level) & 7 for level, time in logged},
-        oldest=min((float(time) for _, time in logged), default=float("inf")),
+        oldest=min(times, default=float("inf")),
         shown=8 if shown is None else int(shown[1]),
         began=now - elapsed,
         ended=now,

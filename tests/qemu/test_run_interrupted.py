@@ -80,6 +80,7 @@ def test_interrupt_ends_a_run_cleanly_and_leaves_nothing(tmp_path, send, number)
         while len(machines := [entry for entry in ledger.read() if entry.pid]) < 2:
             assert not deadline.expired()
             SYSTEM_CLOCK.sleep(0.02)
+        assert len(machines) == 2
         send(process, number)
         _, said = process.communicate(timeout=60)
     lines = said.decode().splitlines()
