@@ -38,7 +38,7 @@ from emulator.service.core.context import Service
 from emulator.service.https.server import BoundSocket, bind, open_server
 from emulator.service.https.tls import Authority, open_authority, server_context
 from emulator.service.parts.links import Links
-from emulator.service.parts.operations import ActivityLog, Operations
+from emulator.service.parts.operations import Operations
 from emulator.service.parts.saving import Saving
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.sign_in import SignIn
@@ -222,7 +222,6 @@ def _assemble(
         operations=Operations(utc_now),
         sessions=Sessions(lifetime_s=settings.session_s),
         blobs=BlobSigner(state.blob_key() if state else secrets.token_bytes(32), endpoint=endpoint),
-        activity=ActivityLog(cloud, utc_now),
         now=utc_now,
         sign_in=SignIn(identity_header=settings.identity_header or secrets.token_urlsafe(24)),
         faults=Faults(settings),

@@ -36,7 +36,7 @@ from emulator.cloud.roles import BUILT_IN_ROLES, OWNER, READER, VM_CONTRIBUTOR
 from emulator.cloud.settings import Settings
 from emulator.service.app import create_app
 from emulator.service.core.context import Service
-from emulator.service.parts.operations import ActivityLog, Operations
+from emulator.service.parts.operations import Operations
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.tokens import BlobSigner, TokenDesk, TokenKey
 from tests.support.fake_fleet import FakeFleet
@@ -80,7 +80,6 @@ def open_test_service(
         operations=Operations(now),
         sessions=Sessions(lifetime_s=settings.session_s),
         blobs=BlobSigner(b"k" * 32, endpoint=ENDPOINT),
-        activity=ActivityLog(cloud, now),
         faults=Faults(settings),
         now=now,
     )

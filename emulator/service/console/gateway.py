@@ -34,7 +34,7 @@ from emulator.service.console.link_life import (
 )
 from emulator.service.console.token_guard import TokenGuard
 from emulator.service.console.watchdog import watch_idle
-from emulator.service.core.authentication import accept_token
+from emulator.service.core.call import accept_token
 from emulator.service.core.context import Service
 from emulator.service.https.admission import vouch
 from emulator.service.parts.links import Link

@@ -24,10 +24,10 @@ from emulator.fleet.guest import FleetGuest
 from emulator.fleet.observed import Observed
 from emulator.service.compute.calls import MaybeDocument
 from emulator.service.console.gateway import serve_client
-from emulator.service.core.authentication import address_of, authenticate
+from emulator.service.core.call import Call, call_of
 from emulator.service.core.context import Service, ServiceOf, service_of
 from emulator.service.parts.sessions import ConsoleSession
-from emulator.service.parts.tokens import Claims, endpoints_of
+from emulator.service.parts.tokens import endpoints_of
 
 SEQUENCE_MAX = 16
 REQUEST_ID_MAX = 128
@@ -138,17 +138,15 @@ async def run_admin_command(
     """Do an admin command; its own bearer token authorises it, as old clients send none on the socket."""
     session = service.sessions.find(container, session_id, now=service.now())
     try:
-        caller, address = authenticate(request, service), address_of(request)
-        return await _run(service, caller, session, command=command, address=address, body=body or {})
+        return await _run(call_of(request, service), session, command=command, body=body or {})
     except EmulatorError:
         for link in service.links.of_session(session):
             link.show("")  # az waits for ever without one more frame (docs/facts/azure.md 3)
         raise
 
 
-async def _run(
-    service: Service, caller: Claims, session: ConsoleSession, *, command: str, address: str, body: Json
-) -> Json:
+async def _run(call: Call, session: ConsoleSession, *, command: str, body: Json) -> Json:
+    service, caller = call.service, call.caller
     if caller.principal != session.principal:
         raise refusal("AuthorizationFailed.other-session")
     check_role(service.cloud, service.settings, principal=caller.principal, vm=session.vm)
@@ -164,8 +162,7 @@ async def _run(
         await guest.power_on()
         answer = await run_command(asked, keys, vm=vm, guest=guest, by=caller.name)
         service.metrics.commands.labels(asked.value, answer["effect"]).inc()
-        status = f"{answer['command']}: {answer['effect']}"
-        service.activity.note(_OPERATION, scope=str(vm.id), caller=caller, address=address, status=status)
+        call.note(_OPERATION, vm.id, status=f"{answer['command']}: {answer['effect']}")
         return answer
 
     if not request_id:

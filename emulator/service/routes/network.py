@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from emulator.cloud.compute import Json, network_interfaces
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import group_scope
-from emulator.service.compute.calls import CallOf, ResourceName, SubscriptionName
+from emulator.service.compute.calls import ResourceName, SubscriptionName
+from emulator.service.core.call import CallOf
 from emulator.service.core.context import arm_router
 
 _PROVIDER = "providers/Microsoft.Network"

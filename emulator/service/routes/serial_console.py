@@ -25,12 +25,12 @@ from emulator.cloud.resource_id import (
     subscription_scope,
     vm_id,
 )
-from emulator.cloud.roles import CONNECT, is_allowed
+from emulator.cloud.roles import CONNECT
 from emulator.cloud.settings import CloudKind, azure_facts
 from emulator.errors import CloudError
-from emulator.service.compute.calls import Call, CallOf, MaybeDocument
-from emulator.service.core.authentication import Caller, authorize_member, require_subscription
-from emulator.service.core.context import CaseBlindRoute, Service, ServiceOf, arm_router
+from emulator.service.compute.calls import MaybeDocument
+from emulator.service.core.call import Call, CallOf
+from emulator.service.core.context import CaseBlindRoute, Service, arm_router
 from emulator.service.parts.sessions import ConsoleSession
 
 PROVIDER = "Microsoft.SerialConsole"
@@ -68,7 +68,7 @@ Parent = Annotated[ResourceId, Depends(_parent)]
 
 
 @router.get(f"/providers/{PROVIDER}/operations")
-async def list_operations(_: Caller) -> Json:
+async def list_operations(_: CallOf) -> Json:
     """List what the provider can do."""
     known = azure_facts()["console_operations"].items()
     return {"value": [_operation(name, description) for name, description in known]}
@@ -116,7 +116,7 @@ def _require_default(name: str) -> None:
 
 
 def _switch(call: Call, subscription: str) -> Json:
-    found = require_subscription(call.service, call.caller, subscription)
+    found = call.require_subscription(subscription)
     if call.service.settings.kind is CloudKind.CHINA:
         raise refusal("NoRegisteredProviderFound")
     return {
@@ -131,7 +131,7 @@ def _turn(call: Call, subscription: str, *, enabled: bool) -> Json:
     action = f"{PROVIDER}/consoleServices/{'enable' if enabled else 'disable'}Console/action"
     scope = subscription_scope(subscription)
     call.authorize(action, scope)
-    found = require_subscription(call.service, call.caller, subscription)
+    found = call.require_subscription(subscription)
     call.service.cloud.put(replace(found, console_enabled=enabled))
     call.note(action, f"{scope}/providers/{PROVIDER}/consoleServices/default")
     return _switch(call, subscription)
@@ -141,17 +141,11 @@ def _turn(call: Call, subscription: str, *, enabled: bool) -> Json:
 
 
 @versionless.get(f"/subscriptions/{{subscription}}/providers/{PROVIDER}/serialPorts")
-async def list_all_ports(subscription: str, service: ServiceOf, caller: Caller) -> Json:
+async def list_all_ports(subscription: str, call: CallOf) -> Json:
     """List the ports of a subscription that the caller may see; SDK 1.0.0 sends no api-version here."""
-    authorize_member(service, caller, subscription)
-    scope, action = subscription_scope(subscription), f"{PROVIDER}/serialPorts/read"
-    seen = (
-        vm
-        for vm in service.cloud.all(VirtualMachine)
-        if is_within(str(vm.id), scope)
-        and is_allowed(service.cloud, caller.principal, action=action, scope=str(vm.id))
-    )
-    return {"value": [_port(service, vm) for vm in seen]}
+    scope, action = call.enter(subscription), f"{PROVIDER}/serialPorts/read"
+    vms = (vm for vm in call.service.cloud.all(VirtualMachine) if is_within(str(vm.id), scope))
+    return {"value": [_port(call.service, vm) for vm in vms if call.may(action, vm.id)]}
 
 
 @router.get(_PORTS)
@@ -192,7 +186,7 @@ async def connect(parent: Parent, port: str, call: CallOf) -> dict[str, str]:
     """Return a connection string; the body and its type do not matter, clients send any or none."""
     _require_port(port)
     service = call.service
-    require_subscription(service, call.caller, parent.subscription)
+    call.require_subscription(parent.subscription)
     resource = f"{parent}/providers/{PROVIDER}/serialPorts/0"
     try:
         with service.sessions.connecting(parent):

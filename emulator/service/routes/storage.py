@@ -21,7 +21,8 @@ from emulator.cloud.compute import Json
 from emulator.cloud.records import StorageAccount
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, storage_account_id
-from emulator.service.compute.calls import Call, CallOf, Document, Expand, ResourceName, SubscriptionName
+from emulator.service.compute.calls import Document, Expand, ResourceName, SubscriptionName
+from emulator.service.core.call import Call, CallOf
 from emulator.service.core.context import arm_router
 
 TYPE = "Microsoft.Storage/storageAccounts"

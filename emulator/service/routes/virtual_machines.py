@@ -17,8 +17,6 @@ from emulator.cloud.records import VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, vm_id
 from emulator.service.compute.calls import (
-    Call,
-    CallOf,
     Document,
     Expand,
     ResourceName,
@@ -29,6 +27,7 @@ from emulator.service.compute.calls import (
     show_machine,
 )
 from emulator.service.compute.power import Action, begin_change, begin_delete
+from emulator.service.core.call import Call, CallOf
 from emulator.service.core.context import arm_router
 from emulator.service.routes.machine_routes import add_machine_routes
 
@@ -108,7 +107,7 @@ async def put(call: CallOf, target: Target, body: Document) -> Response:
         created=call.service.now(),
         guest=plan(table(document, "properties")),
     )
-    operation = begin_change(call.service, vm, created=True)
+    operation = begin_change(call, vm, created=True)
     call.note(f"{TYPE}/write", target)
     shown = call.service.cloud.find(VirtualMachine, vm.key) or vm
     return call.accepted(operation, status=201, body=show_machine(call, shown))
@@ -129,7 +128,7 @@ async def delete(call: CallOf, target: Target) -> Response:
     if vm is None:
         return Response(status_code=204)
     call.note(f"{TYPE}/delete", target)
-    return call.accepted(begin_delete(call.service, [vm], on=vm, by=call.caller.name))
+    return call.accepted(begin_delete(call, [vm], on=vm))
 
 
 @router.get(f"{_IN_SUBSCRIPTION}/skus")
