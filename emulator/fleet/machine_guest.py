@@ -33,11 +33,14 @@ T = TypeVar("T")
 async def wait_change(transcript: Transcript, version: int, *, seconds: float | None = None) -> None:
     """Return once `transcript.version` differs from `version`, the transcript ends, or `seconds` are over."""
     loop = asyncio.get_running_loop()
-    changed = asyncio.Event()
+    changed, woken = asyncio.Event(), False
 
     def wake() -> None:
-        with suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(changed.set)
+        nonlocal woken
+        if not woken:  # many changes make one call
+            woken = True
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(changed.set)
 
     unwatch = transcript.watch(wake)
     try:

@@ -8,6 +8,7 @@ transcript, which each link reads at its own pace.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,7 +27,6 @@ from emulator.guest_text.records import UserView
 from emulator.service.console.link_life import (
     Feed,
     Keystrokes,
-    TextFrames,
     line_start,
     receive_data,
     run_until_left,
@@ -119,13 +119,13 @@ async def _carry(socket: WebSocket, link: Link, *, service: Service, token: str)
     start, now = _replay_start(guest, service.settings.replay_lines), len(guest.transcript)
     past = without_questions(guest.transcript.read(start, now))  # an answer would be typed, into GRUB perhaps
     try:
-        with Feed(guest.transcript, position=now) as feed:
-            await run_until_left(
-                asyncio.create_task(_send_output(socket, feed, past, count=service.metrics.bytes_out.inc)),
-                asyncio.create_task(_take_input(socket, link, guest, service=service, token=token)),
-                asyncio.create_task(start_on_demand(service, link, guest)),
-                *_early_ends(link, service),
-            )
+        feed = Feed(guest.transcript, position=now)
+        await run_until_left(
+            asyncio.create_task(_send_output(socket, feed, past, count=service.metrics.bytes_out.inc)),
+            asyncio.create_task(_take_input(socket, link, guest, service=service, token=token)),
+            asyncio.create_task(start_on_demand(service, link, guest)),
+            *_early_ends(link, service),
+        )
     finally:
         guest.transcript.mark(MarkKind.LINK, "disconnected", {"by": link.name})
         if link.session is not None:
@@ -168,17 +168,17 @@ async def start_on_demand(service: Service, link: Link, guest: FleetGuest) -> No
 
 
 async def _send_output(socket: WebSocket, feed: Feed, past: bytes, *, count: Callable[[float], None]) -> None:
-    frames = TextFrames()
+    frames = codecs.getincrementaldecoder("utf-8")("replace")  # it keeps a character until that is whole
     count(len(past))
-    if text := frames.feed(past):
+    if text := frames.decode(past):
         await socket.send_text(text)
     while data := await feed.read():
         count(len(data))
-        if text := frames.feed(data):
+        if text := frames.decode(data):
             await socket.send_text(text)
         if len(data) > SMALL_FRAME:
             await pause(GATHER_S)
-    if text := frames.finish():
+    if text := frames.decode(b"", final=True):
         await socket.send_text(text)
 
 

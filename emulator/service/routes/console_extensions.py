@@ -26,6 +26,7 @@ from emulator.cloud.resource_id import ResourceId, parse_resource_id
 from emulator.console.marks import Chunk, MarkKind
 from emulator.console.transcript import Transcript, mark_line
 from emulator.errors import CloudError, ConsoleClosed, EmulatorError, SpecError
+from emulator.fleet.machine_guest import wait_change
 from emulator.machine.spec import Device, Firmware, MachineType, WatchdogAction
 from emulator.service.console.gateway import start_on_demand, trust
 from emulator.service.console.link_life import Feed, Keystrokes, receive_data, run_until_left, serve_link
@@ -82,17 +83,15 @@ async def _carry(socket: WebSocket, link: Link, request: LinkRequest, *, service
     start = len(transcript) if request.start is None else max(transcript.first, request.start)
     transcript.mark(MarkKind.LINK, "watching", {"by": link.name, "may_type": request.types})
     try:
-        with Feed(transcript, position=min(start, len(transcript))) as feed:
-            out = (
-                _send_raw(socket, feed) if request.format is LinkFormat.RAW else _send_timeline(socket, feed)
-            )
-            guard = TokenGuard(lambda newer: trust(link, newer, service=service))
-            keystrokes = Keystrokes(guest) if request.types else None
-            await run_until_left(
-                asyncio.create_task(out),
-                asyncio.create_task(_take_input(socket, keystrokes, guard)),
-                asyncio.create_task(start_on_demand(service, link, guest)),
-            )
+        feed = Feed(transcript, position=min(start, len(transcript)))
+        out = _send_raw(socket, feed) if request.format is LinkFormat.RAW else _send_timeline(socket, feed)
+        guard = TokenGuard(lambda newer: trust(link, newer, service=service))
+        keystrokes = Keystrokes(guest) if request.types else None
+        await run_until_left(
+            asyncio.create_task(out),
+            asyncio.create_task(_take_input(socket, keystrokes, guard)),
+            asyncio.create_task(start_on_demand(service, link, guest)),
+        )
     except WebSocketDisconnect:
         pass
     except EmulatorError as error:
@@ -112,13 +111,14 @@ async def _take_input(socket: WebSocket, keystrokes: Keystrokes | None, guard: T
 
 
 async def _send_timeline(socket: WebSocket, feed: Feed) -> None:
-    reader = TimelineReader(feed.transcript, position=feed.position)
+    transcript, reader = feed.transcript, TimelineReader(feed.transcript, position=feed.position)
     while True:
-        feed.acknowledge()
+        version, closed = transcript.version, transcript.closed is not None
         for line in reader.new():
             await socket.send_text(json.dumps(line, separators=(",", ":")))
-        if not await feed.wait():
+        if closed:
             return
+        await wait_change(transcript, version)
 
 
 class TimelineReader:
