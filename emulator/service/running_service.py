@@ -29,6 +29,7 @@ from emulator.cloud.records import (
 )
 from emulator.cloud.resource_id import is_within
 from emulator.cloud.roles import BUILT_IN_ROLES
+from emulator.files import open_owned_directory
 from emulator.fleet.guest import Fleet
 from emulator.fleet.machine_fleet import open_fleet
 from emulator.fleet.machine_guest import PowerChange
@@ -43,7 +44,6 @@ from emulator.service.parts.saving import Saving
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.sign_in import SignIn
 from emulator.service.parts.tokens import BlobSigner, TokenDesk, TokenKey
-from emulator.service.state.run_dirs import open_run_dir
 from emulator.service.state.store import StateDirectory, Store, hold_state_directory, open_store
 
 LINKS_END_S = 3.0
@@ -184,7 +184,7 @@ async def _open_fleet(stack: AsyncExitStack, cloud: Cloud, options: ServiceOptio
         return options.make_fleet(cloud)
     fleet: Fleet = await stack.enter_async_context(
         open_fleet(
-            run_dir=stack.enter_context(open_run_dir()),
+            run_dir=stack.enter_context(open_owned_directory(places.served_guests())),
             images={vm.guest.image for vm in cloud.all(VirtualMachine)},
             on_power_change=lambda change: follow_power(cloud, change),
         )

@@ -20,7 +20,7 @@ from emulator.machine.qemu_binary import find_qemu
 from emulator.machine.spec import Firmware
 from emulator.windows.answer_file import Answers
 from emulator.windows.image import Level, windows_spec
-from emulator.windows.install import PREFIX, Installation, install_windows
+from emulator.windows.install import INSTALLING, Installation, install_windows
 from emulator.windows.registry import WindowsRegistry
 from harness import cli
 from tests.support.boot_sectors import IDLE, SWITCH_OFF
@@ -192,11 +192,11 @@ def test_command_that_is_killed_registers_nothing_and_the_next_one_cleans_up(tmp
         command.wait()
     collect_garbage()  # the machine's sockets
     assert WindowsRegistry().images() == {}
-    left = [path.name for path in root.iterdir() if path.name.startswith(PREFIX)]
+    left = [path.name for path in root.iterdir() if path.name.startswith(INSTALLING)]
     assert len(left) == 1
     write_media(media, CORE, boot=GOOD)
     assert cli.main(words(media)) == 0
-    assert not list(root.glob(f"{PREFIX}*"))
+    assert not list(root.glob(f"{INSTALLING}*"))
     assert list(WindowsRegistry().images()) == ["ws"]
 
 
@@ -213,7 +213,7 @@ def test_command_that_is_interrupted_leaves_nothing(tmp_path, media):
         assert command.wait() == 130
     assert rest == "ttylab: interrupted\n"
     assert WindowsRegistry().images() == {}
-    assert not list(WindowsRegistry().root.glob(f"{PREFIX}*"))
+    assert not list(WindowsRegistry().root.glob(f"{INSTALLING}*"))
 
 
 def test_installation_that_fails_ends_with_3_and_registers_nothing(tmp_path, media, capfd):
