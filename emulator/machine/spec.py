@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
@@ -78,28 +78,6 @@ class DiskBus(StrEnum):
 
     VIRTIO = "virtio"
     SATA = "sata"
-
-
-class KernelFiles(Protocol):
-    """Both forms of one kernel: what the image builder hands out."""
-
-    @property
-    def bzimage(self) -> Path:
-        """The kernel as a bootloader takes it, with the EFI stub: on x86 a bzImage, on arm64 an Image."""
-
-    @property
-    def vmlinux(self) -> Path:
-        """The form that is started fastest without UEFI: on x86 the ELF with the PVH note."""
-
-
-def kernel_for(files: KernelFiles, firmware: Firmware) -> Path:
-    """Return the form of a kernel that boots fastest under `firmware`.
-
-    UEFI starts a kernel through its EFI stub, which only the bzImage has. SeaBIOS takes both, and
-    the ELF saves the decompression: 3.3 s instead of 3.4 s for 6.1, 3.6 s instead of 4.7 s for 6.12
-    (docs/facts/qemu.md 2, QEMU 7.2 under TCG).
-    """
-    return files.bzimage if firmware.is_uefi else files.vmlinux
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
