@@ -21,7 +21,7 @@ from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, Virt
 from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
 from emulator.errors import EmulatorError, LabError
-from emulator.fleet.guest import FleetGuest
+from emulator.fleet.machine_guest import MachineGuest
 from emulator.service.core.call import Call
 from emulator.service.core.context import Service
 from emulator.service.parts.operations import Operation
@@ -191,7 +191,7 @@ def begin_delete(call: Call, vms: Sequence[VirtualMachine], *, on: VirtualMachin
     return start_operation(service, delete(), on=on, action="delete", keys=keys)
 
 
-async def ready_guest(service: Service, vm: VirtualMachine) -> FleetGuest:
+async def ready_guest(service: Service, vm: VirtualMachine) -> MachineGuest:
     """Return the guest of `vm`, started if the VM is running and it is not; raises LabError."""
     guest = service.fleet.guest(vm)
     if vm.power is PowerState.RUNNING and not guest.is_on:

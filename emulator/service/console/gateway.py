@@ -21,7 +21,7 @@ from emulator.cloud.records import PowerState
 from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
-from emulator.fleet.guest import FleetGuest
+from emulator.fleet.machine_guest import MachineGuest
 from emulator.guest_text.printable import without_questions
 from emulator.guest_text.records import UserView
 from emulator.service.console.link_life import (
@@ -146,7 +146,7 @@ async def _drop(link: Link, after_s: float) -> None:
     link.end(1011, "dropped by fault injection", notice="")
 
 
-def _replay_start(guest: FleetGuest, lines: int) -> int:
+def _replay_start(guest: MachineGuest, lines: int) -> int:
     """Return where a new link begins: at the guest's last lines, so that its prompt is shown.
 
     Kernel messages printed into or after a prompt do not count as ends of its line.
@@ -161,7 +161,7 @@ def _replay_start(guest: FleetGuest, lines: int) -> int:
     return view.raw_span(first, len(text))[0] if first < len(text) else end
 
 
-async def start_on_demand(service: Service, link: Link, guest: FleetGuest) -> None:
+async def start_on_demand(service: Service, link: Link, guest: MachineGuest) -> None:
     """Power on the machine of a VM whose record says that it is running."""
     if find_vm(service.cloud, link.vm).power is PowerState.RUNNING:
         await guest.power_on()
@@ -183,7 +183,7 @@ async def _send_output(socket: WebSocket, feed: Feed, past: bytes, *, count: Cal
 
 
 async def _take_input(
-    socket: WebSocket, link: Link, guest: FleetGuest, *, service: Service, token: str
+    socket: WebSocket, link: Link, guest: MachineGuest, *, service: Service, token: str
 ) -> None:
     """Type what the client sends, without tokens; a good one renews the link."""
     guard = TokenGuard(lambda newer: trust(link, newer, service=service), known=token)

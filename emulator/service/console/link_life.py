@@ -11,8 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, StateError
-from emulator.fleet.guest import FleetGuest
-from emulator.fleet.machine_guest import wait_change
+from emulator.fleet.machine_guest import MachineGuest, wait_change
 from emulator.service.core.context import Service
 from emulator.service.parts.links import Link, LinkEnding
 
@@ -125,7 +124,7 @@ async def receive_data(socket: WebSocket) -> bytes:
 class Keystrokes:
     """Types into one guest for one link."""
 
-    def __init__(self, guest: FleetGuest) -> None:
+    def __init__(self, guest: MachineGuest) -> None:
         self._guest = guest
         self._unchecked = 0
 

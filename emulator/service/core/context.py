@@ -18,7 +18,7 @@ from emulator.cloud.documents import require_storable
 from emulator.cloud.records import Cloud
 from emulator.cloud.refusals import refusal
 from emulator.cloud.settings import Settings
-from emulator.fleet.guest import Fleet
+from emulator.fleet.machine_fleet import MachineFleet
 from emulator.service.parts.links import Links
 from emulator.service.parts.metrics import Metrics
 from emulator.service.parts.operations import Operations
@@ -54,7 +54,7 @@ class Service:
     endpoint: str
     cloud: Cloud
     settings: Settings
-    fleet: Fleet
+    fleet: MachineFleet
     tokens: TokenDesk
     operations: Operations
     sessions: Sessions

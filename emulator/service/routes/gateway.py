@@ -20,7 +20,7 @@ from emulator.cloud.records import PowerState, VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
-from emulator.fleet.guest import FleetGuest
+from emulator.fleet.machine_guest import MachineGuest
 from emulator.fleet.observed import Observed
 from emulator.service.compute.calls import MaybeDocument
 from emulator.service.console.gateway import serve_client
@@ -55,7 +55,7 @@ def read_keys(parameters: object) -> str:
 
 
 async def run_command(
-    command: AdminCommand, keys: str, *, vm: VirtualMachine, guest: FleetGuest, by: str
+    command: AdminCommand, keys: str, *, vm: VirtualMachine, guest: MachineGuest, by: str
 ) -> Json:
     """Do `command`, a SysRq with its `keys`, to a guest that is on and return its observed effect.
 
@@ -77,7 +77,7 @@ async def run_command(
     return {"command": said, **_shown(await act())}
 
 
-async def _press_keys(guest: FleetGuest, keys: str) -> Json:
+async def _press_keys(guest: MachineGuest, keys: str) -> Json:
     """Press one key after another; the effect of the last one counts for the sequence."""
     seen = []
     for key in keys:
