@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
 from emulator.cloud.compute import Json
-from emulator.cloud.console_access import NOT_RUNNING, check_role, find_vm
+from emulator.cloud.console_access import check_role, find_vm
 from emulator.cloud.records import PowerState, VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
@@ -157,7 +157,7 @@ async def _run(call: Call, session: ConsoleSession, *, command: str, body: Json)
 
     async def act() -> Json:
         if vm.power is not PowerState.RUNNING:
-            raise CloudError(409, "OperationNotAllowed", NOT_RUNNING)
+            raise refusal("OperationNotAllowed.not-running")
         guest = service.fleet.guest(vm)
         await guest.power_on()
         answer = await run_command(asked, keys, vm=vm, guest=guest, by=caller.name)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Response
 
 from emulator.clock import pause
 from emulator.cloud.compute import Json
-from emulator.cloud.console_access import IN_PROGRESS, check_access, find_vm
+from emulator.cloud.console_access import check_access, find_vm
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import (
@@ -34,10 +34,6 @@ from emulator.service.core.context import CaseBlindRoute, Service, arm_router
 from emulator.service.parts.sessions import ConsoleSession
 
 PROVIDER = "Microsoft.SerialConsole"
-NO_RESPONSE = (
-    "Sorry, the serial console was unable to connect to the VM because the service did not respond in a"
-    " timely manner."
-)
 _PORTS = (
     "/subscriptions/{subscription}/resourceGroups/{group}/providers/{namespace}/{parent_type}/{parent:path}"
     f"/providers/{PROVIDER}/serialPorts"
@@ -206,10 +202,10 @@ async def _open_session(call: Call, parent: ResourceId) -> ConsoleSession:
     service, principal = call.service, call.caller.principal
     check_access(service.cloud, service.settings, principal=principal, vm=parent)
     if service.faults.conflicts():
-        raise CloudError(409, "Conflict", IN_PROGRESS)
+        raise refusal("Conflict.in-progress")
     if service.faults.stays_silent():
         await pause(service.settings.silence_s)
-        raise CloudError(504, "GatewayTimeout", NO_RESPONSE)
+        raise refusal("GatewayTimeout")
     return service.sessions.open(parent, principal=principal, now=service.now())
 
 
