@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import Body, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Response
 from fastapi.responses import JSONResponse
 
 from emulator.cloud.compute import Json, render_instance, render_instance_view, render_vm
@@ -16,7 +16,7 @@ from emulator.cloud.records import ScaleSet, VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.guest_images.own import linux_names
 from emulator.service.compute.power import begin_change
-from emulator.service.core.call import Call
+from emulator.service.core.call import Call, CallOf
 
 ResourceName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.()-]{1,90}$")]
 SubscriptionName = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]
@@ -24,6 +24,23 @@ Expand = Annotated[str | None, Query(alias="$expand", max_length=90)]
 Filter = Annotated[str | None, Query(alias="$filter")]
 Document = Annotated[Json, Body()]
 MaybeDocument = Annotated[Json | None, Body()]
+
+
+def add_lists(router: APIRouter, kind: str, show: Callable[[Call, str], Json]) -> None:
+    """Give `router` the lists of a kind of resources ("Microsoft.Compute/virtualMachineScaleSets").
+
+    `show` returns the resources under a scope that the caller may see.
+    """
+
+    @router.get(f"/subscriptions/{{subscription}}/providers/{kind}")
+    async def list_in_subscription(subscription: SubscriptionName, call: CallOf) -> Json:
+        """List the resources of this kind in a subscription that the caller may see."""
+        return show(call, call.enter(subscription))
+
+    @router.get(f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{kind}")
+    async def list_in_group(subscription: SubscriptionName, group: ResourceName, call: CallOf) -> Json:
+        """List the resources of this kind in a resource group that the caller may see."""
+        return show(call, call.enter(subscription, group))
 
 
 def read_expand(expand: str | None) -> bool:

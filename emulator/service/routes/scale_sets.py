@@ -36,6 +36,7 @@ from emulator.service.compute.calls import (
     MaybeDocument,
     ResourceName,
     SubscriptionName,
+    add_lists,
     change_machine,
     read_expand,
     show_machine,
@@ -53,7 +54,6 @@ from emulator.service.core.context import arm_router
 from emulator.service.routes.machine_routes import add_machine_routes
 
 TYPE = "Microsoft.Compute/virtualMachineScaleSets"
-_IN_SUBSCRIPTION = f"/subscriptions/{{subscription}}/providers/{TYPE}"
 _IN_GROUP = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{TYPE}"
 _SET = f"{_IN_GROUP}/{{name}}"
 _INSTANCES = f"{_SET}/virtualMachines"
@@ -68,18 +68,6 @@ def locate_scale_set(subscription: SubscriptionName, group: ResourceName, name: 
 
 
 Target = Annotated[ResourceId, Depends(locate_scale_set)]
-
-
-@router.get(_IN_SUBSCRIPTION)
-async def list_all_scale_sets(subscription: SubscriptionName, call: CallOf) -> Json:
-    """List the scale sets of a subscription that the caller may see."""
-    return _list(call, call.enter(subscription))
-
-
-@router.get(_IN_GROUP)
-async def list_scale_sets(subscription: SubscriptionName, group: ResourceName, call: CallOf) -> Json:
-    """List the scale sets of a resource group that the caller may see."""
-    return _list(call, call.enter(subscription, group))
 
 
 @router.get(_SET)
@@ -235,6 +223,9 @@ def _scale(call: Call, scale_set: ScaleSet, *, status: int) -> Response:
 
 def _list(call: Call, scope: str) -> Json:
     return {"value": [render_scale_set(one) for one in call.readable(ScaleSet, scope)]}
+
+
+add_lists(router, TYPE, _list)
 
 
 # -- one instance ----------------------------------------------------------------------------------
