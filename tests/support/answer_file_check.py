@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from emulator.windows.answer_file import BOOT_SETTINGS, READY, STAGE, STAGES, UNATTEND
+from emulator.windows.answer_file import BOOT_SETTINGS, READY, STAGE, STAGES
+
+UNATTEND = "urn:schemas-microsoft-com:unattend"
 
 _NAMESPACES = {"u": UNATTEND}
 _ATTRIBUTES = ("name", "processorArchitecture", "publicKeyToken", "language", "versionScope")
