@@ -43,39 +43,25 @@ def openid_configuration(endpoint: str, *, authority: str, tenant: str, second: 
 
     `tenant` is the issuer's; Entra writes "{tenantid}" if it is not fixed. `second` asks for version 2.0.
     """
-    base = f"{endpoint}/{authority}"
-    version = "oauth2/v2.0" if second else "oauth2"
-    return {
-        **azure_document("openid"),
-        "issuer": f"{endpoint}/{tenant}/v2.0" if second else f"{endpoint}/{tenant}/",
-        "authorization_endpoint": f"{base}/{version}/authorize",
-        "token_endpoint": f"{base}/{version}/token",
-        "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
-        "jwks_uri": f"{base}/discovery/v2.0/keys",
-        "tenant_region_scope": None,
-        "cloud_instance_name": endpoint.partition("://")[2],
-    }
+    return azure_document(
+        "openid",
+        issuer=f"{endpoint}/{tenant}/v2.0" if second else f"{endpoint}/{tenant}/",
+        base=f"{endpoint}/{authority}",
+        version="oauth2/v2.0" if second else "oauth2",
+        host=endpoint.partition("://")[2],
+        nowhere=None,
+    )
 
 
 def instance_discovery(endpoint: str, *, tenant: str) -> dict[str, Any]:
     """Return the answer to an instance discovery about our own host."""
     host = endpoint.partition("://")[2]
-    return {
-        "tenant_discovery_endpoint": f"{endpoint}/{tenant}/v2.0/.well-known/openid-configuration",
-        "api-version": "1.1",
-        "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
-    }
+    return azure_document("instance_discovery", endpoint=endpoint, tenant=tenant, host=host)
 
 
 def user_realm(endpoint: str, user: str) -> dict[str, Any]:
     """Return the realm of a user: passwords are checked here, not by a federation."""
-    return {
-        "ver": "1.0",
-        "account_type": "Managed",
-        "domain_name": user.rpartition("@")[2],
-        "cloud_instance_name": endpoint.partition("://")[2],
-        "cloud_audience_urn": "urn:federation:MicrosoftOnline",
-    }
+    return azure_document("user_realm", domain=user.rpartition("@")[2], host=endpoint.partition("://")[2])
 
 
 ANY_TENANT = frozenset({"common", "organizations", ADFS})

@@ -16,6 +16,7 @@ from emulator.cloud.documents import table
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, vm_id
+from emulator.cloud.settings import azure_document
 from emulator.service.compute.calls import (
     Document,
     Expand,
@@ -146,35 +147,21 @@ def _list(call: Call, scope: str, *, with_view: bool) -> Json:
 def _sizes() -> Json:
     return {
         "value": [
-            {
-                "name": name,
-                "numberOfCores": cores,
-                "osDiskSizeInMB": 1_047_552,
-                "resourceDiskSizeInMB": 4096,
-                "memoryInMB": memory,
-                "maxDataDiskCount": 0,
-            }
-            for name, cores, memory in SIZES
+            azure_document("size", name=name, cores=cores, memory=memory) for name, cores, memory in SIZES
         ]
     }
 
 
 def _sku(name: str, cores: int, memory_mib: int, locations: tuple[str, ...]) -> Json:
-    return {
-        "resourceType": "virtualMachines",
-        "name": name,
-        "tier": "Standard",
-        "size": name.partition("_")[2],
-        "family": "standardBSFamily",
-        "locations": list(locations),
-        "locationInfo": [{"location": location, "zones": []} for location in locations],
-        "capabilities": [
-            {"name": "vCPUs", "value": str(cores)},
-            {"name": "MemoryGB", "value": str(memory_mib / 1024)},
-            {"name": "HyperVGenerations", "value": "V1,V2"},
-        ],
-        "restrictions": [],
-    }
+    return azure_document(
+        "sku",
+        name=name,
+        size=name.partition("_")[2],
+        locations=list(locations),
+        zones=[{"location": location, "zones": []} for location in locations],
+        cores=cores,
+        memory_gib=memory_mib / 1024,
+    )
 
 
 _ACTIONS = [action for action in Action if action is not Action.POWER_OFF]  # which has a route of its own
