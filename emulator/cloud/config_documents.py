@@ -144,26 +144,15 @@ def _image_reference(table: ComputeTable) -> dict[str, str]:
 
 
 def _storage_profile(table: ComputeTable, place: ResourcePlace, *, disk: str | None) -> dict[str, Any]:
-    managed: dict[str, Any] = {"storageAccountType": "Standard_LRS"}
-    os_disk: dict[str, Any] = {
-        "osType": table.os.capitalize(),
-        "createOption": "FromImage",
-        "caching": "ReadWrite",
-        "managedDisk": managed,
-        "diskSizeGB": 30,
-    }
+    os_disk = azure_document("os_disk", system=table.os.capitalize())
     if disk is not None:
-        managed["id"] = place.resource("Microsoft.Compute", "disks", disk)
+        os_disk["managedDisk"]["id"] = place.resource("Microsoft.Compute", "disks", disk)
         os_disk |= {"name": disk, "deleteOption": "Detach"}
     return {"imageReference": _image_reference(table), "osDisk": os_disk, "dataDisks": []}
 
 
 def _os_profile(table: ComputeTable) -> dict[str, Any]:
-    profile: dict[str, Any] = {"adminUsername": table.admin, "secrets": [], "allowExtensionOperations": True}
-    if table.os == "windows":
-        profile["windowsConfiguration"] = {"provisionVMAgent": True, "enableAutomaticUpdates": True}
-    else:
-        profile["linuxConfiguration"] = {"disablePasswordAuthentication": False, "provisionVMAgent": True}
+    profile: dict[str, Any] = azure_document("os_profile", admin=table.admin)[table.os]
     return profile
 
 

@@ -23,19 +23,14 @@ def metadata(endpoint: str, settings: Settings) -> dict[str, Any]:
 
     The login endpoint ends in "/adfs": only then MSAL asks no other host about it (docs/facts/azure.md 5).
     """
-    suffix, known = settings.cloud.storage_suffix, azure_document("metadata")
-    return {
-        "name": settings.cloud.name,
-        "authentication": {
-            "loginEndpoint": f"{endpoint}/{ADFS}",
-            "audiences": [endpoint, *ARM_RESOURCES],
-            "tenant": "common",
-            "identityProvider": "AAD",
-        },
-        **dict.fromkeys(known["ours"], endpoint),
-        "suffixes": {"storage": suffix}
-        | {name: f"{start}.{suffix}" for name, start in known["suffixes"].items()},
-    }
+    return azure_document(
+        "metadata",
+        name=settings.cloud.name,
+        endpoint=endpoint,
+        login=f"{endpoint}/{ADFS}",
+        audiences=[endpoint, *ARM_RESOURCES],
+        suffix=settings.cloud.storage_suffix,
+    )
 
 
 def openid_configuration(endpoint: str, *, authority: str, tenant: str, second: bool) -> dict[str, Any]:
@@ -135,17 +130,12 @@ def render_principal(principal: Principal, *, typed: bool = False) -> dict[str, 
     """Return a user or service principal; `typed` adds "@odata.type", as lists of mixed objects need."""
     user = principal.type is PrincipalType.USER
     kind = {"@odata.type": f"#microsoft.graph.{'user' if user else 'servicePrincipal'}"} if typed else {}
-    shown = {**kind, "id": principal.id, "displayName": principal.name}
+    facts = {"id": principal.id, "name": principal.name}
     if user:
-        return {**shown, "userPrincipalName": principal.name, "mail": None}
-    return {
-        **shown,
-        "appId": principal.client_id,
-        "appOwnerOrganizationId": principal.tenant,
-        "accountEnabled": True,
-        "servicePrincipalNames": [principal.client_id],
-        "servicePrincipalType": "ManagedIdentity" if principal.secret is None else "Application",
-    }
+        return kind | azure_document("user", nothing=None, **facts)
+    of = "ManagedIdentity" if principal.secret is None else "Application"
+    client, tenant = principal.client_id, principal.tenant
+    return kind | azure_document("service_principal", client=client, tenant=tenant, type=of, **facts)
 
 
 def matching(principals: Iterable[Principal], filter_text: str | None) -> list[Principal]:

@@ -26,7 +26,7 @@ from emulator.cloud.resource_id import (
     vm_id,
 )
 from emulator.cloud.roles import CONNECT
-from emulator.cloud.settings import CloudKind, azure_facts
+from emulator.cloud.settings import CloudKind, azure_document, azure_facts
 from emulator.errors import CloudError
 from emulator.service.compute.calls import MaybeDocument
 from emulator.service.core.call import Call, CallOf
@@ -72,12 +72,7 @@ async def list_operations(_: CallOf) -> Json:
 
 def _operation(name: str, description: str) -> Json:
     resource = "Console Services" if name.startswith("consoleServices/") else "Serial Ports"
-    display = {"provider": "Azure Serial Console", "resource": resource, "operation": description}
-    return {
-        "name": f"{PROVIDER}/{name}",
-        "isDataAction": "false",
-        "display": display | {"description": description},
-    }
+    return azure_document("console_operation", name=name, resource=resource, description=description)
 
 
 @router.get(f"{_SERVICES}/{{name}}")
@@ -115,12 +110,8 @@ def _switch(call: Call, subscription: str) -> Json:
     found = call.require_subscription(subscription)
     if call.service.settings.kind is CloudKind.CHINA:
         raise refusal("NoRegisteredProviderFound")
-    return {
-        "id": f"{subscription_scope(found.id)}/providers/{PROVIDER}/consoleServices/default",
-        "name": "default",
-        "type": f"{PROVIDER}/consoleServices",
-        "properties": {"disabled": not found.console_enabled},
-    }
+    scope = subscription_scope(found.id)
+    return azure_document("console_service", scope=scope, disabled=not found.console_enabled)
 
 
 def _turn(call: Call, subscription: str, *, enabled: bool) -> Json:
@@ -221,13 +212,9 @@ def _require_port(port: str) -> None:
 
 
 def _port(service: Service, vm: VirtualMachine) -> Json:
-    active = service.links.holder(vm.id) is not None
-    return {
-        "id": f"{vm.id}/providers/{PROVIDER}/serialPorts/0",
-        "name": "0",
-        "type": f"{PROVIDER}/serialPorts",
-        "properties": {
-            "state": "enabled" if vm.port_enabled else "disabled",
-            "connectionState": "active" if active else "inactive",
-        },
-    }
+    return azure_document(
+        "serial_port",
+        vm=vm.id,
+        state="enabled" if vm.port_enabled else "disabled",
+        connection="inactive" if service.links.holder(vm.id) is None else "active",
+    )
