@@ -22,11 +22,6 @@ from emulator.errors import CloudError
 
 CONNECT = "Microsoft.SerialConsole/serialPorts/connect/action"
 
-OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
-CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
-VM_CONTRIBUTOR = "9980e02c-c2be-4d73-94e8-173b1dc7cf3c"
-
 BUILT_IN_ROLES = tuple(
     RoleDefinition(
         **role | {name: tuple(role.get(name, ())) for name in ("actions", "not_actions")}, built_in=True

@@ -30,7 +30,7 @@ from emulator.cloud.records import (
     VirtualMachine,
 )
 from emulator.cloud.resource_id import subscription_scope, vm_id
-from emulator.cloud.roles import BUILT_IN_ROLES, OWNER
+from emulator.cloud.roles import BUILT_IN_ROLES
 from emulator.cloud.settings import Settings
 from emulator.service.app import create_app
 from emulator.service.core.context import Service
@@ -40,6 +40,7 @@ from emulator.service.parts.operations import Operations
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.tokens import BlobSigner, TokenDesk, TokenKey
 from tests.support.numbered_lines import LINE, numbered_line
+from tests.support.service_lab import OWNER
 from tests.support.synthetic_fleet import TICK_S, SyntheticFleet, open_synthetic_fleet
 
 RATE = 64_000

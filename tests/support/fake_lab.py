@@ -16,12 +16,13 @@ import pytest
 
 import harness.plugin.fixtures
 import harness.snapshots.start
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.console.transcript import DirectorySink
 from emulator.errors import LabError
 from emulator.machine.control import Capability
 from emulator.machine.spec import Accelerator, MachineSpec
 from harness.run.lab import Lab
+from tests.support.fake_clock import FakeClock
 from tests.support.fake_guest import (
     EVERYTHING,
     KERNEL_LINE,

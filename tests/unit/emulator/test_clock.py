@@ -2,7 +2,8 @@
 
 import pytest
 
-from emulator.clock import STAND_MOST_S, STRETCH_MOST, Deadline, FairClock, FakeClock
+from emulator.clock import STAND_MOST_S, STRETCH_MOST, Deadline, FairClock
+from tests.support.fake_clock import FakeClock
 
 
 class BusyHost(FakeClock):

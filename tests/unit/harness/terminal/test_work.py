@@ -1,7 +1,7 @@
 """How work shows: a line when it begins and when it ends, and one where there would be a long silence."""
 
-from emulator.clock import FakeClock
 from harness.terminal.work import WorkLines
+from tests.support.fake_clock import FakeClock
 
 
 def test_work_is_told_at_both_ends_and_not_at_each_stage() -> None:
