@@ -29,28 +29,27 @@ async def show_me(call: CallOf) -> Json:
     raise refusal("BadRequest.me")
 
 
-@router.get("/v1.0/users")
-async def list_users(call: CallOf, chosen: Filter = None) -> Json:
-    """List users."""
-    return _list(call, kind="users", chosen=chosen)
+def _add_routes(kind: str, type_: PrincipalType) -> None:
+    """Add the routes of one kind of principals: all of them, and one by object id or name."""
+
+    @router.get(f"/v1.0/{kind}", name=f"list_{kind}")
+    async def list_principals(call: CallOf, chosen: Filter = None) -> Json:
+        """List the principals of this kind that the filter chooses."""
+        found = matching(_principals(call, type_), chosen)
+        context = f"{call.service.endpoint}/v1.0/$metadata#{kind}"
+        return {"@odata.context": context, "value": [render_principal(one) for one in found]}
+
+    @router.get(f"/v1.0/{kind}/{{name}}", name=f"show_{kind}")
+    async def show_principal(call: CallOf, name: str) -> Json:
+        """Show a principal of this kind by object id or name."""
+        for one in _principals(call, type_):
+            if name.lower() in {one.id.lower(), one.name.lower()}:
+                return render_principal(one)
+        raise refusal("Request_ResourceNotFound", name=name)
 
 
-@router.get("/v1.0/servicePrincipals")
-async def list_service_principals(call: CallOf, chosen: Filter = None) -> Json:
-    """List service principals."""
-    return _list(call, kind="servicePrincipals", chosen=chosen)
-
-
-@router.get("/v1.0/users/{name}")
-async def show_user(call: CallOf, name: str) -> Json:
-    """Show a user by object id or name."""
-    return _show(call, PrincipalType.USER, name)
-
-
-@router.get("/v1.0/servicePrincipals/{name}")
-async def show_service_principal(call: CallOf, name: str) -> Json:
-    """Show a service principal by object id."""
-    return _show(call, PrincipalType.SERVICE_PRINCIPAL, name)
+for _kind, _type in _KINDS.items():
+    _add_routes(_kind, _type)
 
 
 @router.post("/v1.0/directoryObjects/getByIds")
@@ -62,21 +61,6 @@ async def find_by_ids(call: CallOf, body: BodyOf) -> Json:
     wanted = {str(one).lower() for one in ids}
     found = [one for one in _principals(call) if one.id.lower() in wanted]
     return {"value": [render_principal(one, typed=True) for one in found]}
-
-
-def _list(call: Call, *, kind: str, chosen: str | None) -> Json:
-    found = matching(_principals(call, _KINDS[kind]), chosen)
-    return {
-        "@odata.context": f"{call.service.endpoint}/v1.0/$metadata#{kind}",
-        "value": [render_principal(one) for one in found],
-    }
-
-
-def _show(call: Call, kind: PrincipalType, name: str) -> Json:
-    for one in _principals(call, kind):
-        if name.lower() in {one.id.lower(), one.name.lower()}:
-            return render_principal(one)
-    raise refusal("Request_ResourceNotFound", name=name)
 
 
 def _principals(call: Call, kind: PrincipalType | None = None) -> list[Principal]:
