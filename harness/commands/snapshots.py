@@ -74,8 +74,8 @@ def build(
 
     Examples: `ttylab snapshots build`, `ttylab snapshots build ci/nightly.toml -k sysrq`.
     """
-    from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.wanted import snapshots_of  # noqa: PLC0415
+    from harness.snapshots.lab import Lab  # noqa: PLC0415
     from harness.snapshots.start import ensure_snapshot  # noqa: PLC0415 - it imports everything that runs guests
 
     path = find_matrix(matrix or default_matrix())

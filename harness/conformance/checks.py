@@ -13,7 +13,6 @@ from emulator.console.transcript import CONSOLE_FILE, DirectorySink, load_transc
 from emulator.errors import SpecError
 from emulator.guest_images.kinds import GuestImage
 from emulator.machine.control import Capability
-from emulator.machine.machine import open_machine
 from emulator.machine.spec import MachineSpec, MachineType
 from emulator.sac.image import Account
 from emulator.sac.knobs import PROFILES, parse_knobs
@@ -36,11 +35,11 @@ from harness.play.runner import Player
 from harness.play.session import Session
 from harness.play.target import Target
 from harness.recording.record import open_private_directory
-from harness.run.lab import Lab
 from harness.run.wanted import HAS_KNOBS
 from harness.scenario.errors import ExpectTimeout, GuestError
 from harness.scenario.stages import Stage
 from harness.scenario.steps import BOOT_S
+from harness.snapshots.lab import Lab
 from harness.targets.serial_port import open_port
 
 COMMANDS = (
@@ -303,14 +302,7 @@ def check_image(
 @contextmanager
 def _open_target(spec: MachineSpec, lab: Lab, name: str) -> Iterator[Target]:
     """Open a machine that has just been powered; its console is kept in the lab's run directory."""
-    opened = open_machine(
-        spec,
-        run_dir=lab.run_dir,
-        qemu=lab.qemu(spec),
-        accelerator=lab.choice(spec),
-        label=f"conformance {name}",
-        start=False,
-    )
+    opened = lab.open(spec, label=f"conformance {name}", start=False)
     with open_private_directory(lab.run_dir), opened as machine:
         machine.power_on(Deadline.after(_START_S, lab.clock))
         yield Target(name=name, channel=machine.console, control=machine)

@@ -36,11 +36,11 @@ from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY, why
 from harness.report.model import CellRecord, CellResult, write_cell
 from harness.report.views import page_of
 from harness.run.cell_run import CELLS, claim_directory, kept_transcript
-from harness.run.lab import Lab
 from harness.run.own_tests import proof_of, record_of_test, verdict_on
 from harness.run.result import draft_of, skipped, with_verdict
 from harness.scenario.errors import Alarm, CellBroken, GuestDied, GuestError, HarnessError, Unsupported
 from harness.scenario.verdict import Reason, Status, Verdict
+from harness.snapshots.lab import Lab
 from harness.snapshots.start import Start
 
 TEST: pytest.StashKey[OwnTest] = pytest.StashKey()

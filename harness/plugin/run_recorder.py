@@ -23,13 +23,13 @@ from harness.plugin.plays import DIRECTORY_PROPERTY, Play, cell_of, plays_cell, 
 from harness.report.model import CellResult, RunResult, summary_of
 from harness.report.views import page_of
 from harness.run.cell_run import CELLS, directories_of, lost_cell, read_result
-from harness.run.lab import Lab
 from harness.run.latest import remember_run
 from harness.run.own_run import forget_own_run, keep_lab
 from harness.run.own_tests import lost_test
 from harness.run.result import repro_of
 from harness.scenario.verdict import Verdict
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab
 
 
 @dataclass

@@ -24,13 +24,13 @@ from harness.repeat.request import AUTO, HuntRequest
 from harness.repeat.summary import Ending, Hunt, Summary, summarise
 from harness.repeat.text import HuntProgress
 from harness.repeat.workers import Job, Workers
-from harness.run.lab import Lab, cell_workers
 from harness.run.latest import new_run_id
 from harness.run.repro import find_run
 from harness.run.wanted import wanted_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab, cell_workers
 from harness.snapshots.start import ensure_snapshot
 from harness.targets import target_of
 

@@ -27,10 +27,10 @@ from harness.repeat.request import HuntRequest
 from harness.repeat.summary import Ending, Hunt, broken_ending, ending_of
 from harness.run.cell_run import CellRun
 from harness.run.interrupts import held_back, unwind_on
-from harness.run.lab import Lab
 from harness.scenario.errors import HarnessError
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
+from harness.snapshots.lab import Lab
 from harness.targets import target_of
 
 _BUSY = '[ "$PPID" = "$1" ] || exit; while :; do :; done'

@@ -24,7 +24,6 @@ from harness.play.runner import Player
 from harness.play.target import Target
 from harness.report.model import BAD, RESULT_FILE, CellResult, write_cell
 from harness.run.held import BY_HAND, Holding
-from harness.run.lab import Lab
 from harness.run.own_guest import Preparation, prepare, prepared
 from harness.run.result import broken, draft_of_cell, judged, repro_of, skipped
 from harness.run.wanted import wanted_of
@@ -32,6 +31,7 @@ from harness.scenario.errors import Unsupported
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import BOOT_S
 from harness.scenario.verdict import Verdict
+from harness.snapshots.lab import Lab
 from harness.snapshots.start import WantedGuest
 from harness.targets import find_target
 from harness.targets.target_kind import Address, TargetKind, TargetPlace

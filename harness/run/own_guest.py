@@ -14,13 +14,13 @@ from harness.cells.cell import Cell
 from harness.guests.linux import LinuxGuest
 from harness.play.guest import Guest, OpenGuest
 from harness.play.session import Session
-from harness.run.lab import Lab
 from harness.run.wanted import account_of, wanted_of
 from harness.scenario.errors import Unsupported
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import BOOT_S, Reach
 from harness.scenarios import library
+from harness.snapshots.lab import Lab
 from harness.snapshots.stage import snapshot_stage
 from harness.survey.facts import Survey, questions_for
 from harness.survey.first_boot import Subject, survey

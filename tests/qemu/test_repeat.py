@@ -21,12 +21,12 @@ from harness.repeat.request import HuntRequest
 from harness.repeat.summary import Hunt
 from harness.repeat.workers import Job
 from harness.report.model import CellResult
-from harness.run.lab import Lab
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Reach, Run, Send
 from harness.scenario.verdict import Status
+from harness.snapshots.lab import Lab
 
 pytestmark = pytest.mark.qemu
 

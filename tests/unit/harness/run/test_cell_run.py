@@ -148,10 +148,9 @@ def test_cell_is_played_under_what_disturbs_it_and_says_how_to_do_it_again(tmp_p
     monkeypatch.chdir(tmp_path)
     fake_lab.use_fakes(monkeypatch)
     bench = fake_lab.FakeLab(run_dir=tmp_path, clock=fake_lab.CLOCK)
-    specs = []
+    specs, opened = [], fake_lab.open_fake_machine
     monkeypatch.setattr(
-        "harness.snapshots.start.open_machine",
-        lambda spec, **words: specs.append(spec) or fake_lab.open_fake_machine(spec, **words),
+        fake_lab, "open_fake_machine", lambda spec, **words: specs.append(spec) or opened(spec, **words)
     )
     played = CellRun(
         cell=CELL,
