@@ -12,7 +12,7 @@ from emulator.values import read_value
 from harness.cells.cell import Cell
 from harness.play.judge import Judgement, PlayedStep, judge
 from harness.play.traces import boot_offsets, find_stages
-from harness.report.model import CellRecord, CellResult, FindingRecord, StageRecord, StepRecord
+from harness.report.model import CellRecord, CellResult, FindingRecord, StepRecord
 from harness.scenario.errors import Alarm
 from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.steps import describe_step
@@ -99,7 +99,7 @@ def _filled(
         evidence=verdict.evidence,
         injections=verdict.injections,
         findings=_findings(findings, judgement.alarms),
-        stages=_stages(transcript),
+        stages=find_stages(transcript),
         steps=tuple(_step(played) for played in judgement.steps),
         console_bytes=len(transcript),
     )
@@ -110,10 +110,6 @@ def _scan(transcript: Transcript, given: Verdict | None) -> tuple[Finding, ...]:
     if given is not None and given.status is Status.SKIPPED:
         return ()
     return scan_boots(transcript.read(), boot_offsets(transcript))
-
-
-def _stages(transcript: Transcript) -> tuple[StageRecord, ...]:
-    return tuple(StageRecord(boot=s.boot, stage=s.stage.value, at=s.at) for s in find_stages(transcript))
 
 
 def _findings(findings: Iterable[Finding], alarms: Iterable[Alarm]) -> tuple[FindingRecord, ...]:

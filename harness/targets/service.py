@@ -30,7 +30,7 @@ from harness.azure.address import ServiceAddress
 from harness.azure.arm import Arm, open_arm
 from harness.azure.interleave import Interleaver, LinkPart, Notice, TimelineMark
 from harness.azure.link import ConsoleLink, open_link
-from harness.azure.virtual_machine import AzureVm, Power, VmCommand, own_vm
+from harness.azure.virtual_machine import Act, AzureVm, own_vm
 from harness.play.target import Target
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 from harness.scenario.scenario import Scenario
@@ -154,27 +154,27 @@ class ServiceControl:
 
     def nmi(self, deadline: Deadline) -> None:
         """Send the admin command "nmi"."""
-        self._command(VmCommand.NMI, deadline)
+        self._command(Act.NMI, deadline)
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
         """Send the admin command "sysrq"; the service sends BREAK and key."""
-        self._command(VmCommand.SYSRQ, deadline, keys=key)
+        self._command(Act.SYSRQ, deadline, keys=key)
 
     def reset(self, deadline: Deadline) -> None:
         """Send the admin command "reset"."""
-        self._command(VmCommand.RESET, deadline)
+        self._command(Act.RESET, deadline)
 
     def power_button(self, deadline: Deadline) -> None:
         """Request powerOff, without waiting for the guest to shut down."""
-        self._attempt(lambda: self._vm.power(Power.STOP, deadline, wait=False))
+        self._attempt(lambda: self._vm.power(Act.STOP, deadline, wait=False))
 
     def power_off(self, deadline: Deadline) -> None:
         """Request powerOff without a shutdown of the guest, and wait until it is done."""
-        self._attempt(lambda: self._vm.power(Power.STOP, deadline, force=True))
+        self._attempt(lambda: self._vm.power(Act.STOP, deadline, force=True))
 
     def power_on(self, deadline: Deadline) -> None:
         """Request start, and wait until it is done."""
-        self._attempt(lambda: self._vm.power(Power.START, deadline))
+        self._attempt(lambda: self._vm.power(Act.START, deadline))
 
     def send_break(self, deadline: Deadline) -> None:
         """Refuse."""
@@ -186,7 +186,7 @@ class ServiceControl:
         del keys, deadline
         raise StateError(OBSTACLES[Capability.KEYBOARD])
 
-    def _command(self, command: VmCommand, deadline: Deadline, *, keys: str = "") -> None:
+    def _command(self, command: Act, deadline: Deadline, *, keys: str = "") -> None:
         def act() -> None:
             session = self._vm.connect(deadline)
             self._vm.command(session, command, deadline, keys=keys)
