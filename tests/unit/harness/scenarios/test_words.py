@@ -3,6 +3,7 @@
 import pytest
 
 from emulator.errors import SpecError
+from harness.scenario.scenario import scenario
 from harness.scenario.steps import Alive
 from harness.scenarios import LIBRARY
 from harness.scenarios.words import WORDS, told, words_of
@@ -15,8 +16,18 @@ def test_words_are_those_of_scenarios_that_exist():
     } == set()
 
 
-def test_words_say_a_title_and_a_description_and_no_more():
-    assert {tuple(sorted(words)) for words in WORDS.values()} == {("description", "title")}
+def test_words_say_a_title_and_a_description_and_else_only_what_is_unusual():
+    usual = scenario("usual", "a title", "a description", Alive())
+    for name, words in WORDS.items():
+        assert words.keys() >= {"title", "description"}, name
+        others = words.keys() - {"title", "description"}
+        assert {key for key in others if getattr(LIBRARY[name], key) == getattr(usual, key)} == set(), name
+
+
+def test_word_that_no_scenario_has_is_refused(monkeypatch):
+    monkeypatch.setitem(WORDS, "made-up", {"title": "a", "description": "b", "tag": ["c"]})
+    with pytest.raises(KeyError, match="tag"):
+        told("made-up", Alive())
 
 
 def test_description_is_one_line_however_it_is_broken():
