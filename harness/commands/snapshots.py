@@ -116,8 +116,8 @@ def agree(
 
     ours, theirs = load_run(run), load_run(other)
     found = disagreements(ours, theirs)
-    for one in found:
-        say(f"{one.cell}: {one.one}, but {one.other} in {other}")
+    for cell_id, (left, right) in found.items():
+        say(f"{cell_id}: {left}, but {right} in {other}")
     forked = sum(cell.start.startswith("forked") for cell in (*ours.cells, *theirs.cells))
     say(f"{len(ours.cells)} cells, {forked} of them forked in one run: {len(found)} verdicts differ")
     return 1 if found else 0

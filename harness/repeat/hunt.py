@@ -22,7 +22,7 @@ from harness.cells.matrix import known_cell, misfit
 from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition
 from harness.repeat.request import AUTO, HuntRequest
 from harness.repeat.summary import Ending, Hunt, Summary, summarise
-from harness.repeat.text import HuntProgress
+from harness.repeat.text import hunt_progress
 from harness.repeat.workers import Job, Workers
 from harness.run.latest import new_run_id
 from harness.run.repro import find_run
@@ -117,8 +117,8 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
     directory = _new_directory(run_dir)
     job, notes = _prepare(request, cell, scenario, directory)
     repetitions = plan(request, job.hunt, scenario)
-    with HuntProgress(job.hunt.planned) as progress:
-        summary = play_hunt(job, repetitions, notes=notes, on_ending=progress.show)
+    with hunt_progress(job.hunt.planned) as show:
+        summary = play_hunt(job, repetitions, notes=notes, on_ending=show)
     write_whole(directory / RESULT, f"{summary.to_json()}\n".encode(), parents=True, private=True)
     return summary
 

@@ -124,25 +124,19 @@ def cpus(count: int) -> str:
     return f"{count} vCPU{'s' if count > 1 else ''}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disagreement:
-    """A cell on which two runs disagree: what each says about it, in words."""
+def disagreements(one: RunResult, other: RunResult) -> dict[str, tuple[str, str]]:
+    """Return what each run says of the cells on which they disagree, by id, in words.
 
-    cell: str
-    one: str
-    other: str
-
-
-def disagreements(one: RunResult, other: RunResult) -> tuple[Disagreement, ...]:
-    """Return, by id, the cells on which the runs disagree; raises SpecError if they have none in common."""
+    Raises SpecError if they have no cell in common.
+    """
     ours, theirs = ({cell.cell.id: cell for cell in run.cells} for run in (one, other))
     if not ours.keys() & theirs.keys():
         raise SpecError(f"runs {one.run_id} and {other.run_id} have no cell in common")
-    return tuple(
-        Disagreement(cell=cell, one=left, other=right)
+    return {
+        cell: (left, right)
         for cell in sorted(ours.keys() | theirs.keys())
         if (left := _said(ours.get(cell))) != (right := _said(theirs.get(cell)))
-    )
+    }
 
 
 def _said(result: CellResult | None) -> str:
