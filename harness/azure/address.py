@@ -117,7 +117,7 @@ def _logins(credentials: object) -> dict[str, tuple[str, str]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceOptions:
+class ServiceChoice:
     """Which service a command talks to; each field is an option."""
 
     group: Annotated[str, Option("--group", "-g", help="Resource group; default: rg1.")] = ""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from harness.azure.address import ServiceOptions
+from harness.azure.address import ServiceChoice
 from harness.commands import with_options
 
 EXAMPLES = """Examples:
@@ -26,11 +26,11 @@ the console.
 """
 
 
-@with_options("service", ServiceOptions)
+@with_options("service", ServiceChoice)
 def console(
     vm: Annotated[str, Argument(help="VM, SCALESET/INSTANCE, or a resource id.")],
     *,
-    service: ServiceOptions,
+    service: ServiceChoice,
     no_input: Annotated[bool, Option("--no-input", help="Only read, type nothing.")] = False,
     stay: Annotated[str, Option("--for", metavar="TIME", help="Leave this long after the link opened.")] = "",
     until: Annotated[str, Option(metavar="REGEX", help="Leave once this has appeared.")] = "",

@@ -9,7 +9,6 @@ from harness.scenario.steps import Alive
 from harness.scenarios import LIBRARY
 from harness.scenarios.words import WORDS, told, words_of
 
-
 CHECKS = (*play.RESTART, play.CRASH, play.NMI_CRASH, play.SHUTDOWN, play.SHUTDOWN_UNSEEN)
 KNOWN = {**LIBRARY, **{one.scenario.name: one.scenario for one in CHECKS}}
 
