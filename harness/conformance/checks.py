@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import CONSOLE_FILE, DirectorySink, load_transcript
 from emulator.errors import SpecError
@@ -81,7 +81,6 @@ class Checks:
     destructive: bool
     time_scale: float
     tell: Callable[[str], None]
-    clock: Clock = SYSTEM_CLOCK
     differences: list[Difference] = field(default_factory=list)
 
     def run(self) -> None:
@@ -138,7 +137,6 @@ class Checks:
             scenario=check.scenario,
             target=self.target,
             open_guest=lambda _session: self.guest,
-            clock=self.clock,
             time_scale=self.time_scale,
         ).play()
         ends = [one for one in transcript.marks[since:] if one.kind is MarkKind.STEP and one.name == "end"]
@@ -212,7 +210,7 @@ class Checks:
         )
 
     def _soon(self, seconds: float = 30.0) -> Deadline:
-        return Deadline.after(seconds * self.time_scale, self.clock)
+        return Deadline.after(seconds * self.time_scale)
 
 
 def release_of(identity: bytes, guess: SacProfile) -> SacProfile:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.clock import Deadline
 from emulator.console.marks import Chunk
 from emulator.console.transcript import (
     CONSOLE_FILE,
@@ -54,11 +54,10 @@ class RecordOptions:
 
     stay_s: float | None = None
     writable: bool = True
-    clock: Clock = SYSTEM_CLOCK
 
     def attach(self, links: LinkSockets, ended: Callable[[], bool]) -> None:
         """Let the user, or a program at standard input, use the console until the recording ends."""
-        stay = None if self.stay_s is None else Deadline.after(self.stay_s, self.clock)
+        stay = None if self.stay_s is None else Deadline.after(self.stay_s)
         quiet_s = QUIET_S if stay is None else None
         Terminal(links=links, writable=self.writable, ended=ended, stay=stay, quiet_s=quiet_s).run()
 
