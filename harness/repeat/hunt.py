@@ -21,7 +21,7 @@ from harness.cells.cell import Cell
 from harness.cells.matrix import known_cell, misfit
 from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition
 from harness.repeat.request import AUTO, HuntRequest
-from harness.repeat.summary import Ending, Hunt, Summary, summarise
+from harness.repeat.summary import Ending, Hunt, Summary
 from harness.repeat.text import hunt_progress
 from harness.repeat.workers import Job, Workers
 from harness.run.latest import new_run_id
@@ -97,9 +97,9 @@ def play_hunt(
                 on_ending(ending)
     except KeyboardInterrupt:
         interrupted = True
-    return summarise(
-        job.hunt,
-        endings,
+    return Summary(
+        hunt=job.hunt,
+        endings=tuple(sorted(endings, key=lambda one: one.repetition.number)),
         duration_s=clock.monotonic() - began,
         interrupted=interrupted,
         stopped=has_failed() and request.stop_on_failure,
