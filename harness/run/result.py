@@ -117,7 +117,7 @@ def _findings(findings: Iterable[Finding], alarms: Iterable[Alarm]) -> tuple[Fin
     return tuple(
         FindingRecord(
             rule=one.rule,
-            kind=one.kind.value,
+            kind=one.kind,
             title=one.title,
             start=one.start,
             end=one.end,
