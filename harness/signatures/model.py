@@ -20,8 +20,8 @@ Kind: TypeAlias = Literal[
 ]  # fmt: skip
 """What went wrong, as syzkaller's corpus names it in its `TYPE:` headers.
 
-What syzkaller does not know (loaders, rescue shells, Windows) has names of our own, after those of the corpus.
-A finding's rule id makes finer distinctions, such as soft lockup and RCU stall (both `HANG`)."""
+What syzkaller does not know (loaders, rescue shells, Windows) has names of our own, after those of the
+corpus. A finding's rule id makes finer distinctions, such as soft lockup and RCU stall (both `HANG`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
