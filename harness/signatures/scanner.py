@@ -152,11 +152,12 @@ class Scanner:
         after, self._last = self._last, line.start
         # A prompt counts before its line is complete, so the context of the line's rest must not matter.
         context = b"" if rule.prompt else line.context
-        if (
-            rule.id in self._known
-            or len(self._boot) >= (2 * MOST_FINDINGS if rule.fatal else MOST_FINDINGS)
-            or any(_absorbs(report, rule, at=line.start, context=context) for report in self._boot)
-        ):
+        if rule.id in self._known or len(self._boot) >= (2 if rule.fatal else 1) * MOST_FINDINGS:
+            return None
+        if owners := [one for one in self._boot if _absorbs(one, rule, at=line.start, context=context)]:
+            for report in self._boot:
+                if report not in owners and report.context == context and not rule.continues:
+                    report.close_at(line.start)  # what began in between ends here, as it does by itself
             return None
         if rule.once or rule.prompt:
             self._known.add(rule.id)

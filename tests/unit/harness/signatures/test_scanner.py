@@ -261,3 +261,16 @@ def test_every_armed_rule_exists():
 
 def test_every_fatal_rule_is_armed():
     assert {rule.id for rule in shipped_rules().rules if rule.fatal} <= ALWAYS_ARMED
+
+
+def test_line_of_an_earlier_report_ends_what_began_in_between():
+    usercopy = b"[    1.000002] usercopy: Kernel memory overwrite attempt detected to kernel text\r\n"
+    between = b"[    1.000006] BUG: KASAN: use-after-free in qux+0x1/0x2\r\n"
+    own = b"[    1.000002] kernel BUG at mm/x.c:12!\r\n"
+    rest = b"[    1.000006] Read of size 8 at addr 1234567812345678 by task x/1\r\n"
+    whole = {(one.rule, one.title) for one in scan(usercopy + between + own + rest)}
+    assert ("kasan", "KASAN: use-after-free in qux") in whole
+    assert ("kasan", "KASAN: use-after-free in qux") in {
+        (one.rule, one.title) for one in scan(between + own + rest)
+    }
+    assert "kernel-bug" not in {rule for rule, _ in whole}
