@@ -14,6 +14,7 @@ from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.session import Session
 from harness.play.target import Target
 from harness.play.traces import REFUSAL
+from harness.play.vitals import watching
 from harness.scenario.errors import (
     CommandFailed,
     ExpectTimeout,
@@ -190,19 +191,9 @@ class Player:
         except (GuestError, Unsupported, EmulatorError) as error:
             fault = self._find_fault(error, guest.session)
             blamed = share.excuse(fault) or fault
-            why = self._explain(step, fault, guest.session)
-            detail |= blame(blamed) | {"message": self._without_passwords(str(blamed), index) + why}
+            detail |= blame(blamed) | {"message": self._without_passwords(str(blamed), index)}
         transcript.mark(MarkKind.STEP, "end", detail)
         return detail["outcome"] == "done"
-
-    def _explain(self, step: Step, fault: Exception, session: Session) -> str:
-        """Return what the machine shows elsewhere of a guest that could not be reached in time."""
-        if not isinstance(step, Reach) or _find_timeout(fault) is None:
-            return ""
-        transcript = session.transcript
-        boots = boot_starts(transcript.marks)
-        why = self.target.explain(transcript.read(boots[-1].offset if boots else 0))
-        return f"; {why}" if why else ""
 
     def _find_fault(self, error: Exception, session: Session) -> Exception:
         """Return what ended a step: a fault of the lab that is noticed only now, or `error`."""
@@ -225,7 +216,8 @@ class Player:
     def _perform(self, step: Step, guest: Guest, deadline: Deadline) -> dict[str, object]:
         match step:
             case Reach():
-                guest.reach(step.stage, deadline)
+                with watching(guest.session, self.target.vitals):
+                    guest.reach(step.stage, deadline)
             case Run():
                 return _run(step, guest, deadline)
             case Send():

@@ -27,6 +27,7 @@ from harness.guests.linux import LinuxGuest
 from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.screen import Screen
 from harness.play.session import Session
+from harness.play.vitals import Vitals, watching
 from harness.scenario.errors import CommandFailed, GuestError
 from harness.scenario.stages import Stage
 
@@ -46,7 +47,8 @@ def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadl
         session = Session(machine.console)
         guest = open_guest(session)
         try:
-            _arrive(guest, stage, deadline)
+            with watching(session, Vitals(machine)):
+                _arrive(guest, stage, deadline)
             rest_s = MENU_REST_S if stage is Stage.LOADER else REST_S
             if not session.wait_quiet(rest_s, deadline):
                 raise SnapshotError(f"{machine.spec.name}: did not come to rest at {stage}")

@@ -6,7 +6,7 @@ from emulator.clock import SYSTEM_CLOCK, Deadline
 from emulator.machine.glance import Glance, glance
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import Disk, Firmware, MachineSpec, MachineType
-from harness.targets.silence import explain
+from harness.play.silence import explain
 
 pytestmark = pytest.mark.qemu
 

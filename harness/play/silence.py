@@ -8,6 +8,7 @@ from emulator.guest_text.escapes import seen
 from emulator.guest_text.linux import KERNEL
 from emulator.guest_text.printable import visible
 from emulator.machine.glance import Glance
+from harness.signatures.scanner import scan_boots
 
 _LOGIN = re.compile(r"(?<!Last )login:|[Pp]assword:")
 _SHELL = re.compile(r"[#$] ?$")
@@ -27,11 +28,19 @@ def explain(shown: bytes, look: Glance, *, starts_kernel: bool) -> str:
     speaks = re.search(KERNEL, seen(shown)) is not None
     asks = any(map(_LOGIN.search, look.rows[-3:]))
     if speaks and not asks:
-        return ""
+        return f"the CPU {look.cpu}" if look.is_stuck else ""
     begins = "no byte came on ttyS0" if not shown.strip() else "no kernel wrote on ttyS0"
     parts = ["the kernel writes on ttyS0, but nobody asks for a login there" if speaks else begins]
     parts += [_screen(look), *([f"the CPU {look.cpu}"] if look.cpu else [])]
     return f"{', '.join(parts)}{_hint(look, speaks=speaks, asks=asks, starts_kernel=starts_kernel)}"
+
+
+def ends_on_screen(shown: bytes, look: Glance) -> bool:
+    """Tell whether the screen says what ends a boot of which ttyS0 shows no kernel: a panic, no disk to boot."""
+    if re.search(KERNEL, seen(shown)) is not None:
+        return False
+    text = "\n".join([*look.rows, ""]).encode()
+    return any(one.fatal and not one.suppressed for one in scan_boots(text, ()))
 
 
 def _screen(look: Glance) -> str:
