@@ -14,7 +14,7 @@ _listeners: list[Listener] = []
 
 def tell_work(what: str, stage: str, fraction: float) -> None:
     """Tell how far the making of `what` has come; nobody need listen."""
-    for listener in _listeners:
+    for listener in _listeners[-1:]:
         listener(what, stage, fraction)
 
 
@@ -32,7 +32,7 @@ def working(what: str, stage: str, *, done: str = "ready") -> Iterator[None]:
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Have `listener` told of all work in this process for the time of the `with`."""
+    """Have `listener`, and no other, told of all work in this process for the time of the `with`."""
     _listeners.append(listener)
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -259,7 +260,7 @@ def _run(given: list[str]) -> int:
 def _work_lines() -> Any:
     from harness.terminal.work import WorkLines  # noqa: PLC0415 - only where something is made
 
-    return WorkLines(_say)
+    return WorkLines(_say, say_over=_say_over if sys.stderr.isatty() else None)
 
 
 def _show_work(what: str, stage: str, fraction: float) -> None:
@@ -291,8 +292,17 @@ def _say_misuse(error: typer.TyperException) -> None:
 
 
 def _say(text: str) -> None:
+    clear = "\x1b[K" if sys.stderr.isatty() else ""  # what `_say_over` left
     with suppress(OSError):  # nobody listens, or the window was closed
-        sys.stderr.write(f"ttylab: {visible(text, keep=_KEPT)}\n")
+        sys.stderr.write(f"ttylab: {visible(text, keep=_KEPT)}{clear}\n")
+
+
+def _say_over(text: str) -> None:
+    """Show a line of a terminal over which the next one is written."""
+    width = shutil.get_terminal_size().columns - 1
+    with suppress(OSError):
+        sys.stderr.write(f"ttylab: {visible(text)}"[:width] + "\x1b[K\r")
+        sys.stderr.flush()
 
 
 if __name__ == "__main__":

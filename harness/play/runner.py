@@ -184,8 +184,10 @@ class Player:
             self.clock.sleep(min(delay, limit.remaining()))
         detail: dict[str, object] = {"index": index, "outcome": "done"}
         share = HostShare(self.clock)
+        boots = index == 0 or isinstance(step, Reach)
+        watched = watching(guest.session, self.target.vitals if boots else None)
         try:
-            with guest.session.expecting(*self.scenario.allowed(index)):
+            with watched, guest.session.expecting(*self.scenario.allowed(index)):
                 detail |= self._perform(step, guest, limit.sooner(_time_of(step) * self.time_scale))
                 guest.session.check()
         except (GuestError, Unsupported, EmulatorError) as error:
@@ -216,8 +218,7 @@ class Player:
     def _perform(self, step: Step, guest: Guest, deadline: Deadline) -> dict[str, object]:
         match step:
             case Reach():
-                with watching(guest.session, self.target.vitals):
-                    guest.reach(step.stage, deadline)
+                guest.reach(step.stage, deadline)
             case Run():
                 return _run(step, guest, deadline)
             case Send():

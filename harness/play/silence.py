@@ -36,7 +36,7 @@ def explain(shown: bytes, look: Glance, *, starts_kernel: bool) -> str:
 
 
 def ends_on_screen(shown: bytes, look: Glance) -> bool:
-    """Tell whether the screen says what ends a boot of which ttyS0 shows no kernel: a panic, no disk to boot."""
+    """Tell whether the screen says why a boot ended of which ttyS0 shows no kernel: a panic, no disk."""
     if re.search(KERNEL, seen(shown)) is not None:
         return False
     text = "\n".join([*look.rows, ""]).encode()

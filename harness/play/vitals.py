@@ -1,4 +1,4 @@
-"""Whether a guest that is silent can go on at all, and what its machine shows elsewhere than on its console."""
+"""Whether a silent guest can go on at all, and what its machine shows elsewhere than on the console."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Vitals:
             return False
         look = self._look()
         before, self._stuck_at = self._stuck_at, look.cpu if look.is_stuck else ""
-        return bool(before) and before == self._stuck_at or ends_on_screen(shown, look)
+        return (before != "" and before == self._stuck_at) or ends_on_screen(shown, look)
 
     def explain(self, shown: bytes) -> str:
         """Return in one line why no login came on ttyS0; empty if nothing tells."""
@@ -48,7 +48,7 @@ class Vitals:
 
 @contextmanager
 def watching(session: Session, vitals: Vitals | None) -> Iterator[None]:
-    """End the waits of the block once the guest is gone, and add to an ExpectTimeout what its machine shows."""
+    """End waits in the block once the guest is gone; an ExpectTimeout says what its machine shows."""
     if vitals is None:
         yield
         return

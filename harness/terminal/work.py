@@ -7,18 +7,47 @@ from collections.abc import Callable
 
 from emulator.clock import SYSTEM_CLOCK, Clock
 
-SILENCE_S = 5.0
-"""Seconds without a line after which the next one comes."""
+SILENCE_S = 15.0
+"""Seconds without a line after which the next one comes, where lines stay: in a log."""
+_IN_PLACE_S = 1.0
+
+
+class Beats:
+    """Calls a function again and again, from a thread of its own, until it is ended."""
+
+    def __init__(self, beat: Callable[[], None], *, every_s: float = SILENCE_S) -> None:
+        self._ended = threading.Event()
+        self._beat = beat
+        self._every_s = every_s
+        threading.Thread(target=self._run, name="beats", daemon=True).start()
+
+    def end(self) -> None:
+        """Call it no more; again this does nothing."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._every_s):
+            self._beat()
 
 
 class WorkLines:
-    """Says what is being made; the methods are called from any thread."""
+    """Says what is being made; the methods are called from any thread.
 
-    def __init__(self, say: Callable[[str], None], *, clock: Clock = SYSTEM_CLOCK) -> None:
+    On a terminal `say_over` shows what goes on in place, line by line over the one before.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        *,
+        say_over: Callable[[str], None] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self._say = say
+        self._say_over = say_over
         self._clock = clock
         self._doing: dict[str, tuple[float, str]] = {}
-        self._idle = threading.Event()
+        self._beats: Beats | None = None
 
     def show(self, what: str, stage: str, fraction: float) -> None:
         """Say that it begins or has ended; a stage between is kept for the next line."""
@@ -27,22 +56,22 @@ class WorkLines:
         if fraction >= 1:
             self._doing.pop(what, None)
             self._say(f"{what}: {stage} after {now - began:.1f} s")
-            if not self._doing:
-                self._idle.set()
+            if self._beats is not None and not self._doing:
+                self._beats.end()
+                self._beats = None
             return
         if what not in self._doing:
             self._say(f"{what}: {stage}")
-            if not self._doing:
-                self._idle = threading.Event()
-                threading.Thread(target=self._tick, args=(self._idle,), name="work", daemon=True).start()
         self._doing[what] = (began, stage)
+        if self._beats is None:
+            self._beats = Beats(self.beat, every_s=SILENCE_S if self._say_over is None else _IN_PLACE_S)
 
     def beat(self) -> None:
         """Say what goes on."""
         now = self._clock.monotonic()
-        for what, (began, stage) in list(self._doing.items()):
-            self._say(f"{what}: {stage} ({now - began:.0f} s)")
-
-    def _tick(self, idle: threading.Event) -> None:
-        while not idle.wait(SILENCE_S):
-            self.beat()
+        doing = list(self._doing.items())
+        lines = [f"{what}: {stage} ({now - began:.0f} s)" for what, (began, stage) in doing]
+        if self._say_over is not None and lines:
+            self._say_over("; ".join(lines))
+        for line in lines if self._say_over is None else ():
+            self._say(line)

@@ -1,7 +1,9 @@
 """How work shows: a line when it begins and when it ends, and one where there would be a long silence."""
 
+import threading
+
 from emulator.clock import FakeClock
-from harness.terminal.work import WorkLines
+from harness.terminal.work import Beats, WorkLines
 
 
 def test_work_is_told_at_both_ends_and_not_at_each_stage() -> None:
@@ -28,3 +30,27 @@ def test_work_that_takes_long_is_told_in_between_and_never_after_its_end() -> No
     lines.show("image a", "ready", 1.0)
     lines.beat()
     assert said[3:] == ["image a: fetching (7 s)", "image a: ready after 7.0 s"]
+
+
+def test_terminal_shows_in_place_what_goes_on() -> None:
+    said: list[str] = []
+    over: list[str] = []
+    clock = FakeClock()
+    lines = WorkLines(said.append, say_over=over.append, clock=clock)
+    lines.beat()
+    for what in ("image a", "image b"):
+        lines.show(what, "building", 0.0)
+    clock.advance(7)
+    lines.beat()
+    assert over[-1:] == ["image a: building (7 s); image b: building (7 s)"]
+    for what in ("image a", "image b"):
+        lines.show(what, "ready", 1.0)
+    assert len(said) == 4
+
+
+def test_beats_come_until_they_are_ended() -> None:
+    came = threading.Semaphore(0)
+    beats = Beats(came.release, every_s=0.0)
+    assert came.acquire(timeout=30)
+    beats.end()
+    beats.end()
