@@ -15,9 +15,10 @@ _SHELL = re.compile(r"[#$] ?$")
 _BOOTED = re.compile(r"Linux version |\[ *\d+\.\d{6}\]|\[  OK  \]|systemd|Starting |udev")
 _ROW_MOST = 100
 _PARAMETER = "console=ttyS0,115200"
-_ADD = (
-    f"add {_PARAMETER} to its kernel parameters (GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub)"
-)
+_WHERE = "to its kernel parameters (GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub)"
+_ADD = f"add {_PARAMETER} {_WHERE}"
+ELSEWHERE = f"the kernel's lines are not on TTY: add console=TTY {_WHERE}"
+"""Why a guest's kernel can't be watched, and the remedy; TTY is its terminal."""
 
 
 def explain(shown: bytes, look: Glance, *, starts_kernel: bool) -> str:

@@ -108,6 +108,7 @@ def prepared(driver: OpenGuest, known: Preparation) -> OpenGuest:
         guest = driver(session)
         if isinstance(guest, LinuxGuest):
             guest.become, guest.errands = known.errands.become, known.errands.commands
+            guest.conditions = known.errands.conditions
             if known.prompt:
                 guest.profile = replace(guest.profile, prompt=known.prompt)
         return guest

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from harness.play.silence import ELSEWHERE
 from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.survey.facts import Survey
-from harness.survey.wishes import Wishes, mask_allows, wishes_of
+from harness.survey.wishes import IS_CONSOLE, Wishes, mask_allows, wishes_of
 
 TTYLAB_WORD = "ttylab."
 """How kernel parameters begin that only ttylab's own initramfs heeds."""
@@ -40,10 +41,12 @@ class Errands:
     Attributes:
         become: a command that starts root's shell; empty if the shell is root's, or need not be.
         commands: to be run; each has to succeed.
+        conditions: why the scenario can't be played, by the command that fails then and names the TTY.
     """
 
     become: str = ""
     commands: tuple[str, ...] = ()
+    conditions: Mapping[str, str] = field(default_factory=dict)
 
 
 def unfit(scenario: Scenario, survey: Survey | None, boots: Boots) -> str | None:
@@ -67,7 +70,12 @@ def errands(scenario: Scenario, survey: Survey | None, boots: Boots) -> Errands:
     if survey is not None and not boots.ttylab and "modprobe" in survey.programs:
         commands += [f"{{ modprobe -q {name} || true; }}" for name in sorted(scenario.modules - _MADE_HERE)]
     needs_root = survey is not None and not survey.root and survey.sudo and bool(commands or wishes.root)
-    return Errands(become=_BECOME if needs_root else "", commands=tuple(commands))
+    unknown = survey is None and boots.own_line and wishes.records
+    return Errands(
+        become=_BECOME if needs_root else "",
+        commands=tuple(commands),
+        conditions={IS_CONSOLE: ELSEWHERE} if unknown else {},
+    )
 
 
 def _unfit_image(scenario: Scenario, wishes: Wishes, boots: Boots) -> str | None:
@@ -108,6 +116,8 @@ def _reasons(scenario: Scenario, wishes: Wishes, survey: Survey, boots: Boots) -
 
 
 def _unshown(wishes: Wishes, survey: Survey) -> Iterator[str]:
+    if survey.kernel_is_elsewhere and (wishes.kernel_lines or wishes.records):
+        yield ELSEWHERE.replace("TTY", survey.tty)
     if wishes.kernel_lines and Stage.KERNEL not in survey.stages:
         quiet = " (quiet)" if "quiet" in survey.command_line.split() else ""
         yield f"the kernel's first lines are not on the console{quiet}"

@@ -6,7 +6,7 @@ from emulator.clock import Deadline
 from emulator.guest_text.linux import LinuxProfile
 from harness.guests.linux import LinuxGuest
 from harness.play.session import Session
-from harness.scenario.errors import CommandFailed, WrongOutput
+from harness.scenario.errors import CommandFailed, Unsupported, WrongOutput
 from harness.scenario.stages import Stage
 from tests.support.fake_guest import FakeGuest, make_target
 from tests.support.local_shell import open_local_shell
@@ -61,6 +61,15 @@ def test_errand_that_fails_is_told(rig):
     guest.errands = ("nonsense",)
     with pytest.raises(CommandFailed, match="'nonsense' ended with status 127"):
         guest.reach(Stage.SHELL, soon(fake))
+
+
+def test_condition_that_does_not_hold_is_why_nothing_can_be_played():
+    target, fake, _ = make_target(FakeGuest(commands={b"is-console": (b"ttyS0\r\n", 1), SET: (b"", 0)}))
+    guest = LinuxGuest(Session(target.channel))
+    guest.conditions, guest.errands = {"is-console": "no kernel on TTY: add console=TTY"}, (SET.decode(),)
+    with pytest.raises(Unsupported, match=r"^no kernel on ttyS0: add console=ttyS0$"):
+        guest.reach(Stage.SHELL, soon(fake))
+    assert typed(fake, SET) == 0
 
 
 def test_shell_of_root_is_proved_before_its_errands(tmp_path):
