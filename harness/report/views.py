@@ -14,6 +14,7 @@ from harness.report.comparison import cpus, target_of
 from harness.report.console_html import Span, focus_of, render_excerpt
 from harness.report.model import BAD, WORST_FIRST, CellResult, RunResult
 from harness.report.timeline import render_timeline
+from harness.scenario.verdict import Evidence
 
 SYMBOLS = {"passed": "✓", "failed": "✗", "broken": "!", "not-run": "?", "skipped": "-"}
 MEANINGS = {
@@ -99,12 +100,24 @@ def view_cell(
 
 
 def spans_of(result: CellResult) -> tuple[Span, ...]:
-    """Return the places in a transcript that matter: evidence and findings."""
+    """Return the places in a transcript that matter: evidence and findings.
+
+    What proves the steps before a failure is no evidence against the guest, and is marked as expected.
+    """
     found = [
         Span(start=each.start, end=each.end, css="expected" if each.expected or each.suppressed else "found")
         for each in result.findings
     ]
-    return (*found, *(Span(start=each.start, end=each.end, css="hit") for each in result.evidence))
+    bad = [span for span in found if span.css == "found"]
+    return (
+        *found,
+        *(Span(start=each.start, end=each.end, css=_css(each, bad, result)) for each in result.evidence),
+    )
+
+
+def _css(proof: Evidence, bad: Iterable[Span], result: CellResult) -> str:
+    shows_fault = any(proof.start < span.end and proof.end > span.start for span in bad)
+    return "hit" if shows_fault or result.status not in BAD else "expected"
 
 
 def page_of(cell_id: str) -> str:
