@@ -23,7 +23,7 @@ from harness.scenario.steps import BOOT_S, Reach
 from harness.scenarios import library
 from harness.snapshots.stage import snapshot_stage
 from harness.survey.facts import Survey, questions_for
-from harness.survey.first_boot import Attempt, Subject, survey
+from harness.survey.first_boot import NONE_GIVEN, Attempt, Subject, survey
 from harness.survey.fitness import Boots, Errands, errands, unfit
 from harness.survey.wishes import sysctl_of
 
@@ -47,6 +47,7 @@ class Preparation:
         snapshots: whether snapshots of it may be tried: not of a guest that was seen to come to no shell.
         prompt: pattern of its shell's prompt, where neither its user nor a distribution's habit tells.
         in_vain: how its first boot ended, if what the scenario awaits first did not come; else None.
+        no_password: see `LinuxGuest.no_password`: nobody has seen yet whether a board asks for one.
     """
 
     errands: Errands = field(default_factory=Errands)
@@ -54,6 +55,7 @@ class Preparation:
     found: Mapping[str, object] = field(default_factory=dict)
     snapshots: bool = True
     in_vain: Attempt | None = None
+    no_password: str = ""
 
 
 def prepare(cell: Cell, scenario: Scenario, image: GuestImage, lab: Lab) -> Preparation:
@@ -90,7 +92,7 @@ def _prepare_board(scenario: Scenario) -> Preparation:
     boots = Boots(own_line=True, ttylab=False)
     if why := unfit(scenario, None, boots):
         raise Unsupported(why)
-    return Preparation(errands=errands(scenario, None, boots))
+    return Preparation(errands=errands(scenario, None, boots), no_password=NONE_GIVEN)
 
 
 def _prompt_pattern(known: Survey, profile: LinuxProfile) -> bytes:
@@ -109,6 +111,7 @@ def prepared(driver: OpenGuest, known: Preparation) -> OpenGuest:
         if isinstance(guest, LinuxGuest):
             guest.become, guest.errands = known.errands.become, known.errands.commands
             guest.conditions = known.errands.conditions
+            guest.no_password = known.no_password
             if known.prompt:
                 guest.profile = replace(guest.profile, prompt=known.prompt)
         return guest

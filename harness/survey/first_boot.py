@@ -42,6 +42,7 @@ FORMAT = 1
 SURVEYS = "surveys"
 """Directory in the cache, and in a run's directory for the evidence and for what could not be surveyed."""
 SURVEY_MOST = 1 << 20
+NONE_GIVEN = "and none is given (login.password_file in lab.toml, or --password-file, gives one)"
 WAIT_S = 900.0
 """Seconds to wait for another process's survey; its lock goes with it."""
 
@@ -233,8 +234,7 @@ def _without_shell(subject: Subject, watched: _Watched, directory: str) -> Attem
             return Attempt(image=subject.name, survey=Survey(stages=stages, obstacle=_line(fault)))
         if Stage.LOGIN in stages and not subject.profile.password:
             user = visible(subject.profile.user.decode("utf-8", "replace"))
-            remedy = "login.password_file in lab.toml, or --password-file, gives one"
-            why = f"the guest asks for the password of {user}, and none is given ({remedy})"
+            why = f"the guest asks for the password of {user}, {NONE_GIVEN}"
             return Attempt(image=subject.name, survey=Survey(stages=stages, obstacle=why))
     return Attempt(
         image=subject.name, problem=_line(fault), silent=watched.silent, stages=stages, directory=directory

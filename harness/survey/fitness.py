@@ -17,6 +17,8 @@ TTYLAB_WORD = "ttylab."
 _BECOME = "sudo -n sh"
 _MADE_HERE = frozenset({"spin"})
 """Modules that ttylab makes and its scenarios load themselves."""
+_SPIN = "a module that hangs a CPU, which ttylab makes out of one of the kernel's and has in its initramfs"
+_REMEDY = "; ttylab's initramfs has it if it is given the kernel's modules: modules in lab.toml, or --modules"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +101,8 @@ def _reasons(scenario: Scenario, wishes: Wishes, survey: Survey, boots: Boots) -
     absent = [one for one in sorted(scenario.modules - boots.offers) if _lacks(survey, one, survey.features)]
     absent += [one for one in sorted(wishes.programs) if _lacks(survey, one, survey.programs)]
     if absent:
-        yield f"the guest has no {', '.join(absent)}"
+        remedy = boots.ttylab and not scenario.modules.isdisjoint(absent)
+        yield f"the guest has no {', '.join(map(_named, absent))}{_REMEDY if remedy else ''}"
     if wishes.keys and _lacks(survey, "kernel.sysrq", frozenset(survey.settings)):
         yield "its kernel has no system requests (CONFIG_MAGIC_SYSRQ)"
     typed = _to_type(wishes, survey, boots)
@@ -123,6 +126,10 @@ def _unshown(wishes: Wishes, survey: Survey) -> Iterator[str]:
         yield f"the kernel's first lines are not on the console{quiet}"
     if wishes.login_prompt and Stage.LOGIN not in survey.stages:
         yield "the console asks for no login: a shell is there straight away"
+
+
+def _named(what: str) -> str:
+    return f"{what} ({_SPIN})" if what in _MADE_HERE else what
 
 
 def _lacks(survey: Survey, name: str, there: frozenset[str]) -> bool:

@@ -91,3 +91,11 @@ def test_refusal_says_why_in_one_line(password, why):
     with pytest.raises(WrongOutput) as caught:
         guest.reach(Stage.SHELL, soon(fake))
     assert str(caught.value) == f"ttyS0: the guest refused the account root: {why}"
+
+
+def test_password_that_nobody_gave_is_no_failure_of_the_guest_where_that_is_said():
+    target, fake, _ = make_target()
+    guest = LinuxGuest(Session(target.channel), LinuxProfile(password=b""))
+    guest.no_password = "and none is given"
+    with pytest.raises(Unsupported, match=r"^the guest asks for the password of root, and none is given$"):
+        guest.reach(Stage.SHELL, soon(fake))

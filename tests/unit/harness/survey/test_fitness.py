@@ -97,6 +97,16 @@ def test_disk_of_a_whole_guest_plays_it(name):
     assert why(name) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "word"), [("watchdog-reset", "i6300esb"), ("nmi-hung", "spin (a module that")]
+)
+def test_module_that_is_not_there_is_told_with_what_brings_it(name, word):
+    said = why(name, replace(WHOLE, features=frozenset()), KERNEL)
+    assert said.startswith(f"the guest has no {word}")
+    assert said.endswith("modules in lab.toml, or --modules")
+    assert why("watchdog-reset", replace(WHOLE, programs=frozenset()), KERNEL) == "the guest has no watchdog"
+
+
 def test_mask_that_allows_the_keys_needs_no_root():
     assert why("sysrq-sync", PERSON) is None
     assert errands(LIBRARY["sysrq-sync"], PERSON, DISK) == Errands()
