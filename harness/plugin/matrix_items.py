@@ -72,19 +72,14 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
 
 
 def _tell(item: pytest.Item, what: str, stage: str, fraction: float) -> None:
-    """Show that what takes long begins or has ended: a worker by a report that its controller shows."""
+    """Report that what takes long begins or has ended: the controller shows it while the cell runs."""
     if 0 < fraction < 1:
         return
-    text = f"{what}: {stage}"
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        report = pytest.TestReport(item.nodeid, item.location, {}, "passed", None, "setup", [])
-        report.user_properties = [(TELLS_PROPERTY, text)]
-        item.ihook.pytest_runtest_logreport(report=report)
-        return
-    capture = item.config.pluginmanager.getplugin("capturemanager")
+    report = pytest.TestReport(item.nodeid, item.location, {}, "passed", None, "setup", [])
+    report.user_properties = [(TELLS_PROPERTY, f"{what}: {stage}")]
+    capture = item.config.pluginmanager.getplugin("capturemanager")  # which keeps what is written meanwhile
     with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
-        sys.stderr.write(f"ttylab: {visible(text)}\n")
-        sys.stderr.flush()
+        item.ihook.pytest_runtest_logreport(report=report)
 
 
 def _cloud(request: pytest.FixtureRequest) -> ServiceAddress:
