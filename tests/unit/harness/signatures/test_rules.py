@@ -138,6 +138,7 @@ def test_suppressed_noise_is_found_and_marked(rules_of):
 FORM = (
     RULE + "[[rule.form]]\nmatch = 'BOOM (\\d+)\\n(?:more\\n)?'\ntitle = \"boom {0}\"\nneeds_trace = false\n"
 )
+END = b"[    1.1] CPU: 0\r\n[    1.2] ---[ end trace 0 ]---"
 TRACE = b"[    1.2] Call Trace:\r\n[    1.3]  one_fault+0x1/0x2\r\n"
 
 
@@ -146,6 +147,7 @@ TRACE = b"[    1.2] Call Trace:\r\n[    1.3]  one_fault+0x1/0x2\r\n"
     [
         (b"[    1.1] other\r\n[    1.2] lines\r\nvm login: ", b""),
         (b"[    1.1] more\r\n[    1.2] lines\r\nvm login: ", b"[    1.1] more"),
+        (END, END),
         (TRACE + b"[    1.4] ---[ end trace 0 ]---", TRACE + b"[    1.4] ---[ end trace 0 ]---"),
     ],
 )
