@@ -102,7 +102,7 @@ class HostShare:
     def excuse(self, error: Exception) -> HostTooSlow | None:
         """Return why `error` says nothing of the guest; None if it does, as all that it showed."""
         late = _find_timeout(error)
-        if self._clock is None or late is None:
+        if self._clock is None or late is None or late.final:
             return None
         usable, passed, unmet = self._read(self._clock)
         share = (usable - self._began) * self._clock.slow / max(passed - self._passed, 1e-3)

@@ -22,9 +22,15 @@ _LOOK_S = 10.0
 
 @dataclass(slots=True)
 class Vitals:
-    """Screen and CPUs of one machine, looked at while its console is silent; for the session's thread."""
+    """Screen and CPUs of one machine, looked at while its console is silent; for the session's thread.
+
+    Attributes:
+        machine: the machine.
+        gone: whether its guest was found unable to go on.
+    """
 
     machine: Machine
+    gone: bool = field(init=False, default=False)
     _stuck_at: str = field(init=False, default="")
 
     def are_gone(self, shown: bytes) -> bool:
@@ -36,7 +42,8 @@ class Vitals:
             return False
         look = self._look()
         before, self._stuck_at = self._stuck_at, look.cpu if look.is_stuck else ""
-        return (before != "" and before == self._stuck_at) or ends_on_screen(shown, look)
+        self.gone = (before != "" and before == self._stuck_at) or ends_on_screen(shown, look)
+        return self.gone
 
     def explain(self, shown: bytes) -> str:
         """Return in one line why no login came on ttyS0; empty if nothing tells."""
@@ -57,7 +64,8 @@ def watching(session: Session, vitals: Vitals | None) -> Iterator[None]:
         yield
     except ExpectTimeout as error:
         why = vitals.explain(_of_this_boot(session.transcript))
-        told = ExpectTimeout(f"{error}; {why}" if why else str(error), answers=error.answers)
+        text = f"{error}; {why}" if why else str(error)
+        told = ExpectTimeout(text, answers=error.answers, final=vitals.gone)
         told.__notes__ = getattr(error, "__notes__", [])
         raise told from error
     finally:

@@ -28,7 +28,7 @@ from harness.cells.cell import Cell, mark_name, spread
 from harness.cells.matrix import Matrix, chosen_cells, read_matrix
 from harness.plugin.holding import HELD_PROPERTY, HOLDING, HoldingHooks
 from harness.plugin.hook_calls import call_hook, tell_result
-from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY, TELLS_PROPERTY
+from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY, TELLS_PROPERTY, WAITS_PROPERTY
 from harness.report.model import CellResult
 from harness.run.cell_run import CellRun, claim_directory
 from harness.run.held import Holding
@@ -76,7 +76,7 @@ def _tell(item: pytest.Item, what: str, stage: str, fraction: float) -> None:
     if 0 < fraction < 1:
         return
     report = pytest.TestReport(item.nodeid, item.location, {}, "passed", None, "setup", [])
-    report.user_properties = [(TELLS_PROPERTY, f"{what}: {stage}")]
+    report.user_properties = [(TELLS_PROPERTY, f"{what}: {stage}"), (WAITS_PROPERTY, fraction < 1)]
     capture = item.config.pluginmanager.getplugin("capturemanager")  # which keeps what is written meanwhile
     with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
         item.ihook.pytest_runtest_logreport(report=report)

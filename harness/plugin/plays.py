@@ -19,6 +19,8 @@ DIRECTORY_PROPERTY = "evidence"
 """Test property that carries the name of the directory with a cell's evidence."""
 TELLS_PROPERTY = "tells"
 """Test property of a report that only says what a cell waits for, while it is under way."""
+WAITS_PROPERTY = "waits"
+"""Whether it waits for that from now on, or did until now."""
 _LOST = "???"
 """Phase of the report that xdist makes for the test whose worker died (pytest-xdist 3.8)."""
 _PARAMETERS = re.compile(r"\.toml::test_cell\[(?P<text>.*)\](?:@[^\]]*)?$", re.DOTALL)

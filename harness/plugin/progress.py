@@ -19,7 +19,7 @@ from rich.text import Text
 from emulator.clock import SYSTEM_CLOCK
 from emulator.guest_text.printable import visible
 from harness.plugin.holding import HELD_PROPERTY
-from harness.plugin.plays import STATUS_PROPERTY, TELLS_PROPERTY, why
+from harness.plugin.plays import STATUS_PROPERTY, TELLS_PROPERTY, WAITS_PROPERTY, why
 from harness.plugin.record_hooks import RECORD, RecordHooks
 from harness.report.model import BAD
 from harness.terminal.output import ProgressOutput
@@ -97,8 +97,9 @@ class RunProgress:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Show a cell's end, or what it tells while it is under way."""
-        if tells := dict(report.user_properties).get(TELLS_PROPERTY):
-            self._told[report.nodeid] = visible(str(tells))
+        told = dict(report.user_properties)
+        if tells := told.get(TELLS_PROPERTY):
+            self._told[report.nodeid] = visible(str(tells)) if told.get(WAITS_PROPERTY) else ""
             self._console.print(Text(f"ttylab: {visible(str(tells))}"), soft_wrap=True)
         elif report.when == "call" or report.failed or report.skipped:
             self._end(report)

@@ -13,10 +13,11 @@ from emulator.machine.control import Capability
 from harness.cells.cell import parse_cell_id
 from harness.guests.linux import LinuxGuest
 from harness.play.judge import judge
-from harness.play.runner import DELAYED, Player
+from harness.play.runner import DELAYED, HostShare, Player
 from harness.play.target import Target
 from harness.play.traces import boot_offsets
 from harness.run.result import Circumstances, cell_result
+from harness.scenario.errors import ExpectTimeout
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import (
@@ -628,8 +629,18 @@ AWAITS = Expect(effects=(PANICS,), within_s=60.0)
 )
 def test_boot_of_a_guest_that_is_gone_is_not_waited_for(steps, seconds):
     guest = FakeGuest(state="off")
-    gone = SimpleNamespace(are_gone=lambda _shown: True, explain=lambda _shown: "the CPU is halted")
+    gone = SimpleNamespace(
+        gone=True, are_gone=lambda _shown: True, explain=lambda _shown: "the CPU is halted"
+    )
     verdict = play(scenario(*steps), Target(name="m", channel=guest, control=FakeControl(guest), vitals=gone))
     assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.TIMEOUT)
     assert f"did not come in {seconds:.1f} s; last came ''" in verdict.message
     assert verdict.message.endswith("; the CPU is halted") is (seconds == 3)
+
+
+@pytest.mark.parametrize(("final", "excused"), [(False, True), (True, False)])
+def test_guest_that_can_not_go_on_is_not_excused_by_a_busy_host(final, excused):
+    clock = FairClock()
+    share = HostShare(clock)
+    clock.unmet += 1.0
+    assert (share.excuse(ExpectTimeout("no login", final=final)) is not None) is excused

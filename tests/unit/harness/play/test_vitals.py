@@ -57,6 +57,7 @@ def test_wait_for_a_silent_guest_ends_when_it_is_gone(guest, wait, looks, after,
         wait(*looks)
     assert guest.transcript.now() == pytest.approx(after)
     assert f"did not come in {after:.1f} s; last came ''; no byte" in str(caught.value)
+    assert caught.value.final is (after < 60)
     assert caught.value.__notes__ == [""]
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from emulator.clock import FakeClock
 from harness.plugin import progress
-from harness.plugin.plays import STATUS_PROPERTY, TELLS_PROPERTY
+from harness.plugin.plays import STATUS_PROPERTY, TELLS_PROPERTY, WAITS_PROPERTY
 from harness.plugin.progress import RunProgress
 
 CELL = "m.toml::test_cell[mine.pc.seabios.1.nmi-dazed]"
@@ -36,7 +36,10 @@ def rig(monkeypatch):
     return SimpleNamespace(open=open_progress, clock=clock, beats=beats)
 
 
-def report(when: str, **properties: str) -> pytest.TestReport:
+TELLS = {TELLS_PROPERTY: "survey of mine: its first boot", WAITS_PROPERTY: True}
+
+
+def report(when: str, **properties: object) -> pytest.TestReport:
     return pytest.TestReport(
         CELL, ("m.toml", 1, "x"), {}, "passed", None, when, user_properties=[*properties.items()]
     )
@@ -45,15 +48,19 @@ def report(when: str, **properties: str) -> pytest.TestReport:
 def test_log_says_now_and_then_what_runs_and_what_it_waits_for(rig):
     shown, out = rig.open(terminal=False)
     shown.pytest_runtest_logstart(CELL)
-    shown.pytest_runtest_logreport(report("setup", **{TELLS_PROPERTY: "survey of mine: its first boot"}))
+    shown.pytest_runtest_logreport(report("setup", **TELLS))
     rig.clock.advance(31.0)
     (beat,) = rig.beats
+    beat()
+    shown.pytest_runtest_logreport(report("setup", **TELLS | {WAITS_PROPERTY: False}))
     beat()
     shown.pytest_runtest_logreport(report("call", **{STATUS_PROPERTY: "passed"}))
     beat()
     assert out.getvalue().splitlines() == [
         "ttylab: survey of mine: its first boot",
         "   31.0 s  mine.pc.seabios.1.nmi-dazed  survey of mine: its first boot",
+        "ttylab: survey of mine: its first boot",
+        "   31.0 s  mine.pc.seabios.1.nmi-dazed",
         "[  1/0] passed  mine.pc.seabios.1.nmi-dazed 31.0 s",
     ]
     shown.pytest_unconfigure()
@@ -63,7 +70,7 @@ def test_log_says_now_and_then_what_runs_and_what_it_waits_for(rig):
 def test_terminal_shows_in_place_how_long_a_cell_runs_and_what_it_waits_for(rig):
     shown, out = rig.open(terminal=True)
     shown.pytest_runtest_logstart(CELL)
-    shown.pytest_runtest_logreport(report("setup", **{TELLS_PROPERTY: "survey of mine: its first boot"}))
+    shown.pytest_runtest_logreport(report("setup", **TELLS))
     rig.clock.advance(7.0)
     shown.pytest_unconfigure()
     assert "7.0 s  mine.pc.seabios.1.nmi-dazed  survey of mine: its first boot" in out.getvalue()
