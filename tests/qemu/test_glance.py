@@ -16,13 +16,10 @@ STOPS = b"\xfa\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa"  # cli; hlt; and aga
 @pytest.mark.parametrize(
     ("sector", "screen", "end"),
     [
-        (bytes(512), "'No bootable device.'", "nothing boots from this disk under this firmware"),
-        (
-            STOPS,
-            "'Booting from Hard Disk...'",
-            "the CPU is halted with interrupts off, and nothing changes that",
-        ),
+        (b"", "'No bootable device.'", "nothing boots from this disk under this firmware"),
+        (STOPS, "'Booting from Hard Disk...'", "is halted with interrupts off, and nothing changes that"),
     ],
+    ids=["no-loader", "stops"],
 )
 def test_machine_that_can_not_go_on_is_not_waited_for(lab, tmp_path, sector, screen, end):
     disk = tmp_path / "disk.img"
