@@ -174,10 +174,9 @@ LOAD_S = 30.0
 
 @contextmanager
 def loading(seconds: float = LOAD_S) -> Iterator[None]:
-    """Raise SystemExit in the block, which runs a user's code, once it has taken `seconds`.
+    """Raise SystemExit, which few hold back, in a block that loads a user's code for more than `seconds`.
 
-    It is raised where the code is then, and again each second: code may hold back any exception, though few
-    hold back this one. On other threads than the main one nothing ends the block.
+    It is raised again each second; on other threads than the main one nothing ends the block.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

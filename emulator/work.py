@@ -19,13 +19,13 @@ def tell_work(what: str, stage: str, fraction: float) -> None:
 
 
 @contextmanager
-def working(what: str, stage: str, *, done: str = "ready") -> Iterator[None]:
-    """Tell that `what` is being made and, in the end, whether it is `done` or failed."""
+def working(what: str, stage: str, *, done: str = "ready") -> Iterator[list[str]]:
+    """Tell that `what` is being made and how it ended: `done`, or what is added to the list yielded."""
     tell_work(what, stage, 0.0)
-    said = "failed"
+    said, ends = "failed", [done]
     try:
-        yield
-        said = done
+        yield ends
+        said = ends[-1]
     finally:
         tell_work(what, said, 1.0)
 

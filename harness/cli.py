@@ -261,7 +261,7 @@ def _run(given: list[str]) -> int:
 def _work_lines() -> Any:
     from harness.terminal.work import WorkLines  # noqa: PLC0415 - only where something is made
 
-    return WorkLines(_say, say_over=_say_over if sys.stderr.isatty() else None)
+    return WorkLines(_say, in_place=sys.stderr.isatty())
 
 
 def _show_work(what: str, stage: str, fraction: float) -> None:
@@ -293,17 +293,12 @@ def _say_misuse(error: typer.TyperException) -> None:
         _say(f"error: {text.rstrip('.')} ({called(*where.split(), '--help')} says more)")
 
 
-def _say(text: str) -> None:
-    clear = "\x1b[K" if sys.stderr.isatty() else ""  # what `_say_over` left
+def _say(text: str, end: str = "\n") -> None:
+    line = f"ttylab: {visible(text, keep=_KEPT)}"
+    if sys.stderr.isatty():  # a line that ends in \r is written over by the next one
+        line = f"{line[: shutil.get_terminal_size().columns - 1] if end == chr(13) else line}\x1b[K"
     with suppress(OSError):  # nobody listens, or the window was closed
-        sys.stderr.write(f"ttylab: {visible(text, keep=_KEPT)}{clear}\n")
-
-
-def _say_over(text: str) -> None:
-    """Show a line of a terminal over which the next one is written."""
-    width = shutil.get_terminal_size().columns - 1
-    with suppress(OSError):
-        sys.stderr.write(f"ttylab: {visible(text)}"[:width] + "\x1b[K\r")
+        sys.stderr.write(line + end)
         sys.stderr.flush()
 
 

@@ -14,7 +14,6 @@ from harness.report.comparison import cpus, target_of
 from harness.report.console_html import Span, focus_of, render_excerpt
 from harness.report.model import BAD, WORST_FIRST, CellResult, RunResult
 from harness.report.timeline import render_timeline
-from harness.scenario.verdict import Evidence
 
 SYMBOLS = {"passed": "✓", "failed": "✗", "broken": "!", "not-run": "?", "skipped": "-"}
 MEANINGS = {
@@ -109,15 +108,10 @@ def spans_of(result: CellResult) -> tuple[Span, ...]:
         for each in result.findings
     ]
     bad = [span for span in found if span.css == "found"]
-    return (
-        *found,
-        *(Span(start=each.start, end=each.end, css=_css(each, bad, result)) for each in result.evidence),
-    )
-
-
-def _css(proof: Evidence, bad: Iterable[Span], result: CellResult) -> str:
-    shows_fault = any(proof.start < span.end and proof.end > span.start for span in bad)
-    return "hit" if shows_fault or result.status not in BAD else "expected"
+    for each in result.evidence:
+        shows = result.status not in BAD or any(each.start < one.end and each.end > one.start for one in bad)
+        found.append(Span(start=each.start, end=each.end, css="hit" if shows else "expected"))
+    return tuple(found)
 
 
 def page_of(cell_id: str) -> str:

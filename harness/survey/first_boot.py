@@ -25,7 +25,7 @@ from emulator.guest_text.printable import visible
 from emulator.machine.machine import Machine
 from emulator.machine.spec import MachineSpec
 from emulator.values import dump_json, json_ready, load_json
-from emulator.work import tell_work
+from emulator.work import working
 from harness.guests.linux import LinuxGuest
 from harness.play.runner import HostShare
 from harness.play.session import Session
@@ -119,16 +119,11 @@ def survey(lab: SurveyTools, subject: Subject, questions: Questions) -> Attempt:
         with hold_lock(places.surveys() / f"{key}.lock", wait_s=WAIT_S):
             if found := read_attempt(kept) or read_attempt(failed):
                 return found
-            spec, said = subject.wanted.spec, "failed"
+            spec = subject.wanted.spec
             what = f"survey of {subject.name} on {spec.machine} ({spec.firmware})"
-            tell_work(what, "its first boot", 0.0)
-            try:
-                attempt = _attempt(
-                    lab, subject, questions, lab.run_dir / SURVEYS / f"{subject.name}-{key[:8]}"
-                )
-                said = attempt.survey.told if attempt.survey else attempt.problem
-            finally:
-                tell_work(what, said, 1.0)
+            with working(what, "its first boot") as ends:
+                attempt = _FirstBoot(lab, subject, f"{SURVEYS}/{subject.name}-{key[:8]}").ask(questions)
+                ends.append(attempt.survey.told if attempt.survey else attempt.problem)
             path = failed if attempt.survey is None else kept
             write_whole(path, dump_json(attempt, indent=1), private=True, parents=True)
     except (LockHeld, FileError) as error:
@@ -153,61 +148,58 @@ def known_surveys() -> dict[str, Survey]:
 
 
 @dataclass(slots=True)
-class _Watched:
-    """Brings a guest to its shell; if it does not come there, keeps in `place` what it showed."""
+class _FirstBoot:
+    """One boot of a guest; `failed` is what is known of it if it does not come to its shell."""
 
-    wanted: WantedGuest
-    place: Path
-    within: Deadline
-    shown: bytes = field(init=False, default=b"")
-    fault: BaseException | None = field(init=False, default=None)
-    silent: bool = field(init=False, default=False)
+    lab: SurveyTools
+    subject: Subject
+    directory: str
+    failed: Attempt | None = field(init=False, default=None)
 
-    def reach(self, machine: Machine, deadline: Deadline) -> None:
-        with self.noting(machine):
-            reach_stage(self.wanted.driver, Stage.SHELL)(machine, deadline)
+    def ask(self, questions: Questions) -> Attempt:
+        lab, wanted, place = self.lab, self.subject.wanted, self.lab.run_dir / self.directory
+        if wanted.stage is not None and not lab.cold:
+            try:
+                ensure_snapshot(lab, wanted, reach=self._reach, deadline=self._within())
+            except EmulatorError:
+                if self.failed is not None:
+                    return self.failed
+                wanted = replace(wanted, stage=None)  # this machine can't be saved
+        make_missing(place)
+        within = self._within()
+        started = open_started(lab, wanted, run_dir=place, label=f"survey {self.subject.name}")
+        try:
+            with started as (machine, _), self._noting(machine, within):
+                return _ask(machine, self.subject, questions, within)
+        except (EmulatorError, GuestError) as error:
+            return self.failed or Attempt(image=self.subject.name, problem=_line(error))
+
+    def _within(self) -> Deadline:
+        clock = self.lab.pace(self.subject.wanted.spec)
+        return Deadline.after(self.subject.within_s * self.lab.time_scale, clock)
+
+    def _reach(self, machine: Machine, deadline: Deadline) -> None:
+        with self._noting(machine, deadline):
+            reach_stage(self.subject.wanted.driver, Stage.SHELL)(machine, deadline)
 
     @contextmanager
-    def noting(self, machine: Machine) -> Iterator[None]:
-        share = HostShare(self.within.clock)
+    def _noting(self, machine: Machine, deadline: Deadline) -> Iterator[None]:
+        """Note how a guest fails; the evidence of a machine elsewhere is kept before that is gone."""
+        share, place = HostShare(deadline.clock), self.lab.run_dir / self.directory
         try:
             yield
         except (SnapshotError, GuestError) as error:
-            self.fault = (error.__cause__ or error) if isinstance(error, SnapshotError) else error
-            self.shown = machine.transcript.read(0)
-            self.silent = isinstance(self.fault, ExpectTimeout) and share.excuse(self.fault) is None
-            if machine.run_dir != self.place:
-                machine.transcript.keep_in(DirectorySink(self.place, console="ttyS0"), "kept elsewhere")
+            fault = (error.__cause__ or error) if isinstance(error, SnapshotError) else error
+            self.failed = replace(
+                _without_shell(self.subject, fault, machine.transcript.read(0)),
+                silent=isinstance(fault, ExpectTimeout) and share.excuse(fault) is None,
+                directory=self.directory,
+            )
+            if machine.run_dir != place:
+                machine.transcript.keep_in(DirectorySink(place, console="ttyS0"), "kept elsewhere")
                 for picture in machine.run_dir.glob("*.png"):
-                    shutil.copy(picture, self.place)
+                    shutil.copy(picture, place)
             raise
-
-
-def _attempt(lab: SurveyTools, subject: Subject, questions: Questions, place: Path) -> Attempt:
-    wanted = subject.wanted
-    if wanted.stage is not None and not lab.cold:
-        watched = _watched(lab, subject, place)
-        try:
-            ensure_snapshot(lab, wanted, reach=watched.reach, deadline=watched.within)
-        except EmulatorError:
-            if watched.fault is not None:
-                return _without_shell(subject, watched, str(place.relative_to(lab.run_dir)))
-            wanted = replace(wanted, stage=None)  # this machine can't be saved
-    make_missing(place)
-    watched = _watched(lab, subject, place)
-    try:
-        started = open_started(lab, wanted, run_dir=place, label=f"survey {subject.name}")
-        with started as (machine, _), watched.noting(machine):
-            return _ask(machine, subject, questions, watched.within)
-    except GuestError:
-        return _without_shell(subject, watched, str(place.relative_to(lab.run_dir)))
-    except EmulatorError as error:
-        return Attempt(image=subject.name, problem=_line(error))
-
-
-def _watched(lab: SurveyTools, subject: Subject, place: Path) -> _Watched:
-    within = Deadline.after(subject.within_s * lab.time_scale, lab.pace(subject.wanted.spec))
-    return _Watched(subject.wanted, place, within)
 
 
 def _ask(machine: Machine, subject: Subject, questions: Questions, within: Deadline) -> Attempt:
@@ -222,13 +214,12 @@ def _ask(machine: Machine, subject: Subject, questions: Questions, within: Deadl
     return Attempt(image=subject.name, survey=answers)
 
 
-def _without_shell(subject: Subject, watched: _Watched, directory: str) -> Attempt:
+def _without_shell(subject: Subject, fault: BaseException, shown: bytes) -> Attempt:
     """Return what is known of a guest without a shell: a lot if nobody could have come to one.
 
     A password that is refused, and a guest that dies, are for its cells to fail of.
     """
-    fault, stages = watched.fault, stages_in(watched.shown, subject.profile)
-    assert fault is not None  # noqa: S101  # as its callers have seen
+    stages = stages_in(shown, subject.profile)
     if isinstance(fault, WrongOutput):
         if "no POSIX shell" in str(fault):
             return Attempt(image=subject.name, survey=Survey(stages=stages, obstacle=_line(fault)))
@@ -236,9 +227,7 @@ def _without_shell(subject: Subject, watched: _Watched, directory: str) -> Attem
             user = visible(subject.profile.user.decode("utf-8", "replace"))
             why = f"the guest asks for the password of {user}, {NONE_GIVEN}"
             return Attempt(image=subject.name, survey=Survey(stages=stages, obstacle=why))
-    return Attempt(
-        image=subject.name, problem=_line(fault), silent=watched.silent, stages=stages, directory=directory
-    )
+    return Attempt(image=subject.name, problem=_line(fault), stages=stages)
 
 
 def _line(error: BaseException) -> str:

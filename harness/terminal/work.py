@@ -9,7 +9,6 @@ from emulator.clock import SYSTEM_CLOCK, Clock
 
 SILENCE_S = 15.0
 """Seconds without a line after which the next one comes, where lines stay: in a log."""
-_IN_PLACE_S = 1.0
 
 
 class Beats:
@@ -31,20 +30,16 @@ class Beats:
 
 
 class WorkLines:
-    """Says what is being made; the methods are called from any thread.
+    r"""Says what is being made, now and then a line, or `in_place` each second; called from any thread.
 
-    On a terminal `say_over` shows what goes on in place, line by line over the one before.
+    `say` is called with a line and its end: "\r" for one that the next is written over.
     """
 
     def __init__(
-        self,
-        say: Callable[[str], None],
-        *,
-        say_over: Callable[[str], None] | None = None,
-        clock: Clock = SYSTEM_CLOCK,
+        self, say: Callable[[str, str], None], *, in_place: bool = False, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         self._say = say
-        self._say_over = say_over
+        self._every_s, self._end = (1.0, "\r") if in_place else (SILENCE_S, "\n")
         self._clock = clock
         self._doing: dict[str, tuple[float, str]] = {}
         self._beats: Beats | None = None
@@ -55,23 +50,19 @@ class WorkLines:
         began = self._doing[what][0] if what in self._doing else now
         if fraction >= 1:
             self._doing.pop(what, None)
-            self._say(f"{what}: {stage} after {now - began:.1f} s")
-            if self._beats is not None and not self._doing:
-                self._beats.end()
-                self._beats = None
-            return
-        if what not in self._doing:
-            self._say(f"{what}: {stage}")
-        self._doing[what] = (began, stage)
-        if self._beats is None:
-            self._beats = Beats(self.beat, every_s=SILENCE_S if self._say_over is None else _IN_PLACE_S)
+            self._say(f"{what}: {stage} after {now - began:.1f} s", "\n")
+        elif what not in self._doing:
+            self._say(f"{what}: {stage}", "\n")
+        if fraction < 1:
+            self._doing[what] = (began, stage)
+        if self._beats is None and self._doing:
+            self._beats = Beats(self.beat, every_s=self._every_s)
+        elif self._beats is not None and not self._doing:
+            self._beats.end()
+            self._beats = None
 
     def beat(self) -> None:
         """Say what goes on."""
-        now = self._clock.monotonic()
-        doing = list(self._doing.items())
-        lines = [f"{what}: {stage} ({now - began:.0f} s)" for what, (began, stage) in doing]
-        if self._say_over is not None and lines:
-            self._say_over("; ".join(lines))
-        for line in lines if self._say_over is None else ():
-            self._say(line)
+        now, doing = self._clock.monotonic(), list(self._doing.items())
+        for what, (began, stage) in doing[-1:] if self._end == "\r" else doing:
+            self._say(f"{what}: {stage} ({now - began:.0f} s)", self._end)

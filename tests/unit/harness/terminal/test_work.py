@@ -9,7 +9,7 @@ from harness.terminal.work import Beats, WorkLines
 def test_work_is_told_at_both_ends_and_not_at_each_stage() -> None:
     said: list[str] = []
     clock = FakeClock()
-    lines = WorkLines(said.append, clock=clock)
+    lines = WorkLines(lambda line, end: said.append(line), clock=clock)
     lines.show("image a", "building", 0.0)
     lines.show("image a", "reading the index", 0.1)
     clock.advance(3.5)
@@ -20,7 +20,7 @@ def test_work_is_told_at_both_ends_and_not_at_each_stage() -> None:
 def test_work_that_takes_long_is_told_in_between_and_never_after_its_end() -> None:
     said: list[str] = []
     clock = FakeClock()
-    lines = WorkLines(said.append, clock=clock)
+    lines = WorkLines(lambda line, end: said.append(line), clock=clock)
     for what in ("image a", "image b"):
         lines.show(what, "building", 0.0)
     lines.show("image a", "fetching", 0.1)
@@ -32,20 +32,19 @@ def test_work_that_takes_long_is_told_in_between_and_never_after_its_end() -> No
     assert said[3:] == ["image a: fetching (7 s)", "image a: ready after 7.0 s"]
 
 
-def test_terminal_shows_in_place_what_goes_on() -> None:
-    said: list[str] = []
-    over: list[str] = []
+def test_terminal_shows_in_place_what_began_last() -> None:
+    said: list[tuple[str, str]] = []
     clock = FakeClock()
-    lines = WorkLines(said.append, say_over=over.append, clock=clock)
+    lines = WorkLines(lambda line, end: said.append((line, end)), in_place=True, clock=clock)
     lines.beat()
     for what in ("image a", "image b"):
         lines.show(what, "building", 0.0)
     clock.advance(7)
     lines.beat()
-    assert over[-1:] == ["image a: building (7 s); image b: building (7 s)"]
+    assert said[-1] == ("image b: building (7 s)", "\r")
     for what in ("image a", "image b"):
         lines.show(what, "ready", 1.0)
-    assert len(said) == 4
+    assert [end for line, end in said if "(" not in line] == ["\n"] * 4
 
 
 def test_beats_come_until_they_are_ended() -> None:
