@@ -47,8 +47,7 @@ def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadl
         session = Session(machine.console)
         guest = open_guest(session)
         try:
-            with watching(session, Vitals(machine)):
-                _arrive(guest, stage, deadline)
+            _arrive(guest, machine, stage, deadline)
             rest_s = MENU_REST_S if stage is Stage.LOADER else REST_S
             if not session.wait_quiet(rest_s, deadline):
                 raise SnapshotError(f"{machine.spec.name}: did not come to rest at {stage}")
@@ -59,11 +58,12 @@ def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadl
     return reach
 
 
-def _arrive(guest: Guest, stage: Stage, deadline: Deadline) -> None:
-    if stage is Stage.LOADER and isinstance(guest, LinuxGuest):
-        Screen(guest.session).wait_for("GNU GRUB", deadline)
-    else:
-        guest.reach(stage, deadline)
+def _arrive(guest: Guest, machine: Machine, stage: Stage, deadline: Deadline) -> None:
+    with watching(guest.session, Vitals(machine)):
+        if stage is Stage.LOADER and isinstance(guest, LinuxGuest):
+            Screen(guest.session).wait_for("GNU GRUB", deadline)
+        else:
+            guest.reach(stage, deadline)
 
 
 def renew(guest: Guest, stage: Stage, deadline: Deadline) -> None:
@@ -313,7 +313,7 @@ def open_forked(
         on_start(machine, start)
         if start.origin is None:
             deadline = Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
-            _arrive(wanted.driver(Session(machine.console)), stage, deadline)
+            _arrive(wanted.driver(Session(machine.console)), machine, stage, deadline)
         session = Session(machine.console)
         guest = wanted.driver(session)
         if renewed and start.origin is not None:
