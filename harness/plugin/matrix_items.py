@@ -32,10 +32,10 @@ from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY, TELLS_PROP
 from harness.report.model import CellResult
 from harness.run.cell_run import CellRun, claim_directory
 from harness.run.held import Holding
-from harness.run.lab import Lab
 from harness.run.result import record_of
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import find_scenario, library
+from harness.snapshots.lab import Lab
 
 _TABLE = re.compile(r"^[ \t]*\[[ \t]*matrix\b", re.MULTILINE)
 

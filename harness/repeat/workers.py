@@ -21,16 +21,16 @@ from typing import Self
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.errors import EmulatorError, LaunchError, SpecError
 from emulator.machine.process import parent_death_words
-from emulator.machine.spec import Accelerator
 from harness.cells.cell import Cell
 from harness.repeat.plan import Repetition
+from harness.repeat.request import HuntRequest
 from harness.repeat.summary import Ending, Hunt, broken_ending, ending_of
 from harness.run.cell_run import CellRun
 from harness.run.interrupts import held_back, unwind_on
-from harness.run.lab import Lab
 from harness.scenario.errors import HarnessError
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
+from harness.snapshots.lab import Lab
 from harness.targets import target_of
 
 _BUSY = '[ "$PPID" = "$1" ] || exit; while :; do :; done'
@@ -81,30 +81,16 @@ class Job:
     Attributes:
         cell: the cell.
         scenario: what it plays.
+        request: what was asked for.
         hunt: the hunt that it belongs to.
         run_dir: where each repetition has its directory.
-        accelerator: what executes guest code.
-        time_scale: factor on every wait.
-        cold: whether every machine is booted.
-        keep: whether the evidence of passes is kept too.
-        port: URL of the serial port where the guest is; empty: a machine of ttylab's own.
     """
 
     cell: Cell
     scenario: Scenario
+    request: HuntRequest
     hunt: Hunt
     run_dir: Path
-    accelerator: Accelerator = Accelerator.AUTO
-    time_scale: float = 1.0
-    cold: bool = False
-    keep: bool = False
-    port: str = ""
-
-    def open_lab(self) -> Lab:
-        """Return a lab to play in."""
-        return Lab(
-            run_dir=self.run_dir, accelerator=self.accelerator, time_scale=self.time_scale, cold=self.cold
-        )
 
 
 def work(link: Connection, job: Job) -> None:
@@ -125,7 +111,7 @@ def work(link: Connection, job: Job) -> None:
 
 
 def _answer(link: Connection, job: Job) -> None:
-    lab = job.open_lab()
+    lab = Lab(run_dir=job.run_dir, time_scale=job.request.time_scale, cold=job.request.cold)
     while True:
         repetition: Repetition = link.recv()
         try:
@@ -141,8 +127,8 @@ def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
         cell=job.cell,
         scenario=job.scenario,
         lab=lab.at(job.run_dir / name),
-        target=target_of(job.cell.image, job.cell.machine, job.port),
-        address=job.port or None,
+        target=target_of(job.cell.image, job.cell.machine, job.request.port),
+        address=job.request.port or None,
         worker=f"pid {os.getpid()}",
         delays=repetition.delays,
         icount_shift=repetition.icount_shift,
@@ -155,7 +141,7 @@ def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
         raise
     except (EmulatorError, HarnessError) as error:
         return broken_ending(repetition, str(error), directory=name)
-    if Status(result.status) is Status.PASSED and not job.keep:
+    if Status(result.status) is Status.PASSED and not job.request.keeps_passes:
         shutil.rmtree(job.run_dir / name, ignore_errors=True)
         return ending_of(repetition, result, directory="")
     return ending_of(repetition, result, directory=f"{name}/{result.directory}")

@@ -19,7 +19,7 @@ from emulator.machine.host import read_host_budget
 from emulator.machine.ledger import Entry, list_machines
 from emulator.machine.power import MachineState
 from harness.play.target import Target
-from harness.run.lab import CELL_MIB
+from harness.snapshots.lab import CELL_MIB
 
 HELD = "held"
 """Directory of a run in which its processes tell each other which guests are held."""

@@ -13,17 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from emulator import places
-from emulator.clock import Clock, Deadline
+from emulator.clock import Deadline
 from emulator.console.transcript import DirectorySink
 from emulator.errors import EmulatorError, FileError, LockHeld, SnapshotError, SpecError
 from emulator.files import hold_lock, make_missing, read_whole, write_whole
 from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
 from emulator.machine.machine import Machine
-from emulator.machine.spec import MachineSpec
 from emulator.values import dump_json, json_ready, load_json
 from emulator.work import working
 from harness.guests.linux import LinuxGuest
@@ -34,7 +32,8 @@ from harness.scenario.errors import ExpectTimeout, GuestError, WrongOutput
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Reach
-from harness.snapshots.start import MachineTools, WantedGuest, ensure_snapshot, open_started, reach_stage
+from harness.snapshots.lab import Lab
+from harness.snapshots.start import WantedGuest, ensure_snapshot, open_started, reach_stage
 from harness.survey.facts import Questions, Survey, read_answers, stages_in
 
 FORMAT = 1
@@ -45,16 +44,6 @@ SURVEY_MOST = 1 << 20
 NONE_GIVEN = "and none is given (login.password_file in lab.toml, or --password-file, gives one)"
 WAIT_S = 900.0
 """Seconds to wait for another process's survey; its lock goes with it."""
-
-
-class SurveyTools(MachineTools, Protocol):
-    """What a survey needs of the lab; `harness.run.lab.Lab` has it."""
-
-    run_dir: Path
-
-    def pace(self, spec: MachineSpec) -> Clock:
-        """Return what waits for the guest of a machine are measured with."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +100,7 @@ class Attempt:
         return first.stage in {Stage.KERNEL, Stage.LOGIN, Stage.SHELL} - {*self.stages}
 
 
-def survey(lab: SurveyTools, subject: Subject, questions: Questions) -> Attempt:
+def survey(lab: Lab, subject: Subject, questions: Questions) -> Attempt:
     """Return what is known of a guest, which is booted if nothing is: `emulator.work` tells of that."""
     key = subject.key(questions)
     kept, failed = places.surveys() / f"{key}.json", lab.run_dir / SURVEYS / f"{key}.json"
@@ -151,7 +140,7 @@ def known_surveys() -> dict[str, Survey]:
 class _FirstBoot:
     """One boot of a guest; `failed` is what is known of it if it does not come to its shell."""
 
-    lab: SurveyTools
+    lab: Lab
     subject: Subject
     directory: str
     failed: Attempt | None = field(init=False, default=None)
