@@ -34,25 +34,6 @@ class SystemClock:
         time.sleep(seconds)
 
 
-class FakeClock:
-    """A clock for tests that moves only when somebody sleeps or calls `advance`."""
-
-    def __init__(self, now: float = 0.0) -> None:
-        self._now = now
-
-    def monotonic(self) -> float:
-        """Return the set time in seconds."""
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        """Advance at once by `seconds`."""
-        self._now += seconds
-
-    def advance(self, seconds: float) -> None:
-        """Move the clock forward by `seconds`."""
-        self._now += seconds
-
-
 SYSTEM_CLOCK = SystemClock()
 
 STRETCH_MOST = 16.0

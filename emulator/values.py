@@ -12,11 +12,13 @@ import re
 import reprlib
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from emulator.errors import SpecError
 from emulator.files import read_whole
@@ -275,3 +277,65 @@ def _dataclasses_in(annotation: Any) -> Iterator[type[Any]]:
         yield annotation
     for part in get_args(annotation):
         yield from _dataclasses_in(part)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a text may be, for `Annotated`: a pattern for the whole of it, and the same in words."""
+
+    pattern: str
+    allowed: str
+
+
+def wrong(name: str, value: object, *, allowed: str) -> SpecError:
+    """Return the complaint about a value that a field can't have."""
+    shown = str(value) if isinstance(value, StrEnum | Path) else repr(value)
+    return SpecError(f"{name} is {shown}; allowed: {allowed}")
+
+
+def require_fields(value: Any, *, prefix: str = "") -> None:
+    """Check that the fields of a dataclass are of their types; raises the SpecError of `wrong`.
+
+    `Annotated` says more: of an int a range, of a str a `Text`. A Path must be absolute and without NUL.
+    """
+    for name, hint in _hints(value.__class__).items():
+        found = getattr(value, name)
+        if not _fits(found, hint):
+            raise wrong(f"{prefix}{name}", found, allowed=_allowed(hint))
+
+
+@cache
+def _hints(kind: type[Any]) -> Mapping[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    kind, parts = get_origin(hint), get_args(hint)
+    if kind is Annotated and isinstance(parts[1], range):
+        return isinstance(value, int) and not isinstance(value, bool) and value in parts[1]
+    if kind is Annotated and isinstance(parts[1], Text):
+        return isinstance(value, str) and re.fullmatch(parts[1].pattern, value) is not None
+    if kind in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if kind in (tuple, frozenset):
+        return isinstance(value, kind) and all(_fits(one, parts[0]) for one in value)
+    if hint is Path:
+        # A relative path is another file where a run is reproduced, and QEMU takes "a:b" for a protocol.
+        return isinstance(value, Path) and value.is_absolute() and "\0" not in str(value)
+    return not isinstance(hint, type) or isinstance(value, hint)
+
+
+def _allowed(hint: Any) -> str:
+    kind, parts = get_origin(hint), get_args(hint)
+    if kind is Annotated:
+        rule = parts[1]
+        return f"{rule.start} to {rule.stop - 1}" if isinstance(rule, range) else str(rule.allowed)
+    if kind in (Union, UnionType):
+        none = "none, or " if is_dataclass(parts[0]) else ""
+        return none + _allowed(parts[0])
+    if kind in (tuple, frozenset):
+        member = "absolute paths without NUL" if parts[0] is Path else parts[0].__name__
+        return f"a {kind.__name__} of {member}"
+    if issubclass(hint, StrEnum):
+        return " ".join(hint)
+    return str({bool: "true, false", Path: "an absolute path without NUL"}.get(hint, hint.__name__))

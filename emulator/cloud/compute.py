@@ -294,15 +294,5 @@ def _ids(vm: VirtualMachine) -> list[str]:
 
 
 def _document(interface: str, vm: VirtualMachine) -> dict[str, Any]:
-    return {
-        "name": interface.rpartition("/")[2],
-        "id": interface,
-        "type": "Microsoft.Network/networkInterfaces",
-        "location": vm.document.get("location"),
-        "properties": {
-            "provisioningState": "Succeeded",
-            "primary": True,
-            "virtualMachine": {"id": str(vm.id)},
-            "ipConfigurations": [],  # az takes for granted that every configuration has an address
-        },
-    }
+    name, location = interface.rpartition("/")[2], vm.document.get("location")
+    return azure_document("network_interface", id=interface, name=name, location=location, vm=str(vm.id))

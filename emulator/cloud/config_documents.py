@@ -61,15 +61,9 @@ def account_document(table: StorageAccountTable, place: ResourcePlace) -> dict[s
 def vm_document(table: VmTable, place: ResourcePlace) -> dict[str, Any]:
     """Return a VM's document."""
     nic = place.resource("Microsoft.Network", "networkInterfaces", f"{table.name}-nic")
-    properties = {
-        "hardwareProfile": {"vmSize": table.size},
-        "storageProfile": _storage_profile(table, place, disk=f"{table.name}_OsDisk_1"),
-        "osProfile": {"computerName": table.name[:15], **_os_profile(table)},
-        "networkProfile": {
-            "networkInterfaces": [{"id": nic, "properties": {"primary": True, "deleteOption": "Detach"}}]
-        },
-        **_diagnostics(table, place),
-    }
+    interface = {"id": nic, "properties": {"primary": True, "deleteOption": "Detach"}}
+    computer, disk = table.name[:15], f"{table.name}_OsDisk_1"
+    properties = _machine(table, place, computer=computer, disk=disk, interface=interface)
     return {"location": place.location, "tags": dict(table.tags), "properties": properties}
 
 
@@ -102,19 +96,26 @@ def scale_set_document(table: ScaleSetTable, place: ResourcePlace) -> dict[str, 
 def instance_document(table: ScaleSetTable, place: ResourcePlace, *, number: int) -> dict[str, Any]:
     """Return the document of an instance with its scale set's latest model."""
     scale_set = place.resource("Microsoft.Compute", "virtualMachineScaleSets", table.name)
-    machine = f"{scale_set}/virtualMachines/{number}"
-    properties = {
-        "hardwareProfile": {"vmSize": table.size},
-        "storageProfile": _storage_profile(table, place, disk=f"{table.name}_{number}_OsDisk_1"),
-        "osProfile": {"computerName": f"{table.name[:9]}{number:06}", **_os_profile(table)},
-        "networkProfile": {"networkInterfaces": [{"id": f"{machine}/networkInterfaces/{table.name}-nic"}]},
-        **_diagnostics(table, place),
-    }
+    interface = {"id": f"{scale_set}/virtualMachines/{number}/networkInterfaces/{table.name}-nic"}
+    computer, disk = f"{table.name[:9]}{number:06}", f"{table.name}_{number}_OsDisk_1"
     return {
         "location": place.location,
         "tags": dict(table.tags),
         "sku": {"name": table.size, "tier": "Standard"},
-        "properties": properties,
+        "properties": _machine(table, place, computer=computer, disk=disk, interface=interface),
+    }
+
+
+def _machine(
+    table: ComputeTable, place: ResourcePlace, *, computer: str, disk: str, interface: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the properties that a VM and an instance have."""
+    return {
+        "hardwareProfile": {"vmSize": table.size},
+        "storageProfile": _storage_profile(table, place, disk=disk),
+        "osProfile": {"computerName": computer, **_os_profile(table)},
+        "networkProfile": {"networkInterfaces": [interface]},
+        **_diagnostics(table, place),
     }
 
 
@@ -144,26 +145,15 @@ def _image_reference(table: ComputeTable) -> dict[str, str]:
 
 
 def _storage_profile(table: ComputeTable, place: ResourcePlace, *, disk: str | None) -> dict[str, Any]:
-    managed: dict[str, Any] = {"storageAccountType": "Standard_LRS"}
-    os_disk: dict[str, Any] = {
-        "osType": table.os.capitalize(),
-        "createOption": "FromImage",
-        "caching": "ReadWrite",
-        "managedDisk": managed,
-        "diskSizeGB": 30,
-    }
+    os_disk = azure_document("os_disk", system=table.os.capitalize())
     if disk is not None:
-        managed["id"] = place.resource("Microsoft.Compute", "disks", disk)
+        os_disk["managedDisk"]["id"] = place.resource("Microsoft.Compute", "disks", disk)
         os_disk |= {"name": disk, "deleteOption": "Detach"}
     return {"imageReference": _image_reference(table), "osDisk": os_disk, "dataDisks": []}
 
 
 def _os_profile(table: ComputeTable) -> dict[str, Any]:
-    profile: dict[str, Any] = {"adminUsername": table.admin, "secrets": [], "allowExtensionOperations": True}
-    if table.os == "windows":
-        profile["windowsConfiguration"] = {"provisionVMAgent": True, "enableAutomaticUpdates": True}
-    else:
-        profile["linuxConfiguration"] = {"disablePasswordAuthentication": False, "provisionVMAgent": True}
+    profile: dict[str, Any] = azure_document("os_profile", admin=table.admin)[table.os]
     return profile
 
 

@@ -25,47 +25,18 @@ from emulator.errors import CloudError
 
 STORAGE_WRITE = "Microsoft.Storage/storageAccounts/listKeys/action"
 
-NOT_ENABLED = (
-    "Azure Serial Console is not enabled for this subscription, contact your subscription administrator to"
-    " enable."
-)
-NO_ROLE = (
-    "You do not have the required permissions to use this VM with the serial console. Ensure you have at"
-    " least Virtual Machine Contributor role permissions."
-)
-NOT_PROVISIONED = (
-    "Provisioning for this VM has not yet succeeded. Please ensure the VM is fully deployed and retry the"
-    " serial console connection."
-)
-NO_BOOT_DIAGNOSTICS = (
-    "Azure Serial Console requires boot diagnostics to be enabled. Click here to configure boot diagnostics"
-    " for your virtual machine."
-)
-NOT_RUNNING = (
-    "Azure Serial Console requires a virtual machine to be running. Use the Start button to start your"
-    " virtual machine."
-)
-IN_PROGRESS = "Another connection is currently in progress to this VM. Please wait and retry the request."
-NO_STORAGE_ROLE = (
-    "You do not have the required permissions to write to the boot diagnostics storage account for this VM."
-    " Ensure you have at least Virtual Machine Contributor role permissions on it."
-)
-STORAGE_FORBIDDEN = (
-    'A "Forbidden" response was encountered when accessing this VM\'s boot diagnostic storage account.'
-)
-
 
 def check_access(cloud: Cloud, settings: Settings, *, principal: str, vm: ResourceId) -> VirtualMachine:
     """Return the record of `vm` if `principal` may have its console now; else raises Azure's CloudError."""
     check_role(cloud, settings, principal=principal, vm=vm)
     machine = find_vm(cloud, vm)
     if machine.provisioning is not ProvisioningState.SUCCEEDED:
-        raise CloudError(400, "BadRequest", NOT_PROVISIONED)
+        raise refusal("BadRequest.not-provisioned")
     if not machine.port_enabled:
         raise refusal("SerialPortDisabled")
     _check_diagnostics(cloud, settings, principal=principal, machine=machine)
     if machine.power is not PowerState.RUNNING:
-        raise CloudError(409, "OperationNotAllowed", NOT_RUNNING)
+        raise refusal("OperationNotAllowed.not-running")
     return machine
 
 
@@ -84,9 +55,9 @@ def check_role(cloud: Cloud, settings: Settings, *, principal: str, vm: Resource
             "SubscriptionNotEnabled", name=subscription.name, id=subscription.id, state=subscription.state
         )
     if not subscription.console_enabled:
-        raise CloudError(403, "SerialConsoleDisabled", NOT_ENABLED)
+        raise refusal("SerialConsoleDisabled")
     if not is_allowed(cloud, principal, action=CONNECT, scope=str(vm)):
-        raise CloudError(403, "AuthorizationFailed", NO_ROLE)
+        raise refusal("AuthorizationFailed.console")
 
 
 def find_vm(cloud: Cloud, vm: ResourceId) -> VirtualMachine:
@@ -117,7 +88,7 @@ def _account_name(uri: str) -> str:
 def _check_diagnostics(cloud: Cloud, settings: Settings, *, principal: str, machine: VirtualMachine) -> None:
     diagnostics = machine.boot_diagnostics
     if not diagnostics.enabled:
-        raise CloudError(409, "BootDiagnosticsDisabled", NO_BOOT_DIAGNOSTICS)
+        raise refusal("BootDiagnosticsDisabled")
     if diagnostics.storage_uri is not None:
         _check_storage(cloud, settings, principal=principal, diagnostics=diagnostics)
     elif settings.era is Era.Y2020:
@@ -133,12 +104,12 @@ def _check_storage(cloud: Cloud, settings: Settings, *, principal: str, diagnost
         raise refusal("StorageAccountNotFound", account=_account_name(uri))
     properties = account.document.get("properties", {})
     if properties.get("networkAcls", {}).get("defaultAction") == "Deny":
-        raise CloudError(403, "Forbidden", STORAGE_FORBIDDEN)
+        raise refusal("Forbidden")
     if properties.get("allowSharedKeyAccess") is False:
-        raise refusal("Forbidden", forbidden=STORAGE_FORBIDDEN)
+        raise refusal("Forbidden.key-access")
     if properties.get("isHnsEnabled") is True:
         raise refusal("Conflict")
     if settings.era is Era.Y2020 and not is_allowed(
         cloud, principal, action=STORAGE_WRITE, scope=str(account.id)
     ):
-        raise CloudError(403, "AuthorizationFailed", NO_STORAGE_ROLE)
+        raise refusal("AuthorizationFailed.storage")

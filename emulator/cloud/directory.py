@@ -23,19 +23,14 @@ def metadata(endpoint: str, settings: Settings) -> dict[str, Any]:
 
     The login endpoint ends in "/adfs": only then MSAL asks no other host about it (docs/facts/azure.md 5).
     """
-    suffix, known = settings.cloud.storage_suffix, azure_document("metadata")
-    return {
-        "name": settings.cloud.name,
-        "authentication": {
-            "loginEndpoint": f"{endpoint}/{ADFS}",
-            "audiences": [endpoint, *ARM_RESOURCES],
-            "tenant": "common",
-            "identityProvider": "AAD",
-        },
-        **dict.fromkeys(known["ours"], endpoint),
-        "suffixes": {"storage": suffix}
-        | {name: f"{start}.{suffix}" for name, start in known["suffixes"].items()},
-    }
+    return azure_document(
+        "metadata",
+        name=settings.cloud.name,
+        endpoint=endpoint,
+        login=f"{endpoint}/{ADFS}",
+        audiences=[endpoint, *ARM_RESOURCES],
+        suffix=settings.cloud.storage_suffix,
+    )
 
 
 def openid_configuration(endpoint: str, *, authority: str, tenant: str, second: bool) -> dict[str, Any]:
@@ -43,39 +38,25 @@ def openid_configuration(endpoint: str, *, authority: str, tenant: str, second: 
 
     `tenant` is the issuer's; Entra writes "{tenantid}" if it is not fixed. `second` asks for version 2.0.
     """
-    base = f"{endpoint}/{authority}"
-    version = "oauth2/v2.0" if second else "oauth2"
-    return {
-        **azure_document("openid"),
-        "issuer": f"{endpoint}/{tenant}/v2.0" if second else f"{endpoint}/{tenant}/",
-        "authorization_endpoint": f"{base}/{version}/authorize",
-        "token_endpoint": f"{base}/{version}/token",
-        "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
-        "jwks_uri": f"{base}/discovery/v2.0/keys",
-        "tenant_region_scope": None,
-        "cloud_instance_name": endpoint.partition("://")[2],
-    }
+    return azure_document(
+        "openid",
+        issuer=f"{endpoint}/{tenant}/v2.0" if second else f"{endpoint}/{tenant}/",
+        base=f"{endpoint}/{authority}",
+        version="oauth2/v2.0" if second else "oauth2",
+        host=endpoint.partition("://")[2],
+        nowhere=None,
+    )
 
 
 def instance_discovery(endpoint: str, *, tenant: str) -> dict[str, Any]:
     """Return the answer to an instance discovery about our own host."""
     host = endpoint.partition("://")[2]
-    return {
-        "tenant_discovery_endpoint": f"{endpoint}/{tenant}/v2.0/.well-known/openid-configuration",
-        "api-version": "1.1",
-        "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
-    }
+    return azure_document("instance_discovery", endpoint=endpoint, tenant=tenant, host=host)
 
 
 def user_realm(endpoint: str, user: str) -> dict[str, Any]:
     """Return the realm of a user: passwords are checked here, not by a federation."""
-    return {
-        "ver": "1.0",
-        "account_type": "Managed",
-        "domain_name": user.rpartition("@")[2],
-        "cloud_instance_name": endpoint.partition("://")[2],
-        "cloud_audience_urn": "urn:federation:MicrosoftOnline",
-    }
+    return azure_document("user_realm", domain=user.rpartition("@")[2], host=endpoint.partition("://")[2])
 
 
 ANY_TENANT = frozenset({"common", "organizations", ADFS})
@@ -149,17 +130,12 @@ def render_principal(principal: Principal, *, typed: bool = False) -> dict[str, 
     """Return a user or service principal; `typed` adds "@odata.type", as lists of mixed objects need."""
     user = principal.type is PrincipalType.USER
     kind = {"@odata.type": f"#microsoft.graph.{'user' if user else 'servicePrincipal'}"} if typed else {}
-    shown = {**kind, "id": principal.id, "displayName": principal.name}
+    facts = {"id": principal.id, "name": principal.name}
     if user:
-        return {**shown, "userPrincipalName": principal.name, "mail": None}
-    return {
-        **shown,
-        "appId": principal.client_id,
-        "appOwnerOrganizationId": principal.tenant,
-        "accountEnabled": True,
-        "servicePrincipalNames": [principal.client_id],
-        "servicePrincipalType": "ManagedIdentity" if principal.secret is None else "Application",
-    }
+        return kind | azure_document("user", nothing=None, **facts)
+    of = "ManagedIdentity" if principal.secret is None else "Application"
+    client, tenant = principal.client_id, principal.tenant
+    return kind | azure_document("service_principal", client=client, tenant=tenant, type=of, **facts)
 
 
 def matching(principals: Iterable[Principal], filter_text: str | None) -> list[Principal]:

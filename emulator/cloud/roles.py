@@ -17,15 +17,10 @@ from emulator.cloud.records import Cloud, Principal, PrincipalType, RoleAssignme
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import is_within, subscription_scope
 from emulator.cloud.role_limits import tenant_of_role
-from emulator.cloud.settings import azure_facts
+from emulator.cloud.settings import azure_document, azure_facts
 from emulator.errors import CloudError
 
 CONNECT = "Microsoft.SerialConsole/serialPorts/connect/action"
-
-OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
-CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
-VM_CONTRIBUTOR = "9980e02c-c2be-4d73-94e8-173b1dc7cf3c"
 
 BUILT_IN_ROLES = tuple(
     RoleDefinition(
@@ -132,10 +127,6 @@ def _matches(pattern: str, action: str) -> bool:
 
 
 NAMESPACE = "Microsoft.Authorization"
-_NULL_IN_ASSIGNMENTS = (
-    *("condition", "conditionVersion", "createdBy", "updatedBy", "description"),
-    "delegatedManagedIdentityResourceId",
-)
 ACTIONS_MAX = 200
 DECISIONS_MAX = 50_000
 _ACTION = re.compile(r"(?!(?:[^*]*\*){4})[A-Za-z0-9._/*-]{1,256}")
@@ -149,22 +140,17 @@ def definition_document(role: RoleDefinition, *, scope: str) -> dict[str, Any]:
 
     Its id contains no more of the scope than the subscription, as az matches assignments to roles by it.
     """
-    stamp = "2015-02-02T21:55:09.8806423Z"
-    return {
-        "id": _definition_id(role.id, scope),
-        "name": role.id,
-        "type": f"{NAMESPACE}/roleDefinitions",
-        "properties": {
-            "roleName": role.name,
-            "type": "BuiltInRole" if role.built_in else "CustomRole",
-            "description": role.description,
-            "assignableScopes": list(role.scopes),
-            "permissions": [permission_document(role)],
-            "createdOn": stamp,
-            "updatedOn": stamp,
-            **dict.fromkeys(("createdBy", "updatedBy")),
-        },
-    }
+    return azure_document(
+        "role_definition",
+        id=_definition_id(role.id, scope),
+        name=role.id,
+        shown=role.name,
+        kind="BuiltInRole" if role.built_in else "CustomRole",
+        description=role.description,
+        scopes=list(role.scopes),
+        permissions=[permission_document(role)],
+        nobody=None,
+    )
 
 
 def permission_document(role: RoleDefinition) -> dict[str, Any]:
@@ -179,21 +165,16 @@ def permission_document(role: RoleDefinition) -> dict[str, Any]:
 
 def assignment_document(assignment: RoleAssignment) -> dict[str, Any]:
     """Return a role assignment."""
-    stamp = assignment.created.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
-    return {
-        "id": f"{assignment.scope}/providers/{NAMESPACE}/roleAssignments/{assignment.id}",
-        "name": assignment.id,
-        "type": f"{NAMESPACE}/roleAssignments",
-        "properties": {
-            "roleDefinitionId": _definition_id(assignment.role, assignment.scope),
-            "principalId": assignment.principal,
-            "principalType": assignment.principal_type.value,
-            "scope": assignment.scope,
-            "createdOn": stamp,
-            "updatedOn": stamp,
-            **dict.fromkeys(_NULL_IN_ASSIGNMENTS),
-        },
-    }
+    return azure_document(
+        "role_assignment",
+        id=assignment.id,
+        scope=assignment.scope,
+        role=_definition_id(assignment.role, assignment.scope),
+        principal=assignment.principal,
+        principal_type=assignment.principal_type.value,
+        stamp=assignment.created.strftime("%Y-%m-%dT%H:%M:%S.%f0Z"),
+        nothing=None,
+    )
 
 
 def definitions_at(cloud: Cloud, conditions: tuple[Condition, ...], *, scope: str) -> list[RoleDefinition]:

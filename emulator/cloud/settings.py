@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cache
@@ -55,14 +54,32 @@ class CloudFacts:
 
 @cache
 def azure_facts() -> Mapping[str, Any]:
-    """Return the tables of `azure.toml`: regions, clouds, providers and roles as Azure defines them."""
+    """Return the tables of `azure.toml`: regions, clouds, providers, roles, documents as Azure has them."""
     path = resources.files("emulator.cloud").joinpath("azure.toml")
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def azure_document(kind: str) -> dict[str, Any]:
-    """Return what is the same in every document of a kind, for the caller to add to."""
-    return deepcopy(azure_facts()["documents"][kind])
+def azure_document(kind: str, /, **facts: Any) -> dict[str, Any]:
+    """Return a document of a kind, for the caller to add to; the `facts` fill the braces in its texts.
+
+    A text that is no more than one fact becomes that fact, of whatever type.
+    """
+    document: dict[str, Any] = _filled(azure_facts()["documents"][kind], facts)
+    return document
+
+
+def _filled(value: Any, facts: Mapping[str, Any]) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(one, facts) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, facts) for one in value]
+    if isinstance(value, str):
+        return (
+            facts[value[1:-1]]
+            if value[:1] + value[-1:] == "{}" and value[1:-1] in facts
+            else value.format(**facts)
+        )
+    return value
 
 
 CLOUD_FACTS: Mapping[CloudKind, CloudFacts] = {

@@ -17,7 +17,7 @@ from emulator.console.loop import Loop
 from emulator.console.marks import FAR_END_GONE, MarkKind
 from emulator.console.outgoing import OutgoingQueue
 from emulator.console.pty_endpoint import PtyEndpoint, open_endpoint
-from emulator.console.transcript import Sink, Transcript
+from emulator.console.transcript import DirectorySink, Transcript
 from emulator.console.wires import PtyWire, SocketWire, Wire, open_raw_pty
 from emulator.errors import DeadlineExceeded, LabError, StateError
 
@@ -250,7 +250,7 @@ class Console:
 def open_console(
     name: str = "ttyS0",
     *,
-    sink: Sink | None = None,
+    sink: DirectorySink | None = None,
     clock: Clock = SYSTEM_CLOCK,
     keep: int | None = None,
     transcript: Transcript | None = None,
@@ -281,7 +281,7 @@ def open_socket_console(
     link: socket.socket,
     name: str = "bulk",
     *,
-    sink: Sink | None = None,
+    sink: DirectorySink | None = None,
     clock: Clock = SYSTEM_CLOCK,
     epoch: float | None = None,
 ) -> Iterator[Console]:

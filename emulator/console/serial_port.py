@@ -28,7 +28,7 @@ from emulator.console.port_address import PortAddress, parse_port
 from emulator.console.pty_endpoint import PtyEndpoint
 from emulator.console.pump import Console, run_console
 from emulator.console.returning_wire import ReturningWire, is_absent
-from emulator.console.transcript import Sink, Transcript
+from emulator.console.transcript import DirectorySink, Transcript
 from emulator.console.wires import READ_SIZE, TTY_LINGER_S, LineWire, count_waiting
 from emulator.errors import ConsoleClosed, LabError, SpecError, StateError
 
@@ -266,7 +266,7 @@ def open_serial_console(
     *,
     baudrate: int = 115200,
     name: str | None = None,
-    sink: Sink | None = None,
+    sink: DirectorySink | None = None,
     clock: Clock = SYSTEM_CLOCK,
     links_dir: Path | None = None,
     on_control: ControlHandler | None = None,

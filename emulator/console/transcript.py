@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import Chunk, Mark, MarkKind, Typed
@@ -29,24 +29,11 @@ CONSOLE_FILE = "console.bin"
 TIMELINE_FILE = "timeline.jsonl"
 
 
-class Sink(Protocol):
-    """Where a growing transcript is kept; every call may raise OSError."""
-
-    def output(self, data: bytes, chunk: Chunk) -> None:
-        """Keep what the guest wrote."""
-
-    def past(self, data: bytes, lines: Iterable[Mapping[str, object]]) -> None:
-        """Keep, before anything else, an earlier transcript's bytes and timeline."""
-
-    def record(self, line: Mapping[str, object]) -> None:
-        """Keep a line of the timeline."""
-
-    def close(self) -> None:
-        """Flush and close."""
-
-
 class DirectorySink:
-    """Write a transcript into a directory, unbuffered, so that what was appended survives `kill -9`."""
+    """Write a growing transcript into a directory; every call may raise OSError.
+
+    It is unbuffered, so that what was appended survives `kill -9`.
+    """
 
     def __init__(self, directory: Path, *, console: str) -> None:
         make_missing(directory)
@@ -57,12 +44,12 @@ class DirectorySink:
             stack.pop_all()
 
     def output(self, data: bytes, chunk: Chunk) -> None:
-        """Append `data` to `console.bin` and its stamp to the timeline."""
+        """Append what the guest wrote to `console.bin`, and its stamp to the timeline."""
         _write_all(self._console, data)
         self.record(_chunk_line(chunk))
 
     def past(self, data: bytes, lines: Iterable[Mapping[str, object]]) -> None:
-        """Write all of it in one go."""
+        """Write an earlier transcript's bytes and timeline in one go, before anything else."""
         _write_all(self._console, data)
         _write_all(self._timeline, b"".join(_json_line(line) for line in lines))
 
@@ -103,7 +90,7 @@ class Transcript:
         name: str = "ttyS0",
         *,
         clock: Clock = SYSTEM_CLOCK,
-        sink: Sink | None = None,
+        sink: DirectorySink | None = None,
         epoch: float | None = None,
         keep: int | None = None,
     ) -> None:
@@ -194,7 +181,7 @@ class Transcript:
             self._keep(lambda sink: sink.past(bytes(self._data), (line for _, line in timeline)))
             self._notify()
 
-    def keep_in(self, sink: Sink, reason: str) -> None:
+    def keep_in(self, sink: DirectorySink, reason: str) -> None:
         """End the kept copy here, because of `reason`, and keep all so far and what follows in `sink`."""
         with self._changed:
             self._end_copy(reason)
@@ -364,7 +351,7 @@ class Transcript:
         if self._closed is not None:
             raise LabError(f"transcript of {self.name} is closed ({self._closed}); nothing can be added")
 
-    def _keep(self, write: Callable[[Sink], None]) -> None:
+    def _keep(self, write: Callable[[DirectorySink], None]) -> None:
         """Write to the sink; one that fails is given up, which a mark says."""
         if self._sink is None:
             return

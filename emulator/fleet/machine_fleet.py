@@ -1,4 +1,4 @@
-"""Real machines behind the VMs: `Fleet` on QEMU.
+"""The machines behind the VMs.
 
 An idle guest of 256 MiB costs 245-255 MiB in its QEMU, under 1 % of a core, and 1.5 MiB and 3 threads
 in this process (bookworm-grub at its login prompt, QEMU 7.2, TCG; SeaBIOS and OVMF alike).
@@ -85,9 +85,10 @@ class MachineFleet:
         self._looking: asyncio.Future[list[str]] | None = None
 
     def guest(self, vm: VirtualMachine) -> MachineGuest:
-        """See `Fleet`; at the next power-on it boots what the `vm` of the latest call says.
+        """Return the guest of `vm`; the first call makes it, powered off, later calls return the same one.
 
-        Raises StateError if the fleet is closed.
+        At the next power-on it boots what the `vm` of the latest call says. Raises StateError if the fleet is
+        closed.
         """
         if self._closed:
             raise StateError(f"the fleet is closed; it must be open for {vm.id.name}")
@@ -100,11 +101,14 @@ class MachineFleet:
         return found
 
     def existing(self, key: str) -> MachineGuest | None:
-        """See `Fleet`; the key may be in any case."""
+        """Return the guest of the VM with that key, in any case, if it was made."""
         return self._guests.get(key.lower())
 
     async def discard(self, key: str) -> None:
-        """See `Fleet`; raises LabError, ExceptionGroup if a part could not be ended; it is gone anyway."""
+        """End the guest of the VM with that key for good, with its console; does nothing if there is none.
+
+        Raises LabError, ExceptionGroup if a part could not be ended; it is gone anyway.
+        """
         guest = self._guests.pop(key.lower(), None)
         if guest is not None:
             await guest.close()

@@ -33,11 +33,14 @@ T = TypeVar("T")
 async def wait_change(transcript: Transcript, version: int, *, seconds: float | None = None) -> None:
     """Return once `transcript.version` differs from `version`, the transcript ends, or `seconds` are over."""
     loop = asyncio.get_running_loop()
-    changed = asyncio.Event()
+    changed, woken = asyncio.Event(), False
 
     def wake() -> None:
-        with suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(changed.set)
+        nonlocal woken
+        if not woken:  # many changes make one call
+            woken = True
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(changed.set)
 
     unwatch = transcript.watch(wake)
     try:
@@ -129,7 +132,10 @@ class Ground:
 
 
 class MachineGuest:
-    """A `FleetGuest` on a real machine; the fleet makes it, on the loop that makes all calls.
+    """The machine behind one VM, and its console; the fleet makes it, on the loop that makes all calls.
+
+    The console, its transcript and its readers survive power cycles. A call that is impossible in the present
+    state raises StateError (a stimulus while it is off), one that fails LabError (QMP, for one).
 
     Attributes:
         key: key of its VM.
@@ -185,7 +191,10 @@ class MachineGuest:
             await self._exclusively(lambda: self._run(self._slot.stop))
 
     async def shut_down(self, grace_s: float) -> bool:
-        """See `FleetGuest`; a boot gets half of the time to end, as guests ignore the button until then."""
+        """Push the power button; cut the power after `grace_s` seconds. Return whether the guest obeyed.
+
+        A boot gets half of the time to end, as guests ignore the button until then.
+        """
         with self._ending():
             deadline = Deadline.after(grace_s, self._ground.clock)
             await self._settle(grace_s / 2)
@@ -218,7 +227,7 @@ class MachineGuest:
     # -- stimuli -------------------------------------------------------------------------------
 
     async def reset(self) -> Observed:
-        """See `FleetGuest`.
+        """Push the reset button, and watch for the guest to show itself anew.
 
         QEMU's own event only says that the button was pushed; the effect is the first byte after it. Where a
         reset would not help (`Machine.is_stuck`) the power is cut and given again.
@@ -241,7 +250,10 @@ class MachineGuest:
         return Observed(seen=False, evidence=f"{said}, but the guest shows nothing")
 
     async def nmi(self) -> Observed:
-        """See `FleetGuest`; it waits while the guest boots: firmware and boot loader would die of it."""
+        """Raise a non-maskable interrupt, and watch for the guest's answer.
+
+        It waits while the guest boots: firmware and boot loader would die of it.
+        """
         self._require_on("nmi")
         async with self._stimuli:
             await self._settle(BOOT_S)
@@ -251,10 +263,11 @@ class MachineGuest:
             return _observed_by(await self._search(NMI, mark, seconds=self._ground.timeouts.stimulus_s))
 
     async def sysrq(self, key: str) -> Observed:
-        """See `FleetGuest`; if nothing comes, it is sent once more.
+        """Send a system request, and watch for the guest's answer; if nothing comes, it is sent once more.
 
         It waits while the guest boots: GRUB would take the key for one of its own, and its menu would stay.
-        Bytes typed while it is sent are held back for up to 0.1 s.
+        Bytes typed while it is sent are held back for up to 0.1 s. Raises SpecError if `key` is not one
+        printable ASCII character.
         """
         require_key(key)
         self._require_on("sysrq")
@@ -271,12 +284,12 @@ class MachineGuest:
     # -- console -------------------------------------------------------------------------------
 
     async def screenshot(self) -> bytes:
-        """See `FleetGuest`; raises LabError if the picture can't be read."""
+        """Return what the screen shows now, as PPM (P6)."""
         machine = self._require_on("screenshot")
         return await self._run(lambda: _shoot(machine, self._soon()))
 
     def type(self, data: bytes) -> None:
-        """See `FleetGuest`; raises LabError if the console's pump failed."""
+        """Queue bytes for COM1 and return at once; raises ConsoleClosed if the guest was discarded."""
         if self.transcript.closed is not None:
             raise ConsoleClosed(f"{self._id.name} is gone: {self.transcript.closed}")
         self._require_on("type").console.post(data)

@@ -13,7 +13,17 @@ from typing import IO, TypeVar
 
 from emulator.errors import ImageError, MissingPrerequisite
 from emulator.images.catalog import CatalogEntry
-from emulator.images.image import BZIMAGE, DISK, INITRD, VMLINUX, Manifest, Package, Progress, hash_file
+from emulator.images.image import (
+    BZIMAGE,
+    DISK,
+    INITRD,
+    MANIFEST,
+    VMLINUX,
+    Image,
+    Package,
+    Progress,
+    hash_file,
+)
 from emulator.images.loader import write_disk
 from emulator.images.recipe import Recipe, disk_files, guest_nodes
 from emulator.kernel_files import cpio
@@ -46,8 +56,8 @@ def build_image(
     debs: Sequence[tuple[Package, Path]],
     directory: Path,
     progress: Progress,
-) -> Manifest:
-    """Write bzimage, initrd, manifest.json, on x86 vmlinux, and perhaps disk.img; return the manifest.
+) -> Image:
+    """Write bzimage, initrd, manifest.json, on x86 vmlinux, and perhaps disk.img; return the image.
 
     The same packages and recipe give the same bytes.
 
@@ -74,7 +84,7 @@ def build_image(
     if entry.disk:
         progress("writing the disk", 0.9)
         write_disk(directory / DISK, disk_files(recipe, contents, release=kernel.release), debs=debs)
-    manifest = Manifest(
+    image = Image(
         name=entry.name,
         suite=entry.suite,
         flavour=entry.flavour,
@@ -85,9 +95,10 @@ def build_image(
         packages=tuple(package for package, _ in debs),
         recipe=recipe.digest(entry),
         sha256={path.name: hash_file(path) for path in sorted(directory.iterdir())},
+        directory=directory,
     )
-    (directory / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
-    return manifest
+    (directory / MANIFEST).write_text(image.to_json(), encoding="utf-8")
+    return image
 
 
 def _forms(entry: CatalogEntry, packed: bytes) -> dict[str, bytes]:

@@ -24,14 +24,12 @@ from emulator.images.catalog import Catalog, CatalogEntry, load_catalog
 from emulator.images.image import (
     DISK,
     Image,
-    Manifest,
     Package,
     Progress,
     find_wrong_files,
     hash_file,
-    image_of,
     is_sealed,
-    read_manifest,
+    read_image,
     seal,
 )
 from emulator.images.recipe import Recipe, load_recipe
@@ -106,16 +104,16 @@ class ImageStore:
         if problem := self.damaged().get(name):
             raise ImageError(f"image {name}: {problem}; {remedy}")
         try:
-            manifest = read_manifest(directory)
+            image = read_image(directory)
             if not is_sealed(directory):
-                problems = find_wrong_files(manifest, directory)
+                problems = find_wrong_files(image)
                 if problems:
                     raise ImageError(f"image {name} is damaged: {problems[0]}; {remedy}")
                 with suppress(FileError):  # a store that is shared read-only is hashed on every open
                     seal(directory)
         except OSError as error:
             raise ImageError(f"image {name}: {error.filename}: {error.strerror}; {remedy}") from error
-        return image_of(manifest, directory)
+        return image
 
     def verify(self, name: str) -> list[str]:
         """Read every byte again, and return what is wrong; raises SpecError for an unknown image."""
@@ -123,18 +121,17 @@ class ImageStore:
         if not directory.is_dir():
             return [f"{name}: not built"]
         try:
-            manifest = read_manifest(directory)
+            image = read_image(directory)
         except ImageError as error:
             return [f"{name}: {error}"]
-        debs = [(self.root / POOL / package.file_name, package.sha256) for package in manifest.packages]
+        debs = [(self._deb(package), package.sha256) for package in image.packages]
         changed = [path for path, digest in debs if path.is_file() and hash_file(path) != digest]
-        problems = find_wrong_files(manifest, directory) + [f"{path} is not the package" for path in changed]
+        problems = find_wrong_files(image) + [f"{path} is not the package" for path in changed]
         return [f"{name}: {problem}" for problem in problems]
 
     def list(self) -> tuple[Image, ...]:
         """Return the built images of the catalog, sorted by name, without checking their content."""
-        directories = [self.directory(name) for name in self.catalog.names]
-        return tuple(image_of(manifest, path) for path, manifest in _readable(directories))
+        return tuple(_readable(self.directory(name) for name in self.catalog.names))
 
     def damaged(self) -> Mapping[str, str]:
         """Return why the manifest of an image that was built can't be read, with its path, by name."""
@@ -142,7 +139,7 @@ class ImageStore:
         for name in self.catalog.names:
             try:
                 if self.directory(name).is_dir():
-                    read_manifest(self.directory(name))
+                    read_image(self.directory(name))
             except (ImageError, OSError) as error:
                 found[name] = str(error).splitlines()[0]
         return found
@@ -160,7 +157,7 @@ class ImageStore:
         if not self.root.is_dir():
             return ()
         with self._lock():
-            needed = {self._deb(package) for _, manifest in _readable(kept) for package in manifest.packages}
+            needed = {self._deb(package) for image in _readable(kept) for package in image.packages}
             needed |= {path for path in kept if path.is_dir()}
             doomed = tuple(path for path in sorted(self.root.glob("*/*")) if path not in needed)
             for path in doomed:
@@ -235,12 +232,12 @@ class ImageStore:
         So a changed recipe needs no network, and does not by itself move to a newer kernel.
         """
         wanted = (entry.suite, entry.flavour, entry.architecture, entry.kernel, entry.disk)
-        for _, manifest in _readable(sorted((self.root / entry.name).glob("*"))):
-            kernel = (manifest.architecture.debian, manifest.kernel_request)
-            built = (manifest.suite, manifest.flavour, *kernel, DISK in manifest.files)
-            files = ((self._deb(package), package.sha256) for package in manifest.packages)
+        for image in _readable(sorted((self.root / entry.name).glob("*"))):
+            kernel = (image.architecture.debian, image.kernel_request)
+            built = (image.suite, image.flavour, *kernel, DISK in image.files)
+            files = ((self._deb(package), package.sha256) for package in image.packages)
             if built == wanted and all(path.is_file() and hash_file(path) == one for path, one in files):
-                return manifest.packages
+                return image.packages
         return ()
 
     def _deb(self, package: Package) -> Path:
@@ -262,13 +259,11 @@ def _as_image_error(image: str) -> Iterator[None]:
         raise ImageError(f"image {image} can't be built: {what}") from error
 
 
-def _readable(directories: Iterable[Path]) -> Iterator[tuple[Path, Manifest]]:
-    """Yield those directories that hold an image, with its manifest; damaged ones are left out."""
+def _readable(directories: Iterable[Path]) -> Iterator[Image]:
+    """Yield the images in those directories that hold one; damaged ones are left out."""
     for directory in directories:
-        try:
-            yield directory, read_manifest(directory)
-        except ImageError:
-            continue
+        with suppress(ImageError):
+            yield read_image(directory)
 
 
 def _remove(path: Path) -> None:

@@ -7,14 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
 
 from emulator.clock import Deadline
 from emulator.errors import DeadlineExceeded, LabError, MachineGone, SpecError, StateError
 from emulator.machine.bench import Teardown
 from emulator.machine.machine import START_S, Machine, open_machine
 from emulator.machine.probe import Choice
-from emulator.machine.process import Exit
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.snapshots.snapshot import Snapshot
 
@@ -22,20 +20,6 @@ SIZE_MOST = 16
 """How many machines may wait in a pool; a waiting Linux fork takes about 20 MiB of memory of its own."""
 JOIN_S = 60.0
 """Seconds that opening a machine may take; after that the pool can't be closed cleanly."""
-
-
-class Pooled(Protocol):
-    """What a pool needs of a machine."""
-
-    @property
-    def exit(self) -> Exit | None:
-        """How it ended; None while it is on."""
-
-    def resume(self, deadline: Deadline) -> None:
-        """Let the guest's CPUs run."""
-
-
-M = TypeVar("M", bound=Pooled)
 
 
 @contextmanager
@@ -53,8 +37,8 @@ def open_fork(
 
 @contextmanager
 def open_pool(
-    open_one: Callable[[], AbstractContextManager[M]], *, size: int = 2
-) -> Iterator[MachinePool[M]]:
+    open_one: Callable[[], AbstractContextManager[Machine]], *, size: int = 2
+) -> Iterator[MachinePool]:
     """Open a pool for the time of the `with`; at the end all its machines have ended, taken or not.
 
     Args:
@@ -75,10 +59,10 @@ def open_pool(
         yield pool
 
 
-class _Held(Generic[M]):
+class _Held:
     """A machine of a pool; only the first call of `end` ends it."""
 
-    def __init__(self, opened: AbstractContextManager[M]) -> None:
+    def __init__(self, opened: AbstractContextManager[Machine]) -> None:
         self._opened = opened
         self._ending = threading.Lock()
         self._ended = False
@@ -91,21 +75,21 @@ class _Held(Generic[M]):
                 self._opened.__exit__(None, None, None)
 
 
-class MachinePool(Generic[M]):
+class MachinePool:
     """Waiting machines; made by `open_pool`. Any thread may take one."""
 
-    def __init__(self, open_one: Callable[[], AbstractContextManager[M]], *, size: int) -> None:
+    def __init__(self, open_one: Callable[[], AbstractContextManager[Machine]], *, size: int) -> None:
         self._open_one = open_one
         self._size = size
         self._changed = threading.Condition()
-        self._waiting: deque[_Held[M]] = deque()
-        self._taken: set[_Held[M]] = set()
+        self._waiting: deque[_Held] = deque()
+        self._taken: set[_Held] = set()
         self._failure: BaseException | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._refill, name="pool", daemon=False)
 
     @contextmanager
-    def take(self, deadline: Deadline) -> Iterator[M]:
+    def take(self, deadline: Deadline) -> Iterator[Machine]:
         """Yield a running machine for the time of the `with`; it ends with the `with`, or with the pool.
 
         Raises:
@@ -138,7 +122,7 @@ class MachinePool(Generic[M]):
                 self._changed.notify_all()
             teardown.push(self._join)  # runs first, so that no further machine is opened
 
-    def _next(self, deadline: Deadline) -> _Held[M]:
+    def _next(self, deadline: Deadline) -> _Held:
         with self._changed:
             while not self._waiting:
                 if self._closed:
@@ -155,7 +139,7 @@ class MachinePool(Generic[M]):
             self._changed.notify_all()
             return held
 
-    def _give_back(self, held: _Held[M]) -> None:
+    def _give_back(self, held: _Held) -> None:
         with self._changed:
             self._taken.discard(held)
         held.end()
@@ -178,7 +162,7 @@ class MachinePool(Generic[M]):
             if not self._keep(held):
                 held.end()
 
-    def _keep(self, held: _Held[M]) -> bool:
+    def _keep(self, held: _Held) -> bool:
         with self._changed:
             if not self._closed:
                 self._waiting.append(held)

@@ -7,16 +7,13 @@ killed, by the next installation.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pycdlib
 
@@ -24,7 +21,7 @@ from emulator.clock import Deadline
 from emulator.disks.formats import DiskFormat
 from emulator.disks.qemu_img import create_disk
 from emulator.errors import DeadlineExceeded, EmulatorError, ImageError, MachineGone
-from emulator.files import hold_lock
+from emulator.files import open_owned_directory
 from emulator.guest_text.escapes import seen
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.power import MachineState
@@ -56,10 +53,8 @@ def write_answer_iso(path: Path, answer_file: bytes) -> None:
         iso.close()
 
 
-PREFIX = ".install-"
-_LOCK = "lock"
-_TURN = ".install.lock"
-_TURN_S = 60.0
+INSTALLING = ".install-"
+"""What the names of directories for unfinished files begin with."""
 _LOOK_S = 1.0
 _ENTER_S = 30.0
 """How long Enter is pressed once a second: media ask for a key before they boot, and show a menu whose
@@ -208,34 +203,7 @@ def _last(stages: tuple[str, ...], run_dir: Path) -> str:
 def _workshop(root: Path) -> Iterator[Path]:
     """Make a directory for unfinished files; those of killed installations are removed first."""
     try:
-        with ExitStack() as stack:
-            with hold_lock(root / _TURN, wait_s=_TURN_S):  # nobody sees a directory whose lock isn't held yet
-                for old in root.glob(f"{PREFIX}*"):
-                    _remove_orphan(old)
-                path = Path(stack.enter_context(TemporaryDirectory(dir=root, prefix=PREFIX)))
-                lock = stack.enter_context((path / _LOCK).open("wb"))
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        with open_owned_directory(root, prefix=INSTALLING) as path:
             yield path
     except OSError as error:
         raise ImageError(f"{error.filename or root}: {error.strerror}") from error
-
-
-def collect_installations(root: Path, *, dry_run: bool = False) -> tuple[Path, ...]:
-    """Remove what killed installations below `root` left, and return it; FileError: it can't be locked."""
-    if not any(root.glob(f"{PREFIX}*")):
-        return ()
-    with hold_lock(root / _TURN, wait_s=_TURN_S):
-        return tuple(old for old in sorted(root.glob(f"{PREFIX}*")) if _remove_orphan(old, dry_run=dry_run))
-
-
-def _remove_orphan(directory: Path, *, dry_run: bool = False) -> bool:
-    """Remove the directory of an installation unless its process still holds the lock; tell whether it did.
-
-    The turn must be held: a directory without a lock is then one whose process was killed before it had one.
-    """
-    with suppress(OSError), (directory / _LOCK).open("a+b") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not dry_run:
-            shutil.rmtree(directory)
-        return True
-    return False

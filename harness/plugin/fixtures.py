@@ -43,7 +43,7 @@ from harness.snapshots.start import (
 )
 
 FromState: TypeAlias = Callable[..., ForkedGuest]
-ForkPool: TypeAlias = Callable[..., MachinePool[Machine]]
+ForkPool: TypeAlias = Callable[..., MachinePool]
 
 
 @pytest.fixture(scope="session")
@@ -236,7 +236,7 @@ def fork_pool(
     """
     with ExitStack() as stack:
 
-        def open_one(stage: str, *, size: int = 2, **choice: Any) -> MachinePool[Machine]:
+        def open_one(stage: str, *, size: int = 2, **choice: Any) -> MachinePool:
             marked = request.node.stash.get(MARKED, None)
             wanted = wanted_guest(stage, choice, lab=lab, spec=machine_spec, marked=marked)
             place = _place(request, lab, tmp_path / f"{stage}-pool", wanted)

@@ -292,7 +292,7 @@ def open_forked(
 @contextmanager
 def open_snapshot_pool(
     lab: Lab, wanted: WantedGuest, *, run_dir: Path, size: int = 2
-) -> Iterator[MachinePool[Machine]]:
+) -> Iterator[MachinePool]:
     """Open a pool of forks of a snapshot, which is made first if there is none yet.
 
     `size` forks wait, 1 to 16; each keeps its evidence below `run_dir`. Raises SpecError if `size` is out of

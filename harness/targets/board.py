@@ -13,7 +13,7 @@ from emulator.console.marks import MarkKind
 from emulator.console.port_address import with_lines
 from emulator.console.returning_wire import is_absent
 from emulator.console.serial_port import open_serial_console
-from emulator.console.transcript import DirectorySink, Sink
+from emulator.console.transcript import DirectorySink
 from emulator.errors import ConsoleClosed, ControlError, LabError, SpecError
 from emulator.guest_images.own_profile import profile_of
 from emulator.lab_file.boards import LabBoard
@@ -215,7 +215,7 @@ def _signals(scenario: Scenario) -> frozenset[str]:
     return frozenset(found)
 
 
-def _sink(stack: ExitStack, place: TargetPlace) -> Sink:
+def _sink(stack: ExitStack, place: TargetPlace) -> DirectorySink:
     sink = DirectorySink(place.directory, console=place.label)
     stack.enter_context(closing(sink))
     return sink
@@ -223,7 +223,7 @@ def _sink(stack: ExitStack, place: TargetPlace) -> Sink:
 
 @contextmanager
 def _open(
-    commands: BoardCommands, *, boots: bool, sink: Sink | None = None, links_dir: Path | None = None
+    commands: BoardCommands, *, boots: bool, sink: DirectorySink | None = None, links_dir: Path | None = None
 ) -> Iterator[Target]:
     """Open a board's console as it is; one that `boots` is switched off before, and on behind that, or reset.
 

@@ -16,7 +16,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import FAR_END_GONE
 from emulator.console.port_address import with_lines
 from emulator.console.serial_port import SerialConsole, open_serial_console, port_identity
-from emulator.console.transcript import DirectorySink, Sink
+from emulator.console.transcript import DirectorySink
 from emulator.errors import ConsoleClosed, LabError, SpecError, StateError
 from emulator.files import make_private_directory
 from emulator.machine.control import Capability, answer_request
@@ -175,7 +175,7 @@ def open_port(
     baudrate: int = BAUD,
     dtr: bool | None = None,
     rts: bool | None = None,
-    sink: Sink | None = None,
+    sink: DirectorySink | None = None,
     clock: Clock = SYSTEM_CLOCK,
     links_dir: Path | None = None,
 ) -> Iterator[Target]:

@@ -17,7 +17,7 @@ from typing import Any
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.resource_id import ResourceId, vm_id
 from emulator.console.marks import MarkKind
-from emulator.console.transcript import DirectorySink, Sink, Transcript
+from emulator.console.transcript import DirectorySink, Transcript
 from emulator.errors import ConsoleClosed, ControlError, LabError, SpecError, StateError
 from emulator.files import write_json
 from emulator.guest_images.kinds import REGISTERED
@@ -244,7 +244,7 @@ def service_target(
     able: frozenset[Capability],
     name: str,
     raw: bool = False,
-    sink: Sink | None = None,
+    sink: DirectorySink | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Iterator[Target]:
     """Open a VM of ttylab's service as a target, which starts its machine; raises LabError.

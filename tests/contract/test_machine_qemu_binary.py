@@ -5,12 +5,13 @@ import os
 
 import pytest
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.errors import MissingPrerequisite
 from emulator.machine.architectures import ARM64, X86_64
 from emulator.machine.argv import QemuVersion
 from emulator.machine.process import run_bounded
 from emulator.machine.qemu_binary import find_qemu, query_version
+from tests.support.fake_clock import FakeClock
 
 GOOD = "echo 'QEMU emulator version 9.1.3 (somebody)'"
 

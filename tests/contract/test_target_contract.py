@@ -18,7 +18,7 @@ from emulator.lab_file.read import VARIABLE
 from emulator.machine.architectures import X86_64
 from emulator.machine.control import Capability
 from emulator.machine.machine import Machine, open_machine
-from emulator.machine.spec import Firmware, MachineSpec, MachineType, kernel_for
+from emulator.machine.spec import MachineSpec, MachineType
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.azure.arm import open_arm
 from harness.azure.virtual_machine import own_vm
@@ -118,7 +118,7 @@ def rig(request, lab, tmp_path_factory) -> Iterator[Rig]:
         name=f"contract-{request.param}",
         machine=MachineType.PC,
         memory_mib=256,
-        kernel=kernel_for(image, Firmware.SEABIOS),
+        kernel=image.vmlinux,
         initrd=image.initrd,
         tell_tsc=True,
         command_line=(*X86_64.console_words, *X86_64.kernel_words),

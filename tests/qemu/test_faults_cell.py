@@ -9,7 +9,6 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.errors import ImageError, LabError, MissingPrerequisite
-from emulator.images.image import Image
 from emulator.machine.ledger import Ledger, list_machines
 from emulator.machine.machine import open_machine
 from emulator.machine.qemu_binary import find_uefi
@@ -21,6 +20,7 @@ from harness.scenario.scenario import Scenario
 from harness.scenario.steps import Expect, Inject, Shows, Signals, Silence
 from harness.scenario.stimulus import Nmi
 from harness.snapshots.lab import Lab
+from tests.support.linux_images import linux_image
 
 pytestmark = pytest.mark.qemu
 
@@ -47,21 +47,9 @@ class Bench(Lab):
     def guest_image(self, name):
         if self.fault is not None:
             raise self.fault
-        files = {file: self.run_dir / file for file in ("bzimage", "vmlinux", "initrd")}
-        for path in files.values():
-            path.write_bytes(b"no kernel" * 100)
-        return Image(
-            name=name,
-            suite="sid",
-            flavour="cloud",
-            kernel_version="1",
-            kernel_release="1",
-            sha256={},
-            packages=(),
-            modules=frozenset(),
-            directory=self.run_dir,
-            **files,
-        )
+        for file in ("bzimage", "vmlinux", "initrd"):
+            (self.run_dir / file).write_bytes(b"no kernel" * 100)
+        return linux_image(name, sha256={"vmlinux": "00"}, directory=self.run_dir)
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ class FakeGuest:
 
 
 class FakeFleet:
-    """`Fleet` of emulator/fleet/guest.py; `guests` by key, `prepare` is called with each new guest."""
+    """A `MachineFleet` of emulator/fleet; `guests` by key, `prepare` is called with each new guest."""
 
     def __init__(
         self, *, clock: Clock = SYSTEM_CLOCK, prepare: Callable[[FakeGuest], None] | None = None

@@ -15,13 +15,14 @@ from types import SimpleNamespace
 import pytest
 
 import harness.plugin.fixtures
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.console.transcript import DirectorySink
 from emulator.errors import LabError
 from emulator.machine.control import Capability
 from emulator.machine.spec import Accelerator, MachineSpec
 from emulator.work import tell_work, working
 from harness.snapshots.lab import Lab
+from tests.support.fake_clock import FakeClock
 from tests.support.fake_guest import (
     EVERYTHING,
     KERNEL_LINE,

@@ -118,7 +118,7 @@ class SyntheticGuest:
 
 
 class SyntheticFleet:
-    """`Fleet` of synthetic guests; made by `open_synthetic_fleet`, on the loop that makes all calls.
+    """A `MachineFleet` of synthetic guests; made by `open_synthetic_fleet`, on the loop that makes all calls.
 
     Attributes:
         rate: bytes per second and guest; 0 prints nothing.

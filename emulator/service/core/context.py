@@ -18,10 +18,10 @@ from emulator.cloud.documents import require_storable
 from emulator.cloud.records import Cloud
 from emulator.cloud.refusals import refusal
 from emulator.cloud.settings import Settings
-from emulator.fleet.guest import Fleet
+from emulator.fleet.machine_fleet import MachineFleet
 from emulator.service.parts.links import Links
 from emulator.service.parts.metrics import Metrics
-from emulator.service.parts.operations import ActivityLog, Operations
+from emulator.service.parts.operations import Operations
 from emulator.service.parts.saving import Saving
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.sign_in import SignIn
@@ -43,7 +43,6 @@ class Service:
         links: the open WebSockets.
         faults: the injected faults.
         blobs: signs the URLs of boot diagnostics.
-        activity: the activity log.
         now: returns the current time, UTC.
         sign_in: the state of sign-in between requests.
         metrics: the counters.
@@ -55,12 +54,11 @@ class Service:
     endpoint: str
     cloud: Cloud
     settings: Settings
-    fleet: Fleet
+    fleet: MachineFleet
     tokens: TokenDesk
     operations: Operations
     sessions: Sessions
     blobs: BlobSigner
-    activity: ActivityLog
     now: Callable[[], datetime]
     sign_in: SignIn = field(default_factory=SignIn)
     faults: Faults

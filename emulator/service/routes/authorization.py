@@ -25,8 +25,8 @@ from emulator.cloud.roles import (
     roles_of,
 )
 from emulator.errors import SpecError
-from emulator.service.compute.calls import Call, CallOf, Filter
-from emulator.service.core.authentication import require_subscription
+from emulator.service.compute.calls import Filter
+from emulator.service.core.call import Call, CallOf
 from emulator.service.core.context import BodyOf, arm_router
 
 TENANT_SCOPE = ""
@@ -79,7 +79,7 @@ def _authorize(call: Call, action: str, scope: str) -> None:
 def _tenant_of(call: Call, scope: str) -> str:
     if scope == TENANT_SCOPE:
         return call.caller.tenant
-    return require_subscription(call.service, call.caller, scope.split("/")[2]).tenant
+    return call.require_subscription(scope.split("/")[2]).tenant
 
 
 # -- role assignments ------------------------------------------------------------------------------

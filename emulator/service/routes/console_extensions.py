@@ -26,12 +26,13 @@ from emulator.cloud.resource_id import ResourceId, parse_resource_id
 from emulator.console.marks import Chunk, MarkKind
 from emulator.console.transcript import Transcript, mark_line
 from emulator.errors import CloudError, ConsoleClosed, EmulatorError, SpecError
+from emulator.fleet.machine_guest import wait_change
 from emulator.machine.spec import Device, Firmware, MachineType, WatchdogAction
 from emulator.service.console.gateway import start_on_demand, trust
 from emulator.service.console.link_life import Feed, Keystrokes, receive_data, run_until_left, serve_link
 from emulator.service.console.token_guard import TokenGuard
-from emulator.service.core.authentication import Caller, authorize
-from emulator.service.core.context import Service, ServiceOf, service_of
+from emulator.service.core.call import CallOf
+from emulator.service.core.context import Service, service_of
 from emulator.service.https.admission import vouch
 from emulator.service.parts.links import Link
 from emulator.service.routes.gateway import refuse_upgrade, require_own_origin
@@ -82,17 +83,15 @@ async def _carry(socket: WebSocket, link: Link, request: LinkRequest, *, service
     start = len(transcript) if request.start is None else max(transcript.first, request.start)
     transcript.mark(MarkKind.LINK, "watching", {"by": link.name, "may_type": request.types})
     try:
-        with Feed(transcript, position=min(start, len(transcript))) as feed:
-            out = (
-                _send_raw(socket, feed) if request.format is LinkFormat.RAW else _send_timeline(socket, feed)
-            )
-            guard = TokenGuard(lambda newer: trust(link, newer, service=service))
-            keystrokes = Keystrokes(guest) if request.types else None
-            await run_until_left(
-                asyncio.create_task(out),
-                asyncio.create_task(_take_input(socket, keystrokes, guard)),
-                asyncio.create_task(start_on_demand(service, link, guest)),
-            )
+        feed = Feed(transcript, position=min(start, len(transcript)))
+        out = _send_raw(socket, feed) if request.format is LinkFormat.RAW else _send_timeline(socket, feed)
+        guard = TokenGuard(lambda newer: trust(link, newer, service=service))
+        keystrokes = Keystrokes(guest) if request.types else None
+        await run_until_left(
+            asyncio.create_task(out),
+            asyncio.create_task(_take_input(socket, keystrokes, guard)),
+            asyncio.create_task(start_on_demand(service, link, guest)),
+        )
     except WebSocketDisconnect:
         pass
     except EmulatorError as error:
@@ -112,13 +111,14 @@ async def _take_input(socket: WebSocket, keystrokes: Keystrokes | None, guard: T
 
 
 async def _send_timeline(socket: WebSocket, feed: Feed) -> None:
-    reader = TimelineReader(feed.transcript, position=feed.position)
+    transcript, reader = feed.transcript, TimelineReader(feed.transcript, position=feed.position)
     while True:
-        feed.acknowledge()
+        version, closed = transcript.version, transcript.closed is not None
         for line in reader.new():
             await socket.send_text(json.dumps(line, separators=(",", ":")))
-        if not await feed.wait():
+        if closed:
             return
+        await wait_change(transcript, version)
 
 
 class TimelineReader:
@@ -215,11 +215,11 @@ async def open_raw_link(socket: WebSocket, resource: str) -> None:
 
 
 @router.get("/guests/{resource:path}")
-async def read_guest(resource: Resource, service: ServiceOf, caller: Caller) -> Json:
+async def read_guest(resource: Resource, call: CallOf) -> Json:
     """Show the guest behind a VM, and how much it has written."""
-    authorize(service, caller, "Microsoft.Compute/virtualMachines/read", scope=str(resource))
-    vm = find_vm(service.cloud, resource)
-    guest = service.fleet.existing(vm.key)
+    call.authorize("Microsoft.Compute/virtualMachines/read", resource)
+    vm = find_vm(call.service.cloud, resource)
+    guest = call.service.fleet.existing(vm.key)
     return {
         "guest": json_ready(vm.guest),
         "on": guest is not None and guest.is_on,
@@ -229,9 +229,10 @@ async def read_guest(resource: Resource, service: ServiceOf, caller: Caller) -> 
 
 
 @router.put("/guests/{resource:path}")
-async def put_guest(resource: Resource, table: GuestTable, service: ServiceOf, caller: Caller) -> Json:
+async def put_guest(resource: Resource, table: GuestTable, call: CallOf) -> Json:
     """Set the guest behind a VM whose machine is off; its console starts empty."""
-    authorize(service, caller, "Microsoft.Compute/virtualMachines/write", scope=str(resource))
+    service = call.service
+    call.authorize("Microsoft.Compute/virtualMachines/write", resource)
     vm = find_vm(service.cloud, resource)
     existing = service.fleet.existing(vm.key)
     if existing is not None and existing.is_on:
@@ -243,7 +244,7 @@ async def put_guest(resource: Resource, table: GuestTable, service: ServiceOf, c
     await service.fleet.discard(vm.key)
     service.blobs.screenshots.forget(vm.vm_id)
     service.cloud.put(replace(vm, guest=plan))
-    return await read_guest(resource, service, caller)
+    return await read_guest(resource, call)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,9 +258,10 @@ class SizeTable:
 
 
 @router.post("/resize/{resource:path}")
-async def resize(resource: Resource, size: SizeTable, service: ServiceOf, caller: Caller) -> Json:
+async def resize(resource: Resource, size: SizeTable, call: CallOf) -> Json:
     """Type the command that sets a Linux shell's terminal size: a serial line can't (ISS 7, 105)."""
-    check_access(service.cloud, service.settings, principal=caller.principal, vm=resource)
+    service = call.service
+    check_access(service.cloud, service.settings, principal=call.caller.principal, vm=resource)
     guest = service.fleet.guest(find_vm(service.cloud, resource))
     typed = f"stty rows {size.rows} cols {size.columns}\r"
     guest.type(typed.encode())

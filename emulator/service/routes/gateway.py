@@ -15,19 +15,19 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
 from emulator.cloud.compute import Json
-from emulator.cloud.console_access import NOT_RUNNING, check_role, find_vm
+from emulator.cloud.console_access import check_role, find_vm
 from emulator.cloud.records import PowerState, VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
-from emulator.fleet.guest import FleetGuest
+from emulator.fleet.machine_guest import MachineGuest
 from emulator.fleet.observed import Observed
 from emulator.service.compute.calls import MaybeDocument
 from emulator.service.console.gateway import serve_client
-from emulator.service.core.authentication import address_of, authenticate
+from emulator.service.core.call import Call, call_of
 from emulator.service.core.context import Service, ServiceOf, service_of
 from emulator.service.parts.sessions import ConsoleSession
-from emulator.service.parts.tokens import Claims, endpoints_of
+from emulator.service.parts.tokens import endpoints_of
 
 SEQUENCE_MAX = 16
 REQUEST_ID_MAX = 128
@@ -55,7 +55,7 @@ def read_keys(parameters: object) -> str:
 
 
 async def run_command(
-    command: AdminCommand, keys: str, *, vm: VirtualMachine, guest: FleetGuest, by: str
+    command: AdminCommand, keys: str, *, vm: VirtualMachine, guest: MachineGuest, by: str
 ) -> Json:
     """Do `command`, a SysRq with its `keys`, to a guest that is on and return its observed effect.
 
@@ -77,7 +77,7 @@ async def run_command(
     return {"command": said, **_shown(await act())}
 
 
-async def _press_keys(guest: FleetGuest, keys: str) -> Json:
+async def _press_keys(guest: MachineGuest, keys: str) -> Json:
     """Press one key after another; the effect of the last one counts for the sequence."""
     seen = []
     for key in keys:
@@ -138,17 +138,15 @@ async def run_admin_command(
     """Do an admin command; its own bearer token authorises it, as old clients send none on the socket."""
     session = service.sessions.find(container, session_id, now=service.now())
     try:
-        caller, address = authenticate(request, service), address_of(request)
-        return await _run(service, caller, session, command=command, address=address, body=body or {})
+        return await _run(call_of(request, service), session, command=command, body=body or {})
     except EmulatorError:
         for link in service.links.of_session(session):
             link.show("")  # az waits for ever without one more frame (docs/facts/azure.md 3)
         raise
 
 
-async def _run(
-    service: Service, caller: Claims, session: ConsoleSession, *, command: str, address: str, body: Json
-) -> Json:
+async def _run(call: Call, session: ConsoleSession, *, command: str, body: Json) -> Json:
+    service, caller = call.service, call.caller
     if caller.principal != session.principal:
         raise refusal("AuthorizationFailed.other-session")
     check_role(service.cloud, service.settings, principal=caller.principal, vm=session.vm)
@@ -159,13 +157,12 @@ async def _run(
 
     async def act() -> Json:
         if vm.power is not PowerState.RUNNING:
-            raise CloudError(409, "OperationNotAllowed", NOT_RUNNING)
+            raise refusal("OperationNotAllowed.not-running")
         guest = service.fleet.guest(vm)
         await guest.power_on()
         answer = await run_command(asked, keys, vm=vm, guest=guest, by=caller.name)
         service.metrics.commands.labels(asked.value, answer["effect"]).inc()
-        status = f"{answer['command']}: {answer['effect']}"
-        service.activity.note(_OPERATION, scope=str(vm.id), caller=caller, address=address, status=status)
+        call.note(_OPERATION, vm.id, status=f"{answer['command']}: {answer['effect']}")
         return answer
 
     if not request_id:

@@ -15,8 +15,9 @@ from emulator.cloud.records import VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import CloudError
-from emulator.service.compute.calls import Call, CallOf, Expand, MaybeDocument, read_expand, show_machine
+from emulator.service.compute.calls import Expand, MaybeDocument, read_expand, show_machine
 from emulator.service.compute.power import Action, begin_action, ready_guest, take_screenshot
+from emulator.service.core.call import Call, CallOf
 
 Locate = Callable[..., ResourceId]
 
@@ -84,7 +85,7 @@ def _add_power_off(router: APIRouter, base: str, locate: Locate) -> None:
 def act_on(call: Call, target: ResourceId, action: Action, *, skip_shutdown: bool = False) -> Response:
     """Begin `action` on one machine and return the 202; raises CloudError 401, 403, 404 or 409."""
     vm = call.find(VirtualMachine, target, action=f"{action.value}/action")
-    operation = begin_action(call.service, [vm], action, by=call.caller.name, skip_shutdown=skip_shutdown)
+    operation = begin_action(call, [vm], action, on=vm, skip_shutdown=skip_shutdown)
     call.note(f"{target.type}/{action.value}/action", target)
     return call.accepted(operation)
 
@@ -96,7 +97,7 @@ def _add_eviction(router: APIRouter, base: str, locate: Locate) -> None:
         vm = call.find(VirtualMachine, target, action="simulateEviction/action")
         if str(vm.document.get("properties", {}).get("priority", "")).lower() != "spot":
             raise refusal("OperationNotAllowed.not-spot", vm=vm.id.name)
-        begin_action(call.service, [vm], Action.DEALLOCATE, by=call.caller.name)
+        begin_action(call, [vm], Action.DEALLOCATE, on=vm)
         call.note(f"{target.type}/simulateEviction/action", target)
         return Response(status_code=204)
 

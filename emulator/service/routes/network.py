@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from emulator.cloud.compute import Json, network_interfaces
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import group_scope
-from emulator.service.compute.calls import CallOf, ResourceName, SubscriptionName
+from emulator.service.compute.calls import ResourceName, SubscriptionName, add_lists
+from emulator.service.core.call import Call, CallOf
 from emulator.service.core.context import arm_router
 
 _PROVIDER = "providers/Microsoft.Network"
@@ -17,18 +18,6 @@ _IN_GROUP = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/{_PROVIDE
 
 router: APIRouter = arm_router()
 router.tags = ["network"]
-
-
-@router.get(f"{_IN_SUBSCRIPTION}/networkInterfaces")
-async def list_network_interfaces(subscription: SubscriptionName, call: CallOf) -> Json:
-    """List the network interfaces of a subscription that the caller may see."""
-    return {"value": _seen(call, call.enter(subscription))}
-
-
-@router.get(f"{_IN_GROUP}/networkInterfaces")
-async def list_group_interfaces(subscription: SubscriptionName, group: ResourceName, call: CallOf) -> Json:
-    """List the network interfaces of a group that the caller may see."""
-    return {"value": _seen(call, call.enter(subscription, group))}
 
 
 @router.get(f"{_IN_GROUP}/networkInterfaces/{{name}}")
@@ -51,6 +40,9 @@ async def list_public_addresses(subscription: SubscriptionName, call: CallOf) ->
     return {"value": []}
 
 
-def _seen(call: CallOf, scope: str) -> list[Json]:
+def _list(call: Call, scope: str) -> Json:
     found = network_interfaces(call.service.cloud, within=scope)
-    return [one for one in found if call.may(_READ, one["id"])]
+    return {"value": [one for one in found if call.may(_READ, one["id"])]}
+
+
+add_lists(router, "Microsoft.Network/networkInterfaces", _list)

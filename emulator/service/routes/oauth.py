@@ -28,6 +28,7 @@ from emulator.cloud.directory import (
 )
 from emulator.cloud.records import Principal
 from emulator.cloud.refusals import refusal
+from emulator.cloud.settings import azure_document
 from emulator.service.core.context import Service, ServiceOf
 from emulator.service.core.entra import (
     NO_STORE,
@@ -107,17 +108,14 @@ async def start_device(request: Request, service: ServiceOf, tenant: str) -> JSO
     scope = form.get("scope") or (f"{form['resource']}/.default" if form.get("resource") else "")
     resource_of_user_scope(scope)
     code, grant = service.sign_in.devices.issue(client=client, tenant=certain, scope=scope, now=service.now())
-    page = f"{service.endpoint}/device"
-    body = {
-        "user_code": grant.user_code,
-        "device_code": code,
-        "verification_uri": page,
-        "verification_url": page,
-        "expires_in": int(DEVICE_LIFETIME_S),
-        "interval": DEVICE_INTERVAL_S,
-        "message": f"To sign in, use a web browser to open the page {page} and enter the code"
-        f" {grant.user_code} to authenticate.",
-    }
+    body = azure_document(
+        "device_code",
+        user_code=grant.user_code,
+        device_code=code,
+        page=f"{service.endpoint}/device",
+        lifetime=int(DEVICE_LIFETIME_S),
+        interval=DEVICE_INTERVAL_S,
+    )
     return JSONResponse(body, headers=NO_STORE)
 
 

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from emulator.cloud.refusals import refusal
-from emulator.service.compute.calls import RETRY_AFTER_S, CallOf, ResourceName, SubscriptionName
+from emulator.service.compute.calls import ResourceName, SubscriptionName
+from emulator.service.core.call import RETRY_AFTER_S, CallOf
 from emulator.service.core.context import arm_router
 from emulator.service.parts.operations import OperationStatus
 

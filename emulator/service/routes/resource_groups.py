@@ -19,8 +19,8 @@ from emulator.cloud.resource_id import group_scope, is_within, require_name
 from emulator.cloud.roles import roles_of
 from emulator.cloud.subscription_documents import Resource, group_document, meets
 from emulator.errors import CloudError, EmulatorError, SpecError
-from emulator.service.compute.calls import RETRY_AFTER_S, Call, CallOf, Filter
-from emulator.service.core.authentication import require_group, require_subscription
+from emulator.service.compute.calls import Filter
+from emulator.service.core.call import RETRY_AFTER_S, Call, CallOf
 from emulator.service.core.context import BodyOf, Service, arm_router
 from emulator.service.parts.operations import OperationStatus
 
@@ -65,7 +65,7 @@ async def put_group(call: CallOf, subscription: str, group: str, body: BodyOf) -
     """Make a group, or change its tags."""
     scope = group_scope(subscription, group)
     call.authorize(f"{_GROUPS}/write", scope)
-    owner = require_subscription(call.service, call.caller, subscription).id
+    owner = call.require_subscription(subscription).id
     try:
         require_name("the resource group's name", group)
     except SpecError as error:
@@ -123,7 +123,7 @@ async def show_result(request: Request, call: CallOf, subscription: str, operati
 
 def _find(call: Call, subscription: str, group: str, *, verb: str) -> ResourceGroup:
     call.authorize(f"{_GROUPS}/{verb}", group_scope(subscription, group))
-    return require_group(call.service, subscription, group)
+    return call.find_group(subscription, group)
 
 
 async def _empty(service: Service, group: ResourceGroup) -> None:

@@ -31,18 +31,17 @@ from emulator.cloud.compute_changes import (
 from emulator.cloud.records import ScaleSet, VirtualMachine
 from emulator.cloud.resource_id import ResourceId, instance_id, scale_set_id
 from emulator.service.compute.calls import (
-    Call,
-    CallOf,
     Document,
     Expand,
     MaybeDocument,
     ResourceName,
     SubscriptionName,
+    add_lists,
     change_machine,
     read_expand,
     show_machine,
 )
-from emulator.service.compute.power import Action, begin_action, require_free, start_operation
+from emulator.service.compute.power import Action, begin_action, require_free
 from emulator.service.compute.scale_set_calls import (
     begin_removal,
     begin_scaling,
@@ -50,12 +49,11 @@ from emulator.service.compute.scale_set_calls import (
     begin_upgrade,
     instances_of,
 )
+from emulator.service.core.call import Call, CallOf
 from emulator.service.core.context import arm_router
-from emulator.service.parts.operations import Operation
 from emulator.service.routes.machine_routes import add_machine_routes
 
 TYPE = "Microsoft.Compute/virtualMachineScaleSets"
-_IN_SUBSCRIPTION = f"/subscriptions/{{subscription}}/providers/{TYPE}"
 _IN_GROUP = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{TYPE}"
 _SET = f"{_IN_GROUP}/{{name}}"
 _INSTANCES = f"{_SET}/virtualMachines"
@@ -70,18 +68,6 @@ def locate_scale_set(subscription: SubscriptionName, group: ResourceName, name: 
 
 
 Target = Annotated[ResourceId, Depends(locate_scale_set)]
-
-
-@router.get(_IN_SUBSCRIPTION)
-async def list_all_scale_sets(subscription: SubscriptionName, call: CallOf) -> Json:
-    """List the scale sets of a subscription that the caller may see."""
-    return _list(call, call.enter(subscription))
-
-
-@router.get(_IN_GROUP)
-async def list_scale_sets(subscription: SubscriptionName, group: ResourceName, call: CallOf) -> Json:
-    """List the scale sets of a resource group that the caller may see."""
-    return _list(call, call.enter(subscription, group))
 
 
 @router.get(_SET)
@@ -129,7 +115,7 @@ async def delete_set(call: CallOf, target: Target) -> Response:
     call.note(f"{TYPE}/delete", target)
     running = call.service.operations.running_on(scale_set.key)
     if running is None or running.action != "delete":
-        running = begin_set_delete(call.service, scale_set, by=call.caller.name)
+        running = begin_set_delete(call, scale_set)
     return call.accepted(running)
 
 
@@ -175,7 +161,7 @@ async def power_off_instances(
 async def upgrade_instances(call: CallOf, target: Target, body: Document) -> Response:
     """Give instances the current model of their scale set."""
     scale_set, vms = _choose(call, target, body, action="manualUpgrade/action")
-    operation = begin_upgrade(call.service, scale_set, vms) if vms else _nothing(call, scale_set)
+    operation = begin_upgrade(call, scale_set, vms)
     call.note(f"{TYPE}/manualUpgrade/action", target)
     return call.accepted(operation)
 
@@ -184,8 +170,7 @@ async def upgrade_instances(call: CallOf, target: Target, body: Document) -> Res
 async def delete_instances(call: CallOf, target: Target, body: Document) -> Response:
     """Delete instances."""
     scale_set, vms = _choose(call, target, body, action="delete/action")
-    by = call.caller.name
-    operation = begin_removal(call.service, scale_set, vms, by=by) if vms else _nothing(call, scale_set)
+    operation = begin_removal(call, scale_set, vms)
     call.note(f"{TYPE}/delete/action", target)
     return call.accepted(operation)
 
@@ -199,11 +184,7 @@ def _act(
     skip_shutdown: bool = False,
 ) -> Response:
     scale_set, vms = _choose(call, target, body, action=f"{action.value}/action")
-    operation = (
-        begin_action(call.service, vms, action, by=call.caller.name, skip_shutdown=skip_shutdown)
-        if vms
-        else _nothing(call, scale_set)
-    )
+    operation = begin_action(call, vms, action, on=scale_set, skip_shutdown=skip_shutdown)
     call.note(f"{TYPE}/{action.value}/action", target)
     return call.accepted(operation)
 
@@ -215,15 +196,6 @@ def _choose(
     present = instances_of(call.service, scale_set)
     chosen = read_instance_ids(body, known=[vm.id.name for vm in present])
     return scale_set, [vm for vm in present if vm.id.name in chosen]
-
-
-def _nothing(call: Call, scale_set: ScaleSet) -> Operation:
-    """Return an operation on no instances: every action on an empty scale set succeeds."""
-
-    async def rest() -> None:
-        """Do nothing."""
-
-    return start_operation(call.service, rest(), on=scale_set)
 
 
 def _change(call: Call, old: ScaleSet, document: Mapping[str, Any]) -> Response:
@@ -238,12 +210,12 @@ def _change(call: Call, old: ScaleSet, document: Mapping[str, Any]) -> Response:
     staying = present[: capacity_of(document)]
     behind = [vm for vm in staying if vm.model_version != changed.model_version]
     if behind and upgrades_by_itself(document):
-        begin_upgrade(call.service, changed, behind)
+        begin_upgrade(call, changed, behind)
     return _scale(call, changed, status=200)
 
 
 def _scale(call: Call, scale_set: ScaleSet, *, status: int) -> Response:
-    operation = begin_scaling(call.service, scale_set, created=status == 201, by=call.caller.name)
+    operation = begin_scaling(call, scale_set, created=status == 201)
     call.note(f"{TYPE}/write", scale_set.id)
     shown = call.service.cloud.find(ScaleSet, scale_set.key) or scale_set
     return call.accepted(operation, status=status, body=render_scale_set(shown))
@@ -251,6 +223,9 @@ def _scale(call: Call, scale_set: ScaleSet, *, status: int) -> Response:
 
 def _list(call: Call, scope: str) -> Json:
     return {"value": [render_scale_set(one) for one in call.readable(ScaleSet, scope)]}
+
+
+add_lists(router, TYPE, _list)
 
 
 # -- one instance ----------------------------------------------------------------------------------
@@ -298,7 +273,7 @@ async def delete_one(call: CallOf, target: Instance) -> Response:
     if vm is None or scale_set is None:
         return Response(status_code=204)
     call.note(f"{target.type}/delete", target)
-    return call.accepted(begin_removal(call.service, scale_set, [vm], by=call.caller.name))
+    return call.accepted(begin_removal(call, scale_set, [vm]))
 
 
 add_machine_routes(

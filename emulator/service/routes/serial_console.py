@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Response
 
 from emulator.clock import pause
 from emulator.cloud.compute import Json
-from emulator.cloud.console_access import IN_PROGRESS, check_access, find_vm
+from emulator.cloud.console_access import check_access, find_vm
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import (
@@ -25,19 +25,15 @@ from emulator.cloud.resource_id import (
     subscription_scope,
     vm_id,
 )
-from emulator.cloud.roles import CONNECT, is_allowed
-from emulator.cloud.settings import CloudKind, azure_facts
+from emulator.cloud.roles import CONNECT
+from emulator.cloud.settings import CloudKind, azure_document, azure_facts
 from emulator.errors import CloudError
-from emulator.service.compute.calls import Call, CallOf, MaybeDocument
-from emulator.service.core.authentication import Caller, authorize_member, require_subscription
-from emulator.service.core.context import CaseBlindRoute, Service, ServiceOf, arm_router
+from emulator.service.compute.calls import MaybeDocument
+from emulator.service.core.call import Call, CallOf
+from emulator.service.core.context import CaseBlindRoute, Service, arm_router
 from emulator.service.parts.sessions import ConsoleSession
 
 PROVIDER = "Microsoft.SerialConsole"
-NO_RESPONSE = (
-    "Sorry, the serial console was unable to connect to the VM because the service did not respond in a"
-    " timely manner."
-)
 _PORTS = (
     "/subscriptions/{subscription}/resourceGroups/{group}/providers/{namespace}/{parent_type}/{parent:path}"
     f"/providers/{PROVIDER}/serialPorts"
@@ -68,7 +64,7 @@ Parent = Annotated[ResourceId, Depends(_parent)]
 
 
 @router.get(f"/providers/{PROVIDER}/operations")
-async def list_operations(_: Caller) -> Json:
+async def list_operations(_: CallOf) -> Json:
     """List what the provider can do."""
     known = azure_facts()["console_operations"].items()
     return {"value": [_operation(name, description) for name, description in known]}
@@ -76,12 +72,7 @@ async def list_operations(_: Caller) -> Json:
 
 def _operation(name: str, description: str) -> Json:
     resource = "Console Services" if name.startswith("consoleServices/") else "Serial Ports"
-    display = {"provider": "Azure Serial Console", "resource": resource, "operation": description}
-    return {
-        "name": f"{PROVIDER}/{name}",
-        "isDataAction": "false",
-        "display": display | {"description": description},
-    }
+    return azure_document("console_operation", name=name, resource=resource, description=description)
 
 
 @router.get(f"{_SERVICES}/{{name}}")
@@ -116,22 +107,18 @@ def _require_default(name: str) -> None:
 
 
 def _switch(call: Call, subscription: str) -> Json:
-    found = require_subscription(call.service, call.caller, subscription)
+    found = call.require_subscription(subscription)
     if call.service.settings.kind is CloudKind.CHINA:
         raise refusal("NoRegisteredProviderFound")
-    return {
-        "id": f"{subscription_scope(found.id)}/providers/{PROVIDER}/consoleServices/default",
-        "name": "default",
-        "type": f"{PROVIDER}/consoleServices",
-        "properties": {"disabled": not found.console_enabled},
-    }
+    scope = subscription_scope(found.id)
+    return azure_document("console_service", scope=scope, disabled=not found.console_enabled)
 
 
 def _turn(call: Call, subscription: str, *, enabled: bool) -> Json:
     action = f"{PROVIDER}/consoleServices/{'enable' if enabled else 'disable'}Console/action"
     scope = subscription_scope(subscription)
     call.authorize(action, scope)
-    found = require_subscription(call.service, call.caller, subscription)
+    found = call.require_subscription(subscription)
     call.service.cloud.put(replace(found, console_enabled=enabled))
     call.note(action, f"{scope}/providers/{PROVIDER}/consoleServices/default")
     return _switch(call, subscription)
@@ -141,17 +128,11 @@ def _turn(call: Call, subscription: str, *, enabled: bool) -> Json:
 
 
 @versionless.get(f"/subscriptions/{{subscription}}/providers/{PROVIDER}/serialPorts")
-async def list_all_ports(subscription: str, service: ServiceOf, caller: Caller) -> Json:
+async def list_all_ports(subscription: str, call: CallOf) -> Json:
     """List the ports of a subscription that the caller may see; SDK 1.0.0 sends no api-version here."""
-    authorize_member(service, caller, subscription)
-    scope, action = subscription_scope(subscription), f"{PROVIDER}/serialPorts/read"
-    seen = (
-        vm
-        for vm in service.cloud.all(VirtualMachine)
-        if is_within(str(vm.id), scope)
-        and is_allowed(service.cloud, caller.principal, action=action, scope=str(vm.id))
-    )
-    return {"value": [_port(service, vm) for vm in seen]}
+    scope, action = call.enter(subscription), f"{PROVIDER}/serialPorts/read"
+    vms = (vm for vm in call.service.cloud.all(VirtualMachine) if is_within(str(vm.id), scope))
+    return {"value": [_port(call.service, vm) for vm in vms if call.may(action, vm.id)]}
 
 
 @router.get(_PORTS)
@@ -192,7 +173,7 @@ async def connect(parent: Parent, port: str, call: CallOf) -> dict[str, str]:
     """Return a connection string; the body and its type do not matter, clients send any or none."""
     _require_port(port)
     service = call.service
-    require_subscription(service, call.caller, parent.subscription)
+    call.require_subscription(parent.subscription)
     resource = f"{parent}/providers/{PROVIDER}/serialPorts/0"
     try:
         with service.sessions.connecting(parent):
@@ -212,10 +193,10 @@ async def _open_session(call: Call, parent: ResourceId) -> ConsoleSession:
     service, principal = call.service, call.caller.principal
     check_access(service.cloud, service.settings, principal=principal, vm=parent)
     if service.faults.conflicts():
-        raise CloudError(409, "Conflict", IN_PROGRESS)
+        raise refusal("Conflict.in-progress")
     if service.faults.stays_silent():
         await pause(service.settings.silence_s)
-        raise CloudError(504, "GatewayTimeout", NO_RESPONSE)
+        raise refusal("GatewayTimeout")
     return service.sessions.open(parent, principal=principal, now=service.now())
 
 
@@ -231,13 +212,9 @@ def _require_port(port: str) -> None:
 
 
 def _port(service: Service, vm: VirtualMachine) -> Json:
-    active = service.links.holder(vm.id) is not None
-    return {
-        "id": f"{vm.id}/providers/{PROVIDER}/serialPorts/0",
-        "name": "0",
-        "type": f"{PROVIDER}/serialPorts",
-        "properties": {
-            "state": "enabled" if vm.port_enabled else "disabled",
-            "connectionState": "active" if active else "inactive",
-        },
-    }
+    return azure_document(
+        "serial_port",
+        vm=vm.id,
+        state="enabled" if vm.port_enabled else "disabled",
+        connection="inactive" if service.links.holder(vm.id) is None else "active",
+    )

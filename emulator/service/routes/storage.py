@@ -21,7 +21,8 @@ from emulator.cloud.compute import Json
 from emulator.cloud.records import StorageAccount
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, storage_account_id
-from emulator.service.compute.calls import Call, CallOf, Document, Expand, ResourceName, SubscriptionName
+from emulator.service.compute.calls import Document, Expand, ResourceName, SubscriptionName, add_lists
+from emulator.service.core.call import Call, CallOf
 from emulator.service.core.context import arm_router
 
 TYPE = "Microsoft.Storage/storageAccounts"
@@ -38,18 +39,6 @@ def locate_account(subscription: SubscriptionName, group: ResourceName, name: Re
 
 
 Target = Annotated[ResourceId, Depends(locate_account)]
-
-
-@router.get(f"{_IN_SUBSCRIPTION}/storageAccounts")
-async def list_all_accounts(subscription: SubscriptionName, call: CallOf) -> Json:
-    """List the accounts of a subscription that the caller may see."""
-    return _list(call, call.enter(subscription))
-
-
-@router.get(_IN_GROUP)
-async def list_accounts(subscription: SubscriptionName, group: ResourceName, call: CallOf) -> Json:
-    """List the accounts of a resource group that the caller may see."""
-    return _list(call, call.enter(subscription, group))
 
 
 @router.get(_ACCOUNT)
@@ -126,3 +115,6 @@ def _render(call: Call, account: StorageAccount) -> Json:
 
 def _list(call: Call, scope: str) -> Json:
     return {"value": [_render(call, one) for one in call.readable(StorageAccount, scope)]}
+
+
+add_lists(router, TYPE, _list)

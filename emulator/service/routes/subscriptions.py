@@ -24,8 +24,8 @@ from emulator.cloud.subscription_documents import (
     subscription_document,
     tenant_document,
 )
-from emulator.service.compute.calls import Call, CallOf, Filter
-from emulator.service.core.authentication import Caller, require_subscription
+from emulator.service.compute.calls import Filter
+from emulator.service.core.call import Call, CallOf
 from emulator.service.core.context import arm_router
 
 FILTERS = frozenset({"resourcetype", "name", "location", "resourcegroup", "tagname", "tagvalue"})
@@ -51,21 +51,21 @@ async def list_subscriptions(call: CallOf) -> Json:
 async def show_subscription(call: CallOf, subscription: str) -> Json:
     """Return a subscription."""
     call.enter(subscription)
-    return subscription_document(require_subscription(call.service, call.caller, subscription))
+    return subscription_document(call.require_subscription(subscription))
 
 
 @router.get("/subscriptions/{subscription}/locations")
 async def list_locations(call: CallOf, subscription: str) -> Json:
     """Return the regions of this cloud."""
     call.enter(subscription)
-    known = require_subscription(call.service, call.caller, subscription).id
+    known = call.require_subscription(subscription).id
     return {"value": [location_document(known, name) for name in call.service.settings.cloud.locations]}
 
 
 @router.get("/tenants")
-async def list_tenants(caller: Caller) -> Json:
+async def list_tenants(call: CallOf) -> Json:
     """Return the caller's tenant."""
-    return {"value": [tenant_document(caller.tenant)]}
+    return {"value": [tenant_document(call.caller.tenant)]}
 
 
 @router.get("/subscriptions/{subscription}/providers")

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from emulator.cloud.refusals import refusal
 from emulator.errors import CloudError
-from emulator.service.compute.calls import CallOf, SubscriptionName
+from emulator.service.compute.calls import SubscriptionName
+from emulator.service.core.call import CallOf
 from emulator.service.core.context import arm_router
 
 KNOWN = frozenset(

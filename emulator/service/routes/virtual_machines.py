@@ -16,9 +16,8 @@ from emulator.cloud.documents import table
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, vm_id
+from emulator.cloud.settings import azure_document
 from emulator.service.compute.calls import (
-    Call,
-    CallOf,
     Document,
     Expand,
     ResourceName,
@@ -29,6 +28,7 @@ from emulator.service.compute.calls import (
     show_machine,
 )
 from emulator.service.compute.power import Action, begin_change, begin_delete
+from emulator.service.core.call import Call, CallOf
 from emulator.service.core.context import arm_router
 from emulator.service.routes.machine_routes import add_machine_routes
 
@@ -108,7 +108,7 @@ async def put(call: CallOf, target: Target, body: Document) -> Response:
         created=call.service.now(),
         guest=plan(table(document, "properties")),
     )
-    operation = begin_change(call.service, vm, created=True)
+    operation = begin_change(call, vm, created=True)
     call.note(f"{TYPE}/write", target)
     shown = call.service.cloud.find(VirtualMachine, vm.key) or vm
     return call.accepted(operation, status=201, body=show_machine(call, shown))
@@ -129,7 +129,7 @@ async def delete(call: CallOf, target: Target) -> Response:
     if vm is None:
         return Response(status_code=204)
     call.note(f"{TYPE}/delete", target)
-    return call.accepted(begin_delete(call.service, [vm], on=vm, by=call.caller.name))
+    return call.accepted(begin_delete(call, [vm], on=vm))
 
 
 @router.get(f"{_IN_SUBSCRIPTION}/skus")
@@ -147,35 +147,21 @@ def _list(call: Call, scope: str, *, with_view: bool) -> Json:
 def _sizes() -> Json:
     return {
         "value": [
-            {
-                "name": name,
-                "numberOfCores": cores,
-                "osDiskSizeInMB": 1_047_552,
-                "resourceDiskSizeInMB": 4096,
-                "memoryInMB": memory,
-                "maxDataDiskCount": 0,
-            }
-            for name, cores, memory in SIZES
+            azure_document("size", name=name, cores=cores, memory=memory) for name, cores, memory in SIZES
         ]
     }
 
 
 def _sku(name: str, cores: int, memory_mib: int, locations: tuple[str, ...]) -> Json:
-    return {
-        "resourceType": "virtualMachines",
-        "name": name,
-        "tier": "Standard",
-        "size": name.partition("_")[2],
-        "family": "standardBSFamily",
-        "locations": list(locations),
-        "locationInfo": [{"location": location, "zones": []} for location in locations],
-        "capabilities": [
-            {"name": "vCPUs", "value": str(cores)},
-            {"name": "MemoryGB", "value": str(memory_mib / 1024)},
-            {"name": "HyperVGenerations", "value": "V1,V2"},
-        ],
-        "restrictions": [],
-    }
+    return azure_document(
+        "sku",
+        name=name,
+        size=name.partition("_")[2],
+        locations=list(locations),
+        zones=[{"location": location, "zones": []} for location in locations],
+        cores=cores,
+        memory_gib=memory_mib / 1024,
+    )
 
 
 _ACTIONS = [action for action in Action if action is not Action.POWER_OFF]  # which has a route of its own

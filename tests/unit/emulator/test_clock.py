@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from emulator.clock import STAND_MOST_S, STRETCH_MOST, Deadline, FairClock, FakeClock, loading
+from emulator.clock import STAND_MOST_S, STRETCH_MOST, Deadline, FairClock, loading
+from tests.support.fake_clock import FakeClock
 
 
 class BusyHost(FakeClock):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from emulator.errors import ImageError, SnapshotError, SpecError
-from emulator.images.image import read_manifest
+from emulator.images.image import read_image
 from emulator.machine.ledger import Corrupt, Ledger, read_entry
 from emulator.service.state.store import KINDS, dump_record, load_record
 from emulator.snapshots.manifest import SnapshotManifest
@@ -59,7 +59,7 @@ def state(data, place):
 
 def image(data, place):
     put(place / "manifest.json", data)
-    return read_manifest(place)
+    return read_image(place)
 
 
 def spec(data, place):

@@ -11,12 +11,13 @@ from types import SimpleNamespace
 import pytest
 import serial
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.console.pump import Console, open_console
 from emulator.console.serial_port import SerialConsole, open_serial_console, port_identity
 from emulator.errors import ConsoleClosed, ControlError, SpecError, StateError
 from tests.support import rfc2217_server
+from tests.support.fake_clock import FakeClock
 from tests.support.rfc2217_server import open_rfc2217_server
 
 IAC, SB, SE = b"\xff", b"\xfa", b"\xf0"

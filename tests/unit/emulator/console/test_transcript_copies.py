@@ -1,8 +1,8 @@
 """A transcript whose kept copy ends goes on in another one, which has all of it."""
 
-from emulator.clock import FakeClock
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import DirectorySink, Transcript, load_transcript
+from tests.support.fake_clock import FakeClock
 
 
 def test_copy_ends_where_the_next_one_begins_which_has_all(tmp_path):

@@ -15,6 +15,7 @@ from emulator.images.image import Image
 from emulator.machine.spec import Device, Firmware, MachineType
 from emulator.sac.image import sac_image
 from emulator.sac.knobs import FW_CFG_NAME, Hang, SacKnobs, knob_words
+from tests.support.linux_images import linux_image
 
 PLAN = GuestPlan()
 VM_ID = "5f1e7a30-0c4b-4d7e-9a51-77ab39f1c0de"
@@ -25,21 +26,8 @@ SAC = GuestPlan(image=SAC_IMAGE, stands_in_for="Windows")
 
 def image(disk: Path | None = None) -> Image:
     root = Path("/images/bookworm")
-    return Image(
-        name="bookworm",
-        suite="bookworm",
-        flavour="cloud",
-        kernel_version="6.1",
-        kernel_release="6.1",
-        bzimage=root / "bzimage",
-        vmlinux=root / "vmlinux",
-        initrd=root / "initrd",
-        sha256={},
-        packages=(),
-        modules=frozenset(),
-        directory=root,
-        disk=disk,
-    )
+    files = ("vmlinux",) if disk is None else ("vmlinux", disk.name)
+    return linux_image(sha256=dict.fromkeys(files, "00"), directory=root if disk is None else disk.parent)
 
 
 @pytest.mark.parametrize(

@@ -6,25 +6,13 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.image import Image, linux_spec
+from emulator.images.image import Package, linux_spec
 from emulator.machine.architectures import ARM64
 from emulator.machine.spec import Board, Disk, Firmware, MachineType
+from tests.support.linux_images import linux_image
 
-PLAIN = Image(
-    name="bookworm",
-    suite="bookworm",
-    flavour="cloud",
-    kernel_version="6.1",
-    kernel_release="6.1.0",
-    bzimage=Path("/i/bzimage"),
-    vmlinux=Path("/i/vmlinux"),
-    initrd=Path("/i/initrd"),
-    sha256={},
-    packages=(),
-    modules=frozenset(),
-    directory=Path("/i"),
-)
-GRUB = replace(PLAIN, name="bookworm-grub", disk=Path("/i/disk.img"))
+PLAIN = linux_image(sha256={"vmlinux": "00"}, directory=Path("/i"))
+GRUB = linux_image("bookworm-grub", sha256={"vmlinux": "00", "disk.img": "00"}, directory=Path("/i"))
 
 
 def test_image_without_a_disk_is_started_by_its_kernel():
@@ -32,6 +20,12 @@ def test_image_without_a_disk_is_started_by_its_kernel():
     assert (spec.name, spec.kernel, spec.initrd, spec.disks) == ("bookworm", PLAIN.vmlinux, PLAIN.initrd, ())
     assert spec.command_line == ("console=ttyS0,115200", "no_timer_check", "cryptomgr.notests", "quiet")
     assert not spec.firmware_on_serial
+
+
+def test_kernel_is_the_elf_under_seabios_and_the_bzimage_under_ovmf():
+    boards = [Board(machine=MachineType.Q35, firmware=one) for one in (Firmware.SEABIOS, Firmware.OVMF)]
+    kernels = [linux_spec(PLAIN, board).kernel for board in boards]
+    assert kernels == [Path("/i/vmlinux"), Path("/i/bzimage")]
 
 
 @pytest.mark.parametrize("firmware", [Firmware.SEABIOS, Firmware.OVMF])
@@ -57,7 +51,8 @@ def test_word_that_grub_would_change_is_refused():
 
 @pytest.mark.parametrize("firmware", [Firmware.NONE, Firmware.AAVMF])
 def test_image_of_arm64_is_started_on_virt_with_a_console_of_its_own(firmware: Firmware):
-    image = replace(PLAIN, name="arm", architecture=ARM64, vmlinux=PLAIN.bzimage)
+    kernel = Package(name="linux-image", version="6.1", sha256="00", architecture=ARM64.debian)
+    image = replace(PLAIN, name="arm", packages=(kernel,), sha256={})
     spec = linux_spec(image, Board(machine=MachineType.VIRT, firmware=firmware, words=("quiet",)))
     assert (spec.kernel, spec.tell_tsc, spec.generation_id) == (PLAIN.bzimage, False, False)
     assert spec.command_line == ("console=ttyAMA0,115200", "cryptomgr.notests", "quiet")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.errors import ControlError
 from emulator.machine.glance import Glance, glance, read_cpus, text_rows
+from tests.support.fake_clock import FakeClock
 
 SCREEN = b"".join(bytes([character, 7]) for character in b"SeaBIOS".ljust(160) + b"vm login: _".ljust(1840))
 

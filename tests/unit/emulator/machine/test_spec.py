@@ -1,5 +1,5 @@
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,6 @@ from emulator.machine.spec import (
     MachineSpec,
     MachineType,
     WindowsParts,
-    kernel_for,
 )
 from emulator.values import json_ready, read_value
 
@@ -30,17 +29,6 @@ DISK = Disk(path=Path("/images/disk.raw"))
 def read_back(table):
     """Return the spec that a run kept as `table`."""
     return read_value(json.loads(json.dumps(table)), MachineSpec, origin="here", whole=True)
-
-
-@dataclass(frozen=True)
-class Kernel:
-    bzimage: Path = Path("/k/bzImage")
-    vmlinux: Path = Path("/k/vmlinux")
-
-
-def test_kernel_for_is_the_elf_under_seabios_and_the_bzimage_under_ovmf():
-    assert kernel_for(Kernel(), Firmware.SEABIOS) == Kernel.vmlinux
-    assert kernel_for(Kernel(), Firmware.OVMF) == Kernel.bzimage
 
 
 @pytest.mark.parametrize(

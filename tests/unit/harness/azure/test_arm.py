@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.cloud.resource_id import vm_id
 from harness.azure.arm import Arm, retry_after
 from harness.azure.http import SecretCredential
 from harness.azure.virtual_machine import Act, AzureVm, Observed, power_state_of, read_observed
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
+from tests.support.fake_clock import FakeClock
 from tests.support.planned_arm import ADDRESS, Server, Tokens, reply
 
 VM = vm_id("s", "g", "vm1")

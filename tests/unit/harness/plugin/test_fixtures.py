@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from emulator.clock import FakeClock
 from emulator.errors import SpecError
 from harness.plugin.fixtures import marked_guest, wanted_guest
 from harness.run.wanted import named_snapshot
 from harness.scenario.stages import Stage
+from tests.support.fake_clock import FakeClock
 from tests.support.fake_lab import FakeLab
 
 

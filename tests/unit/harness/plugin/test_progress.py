@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from emulator.clock import FakeClock
 from harness.plugin import progress
 from harness.plugin.plays import STATUS_PROPERTY, TELLS_PROPERTY, WAITS_PROPERTY
 from harness.plugin.progress import RunProgress
+from tests.support.fake_clock import FakeClock
 
 CELL = "m.toml::test_cell[mine.pc.seabios.1.nmi-dazed]"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.errors import SpecError
 from harness.cells.cell import parse_cell_id
 from harness.repeat import hunt as hunt_module
@@ -23,6 +23,7 @@ from harness.scenario.exit_codes import EXIT_INTERRUPTED
 from harness.scenario.verdict import Status
 from harness.scenarios import find_scenario
 from tests.support import repeat_workers
+from tests.support.fake_clock import FakeClock
 
 CELL = parse_cell_id("bullseye.pc.seabios.1.sysrq-help")
 

@@ -5,12 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from emulator.clock import SYSTEM_CLOCK, FakeClock
+from emulator.clock import SYSTEM_CLOCK
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import ControlError, SpecError
 from emulator.machine.power import MachineState
 from harness.run import held
 from harness.run.held import BY_HAND, HELD_MOST, Holding, parse_minutes
+from tests.support.fake_clock import FakeClock
 
 
 @pytest.mark.parametrize(("text", "minutes"), [("15", 15.0), ("0.5", 0.5), ("1440", 1440.0)])

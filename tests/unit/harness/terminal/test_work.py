@@ -2,8 +2,8 @@
 
 import threading
 
-from emulator.clock import FakeClock
 from harness.terminal.work import Beats, WorkLines
+from tests.support.fake_clock import FakeClock
 
 
 def test_work_is_told_at_both_ends_and_not_at_each_stage() -> None:

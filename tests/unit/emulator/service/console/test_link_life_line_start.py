@@ -1,20 +1,8 @@
-"""Text frames: characters stay whole, and a late reader begins where a person would."""
+"""A late reader begins where a person would."""
 
 import pytest
 
-from emulator.service.console.link_life import TextFrames, line_start
-
-
-def test_character_waits_for_its_end():
-    frames = TextFrames()
-    assert frames.feed(b"a\xe2\x82") == "a"
-    assert frames.feed(b"\xac") == "€"
-
-
-def test_beginning_of_a_character_that_never_ends_is_replaced():
-    frames = TextFrames()
-    frames.feed(b"\xe2")
-    assert frames.finish() == "\ufffd"
+from emulator.service.console.link_life import line_start
 
 
 @pytest.mark.parametrize(
