@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -146,6 +147,32 @@ class Deadline:
     def sooner(self, seconds: float) -> Deadline:
         """Return the earlier of this deadline and `seconds` from now."""
         return Deadline(min(self.at, self.clock.monotonic() + seconds), self.clock)
+
+
+LOAD_S = 30.0
+"""Seconds that code of a user's may take to be imported."""
+
+
+@contextmanager
+def loading(seconds: float = LOAD_S) -> Iterator[None]:
+    """Raise SystemExit, which few hold back, in a block that loads a user's code for more than `seconds`.
+
+    It is raised again each second; on other threads than the main one nothing ends the block.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise SystemExit(f"has not ended in {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    left = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *left)
+        signal.signal(signal.SIGALRM, before)
 
 
 async def pause(seconds: float) -> None:

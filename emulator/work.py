@@ -14,25 +14,25 @@ _listeners: list[Listener] = []
 
 def tell_work(what: str, stage: str, fraction: float) -> None:
     """Tell how far the making of `what` has come; nobody need listen."""
-    for listener in _listeners:
+    for listener in _listeners[-1:]:
         listener(what, stage, fraction)
 
 
 @contextmanager
-def working(what: str, stage: str, *, done: str = "ready") -> Iterator[None]:
-    """Tell that `what` is being made and, in the end, whether it is `done` or failed."""
+def working(what: str, stage: str, *, done: str = "ready") -> Iterator[list[str]]:
+    """Tell that `what` is being made and how it ended: `done`, or what is added to the list yielded."""
     tell_work(what, stage, 0.0)
-    said = "failed"
+    said, ends = "failed", [done]
     try:
-        yield
-        said = done
+        yield ends
+        said = ends[-1]
     finally:
         tell_work(what, said, 1.0)
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Have `listener` told of all work in this process for the time of the `with`."""
+    """Have `listener`, and no other, told of all work in this process for the time of the `with`."""
     _listeners.append(listener)
     try:
         yield

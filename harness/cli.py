@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
 import traceback
@@ -260,7 +261,7 @@ def _run(given: list[str]) -> int:
 def _work_lines() -> Any:
     from harness.terminal.work import WorkLines  # noqa: PLC0415 - only where something is made
 
-    return WorkLines(_say)
+    return WorkLines(_say, in_place=sys.stderr.isatty())
 
 
 def _show_work(what: str, stage: str, fraction: float) -> None:
@@ -292,9 +293,13 @@ def _say_misuse(error: typer.TyperException) -> None:
         _say(f"error: {text.rstrip('.')} ({called(*where.split(), '--help')} says more)")
 
 
-def _say(text: str) -> None:
+def _say(text: str, end: str = "\n") -> None:
+    line = f"ttylab: {visible(text, keep=_KEPT)}"
+    if sys.stderr.isatty():  # a line that ends in \r is written over by the next one
+        line = f"{line[: shutil.get_terminal_size().columns - 1] if end == chr(13) else line}\x1b[K"
     with suppress(OSError):  # nobody listens, or the window was closed
-        sys.stderr.write(f"ttylab: {visible(text, keep=_KEPT)}\n")
+        sys.stderr.write(line + end)
+        sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
+from emulator.clock import loading
 from emulator.errors import SpecError
 from emulator.guest_text.printable import visible
 from emulator.lab_file.read import LabFile, current_lab, read_brought
@@ -20,7 +21,8 @@ def brought(group: Group) -> tuple[tuple[str, Any], ...]:
     for one in sorted(entry_points(group=group), key=lambda one: (one.name, one.value)):
         who = f"package {one.dist.name if one.dist else '?'}: {group} {one.name}"
         try:
-            found.append((who, one.load()))
+            with loading():
+                found.append((who, one.load()))
         except (Exception, SystemExit) as error:  # whatever a package does when it is imported
             reason = visible(f"{type(error).__name__}: {error}")
             raise SpecError(f"{who}: {one.value} can't be loaded: {reason}") from error

@@ -16,7 +16,8 @@ _TEXT_MODES = ((720, 400), (640, 400))  # sizes of QEMU's picture of VGA's mode 
 _SAMPLES = 4
 _BETWEEN_S = 0.05
 _PICTURE = "screen.png"
-_CPU = re.compile(r"[ER]IP=([0-9a-f]+).*?HLT=([01])", re.DOTALL)
+_CPU = re.compile(r"[ER]IP=([0-9a-f]+) [ER]FL=([0-9a-f]+).*?HLT=([01])", re.DOTALL)
+_TAKES_INTERRUPTS = 0x200  # the flag IF (Intel SDM 1, 3.4.3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +28,13 @@ class Glance:
         rows: the text on its screen, without empty rows; empty in graphics.
         graphics: width and height of its picture, if it is no text; None if it is, or there is no screen.
         cpu: what its CPUs did, in words; empty where QEMU does not tell.
+        is_stuck: whether none of them went on, nor takes an interrupt that could change it.
     """
 
     rows: tuple[str, ...] = ()
     graphics: tuple[int, int] | None = None
     cpu: str = ""
+    is_stuck: bool = False
 
 
 def glance(machine: Machine, deadline: Deadline, clock: Clock) -> Glance:
@@ -41,10 +44,12 @@ def glance(machine: Machine, deadline: Deadline, clock: Clock) -> Glance:
     """
     size = _picture_size(machine, deadline)
     is_text = size in _TEXT_MODES
+    cpu, is_stuck = read_cpus(_watch_cpus(machine, deadline, clock))
     return Glance(
         rows=_text_rows(machine, deadline) if is_text else (),
         graphics=None if is_text else size,
-        cpu=read_cpus(_watch_cpus(machine, deadline, clock)),
+        cpu=cpu,
+        is_stuck=is_stuck,
     )
 
 
@@ -55,17 +60,24 @@ def text_rows(memory: bytes) -> tuple[str, ...]:
     return tuple(row for row in rows if row)
 
 
-def read_cpus(samples: Iterable[str]) -> str:
-    """Return what CPUs do by several answers to `info registers -a`; empty for those that it says less of."""
+def read_cpus(samples: Iterable[str]) -> tuple[str, bool]:
+    """Return what CPUs do by several answers to `info registers -a`, and whether no interrupt changes that.
+
+    Empty and False for those of which QEMU says less.
+    """
     seen = [_CPU.findall(sample) for sample in samples]
     if not seen or not seen[0]:
-        return ""
-    if all(halt == "1" for cpus in seen for _, halt in cpus):
-        return "is halted and waits"
-    for tracks in zip(*seen, strict=False):
-        if {halt for _, halt in tracks} == {"0"} and len({at for at, _ in tracks}) == 1:
-            return f"loops at {tracks[0][0]}"
-    return "works"
+        return "", False
+    deaf = not any(int(flags, 16) & _TAKES_INTERRUPTS for cpus in seen for _, flags, _ in cpus)
+    tracks = list(zip(*seen, strict=False))
+    halted = [all(halt == "1" for *_, halt in track) for track in tracks]
+    loops = [len({(at, halt) for at, _, halt in track}) == 1 for track in tracks]
+    stuck = deaf and all(map(max, halted, loops))
+    off = " with interrupts off, and nothing changes that" if stuck else ""
+    if all(halted):
+        return f"is halted{off}" if stuck else "is halted and waits", stuck
+    looping = (track[0][0] for track, ends, stays in zip(tracks, halted, loops, strict=True) if stays > ends)
+    return next((f"loops at {at}{off}" for at in looping), "works"), stuck
 
 
 def _picture_size(machine: Machine, deadline: Deadline) -> tuple[int, int] | None:

@@ -88,7 +88,6 @@ def _play(played: CellRun, recalled: Recalled | None, *, hold: str) -> int:
     from harness.run.repro import told  # noqa: PLC0415
 
     played.on_step = lambda number, text: say(f"  {number:2} {text}", err=True)
-    played.tell = lambda text: say(f"ttylab: {text}", err=True)
     if recalled is not None:
         played.time_limit_s, played.repro = recalled.was.time_limit_s, recalled.was.repro
     with _holding(hold, played.lab.run_dir) as played.holding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from emulator.clock import Deadline
@@ -45,6 +46,8 @@ class LinuxGuest:
         profile: its prompts and account.
         become: a command that starts root's shell, given once for each boot; empty for none.
         errands: commands that are run once for each boot, when its shell is first reached.
+        conditions: why nothing can be played, with the word TTY for a command's output, by that command; they
+            are run before the errands.
         no_password: what to say, as Unsupported, of a password that is asked for and that nobody gave; empty
             where that is the guest's failure.
     """
@@ -54,6 +57,7 @@ class LinuxGuest:
         self.profile = profile or LinuxProfile()
         self.become = ""
         self.errands: tuple[str, ...] = ()
+        self.conditions: Mapping[str, str] = {}
         self.no_password = ""
         self._has_become = self._ran_errands = False
         self._typist = Typist(session)
@@ -77,7 +81,7 @@ class LinuxGuest:
         """Wait for `stage` of the present boot; for SHELL, log in where the guest asks for it.
 
         A guest that logs somebody in by itself is at SHELL when LOGIN is awaited. Raises WrongOutput as
-        `log_in`, CommandFailed of an errand.
+        `log_in`, CommandFailed of an errand, Unsupported of a condition.
         """
         if self._watch.notice_restart():
             self._lose_shell(boots=True)
@@ -184,7 +188,7 @@ class LinuxGuest:
     # -- inside --------------------------------------------------------------------------------
 
     def _prepare(self, deadline: Deadline) -> None:
-        """Become root, once for each shell, and run the errands, once for each boot."""
+        """Become root, once for each shell, and run conditions and errands, once for each boot."""
         if self.become and not self._has_become:
             self._has_become = True
             if self._shell is None:
@@ -192,8 +196,14 @@ class LinuxGuest:
             self._typist.type_line(self.become.encode(), deadline)
             self._await_shell(deadline)
             self._prove_shell(deadline)
-        if self.errands and not self._ran_errands:
-            self._ran_errands = True
+        if self._ran_errands:
+            return
+        self._ran_errands = True
+        for command, why in self.conditions.items():
+            result = self.run(command, deadline)
+            if result.status != 0:
+                raise Unsupported(why.replace("TTY", escape(result.output.strip())))
+        if self.errands:
             self.check_output(" && ".join(self.errands), deadline)
 
     def _lose_shell(self, *, boots: bool = False) -> None:

@@ -14,6 +14,7 @@ from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.session import Session
 from harness.play.target import Target
 from harness.play.traces import REFUSAL
+from harness.play.vitals import watching
 from harness.scenario.errors import (
     CommandFailed,
     ExpectTimeout,
@@ -101,7 +102,7 @@ class HostShare:
     def excuse(self, error: Exception) -> HostTooSlow | None:
         """Return why `error` says nothing of the guest; None if it does, as all that it showed."""
         late = _find_timeout(error)
-        if self._clock is None or late is None:
+        if self._clock is None or late is None or late.final:
             return None
         usable, passed, unmet = self._read(self._clock)
         share = (usable - self._began) * self._clock.slow / max(passed - self._passed, 1e-3)
@@ -183,26 +184,18 @@ class Player:
             self.clock.sleep(min(delay, limit.remaining()))
         detail: dict[str, object] = {"index": index, "outcome": "done"}
         share = HostShare(self.clock)
+        boots = index == 0 or isinstance(step, Reach)
+        watched = watching(guest.session, self.target.vitals if boots else None)
         try:
-            with guest.session.expecting(*self.scenario.allowed(index)):
+            with watched, guest.session.expecting(*self.scenario.allowed(index)):
                 detail |= self._perform(step, guest, limit.sooner(_time_of(step) * self.time_scale))
                 guest.session.check()
         except (GuestError, Unsupported, EmulatorError) as error:
             fault = self._find_fault(error, guest.session)
             blamed = share.excuse(fault) or fault
-            why = self._explain(step, fault, guest.session)
-            detail |= blame(blamed) | {"message": self._without_passwords(str(blamed), index) + why}
+            detail |= blame(blamed) | {"message": self._without_passwords(str(blamed), index)}
         transcript.mark(MarkKind.STEP, "end", detail)
         return detail["outcome"] == "done"
-
-    def _explain(self, step: Step, fault: Exception, session: Session) -> str:
-        """Return what the machine shows elsewhere of a guest that could not be reached in time."""
-        if not isinstance(step, Reach) or _find_timeout(fault) is None:
-            return ""
-        transcript = session.transcript
-        boots = boot_starts(transcript.marks)
-        why = self.target.explain(transcript.read(boots[-1].offset if boots else 0))
-        return f"; {why}" if why else ""
 
     def _find_fault(self, error: Exception, session: Session) -> Exception:
         """Return what ended a step: a fault of the lab that is noticed only now, or `error`."""

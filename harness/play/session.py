@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ ECHO_S = 5.0
 """Seconds that an echo may take; it usually takes milliseconds."""
 ANSWERS_S = 2.0
 """Seconds for which a guest that has written something counts as still answering."""
+PULSE_S = 3.0
+"""Seconds of silence in a wait after which, and then as often, it is asked whether the guest is gone."""
 
 _BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|" + SEQUENCE + rb")*"
 """What a line editor may put between two echoed bytes where the line wraps (readline: space and CR)."""
@@ -90,8 +93,10 @@ class Moment:
     closed: str | None
 
 
-def watch_changes(transcript: Transcript, deadline: Deadline) -> Iterator[Moment]:
-    """Yield at once and after every change of `transcript`: the loop in every wait on a console.
+def watch_changes(
+    transcript: Transcript, deadline: Deadline, *, every_s: float = math.inf
+) -> Iterator[Moment]:
+    """Yield at once, after every change of `transcript`, and every `every_s`: the loop in every wait on it.
 
     The last moment is the first that is late or finds the transcript closed. Each is taken before the
     caller looks, so what came in time is always seen.
@@ -102,7 +107,7 @@ def watch_changes(transcript: Transcript, deadline: Deadline) -> Iterator[Moment
         yield moment
         if moment.late or moment.closed is not None:
             return
-        transcript.wait_change(version, deadline)
+        transcript.wait_change(version, deadline.sooner(every_s))
 
 
 class Session:
@@ -114,6 +119,7 @@ class Session:
         position: raw offset up to which output has been consumed.
         allowed: names of the alarms that do not end a wait now.
         told: the alarms that have ended a wait.
+        is_gone: tells whether a guest that is silent can't go on, which ends a wait; None does not ask.
     """
 
     def __init__(self, channel: Channel, *, start: int = 0) -> None:
@@ -122,6 +128,7 @@ class Session:
         self.position = start
         self.allowed: frozenset[str] = frozenset()
         self.told: set[Alarm] = set()
+        self.is_gone: Callable[[], bool] | None = None
 
     @property
     def transcript(self) -> Transcript:
@@ -254,13 +261,20 @@ class Session:
             GuestDied: an alarm that is not allowed came first (GuestLeft for a reset or power-off).
             MachineGone: the machine ended unasked.
         """
-        for moment in watch_changes(self.transcript, deadline):
+        since, every_s = self.transcript.now(), math.inf if self.is_gone is None else PULSE_S
+        for moment in watch_changes(self.transcript, deadline, every_s=every_s):
             self.listener.update()
             found = look(moment)
             if found is not None:
                 return found
             self.raise_alarm(doing)
+            if self.is_gone is not None and self._silent_s(since) >= PULSE_S and self.is_gone():
+                break
         raise missed(moment.closed)
+
+    def _silent_s(self, since: float) -> float:
+        last = self.transcript.chunks_since(len(self.transcript))
+        return self.transcript.now() - max([since, *(chunk.at for chunk in last)])
 
     def missing(self, awaited: str, clock: Clock) -> Callable[[str | None], Exception]:
         """Return the `missed` of a `wait` for `awaited` that begins now, measured with `clock`."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from emulator.console.channel import Channel
 from emulator.machine.control import Capability, Control
 from emulator.machine.machine import Machine
+from harness.play.vitals import Vitals
 from harness.scenario.errors import Unsupported
 
 
@@ -26,8 +27,7 @@ class Target:
         argv: QEMU's command line, if one was started here.
         start: how the guest began, for reports: "booted", "forked from …", "joined".
         shares: what a fork has in common with every other fork of its snapshot.
-        explain: says why a guest may have come to no login prompt, given what its present boot has shown;
-            empty if nothing tells.
+        vitals: what its machine shows of a guest that is silent; None where that can't be seen.
         machine: the machine, if it is one of ttylab's own here, which can outlive its cell.
     """
 
@@ -40,7 +40,7 @@ class Target:
     argv: Sequence[str] = ()
     start: str = "booted"
     shares: Sequence[str] = ()
-    explain: Callable[[bytes], str] = lambda _shown: ""
+    vitals: Vitals | None = None
     machine: Machine | None = None
 
     def require(self, needs: frozenset[Capability]) -> None:

@@ -22,12 +22,13 @@ from emulator.files import read_whole
 from emulator.guest_images.board import BOARD
 from emulator.guest_text.printable import visible
 from emulator.values import TOML_MOST, read_toml
+from emulator.work import listening
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell, mark_name, spread
 from harness.cells.matrix import Matrix, chosen_cells, read_matrix
 from harness.plugin.holding import HELD_PROPERTY, HOLDING, HoldingHooks
 from harness.plugin.hook_calls import call_hook, tell_result
-from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY
+from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY, TELLS_PROPERTY, WAITS_PROPERTY
 from harness.report.model import CellResult
 from harness.run.cell_run import CellRun, claim_directory
 from harness.run.held import Holding
@@ -55,12 +56,12 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
         address=_cloud(request) if target.name == "service" else matrix.port_of(cell) or None,
         time_limit_s=matrix.timeout_s,
         directory_name=name,
-        tell=partial(_tell, request.config),
         holding=_holding(request.config),
     )
     told = call_hook(request.node.ihook.pytest_ttylab_cell_begins, cell=record_of(cell), item=request.node)
     try:
-        result = run.give_up(told) if told else run.run()
+        with listening(partial(_tell, request.node)):
+            result = run.give_up(told) if told else run.run()
     except (SpecError, OSError) as error:  # a port that can't be opened, a file that is gone, a full disk
         result = run.give_up(str(error))
     result = tell_result(result, request.node, lab.run_dir)
@@ -70,12 +71,15 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
     raise_for(result)
 
 
-def _tell(config: pytest.Config, text: str) -> None:
-    """Show a line while a cell is under way: on the terminal itself, since pytest keeps what tests write."""
-    capture = config.pluginmanager.getplugin("capturemanager")
+def _tell(item: pytest.Item, what: str, stage: str, fraction: float) -> None:
+    """Report that what takes long begins or has ended: the controller shows it while the cell runs."""
+    if 0 < fraction < 1:
+        return
+    report = pytest.TestReport(item.nodeid, item.location, {}, "passed", None, "setup", [])
+    report.user_properties = [(TELLS_PROPERTY, f"{what}: {stage}"), (WAITS_PROPERTY, fraction < 1)]
+    capture = item.config.pluginmanager.getplugin("capturemanager")  # which keeps what is written meanwhile
     with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
-        sys.stderr.write(f"ttylab: {visible(text)}\n")
-        sys.stderr.flush()
+        item.ihook.pytest_runtest_logreport(report=report)
 
 
 def _cloud(request: pytest.FixtureRequest) -> ServiceAddress:

@@ -15,6 +15,7 @@ from emulator.errors import EmulatorError
 from emulator.guest_text.printable import visible
 from emulator.values import json_ready
 from harness.plugin.hook_calls import call_hook
+from harness.plugin.plays import TELLS_PROPERTY
 from harness.plugin.process import RUN_DIRECTORY
 from harness.plugin.run_recorder import RunRecorder
 from harness.report.allure import write_crashed_cell
@@ -75,7 +76,11 @@ class RecordHooks:
         node.workerinput[RUN_DIRECTORY] = str(self.recorder.run_dir)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note what pytest says of a cell, or that another test failed."""
+        """Note what pytest says of a cell, or that another test failed; show what a cell tells meanwhile."""
+        tells = dict(report.user_properties).get(TELLS_PROPERTY)
+        reporter = self._config.pluginmanager.getplugin("terminalreporter")  # none where `progress` shows it
+        if tells and reporter is not None:
+            reporter.write_line(f"ttylab: {visible(str(tells))}")
         if not self.recorder.see(report):
             self.others_failed |= report.failed
 

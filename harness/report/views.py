@@ -99,12 +99,19 @@ def view_cell(
 
 
 def spans_of(result: CellResult) -> tuple[Span, ...]:
-    """Return the places in a transcript that matter: evidence and findings."""
+    """Return the places in a transcript that matter: evidence and findings.
+
+    What proves the steps before a failure is no evidence against the guest, and is marked as expected.
+    """
     found = [
         Span(start=each.start, end=each.end, css="expected" if each.expected or each.suppressed else "found")
         for each in result.findings
     ]
-    return (*found, *(Span(start=each.start, end=each.end, css="hit") for each in result.evidence))
+    bad = [span for span in found if span.css == "found"]
+    for each in result.evidence:
+        shows = result.status not in BAD or any(each.start < one.end and each.end > one.start for one in bad)
+        found.append(Span(start=each.start, end=each.end, css="hit" if shows else "expected"))
+    return tuple(found)
 
 
 def page_of(cell_id: str) -> str:

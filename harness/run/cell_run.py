@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -30,9 +31,10 @@ from harness.run.wanted import wanted_of
 from harness.scenario.errors import Unsupported
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import BOOT_S
-from harness.scenario.verdict import Verdict
+from harness.scenario.verdict import Reason, Status, Verdict
 from harness.snapshots.lab import Lab
 from harness.snapshots.start import WantedGuest
+from harness.survey.first_boot import Attempt
 from harness.targets import find_target
 from harness.targets.target_kind import Address, TargetKind, TargetPlace
 
@@ -59,7 +61,6 @@ class CellRun:
         repro: the command that does the same again; empty: `ttylab repro` with the cell and the run.
         directory_name: of the directory for its evidence; empty: the cell's id.
         on_step: called with each step's number and text as it begins.
-        tell: called with a line about what the lab does first that takes long.
         holding: keeps the guest if the cell fails; None: it ends with the cell.
     """
 
@@ -75,7 +76,6 @@ class CellRun:
     repro: str = ""
     directory_name: str = ""
     on_step: Callable[[int, str], None] = lambda _index, _text: None
-    tell: Callable[[str], None] = lambda _text: None
     holding: Holding | None = None
     _prepared: Preparation = field(init=False, default_factory=Preparation)
     _began: float = field(init=False, default=0.0)
@@ -113,12 +113,15 @@ class CellRun:
             image = self.lab.guest_image(self.cell.image)
             self._note(image=image.provenance())
             if self.target.is_emulated or self.cell.machine == BOARD:
-                self._prepared = prepare(self.cell, self.scenario, image, self.lab, tell=self.tell)
+                self._prepared = prepare(self.cell, self.scenario, image, self.lab)
                 self._begin()
             wanted = self._wanted(image)
             self._note(image={**image.provenance(), **self._prepared.found}, seed=wanted.spec.seed)
             self._name_emulator(wanted.spec)
-            result = self._play(wanted, slow=max(1.0, image.boot_timeout_s / BOOT_S))
+            if self._prepared.in_vain is None or self.holding is not None:  # what is held has to be booted
+                result = self._play(wanted, slow=max(1.0, image.boot_timeout_s / BOOT_S))
+            else:
+                result = self._result_of_first_boot(self._prepared.in_vain)
         except Unsupported as error:
             result = self._judged(Transcript(), given=skipped(str(error)))
         except SpecError:
@@ -128,6 +131,15 @@ class CellRun:
             result = self._judged(kept_transcript(self.directory), given=broken(str(error)))
         write_cell(result, self.lab.run_dir)
         return result
+
+    def _result_of_first_boot(self, attempt: Attempt) -> CellResult:
+        """Return the result, with its evidence, of a guest that was silent when this run first booted it."""
+        if attempt.directory:
+            shutil.copytree(self.lab.run_dir / attempt.directory, self.directory, dirs_exist_ok=True)
+        message = f"{attempt.problem} (so ended its first boot in this run, {attempt.directory})"
+        given = Verdict(status=Status.FAILED, reason=Reason.TIMEOUT, message=message, step=0)
+        self._note(**self._duration(), start="not booted again")
+        return self._judged(kept_transcript(self.directory), given=given)
 
     def _begin(self) -> None:
         """Begin to count; again when the target is this cell's own: waiting for others is no part of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from emulator.guest_images.board import BOARD
@@ -23,7 +23,7 @@ from harness.scenarios import library
 from harness.snapshots.lab import Lab
 from harness.snapshots.stage import snapshot_stage
 from harness.survey.facts import Survey, questions_for
-from harness.survey.first_boot import NONE_GIVEN, Subject, survey
+from harness.survey.first_boot import NONE_GIVEN, Attempt, Subject, survey
 from harness.survey.fitness import Errands, errands, unfit
 from harness.survey.wishes import sysctl_of
 
@@ -46,6 +46,7 @@ class Preparation:
         found: what its survey says, for the report; empty for images of ttylab's.
         snapshots: whether snapshots of it may be tried: not of a guest that was seen to come to no shell.
         prompt: pattern of its shell's prompt, where neither its user nor a distribution's habit tells.
+        in_vain: how its first boot ended, if what the scenario awaits first did not come; else None.
         no_password: see `LinuxGuest.no_password`: nobody has seen yet whether a board asks for one.
     """
 
@@ -53,12 +54,11 @@ class Preparation:
     prompt: bytes = b""
     found: Mapping[str, object] = field(default_factory=dict)
     snapshots: bool = True
+    in_vain: Attempt | None = None
     no_password: str = ""
 
 
-def prepare(
-    cell: Cell, scenario: Scenario, image: GuestImage, lab: Lab, *, tell: Callable[[str], None]
-) -> Preparation:
+def prepare(cell: Cell, scenario: Scenario, image: GuestImage, lab: Lab) -> Preparation:
     """Return what is known of the guest of `cell`; a user's own is booted first if nothing is.
 
     Raises Unsupported, which says why the scenario can't be played on it; SpecError, ImageError.
@@ -71,7 +71,7 @@ def prepare(
     if why := unfit(asks, None, image.features):
         raise Unsupported(why)
     questions = questions_for([*library().values(), asks])
-    attempt = survey(lab, _subject(cell, scenario, image), questions, tell=tell)
+    attempt = survey(lab, _subject(cell, scenario, image), questions)
     if why := unfit(asks, attempt.survey, image.features):
         raise Unsupported(why)
     told = attempt.problem if attempt.survey is None else attempt.survey.told
@@ -80,6 +80,7 @@ def prepare(
         found={"found": told},
         snapshots=attempt.survey is not None,
         prompt=b"" if attempt.survey is None else _prompt_pattern(attempt.survey, image.linux_console()),
+        in_vain=attempt if attempt.is_in_vain(scenario) else None,
     )
 
 
@@ -106,6 +107,7 @@ def prepared(driver: OpenGuest, known: Preparation) -> OpenGuest:
         guest = driver(session)
         if isinstance(guest, LinuxGuest):
             guest.become, guest.errands = known.errands.become, known.errands.commands
+            guest.conditions = known.errands.conditions
             guest.no_password = known.no_password
             if known.prompt:
                 guest.profile = replace(guest.profile, prompt=known.prompt)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from emulator.clock import loading
 from emulator.errors import SpecError
 from emulator.guest_text.printable import visible
 from emulator.lab_file.packages import brought
@@ -23,12 +24,13 @@ def load_scenarios(name: str, directories: Iterable[Path]) -> tuple[Scenario, ..
     Both may import what lies beside lab.toml, in one of `directories`.
 
     Raises:
-        SpecError: it can't be imported, or has no SCENARIOS; one line says what is wrong in which line.
+        SpecError: it can't be imported, or not in LOAD_S, or has no SCENARIOS; one line tells the reason.
     """
     sys.path[:0] = [str(one) for one in directories if str(one) not in sys.path]
     file = Path(name) if name.endswith(".py") else None
     try:
-        module = import_module(name) if file is None else _module_at(file)
+        with loading():
+            module = import_module(name) if file is None else _module_at(file)
     except (Exception, SystemExit) as error:  # whatever the user's code does
         raise SpecError(f"{visible(str(file or name))}: {_reason(error, file)}") from error
     return scenarios_in(module, who=visible(str(file or name)))
@@ -54,8 +56,9 @@ def _reason(error: Exception | SystemExit, file: Path | None) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     line = next((one.lineno for one in reversed(frames) if file and one.filename == str(file)), None)
     where = "" if line is None else f"line {line}: "
-    text = visible(str(error)).splitlines()
-    return f"{where}{type(error).__name__}: {text[0] if text else ''}"
+    text = (visible(str(error)).splitlines() or [""])[0]
+    name = "" if text.startswith("has not ended in ") else f"{type(error).__name__}: "
+    return f"{where}{name}{text}"
 
 
 def scenarios_in(source: Any, *, who: str) -> tuple[Scenario, ...]:

@@ -164,6 +164,10 @@ def classify(report: Report, rules: RuleSet) -> Finding:
     lines = report_lines(report)
     text = b"\n".join(line.text for line in lines)
     form, match = _first_form(report.rule, text)
+    plain = form is not None and not form.needs_trace and not has_trace(text)
+    if plain and match is not None and not _REPORT_END.match(lines[-1].text):
+        matched = text[: match.end()].rstrip(b"\n").count(b"\n") + 1
+        lines = lines[: max(matched, sum(line.start <= report.trigger for line in lines))]  # no more is of it
     name = _name(report, rules, text=text, form=form, match=match)
     is_consequence = form is not None and not form.consequence_of.isdisjoint(report.causes)
     fatal = report.rule.fatal if form is None or form.fatal is None else form.fatal

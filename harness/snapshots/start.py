@@ -23,6 +23,7 @@ from harness.guests.linux import LinuxGuest
 from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.screen import Screen
 from harness.play.session import Session
+from harness.play.vitals import Vitals, watching
 from harness.scenario.errors import CommandFailed, GuestError
 from harness.scenario.stages import Stage
 from harness.snapshots.lab import Lab
@@ -43,7 +44,7 @@ def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadl
         session = Session(machine.console)
         guest = open_guest(session)
         try:
-            _arrive(guest, stage, deadline)
+            _arrive(guest, machine, stage, deadline)
             rest_s = MENU_REST_S if stage is Stage.LOADER else REST_S
             if not session.wait_quiet(rest_s, deadline):
                 raise SnapshotError(f"{machine.spec.name}: did not come to rest at {stage}")
@@ -54,11 +55,12 @@ def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadl
     return reach
 
 
-def _arrive(guest: Guest, stage: Stage, deadline: Deadline) -> None:
-    if stage is Stage.LOADER and isinstance(guest, LinuxGuest):
-        Screen(guest.session).wait_for("GNU GRUB", deadline)
-    else:
-        guest.reach(stage, deadline)
+def _arrive(guest: Guest, machine: Machine, stage: Stage, deadline: Deadline) -> None:
+    with watching(guest.session, Vitals(machine)):
+        if stage is Stage.LOADER and isinstance(guest, LinuxGuest):
+            Screen(guest.session).wait_for("GNU GRUB", deadline)
+        else:
+            guest.reach(stage, deadline)
 
 
 def renew(guest: Guest, stage: Stage, deadline: Deadline) -> None:
@@ -279,7 +281,7 @@ def open_forked(
         on_start(machine, start)
         if start.origin is None:
             deadline = Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
-            _arrive(wanted.driver(Session(machine.console)), stage, deadline)
+            _arrive(wanted.driver(Session(machine.console)), machine, stage, deadline)
         session = Session(machine.console)
         guest = wanted.driver(session)
         if renewed and start.origin is not None:

@@ -18,7 +18,7 @@ from harness.survey.wishes import wishes_of
 
 _WORD = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 _LOADER = re.compile(rb"GNU GRUB|Welcome to GRUB|SYSLINUX|ISOLINUX|U-Boot|systemd-boot")
-_TOLD = ("user", "shell", "system", "release", "architecture")
+_TOLD = ("user", "shell", "system", "release", "architecture", "tty")
 _LINE = re.compile(r"^(\w+)=(.*?)\r*$", re.MULTILINE)
 
 
@@ -37,6 +37,8 @@ class Survey:
         system: `uname -s`.
         release: `uname -r`.
         architecture: `uname -m`.
+        tty: the terminal of its shell, "ttyS0"; empty if the guest does not tell.
+        consoles: the terminals on which its kernel writes; empty if the guest does not tell.
         command_line: kernel parameters that it was booted with.
         settings: values of sysctls, by name, of those that were asked for and exist.
         programs: those that were asked for and are there.
@@ -54,11 +56,19 @@ class Survey:
     system: str = ""
     release: str = ""
     architecture: str = ""
+    tty: str = ""
+    consoles: tuple[str, ...] = ()
     command_line: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     programs: frozenset[str] = frozenset()
     features: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
+
+    @property
+    def kernel_is_elsewhere(self) -> bool:
+        """Whether its kernel is known to write on other terminals than that of its shell."""
+        named = re.match(r"tty[A-Z]|hvc", self.tty) is not None
+        return named and bool(self.consoles) and self.tty not in self.consoles
 
     @property
     def told(self) -> str:
@@ -70,7 +80,8 @@ class Survey:
         sysrq = "as asked for" if "sysctl.kernel.sysrq=" in self.command_line else sysrq
         shell = self.shell.rpartition("/")[2] or "sh"
         system = f"{self.system} {self.release}"
-        return ", ".join([system, f"{shell} of {who}", f"SysRq {sysrq}", *sorted(self.features)])
+        elsewhere = [f"kernel lines on {', '.join(self.consoles)} alone"] if self.kernel_is_elsewhere else []
+        return ", ".join([system, f"{shell} of {who}", f"SysRq {sysrq}", *elsewhere, *sorted(self.features)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +111,8 @@ class Questions:
             "(PATH=$PATH:/sbin:/usr/sbin;"
             "echo uid=$(id -u);echo user=$(id -un);echo system=$(uname -s);echo release=$(uname -r);"
             'echo architecture=$(uname -m);echo "line=$(cat /proc/cmdline)";'
-            "echo shell=$(readlink /proc/$$/exe);sudo -n true && echo sudo=yes;"
+            "echo shell=$(readlink /proc/$$/exe);echo tty=$(readlink /proc/self/fd/0);"
+            "while read x y;do echo console=$x;done </proc/consoles;sudo -n true && echo sudo=yes;"
             f'for x in {paths};do v=$(cat /proc/sys/$x) && echo "set=$x $v";done;'
             f"for x in {' '.join(self.programs)};do command -v $x >/dev/null && echo program=$x;done;"
             "watchdog --help 2>&1 | grep -q BusyBox || echo lacks=watchdog;"
@@ -145,13 +157,14 @@ def read_answers(
     for name, value in _LINE.findall(text):
         found.setdefault(name, []).append(value.strip())
     only = {name: values[-1] for name, values in found.items()}
-    told: dict[str, Any] = {name: only.get(name, "") for name in _TOLD}
+    told: dict[str, Any] = {name: only.get(name, "").removeprefix("/dev/") for name in _TOLD}
     settings = (value.partition(" ") for value in found.get("set", ()))
     return Survey(
         stages=(*stages_in(console, profile), Stage.SHELL),
         prompt=escape(seen(prompt).strip()),
         root=only.get("uid") == "0",
         sudo=only.get("sudo") == "yes",
+        consoles=tuple(found.get("console", ())),
         command_line=only.get("line", ""),
         settings={name.replace("/", "."): " ".join(value.split()) for name, _, value in settings},
         programs=frozenset(found.get("program", ())) - frozenset(found.get("lacks", ())),

@@ -1,29 +1,37 @@
 """The first boot of a user's guest: one process boots it and asks, the others wait and read what it noted.
 
-A guest that does not come up leaves no survey: its cells are played, and fail by what they see themselves.
+A guest that never answers is not waited for again in a run: cells that await it end as its first boot did. Of
+others that come to no shell there is no survey: their cells are played, and fail by what they see themselves.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from emulator import places
 from emulator.clock import Deadline
+from emulator.console.transcript import DirectorySink
 from emulator.errors import EmulatorError, FileError, LockHeld, SnapshotError, SpecError
 from emulator.files import hold_lock, make_missing, read_whole, write_whole
 from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
 from emulator.machine.machine import Machine
 from emulator.values import dump_json, json_ready, load_json
+from emulator.work import working
 from harness.guests.linux import LinuxGuest
+from harness.play.runner import HostShare
 from harness.play.session import Session
-from harness.scenario.errors import GuestError, WrongOutput
+from harness.play.vitals import Vitals, watching
+from harness.scenario.errors import ExpectTimeout, GuestError, WrongOutput
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
+from harness.scenario.steps import Reach
 from harness.snapshots.lab import Lab
 from harness.snapshots.start import WantedGuest, ensure_snapshot, open_started, reach_stage
 from harness.survey.facts import Questions, Survey, read_answers, stages_in
@@ -66,26 +74,47 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """How a survey went: what is known, or why nothing is."""
+    """How a survey went: what is known, or why nothing is.
+
+    Attributes:
+        image: what was booted.
+        survey: what is known of it.
+        problem: why nothing is.
+        silent: whether it had its time and did not come to the next of its stages.
+        stages: those that showed.
+        directory: of the evidence, within the run's; empty without any.
+    """
 
     image: str
     survey: Survey | None = None
     problem: str = ""
+    silent: bool = False
+    stages: tuple[Stage, ...] = ()
+    directory: str = ""
+
+    def is_in_vain(self, scenario: Scenario) -> bool:
+        """Tell whether `scenario` begins by awaiting what the guest did not come to."""
+        first = scenario.steps[0]
+        if not self.silent or not isinstance(first, Reach):
+            return False
+        return first.stage in {Stage.KERNEL, Stage.LOGIN, Stage.SHELL} - {*self.stages}
 
 
-def survey(lab: Lab, subject: Subject, questions: Questions, *, tell: Callable[[str], None]) -> Attempt:
-    """Return what is known of a guest, which is booted, as `tell` is told, if nothing is."""
+def survey(lab: Lab, subject: Subject, questions: Questions) -> Attempt:
+    """Return what is known of a guest, which is booted if nothing is: `emulator.work` tells of that."""
     key = subject.key(questions)
     kept, failed = places.surveys() / f"{key}.json", lab.run_dir / SURVEYS / f"{key}.json"
     try:
         with hold_lock(places.surveys() / f"{key}.lock", wait_s=WAIT_S):
             if found := read_attempt(kept) or read_attempt(failed):
                 return found
-            tell(f"surveying {subject.name} (first boot) ...")
-            attempt = _attempt(lab, subject, questions, lab.run_dir / SURVEYS / f"{subject.name}-{key[:8]}")
+            spec = subject.wanted.spec
+            what = f"survey of {subject.name} on {spec.machine} ({spec.firmware})"
+            with working(what, "its first boot") as ends:
+                attempt = _FirstBoot(lab, subject, f"{SURVEYS}/{subject.name}-{key[:8]}").ask(questions)
+                ends.append(attempt.survey.told if attempt.survey else attempt.problem)
             path = failed if attempt.survey is None else kept
             write_whole(path, dump_json(attempt, indent=1), private=True, parents=True)
-            tell(f"{subject.name}: {attempt.survey.told if attempt.survey else attempt.problem}")
     except (LockHeld, FileError) as error:
         return Attempt(image=subject.name, problem=str(error))
     return attempt
@@ -108,47 +137,65 @@ def known_surveys() -> dict[str, Survey]:
 
 
 @dataclass(slots=True)
-class _Watched:
-    """Brings a guest to its shell, and keeps what it showed if it does not come there."""
+class _FirstBoot:
+    """One boot of a guest; `failed` is what is known of it if it does not come to its shell."""
 
-    wanted: WantedGuest
-    shown: bytes = field(init=False, default=b"")
-    fault: BaseException | None = field(init=False, default=None)
+    lab: Lab
+    subject: Subject
+    directory: str
+    failed: Attempt | None = field(init=False, default=None)
 
-    def reach(self, machine: Machine, deadline: Deadline) -> None:
+    def ask(self, questions: Questions) -> Attempt:
+        lab, wanted, place = self.lab, self.subject.wanted, self.lab.run_dir / self.directory
+        if wanted.stage is not None and not lab.cold:
+            try:
+                ensure_snapshot(lab, wanted, reach=self._reach, deadline=self._within())
+            except EmulatorError:
+                if self.failed is not None:
+                    return self.failed
+                wanted = replace(wanted, stage=None)  # this machine can't be saved
+        make_missing(place)
+        within = self._within()
+        started = open_started(lab, wanted, run_dir=place, label=f"survey {self.subject.name}")
         try:
-            reach_stage(self.wanted.driver, Stage.SHELL)(machine, deadline)
-        except SnapshotError as error:
-            self.shown, self.fault = machine.transcript.read(0), error.__cause__ or error
+            with started as (machine, _), self._noting(machine, within):
+                return _ask(machine, self.subject, questions, within)
+        except (EmulatorError, GuestError) as error:
+            return self.failed or Attempt(image=self.subject.name, problem=_line(error))
+
+    def _within(self) -> Deadline:
+        clock = self.lab.pace(self.subject.wanted.spec)
+        return Deadline.after(self.subject.within_s * self.lab.time_scale, clock)
+
+    def _reach(self, machine: Machine, deadline: Deadline) -> None:
+        with self._noting(machine, deadline):
+            reach_stage(self.subject.wanted.driver, Stage.SHELL)(machine, deadline)
+
+    @contextmanager
+    def _noting(self, machine: Machine, deadline: Deadline) -> Iterator[None]:
+        """Note how a guest fails; the evidence of a machine elsewhere is kept before that is gone."""
+        share, place = HostShare(deadline.clock), self.lab.run_dir / self.directory
+        try:
+            yield
+        except (SnapshotError, GuestError) as error:
+            fault = (error.__cause__ or error) if isinstance(error, SnapshotError) else error
+            self.failed = replace(
+                _without_shell(self.subject, fault, machine.transcript.read(0)),
+                silent=isinstance(fault, ExpectTimeout) and share.excuse(fault) is None,
+                directory=self.directory,
+            )
+            if machine.run_dir != place:
+                machine.transcript.keep_in(DirectorySink(place, console="ttyS0"), "kept elsewhere")
+                for picture in machine.run_dir.glob("*.png"):
+                    shutil.copy(picture, place)
             raise
-
-
-def _attempt(lab: Lab, subject: Subject, questions: Questions, place: Path) -> Attempt:
-    wanted, watched = subject.wanted, _Watched(subject.wanted)
-    within = Deadline.after(subject.within_s * lab.time_scale, lab.pace(wanted.spec))
-    if wanted.stage is not None and not lab.cold:
-        try:
-            ensure_snapshot(lab, wanted, reach=watched.reach, deadline=within)
-        except EmulatorError:
-            if watched.fault is not None:
-                return _without_shell(subject, watched.fault, watched.shown)
-            wanted = replace(wanted, stage=None)  # this machine can't be saved
-            within = Deadline.after(subject.within_s * lab.time_scale, lab.pace(wanted.spec))
-    make_missing(place)
-    try:
-        with open_started(lab, wanted, run_dir=place, label=f"survey {subject.name}") as (machine, _):
-            return _ask(machine, subject, questions, within)
-    except EmulatorError as error:
-        return Attempt(image=subject.name, problem=_line(error))
 
 
 def _ask(machine: Machine, subject: Subject, questions: Questions, within: Deadline) -> Attempt:
     guest = LinuxGuest(Session(machine.console), subject.profile)
-    try:
+    with watching(guest.session, Vitals(machine)):
         guest.reach(Stage.SHELL, within)
-        result = guest.run(questions.command(), within)
-    except GuestError as error:
-        return _without_shell(subject, error, machine.transcript.read(0))
+    result = guest.run(questions.command(), within)
     console = machine.transcript.read(0, result.start)
     answers = read_answers(
         result.output, questions, console=console, prompt=guest.prompt, profile=subject.profile
@@ -159,7 +206,7 @@ def _ask(machine: Machine, subject: Subject, questions: Questions, within: Deadl
 def _without_shell(subject: Subject, fault: BaseException, shown: bytes) -> Attempt:
     """Return what is known of a guest without a shell: a lot if nobody could have come to one.
 
-    A password that is refused, and a guest that hangs, are for its cells to fail of.
+    A password that is refused, and a guest that dies, are for its cells to fail of.
     """
     stages = stages_in(shown, subject.profile)
     if isinstance(fault, WrongOutput):
@@ -169,7 +216,7 @@ def _without_shell(subject: Subject, fault: BaseException, shown: bytes) -> Atte
             user = visible(subject.profile.user.decode("utf-8", "replace"))
             why = f"the guest asks for the password of {user}, {NONE_GIVEN}"
             return Attempt(image=subject.name, survey=Survey(stages=stages, obstacle=why))
-    return Attempt(image=subject.name, problem=_line(fault))
+    return Attempt(image=subject.name, problem=_line(fault), stages=stages)
 
 
 def _line(error: BaseException) -> str:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emulator.guest_images.own_kernel import OWN_LINE, TTYLAB_GUEST
+from harness.play.silence import ELSEWHERE
 from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.survey.facts import Survey
-from harness.survey.wishes import Wishes, mask_allows, wishes_of
+from harness.survey.wishes import IS_CONSOLE, Wishes, mask_allows, wishes_of
 
 TTYLAB_WORD = "ttylab."
 """How kernel parameters begin that only ttylab's own initramfs heeds."""
 _BECOME = "sudo -n sh"
 _MADE_HERE = frozenset({"spin"})
 """Modules that ttylab makes and its scenarios load themselves."""
+_SPIN = "a module that hangs a CPU, which ttylab makes out of one of the kernel's and has in its initramfs"
+_REMEDY = "; ttylab's initramfs has it if it is given the kernel's modules: modules in lab.toml, or --modules"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +29,12 @@ class Errands:
     Attributes:
         become: a command that starts root's shell; empty if the shell is root's, or need not be.
         commands: to be run; each has to succeed.
+        conditions: why the scenario can't be played, by the command that fails then and names the TTY.
     """
 
     become: str = ""
     commands: tuple[str, ...] = ()
+    conditions: Mapping[str, str] = field(default_factory=dict)
 
 
 def unfit(scenario: Scenario, survey: Survey | None, image: frozenset[str]) -> str | None:
@@ -56,7 +61,12 @@ def errands(scenario: Scenario, survey: Survey | None, image: frozenset[str]) ->
     if survey is not None and TTYLAB_GUEST not in image and "modprobe" in survey.programs:
         commands += [f"{{ modprobe -q {name} || true; }}" for name in sorted(scenario.modules - _MADE_HERE)]
     needs_root = survey is not None and not survey.root and survey.sudo and bool(commands or wishes.root)
-    return Errands(become=_BECOME if needs_root else "", commands=tuple(commands))
+    unknown = survey is None and OWN_LINE in image and wishes.records
+    return Errands(
+        become=_BECOME if needs_root else "",
+        commands=tuple(commands),
+        conditions={IS_CONSOLE: ELSEWHERE} if unknown else {},
+    )
 
 
 def _unfit_image(scenario: Scenario, wishes: Wishes, image: frozenset[str]) -> str | None:
@@ -80,7 +90,8 @@ def _reasons(scenario: Scenario, wishes: Wishes, survey: Survey, image: frozense
     absent = [one for one in sorted(scenario.modules - image) if _lacks(survey, one, survey.features)]
     absent += [one for one in sorted(wishes.programs) if _lacks(survey, one, survey.programs)]
     if absent:
-        yield f"the guest has no {', '.join(absent)}"
+        remedy = TTYLAB_GUEST in image and not scenario.modules.isdisjoint(absent)
+        yield f"the guest has no {', '.join(map(_named, absent))}{_REMEDY if remedy else ''}"
     if wishes.keys and _lacks(survey, "kernel.sysrq", frozenset(survey.settings)):
         yield "its kernel has no system requests (CONFIG_MAGIC_SYSRQ)"
     typed = _to_type(wishes, survey, image)
@@ -97,11 +108,17 @@ def _reasons(scenario: Scenario, wishes: Wishes, survey: Survey, image: frozense
 
 
 def _unshown(wishes: Wishes, survey: Survey) -> Iterator[str]:
+    if survey.kernel_is_elsewhere and (wishes.kernel_lines or wishes.records):
+        yield ELSEWHERE.replace("TTY", survey.tty)
     if wishes.kernel_lines and Stage.KERNEL not in survey.stages:
         quiet = " (quiet)" if "quiet" in survey.command_line.split() else ""
         yield f"the kernel's first lines are not on the console{quiet}"
     if wishes.login_prompt and Stage.LOGIN not in survey.stages:
         yield "the console asks for no login: a shell is there straight away"
+
+
+def _named(what: str) -> str:
+    return f"{what} ({_SPIN})" if what in _MADE_HERE else what
 
 
 def _lacks(survey: Survey, name: str, there: frozenset[str]) -> bool:

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
-from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Shows, Step
-from harness.scenario.stimulus import SysRq, Via
+from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Shows, Step, View
+from harness.scenario.stimulus import Nmi, SysRq, Via
 
 _SETTINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -53,6 +53,15 @@ KERNEL_SAYS = (
 )
 """What a kernel writes as it starts, unless it is told to be quiet: samples, for patterns that await it."""
 ASKS_LOGIN = b"\r\nguest login: "
+_OF_KERNEL = re.compile(
+    r"Kernel panic|[Ss]ys[Rr]q ?\??: |NMI|[Rr]eboot(?:ing in|: )|Linux version|BUG: |WARNING: "
+)
+"""What is in patterns that await lines of a running kernel."""
+IS_CONSOLE = (
+    "t=$(readlink /proc/self/fd/0);t=${t#/dev/};case $t in tty[A-Z]*|hvc*) "
+    '[ ! -e /proc/consoles ] || grep -q "^$t " /proc/consoles || { echo $t; false; };; esac'
+)
+"""POSIX command that names the shell's terminal and fails where the kernel writes on others."""
 MASK_BITS: Mapping[str, int] = MappingProxyType(
     {
         **dict.fromkeys("0123456789", 2),
@@ -81,6 +90,7 @@ class Wishes:
         settings: sysctls that its kernel parameters stand for.
         fixed: kernel parameters that do nothing in a running kernel, or are needed before a shell is.
         kernel_lines: whether it awaits what a kernel writes as it starts.
+        records: whether it awaits what a running kernel writes, or counts on it that nothing comes.
         login_prompt: whether it awaits a login prompt by its text.
         keys: of system requests that are to have an effect, except those typed into the shell.
     """
@@ -91,6 +101,7 @@ class Wishes:
     settings: Mapping[str, str]
     fixed: tuple[str, ...]
     kernel_lines: bool
+    records: bool
     login_prompt: bool
     keys: frozenset[str]
 
@@ -109,6 +120,7 @@ def wishes_of(scenario: Scenario) -> Wishes:
         fixed=fixed,
         kernel_lines=any(isinstance(step, Reach) and step.stage is Stage.KERNEL for step in scenario.steps)
         or any(one.compiled().search(said) for one in awaited for said in KERNEL_SAYS),
+        records=any(map(_awaits_records, scenario.steps)) or any("/dev/kmsg" in one for one in commands),
         login_prompt=any(one.compiled().search(ASKS_LOGIN) for one in awaited if "ogin" in one.pattern),
         keys=frozenset(
             step.stimulus.key
@@ -172,6 +184,15 @@ def _needs_shell(step: Step) -> bool:
     if isinstance(step, Reach):
         return step.stage is Stage.SHELL
     return isinstance(step, Run | Alive) or _is_request(step, (Via.PROC,))
+
+
+def _awaits_records(step: Step) -> bool:
+    if not isinstance(step, Inject | Expect):
+        return False
+    asks = isinstance(step, Inject) and isinstance(step.stimulus, Nmi | SysRq)
+    shown = [one for one in step.effects if isinstance(one, Shows)]
+    shown += step.unless if isinstance(step, Inject) else ()
+    return any((asks and one.view is View.RAW) or _OF_KERNEL.search(one.pattern) for one in shown)
 
 
 def _is_request(step: Step, ways: tuple[Via, ...]) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from emulator.clock import Deadline
 from emulator.guest_images.kinds import REGISTERED
 from emulator.machine.control import capabilities, lacks
 from emulator.machine.spec import MachineSpec
@@ -14,7 +13,6 @@ from harness.scenario.scenario import Scenario
 from harness.targets.target_kind import TargetKind, TargetPlace, lacking
 
 if TYPE_CHECKING:
-    from emulator.machine.machine import Machine
     from harness.play.target import Target
     from harness.snapshots.start import WantedGuest
 
@@ -35,6 +33,7 @@ class MachineTargets:
     def open(self, wanted: WantedGuest, place: TargetPlace) -> Iterator[Target]:
         """Open a machine and let it run."""
         from harness.play.target import Target  # noqa: PLC0415  # not for a list of cells
+        from harness.play.vitals import Vitals  # noqa: PLC0415
         from harness.snapshots.start import open_started  # noqa: PLC0415
 
         opened = open_started(place.lab, wanted, run_dir=place.directory, label=place.label)
@@ -47,21 +46,9 @@ class MachineTargets:
                 argv=machine.argv,
                 start=start.says,
                 shares=start.shares,
-                explain=lambda shown: _explain(machine, shown, place),
+                vitals=Vitals(machine),
                 machine=machine,
             )
-
-
-_LOOK_S = 10.0
-
-
-def _explain(machine: Machine, shown: bytes, place: TargetPlace) -> str:
-    from emulator.machine.glance import glance  # noqa: PLC0415  # rare
-    from harness.targets.silence import explain  # noqa: PLC0415
-
-    clock = place.lab.clock
-    look = glance(machine, Deadline.after(_LOOK_S, clock), clock)
-    return explain(shown, look, starts_kernel=machine.spec.kernel is not None)
 
 
 KIND: TargetKind = MachineTargets()

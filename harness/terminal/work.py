@@ -7,18 +7,42 @@ from collections.abc import Callable
 
 from emulator.clock import SYSTEM_CLOCK, Clock
 
-SILENCE_S = 5.0
-"""Seconds without a line after which the next one comes."""
+SILENCE_S = 15.0
+"""Seconds without a line after which the next one comes, where lines stay: in a log."""
+
+
+class Beats:
+    """Calls a function again and again, from a thread of its own, until it is ended."""
+
+    def __init__(self, beat: Callable[[], None], *, every_s: float = SILENCE_S) -> None:
+        self._ended = threading.Event()
+        self._beat = beat
+        self._every_s = every_s
+        threading.Thread(target=self._run, name="beats", daemon=True).start()
+
+    def end(self) -> None:
+        """Call it no more; again this does nothing."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._every_s):
+            self._beat()
 
 
 class WorkLines:
-    """Says what is being made; the methods are called from any thread."""
+    r"""Says what is being made, now and then a line, or `in_place` each second; called from any thread.
 
-    def __init__(self, say: Callable[[str], None], *, clock: Clock = SYSTEM_CLOCK) -> None:
+    `say` is called with a line and its end: "\r" for one that the next is written over.
+    """
+
+    def __init__(
+        self, say: Callable[[str, str], None], *, in_place: bool = False, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self._say = say
+        self._every_s, self._end = (1.0, "\r") if in_place else (SILENCE_S, "\n")
         self._clock = clock
         self._doing: dict[str, tuple[float, str]] = {}
-        self._idle = threading.Event()
+        self._beats: Beats | None = None
 
     def show(self, what: str, stage: str, fraction: float) -> None:
         """Say that it begins or has ended; a stage between is kept for the next line."""
@@ -26,23 +50,19 @@ class WorkLines:
         began = self._doing[what][0] if what in self._doing else now
         if fraction >= 1:
             self._doing.pop(what, None)
-            self._say(f"{what}: {stage} after {now - began:.1f} s")
-            if not self._doing:
-                self._idle.set()
-            return
-        if what not in self._doing:
-            self._say(f"{what}: {stage}")
-            if not self._doing:
-                self._idle = threading.Event()
-                threading.Thread(target=self._tick, args=(self._idle,), name="work", daemon=True).start()
-        self._doing[what] = (began, stage)
+            self._say(f"{what}: {stage} after {now - began:.1f} s", "\n")
+        elif what not in self._doing:
+            self._say(f"{what}: {stage}", "\n")
+        if fraction < 1:
+            self._doing[what] = (began, stage)
+        if self._beats is None and self._doing:
+            self._beats = Beats(self.beat, every_s=self._every_s)
+        elif self._beats is not None and not self._doing:
+            self._beats.end()
+            self._beats = None
 
     def beat(self) -> None:
         """Say what goes on."""
-        now = self._clock.monotonic()
-        for what, (began, stage) in list(self._doing.items()):
-            self._say(f"{what}: {stage} ({now - began:.0f} s)")
-
-    def _tick(self, idle: threading.Event) -> None:
-        while not idle.wait(SILENCE_S):
-            self.beat()
+        now, doing = self._clock.monotonic(), list(self._doing.items())
+        for what, (began, stage) in doing[-1:] if self._end == "\r" else doing:
+            self._say(f"{what}: {stage} ({now - began:.0f} s)", self._end)

@@ -3,6 +3,7 @@
 import pytest
 
 from emulator import places
+from emulator.work import listening
 from harness.cells.cell import parse_cell_id
 from harness.run.cell_run import CellRun
 from harness.scenarios import find_scenario
@@ -28,8 +29,8 @@ def play(lab, tmp_path, monkeypatch):
     def play(image: str, scenario: str):
         cell = parse_cell_id(f"{image}.pc.seabios.1.{scenario}")
         run = CellRun(cell=cell, scenario=find_scenario(scenario), lab=lab.at(tmp_path / "run"))
-        run.tell = told.append
-        result = run.run()
+        with listening(lambda what, stage, _fraction: told.append(f"{what}: {stage}")):
+            result = run.run()
         return result.status, result.message, result.start, told
 
     return play
@@ -39,9 +40,10 @@ def test_own_kernel_is_asked_in_the_boot_that_its_cells_go_on_from(play):
     status, message, start, told = play("mine", "nmi-dazed")
     assert (status, message) == ("passed", "")
     assert start.startswith("forked from shell")
-    assert told[0] == "surveying mine (first boot) ..."
+    assert told[0] == "survey of mine on pc (seabios): its first boot"
     assert known_surveys()["mine"].features >= {"pvpanic", "spin"}
-    assert play("mine", "watchdog-fed")[:2] == ("skipped", "the guest has no i6300esb")
+    status, message, *_ = play("mine", "watchdog-fed")
+    assert (status, message.partition(";")[0]) == ("skipped", "the guest has no i6300esb")
     assert len(told) == 2
 
 

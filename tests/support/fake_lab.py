@@ -1,7 +1,7 @@
 """A pytest plug-in (`-p tests.support.fake_lab`): cells play on scripted guests instead of QEMU.
 
 `behaviours.json` in the working directory says which cell does otherwise than boot and answer: its id to
-"fail", "break", "skip", "panic" or "kill" (the worker).
+"fail", "break", "skip", "panic", "kill" (the worker) or "tells" (of work).
 """
 
 import json
@@ -20,6 +20,7 @@ from emulator.console.transcript import DirectorySink
 from emulator.errors import LabError
 from emulator.machine.control import Capability
 from emulator.machine.spec import Accelerator, MachineSpec
+from emulator.work import tell_work, working
 from harness.snapshots.lab import Lab
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_guest import (
@@ -55,6 +56,9 @@ class FakeMachine(FakeControl):
         super().__init__(self.console, capabilities=nothing if behaviour == "skip" else EVERYTHING)
 
     def power_on(self, deadline: Deadline, *, runs: bool = True) -> None:
+        if self.behaviour == "tells":
+            with working("disk b.vhd", "copying"):
+                tell_work("disk b.vhd", "half of it", 0.5)
         if self.behaviour == "break":
             raise LabError("QEMU did not like it")
         super().power_on(deadline)

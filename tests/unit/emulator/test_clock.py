@@ -1,8 +1,11 @@
 """A fair clock: a deadline is a budget of what the host gave, and nothing waits for ever."""
 
+import signal
+import threading
+
 import pytest
 
-from emulator.clock import STAND_MOST_S, STRETCH_MOST, Deadline, FairClock
+from emulator.clock import STAND_MOST_S, STRETCH_MOST, Deadline, FairClock, loading
 from tests.support.fake_clock import FakeClock
 
 
@@ -107,3 +110,30 @@ def test_time_counts_again_behind_the_block_and_never_goes_back(host, fair):
     seen.append(fair.monotonic())
     assert seen == sorted(seen)
     assert seen[-1] - seen[-2] == pytest.approx(3, abs=0.02)
+
+
+def test_code_that_loads_in_time_is_left_alone_and_another_timer_goes_on():
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 1000.0, 5.0)
+    try:
+        with loading():
+            pass
+        left, again = signal.getitimer(signal.ITIMER_REAL)
+        assert 0 < left <= 1000
+        assert again == 5.0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_thread_that_signals_do_not_reach_loads_without_a_limit():
+    ended = []
+
+    def load():
+        with loading(0.0):
+            ended.append(True)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    thread.join()
+    assert ended == [True]

@@ -12,13 +12,15 @@ from tests.support.fake_clock import FakeClock
 SCREEN = b"".join(bytes([character, 7]) for character in b"SeaBIOS".ljust(160) + b"vm login: _".ljust(1840))
 
 
-def cpu(number: int, at: str, halted: int) -> str:
+def cpu(number: int, at: str, halted: int, flags: str = "00000246") -> str:
     return (
-        f"\r\nCPU#{number}\r\nRAX=00 RBX=00\r\nR8 =0 RIP={at} RFL=00000246 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 "
+        f"\r\nCPU#{number}\r\nRAX=00 RBX=00\r\nR8 =0 RIP={at} RFL={flags} [---Z-P-] CPL=0 II=0 A20=1 SMM=0 "
         f"HLT={halted}\r\nES =0000\r\n"
     )
 
 
+OFF = "00000002"
+FOR_EVER = " with interrupts off, and nothing changes that"
 IDLE = cpu(0, "ffffffff81", 1)
 
 
@@ -54,13 +56,18 @@ def test_rows_of_text_without_empty_ones():
 @pytest.mark.parametrize(
     ("samples", "found"),
     [
-        ([], ""),
-        (["PC=ffff8000 X0=0"], ""),
-        ([cpu(0, "fff1", 1), cpu(0, "fff2", 1)], "is halted and waits"),
-        ([cpu(0, "fff1", 0), cpu(0, "fff1", 0)], "loops at fff1"),
-        ([cpu(0, "fff1", 0), cpu(0, "fff2", 0)], "works"),
-        ([cpu(0, "a", 1) + cpu(1, "b", 0)] * 3, "loops at b"),
-        ([cpu(0, "a", 1), cpu(0, "a", 0)], "works"),
+        ([], ("", False)),
+        (["PC=ffff8000 X0=0"], ("", False)),
+        ([cpu(0, "fff1", 1), cpu(0, "fff2", 1)], ("is halted and waits", False)),
+        ([cpu(0, "fff1", 0), cpu(0, "fff1", 0)], ("loops at fff1", False)),
+        ([cpu(0, "fff1", 0), cpu(0, "fff2", 0)], ("works", False)),
+        ([cpu(0, "a", 1) + cpu(1, "b", 0)] * 3, ("loops at b", False)),
+        ([cpu(0, "a", 1), cpu(0, "a", 0)], ("works", False)),
+        ([cpu(0, "a", 1, OFF)] * 2, (f"is halted{FOR_EVER}", True)),
+        ([cpu(0, "a", 0, OFF)] * 2, (f"loops at a{FOR_EVER}", True)),
+        ([cpu(0, "a", 1, OFF) + cpu(1, "b", 0, OFF)] * 2, (f"loops at b{FOR_EVER}", True)),
+        ([cpu(0, "a", 1, OFF) + cpu(1, "b", 1)] * 2, ("is halted and waits", False)),
+        ([cpu(0, "a", 0, OFF) + cpu(1, f"b{n}", 0, OFF) for n in (1, 2)], ("loops at a", False)),
     ],
 )
 def test_cpus_that_wait_or_loop(samples, found):

@@ -63,6 +63,15 @@ def test_errand_that_fails_is_told(rig):
         guest.reach(Stage.SHELL, soon(fake))
 
 
+def test_condition_that_does_not_hold_is_why_nothing_can_be_played():
+    target, fake, _ = make_target(FakeGuest(commands={b"is-console": (b"ttyS0\r\n", 1), SET: (b"", 0)}))
+    guest = LinuxGuest(Session(target.channel))
+    guest.conditions, guest.errands = {"is-console": "no kernel on TTY: add console=TTY"}, (SET.decode(),)
+    with pytest.raises(Unsupported, match=r"^no kernel on ttyS0: add console=ttyS0$"):
+        guest.reach(Stage.SHELL, soon(fake))
+    assert typed(fake, SET) == 0
+
+
 def test_shell_of_root_is_proved_before_its_errands(tmp_path):
     sudo = tmp_path / "sudo"
     sudo.write_text('#!/bin/sh\nshift\nROOT=yes exec "$@"\n')

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,10 +13,11 @@ from emulator.machine.control import Capability
 from harness.cells.cell import parse_cell_id
 from harness.guests.linux import LinuxGuest
 from harness.play.judge import judge
-from harness.play.runner import DELAYED, Player
+from harness.play.runner import DELAYED, HostShare, Player
 from harness.play.target import Target
 from harness.play.traces import boot_offsets
 from harness.run.result import draft_of_cell, judged
+from harness.scenario.errors import ExpectTimeout
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import (
@@ -29,6 +31,7 @@ from harness.scenario.steps import (
     Send,
     Shows,
     Signals,
+    Silence,
     View,
 )
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq, Via
@@ -615,3 +618,29 @@ def test_delay_is_no_longer_than_the_time_of_the_whole():
     began = clock.monotonic()
     play(scenario(SHELL, Alive()), target, delays={1: 5000.0}, time_limit_s=60.0)
     assert clock.monotonic() - began < 100
+
+
+AWAITS = Expect(effects=(PANICS,), within_s=60.0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "seconds"),
+    [((replace(SHELL, within_s=90.0),), 3), ((AWAITS,), 3), ((Silence(for_s=1.0), AWAITS), 60)],
+)
+def test_boot_of_a_guest_that_is_gone_is_not_waited_for(steps, seconds):
+    guest = FakeGuest(state="off")
+    gone = SimpleNamespace(
+        gone=True, are_gone=lambda _shown: True, explain=lambda _shown: "the CPU is halted"
+    )
+    verdict = play(scenario(*steps), Target(name="m", channel=guest, control=FakeControl(guest), vitals=gone))
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.TIMEOUT)
+    assert f"did not come in {seconds:.1f} s; last came ''" in verdict.message
+    assert verdict.message.endswith("; the CPU is halted") is (seconds == 3)
+
+
+@pytest.mark.parametrize(("final", "excused"), [(False, True), (True, False)])
+def test_guest_that_can_not_go_on_is_not_excused_by_a_busy_host(final, excused):
+    clock = FairClock()
+    share = HostShare(clock)
+    clock.unmet += 1.0
+    assert (share.excuse(ExpectTimeout("no login", final=final)) is not None) is excused

@@ -12,11 +12,12 @@ from harness.report.views import (
     latency,
     own_files_of,
     page_of,
+    spans_of,
     view_cell,
     view_grid,
     view_images,
 )
-from tests.support.report_samples import make_cell, make_run
+from tests.support.report_samples import make_cell, make_guest, make_run
 
 
 @pytest.mark.parametrize(
@@ -101,3 +102,15 @@ def test_files_of_a_users_own_are_told_by_name_and_hash() -> None:
     image = next(one for one in view_images(run) if one.name == "mine")
     assert image.digests == {"kernel bzImage": "ab" * 32, "initrd ttylab": "cd" * 32}
     assert own_files_of(run) == {"mine kernel bzImage": "ab" * 32, "mine initrd ttylab": "cd" * 32}
+
+
+def test_what_proves_the_steps_before_a_failure_is_not_marked_as_the_failure() -> None:
+    guest = make_guest()
+    cell = make_cell("failed", guest=guest)
+    proof = replace(cell.evidence[0], says="the shell answers", start=10, end=20)
+    cell = replace(cell, evidence=(proof, *cell.evidence))
+    assert [span.css for span in spans_of(cell)] == ["found", "expected", "hit"]
+    passed = replace(cell, status="passed", findings=())
+    assert [span.css for span in spans_of(passed)] == ["hit", "hit"]
+    late = replace(cell, findings=())
+    assert [span.css for span in spans_of(late)] == ["expected", "expected"]

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from emulator.console.transcript import DirectorySink, Transcript
 from emulator.errors import FileError, LabError, SpecError
 from harness.cells.cell import parse_cell_id
 from harness.plugin.matrix_items import raise_for
@@ -17,9 +18,11 @@ from harness.run.cell_run import (
     read_result,
 )
 from harness.run.latest import new_run_id
+from harness.run.own_guest import Preparation
 from harness.run.result import broken, not_run
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import find_scenario
+from harness.survey.first_boot import Attempt
 from harness.targets import find_target
 from tests.support import fake_lab
 
@@ -195,3 +198,18 @@ def test_wait_for_what_others_use_is_no_part_of_the_cells_time(tmp_path, monkeyp
 
 def test_two_runs_at_once_have_two_names():
     assert len({new_run_id() for _ in range(50)}) > 1
+
+
+def test_guest_that_was_silent_at_its_first_boot_fails_with_that_boots_evidence(run, tmp_path, monkeypatch):
+    first = tmp_path / "surveys" / "mine-1"
+    with Transcript(sink=DirectorySink(first, console="ttyS0")) as transcript:
+        transcript.append(b"Booting from Hard Disk\r\n")
+    silent = Attempt(image="mine", problem="no login came", silent=True, directory="surveys/mine-1")
+    known = Preparation(found={"found": silent.problem}, in_vain=silent)
+    monkeypatch.setattr("harness.run.cell_run.prepare", lambda *_: known)
+    result = run()
+    told = "no login came (so ended its first boot in this run, surveys/mine-1)"
+    assert (result.status, result.reason, result.message, result.step) == ("failed", "timeout", told, 0)
+    assert result.console_bytes == 24
+    assert kept_transcript(tmp_path / result.directory).read() == b"Booting from Hard Disk\r\n"
+    assert (result.argv, result.start) == ((), "not booted again")

@@ -64,12 +64,12 @@ def find_out(monkeypatch):
 
 
 def ready(cell=CELL, scenario=PANIC) -> Preparation:
-    return prepare(cell, scenario, own_image(), SimpleNamespace(), tell=lambda _: None)
+    return prepare(cell, scenario, own_image(), SimpleNamespace())
 
 
 def test_image_of_ttylabs_is_not_surveyed(find_out):
     subjects = find_out(None)
-    assert prepare(CELL, PANIC, linux_image(), SimpleNamespace(), tell=lambda _: None) == Preparation()
+    assert prepare(CELL, PANIC, linux_image(), SimpleNamespace()) == Preparation()
     assert subjects == []
 
 
@@ -112,7 +112,7 @@ def test_boot_is_shared_with_the_scenario_unless_its_parameters_change_what_is_s
     subjects = find_out(Attempt(image="mine", survey=KNOWN))
     kernel = KernelImage(**{name: getattr(own_image(), name) for name in Image.__dataclass_fields__})
     one = replace(PANIC, kernel_args=words)
-    prepare(CELL, one, kernel, SimpleNamespace(), tell=lambda _: None)
+    prepare(CELL, one, kernel, SimpleNamespace())
     assert (set(words) <= set(subjects[0].wanted.spec.command_line)) is shared
 
 
@@ -121,6 +121,13 @@ def test_guest_that_did_not_come_up_is_booted_for_each_cell(find_out):
     known = ready()
     assert not known.snapshots
     assert known.found == {"found": "it hangs"}
+    assert known.in_vain is None
+
+
+def test_guest_that_was_silent_is_not_waited_for_again(find_out):
+    silent = Attempt(image="mine", problem="it is silent", silent=True)
+    find_out(silent)
+    assert ready().in_vain is silent
 
 
 def test_disk_is_never_given_kernel_parameters_and_its_snapshots_are_of_one_account():

@@ -20,7 +20,7 @@ def prepare_for(tmp_path, monkeypatch):
     def make(name):
         cell = Cell(image="bench1", machine="board", firmware=Firmware.NONE, vcpus=1, scenario=name)
         scenario = find_scenario(name)
-        return prepare(cell, scenario, open_image("bench1"), Lab(run_dir=tmp_path), tell=pytest.fail)
+        return prepare(cell, scenario, open_image("bench1"), Lab(run_dir=tmp_path))
 
     return make
 

@@ -1,10 +1,13 @@
 """Scenarios that users bring: found, named, and refused in one line with the line of their file."""
 
+import signal
+
 import pytest
 
+from emulator.clock import loading
 from emulator.errors import SpecError
 from emulator.lab_file.read import VARIABLE
-from harness.scenarios import LIBRARY, find_scenario, library
+from harness.scenarios import LIBRARY, find_scenario, library, own
 from harness.scenarios.own import load_scenarios, scenarios_in
 
 OWN = """
@@ -74,6 +77,22 @@ def test_file_with_an_error_is_refused_in_one_line(lab, text, words):
     with pytest.raises(SpecError, match=words) as caught:
         library()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "while True:\n    pass\n",
+        "import threading\nthreading.Event().wait()\n",
+        "while True:\n  try:\n    1 / 0\n  except Exception:\n    pass\n",
+    ],
+)
+def test_file_whose_import_does_not_end_is_refused(lab, text, monkeypatch):
+    lab(text)
+    monkeypatch.setattr(own, "loading", lambda: loading(0.05))
+    with pytest.raises(SpecError, match=r"mine\.py: line \d: has not ended in 0\.05 s$"):
+        library()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_missing_file_is_told(tmp_path):

@@ -51,6 +51,25 @@ def test_answers_of_a_guest_are_read():
     assert found.told == "Linux 6.1.0, bash of tester, sudo, SysRq 438, i6300esb"
 
 
+@pytest.mark.parametrize(
+    ("tty", "consoles", "elsewhere"),
+    [
+        ("ttyS0", ("tty0",), True),
+        ("ttyS0", ("ttyS0", "tty0"), False),
+        ("ttyS0", (), False),
+        ("console", ("tty0",), False),
+        ("pts/0", ("ttyS0",), False),
+        ("hvc0", ("ttyAMA0",), True),
+    ],
+)
+def test_kernel_that_writes_on_other_terminals_than_the_shells(tty, consoles, elsewhere):
+    lines = "".join(f"console={one}\r\n" for one in consoles)
+    found = read(f"uid=0\r\ntty=/dev/{tty}\r\n{lines}".encode())
+    assert (found.tty, found.consoles) == (tty, consoles)
+    assert found.kernel_is_elsewhere is elsewhere
+    assert (f"kernel lines on {', '.join(consoles)} alone" in found.told) is elsewhere
+
+
 def test_guest_that_tells_nothing_has_nothing():
     found = read(b"sh: not found\r\n", console=b"")
     assert (found.root, found.sudo, found.settings, found.stages) == (False, False, {}, (Stage.SHELL,))

@@ -10,14 +10,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from emulator.clock import SYSTEM_CLOCK
+from emulator.clock import SYSTEM_CLOCK, FairClock
+from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import SnapshotError
 from emulator.files import hold_lock
 from emulator.guest_text.linux import LinuxProfile
 from emulator.machine.spec import MachineSpec, MachineType
+from emulator.work import listening
 from harness.guests.linux import LinuxGuest
-from harness.scenario.errors import ExpectTimeout, WrongOutput
+from harness.scenario.errors import Alarm, ExpectTimeout, GuestDied, WrongOutput
 from harness.scenario.stages import Stage
+from harness.scenarios import find_scenario
 from harness.snapshots.start import WantedGuest
 from harness.survey import first_boot
 from harness.survey.facts import Questions
@@ -50,32 +53,39 @@ def rig(tmp_path, monkeypatch):
     def started(lab, wanted, *, run_dir, label):
         boots.append(wanted)
         with open_local_shell(["bash", "--norc", "-i"], environment={"PS1": "root@vm:~# "}) as shell:
-            yield SimpleNamespace(console=shell, transcript=shell.transcript), None
+            yield SimpleNamespace(console=shell, transcript=shell.transcript, run_dir=run_dir), None
 
     monkeypatch.setattr(first_boot, "open_started", started)
     monkeypatch.setattr(first_boot, "ensure_snapshot", lambda *_, **__: None)
-    told: list[str] = []
-    return SimpleNamespace(lab=lab, boots=boots, told=told, monkeypatch=monkeypatch)
+    told: list[tuple[str, str]] = []
+    with listening(lambda what, stage, _fraction: told.append((what, stage))):
+        yield SimpleNamespace(lab=lab, boots=boots, told=told, monkeypatch=monkeypatch)
 
 
 def play(rig, one=None):
-    return survey(rig.lab, one or subject(), ASKED, tell=rig.told.append)
+    return survey(rig.lab, one or subject(), ASKED)
 
 
-def fails(rig, error, shown=LOGIN):
+def fails(rig, error, shown=LOGIN, never=None):
     """Let the guest of every snapshot show something and then fail."""
 
     def ensure(lab, wanted, *, reach, deadline):
         rig.boots.append(wanted)
 
-        def never(driver, stage):
+        def fail(driver, stage):
             def reach(machine, deadline):
                 raise SnapshotError(f"did not come to shell: {error}") from error
 
             return reach
 
-        rig.monkeypatch.setattr(first_boot, "reach_stage", never)
-        reach(SimpleNamespace(transcript=SimpleNamespace(read=lambda _start: shown)), deadline)
+        rig.monkeypatch.setattr(first_boot, "reach_stage", never or fail)
+        transcript = Transcript()
+        transcript.append(shown)
+        with transcript:
+            run_dir = rig.lab.run_dir.parent / "making"
+            run_dir.mkdir(exist_ok=True)
+            (run_dir / "screen.png").touch()
+            reach(SimpleNamespace(transcript=transcript, run_dir=run_dir), deadline)
 
     rig.monkeypatch.setattr(first_boot, "ensure_snapshot", ensure)
 
@@ -87,8 +97,8 @@ def test_guest_is_asked_once_and_its_answers_are_kept(rig):
     assert attempt.survey.prompt == "root@vm:~#"
     assert play(rig) == attempt
     assert len(rig.boots) == 1
-    assert rig.told[0] == "surveying mine (first boot) ..."
-    assert len(rig.told) == 2
+    assert [what for what, _ in rig.told] == ["survey of mine on pc (seabios)"] * 2
+    assert [stage.partition(" ")[0] for _, stage in rig.told] == ["its", "Linux"]
     assert known_surveys() == {"mine": attempt.survey}
 
 
@@ -120,12 +130,52 @@ def test_guest_that_hangs_leaves_no_survey_and_is_not_booted_again_in_this_run(r
     fails(rig, ExpectTimeout("awaited a login prompt"))
     attempt = play(rig)
     assert (attempt.survey, attempt.problem) == (None, "awaited a login prompt")
+    assert (attempt.silent, attempt.stages) == (True, (Stage.KERNEL, Stage.LOGIN))
     assert play(rig) == attempt
+    kept = rig.lab.run_dir / attempt.directory
+    assert load_transcript(kept).read(0) == LOGIN
+    assert load_transcript(kept).truncated is None
+    assert (kept / "screen.png").exists()
     assert len(rig.boots) == 1
     rig.lab.run_dir = tmp_path / "next"
     play(rig)
     assert len(rig.boots) == 2
     assert known_surveys() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "in_vain"),
+    [
+        ("nmi-dazed", b"", True),
+        ("nmi-dazed", LOGIN, True),
+        ("boot-login", LOGIN, False),
+        ("boot-login", b"", True),
+        ("boot-loop", b"", False),
+    ],
+)
+def test_scenario_that_begins_with_what_did_not_come_is_in_vain(rig, name, shown, in_vain):
+    fails(rig, ExpectTimeout("awaited a login prompt"), shown)
+    assert play(rig).is_in_vain(find_scenario(name)) is in_vain
+
+
+def test_guest_that_died_by_what_it_showed_is_played_for_its_own_finding(rig):
+    fails(rig, GuestDied("kernel panic", alarm=Alarm(name="panic", title="panic", start=0, end=1)), b"")
+    assert not play(rig).is_in_vain(find_scenario("nmi-dazed"))
+
+
+def test_guest_that_the_host_kept_waiting_is_played(rig):
+    clock = FairClock(withheld=lambda: 1e9)
+    rig.lab.pace = lambda _spec: clock
+
+    def never(driver, stage):
+        def reach(machine, deadline):
+            clock.unmet += 1.0
+            raise SnapshotError("did not come") from ExpectTimeout("awaited a login prompt")
+
+        return reach
+
+    fails(rig, ExpectTimeout("awaited a login prompt"), b"", never=never)
+    assert not play(rig).silent
 
 
 def test_guest_whose_password_nobody_gave_is_known_to_have_no_shell(rig):

@@ -9,7 +9,9 @@ from harness.scenario.stages import Stage
 from harness.scenarios import LIBRARY
 from harness.survey.facts import Survey, questions_for
 from harness.survey.fitness import Errands, errands, unfit
+from harness.survey.wishes import IS_CONSOLE
 
+GRUB = "to its kernel parameters (GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub)"
 ASKED = questions_for(LIBRARY.values())
 WHOLE = Survey(
     stages=(Stage.LOADER, Stage.KERNEL, Stage.LOGIN, Stage.SHELL),
@@ -96,6 +98,16 @@ def test_disk_of_a_whole_guest_plays_it(name):
     assert why(name) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "word"), [("watchdog-reset", "i6300esb"), ("nmi-hung", "spin (a module that")]
+)
+def test_module_that_is_not_there_is_told_with_what_brings_it(name, word):
+    said = why(name, replace(WHOLE, features=frozenset()), KERNEL)
+    assert said.startswith(f"the guest has no {word}")
+    assert said.endswith("modules in lab.toml, or --modules")
+    assert why("watchdog-reset", replace(WHOLE, programs=frozenset()), KERNEL) == "the guest has no watchdog"
+
+
 def test_mask_that_allows_the_keys_needs_no_root():
     assert why("sysrq-sync", PERSON) is None
     assert errands(LIBRARY["sysrq-sync"], PERSON, DISK) == Errands()
@@ -139,3 +151,23 @@ def test_guest_that_did_not_come_up_is_played_unless_its_image_alone_tells():
 
 def test_what_was_not_asked_for_is_not_missed():
     assert why("smp-boot", replace(WHOLE, programs=frozenset(), asked=frozenset())) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nmi-dazed", f"the kernel's lines are not on ttyS0: add console=ttyS0 {GRUB}"),
+        ("reset-login", f"the kernel's lines are not on ttyS0: add console=ttyS0 {GRUB}"),
+        ("boot-login", None),
+        ("console-long-line", None),
+    ],
+)
+def test_kernel_that_writes_elsewhere_can_not_be_watched(name, reason):
+    assert why(name, replace(WHOLE, tty="ttyS0", consoles=("tty0",))) == reason
+
+
+def test_guest_that_nobody_asked_is_asked_where_its_kernel_writes_if_that_matters():
+    assert [*errands(LIBRARY["nmi-dazed"], None, DISK).conditions] == [IS_CONSOLE]
+    assert errands(LIBRARY["boot-login"], None, DISK).conditions == {}
+    assert errands(LIBRARY["nmi-dazed"], None, KERNEL).conditions == {}
+    assert errands(LIBRARY["nmi-dazed"], WHOLE, DISK).conditions == {}

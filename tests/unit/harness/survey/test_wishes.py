@@ -1,5 +1,7 @@
 """What scenarios want of their guests, read from their steps."""
 
+import subprocess
+
 import pytest
 
 from harness.scenario.scenario import Scenario
@@ -7,7 +9,7 @@ from harness.scenario.stages import Stage
 from harness.scenario.steps import Expect, Inject, Outcome, Reach, Run, Send, Shows
 from harness.scenario.stimulus import Nmi, SysRq, Via
 from harness.scenarios import LIBRARY
-from harness.survey.wishes import mask_allows, programs_in, sysctl_of, wishes_of
+from harness.survey.wishes import IS_CONSOLE, mask_allows, programs_in, sysctl_of, wishes_of
 
 SHELL = Reach(stage=Stage.SHELL)
 DAZED = Inject(stimulus=Nmi(), effects=(Shows(pattern="Dazed", says="it goes on"),))
@@ -92,6 +94,24 @@ def test_scenarios_that_await_a_kernels_first_lines_or_a_login_prompt():
     assert not {"nmi-panic", "sysrq-help", "boot-login"} & wanted
     assert wishes_of(LIBRARY["sysrq-terminate"]).login_prompt
     assert not wishes_of(LIBRARY["boot-login"]).login_prompt
+
+
+def test_scenarios_that_await_or_count_on_lines_of_a_running_kernel():
+    without = {name for name, one in LIBRARY.items() if one.guest == "linux" and not wishes_of(one).records}
+    assert {"boot-login", "console-long-line", "watchdog-fed"} <= without
+    assert not {"nmi-dazed", "sysrq-refused", "console-spliced-line", "power-cycle-panicked"} & without
+
+
+@pytest.mark.parametrize(("console", "status"), [("ttyS0", 0), ("tty0", 1), ("", 0)])
+def test_guest_is_asked_whether_its_kernel_writes_on_the_terminal_of_its_shell(tmp_path, console, status):
+    consoles = tmp_path / "consoles"
+    if console:
+        consoles.write_text(f"{console:20} -WU (EC  p  )    4:64\n")
+    command = IS_CONSOLE.replace("$(readlink /proc/self/fd/0)", "/dev/ttyS0")
+    command = command.replace("/proc/consoles", str(consoles))
+    for shell in ("bash", "dash"):
+        asked = subprocess.run([shell, "-c", command], capture_output=True, check=False)
+        assert (asked.returncode, asked.stdout) == (status, b"ttyS0\n" if status else b"")
 
 
 def test_keys_are_those_of_requests_that_are_to_have_an_effect():

@@ -3,7 +3,7 @@
 import pytest
 
 from emulator.machine.glance import Glance
-from harness.targets.silence import explain
+from harness.play.silence import ends_on_screen, explain
 
 KERNEL = b"[    0.000000] Linux version 6.1.0 (x) #1\r\n[    2.0] more\r\n"
 PROMPT = Glance(rows=("Debian GNU/Linux 12 vm tty1", "vm login:"), cpu="is halted and waits")
@@ -55,3 +55,22 @@ def test_guest_whose_kernel_speaks_needs_no_explanation():
 
 def test_screen_is_escaped():
     assert "\x1b" not in explain(b"", Glance(rows=("\x1b[31m",)), starts_kernel=False)
+
+
+def test_guest_whose_kernel_spoke_is_said_to_be_stuck_if_it_is():
+    said = explain(KERNEL, Glance(cpu="loops at a", is_stuck=True), starts_kernel=True)
+    assert said == "the CPU loops at a"
+
+
+@pytest.mark.parametrize(
+    ("shown", "row", "ends"),
+    [
+        (b"", "No bootable device.", True),
+        (b"SeaBIOS\r\n", "[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs", True),
+        (KERNEL, "[    1.2] Kernel panic - not syncing: it may restart", False),
+        (b"", "Booting from Hard Disk...", False),
+        (b"", "vm login:", False),
+    ],
+)
+def test_screen_that_ends_a_boot(shown, row, ends):
+    assert ends_on_screen(shown, Glance(rows=("SeaBIOS", row))) is ends

@@ -8,15 +8,17 @@ from emulator.guest_text.escapes import seen
 from emulator.guest_text.linux import KERNEL
 from emulator.guest_text.printable import visible
 from emulator.machine.glance import Glance
+from harness.signatures.scanner import scan_boots
 
 _LOGIN = re.compile(r"(?<!Last )login:|[Pp]assword:")
 _SHELL = re.compile(r"[#$] ?$")
 _BOOTED = re.compile(r"Linux version |\[ *\d+\.\d{6}\]|\[  OK  \]|systemd|Starting |udev")
 _ROW_MOST = 100
 _PARAMETER = "console=ttyS0,115200"
-_ADD = (
-    f"add {_PARAMETER} to its kernel parameters (GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub)"
-)
+_WHERE = "to its kernel parameters (GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub)"
+_ADD = f"add {_PARAMETER} {_WHERE}"
+ELSEWHERE = f"the kernel's lines are not on TTY: add console=TTY {_WHERE}"
+"""Why a guest's kernel can't be watched, and the remedy; TTY is its terminal."""
 
 
 def explain(shown: bytes, look: Glance, *, starts_kernel: bool) -> str:
@@ -27,11 +29,19 @@ def explain(shown: bytes, look: Glance, *, starts_kernel: bool) -> str:
     speaks = re.search(KERNEL, seen(shown)) is not None
     asks = any(map(_LOGIN.search, look.rows[-3:]))
     if speaks and not asks:
-        return ""
+        return f"the CPU {look.cpu}" if look.is_stuck else ""
     begins = "no byte came on ttyS0" if not shown.strip() else "no kernel wrote on ttyS0"
     parts = ["the kernel writes on ttyS0, but nobody asks for a login there" if speaks else begins]
     parts += [_screen(look), *([f"the CPU {look.cpu}"] if look.cpu else [])]
     return f"{', '.join(parts)}{_hint(look, speaks=speaks, asks=asks, starts_kernel=starts_kernel)}"
+
+
+def ends_on_screen(shown: bytes, look: Glance) -> bool:
+    """Tell whether the screen says why a boot ended of which ttyS0 shows no kernel: a panic, no disk."""
+    if re.search(KERNEL, seen(shown)) is not None:
+        return False
+    text = "\n".join([*look.rows, ""]).encode()
+    return any(one.fatal and not one.suppressed for one in scan_boots(text, ()))
 
 
 def _screen(look: Glance) -> str:
