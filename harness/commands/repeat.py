@@ -9,13 +9,16 @@ from typing import Annotated
 from typer import Argument, Option
 
 from harness.commands import say, with_options
+from harness.commands.options import Hold, HoldCommand
 
+Command = HoldCommand
 EXAMPLES = """Examples:
   ttylab repeat bullseye.pc.seabios.1.sysrq-help            200 times, with every kind of jitter
   ttylab repeat CELL -n 50 -j 2 --jitter delay              two at once, with only the stimuli delayed
   ttylab repeat CELL --jitter none                          undisturbed: the same every time
   ttylab repeat CELL --for 600                              as often as ten minutes allow
   ttylab repeat CELL --seed 7 --only 17                     one failed repetition again
+  ttylab repeat CELL --hold-on-failure                      until it fails, and keep that guest to be joined
 """
 
 
@@ -37,6 +40,7 @@ class RepeatOptions:
     ] = None
     stop_on_failure: Annotated[bool, Option("--stop-on-failure", help="Start none after a failure.")] = False
     keep: Annotated[bool, Option("--keep", help="Keep the evidence of passes too.")] = False
+    hold_on_failure: Hold = ""
     cold: Annotated[bool, Option("--cold", help="Boot every machine, fork none.")] = False
     time_scale: Annotated[float, Option(help="Multiply every wait, for slow hosts.")] = 1.0
     port: Annotated[

@@ -62,6 +62,7 @@ class Facts:
         caches: what is kept to be found again.
         cache_budget: bytes that they may take together.
         others: QEMU and UEFI of each other architecture, by its name.
+        lab: which lab.toml holds here, and what it has; empty where there is none.
         boards: of each board of lab.toml what can be done with it.
     """
 
@@ -84,6 +85,7 @@ class Facts:
     caches: tuple[CacheFacts, ...] = ()
     cache_budget: int = 0
     others: Mapping[str, str | Unusable] = field(default_factory=dict)
+    lab: str | Unusable = ""
     boards: Mapping[str, str | Unusable] = field(default_factory=dict)
 
 
@@ -132,6 +134,7 @@ def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
         _part("your Windows", facts.windows_tools, fault=State.NOTE),
         _leftovers(facts),
         *(_part("damaged", each, fault=State.NOTE) for each in facts.damaged),
+        *((_part("lab.toml", facts.lab, fault=State.NOTE),) if facts.lab else ()),
         *(_part(name, seen, fault=State.NOTE) for name, seen in facts.boards.items()),
     )
 

@@ -170,9 +170,11 @@ def machine(
     mark = node.get_closest_marker("from_state")
     wanted = _own_guest(machine_spec, _image_of(node), None if mark is None else named_stage(*mark.args))
     place = _place(request, lab, tmp_path / "machine", wanted)
-    with open_started(lab, wanted, run_dir=place, label=node.nodeid) as (running, began):
+    with ExitStack() as stack:
+        running, began = stack.enter_context(open_started(lab, wanted, run_dir=place, label=node.nodeid))
         _note_start(request, running, began, noted=mark is not None)
         yield running
+        _hold(request, running, stack)
 
 
 def wanted_guest(
@@ -207,6 +209,7 @@ def from_state(
     """
     with ExitStack() as stack:
         count, marked = itertools.count(1), request.node.stash.get(MARKED, None)
+        opened: list[tuple[Machine, ExitStack]] = []
 
         def fork(stage: str, *, renewed: bool = True, **choice: Any) -> ForkedGuest:
             wanted = wanted_guest(stage, choice, lab=lab, spec=machine_spec, marked=marked)
@@ -215,13 +218,18 @@ def from_state(
             def began(machine: Machine, start: Start) -> None:
                 _note_start(request, machine, start)
 
-            opened = open_forked(lab, wanted, run_dir=place, renewed=renewed, on_start=began)
-            forked = stack.enter_context(opened)
+            own = stack.enter_context(ExitStack())
+            forked = own.enter_context(
+                open_forked(lab, wanted, run_dir=place, renewed=renewed, on_start=began)
+            )
+            opened.append((forked.machine, own))
             if (test := test_of(request.node)) is not None:
                 test.talks(forked.console, lab)
             return forked
 
         yield fork
+        for machine, own in opened:
+            _hold(request, machine, own)
 
 
 @pytest.fixture
@@ -252,6 +260,11 @@ def _note_start(
         request.node.user_properties.append(("start", start.says))
     if (test := test_of(request.node)) is not None:
         test.opened(machine, start)
+
+
+def _hold(request: pytest.FixtureRequest, machine: Machine, stack: ExitStack) -> None:
+    if (test := test_of(request.node)) is not None:
+        test.hold(machine, stack)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Generator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,13 @@ from emulator.machine.spec import MachineSpec
 from harness.play.alarms import Listener
 from harness.play.runner import HostShare
 from harness.play.session import Session
+from harness.plugin.holding import HELD_PROPERTY, holding_of
 from harness.plugin.hook_calls import call_hook, tell_result
 from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY, why
-from harness.report.model import CellRecord, CellResult, write_cell
+from harness.report.model import BAD, CellRecord, CellResult, write_cell
 from harness.report.views import page_of
 from harness.run.cell_run import CELLS, claim_directory, kept_transcript
+from harness.run.held import BY_HAND
 from harness.run.lab import Lab
 from harness.run.own_tests import proof_of, record_of_test, verdict_on
 from harness.run.result import Circumstances, Story, guest_result, skipped
@@ -68,6 +70,7 @@ class UsedGuest:
         transcript: of its console, once it is open.
         session: the fixture's dialogue with it, if there is one.
         machine, start: what was opened, and how it began.
+        held: how to join it, if it was kept when its test failed, or why it was not.
     """
 
     cell: CellRecord
@@ -78,6 +81,7 @@ class UsedGuest:
     session: Session | None = None
     machine: Machine | None = None
     start: Start | None = None
+    held: tuple[str, ...] = ()
 
     def faults(self, allowed: frozenset[str]) -> tuple[Alarm, ...]:
         """Return the findings that nobody expected, and that no wait has told the test of."""
@@ -146,6 +150,17 @@ class OwnTest:
         guest = self.guests[-1]
         guest.transcript, guest.session, guest.machine = session.transcript, session, machine
 
+    def hold(self, machine: Machine, stack: ExitStack) -> None:
+        """Keep a guest for people if its test failed and guests are to be held; else `stack` keeps it."""
+        holding = holding_of(self.item.config)
+        guest = next((one for one in self.guests if one.machine is machine), None)
+        if holding is None or guest is None or self.lab is None:
+            return
+        if self.verdict is not None and self.verdict.status in BAD:
+            directory = self.lab.run_dir / CELLS / guest.directory
+            guest.held = holding.hold(machine.id, machine, directory, stack)
+            self.item.user_properties.append((HELD_PROPERTY, "\n".join(guest.held)))
+
     def check(self) -> None:
         """Look for findings of which the test knows nothing; raises GuestDied."""
         for guest in self.guests:
@@ -212,7 +227,7 @@ class OwnTest:
     def _result(self, guest: UsedGuest, verdict: Verdict, lab: Lab) -> CellResult:
         directory = lab.run_dir / CELLS / guest.directory
         transcript = guest.transcript
-        if transcript is None:
+        if transcript is None or (directory / BY_HAND).exists():
             transcript = kept_transcript(directory)
         elif guest.machine is None or guest.machine.run_dir != directory:
             _keep(transcript, directory)
@@ -261,6 +276,7 @@ class OwnTest:
             repro=repro_of_test(self.item.config, self.item.nodeid),
             time_scale=lab.time_scale,
             image=nothing if guest.image is None else guest.image.provenance(),
+            held=guest.held,
             **facts,
         )
 

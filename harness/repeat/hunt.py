@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -23,6 +24,8 @@ from harness.repeat.plan import SHIFTS, Jitter, Repetition, draw_repetition, par
 from harness.repeat.summary import Ending, Hunt, Summary, summarise
 from harness.repeat.text import HuntProgress
 from harness.repeat.workers import Job, Workers
+from harness.run.held import parse_minutes
+from harness.run.interrupts import enter_key
 from harness.run.lab import Lab, cell_workers
 from harness.run.latest import new_run_id
 from harness.run.repro import find_run
@@ -36,6 +39,7 @@ from harness.targets import target_of
 AUTO = "auto"
 DEFAULT_COUNT = 200
 SEEDS = 2**31
+_LOOK_S = 0.2
 RESULT = "repeat.json"
 """In the hunt's directory: what --json prints."""
 
@@ -57,6 +61,7 @@ class HuntRequest:
         cold: whether every machine is booted.
         time_scale: factor on every wait.
         port: URL of the serial port where the guest is; empty: a machine of ttylab's own.
+        hold_on_failure: minutes for which the guest of the first failure is held; empty: not at all.
 
     Raises:
         SpecError: an option is wrong, or does not go with another.
@@ -74,6 +79,7 @@ class HuntRequest:
     cold: bool = False
     time_scale: float = 1.0
     port: str = ""
+    hold_on_failure: str = ""
 
     def __post_init__(self) -> None:
         """Refuse wrong options before anything is started."""
@@ -87,6 +93,8 @@ class HuntRequest:
             raise SpecError("--only plays one repetition of a plan: it needs --seed, and takes no -n")
         if self.jitter:
             parse_jitter(self.jitter)
+        if self.hold_on_failure:
+            parse_minutes(self.hold_on_failure)
 
     @property
     def elsewhere(self) -> bool:
@@ -174,6 +182,7 @@ class HuntRun:
                 for ending in workers.play(self._wanted(began)):
                     self._endings.append(ending)
                     self.on_ending(ending)
+                self._stay()
         except KeyboardInterrupt:
             interrupted = True
         return summarise(
@@ -192,6 +201,16 @@ class HuntRun:
                 return
             yield repetition
 
+    def _stay(self) -> None:
+        """Wait until people have left the guest that a worker holds."""
+        with (
+            suppress(KeyboardInterrupt),
+            self.job.holding(is_worker=False) as holding,
+            enter_key() as entered,
+        ):
+            while holding is not None and holding.entries() and not entered():
+                self.clock.sleep(_LOOK_S)
+
     def _has_failed(self) -> bool:
         return any(ending.status is Status.FAILED for ending in self._endings)
 
@@ -209,7 +228,7 @@ def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:
         job=job,
         plan=request.plan(job.hunt, scenario),
         seconds=request.seconds,
-        stop_on_failure=request.stop_on_failure,
+        stop_on_failure=request.stop_on_failure or bool(request.hold_on_failure),
         notes=notes,
     )
     with HuntProgress(job.hunt.planned) as progress:
@@ -250,6 +269,7 @@ def _prepare(
         cold=request.cold,
         keep=request.keep or request.only is not None,
         port=request.port,
+        hold_minutes=parse_minutes(request.hold_on_failure) if request.hold_on_failure else 0.0,
     )
     why = make_snapshots(job, lab, SHIFTS if Jitter.ICOUNT in kinds else (None,))
     return (replace(job, cold=True), (f"every machine was booted: {why}",)) if why else (job, ())

@@ -115,6 +115,8 @@ class HuntProgress:
         if ending.status is not Status.PASSED:
             line = Text(render_ending(ending), style=STYLES[ending.status])
             self._console.print(line, soft_wrap=True)
+        for joins in ending.held:
+            self._console.print(Text(f"        {visible(joins)}"), soft_wrap=True)
         self._failed += ending.status is Status.FAILED
         self._bar.update(self._task, advance=1, description=self._said(self._failed))
 

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -26,6 +26,7 @@ from harness.cells.cell import Cell
 from harness.repeat.plan import Repetition
 from harness.repeat.summary import Ending, Hunt, broken_ending, ending_of
 from harness.run.cell_run import CellRun
+from harness.run.held import Holding
 from harness.run.interrupts import held_back, unwind_on
 from harness.run.lab import Lab
 from harness.scenario.errors import HarnessError
@@ -88,6 +89,7 @@ class Job:
         cold: whether every machine is booted.
         keep: whether the evidence of passes is kept too.
         port: URL of the serial port where the guest is; empty: a machine of ttylab's own.
+        hold_minutes: how long the guest of the first failure is held; 0: not at all.
     """
 
     cell: Cell
@@ -99,6 +101,13 @@ class Job:
     cold: bool = False
     keep: bool = False
     port: str = ""
+    hold_minutes: float = 0.0
+
+    def holding(self, *, is_worker: bool) -> AbstractContextManager[Holding | None]:
+        """Give what keeps the guest of the first failure, until this ends; None if none is to be kept."""
+        if not self.hold_minutes:
+            return nullcontext()
+        return closing(Holding(self.run_dir, minutes=self.hold_minutes, is_worker=is_worker, most=1))
 
     def open_lab(self) -> Lab:
         """Return a lab to play in."""
@@ -126,15 +135,16 @@ def work(link: Connection, job: Job) -> None:
 
 def _answer(link: Connection, job: Job) -> None:
     lab = job.open_lab()
-    while True:
-        repetition: Repetition = link.recv()
-        try:
-            link.send(play(job, repetition, lab))
-        except SpecError as error:
-            link.send(error)
+    with job.holding(is_worker=True) as holding:
+        while True:
+            repetition: Repetition = link.recv()
+            try:
+                link.send(play(job, repetition, lab, holding))
+            except SpecError as error:
+                link.send(error)
 
 
-def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
+def play(job: Job, repetition: Repetition, lab: Lab, holding: Holding | None = None) -> Ending:
     """Play one repetition; its evidence stays unless it passed; raises SpecError as `CellRun.run`."""
     name = repetition.name
     run = CellRun(
@@ -147,6 +157,7 @@ def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
         delays=repetition.delays,
         icount_shift=repetition.icount_shift,
         repro=job.hunt.repro(repetition.number),
+        holding=holding,
     )
     try:
         with host_load(repetition.load):

@@ -70,6 +70,7 @@ def test_no_run_is_possible_without(changes: dict[str, object], part: str) -> No
         ({"images_missing": ("sid",)}, "images", "ttylab images build --all"),
         ({"disk_free": AMPLE_DISK - 1}, "disk", "TTYLAB_CACHE"),
         ({"leftovers": 2}, "leftovers", "ttylab gc"),
+        ({"lab": BROKEN}, "lab.toml", "apt-get install it"),
     ],
 )
 def test_a_run_is_possible_but_something_is_said_of(
