@@ -42,6 +42,8 @@ TOML_MOST = 4 << 20
 JSON_MOST = 1 << 30
 """Bytes of a JSON file: run.json has some 10 KB for each cell."""
 _COMPLAINTS_MOST = 10
+_TABLE, _WORD = "\0table", "\0word"
+"""How pydantic names the sides of a union in the place of a complaint; no sane key has that byte."""
 _SECRETS = ("password", "passwd", "passphrase", "secret", "token", "credential", "pwd", "pass", "key")
 """Words in the name of a secret; a name that is almost one of them counts too, being a slip of the pen."""
 _HIDDEN = "a value that is not shown here, as it may be a secret"
@@ -175,24 +177,48 @@ def _exact(schema: Any, *, whole: bool) -> Any:
         changed["strict"] = True
     if kind == "dataclass-args":
         changed["extra_behavior"] = "forbid"
-    return changed
+    kinds = [one["type"] for one in changed["choices"]] if kind == "union" else []
+    tables = (["literal", "dataclass"], ["literal", "definition-ref"])  # the latter is one that is used twice
+    return _told_apart(changed) if kinds in tables else changed
+
+
+def _told_apart(union: dict[str, Any]) -> dict[str, Any]:
+    """Return a union of a word and a table as one where the value itself says which it means to be."""
+    return {
+        "type": "tagged-union",
+        "choices": dict(zip((_WORD, _TABLE), union["choices"], strict=True)),
+        "discriminator": lambda value: _TABLE if isinstance(value, Mapping) else _WORD,
+    }
 
 
 def _complaint(detail: Mapping[str, Any], kind: type[Any]) -> str:
-    location = detail["loc"]
+    location = tuple(one for one in detail["loc"] if one not in (_TABLE, _WORD))
     key = visible(".".join(map(str, location)))
     if detail["type"] == "missing":
         return f"key {key!r} is missing"
     if detail["type"] == "value_error":
         return f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"])
-    value = (
-        _HIDDEN if _may_be_secret(location, kind, detail["type"]) else f"the value {_shown(detail['input'])}"
-    )
+    hidden = _may_be_secret(location, kind, detail["type"])
+    value = _HIDDEN if hidden else f"the value {_shown(detail['input'])}"
     if detail["type"] == "unexpected_keyword_argument":
         allowed = ", ".join(sorted(get_type_hints(_table_at(location[:-1], kind))))
         return f"unknown key {key!r} with {value}; allowed: {allowed}"
     need = _NEEDS.get(detail["type"]) or detail["msg"].replace("Tuple", "List")
+    if detail["type"] == "dataclass_type" and key:
+        need += f" with {', '.join(get_type_hints(_table_at(location, kind)))}"
+    need += "" if hidden else _hint(detail)
     return f"key {key!r} has {value}: {need}" if key else f"is {value.removeprefix('the value ')}: {need}"
+
+
+def _hint(detail: Mapping[str, Any]) -> str:
+    """Return what a wrong text may have meant, after what is needed: a word like it, or a list of it."""
+    given, needed = detail["input"], detail["type"]
+    if not isinstance(given, str) or needed not in ("literal_error", "enum", "tuple_type"):
+        return ""
+    if needed == "tuple_type":
+        return f", as [{_shown(given)}]"
+    close = get_close_matches(given, re.findall(r"'([^']*)'", detail["ctx"]["expected"]), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _may_be_secret(location: tuple[Any, ...], kind: type[Any], complaint: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import traceback
@@ -275,7 +276,8 @@ def _report(error: Exception) -> int:
     if isinstance(error, typer.TyperException):
         _say_misuse(error)
     else:
-        _say(f"error: {str(error).rstrip('.')}")
+        for line in re.split(r"\n(?! )", str(error).rstrip(".")):  # an indented line goes with the one before
+            _say(f"error: {line}")
     return exit_code_of(error)
 
 

@@ -78,6 +78,18 @@ def open_table(name: str, table: ImageTable, *, build: bool = True) -> OwnKernel
     return (open_disk if table.kernel is None else open_kernel)(name, table, build=build)
 
 
+def require_files(names: frozenset[str]) -> None:
+    """Raise SpecError if a file or a directory of one of these images is missing, where they are users'."""
+    tables = own_tables()
+    for name in sorted(tables.keys() & names):
+        table = tables[name]
+        given = {"kernel": table.kernel, "modules": table.modules, "disk": table.disk}
+        given |= {} if table.is_ttylabs else {"initrd": table.initrd}
+        for key, path in given.items():
+            if path is not None and not path.exists():
+                raise SpecError(f"images.{name}.{key}: there is no {visible(str(path))}")
+
+
 def file_kind(path: Path) -> Literal["kernel", "disk"]:
     """Return what a file is by its first bytes, a disk unless it means to be a kernel; raises SpecError."""
     try:

@@ -217,5 +217,7 @@ class LabTables:
                     raise SpecError(f"{kind}.{name}: names are lower-case letters, digits, '-'{dots}")
         if both := sorted(set(self.images) & set(self.boards)):
             raise SpecError(f"boards.{both[0]}: an image has that name; choose another")
-        if taken := sorted(set(self.boards) & set(TARGETS)) or ["board"] * ("board" in self.machines):
+        taken = [f"boards.{name}" for name in sorted(set(self.boards) & set(TARGETS))]
+        taken += [f"machines.{name}" for name in self.machines if name == "board"]
+        if taken:
             raise SpecError(f"{taken[0]}: that is the name of a kind of target; choose another")

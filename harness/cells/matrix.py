@@ -32,6 +32,8 @@ from harness.scenarios import library
 from harness.targets import find_target
 from harness.targets.target_kind import TargetKind
 
+REASONS_MOST = 3
+"""Reasons why cells are left out that are told in a line; `run --list` has them all."""
 _ANY_KERNEL = Path("/kernel")
 _ANY_DISK = Disk(path=Path("/disk"))
 
@@ -197,7 +199,8 @@ def load_matrix(
     reasons |= _explicit(table.exclude, possible, known=known, path=path)
     cells = tuple(wanted[id_] for id_ in sorted(wanted) if id_ not in reasons)
     if not cells:
-        raise SpecError(f"{path}: no cell is left; {len(reasons)} are excluded")
+        why = "; ".join(sorted(set(reasons.values()))[:REASONS_MOST])
+        raise SpecError(f"{path}: no cell is left; {len(reasons)} are excluded: {why}")
     excluded = tuple(Excluded(cell=wanted[id_], reason=reasons[id_]) for id_ in sorted(reasons))
     head = table.matrix
     return Matrix(
@@ -376,18 +379,25 @@ def _resolve(key: str, given: _Names | None, known: Collection[str], *, where: s
     return frozenset(given)
 
 
-def chosen_cells(matrix: Matrix, path: Path, *, expression: str = "", part: str = "") -> tuple[Cell, ...]:
-    """Return the cells that a run plays, of part I/N if `part` is "I/N"; raises SpecError.
+def chosen_cells(
+    matrix: Matrix, path: Path, *, expression: str = "", part: str = ""
+) -> tuple[tuple[Cell, ...], tuple[Excluded, ...]]:
+    """Return the cells that a run plays, of part I/N if `part` is "I/N", and what is left out of all parts.
+
+    Raises SpecError.
 
     The `expression` is as for `select`; its words are found too in scenarios' tags, and in what else pytest's
     -k looks at.
     """
     cells = shard(matrix.cells, *parse_shard(part)) if part else matrix.cells
     if not expression:
-        return cells
+        return cells, matrix.excluded
     common = {path.name, "test_cell", "parametrize"}
     tags = {name: common | {mark_name(tag) for tag in one.tags} for name, one in library().items()}
-    return select(cells, expression, tags=tags)
+    every = (*cells, *(one.cell for one in matrix.excluded))
+    found = frozenset(cell.id for cell in select(every, expression, tags=tags))
+    left_out = tuple(one for one in matrix.excluded if one.cell.id in found)
+    return tuple(cell for cell in cells if cell.id in found), left_out
 
 
 def known_cell(text: str) -> Cell:

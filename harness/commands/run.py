@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ from harness.commands.own_options import OwnOptions, matrix_of
 
 if TYPE_CHECKING:
     from harness.cells.cell import Cell
+    from harness.cells.matrix import Excluded
 
 USELESS_PLUGINS = ("anyio", "hypothesispytest", "schemathesis", "threadexception", "unraisableexception")
 """pytest plug-ins that no cell needs: importing the first three would take most of a worker's start, and the
@@ -107,13 +109,17 @@ def run(
     run_dir = _new_run_dir(run_dir) if plays else None
     with matrix_of(own, path, run_dir=run_dir) as chosen:
         cells, excluded = choose_cells(chosen, expression=expression, shard=shard)
+        if not (cells or (listing and excluded)):
+            raise _no_cells(excluded, path, expression=expression, shard=shard)
+        _require_lab(cells)
         if listing:
             _show(cells, excluded, json=json)
             return
-        _require_cells(cells, excluded, path, expression=expression, shard=shard)
         _require_run(compare)
         if run_dir is None:
             return
+        if excluded:
+            say(f"ttylab: {_left_out(excluded)}", err=True)
         options = {"--cells": expression, "--shard": shard, "--run-json": json, "--compare": compare}
         options["--hold-on-failure"] = hold
         words = [f"{option}={value}" for option, value in options.items() if value]
@@ -186,11 +192,17 @@ def _sharing(cells: tuple[Cell, ...], jobs: str, *, hold: bool) -> tuple[str, ..
 
 
 def open_images(cells: Iterable[Cell]) -> None:
-    """Build what these cells need and is not there yet, and nothing else; raises as `open_image`."""
+    """Build what these cells need and is not there yet, and nothing else; raises as `open_image`.
+
+    A password that can't be had is a SpecError now, rather than one of each cell.
+    """
     from emulator.guest_images.kinds import open_image  # noqa: PLC0415
+    from emulator.guest_images.own_kernel import OWN  # noqa: PLC0415
 
     for name in sorted({cell.image for cell in cells}):
-        open_image(name)
+        image = open_image(name)
+        if OWN in image.features:
+            image.linux_console()
 
 
 def _require_programs(cells: Iterable[Cell]) -> None:
@@ -225,20 +237,41 @@ def _require_words(jobs: str, json: str, hold: str) -> None:
         raise SpecError(f"--jobs is {jobs!r}; allowed: auto, or a number from 1 on")
 
 
-def _require_cells(
-    cells: tuple[Cell, ...], excluded: list[tuple[Cell, str]], matrix: Path, *, expression: str, shard: str
-) -> None:
-    if not cells:
-        where = f" in shard {shard}" if shard else ""
-        why = next(
-            (f"; {cell.id} is left out: {reason}" for cell, reason in excluded if cell.id == expression), ""
-        )
-        raise SpecError(f"{matrix}: no cell matches -k {expression!r}{where}{why}")
+def _require_lab(cells: Iterable[Cell]) -> None:
+    """Refuse what each cell would report of the user's own: signatures, images and programs of lab.toml."""
+    from emulator.guest_images.own import require_files  # noqa: PLC0415
+    from emulator.lab_file.read import current_lab  # noqa: PLC0415
+
+    lab = current_lab()
+    if lab.lab.signatures:
+        from harness.signatures.rules import lab_rules  # noqa: PLC0415 - a third of a start
+
+        lab_rules()
+    require_files(frozenset(cell.image for cell in cells))
+    for name in sorted({cell.machine for cell in cells} & lab.machines.keys()):
+        program = lab.machines[name].qemu
+        if program is not None and shutil.which(program) is None:
+            what = f"{visible(program)!r}, which is not there; allowed: a program on PATH, or its path"
+            raise SpecError(f"{lab.path}: machines.{name}.qemu is {what}")
 
 
-def choose_cells(
-    path: Path, *, expression: str, shard: str
-) -> tuple[tuple[Cell, ...], list[tuple[Cell, str]]]:
+def _no_cells(left_out: Sequence[Excluded], matrix: Path, *, expression: str, shard: str) -> SpecError:
+    where = f" in shard {shard}" if shard else ""
+    why = f"; {_left_out(left_out)}" if left_out else ""
+    return SpecError(f"{matrix}: no cell matches -k {expression!r}{where}{why}")
+
+
+def _left_out(cells: Sequence[Excluded]) -> str:
+    """Return in one line what is not played, and why."""
+    from harness.cells.matrix import REASONS_MOST  # noqa: PLC0415 - pydantic
+
+    reasons = sorted({one.reason for one in cells})
+    more = f"; {len(reasons) - REASONS_MOST} more reasons" if len(reasons) > REASONS_MOST else ""
+    what = f"{cells[0].cell.id} is" if len(cells) == 1 else f"{len(cells)} cells are"
+    return f"{what} left out: {'; '.join(reasons[:REASONS_MOST])}{more}"
+
+
+def choose_cells(path: Path, *, expression: str, shard: str) -> tuple[tuple[Cell, ...], tuple[Excluded, ...]]:
     """Return the cells that a run would play, and those excluded, with reasons; raises SpecError."""
     from emulator.guest_images.kinds import registry_problem  # noqa: PLC0415
     from harness.cells.matrix import chosen_cells, read_matrix  # noqa: PLC0415
@@ -247,12 +280,10 @@ def choose_cells(
         raise SpecError(f"{path} is no matrix; tests of your own are run by: pytest {path}")
     if problem := registry_problem():
         say(f"ttylab: your own images are left out: {visible(problem)}", err=True)
-    matrix = read_matrix(path)
-    chosen = chosen_cells(matrix, path, expression=expression, part=shard)
-    return chosen, [(one.cell, one.reason) for one in matrix.excluded]
+    return chosen_cells(read_matrix(path), path, expression=expression, part=shard)
 
 
-def _show(cells: Iterable[Cell], excluded: list[tuple[Cell, str]], *, json: str) -> None:
+def _show(cells: Iterable[Cell], excluded: Iterable[Excluded], *, json: str) -> None:
     text = json_format.dumps([cell.words() for cell in cells], indent=1)
     if json not in {"", "-"}:
         write_whole(Path(json), f"{text}\n".encode())
@@ -262,5 +293,5 @@ def _show(cells: Iterable[Cell], excluded: list[tuple[Cell, str]], *, json: str)
         return
     for cell in cells:
         say(cell.id)
-    for cell, reason in excluded:
-        say(f"# not run: {cell.id}: {reason}")
+    for one in excluded:
+        say(f"# not run: {one.cell.id}: {one.reason}")

@@ -132,7 +132,7 @@ class MatrixFile(pytest.Module):
 def cells_of(file: MatrixFile) -> tuple[Cell, ...]:
     """Return the cells that --shard and --cells choose, in the order to play them; raises SpecError."""
     option = file.config.getoption
-    chosen = chosen_cells(file.matrix, file.path, expression=option("cells"), part=option("shard"))
+    chosen, _ = chosen_cells(file.matrix, file.path, expression=option("cells"), part=option("shard"))
     scenarios = library()
     return spread(chosen, lambda cell: scenarios[cell.scenario].guest)
 

@@ -62,10 +62,14 @@ def compile_pattern(pattern: str) -> Pattern:
     """
     for name, meaning in _MACROS.items():
         pattern = pattern.replace(name, meaning)
+    if not pattern.isascii():
+        raise SpecError(rf"{pattern!r} is not ASCII; allowed: \xNN for any other byte")
     try:
         compiled: Pattern = re2.compile(pattern.encode("ascii"), _options())
     except re2.error as error:
-        raise SpecError(f"{pattern!r} is not an RE2 pattern: {error}") from error
+        (reason,) = error.args
+        said = reason.decode() if isinstance(reason, bytes) else reason
+        raise SpecError(f"{pattern!r} is not an RE2 pattern: {said}") from error
     return compiled
 
 

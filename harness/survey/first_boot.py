@@ -179,7 +179,8 @@ def _without_shell(subject: Subject, fault: BaseException, shown: bytes) -> Atte
             return Attempt(image=subject.name, survey=Survey(stages=stages, obstacle=_line(fault)))
         if Stage.LOGIN in stages and not subject.profile.password:
             user = visible(subject.profile.user.decode("utf-8", "replace"))
-            why = f"the guest asks for a password of {user}, and the image's login gives none"
+            remedy = "login.password_file in lab.toml, or --password-file, gives one"
+            why = f"the guest asks for the password of {user}, and none is given ({remedy})"
             return Attempt(image=subject.name, survey=Survey(stages=stages, obstacle=why))
     return Attempt(image=subject.name, problem=_line(fault))
 

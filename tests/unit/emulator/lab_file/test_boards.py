@@ -44,8 +44,8 @@ def test_program_named_by_a_relative_path_is_beside_lab_toml(lab, tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('[boards.machine]\nconsole = "x"\n', "machine: that is the name of a kind of target"),
-        ('[machines.board]\nbase = "pc"\n', "board: that is the name of a kind of target"),
+        ('[boards.machine]\nconsole = "x"\n', "boards.machine: that is the name of a kind of target"),
+        ('[machines.board]\nbase = "pc"\n', "machines.board: that is the name of a kind of target"),
         ('[boards.b]\nconsole = "x"\nreset = []\n', "boards.b.reset"),
         ('[boards.b]\nconsole = "x"\nreset = "sudo reset"\n', "boards.b.reset"),
         ('[boards.b]\nconsole = "x"\nreset = ["a\\u0000b"]\n', "boards.b.reset"),

@@ -132,7 +132,8 @@ def test_guest_whose_password_nobody_gave_is_known_to_have_no_shell(rig):
     fails(rig, WrongOutput("refused"))
     attempt = play(rig, subject(profile=LinuxProfile(password=b"")))
     assert (
-        attempt.survey.obstacle == "the guest asks for a password of root, and the image's login gives none"
+        attempt.survey.obstacle == "the guest asks for the password of root, and none is given "
+        "(login.password_file in lab.toml, or --password-file, gives one)"
     )
     assert attempt.survey.stages == (Stage.KERNEL, Stage.LOGIN)
 
