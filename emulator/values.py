@@ -35,6 +35,7 @@ _NEEDS = {
     "path_type": "Input should be a path",
 }
 """Plainer words where pydantic names Python types."""
+_LISTS = ("tuple_type", "frozen_set_type")
 
 
 TOML_MOST = 4 << 20
@@ -213,9 +214,9 @@ def _complaint(detail: Mapping[str, Any], kind: type[Any]) -> str:
 def _hint(detail: Mapping[str, Any]) -> str:
     """Return what a wrong text may have meant, after what is needed: a word like it, or a list of it."""
     given, needed = detail["input"], detail["type"]
-    if not isinstance(given, str) or needed not in ("literal_error", "enum", "tuple_type"):
+    if not isinstance(given, str) or needed not in {"literal_error", "enum", *_LISTS}:
         return ""
-    if needed == "tuple_type":
+    if needed in _LISTS:
         return f", as [{_shown(given)}]"
     close = get_close_matches(given, re.findall(r"'([^']*)'", detail["ctx"]["expected"]), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

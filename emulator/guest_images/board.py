@@ -9,7 +9,6 @@ from pathlib import Path
 from emulator.errors import SpecError
 from emulator.guest_images.own import own_tables
 from emulator.guest_images.own_profile import OwnGuest, profile_of
-from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
 from emulator.images.catalog import load_catalog
 from emulator.lab_file.boards import lab_boards
@@ -30,12 +29,10 @@ class BoardImage(OwnGuest):
     Attributes:
         name: the board's.
         table: what its user said of it.
-        profile: its prompts, and who may log in.
         sha256: nothing: what the board has is its own.
     """
 
     table: BoardTable
-    profile: LinuxProfile
     sha256: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -57,10 +54,6 @@ class BoardImage(OwnGuest):
         """Refuse: no machine of ttylab's boots it."""
         del board
         raise self._unbootable()
-
-    def linux_console(self) -> LinuxProfile:
-        """Return its prompts, and who may log in."""
-        return self.profile
 
     def _unbootable(self) -> SpecError:
         return SpecError(

@@ -18,7 +18,6 @@ from emulator.guest_images.hashes import hash_once
 from emulator.guest_images.own_kernel import OWN, OWN_LINE
 from emulator.guest_images.own_profile import OwnGuest, profile_of
 from emulator.guest_images.seed_cd import write_seed
-from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
 from emulator.images.image import require_architecture, usual_board
 from emulator.lab_file.tables import ImageTable
@@ -43,7 +42,6 @@ class OwnDisk(OwnGuest):
         disk_format: its format, read from the file.
         boots: what machines are given of it: the file, or a copy that can be saved.
         layout: how it boots.
-        profile: its prompts, and who may log in.
         seed: a CD for cloud-init; None if it has none.
         sha256: hash of the file.
     """
@@ -53,7 +51,6 @@ class OwnDisk(OwnGuest):
     disk_format: DiskFormat
     boots: DiskFile
     layout: DiskLayout
-    profile: LinuxProfile
     seed: Path | None
     sha256: Mapping[str, str]
 
@@ -106,10 +103,6 @@ class OwnDisk(OwnGuest):
             return DiskBus(self.table.bus)
         is_pc = disk_architecture(self.table) is ARCHITECTURES[0]
         return DiskBus.SATA if is_pc and self.disk_format not in SAVABLE else DiskBus.VIRTIO
-
-    def linux_console(self) -> LinuxProfile:
-        """Return its prompts, and who may log in."""
-        return self.profile
 
 
 def disk_architecture(table: ImageTable) -> Architecture:

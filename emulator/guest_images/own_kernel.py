@@ -76,12 +76,6 @@ class OwnKernel(OwnGuest):
             self.architecture, machine=table.machine, firmware=table.firmware, who=f"image {self.name}"
         )
 
-    def linux_console(self) -> LinuxProfile:
-        """Return its prompts, and who may log in; raises SpecError if the password can't be had."""
-        if self.table.is_ttylabs and self.table.login is None:
-            return LinuxProfile()
-        return profile_of(self.table, where=f"image {self.name}")
-
     def provenance(self) -> dict[str, object]:
         """Return what it is, ready for JSON."""
         return {
@@ -110,7 +104,7 @@ def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKerne
 
     Raises:
         SpecError: a file is missing, is no kernel, is cut off, or is for another architecture;
-            or the initramfs is for another kernel.
+            or the initramfs is for another kernel; or the password can't be had.
         ImageError: ttylab's initramfs is wanted, and its image can't be had; without `build`, is not built.
     """
     if table.kernel is None:
@@ -126,10 +120,12 @@ def open_kernel(name: str, table: ImageTable, *, build: bool = True) -> OwnKerne
         modules = read_modules(table.modules, release=facts.release, architecture=architecture)
     initrd = _initrd(name, table, modules, facts.release, architecture=architecture, build=build)
     kernel = _whole_form(table.kernel, facts, digest)
+    is_plain = table.is_ttylabs and table.login is None
     hashes = {"kernel": digest} | ({} if initrd is None else {"initrd": hash_once(initrd)})
     return OwnKernel(
         name=name,
         table=table,
+        profile=LinuxProfile() if is_plain else profile_of(table, where=f"image {name}"),
         facts=facts,
         architecture=architecture,
         bzimage=kernel,

@@ -29,15 +29,26 @@ _PROMPTS: Mapping[str, Prompts] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnGuest:
-    """A guest of a user's, and what its user says of it; see `emulator.guest_images.kinds.GuestImage`."""
+    """A guest of a user's; see `emulator.guest_images.kinds.GuestImage`.
+
+    Attributes:
+        name: what its user calls it.
+        table: what its user said of it.
+        profile: its prompts, and who may log in.
+    """
 
     name: str
     table: ImageTable | BoardTable
+    profile: LinuxProfile
 
     @property
     def boot_timeout_s(self) -> float:
         """What its table says; else no limit but that of the scenario."""
         return self.table.boot_timeout_s or 0.0
+
+    def linux_console(self) -> LinuxProfile:
+        """Return its prompts, and who may log in."""
+        return self.profile
 
     def name_words(self, host_name: str) -> tuple[str, ...]:
         """Return nothing: its host name is its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -192,17 +193,11 @@ def _sharing(cells: tuple[Cell, ...], jobs: str, *, hold: bool) -> tuple[str, ..
 
 
 def open_images(cells: Iterable[Cell]) -> None:
-    """Build what these cells need and is not there yet, and nothing else; raises as `open_image`.
-
-    A password that can't be had is a SpecError now, rather than one of each cell.
-    """
+    """Build what these cells need and is not there yet, and nothing else; raises as `open_image`."""
     from emulator.guest_images.kinds import open_image  # noqa: PLC0415
-    from emulator.guest_images.own_kernel import OWN  # noqa: PLC0415
 
     for name in sorted({cell.image for cell in cells}):
-        image = open_image(name)
-        if OWN in image.features:
-            image.linux_console()
+        open_image(name)
 
 
 def _require_programs(cells: Iterable[Cell]) -> None:
@@ -265,7 +260,7 @@ def _left_out(cells: Sequence[Excluded]) -> str:
     """Return in one line what is not played, and why."""
     from harness.cells.matrix import REASONS_MOST  # noqa: PLC0415 - pydantic
 
-    reasons = sorted({one.reason for one in cells})
+    reasons = [reason for reason, _ in Counter(one.reason for one in cells).most_common()]
     more = f"; {len(reasons) - REASONS_MOST} more reasons" if len(reasons) > REASONS_MOST else ""
     what = f"{cells[0].cell.id} is" if len(cells) == 1 else f"{len(cells)} cells are"
     return f"{what} left out: {'; '.join(reasons[:REASONS_MOST])}{more}"

@@ -17,7 +17,7 @@ from harness.guests.stage_watch import StageWatch
 from harness.guests.typist import Typist
 from harness.play.guest import CommandResult
 from harness.play.session import Match, Session
-from harness.scenario.errors import CommandFailed, ExpectTimeout, WrongOutput
+from harness.scenario.errors import CommandFailed, ExpectTimeout, Unsupported, WrongOutput
 from harness.scenario.stages import Stage, is_before
 from harness.scenario.steps import View
 
@@ -45,6 +45,8 @@ class LinuxGuest:
         profile: its prompts and account.
         become: a command that starts root's shell, given once for each boot; empty for none.
         errands: commands that are run once for each boot, when its shell is first reached.
+        no_password: what to say, as Unsupported, of a password that is asked for and that nobody gave; empty
+            where that is the guest's failure.
     """
 
     def __init__(self, session: Session, profile: LinuxProfile | None = None) -> None:
@@ -52,6 +54,7 @@ class LinuxGuest:
         self.profile = profile or LinuxProfile()
         self.become = ""
         self.errands: tuple[str, ...] = ()
+        self.no_password = ""
         self._has_become = self._ran_errands = False
         self._typist = Typist(session)
         self._kernel = KernelReader(session)
@@ -124,7 +127,8 @@ class LinuxGuest:
     def log_in(self, deadline: Deadline) -> None:
         """Answer the login prompt that has just appeared, and whatever is asked until there is a shell.
 
-        Raises WrongOutput if the account is refused, wants another password, or has no shell for commands.
+        Raises WrongOutput if the account is refused, wants another password, or has no shell for commands;
+        Unsupported as `no_password` says.
         """
         self._typist.type_line(self.profile.user, deadline)
         answered = False
@@ -135,7 +139,7 @@ class LinuxGuest:
             if prompt is Prompt.REFUSED or (answered and prompt in {Prompt.LOGIN, Prompt.PASSWORD}):
                 raise self._refused()
             if prompt is Prompt.RENEWAL:
-                raise self._wrong(f"the guest wants another password of {self.profile.user!r}; set one first")
+                raise self._wrong(f"the guest wants another password of {self._user}; set one first")
             if prompt is Prompt.PASSWORD:
                 answered = True
                 self._typist.type_secret(self.profile.password, deadline)
@@ -293,9 +297,15 @@ class LinuxGuest:
         view = self.session.listener.view
         return view.read(view.user_offset(start), view.user_offset(end))
 
-    def _refused(self) -> WrongOutput:
+    @property
+    def _user(self) -> str:
+        return escape(self.profile.user)
+
+    def _refused(self) -> WrongOutput | Unsupported:
+        if not self.profile.password and self.no_password:
+            return Unsupported(f"the guest asks for the password of {self._user}, {self.no_password}")
         why = "wrong password?" if self.profile.password else "no password was given"
-        return self._wrong(f"the guest refused the account {escape(self.profile.user)}: {why}")
+        return self._wrong(f"the guest refused the account {self._user}: {why}")
 
     def _wrong(self, text: str) -> WrongOutput:
         return WrongOutput(f"{self.session.transcript.name}: {text}")

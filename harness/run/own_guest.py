@@ -23,7 +23,7 @@ from harness.scenario.steps import BOOT_S, Reach
 from harness.scenarios import library
 from harness.snapshots.stage import snapshot_stage
 from harness.survey.facts import Survey, questions_for
-from harness.survey.first_boot import Subject, survey
+from harness.survey.first_boot import NONE_GIVEN, Subject, survey
 from harness.survey.fitness import Boots, Errands, errands, unfit
 from harness.survey.wishes import sysctl_of
 
@@ -46,12 +46,14 @@ class Preparation:
         found: what its survey says, for the report; empty for images of ttylab's.
         snapshots: whether snapshots of it may be tried: not of a guest that was seen to come to no shell.
         prompt: pattern of its shell's prompt, where neither its user nor a distribution's habit tells.
+        no_password: see `LinuxGuest.no_password`: nobody has seen yet whether a board asks for one.
     """
 
     errands: Errands = field(default_factory=Errands)
     prompt: bytes = b""
     found: Mapping[str, object] = field(default_factory=dict)
     snapshots: bool = True
+    no_password: str = ""
 
 
 def prepare(
@@ -89,7 +91,7 @@ def _prepare_board(scenario: Scenario) -> Preparation:
     boots = Boots(own_line=True, ttylab=False)
     if why := unfit(scenario, None, boots):
         raise Unsupported(why)
-    return Preparation(errands=errands(scenario, None, boots))
+    return Preparation(errands=errands(scenario, None, boots), no_password=NONE_GIVEN)
 
 
 def _prompt_pattern(known: Survey, profile: LinuxProfile) -> bytes:
@@ -107,6 +109,7 @@ def prepared(driver: OpenGuest, known: Preparation) -> OpenGuest:
         guest = driver(session)
         if isinstance(guest, LinuxGuest):
             guest.become, guest.errands = known.errands.become, known.errands.commands
+            guest.no_password = known.no_password
             if known.prompt:
                 guest.profile = replace(guest.profile, prompt=known.prompt)
         return guest

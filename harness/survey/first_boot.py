@@ -34,6 +34,7 @@ FORMAT = 1
 SURVEYS = "surveys"
 """Directory in the cache, and in a run's directory for the evidence and for what could not be surveyed."""
 SURVEY_MOST = 1 << 20
+NONE_GIVEN = "and none is given (login.password_file in lab.toml, or --password-file, gives one)"
 WAIT_S = 900.0
 """Seconds to wait for another process's survey; its lock goes with it."""
 
@@ -179,8 +180,7 @@ def _without_shell(subject: Subject, fault: BaseException, shown: bytes) -> Atte
             return Attempt(image=subject.name, survey=Survey(stages=stages, obstacle=_line(fault)))
         if Stage.LOGIN in stages and not subject.profile.password:
             user = visible(subject.profile.user.decode("utf-8", "replace"))
-            remedy = "login.password_file in lab.toml, or --password-file, gives one"
-            why = f"the guest asks for the password of {user}, and none is given ({remedy})"
+            why = f"the guest asks for the password of {user}, {NONE_GIVEN}"
             return Attempt(image=subject.name, survey=Survey(stages=stages, obstacle=why))
     return Attempt(image=subject.name, problem=_line(fault))
 

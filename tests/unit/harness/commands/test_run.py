@@ -210,3 +210,43 @@ def test_an_id_that_is_left_out_is_told_with_its_reason(capfd, tmp_path):
     capfd.readouterr()
     assert cli.main(["run", str(matrix), "--check", "-k", "bookworm.pc.seabios.1.smp-boot"]) == EXIT_USAGE
     assert "smp-boot is left out: smp-boot takes 2 vCPUs or more" in capfd.readouterr().err
+    assert cli.main(["run", str(matrix), "--list", "-k", "smp"]) == EXIT_PASSED
+    assert capfd.readouterr().out.startswith("# not run: bookworm.pc.seabios.1.smp-boot: ")
+    assert cli.main(["run", str(matrix), "--list", "-k", "no-such"]) == EXIT_USAGE
+
+
+def test_what_is_left_out_is_told_before_the_rest_is_played(becomes, tmp_path, capfd):
+    assert cli.main(["run", "arm64", "--run-dir", str(tmp_path / "run"), "--no-allure"]) == EXIT_PASSED
+    assert "34 cells are left out: virt can't do: nmi (QEMU's virt raises no NMI" in capfd.readouterr().err
+    assert len(becomes) == 1
+
+
+LAB = """
+[lab]
+signatures = {signatures}
+[images.mine]
+kernel = "{kernel}"
+[machines.big]
+base = "pc"
+qemu = "{qemu}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"signatures": '["s.toml"]'}, "s.toml: can't be read"),
+        ({"kernel": "gone"}, "images.mine.kernel: there is no "),
+        ({"qemu": "qemu-nope"}, "lab.toml: machines.big.qemu is 'qemu-nope', which is not there"),
+    ],
+)
+def test_what_a_lab_names_and_is_not_there_is_told_first(tmp_path, capfd, monkeypatch, changes, said):
+    (tmp_path / "kernel").touch()
+    words = {"signatures": "[]", "kernel": "kernel", "qemu": "qemu-system-x86_64"} | changes
+    (tmp_path / "lab.toml").write_text(LAB.format(**words))
+    matrix = tmp_path / "m.toml"
+    head = '[matrix]\nname = "m"\ndescription = "d"\n[[block]]\nimages = ["mine"]\nmachines = ["big"]\n'
+    matrix.write_text(head + 'firmwares = ["seabios"]\nvcpus = [1]\nscenarios = ["boot-login"]\n')
+    monkeypatch.setenv("TTYLAB_LAB", str(tmp_path / "lab.toml"))
+    assert cli.main(["run", str(matrix), "--list"]) == EXIT_USAGE
+    assert said in capfd.readouterr().err

@@ -6,7 +6,7 @@ from emulator.clock import Deadline
 from emulator.guest_text.linux import LinuxProfile
 from harness.guests.linux import LinuxGuest
 from harness.play.session import Session
-from harness.scenario.errors import CommandFailed, WrongOutput
+from harness.scenario.errors import CommandFailed, Unsupported, WrongOutput
 from harness.scenario.stages import Stage
 from tests.support.fake_guest import FakeGuest, make_target
 from tests.support.local_shell import open_local_shell
@@ -82,3 +82,11 @@ def test_refusal_says_why_in_one_line(password, why):
     with pytest.raises(WrongOutput) as caught:
         guest.reach(Stage.SHELL, soon(fake))
     assert str(caught.value) == f"ttyS0: the guest refused the account root: {why}"
+
+
+def test_password_that_nobody_gave_is_no_failure_of_the_guest_where_that_is_said():
+    target, fake, _ = make_target()
+    guest = LinuxGuest(Session(target.channel), LinuxProfile(password=b""))
+    guest.no_password = "and none is given"
+    with pytest.raises(Unsupported, match=r"^the guest asks for the password of root, and none is given$"):
+        guest.reach(Stage.SHELL, soon(fake))

@@ -41,3 +41,7 @@ def test_kernel_parameters_are_typed_as_settings_and_nothing_is_booted_for_that(
 def test_parameters_that_a_running_kernel_does_not_take_are_the_reason(prepare_for, name, why):
     with pytest.raises(Unsupported, match=why):
         prepare_for(name)
+
+
+def test_password_that_nobody_gave_is_told_rather_than_failed_of(prepare_for):
+    assert prepare_for("nmi-dazed").no_password.startswith("and none is given (login.password_file")
