@@ -20,6 +20,7 @@ from emulator.guest_images.own_profile import OwnGuest, profile_of
 from emulator.guest_images.seed_cd import write_seed
 from emulator.guest_text.printable import visible
 from emulator.images.image import require_architecture, usual_board
+from emulator.kernel_files.identify import HEAD, form_of
 from emulator.lab_file.tables import ImageTable
 from emulator.machine.architectures import ARCHITECTURES, board_of, feature_of
 from emulator.machine.architectures.parts import Architecture
@@ -148,6 +149,9 @@ def open_disk(name: str, table: ImageTable, *, build: bool = True) -> OwnDisk:
     shown = f"disk {visible(str(table.disk))}"
     try:
         require_regular(table.disk)
+        with table.disk.open("rb") as file:
+            if form_of(file.read(HEAD)) is not None:
+                raise SpecError(f"{shown}: it is a kernel; allowed: as --kernel, or kernel in lab.toml")
         disk_format = detect_format(table.disk)
         if found := obstacle(table.disk, disk_format) or damage(table.disk, disk_format=disk_format):
             raise SpecError(f"{shown}: {found}")

@@ -25,8 +25,8 @@ DAY_S = 86400.0
 KEEP_AGE_S = 14 * DAY_S
 CACHE_BYTES = 2 * 10**9
 """Bytes for images, packages, what is made of users' own files, and snapshots, which get what those leave."""
-KEEP_BYTES = 2**28
-"""Bytes that snapshots may always take: those of the default matrix, packed, are some 0.3 GB."""
+KEEP_BYTES = 5 * 2**27
+"""Bytes that snapshots may always take: those of the default matrix, packed, are some 0.5 GB."""
 _OPEN_MOST = 8  # how many snapshots a store keeps open, and so unpacked
 IN_USE_S = 600.0
 """A snapshot that was forked this recently is kept: somebody may be about to map its files."""

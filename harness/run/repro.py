@@ -12,6 +12,7 @@ from typing import Any, cast
 from emulator.errors import SpecError
 from emulator.files import read_whole
 from emulator.guest_images.kinds import GuestImage, image_features
+from emulator.guest_text.printable import visible
 from emulator.lab_file.read import VARIABLE
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
@@ -106,8 +107,14 @@ def _notes(was: CellResult, now: MachineSpec, lab: Lab) -> Iterator[str]:
 def find_run(cell_id: str, run: Path | None) -> Path | None:
     """Return the run to reproduce, `run` or the newest here that has the cell, and use the lab that it used.
 
-    A lab that was chosen (TTYLAB_LAB, --lab) and knows the cell's image stays.
+    A lab that was chosen (TTYLAB_LAB, --lab) and knows the cell's image stays. Raises SpecError without the
+    run's directory.
     """
+    if run is not None and not run.is_dir():
+        there = (
+            "its path is from the directory of `ttylab run`" if not run.is_absolute() else "was it removed?"
+        )
+        raise SpecError(f"{visible(str(run))}: there is no such run ({there})")
     record = None if run else find_record(cell_id, None)
     found = run if record is None else record[0]
     chosen = VARIABLE in os.environ and cell_id.rsplit(".", 4)[0] in image_features()

@@ -67,6 +67,14 @@ def test_named_run_is_taken_or_refused(results):
         find_record(other.id, run)
 
 
+def test_run_that_is_not_there_is_told_before_all_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError, match=r"^results/x: there is no such run \(its path is from"):
+        find_run(CELL.id, Path("results/x"))
+    with pytest.raises(SpecError, match=r"no such run \(was it removed\?\)"):
+        find_run(CELL.id, tmp_path / "x")
+
+
 def test_cell_that_never_ran_has_no_record(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find_record(CELL.id, None) is None
