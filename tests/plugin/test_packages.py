@@ -8,8 +8,8 @@ import pytest
 
 from harness.scenario.exit_codes import EXIT_USAGE
 from tests.support.brought_package import install_package
-from tests.support.own_files import tiny_kernel
 from tests.support.matrix_project import CHECKOUT
+from tests.support.own_files import tiny_kernel
 
 SCENARIOS = """
 from harness import Reach, Run, Scenario, Shows, Stage
