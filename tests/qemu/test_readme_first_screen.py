@@ -24,7 +24,7 @@ BLOCK = re.search(
 assert BLOCK
 COMMANDS = [found[1] for line in BLOCK[1].splitlines() if (found := LINE.fullmatch(line))]
 KERNEL = "out/arch/x86/boot/bzImage"
-CHOSEN = "pc.seabios.1.nmi-dazed"
+CHOSEN = "pc.seabios.1.nmi-twice"
 
 
 @pytest.fixture(scope="module")
