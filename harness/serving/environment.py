@@ -17,7 +17,8 @@ from emulator.cloud.config_records import build_records
 from emulator.cloud.records import PowerState, Record, ScaleSet, VirtualMachine
 from emulator.cloud.settings import CloudKind, Era, Settings
 from emulator.errors import SpecError
-from emulator.guest_images.own import linux_names
+from emulator.guest_images.own import linux_names, own_tables
+from emulator.guest_text.printable import visible
 from emulator.program import called
 from emulator.service.https.server import endpoint_of
 from emulator.service.https.tls import open_authority
@@ -174,6 +175,8 @@ def _shown_settings(settings: Settings) -> list[str]:
 
 def _shown_vm(vm: VirtualMachine) -> str:
     remarks = []
+    if table := own_tables().get(vm.guest.image):
+        remarks.append(f"boots {visible(str(table.kernel or table.disk))}")
     if vm.guest.stands_in_for is not None:
         who = "the SAC guest" if vm.guest.is_sac else "a Linux guest"
         remarks.append(f"{who} stands in for {vm.guest.stands_in_for}")

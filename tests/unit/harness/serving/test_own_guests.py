@@ -9,11 +9,14 @@ from emulator.clock import utc_now
 from emulator.cloud.config import demo_config
 from emulator.cloud.config_records import build_records
 from emulator.cloud.records import VirtualMachine
+from emulator.cloud.settings import Settings
 from emulator.errors import SpecError
 from emulator.guest_images.own import linux_names
 from emulator.lab_file.read import VARIABLE
 from emulator.machine.spec import Firmware
 from emulator.service.state.store import StateDirectory
+from harness.serving.access import access_to
+from harness.serving.environment import render_banner
 from harness.serving.own_guests import own_guests
 from tests.support.own_files import bios_disk, uefi_disk
 
@@ -41,6 +44,10 @@ def test_vms_boot_the_files_under_firmware_that_starts_them(place: Path) -> None
         assert names["win1"] == ("bios.raw", Firmware.SEABIOS, None)
         assert names["linux2"] == ("bios.raw", Firmware.SEABIOS, None)
         assert names["nodiag1"][0] not in {"bios.raw", "uefi.raw"}
+        banner = render_banner(
+            access_to(records, endpoint="https://localhost:8443", ca=Path("ca")), records, Settings()
+        )
+        assert f"linux1 (boots {place / 'uefi.raw'}), linux2 (boots {place / 'bios.raw'})" in banner
     assert os.environ[VARIABLE] == ""
 
 
