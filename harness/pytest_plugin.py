@@ -111,12 +111,14 @@ def _tag_markers() -> list[str]:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Keep the snapshots within their budget, once no worker uses them any more."""
+    """Keep the cache within its budget, once no worker uses it any more."""
+    from emulator.guest_images.own_room import tidy_own  # noqa: PLC0415 - slows the start of every pytest
     from emulator.snapshots.store import tidy  # noqa: PLC0415 - slows the start of every pytest
     from harness.plugin.record_hooks import RECORD  # noqa: PLC0415
 
     if config.pluginmanager.hasplugin(RECORD):
         with suppress(OSError):
+            tidy_own()
             tidy(places.snapshots())
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from emulator import places
 from emulator.errors import FileError, SpecError
 from emulator.files import hold_lock, identity, read_whole, write_whole
+from emulator.guest_images.own_room import mark_used
 from emulator.images.image import hash_file
 from emulator.values import parse_json
 
@@ -48,6 +49,7 @@ def keep_file(digest: str, name: str, make: Callable[[], bytes]) -> Path:
     target = places.own_files() / digest[:16] / name
     if not target.is_file():
         write_whole(target, make(), private=True, parents=True)
+    mark_used(target)
     return target
 
 

@@ -17,6 +17,7 @@ from emulator.files import identity, require_regular
 from emulator.guest_images.hashes import hash_once
 from emulator.guest_images.own_kernel import OWN, OWN_LINE
 from emulator.guest_images.own_profile import OwnGuest, profile_of
+from emulator.guest_images.own_room import mark_used
 from emulator.guest_images.seed_cd import write_seed
 from emulator.guest_text.printable import visible
 from emulator.images.image import require_architecture, usual_board
@@ -161,6 +162,7 @@ def open_disk(name: str, table: ImageTable, *, build: bool = True) -> OwnDisk:
             raise SpecError(f"{shown}: not a bootable disk: it has partitions, and no boot loader in front")
         digest = hash_once(table.disk)
         boots = savable_file(table.disk, disk_format, digest=digest, build=build)
+        mark_used(boots.path)
     except OSError as error:
         raise SpecError(f"{shown}: {error.strerror}") from error
     profile = profile_of(table, where=f"image {name}")

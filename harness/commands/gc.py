@@ -12,6 +12,7 @@ from typer import Option
 
 from emulator import places
 from emulator.errors import LabError
+from emulator.guest_images.own_room import tidy_own
 from emulator.images.store import ImageStore
 from emulator.machine.ledger import Collected, collect_garbage
 from emulator.service.state.run_dirs import collect_run_dirs
@@ -27,7 +28,7 @@ def gc(
 ) -> None:
     """End machines whose owner is dead, and remove their sockets and ledger entries.
 
-    What killed builds left in the cache goes too, and so do snapshots that the cache has no room for
+    What killed builds left in the cache goes too, and so does what the cache has no room for
     (`ttylab doctor` tells). What is still in use is never touched; run directories are evidence and stay.
     Exit code 3 if something could not be removed.
 
@@ -49,6 +50,7 @@ def _unfinished(*, dry_run: bool) -> Iterator[Collected]:
     collectors: tuple[tuple[str, Callable[[], tuple[Path, ...]]], ...] = (
         ("an image build was killed", lambda: ImageStore().collect(dry_run=dry_run)),
         ("making a snapshot was killed", lambda: collect_leftovers(places.snapshots(), dry_run=dry_run)),
+        ("nobody has used it for long", lambda: tidy_own(dry_run=dry_run)),
         ("the cache has a budget", lambda: tidy(places.snapshots(), dry_run=dry_run)),
         ("an installation was killed", lambda: collect_installations(places.windows(), dry_run=dry_run)),
     )
