@@ -18,7 +18,7 @@ PATIENCE_S = 270
 Done: TypeAlias = subprocess.CompletedProcess[str]
 HEAD = '[matrix]\nname = "small"\ndescription = "for a test"\n'
 BLOCK = '[[block]]\nimages = ["{image}"]\nmachines = ["{machine}"]\nfirmwares = ["seabios"]\nvcpus = [1]\n'
-PC = ["boot-login", "nmi-panic", "nmi-hung", "sysrq-help", "reset-login"]
+PC = ["boot-login", "nmi-panic", "nmi-hung", "sysrq-help", "reset-shell"]
 """One of each kind: a boot, an NMI, a module of ttylab's, a BREAK, a reset; most with kernel parameters."""
 
 
