@@ -172,9 +172,8 @@ def machine(
     place = _place(request, lab, tmp_path / "machine", wanted)
     with ExitStack() as stack:
         running, began = stack.enter_context(open_started(lab, wanted, run_dir=place, label=node.nodeid))
-        _note_start(request, running, began, noted=mark is not None)
+        _note_start(request, running, began, stack, noted=mark is not None)
         yield running
-        _hold(request, running, stack)
 
 
 def wanted_guest(
@@ -209,27 +208,23 @@ def from_state(
     """
     with ExitStack() as stack:
         count, marked = itertools.count(1), request.node.stash.get(MARKED, None)
-        opened: list[tuple[Machine, ExitStack]] = []
 
         def fork(stage: str, *, renewed: bool = True, **choice: Any) -> ForkedGuest:
             wanted = wanted_guest(stage, choice, lab=lab, spec=machine_spec, marked=marked)
             place = _place(request, lab, tmp_path / f"fork{next(count)}", wanted)
 
-            def began(machine: Machine, start: Start) -> None:
-                _note_start(request, machine, start)
-
             own = stack.enter_context(ExitStack())
-            forked = own.enter_context(
-                open_forked(lab, wanted, run_dir=place, renewed=renewed, on_start=began)
-            )
-            opened.append((forked.machine, own))
+
+            def began(machine: Machine, start: Start) -> None:
+                _note_start(request, machine, start, own)
+
+            opened = open_forked(lab, wanted, run_dir=place, renewed=renewed, on_start=began)
+            forked = own.enter_context(opened)
             if (test := test_of(request.node)) is not None:
                 test.talks(forked.console, lab)
             return forked
 
         yield fork
-        for machine, own in opened:
-            _hold(request, machine, own)
 
 
 @pytest.fixture
@@ -254,17 +249,12 @@ def fork_pool(
 
 
 def _note_start(
-    request: pytest.FixtureRequest, machine: Machine, start: Start, *, noted: bool = True
+    request: pytest.FixtureRequest, machine: Machine, start: Start, stack: ExitStack, *, noted: bool = True
 ) -> None:
     if noted:
         request.node.user_properties.append(("start", start.says))
     if (test := test_of(request.node)) is not None:
-        test.opened(machine, start)
-
-
-def _hold(request: pytest.FixtureRequest, machine: Machine, stack: ExitStack) -> None:
-    if (test := test_of(request.node)) is not None:
-        test.hold(machine, stack)
+        test.opened(machine, start, stack)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class HoldingHooks:
         if (record := self._record()) is not None:
             if self.holding.entries() and not record.recorder.interrupted:
                 record.finish(session)
-                self._wait(record, session.config)
+                self._wait(record)
             self.holding.release()
             closed = Deadline.after(_CLOSE_S)
             while self.holding.entries() and not closed.expired():
@@ -68,9 +68,7 @@ class HoldingHooks:
             held = [str(lines) for name, lines in report.user_properties if name == HELD_PROPERTY]
             self._say([f"        {line}" for lines in held for line in lines.splitlines()])
 
-    def _wait(self, record: RecordHooks, config: pytest.Config) -> None:
-        if capture := config.pluginmanager.getplugin("capturemanager"):
-            capture.suspend(in_=True)  # else nobody's Enter comes here
+    def _wait(self, record: RecordHooks) -> None:
         with suppress(KeyboardInterrupt), uninterrupted() as came, enter_key() as entered:
             self._say([*record.last_words(), *self._words(record)])
             record.told = True

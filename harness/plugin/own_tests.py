@@ -69,7 +69,7 @@ class UsedGuest:
         spec, image: its machine and its image, as far as they are known.
         transcript: of its console, once it is open.
         session: the fixture's dialogue with it, if there is one.
-        machine, start: what was opened, and how it began.
+        machine, start, stack: what was opened, how it began, and what ends it.
         held: how to join it, if it was kept when its test failed, or why it was not.
     """
 
@@ -81,6 +81,7 @@ class UsedGuest:
     session: Session | None = None
     machine: Machine | None = None
     start: Start | None = None
+    stack: ExitStack | None = None
     held: tuple[str, ...] = ()
 
     def faults(self, allowed: frozenset[str]) -> tuple[Alarm, ...]:
@@ -133,10 +134,11 @@ class OwnTest:
                 raise CellBroken(complaint)
         return lab.run_dir / CELLS / directory
 
-    def opened(self, machine: Machine, start: Start) -> None:
+    def opened(self, machine: Machine, start: Start, stack: ExitStack) -> None:
         """Note that the guest which was claimed last is there."""
         guest = self.guests[-1]
         guest.machine, guest.transcript, guest.start = machine, machine.console.transcript, start
+        guest.stack = stack
 
     def talks(self, session: Session, lab: Lab, control: object = None) -> None:
         """Note a dialogue with a guest: one that is known, or another, whose transcript is kept then."""
@@ -150,16 +152,16 @@ class OwnTest:
         guest = self.guests[-1]
         guest.transcript, guest.session, guest.machine = session.transcript, session, machine
 
-    def hold(self, machine: Machine, stack: ExitStack) -> None:
-        """Keep a guest for people if its test failed and guests are to be held; else `stack` keeps it."""
-        holding = holding_of(self.item.config)
-        guest = next((one for one in self.guests if one.machine is machine), None)
-        if holding is None or guest is None or self.lab is None:
+    def hold(self) -> None:
+        """Keep the guests for people if the test failed and guests are to be held."""
+        holding, lab = holding_of(self.item.config), self.lab
+        if holding is None or lab is None or self.verdict is None or self.verdict.status not in BAD:
             return
-        if self.verdict is not None and self.verdict.status in BAD:
-            directory = self.lab.run_dir / CELLS / guest.directory
-            guest.held = holding.hold(machine.id, machine, directory, stack)
-            self.item.user_properties.append((HELD_PROPERTY, "\n".join(guest.held)))
+        for one in self.guests:
+            if one.machine is not None and one.stack is not None:
+                place = lab.run_dir / CELLS / one.directory
+                one.held = holding.hold(one.machine.id, one.machine, place, one.stack)
+                self.item.user_properties.append((HELD_PROPERTY, "\n".join(one.held)))
 
     def check(self) -> None:
         """Look for findings of which the test knows nothing; raises GuestDied."""
@@ -369,10 +371,13 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Write the result once the machines are gone."""
+    """Write the result once the machines are gone, or held."""
     __tracebackhide__ = True
+    test = test_of(item)
     try:
+        if test is not None:
+            test.hold()
         return (yield)
     finally:
-        if (test := test_of(item)) is not None:
+        if test is not None:
             test.finish()
