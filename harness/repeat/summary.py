@@ -334,4 +334,5 @@ def _ending(ending: Ending) -> dict[str, object]:
         "duration_s": round(ending.duration_s, 3),
         "directory": ending.directory,
         "start": ending.start,
+        "held": list(ending.held),
     }
