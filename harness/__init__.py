@@ -29,7 +29,7 @@ _MODULES = {
     "harness.play.session": ("Match", "Session"),
     "harness.play.target": ("Target",),
     "harness.report.model": ("CellRecord", "CellResult", "FindingRecord", "RunResult"),
-    "harness.run.lab": ("Lab",),
+    "harness.snapshots.lab": ("Lab",),
     "harness.scenario.errors": (
         *("CommandFailed", "ExpectTimeout", "GuestDied", "GuestError", "HarnessError", "NoEffect"),
     ),
@@ -61,7 +61,6 @@ if TYPE_CHECKING:
     from harness.play.session import Match, Session
     from harness.play.target import Target
     from harness.report.model import CellRecord, CellResult, FindingRecord, RunResult
-    from harness.run.lab import Lab
     from harness.scenario.errors import (
         CommandFailed,
         ExpectTimeout,
@@ -93,6 +92,7 @@ if TYPE_CHECKING:
     from harness.scenario.verdict import Evidence, Injection, Reason, Status, Verdict
     from harness.signatures.model import Finding
     from harness.signatures.scanner import Scanner
+    from harness.snapshots.lab import Lab
     from harness.snapshots.start import ForkedGuest
     from harness.targets.board import open_board
     from harness.targets.serial_port import open_port

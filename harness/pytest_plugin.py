@@ -161,7 +161,7 @@ def _generate_guests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Let `-n auto` follow this host's cores and memory if machines are run; otherwise xdist decides."""
-    from harness.run.lab import cell_workers  # noqa: PLC0415
+    from harness.snapshots.lab import cell_workers  # noqa: PLC0415
 
     if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") or not _asked_matrices(config):
         return None

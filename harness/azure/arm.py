@@ -9,7 +9,7 @@ from typing import Any
 
 from emulator.clock import Deadline
 from harness.azure.address import ServiceAddress
-from harness.azure.http import Credential, Https, Reply, Transport, credential_of
+from harness.azure.http import Credential, Https, Reply, credential_of
 from harness.azure.names import may_have_token
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 
@@ -30,7 +30,7 @@ class Arm:
         credential: provides the tokens.
     """
 
-    def __init__(self, address: ServiceAddress, transport: Transport, credential: Credential) -> None:
+    def __init__(self, address: ServiceAddress, transport: Https, credential: Credential) -> None:
         self.address = address
         self.credential = credential
         self._transport = transport

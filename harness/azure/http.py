@@ -52,20 +52,6 @@ class Reply:
         return ServiceRefused(doing, status=self.status, code=code, message=message or ("" if code else text))
 
 
-class Transport(Protocol):
-    """Sends one request and returns the answer."""
-
-    def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
-    ) -> Reply:
-        """Return the answer, whatever its status; no redirect is followed, as a token would go with it.
-
-        Raises:
-            ServiceUnreachable: there was no answer.
-        """
-        ...
-
-
 class Https:
     """Requests over one pool of connections; close it by leaving the `with`."""
 
@@ -84,7 +70,11 @@ class Https:
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
     ) -> Reply:
-        """Return the answer; see `Transport`."""
+        """Return the answer, whatever its status; no redirect is followed, as a token would go with it.
+
+        Raises:
+            ServiceUnreachable: there was no answer.
+        """
         left_s = max(deadline.remaining(), 0.001)
         try:
             answer = self._session.request(
@@ -146,7 +136,7 @@ class Credential(Protocol):
 class SecretCredential:
     """Signs in a service principal or a user by secret; keeps the token until shortly before it expires."""
 
-    def __init__(self, address: ServiceAddress, transport: Transport) -> None:
+    def __init__(self, address: ServiceAddress, transport: Https) -> None:
         self._address = address
         self._transport = transport
         self._token = ""
@@ -215,6 +205,6 @@ def grant_of(address: ServiceAddress) -> dict[str, str]:
     }
 
 
-def credential_of(address: ServiceAddress, transport: Transport) -> Credential:
+def credential_of(address: ServiceAddress, transport: Https) -> Credential:
     """Return the kind of credential that the service needs."""
     return AzureCredential(address) if address.azure else SecretCredential(address, transport)

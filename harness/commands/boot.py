@@ -41,7 +41,7 @@ def boot(
 ) -> None:
     """Boot a guest and attach this terminal to its serial console; the guest ends with the command."""
     from emulator.lab_file.boards import lab_boards  # noqa: PLC0415
-    from harness.run.lab import Lab  # noqa: PLC0415
+    from harness.snapshots.lab import Lab  # noqa: PLC0415
     from harness.terminal.interactive import interactive_spec, run_board, run_interactive  # noqa: PLC0415
 
     if image in lab_boards():

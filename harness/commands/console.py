@@ -2,44 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from typer import Argument, Option
 
+from harness.azure.address import ServiceChoice
 from harness.commands import with_options
-
-if TYPE_CHECKING:
-    from harness.azure.address import ServiceAddress
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientOptions:
-    """Which service a command talks to; each field is an option."""
-
-    group: Annotated[str, Option("--group", "-g", help="Resource group; default: rg1.")] = ""
-    subscription: Annotated[str, Option("--subscription", help="Subscription id.")] = ""
-    ready_file: Annotated[
-        Path | None, Option("--ready-file", help="File that `ttylab serve --ready-file` wrote.")
-    ] = None
-    endpoint: Annotated[str, Option("--endpoint", help="https://HOST:PORT of ttylab's service.")] = ""
-    ca: Annotated[Path | None, Option("--ca", help="Certificate of the service's authority.")] = None
-    principal: Annotated[
-        str, Option("--as", metavar="NAME", help="Client id or user to act as; default: app.")
-    ] = ""
-    real_azure: Annotated[
-        bool,
-        Option("--real-azure", help="The real Azure, with the identity that azure-identity finds."),
-    ] = False
-
-    def address(self) -> ServiceAddress:
-        """Return the service that these options name; raises as `choose_address`."""
-        from harness.azure.address import choose_address  # noqa: PLC0415
-
-        return choose_address(**asdict(self))
-
 
 EXAMPLES = """Examples:
   ttylab console linux1            a VM; Ctrl-] ? for the menu: NMI, SysRq, reset, power
@@ -57,11 +26,11 @@ the console.
 """
 
 
-@with_options("service", ClientOptions)
+@with_options("service", ServiceChoice)
 def console(
     vm: Annotated[str, Argument(help="VM, SCALESET/INSTANCE, or a resource id.")],
     *,
-    service: ClientOptions,
+    service: ServiceChoice,
     no_input: Annotated[bool, Option("--no-input", help="Only read, type nothing.")] = False,
     stay: Annotated[str, Option("--for", metavar="TIME", help="Leave this long after the link opened.")] = "",
     until: Annotated[str, Option(metavar="REGEX", help="Leave once this has appeared.")] = "",

@@ -11,7 +11,7 @@ import typer
 from typer import Option
 
 from harness.commands import say
-from harness.doctor.diagnosis import Diagnosis, State, debian_packages, diagnose, run_is_possible
+from harness.doctor.diagnosis import Diagnosis, State, debian_packages, run_is_possible
 from harness.scenario.exit_codes import EXIT_BROKEN
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def doctor(
     """
     from harness.doctor.examination import examine  # noqa: PLC0415 - slow to import
 
-    findings = diagnose(examine())
+    findings = examine()
     lacking = debian_packages(findings)
     if packages:
         say(" ".join(lacking))

@@ -17,7 +17,7 @@ from emulator.machine.spec import Firmware
 if TYPE_CHECKING:
     from emulator.guest_images.kinds import GuestImage
     from emulator.lab_file.tables import ImageTable
-    from harness.run.lab import Lab
+    from harness.snapshots.lab import Lab
 
 TTYLAB_INITRD, NO_INITRD = "ttylab", "none"
 """What --initrd says for ttylab's own, and for a kernel that is started alone."""

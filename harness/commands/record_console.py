@@ -78,7 +78,7 @@ def _record(
 ) -> LabError | None:
     from emulator.machine.ledger import list_machines  # noqa: PLC0415
     from harness.recording.record import record_image, record_machine, record_port  # noqa: PLC0415
-    from harness.run.lab import Lab  # noqa: PLC0415
+    from harness.snapshots.lab import Lab  # noqa: PLC0415
     from harness.terminal.interactive import choose_machine, interactive_spec  # noqa: PLC0415
 
     if port:

@@ -51,11 +51,11 @@ def repro(
     from emulator.places import RESULTS  # noqa: PLC0415
     from harness.cells.matrix import known_cell  # noqa: PLC0415
     from harness.run.cell_run import CellRun  # noqa: PLC0415
-    from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.latest import REPRO_PREFIX, new_run_id  # noqa: PLC0415
     from harness.run.repro import as_recorded, find_run, recall  # noqa: PLC0415
     from harness.run.wanted import wanted_of  # noqa: PLC0415
     from harness.scenarios import find_scenario  # noqa: PLC0415
+    from harness.snapshots.lab import Lab  # noqa: PLC0415
     from harness.targets import target_of  # noqa: PLC0415
     from harness.terminal.interactive import run_interactive  # noqa: PLC0415
 

@@ -63,7 +63,7 @@ def conformance(
     from emulator.sac.profile import load_profile  # noqa: PLC0415
     from harness.conformance.checks import check_image, check_port  # noqa: PLC0415
     from harness.recording.record import private_files  # noqa: PLC0415
-    from harness.run.lab import Lab  # noqa: PLC0415
+    from harness.snapshots.lab import Lab  # noqa: PLC0415
 
     port, baud = chosen_port(port, baudrate, dtr=dtr, rts=rts)
     if sum((bool(target), bool(port), recording is not None)) != 1:

@@ -9,8 +9,8 @@ from typer import Argument, Option
 
 from emulator.clock import Deadline
 from emulator.guest_text.printable import escape
+from harness.azure.address import ServiceChoice
 from harness.commands import say, with_options
-from harness.commands.console import ClientOptions
 from harness.scenario.exit_codes import EXIT_FAILED, EXIT_PASSED
 
 EXAMPLES = """Examples:
@@ -27,14 +27,14 @@ disturbed. NMI and SysRq wait while the guest boots: its firmware and boot loade
 """
 
 
-@with_options("service", ClientOptions)
+@with_options("service", ServiceChoice)
 def send(
     words: Annotated[
         list[str],
         Argument(metavar="nmi|sysrq KEYS|reset|restart|stop|start VM", help="What to send, and to which VM."),
     ],
     *,
-    service: ClientOptions,
+    service: ServiceChoice,
     force: Annotated[bool, Option("--force", help="With stop: cut the power.")] = False,
     within: Annotated[str, Option("--within", metavar="TIME", help="Give up after this.")] = "5m",
 ) -> None:

@@ -74,8 +74,8 @@ def build(
 
     Examples: `ttylab snapshots build`, `ttylab snapshots build ci/nightly.toml -k sysrq`.
     """
-    from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.wanted import snapshots_of  # noqa: PLC0415
+    from harness.snapshots.lab import Lab  # noqa: PLC0415
     from harness.snapshots.start import ensure_snapshot  # noqa: PLC0415 - it imports everything that runs guests
 
     path = find_matrix(matrix or default_matrix())
@@ -116,8 +116,8 @@ def agree(
 
     ours, theirs = load_run(run), load_run(other)
     found = disagreements(ours, theirs)
-    for one in found:
-        say(f"{one.cell}: {one.one}, but {one.other} in {other}")
+    for cell_id, (left, right) in found.items():
+        say(f"{cell_id}: {left}, but {right} in {other}")
     forked = sum(cell.start.startswith("forked") for cell in (*ours.cells, *theirs.cells))
     say(f"{len(ours.cells)} cells, {forked} of them forked in one run: {len(found)} verdicts differ")
     return 1 if found else 0

@@ -32,7 +32,17 @@ from emulator.node_packages import find_node
 from emulator.program import called
 from emulator.snapshots.room import disk_bytes
 from emulator.snapshots.store import CACHE_BYTES, list_snapshots
-from harness.doctor.diagnosis import CacheFacts, Facts, Unusable
+from harness.doctor.diagnosis import (
+    Diagnosis,
+    State,
+    Unusable,
+    of_caches,
+    of_disk,
+    of_host,
+    of_images,
+    of_leftovers,
+    of_part,
+)
 from harness.report.node_setup import node_modules
 from harness.scenarios import LIBRARY, library
 from harness.signatures.rules import lab_rules
@@ -41,42 +51,45 @@ WINDOWS_TOOLS = {"qemu-img": "qemu-utils", "swtpm": "swtpm"}
 IMAGE_TOOLS = {"apt-get": "apt", "apt-cache": "apt", "dpkg-deb": "dpkg"}  # program: Debian package
 
 
-def examine() -> Facts:
-    """Examine the machine; takes a second at most, if the accelerator has to be probed."""
-    store = ImageStore()
-    built = tuple(image.name for image in store.list())
-    budget = read_host_budget()
-    return Facts(
-        qemu=_seen(_qemu),
-        accelerator=_seen(_accelerator),
-        ovmf=_seen(lambda: str(find_uefi().code)),
-        setpriv=_program("setpriv", package="util-linux"),
-        image_tools=_image_tools(sorted({entry.keyring for entry in store.catalog.entries.values()})),
-        report=_report_generator(),
-        windows_tools=_windows_tools(),
-        images_built=built,
-        images_missing=tuple(
-            name
-            for name, entry in store.catalog.entries.items()
-            if name not in built and entry.runs_on is ARCHITECTURES[0]  # which the default matrix has
-        ),
-        cache=str(store.root),
-        disk_free=shutil.disk_usage(_existing(store.root)).free,
-        cores=budget.cores,
-        memory_mib=budget.memory_mib,
-        leftovers=len(collect_garbage(dry_run=True)),
-        cache_writable=os.access(_existing(store.root), os.W_OK | os.X_OK),
-        damaged=tuple(_damaged(store)),
-        others={one.name: _seen(partial(_other, one)) for one in ARCHITECTURES[1:]},
-        lab=_lab(),
-        boards=_boards(),
-        caches=tuple(_caches()),
-        cache_budget=CACHE_BYTES,
+def examine() -> tuple[Diagnosis, ...]:
+    """Return a finding for each part of this machine, in the order in which a reader would fix them.
+
+    It takes a second at most, if the accelerator has to be probed.
+    """
+    store, budget = ImageStore(), read_host_budget()
+    built, missing = _images(store)
+    keyrings = sorted({entry.keyring for entry in store.catalog.entries.values()})
+    cache, others = _existing(store.root), ARCHITECTURES[1:]
+    optional = partial(of_part, fault=State.NOTE)
+    return (
+        of_part("QEMU", _seen(_qemu)),
+        of_part("accelerator", _seen(_accelerator)),
+        of_part("UEFI firmware", _seen(lambda: str(find_uefi().code))),
+        *(optional(f"for {one.name}", _seen(partial(_other, one))) for one in others),
+        of_part("setpriv", _program("setpriv", package="util-linux")),
+        (of_part if missing else optional)("image tools", _image_tools(keyrings)),
+        of_images(built, missing),
+        of_disk(str(store.root), shutil.disk_usage(cache).free, writable=os.access(cache, os.W_OK | os.X_OK)),
+        of_caches(list(_caches()), CACHE_BYTES),
+        of_host(budget.cores, budget.memory_mib),
+        optional("HTML report", _report_generator()),
+        optional("your Windows", _windows_tools()),
+        of_leftovers(len(collect_garbage(dry_run=True))),
+        *(optional("damaged", each) for each in _damaged(store)),
+        *(optional(FILE, seen) for seen in (_lab(),) if seen),
+        *(optional(name, seen) for name, seen in _boards().items()),
     )
 
 
-def _caches() -> Iterator[CacheFacts]:
-    """Yield what the cache holds; a file's last use is known to the day, as its file system has it."""
+def _images(store: ImageStore) -> tuple[list[str], list[str]]:
+    """Return the names of the images that are built, and of those that the default matrix would build."""
+    built = [image.name for image in store.list()]
+    wanted = [name for name, one in store.catalog.entries.items() if one.runs_on is ARCHITECTURES[0]]
+    return built, [name for name in wanted if name not in built]
+
+
+def _caches() -> Iterator[tuple[str, int, str]]:
+    """Yield name, bytes and last use of what the cache holds: to the day, as file systems have it."""
     kinds = {
         "images": places.images(),
         "snapshots": places.snapshots(),
@@ -87,7 +100,7 @@ def _caches() -> Iterator[CacheFacts]:
         if size := disk_bytes(path):
             files = (each.stat() for each in path.rglob("*") if each.is_file())
             latest = max((max(each.st_atime, each.st_mtime) for each in files), default=0.0)
-            yield CacheFacts(name=name, size=size, used=f"{datetime.fromtimestamp(latest, UTC):%Y-%m-%d}")
+            yield name, size, f"{datetime.fromtimestamp(latest, UTC):%Y-%m-%d}"
 
 
 def _lab() -> str | Unusable:

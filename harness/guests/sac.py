@@ -18,7 +18,7 @@ from emulator.sac.image import Account
 from emulator.sac.profile import SacProfile
 from harness.guests.sac_boot import SacBootWatch, Showing
 from harness.guests.sac_channel import ShellChannel
-from harness.guests.sac_keyboard import Keyboard, Pacing
+from harness.guests.sac_keyboard import Keyboard
 from harness.guests.stage_watch import StageWatch
 from harness.play.guest import CommandResult, SacAnswer
 from harness.play.screen import Screen
@@ -64,7 +64,6 @@ class SacGuest:
         profile: SacProfile,
         account: Account | None = None,
         *,
-        pacing: Pacing | None = None,
         boots_from_cd: bool = False,
         firmware_said: Callable[[], bytes] = bytes,
     ) -> None:
@@ -73,7 +72,6 @@ class SacGuest:
         self.account = account or Account()
         self.machine = MachineInfo()
         self.channel = "SAC"
-        self._pacing = pacing or Pacing()
         self._boots_from_cd, self._firmware_said = boots_from_cd, firmware_said
         self._watch = StageWatch(session, find_boots=find_boots)
         self._attach(session.position)
@@ -322,7 +320,7 @@ class SacGuest:
         """Look at the console from the raw offset `start` on, with an empty screen."""
         self._screen_from = start
         screen = Screen(self.session, start=start)
-        self._keyboard = Keyboard(self.session, screen, self._pacing)
+        self._keyboard = Keyboard(self.session, screen)
         self._boot = SacBootWatch(
             self.session,
             screen,

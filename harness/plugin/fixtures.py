@@ -26,12 +26,12 @@ from harness.play.session import Session
 from harness.play.target import Target
 from harness.plugin.own_tests import LAB, test_of
 from harness.plugin.process import RUN_DIRECTORY
-from harness.run.lab import Lab
 from harness.run.wanted import named_snapshot
 from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.stages import Stage
 from harness.scenario.steps import BOOT_S
 from harness.serving.access import ServiceAccess
+from harness.snapshots.lab import Lab
 from harness.snapshots.stage import named_stage, serving_stage
 from harness.snapshots.start import (
     ForkedGuest,

@@ -30,10 +30,10 @@ from harness.plugin.hook_calls import call_hook, tell_result
 from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY
 from harness.report.model import CellResult
 from harness.run.cell_run import CellRun, claim_directory
-from harness.run.lab import Lab
 from harness.run.result import record_of
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import find_scenario, library
+from harness.snapshots.lab import Lab
 
 _TABLE = re.compile(r"^[ \t]*\[[ \t]*matrix\b", re.MULTILINE)
 

@@ -38,11 +38,11 @@ from harness.report.model import BAD, CellRecord, CellResult, write_cell
 from harness.report.views import page_of
 from harness.run.cell_run import CELLS, claim_directory, kept_transcript
 from harness.run.held import BY_HAND
-from harness.run.lab import Lab
 from harness.run.own_tests import proof_of, record_of_test, verdict_on
-from harness.run.result import Circumstances, Story, guest_result, skipped
+from harness.run.result import draft_of, skipped, with_verdict
 from harness.scenario.errors import Alarm, CellBroken, GuestDied, GuestError, HarnessError, Unsupported
 from harness.scenario.verdict import Reason, Status, Verdict
+from harness.snapshots.lab import Lab
 from harness.snapshots.start import Start
 
 TEST: pytest.StashKey[OwnTest] = pytest.StashKey()
@@ -236,12 +236,8 @@ class OwnTest:
         blamed = self._blamed(guest)
         evidence = proof_of(verdict, blamed, transcript)
         alarms = (*guest.faults(self.allowed), *((blamed.alarm,) if blamed is not None else ()))
-        return guest_result(
-            self._story(guest.cell),
-            transcript,
-            self._around(guest, lab),
-            replace(verdict, evidence=evidence),
-            alarms=alarms,
+        return with_verdict(
+            self._draft(guest, lab), transcript, replace(verdict, evidence=evidence), alarms=alarms
         )
 
     def _blamed(self, guest: UsedGuest) -> GuestDied | None:
@@ -254,33 +250,37 @@ class OwnTest:
         )
         return self.error if owner is guest else None
 
-    def _story(self, cell: CellRecord) -> Story:
+    def _draft(self, guest: UsedGuest, lab: Lab) -> CellResult:
+        """Return what is known of a guest's result before its verdict."""
         doc = inspect.cleandoc(getattr(getattr(self.item, "obj", None), "__doc__", "") or "")
-        title = doc.splitlines()[0] if doc else self.item.name
-        tags = sorted({mark.name for mark in self.item.iter_markers()} - _NO_TAGS)
-        return Story(cell=cell, title=title, description=doc, tags=tuple(tags))
-
-    def _around(self, guest: UsedGuest, lab: Lab) -> Circumstances:
-        facts: dict[str, Any] = {}
-        if guest.machine is not None and (spec := guest.spec) is not None:
-            facts = {"argv": guest.machine.argv, "seed": spec.seed, "qemu": str(lab.qemu(spec).version)}
-            facts["accelerator"] = lab.choice(spec).accelerator
-        elif guest.transcript is not None:
-            facts = {"target": "elsewhere", "start": "joined"}
-        if guest.start is not None:
-            facts |= {"start": guest.start.says, "shares": guest.start.shares}
-        nothing: dict[str, object] = {"name": guest.cell.image}
-        return Circumstances(
+        return draft_of(
+            guest.cell,
+            title=doc.splitlines()[0] if doc else self.item.name,
+            description=doc,
+            tags=tuple(sorted({mark.name for mark in self.item.iter_markers()} - _NO_TAGS)),
             started_utc=self._began_utc,
             duration_s=round(SYSTEM_CLOCK.monotonic() - self._began, 3),
             worker=os.environ.get("PYTEST_XDIST_WORKER", "main"),
             directory=f"{CELLS}/{guest.directory}",
             repro=repro_of_test(self.item.config, self.item.nodeid),
             time_scale=lab.time_scale,
-            image=nothing if guest.image is None else guest.image.provenance(),
+            image={"name": guest.cell.image} if guest.image is None else guest.image.provenance(),
             held=guest.held,
-            **facts,
+            **_facts_of(guest, lab),
         )
+
+
+def _facts_of(guest: UsedGuest, lab: Lab) -> dict[str, Any]:
+    """Return what is known of how a guest was started."""
+    facts: dict[str, Any] = {}
+    if guest.machine is not None and (spec := guest.spec) is not None:
+        facts = {"argv": tuple(guest.machine.argv), "seed": spec.seed, "qemu": str(lab.qemu(spec).version)}
+        facts["accelerator"] = lab.choice(spec).accelerator
+    elif guest.transcript is not None:
+        facts = {"target": "elsewhere", "start": "joined"}
+    if guest.start is not None:
+        facts |= {"start": guest.start.says, "shares": tuple(guest.start.shares)}
+    return facts
 
 
 def _keep(transcript: Transcript, directory: Path) -> None:

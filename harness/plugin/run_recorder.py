@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.clock import SYSTEM_CLOCK, Clock, utc_now
+from emulator.clock import SYSTEM_CLOCK, utc_now
 from emulator.errors import FileError, SpecError
 from emulator.files import PRIVATE_DIRECTORY, make_private_directory
 from emulator.machine.host import host_load
@@ -23,13 +23,13 @@ from harness.plugin.plays import DIRECTORY_PROPERTY, Play, cell_of, plays_cell, 
 from harness.report.model import CellResult, RunResult, summary_of
 from harness.report.views import page_of
 from harness.run.cell_run import CELLS, directories_of, lost_cell, read_result
-from harness.run.lab import Lab
 from harness.run.latest import remember_run
 from harness.run.own_run import forget_own_run, keep_lab
 from harness.run.own_tests import lost_test
 from harness.run.result import repro_of
 from harness.scenario.verdict import Verdict
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab
 
 
 @dataclass
@@ -53,7 +53,6 @@ class RunRecorder:
     run_dir: Path
     workers: int
     version: str
-    clock: Clock = SYSTEM_CLOCK
     matrices: tuple[Matrix, ...] = ()
     time_scale: float = 1.0
     shard: str = ""
@@ -69,7 +68,7 @@ class RunRecorder:
 
     def __post_init__(self) -> None:
         """Note when the run began."""
-        self._started = self.clock.monotonic()
+        self._started = SYSTEM_CLOCK.monotonic()
         self._started_utc = utc_now().isoformat(timespec="seconds")
         self._load = host_load()
 
@@ -142,17 +141,12 @@ class RunRecorder:
         selected: dict[str, list[Play]] = {}
         for play in self.plays.values():
             selected.setdefault(play.cell_id, []).append(play)
-        found = (
-            [self._cell_result(cell, plays)]
-            if (cell := self._cells.get(key))
-            else self._test_results(key, plays)
-            for key, plays in selected.items()
-        )
-        cells = tuple(sorted((one for results in found for one in results), key=lambda one: one.cell.id))
+        found = (one for key, plays in selected.items() for one in self._results(key, plays))
+        cells = tuple(sorted(found, key=lambda one: one.cell.id))
         return RunResult(
             run_id=self.run_dir.name,
             started_utc=self._started_utc,
-            duration_s=round(self.clock.monotonic() - self._started, 3),
+            duration_s=round(SYSTEM_CLOCK.monotonic() - self._started, 3),
             matrix=" + ".join(matrix.name for matrix in self.matrices) or "tests",
             files=tuple(sorted({node_id.partition("::")[0] for node_id in self.plays})),
             shard=self.shard,
@@ -183,45 +177,34 @@ class RunRecorder:
     def _cells(self) -> dict[str, Cell]:
         return {cell.id: cell for matrix in self.matrices for cell in matrix.cells}
 
-    def _test_results(self, node_id: str, plays: list[Play]) -> list[CellResult]:
-        """Return the results of a user's test, one for each guest; of one that left none, what is known."""
-        _find_untold(self.run_dir, page_of(node_id), plays)
+    def _results(self, key: str, plays: list[Play]) -> list[CellResult]:
+        """Return the result of a cell, or those of a user's test, one for each guest.
+
+        The `key` is a cell's id or a test's node id. Of what left no result it is what is known.
+        """
+        _find_untold(self.run_dir, page_of(key), plays)
         settled: dict[str, list[CellResult]] = {}
         for play in plays:
             left: dict[str, list[CellResult]] = {}
             for name in play.directories:
                 if result := read_result(self.run_dir, name):
                     left.setdefault(result.cell.id, []).append(result)
-            for guest, results in (left or {node_id: []}).items():
+            for guest, results in (left or {key: []}).items():
                 one = play.settle(results, stopped=self.stopped)
                 settled.setdefault(guest, []).append(
-                    one if isinstance(one, CellResult) else self._lost_test(node_id, play, one)
+                    one if isinstance(one, CellResult) else self._lost(key, play, one)
                 )
         return [worst_of(results) for results in settled.values()]
 
-    def _lost_test(self, node_id: str, play: Play, given: Verdict) -> CellResult:
-        directory = self.run_dir / CELLS / (play.directories[-1] if play.directories else page_of(node_id))
-        return lost_test(node_id, directory, given=given, repro=self.test_repro(node_id))
-
-    def _cell_result(self, cell: Cell, plays: list[Play]) -> CellResult:
-        _find_untold(self.run_dir, cell.id, plays)
-        return worst_of([self._settled(cell, play) for play in plays])
-
-    def _settled(self, cell: Cell, play: Play) -> CellResult:
-        left = [result for name in play.directories if (result := read_result(self.run_dir, name))]
-        settled = play.settle(left, stopped=self.stopped)
-        if isinstance(settled, CellResult):
-            return settled
+    def _lost(self, key: str, play: Play, given: Verdict) -> CellResult:
+        directory = self.run_dir / CELLS / (play.directories[-1] if play.directories else page_of(key))
+        cell = self._cells.get(key)
+        if cell is None:
+            return lost_test(key, directory, given=given, repro=self.test_repro(key))
         port = next((one.port_of(cell) for one in self.matrices if cell in one.cells), "")
-        name = play.directories[-1] if play.directories else cell.id
         shown = Lab(run_dir=self.run_dir).run_shown
-        return lost_cell(
-            cell,
-            find_scenario(cell.scenario),
-            self.run_dir / CELLS / name,
-            given=settled,
-            repro=repro_of(cell, run=shown, port=port, time_scale=self.time_scale),
-        )
+        repro = repro_of(cell, run=shown, port=port, time_scale=self.time_scale)
+        return lost_cell(cell, find_scenario(cell.scenario), directory, given=given, repro=repro)
 
 
 def _find_untold(run_dir: Path, name: str, plays: Iterable[Play]) -> None:

@@ -282,26 +282,6 @@ class Summary:
         }
 
 
-def summarise(
-    hunt: Hunt,
-    endings: Iterable[Ending],
-    *,
-    duration_s: float,
-    interrupted: bool = False,
-    stopped: bool = False,
-    notes: Iterable[str] = (),
-) -> Summary:
-    """Return the summary of `endings`, given in any order."""
-    return Summary(
-        hunt=hunt,
-        endings=tuple(sorted(endings, key=lambda one: one.repetition.number)),
-        duration_s=duration_s,
-        interrupted=interrupted,
-        stopped=stopped,
-        notes=tuple(notes),
-    )
-
-
 def _share(share: Share) -> dict[str, float]:
     return {
         "estimate": share.estimate,

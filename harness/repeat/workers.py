@@ -21,17 +21,17 @@ from typing import Self
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.errors import EmulatorError, LaunchError, SpecError
 from emulator.machine.process import parent_death_words
-from emulator.machine.spec import Accelerator
 from harness.cells.cell import Cell
 from harness.repeat.plan import Repetition
+from harness.repeat.request import HuntRequest
 from harness.repeat.summary import Ending, Hunt, broken_ending, ending_of
 from harness.run.cell_run import CellRun
-from harness.run.held import Holding
+from harness.run.held import Holding, parse_minutes
 from harness.run.interrupts import held_back, unwind_on
-from harness.run.lab import Lab
 from harness.scenario.errors import HarnessError
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
+from harness.snapshots.lab import Lab
 from harness.targets import target_of
 
 _BUSY = '[ "$PPID" = "$1" ] || exit; while :; do :; done'
@@ -82,38 +82,23 @@ class Job:
     Attributes:
         cell: the cell.
         scenario: what it plays.
+        request: what was asked for.
         hunt: the hunt that it belongs to.
         run_dir: where each repetition has its directory.
-        accelerator: what executes guest code.
-        time_scale: factor on every wait.
-        cold: whether every machine is booted.
-        keep: whether the evidence of passes is kept too.
-        port: URL of the serial port where the guest is; empty: a machine of ttylab's own.
-        hold_minutes: how long the guest of the first failure is held; 0: not at all.
     """
 
     cell: Cell
     scenario: Scenario
+    request: HuntRequest
     hunt: Hunt
     run_dir: Path
-    accelerator: Accelerator = Accelerator.AUTO
-    time_scale: float = 1.0
-    cold: bool = False
-    keep: bool = False
-    port: str = ""
-    hold_minutes: float = 0.0
 
     def holding(self, *, is_worker: bool) -> AbstractContextManager[Holding | None]:
         """Give what keeps the guest of the first failure, until this ends; None if none is to be kept."""
-        if not self.hold_minutes:
+        if not self.request.hold_on_failure:
             return nullcontext()
-        return closing(Holding(self.run_dir, minutes=self.hold_minutes, is_worker=is_worker, most=1))
-
-    def open_lab(self) -> Lab:
-        """Return a lab to play in."""
-        return Lab(
-            run_dir=self.run_dir, accelerator=self.accelerator, time_scale=self.time_scale, cold=self.cold
-        )
+        minutes = parse_minutes(self.request.hold_on_failure)
+        return closing(Holding(self.run_dir, minutes=minutes, is_worker=is_worker, most=1))
 
 
 def work(link: Connection, job: Job) -> None:
@@ -134,7 +119,7 @@ def work(link: Connection, job: Job) -> None:
 
 
 def _answer(link: Connection, job: Job) -> None:
-    lab = job.open_lab()
+    lab = Lab(run_dir=job.run_dir, time_scale=job.request.time_scale, cold=job.request.cold)
     with job.holding(is_worker=True) as holding:
         while True:
             repetition: Repetition = link.recv()
@@ -151,8 +136,8 @@ def play(job: Job, repetition: Repetition, lab: Lab, holding: Holding | None = N
         cell=job.cell,
         scenario=job.scenario,
         lab=lab.at(job.run_dir / name),
-        target=target_of(job.cell.image, job.cell.machine, job.port),
-        address=job.port or None,
+        target=target_of(job.cell.image, job.cell.machine, job.request.port),
+        address=job.request.port or None,
         worker=f"pid {os.getpid()}",
         delays=repetition.delays,
         icount_shift=repetition.icount_shift,
@@ -166,7 +151,7 @@ def play(job: Job, repetition: Repetition, lab: Lab, holding: Holding | None = N
         raise
     except (EmulatorError, HarnessError) as error:
         return broken_ending(repetition, str(error), directory=name)
-    if Status(result.status) is Status.PASSED and not job.keep:
+    if Status(result.status) is Status.PASSED and not job.request.keeps_passes:
         shutil.rmtree(job.run_dir / name, ignore_errors=True)
         return ending_of(repetition, result, directory="")
     return ending_of(repetition, result, directory=f"{name}/{result.directory}")

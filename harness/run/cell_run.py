@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from emulator.clock import Clock, FairClock, utc_now
 from emulator.console.transcript import Transcript, load_transcript
@@ -23,14 +24,14 @@ from harness.play.runner import Player
 from harness.play.target import Target
 from harness.report.model import BAD, RESULT_FILE, CellResult, write_cell
 from harness.run.held import BY_HAND, Holding
-from harness.run.lab import Lab
 from harness.run.own_guest import Preparation, prepare, prepared
-from harness.run.result import Circumstances, broken, cell_result, repro_of, skipped
+from harness.run.result import broken, draft_of_cell, judged, repro_of, skipped
 from harness.run.wanted import wanted_of
 from harness.scenario.errors import Unsupported
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import BOOT_S
 from harness.scenario.verdict import Verdict
+from harness.snapshots.lab import Lab
 from harness.snapshots.start import WantedGuest
 from harness.targets import find_target
 from harness.targets.target_kind import Address, TargetKind, TargetPlace
@@ -78,7 +79,7 @@ class CellRun:
     holding: Holding | None = None
     _prepared: Preparation = field(init=False, default_factory=Preparation)
     _began: float = field(init=False, default=0.0)
-    _began_utc: str = field(init=False, default="")
+    _draft: CellResult = field(init=False)
 
     def __post_init__(self) -> None:
         """Fill in what follows from the cell and the lab."""
@@ -95,11 +96,10 @@ class CellRun:
 
     def run(self) -> CellResult:
         """Run the cell and write its result, which tells all faults but SpecError and FileError."""
-        self._begin()
-        (self.directory / RESULT_FILE).unlink(missing_ok=True)  # of an earlier run in this directory
-        around = Circumstances(
-            started_utc=self._began_utc,
-            duration_s=0.0,
+        self._draft = draft_of_cell(
+            self.cell,
+            self.scenario,
+            started_utc="",
             worker=self.worker,
             directory=f"{CELLS}/{self.directory_name}",
             target=self.target.name,
@@ -107,40 +107,42 @@ class CellRun:
             time_scale=self.lab.time_scale,
             time_limit_s=self.time_limit_s,
         )
+        self._begin()
+        (self.directory / RESULT_FILE).unlink(missing_ok=True)  # of an earlier run in this directory
         try:
             image = self.lab.guest_image(self.cell.image)
-            around = replace(around, image=image.provenance())
+            self._note(image=image.provenance())
             if self.target.is_emulated or self.cell.machine == BOARD:
                 self._prepared = prepare(self.cell, self.scenario, image, self.lab, tell=self.tell)
                 self._begin()
             wanted = self._wanted(image)
-            around = replace(
-                around, image={**image.provenance(), **self._prepared.found}, seed=wanted.spec.seed
-            )
-            around = self._name_emulator(around, wanted.spec)
-            result = self._play(wanted, around, slow=max(1.0, image.boot_timeout_s / BOOT_S))
+            self._note(image={**image.provenance(), **self._prepared.found}, seed=wanted.spec.seed)
+            self._name_emulator(wanted.spec)
+            result = self._play(wanted, slow=max(1.0, image.boot_timeout_s / BOOT_S))
         except Unsupported as error:
-            result = self._result(Transcript(), around, given=skipped(str(error)))
+            result = self._judged(Transcript(), given=skipped(str(error)))
         except SpecError:
             raise
         except EmulatorError as error:
-            around = replace(self._timed(around), argv=self._argv())
-            result = self._result(kept_transcript(self.directory), around, given=broken(str(error)))
+            self._note(**self._duration(), argv=self._argv())
+            result = self._judged(kept_transcript(self.directory), given=broken(str(error)))
         write_cell(result, self.lab.run_dir)
         return result
 
     def _begin(self) -> None:
         """Begin to count; again when the target is this cell's own: waiting for others is no part of it."""
-        self._began, self._began_utc = self.lab.clock.monotonic(), utc_now().isoformat(timespec="seconds")
+        self._began = self.lab.clock.monotonic()
+        self._note(started_utc=utc_now().isoformat(timespec="seconds"))
 
-    def _timed(self, around: Circumstances) -> Circumstances:
-        duration_s = self.lab.clock.monotonic() - self._began
-        return replace(around, started_utc=self._began_utc, duration_s=duration_s)
+    def _note(self, **facts: Any) -> None:
+        """Note what is known by now of the result."""
+        self._draft = replace(self._draft, **facts)
 
-    def _result(
-        self, transcript: Transcript, around: Circumstances, *, given: Verdict | None = None
-    ) -> CellResult:
-        return cell_result(self.cell, self.scenario, transcript, around, given=given)
+    def _duration(self) -> dict[str, float]:
+        return {"duration_s": self.lab.clock.monotonic() - self._began}
+
+    def _judged(self, transcript: Transcript, *, given: Verdict | None = None) -> CellResult:
+        return judged(self._draft, self.scenario, transcript, given=given)
 
     def give_up(self, message: str) -> CellResult:
         """Write and return the result of a cell that can't be played: BROKEN; raises FileError."""
@@ -156,14 +158,13 @@ class CellRun:
         boots = self.lab.cold or not self._prepared.snapshots
         return replace(wanted, stage=None) if boots else wanted
 
-    def _name_emulator(self, around: Circumstances, spec: MachineSpec) -> Circumstances:
-        """Add what executes guest code, if QEMU runs the guest."""
-        if not self.target.is_emulated:
-            return around
-        choice = self.lab.choice(spec)
-        return replace(around, accelerator=choice.accelerator, qemu=str(self.lab.qemu(spec).version))
+    def _name_emulator(self, spec: MachineSpec) -> None:
+        """Note what executes guest code, if QEMU runs the guest."""
+        if self.target.is_emulated:
+            accelerator = self.lab.choice(spec).accelerator
+            self._note(accelerator=accelerator, qemu=str(self.lab.qemu(spec).version))
 
-    def _play(self, wanted: WantedGuest, around: Circumstances, *, slow: float) -> CellResult:
+    def _play(self, wanted: WantedGuest, *, slow: float) -> CellResult:
         """Play on the target; `slow` is the factor on every wait that the image needs."""
         make_missing(self.directory)
         place = TargetPlace(
@@ -191,22 +192,22 @@ class CellRun:
             with _standing_by_hand(pace, target):
                 player.play()
             usable, passed = pace.monotonic() - began[0], self.lab.clock.monotonic() - began[1]
-            held = self._hold(target, stack, around)
-        around = replace(
-            self._timed(around),
+            held = self._hold(target, stack)
+        self._note(
+            **self._duration(),
             slowdown=round(passed / usable, 2) if usable > 0 else 1.0,
-            argv=target.argv,
+            argv=tuple(target.argv),
             start=target.start,
-            shares=target.shares,
+            shares=tuple(target.shares),
             held=held,
         )
         if (self.directory / BY_HAND).exists():  # what a person does to it from now on changes no verdict
-            return self._result(kept_transcript(self.directory), around)
-        return self._result(target.channel.transcript, around)
+            return self._judged(kept_transcript(self.directory))
+        return self._judged(target.channel.transcript)
 
-    def _hold(self, target: Target, stack: ExitStack, around: Circumstances) -> tuple[str, ...]:
+    def _hold(self, target: Target, stack: ExitStack) -> tuple[str, ...]:
         """Keep the guest if its cell did not pass and guests are to be held; return what to say of that."""
-        if self.holding is None or self._result(target.channel.transcript, around).status not in BAD:
+        if self.holding is None or self._judged(target.channel.transcript).status not in BAD:
             return ()
         return self.holding.hold(self.cell.id, target.machine, self.directory, stack)
 
@@ -215,13 +216,11 @@ class CellRun:
             return (self.directory / FIRMWARE_FILE).read_bytes()
         return b""
 
-    def _argv(self) -> list[str]:
+    def _argv(self) -> tuple[str, ...]:
         with suppress(OSError, ValueError, KeyError):
-            return [
-                str(part)
-                for part in parse_json((self.directory / ARGV_FILE).read_bytes(), origin=ARGV_FILE)["argv"]
-            ]
-        return []
+            table = parse_json((self.directory / ARGV_FILE).read_bytes(), origin=ARGV_FILE)
+            return tuple(map(str, table["argv"]))
+        return ()
 
 
 def _standing_by_hand(pace: Clock, target: Target) -> AbstractContextManager[None]:
@@ -242,23 +241,21 @@ def kept_transcript(directory: Path) -> Transcript:
         return empty
 
 
-def lost_cell(
-    cell: Cell, scenario: Scenario, directory: Path, *, given: Verdict, repro: str = ""
-) -> CellResult:
+def lost_cell(cell: Cell, scenario: Scenario, directory: Path, *, given: Verdict, repro: str) -> CellResult:
     """Return the result of a cell that left none, with everything that a transcript in `directory` shows."""
     transcript = kept_transcript(directory)
-    return cell_result(cell, scenario, transcript, lost_around(transcript, directory, repro), given=given)
+    draft = draft_of_cell(cell, scenario, **lost_facts(transcript, directory), repro=repro)
+    return judged(draft, scenario, transcript, given=given)
 
 
-def lost_around(transcript: Transcript, directory: Path, repro: str) -> Circumstances:
+def lost_facts(transcript: Transcript, directory: Path) -> dict[str, Any]:
     """Return what is known about the run of what left no result, but perhaps a transcript in `directory`."""
-    return Circumstances(
-        started_utc=utc_now().isoformat(timespec="seconds"),
-        duration_s=transcript.chunks[-1].at if transcript.chunks else 0.0,
-        worker="lost",
-        directory=f"{CELLS}/{directory.name}",
-        repro=repro,
-    )
+    return {
+        "started_utc": utc_now().isoformat(timespec="seconds"),
+        "duration_s": transcript.chunks[-1].at if transcript.chunks else 0.0,
+        "worker": "lost",
+        "directory": f"{CELLS}/{directory.name}",
+    }
 
 
 def read_result(run_dir: Path, name: str) -> CellResult | None:

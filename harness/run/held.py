@@ -20,7 +20,7 @@ from emulator.machine.ledger import Entry, list_machines
 from emulator.machine.machine import Machine
 from emulator.machine.power import MachineState
 from emulator.program import called
-from harness.run.lab import CELL_MIB
+from harness.snapshots.lab import CELL_MIB
 
 HELD = "held"
 """Directory of a run in which its processes tell each other which guests are held."""

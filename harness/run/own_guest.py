@@ -8,23 +8,23 @@ from dataclasses import dataclass, field, replace
 
 from emulator.guest_images.board import BOARD
 from emulator.guest_images.kinds import GuestImage
-from emulator.guest_images.own_kernel import OWN, OWN_LINE, TTYLAB_GUEST
+from emulator.guest_images.own_kernel import OWN, OWN_LINE
 from emulator.guest_text.linux import LinuxProfile
 from harness.cells.cell import Cell
 from harness.guests.linux import LinuxGuest
 from harness.play.guest import Guest, OpenGuest
 from harness.play.session import Session
-from harness.run.lab import Lab
 from harness.run.wanted import account_of, wanted_of
 from harness.scenario.errors import Unsupported
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import BOOT_S, Reach
 from harness.scenarios import library
+from harness.snapshots.lab import Lab
 from harness.snapshots.stage import snapshot_stage
 from harness.survey.facts import Survey, questions_for
 from harness.survey.first_boot import NONE_GIVEN, Subject, survey
-from harness.survey.fitness import Boots, Errands, errands, unfit
+from harness.survey.fitness import Errands, errands, unfit
 from harness.survey.wishes import sysctl_of
 
 _PROMPT_LEAST = 6
@@ -68,18 +68,15 @@ def prepare(
     if OWN not in image.features:
         return Preparation()
     asks = replace(scenario, kernel_args=(*cell.settings.append, *scenario.kernel_args))
-    boots = Boots(
-        own_line=OWN_LINE in image.features, ttylab=TTYLAB_GUEST in image.features, offers=image.features
-    )
-    if why := unfit(asks, None, boots):
+    if why := unfit(asks, None, image.features):
         raise Unsupported(why)
     questions = questions_for([*library().values(), asks])
     attempt = survey(lab, _subject(cell, scenario, image), questions, tell=tell)
-    if why := unfit(asks, attempt.survey, boots):
+    if why := unfit(asks, attempt.survey, image.features):
         raise Unsupported(why)
     told = attempt.problem if attempt.survey is None else attempt.survey.told
     return Preparation(
-        errands=errands(asks, attempt.survey, boots),
+        errands=errands(asks, attempt.survey, image.features),
         found={"found": told},
         snapshots=attempt.survey is not None,
         prompt=b"" if attempt.survey is None else _prompt_pattern(attempt.survey, image.linux_console()),
@@ -88,10 +85,10 @@ def prepare(
 
 def _prepare_board(scenario: Scenario) -> Preparation:
     """Return what a board's guest has to do first: its kernel has the parameters that it was started with."""
-    boots = Boots(own_line=True, ttylab=False)
-    if why := unfit(scenario, None, boots):
+    as_disk = frozenset({OWN_LINE})
+    if why := unfit(scenario, None, as_disk):
         raise Unsupported(why)
-    return Preparation(errands=errands(scenario, None, boots), no_password=NONE_GIVEN)
+    return Preparation(errands=errands(scenario, None, as_disk), no_password=NONE_GIVEN)
 
 
 def _prompt_pattern(known: Survey, profile: LinuxProfile) -> bytes:

@@ -10,9 +10,9 @@ from emulator.errors import EmulatorError, SpecError
 from emulator.machine.spec import MachineSpec
 from harness.play.runner import blame
 from harness.report.model import CellRecord, CellResult
-from harness.run.cell_run import kept_transcript, lost_around
+from harness.run.cell_run import kept_transcript, lost_facts
 from harness.run.repro import recorded_spec
-from harness.run.result import Story, broken, guest_result
+from harness.run.result import broken, draft_of, with_verdict
 from harness.scenario.errors import CellBroken, GuestDied, GuestError, HostTooSlow, Unsupported
 from harness.scenario.verdict import Evidence, Reason, Status, Verdict
 
@@ -67,6 +67,6 @@ def lost_test(name: str, directory: Path, *, given: Verdict, repro: str) -> Cell
     with suppress(SpecError):
         spec = recorded_spec(directory)
     transcript = kept_transcript(directory)
-    around = lost_around(transcript, directory, repro)
-    story = Story(cell=record_of_test(name, spec), title=name, description="")
-    return guest_result(story, transcript, around, given, alarms=())
+    facts = lost_facts(transcript, directory)
+    draft = draft_of(record_of_test(name, spec), title=name, description="", repro=repro, **facts)
+    return with_verdict(draft, transcript, given, alarms=())

@@ -20,10 +20,10 @@ from emulator.values import JSON_MOST, json_ready, parse_json, read_value
 from harness.cells.cell import Cell
 from harness.report.model import RUN_FILE, CellResult, load_run
 from harness.run.cell_run import directories_of, read_result
-from harness.run.lab import Lab
 from harness.run.latest import latest_runs
 from harness.run.own_run import use_lab_of
 from harness.scenario.settings import PLAIN
+from harness.snapshots.lab import Lab
 from harness.snapshots.start import OWN_DISK
 
 

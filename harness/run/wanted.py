@@ -19,12 +19,12 @@ from emulator.sac.knobs import knob_words
 from emulator.values import json_ready
 from harness.cells.cell import Cell
 from harness.guests.drivers import knock_of, open_guest, require_pair
-from harness.run.lab import Lab
 from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Reach
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab
 from harness.snapshots.stage import serving_stage, snapshot_stage
 from harness.snapshots.start import WantedGuest
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from harness.scenario.scenario import Severity
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Expect, Reach, Run, Send, Shows, View
 from harness.scenarios import phrases
 from harness.scenarios.words import told
-
-_BOOT = frozenset({"boot"})
-_LOGIN = frozenset({"login"})
 
 SCENARIOS = (
     told(
@@ -21,8 +17,6 @@ SCENARIOS = (
             shows=Shows(pattern=rf"/dev/{phrases.CONSOLE}\r?\n", says="the shell's terminal is the console"),
         ),
         Alive(),
-        severity=Severity.BLOCKER,
-        tags=_BOOT | _LOGIN,
     ),
     told(
         "boot-kernel-log",
@@ -34,8 +28,6 @@ SCENARIOS = (
         ),
         Expect(effects=(phrases.line("Run /init as init process", "init is started"),), within_s=90.0),
         *phrases.UP,
-        severity=Severity.CRITICAL,
-        tags=_BOOT,
     ),
     told(
         "boot-no-init",
@@ -44,8 +36,6 @@ SCENARIOS = (
             within_s=90.0,
             allows=phrases.PANIC,
         ),
-        tags=_BOOT | {"panic"},
-        kernel_args=("rdinit=/nope", phrases.HALT_ON_PANIC),
     ),
     told(
         "boot-init-dies",
@@ -54,8 +44,6 @@ SCENARIOS = (
             within_s=90.0,
             allows=phrases.PANIC,
         ),
-        tags=_BOOT | {"panic"},
-        kernel_args=("rdinit=/bin/false", phrases.HALT_ON_PANIC),
     ),
     told(
         "boot-loop",
@@ -70,8 +58,6 @@ SCENARIOS = (
             within_s=180.0,
             allows=phrases.PANIC | phrases.RESET,
         ),
-        tags=_BOOT | {"panic", "reset"},
-        kernel_args=("rdinit=/bin/false", phrases.REBOOT_ON_PANIC),
     ),
     told(
         "login-refused",
@@ -86,8 +72,6 @@ SCENARIOS = (
             )
         ),
         *phrases.UP,
-        severity=Severity.CRITICAL,
-        tags=_LOGIN,
     ),
     told(
         "login-respawn",
@@ -95,14 +79,6 @@ SCENARIOS = (
         Send(line="exit"),
         Expect(effects=(phrases.LOGIN_AGAIN,)),
         *phrases.UP,
-        tags=_LOGIN,
     ),
-    told(
-        "login-spliced",
-        Reach(stage=Stage.LOGIN),
-        phrases.SHOW_HELP,
-        *phrases.UP,
-        severity=Severity.CRITICAL,
-        tags=_LOGIN | {"splice", "sysrq"},
-    ),
+    told("login-spliced", Reach(stage=Stage.LOGIN), phrases.SHOW_HELP, *phrases.UP),
 )

@@ -16,11 +16,6 @@ CONSOLE = f"(?:{'|'.join(one.console for one in ARCHITECTURES)})"
 LINE_END = r"[^\n]*\n"
 """The rest of a line."""
 
-FREE_SYSRQ = "sysctl.kernel.sysrq=1"
-"""Kernel argument that allows every system request; Debian's default is the mask 438."""
-HALT_ON_PANIC = "panic=0"
-REBOOT_ON_PANIC = "panic=1"
-
 PANIC = frozenset({"panic"})
 RESET = frozenset({"reset"})
 OFF = frozenset({"shutdown", "off"})
@@ -58,7 +53,6 @@ SWITCHES_OFF = Signals(name="off", says="the machine is off")
 SYSRQ_HELP = line(r"sysrq: HELP : loglevel\(0-9\) ", "the kernel lists its keys")
 SYSRQ_ANY = line("sysrq: (?!This sysrq operation is disabled)", "the kernel takes a system request")
 SYNCED = line("Emergency Sync complete", "all is written")
-COMMAND_LINE = line(rf"ommand line: [^\n]*console={CONSOLE}", "the kernel's command line")
 CPU_REPORT = f"(?:{'|'.join(one.says.backtrace for one in ARCHITECTURES)})"
 """What begins a processor's report; its number follows."""
 NMI_NOTED = line(r"NMI(?: received for unknown reason|: PCI system error)", "the kernel notes the NMI")

@@ -8,27 +8,24 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
-from emulator.clock import Clock, Deadline, utc_now
+from emulator.clock import Deadline, utc_now
 from emulator.errors import LabError, MissingPrerequisite, SnapshotError
 from emulator.files import make_missing
-from emulator.machine.machine import Machine, open_machine
+from emulator.machine.machine import Machine
 from emulator.machine.pace import fair_clock
 from emulator.machine.power import Origin
-from emulator.machine.probe import Choice
-from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.spec import Disk, MachineSpec
 from emulator.snapshots.manifest import SnapshotRequest
 from emulator.snapshots.pool import MachinePool, open_fork, open_pool
 from emulator.snapshots.snapshot import Snapshot
-from emulator.snapshots.store import SnapshotStore
 from harness.guests.linux import LinuxGuest
 from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.screen import Screen
 from harness.play.session import Session
 from harness.scenario.errors import CommandFailed, GuestError
 from harness.scenario.stages import Stage
+from harness.snapshots.lab import Lab
 
 REST_S = 1.0
 """Seconds of silence after which a guest counts as at rest: the kernel's last lines come within 2 s (6.1)."""
@@ -92,26 +89,6 @@ POWER_S = 30.0
 """Seconds that QEMU may take to start and to load a snapshot; it usually takes 0.05 to 0.5."""
 OWN_DISK = "disk0.img"
 """Name of a machine's own disk in its run directory, where the host reads it."""
-
-
-class MachineTools(Protocol):
-    """What is needed to open a machine; `harness.run.lab.Lab` has it."""
-
-    clock: Clock
-    time_scale: float
-    cold: bool
-
-    def qemu(self, spec: MachineSpec) -> QemuBinary:
-        """Return the program of a machine."""
-        ...
-
-    def snapshots(self, spec: MachineSpec) -> SnapshotStore:
-        """Return this user's snapshots that a machine's program can load."""
-        ...
-
-    def choice(self, spec: MachineSpec) -> Choice:
-        """Return what executes a machine's guest code."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +155,7 @@ class Start:
 
 
 def ensure_snapshot(
-    lab: MachineTools,
+    lab: Lab,
     wanted: WantedGuest,
     *,
     reach: Callable[[Machine, Deadline], None] | None = None,
@@ -204,7 +181,7 @@ def ensure_snapshot(
 
 @contextmanager
 def open_started(
-    lab: MachineTools, wanted: WantedGuest, *, run_dir: Path, label: str
+    lab: Lab, wanted: WantedGuest, *, run_dir: Path, label: str
 ) -> Iterator[tuple[Machine, Start]]:
     """Open a machine and let it run: forked from its snapshot, or booted if that is not possible.
 
@@ -221,7 +198,7 @@ def open_started(
         yield machine, start
 
 
-def _choose_start(lab: MachineTools, wanted: WantedGuest, run_dir: Path) -> Start:
+def _choose_start(lab: Lab, wanted: WantedGuest, run_dir: Path) -> Start:
     if wanted.stage is None:
         return _boot(wanted, run_dir)
     if lab.cold:
@@ -249,17 +226,8 @@ def _boot(wanted: WantedGuest, run_dir: Path, *, why: str = "") -> Start:
 
 
 @contextmanager
-def _running(lab: MachineTools, start: Start, *, run_dir: Path, label: str) -> Iterator[Machine]:
-    opened = open_machine(
-        start.spec,
-        run_dir=run_dir,
-        qemu=lab.qemu(start.spec),
-        accelerator=lab.choice(start.spec),
-        clock=lab.clock,
-        label=label,
-        start=False,
-        origin=start.origin,
-    )
+def _running(lab: Lab, start: Start, *, run_dir: Path, label: str) -> Iterator[Machine]:
+    opened = lab.open(start.spec, run_dir=run_dir, label=label, start=False, origin=start.origin)
     with opened as machine:
         _power_on(machine, start, Deadline.after(POWER_S * lab.time_scale, lab.clock))
         yield machine
@@ -294,7 +262,7 @@ class ForkedGuest:
 
 @contextmanager
 def open_forked(
-    lab: MachineTools,
+    lab: Lab,
     wanted: WantedGuest,
     *,
     run_dir: Path,
@@ -321,7 +289,7 @@ def open_forked(
 
 @contextmanager
 def open_snapshot_pool(
-    lab: MachineTools, wanted: WantedGuest, *, run_dir: Path, size: int = 2
+    lab: Lab, wanted: WantedGuest, *, run_dir: Path, size: int = 2
 ) -> Iterator[MachinePool[Machine]]:
     """Open a pool of forks of a snapshot, which is made first if there is none yet.
 

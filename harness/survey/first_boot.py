@@ -11,22 +11,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from emulator import places
-from emulator.clock import Clock, Deadline
+from emulator.clock import Deadline
 from emulator.errors import EmulatorError, FileError, LockHeld, SnapshotError, SpecError
 from emulator.files import hold_lock, make_missing, read_whole, write_whole
 from emulator.guest_text.linux import LinuxProfile
 from emulator.guest_text.printable import visible
 from emulator.machine.machine import Machine
-from emulator.machine.spec import MachineSpec
 from emulator.values import dump_json, json_ready, load_json
 from harness.guests.linux import LinuxGuest
 from harness.play.session import Session
 from harness.scenario.errors import GuestError, WrongOutput
 from harness.scenario.stages import Stage
-from harness.snapshots.start import MachineTools, WantedGuest, ensure_snapshot, open_started, reach_stage
+from harness.snapshots.lab import Lab
+from harness.snapshots.start import WantedGuest, ensure_snapshot, open_started, reach_stage
 from harness.survey.facts import Questions, Survey, read_answers, stages_in
 
 FORMAT = 1
@@ -37,16 +36,6 @@ SURVEY_MOST = 1 << 20
 NONE_GIVEN = "and none is given (login.password_file in lab.toml, or --password-file, gives one)"
 WAIT_S = 900.0
 """Seconds to wait for another process's survey; its lock goes with it."""
-
-
-class SurveyTools(MachineTools, Protocol):
-    """What a survey needs of the lab; `harness.run.lab.Lab` has it."""
-
-    run_dir: Path
-
-    def pace(self, spec: MachineSpec) -> Clock:
-        """Return what waits for the guest of a machine are measured with."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +73,7 @@ class Attempt:
     problem: str = ""
 
 
-def survey(
-    lab: SurveyTools, subject: Subject, questions: Questions, *, tell: Callable[[str], None]
-) -> Attempt:
+def survey(lab: Lab, subject: Subject, questions: Questions, *, tell: Callable[[str], None]) -> Attempt:
     """Return what is known of a guest, which is booted, as `tell` is told, if nothing is."""
     key = subject.key(questions)
     kept, failed = places.surveys() / f"{key}.json", lab.run_dir / SURVEYS / f"{key}.json"
@@ -136,7 +123,7 @@ class _Watched:
             raise
 
 
-def _attempt(lab: SurveyTools, subject: Subject, questions: Questions, place: Path) -> Attempt:
+def _attempt(lab: Lab, subject: Subject, questions: Questions, place: Path) -> Attempt:
     wanted, watched = subject.wanted, _Watched(subject.wanted)
     within = Deadline.after(subject.within_s * lab.time_scale, lab.pace(wanted.spec))
     if wanted.stage is not None and not lab.cold:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from emulator.guest_images.own_kernel import OWN_LINE, TTYLAB_GUEST
 from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
@@ -16,21 +17,6 @@ TTYLAB_WORD = "ttylab."
 _BECOME = "sudo -n sh"
 _MADE_HERE = frozenset({"spin"})
 """Modules that ttylab makes and its scenarios load themselves."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Boots:
-    """How a user's guest is started.
-
-    Attributes:
-        own_line: whether a loader of its own starts it, so that it can't be given kernel parameters.
-        ttylab: whether it has ttylab's initramfs.
-        offers: features that are known without a boot.
-    """
-
-    own_line: bool
-    ttylab: bool
-    offers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,41 +32,44 @@ class Errands:
     commands: tuple[str, ...] = ()
 
 
-def unfit(scenario: Scenario, survey: Survey | None, boots: Boots) -> str | None:
-    """Return why `scenario` can't be played on a guest, as far as image and survey tell; else None."""
+def unfit(scenario: Scenario, survey: Survey | None, image: frozenset[str]) -> str | None:
+    """Return why `scenario` can't be played on a guest, as far as image and survey tell; else None.
+
+    Of the `image` its features are given.
+    """
     if scenario.guest is not GuestKind.LINUX:
         return None
     wishes = wishes_of(scenario)
-    static = _unfit_image(scenario, wishes, boots)
+    static = _unfit_image(scenario, wishes, image)
     if static is not None or survey is None:
         return static
-    return next(_reasons(scenario, wishes, survey, boots), None)
+    return next(_reasons(scenario, wishes, survey, image), None)
 
 
-def errands(scenario: Scenario, survey: Survey | None, boots: Boots) -> Errands:
+def errands(scenario: Scenario, survey: Survey | None, image: frozenset[str]) -> Errands:
     """Return what has to be typed before `scenario`; nothing for a guest that heeds kernel parameters."""
     wishes = wishes_of(scenario)
-    typed = _to_type(wishes, survey, boots)
+    typed = _to_type(wishes, survey, image)
     commands = [
         f"echo '{value}' > /proc/sys/{name.replace('.', '/')}" for name, value in sorted(typed.items())
     ]
-    if survey is not None and not boots.ttylab and "modprobe" in survey.programs:
+    if survey is not None and TTYLAB_GUEST not in image and "modprobe" in survey.programs:
         commands += [f"{{ modprobe -q {name} || true; }}" for name in sorted(scenario.modules - _MADE_HERE)]
     needs_root = survey is not None and not survey.root and survey.sudo and bool(commands or wishes.root)
     return Errands(become=_BECOME if needs_root else "", commands=tuple(commands))
 
 
-def _unfit_image(scenario: Scenario, wishes: Wishes, boots: Boots) -> str | None:
+def _unfit_image(scenario: Scenario, wishes: Wishes, image: frozenset[str]) -> str | None:
     foreign = [word for word in scenario.kernel_args if word.startswith(TTYLAB_WORD)]
-    if foreign and not boots.ttylab:
+    if foreign and TTYLAB_GUEST not in image:
         return f"only ttylab's own initramfs heeds {' '.join(foreign)}"
-    if boots.own_line and wishes.fixed:
+    if OWN_LINE in image and wishes.fixed:
         words = " ".join(wishes.fixed)
         return f"the image boots its own kernel line, and {words} has to be on it"
     return None
 
 
-def _reasons(scenario: Scenario, wishes: Wishes, survey: Survey, boots: Boots) -> Iterator[str]:
+def _reasons(scenario: Scenario, wishes: Wishes, survey: Survey, image: frozenset[str]) -> Iterator[str]:
     if wishes.shell and survey.obstacle:
         yield f"there is no shell: {survey.obstacle}"
     yield from _unshown(wishes, survey)
@@ -88,13 +77,13 @@ def _reasons(scenario: Scenario, wishes: Wishes, survey: Survey, boots: Boots) -
         return
     if survey.system != "Linux" and (wishes.keys or wishes.settings or wishes.kernel_lines or wishes.fixed):
         yield f"the guest runs {survey.system or 'an unknown system'}, and the scenario is about Linux"
-    absent = [one for one in sorted(scenario.modules - boots.offers) if _lacks(survey, one, survey.features)]
+    absent = [one for one in sorted(scenario.modules - image) if _lacks(survey, one, survey.features)]
     absent += [one for one in sorted(wishes.programs) if _lacks(survey, one, survey.programs)]
     if absent:
         yield f"the guest has no {', '.join(absent)}"
     if wishes.keys and _lacks(survey, "kernel.sysrq", frozenset(survey.settings)):
         yield "its kernel has no system requests (CONFIG_MAGIC_SYSRQ)"
-    typed = _to_type(wishes, survey, boots)
+    typed = _to_type(wishes, survey, image)
     unknown = [one for one in sorted(typed) if _lacks(survey, one, frozenset(survey.settings))]
     if unknown:
         yield f"its kernel has no {', '.join(unknown)}"
@@ -119,18 +108,18 @@ def _lacks(survey: Survey, name: str, there: frozenset[str]) -> bool:
     return name in survey.asked and name not in there
 
 
-def _to_type(wishes: Wishes, survey: Survey | None, boots: Boots) -> dict[str, str]:
+def _to_type(wishes: Wishes, survey: Survey | None, image: frozenset[str]) -> dict[str, str]:
     """Return the sysctls that have to be set at the shell.
 
     A kernel that is given its parameters heeds them, but before Linux 5.8 it does not know `sysctl.NAME`, and
     what runs from its initramfs may set others again: they are set once more, if the shell may.
     """
-    if boots.own_line:
+    if OWN_LINE in image:
         values = {} if survey is None else survey.settings
         return {
             name: value for name, value in wishes.settings.items() if not _is_set(name, value, values, wishes)
         }
-    heeded = boots.ttylab and (survey is None or _version(survey.release) >= (5, 8))
+    heeded = TTYLAB_GUEST in image and (survey is None or _version(survey.release) >= (5, 8))
     able = survey is not None and (survey.root or survey.sudo)
     return dict(wishes.settings) if able and not heeded else {}
 

@@ -19,7 +19,8 @@ from harness.scenario.scenario import Scenario
 if TYPE_CHECKING:  # a list of cells is made without what runs guests
     from harness.azure.address import ServiceAddress
     from harness.play.target import Target
-    from harness.snapshots.start import MachineTools, WantedGuest
+    from harness.snapshots.lab import Lab
+    from harness.snapshots.start import WantedGuest
 
 _NO_REASONS: Mapping[Capability, str] = MappingProxyType({})
 
@@ -39,7 +40,7 @@ class TargetPlace:
         on_turn: called once others have let go of what the target shares with them.
     """
 
-    lab: MachineTools
+    lab: Lab
     directory: Path
     label: str
     address: Address = None

@@ -15,11 +15,11 @@ from emulator.console.links import CONSOLE_SOCKET, CONTROL_SOCKET
 from emulator.errors import MachineGone, SpecError
 from emulator.guest_images.kinds import GuestImage
 from emulator.machine.ledger import Entry
-from emulator.machine.machine import Machine, open_machine
+from emulator.machine.machine import Machine
 from emulator.machine.models import find_model
 from emulator.machine.spec import Board, Device, Firmware, MachineSpec
 from harness.play.target import Target
-from harness.run.lab import Lab
+from harness.snapshots.lab import Lab
 from harness.terminal.terminal import LinkSockets, Terminal, greet
 
 
@@ -28,13 +28,9 @@ def run_interactive(spec: MachineSpec, lab: Lab, *, label: str) -> None:
 
     Raises MissingPrerequisite, LabError; MachineGone if QEMU ended unasked.
     """
-    choice = lab.choice(spec)
-    opened = open_machine(
-        spec, run_dir=lab.run_dir, qemu=lab.qemu(spec), accelerator=choice, clock=lab.clock, label=label
-    )
-    with opened as machine:
+    with lab.open(spec, label=label) as machine:
         sys.stderr.write(f"ttylab: console also on {machine.console.endpoint.path}, id {machine.id}\n")
-        greet(f"{label} under {choice.accelerator}", writable=True)
+        greet(f"{label} under {lab.choice(spec).accelerator}", writable=True)
         links = links_in(machine.links_dir)
         if not Terminal(links=links, writable=True, ended=lambda: has_left(machine)).run():
             return

@@ -23,8 +23,8 @@ from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest
 from harness.play.guest import OpenGuest
 from harness.play.session import Session
-from harness.run.lab import Lab
 from harness.scenario.stages import Stage
+from harness.snapshots.lab import Lab
 from harness.snapshots.start import reach_stage
 
 BOUND_S = 120.0

@@ -17,7 +17,7 @@ from emulator.clock import SYSTEM_CLOCK, Deadline
 from emulator.machine.machine import Machine
 from emulator.snapshots.pool import open_pool
 from harness.commands.bench import Measurement, measure_pairs
-from harness.run.lab import Lab
+from harness.snapshots.lab import Lab
 from tests.bench.crowd import per_minute
 from tests.bench.forks import BOUND_S, Bench, Guest, linux, open_bench, sac
 

@@ -37,7 +37,7 @@ from harness.scenario.verdict import Reason, Status
 from harness.signatures.scanner import scan_boots
 from harness.targets.board import open_board
 from harness.targets.serial_port import open_port
-from harness.targets.service import LinkWire, service_capabilities, service_target
+from harness.targets.service import service_capabilities, service_target
 from tests.support.board_rig import board_table
 from tests.support.rfc2217_server import open_rfc2217_server
 
@@ -75,14 +75,12 @@ def open_board_target(machine: Machine, stack: ExitStack) -> Target:
     return stack.enter_context(open_board("bench1", boots=True))
 
 
-def open_service_target(
-    address: ServiceAddress, spec: MachineSpec, wire: LinkWire, stack: ExitStack
-) -> Target:
+def open_service_target(address: ServiceAddress, spec: MachineSpec, raw: bool, stack: ExitStack) -> Target:
     arm = stack.enter_context(open_arm(address))
-    vm = vm_id(address.subscription, address.group, f"contract-{wire}")
+    vm = vm_id(address.subscription, address.group, f"contract-{'raw' if raw else 'azure'}")
     stack.enter_context(own_vm(arm, vm, spec, image="bookworm"))
     able = service_capabilities(spec)
-    return stack.enter_context(service_target(arm, vm, able=able, name="service", wire=wire))
+    return stack.enter_context(service_target(arm, vm, able=able, name="service", raw=raw))
 
 
 @dataclass(kw_only=True)
@@ -94,7 +92,7 @@ class Rig:
     obstacle: str | None
 
 
-WIRES = {"service": LinkWire.AZURE, "service-raw": LinkWire.RAW}
+WIRES = {"service": False, "service-raw": True}
 OBSTACLES = {
     "machine": None,
     "pty": "a pty carries no BREAK",

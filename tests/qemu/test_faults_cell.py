@@ -17,10 +17,10 @@ from emulator.machine.spec import Accelerator, Disk, Firmware, MachineSpec, Mach
 from harness.cells.cell import Cell
 from harness.play.session import Session
 from harness.run.cell_run import CellRun, read_result
-from harness.run.lab import Lab
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import Expect, Inject, Shows, Signals, Silence
 from harness.scenario.stimulus import Nmi
+from harness.snapshots.lab import Lab
 
 pytestmark = pytest.mark.qemu
 

@@ -16,9 +16,9 @@ from emulator.snapshots.store import SnapshotStore
 from harness.cells.cell import parse_cell_id
 from harness.report.model import CellResult, write_cell
 from harness.run.cell_run import CellRun
-from harness.run.lab import Lab
 from harness.run.repro import differences, recorded_spec
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab
 
 pytestmark = pytest.mark.qemu
 CELL = parse_cell_id("sac.q35.seabios.1.sac-nmi-prompt")

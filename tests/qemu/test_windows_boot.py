@@ -30,10 +30,10 @@ from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest
 from harness.play.session import Session
 from harness.run.cell_run import CellRun
-from harness.run.lab import Lab
 from harness.scenario.errors import SacUnavailable
 from harness.scenario.stages import Stage
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab
 from tests.support.boot_sectors import DISK_SIZE, IDLE, SWITCH_OFF
 from tests.support.sac_guest import TCG
 from tests.support.windows_media import COM2, saying_on, write_media

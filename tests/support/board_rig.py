@@ -10,7 +10,7 @@ from emulator.clock import Deadline
 from emulator.lab_file.tables import COMMANDS
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.spec import Board, Firmware, MachineType
-from harness.run.lab import Lab
+from harness.snapshots.lab import Lab
 from tests.support.rfc2217_server import open_rfc2217_server
 
 PROGRAM = Path(__file__).parent / "board_command.py"

@@ -15,13 +15,12 @@ from types import SimpleNamespace
 import pytest
 
 import harness.plugin.fixtures
-import harness.snapshots.start
 from emulator.clock import Deadline, FakeClock
 from emulator.console.transcript import DirectorySink
 from emulator.errors import LabError
 from emulator.machine.control import Capability
 from emulator.machine.spec import Accelerator, MachineSpec
-from harness.run.lab import Lab
+from harness.snapshots.lab import Lab
 from tests.support.fake_guest import (
     EVERYTHING,
     KERNEL_LINE,
@@ -64,7 +63,7 @@ class FakeMachine(FakeControl):
 
 
 @contextmanager
-def open_fake_machine(spec, *, run_dir, label, **_: object) -> Iterator[FakeMachine]:
+def open_fake_machine(spec, *, run_dir, label) -> Iterator[FakeMachine]:
     behaviours = json.loads(BEHAVIOURS.read_text()) if BEHAVIOURS.exists() else {}
     with ScriptedTranscript(sink=DirectorySink(run_dir, console="ttyS0"), clock=CLOCK) as transcript:
         yield FakeMachine(behaviours.get(label, "pass"), transcript, spec, run_dir)
@@ -82,9 +81,11 @@ class FakeLab(Lab):
     def choice(self, spec):
         return SimpleNamespace(accelerator=Accelerator.TCG)
 
+    def open(self, spec, *, run_dir, label, **_: object):
+        return open_fake_machine(spec, run_dir=run_dir, label=label)
+
 
 def use_fakes(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(harness.snapshots.start, "open_machine", open_fake_machine)
     patch.setattr(
         harness.plugin.fixtures, "Lab", lambda **fields: FakeLab(clock=CLOCK, **fields | {"cold": True})
     )

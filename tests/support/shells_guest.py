@@ -23,8 +23,8 @@ from emulator.kernel_files import cpio
 from emulator.machine.machine import Machine, open_machine
 from harness.guests.linux import LinuxGuest
 from harness.play.session import Session
-from harness.run.lab import Lab
 from harness.scenario.stages import Stage
+from harness.snapshots.lab import Lab
 
 PACKAGES = (
     "bash", "dash", "fish", "fish-common", "libaudit1", "libc6", "libcap-ng0", "libcap2", "libcrypt1",

@@ -45,6 +45,6 @@ def test_damaged_registry_is_named_and_blocks_no_other_image(registry, tmp_path,
     assert err.count("\n") == 1
     assert main(["images", "list", "--json"]) == 0
     assert "bookworm" in {one["name"] for one in json.loads(capsys.readouterr().out)}
-    problems = [one.problem for one in examine().damaged]
+    problems = [one.detail for one in examine() if one.part == "damaged"]
     assert len(problems) == 1
     assert str(registry) in problems[0]

@@ -18,9 +18,9 @@ from harness.commands import add_windows
 from harness.guests.drivers import open_guest
 from harness.play.session import Session
 from harness.run.cell_run import CellRun
-from harness.run.lab import Lab
 from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab
 from harness.targets import find_target
 from harness.terminal.interactive import interactive_spec
 from tests.support.fake_sac import make_sac_target

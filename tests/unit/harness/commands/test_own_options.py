@@ -10,8 +10,8 @@ from emulator.lab_file.read import VARIABLE, read_lab
 from harness import cli
 from harness.cells.matrix import read_matrix
 from harness.commands.own_options import OwnOptions, guest_of
-from harness.run.lab import Lab
 from harness.scenario.exit_codes import EXIT_PASSED, EXIT_USAGE
+from harness.snapshots.lab import Lab
 from tests.support.own_files import bios_disk, tiny_kernel, uefi_disk
 
 PUSH = str(Path(__file__).parents[4] / "ci" / "push.toml")

@@ -15,7 +15,7 @@ from harness.play.judge import judge
 from harness.play.runner import DELAYED, Player
 from harness.play.target import Target
 from harness.play.traces import boot_offsets
-from harness.run.result import Circumstances, cell_result
+from harness.run.result import draft_of_cell, judged
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import (
@@ -583,11 +583,11 @@ def test_result_of_a_cell_tells_its_steps_and_stages():
     made = scenario(SHELL, Run(command="nonsense"), Alive())
     play(made, target)
     cell = parse_cell_id("bookworm.pc.seabios.1.made-up")
-    around = Circumstances(started_utc="", duration_s=1.0, worker="main", directory="cells/x")
-    result = cell_result(cell, made, guest.transcript, around)
+    draft = draft_of_cell(cell, made, started_utc="", worker="main", directory="cells/x", repro="again")
+    result = judged(draft, made, guest.transcript)
     assert [step.outcome for step in result.steps] == ["done", "failed", "not-run"]
     assert [stage.stage for stage in result.stages] == ["firmware", "kernel", "login", "shell"]
-    assert (result.status, result.step, result.repro) == ("failed", 1, f"ttylab repro {cell.id}")
+    assert (result.status, result.step, result.repro) == ("failed", 1, "again")
 
 
 def test_machine_is_on_before_its_guest_is_reached():

@@ -96,13 +96,15 @@ def test_earlier_result_of_the_cell_is_gone_once_it_runs_again(run, tmp_path):
 def test_lost_cell_is_broken_with_what_its_transcript_tells(run, tmp_path):
     kept = run()
     (tmp_path / kept.directory / "result.json").unlink()
-    lost = lost_cell(CELL, SCENARIO, tmp_path / kept.directory, given=broken("killed"))
+    lost = lost_cell(CELL, SCENARIO, tmp_path / kept.directory, given=broken("killed"), repro="again")
     assert (lost.status, lost.message, lost.console_bytes) == ("broken", "killed", kept.console_bytes)
     assert [step.outcome for step in lost.steps] == ["done"] * len(SCENARIO.steps)
 
 
 def test_cell_that_never_began_is_lost_without_a_transcript(tmp_path):
-    lost = lost_cell(CELL, SCENARIO, tmp_path / "cells" / CELL.id, given=not_run("never began"))
+    lost = lost_cell(
+        CELL, SCENARIO, tmp_path / "cells" / CELL.id, given=not_run("never began"), repro="again"
+    )
     assert (lost.status, lost.console_bytes, lost.duration_s) == ("not-run", 0, 0.0)
 
 
@@ -146,10 +148,9 @@ def test_cell_is_played_under_what_disturbs_it_and_says_how_to_do_it_again(tmp_p
     monkeypatch.chdir(tmp_path)
     fake_lab.use_fakes(monkeypatch)
     bench = fake_lab.FakeLab(run_dir=tmp_path, clock=fake_lab.CLOCK)
-    specs = []
+    specs, opened = [], fake_lab.open_fake_machine
     monkeypatch.setattr(
-        "harness.snapshots.start.open_machine",
-        lambda spec, **words: specs.append(spec) or fake_lab.open_fake_machine(spec, **words),
+        fake_lab, "open_fake_machine", lambda spec, **words: specs.append(spec) or opened(spec, **words)
     )
     played = CellRun(
         cell=CELL,

@@ -6,10 +6,10 @@ from emulator.guest_images.kinds import open_image
 from emulator.lab_file.read import VARIABLE
 from emulator.machine.spec import Firmware
 from harness.cells.cell import Cell
-from harness.run.lab import Lab
 from harness.run.own_guest import prepare
 from harness.scenario.errors import Unsupported
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab
 
 
 @pytest.fixture

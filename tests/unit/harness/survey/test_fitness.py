@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from emulator.guest_images.own_kernel import OWN_LINE, TTYLAB_GUEST
 from harness.scenario.stages import Stage
 from harness.scenarios import LIBRARY
 from harness.survey.facts import Survey, questions_for
-from harness.survey.fitness import Boots, Errands, errands, unfit
+from harness.survey.fitness import Errands, errands, unfit
 
 ASKED = questions_for(LIBRARY.values())
 WHOLE = Survey(
@@ -21,15 +22,15 @@ WHOLE = Survey(
     features=frozenset(ASKED.features),
     asked=frozenset((*ASKED.settings, *ASKED.programs, *ASKED.features)),
 )
-DISK = Boots(own_line=True, ttylab=False)
-KERNEL = Boots(own_line=False, ttylab=True)
-FOREIGN = Boots(own_line=False, ttylab=False)
+DISK = frozenset({OWN_LINE})
+KERNEL = frozenset({TTYLAB_GUEST})
+FOREIGN: frozenset[str] = frozenset()
 PERSON = replace(WHOLE, root=False, user="ann")
 LINUX = [name for name, one in LIBRARY.items() if one.guest == "linux"]
 
 
-def why(name: str, survey: Survey | None = WHOLE, boots: Boots = DISK) -> str | None:
-    return unfit(LIBRARY[name], survey, boots)
+def why(name: str, survey: Survey | None = WHOLE, image: frozenset[str] = DISK) -> str | None:
+    return unfit(LIBRARY[name], survey, image)
 
 
 @pytest.mark.parametrize("name", LINUX)

@@ -1,8 +1,9 @@
-"""What every cell of a run shares: images, QEMU and the choice of accelerator."""
+"""What all that runs guests shares: images, QEMU and the choice of accelerator."""
 
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -11,7 +12,9 @@ from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.guest_images.kinds import REGISTERED, GuestImage, open_image
 from emulator.machine.host import read_host_budget, worker_count
+from emulator.machine.machine import Machine, open_machine
 from emulator.machine.pace import fair_clock, measure_slowness
+from emulator.machine.power import Origin
 from emulator.machine.probe import Choice, choose_accelerator
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.spec import Accelerator, MachineSpec, MachineType
@@ -85,6 +88,27 @@ class Lab:
                 self.accelerator, qemu=self.qemu(spec), machine=spec.machine
             )
         return self._choices[engine]
+
+    def open(
+        self,
+        spec: MachineSpec,
+        *,
+        label: str,
+        run_dir: Path | None = None,
+        start: bool = True,
+        origin: Origin | None = None,
+    ) -> AbstractContextManager[Machine]:
+        """Open a machine, as `open_machine`; its evidence goes to `run_dir`, by default the lab's."""
+        return open_machine(
+            spec,
+            run_dir=run_dir or self.run_dir,
+            qemu=self.qemu(spec),
+            accelerator=self.choice(spec),
+            clock=self.clock,
+            label=label,
+            start=start,
+            origin=origin,
+        )
 
     def pace(self, spec: MachineSpec | None = None) -> Clock:
         """Return what waits for a guest are measured with: time that it got here, not time that passed.
