@@ -197,7 +197,7 @@ def _start_holding(config: pytest.Config) -> None:
                 shows.write_line(line)
 
     holding = Holding(Path(run_dir), minutes=minutes, is_worker=is_worker(config))
-    record = config.pluginmanager.getplugin(RECORD)
+    record = partial(config.pluginmanager.getplugin, RECORD)
     config.pluginmanager.register(HoldingHooks(holding, record, say=say), HOLDING)
 
 

@@ -41,6 +41,11 @@ Acquire::GzipIndexes "true";
 Acquire::Retries "2";
 Acquire::http::Timeout "20";
 """
+_WRONG_TIME = re.compile(r"is (expired|not valid yet) \(")
+_WRONG_TIME_REMEDY = (
+    "Either this host's clock is wrong, or the mirror lags behind. For one that is known to lag, put "
+    'Acquire::Check-Valid-Until "false"; into a file in /etc/apt/apt.conf.d'
+)
 _PACKAGE_OF_KERNEL = re.compile(r"^linux-(image|binary|modules|base)-(.*-)?[a-z0-9]+$")
 
 
@@ -82,8 +87,13 @@ class AptSuite:
         self._config.write_text("".join((*inherited, settings)), encoding="utf-8")
 
     def update(self) -> None:
-        """Fetch the suite's index; raises ImageError without network, or for a wrong signature or hash."""
-        self._run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
+        """Fetch the suite's index; raises ImageError without network, if it is too old or wrongly signed."""
+        try:
+            self._run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
+        except ImageError as error:
+            if _WRONG_TIME.search(str(error)) is None:
+                raise
+            raise ImageError(f"{error} {_WRONG_TIME_REMEDY}") from error
 
     def resolve(self) -> list[Package]:
         """Return the packages of kernel, busybox and, for a disk, GRUB, by name; raises ImageError."""

@@ -8,14 +8,17 @@ from typing import Annotated
 from typer import Option
 
 from harness.commands import say, with_options
+from harness.commands.options import HoldCommand
 from harness.repeat.request import HuntRequest
 
+Command = HoldCommand
 EXAMPLES = """Examples:
   ttylab repeat bullseye.pc.seabios.1.sysrq-help            200 times, with every kind of jitter
   ttylab repeat CELL -n 50 -j 2 --jitter delay              two at once, with only the stimuli delayed
   ttylab repeat CELL --jitter none                          undisturbed: the same every time
   ttylab repeat CELL --for 600                              as often as ten minutes allow
   ttylab repeat CELL --seed 7 --only 17                     one failed repetition again
+  ttylab repeat CELL --hold-on-failure                      until it fails, and keep that guest to be joined
 """
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,12 @@ from pathlib import Path
 from emulator import places
 from emulator.console.port_address import with_lines
 from emulator.console.serial_port import open_serial_console
-from emulator.errors import LabError, MissingPrerequisite, SpecError
-from emulator.guest_images.kinds import registry_problem
+from emulator.errors import ImageError, LabError, MissingPrerequisite, SpecError
+from emulator.guest_images.kinds import open_image, registry_problem
 from emulator.guest_text.printable import visible
 from emulator.images.store import ImageStore
 from emulator.lab_file.boards import LabBoard, lab_boards
+from emulator.lab_file.read import FILE, current_lab
 from emulator.lab_file.tables import COMMANDS
 from emulator.machine.architectures import ARCHITECTURES
 from emulator.machine.architectures.parts import Architecture
@@ -42,6 +44,8 @@ from harness.doctor.diagnosis import (
     of_part,
 )
 from harness.report.node_setup import node_modules
+from harness.scenarios import LIBRARY, library
+from harness.signatures.rules import lab_rules
 
 WINDOWS_TOOLS = {"qemu-img": "qemu-utils", "swtpm": "swtpm"}
 IMAGE_TOOLS = {"apt-get": "apt", "apt-cache": "apt", "dpkg-deb": "dpkg"}  # program: Debian package
@@ -72,6 +76,7 @@ def examine() -> tuple[Diagnosis, ...]:
         optional("your Windows", _windows_tools()),
         of_leftovers(len(collect_garbage(dry_run=True))),
         *(optional("damaged", each) for each in _damaged(store)),
+        *(optional(FILE, seen) for seen in (_lab(),) if seen),
         *(optional(name, seen) for name, seen in _boards().items()),
     )
 
@@ -98,12 +103,37 @@ def _caches() -> Iterator[tuple[str, int, str]]:
             yield name, size, f"{datetime.fromtimestamp(latest, UTC):%Y-%m-%d}"
 
 
+def _lab() -> str | Unusable:
+    """Return which lab.toml holds here and what it has, all of it read; "" where there is none."""
+    try:
+        lab = current_lab()
+        lab_rules()
+        had = {
+            "images": lab.images,
+            "machines": lab.machines,
+            "boards": lab.boards and lab_boards(),
+            "scenarios": library().keys() - LIBRARY,
+            "signatures": [path.name for path in lab.lab.signatures],
+        }
+        for name in lab.images:
+            with suppress(ImageError, MissingPrerequisite):  # the next run makes what is not there yet
+                open_image(name, build=False)
+    except SpecError as error:
+        return Unusable(
+            problem=visible(str(error).splitlines()[0]), remedy=f"correct {FILE}, or what it names"
+        )
+    if lab.path is None:
+        return ""
+    parts = [f"{what} {', '.join(sorted(names))}" for what, names in had.items() if names]
+    matrix = [] if lab.lab.matrix is None else [f"matrix {lab.lab.matrix.name}"]
+    return visible(f"{lab.path}: {'; '.join([*parts, *matrix]) or 'nothing yet'}")
+
+
 def _boards() -> dict[str, str | Unusable]:
     """Return what can be done with each board of the lab; its console is opened for a moment."""
-    try:
+    boards: Mapping[str, LabBoard] = {}
+    with suppress(SpecError):  # which the lab's own part tells
         boards = lab_boards()
-    except SpecError as error:
-        return {"lab.toml": Unusable(problem=visible(str(error).splitlines()[0]), remedy="correct it")}
     return {f"board {name}": _board(board) for name, board in boards.items()}
 
 

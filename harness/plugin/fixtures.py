@@ -170,8 +170,9 @@ def machine(
     mark = node.get_closest_marker("from_state")
     wanted = _own_guest(machine_spec, _image_of(node), None if mark is None else named_stage(*mark.args))
     place = _place(request, lab, tmp_path / "machine", wanted)
-    with open_started(lab, wanted, run_dir=place, label=node.nodeid) as (running, began):
-        _note_start(request, running, began, noted=mark is not None)
+    with ExitStack() as stack:
+        running, began = stack.enter_context(open_started(lab, wanted, run_dir=place, label=node.nodeid))
+        _note_start(request, running, began, stack, noted=mark is not None)
         yield running
 
 
@@ -212,11 +213,13 @@ def from_state(
             wanted = wanted_guest(stage, choice, lab=lab, spec=machine_spec, marked=marked)
             place = _place(request, lab, tmp_path / f"fork{next(count)}", wanted)
 
+            own = stack.enter_context(ExitStack())
+
             def began(machine: Machine, start: Start) -> None:
-                _note_start(request, machine, start)
+                _note_start(request, machine, start, own)
 
             opened = open_forked(lab, wanted, run_dir=place, renewed=renewed, on_start=began)
-            forked = stack.enter_context(opened)
+            forked = own.enter_context(opened)
             if (test := test_of(request.node)) is not None:
                 test.talks(forked.console, lab)
             return forked
@@ -246,12 +249,12 @@ def fork_pool(
 
 
 def _note_start(
-    request: pytest.FixtureRequest, machine: Machine, start: Start, *, noted: bool = True
+    request: pytest.FixtureRequest, machine: Machine, start: Start, stack: ExitStack, *, noted: bool = True
 ) -> None:
     if noted:
         request.node.user_properties.append(("start", start.says))
     if (test := test_of(request.node)) is not None:
-        test.opened(machine, start)
+        test.opened(machine, start, stack)
 
 
 @pytest.fixture

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 
 from emulator.clock import SYSTEM_CLOCK, Deadline
-from harness.plugin.record_hooks import RecordHooks
 from harness.run.held import Holding
 from harness.run.interrupts import enter_key, uninterrupted
+
+if TYPE_CHECKING:
+    from harness.plugin.record_hooks import RecordHooks
 
 HOLDING = "ttylab-holding"
 """Name under which the plug-in registers its HoldingHooks."""
 HELD_PROPERTY = "held"
-"""Test property with the lines that say how to join a cell's guest, or why it is not held."""
+"""Test property with the lines that say how to join a guest, or why it is not held; one for each guest."""
 _LOOK_S = 0.2
 _CLOSE_S = 20.0
 
@@ -28,9 +31,13 @@ class HoldingHooks:
     """
 
     def __init__(
-        self, holding: Holding, record: RecordHooks | None, *, say: Callable[[list[str]], None]
+        self,
+        holding: Holding,
+        record: Callable[[], RecordHooks | None],
+        *,
+        say: Callable[[list[str]], None],
     ) -> None:
-        """Make it for one process; only the controller has a `record`. `say` shows lines to people."""
+        """Make it for one process; `record` gives the controller its own. `say` shows lines."""
         self.holding = holding
         self._record = record
         self._say = say
@@ -38,10 +45,10 @@ class HoldingHooks:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """On the controller, report the run, wait, and let go of all, before xdist ends its workers."""
-        if self._record is not None:
-            if self.holding.entries() and not self._record.recorder.interrupted:
-                self._record.finish(session)
-                self._wait(self._record)
+        if (record := self._record()) is not None:
+            if self.holding.entries() and not record.recorder.interrupted:
+                record.finish(session)
+                self._wait(record)
             self.holding.release()
             closed = Deadline.after(_CLOSE_S)
             while self.holding.entries() and not closed.expired():
@@ -52,21 +59,29 @@ class HoldingHooks:
         """Stay until what this process holds has ended: a worker's session ends before its run does."""
         with uninterrupted() as came:
             self.holding.wait(came)
-            if self._record is not None:
+            if self._record() is not None:
                 self.holding.close()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Say at once how to join the guests of a test that has ended."""
+        if report.when == "teardown" and self._record() is not None:
+            held = [str(lines) for name, lines in report.user_properties if name == HELD_PROPERTY]
+            self._say([f"        {line}" for lines in held for line in lines.splitlines()])
 
     def _wait(self, record: RecordHooks) -> None:
         with suppress(KeyboardInterrupt), uninterrupted() as came, enter_key() as entered:
             self._say([*record.last_words(), *self._words(record)])
+            record.told = True
             while self.holding.entries() and not (came() or entered()):
                 SYSTEM_CLOCK.sleep(_LOOK_S)
 
     def _words(self, record: RecordHooks) -> list[str]:
         cells = () if record.result is None else record.result.cells
-        held = [(one.cell.id, one.held) for one in cells if one.held]
-        lines = [
-            line
-            for cell, (says, *joins) in held
-            for line in (f"HELD    {cell}: {says}", *(f"        {one}" for one in joins))
-        ]
-        return [*lines, "Enter or Ctrl-C ends all that is held; what people do to it changes no verdict"]
+        held = [f"HELD    {one.cell.id}: {one.held[0]}" for one in cells if one.held]
+        return [*held, "Enter or Ctrl-C ends all that is held; what people do to it changes no verdict"]
+
+
+def holding_of(config: pytest.Config) -> Holding | None:
+    """Return what keeps guests of failed tests in this process; None if they end."""
+    hooks = config.pluginmanager.getplugin(HOLDING)
+    return hooks.holding if isinstance(hooks, HoldingHooks) else None

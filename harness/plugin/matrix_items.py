@@ -26,12 +26,11 @@ from emulator.work import listening
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.cells.cell import Cell, mark_name, spread
 from harness.cells.matrix import Matrix, chosen_cells, read_matrix
-from harness.plugin.holding import HELD_PROPERTY, HOLDING, HoldingHooks
+from harness.plugin.holding import HELD_PROPERTY, holding_of
 from harness.plugin.hook_calls import call_hook, tell_result
 from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY, TELLS_PROPERTY, WAITS_PROPERTY
 from harness.report.model import CellResult
 from harness.run.cell_run import CellRun, claim_directory
-from harness.run.held import Holding
 from harness.run.result import record_of
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import find_scenario, library
@@ -56,7 +55,7 @@ def test_cell(cell: Cell, lab: Lab, request: pytest.FixtureRequest) -> None:
         address=_cloud(request) if target.name == "service" else matrix.port_of(cell) or None,
         time_limit_s=matrix.timeout_s,
         directory_name=name,
-        holding=_holding(request.config),
+        holding=holding_of(request.config),
     )
     told = call_hook(request.node.ihook.pytest_ttylab_cell_begins, cell=record_of(cell), item=request.node)
     try:
@@ -85,12 +84,6 @@ def _tell(item: pytest.Item, what: str, stage: str, fraction: float) -> None:
 def _cloud(request: pytest.FixtureRequest) -> ServiceAddress:
     """Return the cloud of this worker, which starts it on first use."""
     return address_of_ready(asdict(request.getfixturevalue("cloud")), name="the fixture cloud")
-
-
-def _holding(config: pytest.Config) -> Holding | None:
-    """Return what keeps guests of failed cells in this process; None if they end."""
-    hooks = config.pluginmanager.getplugin(HOLDING)
-    return hooks.holding if isinstance(hooks, HoldingHooks) else None
 
 
 def raise_for(result: CellResult) -> None:

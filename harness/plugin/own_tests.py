@@ -14,7 +14,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Generator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,13 @@ from emulator.machine.spec import MachineSpec
 from harness.play.alarms import Listener
 from harness.play.runner import HostShare
 from harness.play.session import Session
+from harness.plugin.holding import HELD_PROPERTY, holding_of
 from harness.plugin.hook_calls import call_hook, tell_result
 from harness.plugin.plays import DIRECTORY_PROPERTY, STATUS_PROPERTY, why
-from harness.report.model import CellRecord, CellResult, write_cell
+from harness.report.model import BAD, CellRecord, CellResult, write_cell
 from harness.report.views import page_of
 from harness.run.cell_run import CELLS, claim_directory, kept_transcript
+from harness.run.held import BY_HAND
 from harness.run.own_tests import proof_of, record_of_test, verdict_on
 from harness.run.result import draft_of, skipped, with_verdict
 from harness.scenario.errors import Alarm, CellBroken, GuestDied, GuestError, HarnessError, Unsupported
@@ -67,7 +69,8 @@ class UsedGuest:
         spec, image: its machine and its image, as far as they are known.
         transcript: of its console, once it is open.
         session: the fixture's dialogue with it, if there is one.
-        machine, start: what was opened, and how it began.
+        machine, start, stack: what was opened, how it began, and what ends it.
+        held: how to join it, if it was kept when its test failed, or why it was not.
     """
 
     cell: CellRecord
@@ -78,6 +81,8 @@ class UsedGuest:
     session: Session | None = None
     machine: Machine | None = None
     start: Start | None = None
+    stack: ExitStack | None = None
+    held: tuple[str, ...] = ()
 
     def faults(self, allowed: frozenset[str]) -> tuple[Alarm, ...]:
         """Return the findings that nobody expected, and that no wait has told the test of."""
@@ -129,10 +134,11 @@ class OwnTest:
                 raise CellBroken(complaint)
         return lab.run_dir / CELLS / directory
 
-    def opened(self, machine: Machine, start: Start) -> None:
+    def opened(self, machine: Machine, start: Start, stack: ExitStack) -> None:
         """Note that the guest which was claimed last is there."""
         guest = self.guests[-1]
         guest.machine, guest.transcript, guest.start = machine, machine.console.transcript, start
+        guest.stack = stack
 
     def talks(self, session: Session, lab: Lab, control: object = None) -> None:
         """Note a dialogue with a guest: one that is known, or another, whose transcript is kept then."""
@@ -145,6 +151,17 @@ class OwnTest:
         self.claim(lab, None if machine is None else machine.spec)
         guest = self.guests[-1]
         guest.transcript, guest.session, guest.machine = session.transcript, session, machine
+
+    def hold(self) -> None:
+        """Keep the guests for people if the test failed and guests are to be held."""
+        holding, lab = holding_of(self.item.config), self.lab
+        if holding is None or lab is None or self.verdict is None or self.verdict.status not in BAD:
+            return
+        for one in self.guests:
+            if one.machine is not None and one.stack is not None:
+                place = lab.run_dir / CELLS / one.directory
+                one.held = holding.hold(one.machine.id, one.machine, place, one.stack)
+                self.item.user_properties.append((HELD_PROPERTY, "\n".join(one.held)))
 
     def check(self) -> None:
         """Look for findings of which the test knows nothing; raises GuestDied."""
@@ -212,7 +229,7 @@ class OwnTest:
     def _result(self, guest: UsedGuest, verdict: Verdict, lab: Lab) -> CellResult:
         directory = lab.run_dir / CELLS / guest.directory
         transcript = guest.transcript
-        if transcript is None:
+        if transcript is None or (directory / BY_HAND).exists():
             transcript = kept_transcript(directory)
         elif guest.machine is None or guest.machine.run_dir != directory:
             _keep(transcript, directory)
@@ -248,6 +265,7 @@ class OwnTest:
             repro=repro_of_test(self.item.config, self.item.nodeid),
             time_scale=lab.time_scale,
             image={"name": guest.cell.image} if guest.image is None else guest.image.provenance(),
+            held=guest.held,
             **_facts_of(guest, lab),
         )
 
@@ -353,10 +371,13 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Write the result once the machines are gone."""
+    """Write the result once the machines are gone, or held."""
     __tracebackhide__ = True
+    test = test_of(item)
     try:
+        if test is not None:
+            test.hold()
         return (yield)
     finally:
-        if (test := test_of(item)) is not None:
+        if test is not None:
             test.finish()

@@ -18,7 +18,6 @@ from rich.text import Text
 
 from emulator.clock import SYSTEM_CLOCK
 from emulator.guest_text.printable import visible
-from harness.plugin.holding import HELD_PROPERTY
 from harness.plugin.plays import STATUS_PROPERTY, TELLS_PROPERTY, WAITS_PROPERTY, why
 from harness.plugin.record_hooks import RECORD, RecordHooks
 from harness.report.model import BAD
@@ -122,7 +121,7 @@ class RunProgress:
         if self._beats is not None:
             self._beats.end()
         hooks = self._config.pluginmanager.getplugin(RECORD)
-        if not isinstance(hooks, RecordHooks):
+        if not isinstance(hooks, RecordHooks) or hooks.told:
             return
         for line in hooks.last_words():
             self._console.print(Text(line), soft_wrap=True)
@@ -158,8 +157,6 @@ class RunProgress:
         )
         if self._live is None or report.failed:
             self._console.print(line, soft_wrap=True)
-        for joins in str(dict(report.user_properties).get(HELD_PROPERTY, "")).splitlines():
-            self._console.print(Text(f"        {visible(joins)}"), soft_wrap=True)
 
     def _beat(self) -> None:
         if running := self._lines_of_running():

@@ -41,13 +41,14 @@ class RecordHooks:
         result: the run, once it has ended.
         complaints: what could not be reported, to show at the end of the run.
         others_failed: whether a test that is no cell failed.
+        told: whether people know the end already, as guests were held after it.
     """
 
     def __init__(self, recorder: RunRecorder, config: pytest.Config) -> None:
         self.recorder = recorder
         self.result: RunResult | None = None
         self.complaints: list[str] = []
-        self.others_failed = False
+        self.others_failed = self.told = False
         self._config = config
         self._old = load_run(Path(config.option.compare)) if config.option.compare else None
 
@@ -135,7 +136,7 @@ class RecordHooks:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say where everything is, and how to reproduce each failure."""
-        if self.result is None:
+        if self.result is None or self.told:
             return
         terminalreporter.section("ttylab")
         for line in self.last_words():

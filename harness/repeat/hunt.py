@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -24,6 +25,7 @@ from harness.repeat.request import AUTO, HuntRequest
 from harness.repeat.summary import Ending, Hunt, Summary
 from harness.repeat.text import hunt_progress
 from harness.repeat.workers import Job, Workers
+from harness.run.interrupts import enter_key
 from harness.run.latest import new_run_id
 from harness.run.repro import find_run
 from harness.run.wanted import wanted_of
@@ -35,6 +37,7 @@ from harness.snapshots.start import ensure_snapshot
 from harness.targets import target_of
 
 SEEDS = 2**31
+_LOOK_S = 0.2
 RESULT = "repeat.json"
 """In the hunt's directory: what --json prints."""
 
@@ -86,7 +89,7 @@ def play_hunt(
     def wanted() -> Iterator[Repetition]:
         for repetition in repetitions:
             late = request.seconds is not None and clock.monotonic() - began >= request.seconds
-            if late or (request.stop_on_failure and has_failed()):
+            if late or (request.stops_at_failure and has_failed()):
                 return
             yield repetition
 
@@ -95,6 +98,7 @@ def play_hunt(
             for ending in workers.play(wanted()):
                 endings.append(ending)
                 on_ending(ending)
+            _stay(job, clock)
     except KeyboardInterrupt:
         interrupted = True
     return Summary(
@@ -102,9 +106,16 @@ def play_hunt(
         endings=tuple(sorted(endings, key=lambda one: one.repetition.number)),
         duration_s=clock.monotonic() - began,
         interrupted=interrupted,
-        stopped=has_failed() and request.stop_on_failure,
+        stopped=has_failed() and request.stops_at_failure,
         notes=notes,
     )
+
+
+def _stay(job: Job, clock: Clock) -> None:
+    """Wait until people have left the guest that a worker holds."""
+    with suppress(KeyboardInterrupt), job.holding(is_worker=False) as holding, enter_key() as entered:
+        while holding is not None and holding.entries() and not entered():
+            clock.sleep(_LOOK_S)
 
 
 def hunt(request: HuntRequest, run_dir: Path | None) -> Summary:

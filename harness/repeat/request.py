@@ -38,6 +38,9 @@ class HuntRequest:
     ] = None
     stop_on_failure: Annotated[bool, Option("--stop-on-failure", help="Start none after a failure.")] = False
     keep: Annotated[bool, Option("--keep", help="Keep the evidence of passes too.")] = False
+    hold_on_failure: Annotated[
+        str, Option(metavar="[=MINUTES]", help="Stop at a failure, and keep its guest; default: 15.")
+    ] = ""
     cold: Annotated[bool, Option("--cold", help="Boot every machine, fork none.")] = False
     time_scale: Annotated[float, Option(help="Multiply every wait, for slow hosts.")] = 1.0
     port: Annotated[
@@ -56,11 +59,20 @@ class HuntRequest:
             raise SpecError("--only plays one repetition of a plan: it needs --seed, and takes no -n")
         if self.jitter:
             parse_jitter(self.jitter)
+        if self.hold_on_failure:
+            from harness.run.held import parse_minutes  # noqa: PLC0415 - slow to import
+
+            parse_minutes(self.hold_on_failure)
 
     @property
     def elsewhere(self) -> bool:
         """Whether the guest is no machine of ttylab's: behind a port, or a board."""
         return bool(self.port) or self.cell.rsplit(".", 4)[1:2] == [BOARD]
+
+    @property
+    def stops_at_failure(self) -> bool:
+        """Whether none is started after a failure: its guest is held, or nobody wants more."""
+        return self.stop_on_failure or bool(self.hold_on_failure)
 
     @property
     def keeps_passes(self) -> bool:

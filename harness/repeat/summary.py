@@ -44,6 +44,7 @@ class Ending:
         duration_s: seconds that it took.
         directory: of its evidence, relative to the hunt's; empty if none is kept.
         start: how its machine started.
+        held: how to join its guest, if that was kept, or why it was not.
     """
 
     repetition: Repetition
@@ -53,6 +54,7 @@ class Ending:
     duration_s: float = 0.0
     directory: str = ""
     start: str = ""
+    held: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ def ending_of(repetition: Repetition, result: CellResult, *, directory: str) -> 
         duration_s=result.duration_s,
         directory=directory,
         start=result.start,
+        held=result.held,
     )
 
 
@@ -311,4 +314,5 @@ def _ending(ending: Ending) -> dict[str, object]:
         "duration_s": round(ending.duration_s, 3),
         "directory": ending.directory,
         "start": ending.start,
+        "held": list(ending.held),
     }

@@ -104,6 +104,8 @@ def hunt_progress(total: int | None, console: Console | None = None) -> Iterator
         nonlocal failed
         if ending.status is not Status.PASSED:
             shown.print(Text(render_ending(ending), style=STYLES[ending.status]), soft_wrap=True)
+        for joins in ending.held:
+            shown.print(Text(f"        {visible(joins)}"), soft_wrap=True)
         failed += ending.status is Status.FAILED
         bar.update(task, advance=1, description=f"repetitions, {failed} failed")
 

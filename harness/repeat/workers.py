@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -26,6 +26,7 @@ from harness.repeat.plan import Repetition
 from harness.repeat.request import HuntRequest
 from harness.repeat.summary import Ending, Hunt, broken_ending, ending_of
 from harness.run.cell_run import CellRun
+from harness.run.held import Holding, parse_minutes
 from harness.run.interrupts import held_back, unwind_on
 from harness.scenario.errors import HarnessError
 from harness.scenario.scenario import Scenario
@@ -92,6 +93,13 @@ class Job:
     hunt: Hunt
     run_dir: Path
 
+    def holding(self, *, is_worker: bool) -> AbstractContextManager[Holding | None]:
+        """Give what keeps the guest of the first failure, until this ends; None if none is to be kept."""
+        if not self.request.hold_on_failure:
+            return nullcontext()
+        minutes = parse_minutes(self.request.hold_on_failure)
+        return closing(Holding(self.run_dir, minutes=minutes, is_worker=is_worker, most=1))
+
 
 def work(link: Connection, job: Job) -> None:
     """Play the repetitions that arrive over `link` and answer with their endings, until it is closed.
@@ -112,15 +120,16 @@ def work(link: Connection, job: Job) -> None:
 
 def _answer(link: Connection, job: Job) -> None:
     lab = Lab(run_dir=job.run_dir, time_scale=job.request.time_scale, cold=job.request.cold)
-    while True:
-        repetition: Repetition = link.recv()
-        try:
-            link.send(play(job, repetition, lab))
-        except SpecError as error:
-            link.send(error)
+    with job.holding(is_worker=True) as holding:
+        while True:
+            repetition: Repetition = link.recv()
+            try:
+                link.send(play(job, repetition, lab, holding))
+            except SpecError as error:
+                link.send(error)
 
 
-def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
+def play(job: Job, repetition: Repetition, lab: Lab, holding: Holding | None = None) -> Ending:
     """Play one repetition; its evidence stays unless it passed; raises SpecError as `CellRun.run`."""
     name = repetition.name
     run = CellRun(
@@ -133,6 +142,7 @@ def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
         delays=repetition.delays,
         icount_shift=repetition.icount_shift,
         repro=job.hunt.repro(repetition.number),
+        holding=holding,
     )
     try:
         with host_load(repetition.load):

@@ -126,6 +126,8 @@ def _labels(result: CellResult) -> Iterable[Label]:
 
 def _description(result: CellResult) -> str:
     lines = [result.description, "", f"`{result.repro}`"]
+    if result.held:
+        lines += ["", result.held[0], *(f"\n`{one}`" for one in result.held[1:])]
     if result.injections:
         lines += ["", "| stimulus | at | outcome | first evidence after |", "|---|---|---|---|"]
         lines += [

@@ -101,6 +101,7 @@ def _add_outcome(case: ET.Element, result: CellResult) -> None:
         result.message,
         *(f"evidence at {each.at:.3f} s: {each.says}" for each in result.evidence),
         result.repro,
+        *result.held,
     ]
     outcome.text = visible("\n".join(lines), keep="\n")
 

@@ -221,7 +221,7 @@ class CellRun:
         """Keep the guest if its cell did not pass and guests are to be held; return what to say of that."""
         if self.holding is None or self._judged(target.channel.transcript).status not in BAD:
             return ()
-        return self.holding.hold(self.cell.id, target, self.directory, stack)
+        return self.holding.hold(self.cell.id, target.machine, self.directory, stack)
 
     def _firmware_said(self) -> bytes:
         with suppress(OSError):

@@ -17,8 +17,9 @@ from emulator.errors import EmulatorError, SpecError
 from emulator.files import make_missing
 from emulator.machine.host import read_host_budget
 from emulator.machine.ledger import Entry, list_machines
+from emulator.machine.machine import Machine
 from emulator.machine.power import MachineState
-from harness.play.target import Target
+from emulator.program import called
 from harness.snapshots.lab import CELL_MIB
 
 HELD = "held"
@@ -47,34 +48,41 @@ class Holding:
 
     Attributes:
         minutes: how long each guest is held.
+        most: guests that the run holds at once.
         place: the directory in which all processes of the run tell each other what is held.
     """
 
     def __init__(
-        self, run_dir: Path, *, minutes: float, is_worker: bool, clock: Clock = SYSTEM_CLOCK
+        self,
+        run_dir: Path,
+        *,
+        minutes: float,
+        is_worker: bool,
+        most: int = HELD_MOST,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Hold guests of the run in `run_dir`; a worker lets go as soon as its parent has died."""
         self.minutes = minutes
+        self.most = most
         self.place = run_dir / HELD
         self._parent = os.getppid() if is_worker else None
         self._clock = clock
         self._held: list[tuple[threading.Thread, threading.Event]] = []
 
-    def hold(self, cell_id: str, target: Target, directory: Path, stack: ExitStack) -> tuple[str, ...]:
-        """Take a cell's open target over from `stack`, or leave it there; return how to join it, or why not.
+    def hold(self, name: str, machine: Machine | None, directory: Path, stack: ExitStack) -> tuple[str, ...]:
+        """Take an open machine over from `stack`, or leave it there; return how to join it, or why not.
 
-        Its transcript in `directory` ends here.
+        `name` is what people may call it, its label or a part of it, or its id. Its transcript in `directory`
+        ends here.
         """
-        machine = target.machine
         if machine is None:
-            return (
-                "not held: only a machine of ttylab's own is; a port stays as it is: ttylab attach --port",
-            )
+            port = called("attach", "--port")
+            return (f"not held: only a machine of ttylab's own is; a port stays as it is: {port}",)
         if machine.state is MachineState.OFF:
             return ("not held: its machine is off",)
         try:
             if (slot := self._claim()) is None:
-                return (f"not held: {HELD_MOST} guests are held already, or memory is short",)
+                return (f"not held: {self.most} of the run are held already, or memory is short",)
             sink = DirectorySink(directory / BY_HAND, console="ttyS0")
         except OSError as error:
             return (f"not held: {error}",)
@@ -86,7 +94,7 @@ class Holding:
         thread = threading.Thread(target=self._keep, args=(guest, released), name="held")
         thread.start()
         self._held.append((thread, released))
-        return self._joins(cell_id)
+        return self._joins(name)
 
     def wait(self, interrupted: Callable[[], bool]) -> None:
         """Wait until nothing is held here any more, or let go of all once `interrupted()`, or by Ctrl-C."""
@@ -122,7 +130,7 @@ class Holding:
         make_missing(self.place)
         if (self.place / _OVER).exists() or read_host_budget().memory_mib < 2 * CELL_MIB:
             return None
-        for number in range(HELD_MOST):
+        for number in range(self.most):
             with suppress(FileExistsError):
                 (self.place / str(number)).mkdir()
                 return self.place / str(number)
@@ -140,13 +148,13 @@ class Holding:
         orphaned = self._parent is not None and os.getppid() != self._parent
         return orphaned or (self.place / _OVER).exists()
 
-    def _joins(self, cell_id: str) -> tuple[str, ...]:
+    def _joins(self, name: str) -> tuple[str, ...]:
         until = utc_now() + timedelta(minutes=self.minutes)
         return (
             f"held until {until:%H:%M:%S} UTC ({self.minutes:g} min)",
-            f"ttylab attach {cell_id} --write",
-            f"ttylab attach {cell_id} --gdb",
-            f"ttylab qmp {cell_id} query-status",
-            f"ttylab dump {cell_id} FILE",
-            f"ttylab release {cell_id}",
+            called("attach", name, "--write"),
+            called("attach", name, "--gdb"),
+            called("qmp", name, "query-status"),
+            called("dump", name, "FILE"),
+            called("release", name),
         )

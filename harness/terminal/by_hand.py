@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import select
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -17,6 +19,7 @@ from emulator.console.links import request_control
 from emulator.errors import SpecError
 from emulator.files import open_whole
 from emulator.lab_file.read import current_lab
+from emulator.machine.architectures import architecture_of
 from emulator.machine.ledger import Entry, list_machines
 from emulator.machine.spec import MachineSpec
 from harness.run.repro import recorded_spec
@@ -104,7 +107,7 @@ def debug(entry: Entry, *, tell: Callable[[str], None], show: Callable[[str], No
         spec = recorded_spec(Path(entry.run_dir))
         tell(f"ttylab: gdb for {entry.label} ({entry.id}); once it joins, guest and waits of its cell stand")
         found = symbols_of(_kernels(entry, spec))
-        show(shlex.join(["gdb", str(found or _SYMBOLS), "-ex", f"target remote {socket}"]))
+        show(shlex.join([gdb_for(spec), str(found or _SYMBOLS), "-ex", f"target remote {socket}"]))
         for note in debug_notes(spec, found):
             tell(f"ttylab: {note}")
         tell("ttylab: Enter or Ctrl-C closes it without breakpoints, and the guest runs on")
@@ -112,6 +115,11 @@ def debug(entry: Entry, *, tell: Callable[[str], None], show: Callable[[str], No
     finally:
         if lives():
             ask(entry, {"do": "gdb", "open": False})
+
+
+def gdb_for(spec: MachineSpec) -> str:
+    """Return the name of a gdb that knows a machine's architecture: the host's own, or Debian's for all."""
+    return "gdb" if architecture_of(spec.machine).name == platform.machine() else "gdb-multiarch"
 
 
 def _kernels(entry: Entry, spec: MachineSpec) -> Iterable[Path]:
@@ -136,6 +144,8 @@ def symbols_of(kernels: Iterable[Path]) -> Path | None:
 def debug_notes(spec: MachineSpec, found: Path | None) -> list[str]:
     """Return what a person needs for addresses to have names."""
     notes = []
+    if shutil.which(gdb := gdb_for(spec)) is None:
+        notes.append(f"{gdb} is not installed: apt-get install {gdb}")
     if found is None:
         notes.append(f"{_SYMBOLS}: the kernel's file with symbols, of its build tree or its -dbg package")
     if spec.windows is None and "nokaslr" not in spec.command_line:

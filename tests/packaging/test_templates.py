@@ -1,6 +1,6 @@
 """CI files for the repositories of others: valid for their providers, and what they do works there.
 
-The steps of GitHub's are played by bash, as its runner does it; of the others, each command line is checked.
+Their steps are played by bash, as the providers' runners do it, in a repository that `ttylab init` filled.
 """
 
 import json
@@ -9,12 +9,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.support.stranger.github_runner import Runner
+from tests.support.stranger.ci_runners import RUNNERS, Azure, GitHub, GitLab, Runner
 from tests.support.stranger.installed import CHECKOUT, Installed, install
 
 TEMPLATES = CHECKOUT / "ci/templates"
@@ -46,6 +47,11 @@ SCENARIOS = (
     ),
 )
 """
+SHOWN = {
+    GitHub: "::error title=failed%3A bookworm.pc.seabios.1.fan-stops,file=lab/matrix.toml,line=10::",
+    GitLab: '"url": "https://gitlab.test/job/1/artifacts/file/results/report/index.html"',
+    Azure: "##vso[task.logissue type=error;sourcepath=lab/matrix.toml;linenumber=10]failed: bookworm.pc.seab",
+}
 pytestmark = pytest.mark.xdist_group("wheel-installed")
 
 
@@ -89,14 +95,16 @@ def test_template_needs_no_checkout_and_has_a_place_for_what_is_the_users(name: 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Return ttylab in a repository with what `ttylab init` writes; only what is played is shorter."""
     installed = install(tmp_path_factory.mktemp("templates"))
-    for name, text in {
-        "lab.toml": '[lab]\nmatrix = "ci/push.toml"\nscenarios = ["lab/scenarios.py"]\n',
-        "ci/push.toml": MATRIX,
-        "lab/scenarios.py": SCENARIO,
-    }.items():
-        (installed.here / name).parent.mkdir(exist_ok=True)
-        (installed.here / name).write_text(text)
+    installed.ttylab("init", "--ci", "github")
+    for provider, runner in (("gitlab", GitLab), ("azure", Azure)):
+        (installed.here / provider).mkdir()
+        installed.ttylab("init", provider, "--ci", provider)
+        shutil.move(installed.here / provider / runner.place, installed.here / runner.place)
+        shutil.rmtree(installed.here / provider)
+    (installed.here / "lab/matrix.toml").write_text(MATRIX)
+    (installed.here / "lab/scenarios.py").write_text(SCENARIO)
     subprocess.run(["git", "init", "--quiet", installed.here], check=True, timeout=60)
     return installed
 
@@ -115,34 +123,48 @@ def test_every_option_in_a_template_is_one_of_ttylabs(name: str, installed: Inst
         assert [word for word in words if not re.search(rf"(?<!\S){word}\b", help_text)] == []
 
 
+@pytest.fixture(scope="module")
+def runner(
+    installed: Installed, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[type[Runner]], Runner]:
+    """Make a provider's runner; what the first one plays is kept for the others."""
+    place = tmp_path_factory.mktemp("runners")
+    cache = installed.here / ".ttylab-cache"  # as a cache that was kept
+    cache.symlink_to(installed.variables()["TTYLAB_CACHE"])
+    variables = {
+        **installed.variables(),
+        "PATH": os.environ["PATH"],
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_DEPS": "1",
+        "PYTHONPATH": (installed.site / "dependencies.pth").read_text().strip(),
+    }
+    wheel = next((installed.here.parent / "dist").glob("*.whl"))
+
+    def make(kind: type[Runner]) -> Runner:
+        return kind(
+            file=installed.here / kind.place,
+            repository=installed.here,
+            temporary=place / kind.__name__,
+            kept=place / "kept",
+            variables=dict(variables),
+            given={"TTYLAB": str(wheel), "TTYLAB_CACHE": str(cache)},
+        )
+
+    return make
+
+
 @pytest.mark.qemu
-def test_githubs_steps_do_what_they_say_in_a_repository_of_another(
-    installed: Installed, tmp_path: Path
+@pytest.mark.parametrize("kind", RUNNERS)
+def test_steps_do_what_they_say_in_a_repository_of_another(
+    runner: Callable[[type[Runner]], Runner], kind: type[Runner]
 ) -> None:
-    (installed.here / ".ttylab-cache").symlink_to(
-        installed.variables()["TTYLAB_CACHE"]
-    )  # as a cache that was kept
-    runner = Runner(
-        workflow=yaml.load((TEMPLATES / "github-actions.yml").read_text(), yaml.SafeLoader),
-        repository=installed.here,
-        temporary=tmp_path / "runner",
-        variables={
-            **installed.variables(),
-            "PATH": os.environ["PATH"],
-            "PIP_NO_INDEX": "1",
-            "PIP_NO_DEPS": "1",
-            "PYTHONPATH": (installed.site / "dependencies.pth").read_text().strip(),
-        },
-        given={"TTYLAB": str(next((installed.here.parent / "dist").glob("*.whl")))},
-    )
-    codes = [runner.play("run", {"matrix.shard": f"{n}/2", "strategy.job-index": str(n)}) for n in (1, 2)]
-    assert sorted(codes) == [0, 1]  # the cell of our own is in one of the shards
-    assert runner.play("report", {}) == 0
-    assert runner.summary.read_text().startswith("### ttylab: mine\n\n3 cells: 2 passed, 1 failed")
-    errors = [line for line in runner.log if line.startswith("::error")]
-    assert len(errors) == 1
-    assert "file=lab/scenarios.py" not in errors[0]
-    assert "title=failed%3A bookworm.pc.seabios.1.fan-stops,file=ci/push.toml,line=10::" in errors[0]
-    assert (runner.artifacts / "ttylab/junit.xml").is_file()
-    assert sorted(path.name for path in runner.artifacts.iterdir()) == ["shard-1", "shard-2", "ttylab"]
-    shutil.rmtree(installed.here / "results")
+    played = runner(kind)
+    codes = [played.play_shard(number, 2) for number in (1, 2)]
+    assert sorted(codes) == [0, 1], played.log  # the cell of our own is in one of the shards
+    assert played.play_report() == 0, played.log
+    assert played.summary.startswith("### ttylab: mine\n\n3 cells: 2 passed, 1 failed")
+    own = "results" if kind is GitLab else "ttylab"
+    assert (played.artifacts / own / "junit.xml").is_file()
+    assert sorted(path.name for path in played.artifacts.iterdir()) == sorted(["shard-1", "shard-2", own])
+    assert sum(SHOWN[kind] in line for line in played.log) == 1, played.log
+    assert not any(word in line for line in played.log for word in ("lab/scenarios.py,", "lab/scenarios.py;"))

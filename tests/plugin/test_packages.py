@@ -9,6 +9,7 @@ import pytest
 from harness.scenario.exit_codes import EXIT_USAGE
 from tests.support.brought_package import install_package
 from tests.support.matrix_project import CHECKOUT
+from tests.support.own_files import tiny_kernel
 
 SCENARIOS = """
 from harness import Reach, Run, Scenario, Shows, Stage
@@ -65,7 +66,7 @@ def ttylab(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{CHECKOUT}{os.pathsep}{site}")
 
     def call(*words: str, name: str = "acme-lab", files=FILES, groups=GROUPS) -> subprocess.CompletedProcess:
-        install_package(site, name, files, groups)
+        tiny_kernel(install_package(site, name, files, groups) / "bzImage")
         return run(*words)
 
     def run(*words: str) -> subprocess.CompletedProcess:

@@ -41,20 +41,20 @@ def test_scenario_is_forked_and_passes_on_virt(lab, tmp_path, scenario):
 def test_users_own_packed_image_boots_and_its_cell_is_reproduced(lab, tmp_path, monkeypatch):
     kernel = lab.guest_image(IMAGE).bzimage.read_bytes()
     (tmp_path / "Image.gz").write_bytes(gzip.compress(kernel, 1))
-    (tmp_path / "lab.toml").write_text('[images.mine]\nkernel = "Image.gz"\ninitrd = "ttylab"\n')
+    (tmp_path / "lab.toml").write_text('[images.packed]\nkernel = "Image.gz"\ninitrd = "ttylab"\n')
     monkeypatch.setenv("TTYLAB_LAB", str(tmp_path / "lab.toml"))
-    result = play(lab, tmp_path / "run", "mine", "boot-login")
+    result = play(lab, tmp_path / "run", "packed", "boot-login")
     assert result.status == "passed", result.message
-    cell, scenario = parse_cell_id("mine.virt.none.1.boot-login"), find_scenario("boot-login")
-    assert b"root@mine:~#" in (tmp_path / "run/cells" / cell.id / "console.bin").read_bytes()
+    cell, scenario = parse_cell_id("packed.virt.none.1.boot-login"), find_scenario("boot-login")
+    assert b"root@packed:~#" in (tmp_path / "run/cells" / cell.id / "console.bin").read_bytes()
     bench = lab.at(tmp_path / "run")
-    image = bench.guest_image("mine")
+    image = bench.guest_image("packed")
     now = wanted_of(cell, scenario, image).spec
     assert recall(cell, bench.run_dir, lab=bench, image=image, now=now, changed=False, port="") is not None
-    with pytest.raises(SpecError, match="machine is pc, which is x86_64; allowed: virt for mine"):
-        wanted_of(parse_cell_id("mine.pc.seabios.1.boot-login"), scenario, image)
-    assert "mine is for aarch64" in str(
-        misfit(parse_cell_id("mine.q35.ovmf.1.boot-login"), scenario, image_features()["mine"])
+    with pytest.raises(SpecError, match="machine is pc, which is x86_64; allowed: virt for packed"):
+        wanted_of(parse_cell_id("packed.pc.seabios.1.boot-login"), scenario, image)
+    assert "packed is for aarch64" in str(
+        misfit(parse_cell_id("packed.q35.ovmf.1.boot-login"), scenario, image_features()["packed"])
     )
 
 

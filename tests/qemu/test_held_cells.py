@@ -1,4 +1,4 @@
-"""--hold-on-failure: the guest of a failed cell stays, is joined and let go; the verdict stays."""
+"""--hold-on-failure: the guest of a failed cell or test stays, is joined and let go; the verdict stays."""
 
 import json
 import os
@@ -52,6 +52,21 @@ firmwares = ["seabios"]
 vcpus = [1]
 scenarios = ["mine-sac"]
 """
+TESTS = """
+import pytest
+
+@pytest.mark.from_state("shell")
+def test_machine(guest):
+    assert 1 > 2
+
+def test_fork(from_state):
+    from_state("shell")
+    assert 1 > 3
+
+@pytest.mark.from_state("shell")
+def test_passes(guest):
+    assert 1 > 0
+"""
 LINUX, SAC = "bookworm.pc.seabios.1.mine-fails", "sac.pc.seabios.1.mine-sac"
 PATIENCE_S = 120
 
@@ -79,10 +94,15 @@ def said(*words, code=0):
 
 
 @contextmanager
-def running(*words):
+def running(*words, program=(), stream="stderr"):
+    """Run ttylab, or another program, and listen to one of its streams."""
     process = subprocess.Popen(
-        ttylab(*words), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True
+        [*program, *words] if program else ttylab(*words),
+        **{stream: subprocess.PIPE},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
     )
+    process.heard = getattr(process, stream)
     try:
         yield process
     finally:
@@ -94,7 +114,7 @@ def running(*words):
 def listen(process, text):
     """Return the lines up to the one that has `text`."""
     lines = []
-    for line in process.stderr:
+    for line in process.heard:
         lines.append(line.decode().rstrip())
         if text in lines[-1]:
             return lines
@@ -117,15 +137,18 @@ def test_failed_cells_are_held_joined_and_let_go(place):
             "mine-sac": ("failed", True),
         }
         assert held == wanted
-        assert f"ttylab attach {LINUX} --write" in Path(f"kept/report/cells/{LINUX}.html").read_text()
+        for file in (f"report/cells/{LINUX}.html", "junit.xml"):
+            assert Path("kept", file).read_text().count(f"ttylab attach {LINUX} --write") == 1
+        assert lines.count(f"        ttylab attach {LINUX} --write") == 1
 
         assert json.loads(said("qmp", "mine-sac", "query-status"))["running"] is True
         said("qmp", LINUX, "system_reset")
         _await_boot(Path("kept/cells") / LINUX)
         assert said("release", "mine-fails").startswith(LINUX)
         process.send_signal(signal.SIGTERM)  # ends what is still held
-        process.communicate(timeout=PATIENCE_S)
+        _, after = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 1
+        assert b"report: " not in after  # that was said before
     assert Ledger().read() == ()
     assert load_run(Path("kept")) == result
     assert not Path("kept/held").exists()
@@ -148,6 +171,46 @@ def test_limit_ends_what_repro_holds(place):
         assert any("held until" in line for line in lines)
         process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 1
+    assert Ledger().read() == ()
+
+
+def test_a_hunt_ends_at_its_first_failure_and_holds_that_guest(place):
+    with running("repeat", LINUX, "-n", "9", "-j", "1", "--jitter", "none", "--hold-on-failure=5") as process:
+        listen(process, f"ttylab release {LINUX}")
+        assert json.loads(said("qmp", LINUX, "query-status"))["running"] is True
+        assert said("release", LINUX).startswith(LINUX)
+        process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 1
+    (hunt,) = Path("results").glob("repeat-*/repeat.json")
+    assert json.loads(hunt.read_text())["counts"]["failed"] == 1
+    assert Ledger().read() == ()
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_guests_of_users_tests_that_fail_are_held(place, workers):
+    Path("test_mine.py").write_text(TESTS)
+    run = (
+        "-p",
+        "no:cacheprovider",
+        "-n",
+        workers,
+        "--run-dir",
+        "kept",
+        "--hold-on-failure=5",
+        "test_mine.py",
+    )
+    with running(*run, program=[sys.executable, "-P", "-m", "pytest"], stream="stdout") as process:
+        lines = listen(process, "Enter or Ctrl-C ends all that is held")
+        held = {one.id for one in Ledger().read()}
+        assert {line.split()[2] for line in lines if "ttylab attach" in line} == held
+        assert len([line for line in lines if line.startswith("HELD    test_mine.py::")]) == len(held) == 2
+        for one in held:
+            said("release", one)
+        process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 1
+    cells = load_run(Path("kept")).cells
+    assert sorted(bool(one.held) for one in cells) == [False, True, True]
+    assert all(load_transcript(Path("kept") / one.directory).closed == "held" for one in cells if one.held)
     assert Ledger().read() == ()
 
 

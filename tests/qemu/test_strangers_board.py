@@ -25,7 +25,7 @@ LOGIN = """
 user = "root"
 password_env = "BENCH1_PASSWORD"
 """
-PASSED = ("boot-login", "nmi-dazed", "reset-login", "sysrq-proc")
+PASSED = ("boot-login", "nmi-dazed", "reset-shell", "sysrq-proc")
 MATRIX = f"""
 [matrix]
 name = "bench"

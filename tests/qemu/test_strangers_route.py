@@ -84,11 +84,12 @@ def test_each_is_reproduced_by_the_line_that_was_printed(route: Route, image: st
     assert "not reproduced" not in said
 
 
-def test_it_is_repeated_with_its_cause(route: Route) -> None:
-    id_ = route.cell("mainline", FAILED).cell.id
+@pytest.mark.parametrize("image", IMAGES)
+def test_each_is_repeated_with_its_cause(route: Route, image: str) -> None:
+    id_ = route.cell(image, FAILED).cell.id
     told = route.lab.ttylab("repeat", id_, "-n", "2", "--jitter", "none", "--json", code=1)
     summary = json.loads(told[told.index("{") : told.rindex("}") + 1])
-    assert FINDING in json.dumps(summary)
+    assert [(one["title"], len(one["repetitions"])) for one in summary["groups"]] == [(FINDING, 2)]
 
 
 def test_the_files_are_as_they_were_and_their_hashes_are_in_the_report(route: Route) -> None:

@@ -8,9 +8,12 @@ import compileall
 import hashlib
 import py_compile
 import re
+import struct
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import lz4.block
 
 from emulator import places
 from emulator.files import write_whole
@@ -32,6 +35,7 @@ _LEFT_OUT = re.compile(
     r"usr/share/(?!python3|cloud)|etc/|lib/systemd|lib/udev|usr/lib/python3.11/(test|lib2to3|idlelib|ensurepip|pydoc_data|distutils|tkinter|unittest|asyncio|curses|dbm|sqlite3|wsgiref|venv|turtledemo)/"
     r"|usr/lib/x86_64-linux-gnu/(gconv|perl|ossl|engines)|usr/lib/python3/dist-packages/.*/tests?/"
 )
+_BLOCK = 8 << 20
 _PROGRAMS = ("sbin/blkid", "usr/bin/python3.11", "usr/bin/cloud-init")
 _MODULES = (
     *("virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk"),
@@ -71,11 +75,18 @@ system_info: {distro: debian}
 def cloud_disk(path: Path) -> Path:
     """Write a qcow2 with cloud-init that boots through GRUB; its initramfs is kept in the cache."""
     key = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
-    kept = places.cache() / "tests" / f"cloud-{key}.gz"
+    kept = places.cache() / "tests" / f"cloud-{key}.lz4"
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, cpio.write_initramfs(_nodes()))
+        write_whole(kept, _packed(cpio.write_archive(_nodes())))
     return makers.grub_disk(path, initrd=kept.read_bytes())
+
+
+def _packed(archive: bytes) -> bytes:
+    """Return an archive as a kernel unpacks it soonest: lz4's legacy frame (lz4, doc/lz4_Frame_format.md)."""
+    blocks = (archive[at : at + _BLOCK] for at in range(0, len(archive), _BLOCK))
+    packed = [lz4.block.compress(each, mode="high_compression", store_size=False) for each in blocks]
+    return b"".join([struct.pack("<I", 0x184C2102), *(struct.pack("<I", len(one)) + one for one in packed)])
 
 
 def _nodes() -> list[cpio.Node]:
@@ -90,6 +101,7 @@ def _nodes() -> list[cpio.Node]:
             root / "usr/lib",
             quiet=2,
             workers=0,
+            legacy=True,  # beside the source, which then is not needed
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
         found = {node.path: node for node in (_node(path, root) for path in sorted(root.rglob("*"))) if node}
@@ -110,7 +122,8 @@ def _nodes() -> list[cpio.Node]:
 def _node(path: Path, root: Path) -> cpio.Node | None:
     name = path.relative_to(root).as_posix()
     is_program = "/bin/" in f"/{name}" or "/sbin/" in f"/{name}"
-    if _LEFT_OUT.match(name) or (is_program and name not in _PROGRAMS):
+    is_compiled = path.suffix == ".py" and path.with_suffix(".pyc").exists()
+    if is_compiled or _LEFT_OUT.match(name) or (is_program and name not in _PROGRAMS):
         return None
     if path.is_symlink():
         return cpio.symlink(name, str(path.readlink()))

@@ -28,6 +28,11 @@ hostname stranger
 exec /bin/init
 """
 _INITTAB = b"ttyS0::respawn:/bin/getty -L 115200 ttyS0 vt100\n::ctrlaltdel:/bin/reboot\n"
+_ALPINE = (
+    cpio.file("etc/profile", b"export PATH=/bin\nexport PS1='\\h:\\w\\$ '\n"),
+    cpio.file("etc/issue", b"Welcome to Alpine Linux 3.20\nKernel \\r on an \\m (\\l)\n\n"),
+)
+"""What a person sees of Alpine before and after logging in; an initramfs of one's own has no such files."""
 # As cloud images have it: on a busy host an emulated timer can miss what the kernel checks.
 _MENU = b"""serial --unit=0 --speed=115200
 terminal_input serial
@@ -86,7 +91,7 @@ def grub_disk(path: Path, *, initrd: bytes = b"") -> Path:
     files = {
         "boot/grub/grub.cfg": _MENU,
         "boot/vmlinuz": image.bzimage.read_bytes(),
-        "boot/initrd.img": initrd or gzip.compress(cpio.write_archive(nodes()), mtime=0),
+        "boot/initrd.img": initrd or gzip.compress(cpio.write_archive([*nodes(), *_ALPINE]), mtime=0),
     }
     raw = path.with_suffix(".raw")
     write_disk(raw, files, debs=packages)

@@ -54,6 +54,7 @@ def test_no_run_is_possible_without(finding: Diagnosis, part: str) -> None:
     ("finding", "part", "remedy"),
     [
         (of_part("HTML report", BROKEN, fault=State.NOTE), "HTML report", "apt-get install it"),
+        (of_part("lab.toml", BROKEN, fault=State.NOTE), "lab.toml", "apt-get install it"),
         (of_images(["bookworm"], ["sid"]), "images", "ttylab images build --all"),
         (of_disk("cache", AMPLE_DISK - 1, writable=True), "disk", "TTYLAB_CACHE"),
         (of_disk("cache", AMPLE_DISK, writable=False), "disk", "TTYLAB_CACHE"),

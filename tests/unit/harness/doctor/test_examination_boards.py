@@ -1,12 +1,13 @@
-"""What the doctor finds out about boards."""
+"""What the doctor finds out about lab.toml and its boards."""
 
 import pytest
 
 from emulator.console.pump import open_console
 from emulator.lab_file.read import VARIABLE
 from harness.doctor.diagnosis import Unusable
-from harness.doctor.examination import _boards
+from harness.doctor.examination import _boards, _lab
 from tests.support.socket_server import open_socket_server
+from tests.support.stranger.project import SCENARIOS, SIGNATURES
 
 
 @pytest.fixture
@@ -42,9 +43,55 @@ def test_what_is_wrong_with_a_board_is_told_with_a_remedy(lab, table, problem, r
 
 
 def test_lab_file_that_is_wrong_is_one_part(lab):
-    (seen,) = lab("[boards.b]\n").values()
-    assert "boards.b.console" in seen.problem
+    assert lab("[boards.b]\n") == {}
+    assert "boards.b.console" in _lab().problem
 
 
-def test_no_lab_no_boards(lab):
+def test_no_lab_no_boards(lab, tmp_path, monkeypatch):
     assert lab("") == {}
+    assert _lab() == f"{tmp_path}/lab.toml: nothing yet"
+    monkeypatch.setenv(VARIABLE, "")
+    assert _lab() == ""
+
+
+LAB = """
+[lab]
+matrix = "ci/mine.toml"
+scenarios = ["mine.py"]
+signatures = ["mine.toml"]
+[machines.big]
+base = "q35"
+[images.disk]
+disk = "disk.raw"
+"""
+
+
+@pytest.fixture
+def whole(lab, tmp_path):
+    (tmp_path / "mine.py").write_text(SCENARIOS)
+    (tmp_path / "mine.toml").write_text(SIGNATURES)
+    (tmp_path / "disk.raw").write_bytes(b"\xeb" + bytes(509) + b"\x55\xaa" + bytes(1 << 20))
+    lab(LAB)
+
+
+def test_lab_file_is_told_with_what_it_has(whole, tmp_path):
+    assert _lab() == (
+        f"{tmp_path}/lab.toml: images disk; machines big; scenarios fan-stops; signatures mine.toml; "
+        "matrix mine.toml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "problem"),
+    [
+        ("mine.py", "SCENARIOS = 1", "mine.py"),
+        ("mine.toml", "[[rule]]", "mine.toml"),
+        ("disk.raw", "no disk", "disk.raw"),
+    ],
+)
+def test_file_of_the_lab_that_is_wrong_is_told(whole, tmp_path, file, text, problem):
+    (tmp_path / file).write_text(text)
+    seen = _lab()
+    assert isinstance(seen, Unusable)
+    assert problem in seen.problem
+    assert seen.remedy == "correct lab.toml, or what it names"

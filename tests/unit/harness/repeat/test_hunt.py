@@ -74,6 +74,7 @@ def test_icount_is_left_out_where_it_cannot_be_and_refused_if_asked_for(vcpus, t
     [
         (["-j", "0"], "--jobs is '0'; allowed: auto, or a number from 1 on"),
         (["-j", "many"], "--jobs is 'many'"),
+        (["--hold-on-failure=soon"], "--hold-on-failure=soon: need minutes, up to 1440"),
         (["--jitter", "noise"], "--jitter is 'noise'; allowed: none, or some of load, icount, delay"),
         (["--only", "3"], "it needs --seed, and takes no -n"),
         (["--only", "3", "--seed", "1", "-n", "2"], "it needs --seed, and takes no -n"),

@@ -35,3 +35,17 @@ def test_bar_on_a_terminal_counts(monkeypatch, total, said):
     text = shown(monkeypatch, Status.PASSED, Status.FAILED, terminal=True, total=total)
     assert "repetitions, 1 failed" in text
     assert said in text
+
+
+def test_guest_that_is_held_is_told_with_its_failure():
+    out = StringIO()
+    ending = Ending(
+        repetition=Repetition(number=7), status=Status.FAILED, held=("held", "ttylab attach\x1b x")
+    )
+    with hunt_progress(9, Console(file=out, width=100)) as show:
+        show(ending)
+    assert out.getvalue().splitlines() == [
+        "FAILED     7 (undisturbed)",
+        "        held",
+        "        ttylab attach\\x1b x",
+    ]

@@ -49,8 +49,8 @@ class Cell:
             raise self.fault
 
     def held_by(self, holding, machine=...):
-        target = SimpleNamespace(machine=self.machine if machine is ... else machine)
-        return holding.hold("sid.pc.seabios.1.nmi", target, self.directory, self.stack)
+        machine = self.machine if machine is ... else machine
+        return holding.hold("sid.pc.seabios.1.nmi", machine, self.directory, self.stack)
 
 
 @pytest.fixture
@@ -61,11 +61,13 @@ def holding(tmp_path):
     assert not one.place.exists()
 
 
-def test_a_held_guest_stays_and_says_how_to_join_it(tmp_path, holding):
+def test_a_held_guest_stays_and_says_how_to_join_it_as_ttylab_was_called(tmp_path, holding, monkeypatch):
+    monkeypatch.setenv("TTYLAB_PROGRAM", "./ttylab")
     cell = Cell(tmp_path / "cell")
     says, *joins = cell.held_by(holding)
     assert says.startswith("held until ")
     assert says.endswith(" UTC (10 min)")
+    assert {line.split()[0] for line in joins} == {"./ttylab"}
     assert [line.split()[1] for line in joins] == ["attach", "attach", "qmp", "dump", "release"]
     assert all(" sid.pc.seabios.1.nmi" in line for line in joins)
     cell.stack.close()
@@ -137,3 +139,4 @@ def test_what_cannot_be_held_says_why_and_ends_with_its_cell(tmp_path, holding, 
 def test_a_run_holds_only_so_many(tmp_path, holding):
     said = [Cell(tmp_path / str(count)).held_by(holding)[0] for count in range(HELD_MOST + 1)]
     assert [one.startswith("held until") for one in said] == [True] * HELD_MOST + [False]
+    assert said[-1].startswith(f"not held: {HELD_MOST} of the run are held already")

@@ -10,7 +10,7 @@ import pytest
 from emulator.console.links import open_control_link
 from emulator.errors import ControlError, FileError, SpecError
 from emulator.machine.ledger import Entry
-from emulator.machine.spec import MachineSpec, MachineType
+from emulator.machine.spec import Firmware, MachineSpec, MachineType
 from emulator.values import json_ready
 from harness.scenario.errors import Refused
 from harness.terminal import by_hand
@@ -159,10 +159,20 @@ def test_symbols_are_found_in_the_tree_that_a_kernel_was_built_in(tmp_path, monk
     assert symbols_of([tmp_path / "out/vmlinux"]) is None
 
 
-def test_notes_say_what_addresses_need():
+def test_notes_say_what_addresses_need(monkeypatch):
+    monkeypatch.setattr(by_hand.shutil, "which", lambda name: f"/usr/bin/{name}")
     moved, fixed = (replace(SPEC, command_line=words) for words in ((), ("nokaslr",)))
     assert [note.split()[0] for note in debug_notes(moved, None)] == ["vmlinux:", "a"]
     assert debug_notes(fixed, Path("vmlinux")) == []
+
+
+def test_gdb_is_one_that_knows_the_machine_and_is_to_be_installed_if_it_is_not_there(monkeypatch):
+    monkeypatch.setattr(by_hand.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(by_hand.shutil, "which", lambda name: None)
+    arm = replace(SPEC, machine=MachineType.VIRT, firmware=Firmware.NONE, command_line=("nokaslr",))
+    assert (by_hand.gdb_for(SPEC), by_hand.gdb_for(arm)) == ("gdb", "gdb-multiarch")
+    (note,) = debug_notes(arm, Path("vmlinux"))
+    assert note == "gdb-multiarch is not installed: apt-get install gdb-multiarch"
 
 
 def test_debug_closes_the_stub_whatever_ends_it(tmp_path, monkeypatch):
