@@ -314,5 +314,5 @@ def _ending(ending: Ending) -> dict[str, object]:
         "duration_s": round(ending.duration_s, 3),
         "directory": ending.directory,
         "start": ending.start,
-        "held": list(ending.held),
+        **({"held": list(ending.held)} if ending.held else {}),
     }

@@ -155,6 +155,6 @@ def test_json_has_the_whole_and_each_repetition():
     assert [one["number"] for one in told["repetitions"]] == [1, 2, 3, 4]
     assert told["repetitions"][1] | {"message": ""} == {
         "number": 2, "load": 1, "delays": {}, "icount_shift": None, "status": "failed", "message": "",
-        "duration_s": 2.75, "directory": "0002", "start": "booted", "held": [],
+        "duration_s": 2.75, "directory": "0002", "start": "booted",
     }  # fmt: skip
     assert json.loads(Summary(hunt=HUNT, endings=(), duration_s=2.0).to_json())["probability"] is None
