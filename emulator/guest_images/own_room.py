@@ -10,8 +10,7 @@ from pathlib import Path
 
 from emulator import places
 from emulator.clock import utc_now
-from emulator.snapshots.room import disk_bytes
-from emulator.snapshots.store import DAY_S, KEEP_AGE_S
+from emulator.snapshots.room import DAY_S, KEEP_AGE_S, disk_bytes
 
 OWN_BYTES = 2**29
 """Bytes that stay for KEEP_AGE_S; what is beyond them stays for a day after its last use."""

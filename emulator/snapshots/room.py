@@ -9,6 +9,8 @@ from pathlib import Path
 
 from emulator.snapshots.pages import PAGES_FILE
 
+DAY_S = 86400.0
+KEEP_AGE_S = 14 * DAY_S
 RAM_FILE = "ram"
 USED = "used"
 """A file whose time says when the snapshot was last forked, and which its users have locked together."""

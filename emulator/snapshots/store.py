@@ -18,11 +18,9 @@ from emulator.machine.qemu_binary import QemuBinary
 from emulator.snapshots.making import Making, make_maker, make_snapshot
 from emulator.snapshots.manifest import SnapshotManifest, SnapshotRequest
 from emulator.snapshots.pages import PAGES_FILE, base_of
-from emulator.snapshots.room import RAM_FILE, USED, disk_bytes, drop_unpacked, unpacked_bytes
+from emulator.snapshots.room import KEEP_AGE_S, RAM_FILE, USED, disk_bytes, drop_unpacked, unpacked_bytes
 from emulator.snapshots.snapshot import MANIFEST, Snapshot, read_manifest
 
-DAY_S = 86400.0
-KEEP_AGE_S = 14 * DAY_S
 CACHE_BYTES = 2 * 10**9
 """Bytes for images, packages, what is made of users' own files, and snapshots, which get what those leave."""
 KEEP_BYTES = 5 * 2**27

@@ -13,10 +13,9 @@ from emulator import places
 from emulator.errors import LabError, SpecError
 from emulator.guest_text.printable import visible
 from emulator.program import called
+from emulator.snapshots.room import DAY_S, KEEP_AGE_S
 from emulator.snapshots.store import (
     CACHE_BYTES,
-    DAY_S,
-    KEEP_AGE_S,
     CachedSnapshot,
     list_snapshots,
     remove_snapshots,

@@ -9,7 +9,7 @@ from emulator import places
 from emulator.clock import utc_now
 from emulator.guest_images.hashes import keep_file
 from emulator.guest_images.own_room import tidy_own
-from emulator.snapshots.store import DAY_S, KEEP_AGE_S
+from emulator.snapshots.room import DAY_S, KEEP_AGE_S
 
 SIZE = 64 << 10
 

@@ -8,10 +8,9 @@ import pytest
 from filelock import FileLock
 
 from emulator.clock import utc_now
-from emulator.snapshots.room import USED, Use, disk_bytes
+from emulator.snapshots.room import DAY_S, USED, Use, disk_bytes
 from emulator.snapshots.store import (
     CACHE_BYTES,
-    DAY_S,
     IN_USE_S,
     KEEP_BYTES,
     CachedSnapshot,
