@@ -42,7 +42,7 @@ class LocalShell:
 def open_local_shell(
     argv: Sequence[str], *, environment: Mapping[str, str] | None = None, columns: int = 80
 ) -> Iterator[LocalShell]:
-    """Run `argv` on a terminal of `columns` columns, with `environment` beside PATH, TERM and an empty HOME."""
+    """Run `argv` on a terminal of `columns` columns, with `environment` beside PATH, TERM and a HOME."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as home:  # a shell that is killed may write yet
         settings = {"PATH": os.environ["PATH"], "TERM": "vt220", "HOME": home, "LC_ALL": "C.UTF-8"}
         with _open_shell(argv, settings | dict(environment or {}), columns=columns) as shell:
