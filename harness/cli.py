@@ -231,11 +231,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit code; errors become one line on stderr."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     with unwinding() as came, listening(_show_work):
-        code = _run(given)
+        try:
+            code = _run(given)
+        except KeyboardInterrupt:
+            code = EXIT_INTERRUPTED
+            if not came:
+                _say("interrupted")
     if came:  # whatever went wrong on the way out: a closed window can't be written to
         code = EXIT_INTERRUPTED
-    if code == EXIT_INTERRUPTED:
-        _say(f"interrupted by {signal.Signals(came[0]).name}" if came else "interrupted")
+        _say(f"interrupted by {signal.Signals(came[0]).name}")
     return code
 
 
@@ -243,8 +247,8 @@ def _run(given: list[str]) -> int:
     try:
         result = root_command(given).main(args=given, prog_name="ttylab", standalone_mode=False)
         sys.stdout.flush()
-    except (KeyboardInterrupt, typer.Abort):
-        return EXIT_INTERRUPTED
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     except SystemExit as end:  # how rich and Typer end where nobody reads standard output any more
         if not end.code:
             raise

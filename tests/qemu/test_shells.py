@@ -40,7 +40,7 @@ def test_account_without_a_password_is_asked_for_none(machine):
     [
         ("plain", "wrong", "the guest refused the account plain"),
         ("nobody-here", "ttylab", "the guest refused the account nobody-here"),
-        ("expired", "ttylab", "the guest wants another password of b'expired'; set one first"),
+        ("expired", "ttylab", "the guest wants another password of expired; set one first"),
     ],
 )
 def test_account_that_gets_no_shell_is_named(machine, user, password, says):
