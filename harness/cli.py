@@ -231,15 +231,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit code; errors become one line on stderr."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     with unwinding() as came, listening(_show_work):
-        try:
-            code = _run(given)
-        except KeyboardInterrupt:
-            code = EXIT_INTERRUPTED
-            if not came:
-                _say("interrupted")
+        code = _run(given)
     if came:  # whatever went wrong on the way out: a closed window can't be written to
         code = EXIT_INTERRUPTED
-        _say(f"interrupted by {signal.Signals(came[0]).name}")
+    if code == EXIT_INTERRUPTED:
+        _say(f"interrupted by {signal.Signals(came[0]).name}" if came else "interrupted")
     return code
 
 
@@ -247,10 +243,10 @@ def _run(given: list[str]) -> int:
     try:
         result = root_command(given).main(args=given, prog_name="ttylab", standalone_mode=False)
         sys.stdout.flush()
-    except typer.Abort:
-        raise KeyboardInterrupt from None
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
     except SystemExit as end:  # how rich and Typer end where nobody reads standard output any more
-        if not end.code:
+        if end.code in {None, 0, EXIT_INTERRUPTED}:  # the last is of a run, which has said so itself
             raise
         return _report(BrokenPipeError())
     except (EmulatorError, HarnessError, typer.TyperException, OSError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from harness.cells.shipped import DEFAULT_MATRIX, find_matrix
 from harness.commands import say, with_options
 from harness.commands.options import Hold, HoldCommand
 from harness.commands.own_options import OwnOptions, matrix_of
+from harness.scenario.exit_codes import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
     from harness.cells.cell import Cell
@@ -130,6 +132,8 @@ def run(
             *_sharing(cells, jobs, hold=bool(hold)),
         ]
         code = _play(chosen, cells, words, run_dir=run_dir, allure=allure)
+    if code == EXIT_INTERRUPTED:
+        sys.exit(code)  # an Exit would have "interrupted" said behind the run's last words
     raise typer.Exit(code)
 
 

@@ -52,7 +52,7 @@ def become_pytest(arguments: list[str], *, run_dir: Path) -> int:
     if by_hand.ended and not run_dir.exists():
         raise KeyboardInterrupt
     if code == EXIT_INTERRUPTED and not by_hand.ended:
-        sys.stderr.write("ttylab: what was played before the end was interrupted is reported\n")
+        sys.stderr.write("ttylab: interrupted at its end; what was played is reported\n")
     return ttylab_code(int(code))
 
 
