@@ -108,8 +108,8 @@ def run(
     Exit code 0: all passed, 1: a guest failed, 2: wrong input, 3: the lab broke.
     """
     _require_words(jobs, json, hold)
-    path, plays = find_matrix(matrix or default_matrix()), not (listing or check)
-    run_dir = _new_run_dir(run_dir) if plays else None
+    path = find_matrix(matrix or default_matrix())
+    run_dir = None if listing or check else _new_run_dir(run_dir)
     with matrix_of(own, path, run_dir=run_dir) as chosen:
         cells, excluded = choose_cells(chosen, expression=expression, shard=shard)
         if not (cells or (listing and excluded)):
@@ -121,8 +121,7 @@ def run(
         _require_run(compare)
         if run_dir is None:
             return
-        if excluded:
-            say(f"ttylab: {_left_out(excluded)}", err=True)
+        _tell(excluded)
         options = {"--cells": expression, "--shard": shard, "--run-json": json, "--compare": compare}
         options["--hold-on-failure"] = hold
         words = [f"{option}={value}" for option, value in options.items() if value]
@@ -147,6 +146,8 @@ def default_matrix() -> Path:
 def _new_run_dir(given: Path | None) -> Path:
     from harness.run.latest import new_run_id  # noqa: PLC0415
 
+    if given is not None and given.exists() and not given.is_dir():
+        raise SpecError(f"--run-dir {given}: it is there, and no directory")
     return (given or RESULTS / new_run_id()).absolute()
 
 
@@ -255,9 +256,21 @@ def _require_lab(cells: Iterable[Cell]) -> None:
 
 
 def _no_cells(left_out: Sequence[Excluded], matrix: Path, *, expression: str, shard: str) -> SpecError:
+    if shard and not expression:
+        from harness.cells.matrix import read_matrix  # noqa: PLC0415 - pydantic
+
+        number = len(read_matrix(matrix).cells)
+        return SpecError(
+            f"{matrix}: shard {shard} has no cell: there are {number}; allowed: as many shards or fewer"
+        )
     where = f" in shard {shard}" if shard else ""
     why = f"; {_left_out(left_out)}" if left_out else ""
     return SpecError(f"{matrix}: no cell matches -k {expression!r}{where}{why}")
+
+
+def _tell(left_out: Sequence[Excluded]) -> None:
+    if left_out:
+        say(f"ttylab: {_left_out(left_out)}", err=True)
 
 
 def _left_out(cells: Sequence[Excluded]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from emulator.clock import Deadline
+from emulator.guest_text.printable import escape
 from emulator.guest_text.sac import BACKSPACE, ENTER, WIPE, echo_pattern
 from harness.play.screen import Screen
 from harness.play.session import Session
@@ -86,7 +87,9 @@ class Keyboard:
 
     def _not_shown(self, line: bytes, deadline: Deadline, since: float) -> GuestError:
         if deadline.expired():
-            return self._session.late(f"awaited the echo of {line!r}, not all of which was typed", since)
+            return self._session.late(
+                f"awaited the echo of '{escape(line)}', not all of which was typed", since
+            )
         name = self._session.transcript.name
         return WrongOutput(f"{name}: the guest does not show what is typed: {line!r}")
 

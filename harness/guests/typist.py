@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from emulator.clock import Deadline
 from emulator.guest_text.escapes import seen
+from emulator.guest_text.printable import escape
 from emulator.guest_text.records import RECORD_LIKE, held_tail
 from harness.play.session import ECHO_S, FIFO_BYTES, Session
 from harness.scenario.errors import ExpectTimeout
@@ -98,7 +99,7 @@ class Typist:
             return found.what
 
     def _await_echo(self, run: bytes, before: int, deadline: Deadline, *, view: View) -> None:
-        soon, awaited = deadline.sooner(ECHO_S), f"the echo of {run!r}"
+        soon, awaited = deadline.sooner(ECHO_S), f"the echo of '{escape(run)}'"
         size, source = before, self.session.seen(view) or self.session.transcript
         # What may begin a record shows once it is clear that it does not.
         shown = run if view is View.RAW else run[: len(run) - held_tail(run)]

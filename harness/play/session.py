@@ -211,7 +211,7 @@ class Session:
             self.channel.write(run, deadline)
             pattern = _echo_of(run)
             if pattern is not None:
-                soon, awaited = deadline.sooner(ECHO_S), f"the echo of {run!r}"
+                soon, awaited = deadline.sooner(ECHO_S), f"the echo of '{escape(run)}'"
                 self._expect([re.compile(pattern)], soon, view=view, awaited=awaited)
 
     def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ from emulator.machine.spec import Board, Device, Firmware, MachineSpec
 from emulator.snapshots.pool import MachinePool
 from harness.guests.drivers import image_driver
 from harness.guests.linux import LinuxGuest
+from harness.play.alarms import NAMES
 from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.screen import Screen
 from harness.play.session import Session
@@ -31,6 +33,7 @@ from harness.scenario.kind import GuestKind, kind_of
 from harness.scenario.stages import Stage
 from harness.scenario.steps import BOOT_S
 from harness.serving.access import ServiceAccess
+from harness.signatures.rules import lab_rules
 from harness.snapshots.lab import Lab
 from harness.snapshots.stage import named_stage, serving_stage
 from harness.snapshots.start import (
@@ -86,6 +89,9 @@ def machine_spec(request: pytest.FixtureRequest, lab: Lab) -> MachineSpec:
     return marked.spec
 
 
+_BOARD_WORDS = ("machine", "firmware", "vcpus", "memory_mib", "bulk_console")
+
+
 def marked_guest(node: pytest.Item, lab: Lab, names: Mapping[str, str]) -> Marked:
     """Return what a test's markers ask for; `names` has those of a marker that names several.
 
@@ -95,6 +101,7 @@ def marked_guest(node: pytest.Item, lab: Lab, names: Mapping[str, str]) -> Marke
     """
     marks = {each: node.get_closest_marker(each) for each in ("image", "machine", "board")}
     board = mark.kwargs if (mark := marks["board"]) else {}
+    _require_words(board, _words(node, "expects"))
     image = lab.guest_image(names.get("image") or _first(marks["image"]) or "bookworm")
     usual = image.usual_board
     name = names.get("machine") or _first(marks["machine"]) or board.get("machine", usual.machine)
@@ -110,6 +117,17 @@ def marked_guest(node: pytest.Item, lab: Lab, names: Mapping[str, str]) -> Marke
         bulk_console=board.get("bulk_console", False),
     )
     return Marked(spec=spec, image=image, plain=not (any(marks.values()) or words or devices))
+
+
+def _require_words(board: Mapping[str, object], expects: Iterable[str]) -> None:
+    """Refuse words of markers that nothing is called: a test would go on without what it asks for."""
+    for word in sorted(board.keys() - set(_BOARD_WORDS)):
+        raise SpecError(f"the marker board: {unknown_name('word', word, _BOARD_WORDS)}")
+    known = {*NAMES, *(rule.id for rule in lab_rules().rules)}
+    for name in sorted(set(expects) - known):
+        close = get_close_matches(name, known, n=2)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise SpecError(f"the marker expects names {name!r}, and no rule is called so{hint}")
 
 
 def _first(mark: pytest.Mark | None) -> str:

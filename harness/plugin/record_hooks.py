@@ -237,6 +237,10 @@ def _is_red(result: RunResult) -> bool:
     return any(cell.status not in {"passed", "skipped"} for cell in result.cells)
 
 
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
 def summary_lines(result: RunResult, run_dir: Path) -> list[str]:
     """Return a run's end for people: each cell that did not pass, then where the report is."""
     lines = []
@@ -246,7 +250,7 @@ def summary_lines(result: RunResult, run_dir: Path) -> list[str]:
             unplayed.setdefault(cell.message, []).append(cell.cell.id)
         elif cell.status != "passed":
             lines += [
-                f"{cell.status.upper():8}{cell.cell.id}: {cell.message}",
+                f"{cell.status.upper():8}{cell.cell.id}: {_first_line(cell.message)}",
                 f"        reproduce: {cell.repro}",
             ]
     for message, cells in unplayed.items():

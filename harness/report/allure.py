@@ -233,6 +233,7 @@ def generate_html(
     earlier runs, and gets this one. Raises ReportError, FileError; `out` and `history` are then as before.
     """
     node, cli = _programs()
+    out = out.absolute()  # node runs elsewhere
     with scratch_beside(out) as work:
         kept = work / "history.jsonl"
         if history is not None and history.is_file():
@@ -284,8 +285,8 @@ def _run(argv: Sequence[str | Path], work: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise ReportError(f"Allure took more than {_BOUND_S:.0f} s for its report") from error
     if done.returncode or not (work / "report" / "index.html").is_file():
-        said = (done.stderr or done.stdout)[-400:]
-        raise ReportError(f"Allure made no report (exit {done.returncode}): {said!r}")
+        said = visible((done.stderr or done.stdout).decode("utf-8", "replace").strip()[:400])
+        raise ReportError(f"Allure made no report (exit {done.returncode}): {said}")
 
 
 def _stripped(page: bytes) -> bytes:

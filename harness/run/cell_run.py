@@ -13,10 +13,11 @@ from typing import Any
 
 from emulator.clock import Clock, FairClock, utc_now
 from emulator.console.transcript import Transcript, load_transcript
-from emulator.errors import EmulatorError, FileError, SpecError
+from emulator.errors import EmulatorError, FileError, LaunchError, SpecError
 from emulator.files import PRIVATE_DIRECTORY, make_missing, make_private_directory, read_whole
 from emulator.guest_images.board import BOARD
 from emulator.guest_images.kinds import GuestImage
+from emulator.lab_file.read import current_lab
 from emulator.machine.run_dir import ARGV_FILE, FIRMWARE_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.values import JSON_MOST, load_json, parse_json
@@ -128,9 +129,14 @@ class CellRun:
             raise
         except EmulatorError as error:
             self._note(**self._duration(), argv=self._argv())
-            result = self._judged(kept_transcript(self.directory), given=broken(str(error)))
+            result = self._judged(kept_transcript(self.directory), given=broken(self._said(error)))
         write_cell(result, self.lab.run_dir)
         return result
+
+    def _said(self, error: EmulatorError) -> str:
+        """Return what the lab's fault says: words for QEMU that lab.toml has may be why it did not start."""
+        own = isinstance(error, LaunchError) and self.cell.machine in current_lab().machines
+        return f"machine {self.cell.machine} of lab.toml: {error}" if own else str(error)
 
     def _result_of_first_boot(self, attempt: Attempt) -> CellResult:
         """Return the result, with its evidence, of a guest that was silent when this run first booted it."""

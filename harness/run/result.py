@@ -113,7 +113,7 @@ def _scan(transcript: Transcript, given: Verdict | None) -> tuple[Finding, ...]:
 
 
 def _findings(findings: Iterable[Finding], alarms: Iterable[Alarm]) -> tuple[FindingRecord, ...]:
-    bad = {(alarm.name, alarm.end) for alarm in alarms}
+    bad = tuple(alarms)
     return tuple(
         FindingRecord(
             rule=one.rule,
@@ -124,10 +124,15 @@ def _findings(findings: Iterable[Finding], alarms: Iterable[Alarm]) -> tuple[Fin
             fatal=one.fatal,
             corrupted=one.corrupted,
             suppressed=one.suppressed,
-            expected=(one.rule, one.end) not in bad,
+            expected=not any(_tells_of(one, alarm) for alarm in bad),
         )
         for one in findings
     )
+
+
+def _tells_of(finding: Finding, alarm: Alarm) -> bool:
+    """Tell whether an alarm is of a finding; one that ended a wait knew no more than where it begins."""
+    return alarm.name == finding.rule and finding.start <= alarm.start < max(finding.end, finding.start + 1)
 
 
 def _step(played: PlayedStep) -> StepRecord:

@@ -19,6 +19,7 @@ _BECOME = "sudo -n sh"
 _MADE_HERE = frozenset({"spin"})
 """Modules that ttylab makes and its scenarios load themselves."""
 _SPIN = "a module that hangs a CPU, which ttylab makes out of one of the kernel's and has in its initramfs"
+_INSTALL = ": a module that its kernel has not got, or that is not installed beside it"
 _REMEDY = "; ttylab's initramfs has it if it is given the kernel's modules: modules in lab.toml, or --modules"
 
 
@@ -90,8 +91,9 @@ def _reasons(scenario: Scenario, wishes: Wishes, survey: Survey, image: frozense
     absent = [one for one in sorted(scenario.modules - image) if _lacks(survey, one, survey.features)]
     absent += [one for one in sorted(wishes.programs) if _lacks(survey, one, survey.programs)]
     if absent:
-        remedy = TTYLAB_GUEST in image and not scenario.modules.isdisjoint(absent)
-        yield f"the guest has no {', '.join(map(_named, absent))}{_REMEDY if remedy else ''}"
+        modules = not scenario.modules.isdisjoint(absent)
+        remedy = "" if not modules else _REMEDY if TTYLAB_GUEST in image else _INSTALL
+        yield f"the guest has no {', '.join(map(_named, absent))}{remedy}"
     if wishes.keys and _lacks(survey, "kernel.sysrq", frozenset(survey.settings)):
         yield "its kernel has no system requests (CONFIG_MAGIC_SYSRQ)"
     typed = _to_type(wishes, survey, image)

@@ -115,7 +115,8 @@ def test_package_and_own_tests_on_a_kernel_of_ones_own(start):
         "test_acme.py::test_two_forks_of_one_kernel#2": ("passed", "none"),
     }
     assert [one.title for one in found[CELL].findings] == ["ACME fault"]
-    assert found["test_acme.py::test_panics"].findings[-1].rule == "panic"
+    panic = found["test_acme.py::test_panics"].findings[-1]
+    assert (panic.rule, panic.expected) == ("panic", False)
     assert all(one.image["own"] == "kernel" for one in found.values())
     assert all(
         one.start.startswith("forked from shell") for name, one in found.items() if "panics" not in name

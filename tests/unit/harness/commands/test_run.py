@@ -74,6 +74,11 @@ def test_shards_are_disjoint_and_complete(capfd):
         ([str(PUSH), "--shard", "9/3"], "shard 9/3: the number before '/' is 1 to 3"),
         ([str(PUSH), "-n", "none"], "--jobs is 'none'; allowed: auto, or a number from 1 on"),
         ([str(PUSH), "-n", "0"], "--jobs is '0'"),
+        ([str(PUSH), "--run-dir", str(PUSH)], "push.toml: it is there, and no directory"),
+        (
+            [str(PUSH), "--shard", "999/999"],
+            "shard 999/999 has no cell: there are 256; allowed: as many shards or fewer",
+        ),
         ([str(PUSH), "--compare", "no-such-run"], "no-such-run: no run result"),
         ([str(PUSH), "--time-scale", "fast"], "--time-scale"),
     ],

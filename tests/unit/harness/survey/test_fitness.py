@@ -52,7 +52,12 @@ def test_kernel_with_ttylabs_own_guest_plays_all_that_the_catalogs_images_play(n
         ),
         ("nmi-hung", WHOLE, "the image boots its own kernel line, and maxcpus=1 has to be on it"),
         ("power-button-ignored", WHOLE, "only ttylab's own initramfs heeds ttylab.power=ignore"),
-        ("watchdog-reset", replace(WHOLE, features=frozenset()), "the guest has no i6300esb"),
+        (
+            "watchdog-reset",
+            replace(WHOLE, features=frozenset()),
+            "the guest has no i6300esb: a module that its kernel has not got, or that is not installed "
+            "beside it",
+        ),
         ("watchdog-reset", replace(WHOLE, programs=frozenset()), "the guest has no watchdog"),
         (
             "sysrq-help",
