@@ -55,8 +55,10 @@ def test_kernel_with_ttylabs_own_guest_plays_all_that_the_catalogs_images_play(n
         (
             "watchdog-reset",
             replace(WHOLE, features=frozenset()),
-            "the guest has no i6300esb: a module that its kernel has not got, or that is not installed "
-            "beside it",
+            (
+                "the guest has no i6300esb: a module that its kernel has not got, or that is not installed "
+                "beside it"
+            ),
         ),
         ("watchdog-reset", replace(WHOLE, programs=frozenset()), "the guest has no watchdog"),
         (
