@@ -9,6 +9,7 @@ pytest --fixtures                      what your own tests can use
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
@@ -195,6 +196,7 @@ def _start_holding(config: pytest.Config) -> None:
             shows = config.pluginmanager.getplugin(name)
             for line in lines if shows is not None else ():
                 shows.write_line(line)
+        sys.stdout.flush()  # a run that waits is silent for long
 
     holding = Holding(Path(run_dir), minutes=minutes, is_worker=is_worker(config))
     record = partial(config.pluginmanager.getplugin, RECORD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from emulator.errors import SpecError, unknown_name
+from emulator.guest_text.printable import visible
 from emulator.lab_file.read import current_lab
 from emulator.lab_file.tables import MachineTable
 from emulator.machine.spec import MachineSpec, MachineType
@@ -23,8 +25,15 @@ class MachineModel(MachineTable):
 
     def applied(self, spec: MachineSpec) -> MachineSpec:
         """Return `spec`, a machine with this board, with this model's properties; raises SpecError."""
+        self.require_program()
         memory_mib = spec.memory_mib if self.memory_mib is None else self.memory_mib
         return replace(spec, memory_mib=memory_mib, qemu=self.qemu, args=self.args)
+
+    def require_program(self) -> None:
+        """Raise SpecError if the program that it names is not there."""
+        if self.qemu is not None and shutil.which(self.qemu) is None:
+            what = f"{visible(self.qemu)!r}, which is not there; allowed: a program on PATH, or its path"
+            raise SpecError(f"{current_lab().path}: machines.{self.name}.qemu is {what}")
 
 
 def machine_models() -> Mapping[str, MachineModel]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from emulator.clock import Deadline
-from emulator.errors import MissingPrerequisite, SpecError
+from emulator.errors import MissingPrerequisite
 from emulator.files import identity
 from emulator.machine.architectures import ARCHITECTURES, architecture_with
 from emulator.machine.architectures.parts import Architecture, Uefi
@@ -43,14 +43,11 @@ def find_qemu(path: str | None = None, *, architecture: Architecture = ARCHITECT
     A program is asked for its version once per process, and again after its file has changed.
 
     Raises:
-        SpecError: there is nothing at `path`.
         MissingPrerequisite: there is none, it does not answer as QEMU does, or it is older than 7.2.
     """
     remedy = f"apt-get install {architecture.package}, or name another one in {architecture.environment}"
     wanted = path or os.environ.get(architecture.environment) or architecture.program
     found = shutil.which(wanted)
-    if found is None and path is not None:
-        raise SpecError(f"qemu is {path!r}, which is not there; allowed: a program on PATH, or its path")
     if found is None:
         raise MissingPrerequisite(wanted, remedy=remedy)
     program = Path(found).absolute()

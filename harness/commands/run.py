@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_format
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -241,6 +240,7 @@ def _require_lab(cells: Iterable[Cell]) -> None:
     """Refuse what each cell would report of the user's own: signatures, images and programs of lab.toml."""
     from emulator.guest_images.own import require_files  # noqa: PLC0415
     from emulator.lab_file.read import current_lab  # noqa: PLC0415
+    from emulator.machine.models import find_model  # noqa: PLC0415
 
     lab = current_lab()
     if lab.lab.signatures:
@@ -249,10 +249,7 @@ def _require_lab(cells: Iterable[Cell]) -> None:
         lab_rules()
     require_files(frozenset(cell.image for cell in cells))
     for name in sorted({cell.machine for cell in cells} & lab.machines.keys()):
-        program = lab.machines[name].qemu
-        if program is not None and shutil.which(program) is None:
-            what = f"{visible(program)!r}, which is not there; allowed: a program on PATH, or its path"
-            raise SpecError(f"{lab.path}: machines.{name}.qemu is {what}")
+        find_model(name).require_program()
 
 
 def _no_cells(left_out: Sequence[Excluded], matrix: Path, *, expression: str, shard: str) -> SpecError:

@@ -64,7 +64,8 @@ class BoardCommands:
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
             code = self._run(key, words, bound_s=bound_s, output=output, errors=errors)
             took_s = self.clock.monotonic() - began
-            ended = f"did not end within {bound_s:.3g} s" if code is None else f"ended with {_told(code)}"
+            over = f"did not end within {round(bound_s, 1):g} s"
+            ended = over if code is None else f"ended with {_told(code)}"
             said, complaint = _read(output), _read(errors)
         self._log(f"{key}: {shlex.join(words)}: {ended}, {took_s:.1f} s", said + complaint)
         if code != 0:

@@ -143,10 +143,10 @@ def test_tests_get_the_programs_that_only_they_need(checkout: Checkout) -> None:
     checkout.run("doctor")
     checkout.put("as")
     checkout.put("gcc")
-    needed = "chromium swtpm wimtools xorriso"
+    needed = "chromium qemu-system-arm swtpm wimtools xorriso"
     assert f"the tests need, with apt-get: {needed}\n" in checkout.run("test").stderr
     assert any(call.startswith("apt-get install") and f" {needed} " in call for call in checkout.calls)
-    for program in ("chromium", "swtpm", "wimlib-imagex", "xorriso"):
+    for program in ("chromium", "qemu-system-aarch64", "swtpm", "wimlib-imagex", "xorriso"):
         checkout.put(program)
     assert checkout.run("test").stderr == ""
 
